@@ -1,0 +1,59 @@
+"""Every error that Evenkeel raises on purpose."""
+
+
+class EvenkeelError(Exception):
+    """Root of the tree: what the command line shows without a traceback."""
+
+
+# ------------------------------------------------------------------ the pipeline
+class PipelineError(EvenkeelError):
+    """One pool, position or book cannot be carried on; the others can."""
+
+
+class OutOfRangeError(PipelineError):
+    """A number lies outside what its type on chain can hold."""
+
+
+class MalformedLogError(PipelineError):
+    """A log has the topic of an event but not its shape."""
+
+
+class ImpossibleFactError(PipelineError):
+    """A fact cannot follow from the state: the state or the log is wrong."""
+
+
+class PoolDriftedError(PipelineError):
+    """What a log or a check says differs from what the state implies."""
+
+
+# ------------------------------------------------------------------ the shell
+class InfrastructureError(EvenkeelError):
+    """The process cannot go on; its supervisor starts it again."""
+
+
+class FencedError(InfrastructureError):
+    """Another process has opened this shard since."""
+
+
+class CommitError(InfrastructureError):
+    """A transaction was not committed, or nobody can tell whether it was."""
+
+
+class MalformedRecordError(EvenkeelError):
+    """Bytes on a topic that are no message."""
+
+
+class TopicError(InfrastructureError):
+    """A topic is missing or not as it must be."""
+
+
+class SettingsError(EvenkeelError):
+    """A file or an environment variable says something that cannot be."""
+
+
+class NodeError(InfrastructureError):
+    """A node did not answer, or answered something that cannot be."""
+
+
+class DevnetError(EvenkeelError):
+    """The local broker or chain cannot be started or used."""

@@ -1,0 +1,71 @@
+"""What every message has, and the values that several of them carry."""
+
+from typing import ClassVar
+
+import msgspec
+
+from pipeline.units import Address, BlockNumber, Hash, LogIndex, Offset, Seconds, ShardId, Wei
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):
+    """A frozen value with a version; readers accept this one and the one before."""
+
+    version: int = 1
+
+
+class BlockRef(msgspec.Struct, frozen=True, kw_only=True):
+    """Which block. Two blocks of one height differ by hash."""
+
+    number: BlockNumber
+    hash: Hash
+    parent_hash: Hash
+    timestamp_s: Seconds
+
+
+class RawLog(msgspec.Struct, frozen=True, kw_only=True):
+    """A log as the node gave it: hex, lower case."""
+
+    address: Address
+    topics: tuple[str, ...]
+    data: str
+    log_index: LogIndex
+    transaction_hash: Hash
+    transaction_index: int
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a transaction of one of the books' owners or signers."""
+
+    transaction_hash: Hash
+    transaction_index: int
+    sender: Address
+    to: Address | None
+    succeeded: bool
+    gas_used: int
+    effective_gas_price_wei: Wei
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """The record of `events.v1` that an output follows from, and the block at which it stood."""
+
+    shard: ShardId
+    offset: Offset
+    block: BlockRef | None
+
+
+class Output(Message, frozen=True, kw_only=True):
+    """Something that `advance` says. Its id is the same however often it is said."""
+
+    id: str
+    because_of: Cause
+
+
+class View(Output, frozen=True, kw_only=True):
+    """The present value under a key: a later one replaces it."""
+
+    topic: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        """What it replaces by: the record's key on its compacted topic."""
+        raise NotImplementedError

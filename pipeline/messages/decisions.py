@@ -1,0 +1,116 @@
+"""What a shard concludes: proposals, refusals, alerts. Append-only, on `decisions.v1`."""
+
+from typing import Literal
+
+from pipeline.messages.base import BlockRef, Output
+from pipeline.units import Address, BookId, Bps, RawAmount, SqrtPriceX96
+
+Trigger = Literal["share_outside_band", "out_of_range"]
+
+Gate = Literal["shard", "observed", "quarantine", "pause", "mode", "value", "band", "cooldown"]
+"""Where a book was refused, in the order in which the gates are asked."""
+
+
+class Decision(Output, frozen=True, kw_only=True):
+    """One book at one block. Amounts are raw; shares are of the book's value in its quote."""
+
+    book: BookId
+    policy_version: str
+
+
+class RebalanceProposed(Decision, frozen=True, kw_only=True, tag=True):
+    """The deviation calls for an action. What it may cost is judged later."""
+
+    trigger: Trigger
+    base_amount: RawAmount
+    quote_amount: RawAmount
+    value_quote: RawAmount
+    sqrt_price_x96: SqrtPriceX96
+    base_share_bps: Bps
+    target_share_bps: Bps
+    deviation_bps: Bps
+    """Share minus target."""
+    base_to_buy: RawAmount
+    """At spot, without impact, towards zero; negative: to sell."""
+    out_of_range_s: int
+    """How long all liquidity has been out of range; 0 if it is not."""
+
+
+class Declined(Decision, frozen=True, kw_only=True, tag=True):
+    """Nothing is proposed, and why. Said again when gate or reason changes, and every so many blocks."""
+
+    gate: Gate
+    reason: str
+    value_quote: RawAmount | None = None
+    base_share_bps: Bps | None = None
+    deviation_bps: Bps | None = None
+
+
+# ------------------------------------------------------------------ alerts
+class Quarantined(Output, frozen=True, kw_only=True, tag=True):
+    """An item went back to its value before the record and is not carried on."""
+
+    item: str
+    """`pool/P`, `position/M/id`, `balance/account/token` or `book/ID`."""
+    reason: str
+
+
+class Released(Output, frozen=True, kw_only=True, tag=True):
+    """An operator's word and a read have ended a quarantine."""
+
+    item: str
+
+
+class PoolDrifted(Output, frozen=True, kw_only=True, tag=True):
+    """State and chain differ at the same block. Nothing was repaired."""
+
+    pool: Address
+    differences: tuple[str, ...]
+    """`field: ours, the chain's`, the first few."""
+
+
+class ChecksSkipped(Output, frozen=True, kw_only=True, tag=True):
+    """Several checks in a row stood at another block than the head: the pool goes unchecked."""
+
+    pool: Address
+    count: int
+
+
+class ReadFailed(Output, frozen=True, kw_only=True, tag=True):
+    """A read that a book needs could not be had; it declines until one comes."""
+
+    item: str
+    reason: str
+
+
+class BlockSetAside(Output, frozen=True, kw_only=True, tag=True):
+    """A record does not attach to the head; nothing is decided until one does."""
+
+    block: BlockRef
+    head: BlockRef | None
+
+
+class ChainStalled(Output, frozen=True, kw_only=True, tag=True):
+    """No new head for too long."""
+
+    age_s: int
+
+
+class ShardHalted(Output, frozen=True, kw_only=True, tag=True):
+    """Nothing is applied or decided until an operator resumes the shard."""
+
+    reason: str
+
+
+AnyDecision = (
+    RebalanceProposed
+    | Declined
+    | Quarantined
+    | Released
+    | PoolDrifted
+    | ChecksSkipped
+    | ReadFailed
+    | BlockSetAside
+    | ChainStalled
+    | ShardHalted
+)

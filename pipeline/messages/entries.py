@@ -1,0 +1,256 @@
+"""The values a shard remembers, each under a readable key (`pool/0x...`, `tick/0x.../-60`).
+
+Small, immutable and typed by the first part of their key: `ENTRY_TYPES`.
+An entry says nothing of how it came about; `messages.events` does.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.policy import Policy
+from pipeline.units import (
+    Address,
+    BlockNumber,
+    GrowthX128,
+    Liquidity,
+    Offset,
+    Pips,
+    RawAmount,
+    Seconds,
+    SqrtPriceX96,
+    Term,
+    Tick,
+)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One remembered value."""
+
+
+# ------------------------------------------------------------------ chain part: rewinds with a reorg
+class Head(Entry, frozen=True, kw_only=True):
+    """`head`: the last block that attached."""
+
+    block: BlockRef
+
+
+class Pool(Entry, frozen=True, kw_only=True):
+    """`pool/P`: everything of a V3 pool but its ticks, slots and positions."""
+
+    token0: Address
+    token1: Address
+    decimals0: int
+    decimals1: int
+    fee_pips: Pips
+    tick_spacing: int
+    sqrt_price_x96: SqrtPriceX96
+    tick: Tick
+    liquidity: Liquidity
+    growth0_x128: GrowthX128
+    growth1_x128: GrowthX128
+    protocol_fees0: RawAmount
+    protocol_fees1: RawAmount
+    fee_protocol0: int
+    """The protocol takes 1/n of the token0 fees; 0 takes nothing."""
+    fee_protocol1: int
+    observation_index: int
+    observation_cardinality: int
+    observation_cardinality_next: int
+
+
+class TickInfo(Entry, frozen=True, kw_only=True):
+    """`tick/P/t`: an initialised tick. Its three oracle fields are not followed."""
+
+    liquidity_gross: Liquidity
+    liquidity_net: Liquidity
+    outside0_x128: GrowthX128
+    outside1_x128: GrowthX128
+
+
+class OracleSlot(Entry, frozen=True, kw_only=True):
+    """`observation/P/i`: one slot of the pool's ring of observations."""
+
+    timestamp_s: int
+    """Modulo 2**32; 1 in a slot that was grown and not yet written."""
+    tick_cumulative: int
+    seconds_per_liquidity_x128: int
+    initialized: bool
+
+
+class PoolPosition(Entry, frozen=True, kw_only=True):
+    """`pool-position/P/owner/lower/upper`: what the pool itself keeps of a range."""
+
+    liquidity: Liquidity = Liquidity(0)
+    inside0_last_x128: GrowthX128 = GrowthX128(0)
+    inside1_last_x128: GrowthX128 = GrowthX128(0)
+    owed0: RawAmount = RawAmount(0)
+    owed1: RawAmount = RawAmount(0)
+
+
+class NftPosition(Entry, frozen=True, kw_only=True):
+    """`position/M/id`: what the position manager M keeps of an NFT, and who owns it."""
+
+    owner: Address
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    liquidity: Liquidity = Liquidity(0)
+    inside0_last_x128: GrowthX128 = GrowthX128(0)
+    inside1_last_x128: GrowthX128 = GrowthX128(0)
+    owed0: RawAmount = RawAmount(0)
+    owed1: RawAmount = RawAmount(0)
+    principal_owed0: RawAmount = RawAmount(0)
+    """The part of owed that came from decreases seen since the position was first read."""
+    principal_owed1: RawAmount = RawAmount(0)
+
+
+class Balance(Entry, frozen=True, kw_only=True):
+    """`balance/account/token`."""
+
+    amount: RawAmount
+
+
+Why = Literal["bootstrap", "check", "repair"]
+
+
+class Route(Entry, frozen=True, kw_only=True):
+    """`route/item`: an item that the shard follows, and whether a read of it has come.
+
+    Items are `pool/P`, `owner/O`, `position/M/id` and `balance/account/token`.
+    """
+
+    observed_at_block: BlockNumber | None = None
+    """None while it is wanted."""
+    why: Why = "bootstrap"
+    pool: Address | None = None
+    """Of a position: its pool, which may be one that no book uses."""
+
+
+class BookPath(Entry, frozen=True, kw_only=True):
+    """`path/book`: what a decision needs of the past blocks."""
+
+    out_of_range_since_s: Seconds | None = None
+    outside_band: bool = False
+    """Hysteresis: set beyond the band, cleared well inside it."""
+    declined_gate: str | None = None
+    """Of the last `Declined` that was emitted; None after a proposal."""
+    declined_reason: str | None = None
+    declined_at_block: BlockNumber | None = None
+
+
+class Quarantine(Entry, frozen=True, kw_only=True):
+    """`quarantine/item` (raised by a step) or `checked/item` (found by a check)."""
+
+    reason: str
+    at_block: BlockNumber
+
+
+class Frame(Entry, frozen=True, kw_only=True):
+    """`frame/n`: what block n overwrote in the chain part. None: there was nothing."""
+
+    block: BlockRef
+    overwritten: dict[str, Any]
+
+
+# ------------------------------------------------------------------ effects part: never rewinds
+class BookEffects(Entry, frozen=True, kw_only=True):
+    """`effects/book`: what has left the house, however the chain turns."""
+
+    last_proposed_at_s: Seconds | None = None
+    proposals: int = 0
+
+
+# ------------------------------------------------------------------ log part: follows the log
+class Writer(Entry, frozen=True, kw_only=True):
+    """`writer`: the watcher whose records count."""
+
+    term: Term
+    instance: str
+
+
+class Cursor(Entry, frozen=True, kw_only=True):
+    """`cursor`: the last record whose effects are in these entries."""
+
+    offset: Offset
+
+
+class HighestHead(Entry, frozen=True, kw_only=True):
+    """`highest-head`: finality counts from the highest block ever seen."""
+
+    number: BlockNumber
+
+
+class SetAside(Entry, frozen=True, kw_only=True):
+    """`set-aside`: how many records did not attach since one last did."""
+
+    count: int
+
+
+class SkippedChecks(Entry, frozen=True, kw_only=True):
+    """`skipped-checks/P`: how many checks in a row stood at another block than the head."""
+
+    count: int
+
+
+class Halted(Entry, frozen=True, kw_only=True):
+    """`halted`: nothing is decided until an operator resumes the shard."""
+
+    reason: str
+
+
+class Pause(Entry, frozen=True, kw_only=True):
+    """`pause/scope`: an operator's word. The scope is `all` or `book/ID`."""
+
+    reason: str
+    by: str
+
+
+class Schema(Entry, frozen=True, kw_only=True):
+    """`schema`: of these entries."""
+
+    version: int
+
+
+ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
+    "head": Head,
+    "pool": Pool,
+    "tick": TickInfo,
+    "observation": OracleSlot,
+    "pool-position": PoolPosition,
+    "position": NftPosition,
+    "balance": Balance,
+    "route": Route,
+    "path": BookPath,
+    "quarantine": Quarantine,
+    "frame": Frame,
+    "effects": BookEffects,
+    "policy": Policy,
+    "writer": Writer,
+    "checked": Quarantine,
+    "cursor": Cursor,
+    "highest-head": HighestHead,
+    "set-aside": SetAside,
+    "skipped-checks": SkippedChecks,
+    "halted": Halted,
+    "pause": Pause,
+    "schema": Schema,
+}
+
+CHAIN_FAMILIES = frozenset(
+    {
+        "head",
+        "pool",
+        "tick",
+        "observation",
+        "pool-position",
+        "position",
+        "balance",
+        "route",
+        "path",
+        "quarantine",
+    }
+)
+"""The first parts of the keys that rewind with a reorg."""

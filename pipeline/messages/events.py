@@ -1,0 +1,163 @@
+"""What may change a decision: the records of `events.v1`, one total order a shard."""
+
+import msgspec
+
+from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
+from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo, Why
+from pipeline.messages.policy import Policy
+from pipeline.units import Address, BookId, Hash, RawAmount, Seconds, Term, Tick, TokenId, Wei
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """Anything that may stand in a shard's log."""
+
+
+class Watched(Event, frozen=True, kw_only=True):
+    """A record that only the watcher of the highest term may write."""
+
+    term: Term
+
+
+# ------------------------------------------------------------------ the chain, as one shard sees it
+class NativeBalance(msgspec.Struct, frozen=True, kw_only=True, tag="native_balance"):
+    """The answer of a fixed read at the block's hash: no log tells it."""
+
+    account: Address
+    amount_wei: Wei
+
+
+class WriterStarted(Watched, frozen=True, kw_only=True, tag=True):
+    """A watcher takes over; what lower terms write after this is ignored."""
+
+    instance: str
+
+
+class BlockSeen(Watched, frozen=True, kw_only=True, tag=True):
+    """One block as one shard sees it, also when nothing in it concerns the shard."""
+
+    block: BlockRef
+    base_fee_wei: Wei
+    logs: tuple[RawLog, ...]
+    """Those the shard follows, in log-index order."""
+    receipts: tuple[Receipt, ...] = ()
+    reads: tuple[NativeBalance, ...] = ()
+    """Empty in a backfill from a node that no longer has the state."""
+
+
+class BlocksReverted(Watched, frozen=True, kw_only=True, tag=True):
+    """A branch went away. Comes before anything of the new one."""
+
+    to: BlockRef
+    """The last block that both branches have."""
+    reverted: tuple[Hash, ...]
+
+
+class HeadStalled(Watched, frozen=True, kw_only=True, tag=True):
+    """The chain has shown no new head for too long."""
+
+    block: BlockRef | None
+    age_s: Seconds
+
+
+# ------------------------------------------------------------------ reads: the state after all logs of a block
+class Observed(Watched, frozen=True, kw_only=True):
+    """A read at a block's hash. Counts only if that block is the shard's head."""
+
+    block: BlockRef
+    why: Why
+
+
+class TickObserved(msgspec.Struct, frozen=True, kw_only=True):
+    tick: Tick
+    info: TickInfo
+
+
+class PoolObserved(Observed, frozen=True, kw_only=True, tag=True):
+    """A pool's whole state."""
+
+    pool: Address
+    state: Pool
+    ticks: tuple[TickObserved, ...]
+    """Every initialised tick, ascending."""
+    observations: tuple[OracleSlot, ...]
+    """Every slot below cardinality_next, by index."""
+
+
+class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):
+    """Every NFT of the position manager that an owner has."""
+
+    owner: Address
+    manager: Address
+    token_ids: tuple[TokenId, ...]
+
+
+class PositionObserved(Observed, frozen=True, kw_only=True, tag=True):
+    """An NFT, and the pool position that it uses."""
+
+    manager: Address
+    token_id: TokenId
+    position: NftPosition
+    pool_position: PoolPosition
+
+
+class BalanceObserved(Observed, frozen=True, kw_only=True, tag=True):
+    """What an account has of a token."""
+
+    account: Address
+    token: Address
+    amount: RawAmount
+
+
+class ObservationFailed(Watched, frozen=True, kw_only=True, tag=True):
+    """A read that a book needs could not be had."""
+
+    block: BlockRef
+    item: str
+    """Key of the route: `pool/P`, `owner/O`, `position/M/id`, `balance/account/token`."""
+    reason: str
+
+
+# ------------------------------------------------------------------ operators
+class PolicySet(Event, frozen=True, kw_only=True, tag=True):
+    """A book begins, or is kept differently from here on."""
+
+    policy: Policy
+
+
+class PolicyRemoved(Event, frozen=True, kw_only=True, tag=True):
+    """A book ends. What it did stays counted."""
+
+    book: BookId
+
+
+class Paused(Event, frozen=True, kw_only=True, tag=True):
+    """Decide nothing in this scope: `all` or `book/ID`."""
+
+    scope: str
+    reason: str
+    by: str
+
+
+class Resumed(Event, frozen=True, kw_only=True, tag=True):
+    """End a pause (`all`, `book/ID`), a halt (`all`) or a quarantine (`pool/P`, `position/M/id`, `book/ID`)."""
+
+    scope: str
+    reason: str
+    by: str
+
+
+AnyEvent = (
+    WriterStarted
+    | BlockSeen
+    | BlocksReverted
+    | HeadStalled
+    | PoolObserved
+    | OwnerObserved
+    | PositionObserved
+    | BalanceObserved
+    | ObservationFailed
+    | PolicySet
+    | PolicyRemoved
+    | Paused
+    | Resumed
+)

@@ -1,0 +1,85 @@
+"""What a book is and what is wanted of it: an event like any other, so that a replay knows it too."""
+
+from typing import Literal
+
+import msgspec
+
+from pipeline.units import Address, BookId, Bps, ChainId, Seconds
+
+Mode = Literal["watch", "dry-run", "live"]
+
+
+class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for every book of a deployment."""
+
+    chain_id: ChainId
+    wrapped_native: Address
+    position_manager: Address
+    factory: Address
+    final_depth_blocks: int = 65
+    """The most blocks a reorg may take; a deeper one halts the shard."""
+    check_every_blocks: int = 100
+    """How often a pool's full state is compared with the chain."""
+    report_every_blocks: int = 50
+    """How often an unchanged position or refusal is said again."""
+    max_quarantined: int = 10
+    """More items than this in quarantine halt the shard."""
+
+
+class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A token whose balances count."""
+
+    address: Address
+    symbol: str
+    decimals: int
+
+
+class TargetBand(msgspec.Struct, frozen=True, kw_only=True, tag="target_band"):
+    """Parameters of the strategy of that name: bring the base share back once it has left its band."""
+
+    target_share_bps: Bps = Bps(5_000)
+    band_bps: Bps = Bps(1_000)
+    """Half width: the share may be this far from the target."""
+    hysteresis_bps: Bps = Bps(200)
+    """Once outside, the share counts as outside until it is this much inside the band."""
+    hold_out_of_range_s: Seconds = Seconds(3_600)
+    """All liquidity may be out of range this long."""
+    cooldown_s: Seconds = Seconds(3_600)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """One book: whose, of which tokens and pools, and how it is to be kept."""
+
+    book: BookId
+    chain: ChainProfile
+    owner: Address
+    """Holds the NFTs; belongs to one book only."""
+    signer: Address | None = None
+    accounts: tuple[Address, ...]
+    """Whose balances count; the owner is one of them."""
+    base: Address
+    quote: Address
+    tokens: tuple[TokenSpec, ...]
+    """Base, quote and whatever else the accounts and pools hold."""
+    quote_equivalents: tuple[Address, ...] = ()
+    """Tokens that count as the quote at par."""
+    pools: tuple[Address, ...]
+    reference_pool: Address
+    """Of base and quote: its spot after the block values the inventory."""
+    publishes: tuple[Address, ...] = ()
+    """Pools whose views this book's shard publishes."""
+    strategy: TargetBand
+    mode: Mode = "dry-run"
+    policy_version: str = ""
+    """sha256 of everything else, in hex."""
+
+    def decimals(self, token: Address) -> int:
+        """Look up a token's decimals. Raises: KeyError where the policy does not name it."""
+        for spec in self.tokens:
+            if spec.address == token:
+                return spec.decimals
+        raise KeyError(token)
+
+    def all_pools(self) -> tuple[Address, ...]:
+        """List the book's pools and its reference, each once, in the policy's order."""
+        return tuple(dict.fromkeys((*self.pools, self.reference_pool)))

@@ -1,0 +1,116 @@
+"""What users look at: swaps as facts, and the present value of pools, positions and books."""
+
+from typing import ClassVar
+
+import msgspec
+
+from pipeline.messages.base import BlockRef, Output, View
+from pipeline.messages.entries import Pool
+from pipeline.units import (
+    Address,
+    BookId,
+    Bps,
+    Hash,
+    Liquidity,
+    LogIndex,
+    RawAmount,
+    SqrtPriceX96,
+    Tick,
+    TokenId,
+)
+
+
+class SwapSeen(Output, frozen=True, kw_only=True, tag=True):
+    """A pool traded; a positive delta is what the pool received. On `swaps.v1`."""
+
+    pool: Address
+    log_index: LogIndex
+    transaction_hash: Hash
+    amount0_delta: RawAmount
+    amount1_delta: RawAmount
+    sqrt_price_x96: SqrtPriceX96
+    liquidity: Liquidity
+    tick: Tick
+
+
+class Rewound(Output, frozen=True, kw_only=True, tag=True):
+    """A branch went away: what this partition said of blocks above `to` no longer holds.
+
+    Stands on each of the shard's output partitions, before the present value of every view it changed.
+    """
+
+    to: BlockRef
+
+
+class PoolView(View, frozen=True, kw_only=True, tag=True):
+    """A pool after a block that touched it."""
+
+    topic: ClassVar[str] = "pool-states"
+
+    pool: Address
+    state: Pool
+
+    @property
+    def key(self) -> str:
+        return f"pool/{self.pool}"
+
+
+class PositionView(View, frozen=True, kw_only=True, tag=True):
+    """An NFT of a book: what burning it would pay, and what it has earned on top."""
+
+    topic: ClassVar[str] = "positions"
+
+    book: BookId
+    manager: Address
+    token_id: TokenId
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    liquidity: Liquidity
+    in_range: bool
+    principal0: RawAmount
+    """Liquidity at the pool's price, and what decreases left uncollected."""
+    principal1: RawAmount
+    fees0: RawAmount
+    fees1: RawAmount
+
+    @property
+    def key(self) -> str:
+        return f"position/{self.manager}/{self.token_id}"
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a book's amount of one token lies. Raw units."""
+
+    token: Address
+    wallet: RawAmount
+    native: RawAmount
+    """Of the wrapped native token: what the accounts hold unwrapped."""
+    principal: RawAmount
+    fees: RawAmount
+
+
+class BookView(View, frozen=True, kw_only=True, tag=True):
+    """A book's inventory after a block, valued at the reference pool's spot; rounded down."""
+
+    topic: ClassVar[str] = "books"
+
+    book: BookId
+    holdings: tuple[Holding, ...]
+    base_amount: RawAmount
+    quote_amount: RawAmount
+    value_quote: RawAmount
+    sqrt_price_x96: SqrtPriceX96
+    base_share_bps: Bps
+    deviation_bps: Bps
+
+    @property
+    def key(self) -> str:
+        return f"book/{self.book}"
+
+
+class ViewRemoved(Output, frozen=True, kw_only=True, tag=True):
+    """There is no such thing any more: becomes a tombstone under its key."""
+
+    topic: str
+    key: str

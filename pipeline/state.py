@@ -1,0 +1,211 @@
+"""What a shard remembers: entries under readable keys, and what each block overwrote.
+
+Three parts. *Chain* rewinds with a reorg, *effects* never does, *log* follows the log. Steps write
+through `put`; while a block is open, the first write to a chain key is kept in the block's frame, so
+that `rewind` puts everything back and forgets the frame.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from pipeline.errors import ImpossibleFactError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.entries import CHAIN_FAMILIES, Entry, Frame, Head, HighestHead
+from pipeline.messages.policy import Policy
+from pipeline.units import BlockNumber, Hash
+
+Value = Entry | Policy
+V = TypeVar("V", bound=Value)
+
+HEAD = "head"
+HIGHEST = "highest-head"
+
+
+def family(key: str) -> str:
+    """Name the kind of an entry: the first part of its key."""
+    return key.partition("/")[0]
+
+
+def group_of(key: str) -> str:
+    """Name what an entry is listed under: `tick/P` for `tick/P/t`, `policy` for `policy/book`."""
+    parts = key.split("/", 2)
+    return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
+
+
+class _OpenFrame:
+    """A frame that may still grow: that of the head."""
+
+    def __init__(self, block: BlockRef, overwritten: dict[str, Value | None]) -> None:
+        self.block = block
+        self.overwritten = overwritten
+
+
+class Tables:
+    """All entries of one shard, with the means to rewind them and to tell what changed."""
+
+    def __init__(self, entries: Mapping[str, Value] | None = None) -> None:
+        """Take over what a checkpoint gave back."""
+        self._entries: dict[str, Value] = {}
+        self._groups: dict[str, dict[str, Value]] = {}
+        self._frames: dict[BlockNumber, _OpenFrame] = {}
+        self._committed: dict[str, Value | None] = {}
+        """Value at the last commit of each key written since."""
+        self._dirty_frames: set[BlockNumber] = set()
+        self._stored_frames: set[BlockNumber] = set()
+        for key, value in (entries or {}).items():
+            if isinstance(value, Frame):
+                self._frames[value.block.number] = _OpenFrame(value.block, dict(value.overwritten))
+                self._stored_frames.add(value.block.number)
+            else:
+                self._store(key, value)
+
+    # -------------------------------------------------------------- read
+    def find(self, key: str, kind: type[V]) -> V | None:
+        """Look an entry up."""
+        value = self._entries.get(key)
+        return value if isinstance(value, kind) else None
+
+    def need(self, key: str, kind: type[V]) -> V:
+        """Look up an entry that must be there. Raises: ImpossibleFactError."""
+        value = self.find(key, kind)
+        if value is None:
+            raise ImpossibleFactError(f"no entry {key}")
+        return value
+
+    def group(self, prefix: str, kind: type[V]) -> Iterator[tuple[str, V]]:
+        """Walk the entries listed under a prefix (see `group_of`), by key."""
+        for key in sorted(self._groups.get(prefix, ())):
+            value = self._entries[key]
+            if isinstance(value, kind):
+                yield key, value
+
+    def entries(self) -> Mapping[str, Value]:
+        """Show everything but frames: for checks and tests."""
+        return self._entries
+
+    @property
+    def head(self) -> BlockRef | None:
+        """The last block that attached."""
+        head = self.find(HEAD, Head)
+        return None if head is None else head.block
+
+    def branch_hash(self, number: BlockNumber) -> Hash | None:
+        """Look up the hash at a height of the branch that the shard follows, where frames still tell."""
+        frame, above = self._frames.get(number), self._frames.get(BlockNumber(number + 1))
+        if frame is not None:
+            return frame.block.hash
+        return None if above is None else above.block.parent_hash
+
+    def sealed_blocks(self) -> list[BlockRef]:
+        """List the blocks that a rewind could still reach, newest first."""
+        return [self._frames[n].block for n in sorted(self._frames, reverse=True)]
+
+    def reaches(self, number: BlockNumber) -> bool:
+        """Ask whether a rewind to this height is possible: a frame above it, or the shard's beginning."""
+        if BlockNumber(number + 1) in self._frames:
+            return True
+        oldest = min(self._frames, default=None)
+        return oldest is not None and number < oldest and self._begins_at(oldest)
+
+    def _begins_at(self, number: BlockNumber) -> bool:
+        overwritten = self._frames[number].overwritten
+        return HEAD in overwritten and overwritten[HEAD] is None
+
+    # -------------------------------------------------------------- write
+    def put(self, key: str, value: Value | None) -> None:
+        """Set or (None) delete an entry; a chain entry's old value goes to the open frame first."""
+        old = self._entries.get(key)
+        if old == value:
+            return
+        if family(key) in CHAIN_FAMILIES:
+            head = self.head
+            if head is None:
+                raise ImpossibleFactError(f"{key} before the shard's first block")
+            frame = self._frames.get(head.number)  # none where the head is final already
+            if frame is not None and key not in frame.overwritten:
+                frame.overwritten[key] = old
+                self._dirty_frames.add(head.number)
+        self._write(key, value)
+
+    def begin(self, block: BlockRef) -> None:
+        """Make a block the head and open its frame; what came too deep below is final."""
+        self._frames[block.number] = _OpenFrame(block, {HEAD: self._entries.get(HEAD)})
+        self._dirty_frames.add(block.number)
+        self._write(HEAD, Head(block=block))
+        highest = self.find(HIGHEST, HighestHead)
+        if highest is None or block.number > highest.number:
+            self._write(HIGHEST, HighestHead(number=block.number))
+
+    def finalise(self, depth_blocks: int) -> None:
+        """Forget the frames of blocks that no reorg may reach any more."""
+        highest = self.find(HIGHEST, HighestHead)
+        if highest is None:
+            return
+        for number in [n for n in self._frames if n <= highest.number - depth_blocks]:
+            self._drop_frame(number)
+
+    def rewind(self, number: BlockNumber) -> set[str]:
+        """Undo every block above this height, newest first. Returns the keys that it wrote."""
+        written: set[str] = set()
+        for above in sorted((n for n in self._frames if n > number), reverse=True):
+            for key, old in self._frames[above].overwritten.items():
+                self._write(key, old)
+                written.add(key)
+            self._drop_frame(above)
+        return written
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Delete entries from the present and from every frame: a rewind will not bring them back."""
+        gone = list(keys)
+        for key in gone:
+            self._write(key, None)
+        for number, frame in self._frames.items():
+            for key in gone:
+                if frame.overwritten.pop(key, self) is not self:
+                    self._dirty_frames.add(number)
+
+    # -------------------------------------------------------------- commit
+    def changes(self) -> dict[str, Value | None]:
+        """Tell the net difference since the last `committed`, each key once; None deletes."""
+        changed: dict[str, Value | None] = {}
+        for key, before in self._committed.items():
+            now = self._entries.get(key)
+            if now != before:
+                changed[key] = now
+        for number in sorted(self._dirty_frames):
+            frame = self._frames.get(number)
+            if frame is not None:
+                changed[f"frame/{number}"] = Frame(block=frame.block, overwritten=dict(frame.overwritten))
+            elif number in self._stored_frames:
+                changed[f"frame/{number}"] = None
+        return changed
+
+    def committed(self) -> None:
+        """Take the present as what the checkpoint holds."""
+        for number in self._dirty_frames:
+            if number in self._frames:
+                self._stored_frames.add(number)
+            else:
+                self._stored_frames.discard(number)
+        self._committed.clear()
+        self._dirty_frames.clear()
+
+    # -------------------------------------------------------------- inside
+    def _write(self, key: str, value: Value | None) -> None:
+        old = self._entries.get(key)
+        if old == value:
+            return
+        self._committed.setdefault(key, old)
+        if value is None:
+            del self._entries[key]
+            del self._groups[group_of(key)][key]
+        else:
+            self._store(key, value)
+
+    def _store(self, key: str, value: Value) -> None:
+        self._entries[key] = value
+        self._groups.setdefault(group_of(key), {})[key] = value
+
+    def _drop_frame(self, number: BlockNumber) -> None:
+        del self._frames[number]
+        self._dirty_frames.add(number)

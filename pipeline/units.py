@@ -1,0 +1,49 @@
+"""Numbers and names that must not be mixed.
+
+All are plain `int` or `str` at run time; the type checker keeps them apart.
+"""
+
+from typing import NewType
+
+# Who and where
+Address = NewType("Address", str)
+"""Lower-case 0x-hex of 20 bytes: the form in which nodes give it in logs."""
+Hash = NewType("Hash", str)
+"""Lower-case 0x-hex of 32 bytes."""
+BookId = NewType("BookId", str)
+TokenId = NewType("TokenId", int)
+"""Number of an NFT of a position manager."""
+ChainId = NewType("ChainId", int)
+
+# When
+BlockNumber = NewType("BlockNumber", int)
+LogIndex = NewType("LogIndex", int)
+"""Place of a log within its block."""
+Seconds = NewType("Seconds", int)
+"""A duration, or the seconds of a block's timestamp since 1970."""
+Term = NewType("Term", int)
+"""Grows with each start of a watcher; the lower one is ignored."""
+Offset = NewType("Offset", int)
+"""Place of a record in its partition; gapless in `events.v1`."""
+ShardId = NewType("ShardId", int)
+"""Number of a partition, the same in every topic."""
+
+# How much
+RawAmount = NewType("RawAmount", int)
+"""A token's smallest unit, signed where it is a delta."""
+Wei = NewType("Wei", int)
+Bps = NewType("Bps", int)
+"""Ten-thousandths."""
+Pips = NewType("Pips", int)
+"""Millionths: the unit of a V3 fee."""
+
+# Uniswap V3
+SqrtPriceX96 = NewType("SqrtPriceX96", int)
+"""sqrt(token1 per token0) as Q64.96, raw units."""
+Tick = NewType("Tick", int)
+Liquidity = NewType("Liquidity", int)
+GrowthX128 = NewType("GrowthX128", int)
+"""Fees per unit of liquidity as Q128.128, modulo 2**256."""
+
+NATIVE = Address("native")
+"""Stands for the chain's own coin where a token's address is expected."""
