@@ -1,0 +1,182 @@
+"""A real Kafka broker in KRaft mode, alone on this machine."""
+
+import hashlib
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.errors import DevnetError
+
+from . import processes
+from .cache import DEFAULT_CACHE, made_once
+from .jars import jars, java_command, java_version
+from .metadata import answers_metadata
+from .ports import HOST, free_port
+
+USUAL_PORT = 9092
+_READY_S = 60.0
+_POLL_S = 0.05
+_FORMAT_TIMEOUT_S = 60
+_START_TRIES = 3
+_CLUSTER_ID = "ZXZlbmtlZWwtZGV2bmV0MQ"  # any 16 bytes; one broker meets no other
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+controller.quorum.voters=1@{host}:{controller_port}
+log.dirs={folder}/data
+
+auto.create.topics.enable=false
+num.partitions=4
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+
+# the first consumer of a group need not wait for others
+group.initial.rebalance.delay.ms=0
+# after a kill -9 the former self must expire before the broker serves again
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
+
+log.cleaner.dedupe.buffer.size=16777216
+num.network.threads=2
+num.io.threads=2
+"""
+
+
+@dataclass(eq=False)
+class Broker:
+    """One broker with its data in a folder; it keeps its ports and data over `stop`, `kill` and `start`."""
+
+    folder: Path
+    port: int
+    controller_port: int
+    java: list[str] = field(repr=False)
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "broker.log"
+
+    def start(self, *, within_s: float = _READY_S) -> None:
+        """Start the broker and wait until it serves.
+
+        Raises: DevnetError with the end of its log if it ends or stays silent.
+        """
+        properties = self.folder / "server.properties"
+        self.process = processes.spawn(
+            [*self.java, "kafka.Kafka", str(properties)], folder=self.folder, log=self.log
+        )
+        deadline_s = time.monotonic() + within_s
+        while not answers_metadata(HOST, self.port):
+            if self.process.poll() is not None:
+                raise DevnetError(f"the broker ended while starting:\n{processes.last_lines(self.log)}")
+            if time.monotonic() > deadline_s:
+                self.kill()
+                raise DevnetError(
+                    f"the broker did not serve within {within_s} s:\n{processes.last_lines(self.log)}"
+                )
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """End the broker in order."""
+        if self.process is not None:
+            processes.stop(self.process)
+
+    def kill(self) -> None:
+        """End the broker as kill -9 does."""
+        if self.process is not None:
+            processes.kill(self.process)
+
+    def pause(self) -> None:
+        """Freeze the broker: it keeps its connections and answers nothing."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen broker go on."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start_broker(folder: Path, *, cache: Path = DEFAULT_CACHE, usual_port: int | None = None) -> Broker:
+    """Start a broker with its data in `folder`, going on with what lies there.
+
+    Raises: DevnetError if Java, Maven or the broker fails.
+    """
+    folder_of_jars = jars(cache)
+    archive = made_once(_archive_path(folder_of_jars), lambda path: _archive_classes(folder_of_jars, path))
+    java = java_command(folder_of_jars, f"-XX:SharedArchiveFile={archive}")
+    for attempt in range(_START_TRIES):
+        broker = _prepare(folder, java, usual_port=usual_port if attempt == 0 else None)
+        try:
+            broker.start()
+        except DevnetError:
+            if attempt == _START_TRIES - 1 or "already in use" not in processes.last_lines(broker.log):
+                raise
+        else:
+            return broker
+    raise AssertionError
+
+
+def _prepare(folder: Path, java: list[str], *, usual_port: int | None = None) -> Broker:
+    """Write the configuration, and format the data folder if it is new."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port(usual_port)
+    controller_port = free_port(None if usual_port is None else usual_port + 1)
+    properties = folder / "server.properties"
+    properties.write_text(
+        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, folder=folder)
+    )
+    broker = Broker(folder=folder, port=port, controller_port=controller_port, java=java)
+    if not (folder / "data" / "meta.properties").exists():
+        format_data = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties)]
+        done = subprocess.run(
+            [*java, *format_data], capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False
+        )
+        if done.returncode != 0:
+            raise DevnetError(f"cannot format {folder / 'data'}:\n{(done.stdout + done.stderr)[-2_000:]}")
+    return broker
+
+
+def _archive_path(folder_of_jars: Path) -> Path:
+    digest = hashlib.sha256(java_version().encode()).hexdigest()[:12]
+    return folder_of_jars.parent / f"classes-{digest}.jsa"
+
+
+def _archive_classes(folder_of_jars: Path, archive: Path) -> None:
+    """Run a broker once so that Java writes down the classes it loaded."""
+    folder = archive.parent / "warm-up"
+    java = java_command(folder_of_jars, f"-XX:ArchiveClassesAtExit={archive}")
+    with _prepare(folder, java) as broker:
+        broker.start()
+    if not archive.exists():
+        raise DevnetError(f"java wrote no class-data archive:\n{processes.last_lines(broker.log)}")
+    shutil.rmtree(folder)

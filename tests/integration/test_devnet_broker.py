@@ -1,0 +1,109 @@
+"""The broker serves, comes back with its data, and never outlives who started it."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from pipeline.errors import DevnetError
+from streams.devnet import processes
+from streams.devnet.broker import Broker
+from streams.devnet.metadata import answers_metadata
+from streams.devnet.ports import HOST, free_port
+
+pytestmark = pytest.mark.kafka
+
+_ROOT = Path(__file__).parents[2]
+
+
+async def create_topic(broker: Broker, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+    await admin.start()
+    answer = await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    assert answer.topic_errors[0][1] == 0
+
+
+async def write_in_a_transaction(broker: Broker, topic: str, value: bytes) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers, transactional_id=topic)
+    await producer.start()
+    async with producer.transaction():
+        await producer.send_and_wait(topic, value, partition=0)
+    await producer.stop()
+
+
+async def read(broker: Broker, topic: str, count: int) -> list[bytes]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=broker.bootstrap_servers,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    consumer.assign([TopicPartition(topic, 0)])
+    async with asyncio.timeout(30):
+        values = [(await consumer.getone()).value for _ in range(count)]
+    await consumer.stop()
+    return values
+
+
+async def test_it_takes_transactions(broker: Broker) -> None:
+    await create_topic(broker, "takes-transactions")
+    await write_in_a_transaction(broker, "takes-transactions", b"one")
+    assert await read(broker, "takes-transactions", 1) == [b"one"]
+
+
+async def test_its_data_and_port_outlive_a_kill(own_broker: Broker) -> None:
+    before = own_broker.bootstrap_servers
+    await create_topic(own_broker, "kept")
+    await write_in_a_transaction(own_broker, "kept", b"before")
+    own_broker.kill()
+    assert not answers_metadata(HOST, own_broker.port)
+    killed_s = time.monotonic()
+    own_broker.start()
+    served_s = time.monotonic() - killed_s
+    await write_in_a_transaction(own_broker, "kept", b"after")
+    assert await read(own_broker, "kept", 2) == [b"before", b"after"]
+    assert own_broker.bootstrap_servers == before
+    assert served_s < 20, "its former self must expire soon"
+
+
+_START_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from streams.devnet.broker import start_broker
+print(start_broker(Path(sys.argv[1]), cache=Path(sys.argv[2])).process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_it_ends_with_a_killed_parent(tmp_path: Path, cache: Path, broker: Broker) -> None:
+    command = [sys.executable, "-c", _START_AND_WAIT, str(tmp_path), str(cache)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as parent:
+        assert parent.stdout is not None
+        record = processes.record_of(int(parent.stdout.readline()))
+        assert processes.is_running(record)
+        parent.kill()
+    deadline_s = time.monotonic() + 10
+    while processes.is_running(record) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert not processes.is_running(record)
+
+
+async def test_it_starts_only_from_the_main_thread(tmp_path: Path) -> None:
+    stray = Broker(folder=tmp_path, port=free_port(), controller_port=free_port(), java=["java"])
+    with pytest.raises(DevnetError, match="main thread"):
+        await asyncio.to_thread(stray.start)
+
+
+def test_a_broker_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
+    stray = Broker(
+        folder=tmp_path, port=free_port(), controller_port=free_port(), java=["java", "-cp", "/nowhere"]
+    )
+    with pytest.raises(DevnetError, match=r"(?s)ended while starting.*kafka\.Kafka"):
+        stray.start()
