@@ -1,0 +1,75 @@
+"""What tokens say: ERC-20 and ERC-721 transfers, and the wrapped native token's two events."""
+
+from typing import cast
+
+from pipeline.messages.base import RawLog
+from pipeline.messages.facts import NftTransferred, TokensMoved
+from pipeline.protocols.words import Shape, address, decode, shape_of
+from pipeline.units import Address, RawAmount, TokenId
+
+TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+"""Of ERC-20 (amount in the data) and of ERC-721 (id in a topic) alike."""
+DEPOSIT_TOPIC = "0xe1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c"
+WITHDRAWAL_TOPIC = "0x7fcf532c15f0a6db0bd6d0e038bea71d30d808c7d98cb3bf7268a95bf5081b65"
+TOKEN_TOPICS = frozenset({TRANSFER_TOPIC, DEPOSIT_TOPIC, WITHDRAWAL_TOPIC})
+
+ZERO_ADDRESS = Address("0x" + "0" * 40)
+"""Where tokens come from when made and go to when destroyed."""
+
+
+def decode_token_log(log: RawLog) -> TokensMoved | None:
+    """Read a fungible token's log; None where the topic is another's.
+
+    A wrapped native token's deposit comes from the zero address, a withdrawal goes to it.
+
+    Raises: MalformedLogError.
+    """
+    shape = shape_of(log, _TOKEN_SHAPES)
+    return None if shape is None else cast("TokensMoved", decode(log, shape))
+
+
+def decode_nft_transfer(log: RawLog) -> NftTransferred | None:
+    """Read an NFT contract's transfer; None where the topic is another's. Raises: MalformedLogError."""
+    shape = shape_of(log, _NFT_SHAPES)
+    return None if shape is None else cast("NftTransferred", decode(log, shape))
+
+
+def _moved(log: RawLog, sender: Address, recipient: Address, amount: int) -> TokensMoved:
+    return TokensMoved(
+        address=log.address,
+        log_index=log.log_index,
+        sender=sender,
+        recipient=recipient,
+        amount=RawAmount(amount),
+    )
+
+
+def _transfer(log: RawLog, words: list[int]) -> TokensMoved:
+    return _moved(log, address(words[0]), address(words[1]), words[2])
+
+
+def _deposit(log: RawLog, words: list[int]) -> TokensMoved:
+    return _moved(log, ZERO_ADDRESS, address(words[0]), words[1])
+
+
+def _withdrawal(log: RawLog, words: list[int]) -> TokensMoved:
+    return _moved(log, address(words[0]), ZERO_ADDRESS, words[1])
+
+
+def _nft_transfer(log: RawLog, words: list[int]) -> NftTransferred:
+    return NftTransferred(
+        address=log.address,
+        log_index=log.log_index,
+        sender=address(words[0]),
+        recipient=address(words[1]),
+        token_id=TokenId(words[2]),
+    )
+
+
+NFT_TRANSFER_SHAPE = Shape("Transfer of an NFT", 4, 0, _nft_transfer)
+_NFT_SHAPES = {TRANSFER_TOPIC: NFT_TRANSFER_SHAPE}
+_TOKEN_SHAPES = {
+    TRANSFER_TOPIC: Shape("Transfer", 3, 1, _transfer),
+    DEPOSIT_TOPIC: Shape("Deposit", 2, 1, _deposit),
+    WITHDRAWAL_TOPIC: Shape("Withdrawal", 2, 1, _withdrawal),
+}
