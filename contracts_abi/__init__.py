@@ -1,0 +1,90 @@
+"""Interfaces of published contracts, where they come from, and where they are deployed. Data only."""
+
+import difflib
+import functools
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).parent
+
+Abi = tuple[Mapping[str, Any], ...]
+
+
+class UnknownContractError(LookupError):
+    """No such protocol, contract or chain here; the text says what came near."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """An archive on npm and what we take out of it; `platform` is empty for what runs anywhere."""
+
+    name: str
+    version: str
+    licence: str
+    integrity: str
+    platform: str = ""
+    file: str = ""
+    contracts: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Lower-case addresses of Uniswap V3 and its surroundings on one chain."""
+
+    wrapped_native: str
+    factory: str
+    position_manager: str
+    quoter: str
+    router: str
+    multicall: str
+
+
+@functools.cache
+def load_abi(protocol: str, contract: str) -> Abi:
+    """Read a contract's interface, e.g. `load_abi("uniswap-v3", "UniswapV3Pool")`.
+
+    Raises: UnknownContractError naming the nearest we have.
+    """
+    wanted = f"{protocol}/{contract}"
+    known = sorted(str(path.relative_to(_HERE).with_suffix("")) for path in _HERE.glob("*/*.json"))
+    if wanted not in known:
+        raise UnknownContractError(f"no interface {wanted!r}{_near(wanted, known)}")
+    return tuple(json.loads((_HERE / f"{wanted}.json").read_text()))
+
+
+@functools.cache
+def load_sources() -> tuple[Source, ...]:
+    """Read every archive that holds contracts."""
+    return tuple(Source(**entry) for entry in _sources()["package"])
+
+
+@functools.cache
+def load_programs() -> tuple[Source, ...]:
+    """Read every archive that holds a program, one a platform."""
+    return tuple(Source(**entry) for entry in _sources()["program"])
+
+
+@functools.cache
+def load_deployment(chain_id: int) -> Deployment:
+    """Read where Uniswap V3 stands on a public chain.
+
+    Raises: UnknownContractError naming the chains we know.
+    """
+    chains = tomllib.loads((_HERE / "deployments.toml").read_text())
+    if str(chain_id) not in chains:
+        raise UnknownContractError(f"no deployment for chain {chain_id}; known: {', '.join(chains)}")
+    return Deployment(**{name: address.lower() for name, address in chains[str(chain_id)].items()})
+
+
+def _sources() -> dict[str, Any]:
+    return tomllib.loads((_HERE / "SOURCES.toml").read_text())
+
+
+def _near(wanted: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(wanted, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
