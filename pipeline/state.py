@@ -5,7 +5,7 @@ through `put`; while a block is open, the first write to a chain key is kept in 
 that `rewind` puts everything back and forgets the frame.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from pipeline.errors import ImpossibleFactError
@@ -154,15 +154,22 @@ class Tables:
             self._drop_frame(above)
         return written
 
-    def forget(self, keys: Iterable[str]) -> None:
+    def forget(self, matches: Callable[[str], bool]) -> None:
         """Delete entries from the present and from every frame: a rewind will not bring them back."""
-        gone = list(keys)
-        for key in gone:
+        for key in [k for k in self._entries if matches(k)]:
             self._write(key, None)
         for number, frame in self._frames.items():
+            gone = [k for k in frame.overwritten if matches(k)]
             for key in gone:
-                if frame.overwritten.pop(key, self) is not self:
-                    self._dirty_frames.add(number)
+                del frame.overwritten[key]
+            if gone:
+                self._dirty_frames.add(number)
+
+    def empty_chain(self) -> None:
+        """Forget the whole chain part, head and frames: the shard must be told where it stands."""
+        for number in list(self._frames):
+            self._drop_frame(number)
+        self.forget(lambda key: family(key) in CHAIN_FAMILIES)
 
     # -------------------------------------------------------------- commit
     def changes(self) -> dict[str, Value | None]:

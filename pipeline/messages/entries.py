@@ -126,7 +126,9 @@ class Route(Entry, frozen=True, kw_only=True):
     """None while it is wanted."""
     why: Why = "bootstrap"
     pool: Address | None = None
-    """Of a position: its pool, which may be one that no book uses."""
+    """Of a position that was read: its pool, which may be one that no book uses."""
+    owner: Address | None = None
+    """Of a position: who had it last."""
 
 
 class BookPath(Entry, frozen=True, kw_only=True):
@@ -184,7 +186,7 @@ class HighestHead(Entry, frozen=True, kw_only=True):
 
 
 class SetAside(Entry, frozen=True, kw_only=True):
-    """`set-aside`: how many records did not attach since one last did."""
+    """`set-aside`: how many blocks did not attach since one last did."""
 
     count: int
 
@@ -204,6 +206,14 @@ class Halted(Entry, frozen=True, kw_only=True):
 class Pause(Entry, frozen=True, kw_only=True):
     """`pause/scope`: an operator's word. The scope is `all` or `book/ID`."""
 
+    reason: str
+    by: str
+
+
+class Resume(Entry, frozen=True, kw_only=True):
+    """`resumed/item`: an operator wants the item back. Covers quarantines up to this block, across reorgs."""
+
+    at_block: BlockNumber
     reason: str
     by: str
 
@@ -236,6 +246,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     "skipped-checks": SkippedChecks,
     "halted": Halted,
     "pause": Pause,
+    "resumed": Resume,
     "schema": Schema,
 }
 

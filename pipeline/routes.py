@@ -1,0 +1,254 @@
+"""What a shard follows: a fold of its own log, the same for the worker and for the watcher.
+
+`follow` takes an event in: whether it attaches, what it undoes, what is followed from here on.
+`wants` tells what must still be read, `interests` which logs of a block concern the shard.
+Only entries named here are written: head, route/, policy/, writer, set-aside, resumed/, halted.
+"""
+
+from enum import Enum, auto
+
+import msgspec
+
+from pipeline.errors import MalformedLogError
+from pipeline.messages.base import BlockRef, RawLog
+from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
+from pipeline.messages.events import (
+    AnyEvent,
+    BalanceObserved,
+    BlockSeen,
+    BlocksReverted,
+    ObservationFailed,
+    OwnerObserved,
+    PolicyRemoved,
+    PolicySet,
+    PoolObserved,
+    PositionObserved,
+    Resumed,
+    Watched,
+    WriterStarted,
+)
+from pipeline.messages.policy import Policy
+from pipeline.protocols.tokens import ZERO_ADDRESS, decode_nft_transfer
+from pipeline.state import Tables
+from pipeline.units import BlockNumber, TokenId
+from pipeline.wants import named_items, policies, profile, wanted
+
+Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
+
+
+class Arrival(Enum):
+    """What becomes of a record: see `follow`."""
+
+    APPLIES = auto()
+    KNOWN = auto()
+    """Already taken in: a lagging node, a second watcher, a repeated policy."""
+    SET_ASIDE = auto()
+    """A block that does not attach: nothing is decided until one does."""
+    OUTDATED = auto()
+    """Written by a watcher that has been replaced."""
+    ELSEWHERE = auto()
+    """A read at another block than the head, or a revert to above it."""
+    HALTS = auto()
+    """A reorg deeper than anything the shard can undo."""
+    HALTED = auto()
+    """The shard is halted: only operators are heard."""
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """How an event arrived, and the keys that a rewind wrote."""
+
+    arrival: Arrival
+    rewound: frozenset[str] = frozenset()
+
+
+# ------------------------------------------------------------------ follow
+def follow(tables: Tables, event: AnyEvent) -> Followed:
+    """Take one record of the shard's log in, by the arrival table of docs/architecture.md."""
+    unheard = _unheard(tables, event)
+    if unheard is not None:
+        return Followed(unheard)
+    match event:
+        case WriterStarted():
+            return Followed(_follow_writer(tables, event))
+        case BlockSeen():
+            return Followed(_follow_block(tables, event))
+        case BlocksReverted():
+            return _follow_revert(tables, event)
+        case PoolObserved() | OwnerObserved() | PositionObserved() | BalanceObserved():
+            return Followed(_follow_observation(tables, event))
+        case ObservationFailed():
+            return Followed(_at_head(tables, event.block))
+        case PolicySet() | PolicyRemoved():
+            return Followed(_follow_policy(tables, event))
+        case Resumed():
+            _follow_resumed(tables, event)
+    return Followed(Arrival.APPLIES)
+
+
+def _unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
+    """Tell why a watcher's record does not count, if so: it was replaced, or the shard is halted."""
+    if not isinstance(event, Watched) or isinstance(event, WriterStarted):
+        return None
+    writer = tables.find("writer", Writer)
+    if writer is None or event.term != writer.term:
+        return Arrival.OUTDATED
+    return Arrival.HALTED if tables.find("halted", Halted) is not None else None
+
+
+def _follow_writer(tables: Tables, event: WriterStarted) -> Arrival:
+    """Of equal terms the first in the log wins."""
+    writer = tables.find("writer", Writer)
+    if writer is not None and event.term <= writer.term:
+        return Arrival.OUTDATED
+    tables.put("writer", Writer(term=event.term, instance=event.instance))
+    return Arrival.APPLIES
+
+
+def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
+    head, chain = tables.head, profile(tables)
+    if head is None or chain is None:
+        return _set_aside(tables)
+    if event.block.number <= head.number and tables.branch_hash(event.block.number) == event.block.hash:
+        return Arrival.KNOWN
+    if event.block.parent_hash != head.hash or event.block.number != head.number + 1:
+        return _set_aside(tables)
+    tables.put("set-aside", None)
+    tables.begin(event.block)
+    tables.finalise(chain.final_depth_blocks)
+    for log in event.logs:
+        if log.address == chain.position_manager:
+            _follow_nft(tables, log)
+    return Arrival.APPLIES
+
+
+def _set_aside(tables: Tables) -> Arrival:
+    before = tables.find("set-aside", SetAside)
+    tables.put("set-aside", SetAside(count=1 + (before.count if before else 0)))
+    return Arrival.SET_ASIDE
+
+
+def _follow_nft(tables: Tables, log: RawLog) -> None:
+    """Note who has an NFT now; one that comes to an owner is read, one that is burned is forgotten."""
+    try:
+        moved = decode_nft_transfer(log)
+    except MalformedLogError:
+        return  # told by the step that tracks it
+    if moved is None:
+        return
+    key = f"route/position/{log.address}/{moved.token_id}"
+    route = tables.find(key, Route)
+    if moved.recipient == ZERO_ADDRESS:
+        tables.put(key, None)
+    elif route is not None:
+        tables.put(key, msgspec.structs.replace(route, owner=moved.recipient))
+    elif moved.recipient in {policy.owner for policy in policies(tables)}:
+        tables.put(key, Route(owner=moved.recipient))
+
+
+def _follow_revert(tables: Tables, event: BlocksReverted) -> Followed:
+    head, to = tables.head, event.to
+    if head is None or to.number > head.number:
+        return Followed(Arrival.ELSEWHERE)
+    if to.hash == head.hash:
+        return Followed(Arrival.KNOWN)
+    ours = tables.branch_hash(to.number)
+    if to.number == head.number or (ours is not None and ours != to.hash):
+        return Followed(_set_aside(tables))
+    if not tables.reaches(to.number):
+        tables.put("halted", Halted(reason=f"a reorg to block {to.number} is deeper than the shard can undo"))
+        return Followed(Arrival.HALTS)
+    return Followed(Arrival.APPLIES, frozenset(tables.rewind(to.number)))
+
+
+def _at_head(tables: Tables, block: BlockRef) -> Arrival:
+    head = tables.head
+    return Arrival.APPLIES if head is not None and head.hash == block.hash else Arrival.ELSEWHERE
+
+
+def _follow_observation(tables: Tables, event: Observation) -> Arrival:
+    """Mark a wanted item as read. A read at another block than the head counts for nothing."""
+    if event.why == "check":
+        return _at_head(tables, event.block)
+    want = next((want for want in wanted(tables) if want.item == item_of(event)), None)
+    if want is None:
+        return Arrival.KNOWN
+    if tables.head is None:
+        tables.begin(event.block)
+    if _at_head(tables, event.block) is Arrival.ELSEWHERE:
+        return Arrival.ELSEWHERE
+    key = f"route/{want.item}"
+    before = tables.find(key, Route) or Route()
+    number = event.block.number
+    if isinstance(event, PositionObserved):
+        before = msgspec.structs.replace(before, pool=event.position.pool, owner=event.position.owner)
+    tables.put(key, msgspec.structs.replace(before, observed_at_block=number, why=event.why))
+    if isinstance(event, OwnerObserved):
+        for token_id in event.token_ids:
+            _follow_listed(tables, event, token_id)
+    return Arrival.APPLIES
+
+
+def _follow_listed(tables: Tables, event: OwnerObserved, token_id: TokenId) -> None:
+    key = f"route/position/{event.manager}/{token_id}"
+    known = tables.find(key, Route) or Route()
+    tables.put(key, msgspec.structs.replace(known, owner=event.owner))
+
+
+def item_of(event: Observation) -> str:
+    """Name the item that a read is about."""
+    match event:
+        case PoolObserved():
+            return f"pool/{event.pool}"
+        case OwnerObserved():
+            return f"owner/{event.owner}"
+        case PositionObserved():
+            return f"position/{event.manager}/{event.token_id}"
+        case BalanceObserved():
+            return f"balance/{event.account}/{event.token}"
+
+
+# ------------------------------------------------------------------ policies come and go
+def _follow_policy(tables: Tables, event: PolicySet | PolicyRemoved) -> Arrival:
+    book = event.policy.book if isinstance(event, PolicySet) else event.book
+    before = tables.find(f"policy/{book}", Policy)
+    after = event.policy if isinstance(event, PolicySet) else None
+    if before == after:
+        return Arrival.KNOWN
+    tables.put(f"policy/{book}", after)
+    if not policies(tables):
+        tables.empty_chain()
+    elif before is not None:
+        _forget_unused(tables, before)
+    return Arrival.APPLIES
+
+
+def _forget_unused(tables: Tables, before: Policy) -> None:
+    """Delete what only the former policy used; it must be read again if it is ever named again."""
+    still = {item for policy in policies(tables) for item in named_items(policy)}
+    unused = {item for item in named_items(before) if item not in still}
+    if unused:
+        tables.forget(lambda key: _belongs_to(key, unused))
+
+
+def _belongs_to(key: str, items: set[str]) -> bool:
+    """Ask whether an entry tells of one of these items: `tick/P/t` of `pool/P`, `route/X` and `checked/X` of X."""
+    kind, _, rest = key.partition("/")
+    if kind in {"tick", "observation", "pool-position"}:
+        return f"pool/{rest.partition('/')[0]}" in items
+    if kind in {"route", "quarantine", "checked", "resumed"}:
+        return rest in items
+    if kind == "skipped-checks":
+        return f"pool/{rest}" in items
+    return key in items
+
+
+# ------------------------------------------------------------------ operators
+def _follow_resumed(tables: Tables, event: Resumed) -> None:
+    """Note the operator's word; a halted shard begins anew, as if it had never seen a block."""
+    if event.scope == "all" and tables.find("halted", Halted) is not None:
+        tables.put("halted", None)
+        tables.empty_chain()
+    head = tables.head
+    at_block = head.number if head else BlockNumber(0)
+    if event.scope.startswith(("pool/", "position/", "balance/", "book/")):
+        tables.put(f"resumed/{event.scope}", Resume(at_block=at_block, reason=event.reason, by=event.by))

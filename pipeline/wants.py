@@ -1,0 +1,102 @@
+"""What a shard's books name, what of it must still be read, and what is in quarantine."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pipeline.messages.entries import Quarantine, Resume, Route, Why
+from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.state import Tables
+from pipeline.units import Address
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A read that the shard needs at its head."""
+
+    item: str
+    why: Why
+
+
+# ------------------------------------------------------------------ policies
+def policies(tables: Tables) -> tuple[Policy, ...]:
+    """List the shard's books by id."""
+    return tuple(policy for _, policy in tables.group("policy", Policy))
+
+
+def profile(tables: Tables) -> ChainProfile | None:
+    """Find what the deployment's books agree on; None on a shard without books."""
+    return next((policy.chain for policy in policies(tables)), None)
+
+
+def followed_pools(tables: Tables) -> frozenset[Address]:
+    """Collect the pools that any book of the shard names."""
+    return frozenset(pool for policy in policies(tables) for pool in policy.all_pools())
+
+
+# ------------------------------------------------------------------ wanted
+def wanted(tables: Tables) -> list[Wanted]:
+    """List what must be read at the head, in the order in which it can be read: pools before positions."""
+    found: dict[str, Wanted] = {}
+    for policy in policies(tables):
+        for want in _wanted_by(tables, policy):
+            found.setdefault(want.item, want)
+    order = {"pool": 0, "owner": 1, "position": 2, "balance": 3}
+    return sorted(found.values(), key=lambda want: (order[want.item.partition("/")[0]], want.item))
+
+
+def missing(tables: Tables, policy: Policy) -> list[str]:
+    """List what one book still waits for: it decides only when nothing is."""
+    return [want.item for want in _wanted_by(tables, policy)]
+
+
+def _wanted_by(tables: Tables, policy: Policy) -> Iterator[Wanted]:
+    for item in named_items(policy):
+        route = tables.find(f"route/{item}", Route)
+        if route is None or route.observed_at_block is None:
+            yield Wanted(item=item, why="bootstrap")
+        elif _awaits_repair(tables, item):
+            yield Wanted(item=item, why="repair")
+    for key, route in tables.group(f"route/position/{policy.chain.position_manager}", Route):
+        if route.owner == policy.owner:
+            yield from _wanted_position(tables, policy, key.removeprefix("route/"), route)
+
+
+def named_items(policy: Policy) -> Iterator[str]:
+    for pool in policy.all_pools():
+        yield f"pool/{pool}"
+    yield f"owner/{policy.owner}"
+    for account in policy.accounts:
+        for token in policy.tokens:
+            yield f"balance/{account}/{token.address}"
+
+
+def _wanted_position(tables: Tables, policy: Policy, item: str, route: Route) -> Iterator[Wanted]:
+    """Yield a position that was never read, or not since its pool was."""
+    if route.observed_at_block is None:
+        yield Wanted(item=item, why="bootstrap")
+    elif route.pool in policy.all_pools():
+        pool_route = tables.find(f"route/pool/{route.pool}", Route)
+        pool_at = None if pool_route is None else pool_route.observed_at_block
+        if pool_at is not None and route.observed_at_block < pool_at:
+            yield Wanted(item=item, why=pool_route.why if pool_route else "bootstrap")
+        elif _awaits_repair(tables, item):
+            yield Wanted(item=item, why="repair")
+
+
+def quarantine(tables: Tables, item: str) -> Quarantine | None:
+    """Look up why an item is not carried on; a check's finding ends with a repair read after it."""
+    raised = tables.find(f"quarantine/{item}", Quarantine)
+    if raised is not None:
+        return raised
+    found = tables.find(f"checked/{item}", Quarantine)
+    route = tables.find(f"route/{item}", Route)
+    if found is None or route is None or route.observed_at_block is None:
+        return found
+    repaired = route.why == "repair" and route.observed_at_block >= found.at_block
+    return None if repaired else found
+
+
+def _awaits_repair(tables: Tables, item: str) -> bool:
+    held = quarantine(tables, item)
+    resume = tables.find(f"resumed/{item}", Resume)
+    return held is not None and resume is not None and held.at_block <= resume.at_block
