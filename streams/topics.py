@@ -1,0 +1,190 @@
+"""One line per topic, and the means to create and to check them.
+
+Every topic of a deployment has as many partitions as it has shards, and whatever belongs to a shard lies in
+the partition with its number. All but `events.v1` are written in transactions: read them with
+`isolation_level="read_committed"`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, get_args
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from pipeline.errors import TopicError
+from pipeline.messages.dead_letters import DeadLetter
+from pipeline.messages.decisions import AnyDecision
+from pipeline.messages.entries import ENTRY_TYPES
+from pipeline.messages.events import AnyEvent
+from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
+from pipeline.units import ChainId
+
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+
+_ADMIN_TIMEOUT_S = 30.0
+_TOPIC_EXISTS = 36
+
+_EVERYWHERE = {"max.message.bytes": str(MAX_RECORD_BYTES), "message.timestamp.type": "LogAppendTime"}
+_FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+_LAST_PER_KEY = {"cleanup.policy": "compact"}
+# a shard deletes a frame a block: without this they pile up and opening a shard grows slow
+_SOON = {"segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": "120000"}
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """What a topic holds and how the broker must keep it."""
+
+    name: str
+    key: str
+    messages: tuple[type[Any], ...]
+    kept: Mapping[str, str]
+    """Retention or compaction, as the broker's settings."""
+
+    def on(self, chain_id: ChainId) -> str:
+        """Name the topic of one deployment."""
+        return f"evenkeel-{chain_id}.{self.name}"
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Every setting that must hold on the broker."""
+        return {**_EVERYWHERE, **self.kept}
+
+
+# the markers of a shard's rewinds stand between what it says, on every topic that it says something on
+EVENTS = Topic("events.v1", "none", get_args(AnyEvent), _FOR_EVER)
+STATE = Topic("state.v1", "entry", tuple(dict.fromkeys(ENTRY_TYPES.values())), {**_LAST_PER_KEY, **_SOON})
+SWAPS = Topic("swaps.v1", "pool", (SwapSeen, Rewound), _FOR_EVER)
+DECISIONS = Topic("decisions.v1", "book or item", (*get_args(AnyDecision), Rewound), _FOR_EVER)
+INTENTS = Topic("intents.v1", "book", (Rewound,), _FOR_EVER)
+POOL_STATES = Topic("pool-states.v1", "pool", (PoolView, Rewound), _LAST_PER_KEY)
+POSITIONS = Topic("positions.v1", "position", (PositionView, Rewound), _LAST_PER_KEY)
+BOOKS = Topic("books.v1", "book", (BookView, Rewound), _LAST_PER_KEY)
+DEAD_LETTERS = Topic("dead-letters.v1", "place of the record", (DeadLetter,), _FOR_EVER)
+NONCES = Topic("nonces.v1", "signer and nonce", (), _LAST_PER_KEY)
+
+TOPICS: Mapping[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        EVENTS,
+        STATE,
+        SWAPS,
+        DECISIONS,
+        INTENTS,
+        POOL_STATES,
+        POSITIONS,
+        BOOKS,
+        DEAD_LETTERS,
+        NONCES,
+    )
+}
+
+OUTPUTS = (SWAPS, DECISIONS, INTENTS, POOL_STATES, POSITIONS, BOOKS)
+"""Where a shard says what it concludes: a rewind is told on each."""
+
+
+async def ensure_topics(
+    bootstrap: str, chain_id: ChainId, partitions: int, *, replication_factor: int = 1
+) -> None:
+    """Create the topics that are missing and check those that exist.
+
+    Raises: TopicError naming every topic and setting that is not as it must be.
+    """
+    async with _admin(bootstrap) as admin:
+        missing = set(await _missing(admin, chain_id))
+        if missing:
+            topics = [topic for topic in TOPICS.values() if topic.on(chain_id) in missing]
+            await _create(admin, topics, chain_id, partitions, replication_factor)
+        await _check(admin, chain_id, partitions)
+
+
+async def check_topics(bootstrap: str, chain_id: ChainId, partitions: int) -> None:
+    """Check that every topic exists and is as it must be.
+
+    Raises: TopicError naming every topic and setting that is not.
+    """
+    async with _admin(bootstrap) as admin:
+        missing = await _missing(admin, chain_id)
+        if missing:
+            raise TopicError(f"missing topics: {', '.join(missing)}")
+        await _check(admin, chain_id, partitions)
+
+
+@asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[Any]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        async with asyncio.timeout(_ADMIN_TIMEOUT_S):
+            try:
+                await admin.start()
+                yield admin
+            finally:
+                await admin.close()
+    except (KafkaError, OSError, TimeoutError) as error:  # a TimeoutError has no words of its own
+        raise TopicError(f"cannot look at the topics on {bootstrap}: {error!r}") from error
+
+
+async def _missing(admin: Any, chain_id: ChainId) -> list[str]:
+    there = set(await admin.list_topics())
+    return [name for topic in TOPICS.values() if (name := topic.on(chain_id)) not in there]
+
+
+async def _create(
+    admin: Any, topics: Sequence[Topic], chain_id: ChainId, partitions: int, replication_factor: int
+) -> None:
+    answer = await admin.create_topics(
+        [
+            NewTopic(topic.on(chain_id), partitions, replication_factor, topic_configs=dict(topic.settings))
+            for topic in topics
+        ]
+    )
+    # errors come inside the answer; one that exists by now was made by somebody else and is checked next
+    failed = [
+        f"{name}: {text or for_code(code).__name__}"
+        for name, code, text in answer.topic_errors
+        if code not in (0, _TOPIC_EXISTS)
+    ]
+    if failed:
+        raise TopicError(f"cannot create topics: {'; '.join(failed)}")
+
+
+async def _check(admin: Any, chain_id: ChainId, partitions: int) -> None:
+    """Compare what the broker has with what must be, and say all differences at once."""
+    names = [topic.on(chain_id) for topic in TOPICS.values()]
+    counts = await _partition_counts(admin, names)
+    settings = await _settings(admin, names)
+    wrong = []
+    for topic in TOPICS.values():
+        name = topic.on(chain_id)
+        expected = {"partitions": str(partitions), **topic.settings}
+        found = {"partitions": str(counts[name]), **settings[name]}
+        wrong += [
+            f"{name}: {setting} is {found.get(setting, 'unknown')}, must be {value}"
+            for setting, value in expected.items()
+            if found.get(setting) != value
+        ]
+    if wrong:
+        raise TopicError("; ".join(wrong))
+
+
+async def _partition_counts(admin: Any, names: Sequence[str]) -> dict[str, int]:
+    described = await admin.describe_topics(list(names))
+    for topic in described:
+        if topic["error_code"]:
+            raise TopicError(f"{topic['topic']}: {for_code(topic['error_code']).__name__}")
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+async def _settings(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    answers = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name, configs=None) for name in names]
+    )
+    found: dict[str, dict[str, str]] = {}
+    for code, text, _, name, entries in (resource for answer in answers for resource in answer.resources):
+        if code:
+            raise TopicError(f"{name}: {text or for_code(code).__name__}")
+        found[name] = {entry[0]: entry[1] for entry in entries}
+    return found

@@ -1,0 +1,86 @@
+"""Topics are created as they must be, and refused when they are not."""
+
+import itertools
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.new_partitions import NewPartitions
+
+from pipeline.errors import TopicError
+from pipeline.units import ChainId
+from streams.devnet.broker import Broker
+from streams.devnet.ports import free_port
+from streams.topics import DECISIONS, EVENTS, STATE, TOPICS, check_topics, ensure_topics
+
+pytestmark = pytest.mark.kafka
+
+_chain_ids = itertools.count(910_000)
+
+
+@pytest.fixture
+def chain_id() -> ChainId:
+    """One that no other test of the shared broker uses."""
+    return ChainId(next(_chain_ids))
+
+
+@pytest.fixture
+async def admin(broker: Broker):
+    client = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+    await client.start()
+    yield client
+    await client.close()
+
+
+async def alter(admin, topic: str, **settings: str) -> None:
+    # an alteration replaces all settings of the topic, so the other ones fall back to the broker's
+    configs = {name.replace("_", "."): value for name, value in settings.items()}
+    answers = await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
+    assert all(resource[0] == 0 for answer in answers for resource in answer.resources)
+
+
+async def test_they_are_created_once_and_found_right_from_then_on(broker, chain_id, admin):
+    await ensure_topics(broker.bootstrap_servers, chain_id, 3)
+    await ensure_topics(broker.bootstrap_servers, chain_id, 3)
+    await check_topics(broker.bootstrap_servers, chain_id, 3)
+    names = [topic.on(chain_id) for topic in TOPICS.values()]
+    described = await admin.describe_topics(names)
+    assert {topic["topic"]: len(topic["partitions"]) for topic in described} == dict.fromkeys(names, 3)
+
+
+async def test_only_what_is_missing_is_created(broker, chain_id, admin):
+    await admin.create_topics([NewTopic(EVENTS.on(chain_id), 2, 1, topic_configs=dict(EVENTS.settings))])
+    await ensure_topics(broker.bootstrap_servers, chain_id, 2)
+
+
+async def test_a_check_creates_nothing(broker, chain_id, admin):
+    with pytest.raises(TopicError, match=f"missing topics: {EVENTS.on(chain_id)}, {STATE.on(chain_id)}"):
+        await check_topics(broker.bootstrap_servers, chain_id, 2)
+    assert EVENTS.on(chain_id) not in await admin.list_topics()
+
+
+async def test_every_difference_is_named_at_once(broker, chain_id, admin):
+    await ensure_topics(broker.bootstrap_servers, chain_id, 2)
+    await alter(admin, EVENTS.on(chain_id), **{**EVENTS.settings, "retention.ms": "60000"})
+    await alter(admin, STATE.on(chain_id), **{**STATE.settings, "cleanup.policy": "delete"})
+    await admin.create_partitions({DECISIONS.on(chain_id): NewPartitions(total_count=5)})
+    with pytest.raises(TopicError) as refusal:
+        await ensure_topics(broker.bootstrap_servers, chain_id, 2)
+    assert sorted(str(refusal.value).split("; ")) == sorted(
+        [
+            f"{EVENTS.on(chain_id)}: retention.ms is 60000, must be -1",
+            f"{STATE.on(chain_id)}: cleanup.policy is delete, must be compact",
+            f"{DECISIONS.on(chain_id)}: partitions is 5, must be 2",
+        ]
+    )
+
+
+async def test_a_topic_that_cannot_be_created_is_named(broker, chain_id):
+    with pytest.raises(TopicError, match=EVENTS.on(chain_id)):
+        await ensure_topics(broker.bootstrap_servers, chain_id, 2, replication_factor=3)
+
+
+async def test_a_broker_that_is_not_there_is_an_error_that_names_it(chain_id):
+    nowhere = f"127.0.0.1:{free_port()}"
+    with pytest.raises(TopicError, match=nowhere):
+        await check_topics(nowhere, chain_id, 2)
