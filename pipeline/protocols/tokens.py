@@ -73,3 +73,12 @@ _TOKEN_SHAPES = {
     DEPOSIT_TOPIC: Shape("Deposit", 2, 1, _deposit),
     WITHDRAWAL_TOPIC: Shape("Withdrawal", 2, 1, _withdrawal),
 }
+
+
+def token_id_of(log: RawLog) -> TokenId | None:
+    """Read the NFT that a manager's log is about: last topic of a transfer, first of its other events."""
+    place = 3 if log.topics and log.topics[0] == TRANSFER_TOPIC else 1
+    try:
+        return TokenId(int(log.topics[place], 16))
+    except (IndexError, ValueError):
+        return None

@@ -1,16 +1,46 @@
-"""NFTs of the position manager: pure functions on entries."""
+"""NFTs of the position manager: pure functions on entries.
 
+The pool's own log comes before the manager's, so the pool position is already as the manager saw it.
+Several NFTs on one range share that pool position; each keeps its own account of what it is owed.
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from pipeline.errors import ImpossibleFactError
+from pipeline.math.growth import fees_since, growth_inside
+from pipeline.math.q import MAX_UINT128
 from pipeline.messages.entries import NftPosition, Pool, PoolPosition, TickInfo
-from pipeline.messages.facts import ManagerFact
-from pipeline.units import RawAmount, Tick
+from pipeline.messages.facts import (
+    LiquidityDecreased,
+    LiquidityIncreased,
+    ManagerFact,
+    NftCollected,
+    NftTransferred,
+)
+from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 
 
 def apply_manager_fact(position: NftPosition, pool_position: PoolPosition, fact: ManagerFact) -> NftPosition:
     """Carry an NFT over one of its manager's events.
 
-    `pool_position` is (manager, lower, upper) after the pool's own log, which comes first.
+    `pool_position` is (manager, lower, upper) after the pool's own log of the same call.
+
+    Raises: ImpossibleFactError if more leaves the NFT than it has.
     """
-    raise NotImplementedError
+    match fact:
+        case NftTransferred():
+            return msgspec.structs.replace(position, owner=fact.recipient)
+        case LiquidityIncreased():
+            poked = _poked(position, pool_position.inside0_last_x128, pool_position.inside1_last_x128)
+            return msgspec.structs.replace(poked, liquidity=Liquidity(poked.liquidity + fact.liquidity))
+        case LiquidityDecreased():
+            return _decreased(position, pool_position, fact)
+        case NftCollected():
+            return _collected(position, pool_position, fact)
+        case _:
+            assert_never(fact)
 
 
 def collectable(
@@ -20,8 +50,19 @@ def collectable(
     position: NftPosition,
     pool_position: PoolPosition,
 ) -> tuple[RawAmount, RawAmount]:
-    """Tell what a `collect` of everything would pay now. The ticks may be None for an NFT without liquidity."""
-    raise NotImplementedError
+    """Tell what a `collect` of everything would pay now.
+
+    min(owed to the NFT, owed to its pool position), both after a virtual poke if the NFT has liquidity,
+    as stored if it has none (then the ticks may be None).
+
+    Units:  raw token0, raw token1.
+    Raises: ImpossibleFactError if an NFT with liquidity lacks a tick.
+    """
+    if position.liquidity:
+        inside0_x128, inside1_x128 = _inside(pool, lower, upper, position)
+        position = _poked(position, inside0_x128, inside1_x128)
+        pool_position = _pool_poked(pool_position, inside0_x128, inside1_x128)
+    return min(position.owed0, pool_position.owed0), min(position.owed1, pool_position.owed1)
 
 
 def fees_alone(
@@ -31,10 +72,91 @@ def fees_alone(
     position: NftPosition,
     pool_position: PoolPosition,
 ) -> tuple[RawAmount, RawAmount]:
-    """Tell the collectable amounts less the principal that decreases left there; at least 0."""
-    raise NotImplementedError
+    """Tell the collectable amounts less the principal that decreases left there; at least 0.
+
+    Units:  raw token0, raw token1.
+    Raises: ImpossibleFactError if an NFT with liquidity lacks a tick.
+    """
+    amount0, amount1 = collectable(pool, lower, upper, position, pool_position)
+    return (
+        RawAmount(max(amount0 - position.principal_owed0, 0)),
+        RawAmount(max(amount1 - position.principal_owed1, 0)),
+    )
 
 
 def in_range(tick: Tick, lower: Tick, upper: Tick) -> bool:
     """Tell whether a range earns at a tick: lower <= tick < upper."""
     return lower <= tick < upper
+
+
+def _decreased(position: NftPosition, pool_position: PoolPosition, fact: LiquidityDecreased) -> NftPosition:
+    if fact.liquidity > position.liquidity:
+        raise ImpossibleFactError(
+            f"position {fact.token_id}, log {fact.log_index}: {fact.liquidity} leaves, {position.liquidity} is there"
+        )
+    poked = _poked(position, pool_position.inside0_last_x128, pool_position.inside1_last_x128)
+    return msgspec.structs.replace(
+        poked,
+        liquidity=Liquidity(poked.liquidity - fact.liquidity),
+        owed0=RawAmount((poked.owed0 + fact.amount0) & MAX_UINT128),
+        owed1=RawAmount((poked.owed1 + fact.amount1) & MAX_UINT128),
+        principal_owed0=RawAmount(poked.principal_owed0 + fact.amount0),
+        principal_owed1=RawAmount(poked.principal_owed1 + fact.amount1),
+    )
+
+
+def _collected(position: NftPosition, pool_position: PoolPosition, fact: NftCollected) -> NftPosition:
+    """Subtract what was asked for; without liquidity the manager pokes nothing and copies nothing."""
+    if position.liquidity:
+        position = _poked(position, pool_position.inside0_last_x128, pool_position.inside1_last_x128)
+    if fact.amount0 > position.owed0 or fact.amount1 > position.owed1:
+        raise ImpossibleFactError(
+            f"position {fact.token_id}, log {fact.log_index}: collects {fact.amount0} and {fact.amount1}, "
+            f"is owed {position.owed0} and {position.owed1}"
+        )
+    return msgspec.structs.replace(
+        position,
+        owed0=RawAmount(position.owed0 - fact.amount0),
+        owed1=RawAmount(position.owed1 - fact.amount1),
+        principal_owed0=RawAmount(max(position.principal_owed0 - fact.amount0, 0)),
+        principal_owed1=RawAmount(max(position.principal_owed1 - fact.amount1, 0)),
+    )
+
+
+def _poked(position: NftPosition, inside0_x128: GrowthX128, inside1_x128: GrowthX128) -> NftPosition:
+    """Book what the NFT earned until the growths inside its range stood there."""
+    earned0 = fees_since(inside0_x128, position.inside0_last_x128, position.liquidity)
+    earned1 = fees_since(inside1_x128, position.inside1_last_x128, position.liquidity)
+    return msgspec.structs.replace(
+        position,
+        inside0_last_x128=inside0_x128,
+        inside1_last_x128=inside1_x128,
+        owed0=RawAmount((position.owed0 + earned0) & MAX_UINT128),
+        owed1=RawAmount((position.owed1 + earned1) & MAX_UINT128),
+    )
+
+
+def _pool_poked(held: PoolPosition, inside0_x128: GrowthX128, inside1_x128: GrowthX128) -> PoolPosition:
+    earned0 = fees_since(inside0_x128, held.inside0_last_x128, held.liquidity)
+    earned1 = fees_since(inside1_x128, held.inside1_last_x128, held.liquidity)
+    return msgspec.structs.replace(
+        held,
+        inside0_last_x128=inside0_x128,
+        inside1_last_x128=inside1_x128,
+        owed0=RawAmount((held.owed0 + earned0) & MAX_UINT128),
+        owed1=RawAmount((held.owed1 + earned1) & MAX_UINT128),
+    )
+
+
+def _inside(
+    pool: Pool, lower: TickInfo | None, upper: TickInfo | None, position: NftPosition
+) -> tuple[GrowthX128, GrowthX128]:
+    if lower is None or upper is None:
+        raise ImpossibleFactError(
+            f"pool {position.pool}: liquidity between {position.tick_lower} and {position.tick_upper}, but no ticks"
+        )
+    at = {"tick": pool.tick, "tick_lower": position.tick_lower, "tick_upper": position.tick_upper}
+    return (
+        growth_inside(pool.growth0_x128, lower.outside0_x128, upper.outside0_x128, **at),
+        growth_inside(pool.growth1_x128, lower.outside1_x128, upper.outside1_x128, **at),
+    )

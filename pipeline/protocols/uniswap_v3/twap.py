@@ -1,14 +1,37 @@
 """Time-weighted averages from the followed observations."""
 
+from pipeline.errors import OutOfRangeError
+from pipeline.math.oracle import observe_slots
+from pipeline.math.q import wrap_int
 from pipeline.protocols.uniswap_v3.live import LivePool
 from pipeline.units import Seconds, Tick
 
 
 def observe(live: LivePool, now_s: int, seconds_ago: Seconds) -> tuple[int, int]:
-    """Tell (tick cumulative, seconds per liquidity Q128) of `seconds_ago`, as the pool's `observe` answers."""
-    raise NotImplementedError
+    """Tell (tick cumulative, seconds per liquidity Q128) of `seconds_ago`, as the pool's `observe` answers.
+
+    Raises: OutOfRangeError where the observations do not reach back so far.
+    """
+    return observe_slots(
+        live.observations,
+        index=live.observation_index,
+        cardinality=live.observation_cardinality,
+        now_s=now_s,
+        seconds_ago=seconds_ago,
+        tick=live.tick,
+        liquidity=live.liquidity,
+    )
 
 
 def mean_tick(live: LivePool, now_s: int, seconds_ago: Seconds) -> Tick:
-    """Average the tick over the last `seconds_ago`. Rounds: towards minus infinity, as OracleLibrary."""
-    raise NotImplementedError
+    """Average the tick over the last `seconds_ago`.
+
+    Rounds: towards minus infinity.
+    Raises: OutOfRangeError where the observations do not reach back so far, or for no time at all.
+    Source: v3-periphery OracleLibrary.consult
+    """
+    if seconds_ago <= 0:
+        raise OutOfRangeError(f"no mean over {seconds_ago} s")
+    then, _ = observe(live, now_s, seconds_ago)
+    now, _ = observe(live, now_s, Seconds(0))
+    return Tick(wrap_int(now - then, 56) // seconds_ago)

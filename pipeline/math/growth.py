@@ -1,0 +1,39 @@
+"""Fees per unit of liquidity: a counter that wraps at 2**256, read only by differences."""
+
+from pipeline.math.q import MAX_UINT128, MAX_UINT256
+from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
+
+
+def grown(growth_x128: GrowthX128, fee: RawAmount, liquidity: Liquidity) -> GrowthX128:
+    """Spread a fee over the liquidity in range; without any the counter stands still. Rounds: down."""
+    if not liquidity:
+        return growth_x128
+    return GrowthX128((growth_x128 + (fee << 128) // liquidity) & MAX_UINT256)
+
+
+def growth_beyond(global_x128: GrowthX128, outside_x128: GrowthX128) -> GrowthX128:
+    """Tell the growth on the other side of a tick: what a crossing turns its `outside` into."""
+    return GrowthX128((global_x128 - outside_x128) & MAX_UINT256)
+
+
+def growth_inside(
+    global_x128: GrowthX128,
+    lower_outside_x128: GrowthX128,
+    upper_outside_x128: GrowthX128,
+    *,
+    tick: Tick,
+    tick_lower: Tick,
+    tick_upper: Tick,
+) -> GrowthX128:
+    """Tell the growth between two ticks. Source: v3-core Tick.getFeeGrowthInside."""
+    below = lower_outside_x128 if tick >= tick_lower else global_x128 - lower_outside_x128
+    above = upper_outside_x128 if tick < tick_upper else global_x128 - upper_outside_x128
+    return GrowthX128((global_x128 - below - above) & MAX_UINT256)
+
+
+def fees_since(now_x128: GrowthX128, last_x128: GrowthX128, liquidity: Liquidity) -> RawAmount:
+    """Tell what `liquidity` earned since the growth inside was `last_x128`.
+
+    Rounds: down, to the low 128 bits as the contract keeps them.
+    """
+    return RawAmount((((now_x128 - last_x128) & MAX_UINT256) * liquidity >> 128) & MAX_UINT128)

@@ -1,0 +1,106 @@
+"""One step of a swap: from a price towards a target within one range of liquidity."""
+
+import msgspec
+
+from pipeline.math.amounts import amount0_delta, amount1_delta
+from pipeline.math.prices import price_after_input, price_after_output
+from pipeline.math.q import PIPS, div_up
+from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step did. The trader pays `amount_in` and `fee`."""
+
+    sqrt_price_x96: SqrtPriceX96
+    amount_in: RawAmount
+    amount_out: RawAmount
+    fee: RawAmount
+
+
+def fee_on(amount_in: RawAmount, fee_pips: Pips) -> RawAmount:
+    """Tell the fee that comes on top of an input that reaches the curve.
+
+    amount_in * fee / (1 - fee)
+
+    Rounds: up.
+    """
+    return RawAmount(div_up(amount_in * fee_pips, PIPS - fee_pips))
+
+
+def less_fee(amount: RawAmount, fee_pips: Pips) -> RawAmount:
+    """Tell what of an offered input may reach the curve. Rounds: down."""
+    return RawAmount(amount * (PIPS - fee_pips) // PIPS)
+
+
+def amounts_between(
+    start_x96: SqrtPriceX96, end_x96: SqrtPriceX96, liquidity: Liquidity
+) -> tuple[RawAmount, RawAmount]:
+    """Measure what a step from one price to another takes in and gives out; the prices tell the direction.
+
+    Units:  raw (amount in without fee, amount out).
+    Rounds: in up, out down.
+    """
+    if end_x96 <= start_x96:
+        return (
+            amount0_delta(end_x96, start_x96, liquidity, round_up=True),
+            amount1_delta(end_x96, start_x96, liquidity, round_up=False),
+        )
+    return (
+        amount1_delta(start_x96, end_x96, liquidity, round_up=True),
+        amount0_delta(start_x96, end_x96, liquidity, round_up=False),
+    )
+
+
+def step_with_input(
+    start_x96: SqrtPriceX96,
+    target_x96: SqrtPriceX96,
+    liquidity: Liquidity,
+    remaining: RawAmount,
+    fee_pips: Pips,
+) -> Step:
+    """Spend up to `remaining`, going no further than the target.
+
+    Rounds: for the pool.
+    Source: v3-core SwapMath.computeSwapStep, exact input
+    """
+    budget = less_fee(remaining, fee_pips)
+    amount_in, amount_out = amounts_between(start_x96, target_x96, liquidity)
+    if budget >= amount_in:
+        return Step(
+            sqrt_price_x96=target_x96,
+            amount_in=amount_in,
+            amount_out=amount_out,
+            fee=fee_on(amount_in, fee_pips),
+        )
+    end_x96 = price_after_input(start_x96, liquidity, budget, zero_for_one=target_x96 <= start_x96)
+    amount_in, amount_out = amounts_between(start_x96, end_x96, liquidity)
+    return Step(
+        sqrt_price_x96=end_x96,
+        amount_in=amount_in,
+        amount_out=amount_out,
+        fee=RawAmount(remaining - amount_in),  # what is too little to move the price is fee
+    )
+
+
+def step_with_output(
+    start_x96: SqrtPriceX96,
+    target_x96: SqrtPriceX96,
+    liquidity: Liquidity,
+    remaining: RawAmount,
+    fee_pips: Pips,
+) -> Step:
+    """Obtain up to `remaining`, going no further than the target.
+
+    Rounds: for the pool.
+    Source: v3-core SwapMath.computeSwapStep, exact output
+    """
+    end_x96 = target_x96
+    if remaining < amounts_between(start_x96, target_x96, liquidity)[1]:
+        end_x96 = price_after_output(start_x96, liquidity, remaining, zero_for_one=target_x96 <= start_x96)
+    amount_in, amount_out = amounts_between(start_x96, end_x96, liquidity)
+    return Step(
+        sqrt_price_x96=end_x96,
+        amount_in=amount_in,
+        amount_out=min(amount_out, remaining),
+        fee=fee_on(amount_in, fee_pips),
+    )

@@ -1,0 +1,154 @@
+"""A swap replayed from its own log: walk from the old price to the logged one, let no step go unchecked.
+
+The log says where the price ends and what came in, so no step has to be solved for its price:
+each full step's input follows from its two prices and its fee from the input, and the last step's
+fee is what is left. That holds for exact input, exact output and price limits alike.
+"""
+
+from pipeline.errors import OutOfRangeError
+from pipeline.math.bitmap import stop_above, stop_below
+from pipeline.math.prices import price_after_input, price_after_output
+from pipeline.math.swap_step import amounts_between, fee_on, less_fee
+from pipeline.math.ticks import (
+    MAX_SQRT_PRICE_X96,
+    MIN_SQRT_PRICE_X96,
+    is_at_tick,
+    sqrt_price_at_tick,
+    tick_at_sqrt_price,
+)
+from pipeline.messages.facts import Swapped
+from pipeline.protocols.uniswap_v3.working import WorkingPool, drifted, impossible
+from pipeline.units import RawAmount, SqrtPriceX96, Tick
+
+
+def replay_swap(pool: WorkingPool, swap: Swapped, timestamp_s: int) -> None:
+    """Move the pool to where the trade left it.
+
+    Raises: PoolDriftedError if amounts, liquidity or tick of the log are not those of the curve;
+    ImpossibleFactError if no trade can look like this.
+    """
+    start_x96, end_x96 = pool.sqrt_price_x96, swap.sqrt_price_x96
+    down = end_x96 < start_x96 or (end_x96 == start_x96 and swap.amount0_delta > 0)
+    tick_before, liquidity_before = pool.tick, pool.liquidity
+    _check_shape(pool, swap, down=down)
+    if down:
+        amount_in, amount_out = swap.amount0_delta, RawAmount(-swap.amount1_delta)
+    else:
+        amount_in, amount_out = swap.amount1_delta, RawAmount(-swap.amount0_delta)
+
+    if pool.stop_below_x96 < end_x96 < pool.stop_above_x96:
+        _last_step(pool, swap, amount_in, amount_out, down=down)
+        if not pool.same_from_x96 <= end_x96 < pool.same_to_x96:
+            pool.find_stops()
+    else:
+        _walk(pool, swap, amount_in, amount_out, down=down)
+        pool.find_stops()
+
+    if pool.tick != swap.tick:
+        raise drifted(swap, "tick", swap.tick, pool.tick)
+    if pool.liquidity != swap.liquidity:
+        raise drifted(swap, "liquidity", swap.liquidity, pool.liquidity)
+    if pool.tick != tick_before:
+        pool.write_observation(timestamp_s, tick_before, liquidity_before)
+
+
+def _check_shape(pool: WorkingPool, swap: Swapped, *, down: bool) -> None:
+    if not pool.sqrt_price_x96:
+        raise impossible(swap, "the pool has no price yet")
+    if not MIN_SQRT_PRICE_X96 < swap.sqrt_price_x96 < MAX_SQRT_PRICE_X96:
+        at_start = swap.sqrt_price_x96 == pool.sqrt_price_x96 == MIN_SQRT_PRICE_X96
+        if not at_start or down:  # else the walk would not end
+            raise impossible(swap, f"no trade ends at sqrt price {swap.sqrt_price_x96}")
+    if down and (swap.amount0_delta < 0 or swap.amount1_delta > 0):
+        raise impossible(swap, "the price falls, so token0 comes in and token1 goes out")
+    if not down and (swap.amount0_delta > 0 or swap.amount1_delta < 0):
+        raise impossible(swap, "the price rises, so token1 comes in and token0 goes out")
+    if swap.sqrt_price_x96 == pool.sqrt_price_x96 and not (swap.amount0_delta or swap.amount1_delta):
+        raise impossible(swap, "nothing moved")
+
+
+def _walk(pool: WorkingPool, swap: Swapped, left_in: RawAmount, left_out: RawAmount, *, down: bool) -> None:
+    """Take every full step, then the last.
+
+    A price that ends on a stop has crossed it; input that is left after that belongs to the range
+    beyond, where it was too little to move the price.
+    """
+    end_x96 = swap.sqrt_price_x96
+    while pool.sqrt_price_x96 != end_x96 or left_in:
+        find = stop_below if down else stop_above
+        stop, initialized = find(pool.tick, pool.tick_spacing, pool.initialized)
+        stop_x96 = sqrt_price_at_tick(stop)
+        if (stop_x96 < end_x96) if down else (stop_x96 > end_x96):
+            _last_step(pool, swap, left_in, left_out, down=down)
+            return
+        amount_in, amount_out = amounts_between(pool.sqrt_price_x96, stop_x96, pool.liquidity)
+        fee = fee_on(amount_in, pool.fee_pips)
+        if amount_in + fee > left_in:
+            raise drifted(swap, "amount in", _amount_in(swap), f"{amount_in + fee - left_in} more")
+        if amount_out > left_out and not (
+            stop_x96 == end_x96
+            and left_in == amount_in + fee
+            and _is_output_to(pool, end_x96, left_out, down=down)
+        ):
+            raise drifted(swap, "amount out", _amount_out(swap), f"{amount_out - left_out} more")
+        left_in = RawAmount(left_in - amount_in - fee)
+        left_out = RawAmount(max(left_out - amount_out, 0))
+        pool.book_fee(fee, token0=down)
+        pool.sqrt_price_x96 = stop_x96
+        if initialized:
+            pool.cross(stop, down=down)
+        pool.tick = Tick(stop - 1) if down else stop
+    if left_out:
+        raise drifted(swap, "amount out", _amount_out(swap), f"{left_out} less")
+
+
+def _last_step(
+    pool: WorkingPool, swap: Swapped, left_in: RawAmount, left_out: RawAmount, *, down: bool
+) -> None:
+    """Go to the end within one range: what input the curve does not take is the fee, and must be a fee."""
+    start_x96, end_x96 = pool.sqrt_price_x96, swap.sqrt_price_x96
+    amount_in, amount_out = amounts_between(start_x96, end_x96, pool.liquidity)
+    fee = RawAmount(left_in - amount_in)
+    usual = fee == fee_on(amount_in, pool.fee_pips)
+    if not usual and not _is_input_to(pool, end_x96, left_in, down=down):
+        raise drifted(
+            swap, "amount in", _amount_in(swap), f"{amount_in} of the last {left_in} without the fee"
+        )
+    if amount_out != left_out and not (
+        usual and left_out < amount_out and _is_output_to(pool, end_x96, left_out, down=down)
+    ):
+        raise drifted(swap, "amount out", _amount_out(swap), f"{amount_out} in place of the last {left_out}")
+    pool.book_fee(fee, token0=down)
+    if end_x96 != start_x96:
+        if not is_at_tick(end_x96, swap.tick):
+            raise drifted(swap, "tick", swap.tick, tick_at_sqrt_price(end_x96))
+        pool.sqrt_price_x96 = end_x96
+        pool.tick = swap.tick
+
+
+def _is_input_to(pool: WorkingPool, end_x96: SqrtPriceX96, offered: RawAmount, *, down: bool) -> bool:
+    """Tell whether an exact input, used up within this range, ends at that price."""
+    try:
+        return end_x96 == price_after_input(
+            pool.sqrt_price_x96, pool.liquidity, less_fee(offered, pool.fee_pips), zero_for_one=down
+        )
+    except OutOfRangeError:
+        return False
+
+
+def _is_output_to(pool: WorkingPool, end_x96: SqrtPriceX96, wanted: RawAmount, *, down: bool) -> bool:
+    """Tell whether an exact output, reached within this range, ends at that price: rounding may overshoot."""
+    try:
+        return wanted > 0 and end_x96 == price_after_output(
+            pool.sqrt_price_x96, pool.liquidity, wanted, zero_for_one=down
+        )
+    except OutOfRangeError:
+        return False
+
+
+def _amount_in(swap: Swapped) -> RawAmount:
+    return max(swap.amount0_delta, swap.amount1_delta)
+
+
+def _amount_out(swap: Swapped) -> RawAmount:
+    return min(swap.amount0_delta, swap.amount1_delta)
