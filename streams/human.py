@@ -1,0 +1,110 @@
+"""How people write numbers, and how numbers are shown to them. Display only: nothing is decided on a `Decimal`."""
+
+import re
+from collections.abc import Mapping
+from decimal import Context, Decimal, InvalidOperation
+
+from eth_hash.auto import keccak
+
+from pipeline.units import Address, Bps, RawAmount, Seconds, SqrtPriceX96
+
+# Wide enough for any 256-bit integer; the default of 28 digits rounds amounts in silence.
+_WIDE = Context(prec=160)
+_SECONDS_OF: Mapping[str, int] = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(?:\d+\s*[wdhms]\s*)+")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_SHARE = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>%|bps)")
+_BPS_OF: Mapping[str, int] = {"%": 100, "bps": 1}
+
+
+def parse_bps(text: object) -> Bps:
+    """Read a share: `5%`, `0.05 %` or `500 bps`.
+
+    Raises: ValueError without a unit, or finer than a basis point.
+    """
+    match = _SHARE.fullmatch(str(text).strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no share: write it with its unit, as 5% or 500 bps")
+    bps = Decimal(match["number"]) * _BPS_OF[match["unit"]]
+    if bps != int(bps):
+        raise ValueError(f"{text!r} is finer than a basis point (0.01%)")
+    return Bps(int(bps))
+
+
+def parse_seconds(text: object) -> Seconds:
+    """Read a duration: `90s`, `1h`, `1h30m`, `2d`.
+
+    Raises: ValueError without units.
+    """
+    written = str(text).strip().lower()
+    if _DURATION.fullmatch(written) is None:
+        raise ValueError(f"{text!r} is no duration: write it with its unit, as 90s, 1h30m or 2d")
+    return Seconds(sum(int(n) * _SECONDS_OF[unit] for n, unit in re.findall(r"(\d+)\s*([wdhms])", written)))
+
+
+def parse_address(text: object) -> Address:
+    """Read an address into the lower case of logs. Mixed case is checked as a checksum (EIP-55).
+
+    Raises: ValueError for anything else, for a typing error that the checksum shows, and for the zero address.
+    """
+    written = str(text).strip()
+    if _ADDRESS.fullmatch(written) is None:
+        raise ValueError("is no address: it must be 0x and 40 hex digits")
+    digits = written[2:]
+    if digits not in {digits.lower(), digits.upper()} and digits != _checksummed(digits.lower()):
+        raise ValueError("has a wrong checksum: a typing error? (all lower case is not checked)")
+    if not digits.strip("0"):
+        raise ValueError("is the zero address")
+    return Address("0x" + digits.lower())
+
+
+def _checksummed(digits: str) -> str:
+    nibbles = keccak(digits.encode()).hex()
+    return "".join(d.upper() if int(n, 16) >= 8 else d for d, n in zip(digits, nibbles, strict=False))
+
+
+def bps_text(bps: Bps | int) -> str:
+    """Show a share in percent."""
+    return f"{_plain(Decimal(bps).scaleb(-2, _WIDE))}%"
+
+
+def seconds_text(seconds: Seconds | int) -> str:
+    """Show a duration as `parse_seconds` reads it."""
+    parts = []
+    rest = int(seconds)
+    for unit, size in list(_SECONDS_OF.items())[1:]:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def amount_text(raw: RawAmount | int, decimals: int, *, places: int | None = None) -> str:
+    """Show a raw amount in whole tokens, exactly, or cut (towards zero) after so many places."""
+    amount = Decimal(raw).scaleb(-decimals, _WIDE)
+    if places is not None and places < decimals:
+        step = Decimal(1).scaleb(-places)
+        amount = amount.quantize(step, rounding="ROUND_DOWN", context=_WIDE)
+    return f"{amount:,f}"
+
+
+def price_text(sqrt_price_x96: SqrtPriceX96, decimals0: int, decimals1: int, *, base_is_0: bool) -> str:
+    """Show a pool's price in whole tokens of the quote for one of the base, to 10 digits."""
+    root = _WIDE.divide(Decimal(sqrt_price_x96), Decimal(2**96))
+    price = _WIDE.multiply(root, root).scaleb(decimals0 - decimals1, _WIDE)
+    if not base_is_0:
+        try:
+            price = _WIDE.divide(Decimal(1), price)
+        except (ZeroDivisionError, InvalidOperation):
+            return "-"
+    return f"{_plain(Context(prec=10).plus(price)):s}"
+
+
+def short(address: Address | str) -> str:
+    """Show enough of an address or a hash to recognise it."""
+    return address if len(address) <= 12 else f"{address[:6]}…{address[-4:]}"
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,175 @@
+"""YAML that remembers where each value stands, so that an error can name file, line and column."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from pipeline.errors import SettingsError
+
+FieldPath = tuple[str | int, ...]
+
+_EMPTY = frozenset({"", "~", "null"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with the value at a path."""
+
+    path: FieldPath
+    says: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's value (mappings, lists, texts, None) and where each part of it stands."""
+
+    file: str
+    value: Any
+    places: Mapping[FieldPath, yaml.Mark]
+
+    def where(self, path: FieldPath) -> str:
+        """Name the place of a value, or of the nearest thing around it that the file has."""
+        while path not in self.places:
+            path = path[:-1]
+        mark = self.places[path]
+        return f"{self.file}:{mark.line + 1}:{mark.column + 1}"
+
+    def refuse(self, problems: Iterable[Problem]) -> SettingsError:
+        """Put the problems into one error, a line each, in the file's order."""
+        lines = [
+            (self._order(p.path), f"{self.where(p.path)}: {path_text(p.path)}{p.says}") for p in problems
+        ]
+        return SettingsError("\n".join(line for _, line in sorted(lines)))
+
+    def _order(self, path: FieldPath) -> int:
+        while path not in self.places:
+            path = path[:-1]
+        return self.places[path].index
+
+
+def read_yaml(text: str, file: str) -> Document:
+    """Read one YAML document. Every scalar stays the text it is: the field that takes it knows its type.
+
+    (YAML itself would turn an address without quotes into a number.)
+
+    Raises: SettingsError for what is no YAML, a field given twice, or a value that contains itself.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise SettingsError(f"{file}{place}: no YAML: {error.problem}") from None
+    except yaml.YAMLError as error:  # bytes that are no text
+        raise SettingsError(f"{file}: no YAML: {error}") from None
+    start = yaml.Mark(file, 0, 0, 0, None, 0)
+    places: dict[FieldPath, yaml.Mark] = {(): start}
+    value = None if root is None else _value(root, (), places, file, ())
+    return Document(file=file, value=value, places=places)
+
+
+def _value(
+    node: yaml.Node, path: FieldPath, places: dict[FieldPath, yaml.Mark], file: str, inside: tuple[int, ...]
+) -> Any:
+    if id(node) in inside:
+        raise SettingsError(f"{file}:{node.start_mark.line + 1}: {path_text(path)}contains itself")
+    inside = (*inside, id(node))
+    places.setdefault(path, node.start_mark)
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, places, file, inside)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, i), places, file, inside) for i, item in enumerate(node.value)]
+    plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    return None if plain and node.value.lower() in _EMPTY else node.value
+
+
+def _mapping(
+    node: yaml.MappingNode,
+    path: FieldPath,
+    places: dict[FieldPath, yaml.Mark],
+    file: str,
+    inside: tuple[int, ...],
+) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, item in node.value:
+        place = f"{file}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise SettingsError(f"{place}: {path_text(path)}a field's name must be a word")
+        if key.value in fields:
+            raise SettingsError(f"{place}: {path_text((*path, key.value))}given twice")
+        empty = isinstance(item, yaml.ScalarNode) and item.value == ""
+        places[(*path, key.value)] = key.start_mark if empty else item.start_mark
+        places[(*path, key.value, "")] = (
+            key.start_mark
+        )  # the name itself, for a name that should not be there
+        fields[key.value] = _value(item, (*path, key.value), places, file, inside)
+    return fields
+
+
+def path_text(path: FieldPath) -> str:
+    """Write a path as `books[0].owner: `, nothing for the whole file."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part != ""]
+    return f"{''.join(parts).lstrip('.')}: " if parts else ""
+
+
+_IN_OUR_WORDS: Mapping[str, str] = {
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "string_type": "must be a word",
+    "tuple_type": "must be a list",
+    "model_type": "must hold fields, one a line",
+    "model_attributes_type": "must hold fields, one a line",
+}
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """Say what a model found wrong, in our words, without the values (one may be a secret)."""
+    found = []
+    for detail in error.errors(include_url=False, include_input=False):
+        path, context = detail["loc"], detail.get("ctx", {})
+        known = _fields_at(model, path[:-1])
+        match detail["type"]:
+            case "missing":
+                found.append(Problem(path, _missing(known[str(path[-1])])))
+            case "extra_forbidden":
+                found.append(Problem((*path, ""), f"unknown field{did_you_mean(str(path[-1]), known)}"))
+            case "value_error":
+                found.append(Problem(path, str(context["error"])))
+            case "literal_error":
+                found.append(Problem(path, f"must be {context['expected']}"))
+            case kind:
+                says = detail["msg"][:1].lower() + detail["msg"][1:]
+                found.append(Problem(path, _IN_OUR_WORDS.get(kind, says)))
+    return found
+
+
+def _missing(field: FieldInfo) -> str:
+    return f"missing: {field.description}" if field.description else "missing"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest the nearest of the known words, or list them if none is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(names)}"
+
+
+def _fields_at(model: type[BaseModel], path: FieldPath) -> Mapping[str, FieldInfo]:
+    """Find the fields that may stand at a path, none below a value that is no section."""
+    section: type[BaseModel] | None = model
+    for part in path:
+        if isinstance(part, str) and section is not None:
+            section = next(_sections_in(section.model_fields[part].annotation), None)
+    return section.model_fields if section else {}
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections_in(part)

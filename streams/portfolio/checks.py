@@ -1,0 +1,103 @@
+"""What each field alone cannot show to be wrong."""
+
+from collections.abc import Iterable, Iterator
+
+from pipeline.units import Address
+from streams.human import bps_text, seconds_text
+from streams.marks import FieldPath, Problem, did_you_mean
+from streams.portfolio.sections import BookSection, Portfolio, TargetBandSection
+
+_ALL_BPS = 10_000
+_LONGEST_S = 365 * 86_400
+
+
+def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
+    """Find what contradicts itself, is absurd, or is not built yet."""
+    yield from _repeated((("books", i, "book"), book.book) for i, book in enumerate(portfolio.books))
+    yield from _shared_accounts(portfolio)
+    for i, book in enumerate(portfolio.books):
+        path: FieldPath = ("books", i)
+        yield from _tokens(book, path)
+        yield from _pools(book, path)
+        yield from _mode(book, path)
+        yield from _target_band(book.strategy, (*path, "strategy"), watching=book.mode == "watch")
+
+
+def _repeated(named: Iterable[tuple[FieldPath, str]]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for path, value in named:
+        if value in seen:
+            yield Problem(path, f"{value} is named twice")
+        seen.add(value)
+
+
+def _shared_accounts(portfolio: Portfolio) -> Iterator[Problem]:
+    """An account that two books count would be counted twice; an owner's NFTs too."""
+    book_of: dict[Address, BookSection] = {}
+    for i, book in enumerate(portfolio.books):
+        named: list[tuple[FieldPath, Address]] = [(("books", i, "owner"), book.owner)]
+        named += [(("books", i, "accounts", j), account) for j, account in enumerate(book.accounts)]
+        for path, address in named:
+            other = book_of.setdefault(address, book)
+            if other is not book:
+                says = f"{address} is in book {other.book} already; an account belongs to one book"
+                yield Problem(path, says)
+
+
+def _tokens(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    for field in ("symbol", "address"):
+        yield from _repeated(
+            ((*path, "tokens", j, field), getattr(token, field)) for j, token in enumerate(book.tokens)
+        )
+    named = [((*path, "base"), book.base), ((*path, "quote"), book.quote)]
+    named += [((*path, "quote_equivalents", j), name) for j, name in enumerate(book.quote_equivalents)]
+    for place, name in named:
+        if book.token(name) is None:
+            known = [token.symbol for token in book.tokens]
+            yield Problem(place, f"{name} is none of the book's tokens{did_you_mean(name, known)}")
+    base = book.token(book.base)
+    if base is not None and base is book.token(book.quote):
+        yield Problem((*path, "quote"), "must be another token than base")
+    for j, name in enumerate(book.quote_equivalents):
+        if base is not None and base is book.token(name):
+            yield Problem((*path, "quote_equivalents", j), "the base cannot count as the quote")
+
+
+def _pools(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    yield from _repeated(((*path, "pools", j), pool) for j, pool in enumerate(book.pools))
+    taken = {token.address: f"token {token.symbol}" for token in book.tokens} | {book.owner: "owner"}
+    named = [((*path, "pools", j), pool) for j, pool in enumerate(book.pools)]
+    for place, pool in [*named, ((*path, "reference_pool"), book.reference_pool)]:
+        if pool in taken:
+            yield Problem(place, f"{pool} is the book's {taken[pool]}, not a pool")
+
+
+def _mode(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    if book.mode == "live":
+        yield Problem(
+            (*path, "mode"), "live is not built yet: nothing here can send a transaction. Use dry-run"
+        )
+
+
+def _target_band(section: TargetBandSection, path: FieldPath, *, watching: bool) -> Iterator[Problem]:
+    target, band = section.target_share, section.band
+    if not 0 <= target <= _ALL_BPS:
+        yield Problem((*path, "target_share"), f"{bps_text(target)} is not between 0% and 100%")
+    elif not 0 < band <= _ALL_BPS:
+        yield Problem((*path, "band"), f"{bps_text(band)} is not above 0% and up to 100%")
+    elif band >= max(target, _ALL_BPS - target):
+        says = (
+            f"{bps_text(band)} around {bps_text(target)} takes in every share: nothing would ever be proposed"
+        )
+        yield Problem((*path, "band"), says)
+    if not 0 <= section.hysteresis < max(band, 1):
+        says = f"{bps_text(section.hysteresis)} is not below the band of {bps_text(band)}: it would never end"
+        yield Problem((*path, "hysteresis"), says)
+    for field in ("hold_out_of_range", "cooldown"):
+        if getattr(section, field) > _LONGEST_S:
+            says = f"{seconds_text(getattr(section, field))} is longer than a year"
+            yield Problem((*path, field), says)
+    if section.cooldown == 0 and not watching:
+        yield Problem(
+            (*path, "cooldown"), "0s would propose again at every block; only mode: watch may say that"
+        )

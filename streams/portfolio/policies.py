@@ -1,0 +1,127 @@
+"""From the file to the events that say it: each book's policy, complete and with its version."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from contracts_abi import UnknownContractError, load_deployment
+from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
+from pipeline.units import Address, ChainId
+from streams.marks import Document, Problem, problems_of, read_yaml
+from streams.portfolio.checks import problems_in
+from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
+
+_FINAL_DEPTH_BLOCKS: Mapping[int, int] = {137: 200, 42_161: 240}
+"""Where reorgs go deeper than the 65 blocks of Ethereum."""
+_CONTRACTS = ("wrapped_native", "position_manager", "factory")
+
+
+def load_portfolio(text: str, file: str, *, devnet: ChainProfile | None = None) -> tuple[Policy, ...]:
+    """Read a portfolio file into the policies of its books, in the file's order.
+
+    Raises: SettingsError naming file, line, column and field of everything that is wrong.
+    """
+    document = read_yaml(text, file)
+    try:
+        portfolio = Portfolio.model_validate(document.value if document.value is not None else {})
+    except ValidationError as error:
+        raise document.refuse(problems_of(error, Portfolio)) from None
+    problems = list(problems_in(portfolio))
+    if problems:
+        raise document.refuse(problems)
+    return policies(portfolio, _profile(portfolio.chain, document, devnet))
+
+
+def policies(portfolio: Portfolio, chain: ChainProfile) -> tuple[Policy, ...]:
+    """Complete each book: its pools' views are published by the first book in the file that names them."""
+    published: set[Address] = set()
+    made = []
+    for book in portfolio.books:
+        policy = _policy(book, chain)
+        publishes = tuple(pool for pool in policy.all_pools() if pool not in published)
+        published.update(publishes)
+        made.append(publishing(policy, publishes))
+    return tuple(made)
+
+
+def publishing(policy: Policy, pools: Collection[Address]) -> Policy:
+    """Say which pools' views the book's shard publishes, and give the policy the version that follows."""
+    unversioned = msgspec.structs.replace(policy, publishes=tuple(pools), policy_version="")
+    return msgspec.structs.replace(unversioned, policy_version=version_of(unversioned))
+
+
+def version_of(policy: Policy) -> str:
+    """Digest all of a policy but its version: sha256 of its JSON with sorted names, in hex."""
+    fields = msgspec.to_builtins(policy)
+    del fields["policy_version"]
+    return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
+
+
+def _policy(book: BookSection, chain: ChainProfile) -> Policy:
+    return Policy(
+        book=book.book,
+        chain=chain,
+        owner=book.owner,
+        signer=book.signer,
+        accounts=tuple(dict.fromkeys((book.owner, *book.accounts))),
+        base=_address(book, book.base),
+        quote=_address(book, book.quote),
+        tokens=tuple(TokenSpec(address=t.address, symbol=t.symbol, decimals=t.decimals) for t in book.tokens),
+        quote_equivalents=tuple(
+            name
+            for name in (_address(book, n) for n in book.quote_equivalents)
+            if name != _address(book, book.quote)
+        ),
+        pools=book.pools,
+        reference_pool=book.reference_pool,
+        strategy=_strategy(book.strategy),
+        mode=book.mode,
+    )
+
+
+def _address(book: BookSection, name: str) -> Address:
+    token = book.token(name)
+    assert token is not None, "checked before"
+    return token.address
+
+
+def _strategy(section: TargetBandSection) -> TargetBand:
+    return TargetBand(
+        target_share_bps=section.target_share,
+        band_bps=section.band,
+        hysteresis_bps=section.hysteresis,
+        hold_out_of_range_s=section.hold_out_of_range,
+        cooldown_s=section.cooldown,
+    )
+
+
+def _profile(section: ChainSection, document: Document, devnet: ChainProfile | None) -> ChainProfile:
+    known = _known_contracts(section.id, devnet)
+    contracts: dict[str, Any] = {name: getattr(section, name) or known.get(name) for name in _CONTRACTS}
+    unknown = [name for name, address in contracts.items() if address is None]
+    if unknown:
+        says = f"missing: no deployment is known for chain {section.id}"
+        raise document.refuse([Problem(("chain", name), says) for name in unknown])
+    return ChainProfile(
+        chain_id=section.id,
+        wrapped_native=contracts["wrapped_native"],
+        position_manager=contracts["position_manager"],
+        factory=contracts["factory"],
+        final_depth_blocks=section.final_depth_blocks or _FINAL_DEPTH_BLOCKS.get(section.id, 65),
+        check_every_blocks=section.check_every_blocks,
+        report_every_blocks=section.report_every_blocks,
+        max_quarantined=section.max_quarantined,
+    )
+
+
+def _known_contracts(chain_id: ChainId, devnet: ChainProfile | None) -> Mapping[str, Address]:
+    if devnet is not None and devnet.chain_id == chain_id:
+        return {name: getattr(devnet, name) for name in _CONTRACTS}
+    try:
+        deployment = load_deployment(chain_id)
+    except UnknownContractError:
+        return {}
+    return {name: Address(getattr(deployment, name)) for name in _CONTRACTS}

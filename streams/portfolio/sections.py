@@ -1,0 +1,96 @@
+"""The portfolio file as people write it: which fields there are and what each takes."""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from pipeline.messages.policy import Mode
+from pipeline.units import Address, BookId, Bps, ChainId, Seconds
+from streams.human import parse_address, parse_bps, parse_seconds
+
+Addr = Annotated[Address, BeforeValidator(parse_address)]
+Share = Annotated[Bps, BeforeValidator(parse_bps)]
+Duration = Annotated[Seconds, BeforeValidator(parse_seconds)]
+
+
+T = TypeVar("T")
+
+
+def _at_least(count: int) -> AfterValidator:
+    def check(items: tuple[T, ...]) -> tuple[T, ...]:
+        if len(items) < count:
+            raise ValueError(f"must name at least {count}")
+        return items
+
+    return AfterValidator(check)
+
+
+class Section(BaseModel):
+    """A part of the file. What it does not know it refuses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ChainSection(Section):
+    """Which chain, and where Uniswap V3 stands on it: by default where its publishers put it."""
+
+    id: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's number, 1 for Ethereum")
+    wrapped_native: Addr | None = None
+    position_manager: Addr | None = None
+    factory: Addr | None = None
+    final_depth_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    check_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    report_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    max_quarantined: Annotated[int, Field(ge=0, le=10_000)] = 10
+
+
+class TokenSection(Section):
+    """A token whose balances count."""
+
+    symbol: Annotated[str, StringConstraints(pattern=r"^\S{1,32}$")]
+    address: Addr
+    decimals: Annotated[int, Field(ge=0, le=36)]
+
+
+class TargetBandSection(Section):
+    """Bring the base share back once it has left its band."""
+
+    name: Literal["target_band"]
+    target_share: Share = Bps(5_000)
+    band: Share = Bps(1_000)
+    hysteresis: Share = Bps(200)
+    hold_out_of_range: Duration = Seconds(3_600)
+    cooldown: Duration = Seconds(3_600)
+
+
+class BookSection(Section):
+    """One book."""
+
+    book: Annotated[BookId, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
+        description="its name, in lower case"
+    )
+    owner: Addr = Field(description="the account that holds the NFTs")
+    accounts: tuple[Addr, ...] = ()
+    signer: Addr | None = None
+    base: str = Field(description="the token whose share is kept")
+    quote: str = Field(description="the token that value is counted in")
+    tokens: Annotated[tuple[TokenSection, ...], _at_least(2)] = Field(
+        description="symbol, address and decimals of base, quote and whatever else the pools hold"
+    )
+    quote_equivalents: tuple[str, ...] = ()
+    pools: Annotated[tuple[Addr, ...], _at_least(1)] = Field(description="where the book has its positions")
+    reference_pool: Addr = Field(description="the pool of base and quote whose price values the inventory")
+    strategy: TargetBandSection = Field(description="its name and its parameters")
+    mode: Mode = "dry-run"
+
+    def token(self, name: str) -> TokenSection | None:
+        """Find a token by the symbol or the address under which `tokens` names it."""
+        wanted = name.lower() if name.startswith(("0x", "0X")) else name
+        return next((token for token in self.tokens if wanted in {token.symbol, token.address}), None)
+
+
+class Portfolio(Section):
+    """A whole file."""
+
+    chain: ChainSection = Field(description="which chain the books are on")
+    books: Annotated[tuple[BookSection, ...], _at_least(1)] = Field(description="the books to keep")

@@ -1,0 +1,175 @@
+"""The only reader of the environment and of files that say how Evenkeel runs.
+
+Looked up in this order: the environment (`EVENKEEL_...`), `evenkeel.yaml` in the current folder,
+`devnet.json` of a devnet in the run's folder, the default.
+"""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.errors import SettingsError
+from pipeline.units import ChainId
+from streams.marks import Document, did_you_mean, path_text, problems_of, read_yaml
+from streams.redaction import remember_secret
+
+PREFIX = "EVENKEEL_"
+SETTINGS_FILE = Path("evenkeel.yaml")
+DEFAULT_FOLDER = Path(".evenkeel")
+DEVNET_FILE = "devnet.json"
+DEFAULT_PARTITIONS = 4
+_MOST_PARTITIONS = 1_000
+
+
+def _hosts(broker: str) -> str:
+    for host in broker.split(","):
+        name, colon, port = host.strip().rpartition(":")
+        if not (name and colon and port.isdigit()):
+            raise ValueError("must be host:port, several separated by commas")
+    return broker
+
+
+def _urls(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _http(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for url in urls:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be http:// or https:// URLs, several separated by commas")
+    return urls
+
+
+class Settings(BaseSettings):
+    """How this process reaches the broker and the chain, and where it keeps its files."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    broker: Annotated[str, AfterValidator(_hosts)] | None = None
+    rpc_url: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)] = ()
+    """Nodes to read from, the first preferred. Secret: its key is in it."""
+    chain_id: Annotated[int, Field(gt=0)] | None = None
+    partitions: Annotated[int, Field(ge=1, le=_MOST_PARTITIONS)] = DEFAULT_PARTITIONS
+    folder: Path = DEFAULT_FOLDER
+    """Where this run keeps its files."""
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)] = socket.gethostname()
+    """Names this process among those of its kind; the same after a restart."""
+    cache: Path | None = None
+    """Where downloads are kept; by default in the user's cache folder."""
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's address. Raises: SettingsError if nothing says it."""
+        if self.broker is None:
+            raise _missing("broker")
+        return self.broker
+
+    @property
+    def chain(self) -> ChainId:
+        """The chain's id. Raises: SettingsError if nothing says it."""
+        if self.chain_id is None:
+            raise _missing("chain_id")
+        return ChainId(self.chain_id)
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The nodes' URLs in clear: for the one who connects. Raises: SettingsError if nothing says them."""
+        if not self.rpc_url:
+            raise _missing("rpc_url")
+        return tuple(url.get_secret_value() for url in self.rpc_url)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment above the files, which `load_settings` hands in."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_settings() -> Settings:
+    """Read environment and files, and remember what must never be printed.
+
+    Raises: SettingsError naming variable, or file, line and column.
+    """
+    _refuse_unknown_variables()
+    document = _settings_file()
+    written = document.value if document else {}
+    folder = Path(os.environ.get(f"{PREFIX}FOLDER") or written.get("folder") or DEFAULT_FOLDER)
+    try:
+        settings = Settings(**{**_devnet_defaults(folder), **written})
+    except ValidationError as error:
+        raise _in_our_words(error, document) from None
+    for url in settings.rpc_url:
+        remember_secret(url.get_secret_value())
+    return settings
+
+
+def _devnet_defaults(folder: Path) -> dict[str, Any]:
+    del folder
+    return {}
+
+
+def _settings_file() -> Document | None:
+    if not SETTINGS_FILE.exists():
+        return None
+    document = read_yaml(read_text(SETTINGS_FILE), str(SETTINGS_FILE))
+    if document.value is not None and not isinstance(document.value, dict):
+        raise SettingsError(f"{document.where(())}: must hold fields, one a line")
+    return document
+
+
+def read_text(path: Path) -> str:
+    """Read a file that a user named. Raises: SettingsError if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"cannot read {path}: {reason}") from None
+
+
+def _refuse_unknown_variables() -> None:
+    known = [variable_of(field) for field in Settings.model_fields]
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise SettingsError(f"{name}: unknown variable{did_you_mean(name.upper(), known)}")
+
+
+def variable_of(field: str) -> str:
+    """Name the environment variable of a setting."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def _missing(field: str) -> SettingsError:
+    return SettingsError(
+        f"{field} is not set: set {variable_of(field)}, name it in {SETTINGS_FILE}, "
+        "or start a devnet with `evenkeel devnet up`"
+    )
+
+
+def _in_our_words(error: ValidationError, document: Document | None) -> SettingsError:
+    lines = []
+    for problem in problems_of(error, Settings):
+        field = str(problem.path[0])
+        if os.environ.get(variable_of(field)):
+            lines.append(f"{variable_of(field)}: {problem.says}")
+        elif document is not None and (field,) in document.places:
+            lines.append(f"{document.where(problem.path)}: {path_text(problem.path)}{problem.says}")
+        else:
+            lines.append(f"{path_text(problem.path)}{problem.says}")
+    return SettingsError("\n".join(lines))

@@ -1,0 +1,77 @@
+"""The log: lines for people on a terminal, JSON elsewhere, and nothing secret in either."""
+
+import logging
+import sys
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from streams.redaction import redact
+
+LogFormat = Literal["auto", "console", "json"]
+
+_CHATTY = ("aiokafka", "faust", "mode", "asyncio", "web3", "urllib3")
+"""Libraries that report each step; heard from when they warn."""
+
+
+def configure_log(
+    log_format: LogFormat = "auto", level: str = "info", *, stream: TextIO = sys.stderr, program: str = ""
+) -> None:
+    """Send our log and that of every library through one chain, redaction last."""
+    for_people = log_format == "console" or (log_format == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people),
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(for_people=for_people, colours=stream.isatty()),
+                _redact_line,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.clear_contextvars()
+    if program:
+        structlog.contextvars.bind_contextvars(program=program)
+
+
+def _rendering(*, for_people: bool, colours: bool) -> list[Processor]:
+    if for_people:  # plain tracebacks: rich ones print local variables, and a key may be among them
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+            )
+        ]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+    ]
+
+
+def _redact_line(_: WrappedLogger, __: str, line: EventDict) -> Any:
+    """Take the whole rendered line, exception included: whatever a library puts in, comes by here."""
+    return redact(str(line))
