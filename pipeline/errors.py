@@ -43,6 +43,10 @@ class MalformedRecordError(EvenkeelError):
     """Bytes on a topic that are no message."""
 
 
+class OversizedError(InfrastructureError):
+    """A message is larger than a topic takes."""
+
+
 class TopicError(InfrastructureError):
     """A topic is missing or not as it must be."""
 

@@ -8,7 +8,7 @@ the partition with its number. All but `events.v1` are written in transactions: 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -21,7 +21,7 @@ from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
-from pipeline.units import ChainId
+from pipeline.units import ChainId, ShardId
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 
@@ -84,6 +84,15 @@ TOPICS: Mapping[str, Topic] = {
 
 OUTPUTS = (SWAPS, DECISIONS, INTENTS, POOL_STATES, POSITIONS, BOOKS)
 """Where a shard says what it concludes: a rewind is told on each."""
+
+
+class TopicRecord(NamedTuple):
+    """What goes onto one of a shard's partitions. The topic is without its deployment's prefix."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    partition: ShardId
 
 
 async def ensure_topics(

@@ -1,6 +1,7 @@
 """Topics are created as they must be, and refused when they are not."""
 
 import itertools
+from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -25,21 +26,23 @@ def chain_id() -> ChainId:
 
 
 @pytest.fixture
-async def admin(broker: Broker):
+async def admin(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     await client.start()
     yield client
     await client.close()
 
 
-async def alter(admin, topic: str, **settings: str) -> None:
+async def alter(admin: AIOKafkaAdminClient, topic: str, **settings: str) -> None:
     # an alteration replaces all settings of the topic, so the other ones fall back to the broker's
     configs = {name.replace("_", "."): value for name, value in settings.items()}
     answers = await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
     assert all(resource[0] == 0 for answer in answers for resource in answer.resources)
 
 
-async def test_they_are_created_once_and_found_right_from_then_on(broker, chain_id, admin):
+async def test_they_are_created_once_and_found_right_from_then_on(
+    broker: Broker, chain_id: ChainId, admin: AIOKafkaAdminClient
+) -> None:
     await ensure_topics(broker.bootstrap_servers, chain_id, 3)
     await ensure_topics(broker.bootstrap_servers, chain_id, 3)
     await check_topics(broker.bootstrap_servers, chain_id, 3)
@@ -48,18 +51,22 @@ async def test_they_are_created_once_and_found_right_from_then_on(broker, chain_
     assert {topic["topic"]: len(topic["partitions"]) for topic in described} == dict.fromkeys(names, 3)
 
 
-async def test_only_what_is_missing_is_created(broker, chain_id, admin):
+async def test_only_what_is_missing_is_created(
+    broker: Broker, chain_id: ChainId, admin: AIOKafkaAdminClient
+) -> None:
     await admin.create_topics([NewTopic(EVENTS.on(chain_id), 2, 1, topic_configs=dict(EVENTS.settings))])
     await ensure_topics(broker.bootstrap_servers, chain_id, 2)
 
 
-async def test_a_check_creates_nothing(broker, chain_id, admin):
+async def test_a_check_creates_nothing(broker: Broker, chain_id: ChainId, admin: AIOKafkaAdminClient) -> None:
     with pytest.raises(TopicError, match=f"missing topics: {EVENTS.on(chain_id)}, {STATE.on(chain_id)}"):
         await check_topics(broker.bootstrap_servers, chain_id, 2)
     assert EVENTS.on(chain_id) not in await admin.list_topics()
 
 
-async def test_every_difference_is_named_at_once(broker, chain_id, admin):
+async def test_every_difference_is_named_at_once(
+    broker: Broker, chain_id: ChainId, admin: AIOKafkaAdminClient
+) -> None:
     await ensure_topics(broker.bootstrap_servers, chain_id, 2)
     await alter(admin, EVENTS.on(chain_id), **{**EVENTS.settings, "retention.ms": "60000"})
     await alter(admin, STATE.on(chain_id), **{**STATE.settings, "cleanup.policy": "delete"})
@@ -75,12 +82,12 @@ async def test_every_difference_is_named_at_once(broker, chain_id, admin):
     )
 
 
-async def test_a_topic_that_cannot_be_created_is_named(broker, chain_id):
+async def test_a_topic_that_cannot_be_created_is_named(broker: Broker, chain_id: ChainId) -> None:
     with pytest.raises(TopicError, match=EVENTS.on(chain_id)):
         await ensure_topics(broker.bootstrap_servers, chain_id, 2, replication_factor=3)
 
 
-async def test_a_broker_that_is_not_there_is_an_error_that_names_it(chain_id):
+async def test_a_broker_that_is_not_there_is_an_error_that_names_it(chain_id: ChainId) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     with pytest.raises(TopicError, match=nowhere):
         await check_topics(nowhere, chain_id, 2)

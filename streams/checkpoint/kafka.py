@@ -1,0 +1,141 @@
+"""The checkpoint on a broker: a transactional producer a shard, and its partition of `state.v1`."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+
+from pipeline.errors import CommitError, FencedError
+from pipeline.state import Value
+from pipeline.units import ChainId, ShardId
+from streams.codec import encode_entry
+from streams.topics import MAX_RECORD_BYTES, STATE, TOPICS, TopicRecord
+
+from .port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, OPENED, bounded, load
+
+_BATCH_BYTES = 1024 * 1024
+_TRANSACTION_MS = 10_000
+_REQUEST_MS = 15_000
+# in a transaction Kafka 4 first answers NOT_ENOUGH_REPLICAS to aiokafka's old request: soon again
+_RETRY_MS = 10
+_POLL_MS = 1_000
+
+
+class KafkaCheckpoint:
+    """One shard's entries on a broker, for one process."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        chain_id: ChainId,
+        *,
+        instance: str,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
+        commit_timeout_s: float = COMMIT_TIMEOUT_S,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._instance = instance
+        self._open_timeout_s = open_timeout_s
+        self._commit_timeout_s = commit_timeout_s
+        self._chain_id = chain_id
+        self._topics = {name: topic.on(chain_id) for name, topic in TOPICS.items()}
+        self._shard = ShardId(-1)
+        self._producer: AIOKafkaProducer | None = None
+        self._usable = False
+
+    async def open(self, shard: ShardId) -> dict[str, Value]:
+        """Fence the shard's former owner and load what it committed. Raises: FencedError, CommitError."""
+        self._shard = shard
+        entries = await bounded(self._open(), self._open_timeout_s, f"opening shard {shard}")
+        self._usable = True
+        return entries
+
+    async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
+        """Write what a batch led to in one transaction. Raises: FencedError, CommitError."""
+        await bounded(
+            self._commit(records, changes), self._commit_timeout_s, f"commit of shard {self._shard}"
+        )
+
+    async def close(self) -> None:
+        """Let go of the shard. Never raises."""
+        self._usable = False
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(CommitError, KafkaError, OSError):
+                await bounded(producer.stop(), CLOSE_TIMEOUT_S, f"closing shard {self._shard}")
+
+    # -------------------------------------------------------------- open
+    async def _open(self) -> dict[str, Value]:
+        marker = f"{self._instance}/{secrets.token_hex(8)}".encode()
+        async with self._or_failing("opening"):
+            self._producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                transactional_id=f"evenkeel-{self._chain_id}.shard-{self._shard}",
+                transaction_timeout_ms=_TRANSACTION_MS,
+                request_timeout_ms=_REQUEST_MS,
+                retry_backoff_ms=_RETRY_MS,
+                acks="all",
+                linger_ms=0,
+                max_batch_size=_BATCH_BYTES,
+                max_request_size=MAX_RECORD_BYTES,
+                compression_type="zstd",
+            )
+            await self._producer.start()  # fences, and aborts what the former owner left open
+            await self._write(self._producer, [TopicRecord(STATE.name, OPENED, marker, self._shard)])
+            return load(await self._read_until(marker))
+
+    async def _read_until(self, marker: bytes) -> list[tuple[bytes, bytes | None]]:
+        """Read the shard's state from its beginning, as committed, to the marker of this opening."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=MAX_RECORD_BYTES,
+        )
+        await consumer.start()
+        try:
+            partition = TopicPartition(self._topics[STATE.name], self._shard)
+            consumer.assign([partition])
+            await consumer.seek_to_beginning(partition)
+            found: list[tuple[bytes, bytes | None]] = []
+            while True:
+                for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+                    found += [(record.key, record.value) for record in records]
+                    if any(record.value == marker for record in records):
+                        return found
+        finally:
+            await consumer.stop()
+
+    # -------------------------------------------------------------- commit
+    async def _commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
+        async with self._or_failing("commit"):
+            entries = [
+                TopicRecord(
+                    STATE.name, key.encode(), None if value is None else encode_entry(value), self._shard
+                )
+                for key, value in changes.items()
+            ]
+            await self._write(self._producer, [*records, *entries])
+
+    async def _write(self, producer: Any, records: Sequence[TopicRecord]) -> None:
+        async with producer.transaction():
+            sent = [
+                await producer.send(self._topics[topic], key=key, value=value, partition=partition)
+                for topic, key, value, partition in records
+            ]
+            await asyncio.gather(*sent)  # a rejected batch does not fail the transaction by itself
+
+    @asynccontextmanager
+    async def _or_failing(self, what: str) -> AsyncIterator[None]:
+        """Turn the broker's errors into ours."""
+        try:
+            yield
+        except (ProducerFenced, InvalidProducerEpoch) as error:
+            raise FencedError(f"shard {self._shard} has been opened by another: {error!r}") from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise CommitError(f"{what} of shard {self._shard} failed: {error!r}") from error

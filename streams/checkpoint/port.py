@@ -1,0 +1,74 @@
+"""What a checkpoint must do, and what every one of them does alike."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from pipeline.errors import CommitError
+from pipeline.state import Value
+from pipeline.units import ShardId
+from streams.codec import decode_entry
+from streams.topics import TopicRecord
+
+OPEN_TIMEOUT_S = 30.0
+COMMIT_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 3.0
+
+OPENED = b"opened"
+"""Key of the marker that an opening writes among the entries, to know when it has read them all."""
+
+T = TypeVar("T")
+
+
+class Checkpoint(Protocol):
+    """Holds one shard's entries for one process. After any error it is of no more use."""
+
+    async def open(self, shard: ShardId) -> dict[str, Value]:
+        """Fence the shard's former owner and load what it committed.
+
+        Raises: FencedError if another opens the shard meanwhile, CommitError if it takes too long.
+        """
+
+    async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
+        """Write what a batch led to, all or nothing.
+
+        Raises: FencedError if another has opened the shard since, CommitError if anything else fails: then
+        nobody can tell whether it was committed, and only opening again shows it.
+        """
+
+    async def close(self) -> None:
+        """Let go of the shard. Never raises."""
+
+
+def load(committed: Iterable[tuple[bytes, bytes | None]]) -> dict[str, Value]:
+    """Fold the records of a shard's state into its entries; only the order within a key counts.
+
+    Raises: MalformedRecordError.
+    """
+    latest: dict[bytes, bytes] = {}
+    for key, payload in committed:
+        if payload is None:
+            latest.pop(key, None)
+        elif key != OPENED:
+            latest[key] = payload
+    return {(name := key.decode()): decode_entry(name, payload) for key, payload in latest.items()}
+
+
+async def bounded(work: Coroutine[Any, Any, T], timeout_s: float, name: str) -> T:
+    """Await work for so long at most, even if it ignores its cancellation. Raises: CommitError."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=timeout_s)
+    finally:
+        if not task.done():
+            task.add_done_callback(_forget)
+            task.cancel()
+    if not task.done():
+        raise CommitError(f"{name} took longer than {timeout_s} s")
+    return task.result()
+
+
+def _forget(task: "asyncio.Future[Any]") -> None:
+    """Take note of how late work ended, or asyncio complains that nobody did."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,147 @@
+"""Messages and entries to bytes and back: JSON, every integer a decimal string."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import MalformedRecordError, OversizedError
+from pipeline.messages.base import BlockRef, Message
+from pipeline.messages.dead_letters import DeadLetter
+from pipeline.messages.decisions import AnyDecision
+from pipeline.messages.entries import ENTRY_TYPES, Frame
+from pipeline.messages.events import AnyEvent
+from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
+from pipeline.state import Value, family
+from streams.topics import MAX_RECORD_BYTES
+from streams.wire import wire_form
+
+AnyOutput = AnyDecision | SwapSeen | Rewound | PoolView | PositionView | BookView | DeadLetter
+
+MAX_PAYLOAD_BYTES = MAX_RECORD_BYTES - 64 * 1024
+"""What a record's value may have: the rest is for its key and the batch around it."""
+
+NEWEST_VERSION = 1
+OLDEST_VERSION = 1
+"""Of messages: readers take the newest and, once there is one, that before it."""
+
+FRAME = "frame"
+NOTHING = b"null"
+
+_encode = msgspec.json.Encoder().encode
+# lax, as msgspec calls it: an integer may come as a string, as all of ours do
+_event = msgspec.json.Decoder(AnyEvent, strict=False)
+_output = msgspec.json.Decoder(AnyOutput, strict=False)
+_entries: Mapping[str, msgspec.json.Decoder[Value]] = {
+    name: msgspec.json.Decoder(kind, strict=False) for name, kind in ENTRY_TYPES.items()
+}
+
+# what msgspec raises for bytes that are no such message; the third for arrays nested without end
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _FrameWire(msgspec.Struct):
+    """A frame whose values wait for their keys to tell their types."""
+
+    block: BlockRef
+    overwritten: dict[str, msgspec.Raw]
+
+
+_frame = msgspec.json.Decoder(_FrameWire, strict=False)
+
+
+# ------------------------------------------------------------------ messages
+def encode(message: Message) -> bytes:
+    """Write a message. Raises: OversizedError."""
+    return _bounded(_encode(wire_form(message)), type(message).__name__)
+
+
+def decode_event(payload: bytes, *, where: str) -> AnyEvent:
+    """Read a record of `events.v1`.
+
+    Raises: MalformedRecordError naming `where` and the field, also for what our writers never write (an
+    integer that is no decimal string), because it could be taken for another number.
+    """
+    event: AnyEvent = _decode(_event, payload, where)
+    if encode(event) != payload:
+        _refuse_another_value(payload, event, where)
+    return event
+
+
+def decode_output(payload: bytes, *, where: str = "output") -> AnyOutput:
+    """Read a record of a topic that a shard writes to. Raises: MalformedRecordError naming `where` and the field."""
+    output: AnyOutput = _decode(_output, payload, where)
+    return output
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], payload: bytes, where: str) -> Any:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise MalformedRecordError(f"{where}: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
+    try:
+        message = decoder.decode(payload)
+    except _MALFORMED as error:
+        raise MalformedRecordError(f"{where}: {error}") from error
+    if not OLDEST_VERSION <= message.version <= NEWEST_VERSION:
+        raise MalformedRecordError(
+            f"{where}: version {message.version}, known are {OLDEST_VERSION} to {NEWEST_VERSION} - at `$.version`"
+        )
+    return message
+
+
+def _refuse_another_value(payload: bytes, message: Message, where: str) -> None:
+    """Let pass spaces, another order, unknown and missing fields; not a value that msgspec took for another."""
+    difference = _difference(msgspec.json.decode(payload), wire_form(message), "$")
+    if difference is not None:
+        raise MalformedRecordError(f"{where}: {difference}")
+
+
+def _difference(found: Any, read: Any, path: str) -> str | None:
+    if isinstance(read, dict):
+        parts = [(found[key], item, f"{path}.{key}") for key, item in read.items() if key in found]
+    elif isinstance(read, list | tuple):
+        parts = [(*pair, f"{path}[...]") for pair in zip(found, read, strict=True)]
+    elif found == read and type(found) is type(read):
+        return None
+    else:
+        return f"{found!r} was read as {read!r} - at `{path}`"
+    return next(filter(None, (_difference(*part) for part in parts)), None)
+
+
+# ------------------------------------------------------------------ entries
+def encode_entry(value: Value) -> bytes:
+    """Write an entry of a shard's state. Raises: OversizedError."""
+    return _bounded(_encode(wire_form(value)), type(value).__name__)
+
+
+def decode_entry(key: str, payload: bytes) -> Value:
+    """Read an entry, of the type that its key names.
+
+    Raises: MalformedRecordError naming key and field.
+    """
+    kind = family(key)
+    if kind == FRAME:
+        return _decode_frame(key, payload)
+    try:
+        return _entries[kind].decode(payload)
+    except KeyError:
+        raise MalformedRecordError(f"{key}: no entry has such a key") from None
+    except _MALFORMED as error:
+        raise MalformedRecordError(f"{key}: {error}") from error
+
+
+def _decode_frame(key: str, payload: bytes) -> Frame:
+    try:
+        frame = _frame.decode(payload)
+    except _MALFORMED as error:
+        raise MalformedRecordError(f"{key}: {error}") from error
+    overwritten = {
+        name: None if raw == NOTHING else decode_entry(name, bytes(raw))
+        for name, raw in frame.overwritten.items()
+    }
+    return Frame(block=frame.block, overwritten=overwritten)
+
+
+def _bounded(payload: bytes, name: str) -> bytes:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise OversizedError(f"{name} of {len(payload)} bytes, a record takes {MAX_PAYLOAD_BYTES}")
+    return payload

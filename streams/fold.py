@@ -1,0 +1,96 @@
+"""Apply a record of a shard's log and say what goes onto which topic: the same wherever a log is folded."""
+
+from collections.abc import Iterator
+
+from pipeline.advance import advance
+from pipeline.errors import MalformedRecordError
+from pipeline.messages.base import Output, View
+from pipeline.messages.dead_letters import DeadLetter
+from pipeline.messages.decisions import (
+    ChecksSkipped,
+    Decision,
+    PoolDrifted,
+    Quarantined,
+    ReadFailed,
+    Released,
+)
+from pipeline.messages.entries import Cursor
+from pipeline.messages.views import Rewound, SwapSeen, ViewRemoved
+from pipeline.shard import Shard
+from pipeline.units import Offset, ShardId
+from streams.codec import decode_event, encode
+from streams.topics import DEAD_LETTERS, DECISIONS, EVENTS, OUTPUTS, SWAPS, TopicRecord
+
+CURSOR = "cursor"
+BEFORE_THE_FIRST = Offset(-1)
+
+_KEPT_BYTES = 1024 * 1024
+
+
+def cursor_of(shard: Shard) -> Offset:
+    """Tell the last record that is in the shard's entries; -1 where there is none."""
+    cursor = shard.tables.find(CURSOR, Cursor)
+    return BEFORE_THE_FIRST if cursor is None else cursor.offset
+
+
+def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[TopicRecord, ...]:
+    """Apply one record of the shard's log and return what it leads to, in order.
+
+    A record that the shard has seen leads to nothing; bytes that are no message lead to a dead letter.
+    """
+    if offset <= cursor_of(shard):
+        return ()
+    records: tuple[TopicRecord, ...]
+    try:
+        event = decode_event(payload or b"", where=f"{EVENTS.name}[{shard.id}]@{offset}")
+    except MalformedRecordError as error:
+        records = (_dead_letter(shard.id, offset, payload or b"", str(error)),)
+    else:
+        outputs = advance(shard, offset, event)
+        records = tuple(record for output in outputs for record in _records(shard.id, output))
+    shard.tables.put(CURSOR, Cursor(offset=offset))
+    return records
+
+
+def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> TopicRecord:
+    letter = DeadLetter(
+        topic=EVENTS.name,
+        partition=shard,
+        offset=offset,
+        error=error,
+        size_bytes=len(payload),
+        payload=payload[:_KEPT_BYTES],
+    )
+    return TopicRecord(DEAD_LETTERS.name, f"{shard}/{offset}".encode(), encode(letter), shard)
+
+
+def _records(shard: ShardId, output: Output) -> Iterator[TopicRecord]:
+    match output:
+        case Rewound():
+            value = encode(output)
+            for topic in OUTPUTS:
+                yield TopicRecord(topic.name, b"rewound", value, shard)
+        case ViewRemoved():
+            yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), None, shard)
+        case View():
+            yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard)
+        case SwapSeen():
+            yield TopicRecord(SWAPS.name, f"pool/{output.pool}".encode(), encode(output), shard)
+        case _:
+            yield TopicRecord(DECISIONS.name, _subject(shard, output).encode(), encode(output), shard)
+
+
+def _topic_of_view(name: str) -> str:
+    return f"{name}.v1"
+
+
+def _subject(shard: ShardId, output: Output) -> str:
+    """Name what a decision or an alert is about: its key."""
+    match output:
+        case Decision(book=book):
+            return f"book/{book}"
+        case Quarantined(item=item) | Released(item=item) | ReadFailed(item=item):
+            return item
+        case PoolDrifted(pool=pool) | ChecksSkipped(pool=pool):
+            return f"pool/{pool}"
+    return f"shard/{shard}"
