@@ -5,6 +5,7 @@ from pipeline.protocols.uniswap_v3.live import LivePool
 from pipeline.protocols.uniswap_v3.manager_logs import MANAGER_TOPICS, decode_manager_log
 from pipeline.protocols.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.protocols.uniswap_v3.position import apply_manager_fact, collectable, fees_alone, in_range
+from pipeline.protocols.uniswap_v3.quote import Quote, quote
 from pipeline.protocols.uniswap_v3.topics import (
     BURN_TOPIC,
     CARDINALITY_TOPIC,
@@ -38,6 +39,7 @@ __all__ = [
     "SET_FEE_PROTOCOL_TOPIC",
     "SWAP_TOPIC",
     "LivePool",
+    "Quote",
     "amounts_of_liquidity",
     "apply_manager_fact",
     "collectable",
@@ -47,4 +49,5 @@ __all__ = [
     "in_range",
     "mean_tick",
     "observe",
+    "quote",
 ]
