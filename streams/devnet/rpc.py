@@ -1,0 +1,50 @@
+"""JSON-RPC over one kept-open connection: what the devnet needs to drive its own node, fast and in order."""
+
+import http.client
+import itertools
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import DevnetError
+
+_TIMEOUT_S = 60.0
+
+
+class RpcRefusedError(DevnetError):
+    """The node answered with an error."""
+
+    def __init__(self, method: str, error: dict[str, Any]) -> None:
+        super().__init__(f"{method}: {error.get('message', error)}")
+        self.code = error.get("code")
+        self.data = error.get("data")
+
+
+class Rpc:
+    """A connection to one node, opened at the first call and again after a loss."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+        self._ids = itertools.count(1)
+
+    def __call__(self, method: str, *params: Any) -> Any:
+        """Call one method and return its result.
+
+        Raises: RpcRefusedError if the node refuses, DevnetError if it does not answer.
+        """
+        request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        answer = msgspec.json.decode(self._post(method, msgspec.json.encode(request)))
+        if "error" in answer:
+            raise RpcRefusedError(method, answer["error"])
+        return answer["result"]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _post(self, method: str, body: bytes) -> bytes:
+        try:
+            self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
+            return self._connection.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise DevnetError(f"{method}: no answer from the devnet's chain: {error!r}") from error
