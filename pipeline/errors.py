@@ -59,5 +59,9 @@ class NodeError(InfrastructureError):
     """A node did not answer, or answered something that cannot be."""
 
 
+class NodeRefusedError(NodeError):
+    """A node understood a question and says no."""
+
+
 class DevnetError(EvenkeelError):
     """The local broker or chain cannot be started or used."""

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.messages.base import RawLog, Receipt
 from pipeline.messages.entries import Route
-from pipeline.protocols.tokens import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC
+from pipeline.protocols.tokens import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC, token_id_of
 from pipeline.protocols.uniswap_v3 import MANAGER_TOPICS
 from pipeline.state import Tables
 from pipeline.units import Address
@@ -73,7 +73,7 @@ def _concerns(mine: Interests, ids: frozenset[int], log: RawLog) -> bool:
     if not log.topics:
         return False
     if log.address == mine.manager:
-        return log.topics[0] in MANAGER_TOPICS and _token_id(log) in ids
+        return log.topics[0] in MANAGER_TOPICS and token_id_of(log) in ids
     if log.address not in mine.tokens and log.address != mine.wrapped_native:
         return False
     if log.topics[0] == TRANSFER_TOPIC and len(log.topics) == 3:
@@ -85,9 +85,3 @@ def _concerns(mine: Interests, ids: frozenset[int], log: RawLog) -> bool:
 
 def _address(topic: str) -> Address:
     return Address("0x" + topic[-40:])
-
-
-def _token_id(log: RawLog) -> int | None:
-    """Read the NFT that a manager's log is about: last topic of a Transfer, first of the others."""
-    position = 3 if log.topics[0] == TRANSFER_TOPIC else 1
-    return int(log.topics[position], 16) if len(log.topics) > position else None

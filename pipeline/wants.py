@@ -96,6 +96,19 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
     return None if repaired else found
 
 
+def quarantined(tables: Tables) -> dict[str, Quarantine]:
+    """Collect every item that is not carried on."""
+    held: dict[str, Quarantine] = {}
+    for kind in ("pool", "position", "balance", "book"):
+        for part in ("quarantine", "checked"):
+            for key, _ in tables.group(f"{part}/{kind}", Quarantine):
+                item = key.partition("/")[2]
+                found = quarantine(tables, item)
+                if found is not None:
+                    held[item] = found
+    return held
+
+
 def _awaits_repair(tables: Tables, item: str) -> bool:
     held = quarantine(tables, item)
     resume = tables.find(f"resumed/{item}", Resume)

@@ -15,6 +15,12 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     log_index: LogIndex
 
 
+class Unreadable(Fact, frozen=True, kw_only=True):
+    """The topic is known, the shape is not: whatever the log is about cannot be carried on."""
+
+    reason: str
+
+
 # ------------------------------------------------------------------ emitted by a V3 pool
 class Initialized(Fact, frozen=True, kw_only=True):
     sqrt_price_x96: SqrtPriceX96

@@ -1,0 +1,95 @@
+"""The one composition: whatever runs the pipeline (worker, replay, check) runs `advance`.
+
+follow -> decode -> track -> for each book: assess -> take_stock -> judge -> show
+"""
+
+from pipeline.advance.block import advance_block
+from pipeline.advance.operators import apply_policy, operate, shown_positions
+from pipeline.advance.reads import check_elsewhere, take_read
+from pipeline.advance.reorg import rewind
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, ShardHalted
+from pipeline.messages.entries import Halted, SetAside
+from pipeline.messages.events import (
+    AnyEvent,
+    BalanceObserved,
+    BlockSeen,
+    BlocksReverted,
+    HeadStalled,
+    ObservationFailed,
+    OwnerObserved,
+    Paused,
+    PolicyRemoved,
+    PolicySet,
+    PoolObserved,
+    PositionObserved,
+    Resumed,
+)
+from pipeline.messages.policy import ChainProfile
+from pipeline.moment import Moment
+from pipeline.routes import Arrival, Followed, follow
+from pipeline.shard import Shard
+from pipeline.units import ChainId, Offset
+from pipeline.wants import profile
+
+__all__ = ["advance"]
+
+
+def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
+    """Apply one event of the shard's log and return what it leads to, in order."""
+    chain = profile(shard.tables)
+    before = shard.tables.head
+    shown = shown_positions(shard) if isinstance(event, PolicySet | PolicyRemoved) else frozenset()
+    followed = follow(shard.tables, event)
+    chain = chain or profile(shard.tables)
+    now = Moment(
+        shard=shard.id,
+        offset=offset,
+        block=shard.tables.head or before,
+        chain_id=chain.chain_id if chain else ChainId(0),
+    )
+    if followed.arrival is not Arrival.APPLIES:
+        return _not_applied(shard, event, followed.arrival, now)
+    if isinstance(event, PolicySet | PolicyRemoved):
+        return apply_policy(shard, event, shown, now)
+    return _applied(shard, event, followed, chain, now)
+
+
+def _applied(
+    shard: Shard, event: AnyEvent, followed: Followed, chain: ChainProfile | None, now: Moment
+) -> tuple[Output, ...]:
+    match event:
+        case BlockSeen() if chain is not None:
+            return advance_block(shard, event, chain, now)
+        case BlocksReverted():
+            return rewind(shard, event, followed.rewound, now)
+        case PoolObserved() | OwnerObserved() | PositionObserved() | BalanceObserved():
+            return take_read(shard, event, now)
+        case ObservationFailed():
+            stamp = now.stamp("alert", event.item, action=event.reason)
+            return (ReadFailed(**stamp, item=event.item, reason=event.reason),)
+        case HeadStalled():
+            return (ChainStalled(**now.stamp("alert", "head"), age_s=event.age_s),)
+        case Paused() | Resumed():
+            return operate(shard, event)
+    return ()
+
+
+def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Moment) -> tuple[Output, ...]:
+    match event:
+        case BlockSeen() | BlocksReverted() if arrival is Arrival.SET_ASIDE:
+            return _set_aside(shard, event, now)
+        case BlocksReverted() if arrival is Arrival.HALTS:
+            halted = shard.tables.need("halted", Halted)
+            return (ShardHalted(**now.stamp("alert", "shard"), reason=halted.reason),)
+        case PoolObserved() if arrival is Arrival.ELSEWHERE and event.why == "check":
+            return check_elsewhere(shard, event, now)
+    return ()
+
+
+def _set_aside(shard: Shard, event: BlockSeen | BlocksReverted, now: Moment) -> tuple[Output, ...]:
+    """Tell of the first record that does not attach; the entry counts the rest."""
+    if shard.tables.need("set-aside", SetAside).count > 1:
+        return ()
+    block = event.block if isinstance(event, BlockSeen) else event.to
+    return (BlockSetAside(**now.stamp("alert", block.hash), block=block, head=shard.tables.head),)

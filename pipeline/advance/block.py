@@ -1,0 +1,48 @@
+"""A block that attaches: its logs move pools, positions and balances, then every book is judged."""
+
+from collections.abc import Iterator
+
+from pipeline.advance.books import judge_book
+from pipeline.advance.positions import show_changed_positions
+from pipeline.decode import decode
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import Quarantined, ShardHalted
+from pipeline.messages.entries import Halted
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.policy import ChainProfile
+from pipeline.moment import Moment
+from pipeline.shard import Shard
+from pipeline.show import show_pools, show_swaps
+from pipeline.track import track
+from pipeline.wants import followed_pools, policies, quarantined
+
+
+def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Moment) -> tuple[Output, ...]:
+    """Take a block in, quiet or not: it is also the passage of time."""
+    facts = decode(event.logs, followed_pools(shard.tables), chain.position_manager)
+    tracked = track(shard, event, chain, facts)
+    outputs: list[Output] = [
+        *show_swaps(shard, tracked, now),
+        *show_pools(shard, tracked.ticks_before, now),
+        *quarantine_alerts(tracked.quarantined, now),
+        *show_changed_positions(shard, event.block, tracked, chain, now),
+    ]
+    for policy in policies(shard.tables):
+        outputs += judge_book(shard, policy, event.block, tracked, now)
+    outputs += halt_if_too_many(shard, chain, now)
+    return tuple(outputs)
+
+
+def quarantine_alerts(failed: dict[str, str], now: Moment) -> Iterator[Quarantined]:
+    """Tell which items stopped at this record, and why."""
+    for item, reason in sorted(failed.items()):
+        yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
+
+
+def halt_if_too_many(shard: Shard, chain: ChainProfile, now: Moment) -> Iterator[ShardHalted]:
+    """Stop the shard once more items failed than could be chance."""
+    held = quarantined(shard.tables)
+    if len(held) > chain.max_quarantined:
+        reason = f"{len(held)} items in quarantine, more than {chain.max_quarantined}"
+        shard.tables.put("halted", Halted(reason=reason))
+        yield ShardHalted(**now.stamp("alert", "shard"), reason=reason)

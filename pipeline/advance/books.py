@@ -1,0 +1,186 @@
+"""One book at one block: what it is worth, what is decided, what is shown."""
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec.structs import replace
+
+from pipeline.assess import assess
+from pipeline.book import own_positions, take_stock
+from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
+from pipeline.inventory import Stock, Tracked
+from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.decisions import Declined, Quarantined, RebalanceProposed
+from pipeline.messages.entries import Balance, BookEffects, BookPath, Pause, Quarantine, Resume
+from pipeline.messages.policy import Policy
+from pipeline.moment import Moment
+from pipeline.shard import Shard
+from pipeline.show import show_book
+from pipeline.strategies import Act
+from pipeline.units import NATIVE
+from pipeline.wants import missing, quarantined
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    """One book's turn at the end of one block."""
+
+    shard: Shard
+    policy: Policy
+    block: BlockRef
+    now: Moment
+
+
+def judge_book(
+    shard: Shard, policy: Policy, block: BlockRef, tracked: Tracked, now: Moment
+) -> Iterator[Output]:
+    """Bring a book to the end of a block."""
+    turn = _Turn(shard, policy, block, now)
+    path = shard.tables.find(f"path/{policy.book}", BookPath) or BookPath()
+    unknown = why_unknown(shard, policy)
+    if unknown is not None:
+        yield from _conclude(turn, path, None, unknown)
+        return
+    try:
+        stock = stock_of(shard, policy)
+        path = walk_path(path, stock, policy, block.timestamp_s)
+        judgement = _paused(shard, policy) or judge(
+            stock, path, _effects(shard, policy), policy, block.timestamp_s
+        )
+    except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops
+        yield _quarantine_book(turn, error)
+        return
+    if path.declined_gate == "observed" or _touches(policy, tracked):
+        yield show_book(policy, stock, now)
+    yield from _conclude(turn, path, stock, judgement)
+
+
+def stock_of(shard: Shard, policy: Policy) -> Stock:
+    """Assess a book's NFTs and add it up. Raises: PipelineError."""
+    positions = [assess(shard, key, position) for key, position in own_positions(shard, policy)]
+    return take_stock(shard, policy, positions)
+
+
+# ------------------------------------------------------------------ gates before the inventory
+def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
+    """Tell why a book's inventory is not known: something is unread, or in quarantine."""
+    unread = missing(shard.tables, policy) or [
+        f"balance/{account}/{NATIVE}"
+        for account in policy.accounts
+        if shard.tables.find(f"balance/{account}/{NATIVE}", Balance) is None
+    ]
+    if unread:
+        return Refused(gate="observed", reason=f"not_observed: {unread[0]}")
+    held = quarantined(shard.tables)
+    if held:
+        stopped = [item for item in _items(shard, policy) if item in held]
+        stopped = [item for item in stopped if not _book_resumed(shard, item, held[item])]
+        if stopped:
+            return Refused(gate="quarantine", reason=f"quarantined: {stopped[0]}")
+    return None
+
+
+def _items(shard: Shard, policy: Policy) -> Iterator[str]:
+    yield f"book/{policy.book}"
+    for pool in policy.all_pools():
+        yield f"pool/{pool}"
+    for key, _ in own_positions(shard, policy):
+        yield key
+    yield f"position/{policy.chain.position_manager}/None"  # a log of the manager that nobody can read
+    for account in policy.accounts:
+        for token in policy.tokens:
+            yield f"balance/{account}/{token.address}"
+
+
+def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:
+    """A book's own quarantine ends with the operator's word: there is nothing to read for it."""
+    resume = shard.tables.find(f"resumed/{item}", Resume)
+    return item.startswith("book/") and resume is not None and held.at_block <= resume.at_block
+
+
+def _paused(shard: Shard, policy: Policy) -> Refused | None:
+    for scope in ("all", f"book/{policy.book}"):
+        if shard.tables.find(f"pause/{scope}", Pause) is not None:
+            return Refused(gate="pause", reason=f"paused: {scope}")
+    return None
+
+
+def _quarantine_book(turn: _Turn, error: Exception) -> Quarantined:
+    item, reason = f"book/{turn.policy.book}", f"{type(error).__name__}: {error}"
+    held = Quarantine(reason=reason, at_block=turn.block.number)
+    turn.shard.tables.put(f"quarantine/{item}", held)
+    stamp = turn.now.stamp("alert", item, action="quarantine")
+    return Quarantined(**stamp, item=item, reason=reason)
+
+
+def _effects(shard: Shard, policy: Policy) -> BookEffects:
+    return shard.tables.find(f"effects/{policy.book}", BookEffects) or BookEffects()
+
+
+def _touches(policy: Policy, tracked: Tracked) -> bool:
+    """Ask whether a block changed anything that a book's inventory is made of."""
+    pools = any(pool in tracked.ticks_before for pool in policy.all_pools())
+    accounts = {key.split("/")[1] for key in tracked.balances}
+    return pools or bool(tracked.positions) or not accounts.isdisjoint(policy.accounts)
+
+
+# ------------------------------------------------------------------ what is said
+def _conclude(turn: _Turn, path: BookPath, stock: Stock | None, judgement: Judgement) -> Iterator[Output]:
+    """Say a proposal always, a refusal when it is news or due again; remember both."""
+    tables, book = turn.shard.tables, turn.policy.book
+    if isinstance(judgement, Act) and stock is not None:
+        effects = _effects(turn.shard, turn.policy)
+        done = BookEffects(last_proposed_at_s=turn.block.timestamp_s, proposals=effects.proposals + 1)
+        tables.put(f"effects/{book}", done)
+        path = replace(path, declined_gate=None, declined_reason=None, declined_at_block=None)
+        yield _proposal(turn, path, stock, judgement)
+    elif isinstance(judgement, Refused) and _is_news(turn, path, judgement):
+        path = replace(
+            path,
+            declined_gate=judgement.gate,
+            declined_reason=judgement.reason,
+            declined_at_block=turn.block.number,
+        )
+        yield _refusal(turn, stock, judgement)
+    tables.put(f"path/{book}", path)
+
+
+def _is_news(turn: _Turn, path: BookPath, refused: Refused) -> bool:
+    if (path.declined_gate, path.declined_reason) != (refused.gate, refused.reason):
+        return True
+    said_at = path.declined_at_block
+    return said_at is None or turn.block.number - said_at >= turn.policy.chain.report_every_blocks
+
+
+def _refusal(turn: _Turn, stock: Stock | None, refused: Refused) -> Declined:
+    policy = turn.policy
+    known = stock is not None and stock.value_quote > 0
+    return Declined(
+        **turn.now.stamp("dec", policy.book, action=refused.gate, policy_version=policy.policy_version),
+        book=policy.book,
+        policy_version=policy.policy_version,
+        gate=refused.gate,
+        reason=refused.reason,
+        value_quote=stock.value_quote if stock is not None else None,
+        base_share_bps=stock.base_share_bps if stock is not None and known else None,
+        deviation_bps=deviation_bps(stock, policy) if stock is not None and known else None,
+    )
+
+
+def _proposal(turn: _Turn, path: BookPath, stock: Stock, act: Act) -> RebalanceProposed:
+    policy = turn.policy
+    since_s = path.out_of_range_since_s
+    return RebalanceProposed(
+        **turn.now.stamp("reb", policy.book, action="rebalance", policy_version=policy.policy_version),
+        book=policy.book,
+        policy_version=policy.policy_version,
+        trigger=act.trigger,
+        base_amount=stock.base_amount,
+        quote_amount=stock.quote_amount,
+        value_quote=stock.value_quote,
+        sqrt_price_x96=stock.sqrt_price_x96,
+        base_share_bps=stock.base_share_bps,
+        target_share_bps=policy.strategy.target_share_bps,
+        deviation_bps=deviation_bps(stock, policy),
+        base_to_buy=base_to_buy(stock, policy),
+        out_of_range_s=0 if since_s is None else turn.block.timestamp_s - since_s,
+    )

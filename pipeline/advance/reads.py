@@ -1,0 +1,71 @@
+"""A read of the chain arrives at the head's hash."""
+
+from collections.abc import Iterator
+
+from pipeline.advance.positions import show_now
+from pipeline.book import own_positions
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined, Released
+from pipeline.messages.entries import Quarantine, SkippedChecks
+from pipeline.messages.events import PoolObserved, PositionObserved
+from pipeline.moment import Moment
+from pipeline.observe import Observation, differences, write_read
+from pipeline.routes import item_of
+from pipeline.shard import Shard
+from pipeline.show import show_pools
+from pipeline.wants import policies, quarantine
+
+SKIPPED_CHECKS_ALERT = 3
+SHOWN_DIFFERENCES = 8
+
+
+def take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, ...]:
+    """Write a first or repairing read; compare a check, and never repair by it."""
+    if event.why == "check":
+        return tuple(_check(shard, event, now))
+    item = item_of(event)
+    shard.tables.put(f"quarantine/{item}", None)
+    write_read(shard, event)
+    outputs: list[Output] = [*_show(shard, event, now)]
+    if event.why == "repair":
+        outputs.append(Released(**now.stamp("alert", item, action="release"), item=item))
+    return tuple(outputs)
+
+
+def _show(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
+    if isinstance(event, PoolObserved):
+        yield from show_pools(shard, [event.pool], now)
+    if isinstance(event, PositionObserved):
+        for policy in policies(shard.tables):
+            for key, position in own_positions(shard, policy):
+                if key == item_of(event):
+                    yield from show_now(shard, policy, key, position, now)
+
+
+def _check(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
+    """Compare at the head; a difference quarantines the item."""
+    item = item_of(event)
+    if isinstance(event, PoolObserved):
+        shard.tables.put(f"skipped-checks/{event.pool}", None)
+    if quarantine(shard.tables, item) is not None:
+        return
+    found = differences(shard, event)
+    if not found:
+        return
+    if isinstance(event, PoolObserved):
+        stamp = now.stamp("alert", item, action="drift")
+        yield PoolDrifted(**stamp, pool=event.pool, differences=tuple(found[:SHOWN_DIFFERENCES]))
+    reason = f"a check found {len(found)} differences, the first: {found[0]}"
+    shard.tables.put(f"checked/{item}", Quarantine(reason=reason, at_block=event.block.number))
+    yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
+
+
+def check_elsewhere(shard: Shard, event: PoolObserved, now: Moment) -> tuple[Output, ...]:
+    """Count a check that stood at another block; several in a row leave the pool unchecked."""
+    key = f"skipped-checks/{event.pool}"
+    before = shard.tables.find(key, SkippedChecks)
+    count = 1 + (before.count if before else 0)
+    shard.tables.put(key, SkippedChecks(count=count))
+    if count != SKIPPED_CHECKS_ALERT:
+        return ()
+    return (ChecksSkipped(**now.stamp("alert", key), pool=event.pool, count=count),)

@@ -1,0 +1,36 @@
+"""Step 1: raw logs become facts, in the view of the contract that emitted them."""
+
+from collections.abc import Iterable
+
+from pipeline.errors import MalformedLogError
+from pipeline.messages.base import RawLog
+from pipeline.messages.facts import Fact, Unreadable
+from pipeline.protocols.tokens import decode_token_log
+from pipeline.protocols.uniswap_v3 import decode_manager_log, decode_pool_log
+from pipeline.units import Address
+
+Decoded = tuple[RawLog, Fact]
+
+
+def decode(logs: Iterable[RawLog], pools: frozenset[Address], manager: Address) -> list[Decoded]:
+    """Read a block's logs in order; leave out what tells nothing that is followed.
+
+    A log with a known topic and an impossible shape stays in, as `Unreadable`.
+    """
+    decoded: list[Decoded] = []
+    for log in logs:
+        fact = _decode_log(log, pools, manager)
+        if fact is not None:
+            decoded.append((log, fact))
+    return decoded
+
+
+def _decode_log(log: RawLog, pools: frozenset[Address], manager: Address) -> Fact | None:
+    try:
+        if log.address in pools:
+            return decode_pool_log(log)
+        if log.address == manager:
+            return decode_manager_log(log)
+        return decode_token_log(log)
+    except MalformedLogError as error:
+        return Unreadable(address=log.address, log_index=log.log_index, reason=str(error))

@@ -1,0 +1,65 @@
+"""A shard: a state machine over one log, with its tables and the working copies of its pools."""
+
+from collections.abc import Iterable, Mapping
+
+from pipeline.messages.entries import OracleSlot, Pool, PoolPosition, TickInfo
+from pipeline.protocols.uniswap_v3 import LivePool
+from pipeline.state import Tables, Value
+from pipeline.units import Address, ShardId, Tick
+
+
+class Shard:
+    """All books whose id falls on one partition."""
+
+    def __init__(self, id: ShardId, entries: Mapping[str, Value] | None = None) -> None:  # noqa: A002
+        """Take over what a checkpoint gave back."""
+        self.id = id
+        self.tables = Tables(entries)
+        self._live: dict[Address, LivePool] = {}
+
+    def live_pool(self, address: Address) -> LivePool | None:
+        """Find a pool's working copy, made from its entries where there is none; None before it was read."""
+        live = self._live.get(address)
+        if live is None:
+            pool = self.tables.find(f"pool/{address}", Pool)
+            if pool is None:
+                return None
+            live = self._live[address] = self._revive(address, pool)
+        return live
+
+    def drop_live(self, addresses: Iterable[Address] | None = None) -> None:
+        """Throw working copies away, all of them by default: the entries are the truth."""
+        for address in list(self._live) if addresses is None else addresses:
+            self._live.pop(address, None)
+
+    def store(self, live: LivePool) -> None:
+        """Write what a working copy touched back to the entries."""
+        at, tables = live.address, self.tables
+        tables.put(f"pool/{at}", live.pool())
+        for tick in sorted(live.touched_ticks):
+            tables.put(f"tick/{at}/{tick}", live.ticks.get(tick))
+        for index in sorted(live.touched_observations):
+            tables.put(f"observation/{at}/{index}", live.observations.get(index))
+        for owner, lower, upper in sorted(live.touched_positions):
+            tables.put(
+                f"pool-position/{at}/{owner}/{lower}/{upper}", live.positions.get((owner, lower, upper))
+            )
+        live.settle()
+
+    def _revive(self, address: Address, pool: Pool) -> LivePool:
+        tables = self.tables
+        ticks = {_last(key): info for key, info in tables.group(f"tick/{address}", TickInfo)}
+        slots = {_last(key): slot for key, slot in tables.group(f"observation/{address}", OracleSlot)}
+        positions = {
+            _range(key): position for key, position in tables.group(f"pool-position/{address}", PoolPosition)
+        }
+        return LivePool.of(address, pool, {Tick(t): i for t, i in ticks.items()}, slots, positions)
+
+
+def _last(key: str) -> int:
+    return int(key.rpartition("/")[2])
+
+
+def _range(key: str) -> tuple[Address, Tick, Tick]:
+    _, _, owner, lower, upper = key.split("/")
+    return Address(owner), Tick(int(lower)), Tick(int(upper))

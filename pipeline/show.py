@@ -1,0 +1,97 @@
+"""What a shard shows of itself: views of pools, positions and books, and what replaces them after a reorg."""
+
+from collections.abc import Iterable, Iterator
+
+from pipeline.decide import deviation_bps
+from pipeline.inventory import Assessed, Stock, Tracked
+from pipeline.messages.base import Output
+from pipeline.messages.entries import Pool
+from pipeline.messages.policy import Policy
+from pipeline.messages.views import BookView, PoolView, PositionView, SwapSeen, ViewRemoved
+from pipeline.moment import Moment
+from pipeline.shard import Shard
+from pipeline.units import Address, TokenId
+from pipeline.wants import policies
+
+
+def published_pools(shard: Shard) -> frozenset[Address]:
+    """Collect the pools whose views are this shard's to tell."""
+    return frozenset(pool for policy in policies(shard.tables) for pool in policy.publishes)
+
+
+def show_swaps(shard: Shard, tracked: Tracked, now: Moment) -> Iterator[SwapSeen]:
+    """Tell each swap of a published pool."""
+    published = published_pools(shard)
+    for log, swap in tracked.swaps:
+        if swap.address in published:
+            yield SwapSeen(
+                **now.stamp_of_chain("swap", swap.address, log.log_index),
+                pool=swap.address,
+                log_index=log.log_index,
+                transaction_hash=log.transaction_hash,
+                amount0_delta=swap.amount0_delta,
+                amount1_delta=swap.amount1_delta,
+                sqrt_price_x96=swap.sqrt_price_x96,
+                liquidity=swap.liquidity,
+                tick=swap.tick,
+            )
+
+
+def show_pools(shard: Shard, pools: Iterable[Address], now: Moment) -> Iterator[Output]:
+    """Tell the present state of published pools, or that it is no longer known."""
+    published = published_pools(shard)
+    for address in sorted(pools):
+        if address not in published:
+            continue
+        state = shard.tables.find(f"pool/{address}", Pool)
+        stamp = now.stamp_of_chain("pool", address)
+        if state is None:
+            yield ViewRemoved(**stamp, topic=PoolView.topic, key=f"pool/{address}")
+        else:
+            yield PoolView(**stamp, pool=address, state=state)
+
+
+def show_position(policy: Policy, assessed: Assessed, now: Moment) -> PositionView:
+    """Tell one NFT of a book."""
+    _, manager, token_id = assessed.key.split("/")
+    position = assessed.position
+    return PositionView(
+        **now.stamp("pos", assessed.key),
+        book=policy.book,
+        manager=Address(manager),
+        token_id=TokenId(int(token_id)),
+        pool=position.pool,
+        tick_lower=position.tick_lower,
+        tick_upper=position.tick_upper,
+        liquidity=position.liquidity,
+        in_range=assessed.in_range,
+        principal0=assessed.principal0,
+        principal1=assessed.principal1,
+        fees0=assessed.fees0,
+        fees1=assessed.fees1,
+    )
+
+
+def show_book(policy: Policy, stock: Stock, now: Moment) -> BookView:
+    """Tell a book's inventory."""
+    return BookView(
+        **now.stamp("book", policy.book, policy_version=policy.policy_version),
+        book=policy.book,
+        holdings=stock.holdings,
+        base_amount=stock.base_amount,
+        quote_amount=stock.quote_amount,
+        value_quote=stock.value_quote,
+        sqrt_price_x96=stock.sqrt_price_x96,
+        base_share_bps=stock.base_share_bps,
+        deviation_bps=deviation_bps(stock, policy),
+    )
+
+
+def remove_position(key: str, now: Moment) -> ViewRemoved:
+    """Say that a book no longer has this NFT."""
+    return ViewRemoved(**now.stamp("pos", key), topic=PositionView.topic, key=key)
+
+
+def remove_book(book: str, now: Moment) -> ViewRemoved:
+    """Say that this inventory is not known, or that there is no such book."""
+    return ViewRemoved(**now.stamp("book", book), topic=BookView.topic, key=f"book/{book}")

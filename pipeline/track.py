@@ -1,0 +1,215 @@
+"""Step 2: facts move pools, NFTs and balances, exactly; what cannot be right is set apart.
+
+Nothing is written before the block's last log: an item that raises simply keeps its former value.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from pipeline.errors import ImpossibleFactError, MalformedLogError
+from pipeline.inventory import Tracked
+from pipeline.messages.base import RawLog
+from pipeline.messages.entries import Balance, NftPosition, Pool, Quarantine
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.facts import (
+    Fact,
+    LiquidityDecreased,
+    LiquidityIncreased,
+    NftCollected,
+    NftTransferred,
+    PoolFact,
+    Swapped,
+    TokensMoved,
+    Unreadable,
+)
+from pipeline.messages.policy import ChainProfile
+from pipeline.protocols.tokens import ZERO_ADDRESS, token_id_of
+from pipeline.protocols.uniswap_v3 import LivePool, apply_manager_fact
+from pipeline.shard import Shard
+from pipeline.units import NATIVE, Address, RawAmount, Seconds
+from pipeline.wants import followed_pools, policies, quarantined
+
+Decoded = tuple[RawLog, Fact]
+
+
+class _Block:
+    """The working copies of one block."""
+
+    def __init__(self, shard: Shard, chain: ChainProfile, now_s: Seconds) -> None:
+        self.shard = shard
+        self.chain = chain
+        self.now_s = now_s
+        self.pools = followed_pools(shard.tables)
+        self.live: dict[Address, LivePool] = {}
+        self.positions: dict[str, NftPosition | None] = {}
+        self.balances: dict[str, int] = {}
+        self.swaps: list[tuple[RawLog, Swapped]] = []
+        self.failed: dict[str, str] = {}
+        self.held = quarantined(shard.tables)
+
+    def closed(self, item: str) -> bool:
+        """Ask whether an item is not to be carried on, for what this block or an earlier one did."""
+        return item in self.failed or item in self.held
+
+
+def track(shard: Shard, event: BlockSeen, chain: ChainProfile, facts: Iterable[Decoded]) -> Tracked:
+    """Apply a block's facts and reads, then write what they left."""
+    block = _Block(shard, chain, event.block.timestamp_s)
+    for log, fact in facts:
+        item = _item_of(block, log)
+        if not block.closed(item):
+            _guarded(block, item, log, fact)
+    return _write(block, event)
+
+
+def _item_of(block: _Block, log: RawLog) -> str:
+    """Name what a log can spoil: its pool, its NFT or its token."""
+    if log.address in block.pools:
+        return f"pool/{log.address}"
+    if log.address == block.chain.position_manager:
+        return f"position/{log.address}/{token_id_of(log)}"
+    return f"token/{log.address}"
+
+
+def _guarded(block: _Block, item: str, log: RawLog, fact: Fact) -> None:
+    """Keep one item's trouble from the others; which items fail follows from the log alone."""
+    try:
+        _apply(block, log, fact)
+    except Exception as error:  # noqa: BLE001 - whatever a step raises, only its item stops
+        block.failed[item] = f"{type(error).__name__}: {error}"
+
+
+def _apply(block: _Block, log: RawLog, fact: Fact) -> None:
+    match fact:
+        case Unreadable():
+            raise MalformedLogError(fact.reason)
+        case TokensMoved():
+            _move_tokens(block, fact)
+        case NftTransferred():
+            _transfer_nft(block, fact)
+        case LiquidityIncreased() | LiquidityDecreased() | NftCollected():
+            _apply_to_nft(block, fact)
+        case _:
+            _apply_to_pool(block, log, fact)
+
+
+# ------------------------------------------------------------------ pools
+def _apply_to_pool(block: _Block, log: RawLog, fact: Fact) -> None:
+    live = block.live.get(fact.address) or block.shard.live_pool(fact.address)
+    if live is None:
+        return  # not read yet: the read will contain it
+    block.live[fact.address] = live
+    live.apply(_pool_fact(fact), block.now_s)
+    if isinstance(fact, Swapped):
+        block.swaps.append((log, fact))
+
+
+def _pool_fact(fact: Fact) -> PoolFact:
+    assert isinstance(fact, PoolFact)
+    return fact
+
+
+# ------------------------------------------------------------------ NFTs
+def _position(block: _Block, manager: Address, token_id: int) -> tuple[str, NftPosition | None]:
+    key = f"position/{manager}/{token_id}"
+    if key in block.positions:
+        return key, block.positions[key]
+    return key, block.shard.tables.find(key, NftPosition)
+
+
+def _transfer_nft(block: _Block, fact: NftTransferred) -> None:
+    key, position = _position(block, fact.address, fact.token_id)
+    if position is None:
+        return  # new here: read after the block
+    burned = fact.recipient == ZERO_ADDRESS
+    block.positions[key] = None if burned else msgspec.structs.replace(position, owner=fact.recipient)
+
+
+def _apply_to_nft(block: _Block, fact: LiquidityIncreased | LiquidityDecreased | NftCollected) -> None:
+    key, position = _position(block, fact.address, fact.token_id)
+    if position is None or block.closed(f"pool/{position.pool}"):
+        return
+    live = block.shard.live_pool(position.pool)
+    if live is None:
+        return
+    used = live.positions.get((fact.address, position.tick_lower, position.tick_upper))
+    if used is None:
+        raise ImpossibleFactError(f"pool {position.pool} does not follow the range of NFT {fact.token_id}")
+    block.positions[key] = apply_manager_fact(position, used, fact)
+
+
+# ------------------------------------------------------------------ balances
+def _move_tokens(block: _Block, fact: TokensMoved) -> None:
+    for account, delta in ((fact.sender, -fact.amount), (fact.recipient, fact.amount)):
+        key = f"balance/{account}/{fact.address}"
+        balance = block.shard.tables.find(key, Balance)
+        if balance is None or block.closed(key):
+            continue  # not followed, or not read yet
+        amount = block.balances.get(key, balance.amount) + delta
+        if amount < 0:
+            block.failed[key] = f"ImpossibleFactError: a transfer of {fact.amount} leaves {amount}"
+        else:
+            block.balances[key] = amount
+
+
+def _native_balances(block: _Block, event: BlockSeen) -> dict[str, Balance | None]:
+    """A balance that the block does not tell is unknown: no log would have."""
+    told = {read.account: Balance(amount=RawAmount(read.amount_wei)) for read in event.reads}
+    accounts = {account for policy in policies(block.shard.tables) for account in policy.accounts}
+    return {f"balance/{account}/{NATIVE}": told.get(account) for account in sorted(accounts)}
+
+
+# ------------------------------------------------------------------ the block's end
+def _write(block: _Block, event: BlockSeen) -> Tracked:
+    """Write every item that did not fail."""
+    _spread_failures(block)
+    tables = block.shard.tables
+    kept = {key: p for key, p in block.positions.items() if key not in block.failed}
+    kept = {key: p for key, p in kept.items() if not _pool_failed(block, key, p)}
+    balances: dict[str, Balance | None] = {
+        key: Balance(amount=RawAmount(amount))
+        for key, amount in block.balances.items()
+        if key not in block.failed
+    }
+    balances |= _native_balances(block, event)
+    tracked = Tracked(
+        swaps=[(log, swap) for log, swap in block.swaps if f"pool/{swap.address}" not in block.failed],
+        ticks_before={a: tables.need(f"pool/{a}", Pool).tick for a in sorted(block.live)},
+        positions={key for key, p in kept.items() if p != tables.find(key, NftPosition)},
+        balances={key for key, b in balances.items() if b != tables.find(key, Balance)},
+        quarantined=block.failed,
+    )
+    _write_pools(block)
+    for key, value in (*kept.items(), *balances.items()):
+        tables.put(key, value)
+    for item, reason in block.failed.items():
+        tables.put(f"quarantine/{item}", Quarantine(reason=reason, at_block=event.block.number))
+    return tracked
+
+
+def _write_pools(block: _Block) -> None:
+    for address in sorted(block.live):
+        if f"pool/{address}" in block.failed:
+            block.shard.drop_live([address])
+        else:
+            block.shard.store(block.live[address])
+
+
+def _pool_failed(block: _Block, key: str, position: NftPosition | None) -> bool:
+    former = position or block.shard.tables.find(key, NftPosition)
+    return former is not None and f"pool/{former.pool}" in block.failed
+
+
+def _spread_failures(block: _Block) -> None:
+    """A token whose log cannot be read spoils every balance of it; a failed item carries one reason."""
+    for item in [i for i in block.failed if i.startswith("token/")]:
+        reason = block.failed.pop(item)
+        for key in _balances_of(block.shard, item.removeprefix("token/")):
+            block.failed.setdefault(key, reason)
+
+
+def _balances_of(shard: Shard, token: str) -> Iterable[str]:
+    accounts = {account for policy in policies(shard.tables) for account in policy.accounts}
+    keys = (f"balance/{account}/{token}" for account in sorted(accounts))
+    return [key for key in keys if shard.tables.find(key, Balance) is not None]
