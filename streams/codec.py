@@ -134,9 +134,9 @@ def _decode_frame(key: str, payload: bytes) -> Frame:
         frame = _frame.decode(payload)
     except _MALFORMED as error:
         raise MalformedRecordError(f"{key}: {error}") from error
+    raw = {name: bytes(value) for name, value in frame.overwritten.items()}
     overwritten = {
-        name: None if raw == NOTHING else decode_entry(name, bytes(raw))
-        for name, raw in frame.overwritten.items()
+        name: None if value == NOTHING else decode_entry(name, value) for name, value in raw.items()
     }
     return Frame(block=frame.block, overwritten=overwritten)
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, get_args
+from zlib import crc32
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -21,7 +22,7 @@ from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
-from pipeline.units import ChainId, ShardId
+from pipeline.units import BookId, ChainId, ShardId
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 
@@ -93,6 +94,11 @@ class TopicRecord(NamedTuple):
     key: bytes
     value: bytes | None
     partition: ShardId
+
+
+def shard_of(book: BookId, partitions: int) -> ShardId:
+    """Tell on which shard a book lives: crc32 of its id, modulo the partitions."""
+    return ShardId(crc32(book.encode()) % partitions)
 
 
 async def ensure_topics(
