@@ -1,0 +1,103 @@
+"""Pools to test with: begun and filled by the same facts that a chain would give."""
+
+from pipeline.math.amounts import range_amounts
+from pipeline.math.ticks import tick_at_sqrt_price
+from pipeline.messages.entries import Pool
+from pipeline.messages.facts import Initialized, Minted, Swapped
+from pipeline.protocols.uniswap_v3 import LivePool, Quote
+from pipeline.units import (
+    Address,
+    GrowthX128,
+    Liquidity,
+    LogIndex,
+    Pips,
+    RawAmount,
+    SqrtPriceX96,
+    Tick,
+)
+
+POOL = Address("0x" + "11" * 20)
+OWNER = Address("0x" + "22" * 20)
+START_S = 1_700_000_000
+
+
+def unpriced(fee_pips: int = 3000, tick_spacing: int = 60, **fields: int) -> Pool:
+    """A pool that was created and not initialised."""
+    return Pool(
+        **{
+            "token0": Address("0x" + "00" * 20),
+            "token1": Address("0x" + "01" * 20),
+            "decimals0": 18,
+            "decimals1": 18,
+            "fee_pips": Pips(fee_pips),
+            "tick_spacing": tick_spacing,
+            "sqrt_price_x96": SqrtPriceX96(0),
+            "tick": Tick(0),
+            "liquidity": Liquidity(0),
+            "growth0_x128": GrowthX128(0),
+            "growth1_x128": GrowthX128(0),
+            "protocol_fees0": RawAmount(0),
+            "protocol_fees1": RawAmount(0),
+            "fee_protocol0": 0,
+            "fee_protocol1": 0,
+            "observation_index": 0,
+            "observation_cardinality": 0,
+            "observation_cardinality_next": 0,
+            **fields,
+        }
+    )
+
+
+def begun(
+    sqrt_price_x96: int, *, fee_pips: int = 3000, tick_spacing: int = 60, at_s: int = START_S, **fields: int
+) -> LivePool:
+    """A pool with a price and no liquidity."""
+    live = LivePool.of(POOL, unpriced(fee_pips, tick_spacing, **fields), {}, {}, {})
+    price_x96 = SqrtPriceX96(sqrt_price_x96)
+    live.apply(
+        Initialized(
+            address=POOL,
+            log_index=LogIndex(0),
+            sqrt_price_x96=price_x96,
+            tick=tick_at_sqrt_price(price_x96),
+        ),
+        at_s,
+    )
+    return live
+
+
+def minted(
+    live: LivePool, lower: int, upper: int, liquidity: int, *, at_s: int = START_S, owner: Address = OWNER
+) -> None:
+    """Let liquidity in, with the amounts that the curve asks for."""
+    amount0, amount1 = range_amounts(
+        live.sqrt_price_x96, Tick(lower), Tick(upper), Liquidity(liquidity), round_up=True
+    )
+    live.apply(
+        Minted(
+            address=POOL,
+            log_index=LogIndex(1),
+            owner=owner,
+            tick_lower=Tick(lower),
+            tick_upper=Tick(upper),
+            liquidity=Liquidity(liquidity),
+            amount0=amount0,
+            amount1=amount1,
+        ),
+        at_s,
+    )
+
+
+def swapped(quoted: Quote) -> Swapped:
+    """The log that a swap would leave if it went as quoted."""
+    return Swapped(
+        address=POOL,
+        log_index=LogIndex(2),
+        sender=OWNER,
+        recipient=OWNER,
+        amount0_delta=quoted.amount0_delta,
+        amount1_delta=quoted.amount1_delta,
+        sqrt_price_x96=quoted.sqrt_price_x96,
+        liquidity=quoted.liquidity,
+        tick=quoted.tick,
+    )
