@@ -63,5 +63,9 @@ class NodeRefusedError(NodeError):
     """A node understood a question and says no."""
 
 
+class UnreadableError(EvenkeelError):
+    """A contract has no answer at a block: it reverts, or there is no such contract."""
+
+
 class DevnetError(EvenkeelError):
     """The local broker or chain cannot be started or used."""

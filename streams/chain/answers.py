@@ -1,0 +1,172 @@
+"""A node's answers: only the fields that are used, checked against each other before they count.
+
+A node that contradicts itself is not believed: what fails here is asked again, never taken.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import msgspec
+from eth_utils.crypto import keccak
+
+from pipeline.errors import NodeError
+from pipeline.messages.base import BlockRef, RawLog, Receipt
+from pipeline.units import Address, BlockNumber, Hash, LogIndex, Seconds, Wei
+from streams.chain.port import Body, Header
+
+
+# ------------------------------------------------------------------ as they come over the wire
+class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+    pass
+
+
+class BlockAnswer(_Wire, frozen=True):
+    number: str
+    hash: str
+    parent_hash: str
+    timestamp: str
+    logs_bloom: str
+    transactions: tuple[str, ...]
+    base_fee_per_gas: str | None = None
+
+
+class LogAnswer(_Wire, frozen=True):
+    address: str
+    topics: tuple[str, ...]
+    data: str
+    log_index: str
+    transaction_hash: str
+    transaction_index: str
+    block_hash: str
+    block_number: str
+
+
+class ReceiptAnswer(_Wire, frozen=True):
+    transaction_hash: str
+    transaction_index: str
+    block_hash: str
+    block_number: str
+    sender: str = msgspec.field(name="from")
+    gas_used: str
+    logs: tuple[LogAnswer, ...]
+    to: str | None = None
+    status: str | None = None
+    """None before Byzantium, where a receipt did not tell."""
+    effective_gas_price: str | None = None
+
+
+# ------------------------------------------------------------------ as we use them
+def quantity(text: str) -> int:
+    """Read a hexadecimal number. Raises: NodeError."""
+    if not text.startswith("0x"):
+        raise NodeError(f"{text[:80]!r} is no hexadecimal number")
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise NodeError(f"{text[:80]!r} is no hexadecimal number") from None
+
+
+def raw_bytes(text: str) -> bytes:
+    """Read hexadecimal bytes. Raises: NodeError."""
+    if not text.startswith("0x"):
+        raise NodeError(f"{text[:80]!r} are no hexadecimal bytes")
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError:
+        raise NodeError(f"{text[:80]!r} are no hexadecimal bytes") from None
+
+
+def header_of(answer: BlockAnswer) -> Header:
+    """Read a block. Raises: NodeError."""
+    return Header(
+        block=BlockRef(
+            number=BlockNumber(quantity(answer.number)),
+            hash=_hash(answer.hash),
+            parent_hash=_hash(answer.parent_hash),
+            timestamp_s=Seconds(quantity(answer.timestamp)),
+        ),
+        base_fee_wei=Wei(quantity(answer.base_fee_per_gas or "0x0")),
+        transactions=tuple(_hash(each) for each in answer.transactions),
+        logs_bloom=quantity(answer.logs_bloom),
+    )
+
+
+def body_of(header: Header, answers: Sequence[ReceiptAnswer]) -> Body:
+    """Read a block's receipts and hold them against its header. Raises: NodeError naming block and field."""
+    block = header.block
+    if len(answers) != len(header.transactions):
+        raise _contradiction(block, f"{len(answers)} receipts of {len(header.transactions)} transactions")
+    receipts: list[Receipt] = []
+    logs: list[RawLog] = []
+    for index, answer in enumerate(answers):
+        receipts.append(_receipt_of(header, index, answer))
+        for log in answer.logs:
+            logs.append(_log_of(block, receipts[-1], log))
+            if len(logs) > 1 and logs[-1].log_index <= logs[-2].log_index:
+                raise _contradiction(block, f"log {logs[-1].log_index} follows log {logs[-2].log_index}")
+    if header.logs_bloom & ~bloom_of(logs):
+        raise _contradiction(block, "its bloom tells of logs that its receipts do not have")
+    return Body(logs=tuple(logs), receipts=tuple(receipts))
+
+
+def bloom_of(logs: Sequence[RawLog]) -> int:
+    """Fold the addresses and topics of logs into a block's 2048-bit bloom."""
+    bloom = 0
+    for word in {word for log in logs for word in (log.address, *log.topics)}:
+        bloom |= _bloom_bits(word)
+    return bloom
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _bloom_bits(word: str) -> int:
+    digest = keccak(hexstr=word)
+    low_bits = (int.from_bytes(digest[at : at + 2], "big") & 2047 for at in (0, 2, 4))
+    return functools.reduce(lambda bits, bit: bits | 1 << bit, low_bits, 0)
+
+
+def _receipt_of(header: Header, index: int, answer: ReceiptAnswer) -> Receipt:
+    _check_block(header.block, answer)
+    if quantity(answer.transaction_index) != index:
+        raise _contradiction(header.block, f"receipt {index} is of transaction {answer.transaction_index}")
+    if _hash(answer.transaction_hash) != header.transactions[index]:
+        raise _contradiction(header.block, f"receipt {index} is of another transaction")
+    return Receipt(
+        transaction_hash=_hash(answer.transaction_hash),
+        transaction_index=index,
+        sender=Address(answer.sender.lower()),
+        to=None if answer.to is None else Address(answer.to.lower()),
+        succeeded=answer.status is None or quantity(answer.status) == 1,
+        gas_used=quantity(answer.gas_used),
+        effective_gas_price_wei=Wei(quantity(answer.effective_gas_price or "0x0")),
+    )
+
+
+def _log_of(block: BlockRef, receipt: Receipt, answer: LogAnswer) -> RawLog:
+    _check_block(block, answer)
+    log = RawLog(
+        address=Address(answer.address.lower()),
+        topics=tuple(topic.lower() for topic in answer.topics),
+        data=answer.data.lower(),
+        log_index=LogIndex(quantity(answer.log_index)),
+        transaction_hash=_hash(answer.transaction_hash),
+        transaction_index=quantity(answer.transaction_index),
+    )
+    if (log.transaction_hash, log.transaction_index) != (receipt.transaction_hash, receipt.transaction_index):
+        raise _contradiction(block, f"log {log.log_index} is of another transaction than its receipt")
+    return log
+
+
+def _check_block(block: BlockRef, answer: ReceiptAnswer | LogAnswer) -> None:
+    if _hash(answer.block_hash) != block.hash or quantity(answer.block_number) != block.number:
+        kind = "receipt" if isinstance(answer, ReceiptAnswer) else "log"
+        raise _contradiction(block, f"a {kind} is of block {answer.block_number} {answer.block_hash}")
+
+
+def _hash(text: str) -> Hash:
+    if len(text) != 66 or not text.startswith("0x"):
+        raise NodeError(f"{text[:80]!r} is no hash")
+    return Hash(text.lower())
+
+
+def _contradiction(block: BlockRef, what: str) -> NodeError:
+    return NodeError(f"the node contradicts itself about block {block.number} {block.hash}: {what}")

@@ -1,0 +1,125 @@
+"""Questions to contracts: calldata and answers by the published interface, many in one call at one block."""
+
+import asyncio
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.crypto import keccak
+
+from contracts_abi import load_abi
+from pipeline.errors import NodeRefusedError, UnreadableError
+from pipeline.units import Address, Hash
+from streams.chain.port import Node
+
+_CALLS_AT_ONCE = 300
+"""In one aggregate: some millions of gas, far below what nodes allow a call."""
+_AGGREGATES_AT_ONCE = 4
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """A function of a contract."""
+
+    name: str
+    selector: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def encode(self, *arguments: Any) -> bytes:
+        """Write calldata."""
+        return self.selector + encode(self.inputs, arguments)
+
+    def decode(self, answer: bytes) -> tuple[Any, ...]:
+        """Read what the function returned. Raises: UnreadableError."""
+        try:
+            return decode(self.outputs, answer)
+        except DecodingError:
+            raise UnreadableError(f"{self.name} answers {len(answer)} bytes that it cannot") from None
+
+
+@functools.cache
+def method(contract: str, name: str) -> Method:
+    """Look a function up, e.g. `method("uniswap-v3/UniswapV3Pool", "slot0")`. Raises: KeyError."""
+    for entry in load_abi(*contract.split("/")):
+        if entry["type"] == "function" and entry["name"] == name:
+            inputs = tuple(_type(argument) for argument in entry["inputs"])
+            outputs = tuple(_type(argument) for argument in entry["outputs"])
+            selector = keccak(text=f"{name}({','.join(inputs)})")[:4]
+            return Method(name=name, selector=selector, inputs=inputs, outputs=outputs)
+    raise KeyError(f"{contract}.{name}")
+
+
+def _type(argument: dict[str, Any]) -> str:
+    kind: str = argument["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(_type(part) for part in argument['components'])}){kind.removeprefix('tuple')}"
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One question to one contract."""
+
+    to: Address
+    method: Method
+    arguments: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.method.name}({', '.join(map(str, self.arguments))}) of {self.to}"
+
+
+Told = tuple[Any, ...] | UnreadableError
+"""What a function returned, or why nothing is known of it."""
+
+AGGREGATE = method("multicall/Multicall3", "aggregate3")
+
+
+class Reader:
+    """Asks contracts as they stood after one block."""
+
+    def __init__(self, node: Node, *, multicall: Address, at: Hash) -> None:
+        """Read through the chain's Multicall3, at a block's hash."""
+        self._node = node
+        self.multicall = multicall
+        self._at = at
+        self._turns = asyncio.Semaphore(_AGGREGATES_AT_ONCE)
+
+    async def ask(self, asks: Sequence[Ask]) -> list[Told]:
+        """Ask many questions; what cannot be read tells why, the others are answered. Raises: NodeError."""
+        parts = [asks[start : start + _CALLS_AT_ONCE] for start in range(0, len(asks), _CALLS_AT_ONCE)]
+        told = await asyncio.gather(*(self._aggregate(part) for part in parts))
+        return [each for part in told for each in part]
+
+    async def need(self, asks: Sequence[Ask]) -> list[tuple[Any, ...]]:
+        """Ask questions that must all be answered. Raises: UnreadableError, NodeError."""
+        answers = []
+        for told in await self.ask(asks):
+            if isinstance(told, UnreadableError):
+                raise told
+            answers.append(told)
+        return answers
+
+    async def _aggregate(self, asks: Sequence[Ask]) -> list[Told]:
+        data = AGGREGATE.encode([(ask.to, True, ask.method.encode(*ask.arguments)) for ask in asks])
+        try:
+            async with self._turns:
+                answer = await self._node.call(self.multicall, data, self._at)
+        except NodeRefusedError as error:
+            return [UnreadableError(f"the node refuses: {error}")] * len(asks)
+        if not answer:
+            return [UnreadableError(f"no Multicall3 at {self.multicall}")] * len(asks)
+        (results,) = AGGREGATE.decode(answer)
+        return [_told(ask, *result) for ask, result in zip(asks, results, strict=True)]
+
+
+def _told(ask: Ask, succeeded: bool, answer: bytes) -> Told:  # noqa: FBT001 - as Multicall3 answers
+    if not succeeded:
+        return UnreadableError(f"{ask} reverts")
+    if not answer:
+        return UnreadableError(f"{ask}: no such contract or function")
+    try:
+        return ask.method.decode(answer)
+    except UnreadableError as error:
+        return UnreadableError(f"{ask}: {error}")

@@ -1,0 +1,124 @@
+"""A real node, asked over JSON-RPC. It retries nothing: that is the watcher's, who knows why it asks."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from pipeline.errors import NodeError
+from pipeline.units import Address, BlockNumber, ChainId, Hash, Wei
+from streams.chain.answers import (
+    BlockAnswer,
+    ReceiptAnswer,
+    body_of,
+    header_of,
+    quantity,
+    raw_bytes,
+)
+from streams.chain.port import Body, Header
+from streams.chain.rpc import Outcome, Refused, Rpc
+
+T = TypeVar("T")
+
+_TIMEOUT_S = 10.0
+_HASHES_ONLY = False
+"""Of a block's transactions."""
+_RECEIPTS_AT_ONCE = 10
+"""Blocks whose receipts are asked for in one request: those of a full block weigh a megabyte."""
+
+_BLOCK = msgspec.json.Decoder(BlockAnswer | None)
+_RECEIPTS = msgspec.json.Decoder(tuple[ReceiptAnswer, ...] | None)
+_TEXT = msgspec.json.Decoder(str)
+
+
+class HttpNode:
+    """`port.Node` over HTTP."""
+
+    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
+        """Take a URL; nothing is asked yet."""
+        self._rpc = Rpc(url, timeout_s=timeout_s)
+
+    async def chain_id(self) -> ChainId:
+        """Ask which chain the node follows."""
+        return ChainId(quantity(_parsed(_TEXT, await self._rpc.ask("eth_chainId"), "eth_chainId")))
+
+    async def newest(self) -> Header:
+        """Ask for the newest block."""
+        answer = await self._rpc.ask("eth_getBlockByNumber", "latest", _HASHES_ONLY)
+        header = _header(answer)
+        if header is None:
+            raise NodeError("eth_getBlockByNumber: the node has no newest block")
+        return header
+
+    async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
+        """Ask for blocks of the present branch by height."""
+        answers = await self._rpc.ask_all(
+            [("eth_getBlockByNumber", (hex(number), _HASHES_ONLY)) for number in numbers]
+        )
+        found = [_header(_granted(answer)) for answer in answers]
+        for number, header in zip(numbers, found, strict=True):
+            if header is not None and header.block.number != number:
+                raise NodeError(f"asked for block {number}, the node answers block {header.block.number}")
+        return found
+
+    async def header(self, block_hash: Hash) -> Header | None:
+        """Ask for a block by hash, of whichever branch."""
+        header = _header(await self._rpc.ask("eth_getBlockByHash", block_hash, _HASHES_ONLY))
+        if header is not None and header.block.hash != block_hash:
+            raise NodeError(f"asked for block {block_hash}, the node answers block {header.block.hash}")
+        return header
+
+    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
+        """Ask for what happened in blocks, by their hashes."""
+        questions = [("eth_getBlockReceipts", (header.block.hash,)) for header in headers]
+        starts = range(0, len(questions), _RECEIPTS_AT_ONCE)
+        answered = await asyncio.gather(
+            *(self._rpc.ask_all(questions[at : at + _RECEIPTS_AT_ONCE]) for at in starts)
+        )
+        answers = [_granted(answer) for part in answered for answer in part]
+        return [_body(header, answer) for header, answer in zip(headers, answers, strict=True)]
+
+    async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
+        """Call a contract as the state was after a block, given by hash."""
+        call = {"to": to, "data": "0x" + data.hex()}
+        answer = await self._rpc.ask("eth_call", call, {"blockHash": at})
+        return raw_bytes(_parsed(_TEXT, answer, "eth_call"))
+
+    async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
+        """Ask what accounts had after blocks; None where the node no longer has the state."""
+        answers = await self._rpc.ask_all(
+            [("eth_getBalance", (account, {"blockHash": at})) for account, at in questions]
+        )
+        return [
+            None if isinstance(answer, Refused) else Wei(quantity(_parsed(_TEXT, answer, "eth_getBalance")))
+            for answer in answers
+        ]
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._rpc.close()
+
+
+def _granted(outcome: Outcome) -> msgspec.Raw:
+    """Refuse a refusal: of blocks and receipts there is no reason for one."""
+    if isinstance(outcome, Refused):
+        raise NodeError(f"the node refuses: {outcome.reason}")
+    return outcome
+
+
+def _header(answer: msgspec.Raw) -> Header | None:
+    block = _parsed(_BLOCK, answer, "block")
+    return None if block is None else header_of(block)
+
+
+def _body(header: Header, answer: msgspec.Raw) -> Body | None:
+    receipts = _parsed(_RECEIPTS, answer, "eth_getBlockReceipts")
+    return None if receipts is None else body_of(header, receipts)
+
+
+def _parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str) -> Any:
+    try:
+        return decoder.decode(answer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NodeError(f"{what}: {error}") from None

@@ -1,0 +1,152 @@
+"""What a shard wants read, read at one block's hash and told as events."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from pipeline.errors import UnreadableError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.events import (
+    BalanceObserved,
+    ObservationFailed,
+    OwnerObserved,
+    PoolObserved,
+    PositionObserved,
+)
+from pipeline.messages.policy import ChainProfile
+from pipeline.units import Address, Term, TokenId
+from pipeline.wants import Wanted
+from streams.chain.calls import Reader
+from streams.chain.port import Node
+from streams.chain.read_pool import read_pool
+from streams.chain.read_wallet import PositionRead, read_balances, read_owner, read_positions
+
+Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
+MULTICALL3 = Address("0xca11bde05977b3631167028862be2a173976ca11")
+"""Where Multicall3 stands on almost every chain."""
+_READ_AT_ONCE = 300
+"""Positions or balances in one go."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and by whom is read: what every observation of one round has in common."""
+
+    chain: ChainProfile
+    block: BlockRef
+    term: Term
+
+
+async def observe(
+    node: Node, place: Place, wants: Sequence[Wanted], *, multicall: Address = MULTICALL3
+) -> AsyncIterator[Observation | ObservationFailed]:
+    """Read what is wanted after all logs of a block, in order; what cannot be read says why.
+
+    Raises: NodeError.
+    """
+    reader = Reader(node, multicall=multicall, at=place.block.hash)
+    for kind, group in _by_kind(wants):
+        for at in range(0, len(group), _READ_AT_ONCE):
+            part = group[at : at + _READ_AT_ONCE]
+            async for each in _READS[kind](reader, place, part):
+                yield each
+
+
+def _by_kind(wants: Sequence[Wanted]) -> list[tuple[str, list[Wanted]]]:
+    kinds: dict[str, list[Wanted]] = {}
+    for want in wants:
+        kinds.setdefault(want.item.partition("/")[0], []).append(want)
+    return list(kinds.items())
+
+
+async def _read_pools(
+    reader: Reader, place: Place, wants: Sequence[Wanted]
+) -> AsyncIterator[Observation | ObservationFailed]:
+    for want in wants:
+        pool = Address(_name(want)[0])
+        try:
+            read = await read_pool(reader, pool)
+        except UnreadableError as error:
+            yield _failed(place, want, error)
+            continue
+        yield PoolObserved(
+            term=place.term,
+            block=place.block,
+            why=want.why,
+            pool=pool,
+            state=read.state,
+            ticks=read.ticks,
+            observations=read.observations,
+        )
+
+
+async def _read_owners(
+    reader: Reader, place: Place, wants: Sequence[Wanted]
+) -> AsyncIterator[Observation | ObservationFailed]:
+    manager = place.chain.position_manager
+    for want in wants:
+        owner = Address(_name(want)[0])
+        try:
+            token_ids = await read_owner(reader, manager, owner)
+        except UnreadableError as error:
+            yield _failed(place, want, error)
+            continue
+        yield OwnerObserved(
+            term=place.term,
+            block=place.block,
+            why=want.why,
+            owner=owner,
+            manager=manager,
+            token_ids=token_ids,
+        )
+
+
+async def _read_positions(
+    reader: Reader, place: Place, wants: Sequence[Wanted]
+) -> AsyncIterator[Observation | ObservationFailed]:
+    manager = place.chain.position_manager
+    token_ids = [TokenId(int(_name(want)[1])) for want in wants]
+    reads = await read_positions(reader, manager, place.chain.factory, token_ids)
+    for want, token_id, read in zip(wants, token_ids, reads, strict=True):
+        if not isinstance(read, PositionRead):
+            yield _failed(place, want, read)
+            continue
+        yield PositionObserved(
+            term=place.term,
+            block=place.block,
+            why=want.why,
+            manager=manager,
+            token_id=token_id,
+            position=read.position,
+            pool_position=read.pool_position,
+        )
+
+
+async def _read_balances(
+    reader: Reader, place: Place, wants: Sequence[Wanted]
+) -> AsyncIterator[Observation | ObservationFailed]:
+    pairs = [(Address(_name(want)[0]), Address(_name(want)[1])) for want in wants]
+    amounts = await read_balances(reader, pairs)
+    for want, (account, token), amount in zip(wants, pairs, amounts, strict=True):
+        if isinstance(amount, UnreadableError):
+            yield _failed(place, want, amount)
+            continue
+        yield BalanceObserved(
+            term=place.term, block=place.block, why=want.why, account=account, token=token, amount=amount
+        )
+
+
+def _name(want: Wanted) -> list[str]:
+    """Split what follows the kind: `M/id` of `position/M/id`."""
+    return want.item.split("/")[1:]
+
+
+def _failed(place: Place, want: Wanted, error: UnreadableError) -> ObservationFailed:
+    return ObservationFailed(term=place.term, block=place.block, item=want.item, reason=str(error))
+
+
+_READS = {
+    "pool": _read_pools,
+    "owner": _read_owners,
+    "position": _read_positions,
+    "balance": _read_balances,
+}
