@@ -6,7 +6,7 @@ from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 
 def grown(growth_x128: GrowthX128, fee: RawAmount, liquidity: Liquidity) -> GrowthX128:
     """Spread a fee over the liquidity in range; without any the counter stands still. Rounds: down."""
-    if not liquidity:
+    if not liquidity or not fee:
         return growth_x128
     return GrowthX128((growth_x128 + (fee << 128) // liquidity) & MAX_UINT256)
 

@@ -16,11 +16,11 @@ def price_after_input(
     """
     _require_depth(sqrt_price_x96, liquidity)
     if not zero_for_one:
-        return _uint160(sqrt_price_x96 + amount * Q96 // liquidity)
-    numerator = liquidity * Q96
+        return _uint160(sqrt_price_x96 + (amount << 96) // liquidity)
+    numerator = liquidity << 96
     denominator = numerator + amount * sqrt_price_x96
     if denominator <= MAX_UINT256:
-        return _uint160(div_up(numerator * sqrt_price_x96, denominator))
+        return _uint160(-(-numerator * sqrt_price_x96 // denominator))
     return _uint160(
         div_up(numerator, numerator // sqrt_price_x96 + amount)
     )  # the contract's way out of overflow

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from pipeline.math.amounts import amount0_delta, amount1_delta
 from pipeline.math.prices import price_after_input, price_after_output
-from pipeline.math.q import PIPS, div_up
+from pipeline.math.q import PIPS
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96
 
 
@@ -24,7 +23,7 @@ def fee_on(amount_in: RawAmount, fee_pips: Pips) -> RawAmount:
 
     Rounds: up.
     """
-    return RawAmount(div_up(amount_in * fee_pips, PIPS - fee_pips))
+    return RawAmount(-(-amount_in * fee_pips // (PIPS - fee_pips)))
 
 
 def less_fee(amount: RawAmount, fee_pips: Pips) -> RawAmount:
@@ -37,18 +36,16 @@ def amounts_between(
 ) -> tuple[RawAmount, RawAmount]:
     """Measure what a step from one price to another takes in and gives out; the prices tell the direction.
 
+    `amount0_delta` and `amount1_delta` in one, without their checks: every replayed swap comes through here.
+
     Units:  raw (amount in without fee, amount out).
     Rounds: in up, out down.
     """
     if end_x96 <= start_x96:
-        return (
-            amount0_delta(end_x96, start_x96, liquidity, round_up=True),
-            amount1_delta(end_x96, start_x96, liquidity, round_up=False),
-        )
-    return (
-        amount1_delta(start_x96, end_x96, liquidity, round_up=True),
-        amount0_delta(start_x96, end_x96, liquidity, round_up=False),
-    )
+        spread = liquidity * (start_x96 - end_x96)
+        return RawAmount(-(-(spread << 96) // (start_x96 * end_x96))), RawAmount(spread >> 96)
+    spread = liquidity * (end_x96 - start_x96)
+    return RawAmount(-(-spread >> 96)), RawAmount((spread << 96) // (start_x96 * end_x96))
 
 
 def step_with_input(

@@ -109,13 +109,12 @@ def _last_step(
     start_x96, end_x96 = pool.sqrt_price_x96, swap.sqrt_price_x96
     amount_in, amount_out = amounts_between(start_x96, end_x96, pool.liquidity)
     fee = RawAmount(left_in - amount_in)
-    usual = fee == fee_on(amount_in, pool.fee_pips)
-    if not usual and not _is_input_to(pool, end_x96, left_in, down=down):
-        raise drifted(
-            swap, "amount in", _amount_in(swap), f"{amount_in} of the last {left_in} without the fee"
-        )
+    if not _is_input_to(pool, end_x96, left_in, down=down) and fee != fee_on(amount_in, pool.fee_pips):
+        raise drifted(swap, "amount in", _amount_in(swap), f"{amount_in} of the last {left_in} without the fee")
     if amount_out != left_out and not (
-        usual and left_out < amount_out and _is_output_to(pool, end_x96, left_out, down=down)
+        fee == fee_on(amount_in, pool.fee_pips)
+        and left_out < amount_out
+        and _is_output_to(pool, end_x96, left_out, down=down)
     ):
         raise drifted(swap, "amount out", _amount_out(swap), f"{amount_out} in place of the last {left_out}")
     pool.book_fee(fee, token0=down)
