@@ -28,6 +28,7 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 _ADMIN_TIMEOUT_S = 30.0
 _TOPIC_EXISTS = 36
+_CREATED_POLL_S = 0.05
 
 _EVERYWHERE = {"max.message.bytes": str(MAX_RECORD_BYTES), "message.timestamp.type": "LogAppendTime"}
 _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -164,6 +165,9 @@ async def _create(
     ]
     if failed:
         raise TopicError(f"cannot create topics: {'; '.join(failed)}")
+    names = [topic.on(chain_id) for topic in topics]
+    while any(topic["error_code"] for topic in await admin.describe_topics(names)):  # noqa: ASYNC110
+        await asyncio.sleep(_CREATED_POLL_S)  # the broker answers before it knows of them itself
 
 
 async def _check(admin: Any, chain_id: ChainId, partitions: int) -> None:

@@ -125,13 +125,13 @@ class FakeCheckpoint:
         if self._crash_at == (self._commits, point):
             raise Crashed(point)
 
-    def _send(self, pending: dict[str, list[Written]], topic: str, record: Written) -> None:
+    def _send(self, pending: list[TopicRecord], record: TopicRecord) -> None:
         self._refuse_if_fenced()
-        if not self._broker.takes(topic, record):
+        if not self._broker.takes(record):
             raise CommitError(
-                f"commit of shard {self._shard} failed: {topic} refuses {record[0]!r}, too large"
+                f"commit of shard {self._shard} failed: {record.topic} refuses {record.key!r}, too large"
             )
-        pending[topic].append(record)
+        pending.append(record)
 
     def _refuse_if_fenced(self) -> None:
         if self._broker.owners[self._shard] is not self:

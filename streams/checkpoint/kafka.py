@@ -56,9 +56,13 @@ class KafkaCheckpoint:
 
     async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
         """Write what a batch led to in one transaction. Raises: FencedError, CommitError."""
+        if not self._usable:
+            raise CommitError(f"shard {self._shard} is not open, or a commit has failed")
+        self._usable = False
         await bounded(
             self._commit(records, changes), self._commit_timeout_s, f"commit of shard {self._shard}"
         )
+        self._usable = True
 
     async def close(self) -> None:
         """Let go of the shard. Never raises."""
