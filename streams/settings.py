@@ -6,15 +6,18 @@ Looked up in this order: the environment (`EVENKEEL_...`), `evenkeel.yaml` in th
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import SettingsError
-from pipeline.units import ChainId
+from pipeline.messages.policy import ChainProfile
+from pipeline.units import Address, ChainId
 from streams.marks import Document, did_you_mean, path_text, problems_of, read_yaml
 from streams.redaction import remember_secret
 
@@ -109,10 +112,10 @@ def load_settings() -> Settings:
     """
     _refuse_unknown_variables()
     document = _settings_file()
-    written = document.value if document else {}
+    written = (document.value if document else None) or {}
     folder = Path(os.environ.get(f"{PREFIX}FOLDER") or written.get("folder") or DEFAULT_FOLDER)
     try:
-        settings = Settings(**{**_devnet_defaults(folder), **written})
+        settings = Settings(**{**_devnet_defaults(folder, written), **written})
     except ValidationError as error:
         raise _in_our_words(error, document) from None
     for url in settings.rpc_url:
@@ -120,11 +123,70 @@ def load_settings() -> Settings:
     return settings
 
 
-def _devnet_defaults(folder: Path) -> dict[str, Any]:
-    del folder
-    return {}
+# ------------------------------------------------------------------ a devnet in the run's folder
+class DevnetPool(msgspec.Struct, frozen=True):
+    address: str
+    token0: str
+    token1: str
 
 
+class DevnetAccounts(msgspec.Struct, frozen=True):
+    owners: tuple[str, ...]
+
+
+class DevnetWorld(msgspec.Struct, frozen=True):
+    """What of the devnet's chain a portfolio needs to know."""
+
+    chain_id: ChainId
+    weth: Address
+    usdc_low: Address
+    usdc_high: Address
+    factory: Address
+    position_manager: Address
+    accounts: DevnetAccounts
+    pools: dict[str, DevnetPool]
+
+    def profile(self) -> ChainProfile:
+        """Where Uniswap V3 stands on it."""
+        return ChainProfile(
+            chain_id=self.chain_id,
+            wrapped_native=self.weth,
+            position_manager=self.position_manager,
+            factory=self.factory,
+        )
+
+
+class Devnet(msgspec.Struct, frozen=True):
+    """A devnet as its file describes it."""
+
+    broker: str
+    rpc_url: str
+    world: DevnetWorld
+
+
+def devnet_in(folder: Path) -> Devnet | None:
+    """Find the devnet that is up in a folder. Raises: SettingsError if its file makes no sense."""
+    file = folder / DEVNET_FILE
+    if not file.exists():
+        return None
+    try:
+        return msgspec.json.decode(read_text(file), type=Devnet)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{file}: {error}") from None
+
+
+def _devnet_defaults(folder: Path, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Say where a devnet's broker and chain are; its chain only where nothing else names one."""
+    devnet = devnet_in(folder)
+    if devnet is None:
+        return {}
+    defaults: dict[str, Any] = {"broker": devnet.broker}
+    if not any(os.environ.get(variable_of(field)) or written.get(field) for field in ("rpc_url", "chain_id")):
+        defaults |= {"rpc_url": devnet.rpc_url, "chain_id": devnet.world.chain_id}
+    return defaults
+
+
+# ------------------------------------------------------------------ files and variables
 def _settings_file() -> Document | None:
     if not SETTINGS_FILE.exists():
         return None

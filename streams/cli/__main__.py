@@ -1,0 +1,6 @@
+"""`python -m streams.cli`: how a command starts another."""
+
+from streams.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What the commands print: tables for people, one JSON object a line for programs."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streams.settings import Settings, load_settings
+from streams.telemetry import configure_log
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line; integers as decimal strings.")]
+
+
+def out() -> Console:
+    """Where results go: plain text when piped. A piped table is as wide as it must be."""
+    wide = None if sys.stdout.isatty() else 240
+    return Console(soft_wrap=False, highlight=False, width=wide if "COLUMNS" not in os.environ else None)
+
+
+def say(text: str) -> None:
+    """Print a line for people, beside the results."""
+    sys.stderr.write(f"{text}\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows; columns whose name starts with `>` are numbers and stand to the right."""
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # what a topic says is no markup
+    out().print(table)
+
+
+def print_json(payload: bytes | str) -> None:
+    """Print one object as it is on the wire."""
+    text = payload.decode() if isinstance(payload, bytes) else payload
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def settings_for(program: str, *, serving: bool = False) -> Settings:
+    """Read the settings and set the log up: a command that answers and ends stays quiet about its libraries."""
+    settings = load_settings()
+    configure_log(settings.log_format, settings.log_level, program=program if serving else "")
+    if not serving:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its errors come as ours, in one line
+    return settings
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part."""
+    return asyncio.run(work)

@@ -1,0 +1,76 @@
+"""The portfolio that `evenkeel init` writes."""
+
+from string import Template
+
+from streams.settings import Devnet
+
+_FILE = Template("""\
+# Evenkeel's portfolio: which books there are and how each is to be kept.
+# `evenkeel check` says what is wrong with it, `evenkeel apply` makes it hold.
+
+chain:
+  id: $chain_id
+  # Where Uniswap V3 stands is known for this chain; name it to use another:
+  #   factory, position_manager, wrapped_native
+  # final_depth_blocks: 65      # the most blocks a reorg may take
+  # check_every_blocks: 100     # how often a pool is compared with the chain
+  # report_every_blocks: 50     # how often an unchanged refusal is said again
+
+books:
+$books""")
+
+_BOOK = Template("""\
+  - book: $book
+    owner: "$owner"  # holds the NFTs; belongs to one book
+    # accounts: []        # others whose balances count
+    base: WETH            # the token whose share is kept
+    quote: USDC           # the token that value is counted in
+    tokens:
+      - {symbol: WETH, address: "$base", decimals: 18}
+      - {symbol: USDC, address: "$quote", decimals: 6}
+    # quote_equivalents: [] # tokens that count as the quote at par
+    pools:
+      - "$pool"  # $pool_name
+    reference_pool: "$pool"  # its price values the inventory
+    strategy:
+      name: target_band
+      target_share: 50%       # of the book's value in base
+      band: $band             # how far the share may be from it
+      hysteresis: 2%          # outside until it is this much inside again
+      hold_out_of_range: 1h   # all liquidity may be out of range this long
+      cooldown: $cooldown            # between two proposals
+    mode: dry-run             # or watch: assess only
+""")
+
+_MAINNET = {
+    "book": "eth-usdc",
+    "owner": "0x0000000000000000000000000000000000000001",
+    "base": "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2",
+    "quote": "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
+    "pool": "0x88e6A0c2dDD26FEEb64F039a2c41296FcB3f5640",
+    "pool_name": "USDC/WETH 0.05%",
+    "band": "10%",
+    "cooldown": "1h",
+}
+
+
+def example_portfolio(devnet: Devnet | None) -> str:
+    """Write a portfolio for the devnet, a book for each of its 0.05% pools, or one for Ethereum."""
+    if devnet is None:
+        return _FILE.substitute(chain_id=1, books=_BOOK.substitute(_MAINNET))
+    world = devnet.world
+    sides = (("low", world.usdc_low), ("high", world.usdc_high))
+    books = [
+        _BOOK.substitute(
+            book=f"usdc-{side}",
+            owner=owner,
+            base=world.weth,
+            quote=usdc,
+            pool=world.pools[f"weth_usdc_{side}_500"].address,
+            pool_name="WETH/USDC 0.05%",
+            band="5%",
+            cooldown="10m",
+        )
+        for (side, usdc), owner in zip(sides, world.accounts.owners, strict=False)
+    ]
+    return _FILE.substitute(chain_id=world.chain_id, books="\n".join(books))

@@ -1,0 +1,177 @@
+"""`init`, `check`, `apply`: the portfolio file and how it gets into the log."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from pipeline.errors import SettingsError, TopicError
+from pipeline.messages.events import PolicySet
+from pipeline.messages.policy import Policy
+from pipeline.units import BookId, ChainId
+from streams.applied import Step, append, appending, policies_in_force, steps_to
+from streams.cli.console import print_table, run, say, settings_for
+from streams.cli.example import example_portfolio
+from streams.human import bps_text, seconds_text, short
+from streams.portfolio import load_portfolio
+from streams.readers import reading
+from streams.settings import Settings, devnet_in, read_text
+from streams.topics import ensure_topics, shard_of
+
+DEFAULT_FILE = Path("portfolio.yaml")
+
+File = Annotated[Path, typer.Argument(help="The portfolio file.")]
+
+
+def init(
+    file: File = DEFAULT_FILE,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+) -> None:
+    """Write a commented example portfolio: for the devnet if one is up, else for Ethereum."""
+    settings = settings_for("init")
+    if file.exists() and not force:
+        raise SettingsError(f"{file} exists; --force writes over it")
+    devnet = devnet_in(settings.folder)
+    file.write_text(example_portfolio(devnet), encoding="utf-8")
+    where = "the devnet" if devnet else "Ethereum: put your own owner in"
+    say(f"wrote {file}, for {where}. Next: evenkeel apply {file}")
+
+
+def check(file: File = DEFAULT_FILE) -> None:
+    """Read a portfolio file and say what is wrong with it, or what it asks for. Needs no broker."""
+    settings = settings_for("check")
+    print_policies(read_portfolio(settings, file), settings.partitions)
+
+
+def apply(
+    file: File = DEFAULT_FILE,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, append nothing.")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove books that are not in the file.")] = False,
+) -> None:
+    """Make a portfolio file hold: append what has changed to each book's log."""
+    settings = settings_for("apply")
+    run(apply_file(settings, file, dry_run=dry_run, prune=prune))
+
+
+async def apply_file(
+    settings: Settings, file: Path, *, dry_run: bool = False, prune: bool = False
+) -> list[Step]:
+    """Compare a file with what is in force, print the difference, and append it."""
+    wanted = read_portfolio(settings, file)
+    chain_id = wanted[0].chain.chain_id
+    if settings.chain_id is not None and settings.chain_id != chain_id:
+        raise SettingsError(
+            f"{file}: chain.id: {chain_id}, but this deployment is on chain {settings.chain_id} (EVENKEEL_CHAIN_ID)"
+        )
+    if not dry_run:
+        await ensure_topics(settings.bootstrap, chain_id, settings.partitions)
+    in_force = await _in_force(settings, chain_id, may_be_new=dry_run)
+    steps = steps_to(wanted, in_force, settings.partitions, prune=prune)
+    if not dry_run and steps:
+        async with appending(settings.bootstrap) as producer:
+            for step in steps:
+                await append(producer, chain_id, step.shard, step.event)
+    _print_steps(steps, wanted, in_force, dry_run=dry_run, prune=prune)
+    return steps
+
+
+def read_portfolio(settings: Settings, file: Path) -> tuple[Policy, ...]:
+    """Read a portfolio file; on the devnet its addresses are known. Raises: SettingsError."""
+    devnet = devnet_in(settings.folder)
+    return load_portfolio(read_text(file), str(file), devnet=devnet.world.profile() if devnet else None)
+
+
+async def _in_force(settings: Settings, chain_id: ChainId, *, may_be_new: bool) -> dict[BookId, Policy]:
+    async with reading(settings.bootstrap) as reader:
+        try:
+            return await policies_in_force(reader, chain_id)
+        except TopicError:
+            if may_be_new:
+                return {}
+            raise
+
+
+def _print_steps(
+    steps: list[Step],
+    wanted: tuple[Policy, ...],
+    in_force: dict[BookId, Policy],
+    *,
+    dry_run: bool,
+    prune: bool,
+) -> None:
+    said: list[tuple[str, ...]] = [
+        (_book(step), str(step.shard), str(step.does), _changes(step, in_force), _version(step))
+        for step in steps
+    ]
+    touched = {row[0] for row in said}
+    said += [(p.book, "", "as it is", "", p.policy_version[:12]) for p in wanted if p.book not in touched]
+    title = "would change (nothing was appended)" if dry_run else "applied"
+    print_table(title, ["book", ">shard", "what", "changes", "version"], said)
+    left_over = sorted(set(in_force) - {policy.book for policy in wanted})
+    if left_over and not prune:
+        say(f"still in force, not in the file: {', '.join(left_over)} (--prune removes them)")
+
+
+def _book(step: Step) -> str:
+    return step.event.policy.book if isinstance(step.event, PolicySet) else step.event.book
+
+
+def _version(step: Step) -> str:
+    return step.event.policy.policy_version[:12] if isinstance(step.event, PolicySet) else ""
+
+
+def _changes(step: Step, in_force: Mapping[BookId, Policy]) -> str:
+    if not isinstance(step.event, PolicySet):
+        return ""
+    before, after = in_force.get(step.event.policy.book), step.event.policy
+    if before is None:
+        return f"{after.mode}, {len(after.pools)} pools, owner {short(after.owner)}"
+    old, new = _flat(before), _flat(after)
+    return ", ".join(
+        f"{name} {old.get(name)} -> {value}" for name, value in new.items() if old.get(name) != value
+    )
+
+
+def _flat(policy: Policy) -> dict[str, str]:
+    """Spread a policy over dotted names, its lists as they read."""
+    flat: dict[str, str] = {}
+    for name, value in msgspec.to_builtins(policy).items():
+        if name == "policy_version":
+            continue
+        if isinstance(value, dict):
+            flat |= {part: str(item) for part, item in value.items()}
+        elif isinstance(value, list | tuple):
+            flat[name] = (
+                " ".join(short(item) if isinstance(item, str) else item["symbol"] for item in value) or "none"
+            )
+        else:
+            flat[name] = short(str(value))
+    return flat
+
+
+def print_policies(policies: Iterable[Policy], partitions: int) -> None:
+    """Show what a file asks for."""
+    print_table(
+        "books",
+        ["book", ">shard", "mode", "owner", "pools", "target", "band", "cooldown", "version"],
+        [
+            (
+                policy.book,
+                str(shard_of(policy.book, partitions)),
+                policy.mode,
+                short(policy.owner),
+                " ".join(short(pool) for pool in policy.pools),
+                bps_text(policy.strategy.target_share_bps),
+                f"±{bps_text(policy.strategy.band_bps)}",
+                seconds_text(policy.strategy.cooldown_s),
+                policy.policy_version[:12],
+            )
+            for policy in policies
+        ],
+    )

@@ -1,0 +1,166 @@
+"""Reading topics as they were committed: to their present end, on and on, or one record."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from pipeline.errors import InfrastructureError, TopicError
+from streams.topics import MAX_RECORD_BYTES
+
+_POLL_MS = 500
+_SILENT_POLLS = 40
+"""So many polls without progress mean that the broker is gone."""
+
+
+class Record(NamedTuple):
+    """One committed record."""
+
+    topic: str
+    shard: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+
+    @property
+    def where(self) -> str:
+        """Name its place, for an error."""
+        return f"{self.topic}[{self.shard}]@{self.offset}"
+
+
+def _record(raw: Any) -> Record:
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, raw.timestamp)
+
+
+class Reader:
+    """Reads partitions of a broker, what is not committed left out. Belongs to no group, leaves no trace."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    async def shards(self, topic: str, only: Iterable[int] | None = None) -> list[TopicPartition]:
+        """List a topic's partitions, or those asked for. Raises: TopicError if there is no such thing."""
+        there = await self._shards_of(topic)
+        wanted = sorted(there if only is None else only)
+        strange = [shard for shard in wanted if shard not in there]
+        if strange:
+            raise TopicError(f"{topic} has no shard {strange[0]}, only 0 to {max(there)}")
+        return [TopicPartition(topic, shard) for shard in wanted]
+
+    async def bounds(self, shards: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """Tell each partition's first offset and the one after its last committed record."""
+        begins = await self._consumer.beginning_offsets(shards)
+        ends = await self._consumer.end_offsets(shards)
+        return {shard: (begins[shard], ends[shard]) for shard in shards}
+
+    async def read(self, starts: Mapping[TopicPartition, int]) -> AsyncIterator[Record]:
+        """Read from these offsets to what is committed by now, partition by partition in order."""
+        bounds = await self.bounds(list(starts))
+        for shard, start in starts.items():
+            begin, end = bounds[shard]
+            async for record in self.read_between(shard, max(begin, start), end):
+                yield record
+
+    async def read_between(self, shard: TopicPartition, start: int, end: int) -> AsyncIterator[Record]:
+        """Read one partition's records from `start` to before `end`."""
+        if start >= end:
+            return
+        self._assign({shard: start})
+        silent = 0
+        position = start
+        while position < end:
+            batches = await self._consumer.getmany(shard, timeout_ms=_POLL_MS)
+            for record in batches.get(shard, []):
+                if record.offset < end:
+                    yield _record(record)
+            before, position = position, await self._consumer.position(shard)  # moves over markers too
+            silent = silent + 1 if position == before else 0
+            if silent > _SILENT_POLLS:
+                raise InfrastructureError(f"{shard.topic}[{shard.partition}] stays silent at {position}")
+
+    async def newest(self, topic: str) -> dict[str, Record]:
+        """Read a compacted topic into its present values by key."""
+        found: dict[tuple[int, str], Record] = {}
+        async for record in self.read(dict.fromkeys(await self.shards(topic), 0)):
+            key = (record.shard, (record.key or b"").decode(errors="replace"))
+            found.pop(key, None)  # the newest stands last
+            if record.value is not None:
+                found[key] = record
+        return {key: record for (_, key), record in found.items()}
+
+    async def follow(self, starts: Mapping[TopicPartition, int]) -> AsyncIterator[Record]:
+        """Read from these offsets on and on."""
+        self._assign(starts)
+        while True:
+            for records in (await self._consumer.getmany(timeout_ms=_POLL_MS)).values():
+                for record in records:
+                    yield _record(record)
+
+    async def record_at(self, shard: TopicPartition, offset: int) -> Record | None:
+        """Find the record at an offset; None if that is a marker's, not committed or not kept."""
+        begin, end = (await self.bounds([shard]))[shard]
+        if begin <= offset < end:
+            async for record in self.read_between(shard, offset, offset + 1):
+                return record
+        return None
+
+    async def first_where(
+        self, shard: TopicPartition, reached: Callable[[Record], bool]
+    ) -> AsyncIterator[Record]:
+        """Read from the first record for which `reached` holds: it must hold for all that follow it too."""
+        low, high = (await self.bounds([shard]))[shard]
+        end = high
+        while low < high:
+            middle = (low + high) // 2
+            record = await self._first_from(shard, middle, end)
+            if record is None or reached(record):
+                high = middle
+            else:
+                low = record.offset + 1
+        async for record in self.read_between(shard, low, end):
+            yield record
+
+    async def _first_from(self, shard: TopicPartition, start: int, end: int) -> Record | None:
+        async for record in self.read_between(shard, start, end):
+            return record
+        return None
+
+    def _assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        self._consumer.assign(list(starts))
+        for shard, start in starts.items():
+            self._consumer.seek(shard, start)
+
+    async def _shards_of(self, topic: str) -> set[int]:
+        if topic not in await self._consumer.topics():
+            raise TopicError(f"there is no topic {topic} (`evenkeel up` or `evenkeel apply` creates it)")
+        return set(self._consumer.partitions_for_topic(topic))
+
+
+@asynccontextmanager
+async def reading(bootstrap: str) -> AsyncIterator[Reader]:
+    """Connect to a broker to read. Raises: InfrastructureError if it does not answer."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MAX_RECORD_BYTES,
+    )
+    async with broker_errors(bootstrap):
+        try:
+            await consumer.start()
+            yield Reader(consumer)
+        finally:
+            await consumer.stop()
+
+
+@asynccontextmanager
+async def broker_errors(bootstrap: str) -> AsyncIterator[None]:
+    """Turn a broker's errors into one line. Raises: InfrastructureError."""
+    try:
+        yield
+    except KafkaError as error:
+        raise InfrastructureError(f"the broker at {bootstrap}: {error or type(error).__name__}") from error

@@ -1,0 +1,175 @@
+"""Keep processes running: start them again when they end, end them all when we are told to."""
+
+import asyncio
+import ctypes
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Child:
+    """A program to keep running."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait before the next start, and for an end."""
+
+    first_s: float = 0.5
+    most_s: float = 30.0
+    healthy_s: float = 60.0
+    """Who ran this long begins again with the shortest wait."""
+    end_s: float = 8.0
+    """So long a child may take to end in order."""
+
+    def delay_s(self, failures: int) -> float:
+        """Draw a wait that doubles with each failure in a row, jittered so that no two come back in step."""
+        longest_s = min(self.most_s, self.first_s * 2 ** min(failures, 30))
+        return random.SystemRandom().uniform(longest_s / 2, longest_s)
+
+
+async def supervise(children: Sequence[Child], patience: Patience | None = None) -> None:
+    """Keep the children running until SIGTERM or SIGINT, then end them; a second signal kills them."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    tied = _tied_to_us()
+    keepers = [_Keeper(child, patience or Patience(), stopping, tied) for child in children]
+
+    def stop() -> None:
+        if stopping.is_set():
+            for keeper in keepers:
+                keeper.kill()
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for keeper in keepers:
+                group.create_task(keeper.keep())
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+class _Keeper:
+    """Runs one child again and again."""
+
+    def __init__(
+        self, child: Child, patience: Patience, stopping: asyncio.Event, tied: Callable[[], None]
+    ) -> None:
+        self._child = child
+        self._patience = patience
+        self._stopping = stopping
+        self._tied = tied
+        self._process: asyncio.subprocess.Process | None = None
+        self._last_line = ""
+
+    async def keep(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            started_s = time.monotonic()
+            code = await self._run()
+            if self._stopping.is_set():
+                return
+            ran_s = time.monotonic() - started_s
+            failures = 0 if ran_s >= self._patience.healthy_s else failures
+            delay_s = self._patience.delay_s(failures)
+            failures += 1
+            log.warning(
+                "a child ended and will be started again",
+                child=self._child.name,
+                why=why(code),
+                last_words=self._last_line,
+                ran_s=round(ran_s, 1),
+                again_in_s=round(delay_s, 1),
+            )
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay_s)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _run(self) -> int:
+        """Run the child until it ends by itself or by our word, and return how it ended."""
+        self._last_line = ""
+        process = await asyncio.create_subprocess_exec(
+            *self._child.argv,
+            env={**os.environ, **self._child.env},
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C reaches it through us, once
+            preexec_fn=self._tied,
+        )
+        self._process = process
+        log.info("a child started", child=self._child.name, pid=process.pid)
+        echo = asyncio.create_task(self._echo(process))
+        ended = asyncio.create_task(process.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not ended.done():
+            await self._end(process, ended)
+        code = await ended
+        with suppress(TimeoutError):  # a grandchild may hold the pipe open
+            await asyncio.wait_for(echo, 1)
+        return code
+
+    async def _end(self, process: asyncio.subprocess.Process, ended: "asyncio.Task[int]") -> None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await asyncio.wait({ended}, timeout=self._patience.end_s)
+        if not ended.done():
+            log.warning("a child does not end and is killed", child=self._child.name, pid=process.pid)
+            self.kill()
+
+    async def _echo(self, process: asyncio.subprocess.Process) -> None:
+        """Pass on what the child says, and keep its last words."""
+        assert process.stderr is not None
+        while chunk := await process.stderr.read(65_536):
+            sys.stderr.write(chunk.decode(errors="replace"))
+            sys.stderr.flush()
+            for line in chunk.decode(errors="replace").splitlines():
+                self._last_line = line.strip()[:300] or self._last_line
+
+
+def why(code: int) -> str:
+    """Say how a process ended."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def _tied_to_us() -> Callable[[], None]:
+    """Prepare what a child does before it becomes its program: on Linux it dies when we do, even by kill -9."""
+    parent = os.getpid()
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def tie() -> None:
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # we died before the line above
+            os._exit(1)
+
+    return tie
