@@ -107,25 +107,29 @@ class Reader:
                 return record
         return None
 
-    async def first_where(
-        self, shard: TopicPartition, reached: Callable[[Record], bool]
+    async def read_from_first(
+        self, shard: TopicPartition, place_of: Callable[[Record], int | None], place: int
     ) -> AsyncIterator[Record]:
-        """Read from the first record for which `reached` holds: it must hold for all that follow it too."""
+        """Read from the first record whose place is not below `place`: places only grow, None is passed over."""
         low, high = (await self.bounds([shard]))[shard]
         end = high
         while low < high:
             middle = (low + high) // 2
-            record = await self._first_from(shard, middle, end)
-            if record is None or reached(record):
+            found = await self._first_with_place(shard, middle, end, place_of)
+            if found is None or found[0] >= place:
                 high = middle
             else:
-                low = record.offset + 1
+                low = found[1] + 1
         async for record in self.read_between(shard, low, end):
             yield record
 
-    async def _first_from(self, shard: TopicPartition, start: int, end: int) -> Record | None:
+    async def _first_with_place(
+        self, shard: TopicPartition, start: int, end: int, place_of: Callable[[Record], int | None]
+    ) -> tuple[int, int] | None:
         async for record in self.read_between(shard, start, end):
-            return record
+            place = place_of(record)
+            if place is not None:
+                return place, record.offset
         return None
 
     def _assign(self, starts: Mapping[TopicPartition, int]) -> None:

@@ -1,0 +1,80 @@
+"""`pause` and `resume`: an operator's word, appended to the log like everything else."""
+
+import getpass
+import socket
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import SettingsError
+from pipeline.messages.events import Paused, Resumed
+from pipeline.units import BookId, ShardId
+from streams.applied import append, appending, policies_in_force
+from streams.cli.console import run, say, settings_for
+from streams.marks import did_you_mean
+from streams.readers import reading
+from streams.settings import Settings
+from streams.topics import shard_of
+
+_ITEMS = ("pool", "position", "balance")
+
+Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads the log.")]
+
+
+def pause(
+    scope: Annotated[str, typer.Argument(help="all, or book/ID.")] = "all", *, reason: Reason = "by hand"
+) -> None:
+    """Decide nothing for a book, or for all, until resumed. What is watched goes on being watched."""
+    settings = settings_for("pause")
+    if scope != "all" and _kind(scope) != "book":
+        raise SettingsError(f"{scope} cannot be paused: all, or book/ID")
+    run(_append(settings, scope, Paused(scope=scope, reason=reason, by=_who())))
+
+
+def resume(
+    scope: Annotated[
+        str,
+        typer.Argument(
+            help="all, book/ID, or what is in quarantine: pool/P, position/M/ID, balance/ACCOUNT/TOKEN."
+        ),
+    ] = "all",
+    *,
+    reason: Reason = "by hand",
+) -> None:
+    """End a pause, a halt (all), or a quarantine: what was in it is read from the chain again."""
+    settings = settings_for("resume")
+    scope = scope if _kind(scope) == "book" else scope.lower()
+    if scope != "all" and _kind(scope) not in {"book", *_ITEMS}:
+        raise SettingsError(
+            f"{scope} cannot be resumed: all, book/ID, pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
+        )
+    run(_append(settings, scope, Resumed(scope=scope, reason=reason, by=_who())))
+
+
+async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> None:
+    shards = await _shards(settings, scope)
+    async with appending(settings.bootstrap) as producer:
+        for shard in shards:
+            offset = await append(producer, settings.chain, shard, event)
+            say(f"{type(event).__name__} {scope}: shard {shard}, offset {offset}")
+
+
+async def _shards(settings: Settings, scope: str) -> list[ShardId]:
+    """Name the shards that a scope concerns: a book's own, else all of them."""
+    if _kind(scope) != "book":
+        return [ShardId(shard) for shard in range(settings.partitions)]
+    book = BookId(scope.partition("/")[2])
+    async with reading(settings.bootstrap) as reader:
+        books = await policies_in_force(reader, settings.chain)
+    if book not in books:
+        raise SettingsError(f"there is no book {book}{did_you_mean(book, books)}")
+    return [shard_of(book, settings.partitions)]
+
+
+def _kind(scope: str) -> str:
+    kind, _, rest = scope.partition("/")
+    return kind if rest else ""
+
+
+def _who() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"

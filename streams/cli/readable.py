@@ -1,0 +1,56 @@
+"""A record's fields as people read them: a line each, units beside the numbers."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.protocols import tokens
+from pipeline.protocols.uniswap_v3 import topics as v3_topics
+from streams.human import bps_text, seconds_text, short
+
+
+def field_lines(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Spread a message over dotted names. Integers stay the decimal strings that they are on the wire."""
+    for name, value in fields.items():
+        match value:
+            case {"address": str(), "topics": list()}:
+                yield prefix + name, _log_text(value)
+            case {"symbol": str(symbol), "address": str(address), "decimals": str(decimals)}:
+                yield prefix + name, f"{symbol} {address}, {decimals} decimals"
+            case dict():
+                yield from field_lines(value, f"{prefix}{name}.")
+            case list() if value and isinstance(value[0], dict):
+                yield from field_lines({f"{name}[{i}]": item for i, item in enumerate(value)}, prefix)
+            case list():
+                yield prefix + name, " ".join(map(str, value)) or "none"
+            case _:
+                yield prefix + name, _value_text(name, value)
+
+
+def _log_text(log: Mapping[str, Any]) -> str:
+    topic = log["topics"][0] if log["topics"] else ""
+    name = _EVENT_NAMES.get(topic, short(topic))
+    return f"{name} of {log['address']}, log {log['log_index']} in {short(log['transaction_hash'])}"
+
+
+def _value_text(name: str, value: Any) -> str:
+    """Show a value as on the wire, with its sense beside it where its name tells the unit."""
+    if not isinstance(value, str) or not value.lstrip("-").isdigit():
+        return str(value)
+    if name.endswith("_bps"):
+        return f"{value} ({bps_text(int(value))})"
+    if name.endswith("timestamp_s"):
+        return f"{value} ({datetime.fromtimestamp(int(value), UTC):%Y-%m-%d %H:%M:%S} UTC)"
+    if name.endswith("_s"):
+        return f"{value} ({seconds_text(int(value))})"
+    return value
+
+
+def _named_topics() -> Iterator[tuple[str, str]]:
+    for module in (v3_topics, tokens):
+        for name, value in vars(module).items():
+            if name.endswith("_TOPIC"):
+                yield value, name.removesuffix("_TOPIC").title().replace("_", "")
+
+
+_EVENT_NAMES = dict(_named_topics())
