@@ -43,6 +43,14 @@ class MalformedRecordError(EvenkeelError):
     """Bytes on a topic that are no message."""
 
 
+class EventLogError(InfrastructureError):
+    """A record of a shard's log is gone, or does not come."""
+
+
+class StalledError(InfrastructureError):
+    """Records wait and nothing is committed."""
+
+
 class OversizedError(InfrastructureError):
     """A message is larger than a topic takes."""
 

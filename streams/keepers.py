@@ -1,0 +1,108 @@
+"""The shards that this process keeps, and the watch over them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from pipeline.errors import StalledError
+from pipeline.units import Offset, ShardId
+from streams.checkpoint.port import Checkpoint
+from streams.event_log import EventLog
+from streams.keeper import Arrived, ShardKeeper
+
+log = logging.getLogger(__name__)
+
+WATCH_EVERY_S = 2.0
+UNDELIVERED_S = 8.0
+"""A shard to which nothing was ever delivered, though its log has records, is read without it after this time."""
+STALLED_S = 45.0
+"""Records wait and nothing is committed for so long: the process ends."""
+
+
+class _Behind(NamedTuple):
+    cursor: Offset
+    since_s: float
+
+
+class Keepers:
+    """Every shard that is this process's, each kept by a task of its own."""
+
+    def __init__(
+        self,
+        checkpoint: Callable[[], Checkpoint],
+        events: EventLog,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        """Call `fail` with whatever goes wrong: the process must not go on then."""
+        self._checkpoint = checkpoint
+        self._events = events
+        self._fail = fail
+        self._owned: set[ShardId] = set()
+        self._keepers: dict[ShardId, ShardKeeper] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._behind: dict[ShardId, _Behind] = {}
+
+    def own(self, shards: Iterable[ShardId]) -> None:
+        """Take over these shards and no others; each is opened when its first record arrives."""
+        self._owned = set(shards)
+        log.info("keeps shards %s", sorted(self._owned))
+
+    async def arrive(self, shard: ShardId, record: Arrived) -> None:
+        """Hand a record to its keeper; drop it if the shard is not ours any more."""
+        if shard in self._owned:
+            await self._keeper(shard).arrive(record)
+
+    async def release(self, shards: Iterable[ShardId]) -> None:
+        """Let go of shards after their present batch."""
+        leaving = set(shards)
+        self._owned -= leaving
+        keepers = [self._keepers.pop(shard) for shard in leaving if shard in self._keepers]
+        await asyncio.gather(*(keeper.stop() for keeper in keepers))
+
+    async def release_all(self) -> None:
+        """Let go of every shard after its present batch."""
+        await self.release(set(self._keepers) | self._owned)
+
+    async def watch(self) -> None:
+        """End the process when records wait and nothing is committed. Raises: StalledError, EventLogError."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            for shard, keeper in self._keepers.items():
+                if keeper.stalled_s() > STALLED_S:
+                    raise StalledError(
+                        f"shard {shard}: records wait since {keeper.stalled_s():.0f} s, no commit"
+                    )
+            ends = await self._events.ends(sorted(self._owned)) if self._owned else {}
+            for shard in self._owned & ends.keys():
+                self._watch_delivery(shard, ends[shard])
+
+    def _watch_delivery(self, shard: ShardId, end: Offset) -> None:
+        keeper = self._keeper(shard)
+        if keeper.cursor >= end - 1:
+            self._behind.pop(shard, None)
+            return
+        now_s = time.monotonic()
+        behind = self._behind.get(shard)
+        if behind is None or behind.cursor != keeper.cursor:
+            self._behind[shard] = _Behind(keeper.cursor, now_s)
+        elif now_s - behind.since_s > STALLED_S:
+            raise StalledError(f"shard {shard}: stands at {keeper.cursor}, its log goes to {end - 1}")
+        elif now_s - behind.since_s > UNDELIVERED_S and not keeper.delivered:
+            keeper.read_on(end)
+
+    def _keeper(self, shard: ShardId) -> ShardKeeper:
+        keeper = self._keepers.get(shard)
+        if keeper is None:
+            keeper = self._keepers[shard] = ShardKeeper(shard, self._checkpoint(), self._events)
+            task = asyncio.create_task(keeper.keep(), name=f"shard {shard}")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        return keeper
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(error)

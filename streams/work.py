@@ -1,0 +1,167 @@
+"""The worker: a Faust app with one agent, which hands each record to the keeper of its shard.
+
+Faust assigns shards and delivers records. What makes a record count, exactly once, is the keeper's transaction.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import faust
+
+from pipeline.errors import InfrastructureError
+from pipeline.units import ChainId, Offset, ShardId
+from streams.checkpoint.kafka import KafkaCheckpoint
+from streams.checkpoint.port import Checkpoint
+from streams.event_log import KafkaEventLog
+from streams.keeper import Arrived
+from streams.keepers import Keepers
+from streams.topics import EVENTS, MAX_RECORD_BYTES, check_topics
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED = 70
+_RELEASE_S = 6.0
+_STOP_S = 3.0
+
+
+def run_worker(bootstrap: str, chain_id: ChainId, partitions: int, instance: str, data_dir: Path) -> None:
+    """Keep the shards that the group gives to this instance, until SIGTERM or SIGINT.
+
+    Ends the process with 70, at once and without any clean-up, as soon as anything goes wrong: what was
+    committed is whole, and its supervisor starts it again.
+
+    Raises: TopicError before anything else, if a topic is missing or not as it must be.
+    """
+    asyncio.run(_Worker(bootstrap, chain_id, instance, data_dir).run(partitions))
+
+
+class _Worker:
+    def __init__(self, bootstrap: str, chain_id: ChainId, instance: str, data_dir: Path) -> None:
+        self._bootstrap = bootstrap
+        self._chain_id = chain_id
+        self._instance = instance
+        self._data_dir = data_dir
+
+    async def run(self, partitions: int) -> None:
+        await check_topics(self._bootstrap, self._chain_id, partitions)
+        told_to_stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        with ending_the_process_on_any_error():
+            await self._work(told_to_stop)
+
+    async def _work(self, told_to_stop: asyncio.Event) -> None:
+        events = KafkaEventLog(self._bootstrap, self._chain_id)
+        keepers = Keepers(self._checkpoint, events, end_the_process)
+        app = _app(self._bootstrap, self._chain_id, self._instance, self._data_dir)
+        _keep_books_in(app, EVENTS.on(self._chain_id), keepers)
+        await app.start()
+        log.info("worker %s is ready", self._instance)
+        watch = asyncio.create_task(keepers.watch())
+        stopped = asyncio.create_task(app.wait_until_stopped())
+        told = asyncio.create_task(told_to_stop.wait())
+        done, _ = await asyncio.wait({watch, stopped, told}, return_when=asyncio.FIRST_COMPLETED)
+        if watch in done:
+            watch.result()
+        if stopped in done:
+            raise InfrastructureError(f"Faust stopped: {app.crash_reason!r}")
+        watch.cancel()
+        await _stop(app, keepers)
+
+    def _checkpoint(self) -> Checkpoint:
+        return KafkaCheckpoint(self._bootstrap, self._chain_id, instance=self._instance)
+
+
+def _app(bootstrap: str, chain_id: ChainId, instance: str, data_dir: Path) -> Any:
+    """Make a Faust app that moves records and keeps nothing."""
+    app = faust.App(
+        f"evenkeel-{chain_id}.work",
+        broker=";".join(f"kafka://{server}" for server in bootstrap.split(",")),
+        datadir=str(data_dir),
+        store="memory://",
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        processing_guarantee="at_least_once",
+        stream_wait_empty=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=instance,
+        consumer_max_fetch_size=MAX_RECORD_BYTES,
+        broker_commit_interval=0.5,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_request_timeout=30.0,
+    )
+    app.finalize()
+    return app
+
+
+def _keep_books_in(app: Any, topic: str, keepers: Keepers) -> None:
+    """Add the one agent, and tell the keepers which shards are theirs."""
+    events = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def keep_books(stream: Any) -> None:
+        with ending_the_process_on_any_error():
+            async for event in stream.noack().events():
+                message = event.message
+                record = Arrived(Offset(message.offset), message.value, event.ack)
+                await keepers.arrive(ShardId(message.partition), record)
+
+    async def assigned(_: Any, assigned: Any, **__: Any) -> None:
+        keepers.own(ShardId(partition.partition) for partition in assigned if partition.topic == topic)
+
+    async def revoked(_: Any, revoked: Any, **__: Any) -> None:
+        with ending_the_process_on_any_error():
+            await keepers.release(
+                ShardId(partition.partition) for partition in revoked if partition.topic == topic
+            )
+
+    app.agent(events, name="keep_books", concurrency=1)(keep_books)
+    app.on_partitions_assigned.connect(assigned)
+    app.on_partitions_revoked.connect(revoked)
+
+
+async def _stop(app: Any, keepers: Keepers) -> None:
+    """Finish the present batches, then leave; nothing is lost by leaving at once."""
+    async with asyncio.timeout(_RELEASE_S):
+        await keepers.release_all()
+    log.info("every shard is closed")
+    with suppress(TimeoutError):
+        await asyncio.wait_for(app.stop(), _STOP_S)
+        return
+    log.warning("Faust does not stop within %s s: left behind", _STOP_S)
+    _leave(0)
+
+
+@contextmanager
+def ending_the_process_on_any_error() -> Iterator[None]:
+    """Let nothing go on after an error, least of all an acknowledgement."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001
+        end_the_process(error)
+
+
+def end_the_process(error: BaseException) -> NoReturn:
+    """Say why and leave at once. What was committed is whole."""
+    log.critical("the worker ends: %s", error, exc_info=error)
+    sys.stderr.write(f"evenkeel work: {type(error).__name__}: {error}\n")
+    _leave(EXIT_FAILED)
+
+
+def _leave(code: int) -> NoReturn:
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
