@@ -19,6 +19,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
     gate: Gate
     reason: str
+    item: str | None = None
 
 
 Judgement = Act | Refused

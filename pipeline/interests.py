@@ -31,7 +31,7 @@ def interests(tables: Tables) -> Interests | None:
     books, chain = policies(tables), profile(tables)
     if chain is None:
         return None
-    routed = tables.group(f"route/position/{chain.position_manager}", Route)
+    routed = tables.group("route/position", Route)
     return Interests(
         pools=followed_pools(tables),
         manager=chain.position_manager,

@@ -17,8 +17,8 @@ class Tracked(msgspec.Struct, kw_only=True):
     swaps: list[tuple[RawLog, Swapped]]
     ticks_before: dict[Address, Tick]
     """Of each pool that the block touched."""
-    positions: set[str]
-    """Keys of the NFTs whose entry changed."""
+    positions_before: dict[str, NftPosition]
+    """By key: of each NFT whose entry changed, what it was."""
     balances: set[str]
     quarantined: dict[str, str]
     """Item to reason."""

@@ -176,7 +176,11 @@ def _write(block: _Block, event: BlockSeen) -> Tracked:
     tracked = Tracked(
         swaps=[(log, swap) for log, swap in block.swaps if f"pool/{swap.address}" not in block.failed],
         ticks_before={a: tables.need(f"pool/{a}", Pool).tick for a in sorted(block.live)},
-        positions={key for key, p in kept.items() if p != tables.find(key, NftPosition)},
+        positions_before={
+            key: before
+            for key, p in kept.items()
+            if (before := tables.find(key, NftPosition)) is not None and p != before
+        },
         balances={key for key, b in balances.items() if b != tables.find(key, Balance)},
         quarantined=block.failed,
     )

@@ -56,7 +56,7 @@ def _wanted_by(tables: Tables, policy: Policy) -> Iterator[Wanted]:
             yield Wanted(item=item, why="bootstrap")
         elif _awaits_repair(tables, item):
             yield Wanted(item=item, why="repair")
-    for key, route in tables.group(f"route/position/{policy.chain.position_manager}", Route):
+    for key, route in tables.group("route/position", Route):
         if route.owner == policy.owner:
             yield from _wanted_position(tables, policy, key.removeprefix("route/"), route)
 

@@ -69,13 +69,13 @@ def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
         if shard.tables.find(f"balance/{account}/{NATIVE}", Balance) is None
     ]
     if unread:
-        return Refused(gate="observed", reason=f"not_observed: {unread[0]}")
+        return Refused(gate="observed", reason="not_observed", item=unread[0])
     held = quarantined(shard.tables)
     if held:
         stopped = [item for item in _items(shard, policy) if item in held]
         stopped = [item for item in stopped if not _book_resumed(shard, item, held[item])]
         if stopped:
-            return Refused(gate="quarantine", reason=f"quarantined: {stopped[0]}")
+            return Refused(gate="quarantine", reason="quarantined", item=stopped[0])
     return None
 
 
@@ -100,7 +100,7 @@ def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:
 def _paused(shard: Shard, policy: Policy) -> Refused | None:
     for scope in ("all", f"book/{policy.book}"):
         if shard.tables.find(f"pause/{scope}", Pause) is not None:
-            return Refused(gate="pause", reason=f"paused: {scope}")
+            return Refused(gate="pause", reason="paused", item=scope)
     return None
 
 
@@ -120,7 +120,7 @@ def _touches(policy: Policy, tracked: Tracked) -> bool:
     """Ask whether a block changed anything that a book's inventory is made of."""
     pools = any(pool in tracked.ticks_before for pool in policy.all_pools())
     accounts = {key.split("/")[1] for key in tracked.balances}
-    return pools or bool(tracked.positions) or not accounts.isdisjoint(policy.accounts)
+    return pools or bool(tracked.positions_before) or not accounts.isdisjoint(policy.accounts)
 
 
 # ------------------------------------------------------------------ what is said
@@ -160,6 +160,7 @@ def _refusal(turn: _Turn, stock: Stock | None, refused: Refused) -> Declined:
         policy_version=policy.policy_version,
         gate=refused.gate,
         reason=refused.reason,
+        item=refused.item,
         value_quote=stock.value_quote if stock is not None else None,
         base_share_bps=stock.base_share_bps if stock is not None and known else None,
         deviation_bps=deviation_bps(stock, policy) if stock is not None and known else None,

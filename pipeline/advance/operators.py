@@ -28,7 +28,8 @@ def apply_policy(
     shard.drop_live()
     outputs: list[Output] = [remove_position(key, now) for key in sorted(shown - shown_positions(shard))]
     if isinstance(event, PolicySet):
-        outputs += show_pools(shard, event.policy.publishes, now)
+        known = [pool for pool in event.policy.publishes if f"pool/{pool}" in shard.tables.entries()]
+        outputs += show_pools(shard, known, now)
     else:
         outputs.append(remove_book(event.book, now))
     return tuple(outputs)

@@ -24,11 +24,13 @@ def show_changed_positions(
     shown: set[str] = set()
     for policy in policies(shard.tables):
         for key, position in own_positions(shard, policy):
-            if again or key in tracked.positions or _crossed(shard, position, tracked):
+            if again or key in tracked.positions_before or _crossed(shard, position, tracked):
                 shown.add(key)
                 yield from show_now(shard, policy, key, position, now)
-    for key in sorted(tracked.positions - shown):
-        yield remove_position(key, now)
+    owners = {policy.owner for policy in policies(shard.tables)}
+    for key, before in sorted(tracked.positions_before.items()):
+        if before.owner in owners and key not in shown:
+            yield remove_position(key, now)
 
 
 def _crossed(shard: Shard, position: NftPosition, tracked: Tracked) -> bool:

@@ -41,6 +41,8 @@ class Declined(Decision, frozen=True, kw_only=True, tag=True):
 
     gate: Gate
     reason: str
+    item: str | None = None
+    """What it hangs on, where it is one thing: the first that is unread, quarantined or paused."""
     value_quote: RawAmount | None = None
     base_share_bps: Bps | None = None
     deviation_bps: Bps | None = None

@@ -1,0 +1,42 @@
+# `make` lists what there is. Everything runs in .venv; set-up happens once, by itself.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help demo test check format bench lock tools clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) tools ## The whole system on this machine: a broker, a chain, 200 blocks, faults, and a verdict
+	$(BIN)/evenkeel demo
+
+test: $(READY) tools ## Every test, on a real broker and a real chain
+	$(BIN)/python -m pytest
+
+check: $(READY) ## Lint, types, and the rules of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY) ## Lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(READY) ## Resolve the dependencies anew
+	$(PYTHON) scripts/lock.py
+
+tools: $(READY) ## Java, Maven, Node, the broker's jars, the chain's binary and contracts: present or installed
+	$(BIN)/python -m streams.devnet.setup
+
+clean: ## Remove the environment, the caches and what runs left here
+	rm -rf $(VENV) .evenkeel .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(READY): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@

@@ -1,0 +1,418 @@
+"""A toy chain and the watcher of one shard, in memory: logs as a node would give them, and the log they become.
+
+The pool follows the real curve, so every fact is consistent; what the real contracts do is proven elsewhere.
+"""
+
+import copy
+import random
+from hashlib import sha256
+
+from pipeline.interests import interests, select
+from pipeline.math.amounts import amounts_of_liquidity, range_amounts
+from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
+from pipeline.messages.base import BlockRef, RawLog
+from pipeline.messages.entries import NftPosition, Pool, PoolPosition
+from pipeline.messages.events import (
+    AnyEvent,
+    BalanceObserved,
+    BlockSeen,
+    BlocksReverted,
+    NativeBalance,
+    OwnerObserved,
+    PolicySet,
+    PoolObserved,
+    PositionObserved,
+    TickObserved,
+    WriterStarted,
+)
+from pipeline.messages.facts import (
+    Burned,
+    Collected,
+    Initialized,
+    LiquidityDecreased,
+    Minted,
+    NftCollected,
+    Swapped,
+)
+from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
+from pipeline.protocols.tokens import TRANSFER_TOPIC, ZERO_ADDRESS
+from pipeline.protocols.uniswap_v3 import (
+    BURN_TOPIC,
+    COLLECT_TOPIC,
+    DECREASE_LIQUIDITY_TOPIC,
+    INCREASE_LIQUIDITY_TOPIC,
+    MINT_TOPIC,
+    NFT_COLLECT_TOPIC,
+    SWAP_TOPIC,
+    LivePool,
+    apply_manager_fact,
+    quote,
+)
+from pipeline.routes import follow
+from pipeline.state import Tables
+from pipeline.wants import wanted
+
+
+def address(n: int) -> str:
+    return f"0x{n:040x}"
+
+
+BASE, QUOTE, MANAGER, FACTORY = address(0xB0), address(0xC0), address(0x3A), address(0xFA)
+POOL, OTHER_POOL = address(0x901), address(0x902)
+OWNER, STRANGER = address(0x01), address(0x02)
+FINAL_DEPTH = 12
+START_S = 1_700_000_000
+UINT128 = 2**128 - 1
+
+
+def policy(**changes: object) -> Policy:
+    fields: dict[str, object] = {
+        "book": "alpha",
+        "chain": ChainProfile(
+            chain_id=31337,
+            wrapped_native=BASE,
+            position_manager=MANAGER,
+            factory=FACTORY,
+            final_depth_blocks=FINAL_DEPTH,
+            report_every_blocks=7,
+        ),
+        "owner": OWNER,
+        "accounts": (OWNER,),
+        "base": BASE,
+        "quote": QUOTE,
+        "tokens": (
+            TokenSpec(address=BASE, symbol="WETH", decimals=18),
+            TokenSpec(address=QUOTE, symbol="USDC", decimals=6),
+        ),
+        "pools": (POOL,),
+        "reference_pool": POOL,
+        "publishes": (POOL,),
+        "strategy": TargetBand(band_bps=300, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
+        "policy_version": "v1",
+    }
+    return Policy(**{**fields, **changes})
+
+
+# ------------------------------------------------------------------ logs as a node gives them
+def word(value: int) -> str:
+    return f"{value % 2**256:064x}"
+
+
+def topic(value: int | str) -> str:
+    return "0x" + word(int(value, 16) if isinstance(value, str) else value)
+
+
+class ToyChain:
+    """One pool, one position manager, two tokens; deep-copied where the chain forks."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.salt = ""
+        self.head = BlockRef(number=99, hash=topic(99), parent_hash=topic(98), timestamp_s=START_S)
+        price = sqrt_price_at_tick(0)
+        empty = Pool(
+            **{
+                **dict.fromkeys(Pool.__struct_fields__, 0),
+                "token0": BASE,
+                "token1": QUOTE,
+                "decimals0": 18,
+                "decimals1": 6,
+                "fee_pips": 500,
+                "tick_spacing": 10,
+            }
+        )
+        self.pool = LivePool.of(POOL, empty, {}, {}, {})
+        self.logs: list[RawLog] = []
+        self.nfts: dict[int, NftPosition] = {}
+        self.balances = {(a, t): n for a, n in ((OWNER, 10**19), (STRANGER, 10**24)) for t in (BASE, QUOTE)}
+        self.pool.apply(
+            Initialized(address=POOL, log_index=0, sqrt_price_x96=price, tick=tick_at_sqrt_price(price)),
+            START_S,
+        )
+        self.mint(STRANGER, -1000, 1000, 10**21)
+        self.mint(OWNER, -50, 60, 10**20)
+        self.logs.clear()
+
+    # -------------------------------------------------------------- one block
+    def mine(self, operations: int) -> BlockRef:
+        """Begin a block of so many random operations; its logs stand in `logs`."""
+        self.logs = []
+        number = self.head.number + 1
+        unique = sha256(f"{self.head.hash}/{number}/{self.salt}".encode()).hexdigest()
+        self.head = BlockRef(
+            number=number,
+            hash="0x" + unique,
+            parent_hash=self.head.hash,
+            timestamp_s=self.head.timestamp_s + 12,
+        )
+        for _ in range(operations):
+            self.random.choice(
+                [
+                    self.any_swap,
+                    self.any_swap,
+                    self.any_swap,
+                    self.any_mint,
+                    self.any_decrease,
+                    self.any_collect,
+                    self.any_transfer,
+                ]
+            )()
+        return self.head
+
+    def log(self, emitter: str, topics: list[str], *words: int) -> int:
+        """Append a log; returns its index. Every log is a transaction of its own."""
+        index = len(self.logs)
+        self.logs.append(
+            RawLog(
+                address=emitter,
+                topics=tuple(topics),
+                data="0x" + "".join(word(w) for w in words),
+                log_index=index,
+                transaction_hash=topic(index),
+                transaction_index=index,
+            )
+        )
+        return index
+
+    def move(self, token: str, sender: str, recipient: str, amount: int) -> None:
+        for account, delta in ((sender, -amount), (recipient, amount)):
+            if (account, token) in self.balances:
+                self.balances[account, token] += delta
+        self.log(token, [TRANSFER_TOPIC, topic(sender), topic(recipient)], amount)
+
+    # -------------------------------------------------------------- operations
+    def any_swap(self) -> None:
+        down = self.random.random() < 0.5
+        self.swap(self.random.choice([10**14, 10**16, 10**18, 4 * 10**18]), down=down)
+
+    def swap(self, amount: int, *, down: bool, trader: str = STRANGER) -> None:
+        limit = sqrt_price_at_tick(-900 if down else 900)
+        if (down and self.pool.sqrt_price_x96 <= limit) or (not down and self.pool.sqrt_price_x96 >= limit):
+            return
+        q = quote(self.pool, amount, zero_for_one=down, limit_x96=limit)
+        for token, delta in ((BASE, q.amount0_delta), (QUOTE, q.amount1_delta)):
+            self.move(token, *((trader, POOL) if delta > 0 else (POOL, trader)), abs(delta))
+        words = (q.amount0_delta, q.amount1_delta, q.sqrt_price_x96, q.liquidity, q.tick)
+        index = self.log(POOL, [SWAP_TOPIC, topic(trader), topic(trader)], *words)
+        fact = Swapped(
+            address=POOL,
+            log_index=index,
+            sender=trader,
+            recipient=trader,
+            amount0_delta=q.amount0_delta,
+            amount1_delta=q.amount1_delta,
+            sqrt_price_x96=q.sqrt_price_x96,
+            liquidity=q.liquidity,
+            tick=q.tick,
+        )
+        self.pool.apply(fact, self.head.timestamp_s)
+
+    def any_mint(self) -> None:
+        lower = self.pool.tick // 10 * 10 + self.random.choice([-40, -20, 0, 20])
+        owner = self.random.choice([OWNER, STRANGER])
+        self.mint(
+            owner, lower, lower + self.random.choice([10, 40, 80]), self.random.randrange(10**15, 10**19)
+        )
+
+    def mint(self, owner: str, lower: int, upper: int, liquidity: int) -> int:
+        a0, a1 = range_amounts(self.pool.sqrt_price_x96, lower, upper, liquidity, round_up=True)
+        token_id = len(self.nfts) + 1
+        self.pool.track(
+            MANAGER, lower, upper, self.pool.positions.get((MANAGER, lower, upper), PoolPosition())
+        )
+        self.move(BASE, owner, POOL, a0)
+        self.move(QUOTE, owner, POOL, a1)
+        index = self.log(
+            POOL,
+            [MINT_TOPIC, topic(MANAGER), topic(lower), topic(upper)],
+            int(MANAGER, 16),
+            liquidity,
+            a0,
+            a1,
+        )
+        fields = {
+            "tick_lower": lower,
+            "tick_upper": upper,
+            "liquidity": liquidity,
+            "amount0": a0,
+            "amount1": a1,
+        }
+        self.pool.apply(Minted(address=POOL, log_index=index, owner=MANAGER, **fields), self.head.timestamp_s)
+        used = self.pool.positions[MANAGER, lower, upper]
+        self.nfts[token_id] = NftPosition(
+            owner=owner,
+            pool=POOL,
+            tick_lower=lower,
+            tick_upper=upper,
+            liquidity=liquidity,
+            inside0_last_x128=used.inside0_last_x128,
+            inside1_last_x128=used.inside1_last_x128,
+        )
+        self.log(MANAGER, [TRANSFER_TOPIC, topic(ZERO_ADDRESS), topic(owner), topic(token_id)])
+        self.log(MANAGER, [INCREASE_LIQUIDITY_TOPIC, topic(token_id)], liquidity, a0, a1)
+        return token_id
+
+    def any_decrease(self) -> None:
+        token_id = self.random.choice(sorted(self.nfts))
+        nft = self.nfts[token_id]
+        if nft.liquidity:
+            self.decrease(token_id, self.random.choice([nft.liquidity, max(nft.liquidity // 3, 1)]))
+
+    def decrease(self, token_id: int, liquidity: int) -> None:
+        nft = self.nfts[token_id]
+        lower, upper = nft.tick_lower, nft.tick_upper
+        a0, a1 = amounts_of_liquidity(self.pool.sqrt_price_x96, lower, upper, liquidity)
+        topics = [BURN_TOPIC, topic(MANAGER), topic(lower), topic(upper)]
+        index = self.log(POOL, topics, liquidity, a0, a1)
+        fields = {"liquidity": liquidity, "amount0": a0, "amount1": a1}
+        burned = Burned(
+            address=POOL, log_index=index, owner=MANAGER, tick_lower=lower, tick_upper=upper, **fields
+        )
+        self.pool.apply(burned, self.head.timestamp_s)
+        index = self.log(MANAGER, [DECREASE_LIQUIDITY_TOPIC, topic(token_id)], liquidity, a0, a1)
+        fact = LiquidityDecreased(address=MANAGER, log_index=index, token_id=token_id, **fields)
+        self.nfts[token_id] = apply_manager_fact(nft, self.pool.positions[MANAGER, lower, upper], fact)
+
+    def any_collect(self) -> None:
+        self.collect(self.random.choice(sorted(self.nfts)))
+
+    def collect(self, token_id: int) -> None:
+        nft = self.nfts[token_id]
+        lower, upper = nft.tick_lower, nft.tick_upper
+        poke = {"owner": MANAGER, "tick_lower": lower, "tick_upper": upper}
+        if nft.liquidity:
+            index = self.log(POOL, [BURN_TOPIC, topic(MANAGER), topic(lower), topic(upper)], 0, 0, 0)
+            zero = {"liquidity": 0, "amount0": 0, "amount1": 0}
+            self.pool.apply(Burned(address=POOL, log_index=index, **poke, **zero), self.head.timestamp_s)
+        used = self.pool.positions[MANAGER, lower, upper]
+        asked = NftCollected(
+            address=MANAGER, log_index=0, token_id=token_id, recipient=nft.owner, amount0=0, amount1=0
+        )
+        poked = apply_manager_fact(nft, used, asked)
+        paid0, paid1 = min(poked.owed0, used.owed0), min(poked.owed1, used.owed1)
+        for token, paid in ((BASE, paid0), (QUOTE, paid1)):
+            self.move(token, POOL, nft.owner, paid)
+        topics = [COLLECT_TOPIC, topic(MANAGER), topic(lower), topic(upper)]
+        index = self.log(POOL, topics, int(nft.owner, 16), paid0, paid1)
+        paid = Collected(
+            address=POOL, log_index=index, recipient=nft.owner, amount0=paid0, amount1=paid1, **poke
+        )
+        self.pool.apply(paid, self.head.timestamp_s)
+        words = (int(nft.owner, 16), poked.owed0, poked.owed1)
+        self.log(MANAGER, [NFT_COLLECT_TOPIC, topic(token_id)], *words)
+        fact = NftCollected(
+            address=MANAGER,
+            log_index=0,
+            token_id=token_id,
+            recipient=nft.owner,
+            amount0=poked.owed0,
+            amount1=poked.owed1,
+        )
+        self.nfts[token_id] = apply_manager_fact(nft, self.pool.positions[MANAGER, lower, upper], fact)
+
+    def any_transfer(self) -> None:
+        token_id = self.random.choice(sorted(self.nfts))
+        self.transfer(token_id, STRANGER if self.nfts[token_id].owner == OWNER else OWNER)
+
+    def transfer(self, token_id: int, recipient: str) -> None:
+        nft = self.nfts[token_id]
+        self.log(MANAGER, [TRANSFER_TOPIC, topic(nft.owner), topic(recipient), topic(token_id)])
+        self.nfts[token_id] = NftPosition(
+            **{f: getattr(nft, f) for f in nft.__struct_fields__} | {"owner": recipient}
+        )
+
+    # -------------------------------------------------------------- reads at the head
+    def read(self, item: str, why: str, term: int) -> AnyEvent:
+        at = {"term": term, "block": self.head, "why": why}
+        match item.split("/"):
+            case ["pool", pool]:
+                live = self.pool
+                ticks = tuple(TickObserved(tick=t, info=live.ticks[t]) for t in sorted(live.ticks))
+                slots = tuple(live.observations[i] for i in sorted(live.observations))
+                return PoolObserved(**at, pool=pool, state=live.pool(), ticks=ticks, observations=slots)
+            case ["owner", owner]:
+                ids = tuple(i for i, nft in self.nfts.items() if nft.owner == owner)
+                return OwnerObserved(**at, owner=owner, manager=MANAGER, token_ids=ids)
+            case ["position", manager, token_id]:
+                nft = self.nfts[int(token_id)]
+                plain = NftPosition(
+                    **{f: getattr(nft, f) for f in nft.__struct_fields__}
+                    | {"principal_owed0": 0, "principal_owed1": 0}
+                )
+                used = self.pool.positions[MANAGER, nft.tick_lower, nft.tick_upper]
+                return PositionObserved(
+                    **at, manager=manager, token_id=int(token_id), position=plain, pool_position=used
+                )
+            case ["balance", account, token]:
+                return BalanceObserved(
+                    **at, account=account, token=token, amount=self.balances[account, token]
+                )
+        raise AssertionError(item)
+
+
+class ToyWatcher:
+    """What the watcher does for one shard: reads what is wanted, then appends the next block."""
+
+    def __init__(self, chain: ToyChain, term: int = 1) -> None:
+        self.chain = chain
+        self.term = term
+        self.routes = Tables()
+        self.log: list[AnyEvent] = []
+        self.append(WriterStarted(term=term, instance="w1"))
+
+    def append(self, event: AnyEvent) -> None:
+        self.log.append(event)
+        follow(self.routes, event)
+
+    def set_policy(self, book: Policy) -> None:
+        self.append(PolicySet(policy=book))
+        self.read_wanted()
+
+    def read_wanted(self) -> None:
+        while wants := wanted(self.routes):
+            for want in wants:
+                self.append(self.chain.read(want.item, want.why, self.term))
+
+    def block(self, operations: int = 2) -> None:
+        self.chain.mine(operations)
+        self.tell()
+
+    def tell(self) -> None:
+        """Append the chain's head as it is, and read what it makes wanted."""
+        mine = interests(self.routes)
+        assert mine is not None
+        self.append(
+            BlockSeen(
+                term=self.term,
+                block=self.chain.head,
+                base_fee_wei=10**9,
+                logs=select(mine, self.chain.logs),
+                reads=(NativeBalance(account=OWNER, amount_wei=10**18 + self.chain.head.number),),
+            )
+        )
+        self.read_wanted()
+
+    def check(self) -> None:
+        self.append(self.chain.read(f"pool/{POOL}", "check", self.term))
+
+    def fork(self, salt: str) -> ToyChain:
+        """Copy the chain as it is: mine on the copy what will later go away, or the other way round."""
+        other = copy.deepcopy(self.chain)
+        other.salt = salt
+        other.random.seed(f"{salt}/{self.chain.head.hash}")
+        return other
+
+    def revert_to(self, chain: ToyChain, reverted: tuple[str, ...] = ()) -> None:
+        """Go back to where `chain` stands, and on from there."""
+        self.append(BlocksReverted(term=self.term, to=chain.head, reverted=reverted))
+        self.chain = chain
+        if self.routes.head is not None:
+            self.read_wanted()
+
+
+def started(seed: int, book: Policy | None = None) -> ToyWatcher:
+    """A shard whose book has been read at its first block."""
+    watcher = ToyWatcher(ToyChain(seed))
+    watcher.chain.mine(1)
+    watcher.set_policy(book or policy())
+    return watcher
