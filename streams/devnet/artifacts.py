@@ -52,7 +52,7 @@ def anvil_program(*, cache: Path = DEFAULT_CACHE) -> Path:
 
     Raises: DevnetError if there is none.
     """
-    here = f"{platform.system().lower()}-{platform.machine().lower()}"
+    here = _here()
     for source in load_programs():
         if source.platform == here:
             return fetch(source, cache=cache) / source.file
@@ -65,19 +65,31 @@ def anvil_program(*, cache: Path = DEFAULT_CACHE) -> Path:
 
 def fetch(source: Source, *, cache: Path = DEFAULT_CACHE) -> Path:
     """Return the folder with what SOURCES.toml names of an archive, downloaded and checked if needed."""
-    files = {
-        source.file,
-        *source.contracts.values(),
-        *(c.partition("#")[0] for c in source.constants.values()),
-    } - {""}
+    return made_once(_folder(source, cache), lambda path: _download(source, path))
+
+
+def is_fetched(source: Source, *, cache: Path = DEFAULT_CACHE) -> bool:
+    """Whether an archive's files are in the cache already, or of no use on this machine."""
+    return source.platform not in ("", _here()) or _folder(source, cache).exists()
+
+
+def _here() -> str:
+    return f"{platform.system().lower()}-{platform.machine().lower()}"
+
+
+def _files(source: Source) -> list[str]:
+    scripts = (constant.partition("#")[0] for constant in source.constants.values())
+    return sorted({source.file, *source.contracts.values(), *scripts} - {""})
+
+
+def _folder(source: Source, cache: Path) -> Path:
     # the name changes with the list of files, so that a longer list downloads again
-    digest = hashlib.sha256("\n".join([source.integrity, *sorted(files)]).encode()).hexdigest()[:12]
+    digest = hashlib.sha256("\n".join([source.integrity, *_files(source)]).encode()).hexdigest()[:12]
     plain_name = source.name.lstrip("@").replace("/", "-")
-    folder = cache / "npm" / f"{plain_name}-{source.version}-{digest}"
-    return made_once(folder, lambda path: _download(source, files, path))
+    return cache / "npm" / f"{plain_name}-{source.version}-{digest}"
 
 
-def _download(source: Source, files: set[str], folder: Path) -> None:
+def _download(source: Source, folder: Path) -> None:
     folder.mkdir()
     archive = _pack(source, folder)
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
@@ -86,7 +98,7 @@ def _download(source: Source, files: set[str], folder: Path) -> None:
             f"{source.name}@{source.version} is not the pinned archive: its integrity is {found}"
         )
     with tarfile.open(archive) as packed:
-        for file in sorted(files):
+        for file in _files(source):
             _take_out(packed, f"{_INSIDE}/{file}", folder / file, of=source)
     archive.unlink()
 

@@ -20,8 +20,17 @@ def jars(cache: Path) -> Path:
 
     Raises: DevnetError with Maven's last lines if it fails.
     """
+    return made_once(_folder(cache), _resolve)
+
+
+def are_resolved(cache: Path) -> bool:
+    """Whether the jars are in the cache already."""
+    return _folder(cache).exists()
+
+
+def _folder(cache: Path) -> Path:
     digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
-    return made_once(cache / f"kafka-{digest}" / "jars", _resolve)
+    return cache / f"kafka-{digest}" / "jars"
 
 
 def _resolve(folder: Path) -> None:

@@ -10,13 +10,16 @@ from streams.devnet.broker import Broker, start_broker
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.deploy import build_world
+from streams.devnet.setup import prepare
 from streams.devnet.world import World
 
 
 @pytest.fixture(scope="session")
 def cache() -> Path:
-    """Where downloads are kept between runs."""
-    return Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
+    """Where downloads are kept between runs, with all of them in it."""
+    folder = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
+    prepare(cache=folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,210 @@
+"""The devnet as a whole: broker, chain and world in one folder, up, looked at, and down again."""
+
+import os
+import shutil
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from pipeline.errors import DevnetError
+
+from . import broker as brokers
+from . import chain as chains
+from . import processes
+from .broker import Broker, start_broker
+from .cache import DEFAULT_CACHE
+from .chain import Chain, start_chain
+from .deploy import build_world
+from .flow import FlowSettings, OrderFlow
+from .metadata import answers_metadata
+from .ports import HOST
+from .processes import ProcessRecord, is_running, record_of
+from .rpc import Rpc
+from .setup import Say, prepare
+from .world import World
+
+DEFAULT_FOLDER = Path(".evenkeel") / "devnet"
+_RECORD = "devnet.json"
+_LEAVE_S = 5.0
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What `devnet.json` says: where everything is, and which processes are ours."""
+
+    bootstrap_servers: str
+    rpc_url: str
+    broker: ProcessRecord
+    chain: ProcessRecord
+    keeper: ProcessRecord  # the process that brought it up
+    world: World
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a devnet, for `status`."""
+
+    name: str
+    pid: int
+    is_running: bool
+    where: str
+    note: str
+
+
+@dataclass(eq=False)
+class Devnet:
+    """A devnet that this process keeps: it ends with the process, and on leaving a `with`."""
+
+    folder: Path
+    broker: Broker
+    chain: Chain
+    world: World
+    flow: OrderFlow = field(repr=False)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self.broker.bootstrap_servers
+
+    @property
+    def rpc_url(self) -> str:
+        return self.chain.url
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether broker and chain both run."""
+        parts = (self.broker.process, self.chain.process)
+        return all(process is not None and process.poll() is None for process in parts)
+
+    def record(self) -> None:
+        """Write `devnet.json`, again after a restart of a part."""
+        if self.broker.process is None or self.chain.process is None:
+            raise DevnetError("only a running devnet can be recorded")
+        record = Record(
+            bootstrap_servers=self.bootstrap_servers,
+            rpc_url=self.rpc_url,
+            broker=record_of(self.broker.process.pid),
+            chain=record_of(self.chain.process.pid),
+            keeper=record_of(os.getpid()),
+            world=self.world,
+        )
+        path = self.folder / _RECORD
+        path.with_suffix(".new").write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+        path.with_suffix(".new").rename(path)
+
+    def stop(self) -> None:
+        """End chain and broker; the folder keeps their logs."""
+        self.chain.stop()
+        self.broker.stop()
+        (self.folder / _RECORD).unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def up(
+    folder: Path = DEFAULT_FOLDER,
+    *,
+    seed: int = 0,
+    settings: FlowSettings | None = None,
+    cache: Path = DEFAULT_CACHE,
+    usual_ports: bool = True,
+    say: Say = lambda _: None,
+) -> Devnet:
+    """Start a broker and a chain anew, with the world on it, in a folder of their own.
+
+    The usual ports are taken where they are free. What an earlier devnet left in the folder is removed.
+
+    Raises: DevnetError if one runs there already, or something cannot be had or started.
+    """
+    folder = folder.resolve()
+    if any(part.is_running for part in status(folder)):
+        raise DevnetError(f"a devnet already runs in {folder}: end it first")
+    prepare(cache=cache, say=say)
+    for part in ("broker", "chain"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    with ExitStack() as undo:
+        say("starting the broker")
+        broker = start_broker(
+            folder / "broker", cache=cache, usual_port=brokers.USUAL_PORT if usual_ports else None
+        )
+        undo.callback(broker.stop)
+        say("starting the chain and building its world")
+        chain = start_chain(
+            folder / "chain", cache=cache, usual_port=chains.USUAL_PORT if usual_ports else None
+        )
+        undo.callback(chain.stop)
+        world = build_world(chain, cache=cache)
+        flow = OrderFlow(chain, world, seed, settings)
+        devnet = Devnet(folder=folder, broker=broker, chain=chain, world=world, flow=flow)
+        devnet.record()
+        undo.pop_all()
+    return devnet
+
+
+def load_record(folder: Path = DEFAULT_FOLDER) -> Record:
+    """Read where a devnet is.
+
+    Raises: DevnetError if none is recorded there, or the file says something else.
+    """
+    path = folder / _RECORD
+    if not path.exists():
+        raise DevnetError(f"no devnet is recorded in {folder}")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except msgspec.DecodeError as error:
+        raise DevnetError(f"{path}: {error}") from error
+
+
+def status(folder: Path = DEFAULT_FOLDER) -> tuple[Part, ...]:
+    """Tell which parts of a devnet run and where; empty if none is recorded."""
+    if not (folder / _RECORD).exists():
+        return ()
+    record = load_record(folder)
+    return (
+        _part("broker", record.broker, record.bootstrap_servers, _broker_note(record)),
+        _part("chain", record.chain, record.rpc_url, _chain_note(record)),
+        _part("keeper", record.keeper, str(folder), ""),
+    )
+
+
+def down(folder: Path = DEFAULT_FOLDER) -> tuple[str, ...]:
+    """End the recorded broker and chain, after proof that the numbers are still theirs; return what was ended.
+
+    The process that keeps them is given time to notice, and is not ended itself.
+    """
+    if not (folder / _RECORD).exists():
+        return ()
+    record = load_record(folder)
+    ended = tuple(name for name in ("chain", "broker") if processes.end(getattr(record, name)))
+    deadline_s = time.monotonic() + _LEAVE_S
+    while record.keeper.pid != os.getpid() and is_running(record.keeper) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    (folder / _RECORD).unlink(missing_ok=True)
+    return ended
+
+
+def _part(name: str, process: ProcessRecord, where: str, note: str) -> Part:
+    return Part(name=name, pid=process.pid, is_running=is_running(process), where=where, note=note)
+
+
+def _broker_note(record: Record) -> str:
+    serves = answers_metadata(HOST, int(record.bootstrap_servers.rpartition(":")[2]))
+    return "serves" if serves else "does not answer"
+
+
+def _chain_note(record: Record) -> str:
+    rpc = Rpc(HOST, int(record.rpc_url.rpartition(":")[2]))
+    try:
+        return f"block {int(rpc('eth_blockNumber'), 16)}"
+    except DevnetError:
+        return "does not answer"
+    finally:
+        rpc.close()

@@ -1,0 +1,128 @@
+"""A devnet comes up whole, says what runs where, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pipeline.errors import DevnetError
+from streams.devnet import net, processes
+from streams.devnet.net import Record, down, load_record, status, up
+from streams.devnet.processes import ProcessRecord
+
+pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
+
+_ROOT = Path(__file__).parents[2]
+_KEEP = """
+import sys, time
+from pathlib import Path
+from streams.devnet.net import up
+with up(Path(sys.argv[1]), cache=Path(sys.argv[2]), usual_ports=False) as devnet:
+    print("up", flush=True)
+    while devnet.is_whole:
+        time.sleep(0.05)
+"""
+
+
+def keep(folder: Path, cache: Path) -> subprocess.Popen[str]:
+    """A devnet kept by another process, up when this returns."""
+    command = [sys.executable, "-c", _KEEP, str(folder), str(cache)]
+    keeper = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    assert keeper.stdout is not None
+    assert keeper.stdout.readline() == "up\n"
+    return keeper
+
+
+def gone(record: Record) -> bool:
+    deadline_s = time.monotonic() + 10
+    while time.monotonic() < deadline_s:
+        if not (processes.is_running(record.broker) or processes.is_running(record.chain)):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_it_comes_up_and_says_what_runs_where(tmp_path: Path, cache: Path) -> None:
+    said: list[str] = []
+    with up(tmp_path, seed=3, cache=cache, usual_ports=False, say=said.append) as devnet:
+        block = devnet.flow.block()
+        parts = {part.name: part for part in status(tmp_path)}
+        assert [part.is_running for part in parts.values()] == [True, True, True]
+        assert (parts["broker"].where, parts["broker"].note) == (devnet.bootstrap_servers, "serves")
+        assert (parts["chain"].where, parts["chain"].note) == (devnet.rpc_url, f"block {block.number}")
+        assert parts["keeper"].pid == os.getpid()
+        assert load_record(tmp_path).world == devnet.world
+        with pytest.raises(DevnetError, match="already runs"):
+            up(tmp_path, cache=cache, usual_ports=False)
+        record = load_record(tmp_path)
+    assert gone(record)
+    assert status(tmp_path) == ()
+    assert "starting the broker" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_runs_on_when_its_keeper_ends(tmp_path: Path, cache: Path, number: signal.Signals) -> None:
+    with keep(tmp_path, cache) as keeper:
+        record = load_record(tmp_path)
+        keeper.send_signal(number)
+    assert gone(record)
+
+
+def test_down_ends_it_and_its_keeper_notices(tmp_path: Path, cache: Path) -> None:
+    with keep(tmp_path, cache) as keeper:
+        record = load_record(tmp_path)
+        assert down(tmp_path) == ("chain", "broker")
+        assert gone(record)
+        assert keeper.wait(10) == 0
+    assert down(tmp_path) == ()
+
+
+def test_down_spares_a_process_that_only_has_the_number(tmp_path: Path, cache: Path) -> None:
+    with keep(tmp_path, cache):
+        record = load_record(tmp_path)
+        stranger = ProcessRecord(pid=record.chain.pid, started="1")
+        forged = msgspec.structs.replace(record, chain=stranger)
+        (tmp_path / "devnet.json").write_bytes(msgspec.json.encode(forged))
+        assert down(tmp_path) == ("broker",)
+
+
+def test_a_part_that_ended_is_seen(tmp_path: Path, cache: Path) -> None:
+    with up(tmp_path, cache=cache, usual_ports=False) as devnet:
+        devnet.chain.kill()
+        assert not devnet.is_whole
+        chain = next(part for part in status(tmp_path) if part.name == "chain")
+        assert (chain.is_running, chain.note) == (False, "does not answer")
+
+
+def test_a_start_that_fails_ends_what_it_started(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    real = net.start_chain
+
+    def remember(*arguments: object, **options: object) -> object:
+        chain = real(*arguments, **options)  # type: ignore[arg-type]
+        started.append(chain.process.pid)
+        return chain
+
+    def fail(*_: object, **__: object) -> None:
+        raise DevnetError("no world today")
+
+    monkeypatch.setattr(net, "start_chain", remember)
+    monkeypatch.setattr(net, "build_world", fail)
+    with pytest.raises(DevnetError, match="no world today"):
+        up(tmp_path, cache=cache, usual_ports=False)
+    assert not Path(f"/proc/{started[0]}").exists()
+
+
+def test_a_broken_record_is_named(tmp_path: Path) -> None:
+    (tmp_path / "devnet.json").write_text("{}")
+    with pytest.raises(DevnetError, match=r"devnet\.json: .*bootstrap_servers"):
+        load_record(tmp_path)
+    with pytest.raises(DevnetError, match="no devnet is recorded"):
+        load_record(tmp_path / "elsewhere")
