@@ -1,7 +1,7 @@
 """The only reader of the environment and of files that say how Evenkeel runs.
 
 Looked up in this order: the environment (`EVENKEEL_...`), `evenkeel.yaml` in the current folder,
-`devnet.json` of a devnet in the run's folder, the default.
+`devnet/devnet.json` of a devnet in the run's folder, the default.
 """
 
 import os
@@ -24,6 +24,7 @@ from streams.redaction import remember_secret
 PREFIX = "EVENKEEL_"
 SETTINGS_FILE = Path("evenkeel.yaml")
 DEFAULT_FOLDER = Path(".evenkeel")
+DEVNET_FOLDER = "devnet"
 DEVNET_FILE = "devnet.json"
 DEFAULT_PARTITIONS = 4
 _MOST_PARTITIONS = 1_000
@@ -159,14 +160,14 @@ class DevnetWorld(msgspec.Struct, frozen=True):
 class Devnet(msgspec.Struct, frozen=True):
     """A devnet as its file describes it."""
 
-    broker: str
+    bootstrap_servers: str
     rpc_url: str
     world: DevnetWorld
 
 
 def devnet_in(folder: Path) -> Devnet | None:
     """Find the devnet that is up in a folder. Raises: SettingsError if its file makes no sense."""
-    file = folder / DEVNET_FILE
+    file = folder / DEVNET_FOLDER / DEVNET_FILE
     if not file.exists():
         return None
     try:
@@ -180,7 +181,7 @@ def _devnet_defaults(folder: Path, written: Mapping[str, Any]) -> dict[str, Any]
     devnet = devnet_in(folder)
     if devnet is None:
         return {}
-    defaults: dict[str, Any] = {"broker": devnet.broker}
+    defaults: dict[str, Any] = {"broker": devnet.bootstrap_servers}
     if not any(os.environ.get(variable_of(field)) or written.get(field) for field in ("rpc_url", "chain_id")):
         defaults |= {"rpc_url": devnet.rpc_url, "chain_id": devnet.world.chain_id}
     return defaults

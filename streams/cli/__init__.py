@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import EvenkeelError
-from streams.cli import portfolios
+from streams.cli import devnet, holdings, operate, portfolios, running, topics, why
 from streams.cli.console import say
 from streams.redaction import redact
 
@@ -42,6 +42,16 @@ def evenkeel(
 app.command()(portfolios.init)
 app.command()(portfolios.check)
 app.command()(portfolios.apply)
+app.command()(running.up)
+app.command()(running.watch)
+app.command()(running.work)
+app.command()(holdings.positions)
+app.command()(holdings.inventory)
+app.command()(why.why)
+app.command()(operate.pause)
+app.command()(operate.resume)
+app.add_typer(topics.topics, name="topics")
+app.add_typer(devnet.devnet, name="devnet")
 
 
 def main() -> None:

@@ -1,0 +1,71 @@
+"""`devnet up | status | down`: a real broker and a real chain on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from streams.cli.console import AsJson, print_json, print_table, say, settings_for
+from streams.settings import DEVNET_FOLDER, Settings
+
+devnet = typer.Typer(help="A broker and a chain of your own, on this machine.", no_args_is_help=True)
+
+
+@devnet.command()
+def up(
+    *,
+    block_s: Annotated[
+        float, typer.Option("--block-time", min=0.0, help="Seconds from block to block.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same chain, block for block.")] = 0,
+    flow: Annotated[
+        bool, typer.Option("--flow/--no-flow", help="Traders and providers, or empty blocks.")
+    ] = True,
+) -> None:
+    """Start a broker and a chain with a world on it, mine, and end both on Ctrl-C."""
+    settings = settings_for("devnet")
+    from streams.cli.devnet_run import keep_devnet  # noqa: PLC0415 - takes its time
+
+    keep_devnet(folder_of(settings), cache_of(settings), seed=seed, block_s=block_s, with_flow=flow, say=say)
+
+
+@devnet.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Say what runs where. Exits with 1 if the devnet is not whole."""
+    settings = settings_for("devnet")
+    from streams.devnet import net  # noqa: PLC0415 - takes its time
+
+    parts = net.status(folder_of(settings))
+    if as_json:
+        for part in parts:
+            print_json(msgspec.json.encode({**msgspec.to_builtins(part), "pid": str(part.pid)}))
+    elif parts:
+        rows = [(p.name, "runs" if p.is_running else "ENDED", p.where, str(p.pid), p.note) for p in parts]
+        print_table("devnet", ["part", "state", "where", ">pid", "note"], rows)
+    else:
+        say(f"no devnet in {folder_of(settings)}: evenkeel devnet up")
+    if not parts or not all(part.is_running for part in parts):
+        raise typer.Exit(1)
+
+
+@devnet.command()
+def down() -> None:
+    """End the devnet that runs in this folder."""
+    settings = settings_for("devnet")
+    from streams.devnet import net  # noqa: PLC0415 - takes its time
+
+    ended = net.down(folder_of(settings))
+    say(f"ended: {', '.join(ended)}" if ended else f"no devnet runs in {folder_of(settings)}")
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where the run's devnet keeps its files."""
+    return settings.folder / DEVNET_FOLDER
+
+
+def cache_of(settings: Settings) -> Path:
+    """Where its downloads are kept."""
+    from streams.devnet.cache import DEFAULT_CACHE  # noqa: PLC0415 - with the rest of the devnet
+
+    return settings.cache or DEFAULT_CACHE

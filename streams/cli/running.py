@@ -1,0 +1,72 @@
+"""`watch`, `work`, and `up`, which keeps both running."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.console import run, say, settings_for
+from streams.cli.portfolios import apply_file
+from streams.settings import Settings, variable_of
+from streams.supervise import Child, supervise
+from streams.topics import ensure_topics
+
+_LOG_FORMAT = variable_of("log_format")
+
+
+def watch() -> None:
+    """Follow the chain: append each block, and what the books need read, to their shards' logs."""
+    settings = settings_for("watch", serving=True)
+    from streams.chain.watch import run_watch  # noqa: PLC0415 - takes its time
+
+    run(
+        run_watch(
+            settings.bootstrap, settings.chain, settings.partitions, settings.instance, settings.rpc_urls
+        )
+    )
+
+
+def work() -> None:
+    """Keep books: fold the logs of the shards that Kafka gives us, and say what follows."""
+    settings = settings_for("work", serving=True)
+    from streams.work import run_worker  # noqa: PLC0415 - Faust takes its time
+
+    run_worker(
+        settings.bootstrap,
+        settings.chain,
+        settings.partitions,
+        instance=settings.instance,
+        data_dir=settings.folder / "work",
+    )
+
+
+def up(
+    file: Annotated[Path | None, typer.Argument(help="A portfolio file to apply first.")] = None,
+) -> None:
+    """Run everything: apply a portfolio, then keep a watcher and a worker running until Ctrl-C."""
+    settings = settings_for("up", serving=True)
+    run(_up(settings, file))
+
+
+async def _up(settings: Settings, file: Path | None) -> None:
+    assert settings.rpc_urls, "asked for here: a missing one must not wait for the child"
+    await ensure_topics(settings.bootstrap, settings.chain, settings.partitions)
+    if file is not None:
+        await apply_file(settings, file)
+    say("watching and working; Ctrl-C ends both")
+    await supervise([_child(settings, "watch"), _child(settings, "work")])
+
+
+def _child(settings: Settings, command: str) -> Child:
+    """One of our own commands, which writes its log as we do although it writes into a pipe."""
+    for_people = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    return Child(
+        name=command,
+        argv=[sys.executable, "-m", "streams.cli", command],
+        env={
+            _LOG_FORMAT: "console" if for_people else "json",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        },
+    )
