@@ -1,0 +1,261 @@
+"""What a message looks like on the wire, and what is refused there."""
+
+import json
+
+import msgspec
+import pytest
+
+from pipeline.errors import MalformedRecordError, OversizedError
+from pipeline.messages.base import BlockRef, Cause, RawLog
+from pipeline.messages.dead_letters import DeadLetter
+from pipeline.messages.decisions import Quarantined
+from pipeline.messages.entries import ENTRY_TYPES, Cursor, Frame, Head, TickInfo
+from pipeline.messages.events import BlockSeen, NativeBalance, Paused, WriterStarted
+from pipeline.messages.views import SwapSeen
+from streams import codec
+from streams.codec import MAX_PAYLOAD_BYTES, decode_entry, decode_event, decode_output, encode, encode_entry
+from streams.wire import wire_form
+
+BLOCK = BlockRef(
+    number=19_000_000, hash="0x" + "ab" * 32, parent_hash="0x" + "aa" * 32, timestamp_s=1_704_412_800
+)
+BLOCK_JSON = (
+    '{"number":"19000000","hash":"0x'
+    + "ab" * 32
+    + '","parent_hash":"0x'
+    + "aa" * 32
+    + '","timestamp_s":"1704412800"}'
+)
+
+SEEN = BlockSeen(
+    term=3,
+    block=BLOCK,
+    base_fee_wei=12_345_678_901,
+    logs=(
+        RawLog(
+            address="0x" + "11" * 20,
+            topics=("0x" + "22" * 32,),
+            data="0x",
+            log_index=7,
+            transaction_hash="0x" + "33" * 32,
+            transaction_index=2,
+        ),
+    ),
+    reads=(NativeBalance(account="0x" + "44" * 20, amount_wei=2**255 + 1),),
+)
+SEEN_JSON = (
+    '{"type":"BlockSeen","version":"1","term":"3","block":' + BLOCK_JSON + ',"base_fee_wei":"12345678901",'
+    '"logs":[{"address":"0x' + "11" * 20 + '","topics":["0x' + "22" * 32 + '"],"data":"0x","log_index":"7",'
+    '"transaction_hash":"0x' + "33" * 32 + '","transaction_index":"2"}],"receipts":[],'
+    '"reads":[{"type":"native_balance","account":"0x' + "44" * 20 + '",'
+    '"amount_wei":"57896044618658097711785492504343953926634992332820282019728792003956564819969"}]}'
+)
+
+SWAP = SwapSeen(
+    id="swp.1.17.0123456789abcdef",
+    because_of=Cause(shard=1, offset=17, block=BLOCK),
+    pool="0x" + "11" * 20,
+    log_index=7,
+    transaction_hash="0x" + "33" * 32,
+    amount0_delta=-(10**24),
+    amount1_delta=1,
+    sqrt_price_x96=2**159 + 1,
+    liquidity=0,
+    tick=-887_272,
+)
+SWAP_JSON = (
+    '{"type":"SwapSeen","version":"1","id":"swp.1.17.0123456789abcdef",'
+    '"because_of":{"shard":"1","offset":"17","block":' + BLOCK_JSON + "},"
+    '"pool":"0x' + "11" * 20 + '","log_index":"7","transaction_hash":"0x' + "33" * 32 + '",'
+    '"amount0_delta":"-1000000000000000000000000","amount1_delta":"1",'
+    '"sqrt_price_x96":"730750818665451459101842416358141509827966271489","liquidity":"0","tick":"-887272"}'
+)
+
+QUARANTINED = Quarantined(
+    id="q", because_of=Cause(shard=1, offset=17, block=None), item="pool/0xaa", reason='a "quoted" é\n'
+)
+QUARANTINED_JSON = (
+    '{"type":"Quarantined","version":"1","id":"q","because_of":{"shard":"1","offset":"17","block":null},'
+    '"item":"pool/0xaa","reason":"a \\"quoted\\" é\\n"}'
+)
+
+TICK = TickInfo(
+    liquidity_gross=2**128 - 1, liquidity_net=-(2**127), outside0_x128=2**256 - 1, outside1_x128=0
+)
+TICK_JSON = (
+    '{"liquidity_gross":"340282366920938463463374607431768211455",'
+    '"liquidity_net":"-170141183460469231731687303715884105728",'
+    '"outside0_x128":"115792089237316195423570985008687907853269984665640564039457584007913129639935",'
+    '"outside1_x128":"0"}'
+)
+
+
+# ------------------------------------------------------------------ the wire does not change
+def test_an_event_has_these_bytes():
+    assert encode(SEEN).decode() == SEEN_JSON
+    assert decode_event(SEEN_JSON.encode(), where="here") == SEEN
+
+
+@pytest.mark.parametrize(("output", "text"), [(SWAP, SWAP_JSON), (QUARANTINED, QUARANTINED_JSON)])
+def test_an_output_has_these_bytes(output, text):
+    assert encode(output).decode() == text
+    assert decode_output(text.encode()) == output
+
+
+def test_an_entry_has_these_bytes_and_its_type_by_its_key():
+    assert encode_entry(TICK).decode() == TICK_JSON
+    assert decode_entry("tick/0xaa/-60", TICK_JSON.encode()) == TICK
+
+
+def test_a_frame_keeps_values_of_many_types_and_absences():
+    frame = Frame(
+        block=BLOCK, overwritten={"head": Head(block=BLOCK), "tick/0xaa/-60": TICK, "tick/0xaa/0": None}
+    )
+    payload = encode_entry(frame)
+    assert payload.decode() == (
+        f'{{"block":{BLOCK_JSON},"overwritten":{{"head":{{"block":{BLOCK_JSON}}},"tick/0xaa/-60":{TICK_JSON},'
+        '"tick/0xaa/0":null}}'
+    )
+    assert decode_entry("frame/19000000", payload) == frame
+
+
+def test_the_bytes_of_a_dead_letter_come_back():
+    letter = DeadLetter(
+        topic="events.v1", partition=1, offset=5, error="no", size_bytes=3, payload=b"\x00\xff\x80"
+    )
+    assert json.loads(encode(letter))["payload"] == "AP+A"
+    assert decode_output(encode(letter)) == letter
+
+
+def test_no_integer_stands_unquoted():
+    def leaves(value: object) -> list[object]:
+        if isinstance(value, dict | list):
+            parts = value.values() if isinstance(value, dict) else value
+            return [leaf for part in parts for leaf in leaves(part)]
+        return [value]
+
+    assert {type(leaf) for leaf in leaves(json.loads(encode(SEEN)))} == {str}
+
+
+# ------------------------------------------------------------------ what is refused
+@pytest.mark.parametrize(
+    ("found", "field"),
+    [
+        ('"3.0"', "$.term"),
+        ('"3e0"', "$.term"),
+        ('"9007199254740993.0"', "$.term"),
+        ("3", "$.term"),
+        ("3.0", "$.term"),
+        ("3.5", "$.term"),
+        ('"3.5"', "$.term"),
+        ('"-0"', "$.term"),
+        ('"+3"', "$.term"),
+        ('" 3"', "$.term"),
+        ('"03"', "$.term"),
+        ('"0x3"', "$.term"),
+        ('""', "$.term"),
+        ("null", "$.term"),
+        ("true", "$.term"),
+        ('"' + "9" * 5_000 + '"', "$.term"),
+    ],
+)
+def test_an_integer_has_one_form(found, field):
+    payload = encode(WriterStarted(term=3, instance="w")).replace(b'"3"', found.encode())
+    with pytest.raises(MalformedRecordError) as refusal:
+        decode_event(payload, where="events.v1[1]@9")
+    assert str(refusal.value).startswith("events.v1[1]@9: ")
+    assert f"`{field}`" in str(refusal.value)
+
+
+def test_a_wrong_integer_deep_inside_is_named():
+    payload = SEEN_JSON.replace('"log_index":"7"', '"log_index":7').encode()
+    with pytest.raises(MalformedRecordError, match=r"7 was read as '7' - at `\$\.logs\[\.\.\.\]\.log_index`"):
+        decode_event(payload, where="here")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"type":"Nonsense"}',
+        b'{"type":"Paused","version":"1","scope":"all","reason":"r"}',
+        b'{"type":"Paused","version":"1","scope":"all","reason":"r","by":5}',
+        b'{"type":"Paused","version":"1","scope":"\xff","reason":"r","by":"me"}',
+        b'{"type":"Paused","version":"1","scope":"\\ud800","reason":"r","by":"me"}',
+        b'{"type":"Paused","version":"1","scope":"all","reason":"r","by":"me"} and more',
+        b'{"type":"Paused","x":' + b"[" * 100_000,
+        b"\x00\x01\x02",
+    ],
+)
+def test_bytes_that_are_no_event_are_refused(payload):
+    with pytest.raises(MalformedRecordError, match=r"^events\.v1\[0\]@4: "):
+        decode_event(payload, where="events.v1[0]@4")
+
+
+@pytest.mark.parametrize("version", ["0", "2", "-1"])
+def test_an_unknown_version_is_refused(version):
+    payload = encode(WriterStarted(term=3, instance="w")).replace(
+        b'"version":"1"', f'"version":"{version}"'.encode()
+    )
+    with pytest.raises(MalformedRecordError, match=rf"version {version}.*`\$\.version`"):
+        decode_event(payload, where="here")
+
+
+def test_what_later_versions_add_and_people_space_out_is_read():
+    loose = b'{ "by": "me", "later": {"x": [1.5]}, "type": "Paused", "scope": "all", "reason": "\\u00e9" }'
+    assert decode_event(loose, where="here") == Paused(scope="all", reason="é", by="me")
+
+
+def test_an_event_is_no_output_and_the_other_way_round():
+    with pytest.raises(MalformedRecordError, match="BlockSeen"):
+        decode_output(encode(SEEN))
+    with pytest.raises(MalformedRecordError, match="SwapSeen"):
+        decode_event(encode(SWAP), where="here")
+
+
+def test_what_a_topic_would_not_take_is_neither_written_nor_read():
+    large = Paused(scope="all", reason="x" * MAX_PAYLOAD_BYTES, by="me")
+    with pytest.raises(OversizedError, match="Paused of"):
+        encode(large)
+    with pytest.raises(MalformedRecordError, match="more than"):
+        decode_event(b" " * (MAX_PAYLOAD_BYTES + 1), where="here")
+
+
+def test_a_float_that_got_into_a_message_is_not_written():
+    with pytest.raises(TypeError):
+        encode(WriterStarted(term=3.0, instance="w"))
+
+
+@pytest.mark.parametrize(
+    ("key", "payload", "says"),
+    [
+        ("tock/1", b"{}", "tock/1: no entry"),
+        ("cursor", b'{"offset":"x"}', r"cursor: .*\$\.offset"),
+        (
+            "frame/1",
+            b'{"block":' + BLOCK_JSON.encode() + b',"overwritten":{"tick/a/1":{}}}',
+            "tick/a/1: .*gross",
+        ),
+        ("frame/1", b"{}", "frame/1: .*block"),
+    ],
+)
+def test_bytes_that_are_no_entry_are_refused(key, payload, says):
+    with pytest.raises(MalformedRecordError, match=says):
+        decode_entry(key, payload)
+
+
+# ------------------------------------------------------------------ nothing is left out
+def test_every_kind_of_entry_can_be_read():
+    assert decode_entry("cursor", encode_entry(Cursor(offset=2**63))) == Cursor(offset=2**63)
+    assert {*codec._entries} == {*ENTRY_TYPES}
+
+
+def test_a_type_that_the_wire_has_no_form_for_is_refused():
+    class Loose(msgspec.Struct):
+        amount: int | str
+
+    with pytest.raises(TypeError, match="no form"):
+        wire_form(Loose(amount=1))
