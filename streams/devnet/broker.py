@@ -1,6 +1,8 @@
 """A real Kafka broker in KRaft mode, alone on this machine."""
 
+import base64
 import hashlib
+import secrets
 import shutil
 import signal
 import subprocess
@@ -15,15 +17,16 @@ from pipeline.errors import DevnetError
 from . import processes
 from .cache import DEFAULT_CACHE, made_once
 from .jars import jars, java_command, java_version
-from .metadata import answers_metadata
-from .ports import HOST, free_port
+from .metadata import cluster_served
+from .ports import HOST, free_port, is_free
 
 USUAL_PORT = 9092
 _READY_S = 60.0
 _POLL_S = 0.05
 _FORMAT_TIMEOUT_S = 60
 _START_TRIES = 3
-_CLUSTER_ID = "ZXZlbmtlZWwtZGV2bmV0MQ"  # any 16 bytes; one broker meets no other
+
+_META = Path("data") / "meta.properties"
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -65,6 +68,7 @@ class Broker:
     folder: Path
     port: int
     controller_port: int
+    cluster_id: str
     java: list[str] = field(repr=False)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -86,7 +90,7 @@ class Broker:
             [*self.java, "kafka.Kafka", str(properties)], folder=self.folder, log=self.log
         )
         deadline_s = time.monotonic() + within_s
-        while not answers_metadata(HOST, self.port):
+        while cluster_served(HOST, self.port) != self.cluster_id:  # another broker may hold the port
             if self.process.poll() is not None:
                 raise DevnetError(f"the broker ended while starting:\n{processes.last_lines(self.log)}")
             if time.monotonic() > deadline_s:
@@ -138,7 +142,7 @@ def start_broker(folder: Path, *, cache: Path = DEFAULT_CACHE, usual_port: int |
         try:
             broker.start()
         except DevnetError:
-            if attempt == _START_TRIES - 1 or "already in use" not in processes.last_lines(broker.log):
+            if attempt == _START_TRIES - 1 or (is_free(broker.port) and is_free(broker.controller_port)):
                 raise
         else:
             return broker
@@ -155,15 +159,24 @@ def _prepare(folder: Path, java: list[str], *, usual_port: int | None = None) ->
     properties.write_text(
         _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, folder=folder)
     )
-    broker = Broker(folder=folder, port=port, controller_port=controller_port, java=java)
-    if not (folder / "data" / "meta.properties").exists():
-        format_data = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties)]
-        done = subprocess.run(
-            [*java, *format_data], capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False
-        )
-        if done.returncode != 0:
-            raise DevnetError(f"cannot format {folder / 'data'}:\n{(done.stdout + done.stderr)[-2_000:]}")
-    return broker
+    if not (folder / _META).exists():
+        _format(java, properties)
+    cluster_id = next(
+        value
+        for key, _, value in (line.partition("=") for line in (folder / _META).read_text().splitlines())
+        if key == "cluster.id"
+    )
+    return Broker(folder=folder, port=port, controller_port=controller_port, cluster_id=cluster_id, java=java)
+
+
+def _format(java: list[str], properties: Path) -> None:
+    """Make a data folder of a cluster of its own."""
+    # no leading dash: it would be an option
+    cluster_id = "e" + base64.urlsafe_b64encode(secrets.token_bytes(16)).decode()[1:22]
+    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise DevnetError(f"cannot format the data of {properties}:\n{(done.stdout + done.stderr)[-2_000:]}")
 
 
 def _archive_path(folder_of_jars: Path) -> Path:

@@ -15,7 +15,7 @@ from pipeline.errors import DevnetError
 from . import processes
 from .artifacts import anvil_program
 from .cache import DEFAULT_CACHE
-from .ports import HOST, free_port
+from .ports import HOST, free_port, is_free
 from .rpc import Rpc, RpcRefusedError
 from .transactions import Receipt, Tx, parse_receipt
 
@@ -26,6 +26,7 @@ GENESIS_AT_S = 1_767_225_600  # 2026-01-01: fixed, or no two runs were equal
 KEPT_STATES = 300  # blocks that can be read or rolled back; without it anvil fills the disk
 ACCOUNTS = 20
 ETHER_PER_ACCOUNT = 1_000_000
+_READY_FILE = "anvil.json"
 _READY_S = 20.0
 _POLL_S = 0.01
 _START_TRIES = 3
@@ -61,11 +62,16 @@ class Chain:
     def log(self) -> Path:
         return self.folder / "anvil.log"
 
+    @property
+    def _ready(self) -> Path:
+        return self.folder / _READY_FILE
+
     def start(self, *, within_s: float = _READY_S) -> None:
         """Start anvil and wait until it answers.
 
         Raises: DevnetError with the end of its log if it ends or stays silent.
         """
+        self._ready.unlink(missing_ok=True)
         home = {"HOME": str(self.folder)}  # it keeps files there, by chain id: never shared with another
         self.process = processes.spawn(self.argv, folder=self.folder, log=self.log, env=home)
         deadline_s = time.monotonic() + within_s
@@ -177,6 +183,9 @@ class Chain:
         self.stop()
 
     def _answers(self) -> bool:
+        # it writes this file when it listens; that the port answers alone could be another one's doing
+        if not self._ready.exists():
+            return False
         try:
             return bool(int(self.rpc("eth_chainId"), 16) == CHAIN_ID)
         except DevnetError:
@@ -206,7 +215,7 @@ def start_chain(
         try:
             chain.start()
         except DevnetError:
-            if attempt == _START_TRIES - 1 or "in use" not in processes.last_lines(chain.log):
+            if attempt == _START_TRIES - 1 or is_free(port):
                 raise
         else:
             chain.rpc("anvil_setBlockTimestampInterval", BLOCK_S)
@@ -235,6 +244,7 @@ def _command(program: Path, port: int, state: Path | None) -> list[str]:
         "--timestamp": GENESIS_AT_S,
         "--order": "fifo",
         "--prune-history": KEPT_STATES,
+        "--config-out": _READY_FILE,
         **({"--load-state": state.resolve()} if state else {}),
     }
     return [

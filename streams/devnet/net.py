@@ -21,7 +21,7 @@ from .cache import DEFAULT_CACHE
 from .chain import Chain, start_chain
 from .deploy import build_world
 from .flow import FlowSettings, OrderFlow
-from .metadata import answers_metadata
+from .metadata import cluster_served
 from .ports import HOST
 from .processes import ProcessRecord, is_running, record_of
 from .rpc import Rpc
@@ -196,7 +196,7 @@ def _part(name: str, process: ProcessRecord, where: str, note: str) -> Part:
 
 
 def _broker_note(record: Record) -> str:
-    serves = answers_metadata(HOST, int(record.bootstrap_servers.rpartition(":")[2]))
+    serves = cluster_served(HOST, int(record.bootstrap_servers.rpartition(":")[2])) is not None
     return "serves" if serves else "does not answer"
 
 

@@ -12,9 +12,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from pipeline.errors import DevnetError
 from streams.devnet import processes
-from streams.devnet.broker import Broker
-from streams.devnet.metadata import answers_metadata
+from streams.devnet.broker import Broker, start_broker
+from streams.devnet.metadata import cluster_served
 from streams.devnet.ports import HOST, free_port
+from streams.devnet.ports import is_free as socket_is_free
 
 pytestmark = pytest.mark.kafka
 
@@ -63,7 +64,7 @@ async def test_its_data_and_port_outlive_a_kill(own_broker: Broker) -> None:
     await create_topic(own_broker, "kept")
     await write_in_a_transaction(own_broker, "kept", b"before")
     own_broker.kill()
-    assert not answers_metadata(HOST, own_broker.port)
+    assert cluster_served(HOST, own_broker.port) is None
     killed_s = time.monotonic()
     own_broker.start()
     served_s = time.monotonic() - killed_s
@@ -96,14 +97,31 @@ def test_it_ends_with_a_killed_parent(tmp_path: Path, cache: Path, broker: Broke
 
 
 async def test_it_starts_only_from_the_main_thread(tmp_path: Path) -> None:
-    stray = Broker(folder=tmp_path, port=free_port(), controller_port=free_port(), java=["java"])
+    stray = Broker(
+        folder=tmp_path, port=free_port(), controller_port=free_port(), cluster_id="", java=["java"]
+    )
     with pytest.raises(DevnetError, match="main thread"):
         await asyncio.to_thread(stray.start)
 
 
 def test_a_broker_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     stray = Broker(
-        folder=tmp_path, port=free_port(), controller_port=free_port(), java=["java", "-cp", "/nowhere"]
+        folder=tmp_path,
+        port=free_port(),
+        controller_port=free_port(),
+        cluster_id="",
+        java=["java", "-cp", "/nowhere"],
     )
     with pytest.raises(DevnetError, match=r"(?s)ended while starting.*kafka\.Kafka"):
         stray.start()
+
+
+def test_a_port_that_another_broker_holds_is_not_taken_for_ones_own(
+    broker: Broker, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "streams.devnet.ports.is_free", lambda port: port == broker.port or socket_is_free(port)
+    )
+    with start_broker(tmp_path, cache=cache, usual_port=broker.port) as other:
+        assert other.port != broker.port
+        assert cluster_served(HOST, other.port) == other.cluster_id != broker.cluster_id

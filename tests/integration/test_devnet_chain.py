@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import DevnetError
 from streams.devnet.chain import BLOCK_S, Chain, next_base_fee_wei, start_chain
 from streams.devnet.deploy import build_world
+from streams.devnet.ports import is_free as socket_is_free
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
@@ -85,3 +86,14 @@ def test_a_chain_that_is_gone_is_an_error(chain: Chain) -> None:
     chain.kill()
     with pytest.raises(DevnetError, match="eth_blockNumber: no answer"):
         chain.rpc("eth_blockNumber")
+
+
+def test_a_port_that_another_chain_holds_is_not_taken_for_ones_own(
+    chain: Chain, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "streams.devnet.ports.is_free", lambda port: port == chain.port or socket_is_free(port)
+    )
+    with start_chain(tmp_path / "other", cache=cache, usual_port=chain.port) as other:
+        assert other.port != chain.port
+        assert other.header().number == 0 != chain.header().number
