@@ -1,0 +1,58 @@
+"""A shard's share of blocks, as records."""
+
+from collections.abc import Sequence
+
+from pipeline.interests import Interests, interests, select, select_receipts
+from pipeline.messages.base import RawLog
+from pipeline.messages.events import BlockSeen, NativeBalance
+from pipeline.protocols.tokens import TRANSFER_TOPIC
+from pipeline.state import Tables
+from pipeline.units import Address, Term
+from pipeline.wants import policies, profile
+from streams.chain.ahead import Block
+from streams.chain.port import Node
+
+
+async def blocks_seen(tables: Tables, node: Node, blocks: Sequence[Block], term: Term) -> list[BlockSeen]:
+    """Make records of blocks, as far as what the shard follows now can tell: those after may want reads first.
+
+    Raises: NodeError.
+    """
+    mine, chain = interests(tables), profile(tables)
+    if mine is None or chain is None:
+        return []
+    accounts = sorted({account for policy in policies(tables) for account in policy.accounts})
+    events: list[BlockSeen] = []
+    for block in blocks:
+        event = BlockSeen(
+            term=term,
+            block=block.header.block,
+            base_fee_wei=block.header.base_fee_wei,
+            logs=select(mine, block.body.logs),
+            receipts=select_receipts(mine, block.body.receipts),
+            reads=await _native_balances(node, accounts, block),
+        )
+        events.append(event)
+        if event.block.number % chain.check_every_blocks == 0 or _moves_nfts(mine, event.logs):
+            break
+    return events
+
+
+def _moves_nfts(mine: Interests, logs: Sequence[RawLog]) -> bool:
+    return any(log.address == mine.manager and log.topics[0] == TRANSFER_TOPIC for log in logs)
+
+
+async def _native_balances(
+    node: Node, accounts: Sequence[Address], block: Block
+) -> tuple[NativeBalance, ...]:
+    """Tell what the books' accounts had after a block; what the node cannot tell is left out."""
+    known = dict(block.native_wei)
+    unasked = [account for account in accounts if account not in known]
+    if unasked:
+        questions = [(account, block.header.block.hash) for account in unasked]
+        known.update(zip(unasked, await node.native_balances(questions), strict=True))
+    return tuple(
+        NativeBalance(account=account, amount_wei=wei)
+        for account in accounts
+        if (wei := known[account]) is not None
+    )

@@ -1,0 +1,123 @@
+"""One shard as the watcher knows it: a fold of what it reads back, never of what it sent."""
+
+import structlog
+
+from pipeline.errors import FencedError, InfrastructureError, MalformedRecordError
+from pipeline.messages.entries import Cursor, Halted, Writer
+from pipeline.messages.events import AnyEvent, PoolObserved, PositionObserved, Resumed, WriterStarted
+from pipeline.routes import Arrival, Observation, follow, item_of
+from pipeline.state import Tables
+from pipeline.units import Hash, Offset, ShardId, Term
+from pipeline.wants import policies
+from streams.chain.event_log import EventLog, Record
+from streams.codec import decode_event
+
+log = structlog.get_logger(__name__)
+
+NO_TERM = Term(0)
+
+
+class Follower:
+    """The fold of one shard's log."""
+
+    def __init__(self, shard: ShardId) -> None:
+        """Know nothing yet: `load` says where to begin."""
+        self.shard = shard
+        self.tables = Tables()
+        self.next_offset = Offset(0)
+        self.checked: tuple[Hash | None, frozenset[str]] = (None, frozenset())
+        """The pools that were checked at a block's hash."""
+        self.reload_due = False
+        """An operator resumed something that only the worker knows of."""
+        self._written_at: Offset | None = None
+        """Where the present writer began, if that was read."""
+
+    async def load(self, event_log: EventLog, *, to: Offset | None = None) -> None:
+        """Take what the worker has committed and fold the log from there, up to an offset or its end.
+
+        Raises: InfrastructureError if the log no longer reaches back to what was committed.
+        """
+        entries = dict(await event_log.state(self.shard))
+        first, end = await event_log.bounds(self.shard)
+        cursor = entries.pop("cursor", None)
+        start = Offset(cursor.offset + 1) if isinstance(cursor, Cursor) else Offset(0)
+        self._check_reach(start, first, end)
+        self.tables, self.next_offset, self._written_at = Tables(entries), start, None
+        self.reload_due = False
+        async for record in event_log.history(self.shard, start, end if to is None else to):
+            self.take(record)
+        self.reload_due = False
+
+    def take(self, record: Record) -> None:
+        """Take one record in; those before the next expected are known already."""
+        if record.offset < self.next_offset:
+            return
+        if record.offset > self.next_offset:
+            raise InfrastructureError(
+                f"shard {self.shard}: the log goes on at {record.offset}, expected was {self.next_offset}"
+            )
+        self.next_offset = Offset(record.offset + 1)
+        try:
+            event = decode_event(record.payload, where=f"shard {self.shard} at {record.offset}")
+        except MalformedRecordError as error:
+            log.warning(
+                "passes over what is no event", shard=self.shard, offset=record.offset, error=str(error)
+            )
+            return
+        self._follow(event, record.offset)
+
+    @property
+    def term(self) -> Term:
+        """The term whose records count here; 0 before any."""
+        writer = self.tables.find("writer", Writer)
+        return NO_TERM if writer is None else writer.term
+
+    @property
+    def is_idle(self) -> bool:
+        """Ask whether nothing may be written here: the shard has no books, or waits for an operator."""
+        return self.tables.find("halted", Halted) is not None or not policies(self.tables)
+
+    def check_writer(self, term: Term, marker: Offset) -> None:
+        """Make sure that the records of the watcher that began here still count. Raises: FencedError."""
+        if self.term != term or self._written_at not in {None, marker}:
+            raise FencedError(
+                f"shard {self.shard}: another watcher writes since, with term {self.term}; ours is {term}"
+            )
+
+    def _follow(self, event: AnyEvent, offset: Offset) -> None:
+        arrival = follow(self.tables, event).arrival
+        if isinstance(event, Resumed):
+            self.reload_due = True
+        if arrival is not Arrival.APPLIES:
+            log.debug("does not apply", shard=self.shard, offset=offset, arrival=arrival.name)
+            return
+        match event:
+            case WriterStarted():
+                self._written_at = offset
+            case PoolObserved() if event.why == "check":
+                self._note_check(event)
+            case PoolObserved() | PositionObserved() if event.why == "repair":
+                self._end_quarantine(event)
+            case _:
+                pass
+
+    def _note_check(self, event: PoolObserved) -> None:
+        at, items = self.checked
+        items = items if at == event.block.hash else frozenset()
+        self.checked = (event.block.hash, items | {item_of(event)})
+
+    def _end_quarantine(self, event: Observation) -> None:
+        """Forget with the worker what a repairing read has ended, or it would be wanted for ever."""
+        self.tables.put(f"quarantine/{item_of(event)}", None)
+
+    def _check_reach(self, start: Offset, first: Offset, end: Offset) -> None:
+        if start < first:
+            raise InfrastructureError(
+                f"shard {self.shard}: the log begins at {first}, what was committed ends before {start}: "
+                "records between are lost, its retention must be unlimited"
+            )
+        if start > end:
+            raise InfrastructureError(
+                f"shard {self.shard}: the log ends at {end}, but {start} records are in the committed state: "
+                "it is not the log that the state was made from"
+            )

@@ -1,0 +1,211 @@
+"""The shards' logs on a broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from pipeline.errors import InfrastructureError
+from pipeline.state import Value, family
+from pipeline.units import ChainId, Offset, ShardId
+from streams.chain.event_log import ROUTING, Record, routing_only
+from streams.codec import decode_entry
+from streams.readers import Reader, reading
+from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE
+
+_STOP_TIMEOUT_S = 5.0
+_LOAD_TIMEOUT_S = 300.0
+_BUFFERED_BYTES = 64 * 1024 * 1024
+"""Read and not yet taken: beyond it the broker waits."""
+
+
+class KafkaLog:
+    """`event_log.EventLog` on a broker."""
+
+    def __init__(self, bootstrap: str, chain_id: ChainId, *, timeout_s: float) -> None:
+        """Connect in `start`."""
+        self._bootstrap = bootstrap
+        self._events = EVENTS.on(chain_id)
+        self._states = STATE.on(chain_id)
+        self._timeout_s = timeout_s
+        self._open = AsyncExitStack()
+        self._reader: Reader | None = None
+        self._reading = asyncio.Lock()
+        self._producer: Any = None
+        self._tail: _Tail | None = None
+
+    async def start(self) -> None:
+        """Connect. Raises: InfrastructureError."""
+        async with _bounded("connect to the broker", self._timeout_s):
+            self._reader = await self._open.enter_async_context(reading(self._bootstrap))
+            # idempotent, never in a transaction: the log stays gapless, and a worker reads it uncommitted
+            self._producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                enable_idempotence=True,
+                acks="all",
+                linger_ms=0,
+                retry_backoff_ms=10,
+                max_batch_size=1 << 20,
+                max_request_size=MAX_RECORD_BYTES,
+                request_timeout_ms=int(self._timeout_s * 1000),
+            )
+            await self._producer.start()
+
+    async def state(self, shard: ShardId) -> Mapping[str, Value]:
+        """Read the entries that routing needs, as the worker has committed them."""
+        raw: dict[str, bytes | None] = {}
+        async with self._committed() as reader:
+            (states,) = await reader.shards(self._states, [shard])
+            async for record in reader.read({states: 0}):
+                key = (record.key or b"").decode(errors="replace")
+                if family(key) in ROUTING:
+                    raw[key] = record.value
+        found = {key: decode_entry(key, value) for key, value in raw.items() if value is not None}
+        return {key: routing_only(value) for key, value in found.items()}
+
+    async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:
+        """Tell the first offset that is kept, and the one after the last."""
+        async with self._committed() as reader:
+            (events,) = await reader.shards(self._events, [shard])
+            first, end = (await reader.bounds([events]))[events]
+        return Offset(first), Offset(end)
+
+    async def history(self, shard: ShardId, start: Offset, end: Offset) -> AsyncIterator[Record]:
+        """Read what lies between two offsets, the second excluded."""
+        async with self._committed() as reader:
+            async for record in reader.read_between(TopicPartition(self._events, shard), start, end):
+                yield Record(Offset(record.offset), record.value or b"")
+
+    async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
+        """Begin to read every shard on from an offset; `read` gives what comes."""
+        self._tail = _Tail(self._events, starts)
+        await self._tail.start(self._bootstrap, self._timeout_s)
+
+    async def read(self, shard: ShardId, *, through: Offset | None = None) -> list[Record]:
+        """Take what has come since the last time; given an offset, wait until that has."""
+        assert self._tail is not None
+        async with _bounded(f"read shard {shard} back", self._timeout_s):
+            return await self._tail.take(shard, through)
+
+    async def append(self, shard: ShardId, payloads: Sequence[bytes]) -> Offset:
+        """Append records in order and wait for the broker's word. Returns the last one's offset."""
+        async with _bounded(f"append to shard {shard}", self._timeout_s):
+            sent = [
+                await self._producer.send(self._events, value=payload, partition=shard)
+                for payload in payloads
+            ]
+            placed = [await each for each in sent]
+        return Offset(placed[-1].offset)
+
+    async def close(self) -> None:
+        """Let go of connections, whatever state they are in."""
+        if self._tail is not None:
+            await self._tail.close()
+        for closing in (None if self._producer is None else self._producer.stop, self._open.aclose):
+            if closing is not None:
+                await _give_up_after(closing(), _STOP_TIMEOUT_S)
+
+    @asynccontextmanager
+    async def _committed(self) -> AsyncIterator[Reader]:
+        assert self._reader is not None
+        async with self._reading, _bounded("read from the broker", _LOAD_TIMEOUT_S):
+            yield self._reader
+
+
+class _Tail:
+    """Reads all shards on and on; what was read waits to be taken."""
+
+    def __init__(self, topic: str, starts: Mapping[ShardId, Offset]) -> None:
+        self._starts = {TopicPartition(topic, shard): offset for shard, offset in starts.items()}
+        self._waiting: dict[int, list[Record]] = {shard: [] for shard in starts}
+        self._reached: dict[int, int] = {shard: offset - 1 for shard, offset in starts.items()}
+        self._bytes = 0
+        self._news = asyncio.Condition()
+        self._consumer: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, bootstrap: str, timeout_s: float) -> None:
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=MAX_RECORD_BYTES,
+            retry_backoff_ms=10,
+        )
+        async with _bounded("follow the log", timeout_s):
+            await self._consumer.start()
+        self._consumer.assign(list(self._starts))
+        for partition, offset in self._starts.items():
+            self._consumer.seek(partition, offset)
+        self._task = asyncio.create_task(self._pump())
+
+    async def take(self, shard: ShardId, through: Offset | None) -> list[Record]:
+        async with self._news:
+            await self._news.wait_for(
+                lambda: through is None or self._reached[shard] >= through or self._has_ended()
+            )
+            if self._has_ended():
+                raise InfrastructureError("the log can no longer be followed") from self._why()
+            taken, self._waiting[shard] = self._waiting[shard], []
+            self._bytes -= sum(len(record.payload) for record in taken)
+            self._news.notify_all()
+        return taken
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._consumer is not None:
+            await _give_up_after(self._consumer.stop(), _STOP_TIMEOUT_S)
+
+    async def _pump(self) -> None:
+        try:
+            while True:
+                batches = await self._consumer.getmany(timeout_ms=60_000)
+                async with self._news:
+                    for partition, records in batches.items():
+                        self._put(partition.partition, records)
+                    self._news.notify_all()
+                    await self._news.wait_for(lambda: self._bytes < _BUFFERED_BYTES)
+        finally:
+            await asyncio.shield(self._wake())
+
+    def _put(self, shard: int, records: Sequence[Any]) -> None:
+        self._waiting[shard] += [Record(Offset(record.offset), record.value or b"") for record in records]
+        self._bytes += sum(len(record.value or b"") for record in records)
+        self._reached[shard] = records[-1].offset
+
+    async def _wake(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    def _has_ended(self) -> bool:
+        return self._task is not None and self._task.done()
+
+    def _why(self) -> BaseException | None:
+        if self._task is None or not self._task.done() or self._task.cancelled():
+            return None
+        return self._task.exception()
+
+
+@asynccontextmanager
+async def _bounded(what: str, timeout_s: float) -> AsyncIterator[None]:
+    """Bound a wait, and say in one line what could not be done. Raises: InfrastructureError."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError:
+        raise InfrastructureError(f"cannot {what}: no answer within {timeout_s} s") from None
+    except (KafkaError, OSError) as error:
+        raise InfrastructureError(f"cannot {what}: {error or type(error).__name__}") from error
+
+
+async def _give_up_after(closing: Any, timeout_s: float) -> None:
+    """Close what may hang; the process ends anyway."""
+    task = asyncio.ensure_future(closing)
+    await asyncio.wait([task], timeout=timeout_s)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

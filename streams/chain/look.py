@@ -1,0 +1,71 @@
+"""One look at the chain for all shards: what its newest block is, and for how long it has been that."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from pipeline.errors import NodeError, SettingsError
+from pipeline.units import ChainId
+from streams.chain.pace import Pace, retry_delay_s
+from streams.chain.port import Header, Node
+from streams.chain.shard_watch import View
+
+log = structlog.get_logger(__name__)
+
+
+class Look:
+    """Asks the node for its newest block, again and again."""
+
+    def __init__(self, node: Node, chain_id: ChainId, *, pace: Pace, clock: Callable[[], float]) -> None:
+        """Nothing was seen yet."""
+        self._node = node
+        self._chain_id = chain_id
+        self._pace = pace
+        self._clock = clock
+        self._newest: Header | None = None
+        self._seen_at_s = clock()
+        self._answers = False
+        self._rounds = 0
+        self._looked = asyncio.Condition()
+
+    def view(self) -> View:
+        """Tell what was seen last."""
+        return View(newest=self._newest, answers=self._answers, age_s=self._clock() - self._seen_at_s)
+
+    async def after(self, rounds: int) -> int:
+        """Wait until the node was asked more often than that. Returns how often it was."""
+        async with self._looked:
+            await self._looked.wait_for(lambda: self._rounds > rounds)
+            return self._rounds
+
+    async def on_and_on(self) -> None:
+        """Look until cancelled. Raises: SettingsError if the node follows another chain."""
+        failures = 0
+        while True:
+            try:
+                if not self._answers:  # at first, and after each silence: who answers may be another
+                    await self._check_chain()
+                self._note(await self._node.newest())
+                failures = 0
+            except NodeError as error:
+                failures += 1
+                self._answers = False
+                log.warning("the node does not answer", error=str(error), failures=failures)
+            async with self._looked:
+                self._rounds += 1
+                self._looked.notify_all()
+            await asyncio.sleep(retry_delay_s(self._pace, failures - 1) if failures else self._pace.poll_s)
+
+    def _note(self, newest: Header) -> None:
+        if self._newest is None or newest.block.hash != self._newest.block.hash:
+            self._seen_at_s = self._clock()
+        self._newest = newest
+        self._answers = True
+
+    async def _check_chain(self) -> None:
+        found = await self._node.chain_id()
+        if found != self._chain_id:
+            raise SettingsError(
+                f"the node follows chain {found}, this deployment is of chain {self._chain_id}"
+            )

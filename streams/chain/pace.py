@@ -1,0 +1,33 @@
+"""How often the watcher asks, and how long it waits."""
+
+import random
+
+import msgspec
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of the wall, and sizes; nothing of this reaches an event but the age of a stalled head."""
+
+    poll_s: float = 0.25
+    """Between two looks for a new block."""
+    stall_after_s: float = 60.0
+    """So long without a new head is worth an alert."""
+    gone_after_s: float = 1.0
+    """So long the node must not know our head before a shorter chain counts as a rollback, not as a lag."""
+    lag_limit_s: float = 120.0
+    """So long a node may know our head, yet tell of a shorter chain."""
+    call_timeout_s: float = 10.0
+    append_timeout_s: float = 30.0
+    retry_first_s: float = 0.25
+    retry_most_s: float = 15.0
+    reread_most_s: float = 30.0
+    """A read that failed is tried again at least this often."""
+    reread_most_blocks: int = 64
+    batch_blocks: int = 64
+    """Appended together at catch-up, before they are read back."""
+
+
+def retry_delay_s(pace: Pace, failures: int) -> float:
+    """Draw a wait that doubles with each failure in a row, jittered so that no two come back in step."""
+    longest_s = min(pace.retry_most_s, pace.retry_first_s * 2 ** min(failures, 20))
+    return random.SystemRandom().uniform(longest_s / 2, longest_s)

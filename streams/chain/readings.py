@@ -1,0 +1,139 @@
+"""What a shard needs read at its head: what is wanted, what is due for a check, what failed lately."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import msgspec
+import structlog
+
+from pipeline.errors import NodeError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.entries import Route
+from pipeline.messages.events import ObservationFailed
+from pipeline.routes import item_of
+from pipeline.state import Tables
+from pipeline.units import Address, BlockNumber, Hash, Term
+from pipeline.wants import Wanted, followed_pools, profile, quarantine, wanted
+from streams.chain.follower import Follower
+from streams.chain.pace import Pace
+from streams.chain.port import Node
+from streams.chain.reads import Observation, Place, observe
+
+log = structlog.get_logger(__name__)
+
+_FAILED_ROUNDS = 3
+"""So often in a row may the node fail in the middle of reads before blocks go on without them."""
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    """A read that failed: why, how often in a row, and from when it is tried again."""
+
+    reason: str
+    tries: int
+    next_block: BlockNumber
+    next_at_s: float
+
+
+class Readings:
+    """One shard's reads."""
+
+    def __init__(
+        self, follower: Follower, node: Node, *, pace: Pace, clock: Callable[[], float], multicall: Address
+    ) -> None:
+        """Nothing was read yet."""
+        self._follower = follower
+        self._node = node
+        self._pace = pace
+        self._clock = clock
+        self._multicall = multicall
+        self._failures: dict[str, _Failure] = {}
+        self._failed_rounds = 0
+        self._checked_at: Hash | None = None
+
+    def due(self, block: BlockRef) -> list[Wanted]:
+        """List what is to be read at a block: checks of the shard's head first, then what is wanted."""
+        return [*self._due_checks(), *self._due_wants(block)]
+
+    async def read(
+        self, block: BlockRef, wants: Sequence[Wanted], term: Term
+    ) -> AsyncIterator[Observation | ObservationFailed]:
+        """Read, and give what is worth a record: a reason for which a read failed is told once.
+
+        Raises: NodeError.
+        """
+        chain = profile(self._follower.tables)
+        assert chain is not None
+        place = Place(chain=chain, block=block, term=term)
+        if any(want.why == "check" for want in wants):
+            self._checked_at = block.hash
+        left = {want.item: want for want in wants}
+        try:
+            async for event in observe(self._node, place, wants, multicall=self._multicall):
+                want = left.pop(event.item if isinstance(event, ObservationFailed) else item_of(event))
+                if not isinstance(event, ObservationFailed) or await self._is_news(want, event):
+                    yield event
+            self._failed_rounds = 0
+        except NodeError as error:
+            self._failed_rounds += 1
+            if self._failed_rounds < _FAILED_ROUNDS:
+                raise
+            for want in left.values():
+                event = ObservationFailed(term=term, block=block, item=want.item, reason=str(error))
+                if await self._is_news(want, event):
+                    yield event
+
+    # -------------------------------------------------------------- what failed
+    async def _is_news(self, want: Wanted, failed: ObservationFailed) -> bool:
+        """Note a failure, unless it is the block that has gone: the branch is looked at next."""
+        block = failed.block
+        if await self._node.header(block.hash) is None:
+            return False
+        shard = self._follower.shard
+        log.warning("cannot be read", shard=shard, item=want.item, why=want.why, reason=failed.reason)
+        return want.why != "check" and self._note(failed)
+
+    def _note(self, failed: ObservationFailed) -> bool:
+        """Say when to try again. Returns whether the reason is another than before."""
+        before = self._failures.get(failed.item)
+        tries = 1 if before is None else before.tries + 1
+        wait = 2 ** min(tries - 1, 20)
+        self._failures[failed.item] = _Failure(
+            reason=failed.reason,
+            tries=tries,
+            next_block=BlockNumber(failed.block.number + min(wait, self._pace.reread_most_blocks)),
+            next_at_s=self._clock() + min(wait, self._pace.reread_most_s),
+        )
+        return before is None or before.reason != failed.reason
+
+    # -------------------------------------------------------------- what is due
+    def _due_wants(self, block: BlockRef) -> list[Wanted]:
+        """Leave out what failed and is not to be tried again yet; forget what is wanted no more."""
+        wants = wanted(self._follower.tables)
+        items = {want.item for want in wants}
+        self._failures = {item: each for item, each in self._failures.items() if item in items}
+        now_s = self._clock()
+        failed = self._failures
+        return [
+            want
+            for want in wants
+            if want.item not in failed
+            or block.number >= failed[want.item].next_block
+            or now_s >= failed[want.item].next_at_s
+        ]
+
+    def _due_checks(self) -> list[Wanted]:
+        """List the pools to compare at this head, but those that are wanted or in quarantine anyway."""
+        tables = self._follower.tables
+        chain, head = profile(tables), tables.head
+        if chain is None or head is None or head.number % chain.check_every_blocks:
+            return []
+        if self._checked_at == head.hash:  # tried once: what could not be read goes unchecked
+            return []
+        at, done = self._follower.checked
+        items = {f"pool/{pool}" for pool in followed_pools(tables)} - (done if at == head.hash else set())
+        return [Wanted(item=item, why="check") for item in sorted(items) if _is_sound(tables, item)]
+
+
+def _is_sound(tables: Tables, item: str) -> bool:
+    route = tables.find(f"route/{item}", Route)
+    read = route is not None and route.observed_at_block is not None
+    return read and quarantine(tables, item) is None

@@ -1,0 +1,162 @@
+"""One shard's share of the watch: what to append next, decided from what was read back."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from pipeline.errors import NodeError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.events import Event, HeadStalled, WriterStarted
+from pipeline.units import Address, Hash, Offset, Seconds, Term
+from pipeline.wants import Wanted, policies
+from streams.chain.ahead import Ahead
+from streams.chain.blocks_seen import blocks_seen
+from streams.chain.branch import Branch
+from streams.chain.event_log import EventLog
+from streams.chain.follower import NO_TERM, Follower
+from streams.chain.pace import Pace
+from streams.chain.port import Header, Node
+from streams.chain.readings import Readings
+from streams.codec import encode
+
+log = structlog.get_logger(__name__)
+
+_EVENTS_AT_ONCE = 50
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """The chain as the whole watch saw it last."""
+
+    newest: Header | None
+    answers: bool
+    """Whether the node answered the last time it was asked."""
+    age_s: float
+    """How long ago the newest block was first seen, by a clock that only runs forward."""
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """What all shards of a watch share."""
+
+    node: Node
+    event_log: EventLog
+    ahead: Ahead
+    pace: Pace
+    clock: Callable[[], float]
+    multicall: Address
+
+
+class ShardWatch:
+    """Keeps one shard's log up with the chain."""
+
+    def __init__(self, follower: Follower, means: Means) -> None:
+        """Take a loaded follower; nothing but `take_over` may come first."""
+        self.follower = follower
+        self._node, self._event_log, self._ahead = means.node, means.event_log, means.ahead
+        self._pace = means.pace
+        self._branch = Branch(means.node, pace=means.pace, clock=means.clock)
+        self._readings = Readings(
+            follower, means.node, pace=means.pace, clock=means.clock, multicall=means.multicall
+        )
+        self._term = NO_TERM
+        self._marker = Offset(-1)
+        self._stall_told: Hash | None = None
+
+    # -------------------------------------------------------------- the log
+    async def take_over(self, term: Term, instance: str) -> None:
+        """Claim the shard and read back whether the claim holds. Raises: FencedError."""
+        self._term = term
+        claim = encode(WriterStarted(term=term, instance=instance))
+        self._marker = await self._event_log.append(self.follower.shard, [claim])
+        await self._read_back(self._marker)
+
+    async def step(self, view: View) -> bool:
+        """Do the next thing that is due. Returns whether the log has grown by it.
+
+        Raises: FencedError, NodeError, InfrastructureError.
+        """
+        await self._read_back(None)
+        if self.follower.reload_due:
+            await self.follower.load(self._event_log, to=self.follower.next_offset)
+            self.follower.check_writer(self._term, self._marker)
+        if self.follower.is_idle:
+            return False
+        if view.newest is not None and view.answers and await self._keep_up(view.newest):
+            return True
+        return await self._tell_stall(view)
+
+    async def _read_back(self, through: Offset | None) -> None:
+        for record in await self._event_log.read(self.follower.shard, through=through):
+            self.follower.take(record)
+        self.follower.check_writer(self._term, self._marker)
+
+    async def _append(self, events: Sequence[Event]) -> None:
+        """Append, and believe only what comes back."""
+        payloads = [encode(event) for event in events]
+        await self._read_back(await self._event_log.append(self.follower.shard, payloads))
+
+    # -------------------------------------------------------------- the chain
+    async def _keep_up(self, newest: Header) -> bool:
+        head = self.follower.tables.head
+        due = self._readings.due(head or newest.block)
+        if head is None:
+            return await self._read(newest.block, due)
+        if due:
+            if not await self._branch.holds(head, newest):
+                return await self._go_back(newest)
+            if await self._read(head, due):
+                return True
+        if newest.block.hash == head.hash:
+            self._branch.found()
+            return False
+        if newest.block.number > head.number and await self._extend(head, newest):
+            return True
+        return await self._go_back(newest)
+
+    async def _read(self, block: BlockRef, wants: Sequence[Wanted]) -> bool:
+        """Append what is read at a block, also if the node fails in the middle."""
+        pending: list[Event] = []
+        grown = False
+        try:
+            async for event in self._readings.read(block, wants, self._term):
+                pending.append(event)
+                if len(pending) == _EVENTS_AT_ONCE:
+                    await self._append(pending)
+                    pending, grown = [], True
+        except NodeError:
+            if pending:
+                await self._append(pending)
+            raise
+        if pending:
+            await self._append(pending)
+        return grown or bool(pending)
+
+    async def _extend(self, head: BlockRef, newest: Header) -> bool:
+        """Append the blocks that follow, as far as they can be judged by what is known now."""
+        tables = self.follower.tables
+        self._ahead.ask_for(account for policy in policies(tables) for account in policy.accounts)
+        blocks = await self._ahead.after(head, newest)
+        events = await blocks_seen(tables, self._node, blocks[: self._pace.batch_blocks], self._term)
+        if events:
+            await self._append(events)
+        return self.follower.tables.head != head
+
+    async def _go_back(self, newest: Header) -> bool:
+        """Undo what the node's chain no longer holds."""
+        event = await self._branch.revert(self.follower.tables, newest, self._term)
+        if event is None:
+            return False
+        log.info("goes back", shard=self.follower.shard, to=event.to.number, blocks=len(event.reverted))
+        head = self.follower.tables.head
+        await self._append([event])
+        return self.follower.tables.head != head
+
+    async def _tell_stall(self, view: View) -> bool:
+        """Tell once that the chain stands still."""
+        newest = Hash("") if view.newest is None else view.newest.block.hash
+        if view.age_s < self._pace.stall_after_s or self._stall_told == newest:
+            return False
+        self._stall_told = newest
+        head = self.follower.tables.head
+        await self._append([HeadStalled(term=self._term, block=head, age_s=Seconds(int(view.age_s)))])
+        return True

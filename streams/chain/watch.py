@@ -1,0 +1,161 @@
+"""`evenkeel watch`: follows a chain and gives every shard its share, one record a block.
+
+A shard's log is the only memory. What was appended counts once it is read back, so a watcher that dies
+anywhere leaves nothing to repair: the next one folds the same log and goes on from there.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from pipeline.errors import NodeError
+from pipeline.units import Address, ChainId, ShardId, Term
+from streams.chain.ahead import Ahead
+from streams.chain.event_log import EventLog
+from streams.chain.follower import Follower
+from streams.chain.kafka_log import KafkaLog
+from streams.chain.look import Look
+from streams.chain.node import HttpNode
+from streams.chain.pace import Pace, retry_delay_s
+from streams.chain.port import Node
+from streams.chain.reads import MULTICALL3
+from streams.chain.shard_watch import Means, ShardWatch
+from streams.topics import ensure_topics
+
+log = structlog.get_logger(__name__)
+
+
+async def run_watch(
+    *,
+    bootstrap: str,
+    chain_id: ChainId,
+    partitions: int,
+    rpc_url: str,
+    instance: str,
+    pace: Pace | None = None,
+    multicall: Address = MULTICALL3,
+) -> None:
+    """Watch a chain until SIGTERM, SIGINT or cancelled.
+
+    Raises: FencedError once another watcher has taken over, SettingsError if the node follows another chain,
+    InfrastructureError where the broker fails.
+    """
+    pace = pace or Pace()
+    await ensure_topics(bootstrap, chain_id, partitions)
+    node = HttpNode(rpc_url, timeout_s=pace.call_timeout_s)
+    event_log = KafkaLog(bootstrap, chain_id, timeout_s=pace.append_timeout_s)
+    watch = Watch(
+        node,
+        event_log,
+        chain_id=chain_id,
+        partitions=partitions,
+        instance=instance,
+        pace=pace,
+        multicall=multicall,
+    )
+    try:
+        await event_log.start()
+        await _until_told(watch)
+    finally:
+        await watch.close()
+
+
+class Watch:
+    """All shards of a deployment, and the chain that they follow."""
+
+    def __init__(
+        self,
+        node: Node,
+        event_log: EventLog,
+        *,
+        chain_id: ChainId,
+        partitions: int,
+        instance: str,
+        pace: Pace,
+        multicall: Address = MULTICALL3,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Do nothing yet: `run` begins."""
+        self._node, self._event_log, self._instance, self._pace = node, event_log, instance, pace
+        self._ahead = Ahead(node)
+        self._look = Look(node, chain_id, pace=pace, clock=clock)
+        means = Means(
+            node=node, event_log=event_log, ahead=self._ahead, pace=pace, clock=clock, multicall=multicall
+        )
+        self.shards = [ShardWatch(Follower(ShardId(number)), means) for number in range(partitions)]
+
+    async def run(self) -> None:
+        """Take over and keep every shard up with the chain, on and on.
+
+        Raises: FencedError, SettingsError, InfrastructureError.
+        """
+        await self.begin()
+        errors: list[BaseException] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._look.on_and_on())
+                for shard in self.shards:
+                    tasks.create_task(self._attend(shard))
+        except BaseExceptionGroup as group:
+            errors += group.exceptions
+        if errors:
+            raise errors[0]
+
+    async def begin(self) -> None:
+        """Fold every log, then claim them all, the first one first: who wins there goes on.
+
+        Raises: FencedError where another watcher was faster.
+        """
+        for shard in self.shards:
+            await shard.follower.load(self._event_log)
+        term = Term(1 + max(shard.follower.term for shard in self.shards))
+        await self._event_log.follow({s.follower.shard: s.follower.next_offset for s in self.shards})
+        for shard in self.shards:
+            await shard.take_over(term, self._instance)
+        log.info("watches", term=term, instance=self._instance)
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        await self._ahead.close()
+        await self._node.close()
+        await self._event_log.close()
+
+    async def _attend(self, shard: ShardWatch) -> None:
+        """Step on and on: at once while there is something to do, else at each look at the chain."""
+        rounds = failures = 0
+        while True:
+            try:
+                grown = await shard.step(self._look.view())
+                failures = 0
+            except NodeError as error:
+                failures += 1
+                log.warning("the node fails", shard=shard.follower.shard, error=str(error), failures=failures)
+                await asyncio.sleep(retry_delay_s(self._pace, failures - 1))
+                continue
+            if not grown:
+                rounds = await self._look.after(rounds)
+
+
+async def _until_told(watch: Watch) -> None:
+    """Run until a signal asks for the end."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    running = asyncio.create_task(watch.run())
+    told = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            await running
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        for task in (running, told):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
