@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from . import chain as chains
 from . import processes
 from .broker import Broker, start_broker
 from .cache import DEFAULT_CACHE
-from .chain import Chain, start_chain
+from .chain import Chain, Header, start_chain
 from .deploy import build_world
 from .flow import FlowSettings, OrderFlow
 from .metadata import cluster_served
@@ -147,6 +149,25 @@ def up(
         devnet.record()
         undo.pop_all()
     return devnet
+
+
+def keep(
+    devnet: Devnet,
+    *,
+    block_s: float,
+    stop: threading.Event,
+    on_block: Callable[[Header], None] = lambda _: None,
+) -> None:
+    """Mine a block of order flow every `block_s` seconds until told to stop, or until a part ends.
+
+    Raises: DevnetError if the chain fails while it still runs.
+    """
+    while devnet.is_whole and not stop.wait(block_s):
+        try:
+            on_block(devnet.flow.block())
+        except DevnetError:
+            if devnet.is_whole:
+                raise
 
 
 def load_record(folder: Path = DEFAULT_FOLDER) -> Record:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,24 +13,24 @@ import pytest
 
 from pipeline.errors import DevnetError
 from streams.devnet import net, processes
-from streams.devnet.net import Record, down, load_record, status, up
+from streams.devnet.chain import Header
+from streams.devnet.net import Record, down, keep, load_record, status, up
 from streams.devnet.processes import ProcessRecord
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
 _ROOT = Path(__file__).parents[2]
 _KEEP = """
-import sys, time
+import sys, threading
 from pathlib import Path
-from streams.devnet.net import up
+from streams.devnet.net import keep, up
 with up(Path(sys.argv[1]), cache=Path(sys.argv[2]), usual_ports=False) as devnet:
     print("up", flush=True)
-    while devnet.is_whole:
-        time.sleep(0.05)
+    keep(devnet, block_s=0.05, stop=threading.Event())
 """
 
 
-def keep(folder: Path, cache: Path) -> subprocess.Popen[str]:
+def kept_elsewhere(folder: Path, cache: Path) -> subprocess.Popen[str]:
     """A devnet kept by another process, up when this returns."""
     command = [sys.executable, "-c", _KEEP, str(folder), str(cache)]
     keeper = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
@@ -67,14 +68,14 @@ def test_it_comes_up_and_says_what_runs_where(tmp_path: Path, cache: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_runs_on_when_its_keeper_ends(tmp_path: Path, cache: Path, number: signal.Signals) -> None:
-    with keep(tmp_path, cache) as keeper:
+    with kept_elsewhere(tmp_path, cache) as keeper:
         record = load_record(tmp_path)
         keeper.send_signal(number)
     assert gone(record)
 
 
 def test_down_ends_it_and_its_keeper_notices(tmp_path: Path, cache: Path) -> None:
-    with keep(tmp_path, cache) as keeper:
+    with kept_elsewhere(tmp_path, cache) as keeper:
         record = load_record(tmp_path)
         assert down(tmp_path) == ("chain", "broker")
         assert gone(record)
@@ -83,12 +84,27 @@ def test_down_ends_it_and_its_keeper_notices(tmp_path: Path, cache: Path) -> Non
 
 
 def test_down_spares_a_process_that_only_has_the_number(tmp_path: Path, cache: Path) -> None:
-    with keep(tmp_path, cache):
+    with kept_elsewhere(tmp_path, cache):
         record = load_record(tmp_path)
         stranger = ProcessRecord(pid=record.chain.pid, started="1")
         forged = msgspec.structs.replace(record, chain=stranger)
         (tmp_path / "devnet.json").write_bytes(msgspec.json.encode(forged))
         assert down(tmp_path) == ("broker",)
+
+
+def test_kept_it_mines_until_told_to_stop(tmp_path: Path, cache: Path) -> None:
+    stop = threading.Event()
+    mined: list[int] = []
+
+    def note(block: Header) -> None:
+        mined.append(block.number)
+        if len(mined) == 3:
+            stop.set()
+
+    with up(tmp_path, cache=cache, usual_ports=False) as devnet:
+        first = devnet.chain.header().number + 1
+        keep(devnet, block_s=0.01, stop=stop, on_block=note)
+    assert mined == [first, first + 1, first + 2]
 
 
 def test_a_part_that_ended_is_seen(tmp_path: Path, cache: Path) -> None:
