@@ -24,7 +24,7 @@ BATCH_RECORDS = 400
 BATCH_BYTES = 32 * 1024 * 1024
 """A commit takes no more than this of what came in."""
 WAITING_RECORDS = 2 * BATCH_RECORDS
-"""May wait for a shard in this process; the others wait on the broker."""
+"""So many may wait for a shard in this process; the others wait on the broker."""
 
 
 class Arrived(NamedTuple):
@@ -38,7 +38,15 @@ class Arrived(NamedTuple):
 class ShardKeeper:
     """One shard in this process. Opens it when the first record arrives."""
 
-    def __init__(self, shard: ShardId, checkpoint: Checkpoint, events: EventLog) -> None:
+    def __init__(
+        self,
+        shard: ShardId,
+        checkpoint: Checkpoint,
+        events: EventLog,
+        *,
+        batch_records: int = BATCH_RECORDS,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> None:
         self.id = shard
         self.cursor = BEFORE_THE_FIRST
         """The last record that this process knows to be committed."""
@@ -46,6 +54,8 @@ class ShardKeeper:
         """Whether a record has ever arrived."""
         self._checkpoint = checkpoint
         self._events = events
+        self._batch_records = batch_records
+        self._batch_bytes = batch_bytes
         self._waiting: deque[Arrived] = deque()
         self._read_to = Offset(0)
         self._progressed_at_s = time.monotonic()
@@ -112,7 +122,7 @@ class ShardKeeper:
         """Take what waits, a commit's worth at most."""
         batch: list[Arrived] = []
         size_bytes = 0
-        while self._waiting and len(batch) < BATCH_RECORDS and size_bytes < BATCH_BYTES:
+        while self._waiting and len(batch) < self._batch_records and size_bytes < self._batch_bytes:
             batch.append(self._waiting.popleft())
             size_bytes += len(batch[-1].payload or b"")
         self._has_room.set()
@@ -128,7 +138,7 @@ class ShardKeeper:
                 outputs += fold_record(shard, offset, payload)
                 records += 1
                 size_bytes += len(payload or b"")
-                if records >= BATCH_RECORDS or size_bytes >= BATCH_BYTES:
+                if records >= self._batch_records or size_bytes >= self._batch_bytes:
                     await self._commit(shard, outputs)
                     outputs, records, size_bytes = [], 0, 0
                 await asyncio.sleep(0)  # other shards' commits go on
