@@ -52,6 +52,7 @@ class Chain:
     port: int
     argv: list[str] = field(repr=False)
     rpc: Rpc = field(repr=False)
+    chain_id: int = CHAIN_ID
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -187,7 +188,7 @@ class Chain:
         if not self._ready.exists():
             return False
         try:
-            return bool(int(self.rpc("eth_chainId"), 16) == CHAIN_ID)
+            return bool(int(self.rpc("eth_chainId"), 16) == self.chain_id)
         except DevnetError:
             return False
 
@@ -200,7 +201,12 @@ class Chain:
 
 
 def start_chain(
-    folder: Path, *, cache: Path = DEFAULT_CACHE, usual_port: int | None = None, state: Path | None = None
+    folder: Path,
+    *,
+    cache: Path = DEFAULT_CACHE,
+    usual_port: int | None = None,
+    state: Path | None = None,
+    chain_id: int = CHAIN_ID,
 ) -> Chain:
     """Start a chain, empty or from a state that `Chain.dump` wrote.
 
@@ -211,7 +217,8 @@ def start_chain(
     program = anvil_program(cache=cache)
     for attempt in range(_START_TRIES):
         port = free_port(usual_port if attempt == 0 else None)
-        chain = Chain(folder=folder, port=port, argv=_command(program, port, state), rpc=Rpc(HOST, port))
+        argv = _command(program, port, state, chain_id)
+        chain = Chain(folder=folder, port=port, argv=argv, rpc=Rpc(HOST, port), chain_id=chain_id)
         try:
             chain.start()
         except DevnetError:
@@ -234,11 +241,11 @@ def next_base_fee_wei(head: Header) -> int:
     return head.base_fee_wei - change
 
 
-def _command(program: Path, port: int, state: Path | None) -> list[str]:
+def _command(program: Path, port: int, state: Path | None, chain_id: int) -> list[str]:
     options = {
         "--host": HOST,
         "--port": port,
-        "--chain-id": CHAIN_ID,
+        "--chain-id": chain_id,
         "--accounts": ACCOUNTS,
         "--balance": ETHER_PER_ACCOUNT,
         "--timestamp": GENESIS_AT_S,
