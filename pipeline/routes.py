@@ -34,6 +34,7 @@ from pipeline.units import BlockNumber, TokenId
 from pipeline.wants import named_items, policies, profile, wanted
 
 Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
+OBSERVATIONS = (PoolObserved, OwnerObserved, PositionObserved, BalanceObserved)
 
 
 class Arrival(Enum):

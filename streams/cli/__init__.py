@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import EvenkeelError
-from streams.cli import devnet, holdings, operate, portfolios, running, topics, why
+from streams.cli import demo, devnet, holdings, operate, portfolios, running, topics, why
 from streams.cli.console import say
 from streams.redaction import redact
 
@@ -50,6 +50,7 @@ app.command()(holdings.inventory)
 app.command()(why.why)
 app.command()(operate.pause)
 app.command()(operate.resume)
+app.command()(demo.demo)
 app.add_typer(topics.topics, name="topics")
 app.add_typer(devnet.devnet, name="devnet")
 

@@ -1,0 +1,105 @@
+"""`evenkeel demo`: the whole system on this machine, with faults, and a verdict.
+
+stage -> story (faults, reorg) -> checks (each decision, at its block) -> verdict (everything, at the end)
+"""
+
+import asyncio
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import DevnetError
+from pipeline.units import ChainId
+from streams.cli.console import print_table, run, say
+from streams.cli.demo.checks import Checks
+from streams.cli.demo.screen import Screen
+from streams.cli.demo.stage import Stage, staged
+from streams.cli.demo.story import BEFORE, Story, Told
+from streams.cli.demo.verdict import Verdict, judge
+from streams.cli.demo.witness import Witness, witnessing
+from streams.devnet.cache import DEFAULT_CACHE
+from streams.settings import DEFAULT_FOLDER, DEFAULT_PARTITIONS
+from streams.topics import ensure_topics
+
+_READY_S = 60.0
+
+
+def demo(
+    seed: Annotated[int, typer.Option(help="Of the order flow: the same seed, the same prices.")] = 3,
+    folder: Annotated[Path, typer.Option(help="Where the run keeps its files.")] = DEFAULT_FOLDER / "demo",
+    cache: Annotated[Path, typer.Option(help="Where downloads are kept.")] = DEFAULT_CACHE,
+) -> None:
+    """Run 200 blocks on a broker and a chain of this machine, with faults on the way, and judge the result."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    begun_s = time.monotonic()
+    with staged(folder.resolve(), cache, seed, say) as stage:
+        story, checks, verdict = run(_play(stage))
+    _print(story, checks, verdict, time.monotonic() - begun_s, folder)
+    raise typer.Exit(1 if _failures(story, checks, verdict) else 0)
+
+
+async def _play(stage: Stage) -> tuple[Told, Checks, Verdict]:
+    say(f"{BEFORE} blocks of order flow before Evenkeel starts")
+    for _ in range(BEFORE):
+        stage.devnet.flow.block()
+    bootstrap, chain_id = stage.devnet.bootstrap_servers, ChainId(stage.world.chain_id)
+    await ensure_topics(bootstrap, chain_id, DEFAULT_PARTITIONS)
+    stage.start_up(stage.write_portfolio())
+    async with witnessing(bootstrap, chain_id) as witness:
+        with Screen() as screen:
+            screen.say("evenkeel up: a watcher and a worker; the books are read from the chain")
+            await _ready(stage, witness)
+            checks = Checks(stage)
+            story = Story(stage, witness, checks, screen)
+            await story.run()
+            screen.say("the story is over: comparing everything")
+        stage.stop_up()
+        return story.told, checks, await judge(stage, bootstrap, DEFAULT_PARTITIONS)
+
+
+async def _ready(stage: Stage, witness: Witness) -> None:
+    """Wait until both shards stand somewhere. Raises: DevnetError."""
+    ready = asyncio.ensure_future(witness.until(lambda: len(witness.heads) == len(stage.cast), _READY_S))
+    while not ready.done():
+        await asyncio.sleep(0.1)
+        if stage.up is not None and stage.up.poll() is not None:
+            ready.cancel()
+            raise DevnetError(f"`evenkeel up` has ended: see {stage.folder / 'up.log'}")
+    if not ready.result():
+        raise DevnetError(f"the books were not read within {_READY_S:.0f} s: see {stage.folder / 'up.log'}")
+
+
+def _failures(told: Told, checks: Checks, verdict: Verdict) -> list[str]:
+    """List every reason why the demo has failed."""
+    proposals = sum(checks.checked[trigger] for trigger in ("share_outside_band", "out_of_range"))
+    declines = len(checks.checked) - sum(t in checks.checked for t in ("share_outside_band", "out_of_range"))
+    failures = [*checks.objections, *verdict.wrong]
+    if proposals < 2:
+        failures.append(f"only {proposals} proposals")
+    if declines < 2:
+        failures.append(f"only {declines} kinds of refusal")
+    if not told.branch_proposals:
+        failures.append("no proposal on the branch that went away")
+    return failures
+
+
+def _print(told: Told, checks: Checks, verdict: Verdict, took_s: float, folder: Path) -> None:
+    rows = [("compared with the chain and the fold: " + what, str(n)) for what, n in verdict.compared.items()]
+    rows += [(f"recomputed from the chain alone: {kind}", str(n)) for kind, n in checks.checked.items()]
+    rows += [(f"recovery: {rule}", str(n)) for rule, n in sorted(verdict.rules.items())]
+    rows += [(f"recovery: kill -9 of {what}", "1") for what in told.killed]
+    rows += [("proposals on the branch that went away", str(told.branch_proposals))]
+    print_table(f"{took_s:.0f} s", ["what", ">how often"], rows)
+    failures = _failures(told, checks, verdict)
+    for failure in failures:
+        say(f"WRONG: {failure}")
+    if failures:
+        say(f"the demo FAILED: {len(failures)} differences; logs in {folder}")
+        return
+    say("everything equals the chain, and every decision equals an undisturbed fold of the log.")
+    say("next: `evenkeel devnet up` in one terminal; in another: evenkeel init, evenkeel up portfolio.yaml,")
+    say("      then evenkeel inventory, evenkeel positions, evenkeel topics tail decisions, evenkeel why ID.")

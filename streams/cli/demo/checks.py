@@ -1,0 +1,54 @@
+"""Decisions held against the chain's own answers while the chain still has the block."""
+
+from collections import Counter
+from typing import Any
+
+from streams.cli.demo.second_opinion import inventory_at, objections
+from streams.cli.demo.stage import Stage
+from streams.cli.demo.witness import Witness
+
+
+class Checks:
+    """Every proposal, and the first refusal of each reason, recomputed at its block."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._seen = 0
+        self._reasons: set[tuple[str, str]] = set()
+        self.last_proposed_at_s: dict[str, int] = {}
+        self.checked: Counter[str] = Counter()
+        self.objections: list[str] = []
+
+    def judge_new(self, witness: Witness, orphaned: set[str]) -> None:
+        """Judge what was decided since the last look."""
+        while self._seen < len(witness.decisions):
+            said = witness.decisions[self._seen]
+            self._seen += 1
+            self._judge(said, orphaned)
+            if said["type"] == "RebalanceProposed":
+                at_s = int(said["because_of"]["block"]["timestamp_s"])
+                self.last_proposed_at_s[said["book"]] = at_s
+
+    def _judge(self, said: dict[str, Any], orphaned: set[str]) -> None:
+        kind = said["reason"] if said["type"] == "Declined" else said["trigger"]
+        if said["type"] == "Declined":
+            if (said["book"], kind) in self._reasons:
+                return
+            self._reasons.add((said["book"], kind))
+        block = said["because_of"]["block"]
+        where = f"{said['id']} ({kind}, {said['book']}, block {block['number']})"
+        self.checked[kind] += 1
+        chain = self._stage.devnet.chain
+        number = int(block["number"])
+        if chain.header(number).hash != block["hash"]:
+            if block["hash"] not in orphaned:
+                self.objections.append(f"{where}: its block is not on the chain")
+            return
+        if kind == "not_observed":
+            if said["value_quote"] is not None or not said["item"]:
+                self.objections.append(f"{where}: numbers of a book that is not known")
+            return
+        terms = self._stage.terms(said["book"])
+        found = inventory_at(chain, self._stage.world, terms, number)
+        last_s = self.last_proposed_at_s.get(said["book"])
+        self.objections += [f"{where}: {wrong}" for wrong in objections(said, found, terms, last_s)]

@@ -1,0 +1,107 @@
+"""The demo's live view; one line now and then where there is no terminal."""
+
+import sys
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from streams.cli.console import out
+from streams.cli.demo.stage import BAND_BPS, TARGET_BPS, Stage
+from streams.cli.demo.witness import Witness
+from streams.devnet.reads import slot0
+
+_LINES, _BAR, _EVERY = 12, 40, 10
+
+
+class Screen:
+    """Shows the books against their bands, and what happens."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._live = Live(console=out(), refresh_per_second=8, transient=False)
+        self._is_live = sys.stdout.isatty()
+        self._block = 0
+        self._told = 0
+
+    def __enter__(self) -> Self:
+        if self._is_live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        if self._is_live:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Tell what happens."""
+        self._lines.append(f"block {self._block}: {text}")
+        if not self._is_live:
+            sys.stdout.write(f"block {self._block:>4}  {text}\n")
+            sys.stdout.flush()
+
+    def show(self, witness: Witness, block: int, stage: Stage) -> None:
+        """Draw the present."""
+        self._block = block
+        for said in witness.decisions[self._told :]:
+            self.say(describe(said))
+        self._told = len(witness.decisions)
+        if self._is_live:
+            self._live.update(Group(_table(witness, stage), Text("\n".join(self._lines))))
+        elif block % _EVERY == 0:
+            sys.stdout.write(f"block {block:>4}  {_in_a_line(witness)}\n")
+            sys.stdout.flush()
+
+
+def describe(said: dict[str, Any]) -> str:
+    """Say a decision in a line."""
+    if said["type"] == "RebalanceProposed":
+        side = "buy" if int(said["base_to_buy"]) > 0 else "sell"
+        amount = abs(int(said["base_to_buy"])) / 10**18
+        return (
+            f"{said['book']}: PROPOSES to {side} {amount:.3f} WETH ({said['trigger']}, "
+            f"{int(said['deviation_bps']) / 100:+.1f} % off target)"
+        )
+    item = f" ({said['item']})" if said["item"] else ""
+    return f"{said['book']}: declines at {said['gate']}: {said['reason']}{item}"
+
+
+def _bar(share_bps: int) -> str:
+    """Draw the base share from 0 to 100 % with its band."""
+    place = min(_BAR - 1, share_bps * _BAR // 10_000)
+    low, high = ((TARGET_BPS + d) * _BAR // 10_000 for d in (-BAND_BPS, BAND_BPS))
+    return "".join("●" if i == place else "─" if low <= i <= high else "·" for i in range(_BAR))
+
+
+def _table(witness: Witness, stage: Stage) -> Table:
+    table = Table(title=f"chain at {stage.devnet.chain.header().number}, shards at {witness.heads}", box=None)
+    for column in ("book", "WETH at USDC", "NFTs in range", "base share in its band", "value USDC"):
+        table.add_column(column)
+    for actor in stage.cast:
+        book = witness.books.get(f"book/{actor.book}")
+        mine = [p for p in witness.positions.values() if p["book"] == actor.book]
+        ranges = f"{sum(p['in_range'] for p in mine)} of {len(mine)}"
+        price = _price(
+            slot0(stage.devnet.chain, actor.pool).sqrt_price_x96, actor.pool.token0 == stage.world.weth
+        )
+        share = int(book["base_share_bps"]) if book else 0
+        value = f"{int(book['value_quote']) / 10**6:,.0f}" if book else "not known"
+        table.add_row(actor.book, f"{price:,.1f}", ranges, f"{_bar(share)} {share / 100:.1f} %", value)
+    return table
+
+
+def _price(sqrt_price_x96: int, weth_is_token0: bool) -> float:
+    raw = (sqrt_price_x96 / 2**96) ** 2
+    return raw * 10**12 if weth_is_token0 else 10**12 / raw
+
+
+def _in_a_line(witness: Witness) -> str:
+    books = sorted(witness.books.values(), key=lambda book: str(book["book"]))
+    shares = ", ".join(f"{b['book']} {int(b['base_share_bps']) / 100:.1f} %" for b in books)
+    return f"shards at {witness.heads}; base shares {shares or 'not known yet'}"

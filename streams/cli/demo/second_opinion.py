@@ -1,0 +1,140 @@
+"""A book recomputed from the chain's own answers at one block, sharing no code with the pipeline.
+
+Burning and collecting are asked of the contracts as if the owner did it; prices come from slot0.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from streams.devnet import reads
+from streams.devnet.chain import Chain
+from streams.devnet.contract import method
+from streams.devnet.world import Pool, World
+
+_MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_ALL = 2**128 - 1
+_NEVER_S = 2**256 - 1
+_WHOLE_BPS = 10_000
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a book's policy an outsider needs to judge it."""
+
+    owner: str
+    usdc: str
+    usdc_at_par: tuple[str, ...]
+    pools: tuple[str, ...]
+    reference: Pool
+    target_bps: int
+    band_bps: int
+    hysteresis_bps: int
+    cooldown_s: int
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True):
+    """A book at a block, by the chain alone."""
+
+    base_amount: int
+    quote_amount: int
+    value_quote: int
+    base_share_bps: int
+    sqrt_price_x96: int
+    base_to_buy: int
+    all_out_of_range: bool
+
+
+def inventory_at(chain: Chain, world: World, terms: Terms, block: int) -> Inventory:
+    """Ask for everything that the book holds after a block."""
+    weth, usdc, idle = _positions(chain, world, terms, block)
+    weth += reads.balance(chain, world.weth, terms.owner, block=block)
+    weth += int(chain.rpc("eth_getBalance", terms.owner, hex(block)), 16)
+    usdc += sum(reads.balance(chain, token, terms.owner, block=block) for token in terms.usdc_at_par)
+    sqrt_price_x96 = reads.slot0(chain, terms.reference, block=block).sqrt_price_x96
+    price = Fraction(sqrt_price_x96**2, 2**192)
+    usdc_per_weth = price if terms.reference.token0 == world.weth else 1 / price
+    base_value = int(weth * usdc_per_weth)
+    value = base_value + usdc
+    return Inventory(
+        base_amount=weth,
+        quote_amount=usdc,
+        value_quote=value,
+        base_share_bps=base_value * _WHOLE_BPS // value if value else 0,
+        sqrt_price_x96=sqrt_price_x96,
+        base_to_buy=int((Fraction(value * terms.target_bps, _WHOLE_BPS) - base_value) / usdc_per_weth),
+        all_out_of_range=idle,
+    )
+
+
+def _positions(chain: Chain, world: World, terms: Terms, block: int) -> tuple[int, int, bool]:
+    """Add up what leaving every position would pay; whether there is liquidity, all of it idle."""
+    pools = {pool.address: pool for pool in world.pools.values() if pool.address in terms.pools}
+    by_terms = {(pool.token0, pool.token1, pool.fee_pips): pool for pool in pools.values()}
+    weth = usdc = 0
+    in_range: list[bool] = []
+    for token_id in reads.token_ids(chain, world, terms.owner, block=block):
+        held = reads.position(chain, world, token_id, block=block)
+        pool = by_terms.get((held.token0, held.token1, held.fee_pips))
+        if pool is None:
+            continue
+        paid = _collected(chain, world, terms.owner, token_id, block)
+        burned = _burned(chain, world, terms.owner, (token_id, held.liquidity), block)
+        amounts = [paid[0] + burned[0], paid[1] + burned[1]]
+        weth += amounts[0 if pool.token0 == world.weth else 1]
+        usdc += amounts[1 if pool.token0 == world.weth else 0]
+        if held.liquidity:
+            in_range.append(held.lower <= reads.slot0(chain, pool, block=block).tick < held.upper)
+    return weth, usdc, bool(in_range) and not any(in_range)
+
+
+def _collected(chain: Chain, world: World, owner: str, token_id: int, block: int) -> tuple[int, int]:
+    called = method(_MANAGER, "collect")
+    data = called.encode((token_id, owner, _ALL, _ALL))
+    answer: tuple[int, int] = called.decode(
+        chain.call(world.position_manager, data, sender=owner, block=block)
+    )
+    return answer
+
+
+def _burned(chain: Chain, world: World, owner: str, nft: tuple[int, int], block: int) -> tuple[int, int]:
+    token_id, liquidity = nft
+    if not liquidity:
+        return 0, 0
+    called = method(_MANAGER, "decreaseLiquidity")
+    data = called.encode((token_id, liquidity, 0, 0, _NEVER_S))
+    answer: tuple[int, int] = called.decode(
+        chain.call(world.position_manager, data, sender=owner, block=block)
+    )
+    return answer
+
+
+# ------------------------------------------------------------------ judging a decision
+def objections(
+    said: Mapping[str, Any], found: Inventory, terms: Terms, last_proposed_at_s: int | None
+) -> list[str]:
+    """List what is wrong with a decision, given the book as the chain tells it."""
+    deviation_bps = found.base_share_bps - terms.target_bps
+    now_s = int(said["because_of"]["block"]["timestamp_s"])
+    cooling = last_proposed_at_s is not None and now_s < last_proposed_at_s + terms.cooldown_s
+    wrong = [
+        f"{name}: {said[name]} said, {getattr(found, name)} found"
+        for name in found.__struct_fields__
+        if said.get(name) is not None and int(said[name]) != getattr(found, name)
+    ]
+    surely_inside = abs(deviation_bps) <= terms.band_bps - terms.hysteresis_bps
+    if said["type"] == "RebalanceProposed":
+        if cooling:
+            wrong.append("proposed within the cooldown")
+        if said["trigger"] == "share_outside_band" and surely_inside:
+            wrong.append(f"proposed although the share is only {deviation_bps} bps off")
+        if said["trigger"] == "out_of_range" and not found.all_out_of_range:
+            wrong.append("proposed although some liquidity is in range")
+    elif said["reason"] == "inside_band" and abs(deviation_bps) > terms.band_bps:
+        wrong.append(f"declined inside_band although the share is {deviation_bps} bps off")
+    elif said["reason"] == "cooling_down" and not cooling:
+        wrong.append("declined cooling_down although nothing was proposed of late")
+    elif said["reason"] == "cooling_down" and surely_inside and not found.all_out_of_range:
+        wrong.append("declined cooling_down although there is nothing to do")
+    return wrong

@@ -1,0 +1,230 @@
+"""What the demo plays on: a devnet, two books with their NFTs, a portfolio file, and `evenkeel up`."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import IO
+
+from pipeline.errors import DevnetError
+from streams.cli.demo.second_opinion import Terms
+from streams.devnet import actions, net, reads
+from streams.devnet.deploy import USDC_EACH, WETH_EACH
+from streams.devnet.reads import minted_token_id, range_around
+from streams.devnet.world import FIRST_PRICE_USDC, Pool, World
+
+OWN_WETH = 25 * 10**18
+OWN_USDC = 25 * FIRST_PRICE_USDC * 10**6
+PROVIDED_WETH = 15 * 10**18
+RANGE_TICKS = 250
+TARGET_BPS, BAND_BPS, HYSTERESIS_BPS = 5_000, 800, 200
+COOLDOWN_S, HOLD_S = 216, 360
+END_S = 10.0
+
+_PORTFOLIO = Template("""\
+chain: {id: $chain_id, check_every_blocks: 40, report_every_blocks: 25}
+books:
+$books""")
+_BOOK = Template("""\
+  - book: $book
+    owner: "$owner"
+    base: WETH
+    quote: USDC
+    tokens:
+      - {symbol: WETH, address: "$weth", decimals: 18}
+      - {symbol: USDC, address: "$usdc", decimals: 6}
+      - {symbol: USDCx, address: "$other", decimals: 6}
+    quote_equivalents: [USDCx]
+    pools: [$pools]
+    reference_pool: "$reference"
+    strategy: {name: target_band, target_share: 50%, band: 8%, hysteresis: 2%,
+               hold_out_of_range: ${hold_s}s, cooldown: ${cooldown_s}s}
+    mode: dry-run
+""")
+
+
+@dataclass(frozen=True)
+class Cast:
+    """One book of the demo."""
+
+    book: str
+    owner: str
+    pool: Pool
+    usdc: str
+    other_usdc: str
+
+
+@dataclass
+class Stage:
+    """The devnet with its books, and the process tree of `evenkeel up`."""
+
+    devnet: net.Devnet
+    folder: Path
+    cast: tuple[Cast, ...]
+    token_ids: dict[str, list[int]] = field(default_factory=dict)
+    shared: bool = False
+    up: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def world(self) -> World:
+        return self.devnet.world
+
+    def terms(self, book: str) -> Terms:
+        """Tell an outsider what the portfolio file says of a book."""
+        actor = next(actor for actor in self.cast if actor.book == book)
+        return Terms(
+            owner=actor.owner,
+            usdc=actor.usdc,
+            usdc_at_par=(actor.usdc, actor.other_usdc),
+            pools=self.pools_of(actor),
+            reference=actor.pool,
+            target_bps=TARGET_BPS,
+            band_bps=BAND_BPS,
+            hysteresis_bps=HYSTERESIS_BPS,
+            cooldown_s=COOLDOWN_S,
+        )
+
+    def pools_of(self, actor: Cast) -> tuple[str, ...]:
+        own = (actor.pool.address,)
+        return (*own, self.world.pool("weth_usdc_low_3000").address) if self.shared else own
+
+    def write_portfolio(self) -> Path:
+        """Write the portfolio as it stands in the story."""
+        books = [
+            _BOOK.substitute(
+                book=actor.book,
+                owner=actor.owner,
+                weth=self.world.weth,
+                usdc=actor.usdc,
+                other=actor.other_usdc,
+                pools=", ".join(f'"{pool}"' for pool in self.pools_of(actor)),
+                reference=actor.pool.address,
+                hold_s=HOLD_S,
+                cooldown_s=COOLDOWN_S,
+            )
+            for actor in self.cast
+        ]
+        file = self.folder / "portfolio.yaml"
+        file.write_text(_PORTFOLIO.substitute(chain_id=self.world.chain_id, books="".join(books)))
+        return file
+
+    async def apply(self) -> None:
+        """Let the portfolio as it stands hold, as `evenkeel apply` would."""
+        command = [sys.executable, "-m", "streams.cli", "apply", str(self.write_portfolio())]
+        with self._log() as log:
+            applying = await asyncio.create_subprocess_exec(
+                *command, stdout=log, stderr=log, env=self._environment()
+            )
+        if await applying.wait():
+            raise DevnetError(f"`evenkeel apply` failed: see {self.folder / 'up.log'}")
+
+    def liquidity(self, token_id: int) -> int:
+        """Ask what an NFT holds now."""
+        return reads.position(self.devnet.chain, self.world, token_id).liquidity
+
+    # -------------------------------------------------------------- processes
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "EVENKEEL_FOLDER": str(self.folder), "EVENKEEL_INSTANCE": "demo"}
+
+    def _log(self) -> IO[bytes]:
+        return (self.folder / "up.log").open("ab")
+
+    def start_up(self, portfolio: Path) -> None:
+        """Start `evenkeel up`: the watcher and the worker as a user would run them."""
+        with self._log() as log:
+            self.up = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "streams.cli", "up", str(portfolio)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(),
+            )
+
+    def kill(self, command: str) -> bool:
+        """Kill -9 one of `up`'s children, by the command it runs; False if there is none just now."""
+        assert self.up is not None
+        for pid in _children(self.up.pid):
+            if command in _arguments(pid):
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
+
+    def stop_up(self) -> None:
+        if self.up is not None and self.up.poll() is None:
+            self.up.terminate()
+            try:
+                self.up.wait(END_S + 5)
+            except subprocess.TimeoutExpired:
+                self.up.kill()
+
+
+def _children(parent: int) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[1]) == parent:
+                    yield int(entry.name)
+
+
+def _arguments(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+@contextmanager
+def staged(folder: Path, cache: Path, seed: int, say: Callable[[str], None]) -> Iterator[Stage]:
+    """Bring everything up but `evenkeel` itself; take all of it down at the end."""
+    with net.up(folder / "devnet", seed=seed, cache=cache, usual_ports=False, say=say) as devnet:
+        world = devnet.world
+        names = (("usdc-low", "weth_usdc_low_500"), ("usdc-high", "weth_usdc_high_500"))
+        cast = tuple(
+            Cast(
+                book=book,
+                owner=owner,
+                pool=world.pool(name),
+                usdc=world.usdc_of(world.pool(name)),
+                other_usdc=next(
+                    t for t in (world.usdc_low, world.usdc_high) if t != world.usdc_of(world.pool(name))
+                ),
+            )
+            for (book, name), owner in zip(names, world.accounts.owners, strict=False)
+        )
+        stage = Stage(devnet=devnet, folder=folder, cast=cast)
+        try:
+            for actor in cast:
+                _endow(stage, actor)
+            yield stage
+        finally:
+            stage.stop_up()
+
+
+def _endow(stage: Stage, actor: Cast) -> None:
+    """Leave an owner a small balanced purse, two NFTs in its pool and one in the pool that comes later."""
+    world, chain = stage.world, stage.devnet.chain
+    elsewhere = world.accounts.spare[0]
+    shared = world.pool("weth_usdc_low_3000")
+    chain.execute(
+        actions.transfer(world.weth, actor.owner, elsewhere, WETH_EACH - OWN_WETH),
+        actions.transfer(actor.usdc, actor.owner, elsewhere, USDC_EACH - OWN_USDC),
+        actions.transfer(actor.other_usdc, actor.owner, elsewhere, USDC_EACH - OWN_USDC // 5),
+    )
+    stage.token_ids[actor.book] = []
+    for pool, ticks, weth in (
+        (actor.pool, RANGE_TICKS, PROVIDED_WETH),
+        (actor.pool, 4 * RANGE_TICKS, PROVIDED_WETH // 5),
+        (shared, 6 * RANGE_TICKS, PROVIDED_WETH // 10),
+    ):
+        spread = range_around(chain, pool, -ticks, ticks)
+        receipts = chain.execute(
+            actions.mint_position(world, actor.owner, pool, spread, world.amounts(pool, weth))
+        )
+        stage.token_ids[actor.book].append(minted_token_id(receipts[0], world))

@@ -1,0 +1,184 @@
+"""What happens in the demo, block by block: flow, faults, a new pool, a reorg."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from pipeline.errors import DevnetError
+from streams.cli.demo.checks import Checks
+from streams.cli.demo.screen import Screen
+from streams.cli.demo.stage import COOLDOWN_S, RANGE_TICKS, Cast, Stage
+from streams.cli.demo.witness import Witness
+from streams.devnet import actions
+from streams.devnet.chain import Header
+from streams.devnet.reads import range_around, slot0
+
+BLOCKS, BEFORE = 200, 50
+REORG_DEPTH = 5
+BLOCK_S = 0.22
+CATCH_UP_S = 45.0
+_BLOCK_TIME_S = 12
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """What the story did, for the verdict."""
+
+    orphaned: set[str] = msgspec.field(default_factory=set)
+    killed: list[str] = msgspec.field(default_factory=list)
+    branch_proposals: int = 0
+    crossed_ticks: int = 0
+
+
+class Story:
+    """Runs the devnet's blocks, and does to the workers what production does."""
+
+    def __init__(self, stage: Stage, witness: Witness, checks: Checks, screen: Screen) -> None:
+        self._stage, self._witness, self._checks, self._screen = stage, witness, checks, screen
+        self.told = Told()
+        self._number = BEFORE
+        self._reorg_due_at = 145
+
+    async def run(self) -> Header:
+        """Tell blocks 51 to 200 and return the last."""
+        events: Mapping[int, Callable[[], Awaitable[None]]] = {
+            80: self._add_pool,
+            90: self._tend,
+            100: lambda: self._kill("work"),
+            120: lambda: self._kill("watch"),
+        }
+        head = self._stage.devnet.chain.header()
+        while self._number < BLOCKS:
+            head = await self._block()
+            if self._number in events:
+                await events[self._number]()
+            if self._number >= self._reorg_due_at and (self._ripe(head) or self._number >= BLOCKS - 15):
+                await self._reorg()
+                self._reorg_due_at = BLOCKS + 1
+        await self.settled(self._stage.devnet.chain.header())
+        return self._stage.devnet.chain.header()
+
+    async def settled(self, head: Header) -> None:
+        """Wait until every book's shard stands at a block. Raises: DevnetError."""
+        shards = len(self._stage.cast)
+        if not await self._witness.until(lambda: self._witness.at(head.hash, shards), CATCH_UP_S):
+            raise DevnetError(
+                f"after {CATCH_UP_S:.0f} s the shards stand at {self._witness.heads}, the chain at {head.number}"
+            )
+        self._checks.judge_new(self._witness, self.told.orphaned)
+        self._screen.show(self._witness, head.number, self._stage)
+
+    async def _block(self, *, wait: bool = True) -> Header:
+        begun_s = time.monotonic()
+        head = self._stage.devnet.flow.block()
+        self._number += 1
+        shards = len(self._stage.cast)
+        if wait:
+            await self._witness.until(lambda: self._witness.at(head.hash, shards), 2.0)
+        self._checks.judge_new(self._witness, self.told.orphaned)
+        self._screen.show(self._witness, head.number, self._stage)
+        await self._witness.until(lambda: False, max(0.0, BLOCK_S - (time.monotonic() - begun_s)))
+        return head
+
+    # -------------------------------------------------------------- what happens
+    async def _add_pool(self) -> None:
+        """Give both books a pool in which their owners have long had an NFT."""
+        await self.settled(self._stage.devnet.chain.header())
+        self._screen.say("a new policy: both books take up the 0.3 % pool")
+        self._stage.shared = True
+        await self._stage.apply()
+
+    async def _tend(self) -> None:
+        """Let the owners collect, take liquidity out, wrap, and open another position."""
+        stage, world = self._stage, self._stage.world
+        self._screen.say("the owners collect, decrease, wrap, and mint")
+        for actor in stage.cast:
+            first, second, _ = stage.token_ids[actor.book]
+            spread = range_around(stage.devnet.chain, actor.pool, -RANGE_TICKS, RANGE_TICKS)
+            liquidity = stage.liquidity(second) // 3
+            for tx in (
+                actions.collect(world, actor.owner, first),
+                actions.decrease(world, actor.owner, second, liquidity),
+                actions.wrap(world, actor.owner, 10**18),
+                actions.mint_position(
+                    world, actor.owner, actor.pool, spread, world.amounts(actor.pool, 10**18)
+                ),
+            ):
+                stage.devnet.chain.send(tx)
+
+    async def _kill(self, command: str) -> None:
+        """Kill -9 a process, and let blocks pile up while it is gone."""
+        if not self._stage.kill(command):
+            raise DevnetError(f"there is no `{command}` to kill")
+        self.told.killed.append(command)
+        self._screen.say(f"kill -9 of `{command}`; blocks go on")
+        for _ in range(6):
+            await self._block(wait=False)
+        await self.settled(self._stage.devnet.chain.header())
+        self._screen.say(f"`{command}` is back and has caught up")
+
+    # -------------------------------------------------------------- the reorg
+    def _ripe(self, head: Header) -> bool:
+        """Ask whether a book may propose within the branch: its cooldown must end there."""
+        return any(
+            self._may_propose(actor, head.timestamp_s + 2 * _BLOCK_TIME_S) for actor in self._stage.cast
+        )
+
+    def _may_propose(self, actor: Cast, at_s: int) -> bool:
+        last_s = self._checks.last_proposed_at_s.get(actor.book)
+        return last_s is None or at_s >= last_s + COOLDOWN_S
+
+    async def _reorg(self) -> None:
+        """Mine a branch with a proposal, a mint and an NFT transfer in it, then take it away."""
+        chain = self._stage.devnet.chain
+        await self.settled(chain.header())
+        base = chain.header()
+        before = len(self._witness.decisions)
+        self._screen.say(f"a branch of {REORG_DEPTH} blocks from {base.number}: it will go away")
+        for step in range(REORG_DEPTH):
+            self._send_branch(step)
+            head = chain.mine()
+            self.told.orphaned.add(head.hash)
+            await self.settled(head)
+        self.told.branch_proposals = sum(
+            d["type"] == "RebalanceProposed" and d["because_of"]["block"]["hash"] in self.told.orphaned
+            for d in self._witness.decisions[before:]
+        )
+        chain.rollback(REORG_DEPTH)
+        self._screen.say(
+            f"reorg: {REORG_DEPTH} blocks are gone, {self.told.branch_proposals} proposals with them"
+        )
+        await self._block(wait=False)
+        await self.settled(await self._block(wait=False))
+
+    def _send_branch(self, step: int) -> None:
+        stage, world, chain = self._stage, self._stage.world, self._stage.devnet.chain
+        for actor in stage.cast:
+            if step == 1:
+                self._send_whale(actor)
+            elif step == 2:
+                spread = range_around(chain, actor.pool, -RANGE_TICKS, RANGE_TICKS)
+                amounts = world.amounts(actor.pool, 10**18)
+                chain.send(actions.mint_position(world, actor.owner, actor.pool, spread, amounts))
+                provider = world.accounts.providers[0]
+                chain.send(actions.mint_position(world, provider, actor.pool, spread, amounts))
+            elif step == 3:
+                first = stage.token_ids[actor.book][0]
+                chain.send(actions.transfer_nft(world, actor.owner, world.accounts.spare[0], first))
+
+    def _send_whale(self, actor: Cast) -> None:
+        """Push a pool's price further the way its book leans: over ticks, out of every narrow range."""
+        stage, world = self._stage, self._stage.world
+        deviation_bps = int(self._witness.books.get(f"book/{actor.book}", {}).get("deviation_bps", 0))
+        sells_weth = deviation_bps > 0  # a falling price makes liquidity into more base
+        weth_is_token0 = actor.pool.token0 == world.weth
+        down = sells_weth == weth_is_token0
+        at = slot0(stage.devnet.chain, actor.pool)
+        self.told.crossed_ticks += 1
+        factor = 4 * RANGE_TICKS
+        limit_x96 = int(at.sqrt_price_x96 * 1.0001 ** ((-factor if down else factor) / 2))
+        token, amount = (world.weth, 20_000 * 10**18) if sells_weth else (actor.usdc, 60_000_000 * 10**6)
+        trader = world.accounts.traders[0]
+        stage.devnet.chain.send(
+            actions.swap_exact_in(world, trader, actor.pool, token, amount, limit_x96=limit_x96)
+        )
