@@ -23,7 +23,11 @@ def watch() -> None:
 
     run(
         run_watch(
-            settings.bootstrap, settings.chain, settings.partitions, settings.instance, settings.rpc_urls
+            bootstrap=settings.bootstrap,
+            chain_id=settings.chain,
+            partitions=settings.partitions,
+            rpc_url=settings.rpc_urls[0],
+            instance=settings.instance,
         )
     )
 
