@@ -102,13 +102,19 @@ def _mapping(
             raise SettingsError(f"{place}: {path_text(path)}a field's name must be a word")
         if key.value in fields:
             raise SettingsError(f"{place}: {path_text((*path, key.value))}given twice")
-        empty = isinstance(item, yaml.ScalarNode) and item.value == ""
-        places[(*path, key.value)] = key.start_mark if empty else item.start_mark
+        places[(*path, key.value)] = (key if _begins_below(item) else item).start_mark
         places[(*path, key.value, "")] = (
             key.start_mark
         )  # the name itself, for a name that should not be there
         fields[key.value] = _value(item, (*path, key.value), places, file, inside)
     return fields
+
+
+def _begins_below(item: yaml.Node) -> bool:
+    """Whether a field's value begins on a later line, or nowhere: then its name is the place to look."""
+    if isinstance(item, yaml.ScalarNode):
+        return item.value == ""
+    return isinstance(item, yaml.CollectionNode) and not item.flow_style
 
 
 def path_text(path: FieldPath) -> str:

@@ -138,9 +138,12 @@ class Reader:
             self._consumer.seek(shard, start)
 
     async def _shards_of(self, topic: str) -> set[int]:
-        if topic not in await self._consumer.topics():
+        # the consumer shows only topics that it is assigned; its client asks for all
+        cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001
+        there = cluster.partitions_for_topic(topic)
+        if not there:
             raise TopicError(f"there is no topic {topic} (`evenkeel up` or `evenkeel apply` creates it)")
-        return set(self._consumer.partitions_for_topic(topic))
+        return set(there)
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """Nothing secret leaves the process in a log line or an error."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 HIDDEN = "***"
 
 _URL = re.compile(r"\b(?P<scheme>[a-z][a-z0-9+.-]{1,15})://(?P<rest>[^\s'\"<>|`]+)", re.IGNORECASE)
 _KEY_IN_PATH = re.compile(r"(?<=/)(?=[^/]*\d)[A-Za-z0-9_.~-]{16,}")
+_MIXED = re.compile(r"(?=.*\d)(?=.*[A-Za-z]).{8,}")
 _BYTES_32 = re.compile(r"(?<![0-9a-zA-Z])(?P<start>(?:0x)?[0-9a-fA-F]{8})[0-9a-fA-F]{56}(?![0-9a-zA-Z])")
 _NAMED = re.compile(
     r"(?P<name>\b(?:\w*(?:password|passwd|passphrase|secret|api_?key|private_?key|mnemonic)|authorization|bearer)"
@@ -14,17 +15,24 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 
+_SHORTEST_SECRET = 6
+_SHORTEST_KEY = 16
+
 _known: set[str] = set()
 
 
 def remember_secret(text: str) -> None:
-    """Hide this text wherever it appears from now on; of a URL, whatever lies beyond scheme and host."""
+    """Hide this text wherever it appears from now on; of a URL, what in it may be a key."""
     if "://" not in text:
         _known.add(text)
         return
     parts = urlsplit(text)
-    secrets = (parts.username, parts.password, parts.path.strip("/"), parts.query, parts.fragment)
-    _known.update(secret for secret in secrets if secret)
+    words = [parts.password, *(value for _, value in parse_qsl(parts.query))]
+    _known.update(word for word in words if word and len(word) >= _SHORTEST_SECRET)
+    # `mainnet` and `ethereum` in a path are no secrets, and hidden they would make a log unreadable
+    _known.update(
+        word for word in parts.path.split("/") if len(word) >= _SHORTEST_KEY or _MIXED.fullmatch(word)
+    )
 
 
 def redact(text: str) -> str:

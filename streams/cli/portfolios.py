@@ -131,7 +131,8 @@ def _changes(step: Step, in_force: Mapping[BookId, Policy]) -> str:
         return ""
     before, after = in_force.get(step.event.policy.book), step.event.policy
     if before is None:
-        return f"{after.mode}, {len(after.pools)} pools, owner {short(after.owner)}"
+        pools = "a pool" if len(after.pools) == 1 else f"{len(after.pools)} pools"
+        return f"{after.mode}, {pools}, owner {short(after.owner)}"
     old, new = _flat(before), _flat(after)
     return ", ".join(
         f"{name} {old.get(name)} -> {value}" for name, value in new.items() if old.get(name) != value

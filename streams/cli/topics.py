@@ -125,6 +125,8 @@ def _part(name: str, item: Any) -> str:
     match item:
         case {"number": number, "hash": block_hash}:
             return f"{name}={number}/{short(block_hash)}"
+        case {"book": str(book), "policy_version": str(policy_version)}:
+            return f"book={book} policy={policy_version[:12]}"
         case dict():
             return ""
         case list():

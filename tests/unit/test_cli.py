@@ -1,0 +1,174 @@
+"""Every command says what it is; every refusal is one clear line and the right exit code."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import structlog
+from typer.main import get_command
+
+from streams.cli import app, main
+
+CANARY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def evenkeel(tmp_path, monkeypatch, capsys):
+    """Run a command in this process, in a folder and an environment of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in [name for name in os.environ if name.startswith("EVENKEEL_")]:
+        monkeypatch.delenv(name)
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+
+    def run(*arguments: str, **env: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["evenkeel", *arguments])
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code
+        return Done(code, *capsys.readouterr())
+
+    yield run
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def commands(command=None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    command = command or get_command(app)
+    yield path
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+COMMANDS = list(commands())
+
+
+def test_the_commands_are_those_of_the_manual():
+    assert {" ".join(path) for path in COMMANDS} >= {
+        *(
+            "init",
+            "check",
+            "apply",
+            "up",
+            "watch",
+            "work",
+            "positions",
+            "inventory",
+            "why",
+            "pause",
+            "resume",
+        ),
+        *("topics list", "topics tail", "devnet up", "devnet status", "devnet down"),
+    }
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help(path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        get_command(app).main([*path, "--help"], prog_name="evenkeel")
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "Usage: evenkeel" in shown
+    assert "show_version" not in shown
+    doc = shown.splitlines()
+    assert any(line.strip().endswith((".", ":")) for line in doc), "one sentence at least"
+
+
+def test_version(evenkeel):
+    done = evenkeel("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("evenkeel ")
+
+
+def test_the_program_as_a_process_of_its_own(tmp_path):
+    program = [sys.executable, "-m", "streams.cli", "positions"]
+    env = {"PYTHONPATH": ":".join(filter(None, sys.path))}
+    done = subprocess.run(
+        program, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: broker is not set: set EVENKEEL_BROKER")
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("apply", "--nonsense"), ("topics", "tail"), ("why",)])
+def test_wrong_usage_exits_with_2(tmp_path, evenkeel, arguments):
+    done = evenkeel(*arguments)
+    assert done.returncode == 2
+    assert "Usage" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("apply",), "error: cannot read portfolio.yaml: No such file or directory"),
+        (("check", "wrong.yaml"), "error: wrong.yaml:1:1: chain: missing: which chain the books are on"),
+        (("positions",), "error: broker is not set: set EVENKEEL_BROKER"),
+        (("topics", "list"), "error: broker is not set"),
+        (("watch",), "is not set: set EVENKEEL_"),
+        (("pause", "pool/0x1"), "error: pool/0x1 cannot be paused: all, or book/ID"),
+        (("resume", "nonsense"), "error: nonsense cannot be resumed"),
+        (("devnet", "status"), "no devnet in .evenkeel/devnet: evenkeel devnet up"),
+    ],
+)
+def test_an_error_is_one_clear_line_and_exit_code_1(tmp_path, evenkeel, arguments, says):
+    (tmp_path / "wrong.yaml").write_text("books: []\n")
+    done = evenkeel(*arguments)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_dead_broker_is_one_line(evenkeel, tmp_path):
+    done = evenkeel("topics", "list", EVENKEEL_BROKER="127.0.0.1:9", EVENKEEL_CHAIN_ID="1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the broker at 127.0.0.1:9: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_variable_is_named(evenkeel, tmp_path):
+    done = evenkeel("positions", EVENKEEL_BROKR="x:1")
+    assert done.stderr == "error: EVENKEEL_BROKR: unknown variable; did you mean EVENKEEL_BROKER?\n"
+
+
+def test_what_a_user_mistakes_for_something_else_is_not_repeated(evenkeel, tmp_path):
+    (tmp_path / "p.yaml").write_text(f"chain: {{id: 1}}\nbooks:\n  - book: a\n    mode: {CANARY}\n")
+    done = evenkeel("check", "p.yaml")
+    assert done.returncode == 1
+    assert CANARY[10:] not in done.stderr + done.stdout
+
+
+def test_init_writes_what_check_and_a_second_init_understand(evenkeel, tmp_path):
+    assert evenkeel("init").returncode == 0
+    checked = evenkeel("check")
+    assert checked.returncode == 0, checked.stderr
+    assert "eth-usdc" in checked.stdout
+    assert "\x1b[" not in checked.stdout + checked.stderr
+    again = evenkeel("init")
+    assert (again.returncode, again.stderr) == (1, "error: portfolio.yaml exists; --force writes over it\n")
+    assert evenkeel("init", "--force").returncode == 0
+
+
+def test_a_file_for_another_chain_is_refused(evenkeel, tmp_path):
+    evenkeel("init")
+    done = evenkeel("apply", EVENKEEL_CHAIN_ID="137", EVENKEEL_BROKER="127.0.0.1:9")
+    assert done.returncode == 1
+    assert "chain.id: 1, but this deployment is on chain 137" in done.stderr

@@ -1,0 +1,93 @@
+import pytest
+
+from streams.human import (
+    amount_text,
+    bps_text,
+    parse_address,
+    parse_bps,
+    parse_seconds,
+    price_text,
+    seconds_text,
+    short,
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "decimals", "places", "text"),
+    [
+        (0, 18, None, "0.000000000000000000"),
+        (1, 18, None, "0.000000000000000001"),
+        (1_234_567_890_123, 6, None, "1,234,567.890123"),
+        (-1, 6, 2, "-0.00"),
+        (-1_999_999, 6, 2, "-1.99"),
+        (1_999_999, 6, 2, "1.99"),
+        (12, 0, 2, "12"),
+        (2**256 - 1, 0, None, f"{2**256 - 1:,}"),
+        (123_456_789_012_345_678_901_234_567_890_123, 18, None, "123,456,789,012,345.678901234567890123"),
+    ],
+)
+def test_amounts_are_shown_exactly_or_cut_towards_zero(raw, decimals, places, text):
+    assert amount_text(raw, decimals, places=places) == text
+
+
+def test_a_price_is_shown_in_whole_tokens_of_the_quote():
+    sqrt_x96 = 55 * 2**96 // 10**6  # 3025 * 10**6 / 10**18, WETH as token0
+    assert price_text(sqrt_x96, 18, 6, base_is_0=True) == "3025"
+    inverse_x96 = 10**6 * 2**96 // 55
+    assert price_text(inverse_x96, 6, 18, base_is_0=False) == "3025"
+
+
+def test_a_price_of_nothing_is_a_dash():
+    assert price_text(0, 6, 18, base_is_0=False) == "-"
+
+
+@pytest.mark.parametrize(
+    ("bps", "text"), [(0, "0%"), (1, "0.01%"), (1_050, "10.5%"), (10_000, "100%"), (-25, "-0.25%")]
+)
+def test_shares_come_back_as_they_are_read(bps, text):
+    assert bps_text(bps) == text
+    assert parse_bps(text) == bps
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (59, "59s"), (3_600, "1h"), (5_400, "1h30m"), (604_801, "7d1s")]
+)
+def test_durations_come_back_as_they_are_read(seconds, text):
+    assert seconds_text(seconds) == text
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["5", "5 %%", "%", "1e3%", "five%", "5%5%", None, "5 percent"])
+def test_what_is_no_share_is_refused(text):
+    with pytest.raises(ValueError, match="is no share"):
+        parse_bps(text)
+
+
+@pytest.mark.parametrize("text", ["5", "h", "1.5h", "-1h", "1y", None, ""])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="is no duration"):
+        parse_seconds(text)
+
+
+# Source: EIP-55, its own examples
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0x52908400098527886E0F7030069857D2E4169EE7",
+        "0xde709f2102306220921060314715629080e2fb77",
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+        "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+    ],
+)
+def test_addresses_are_read_with_their_checksum(address):
+    assert parse_address(address) == address.lower()
+    flipped = address[:2] + address[2:].swapcase()
+    if flipped.lower() != flipped and flipped[2:].upper() != flipped[2:]:
+        with pytest.raises(ValueError, match="wrong checksum"):
+            parse_address(flipped)
+
+
+def test_what_is_short_already_stays():
+    assert short("native") == "native"
+    assert short("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") == "0x5aae…eaed"

@@ -1,0 +1,318 @@
+import msgspec
+import pytest
+
+from pipeline.errors import SettingsError
+from pipeline.messages.policy import ChainProfile, Policy, TargetBand
+from streams.cli.example import example_portfolio
+from streams.portfolio import load_portfolio, version_of
+
+WETH = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
+USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
+POOL = "0x88e6A0c2dDD26FEEb64F039a2c41296FcB3f5640"
+OWNER = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+OTHER_OWNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+OTHER_POOL = "0x8ad599c3A0ff1De082011EFDDc58f1908eb6e6D8"
+
+HEAD = """\
+chain:
+  id: 1
+books:
+"""
+BOOK = f"""\
+  - book: eth
+    owner: {OWNER}
+    base: WETH
+    quote: USDC
+    tokens:
+      - {{symbol: WETH, address: {WETH}, decimals: 18}}
+      - {{symbol: USDC, address: {USDC}, decimals: 6}}
+    pools: [{POOL}]
+    reference_pool: {POOL}
+    strategy:
+      name: target_band
+      target_share: 50%
+      band: 10%
+    mode: dry-run
+"""
+FILE = HEAD + BOOK
+
+
+def load(text: str, devnet: ChainProfile | None = None) -> tuple[Policy, ...]:
+    return load_portfolio(text, "p.yaml", devnet=devnet)
+
+
+def second(book: str = "second", owner: str = OTHER_OWNER) -> str:
+    return BOOK.replace("book: eth", f"book: {book}").replace(OWNER, owner)
+
+
+def line_of(text: str, part: str) -> int:
+    return next(i for i, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+# ------------------------------------------------------------------ a right file
+def test_a_file_becomes_a_policy_in_the_units_of_the_pipeline():
+    (policy,) = load(FILE)
+    assert policy.book == "eth"
+    assert policy.owner == OWNER.lower()
+    assert policy.accounts == (OWNER.lower(),)
+    assert (policy.base, policy.quote) == (WETH.lower(), USDC.lower())
+    assert policy.pools == (POOL.lower(),)
+    assert policy.publishes == (POOL.lower(),)
+    assert policy.strategy == TargetBand(target_share_bps=5_000, band_bps=1_000)
+    assert policy.chain.factory == "0x1f98431c8ad98523631ae4a59f267346ea31f984"
+    assert policy.mode == "dry-run"
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "read"),
+    [
+        ("band: 7.5%", "band_bps", 750),
+        ("band: 750 bps", "band_bps", 750),
+        ("band: 750bps", "band_bps", 750),
+        ("band: 0.01%", "band_bps", 1),
+    ],
+)
+def test_shares_are_read_with_their_unit(written, field, read):
+    text = FILE.replace("band: 10%", f"{written}\n      hysteresis: 0%")
+    assert getattr(load(text)[0].strategy, field) == read
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("90s", 90), ("1h30m", 5_400), ("2d", 172_800), ("1w", 604_800), ("1h 1s", 3_601)]
+)
+def test_durations_are_read_with_their_units(written, read):
+    (policy,) = load(FILE.replace("band: 10%", f"band: 10%\n      cooldown: {written}"))
+    assert policy.strategy.cooldown_s == read
+
+
+def test_an_address_without_quotes_is_no_number():
+    (policy,) = load(FILE.replace(OWNER, "0x0000000000000000000000000000000000000005"))
+    assert policy.owner == "0x0000000000000000000000000000000000000005"
+
+
+def test_tokens_go_by_symbol_or_address():
+    assert load(FILE.replace("base: WETH", f"base: {WETH}")) == load(FILE)
+
+
+def test_the_mode_is_dry_run_unless_told():
+    (policy,) = load(FILE.replace("    mode: dry-run\n", ""))
+    assert policy.mode == "dry-run"
+
+
+def test_a_chain_with_deeper_reorgs_keeps_more_blocks():
+    assert load(FILE)[0].chain.final_depth_blocks == 65
+    assert load(FILE.replace("id: 1", "id: 137"))[0].chain.final_depth_blocks == 200
+    assert load(FILE.replace("id: 1", "id: 137\n  final_depth_blocks: 12"))[0].chain.final_depth_blocks == 12
+
+
+def test_contracts_of_an_unknown_chain_are_named_in_the_file_or_known_from_the_devnet():
+    named = f"id: 31337\n  factory: {WETH}\n  position_manager: {USDC}\n  wrapped_native: {POOL}"
+    by_hand = load(FILE.replace("id: 1", named))[0].chain
+    devnet = ChainProfile(
+        chain_id=31337, factory=WETH.lower(), position_manager=USDC.lower(), wrapped_native=POOL.lower()
+    )
+    assert by_hand == load(FILE.replace("id: 1", "id: 31337"), devnet)[0].chain == devnet
+
+
+# ------------------------------------------------------------------ publishers and versions
+def test_each_pool_is_published_by_the_first_book_that_names_it():
+    extra = second().replace(f"pools: [{POOL}]", f"pools: [{POOL}, {OTHER_POOL}]")
+    first, other = load(FILE + extra)
+    assert first.publishes == (POOL.lower(),)
+    assert other.publishes == (OTHER_POOL.lower(),)
+
+
+def test_a_reference_pool_is_published_too():
+    (policy,) = load(FILE.replace(f"reference_pool: {POOL}", f"reference_pool: {OTHER_POOL}"))
+    assert policy.publishes == (POOL.lower(), OTHER_POOL.lower())
+
+
+def test_the_version_depends_on_everything_but_itself():
+    (policy,) = load(FILE)
+    assert len(policy.policy_version) == 64
+    assert policy.policy_version == version_of(msgspec.structs.replace(policy, policy_version="other"))
+    versions = {policy.policy_version}
+    for change in (
+        {"mode": "watch"},
+        {"publishes": ()},
+        {"strategy": TargetBand(band_bps=999)},
+        {"chain": msgspec.structs.replace(policy.chain, max_quarantined=9)},
+    ):
+        versions.add(version_of(msgspec.structs.replace(policy, **change)))
+    assert len(versions) == 5
+
+
+def test_the_version_does_not_depend_on_how_the_file_is_written():
+    written_otherwise = FILE.replace(OWNER, f'"{OWNER.lower()}"  # a comment').replace(
+        "band: 10%", "band: 1000 bps"
+    )
+    assert load(written_otherwise) == load(FILE)
+
+
+# ------------------------------------------------------------------ wrong files: each says where and what
+WRONG = [
+    # (replace, by, part of the line that is named, field, what it says)
+    ("owner:", "ownr:", "ownr:", "books[0].ownr", "unknown field; did you mean owner?"),
+    ("    owner: " + OWNER + "\n", "", "- book: eth", "books[0].owner", "missing: the account that holds"),
+    (
+        "    reference_pool: " + POOL + "\n",
+        "",
+        "- book: eth",
+        "books[0].reference_pool",
+        "missing: the pool of base",
+    ),
+    (
+        "band: 10%",
+        "band: 110%",
+        "band: 110%",
+        "books[0].strategy.band",
+        "110% is not above 0% and up to 100%",
+    ),
+    ("band: 10%", "band: 0%", "band: 0%", "books[0].strategy.band", "0% is not above"),
+    ("band: 10%", "band: 60%", "band: 60%", "books[0].strategy.band", "nothing would ever be proposed"),
+    (
+        "band: 10%",
+        "band: 10",
+        "band: 10",
+        "books[0].strategy.band",
+        "write it with its unit, as 5% or 500 bps",
+    ),
+    ("band: 10%", "band: 0.001%", "band:", "books[0].strategy.band", "finer than a basis point"),
+    ("band: 10%", "band: -1%", "band:", "books[0].strategy.band", "-1% is not above 0%"),
+    (
+        "target_share: 50%",
+        "target_share: 101%",
+        "101%",
+        "books[0].strategy.target_share",
+        "not between 0% and 100%",
+    ),
+    ("band: 10%", "band: 1%", "strategy:", "books[0].strategy.hysteresis", "2% is not below the band of 1%"),
+    (
+        "band: 10%",
+        "cooldown: 0s",
+        "cooldown",
+        "books[0].strategy.cooldown",
+        "at every block; only mode: watch",
+    ),
+    ("band: 10%", "cooldown: 60", "cooldown", "books[0].strategy.cooldown", "write it with its unit, as 90s"),
+    ("band: 10%", "cooldown: 400d", "cooldown", "books[0].strategy.cooldown", "longer than a year"),
+    ("band: 10%", "bnd: 10%", "bnd", "books[0].strategy.bnd", "did you mean band?"),
+    ("target_band", "target_bnd", "target_bnd", "books[0].strategy.name", "must be 'target_band'"),
+    ("quote: USDC", "quote: USDT", "USDT", "books[0].quote", "none of the book's tokens; did you mean USDC?"),
+    ("quote: USDC", "quote: WETH", "quote: WETH", "books[0].quote", "must be another token than base"),
+    ("base: WETH", "base:", "base:", "books[0].base", "must be a word"),
+    ("decimals: 6", "decimals: six", "six", "books[0].tokens[1].decimals", "must be a whole number"),
+    ("decimals: 6", "decimals: 60", "60", "books[0].tokens[1].decimals", "less than or equal to 36"),
+    (
+        "symbol: USDC",
+        "symbol: WETH",
+        "symbol: WETH, address: 0xA0",
+        "books[0].tokens[1].symbol",
+        "named twice",
+    ),
+    (f"pools: [{POOL}]", f"pools: [{POOL}, {POOL}]", "pools: [", "books[0].pools[1]", "named twice"),
+    (f"pools: [{POOL}]", "pools: []", "pools: []", "books[0].pools", "must name at least 1"),
+    (f"pools: [{POOL}]", f"pools: {POOL}", "    pools:", "books[0].pools", "must be a list"),
+    (
+        f"pools: [{POOL}]",
+        f"pools: [{WETH}]",
+        "    pools:",
+        "books[0].pools[0]",
+        "is the book's token WETH, not a pool",
+    ),
+    (OWNER, OWNER[:-1], "owner:", "books[0].owner", "is no address: it must be 0x and 40 hex digits"),
+    (OWNER, OWNER.replace("aad88", "aaD88"), "owner:", "books[0].owner", "has a wrong checksum"),
+    (OWNER, "0x" + "0" * 40, "owner:", "books[0].owner", "is the zero address"),
+    ("mode: dry-run", "mode: live", "mode: live", "books[0].mode", "live is not built yet"),
+    ("mode: dry-run", "mode: paper", "mode: paper", "books[0].mode", "must be 'watch', 'dry-run' or 'live'"),
+    ("book: eth", "book: Eth Book", "book: Eth", "books[0].book", "match pattern"),
+    ("id: 1", "id: 5", "chain:", "chain.factory", "missing: no deployment is known for chain 5"),
+    ("id: 1", "id: one", "id: one", "chain.id", "must be a whole number"),
+    ("id: 1", "id: 1\n  id: 2", "id: 2", "chain.id", "given twice"),
+    ("mode: dry-run", "mode: dry-run\n   signer", "", "", "no YAML"),
+]
+
+
+@pytest.mark.parametrize(("part", "by", "line", "field", "says"), WRONG)
+def test_a_wrong_file_is_refused_with_file_line_and_field(part, by, line, field, says):
+    text = FILE.replace(part, by, 1)
+    assert text != FILE
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    message = str(caught.value)
+    assert says in message
+    if field:
+        said = next(one for one in message.splitlines() if says in one)
+        assert said.startswith(f"p.yaml:{line_of(text, line)}:"), said
+        assert f": {field}: " in said
+
+
+def test_a_place_has_its_column():
+    with pytest.raises(SettingsError, match=r"^p\.yaml:16:13: books\[0\]\.strategy\.band: "):
+        load(FILE.replace("band: 10%", "band: 110%"))
+
+
+def test_every_problem_is_said_at_once_in_the_order_of_the_file():
+    text = FILE.replace("decimals: 6", "decimals: x").replace("10%", "ten").replace("id: 1", "id: 0")
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    places = [int(line.split(":")[1]) for line in str(caught.value).splitlines()]
+    assert places == sorted(places)
+    assert len(places) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        (second(owner=OWNER), "books[1].owner"),
+        (second() + f"    accounts: [{OWNER}]\n", "books[1].accounts[0]"),
+    ],
+)
+def test_an_account_belongs_to_one_book(more, field):
+    with pytest.raises(SettingsError) as caught:
+        load(FILE + more)
+    assert f"{field}: {OWNER.lower()} is in book eth already" in str(caught.value)
+
+
+def test_two_books_of_one_name_are_refused():
+    with pytest.raises(SettingsError, match=r"p\.yaml:18:11: books\[1\]\.book: eth is named twice"):
+        load(FILE + second("eth"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "chain: missing: which chain"),
+        ("- 1\n- 2\n", "must hold fields"),
+        ("just words", "must hold fields"),
+        ("chain: [\n", "no YAML"),
+        ("books: &b [*b]\n", "contains itself"),
+        ("a: b\n---\nc: d\n", "no YAML"),
+        ("? [x]\n: y\n", "a field's name must be a word"),
+        ("chain: \x07\n", "no YAML"),
+    ],
+)
+def test_what_is_no_portfolio_is_refused(text, says):
+    with pytest.raises(SettingsError, match=r"^p\.yaml") as caught:
+        load(text)
+    assert says in str(caught.value)
+
+
+def test_a_private_key_where_an_address_belongs_is_not_repeated():
+    key = "0x" + "5a" * 32
+    with pytest.raises(SettingsError) as caught:
+        load(FILE.replace(OWNER, key))
+    assert "5a5a5a5a" not in str(caught.value)
+
+
+def test_watching_needs_no_cooldown():
+    text = FILE.replace("band: 10%", "cooldown: 0s").replace("mode: dry-run", "mode: watch")
+    assert load(text)[0].strategy.cooldown_s == 0
+
+
+# ------------------------------------------------------------------ the example
+def test_the_example_is_right_as_it_is_written():
+    (policy,) = load(example_portfolio(None))
+    assert policy.chain.chain_id == 1
+    assert policy.pools == (POOL.lower(),)
+    assert policy.strategy == TargetBand()

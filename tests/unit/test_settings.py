@@ -1,0 +1,179 @@
+import json
+
+import pytest
+
+from pipeline.errors import SettingsError
+from streams import redaction
+from streams.cli.example import example_portfolio
+from streams.portfolio import load_portfolio
+from streams.redaction import redact
+from streams.settings import DEFAULT_PARTITIONS, devnet_in, load_settings
+
+CANARY_URL = "https://user:canary-password@mainnet.example.io/v3/canary0123456789key?token=canary-token"
+
+WORLD = {
+    "chain_id": 31337,
+    "weth": "0x" + "11" * 20,
+    "usdc_low": "0x" + "10" * 20,
+    "usdc_high": "0x" + "12" * 20,
+    "factory": "0x" + "aa" * 20,
+    "position_manager": "0x" + "bb" * 20,
+    "accounts": {"owners": ["0x" + "c1" * 20, "0x" + "c2" * 20], "deployer": "0x" + "dd" * 20},
+    "pools": {
+        "weth_usdc_low_500": {
+            "address": "0x" + "e1" * 20,
+            "token0": "0x" + "10" * 20,
+            "token1": "0x" + "11" * 20,
+        },
+        "weth_usdc_high_500": {
+            "address": "0x" + "e2" * 20,
+            "token0": "0x" + "11" * 20,
+            "token1": "0x" + "12" * 20,
+        },
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """Settings are looked up in the current folder and the environment: both are this test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(redaction, "_known", set())
+    for name in ("BROKER", "RPC_URL", "CHAIN_ID", "PARTITIONS", "FOLDER", "INSTANCE", "CACHE", "LOG_FORMAT"):
+        monkeypatch.delenv(f"EVENKEEL_{name}", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def with_devnet(tmp_path):
+    folder = tmp_path / ".evenkeel" / "devnet"
+    folder.mkdir(parents=True)
+    record = {"bootstrap_servers": "127.0.0.1:21234", "rpc_url": "http://127.0.0.1:21235", "world": WORLD}
+    (folder / "devnet.json").write_text(json.dumps(record))
+
+
+def test_without_anything_there_are_defaults_and_no_broker():
+    settings = load_settings()
+    assert settings.partitions == DEFAULT_PARTITIONS
+    for read in (lambda: settings.bootstrap, lambda: settings.chain, lambda: settings.rpc_urls):
+        with pytest.raises(SettingsError, match="is not set: set EVENKEEL_"):
+            read()
+
+
+def test_the_environment_wins_over_the_file(monkeypatch, tmp_path):
+    (tmp_path / "evenkeel.yaml").write_text("broker: one:9092\nchain_id: 1\npartitions: 8\n")
+    monkeypatch.setenv("EVENKEEL_BROKER", "two:9092,three:9093")
+    settings = load_settings()
+    assert settings.bootstrap == "two:9092,three:9093"
+    assert (settings.chain, settings.partitions) == (1, 8)
+
+
+def test_several_nodes_are_separated_by_commas(monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "https://a.example/x, http://127.0.0.1:8545")
+    assert load_settings().rpc_urls == ("https://a.example/x", "http://127.0.0.1:8545")
+
+
+def test_an_empty_variable_is_not_set(monkeypatch):
+    monkeypatch.setenv("EVENKEEL_PARTITIONS", "")
+    assert load_settings().partitions == DEFAULT_PARTITIONS
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("EVENKEEL_PARTITIONS", "0", "greater than or equal to 1"),
+        ("EVENKEEL_PARTITIONS", "four", "must be a whole number"),
+        ("EVENKEEL_CHAIN_ID", "-1", "greater than 0"),
+        ("EVENKEEL_BROKER", "localhost", "must be host:port"),
+        ("EVENKEEL_BROKER", "localhost:x", "must be host:port"),
+        ("EVENKEEL_RPC_URL", "ftp://x", "must be http:// or https:// URLs"),
+        ("EVENKEEL_INSTANCE", "a b", "match pattern"),
+        ("EVENKEEL_LOG_FORMAT", "xml", "must be 'auto', 'console' or 'json'"),
+        ("EVENKEEL_PARTITONS", "4", "unknown variable; did you mean EVENKEEL_PARTITIONS?"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch, name, value, says):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"{name}: ")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("chain_id: 1\npartitions: none\n", "evenkeel.yaml:2:13: partitions: must be a whole number"),
+        ("chain: 1\n", "evenkeel.yaml:1:1: chain: unknown field; did you mean chain_id?"),
+        ("- 1\n", "evenkeel.yaml:1:1: must hold fields"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_place(tmp_path, text, says):
+    (tmp_path / "evenkeel.yaml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert says in str(caught.value)
+
+
+# ------------------------------------------------------------------ secrets
+def test_a_url_with_a_key_is_never_printed(monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", CANARY_URL)
+    settings = load_settings()
+    assert settings.rpc_urls == (CANARY_URL,)
+    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+    assert "canary" not in shown
+    assert "canary" not in redact(f"connecting to {CANARY_URL} failed; key canary0123456789key, canary-token")
+
+
+def test_a_wrong_secret_is_not_repeated(monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "canary-not-a-url")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+# ------------------------------------------------------------------ a devnet in the folder
+@pytest.mark.usefixtures("with_devnet")
+def test_a_devnet_gives_broker_chain_and_node():
+    settings = load_settings()
+    assert settings.bootstrap == "127.0.0.1:21234"
+    assert settings.rpc_urls == ("http://127.0.0.1:21235",)
+    assert settings.chain == 31337
+
+
+@pytest.mark.usefixtures("with_devnet")
+def test_a_chain_that_is_named_is_not_mixed_with_the_devnet(monkeypatch):
+    monkeypatch.setenv("EVENKEEL_CHAIN_ID", "1")
+    settings = load_settings()
+    assert settings.bootstrap == "127.0.0.1:21234"
+    with pytest.raises(SettingsError, match="rpc_url is not set"):
+        _ = settings.rpc_urls
+
+
+def test_a_devnet_in_another_folder_is_found(monkeypatch, tmp_path):
+    folder = tmp_path / "elsewhere" / "devnet"
+    folder.mkdir(parents=True)
+    record = {"bootstrap_servers": "127.0.0.1:1", "rpc_url": "http://127.0.0.1:2", "world": WORLD}
+    (folder / "devnet.json").write_text(json.dumps(record))
+    monkeypatch.setenv("EVENKEEL_FOLDER", str(tmp_path / "elsewhere"))
+    assert load_settings().bootstrap == "127.0.0.1:1"
+
+
+def test_a_broken_devnet_file_is_named(tmp_path):
+    folder = tmp_path / ".evenkeel" / "devnet"
+    folder.mkdir(parents=True)
+    (folder / "devnet.json").write_text("{}")
+    with pytest.raises(SettingsError, match=r"devnet\.json: .*bootstrap_servers"):
+        load_settings()
+
+
+@pytest.mark.usefixtures("with_devnet")
+def test_the_example_for_a_devnet_loads(tmp_path):
+    devnet = devnet_in(tmp_path / ".evenkeel")
+    assert devnet is not None
+    low, high = load_portfolio(example_portfolio(devnet), "p.yaml", devnet=devnet.world.profile())
+    assert [low.owner, high.owner] == WORLD["accounts"]["owners"]
+    assert low.pools == ("0x" + "e1" * 20,)
+    assert low.quote == WORLD["usdc_low"]
+    assert low.chain.position_manager == WORLD["position_manager"]
