@@ -27,6 +27,7 @@ from streams.topics import EVENTS, MAX_RECORD_BYTES, check_topics
 log = logging.getLogger(__name__)
 
 EXIT_FAILED = 70
+_CHATTY = ("faust", "mode", "aiokafka")
 _RELEASE_S = 6.0
 _STOP_S = 3.0
 
@@ -39,6 +40,8 @@ def run_worker(bootstrap: str, chain_id: ChainId, partitions: int, instance: str
 
     Raises: TopicError before anything else, if a topic is missing or not as it must be.
     """
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     asyncio.run(_Worker(bootstrap, chain_id, instance, data_dir).run(partitions))
 
 

@@ -33,14 +33,14 @@ async def read_committed(
         await consumer.stop()
 
 
-async def append(bootstrap: str, topic: str, partition: int, payloads: Sequence[bytes]) -> None:
+async def append(bootstrap: str, topic: str, partition: int, payloads: Sequence[bytes | None]) -> None:
     """Append records as the writers of a log do: idempotent, not in a transaction."""
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap, enable_idempotence=True, max_request_size=16 * 1024 * 1024
     )
     await producer.start()
     try:
-        for sent in [await producer.send(topic, value=payload, partition=partition) for payload in payloads]:
-            await sent
+        sent = [await producer.send(topic, key=b"-", value=value, partition=partition) for value in payloads]
+        await asyncio.gather(*sent)
     finally:
         await producer.stop()
