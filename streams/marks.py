@@ -113,8 +113,8 @@ def _mapping(
 def _begins_below(item: yaml.Node) -> bool:
     """Whether a field's value begins on a later line, or nowhere: then its name is the place to look."""
     if isinstance(item, yaml.ScalarNode):
-        return item.value == ""
-    return isinstance(item, yaml.CollectionNode) and not item.flow_style
+        return not item.value
+    return isinstance(item, yaml.CollectionNode) and item.flow_style is False
 
 
 def path_text(path: FieldPath) -> str:

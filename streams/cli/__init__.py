@@ -1,21 +1,65 @@
-"""The command line: `evenkeel ...`."""
+"""The command line: `evenkeel ...`. A command's module is read when the command is asked for."""
 
 import os
 import sys
 import traceback
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from pipeline.errors import EvenkeelError
-from streams.cli import demo, devnet, holdings, operate, portfolios, running, topics, why
-from streams.cli.console import say
 from streams.redaction import redact
+
+_COMMANDS: Mapping[str, str] = {
+    "init": "portfolios",
+    "check": "portfolios",
+    "apply": "portfolios",
+    "up": "running",
+    "watch": "running",
+    "work": "running",
+    "positions": "holdings",
+    "inventory": "holdings",
+    "why": "why",
+    "pause": "operate",
+    "resume": "operate",
+    "topics": "topics",
+    "devnet": "devnet",
+    "demo": "demo",
+}
+"""Each command is the function, or the group, of its name in this module of ours."""
+
+
+class _Commands(TyperGroup):
+    """Reads only what is asked for: all of it takes seconds."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        return _command(cmd_name) if cmd_name in _COMMANDS else None
+
+
+def _command(name: str) -> Any:
+    found = getattr(import_module(f"streams.cli.{_COMMANDS[name]}"), name)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(name)(found)
+        found = alone
+    command = get_command(found)
+    command.name = name
+    return command
+
 
 app = typer.Typer(
     name="evenkeel",
-    help="Keeps an AMM liquidity book on an even keel.",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # it would print local variables, and a key may be among them
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,32 +83,19 @@ def evenkeel(
     del show_version
 
 
-app.command()(portfolios.init)
-app.command()(portfolios.check)
-app.command()(portfolios.apply)
-app.command()(running.up)
-app.command()(running.watch)
-app.command()(running.work)
-app.command()(holdings.positions)
-app.command()(holdings.inventory)
-app.command()(why.why)
-app.command()(operate.pause)
-app.command()(operate.resume)
-app.command()(demo.demo)
-app.add_typer(topics.topics, name="topics")
-app.add_typer(devnet.devnet, name="devnet")
-
-
 def main() -> None:
     """Run a command; exit with 0, 1 after one clear error, 2 for a command that is none."""
     try:
-        app()
+        app(prog_name="evenkeel")
     except EvenkeelError as error:
-        say(redact(f"error: {error}"))
-        sys.exit(1)
+        _fail(f"error: {error}")
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception:  # noqa: BLE001 - a defect of ours: its traceback, with nothing secret in it
-        say(redact(traceback.format_exc()))
-        sys.exit(1)
+        _fail(traceback.format_exc())
+
+
+def _fail(says: str) -> None:
+    sys.stderr.write(f"{redact(says)}\n")
+    sys.exit(1)

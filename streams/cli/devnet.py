@@ -9,7 +9,9 @@ import typer
 from streams.cli.console import AsJson, print_json, print_table, say, settings_for
 from streams.settings import DEVNET_FOLDER, Settings
 
-devnet = typer.Typer(help="A broker and a chain of your own, on this machine.", no_args_is_help=True)
+devnet = typer.Typer(
+    help="A broker and a chain of your own, on this machine.", add_completion=False, no_args_is_help=True
+)
 
 
 @devnet.command()

@@ -16,7 +16,7 @@ from streams.readers import Record, reading
 from streams.settings import Settings
 from streams.topics import TOPICS, Topic
 
-topics = typer.Typer(help="Look at the topics.", no_args_is_help=True)
+topics = typer.Typer(help="Look at the topics.", add_completion=False, no_args_is_help=True)
 
 _UNSAID = frozenset({"version", "because_of", "policy_version"})
 

@@ -17,9 +17,11 @@ from streams.cli.demo.second_opinion import Terms
 from streams.devnet import actions, net, reads
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.reads import minted_token_id, range_around
+from streams.devnet.transactions import Tx
 from streams.devnet.world import FIRST_PRICE_USDC, Pool, World
 
 OWN_WETH = 25 * 10**18
+OWN_NATIVE_WEI = 3 * 10**18
 OWN_USDC = 25 * FIRST_PRICE_USDC * 10**6
 PROVIDED_WETH = 15 * 10**18
 RANGE_TICKS = 250
@@ -212,7 +214,9 @@ def _endow(stage: Stage, actor: Cast) -> None:
     world, chain = stage.world, stage.devnet.chain
     elsewhere = world.accounts.spare[0]
     shared = world.pool("weth_usdc_low_3000")
+    native_wei = int(chain.rpc("eth_getBalance", actor.owner, "latest"), 16)
     chain.execute(
+        Tx(sender=actor.owner, to=elsewhere, value_wei=native_wei - OWN_NATIVE_WEI),
         actions.transfer(world.weth, actor.owner, elsewhere, WETH_EACH - OWN_WETH),
         actions.transfer(actor.usdc, actor.owner, elsewhere, USDC_EACH - OWN_USDC),
         actions.transfer(actor.other_usdc, actor.owner, elsewhere, USDC_EACH - OWN_USDC // 5),
