@@ -1,5 +1,6 @@
 """Reading topics as they were committed: to their present end, on and on, or one record."""
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -80,6 +81,18 @@ class Reader:
             silent = silent + 1 if position == before else 0
             if silent > _SILENT_POLLS:
                 raise InfrastructureError(f"{shard.topic}[{shard.partition}] stays silent at {position}")
+
+    async def last(self, shard: TopicPartition, count: int) -> list[Record]:
+        """Read a partition's last records: further back than their number, for markers take offsets too."""
+        begin, end = (await self.bounds([shard]))[shard]
+        span = count
+        found: deque[Record] = deque(maxlen=count)
+        while len(found) < count and span < 4 * (end - begin):
+            span *= 4
+            found.clear()
+            async for record in self.read_between(shard, max(begin, end - span), end):
+                found.append(record)
+        return list(found)
 
     async def newest(self, topic: str) -> dict[str, Record]:
         """Read a compacted topic into its present values by key."""

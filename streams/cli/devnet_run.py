@@ -13,6 +13,7 @@ from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.reads import range_around
 from streams.devnet.world import FIRST_PRICE_USDC
 
+_OWN_ETHER = 2 * 10**18  # counts as base, so no more than gas for a while
 _OWN_WETH = 25 * 10**18
 _OWN_USDC = 25 * FIRST_PRICE_USDC * 10**6
 _PROVIDED_WETH = 20 * 10**18
@@ -57,6 +58,7 @@ def _open_positions(running: net.Devnet) -> None:
         pool = world.pool(name)
         ticks = range_around(chain, pool, *_OWN_RANGE)
         usdc = world.usdc_of(pool)
+        chain.rpc("anvil_setBalance", owner, hex(_OWN_ETHER))
         chain.execute(
             actions.transfer(world.weth, owner, elsewhere, WETH_EACH - _OWN_WETH),
             actions.transfer(usdc, owner, elsewhere, USDC_EACH - _OWN_USDC),

@@ -60,7 +60,7 @@ def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
         _print_values(record for record, _ in views)
         return
     rows = [_position_row(view, shown) for _, view in sorted(views, key=lambda v: (v[1].book, v[1].token_id))]
-    columns = ["book", ">NFT", "pool", ">ticks", "range", ">principal", ">", ">fees", "> ", ">block"]
+    columns = ["book", ">NFT", "pool", ">ticks", "range", ">principal", ">", ">fees", "> ", ">said at block"]
     print_table(f"positions on chain {settings.chain}", columns, rows)
     _say_if_none(rows, shown)
 

@@ -56,7 +56,7 @@ def tail(
         bool, typer.Option("--from-beginning", help="Begin with the oldest record.")
     ] = False,
     last: Annotated[
-        int, typer.Option("--last", "-n", min=0, help="Begin so many records before the end.")
+        int, typer.Option("--last", "-n", min=0, help="Begin with so many of each shard's last records.")
     ] = 10,
     shard: Annotated[int | None, typer.Option(help="Only this shard.")] = None,
     follow: Annotated[
@@ -84,11 +84,12 @@ async def _tail(
     async with reading(settings.bootstrap) as reader:
         shards = await reader.shards(topic.on(settings.chain), None if shard is None else [shard])
         bounds = await reader.bounds(shards)
-        starts = {
-            part: begin if last is None else max(begin, end - last) for part, (begin, end) in bounds.items()
-        }
-        records = reader.follow(starts) if follow else reader.read(starts)
-        async for record in records:
+        starts = {part: begin if last is None else end for part, (begin, end) in bounds.items()}
+        if last:
+            before = [record for part in shards for record in await reader.last(part, last)]
+            for record in sorted(before, key=lambda record: record.timestamp_ms):
+                print_record(record, as_json=as_json)
+        async for record in reader.follow(starts) if follow else reader.read(starts):
             print_record(record, as_json=as_json)
 
 
@@ -132,7 +133,7 @@ def _part(name: str, item: Any) -> str:
         case list():
             return f"{name}={len(item)}x" if item else ""
         case str():
-            return f"{name}={json.dumps(short(item) if item.startswith('0x') else item)[1:-1]}"
+            return f"{name}={json.dumps(short(item) if item.startswith('0x') else item, ensure_ascii=False)[1:-1]}"
     return f"{name}={json.dumps(item)}"
 
 
