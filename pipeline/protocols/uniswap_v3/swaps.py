@@ -110,7 +110,9 @@ def _last_step(
     amount_in, amount_out = amounts_between(start_x96, end_x96, pool.liquidity)
     fee = RawAmount(left_in - amount_in)
     if not _is_input_to(pool, end_x96, left_in, down=down) and fee != fee_on(amount_in, pool.fee_pips):
-        raise drifted(swap, "amount in", _amount_in(swap), f"{amount_in} of the last {left_in} without the fee")
+        raise drifted(
+            swap, "amount in", _amount_in(swap), f"{amount_in} of the last {left_in} without the fee"
+        )
     if amount_out != left_out and not (
         fee == fee_on(amount_in, pool.fee_pips)
         and left_out < amount_out
