@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 from contracts_abi import load_abi
-from pipeline.errors import NodeRefusedError, UnreadableError
+from pipeline.errors import NodeError, NodeRefusedError, OutOfRangeError, UnreadableError
+from pipeline.protocols.words import TWO_256, WORD_BYTES, address, sint, uint
 from pipeline.units import Address, Hash
+from streams.chain.multicall import aggregate, aggregated
 from streams.chain.port import Node
 
 _CALLS_AT_ONCE = 300
@@ -21,7 +21,7 @@ _AGGREGATES_AT_ONCE = 4
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """A function of a contract."""
+    """A function of a contract, of arguments and results that fill one word each."""
 
     name: str
     selector: bytes
@@ -30,14 +30,17 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
     def encode(self, *arguments: Any) -> bytes:
         """Write calldata."""
-        return self.selector + encode(self.inputs, arguments)
+        return _calldata(self, arguments)
 
     def decode(self, answer: bytes) -> tuple[Any, ...]:
         """Read what the function returned. Raises: UnreadableError."""
+        if len(answer) < WORD_BYTES * len(self.outputs):
+            raise UnreadableError(f"{self.name} answers {len(answer)} bytes")
+        words = (answer[at * WORD_BYTES :][:WORD_BYTES] for at in range(len(self.outputs)))
         try:
-            return decode(self.outputs, answer)
-        except DecodingError:
-            raise UnreadableError(f"{self.name} answers {len(answer)} bytes that it cannot") from None
+            return tuple(_value(kind, word) for kind, word in zip(self.outputs, words, strict=True))
+        except OutOfRangeError as error:
+            raise UnreadableError(f"{self.name} answers {error}") from None
 
 
 @functools.cache
@@ -45,18 +48,37 @@ def method(contract: str, name: str) -> Method:
     """Look a function up, e.g. `method("uniswap-v3/UniswapV3Pool", "slot0")`. Raises: KeyError."""
     for entry in load_abi(*contract.split("/")):
         if entry["type"] == "function" and entry["name"] == name:
-            inputs = tuple(_type(argument) for argument in entry["inputs"])
-            outputs = tuple(_type(argument) for argument in entry["outputs"])
+            inputs = tuple(argument["type"] for argument in entry["inputs"])
+            outputs = tuple(argument["type"] for argument in entry["outputs"])
             selector = keccak(text=f"{name}({','.join(inputs)})")[:4]
             return Method(name=name, selector=selector, inputs=inputs, outputs=outputs)
     raise KeyError(f"{contract}.{name}")
 
 
-def _type(argument: dict[str, Any]) -> str:
-    kind: str = argument["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    return f"({','.join(_type(part) for part in argument['components'])}){kind.removeprefix('tuple')}"
+@functools.lru_cache(maxsize=1 << 16)  # every check of every pool asks for the same words of bitmap
+def _calldata(called: Method, arguments: tuple[Any, ...]) -> bytes:
+    words = (_word(kind, each) for kind, each in zip(called.inputs, arguments, strict=True))
+    return b"".join((called.selector, *words))
+
+
+def _word(kind: str, value: Any) -> bytes:
+    if kind == "bytes32":
+        return bytes(value)
+    number = int(value, 16) if kind == "address" else int(value)
+    return (number % TWO_256).to_bytes(WORD_BYTES, "big")
+
+
+def _value(kind: str, raw: bytes) -> Any:
+    if kind == "bytes32":
+        return raw
+    word = int.from_bytes(raw, "big")
+    if kind == "address":
+        return address(word)
+    if kind == "bool":
+        return bool(uint(word, 1))
+    if kind.startswith("uint"):
+        return uint(word, int(kind.removeprefix("uint")))
+    return sint(word, int(kind.removeprefix("int")))
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -72,8 +94,6 @@ class Ask(msgspec.Struct, frozen=True):
 
 Told = tuple[Any, ...] | UnreadableError
 """What a function returned, or why nothing is known of it."""
-
-AGGREGATE = method("multicall/Multicall3", "aggregate3")
 
 
 class Reader:
@@ -102,7 +122,7 @@ class Reader:
         return answers
 
     async def _aggregate(self, asks: Sequence[Ask]) -> list[Told]:
-        data = AGGREGATE.encode([(ask.to, True, ask.method.encode(*ask.arguments)) for ask in asks])
+        data = aggregate([(ask.to, ask.method.encode(*ask.arguments)) for ask in asks])
         try:
             async with self._turns:
                 answer = await self._node.call(self.multicall, data, self._at)
@@ -110,7 +130,9 @@ class Reader:
             return [UnreadableError(f"the node refuses: {error}")] * len(asks)
         if not answer:
             return [UnreadableError(f"no Multicall3 at {self.multicall}")] * len(asks)
-        (results,) = AGGREGATE.decode(answer)
+        results = aggregated(answer)
+        if len(results) != len(asks):
+            raise NodeError(f"{len(asks)} calls in one, {len(results)} results")
         return [_told(ask, *result) for ask, result in zip(asks, results, strict=True)]
 
 
