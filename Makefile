@@ -4,6 +4,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+UV     := .evenkeel/uv
+
+# no index address in a lock: everybody resolves where their own pip does
+COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .PHONY: help demo test check format bench lock tools clean
 
@@ -26,8 +31,15 @@ format: $(READY) ## Lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(READY) ## Resolve the dependencies anew
-	$(PYTHON) scripts/lock.py
+bench: $(READY) ## How fast one core folds a log, without a broker
+	$(BIN)/python tests/bench/fold.py
+
+lock: ## Resolve the dependencies anew, into both lock files
+	$(PYTHON) -m venv --clear $(UV)
+	$(UV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV)/bin/uv $(COMPILE) --group dev pyproject.toml --output-file requirements-dev.lock
+	$(UV)/bin/uv $(COMPILE) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
+	rm -rf $(UV)
 
 tools: $(READY) ## Java, Maven, Node, the broker's jars, the chain's binary and contracts: present or installed
 	$(BIN)/python -m streams.devnet.setup

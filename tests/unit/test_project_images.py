@@ -1,0 +1,143 @@
+"""Dockerfile and docker-compose.yml, as far as they can be wrong without an engine to try them on."""
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from streams.cli import app
+from streams.settings import Settings, variable_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def every(pattern: str, text: str) -> list[str]:
+    return re.findall(pattern, text, re.MULTILINE)
+
+
+COMPOSE = yaml.safe_load(read("docker-compose.yml"))
+DOCKERFILE = read("Dockerfile").replace("\\\n", " ")
+IGNORED = read(".dockerignore").split("\n")
+KNOWN = {variable_of(field) for field in Settings.model_fields}
+OURS = [name for name, service in COMPOSE["services"].items() if "build" in service]
+
+
+def of_cli(command: list[str]) -> bool:
+    """Ask whether these words are a command, and not only a group of them."""
+    found = get_command(app)
+    for word in command:
+        found = found.get_command(None, word) if hasattr(found, "get_command") else None
+    return found is not None and not hasattr(found, "get_command")
+
+
+def test_the_watcher_and_a_worker_are_there():
+    assert set(OURS) == {"watch", "work"}
+    for name in OURS:
+        assert COMPOSE["services"][name]["command"] == [name]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_runs_a_command_that_exists_on_settings_that_exist(name):
+    service = COMPOSE["services"][name]
+    assert of_cli(service["command"])
+    assert service["environment"].keys() <= KNOWN
+    assert {"EVENKEEL_BROKER", "EVENKEEL_CHAIN_ID", "EVENKEEL_PARTITIONS"} <= service["environment"].keys()
+    test = service["healthcheck"]["test"]
+    assert test[:2] == ["CMD", "evenkeel"]
+    assert of_cli(test[2:])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_can_do_little_harm(name):
+    service = COMPOSE["services"][name]
+    assert service["user"].isdigit()
+    assert service["user"] != "0"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "ports" not in service
+
+
+def test_only_the_watcher_knows_the_node():
+    assert [name for name in OURS if "EVENKEEL_RPC_URL" in COMPOSE["services"][name]["environment"]] == [
+        "watch"
+    ]
+
+
+def test_images_are_pinned_and_nothing_is_published_beyond_this_machine():
+    for name, service in COMPOSE["services"].items():
+        _, colon, tag = service["image"].partition(":")
+        assert colon, name
+        assert re.fullmatch(r"\d+\.\d+\.\d+", tag), name
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), port
+
+
+def test_the_broker_is_the_one_that_the_devnet_runs():
+    pom = read("streams/devnet/pom.xml")
+    kafka = re.search(r"<artifactId>kafka_[\d.]+</artifactId>\s*<version>([\d.]+)</version>", pom)
+    assert kafka
+    assert COMPOSE["services"]["kafka"]["image"] == f"apache/kafka:{kafka[1]}"
+
+
+def test_the_broker_can_be_reached_where_it_says():
+    broker = COMPOSE["services"]["kafka"]
+    said = broker["environment"]
+    listeners = dict(each.split("://") for each in said["KAFKA_LISTENERS"].split(","))
+    advertised = dict(each.split("://") for each in said["KAFKA_ADVERTISED_LISTENERS"].split(","))
+    protocols = dict(each.split(":") for each in said["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+    assert listeners.keys() == protocols.keys()
+    assert advertised.keys() == listeners.keys() - {said["KAFKA_CONTROLLER_LISTENER_NAMES"]}
+    for name, address in advertised.items():
+        assert address.partition(":")[2] == listeners[name].partition(":")[2]
+    assert advertised[said["KAFKA_INTER_BROKER_LISTENER_NAME"]] == "kafka:9092"
+    assert all(COMPOSE["services"][name]["environment"]["EVENKEEL_BROKER"] == "kafka:9092" for name in OURS)
+    assert [f"{port.rpartition(':')[0]}" for port in broker["ports"]] == [advertised["OUTSIDE"]]
+    assert said["KAFKA_LOG_DIRS"] in {volume.partition(":")[2] for volume in broker["volumes"]}
+
+
+def test_every_service_waits_for_what_has_a_health_check():
+    for name, service in COMPOSE["services"].items():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how == {"condition": "service_healthy"}, name
+            assert "healthcheck" in COMPOSE["services"][needed]
+
+
+def test_what_the_file_asks_of_the_environment_is_in_the_example():
+    asked = set(every(r"\$\{([A-Z_]+)", read("docker-compose.yml")))
+    given = set(every(r"^([A-Z_]+)=", read(".env.example")))
+    assert asked == given
+    assert asked <= KNOWN
+    assert ".env" in read(".gitignore").split("\n")
+
+
+# ------------------------------------------------------------------ the image
+def test_the_image_installs_by_hash_and_does_not_run_as_root():
+    for line in every(r"pip install [^&\n]*", DOCKERFILE):
+        assert "--require-hashes" in line or ("--no-index" in line and "--no-deps" in line), line
+    assert every(r"^FROM (\S+)", DOCKERFILE) == ["python:3.11-slim"] * 2
+    leaving = DOCKERFILE.rpartition("\nFROM ")[2]
+    users = every(r"^USER (\S+)$", leaving)
+    assert users == [COMPOSE["services"]["watch"]["user"]]
+    assert leaving.index("USER ") < leaving.index("ENTRYPOINT")
+
+
+def test_the_image_sets_only_settings_that_exist():
+    assert set(every(r"EVENKEEL_[A-Z_]+", DOCKERFILE)) <= KNOWN
+
+
+def test_what_the_image_copies_exists_and_is_let_in():
+    copied = [word for line in every(r"^COPY (?!--from)(.*)$", DOCKERFILE) for word in line.split()[:-1]]
+    assert {"pipeline", "streams", "contracts_abi", "requirements.lock"} <= set(copied)
+    for name in copied:
+        assert (ROOT / name).exists(), name
+        assert f"!{name}" in IGNORED, name
+    assert IGNORED[1] == "*"
+    assert not any(fnmatch(".env", line.removeprefix("!")) for line in IGNORED if line.startswith("!"))
