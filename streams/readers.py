@@ -12,6 +12,8 @@ from pipeline.errors import InfrastructureError, TopicError
 from streams.topics import MAX_RECORD_BYTES
 
 _POLL_MS = 500
+_FETCH_WAIT_MS = 20
+"""So long a fetch may wait for records: a question for offsets waits behind it, on the same connection."""
 _SILENT_POLLS = 40
 """So many polls without progress mean that the broker is gone."""
 
@@ -168,6 +170,7 @@ async def reading(bootstrap: str) -> AsyncIterator[Reader]:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=MAX_RECORD_BYTES,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
     )
     async with broker_errors(bootstrap):
         try:
