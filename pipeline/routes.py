@@ -30,8 +30,8 @@ from pipeline.messages.events import (
 from pipeline.messages.policy import Policy
 from pipeline.protocols.tokens import ZERO_ADDRESS, decode_nft_transfer
 from pipeline.state import Tables
-from pipeline.units import BlockNumber, TokenId
-from pipeline.wants import named_items, policies, profile, wanted
+from pipeline.units import TokenId
+from pipeline.wants import named_items, policies, profile, resumes, wanted
 
 Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
 OBSERVATIONS = (PoolObserved, OwnerObserved, PositionObserved, BalanceObserved)
@@ -182,7 +182,12 @@ def _follow_observation(tables: Tables, event: Observation) -> Arrival:
     number = event.block.number
     if isinstance(event, PositionObserved):
         before = msgspec.structs.replace(before, pool=event.position.pool, owner=event.position.owner)
-    tables.put(key, msgspec.structs.replace(before, observed_at_block=number, why=event.why))
+    tables.put(
+        key,
+        msgspec.structs.replace(
+            before, observed_at_block=number, why=event.why, repaired=resumes(tables, want.item)
+        ),
+    )
     if isinstance(event, OwnerObserved):
         for token_id in event.token_ids:
             _follow_listed(tables, event, token_id)
@@ -245,11 +250,11 @@ def _belongs_to(key: str, items: set[str]) -> bool:
 
 # ------------------------------------------------------------------ operators
 def _follow_resumed(tables: Tables, event: Resumed) -> None:
-    """Note the operator's word; a halted shard begins anew, as if it had never seen a block."""
-    if event.scope == "all" and tables.find("halted", Halted) is not None:
+    """Note the operator's word; a shard that is resumed begins anew, as if it had never seen a block."""
+    if event.scope == "shard":
         tables.put("halted", None)
         tables.empty_chain()
-    head = tables.head
-    at_block = head.number if head else BlockNumber(0)
     if event.scope.startswith(("pool/", "position/", "balance/", "book/")):
-        tables.put(f"resumed/{event.scope}", Resume(at_block=at_block, reason=event.reason, by=event.by))
+        count = 1 + resumes(tables, event.scope)
+        resume = Resume(count=count, reason=event.reason, by=event.by)
+        tables.put(f"resumed/{event.scope}", resume)

@@ -28,7 +28,7 @@ from pipeline.protocols.tokens import ZERO_ADDRESS, token_id_of
 from pipeline.protocols.uniswap_v3 import LivePool, apply_manager_fact
 from pipeline.shard import Shard
 from pipeline.units import NATIVE, Address, RawAmount, Seconds
-from pipeline.wants import followed_pools, policies, quarantined
+from pipeline.wants import followed_pools, policies, quarantined, resumes
 
 Decoded = tuple[RawLog, Fact]
 
@@ -188,7 +188,10 @@ def _write(block: _Block, event: BlockSeen) -> Tracked:
     for key, value in (*kept.items(), *balances.items()):
         tables.put(key, value)
     for item, reason in block.failed.items():
-        tables.put(f"quarantine/{item}", Quarantine(reason=reason, at_block=event.block.number))
+        tables.put(
+            f"quarantine/{item}",
+            Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(tables, item)),
+        )
     return tracked
 
 

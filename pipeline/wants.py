@@ -90,10 +90,9 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
         return raised
     found = tables.find(f"checked/{item}", Quarantine)
     route = tables.find(f"route/{item}", Route)
-    if found is None or route is None or route.observed_at_block is None:
+    if found is None or route is None:
         return found
-    repaired = route.why == "repair" and route.observed_at_block >= found.at_block
-    return None if repaired else found
+    return None if route.repaired > found.resumed else found
 
 
 def quarantined(tables: Tables) -> dict[str, Quarantine]:
@@ -110,6 +109,12 @@ def quarantined(tables: Tables) -> dict[str, Quarantine]:
 
 
 def _awaits_repair(tables: Tables, item: str) -> bool:
-    held = quarantine(tables, item)
+    """Ask whether an operator's word has not been followed by a read yet, on the branch as it is."""
+    route = tables.find(f"route/{item}", Route)
+    return route is not None and route.repaired < resumes(tables, item)
+
+
+def resumes(tables: Tables, item: str) -> int:
+    """Count the operators' words on an item. They follow the log: no reorg takes them back."""
     resume = tables.find(f"resumed/{item}", Resume)
-    return held is not None and resume is not None and held.at_block <= resume.at_block
+    return 0 if resume is None else resume.count

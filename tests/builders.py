@@ -369,9 +369,10 @@ class ToyWatcher:
         self.read_wanted()
 
     def read_wanted(self) -> None:
-        while wants := wanted(self.routes):
-            for want in wants:
+        for _ in range(4):
+            for want in wanted(self.routes):
                 self.append(self.chain.read(want.item, want.why, self.term))
+        assert not wanted(self.routes)
 
     def block(self, operations: int = 2) -> None:
         self.chain.mine(operations)

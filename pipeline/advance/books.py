@@ -11,14 +11,14 @@ from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judg
 from pipeline.inventory import Stock, Tracked
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.decisions import Declined, Quarantined, RebalanceProposed
-from pipeline.messages.entries import Balance, BookEffects, BookPath, Pause, Quarantine, Resume
+from pipeline.messages.entries import Balance, BookEffects, BookPath, Pause, Quarantine
 from pipeline.messages.policy import Policy
 from pipeline.moment import Moment
 from pipeline.shard import Shard
 from pipeline.show import show_book
 from pipeline.strategies import Act
 from pipeline.units import NATIVE
-from pipeline.wants import missing, quarantined
+from pipeline.wants import missing, quarantined, resumes
 
 
 class _Turn(msgspec.Struct, frozen=True):
@@ -93,8 +93,7 @@ def _items(shard: Shard, policy: Policy) -> Iterator[str]:
 
 def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:
     """A book's own quarantine ends with the operator's word: there is nothing to read for it."""
-    resume = shard.tables.find(f"resumed/{item}", Resume)
-    return item.startswith("book/") and resume is not None and held.at_block <= resume.at_block
+    return item.startswith("book/") and resumes(shard.tables, item) > held.resumed
 
 
 def _paused(shard: Shard, policy: Policy) -> Refused | None:
@@ -106,7 +105,7 @@ def _paused(shard: Shard, policy: Policy) -> Refused | None:
 
 def _quarantine_book(turn: _Turn, error: Exception) -> Quarantined:
     item, reason = f"book/{turn.policy.book}", f"{type(error).__name__}: {error}"
-    held = Quarantine(reason=reason, at_block=turn.block.number)
+    held = Quarantine(reason=reason, at_block=turn.block.number, resumed=resumes(turn.shard.tables, item))
     turn.shard.tables.put(f"quarantine/{item}", held)
     stamp = turn.now.stamp("alert", item, action="quarantine")
     return Quarantined(**stamp, item=item, reason=reason)

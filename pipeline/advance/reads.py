@@ -13,7 +13,7 @@ from pipeline.observe import Observation, differences, write_read
 from pipeline.routes import item_of
 from pipeline.shard import Shard
 from pipeline.show import show_pools
-from pipeline.wants import policies, quarantine
+from pipeline.wants import policies, quarantine, resumes
 
 SKIPPED_CHECKS_ALERT = 3
 SHOWN_DIFFERENCES = 8
@@ -56,7 +56,10 @@ def _check(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
         stamp = now.stamp("alert", item, action="drift")
         yield PoolDrifted(**stamp, pool=event.pool, differences=tuple(found[:SHOWN_DIFFERENCES]))
     reason = f"a check found {len(found)} differences, the first: {found[0]}"
-    shard.tables.put(f"checked/{item}", Quarantine(reason=reason, at_block=event.block.number))
+    shard.tables.put(
+        f"checked/{item}",
+        Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(shard.tables, item)),
+    )
     yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
 
 

@@ -129,6 +129,8 @@ class Route(Entry, frozen=True, kw_only=True):
     """Of a position that was read: its pool, which may be one that no book uses."""
     owner: Address | None = None
     """Of a position: who had it last."""
+    repaired: int = 0
+    """How many of the operators' words on it had been given when it was last read."""
 
 
 class BookPath(Entry, frozen=True, kw_only=True):
@@ -148,6 +150,8 @@ class Quarantine(Entry, frozen=True, kw_only=True):
 
     reason: str
     at_block: BlockNumber
+    resumed: int = 0
+    """How many words of operators on the item came before: a later one may end it."""
 
 
 class Frame(Entry, frozen=True, kw_only=True):
@@ -211,9 +215,9 @@ class Pause(Entry, frozen=True, kw_only=True):
 
 
 class Resume(Entry, frozen=True, kw_only=True):
-    """`resumed/item`: an operator wants the item back. Covers quarantines up to this block, across reorgs."""
+    """`resumed/item`: how often an operator has wanted the item back, and the last word."""
 
-    at_block: BlockNumber
+    count: int
     reason: str
     by: str
 

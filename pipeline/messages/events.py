@@ -139,7 +139,10 @@ class Paused(Event, frozen=True, kw_only=True, tag=True):
 
 
 class Resumed(Event, frozen=True, kw_only=True, tag=True):
-    """End a pause (`all`, `book/ID`), a halt (`all`) or a quarantine (`pool/P`, `position/M/id`, `book/ID`)."""
+    """End a pause (`all`, `book/ID`) or a quarantine (`pool/P`, `position/M/id`, `balance/account/token`, `book/ID`).
+
+    The scope `shard` ends a halt: everything of the chain is forgotten and read anew.
+    """
 
     scope: str
     reason: str

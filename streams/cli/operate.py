@@ -35,20 +35,22 @@ def resume(
     scope: Annotated[
         str,
         typer.Argument(
-            help="all, book/ID, or what is in quarantine: pool/P, position/M/ID, balance/ACCOUNT/TOKEN."
+            help="all, book/ID, shard/N after a halt, or what is in quarantine: "
+            "pool/P, position/M/ID, balance/ACCOUNT/TOKEN."
         ),
     ] = "all",
     *,
     reason: Reason = "by hand",
 ) -> None:
-    """End a pause, a halt (all), or a quarantine: what was in it is read from the chain again."""
+    """End a pause, a quarantine or a halt: what was in it is read from the chain again."""
     settings = settings_for("resume")
     scope = scope if _kind(scope) == "book" else scope.lower()
-    if scope != "all" and _kind(scope) not in {"book", *_ITEMS}:
+    if scope != "all" and _kind(scope) not in {"book", "shard", *_ITEMS}:
         raise SettingsError(
-            f"{scope} cannot be resumed: all, book/ID, pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
+            f"{scope} cannot be resumed: all, book/ID, shard/N, pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
         )
-    run(_append(settings, scope, Resumed(scope=scope, reason=reason, by=_who())))
+    told = "shard" if _kind(scope) == "shard" else scope
+    run(_append(settings, scope, Resumed(scope=told, reason=reason, by=_who())))
 
 
 async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> None:
@@ -61,6 +63,8 @@ async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> No
 
 async def _shards(settings: Settings, scope: str) -> list[ShardId]:
     """Name the shards that a scope concerns: a book's own, else all of them."""
+    if _kind(scope) == "shard":
+        return [_shard_number(scope, settings.partitions)]
     if _kind(scope) != "book":
         return [ShardId(shard) for shard in range(settings.partitions)]
     book = BookId(scope.partition("/")[2])
@@ -69,6 +73,13 @@ async def _shards(settings: Settings, scope: str) -> list[ShardId]:
     if book not in books:
         raise SettingsError(f"there is no book {book}{did_you_mean(book, books)}")
     return [shard_of(book, settings.partitions)]
+
+
+def _shard_number(scope: str, partitions: int) -> ShardId:
+    name = scope.partition("/")[2]
+    if not name.isdigit() or int(name) >= partitions:
+        raise SettingsError(f"{scope} is no shard: 0 to {partitions - 1}")
+    return ShardId(int(name))
 
 
 def _kind(scope: str) -> str:
