@@ -169,6 +169,7 @@ async def reading(bootstrap: str) -> AsyncIterator[Reader]:
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
         max_partition_fetch_bytes=MAX_RECORD_BYTES,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
     )

@@ -16,9 +16,10 @@ _CHATTY = ("aiokafka", "faust", "mode", "asyncio", "web3", "urllib3")
 
 
 def configure_log(
-    log_format: LogFormat = "auto", level: str = "info", *, stream: TextIO = sys.stderr, program: str = ""
+    log_format: LogFormat = "auto", level: str = "info", *, stream: TextIO | None = None, program: str = ""
 ) -> None:
     """Send our log and that of every library through one chain, redaction last."""
+    stream = stream or sys.stderr
     for_people = log_format == "console" or (log_format == "auto" and stream.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -1,0 +1,380 @@
+"""The commands against a real broker: what they append, and that they show what is committed, all of it, no more."""
+
+import asyncio
+import itertools
+import json
+import logging
+import os
+import random
+import sys
+from dataclasses import dataclass
+
+import pytest
+import structlog
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from pipeline.messages.base import BlockRef, Cause
+from pipeline.messages.decisions import Declined
+from pipeline.messages.entries import Cursor, Pool
+from pipeline.messages.events import BlockSeen, PolicySet
+from pipeline.messages.views import BookView, Holding, PoolView, PositionView
+from pipeline.units import ChainId
+from streams.applied import append, appending
+from streams.cli import main
+from streams.codec import decode_event, encode, encode_entry
+from streams.readers import reading
+from streams.topics import BOOKS, DECISIONS, EVENTS, POOL_STATES, POSITIONS, STATE, ensure_topics, shard_of
+
+pytestmark = pytest.mark.kafka
+
+PARTITIONS = 3
+WETH, USDC = "0x" + "11" * 20, "0x" + "22" * 20
+POOL, OTHER_POOL, MANAGER = "0x" + "e1" * 20, "0x" + "e2" * 20, "0x" + "bb" * 20
+chain_ids = itertools.count(random.SystemRandom().randrange(10**6, 10**9))
+
+BOOK = """\
+  - book: {book}
+    owner: "{owner}"
+    base: WETH
+    quote: USDC
+    tokens:
+      - {{symbol: WETH, address: "{weth}", decimals: 18}}
+      - {{symbol: USDC, address: "{usdc}", decimals: 6}}
+    pools: ["{pool}"]
+    reference_pool: "{pool}"
+    strategy: {{name: target_band, band: {band}}}
+"""
+
+
+def a_book(book: str, owner: int, *, pool: str = POOL, band: str = "10%") -> str:
+    return BOOK.format(book=book, owner=f"0x{owner:040x}", weth=WETH, usdc=USDC, pool=pool, band=band)
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Desk:
+    """A user at a terminal: a folder, an environment, and a deployment of their own on the shared broker."""
+
+    def __init__(self, folder, bootstrap: str, run) -> None:
+        self.folder, self.bootstrap, self.run = folder, bootstrap, run
+        self.chain_id = ChainId(next(chain_ids))
+
+    def portfolio(self, *books: str) -> None:
+        contracts = f"factory: '{MANAGER}', position_manager: '{MANAGER}', wrapped_native: '{WETH}'"
+        head = f"chain: {{id: {self.chain_id}, {contracts}}}\nbooks:\n"
+        (self.folder / "portfolio.yaml").write_text(head + "".join(books))
+
+    def log(self, shard: int) -> list:
+        return [decode_event(value, where="log") for value in self.values(EVENTS.name, shard)]
+
+    def values(self, topic: str, shard: int) -> list[bytes]:
+        async def read() -> list[bytes]:
+            async with reading(self.bootstrap) as reader:
+                part = TopicPartition(f"evenkeel-{self.chain_id}.{topic}", shard)
+                return [record.value async for record in reader.read({part: 0})]
+
+        return asyncio.run(read())
+
+    def policies(self) -> list[tuple[str, str]]:
+        """List what was ever set, by shard: book and version."""
+        events = [event for shard in range(PARTITIONS) for event in self.log(shard)]
+        return [(e.policy.book, e.policy.policy_version) for e in events if isinstance(e, PolicySet)]
+
+    def append(self, shard: int, *events) -> None:
+        async def send() -> None:
+            async with appending(self.bootstrap) as producer:
+                for event in events:
+                    await append(producer, self.chain_id, shard, event)
+
+        asyncio.run(send())
+
+    def commit(self, shard: int, *records: tuple[str, str, bytes | None], then: str = "commit") -> None:
+        asyncio.run(self._commit(shard, records, then))
+
+    async def _commit(self, shard: int, records, then: str) -> None:
+        name = f"test-{self.chain_id}-{shard}-{then}"
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, transactional_id=name, retry_backoff_ms=10
+        )
+        await producer.start()
+        try:
+            await producer.begin_transaction()
+            for topic, key, value in records:
+                full = f"evenkeel-{self.chain_id}.{topic}"
+                await producer.send_and_wait(full, key=key.encode(), value=value, partition=shard)
+            await (producer.commit_transaction() if then == "commit" else producer.abort_transaction())
+        finally:
+            await producer.stop()
+
+    def create_topics(self) -> None:
+        asyncio.run(ensure_topics(self.bootstrap, self.chain_id, PARTITIONS))
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, capsys, broker):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("EVENKEEL_")]:
+        monkeypatch.delenv(name)
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["evenkeel", *arguments])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code
+        return Done(code, *capsys.readouterr())
+
+    made = Desk(tmp_path, broker.bootstrap_servers, run)
+    monkeypatch.setenv("EVENKEEL_BROKER", made.bootstrap)
+    monkeypatch.setenv("EVENKEEL_CHAIN_ID", str(made.chain_id))
+    monkeypatch.setenv("EVENKEEL_PARTITIONS", str(PARTITIONS))
+    monkeypatch.setenv("COLUMNS", "250")
+    yield made
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def block(number: int) -> BlockRef:
+    return BlockRef(
+        number=number, hash=f"0x{number:064x}", parent_hash=f"0x{number - 1:064x}", timestamp_s=number
+    )
+
+
+def seen(number: int) -> BlockSeen:
+    return BlockSeen(term=1, block=block(number), base_fee_wei=7, logs=())
+
+
+# ------------------------------------------------------------------ apply
+def test_apply_appends_each_book_to_its_shard_once(desk):
+    desk.portfolio(a_book("one", 1), a_book("two", 2), a_book("three", 3))
+    dry = desk.run("apply", "--dry-run")
+    assert (dry.code, dry.err) == (0, "")
+    assert dry.out.count(" new ") == 3
+
+    first = desk.run("apply")
+    assert (first.code, first.err) == (0, "")
+    assert first.out.count(" new ") == 3
+    after_first = desk.policies()
+    assert {book for book, _ in after_first} == {"one", "two", "three"}
+    for shard in range(PARTITIONS):
+        for event in desk.log(shard):
+            assert shard_of(event.policy.book, PARTITIONS) == shard
+
+    again = desk.run("apply")
+    assert again.code == 0
+    assert again.out.count("as it is") == 3
+    assert desk.policies() == after_first
+
+
+def test_apply_appends_only_what_changed(desk):
+    desk.portfolio(a_book("one", 1), a_book("two", 2, pool=OTHER_POOL))
+    desk.run("apply")
+    desk.portfolio(a_book("one", 1), a_book("two", 2, pool=OTHER_POOL, band="12%"))
+    dry = desk.run("apply", "--dry-run")
+    assert "band_bps 1000 -> 1200" in dry.out
+    assert len(desk.policies()) == 2
+    desk.run("apply")
+    assert sorted(book for book, _ in desk.policies()) == ["one", "two", "two"]
+
+
+def test_apply_reads_what_the_shard_has_committed_and_the_log_after_it(desk):
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    shard = shard_of("one", PARTITIONS)
+    (event,) = desk.log(shard)
+    entries = [("policy/one", event.policy), ("cursor", Cursor(offset=0))]
+    desk.commit(shard, *((STATE.name, key, encode_entry(value)) for key, value in entries))
+    assert "as it is" in desk.run("apply").out
+    # the same under a cursor whose policy is gone: refused by the shard, say, or removed
+    desk.commit(shard, (STATE.name, "policy/one", None))
+    assert " new " in desk.run("apply").out
+    assert "as it is" in desk.run("apply").out  # found in the log behind the cursor
+    assert len(desk.log(shard)) == 2
+
+
+def test_a_book_is_removed_with_prune_only(desk):
+    desk.portfolio(a_book("one", 1), a_book("two", 2))
+    desk.run("apply")
+    desk.portfolio(a_book("one", 1))
+    kept = desk.run("apply")
+    assert kept.err == "still in force, not in the file: two (--prune removes them)\n"
+    pruned = desk.run("apply", "--prune")
+    assert "removed" in pruned.out
+    assert desk.run("apply", "--prune").out.count("removed") == 0
+
+
+def test_another_number_of_partitions_is_refused(desk, monkeypatch):
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    monkeypatch.setenv("EVENKEEL_PARTITIONS", "5")
+    refused = desk.run("apply")
+    assert refused.code == 1
+    assert "partitions is 3, must be 5" in refused.err
+
+
+# ------------------------------------------------------------------ pause and resume
+def test_pause_and_resume_go_where_they_belong(desk):
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    shard = shard_of("one", PARTITIONS)
+    assert desk.run("pause", "book/one", "--reason", "lunch").code == 0
+    assert desk.run("resume", "all").code == 0
+    assert [type(event).__name__ for event in desk.log(shard)] == ["PolicySet", "Paused", "Resumed"]
+    assert desk.log(shard)[1].reason == "lunch"
+    for other in set(range(PARTITIONS)) - {shard}:
+        assert [type(event).__name__ for event in desk.log(other)] == ["Resumed"]
+    unknown = desk.run("pause", "book/onee")
+    assert (unknown.code, unknown.err) == (1, "error: there is no book onee; did you mean one?\n")
+
+
+# ------------------------------------------------------------------ topics
+def test_topics_are_listed_and_missing_ones_named(desk):
+    nothing = desk.run("topics", "list")
+    assert nothing.code == 1
+    assert f"there is no topic evenkeel-{desk.chain_id}.events.v1" in nothing.err
+    desk.create_topics()
+    listed = desk.run("topics", "list", "--json").objects
+    assert {"topic": f"evenkeel-{desk.chain_id}.books.v1", "records": ["0"] * PARTITIONS} in listed
+
+
+def test_tail_shows_what_is_committed_and_nothing_else(desk):
+    desk.create_topics()
+    for i in range(5):
+        desk.commit(1, (DECISIONS.name, "k", b'{"type":"Good","n":"%d"}' % i))
+        desk.commit(1, (DECISIONS.name, "k", b'{"type":"Aborted"}'), then="abort")
+    lines = desk.run("topics", "tail", "decisions", "--no-follow", "--from-beginning", "--json").objects
+    assert [line["value"] for line in lines] == [{"type": "Good", "n": str(i)} for i in range(5)]
+    assert all(isinstance(line["offset"], str) for line in lines)
+    two = desk.run("topics", "tail", "decisions.v1", "--no-follow", "-n", "2", "--json").objects
+    assert [line["value"]["n"] for line in two] == ["3", "4"]
+    other = desk.run("topics", "tail", "decisions", "--no-follow", "--shard", "0")
+    assert (other.code, other.out) == (0, "")
+    beyond = desk.run("topics", "tail", "decisions", "--no-follow", "--shard", "7")
+    assert "has no shard 7, only 0 to 2" in beyond.err
+
+
+def test_tail_shows_what_is_no_json_and_tombstones(desk):
+    desk.create_topics()
+    desk.commit(0, (BOOKS.name, "book/x", b"\xff[red]no json"), (BOOKS.name, "book/x", None))
+    shown = desk.run("topics", "tail", "books", "--no-follow")
+    assert "book/x no JSON, 13 bytes" in shown.out
+    assert "book/x: gone" in shown.out
+    as_json = desk.run("topics", "tail", "books", "--no-follow", "--json").objects
+    assert [line["value"] for line in as_json] == ["\ufffd[red]no json", None]
+
+
+# ------------------------------------------------------------------ positions and inventory
+def pool_view() -> PoolView:
+    state = Pool(
+        token0=WETH, token1=USDC, decimals0=18, decimals1=6, fee_pips=500, tick_spacing=10,
+        sqrt_price_x96=55 * 2**96 // 10**6, tick=-196_000, liquidity=1, growth0_x128=0, growth1_x128=0,
+        protocol_fees0=0, protocol_fees1=0, fee_protocol0=0, fee_protocol1=0,
+        observation_index=0, observation_cardinality=1, observation_cardinality_next=1,
+    )  # fmt: skip
+    return PoolView(id="pool.1", because_of=Cause(shard=0, offset=3, block=block(9)), pool=POOL, state=state)
+
+
+def book_view(book: str, share_bps: int) -> BookView:
+    return BookView(
+        id=f"book.0.3.{book}", because_of=Cause(shard=0, offset=3, block=block(9)), book=book,
+        holdings=(Holding(token=WETH, wallet=10**18, native=5, principal=2 * 10**18, fees=7),),
+        base_amount=3 * 10**18 + 12, quote_amount=0, value_quote=9_075_000_000,
+        sqrt_price_x96=55 * 2**96 // 10**6, base_share_bps=share_bps, deviation_bps=share_bps - 5_000,
+    )  # fmt: skip
+
+
+def position_view() -> PositionView:
+    return PositionView(
+        id="pos.0.3.a", because_of=Cause(shard=0, offset=3, block=block(9)), book="one", manager=MANAGER,
+        token_id=42, pool=POOL, tick_lower=-10, tick_upper=20, liquidity=2**100, in_range=False,
+        principal0=2 * 10**18, principal1=0, fees0=7, fees1=2**90,
+    )  # fmt: skip
+
+
+def test_inventory_shows_the_newest_view_of_each_book(desk):
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    views = [book_view("one", 7_000), book_view("gone", 1), book_view("one", 10_000)]
+    desk.commit(0, *((BOOKS.name, view.key, encode(view)) for view in views), (BOOKS.name, "book/gone", None))
+    desk.commit(0, (BOOKS.name, "book/one", encode(book_view("one", 1))), then="abort")
+    as_json = desk.run("inventory", "--json")
+    assert as_json.out.encode() == encode(views[2]) + b"\n"
+    shown = desk.run("inventory").out
+    for part in ("100%", "50% ±10%", "9,075.000000 USDC", "3.000000 WETH", "3025", " 9\n"):
+        assert part in shown, part
+    assert desk.run("inventory", "--book", "other", "--json").out == ""
+
+
+def test_positions_are_shown_in_tokens_and_raw_on_the_wire(desk):
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    desk.commit(0, (POSITIONS.name, position_view().key, encode(position_view())))
+    unpriced = desk.run("positions").out
+    assert f"{2 * 10**18} raw" in unpriced  # nobody has said yet what the pool's tokens are
+    desk.commit(0, (POOL_STATES.name, pool_view().key, encode(pool_view())))
+    shown = desk.run("positions").out
+    for part in (
+        "42",
+        "WETH/USDC 0.05%",
+        "-10..20",
+        "OUT",
+        "2.000000 WETH",
+        "1,237,940,039,285,380,274,899.124224 USDC",
+    ):
+        assert part in shown, part
+    (fields,) = desk.run("positions", "--json").objects
+    assert fields["fees1"] == str(2**90)
+
+
+def test_without_books_it_says_what_to_do(desk):
+    desk.create_topics()
+    assert "there are no books yet: `evenkeel init`" in desk.run("positions").err
+
+
+# ------------------------------------------------------------------ why
+def test_why_walks_back_over_many_records_to_block_and_policy(desk):
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    shard = shard_of("one", PARTITIONS)
+    desk.append(shard, *(seen(number) for number in range(1, 41)))
+    desk.portfolio(a_book("one", 1, band="20%"))
+    desk.run("apply")  # stands behind the decision's cause: not the policy that was in force
+    version = desk.log(shard)[0].policy.policy_version
+    said = [
+        Declined(
+            id=f"dec.{shard}.{offset}.{offset:016x}", because_of=Cause(shard=shard, offset=offset, block=block(offset)),
+            book="one", policy_version=version, gate="band", reason="inside_band",
+        )
+        for offset in range(3, 40, 2)
+    ]  # fmt: skip
+    for record in said:
+        desk.commit(shard, (DECISIONS.name, "book/one", encode(record)))
+        desk.commit(shard, (DECISIONS.name, "book/one", encode(record)), then="abort")
+    for record in (said[0], said[7], said[-1]):
+        output, cause, policy = desk.run("why", record.id, "--json").objects
+        assert output["value"]["id"] == record.id
+        assert cause["value"]["block"]["number"] == str(record.because_of.offset)
+        assert policy["value"]["policy"]["policy_version"] == version
+    shown = desk.run("why", said[7].id).out
+    assert "inside_band" in shown
+    assert "band_bps 1000 (10%)" in " ".join(shown.split())
+
+
+def test_why_of_an_id_that_is_none(desk):
+    desk.create_topics()
+    done = desk.run("why", "swap.0123456789abcdef")
+    assert (done.code, done.err) == (1, "error: nothing on swaps.v1 has the id swap.0123456789abcdef\n")
