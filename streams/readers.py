@@ -11,10 +11,10 @@ from aiokafka.errors import KafkaError
 from pipeline.errors import InfrastructureError, TopicError
 from streams.topics import MAX_RECORD_BYTES
 
-_POLL_MS = 500
+_POLL_MS = 50
 _FETCH_WAIT_MS = 20
 """So long a fetch may wait for records: a question for offsets waits behind it, on the same connection."""
-_SILENT_POLLS = 40
+_SILENT_POLLS = 400
 """So many polls without progress mean that the broker is gone."""
 
 
@@ -169,7 +169,6 @@ async def reading(bootstrap: str) -> AsyncIterator[Reader]:
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
         max_partition_fetch_bytes=MAX_RECORD_BYTES,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
     )
