@@ -21,6 +21,7 @@ from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
 from pipeline.messages.events import AnyEvent
+from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.units import BookId, ChainId, ShardId
 
@@ -61,7 +62,7 @@ EVENTS = Topic("events.v1", "none", get_args(AnyEvent), _FOR_EVER)
 STATE = Topic("state.v1", "entry", tuple(dict.fromkeys(ENTRY_TYPES.values())), {**_LAST_PER_KEY, **_SOON})
 SWAPS = Topic("swaps.v1", "pool", (SwapSeen, Rewound), _FOR_EVER)
 DECISIONS = Topic("decisions.v1", "book or item", (*get_args(AnyDecision), Rewound), _FOR_EVER)
-INTENTS = Topic("intents.v1", "book", (Rewound,), _FOR_EVER)
+INTENTS = Topic("intents.v1", "book", (SubmitTransaction, Rewound), _FOR_EVER)
 POOL_STATES = Topic("pool-states.v1", "pool", (PoolView, Rewound), _LAST_PER_KEY)
 POSITIONS = Topic("positions.v1", "position", (PositionView, Rewound), _LAST_PER_KEY)
 BOOKS = Topic("books.v1", "book", (BookView, Rewound), _LAST_PER_KEY)

@@ -1,11 +1,17 @@
 """What may change a decision: the records of `events.v1`, one total order a shard."""
 
+from typing import Literal
+
 import msgspec
 
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
 from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo, Why
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, BookId, Hash, RawAmount, Seconds, Term, Tick, TokenId, Wei
+
+RefusalReason = Literal[
+    "already_open", "already_closed", "expired", "orphaned", "limits", "simulation", "paused", "malformed"
+]
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -149,6 +155,47 @@ class Resumed(Event, frozen=True, kw_only=True, tag=True):
     by: str
 
 
+# ------------------------------------------------------------------ reports of the signer, on the book's shard
+class IntentReport(Event, frozen=True, kw_only=True):
+    """What the signer did with an intent."""
+
+    intent: str
+    """Digest."""
+
+
+class Simulated(IntentReport, frozen=True, kw_only=True, tag=True):
+    """It was run on the head right before signing and met its minimums."""
+
+    at: BlockRef
+    gas_used: int
+
+
+class Signed(IntentReport, frozen=True, kw_only=True, tag=True):
+    """It is bound to a nonce and journalled; from here on the same bytes are sent again."""
+
+    nonce: int
+    transaction_hash: Hash
+
+
+class Sent(IntentReport, frozen=True, kw_only=True, tag=True):
+    """A node took it. Bumps have hashes of their own under the same nonce."""
+
+    transaction_hash: Hash
+
+
+class IntentRefused(IntentReport, frozen=True, kw_only=True, tag=True):
+    """Nothing was or will be sent for it."""
+
+    reason: RefusalReason
+    detail: str
+
+
+class Dropped(IntentReport, frozen=True, kw_only=True, tag=True):
+    """Its nonce was used by something else (a cancellation), or an operator closed it: nothing came of it."""
+
+    reason: str
+
+
 AnyEvent = (
     WriterStarted
     | BlockSeen
@@ -163,4 +210,9 @@ AnyEvent = (
     | PolicyRemoved
     | Paused
     | Resumed
+    | Simulated
+    | Signed
+    | Sent
+    | IntentRefused
+    | Dropped
 )
