@@ -14,7 +14,7 @@ from streams.keeper import Arrived, ShardKeeper
 
 log = logging.getLogger(__name__)
 
-WATCH_EVERY_S = 2.0
+WATCH_EVERY_S = 4.0
 UNDELIVERED_S = 8.0
 """A shard to which nothing was ever delivered, though its log has records, is read without it after this time."""
 STALLED_S = 45.0

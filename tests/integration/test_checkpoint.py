@@ -1,8 +1,14 @@
 """What a checkpoint must do: the same tests for the one in memory and the one on a real broker."""
 
+import asyncio
 import itertools
+import json
 import os
-from collections.abc import AsyncIterator, Callable
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -15,10 +21,10 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Cursor, Frame, Head, TickInfo
 from pipeline.state import Value
 from pipeline.units import BlockNumber, ChainId, GrowthX128, Hash, Liquidity, Offset, Seconds, ShardId
-from streams.checkpoint.fake import FakeBroker, FakeCheckpoint
+from streams.checkpoint.fake import Crashed, FakeBroker, FakeCheckpoint
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import Checkpoint
-from streams.codec import MAX_PAYLOAD_BYTES
+from streams.codec import MAX_PAYLOAD_BYTES, encode_entry
 from streams.devnet.broker import Broker
 from streams.topics import DECISIONS, STATE, SWAPS, TOPICS, TopicRecord, ensure_topics
 
@@ -42,10 +48,34 @@ TICK = TickInfo(
 )
 
 
+Changes = Mapping[str, Value | None]
+
+_DIE = """
+import asyncio, json, os, signal, sys
+from streams.checkpoint.kafka import KafkaCheckpoint
+from streams.topics import TopicRecord
+
+async def die():
+    checkpoint = KafkaCheckpoint({bootstrap!r}, {chain_id}, instance="dead")
+    await checkpoint.open({shard})
+    await checkpoint._producer.begin_transaction()
+    for topic, key, value in json.loads(sys.argv[1]):
+        name = checkpoint._topics[topic]
+        value = None if value is None else value.encode()
+        await checkpoint._producer.send_and_wait(name, key=key.encode(), value=value, partition={shard})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(die())
+"""
+
+
 class Store(Protocol):
     """A broker, real or not, whose `decisions.v1` refuses records of more than `SMALL_BYTES`."""
 
     def checkpoint(self, *, commit_timeout_s: float = 15.0) -> Checkpoint: ...
+
+    async def die_before_committing(self, records: Sequence[TopicRecord], changes: Changes) -> None:
+        """Be an owner of the shard that wrote all this and died before it committed."""
 
     async def read(self, topic: str, shard: ShardId) -> list[tuple[bytes, bytes | None]]:
         """Read what is committed, without the markers of openings."""
@@ -60,6 +90,12 @@ class FakeStore:
 
     def checkpoint(self, *, commit_timeout_s: float = 15.0) -> Checkpoint:
         return FakeCheckpoint(self.broker, commit_timeout_s=commit_timeout_s)
+
+    async def die_before_committing(self, records: Sequence[TopicRecord], changes: Changes) -> None:
+        checkpoint = FakeCheckpoint(self.broker, crash_at=(0, "before commit"))
+        await checkpoint.open(SHARD)
+        with pytest.raises(Crashed):
+            await checkpoint.commit(records, changes)
 
     async def read(self, topic: str, shard: ShardId) -> list[tuple[bytes, bytes | None]]:
         return [record for record in self.broker.read(topic, shard) if record[0] != b"opened"]
@@ -86,6 +122,18 @@ class KafkaStore:
         return KafkaCheckpoint(
             self.broker.bootstrap_servers, self.chain_id, instance="test", commit_timeout_s=commit_timeout_s
         )
+
+    async def die_before_committing(self, records: Sequence[TopicRecord], changes: Changes) -> None:
+        script = _DIE.format(bootstrap=self.broker.bootstrap_servers, chain_id=self.chain_id, shard=SHARD)
+        entries = {
+            key: None if value is None else encode_entry(value).decode() for key, value in changes.items()
+        }
+        written = [[record.topic, record.key.decode(), record.value.decode()] for record in records]
+        written += [[STATE.name, key, value] for key, value in entries.items()]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, json.dumps(written), cwd=Path(__file__).parents[2]
+        )
+        assert await process.wait() == -signal.SIGKILL
 
     async def read(self, topic: str, shard: ShardId) -> list[tuple[bytes, bytes | None]]:
         name = TOPICS[topic].on(self.chain_id)
@@ -211,6 +259,36 @@ async def test_the_owner_of_one_shard_does_not_fence_another_s(fresh: Callable[[
 
 
 # ------------------------------------------------------------------ all or nothing
+async def test_what_a_dead_owner_did_not_commit_is_never_seen(
+    store: Store, fresh: Callable[[], Checkpoint]
+) -> None:
+    first = fresh()
+    await first.open(SHARD)
+    await first.commit([decision(b"before")], {**cursor(0), "tick/0xaa/0": TICK})
+    await store.die_before_committing([decision(b"never")], {**cursor(1), "tick/0xaa/0": None})
+    assert await fresh().open(SHARD) == {**cursor(0), "tick/0xaa/0": TICK}
+    assert await store.read(DECISIONS.name, SHARD) == [(b"book/a", b"before")]
+
+
+@pytest.mark.kafka
+async def test_a_commit_on_a_broker_that_does_not_answer_is_given_up(own_broker: Broker) -> None:
+    chain_id = ChainId(next(_chain_ids))
+    await ensure_topics(own_broker.bootstrap_servers, chain_id, 2)
+    checkpoint = KafkaCheckpoint(
+        own_broker.bootstrap_servers, chain_id, instance="test", commit_timeout_s=2.0
+    )
+    await checkpoint.open(SHARD)
+    own_broker.pause()
+    try:
+        began_s = time.monotonic()
+        with pytest.raises(CommitError, match=r"longer than 2\.0 s"):
+            await checkpoint.commit([decision(b"late")], cursor(0))
+        assert time.monotonic() - began_s < 3
+    finally:
+        own_broker.resume()
+        await checkpoint.close()
+
+
 async def test_a_record_that_its_topic_refuses_leaves_nothing_of_the_batch(
     store: Store, fresh: Callable[[], Checkpoint]
 ) -> None:
