@@ -14,16 +14,16 @@ def price_after_input(
     Raises: OutOfRangeError where the contract reverts.
     Source: v3-core SqrtPriceMath.getNextSqrtPriceFromInput
     """
-    _require_depth(sqrt_price_x96, liquidity)
+    if sqrt_price_x96 <= 0 or liquidity <= 0:
+        raise _no_depth(sqrt_price_x96, liquidity)
     if not zero_for_one:
         return _uint160(sqrt_price_x96 + (amount << 96) // liquidity)
     numerator = liquidity << 96
     denominator = numerator + amount * sqrt_price_x96
     if denominator <= MAX_UINT256:
-        return _uint160(-(-numerator * sqrt_price_x96 // denominator))
-    return _uint160(
-        div_up(numerator, numerator // sqrt_price_x96 + amount)
-    )  # the contract's way out of overflow
+        return SqrtPriceX96(-(-numerator * sqrt_price_x96 // denominator))
+    # the contract's way out where its multiplication would overflow
+    return SqrtPriceX96(div_up(numerator, numerator // sqrt_price_x96 + amount))
 
 
 def price_after_output(
@@ -35,7 +35,8 @@ def price_after_output(
     Raises: OutOfRangeError where the contract reverts: the range does not hold so much.
     Source: v3-core SqrtPriceMath.getNextSqrtPriceFromOutput
     """
-    _require_depth(sqrt_price_x96, liquidity)
+    if sqrt_price_x96 <= 0 or liquidity <= 0:
+        raise _no_depth(sqrt_price_x96, liquidity)
     if zero_for_one:
         return _uint160(sqrt_price_x96 - div_up(amount * Q96, liquidity))
     numerator = liquidity * Q96
@@ -45,9 +46,8 @@ def price_after_output(
     return _uint160(div_up(numerator * sqrt_price_x96, numerator - product))
 
 
-def _require_depth(sqrt_price_x96: SqrtPriceX96, liquidity: Liquidity) -> None:
-    if sqrt_price_x96 <= 0 or liquidity <= 0:
-        raise OutOfRangeError(f"no price moves from {sqrt_price_x96} with liquidity {liquidity}")
+def _no_depth(sqrt_price_x96: SqrtPriceX96, liquidity: Liquidity) -> OutOfRangeError:
+    return OutOfRangeError(f"no price moves from {sqrt_price_x96} with liquidity {liquidity}")
 
 
 def _uint160(value: int) -> SqrtPriceX96:

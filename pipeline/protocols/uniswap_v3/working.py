@@ -104,13 +104,17 @@ class WorkingPool:
     def book_fee(self, fee: RawAmount, *, token0: bool) -> None:
         """Give the protocol its part of a swap's fee and the liquidity in range the rest. Rounds: the part down."""
         if token0:
-            part = fee // self.fee_protocol0 if self.fee_protocol0 else 0
-            self.protocol_fees0 = RawAmount((self.protocol_fees0 + part) & MAX_UINT128)
-            self.growth0_x128 = grown(self.growth0_x128, RawAmount(fee - part), self.liquidity)
+            if self.fee_protocol0:
+                part = fee // self.fee_protocol0
+                self.protocol_fees0 = RawAmount((self.protocol_fees0 + part) & MAX_UINT128)
+                fee = RawAmount(fee - part)
+            self.growth0_x128 = grown(self.growth0_x128, fee, self.liquidity)
         else:
-            part = fee // self.fee_protocol1 if self.fee_protocol1 else 0
-            self.protocol_fees1 = RawAmount((self.protocol_fees1 + part) & MAX_UINT128)
-            self.growth1_x128 = grown(self.growth1_x128, RawAmount(fee - part), self.liquidity)
+            if self.fee_protocol1:
+                part = fee // self.fee_protocol1
+                self.protocol_fees1 = RawAmount((self.protocol_fees1 + part) & MAX_UINT128)
+                fee = RawAmount(fee - part)
+            self.growth1_x128 = grown(self.growth1_x128, fee, self.liquidity)
 
     def write_observation(self, timestamp_s: int, tick: Tick, liquidity: Liquidity) -> None:
         """Write tick and liquidity as they were until now; once a timestamp.
