@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from pipeline.errors import StalledError
+from pipeline.errors import EventLogError, StalledError
 from pipeline.units import Offset, ShardId
 from streams.checkpoint.port import Checkpoint
 from streams.event_log import EventLog
@@ -43,6 +43,7 @@ class Keepers:
         self._keepers: dict[ShardId, ShardKeeper] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._behind: dict[ShardId, _Behind] = {}
+        self._answered_at_s = time.monotonic()
 
     def own(self, shards: Iterable[ShardId]) -> None:
         """Take over these shards and no others; each is opened when its first record arrives."""
@@ -74,9 +75,23 @@ class Keepers:
                     raise StalledError(
                         f"shard {shard}: records wait since {keeper.stalled_s():.0f} s, no commit"
                     )
-            ends = await self._events.ends(sorted(self._owned)) if self._owned else {}
-            for shard in self._owned & ends.keys():
-                self._watch_delivery(shard, ends[shard])
+            for shard, end in (await self._ends()).items():
+                if shard in self._owned:
+                    self._watch_delivery(shard, end)
+
+    async def _ends(self) -> Mapping[ShardId, Offset]:
+        """Ask where our logs end, and bear with a broker that is away for a while."""
+        if not self._owned:
+            return {}
+        try:
+            ends = await self._events.ends(sorted(self._owned))
+        except EventLogError as error:
+            if time.monotonic() - self._answered_at_s > STALLED_S:
+                raise
+            log.warning("%s", error)
+            return {}
+        self._answered_at_s = time.monotonic()
+        return ends
 
     def _watch_delivery(self, shard: ShardId, end: Offset) -> None:
         keeper = self._keeper(shard)

@@ -90,6 +90,19 @@ class House:
         await consumer.commit(await consumer.end_offsets(partitions))
         await consumer.stop()
 
+    async def supervise(self) -> None:
+        while True:
+            worker = self.start()
+            while worker.poll() is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+    def end(self) -> None:
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGCONT)
+                worker.kill()
+            worker.wait()
+
     def log(self, instance: str = "w1") -> str:
         return (self.folder / f"{instance}.log").read_text()
 
@@ -119,11 +132,7 @@ async def house(broker: Broker, tmp_path: Path) -> AsyncIterator[House]:
     house = House(broker.bootstrap_servers, tmp_path)
     await ensure_topics(house.bootstrap, house.chain_id, PARTITIONS)
     yield house
-    for worker in house.workers:
-        if worker.poll() is None:
-            worker.send_signal(signal.SIGCONT)
-            worker.kill()
-        worker.wait()
+    house.end()
 
 
 async def test_a_worker_says_and_keeps_what_a_plain_fold_does(house):
@@ -204,6 +213,26 @@ async def test_a_frozen_twin_is_fenced_when_it_wakes_up(house):
     assert await asyncio.to_thread(twin.wait, 60) == EXIT_FAILED, house.log()
     assert owner.poll() is None
     await house.assert_as_undisturbed(0, logs[0])
+
+
+async def test_a_broker_that_is_killed_loses_nothing(own_broker, tmp_path):
+    house = House(own_broker.bootstrap_servers, tmp_path)
+    await ensure_topics(house.bootstrap, house.chain_id, PARTITIONS)
+    log = story(3, blocks=120)
+    await house.append(0, log[:40])
+    supervision = asyncio.ensure_future(house.supervise())
+    try:
+        await house.until_applied(0, 20)
+        own_broker.kill()
+        await asyncio.sleep(3)
+        own_broker.start()
+        await house.append(0, log[40:])
+        await house.until_applied(0, len(log) - 1, within_s=120)
+        await house.assert_as_undisturbed(0, log)
+        supervision.cancel()
+        assert {worker.poll() for worker in house.workers} <= {None, 1, EXIT_FAILED}
+    finally:
+        house.end()
 
 
 async def test_a_topic_that_refuses_a_record_leaves_everything_as_it_was(house):

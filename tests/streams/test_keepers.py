@@ -156,3 +156,35 @@ async def test_a_log_that_cannot_be_read_ends_the_process():
     await until(lambda: process.errors)
     assert [type(error) for error in process.errors] == [EventLogError]
     watch.cancel()
+
+
+class SilentLog(ListLog):
+    """A broker that is away, for so many questions."""
+
+    questions = 0
+
+    def __init__(self, away: float) -> None:
+        super().__init__(LOGS)
+        self.away = away
+
+    async def ends(self, shards):
+        self.questions += 1
+        if self.questions <= self.away:
+            raise EventLogError("no answer")
+        return await super().ends(shards)
+
+
+async def test_a_broker_that_is_away_for_a_moment_is_borne_with():
+    process = Process(FakeBroker(), SilentLog(away=2))
+    process.keepers.own(LOGS)
+    watch = asyncio.ensure_future(process.keepers.watch())
+    await until(lambda: all(process.cursor(shard) == len(log) - 1 for shard, log in LOGS.items()))
+    watch.cancel()
+    await process.keepers.release_all()
+
+
+async def test_a_broker_that_stays_away_ends_the_process():
+    process = Process(FakeBroker(), SilentLog(away=float("inf")))
+    process.keepers.own(LOGS)
+    with pytest.raises(EventLogError, match="no answer"):
+        await within_a_while(process.keepers.watch())
