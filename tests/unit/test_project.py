@@ -1,0 +1,188 @@
+"""Rules of the project as a whole: names, locks, sizes, and prose that names only what exists."""
+
+import importlib.metadata
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from pipeline.messages.entries import ENTRY_TYPES
+from streams.cli import app
+from streams.settings import Settings, variable_of
+from streams.topics import TOPICS
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("contracts_abi", "pipeline", "streams")
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+LONGEST_MODULE = 299
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def read(name: str) -> str:
+    return text_of(ROOT / name)
+
+
+def every(pattern: str, text: str) -> list[Any]:
+    """Find everything of a pattern; `^` and `$` are those of a line."""
+    return re.findall(pattern, text, re.MULTILINE)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# ------------------------------------------------------------------ packages and locks
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked(lock: str) -> dict[str, str]:
+    return {canonical(name): version for name, version in every(r"^([\w.-]+)==([\w.+!]+)", read(lock))}
+
+
+def top_level(distribution: importlib.metadata.Distribution) -> set[str]:
+    return {file.parts[0].removesuffix(".py") for file in distribution.files or ()}
+
+
+def test_no_locked_distribution_owns_one_of_our_names():
+    everything = locked("requirements-dev.lock")
+    installed = [d for d in importlib.metadata.distributions() if canonical(d.name) in everything]
+    assert len(installed) > len(everything) * 0.9, "run it in the project's environment"
+    owners = {d.name for d in installed if top_level(d) & set(PACKAGES)}
+    assert not owners
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_no_address_and_a_hash_for_everything(lock):
+    text = read(lock)
+    assert not re.search(r"://|--(extra-)?index|--find-links|--trusted-host| @ ", text)
+    for requirement in re.split(r"\n(?=\S)", text.strip()):
+        assert "--hash=sha256:" in requirement, requirement.splitlines()[0]
+
+
+def test_the_locks_agree_and_hold_what_the_project_asks_for():
+    needed, everything = locked("requirements.lock"), locked("requirements-dev.lock")
+    assert needed.items() <= everything.items()
+    asked = every(r'^  "([\w.-]+)', read("pyproject.toml").partition("[tool.hatch")[0])
+    assert asked
+    assert {canonical(name) for name in asked} <= everything.keys()
+
+
+# ------------------------------------------------------------------ sizes
+def modules() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def test_no_module_is_long():
+    sizes = {named(path): len(text_of(path).splitlines()) for path in modules()}
+    assert len(sizes) > 100
+    assert not {name: size for name, size in sizes.items() if size > LONGEST_MODULE}
+
+
+# ------------------------------------------------------------------ prose
+def commands() -> set[tuple[str, ...]]:
+    """List every command, and every group of commands."""
+
+    def below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        yield path
+        for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+            yield from below(command.get_command(None, name), (*path, name))
+
+    return set(below(get_command(app), ()))
+
+
+def test_there_is_prose_to_check():
+    assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/stream.md"} <= {
+        named(path) for path in PROSE
+    }
+
+
+@pytest.mark.parametrize("path", PROSE, ids=named)
+def test_every_command_named_exists(path):
+    known = commands()
+    words = {path[:1] for path in known}
+    for written in every(r"(?:`|^\$? *)evenkeel((?: [a-z]+)+)", text_of(path)):
+        first, *rest = written.split()
+        assert (first,) in words, f"evenkeel {first}"
+        if len([path for path in known if path[:1] == (first,)]) > 1 and rest:
+            assert (first, rest[0]) in known, f"evenkeel {first} {rest[0]}"
+
+
+@pytest.mark.parametrize("path", PROSE, ids=named)
+def test_every_variable_named_exists(path):
+    known = {variable_of(field) for field in Settings.model_fields}
+    assert set(every(r"EVENKEEL_[A-Z_]+", text_of(path))) <= known
+
+
+@pytest.mark.parametrize("path", PROSE, ids=named)
+def test_every_link_leads_somewhere(path):
+    text = text_of(path)
+    for target in every(r"\]\(([^)\s]+)\)", text):
+        assert "://" not in target or target.startswith("https://"), target
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), target
+        if anchor:
+            assert anchor in anchors(there), target
+
+
+def anchors(path: Path) -> set[str]:
+    titles = every(r"^#+ (.+)$", text_of(path))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", PROSE, ids=named)
+def test_every_file_and_test_named_exists(path):
+    text = text_of(path)
+    for name in every(r"`((?:tests|docs|streams|pipeline|contracts_abi)/[\w./-]*[\w/])`", text):
+        assert (ROOT / name).exists(), name
+    for file, test in every(r"\]\([./]*(tests/[\w/]+\.py)\)[:,]? `(test_\w+)`", text):
+        assert f"def {test}(" in read(file), f"{file}: {test}"
+
+
+def test_the_two_commands_of_the_readme_are_targets():
+    targets = set(every(r"^([a-z]+):.*## ", read("Makefile")))
+    assert {"demo", "test", "check", "bench", "lock", "help"} <= targets
+    for path in PROSE:
+        assert set(every(r"(?:`|^)make ([a-z]+)", text_of(path))) <= targets, named(path)
+    assert {"demo", "test"} <= set(every(r"^make ([a-z]+)", read("README.md")))
+
+
+def test_what_crosses_a_topic_is_told():
+    told = set(every(r"[\w.-]+", read("docs/stream.md")))
+    for topic in TOPICS.values():
+        assert topic.name in told, topic.name
+        for message in topic.messages:
+            assert message.__name__ in told, f"{message.__name__} of {topic.name}"
+    for kind in ENTRY_TYPES:
+        assert kind in told, f"entry {kind}"
+
+
+def test_every_part_of_the_house_is_told():
+    told = read("docs/architecture.md")
+    for package in ("pipeline", "streams"):
+        for part in sorted((ROOT / package).iterdir()):
+            if not part.name.startswith("_"):
+                name = f"{part.name}/" if part.is_dir() else part.name
+                assert re.search(rf"(?<![\w/]){re.escape(name)}", told), f"{package}/{name}"
+
+
+def test_decisions_are_numbered_without_a_gap_and_say_the_same_three_things():
+    found = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    numbers = [int(path.name[:4]) for path in found]
+    assert numbers == list(range(1, len(found) + 1))
+    for path in found:
+        text = text_of(path)
+        assert text.startswith(f"# {int(path.name[:4])} · ")
+        assert every(r"^## (.+)$", text) == ["Context", "Decision", "Consequences"], path.name
+        assert path.name in read("docs/architecture.md"), f"{path.name} is not in the list of decisions"
