@@ -84,11 +84,11 @@ class Rpc:
             raise NodeError(f"{what}: the answer is no JSON-RPC: {self._redacted(str(error))}") from None
         if isinstance(answers, _Answer) and len(questions) > 1:
             raise NodeError(f"{what}: the node takes no batch: {self._refusal(answers)}")
-        found = {answer.id: answer for answer in (answers if isinstance(answers, list) else [answers])}
-        if isinstance(answers, _Answer) and answers.id is None:  # the node could not even read the question
-            found = {0: answers}
-        if sorted(found, key=str) != sorted(range(len(questions)), key=str):
-            raise NodeError(f"{what}: {len(questions)} questions, {len(found)} answers")
+        if isinstance(answers, _Answer):  # of one question; a node that could not read it knows no id
+            return [self._outcome(answers)]
+        found = {answer.id: answer for answer in answers}
+        if len(answers) != len(questions) or found.keys() != set(range(len(questions))):
+            raise NodeError(f"{what}: {len(questions)} questions, {len(answers)} answers, not one for each")
         return [self._outcome(found[place]) for place in range(len(questions))]
 
     async def _post(self, what: str, body: bytes) -> bytes:

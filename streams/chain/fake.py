@@ -1,0 +1,217 @@
+"""A chain in memory that passes the same tests as a real node, forks at will and misbehaves on demand."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from pipeline.errors import NodeError, NodeRefusedError
+from pipeline.messages.base import BlockRef, RawLog, Receipt
+from pipeline.units import Address, BlockNumber, ChainId, Hash, LogIndex, Seconds, Wei
+from streams.chain.answers import bloom_of
+from streams.chain.port import Body, Header
+
+Contract = Callable[[bytes, Header], bytes | None]
+"""Answers calldata as of a block; None reverts."""
+
+Fault = Literal["null", "stall", "lie"]
+"""`null`: the node does not know. `stall`: no answer in time. `lie`: an answer that contradicts itself."""
+
+_BLOCK_S = 12
+_GENESIS_AT_S = 1_767_225_600
+_NOBODY = Hash("0x" + "0" * 64)
+
+
+class FakeLog(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transaction emits."""
+
+    address: Address
+    topics: tuple[str, ...]
+    data: str = "0x"
+
+
+class FakeTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody did."""
+
+    sender: Address
+    to: Address
+    logs: tuple[FakeLog, ...] = ()
+    succeeded: bool = True
+
+
+class FakeChain:
+    """`port.Node`, and the chain behind it."""
+
+    def __init__(self, *, chain_id: int = 31_337, forgets: bool = True) -> None:
+        """Begin with one empty block. A node that does not forget knows orphans by hash, as geth does."""
+        self.contracts: dict[Address, Contract] = {}
+        self.wei: dict[Address, Callable[[Header], int]] = {}
+        """What accounts have; nothing unless told."""
+        self.lags_blocks = 0
+        """So much less does the node show than there is."""
+        self.keeps_states: int | None = None
+        """So many of the newest blocks can be asked for state; None: all."""
+        self.questions: list[str] = []
+        self._chain_id = ChainId(chain_id)
+        self._forgets = forgets
+        self._branch: list[tuple[Header, Body]] = []
+        self._orphans: dict[Hash, tuple[Header, Body]] = {}
+        self._faults: dict[str, list[Fault]] = {}
+        self._salt = 0
+        self.mine()
+
+    # -------------------------------------------------------------- the chain
+    def mine(self, *transactions: FakeTransaction) -> Header:
+        """Add a block with what was done."""
+        self._salt += 1
+        number = BlockNumber(len(self._branch))
+        parent = self._branch[-1][0].block.hash if self._branch else _NOBODY
+        digest = hashlib.sha256(f"{parent} {self._salt}".encode()).hexdigest()
+        body = _body_of(transactions, digest)
+        header = Header(
+            block=BlockRef(
+                number=number,
+                hash=Hash("0x" + digest),
+                parent_hash=parent,
+                timestamp_s=Seconds(_GENESIS_AT_S + _BLOCK_S * number),
+            ),
+            base_fee_wei=Wei(10**9 + self._salt),
+            transactions=tuple(receipt.transaction_hash for receipt in body.receipts),
+            logs_bloom=bloom_of(body.logs),
+        )
+        self._branch.append((header, body))
+        return header
+
+    def rollback(self, depth: int) -> Header:
+        """Take the last blocks away."""
+        for header, body in self._branch[len(self._branch) - depth :]:
+            self._orphans[header.block.hash] = (header, body)
+        del self._branch[len(self._branch) - depth :]
+        return self.head
+
+    @property
+    def head(self) -> Header:
+        """The newest block there is, whatever the node shows."""
+        return self._branch[-1][0]
+
+    def blocks(self) -> list[tuple[Header, Body]]:
+        """List the present branch."""
+        return list(self._branch)
+
+    def fail(self, question: str, *faults: Fault) -> None:
+        """Let the next answers to a question of the port go wrong, one after another."""
+        self._faults.setdefault(question, []).extend(faults)
+
+    # -------------------------------------------------------------- the node
+    async def chain_id(self) -> ChainId:
+        """Ask which chain the node follows."""
+        self._answer("chain_id")
+        return self._chain_id
+
+    async def newest(self) -> Header:
+        """Ask for the newest block."""
+        if self._answer("newest") == "null":
+            raise NodeError("the node has no newest block")
+        return self._shown()[-1][0]
+
+    async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
+        """Ask for blocks of the present branch by height."""
+        if self._answer("headers") == "null":
+            return [None] * len(numbers)
+        shown = self._shown()
+        return [shown[number][0] if 0 <= number < len(shown) else None for number in numbers]
+
+    async def header(self, block_hash: Hash) -> Header | None:
+        """Ask for a block by hash, of whichever branch."""
+        if self._answer("header") == "null":
+            return None
+        found = self._known().get(block_hash)
+        return None if found is None else found[0]
+
+    async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
+        """Ask for what happened in blocks, by their hashes."""
+        if self._answer("bodies") == "null":
+            return [None] * len(headers)
+        known = self._known()
+        return [known[h.block.hash][1] if h.block.hash in known else None for h in headers]
+
+    async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
+        """Call a contract as the state was after a block, given by hash."""
+        if self._answer("call") == "null":
+            return b""
+        header = self._state(at)
+        if header is None:
+            raise NodeRefusedError("the node does not have the state of this block")
+        contract = self.contracts.get(to)
+        answer = b"" if contract is None else contract(data, header)
+        if answer is None:
+            raise NodeRefusedError("execution reverted")
+        return answer
+
+    async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
+        """Ask what accounts had after blocks; None where the node no longer has the state."""
+        if self._answer("native_balances") == "null":
+            return [None] * len(questions)
+        states = [(account, self._state(at)) for account, at in questions]
+        return [None if header is None else self._wei(account, header) for account, header in states]
+
+    async def close(self) -> None:
+        """Let go of nothing."""
+
+    # -------------------------------------------------------------- inside
+    def _answer(self, question: str) -> Fault | None:
+        self.questions.append(question)
+        fault = self._faults[question].pop(0) if self._faults.get(question) else None
+        if fault == "stall":
+            raise NodeError(f"{question}: no answer in time")
+        if fault == "lie":
+            raise NodeError(f"{question}: the node contradicts itself")
+        return fault
+
+    def _shown(self) -> list[tuple[Header, Body]]:
+        return self._branch[: max(1, len(self._branch) - self.lags_blocks)]
+
+    def _known(self) -> Mapping[Hash, tuple[Header, Body]]:
+        known = {header.block.hash: (header, body) for header, body in self._shown()}
+        return known if self._forgets else {**self._orphans, **known}
+
+    def _state(self, at: Hash) -> Header | None:
+        found = self._known().get(at)
+        if found is None:
+            return None
+        oldest = 0 if self.keeps_states is None else len(self._shown()) - self.keeps_states
+        return found[0] if found[0].block.number >= oldest else None
+
+    def _wei(self, account: Address, header: Header) -> Wei:
+        return Wei(self.wei[account](header) if account in self.wei else 0)
+
+
+def _body_of(transactions: Sequence[FakeTransaction], block_digest: str) -> Body:
+    receipts: list[Receipt] = []
+    logs: list[RawLog] = []
+    for index, each in enumerate(transactions):
+        tx_hash = Hash("0x" + hashlib.sha256(f"{block_digest} {index}".encode()).hexdigest())
+        receipts.append(
+            Receipt(
+                transaction_hash=tx_hash,
+                transaction_index=index,
+                sender=each.sender,
+                to=each.to,
+                succeeded=each.succeeded,
+                gas_used=21_000,
+                effective_gas_price_wei=Wei(10**9),
+            )
+        )
+        for log in each.logs:
+            logs.append(
+                RawLog(
+                    address=log.address,
+                    topics=log.topics,
+                    data=log.data,
+                    log_index=LogIndex(len(logs)),
+                    transaction_hash=tx_hash,
+                    transaction_index=index,
+                )
+            )
+    return Body(logs=tuple(logs), receipts=tuple(receipts))

@@ -1,0 +1,213 @@
+"""What a node must do: one suite, on a real chain and on the one in memory."""
+
+import itertools
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import pytest
+
+from pipeline.errors import NodeRefusedError
+from pipeline.protocols.tokens import DEPOSIT_TOPIC
+from pipeline.units import Address, BlockNumber, Hash
+from streams.chain.calls import method
+from streams.chain.fake import FakeChain, FakeLog, FakeTransaction
+from streams.chain.node import HttpNode
+from streams.chain.port import Header, Node
+from streams.chain.reads import MULTICALL3
+from streams.devnet import actions
+from streams.devnet.chain import Chain
+from streams.devnet.world import World
+
+pytestmark = pytest.mark.anvil
+
+NOWHERE = Hash("0x" + "11" * 32)
+BALANCE = method("tokens/ERC20", "balanceOf")
+HEIGHT = method("multicall/Multicall3", "getBlockNumber")
+
+
+class Driver(Protocol):
+    """Moves the chain that the node tells of."""
+
+    node: Node
+    token: Address
+    someone: Address
+
+    def deposit(self, *amounts_wei: int) -> None:
+        """Mine one block in which someone wraps amounts, a transaction each."""
+
+    def rollback(self, depth: int) -> None: ...
+
+
+class AnvilDriver:
+    def __init__(self, chain: Chain, world: World) -> None:
+        self.node, self.chain, self.world = HttpNode(chain.url), chain, world
+        self.token, self.someone = Address(world.weth), Address(world.accounts.spare[0])
+
+    def deposit(self, *amounts_wei: int) -> None:
+        for amount in amounts_wei:
+            self.chain.send(actions.wrap(self.world, self.someone, amount))
+        self.chain.mine()
+
+    def rollback(self, depth: int) -> None:
+        self.chain.rollback(depth)
+
+
+class FakeDriver:
+    token, someone = Address("0x" + "aa" * 20), Address("0x" + "bb" * 20)
+
+    def __init__(self) -> None:
+        self.chain = FakeChain()
+        self.node: Node = self.chain
+        self.chain.wei[self.someone] = lambda header: 10**18 - header.block.number
+        self.chain.contracts[self.token] = self._token
+        self.chain.contracts[MULTICALL3] = lambda _, header: header.block.number.to_bytes(32, "big")
+
+    def deposit(self, *amounts_wei: int) -> None:
+        topics = (DEPOSIT_TOPIC, "0x" + "0" * 24 + self.someone[2:])
+        self.chain.mine(
+            *(
+                FakeTransaction(
+                    sender=self.someone,
+                    to=self.token,
+                    logs=(FakeLog(address=self.token, topics=topics, data=f"0x{amount:064x}"),),
+                )
+                for amount in amounts_wei
+            )
+        )
+
+    def rollback(self, depth: int) -> None:
+        self.chain.rollback(depth)
+
+    def _token(self, data: bytes, header: Header) -> bytes | None:
+        if data[:4] != BALANCE.selector:
+            return None
+        seen = [body for at, body in self.chain.blocks() if at.block.number <= header.block.number]
+        return sum(int(log.data, 16) for body in seen for log in body.logs).to_bytes(32, "big")
+
+
+@pytest.fixture(params=["fake", "anvil"])
+async def driver(request: pytest.FixtureRequest, chained: dict[str, object]) -> AsyncIterator[Driver]:
+    made = FakeDriver() if request.param == "fake" else AnvilDriver(**chained)
+    made.deposit(1, 2)
+    made.deposit()
+    made.deposit(3)
+    yield made
+    await made.node.close()
+
+
+@pytest.fixture
+def chained(request: pytest.FixtureRequest) -> dict[str, object]:
+    """Start the real chain for those only that need it."""
+    wants_anvil = "anvil" in request.node.callspec.params.values()
+    return {name: request.getfixturevalue(name) for name in ("chain", "world")} if wants_anvil else {}
+
+
+async def last_headers(driver: Driver, count: int) -> list[Header]:
+    newest = await driver.node.newest()
+    numbers = [BlockNumber(newest.block.number - below) for below in range(count - 1, -1, -1)]
+    found = await driver.node.headers(numbers)
+    assert all(found)
+    return [header for header in found if header is not None]
+
+
+async def test_headers_link_up_to_the_newest(driver: Driver) -> None:
+    headers = await last_headers(driver, 3)
+    assert headers[-1] == await driver.node.newest()
+    for parent, child in itertools.pairwise(headers):
+        assert child.block.parent_hash == parent.block.hash
+        assert child.block.number == parent.block.number + 1
+        assert child.block.timestamp_s > parent.block.timestamp_s
+    assert all(header.base_fee_wei > 0 for header in headers)
+    assert [len(header.transactions) for header in headers] == [2, 0, 1]
+
+
+async def test_a_block_is_found_by_its_hash(driver: Driver) -> None:
+    (header, *_) = await last_headers(driver, 3)
+    assert await driver.node.header(header.block.hash) == header
+
+
+async def test_what_is_not_there_is_none(driver: Driver) -> None:
+    newest = await driver.node.newest()
+    beyond = BlockNumber(newest.block.number + 1)
+    assert await driver.node.headers([beyond, newest.block.number]) == [None, newest]
+    assert await driver.node.header(NOWHERE) is None
+
+
+async def test_a_body_has_every_log_in_order(driver: Driver) -> None:
+    headers = await last_headers(driver, 3)
+    full, quiet, single = await driver.node.bodies(headers)
+    assert full is not None
+    assert quiet is not None
+    assert single is not None
+    assert [int(log.data, 16) for log in full.logs] == [1, 2]
+    assert [int(log.data, 16) for log in single.logs] == [3]
+    assert (quiet.logs, quiet.receipts) == ((), ())
+    assert [log.log_index for log in full.logs] == [0, 1]
+    assert [log.transaction_index for log in full.logs] == [0, 1]
+    assert [log.transaction_hash for log in full.logs] == list(headers[0].transactions)
+    assert all(log.address == driver.token and log.topics[0] == DEPOSIT_TOPIC for log in full.logs)
+
+
+async def test_receipts_tell_who_sent_what(driver: Driver) -> None:
+    header, *_ = await last_headers(driver, 3)
+    (body,) = await driver.node.bodies([header])
+    assert body is not None
+    assert [receipt.transaction_hash for receipt in body.receipts] == list(header.transactions)
+    assert {receipt.sender for receipt in body.receipts} == {driver.someone}
+    assert {receipt.to for receipt in body.receipts} == {driver.token}
+    assert all(receipt.succeeded and receipt.gas_used > 0 for receipt in body.receipts)
+
+
+async def test_receipts_of_an_unknown_block_are_not_an_empty_block(driver: Driver) -> None:
+    newest = await driver.node.newest()
+    driver.rollback(1)
+    assert await driver.node.bodies([newest]) == [None]
+
+
+async def test_state_is_that_after_the_block_asked_for(driver: Driver) -> None:
+    headers = await last_headers(driver, 3)
+    data = BALANCE.encode(driver.someone)
+    had = [BALANCE.decode(await driver.node.call(driver.token, data, h.block.hash))[0] for h in headers]
+    assert [amount - had[0] for amount in had] == [0, 0, 3]
+    height = await driver.node.call(MULTICALL3, HEIGHT.encode(), headers[0].block.hash)
+    assert HEIGHT.decode(height) == (headers[0].block.number,)
+
+
+async def test_native_balances_are_those_after_the_block(driver: Driver) -> None:
+    first, _, last = await last_headers(driver, 3)
+    before, after, nowhere = await driver.node.native_balances(
+        [(driver.someone, first.block.hash), (driver.someone, last.block.hash), (driver.someone, NOWHERE)]
+    )
+    assert before is not None
+    assert after is not None
+    assert before > after
+    assert nowhere is None
+
+
+async def test_refuses_to_call_at_an_unknown_block(driver: Driver) -> None:
+    with pytest.raises(NodeRefusedError):
+        await driver.node.call(driver.token, BALANCE.encode(driver.someone), NOWHERE)
+
+
+async def test_a_revert_is_a_refusal_and_no_contract_an_empty_answer(driver: Driver) -> None:
+    at = (await driver.node.newest()).block.hash
+    transfer = method("tokens/ERC20", "transferFrom").encode(driver.someone, driver.token, 10**30)
+    with pytest.raises(NodeRefusedError):
+        await driver.node.call(driver.token, transfer, at)
+    assert await driver.node.call(Address("0x" + "de" * 20), b"\x01\x02\x03\x04", at) == b""
+
+
+async def test_a_branch_that_went_away_is_gone_by_number_and_by_hash(driver: Driver) -> None:
+    *_, kept, gone = await last_headers(driver, 3)
+    driver.rollback(1)
+    assert await driver.node.newest() == kept
+    assert await driver.node.headers([gone.block.number]) == [None]
+    assert await driver.node.header(gone.block.hash) is None
+    driver.deposit(4)
+    other = await driver.node.newest()
+    assert other.block.number == gone.block.number
+    assert other.block.hash != gone.block.hash
+
+
+async def test_tells_which_chain(driver: Driver) -> None:
+    assert await driver.node.chain_id() == 31_337

@@ -1,0 +1,191 @@
+"""A node that lies, stalls or babbles: an error that says so, and never the key in its URL."""
+
+import asyncio
+import json
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from pipeline.errors import NodeError, NodeRefusedError
+from streams.chain.rpc import Refused, Rpc
+
+Answer = Callable[[Any], Awaitable[web.StreamResponse]]
+KEYS = ("s3cretuser", "p4ssw0rd", "k3yInThePath", "t0kenInTheQuery")
+
+
+@asynccontextmanager
+async def node(answer: Answer, *, timeout_s: float = 5) -> AsyncIterator[Rpc]:
+    """A server that answers as told, and a connection whose URL is full of keys."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await answer(await request.json())
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    rpc = Rpc(
+        f"http://{KEYS[0]}:{KEYS[1]}@127.0.0.1:{port}/v2/{KEYS[2]}?apikey={KEYS[3]}", timeout_s=timeout_s
+    )
+    try:
+        yield rpc
+    finally:
+        await rpc.close()
+        await runner.cleanup()
+
+
+def answering(make: Callable[[Any], Any], status: int = 200) -> Answer:
+    async def answer(questions: Any) -> web.StreamResponse:
+        made = make(questions)
+        text = made if isinstance(made, str) else json.dumps(made)
+        return web.Response(text=text, status=status, content_type="application/json")
+
+    return answer
+
+
+def echo(question: dict[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": question["id"], "result": question["params"][0]}
+
+
+async def fails_with(answer: Answer, match: str, *, many: bool = False, timeout_s: float = 5) -> NodeError:
+    async with node(answer, timeout_s=timeout_s) as rpc:
+        asking = rpc.ask_all([("echo", (1,)), ("echo", (2,))]) if many else rpc.ask("echo", 1)
+        with pytest.raises(NodeError, match=match) as caught:
+            await asking
+    said = "".join(traceback.format_exception(caught.value))
+    assert not [key for key in KEYS if key in said]
+    return caught.value
+
+
+async def test_answers_come_in_the_order_of_the_questions() -> None:
+    async with node(answering(lambda qs: [echo(q) for q in reversed(qs)])) as rpc:
+        outcomes = await rpc.ask_all([("echo", (n,)) for n in range(7)])
+    assert [json.loads(bytes(outcome)) for outcome in outcomes] == list(range(7))
+
+
+async def test_a_long_list_of_questions_goes_out_in_parts() -> None:
+    sizes: list[int] = []
+
+    def answer(questions: Any) -> Any:
+        sizes.append(len(questions))
+        return [echo(q) for q in questions]
+
+    async with node(answering(answer)) as rpc:
+        outcomes = await rpc.ask_all([("echo", (n,)) for n in range(120)])
+    assert sorted(sizes) == [20, 50, 50]
+    assert [json.loads(bytes(outcome)) for outcome in outcomes] == list(range(120))
+
+
+async def test_no_questions_no_request() -> None:
+    async with node(answering(lambda _: "nobody asks")) as rpc:
+        assert await rpc.ask_all([]) == []
+
+
+async def test_a_refusal_of_one_question_leaves_the_others() -> None:
+    def answer(questions: Any) -> Any:
+        no = {"id": 0, "error": {"code": 3, "message": "execution reverted"}}
+        return [no, echo(questions[1])]
+
+    async with node(answering(answer)) as rpc:
+        first, second = await rpc.ask_all([("echo", (1,)), ("echo", (2,))])
+    assert first == Refused("execution reverted (3)")
+    assert bytes(second) == b"2"
+
+
+async def test_a_refusal_is_told_apart_from_silence() -> None:
+    error = await fails_with(
+        answering(lambda q: {"id": q["id"], "error": {"code": -32000, "message": "no such state"}}),
+        r"echo: no such state \(-32000\)",
+    )
+    assert isinstance(error, NodeRefusedError)
+
+
+async def test_null_is_a_result() -> None:
+    async with node(answering(lambda q: {"id": q["id"], "result": None})) as rpc:
+        assert bytes(await rpc.ask("echo", 1)) == b"null"
+
+
+async def test_neither_result_nor_error_is_a_refusal() -> None:
+    await fails_with(answering(lambda q: {"id": q["id"]}), "neither a result nor an error")
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+async def test_a_busy_node_is_no_refusal(status: int) -> None:
+    error = await fails_with(
+        answering(lambda q: {"id": q["id"], "error": {"code": 1, "message": "busy"}}, status), str(status)
+    )
+    assert not isinstance(error, NodeRefusedError)
+
+
+async def test_a_limit_is_no_refusal() -> None:
+    error = await fails_with(
+        answering(lambda q: {"id": q["id"], "error": {"code": -32005, "message": "limit exceeded"}}), "busy"
+    )
+    assert not isinstance(error, NodeRefusedError)
+
+
+@pytest.mark.parametrize(
+    "body", ["<html>k3yInThePath</html>", "", "nul", '{"id": "seven"}', "[1, 2]", '{"id":0,"result":', "\xff"]
+)
+async def test_what_is_no_json_rpc_is_an_error(body: str) -> None:
+    await fails_with(answering(lambda _: body), "echo")
+
+
+async def test_a_page_instead_of_an_answer_names_its_status() -> None:
+    await fails_with(answering(lambda _: "<html>who are you</html>", 403), "HTTP 403")
+
+
+@pytest.mark.parametrize("ids", [[0], [0, 0], [0, 1, 1], [0, 2], [0, None], []], ids=lambda ids: f"ids {ids}")
+async def test_missing_and_strange_answers_are_an_error(ids: list[int | None]) -> None:
+    await fails_with(answering(lambda _: [{"id": i, "result": 1} for i in ids]), "2 questions", many=True)
+
+
+async def test_a_node_that_takes_no_batch_says_so() -> None:
+    await fails_with(
+        answering(lambda _: {"id": None, "error": {"code": -32600, "message": "batch not allowed"}}),
+        "takes no batch: batch not allowed",
+        many=True,
+    )
+
+
+async def test_a_stalled_node_is_given_up() -> None:
+    async def stall(_: Any) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    began = asyncio.get_running_loop().time()
+    await fails_with(stall, "no answer within 0.2 s", timeout_s=0.2)
+    assert asyncio.get_running_loop().time() - began < 5
+
+
+async def test_a_node_that_is_not_there() -> None:
+    async with node(answering(echo)) as there:
+        url = there._url
+    rpc = Rpc(url, timeout_s=2)
+    with pytest.raises(NodeError, match="no answer") as caught:
+        await rpc.ask("echo", 1)
+    await rpc.close()
+    assert not [key for key in KEYS if key in "".join(traceback.format_exception(caught.value))]
+
+
+@pytest.mark.parametrize("key", KEYS)
+async def test_an_error_that_quotes_a_key_is_shown_without_it(key: str) -> None:
+    message = f"bad key {key} for https://{key}.example/{key}"
+    error = await fails_with(
+        answering(lambda q: {"id": q["id"], "error": {"code": 1, "message": message}}), r"\*\*\*"
+    )
+    assert "bad key" in str(error)
+
+
+async def test_a_long_reason_is_cut() -> None:
+    error = await fails_with(
+        answering(lambda q: {"id": q["id"], "error": {"code": 1, "message": "x" * 10_000}}), "xxx"
+    )
+    assert len(str(error)) < 300

@@ -1,0 +1,249 @@
+"""What the tests of the watcher share: policies of the devnet's world, and a log held against its chain."""
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from pipeline.interests import interests, select
+from pipeline.messages.base import BlockRef, RawLog
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
+from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
+from pipeline.routes import Arrival, follow
+from pipeline.state import Tables
+from pipeline.units import Address, BookId, ChainId, LogIndex
+from streams.chain.kafka_log import KafkaLog
+from streams.chain.pace import Pace
+from streams.chain.watch import run_watch
+from streams.codec import decode_event, encode
+from streams.devnet.chain import Chain
+from streams.devnet.world import World
+from streams.topics import ensure_topics, shard_of
+
+QUICK = Pace(poll_s=0.03, gone_after_s=0.2, call_timeout_s=5, retry_first_s=0.05, retry_most_s=0.5)
+PARTITIONS = 4
+_CHAIN_IDS = itertools.count(700_000 + os.getpid() % 10_000 * 20)
+
+
+def own_chain_id() -> ChainId:
+    """Pick a chain's id, and so the names of a deployment's topics, that no other test has."""
+    return ChainId(next(_CHAIN_IDS))
+
+
+def profile_of(world: World, chain_id: int, **changes: int) -> ChainProfile:
+    return ChainProfile(
+        chain_id=ChainId(chain_id),
+        wrapped_native=Address(world.weth),
+        position_manager=Address(world.position_manager),
+        factory=Address(world.factory),
+        **changes,
+    )
+
+
+def policy_of(
+    world: World, chain_id: int, book: str, owner: str, pools: Sequence[str], **changes: int
+) -> Policy:
+    """Keep an owner's book on pools of the world; the first is its reference."""
+    used = [world.pool(name) for name in pools]
+    base, quote = world.weth, world.usdc_of(used[0])
+    decimals = {world.weth: 18, world.usdc_low: 6, world.usdc_high: 6}
+    tokens = dict.fromkeys([base, quote, *(world.usdc_of(pool) for pool in used)])
+    return Policy(
+        book=BookId(book),
+        chain=profile_of(world, chain_id, **changes),
+        owner=Address(owner),
+        accounts=(Address(owner),),
+        base=Address(base),
+        quote=Address(quote),
+        tokens=tuple(
+            TokenSpec(address=Address(token), symbol=token[:6], decimals=decimals[token]) for token in tokens
+        ),
+        pools=tuple(Address(pool.address) for pool in used),
+        reference_pool=Address(used[0].address),
+        strategy=TargetBand(),
+        policy_version=f"{book}-{len(pools)}-{sorted(changes.items())}",
+    )
+
+
+class Log:
+    """A deployment's events as a test writes and reads them."""
+
+    def __init__(self, bootstrap: str, chain_id: ChainId) -> None:
+        self.bootstrap, self.chain_id = bootstrap, chain_id
+        self._kafka = KafkaLog(bootstrap, chain_id, timeout_s=30)
+
+    async def append(self, shard: int, *events: AnyEvent) -> int:
+        return await self._kafka.append(shard, [encode(event) for event in events])
+
+    async def set_policy(self, event: AnyEvent, book: str) -> int:
+        """Append a book's policy to its shard, and return which that is."""
+        shard = shard_of(BookId(book), PARTITIONS)
+        await self.append(shard, event)
+        return shard
+
+    async def events(self, shard: int) -> list[AnyEvent]:
+        first, end = await self._kafka.bounds(shard)
+        return [
+            decode_event(record.payload, where=f"{shard}@{record.offset}")
+            async for record in self._kafka.history(shard, first, end)
+        ]
+
+    async def fold(self, shard: int) -> "Fold":
+        fold = Fold()
+        for event in await self.events(shard):
+            fold.take(event)
+        return fold
+
+    async def until(self, shard: int, holds, *, within_s: float = 30) -> "Fold":
+        """Wait until a shard's fold is as it should be."""
+        async with asyncio.timeout(within_s):
+            while not holds(fold := await self.fold(shard)):  # noqa: ASYNC110 - what a log holds tells no event
+                await asyncio.sleep(0.05)
+        return fold
+
+    async def until_head(self, shard: int, block_hash: str, *, within_s: float = 30) -> "Fold":
+        return await self.until(
+            shard, lambda fold: fold.tables.head and fold.tables.head.hash == block_hash, within_s=within_s
+        )
+
+
+@asynccontextmanager
+async def deployment(bootstrap: str, chain_id: ChainId) -> AsyncIterator[Log]:
+    await ensure_topics(bootstrap, chain_id, PARTITIONS)
+    log = Log(bootstrap, chain_id)
+    await log._kafka.start()
+    try:
+        yield log
+    finally:
+        await log._kafka.close()
+
+
+class Fold:
+    """A shard's log taken in by `follow` alone, with what became of each record."""
+
+    def __init__(self) -> None:
+        self.tables = Tables()
+        self.arrivals: list[tuple[AnyEvent, Arrival]] = []
+        self.branch: list[tuple[BlockSeen, tuple[RawLog, ...] | None]] = []
+        """The blocks applied and not reverted."""
+        self.selections: dict[str, object] = {}
+        """What the shard followed right before a block, under its hash."""
+
+    def take(self, event: AnyEvent) -> None:
+        mine = interests(self.tables) if isinstance(event, BlockSeen) else None
+        arrival = follow(self.tables, event).arrival
+        self.arrivals.append((event, arrival))
+        if arrival is not Arrival.APPLIES:
+            return
+        if isinstance(event, BlockSeen):
+            self.branch.append(event)
+            self.selections[event.block.hash] = mine
+        if isinstance(event, BlocksReverted):
+            self.branch = [block for block in self.branch if block.block.number <= event.to.number]
+
+    def count(self, arrival: Arrival) -> int:
+        return sum(1 for _, each in self.arrivals if each is arrival)
+
+    def of(self, kind: type) -> list:
+        return [event for event, _ in self.arrivals if isinstance(event, kind)]
+
+    def applied(self, kind: type) -> list:
+        return [e for e, arrival in self.arrivals if isinstance(e, kind) and arrival is Arrival.APPLIES]
+
+
+def assert_equals_chain(fold: Fold, chain: Chain) -> int:
+    """Every block since the shard's first is there once, and has every log of the chain that concerns the shard."""
+    assert fold.tables.head is not None
+    newest = chain.header()
+    assert fold.tables.head.hash == newest.hash
+    numbers = [event.block.number for event in fold.branch]
+    if numbers:
+        assert numbers == list(range(numbers[0], newest.number + 1))
+    parent = None
+    for event in fold.branch:
+        header = chain.header(event.block.number)
+        assert event.block == BlockRef(
+            number=header.number,
+            hash=header.hash,
+            parent_hash=header.parent_hash,
+            timestamp_s=header.timestamp_s,
+        )
+        assert parent in {None, event.block.parent_hash}
+        parent = event.block.hash
+        assert event.base_fee_wei == header.base_fee_wei
+        assert event.logs == select(fold.selections[event.block.hash], logs_of(chain, event.block.hash))
+    return len(numbers)
+
+
+def logs_of(chain: Chain, block_hash: str) -> list[RawLog]:
+    return [
+        RawLog(
+            address=Address(raw["address"]),
+            topics=tuple(raw["topics"]),
+            data=raw["data"],
+            log_index=LogIndex(int(raw["logIndex"], 16)),
+            transaction_hash=raw["transactionHash"],
+            transaction_index=int(raw["transactionIndex"], 16),
+        )
+        for raw in chain.rpc("eth_getLogs", {"blockHash": block_hash})
+    ]
+
+
+@asynccontextmanager
+async def watching(
+    bootstrap: str, chain_id: ChainId, url: str, *, instance: str = "here", pace: Pace = QUICK
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a watcher in this process."""
+    task = asyncio.create_task(
+        run_watch(
+            bootstrap=bootstrap,
+            chain_id=chain_id,
+            partitions=PARTITIONS,
+            rpc_url=url,
+            instance=instance,
+            pace=pace,
+        )
+    )
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+_PROGRAM = """
+import asyncio, json, sys
+import msgspec
+from streams.chain.pace import Pace
+from streams.chain.watch import run_watch
+given = json.loads(sys.argv[1])
+asyncio.run(run_watch(**given | {"pace": msgspec.convert(given["pace"], Pace)}))
+"""
+
+
+def start_watcher(
+    bootstrap: str, chain_id: int, url: str, *, instance: str, log: Path, pace: Pace = QUICK
+) -> subprocess.Popen[bytes]:
+    """Run a watcher as a process of its own, to be killed."""
+    given = {
+        "bootstrap": bootstrap,
+        "chain_id": chain_id,
+        "partitions": PARTITIONS,
+        "rpc_url": url,
+        "instance": instance,
+        "pace": msgspec.to_builtins(pace),
+    }
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, json.dumps(given)],
+            cwd=Path(__file__).parents[1],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
