@@ -1,5 +1,6 @@
 """Reading topics as they were committed: to their present end, on and on, or one record."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -175,6 +176,7 @@ async def reading(bootstrap: str) -> AsyncIterator[Reader]:
     async with broker_errors(bootstrap):
         try:
             await consumer.start()
+            await asyncio.sleep(0)  # stopped before its tasks have begun, it raises CancelledError
             yield Reader(consumer)
         finally:
             await consumer.stop()

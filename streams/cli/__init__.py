@@ -28,6 +28,7 @@ _COMMANDS: Mapping[str, str] = {
     "pause": "operate",
     "resume": "operate",
     "topics": "topics",
+    "doctor": "doctor",
     "devnet": "devnet",
     "demo": "demo",
 }

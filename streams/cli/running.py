@@ -1,6 +1,5 @@
 """`watch`, `work`, and `up`, which keeps both running."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -68,9 +67,6 @@ def _child(settings: Settings, command: str) -> Child:
     for_people = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     return Child(
         name=command,
-        argv=[sys.executable, "-m", "streams.cli", command],
-        env={
-            _LOG_FORMAT: "console" if for_people else "json",
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        },
+        argv=[sys.executable, "-P", "-m", "streams.cli", command],  # -P: not from the current folder
+        env={_LOG_FORMAT: "console" if for_people else "json"},
     )

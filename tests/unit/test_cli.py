@@ -76,7 +76,7 @@ def test_the_commands_are_those_of_the_manual():
             "pause",
             "resume",
         ),
-        *("demo", "topics list", "topics tail", "devnet up", "devnet status", "devnet down"),
+        *("demo", "doctor", "topics list", "topics tail", "devnet up", "devnet status", "devnet down"),
     }
 
 

@@ -1,0 +1,84 @@
+"""`doctor`: whether everything that a run stands on is there, asked once, answered in full."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import typer
+
+from pipeline.errors import EvenkeelError, NodeError
+from streams.applied import policies_in_force
+from streams.cli.console import print_table, run, settings_for
+from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
+from streams.readers import reading
+from streams.redaction import redact
+from streams.settings import Settings
+from streams.topics import TOPICS, check_topics
+
+Check = Callable[[Settings], Awaitable[str]]
+
+
+def doctor() -> None:
+    """Check settings, broker, topics, node and portfolio. Exits with 1 if one of them is not as it must be."""
+    settings = settings_for("doctor")
+    rows = run(_examine(settings))
+    print_table("doctor", ["part", "state", "says"], rows)
+    if any(state == "WRONG" for _, state, _ in rows):
+        raise typer.Exit(1)
+
+
+async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
+    checks: dict[str, Check] = {
+        "broker": _broker,
+        "topics": _topics,
+        "books": _books,
+        "node": _node,
+        "portfolio": _portfolio,
+    }
+    return [(name, *await _answer(check, settings)) for name, check in checks.items()]
+
+
+async def _answer(check: Check, settings: Settings) -> tuple[str, str]:
+    try:
+        return "well", await check(settings)
+    except EvenkeelError as error:
+        return "WRONG", redact(str(error)).replace("\n", "; ")
+
+
+async def _broker(settings: Settings) -> str:
+    async with reading(settings.bootstrap):
+        return f"{settings.bootstrap} answers"
+
+
+async def _topics(settings: Settings) -> str:
+    await check_topics(settings.bootstrap, settings.chain, settings.partitions)
+    return f"{len(TOPICS)} of {settings.partitions} shards, as they must be"
+
+
+async def _books(settings: Settings) -> str:
+    async with reading(settings.bootstrap) as reader:
+        books = await policies_in_force(reader, settings.chain)
+    return f"in force: {', '.join(sorted(books)) or 'none'}"
+
+
+async def _node(settings: Settings) -> str:
+    from streams.chain.node import HttpNode  # noqa: PLC0415 - takes its time
+
+    url = urlsplit(settings.rpc_urls[0])
+    node = HttpNode(settings.rpc_urls[0])
+    try:
+        chain_id, newest = await node.chain_id(), await node.newest()
+    finally:
+        await node.close()
+    if chain_id != settings.chain:
+        raise NodeError(f"{url.hostname} follows chain {chain_id}, this deployment is on {settings.chain}")
+    return f"{url.hostname} follows chain {chain_id}, at block {newest.block.number}"
+
+
+async def _portfolio(settings: Settings) -> str:
+    return _read_portfolio(settings)
+
+
+def _read_portfolio(settings: Settings) -> str:
+    if not DEFAULT_FILE.exists():
+        return f"no {DEFAULT_FILE} here"
+    return f"{DEFAULT_FILE} has {len(read_portfolio(settings, DEFAULT_FILE))} books"
