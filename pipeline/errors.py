@@ -39,6 +39,18 @@ class CommitError(InfrastructureError):
     """A transaction was not committed, or nobody can tell whether it was."""
 
 
+class JournalError(InfrastructureError):
+    """A signer's journal is not whole, or could not be written: nothing may be sent."""
+
+
+class SignerHaltedError(EvenkeelError):
+    """A signer must send nothing until a person has looked."""
+
+
+class ForeignNonceError(SignerHaltedError):
+    """The chain has a transaction of our key that we did not sign."""
+
+
 class MalformedRecordError(EvenkeelError):
     """Bytes on a topic that are no message."""
 

@@ -11,6 +11,8 @@ from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES, Frame
 from pipeline.messages.events import AnyEvent
+from pipeline.messages.journal import AnyJournal
+from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.state import Value, family
 from streams.topics import MAX_RECORD_BYTES
@@ -32,6 +34,8 @@ _encode = msgspec.json.Encoder().encode
 # lax, as msgspec calls it: an integer may come as a string, as all of ours do
 _event = msgspec.json.Decoder(AnyEvent, strict=False)
 _output = msgspec.json.Decoder(AnyOutput, strict=False)
+_intent = msgspec.json.Decoder(SubmitTransaction | Rewound, strict=False)
+_journal = msgspec.json.Decoder(AnyJournal, strict=False)
 _entries: Mapping[str, msgspec.json.Decoder[Value]] = {
     name: msgspec.json.Decoder(kind, strict=False) for name, kind in ENTRY_TYPES.items()
 }
@@ -66,6 +70,23 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
     if encode(event) != payload:
         _refuse_another_value(payload, event, where)
     return event
+
+
+def decode_intent(payload: bytes, *, where: str) -> SubmitTransaction | Rewound:
+    """Read a record of `intents.v1`, as strictly as an event: money moves by it.
+
+    Raises: MalformedRecordError naming `where` and the field.
+    """
+    intent: SubmitTransaction | Rewound = _decode(_intent, payload, where)
+    if encode(intent) != payload:
+        _refuse_another_value(payload, intent, where)
+    return intent
+
+
+def decode_journal(payload: bytes, *, where: str) -> AnyJournal:
+    """Read an entry of a signer's journal. Raises: MalformedRecordError naming `where` and the field."""
+    entry: AnyJournal = _decode(_journal, payload, where)
+    return entry
 
 
 def decode_output(payload: bytes, *, where: str = "output") -> AnyOutput:

@@ -1,0 +1,133 @@
+"""A signer's journal: `nonces.v1`, the last value of each key. What stands here was bound before it was sent.
+
+Keys: `opened/S`, `signer/S`, `cursor/S/shard`, `nonce/S/n` and `intent/S/digest` of signer S.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from pipeline.messages.base import Message
+from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed, Simulated
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Address, BlockNumber, Hash, Offset, Seconds, ShardId, Wei
+
+AnyReport = Simulated | Signed | Sent | IntentRefused | Dropped
+
+
+class JournalEntry(Message, frozen=True, kw_only=True):
+    """Something that a signer must not forget."""
+
+    signer: Address
+
+
+class JournalOpened(JournalEntry, frozen=True, kw_only=True, tag=True):
+    """A process took the signer over; it has read the journal when it reads this back."""
+
+    instance: str
+
+
+# ------------------------------------------------------------------ nonces
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a nonce's transaction, signed. Whichever a node mines uses the nonce up."""
+
+    transaction_hash: Hash
+    raw: str
+    """0x-hex of the signed bytes: sent as they are, however often."""
+    max_fee_wei: Wei
+    tip_wei: Wei
+    gas_limit: int
+    cancels: bool = False
+    """It moves nothing: it only takes the nonce from the others."""
+    sent_at_block: BlockNumber | None = None
+    """The head when a node first took it."""
+
+
+class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
+    """In which block of the present branch one of the attempts is."""
+
+    transaction_hash: Hash
+    block_number: BlockNumber
+    block_hash: Hash
+    succeeded: bool
+    paid_wei: Wei
+    """For gas."""
+
+
+class NonceBound(JournalEntry, frozen=True, kw_only=True, tag=True):
+    """A nonce and what was signed for it, oldest first."""
+
+    nonce: int
+    intent: SubmitTransaction
+    signed_at_s: Seconds
+    """Time of the head's block: the day that its gas counts for."""
+    attempts: tuple[Attempt, ...]
+    inclusion: Inclusion | None = None
+
+
+class GasSpent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the transactions of one day of block time came to."""
+
+    day: int
+    """Days since 1970."""
+    wei: Wei
+    transactions: int
+
+
+class SignerStanding(JournalEntry, frozen=True, kw_only=True, tag=True):
+    """Where the kept nonces begin: all below are used and final."""
+
+    floor_nonce: int
+    spent: tuple[GasSpent, ...] = ()
+    """By nonces below the floor, of the last days."""
+
+
+# ------------------------------------------------------------------ intents
+class IntentKnown(JournalEntry, frozen=True, kw_only=True, tag=True):
+    """What became of an intent, and which reports of it may not be in its shard's log yet."""
+
+    intent: str
+    """Digest."""
+    shard: ShardId
+    position: str
+    outcome: Literal["open", "refused", "dropped", "final"]
+    """`open`: it has a nonce; `final`: its transaction is too deep to go away."""
+    nonce: int | None = None
+    keep_until_block: BlockNumber
+    """Above it the intent would be refused as expired: it may be forgotten."""
+    unsaid: tuple[AnyReport, ...] = ()
+
+
+class IntentsRead(JournalEntry, frozen=True, kw_only=True, tag=True):
+    """How far the signer has dealt with a partition of `intents.v1`."""
+
+    shard: ShardId
+    next_offset: Offset
+
+
+AnyJournal = JournalOpened | NonceBound | SignerStanding | IntentKnown | IntentsRead
+
+
+def journal_key(entry: AnyJournal) -> str:
+    """Name what an entry replaces."""
+    match entry:
+        case JournalOpened():
+            return f"opened/{entry.signer}"
+        case SignerStanding():
+            return f"signer/{entry.signer}"
+        case NonceBound():
+            return nonce_key(entry.signer, entry.nonce)
+        case IntentKnown():
+            return intent_key(entry.signer, entry.intent)
+        case IntentsRead():
+            return f"cursor/{entry.signer}/{entry.shard}"
+
+
+def nonce_key(signer: Address, nonce: int) -> str:
+    """Name a nonce's entry."""
+    return f"nonce/{signer}/{nonce}"
+
+
+def intent_key(signer: Address, digest: str) -> str:
+    """Name an intent's entry."""
+    return f"intent/{signer}/{digest}"

@@ -1,0 +1,161 @@
+"""What is offered for a nonce: the first fees, what must be sent again, bumped or cancelled."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.journal import Attempt, NonceBound
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.nonces import Account, is_cancelling, status
+from pipeline.units import Hash, Wei
+
+_BUMP_PERCENT = 112
+"""Nodes replace a transaction from 10 % more on both fees; a little above, for those that round."""
+
+
+# ------------------------------------------------------------------ fees
+class Fees(msgspec.Struct, frozen=True, kw_only=True):
+    """What is offered for a unit of gas."""
+
+    max_fee_wei: Wei
+    tip_wei: Wei
+
+
+class FeeMarket(msgspec.Struct, frozen=True, kw_only=True):
+    """What the chain asks at the head."""
+
+    base_fee_wei: Wei
+    """Of the next block."""
+    tip_wei: Wei
+
+
+def first_fees(market: FeeMarket, cap_wei: Wei) -> Fees | None:
+    """Offer the base fee twice and the tip, within a cap; None where the cap does not reach the next block."""
+    if market.base_fee_wei + market.tip_wei > cap_wei:
+        return None
+    return Fees(
+        max_fee_wei=Wei(min(2 * market.base_fee_wei + market.tip_wei, cap_wei)), tip_wei=market.tip_wei
+    )
+
+
+def bumped_fees(last: Attempt, market: FeeMarket, cap_wei: Wei) -> Fees | None:
+    """Offer at least 12 % more on both, and what the chain asks now, within a cap; None where it has no room."""
+    least_fee_wei, least_tip_wei = _more(last.max_fee_wei), _more(last.tip_wei)
+    if least_fee_wei > cap_wei or least_tip_wei > cap_wei:
+        return None
+    tip_wei = max(least_tip_wei, min(market.tip_wei, cap_wei))
+    max_fee_wei = min(max(least_fee_wei, 2 * market.base_fee_wei + tip_wei), cap_wei)
+    return Fees(max_fee_wei=Wei(max_fee_wei), tip_wei=Wei(min(tip_wei, max_fee_wei)))
+
+
+def _more(wei: int) -> int:
+    return max(-(-wei * _BUMP_PERCENT // 100), wei + 1)
+
+
+# ------------------------------------------------------------------ what is due
+class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
+    """When a transaction counts as stuck, and what may be offered."""
+
+    bump_after_blocks: int
+    max_fee_per_gas_wei: Wei
+    """The intent's own cap counts too."""
+    cancel_max_fee_per_gas_wei: Wei
+
+    def cap_wei(self, intent: SubmitTransaction) -> Wei:
+        """Tell the most that may be offered for an intent."""
+        return min(self.max_fee_per_gas_wei, intent.max_fee_per_gas_wei)
+
+
+class Resend(msgspec.Struct, frozen=True, kw_only=True):
+    """Give a node the newest attempt again, as it is."""
+
+    nonce: int
+    attempt: Attempt
+
+
+class Replace(msgspec.Struct, frozen=True, kw_only=True):
+    """Sign the same nonce again with higher fees: the same call, or nothing at all."""
+
+    nonce: int
+    fees: Fees
+    cancels: bool
+
+
+Due = Resend | Replace
+
+
+def due(
+    account: Account,
+    head: BlockRef,
+    market: FeeMarket,
+    rules: FeeRules,
+    *,
+    offered_at: Mapping[int, Hash],
+    is_stopped: Callable[[SubmitTransaction], bool] = lambda _: False,
+) -> list[Due]:
+    """List what must be done for the nonces that are in no block, lowest first.
+
+    `offered_at` tells at which head each nonce was last given to a node by this process. Only the lowest can be
+    stuck by its fees: the others wait for it.
+    """
+    doomed = {bound.intent.digest for bound in account.nonces if _is_lost(bound)}
+    found: list[Due] = []
+    for place, bound in enumerate(account.waiting()):
+        replacement = _replacement(
+            bound,
+            head,
+            market,
+            rules,
+            lowest=place == 0,
+            unwanted=bound.intent.after in doomed or is_stopped(bound.intent),
+            pointless=bound.intent.after in doomed,
+        )
+        if replacement is not None:
+            found.append(replacement)
+            if replacement.cancels:
+                doomed.add(bound.intent.digest)
+        elif offered_at.get(bound.nonce) != head.hash:
+            found.append(Resend(nonce=bound.nonce, attempt=bound.attempts[-1]))
+    return found
+
+
+def _is_lost(bound: NonceBound) -> bool:
+    """Ask whether nothing will come of an intent: cancelled, or about to be."""
+    return status(bound) == "cancelled" or (bound.inclusion is None and is_cancelling(bound))
+
+
+def _replacement(
+    bound: NonceBound,
+    head: BlockRef,
+    market: FeeMarket,
+    rules: FeeRules,
+    *,
+    lowest: bool,
+    unwanted: bool,
+    pointless: bool,
+) -> Replace | None:
+    """Decide between waiting, more fees and a cancellation."""
+    last = bound.attempts[-1]
+    is_stuck = lowest and _age_blocks(last, head) >= rules.bump_after_blocks
+    cancelling = is_cancelling(bound)
+    if not cancelling and (pointless or head.timestamp_s > bound.intent.deadline_s):
+        return _cancel(bound, market, rules)
+    if not is_stuck:
+        return None
+    if cancelling or unwanted:
+        return _cancel(bound, market, rules)
+    fees = bumped_fees(last, market, rules.cap_wei(bound.intent))
+    if fees is not None:
+        return Replace(nonce=bound.nonce, fees=fees, cancels=False)
+    return _cancel(bound, market, rules) if market.base_fee_wei > last.max_fee_wei else None
+
+
+def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules) -> Replace | None:
+    fees = bumped_fees(bound.attempts[-1], market, rules.cancel_max_fee_per_gas_wei)
+    return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=True)
+
+
+def _age_blocks(attempt: Attempt, head: BlockRef) -> int:
+    """Count from the broadcast, not from the signature; a reorg may have taken the head below it."""
+    return -1 if attempt.sent_at_block is None else max(0, head.number - attempt.sent_at_block)

@@ -1,0 +1,140 @@
+"""Who signs: an address, and a signature on a transaction. The key is in this object and nowhere else."""
+
+import os
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import msgspec
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from pipeline.errors import SettingsError
+from pipeline.units import Address, ChainId, Hash, Wei
+from streams.redaction import remember_secret
+
+_DEVNET_CHAIN = ChainId(31_337)
+_DEVNET_PHRASE = "test test test test test test test test test test test junk"
+"""anvil's own, known to everybody: of no worth anywhere else."""
+_DEVNET_ACCOUNTS = 20
+
+
+class Unsigned(msgspec.Struct, frozen=True, kw_only=True):
+    """An EIP-1559 transaction without its signature."""
+
+    chain_id: ChainId
+    nonce: int
+    to: Address
+    data: str
+    """0x-hex."""
+    value_wei: Wei
+    gas_limit: int
+    max_fee_wei: Wei
+    tip_wei: Wei
+
+
+class SignedBytes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node takes, and the hash by which it is known."""
+
+    transaction_hash: Hash
+    raw: str
+    """0x-hex."""
+
+
+class Signer(Protocol):
+    """A key that signs and is never shown."""
+
+    @property
+    def address(self) -> Address:
+        """The account that it signs for."""
+        ...
+
+    def sign(self, transaction: Unsigned) -> SignedBytes:
+        """Sign: the same transaction gives the same bytes."""
+        ...
+
+
+@final
+class LocalSigner:
+    """A key in this process's memory."""
+
+    __slots__ = ("_account", "address")
+
+    def __init__(self, account: LocalAccount) -> None:
+        remember_secret(account.key.hex().removeprefix("0x"))
+        self._account = account
+        self.address = Address(account.address.lower())
+
+    def sign(self, transaction: Unsigned) -> SignedBytes:
+        """Sign: the same transaction gives the same bytes."""
+        signed = self._account.sign_transaction(
+            {
+                "type": 2,
+                "chainId": transaction.chain_id,
+                "nonce": transaction.nonce,
+                "to": bytes.fromhex(transaction.to.removeprefix("0x")),
+                "data": bytes.fromhex(transaction.data.removeprefix("0x")),
+                "value": transaction.value_wei,
+                "gas": transaction.gas_limit,
+                "maxFeePerGas": transaction.max_fee_wei,
+                "maxPriorityFeePerGas": transaction.tip_wei,
+            }
+        )
+        return SignedBytes(
+            transaction_hash=Hash("0x" + signed.hash.hex().removeprefix("0x")),
+            raw="0x" + signed.raw_transaction.hex().removeprefix("0x"),
+        )
+
+    def __repr__(self) -> str:
+        return f"LocalSigner({self.address})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a signer does not leave its process")
+
+
+def keystore_signer(keystore: Path, password_file: Path) -> LocalSigner:
+    """Open a keystore v3 with the password in a file; both may be read by nobody else.
+
+    Raises: SettingsError naming the file.
+    """
+    content = _private_text(keystore)
+    password = _private_text(password_file).rstrip("\r\n")
+    if password:
+        remember_secret(password)
+    try:
+        key = Account.decrypt(content, password)
+    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        why = "the password is wrong" if "MAC" in str(error) else "it is no keystore of version 3"
+        raise SettingsError(f"cannot open {keystore}: {why}") from None
+    return LocalSigner(Account.from_key(key))
+
+
+def devnet_signer(address: Address, chain_id: ChainId) -> LocalSigner:
+    """Sign for one of anvil's well-known accounts, on a devnet only. Raises: SettingsError."""
+    if chain_id != _DEVNET_CHAIN:
+        raise SettingsError(
+            f"the devnet's keys are known to everybody: not on chain {chain_id}, only on {_DEVNET_CHAIN}"
+        )
+    Account.enable_unaudited_hdwallet_features()
+    for index in range(_DEVNET_ACCOUNTS):
+        account = Account.from_mnemonic(_DEVNET_PHRASE, account_path=f"m/44'/60'/0'/0/{index}")
+        if account.address.lower() == address:
+            return LocalSigner(account)
+    raise SettingsError(f"{address} is none of the devnet's {_DEVNET_ACCOUNTS} accounts")
+
+
+def _private_text(path: Path) -> str:
+    """Read a file that only its owner, who is us, can read. Raises: SettingsError."""
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())  # of the file that is read, not of one put in its place
+            if found.st_mode & 0o077:
+                raise SettingsError(
+                    f"{path} may be read by others (mode {found.st_mode & 0o777:04o}): chmod 600 {path}"
+                )
+            if found.st_uid != os.geteuid():
+                raise SettingsError(f"{path} belongs to another user ({found.st_uid})")
+            return file.read().decode()
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"cannot read {path}: it is not UTF-8 text") from None

@@ -1,0 +1,130 @@
+"""What is offered for a nonce: within caps, at least 12 % more on both fees, cancelled when nothing else is left."""
+
+import pytest
+from intents import GWEI, SIGNER, attempt, block, intent
+
+from pipeline.nonces import Account, add_attempt, bind, mark_sent, new_account
+from pipeline.offers import FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
+
+RULES = FeeRules(bump_after_blocks=3, max_fee_per_gas_wei=100 * GWEI, cancel_max_fee_per_gas_wei=150 * GWEI)
+CALM = FeeMarket(base_fee_wei=10 * GWEI, tip_wei=GWEI)
+STORM = FeeMarket(base_fee_wei=200 * GWEI, tip_wei=GWEI)
+
+
+def sent(*names: int, at: int = 100, **changes: object) -> Account:
+    account = new_account(SIGNER, 0)
+    for name in names:
+        account = bind(account, intent(name, **changes), attempt(name), block(100))
+        account = mark_sent(account, f"0x{name:064x}", at)
+    return account
+
+
+def offered(account: Account, number: int) -> dict[int, str]:
+    return {bound.nonce: block(number).hash for bound in account.nonces}
+
+
+def test_the_first_offer_is_the_base_fee_twice_and_the_tip():
+    fees = first_fees(CALM, 100 * GWEI)
+    assert (fees.max_fee_wei, fees.tip_wei) == (21 * GWEI, GWEI)
+
+
+@pytest.mark.parametrize(("cap_gwei", "max_fee_gwei"), [(21, 21), (20, 20), (11, 11), (10, None)])
+def test_the_first_offer_keeps_within_its_cap_or_is_not_made(cap_gwei, max_fee_gwei):
+    fees = first_fees(CALM, cap_gwei * GWEI)
+    assert (fees and fees.max_fee_wei // GWEI) == max_fee_gwei
+
+
+def test_a_bump_is_12_percent_on_both_or_what_the_chain_asks():
+    fees = bumped_fees(attempt(1), CALM, 100 * GWEI)
+    assert (fees.max_fee_wei, fees.tip_wei) == (33_600_000_000, 1_120_000_000)
+    fees = bumped_fees(attempt(1), FeeMarket(base_fee_wei=40 * GWEI, tip_wei=3 * GWEI), 100 * GWEI)
+    assert (fees.max_fee_wei, fees.tip_wei) == (83 * GWEI, 3 * GWEI)
+    fees = bumped_fees(attempt(1), STORM, 100 * GWEI)
+    assert (fees.max_fee_wei, fees.tip_wei) == (100 * GWEI, 1_120_000_000)
+    assert bumped_fees(attempt(1), CALM, 33 * GWEI) is None
+
+
+def test_what_this_process_has_not_offered_is_sent_again_lowest_first():
+    account = sent(1, 2)
+    assert due(account, block(101), CALM, RULES, offered_at={}) == [
+        Resend(nonce=0, attempt=account.nonces[0].attempts[0]),
+        Resend(nonce=1, attempt=account.nonces[1].attempts[0]),
+    ]
+    assert due(account, block(101), CALM, RULES, offered_at=offered(account, 101)) == []
+    assert len(due(account, block(102), CALM, RULES, offered_at=offered(account, 101))) == 2
+
+
+def test_a_bump_is_due_by_age_from_broadcast_and_for_the_lowest_alone():
+    account = sent(1, 2, at=105)
+    assert due(account, block(107), CALM, RULES, offered_at=offered(account, 107)) == []
+    (bump,) = due(account, block(108), CALM, RULES, offered_at=offered(account, 108))
+    assert isinstance(bump, Replace)
+    assert (bump.nonce, bump.cancels) == (0, False)
+
+
+def test_the_age_of_a_bump_begins_with_its_own_broadcast():
+    account = add_attempt(sent(1), 0, attempt(11, max_fee_gwei=40, tip_gwei=2))
+    assert due(account, block(109), CALM, RULES, offered_at=offered(account, 109)) == []
+    account = mark_sent(account, f"0x{11:064x}", 109)
+    assert due(account, block(111), CALM, RULES, offered_at=offered(account, 111)) == []
+    assert len(due(account, block(112), CALM, RULES, offered_at=offered(account, 112))) == 1
+
+
+def test_a_head_below_the_broadcast_makes_nothing_stuck():
+    account = sent(1, at=110)
+    assert due(account, block(104), CALM, RULES, offered_at=offered(account, 104)) == []
+
+
+def test_an_own_cap_below_the_intents_counts():
+    account = sent(1, max_fee_gwei=33)
+    assert due(account, block(103), CALM, RULES, offered_at=offered(account, 103)) == []
+    (cancel,) = due(account, block(103), STORM, RULES, offered_at=offered(account, 103))
+    assert cancel.cancels
+    assert cancel.fees.max_fee_wei == 150 * GWEI
+
+
+def test_out_of_caps_waits_while_the_next_block_can_still_take_it():
+    account = sent(1, max_fee_gwei=33)
+    market = FeeMarket(base_fee_wei=29 * GWEI, tip_wei=GWEI)
+    assert due(account, block(103), market, RULES, offered_at=offered(account, 103)) == []
+
+
+def test_a_deadline_that_passed_is_cancelled_and_what_follows_with_it():
+    account = new_account(SIGNER, 0)
+    account = bind(account, intent(1, deadline_s=block(104).timestamp_s), attempt(1), block(100))
+    account = bind(account, intent(2, after=f"{1:016x}"), attempt(2), block(100))
+    account = bind(account, intent(3), attempt(3), block(100))
+    assert due(account, block(104), CALM, RULES, offered_at=offered(account, 104)) == []
+    found = due(account, block(105), CALM, RULES, offered_at=offered(account, 105))
+    assert [(each.nonce, each.cancels) for each in found] == [(0, True), (1, True)]
+
+
+def test_once_cancelling_the_call_is_never_offered_again():
+    account = mark_sent(sent(1), f"0x{1:064x}", 100)
+    account = add_attempt(account, 0, attempt(11, max_fee_gwei=40, tip_gwei=2, cancels=True))
+    account = mark_sent(account, f"0x{11:064x}", 103)
+    (again,) = due(account, block(104), CALM, RULES, offered_at={})
+    assert again.attempt.cancels
+    (more,) = due(account, block(106), CALM, RULES, offered_at=offered(account, 106))
+    assert more.cancels
+
+
+def test_a_stopped_book_is_not_bumped_but_cancelled():
+    account = sent(1)
+    (cancel,) = due(
+        account, block(103), CALM, RULES, offered_at=offered(account, 103), is_stopped=lambda _: True
+    )
+    assert cancel.cancels
+    assert (
+        due(account, block(102), CALM, RULES, offered_at=offered(account, 102), is_stopped=lambda _: True)
+        == []
+    )
+
+
+def test_a_cancellation_beyond_its_own_cap_leaves_the_bytes_running():
+    account = sent(1, deadline_s=block(101).timestamp_s)
+    rules = FeeRules(
+        bump_after_blocks=3, max_fee_per_gas_wei=100 * GWEI, cancel_max_fee_per_gas_wei=30 * GWEI
+    )
+    (again,) = due(account, block(105), CALM, rules, offered_at={})
+    assert isinstance(again, Resend)
