@@ -26,6 +26,10 @@ class PoolDriftedError(PipelineError):
     """What a log or a check says differs from what the state implies."""
 
 
+class CalldataError(PipelineError):
+    """Calldata that cannot be written, or is not what we would write."""
+
+
 # ------------------------------------------------------------------ the shell
 class InfrastructureError(EvenkeelError):
     """The process cannot go on; its supervisor starts it again."""

@@ -6,6 +6,7 @@ from pipeline.protocols.uniswap_v3.manager_logs import MANAGER_TOPICS, decode_ma
 from pipeline.protocols.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.protocols.uniswap_v3.position import apply_manager_fact, collectable, fees_alone, in_range
 from pipeline.protocols.uniswap_v3.quote import Quote, quote
+from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 from pipeline.protocols.uniswap_v3.topics import (
     BURN_TOPIC,
     CARDINALITY_TOPIC,
@@ -22,6 +23,7 @@ from pipeline.protocols.uniswap_v3.topics import (
     SWAP_TOPIC,
 )
 from pipeline.protocols.uniswap_v3.twap import mean_tick, observe
+from pipeline.protocols.uniswap_v3.withdrawn import withdrawn
 
 __all__ = [
     "BURN_TOPIC",
@@ -40,6 +42,7 @@ __all__ = [
     "SWAP_TOPIC",
     "LivePool",
     "Quote",
+    "SwapPlan",
     "amounts_of_liquidity",
     "apply_manager_fact",
     "collectable",
@@ -50,4 +53,6 @@ __all__ = [
     "mean_tick",
     "observe",
     "quote",
+    "swap_to_ratio",
+    "withdrawn",
 ]

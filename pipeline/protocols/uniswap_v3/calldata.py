@@ -1,0 +1,139 @@
+"""What the transactions of a re-range say: to the position manager, to the router, to the tokens; and how to read it.
+
+All amounts are raw, all addresses lower-case hex, every call ends by a deadline in block time.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import CalldataError
+from pipeline.math.q import MAX_UINT128
+from pipeline.protocols.abi import Function, function
+from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
+
+MANAGER = "uniswap-v3/NonfungiblePositionManager"
+ROUTER = "uniswap-v3/SwapRouter02"
+TOKEN = "tokens/ERC20"  # noqa: S105 - an interface, no secret
+
+_APPROVE = function(TOKEN, "approve")
+_DECREASE = function(MANAGER, "decreaseLiquidity")
+_COLLECT = function(MANAGER, "collect")
+_MINT = function(MANAGER, "mint")
+_MANAGER_MULTICALL = function(MANAGER, "multicall")
+_SWAP = function(ROUTER, "exactInputSingle")
+_ROUTER_MULTICALL = function(ROUTER, "multicall", arguments="uint256,bytes[]")
+
+
+class Withdrawal(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves an NFT, and the least that it must pay; without liquidity only what is owed is collected."""
+
+    token_id: TokenId
+    liquidity: Liquidity
+    minimum0: RawAmount
+    minimum1: RawAmount
+
+
+class Called(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that calldata makes, out of any multicall."""
+
+    contract: str
+    """Whose function it is: MANAGER, ROUTER or TOKEN."""
+    name: str
+    arguments: tuple[Any, ...]
+    """In the interface's order; those of a single tuple are these."""
+    deadline_s: Seconds | None = None
+    """Of the multicall around it."""
+
+
+def write_withdraw(withdrawals: Iterable[Withdrawal], *, recipient: Address, deadline_s: Seconds) -> str:
+    """Tell the manager to burn liquidity of NFTs and to pay all that they are then owed, in one multicall."""
+    calls: list[bytes] = []
+    for each in withdrawals:
+        if each.liquidity:
+            terms = (each.token_id, each.liquidity, each.minimum0, each.minimum1, deadline_s)
+            calls.append(_DECREASE.encode(terms))
+        calls.append(_COLLECT.encode((each.token_id, recipient, MAX_UINT128, MAX_UINT128)))
+    if not calls:
+        raise CalldataError("nothing to withdraw")
+    return _hex(_MANAGER_MULTICALL.encode(calls))
+
+
+def write_swap(
+    *,
+    token_in: Address,
+    token_out: Address,
+    fee_pips: Pips,
+    recipient: Address,
+    amount_in: RawAmount,
+    minimum_out: RawAmount,
+    limit_x96: SqrtPriceX96,
+    deadline_s: Seconds,
+) -> str:
+    """Tell the router to sell an exact input, or what of it trades before the price limit.
+
+    Raises: CalldataError for no input or no limit: to the router a 0 means all that it holds, or any price.
+    """
+    if amount_in <= 0 or limit_x96 <= 0:
+        raise CalldataError(f"a swap of {amount_in} to the price {limit_x96}")
+    terms = (token_in, token_out, fee_pips, recipient, amount_in, minimum_out, limit_x96)
+    return _hex(_ROUTER_MULTICALL.encode(deadline_s, [_SWAP.encode(terms)]))
+
+
+def write_approve(spender: Address, amount: RawAmount) -> str:
+    """Tell a token how much of ours a spender may take from now on; 0 takes the permission away."""
+    return _hex(_APPROVE.encode(spender, amount))
+
+
+def write_mint(
+    *,
+    token0: Address,
+    token1: Address,
+    fee_pips: Pips,
+    ticks: tuple[Tick, Tick],
+    amounts: tuple[RawAmount, RawAmount],
+    minimums: tuple[RawAmount, RawAmount],
+    recipient: Address,
+    deadline_s: Seconds,
+) -> str:
+    """Tell the manager to make an NFT of at most these amounts, of token0 and token1, and at least the minimums."""
+    return _hex(_MINT.encode((token0, token1, fee_pips, *ticks, *amounts, *minimums, recipient, deadline_s)))
+
+
+def read_calls(data: str) -> tuple[Called, ...]:
+    """List the calls that calldata makes, in order.
+
+    Raises: CalldataError for anything that could not have been written here.
+    """
+    raw = _bytes(data)
+    if raw.startswith(_MANAGER_MULTICALL.selector):
+        (inner,) = _MANAGER_MULTICALL.decode(raw)
+        return tuple(_read(call, {_DECREASE: MANAGER, _COLLECT: MANAGER}) for call in inner)
+    if raw.startswith(_ROUTER_MULTICALL.selector):
+        deadline_s, inner = _ROUTER_MULTICALL.decode(raw)
+        return tuple(_read(call, {_SWAP: ROUTER}, Seconds(deadline_s)) for call in inner)
+    return (_read(raw, {_MINT: MANAGER, _APPROVE: TOKEN}),)
+
+
+def _read(raw: bytes, known: dict[Function, str], deadline_s: Seconds | None = None) -> Called:
+    for called, contract in known.items():
+        if raw.startswith(called.selector):
+            arguments = called.decode(raw)
+            terms = arguments[0] if len(arguments) == 1 else arguments
+            return Called(contract=contract, name=called.name, arguments=terms, deadline_s=deadline_s)
+    raise CalldataError(f"0x{raw[:4].hex()} calls none of {', '.join(each.name for each in known)}")
+
+
+def _bytes(data: str) -> bytes:
+    try:
+        raw = bytes.fromhex(data.removeprefix("0x"))
+    except ValueError:
+        raise CalldataError(f"{data[:10]} is no hex") from None
+    if _hex(raw) != data:
+        raise CalldataError(f"{data[:10]} is no lower-case hex with 0x before it")
+    return raw
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
