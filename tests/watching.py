@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.interests import interests, select
+from pipeline.interests import Interests, interests, select
 from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
@@ -128,12 +128,13 @@ async def deployment(bootstrap: str, chain_id: ChainId) -> AsyncIterator[Log]:
 class Fold:
     """A shard's log taken in by `follow` alone, with what became of each record."""
 
-    def __init__(self) -> None:
-        self.tables = Tables()
+    def __init__(self, tables: Tables | None = None) -> None:
+        self.tables = Tables() if tables is None else tables
         self.arrivals: list[tuple[AnyEvent, Arrival]] = []
-        self.branch: list[tuple[BlockSeen, tuple[RawLog, ...] | None]] = []
+        self.records = 0
+        self.branch: list[BlockSeen] = []
         """The blocks applied and not reverted."""
-        self.selections: dict[str, object] = {}
+        self.selections: dict[str, Interests | None] = {}
         """What the shard followed right before a block, under its hash."""
 
     def take(self, event: AnyEvent) -> None:
@@ -145,6 +146,8 @@ class Fold:
         if isinstance(event, BlockSeen):
             self.branch.append(event)
             self.selections[event.block.hash] = mine
+        if self.tables.head is None:
+            self.branch = []
         if isinstance(event, BlocksReverted):
             self.branch = [block for block in self.branch if block.block.number <= event.to.number]
 

@@ -41,6 +41,11 @@ class Ahead:
         """Fetch the native balances of these accounts too, from the next chunk on."""
         self._accounts |= frozenset(accounts)
 
+    def forget(self, number: BlockNumber) -> None:
+        """Forget the blocks above a height: the branch has changed there."""
+        for first in [first for first in self._chunks if first + _CHUNK_BLOCKS > number]:
+            del self._chunks[first]
+
     async def after(self, head: BlockRef, newest: Header) -> list[Block]:
         """Give some blocks that follow on a head without a gap; none where the next is of another branch.
 
@@ -48,7 +53,7 @@ class Ahead:
         """
         start = BlockNumber(head.number + 1)
         found = _from(start, await self._chunk(start, newest))
-        if not found or found[0].header.block.parent_hash != head.hash:
+        if not found or found[0].header.block.parent_hash != head.hash or _is_stale(found, newest):
             self._drop(start)
             found = _from(start, await self._chunk(start, newest))
         blocks = _linked(head, found)
@@ -131,6 +136,12 @@ def _first_of(number: BlockNumber) -> BlockNumber:
 def _from(start: BlockNumber, blocks: Sequence[Block]) -> list[Block]:
     found = [block for block in blocks if block.header.block.number >= start]
     return found if found and found[0].header.block.number == start else []
+
+
+def _is_stale(blocks: Sequence[Block], newest: Header) -> bool:
+    """Ask whether the newest block is by now another than that which was fetched."""
+    same = [block for block in blocks if block.header.block.number == newest.block.number]
+    return bool(same) and same[0].header.block.hash != newest.block.hash
 
 
 def _linked(head: BlockRef, blocks: Sequence[Block]) -> list[Block]:

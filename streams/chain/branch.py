@@ -87,7 +87,7 @@ def _known_below(tables: Tables, head: BlockRef) -> list[BlockNumber]:
     """List the heights below the head of which the shard still knows the hash, downwards."""
     known = []
     number = BlockNumber(head.number - 1)
-    while tables.branch_hash(number) is not None:
+    while number >= 0 and tables.branch_hash(number) is not None:
         known.append(number)
         number = BlockNumber(number - 1)
     return known

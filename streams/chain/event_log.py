@@ -58,8 +58,6 @@ ROUTING = frozenset(
         "writer",
         "halted",
         "resumed",
-        "quarantine",
-        "checked",
         "highest-head",
         "set-aside",
         "frame",

@@ -4,8 +4,8 @@ import structlog
 
 from pipeline.errors import FencedError, InfrastructureError, MalformedRecordError
 from pipeline.messages.entries import Cursor, Halted, Writer
-from pipeline.messages.events import AnyEvent, PoolObserved, PositionObserved, Resumed, WriterStarted
-from pipeline.routes import Arrival, Observation, follow, item_of
+from pipeline.messages.events import AnyEvent, PoolObserved, WriterStarted
+from pipeline.routes import Arrival, follow, item_of
 from pipeline.state import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
 from pipeline.wants import policies
@@ -27,13 +27,11 @@ class Follower:
         self.next_offset = Offset(0)
         self.checked: tuple[Hash | None, frozenset[str]] = (None, frozenset())
         """The pools that were checked at a block's hash."""
-        self.reload_due = False
-        """An operator resumed something that only the worker knows of."""
         self._written_at: Offset | None = None
         """Where the present writer began, if that was read."""
 
-    async def load(self, event_log: EventLog, *, to: Offset | None = None) -> None:
-        """Take what the worker has committed and fold the log from there, up to an offset or its end.
+    async def load(self, event_log: EventLog) -> None:
+        """Take what the worker has committed and fold the log from there to its end.
 
         Raises: InfrastructureError if the log no longer reaches back to what was committed.
         """
@@ -43,10 +41,8 @@ class Follower:
         start = Offset(cursor.offset + 1) if isinstance(cursor, Cursor) else Offset(0)
         self._check_reach(start, first, end)
         self.tables, self.next_offset, self._written_at = Tables(entries), start, None
-        self.reload_due = False
-        async for record in event_log.history(self.shard, start, end if to is None else to):
+        async for record in event_log.history(self.shard, start, end):
             self.take(record)
-        self.reload_due = False
 
     def take(self, record: Record) -> None:
         """Take one record in; those before the next expected are known already."""
@@ -79,15 +75,13 @@ class Follower:
 
     def check_writer(self, term: Term, marker: Offset) -> None:
         """Make sure that the records of the watcher that began here still count. Raises: FencedError."""
-        if self.term != term or self._written_at not in {None, marker}:
+        if self.term != term or self._written_at != marker:
             raise FencedError(
                 f"shard {self.shard}: another watcher writes since, with term {self.term}; ours is {term}"
             )
 
     def _follow(self, event: AnyEvent, offset: Offset) -> None:
         arrival = follow(self.tables, event).arrival
-        if isinstance(event, Resumed):
-            self.reload_due = True
         if arrival is not Arrival.APPLIES:
             log.debug("does not apply", shard=self.shard, offset=offset, arrival=arrival.name)
             return
@@ -96,8 +90,6 @@ class Follower:
                 self._written_at = offset
             case PoolObserved() if event.why == "check":
                 self._note_check(event)
-            case PoolObserved() | PositionObserved() if event.why == "repair":
-                self._end_quarantine(event)
             case _:
                 pass
 
@@ -105,10 +97,6 @@ class Follower:
         at, items = self.checked
         items = items if at == event.block.hash else frozenset()
         self.checked = (event.block.hash, items | {item_of(event)})
-
-    def _end_quarantine(self, event: Observation) -> None:
-        """Forget with the worker what a repairing read has ended, or it would be wanted for ever."""
-        self.tables.put(f"quarantine/{item_of(event)}", None)
 
     def _check_reach(self, start: Offset, first: Offset, end: Offset) -> None:
         if start < first:

@@ -12,7 +12,7 @@ from pipeline.messages.events import ObservationFailed
 from pipeline.routes import item_of
 from pipeline.state import Tables
 from pipeline.units import Address, BlockNumber, Hash, Term
-from pipeline.wants import Wanted, followed_pools, profile, quarantine, wanted
+from pipeline.wants import Wanted, followed_pools, profile, wanted
 from streams.chain.follower import Follower
 from streams.chain.pace import Pace
 from streams.chain.port import Node
@@ -121,7 +121,7 @@ class Readings:
         ]
 
     def _due_checks(self) -> list[Wanted]:
-        """List the pools to compare at this head, but those that are wanted or in quarantine anyway."""
+        """List the pools to compare at this head."""
         tables = self._follower.tables
         chain, head = profile(tables), tables.head
         if chain is None or head is None or head.number % chain.check_every_blocks:
@@ -130,10 +130,10 @@ class Readings:
             return []
         at, done = self._follower.checked
         items = {f"pool/{pool}" for pool in followed_pools(tables)} - (done if at == head.hash else set())
-        return [Wanted(item=item, why="check") for item in sorted(items) if _is_sound(tables, item)]
+        return [Wanted(item=item, why="check") for item in sorted(items) if _is_due(tables, item, head)]
 
 
-def _is_sound(tables: Tables, item: str) -> bool:
+def _is_due(tables: Tables, item: str, head: BlockRef) -> bool:
+    """Leave out what is wanted anyway and what was just read here; a shard passes over what it has in quarantine."""
     route = tables.find(f"route/{item}", Route)
-    read = route is not None and route.observed_at_block is not None
-    return read and quarantine(tables, item) is None
+    return route is not None and route.observed_at_block not in {None, head.number}

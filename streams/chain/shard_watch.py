@@ -76,9 +76,6 @@ class ShardWatch:
         Raises: FencedError, NodeError, InfrastructureError.
         """
         await self._read_back(None)
-        if self.follower.reload_due:
-            await self.follower.load(self._event_log, to=self.follower.next_offset)
-            self.follower.check_writer(self._term, self._marker)
         if self.follower.is_idle:
             return False
         if view.newest is not None and view.answers and await self._keep_up(view.newest):
@@ -147,6 +144,7 @@ class ShardWatch:
         if event is None:
             return False
         log.info("goes back", shard=self.follower.shard, to=event.to.number, blocks=len(event.reverted))
+        self._ahead.forget(event.to.number)
         head = self.follower.tables.head
         await self._append([event])
         return self.follower.tables.head != head

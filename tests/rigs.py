@@ -1,0 +1,195 @@
+"""A watch in memory: chain, log and clock in hand, watchers that may die anywhere."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+from fake_world import POOLS, FakeWorld, balance_at, price_at
+from watching import Fold
+
+from pipeline.errors import MalformedRecordError
+from pipeline.interests import select, select_receipts
+from pipeline.messages.entries import Entry, Halted
+from pipeline.messages.events import (
+    AnyEvent,
+    BalanceObserved,
+    BlockSeen,
+    OwnerObserved,
+    PoolObserved,
+    PositionObserved,
+)
+from pipeline.routes import Arrival
+from pipeline.state import Tables
+from pipeline.units import ChainId, Offset
+from pipeline.wants import policies, wanted
+from streams.chain.fake import FakeChain
+from streams.chain.fake_log import Death, FakeBroker, FakeEventLog
+from streams.chain.pace import Pace
+from streams.chain.watch import Watch
+from streams.codec import decode_event, encode
+
+PACE = Pace(
+    poll_s=0,
+    gone_after_s=1,
+    lag_limit_s=5,
+    stall_after_s=10**6,
+    retry_first_s=0.0001,
+    retry_most_s=0.001,
+    reread_most_s=3,
+    batch_blocks=7,
+)
+_TURNS = 50_000
+
+
+class Rig:
+    def __init__(
+        self, partitions: int = 2, *, pace: Pace = PACE, forgets: bool = True, chain: FakeChain | None = None
+    ) -> None:
+        self.chain = chain or FakeChain(forgets=forgets)
+        self.world = FakeWorld(self.chain)
+        self.broker = FakeBroker(partitions)
+        self.pace = pace
+        self.now_s = 0.0
+        self.partitions = partitions
+        self.tasks: list[asyncio.Task[None]] = []
+        self._folds = [Fold() for _ in range(partitions)]
+
+    # -------------------------------------------------------------- watchers
+    def clock(self) -> float:
+        self.now_s += 0.002
+        return self.now_s
+
+    def watch(self, instance: str = "w", *, dies_at: tuple[int, Death] | None = None) -> Watch:
+        return Watch(
+            self.chain,
+            FakeEventLog(self.broker, dies_at=dies_at),
+            chain_id=ChainId(31_337),
+            partitions=self.partitions,
+            instance=instance,
+            pace=self.pace,
+            clock=self.clock,
+        )
+
+    def start(self, instance: str = "w", *, dies_at: tuple[int, Death] | None = None) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.watch(instance, dies_at=dies_at).run())
+        self.tasks.append(task)
+        return task
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def kill(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    # -------------------------------------------------------------- the log
+    async def append(self, shard: int, *events: AnyEvent) -> int:
+        return await self.broker.append(shard, [encode(event) for event in events])
+
+    def events(self, shard: int = 0) -> list[AnyEvent]:
+        return [decode_event(payload, where=str(at)) for at, payload in enumerate(self.broker.logs[shard])]
+
+    def fold(self, shard: int = 0) -> Fold:
+        """Take in what has come to a shard's log."""
+        fold, log = self._folds[shard], self.broker.logs[shard]
+        while fold.records < len(log):
+            payload = log[fold.records]
+            fold.records += 1
+            with suppress(MalformedRecordError):
+                fold.take(decode_event(payload, where="test"))
+        return fold
+
+    def commit(self, shard: int, upto: int, **more: Entry) -> None:
+        """Let a worker commit what `follow` makes of the log up to an offset, and entries of its own."""
+        tables = Tables()
+        fold = Fold(tables)
+        for payload in self.broker.logs[shard][: upto + 1]:
+            with suppress(MalformedRecordError):
+                fold.take(decode_event(payload, where="test"))
+        for key, value in more.items():
+            tables.put(key.replace("__", "/"), value)
+        entries = {key: value for key, value in tables.changes().items() if value is not None}
+        self.broker.commit(shard, entries, Offset(upto))
+
+    # -------------------------------------------------------------- waiting
+    async def until(self, holds: Callable[[], object]) -> None:
+        for turn in range(_TURNS):
+            if holds():
+                return
+            for task in self.tasks:
+                if task.done() and not task.cancelled() and task.exception() is not None:
+                    task.result()
+            await asyncio.sleep(0.0002 if turn % 50 == 49 else 0)
+        raise AssertionError(
+            f"never came: {[[type(e).__name__ for e in self.events(s)][-8:] for s in range(self.partitions)]}"
+        )
+
+    async def settled(self) -> None:
+        await self.until(self.is_settled)
+
+    def is_settled(self) -> bool:
+        for shard in range(self.partitions):
+            tables = self.fold(shard).tables
+            if not policies(tables) or tables.find("halted", Halted):
+                continue
+            if tables.head is None or tables.head.hash != self.chain.head.block.hash or wanted(tables):
+                return False
+        return True
+
+    async def turns(self, count: int = 300) -> None:
+        """Let everybody do what they would do."""
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    # -------------------------------------------------------------- truth
+    def check(self, shard: int = 0) -> Fold:
+        """The shard's blocks are the chain's, each once, with all that concerns the shard; so are its reads."""
+        fold = self.fold(shard)
+        bodies = {header.block.hash: (header, body) for header, body in self.chain.blocks()}
+        numbers = [event.block.number for event in fold.branch]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else True
+        if numbers:
+            assert numbers[-1] == self.chain.head.block.number
+        for event in fold.branch:
+            header, body = bodies[event.block.hash]
+            mine = fold.selections[event.block.hash]
+            assert event.block == header.block
+            assert event.base_fee_wei == header.base_fee_wei
+            assert event.logs == select(mine, body.logs)
+            assert event.receipts == select_receipts(mine, body.receipts)
+        self._check_reads(fold)
+        return fold
+
+    def _check_reads(self, fold: Fold) -> None:
+        canonical = {header.block.hash: header for header, _ in self.chain.blocks()}
+        for event, arrival in fold.arrivals:
+            if arrival is not Arrival.APPLIES or getattr(event, "block", None) is None:
+                continue
+            header = canonical.get(event.block.hash)
+            if header is None:
+                continue
+            number = header.block.number
+            match event:
+                case PoolObserved():
+                    assert event.pool in POOLS
+                    assert event.state.sqrt_price_x96 == price_at(number)
+                    assert {t.info.outside0_x128 for t in event.ticks} == {number}
+                case OwnerObserved():
+                    assert list(event.token_ids) == self.world.owned(header, event.owner)
+                case PositionObserved():
+                    assert event.position.owner == self.world.owners(header)[event.token_id]
+                    assert event.pool_position.liquidity == number
+                case BalanceObserved():
+                    assert event.amount == balance_at(number, event.account)
+                case BlockSeen():
+                    for read in event.reads:
+                        assert read.amount_wei == self.chain.wei[read.account](header)
+                case _:
+                    pass

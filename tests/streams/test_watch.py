@@ -1,0 +1,462 @@
+"""The watcher's rules, one by one, on a chain and a log in memory."""
+
+import pytest
+from fake_world import MANAGER, OWNERS, POOLS, STRANGER, WRAPPED, fake_policy
+from msgspec.structs import replace
+from rigs import PACE, Rig
+
+from pipeline.errors import FencedError, InfrastructureError, SettingsError
+from pipeline.messages.entries import Halted, Writer
+from pipeline.messages.events import (
+    BlockSeen,
+    BlocksReverted,
+    HeadStalled,
+    ObservationFailed,
+    OwnerObserved,
+    PolicyRemoved,
+    PolicySet,
+    PoolObserved,
+    PositionObserved,
+    Resumed,
+    WriterStarted,
+)
+from pipeline.protocols.tokens import ZERO_ADDRESS
+from pipeline.routes import Arrival
+from pipeline.units import BookId
+from streams.chain.fake import FakeChain
+from streams.chain.fake_log import CrashError
+
+ONE = PolicySet(policy=fake_policy("one", OWNERS[0]))
+
+
+async def following(rig: Rig, *, blocks: int = 3) -> Rig:
+    """A watcher that has read shard 0's book and seen some blocks."""
+    await rig.append(0, ONE)
+    rig.start()
+    await rig.settled()
+    for _ in range(blocks):
+        rig.chain.mine(rig.world.swap(POOLS[0]))
+        await rig.settled()
+    return rig
+
+
+# ------------------------------------------------------------------ the beginning
+async def test_reads_what_is_wanted_at_one_block_before_the_first_block_record() -> None:
+    async with Rig() as rig:
+        rig.chain.mine(rig.world.move_nft(1, ZERO_ADDRESS, OWNERS[0]))
+        rig.chain.mine(rig.world.move_nft(2, ZERO_ADDRESS, STRANGER))
+        await rig.append(0, ONE)
+        rig.start()
+        await rig.settled()
+        events = rig.events()
+        assert [type(event) for event in events[:2]] == [PolicySet, WriterStarted]
+        assert {event.block for event in events[2:]} == {rig.chain.head.block}
+        assert all(event.why == "bootstrap" for event in events[2:])
+        (owner,) = [event for event in events if isinstance(event, OwnerObserved)]
+        assert owner.token_ids == (1,)
+        (position,) = [event for event in events if isinstance(event, PositionObserved)]
+        assert position.position.pool == POOLS[0]
+        assert not rig.fold().of(BlockSeen)
+        rig.check()
+
+
+async def test_a_shard_without_books_gets_no_blocks() -> None:
+    async with await following(Rig()) as rig:
+        assert [type(event) for event in rig.events(1)] == [WriterStarted]
+
+
+async def test_every_block_is_a_record_quiet_ones_too() -> None:
+    async with await following(Rig()) as rig:
+        rig.chain.mine()
+        rig.chain.mine(rig.world.swap(POOLS[1]))
+        await rig.settled()
+        *_, quiet, foreign = rig.check().branch
+        assert (quiet.logs, foreign.logs) == ((), ())
+        assert {read.account for read in quiet.reads} == {OWNERS[0]}
+
+
+async def test_own_transactions_come_with_their_receipts() -> None:
+    async with await following(Rig()) as rig:
+        rig.chain.mine(rig.world.swap(POOLS[0]), rig.world.swap(POOLS[0], sender=OWNERS[0]))
+        await rig.settled()
+        block = rig.check().branch[-1]
+        assert [receipt.transaction_index for receipt in block.receipts] == [1]
+        assert [log.address for log in block.logs] == [POOLS[0], WRAPPED, POOLS[0]]
+
+
+async def test_another_chain_is_refused() -> None:
+    async with Rig(chain=FakeChain(chain_id=1)) as rig:
+        with pytest.raises(SettingsError, match="follows chain 1, this deployment is of chain 31337"):
+            await rig.start()
+
+
+async def test_a_node_that_comes_back_as_another_chain_is_refused() -> None:
+    async with await following(Rig()) as rig:
+        rig.chain._chain_id = 5
+        rig.chain.fail("newest", "stall")
+        with pytest.raises(SettingsError, match="follows chain 5"):
+            await rig.tasks[0]
+
+
+# ------------------------------------------------------------------ what comes in the middle
+async def test_an_nft_that_comes_to_an_owner_is_read_before_the_next_block() -> None:
+    async with await following(Rig()) as rig:
+        rig.chain.mine(rig.world.move_nft(7, ZERO_ADDRESS, STRANGER))
+        came = rig.chain.mine(rig.world.move_nft(7, STRANGER, OWNERS[0]))
+        for _ in range(5):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+        await rig.settled()
+        events = rig.events()
+        at = next(i for i, e in enumerate(events) if isinstance(e, PositionObserved))
+        assert isinstance(events[at - 1], BlockSeen)
+        assert events[at - 1].block == events[at].block == came.block
+        rig.chain.mine(rig.world.move_nft(7, OWNERS[0], STRANGER))
+        await rig.settled()
+        rig.check()
+
+
+async def test_a_policy_in_the_middle_adds_what_it_names() -> None:
+    async with await following(Rig()) as rig:
+        await rig.append(0, PolicySet(policy=fake_policy("one", OWNERS[0], *POOLS)))
+        rig.chain.mine(rig.world.swap(POOLS[1]))
+        await rig.until(lambda: {e.pool for e in rig.fold().applied(PoolObserved)} == set(POOLS))
+        await rig.settled()
+        rig.chain.mine(rig.world.swap(POOLS[1]))
+        await rig.settled()
+        assert POOLS[1] in {log.address for log in rig.check().branch[-1].logs}
+
+
+async def test_a_policy_on_a_quiet_chain_is_read_at_once() -> None:
+    async with await following(Rig()) as rig:
+        await rig.append(0, PolicySet(policy=fake_policy("two", OWNERS[1])))
+        await rig.settled()
+        assert [e.owner for e in rig.fold().applied(OwnerObserved)] == [OWNERS[0], OWNERS[1]]
+
+
+async def test_a_removed_policy_ends_the_records() -> None:
+    async with await following(Rig()) as rig:
+        await rig.append(0, PolicyRemoved(book=BookId("one")))
+        await rig.turns()
+        length = len(rig.events())
+        rig.chain.mine()
+        await rig.turns()
+        assert len(rig.events()) == length
+        await rig.append(0, ONE)
+        await rig.settled()
+        rig.check()
+
+
+async def test_what_is_no_event_is_passed_over() -> None:
+    async with await following(Rig()) as rig:
+        await rig.broker.append(0, [b"", b"\xff\x00", b'{"type":"Nonsense"}'])
+        rig.chain.mine()
+        await rig.settled()
+        rig.check()
+
+
+# ------------------------------------------------------------------ branches
+@pytest.mark.parametrize("depth", [1, 5, 11])
+@pytest.mark.parametrize("longer", [-1, 0, 3])
+async def test_goes_back_to_where_the_branches_part(depth: int, longer: int) -> None:
+    async with await following(Rig(), blocks=12) as rig:
+        old = [header.block.hash for header, _ in rig.chain.blocks()[-depth:]]
+        common = rig.chain.rollback(depth)
+        for _ in range(depth + longer):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+        await rig.settled()
+        (reverted,) = rig.fold().of(BlocksReverted)
+        assert reverted.to == common.block
+        assert list(reversed(reverted.reverted)) == old
+        assert rig.check().count(Arrival.SET_ASIDE) == 0
+
+
+async def test_goes_back_without_a_new_branch() -> None:
+    async with await following(Rig(), blocks=6) as rig:
+        rig.chain.rollback(4)
+        await rig.settled()
+        assert len(rig.fold().of(BlocksReverted)) == 1
+        rig.check()
+
+
+async def test_goes_back_below_its_first_block_and_begins_anew() -> None:
+    async with Rig() as rig:
+        for _ in range(5):
+            rig.chain.mine()
+        await following(rig, blocks=2)
+        rig.chain.rollback(4)
+        for _ in range(5):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+        await rig.settled()
+        fold = rig.check()
+        assert len(fold.of(BlocksReverted)) == 1
+        assert len(fold.applied(PoolObserved)) == 2
+
+
+async def test_a_reorg_deeper_than_can_be_undone_halts_and_an_operator_begins_anew() -> None:
+    async with await following(Rig(), blocks=20) as rig:
+        rig.chain.rollback(16)
+        for _ in range(18):
+            rig.chain.mine()
+        await rig.until(lambda: rig.fold().tables.find("halted", Halted))
+        length = len(rig.events())
+        rig.chain.mine()
+        await rig.turns()
+        assert len(rig.events()) == length
+        await rig.append(0, Resumed(scope="shard", reason="looked", by="me"))
+        await rig.settled()
+        rig.chain.mine()
+        await rig.settled()
+        rig.check()
+
+
+async def test_a_halt_that_only_the_worker_knows_of_ends_with_the_operators_word_too() -> None:
+    async with await following(Rig()) as rig:
+        rig.commit(0, len(rig.events()) - 1, halted=Halted(reason="too many in quarantine"))
+        for _ in range(3):
+            rig.chain.mine()
+        await rig.settled()
+        before = len(rig.fold().of(PoolObserved))
+        await rig.append(0, Resumed(scope="shard", reason="looked", by="me"))
+        await rig.until(lambda: len(rig.fold().of(PoolObserved)) > before)
+        assert rig.events()[-1].block == rig.chain.head.block
+
+
+async def test_an_nft_that_came_on_a_branch_that_went_away_is_no_longer_followed() -> None:
+    async with await following(Rig()) as rig:
+        rig.chain.mine(rig.world.move_nft(7, ZERO_ADDRESS, OWNERS[0]))
+        await rig.settled()
+        rig.chain.rollback(1)
+        rig.chain.mine()
+        await rig.settled()
+        assert not [
+            key for key in rig.check().tables.entries() if key.startswith(f"route/position/{MANAGER}")
+        ]
+
+
+async def test_a_lagging_node_is_waited_for() -> None:
+    """It knows our head by hash, or comes to know it again soon: no reorg."""
+    async with await following(Rig(forgets=False), blocks=6) as rig:
+        length = len(rig.events())
+        for header, body in rig.chain.blocks():
+            rig.chain._orphans[header.block.hash] = (header, body)
+        rig.chain.lags_blocks = 3
+        await rig.turns(100)
+        assert len(rig.events()) == length
+        rig.chain.lags_blocks = 0
+        rig.chain.mine()
+        await rig.settled()
+        assert not rig.check().of(BlocksReverted)
+
+
+async def test_a_node_that_lags_for_ever_is_taken_at_its_word() -> None:
+    async with await following(Rig(forgets=False), blocks=6) as rig:
+        rig.chain.rollback(2)
+        await rig.settled()
+        rig.check()
+        assert rig.now_s > PACE.lag_limit_s
+
+
+async def test_a_chain_with_nothing_in_common_is_an_error() -> None:
+    async with Rig() as rig:
+        await following(rig, blocks=1)
+        rig.chain._branch.clear()
+        for _ in range(3):
+            rig.chain.mine()
+        with pytest.raises(InfrastructureError, match="no block in common"):
+            await rig.tasks[0]
+
+
+# ------------------------------------------------------------------ nodes that fail
+@pytest.mark.parametrize("fault", ["null", "stall", "lie"])
+@pytest.mark.parametrize("question", ["newest", "headers", "header", "bodies", "native_balances"])
+async def test_no_fault_of_a_node_leaves_a_trace(question: str, fault: str) -> None:
+    async with await following(Rig()) as rig:
+        for _ in range(4):
+            rig.chain.fail(question, *[fault] * 5)
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+            await rig.settled()
+        rig.chain.rollback(3)
+        rig.chain.fail(question, *[fault] * 3)
+        for _ in range(4):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+        await rig.settled()
+        fold = rig.check()
+        assert all(arrival is Arrival.APPLIES for _, arrival in fold.arrivals)
+        assert len(fold.branch[-1].logs) == 1
+
+
+async def test_a_node_without_old_state_tells_no_native_balances_and_blocks_go_on() -> None:
+    async with await following(Rig()) as rig:
+        await rig.kill(rig.tasks.pop())
+        rig.chain.keeps_states = 3
+        for _ in range(9):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+        rig.start()
+        await rig.settled()
+        assert [len(event.reads) for event in rig.check().branch[-9:]] == [0] * 6 + [1] * 3
+
+
+async def test_what_cannot_be_read_is_told_once_and_blocks_go_on_and_it_is_read_once_it_can() -> None:
+    async with await following(Rig()) as rig:
+        rig.world.broken.add(POOLS[1])
+        await rig.append(0, PolicySet(policy=fake_policy("one", OWNERS[0], *POOLS)))
+        for _ in range(9):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+            await rig.until(lambda: rig.fold().tables.head.hash == rig.chain.head.block.hash)
+        (failed,) = rig.fold().of(ObservationFailed)
+        assert failed.item == f"pool/{POOLS[1]}"
+        assert failed.reason == f"token0() of {POOLS[1]} reverts"
+        rig.world.broken.clear()
+        await rig.settled()
+        rig.check()
+
+
+async def test_a_node_that_fails_in_the_middle_of_reads_does_not_hold_up_blocks_for_ever() -> None:
+    async with await following(Rig()) as rig:
+        await rig.append(0, PolicySet(policy=fake_policy("one", OWNERS[0], *POOLS)))
+        rig.chain.fail("call", *["stall"] * 8)
+        for _ in range(6):
+            rig.chain.mine()
+        await rig.until(lambda: rig.fold().tables.head.hash == rig.chain.head.block.hash)
+        assert {e.reason for e in rig.fold().of(ObservationFailed)} <= {"call: no answer in time"}
+        await rig.settled()
+        rig.check()
+
+
+# ------------------------------------------------------------------ checks, stalls, repairs
+async def test_pools_are_read_for_comparison_every_so_many_blocks_before_the_next_one() -> None:
+    async with await following(Rig(), blocks=2) as rig:
+        for _ in range(25):
+            rig.chain.mine()
+        await rig.settled()
+        checks = [(i, e) for i, e in enumerate(rig.events()) if getattr(e, "why", "") == "check"]
+        assert [event.block.number for _, event in checks] == [10, 20]
+        for at, check in checks:
+            assert rig.events()[at - 1].block == check.block
+        rig.check()
+
+
+async def test_a_restart_does_not_check_again() -> None:
+    async with await following(Rig(), blocks=2) as rig:
+        while rig.chain.head.block.number < 10:
+            rig.chain.mine()
+        await rig.settled()
+        await rig.until(lambda: [e for e in rig.events() if getattr(e, "why", "") == "check"])
+        await rig.kill(rig.tasks.pop())
+        rig.start()
+        rig.chain.mine()
+        await rig.settled()
+        assert len([e for e in rig.events() if getattr(e, "why", "") == "check"]) == 1
+
+
+async def test_an_operators_word_brings_a_repairing_read_once() -> None:
+    async with await following(Rig(), blocks=2) as rig:
+        await rig.append(0, Resumed(scope=f"pool/{POOLS[0]}", reason="looked", by="me"))
+        await rig.until(lambda: [e for e in rig.fold().of(PoolObserved) if e.why == "repair"])
+        for _ in range(3):
+            rig.chain.mine()
+            await rig.settled()
+        assert [e.why for e in rig.fold().of(PoolObserved)] == ["bootstrap", "repair"]
+        rig.check()
+
+
+async def test_a_chain_that_stands_still_is_told_once_each_time() -> None:
+    async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
+        for times in (1, 2):
+            await rig.until(lambda times=times: len(rig.fold().of(HeadStalled)) == times)
+            await rig.turns(2_000)
+            stalls = rig.fold().of(HeadStalled)
+            assert len(stalls) == times
+            assert stalls[-1].block == rig.chain.head.block
+            assert stalls[-1].age_s >= 20
+            rig.chain.mine()
+            await rig.settled()
+
+
+async def test_a_node_that_is_away_is_a_chain_that_stands_still() -> None:
+    async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
+        rig.chain.fail("newest", *["stall"] * 100_000)
+        rig.now_s += 30
+        await rig.until(lambda: rig.fold().of(HeadStalled))
+
+
+# ------------------------------------------------------------------ terms
+async def test_a_second_watcher_takes_over_and_the_first_ends() -> None:
+    async with await following(Rig()) as rig:
+        (first,) = rig.tasks
+        rig.tasks.clear()
+        rig.start("second")
+        with pytest.raises(FencedError, match="another watcher writes since, with term 2"):
+            await first
+        for _ in range(3):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+        await rig.settled()
+        rig.check()
+        assert [(e.term, e.instance) for e in rig.fold(1).of(WriterStarted)] == [(1, "w"), (2, "second")]
+
+
+async def test_of_equal_terms_the_first_in_the_log_wins_and_the_other_ends() -> None:
+    async with Rig() as rig:
+        await rig.append(0, ONE)
+        watches = [rig.watch(name) for name in ("a", "b")]
+        for watch in watches:
+            for each in watch.shards:
+                await each.follower.load(watch._event_log)
+            await watch._event_log.follow({s.follower.shard: s.follower.next_offset for s in watch.shards})
+        await watches[0].shards[0].take_over(1, "a")
+        with pytest.raises(FencedError):
+            await watches[1].shards[0].take_over(1, "b")
+        await watches[0].shards[1].take_over(1, "a")
+        assert [e.instance for e in rig.fold(1).of(WriterStarted)] == ["a"]
+
+
+async def test_what_a_replaced_watcher_still_writes_does_not_count() -> None:
+    async with await following(Rig()) as rig:
+        await rig.kill(rig.tasks.pop())
+        rig.start("second")
+        await rig.until(lambda: len(rig.fold().of(WriterStarted)) == 2)
+        stale = replace(rig.fold().of(BlockSeen)[-1], term=1)
+        await rig.append(0, stale, replace(stale, block=replace(stale.block, hash="0x" + "66" * 32)))
+        rig.chain.mine()
+        await rig.settled()
+        fold = rig.check()
+        assert fold.count(Arrival.OUTDATED) == 2
+        assert fold.count(Arrival.SET_ASIDE) == 0
+
+
+async def test_a_watcher_that_dies_between_its_claims_leaves_nothing_to_repair() -> None:
+    async with Rig(partitions=4) as rig:
+        await rig.append(2, ONE)
+        for death in ("before", "after"):
+            for claim in range(1, 5):
+                with pytest.raises(CrashError):
+                    await rig.start(dies_at=(claim, death))
+                rig.tasks.clear()
+        rig.start()
+        await rig.settled()
+        rig.check(2)
+        assert len({rig.fold(shard).tables.need("writer", Writer).term for shard in range(4)}) == 1
+
+
+# ------------------------------------------------------------------ the committed state
+async def test_goes_on_from_what_a_worker_has_committed() -> None:
+    async with await following(Rig(), blocks=8) as rig:
+        await rig.kill(rig.tasks.pop())
+        rig.commit(0, len(rig.events()) // 2)
+        rig.chain.rollback(3)
+        for _ in range(5):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+        rig.start()
+        await rig.settled()
+        rig.check()
+
+
+async def test_a_log_that_no_longer_reaches_back_is_an_error() -> None:
+    async with await following(Rig()) as rig:
+        await rig.kill(rig.tasks.pop())
+        rig.commit(0, len(rig.events()) - 1)
+        del rig.broker.logs[0][3:]
+        with pytest.raises(InfrastructureError, match="not the log that the state was made from"):
+            await rig.start()
+        rig.tasks.clear()
