@@ -10,8 +10,8 @@ import msgspec
 from pipeline.errors import ImpossibleFactError, MalformedLogError
 from pipeline.inventory import Tracked
 from pipeline.messages.base import RawLog
-from pipeline.messages.entries import Balance, NftPosition, Pool, Quarantine
-from pipeline.messages.events import BlockSeen
+from pipeline.messages.entries import Allowance, Balance, Mined, NftPosition, Pool, Quarantine
+from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
 from pipeline.messages.facts import (
     Fact,
     LiquidityDecreased,
@@ -155,9 +155,36 @@ def _move_tokens(block: _Block, fact: TokensMoved) -> None:
 
 def _native_balances(block: _Block, event: BlockSeen) -> dict[str, Balance | None]:
     """A balance that the block does not tell is unknown: no log would have."""
-    told = {read.account: Balance(amount=RawAmount(read.amount_wei)) for read in event.reads}
+    told = {
+        read.account: Balance(amount=RawAmount(read.amount_wei))
+        for read in event.reads
+        if isinstance(read, NativeBalance)
+    }
     accounts = {account for policy in policies(block.shard.tables) for account in policy.accounts}
     return {f"balance/{account}/{NATIVE}": told.get(account) for account in sorted(accounts)}
+
+
+def _write_own_transactions(shard: Shard, event: BlockSeen) -> None:
+    """Keep what became of the books' transactions, and what spenders may still take."""
+    for receipt in event.receipts:
+        mined = Mined(
+            succeeded=receipt.succeeded,
+            gas_used=receipt.gas_used,
+            effective_gas_price_wei=receipt.effective_gas_price_wei,
+            at_block=event.block.number,
+        )
+        shard.tables.put(f"receipt/{receipt.transaction_hash}", mined)
+    told = {
+        f"allowance/{read.owner}/{read.token}/{read.spender}": Allowance(amount=read.amount)
+        for read in event.reads
+        if isinstance(read, AllowanceRead)
+    }
+    for policy in policies(shard.tables):
+        for key, _ in list(shard.tables.group(f"allowance/{policy.owner}", Allowance)):
+            if key not in told:
+                shard.tables.put(key, None)
+    for key, allowance in told.items():
+        shard.tables.put(key, allowance)
 
 
 # ------------------------------------------------------------------ the block's end
@@ -185,6 +212,7 @@ def _write(block: _Block, event: BlockSeen) -> Tracked:
         quarantined=block.failed,
     )
     _write_pools(block)
+    _write_own_transactions(block.shard, event)
     for key, value in (*kept.items(), *balances.items()):
         tables.put(key, value)
     for item, reason in block.failed.items():

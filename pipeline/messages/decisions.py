@@ -3,11 +3,11 @@
 from typing import Literal
 
 from pipeline.messages.base import BlockRef, Output
-from pipeline.units import Address, BookId, Bps, RawAmount, SqrtPriceX96
+from pipeline.units import Address, BookId, Bps, RawAmount, SqrtPriceX96, Tick
 
 Trigger = Literal["share_outside_band", "out_of_range"]
 
-Gate = Literal["shard", "observed", "quarantine", "pause", "mode", "value", "band", "cooldown"]
+Gate = Literal["shard", "observed", "quarantine", "pause", "mode", "plan", "value", "band", "cooldown"]
 """Where a book was refused, in the order in which the gates are asked."""
 
 
@@ -46,6 +46,44 @@ class Declined(Decision, frozen=True, kw_only=True, tag=True):
     value_quote: RawAmount | None = None
     base_share_bps: Bps | None = None
     deviation_bps: Bps | None = None
+
+
+# ------------------------------------------------------------------ plans
+class PlanMessage(Output, frozen=True, kw_only=True):
+    """What becomes of a proposal that is carried out."""
+
+    book: BookId
+    plan: str
+
+
+class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag=True):
+    """The liquidity is to move to this range."""
+
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    notional_quote: RawAmount
+
+
+class StepRefused(PlanMessage, frozen=True, kw_only=True, tag=True):
+    """A guard does not let a phase go out. Nothing was commanded."""
+
+    phase: str
+    reason: str
+    detail: str
+
+
+class PlanStalled(PlanMessage, frozen=True, kw_only=True, tag=True):
+    """The middle of a plan cannot go on: a step was refused, failed or came to nothing."""
+
+    phase: str
+    reason: str
+
+
+class PlanClosed(PlanMessage, frozen=True, kw_only=True, tag=True):
+    """The plan has ended: `done`, or why not. Where it ended in the middle, tokens lie in the wallet."""
+
+    outcome: str
 
 
 # ------------------------------------------------------------------ alerts
@@ -107,6 +145,10 @@ class ShardHalted(Output, frozen=True, kw_only=True, tag=True):
 AnyDecision = (
     RebalanceProposed
     | Declined
+    | PlanOpened
+    | StepRefused
+    | PlanStalled
+    | PlanClosed
     | Quarantined
     | Released
     | PoolDrifted

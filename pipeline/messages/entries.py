@@ -14,7 +14,9 @@ from pipeline.messages.policy import Policy
 from pipeline.units import (
     Address,
     BlockNumber,
+    BookId,
     GrowthX128,
+    Hash,
     Liquidity,
     Offset,
     Pips,
@@ -23,6 +25,8 @@ from pipeline.units import (
     SqrtPriceX96,
     Term,
     Tick,
+    TokenId,
+    Wei,
 )
 
 
@@ -114,6 +118,9 @@ class Balance(Entry, frozen=True, kw_only=True):
 
 
 Why = Literal["bootstrap", "check", "repair"]
+Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
+Phase = Literal["withdraw", "swap", "mint", "reset"]
+"""What of a plan goes out together."""
 
 
 class Route(Entry, frozen=True, kw_only=True):
@@ -154,6 +161,21 @@ class Quarantine(Entry, frozen=True, kw_only=True):
     """How many words of operators on the item came before: a later one may end it."""
 
 
+class Mined(Entry, frozen=True, kw_only=True):
+    """`receipt/H`: what became of a transaction that a book's owner or signer sent."""
+
+    succeeded: bool
+    gas_used: int
+    effective_gas_price_wei: Wei
+    at_block: BlockNumber
+
+
+class Allowance(Entry, frozen=True, kw_only=True):
+    """`allowance/owner/token/spender`: what a spender may still take, as read at the head."""
+
+    amount: RawAmount
+
+
 class Frame(Entry, frozen=True, kw_only=True):
     """`frame/n`: what block n overwrote in the chain part. None: there was nothing."""
 
@@ -167,6 +189,57 @@ class BookEffects(Entry, frozen=True, kw_only=True):
 
     last_proposed_at_s: Seconds | None = None
     proposals: int = 0
+    actions: tuple[tuple[Seconds, RawAmount], ...] = ()
+    """When plans began within the last day, and the raw quote that each was to move."""
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan is for. Amounts and calldata follow from the state when a step is due."""
+
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    withdraw: tuple[TokenId, ...]
+    """NFTs whose liquidity moves."""
+
+
+class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One transaction of a plan, and how it ended if nothing came of it."""
+
+    step: Step
+    intent: str
+    """Digest."""
+    outcome: str | None = None
+
+
+class Plan(Entry, frozen=True, kw_only=True):
+    """`plan/book`: the book's last plan. Which of its steps are mined is told by the chain part."""
+
+    id: str
+    made_at: BlockRef
+    goal: Goal
+    steps: tuple[PlannedStep, ...] = ()
+    skipped: tuple[Phase, ...] = ()
+    """Phases that had nothing to do."""
+    attempt: int = 1
+    stalled_since_s: Seconds | None = None
+    stalled_reason: str | None = None
+    closed: str | None = None
+    """How it ended: `done`, or why not."""
+    proposed_before_s: Seconds | None = None
+    """When the proposal before was made: the cooldown goes back to it if nothing was ever sent."""
+
+
+class Intent(Entry, frozen=True, kw_only=True):
+    """`intent/digest`: a transaction that was wanted and has not ended. Ends with a terminal report only."""
+
+    book: BookId
+    plan: str
+    step: Step
+    made_at_block: BlockNumber
+    nonce: int | None = None
+    hashes: tuple[Hash, ...] = ()
+    """Of the signed bytes, bumps too: any of them may be mined."""
 
 
 # ------------------------------------------------------------------ log part: follows the log
@@ -240,7 +313,11 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     "path": BookPath,
     "quarantine": Quarantine,
     "frame": Frame,
+    "receipt": Mined,
+    "allowance": Allowance,
     "effects": BookEffects,
+    "plan": Plan,
+    "intent": Intent,
     "policy": Policy,
     "writer": Writer,
     "checked": Quarantine,
@@ -266,6 +343,8 @@ CHAIN_FAMILIES = frozenset(
         "route",
         "path",
         "quarantine",
+        "receipt",
+        "allowance",
     }
 )
 """The first parts of the keys that rewind with a reorg."""

@@ -32,6 +32,15 @@ class NativeBalance(msgspec.Struct, frozen=True, kw_only=True, tag="native_balan
     amount_wei: Wei
 
 
+class AllowanceRead(msgspec.Struct, frozen=True, kw_only=True, tag="allowance"):
+    """What a spender may still take of an owner's token: transfers lower it without a word."""
+
+    owner: Address
+    token: Address
+    spender: Address
+    amount: RawAmount
+
+
 class WriterStarted(Watched, frozen=True, kw_only=True, tag=True):
     """A watcher takes over; what lower terms write after this is ignored."""
 
@@ -46,7 +55,7 @@ class BlockSeen(Watched, frozen=True, kw_only=True, tag=True):
     logs: tuple[RawLog, ...]
     """Those the shard follows, in log-index order."""
     receipts: tuple[Receipt, ...] = ()
-    reads: tuple[NativeBalance, ...] = ()
+    reads: tuple[NativeBalance | AllowanceRead, ...] = ()
     """Empty in a backfill from a node that no longer has the state."""
 
 

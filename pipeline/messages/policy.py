@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.units import Address, BookId, Bps, ChainId, Seconds
+from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds, Wei
 
 Mode = Literal["watch", "dry-run", "live"]
 
@@ -16,6 +16,8 @@ class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
     wrapped_native: Address
     position_manager: Address
     factory: Address
+    router: Address | None = None
+    """Through which swaps go; needed to act."""
     final_depth_blocks: int = 65
     """The most blocks a reorg may take; a deeper one halts the shard."""
     check_every_blocks: int = 100
@@ -47,6 +49,43 @@ class TargetBand(msgspec.Struct, frozen=True, kw_only=True, tag="target_band"):
     cooldown_s: Seconds = Seconds(3_600)
 
 
+StallPolicy = Literal["wait", "mint_as_is", "hold_and_alert"]
+"""What to do when a step in the middle cannot go on: wait; give up the swap; leave the tokens and say so."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What no action may exceed. Amounts are raw quote."""
+
+    max_cost_bps: Bps = Bps(100)
+    """Gas, swap fee and impact, of what is moved."""
+    max_slippage_bps: Bps = Bps(50)
+    """From the reference price, which is the pool's own time-weighted one."""
+    twap_window_s: Seconds = Seconds(300)
+    max_spot_from_twap_ticks: int = 200
+    max_notional_quote: RawAmount | None = None
+    """Moved by one action."""
+    max_daily_notional_quote: RawAmount | None = None
+    max_actions_per_day: int = 24
+    max_fee_per_gas_wei: Wei = Wei(200 * 10**9)
+    max_age_blocks: int = 5
+    """So many blocks after its block an intent may still be signed."""
+    deadline_s: Seconds = Seconds(300)
+    """After the block's time a transaction may still be mined."""
+
+
+class Rerange(msgspec.Struct, frozen=True, kw_only=True):
+    """How a proposal is carried out: the liquidity moves to a new range about the price."""
+
+    half_width_ticks: int = 600
+    """Half the width of the new range."""
+    reserve_base: RawAmount = RawAmount(0)
+    """Left in the wallet."""
+    reserve_quote: RawAmount = RawAmount(0)
+    on_stall: StallPolicy = "hold_and_alert"
+    stall_after_s: Seconds = Seconds(600)
+    """So long a step may be refused before `on_stall` happens."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One book: whose, of which tokens and pools, and how it is to be kept."""
 
@@ -69,6 +108,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     publishes: tuple[Address, ...] = ()
     """Pools whose views this book's shard publishes."""
     strategy: TargetBand
+    limits: Limits = Limits()
+    action: Rerange = Rerange()
     mode: Mode = "dry-run"
     policy_version: str = ""
     """sha256 of everything else, in hex."""

@@ -4,14 +4,11 @@ An intent is one transaction. Its digest names it for ever; inclusion and succes
 they come with the block (`BlockSeen.receipts`) and go away with it.
 """
 
-from typing import Literal
-
 import msgspec
 
 from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.entries import Step
 from pipeline.units import Address, BookId, RawAmount, Seconds, Wei
-
-Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
