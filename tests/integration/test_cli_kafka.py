@@ -374,6 +374,26 @@ def test_why_walks_back_over_many_records_to_block_and_policy(desk):
     assert "band_bps 1000 (10%)" in " ".join(shown.split())
 
 
+def test_a_place_is_found_among_neighbours_gaps_and_tombstones(desk):
+    desk.create_topics()
+    places = [3, 3, None, 4, 7, 7, None, None, 8, 9, None]
+    desk.commit(0, *((BOOKS.name, "k", None if at is None else b"%d" % at) for at in places))
+
+    async def first_of(place: int) -> int | None:
+        async with reading(desk.bootstrap) as reader:
+            shard = TopicPartition(f"evenkeel-{desk.chain_id}.{BOOKS.name}", 0)
+            place_of = lambda record: None if record.value is None else int(record.value)  # noqa: E731
+            found = reader.read_from_first(shard, place_of, place)
+            offsets = [record.offset async for record in found if place_of(record) == place]
+            return offsets[0] if offsets else None
+
+    async def first_of_each() -> dict[int, int | None]:
+        return {place: await first_of(place) for place in range(2, 11)}
+
+    found = asyncio.run(first_of_each())
+    assert found == {place: places.index(place) if place in places else None for place in range(2, 11)}
+
+
 def test_why_of_an_id_that_is_none(desk):
     desk.create_topics()
     done = desk.run("why", "swap.0123456789abcdef")
