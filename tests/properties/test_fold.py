@@ -1,11 +1,12 @@
 """The fold of a shard's log: reorgs leave no trace, a check finds nothing, repetition changes nothing."""
 
 import copy
+from itertools import pairwise
 
+from builders import FINAL_DEPTH, OWNER, POOL, ToyWatcher, policy, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import FINAL_DEPTH, OWNER, POOL, ToyWatcher, policy, started
 from pipeline.advance import advance
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PoolDrifted, Quarantined, RebalanceProposed, ShardHalted
@@ -157,7 +158,7 @@ def test_no_two_proposals_closer_than_the_cooldown_across_reorgs(seed, depth):
     grow(watcher, 15, operations=4)
     _, outputs = fold(watcher.log)
     times = [o.because_of.block.timestamp_s for o in outputs if isinstance(o, RebalanceProposed)]
-    assert all(b - a >= policy().strategy.cooldown_s for a, b in zip(times, times[1:], strict=False))
+    assert all(b - a >= policy().strategy.cooldown_s for a, b in pairwise(times))
     ids = [o.id for o in outputs]
     decisions = [o.id for o in outputs if isinstance(o, RebalanceProposed | Declined)]
     assert len(decisions) == len(set(decisions))
@@ -169,7 +170,7 @@ def test_no_two_proposals_closer_than_the_cooldown_across_reorgs(seed, depth):
 def test_a_policy_that_goes_and_comes_is_read_again(seed):
     watcher = started(seed)
     grow(watcher, 5)
-    from pipeline.messages.events import PolicyRemoved  # noqa: PLC0415
+    from pipeline.messages.events import PolicyRemoved
 
     watcher.append(PolicyRemoved(book="alpha"))
     assert watcher.routes.head is None
