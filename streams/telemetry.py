@@ -21,22 +21,13 @@ def configure_log(
     """Send our log and that of every library through one chain, redaction last."""
     stream = stream or sys.stderr
     for_people = log_format == "console" or (log_format == "auto" and stream.isatty())
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people),
-    ]
+    before = _gathering(for_people=for_people)
+    rendering = [*_rendering(for_people=for_people, colours=stream.isatty()), _redact_line]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendering(for_people=for_people, colours=stream.isatty()),
-                _redact_line,
-            ],
+            foreign_pre_chain=before,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     root = logging.getLogger()
@@ -44,12 +35,9 @@ def configure_log(
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    to_formatter = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[structlog.stdlib.filter_by_level, *before, to_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
@@ -57,6 +45,17 @@ def configure_log(
     structlog.contextvars.clear_contextvars()
     if program:
         structlog.contextvars.bind_contextvars(program=program)
+
+
+def _gathering(*, for_people: bool) -> list[Processor]:
+    """List what completes a line, ours or a library's, before it is written."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people),
+    ]
 
 
 def _rendering(*, for_people: bool, colours: bool) -> list[Processor]:

@@ -1,24 +1,27 @@
 """`doctor`: whether everything that a run stands on is there, asked once, answered in full."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from urllib.parse import urlsplit
 
 import typer
 
-from pipeline.errors import EvenkeelError, NodeError
+from pipeline.errors import EvenkeelError, NodeError, SettingsError
+from pipeline.messages.policy import Policy
+from pipeline.messages.views import PoolView
 from streams.applied import policies_in_force
 from streams.cli.console import print_table, run, settings_for
+from streams.cli.holdings import views_of
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
 from streams.readers import reading
 from streams.redaction import redact
 from streams.settings import Settings
-from streams.topics import TOPICS, check_topics
+from streams.topics import POOL_STATES, TOPICS, check_topics
 
 Check = Callable[[Settings], Awaitable[str]]
 
 
 def doctor() -> None:
-    """Check settings, broker, topics, node and portfolio. Exits with 1 if one of them is not as it must be."""
+    """Check broker, topics, books, node and portfolio. Exits with 1 if one of them is not as it must be."""
     settings = settings_for("doctor")
     rows = run(_examine(settings))
     print_table("doctor", ["part", "state", "says"], rows)
@@ -31,6 +34,7 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
         "broker": _broker,
         "topics": _topics,
         "books": _books,
+        "tokens": _tokens,
         "node": _node,
         "portfolio": _portfolio,
     }
@@ -58,6 +62,29 @@ async def _books(settings: Settings) -> str:
     async with reading(settings.bootstrap) as reader:
         books = await policies_in_force(reader, settings.chain)
     return f"in force: {', '.join(sorted(books)) or 'none'}"
+
+
+async def _tokens(settings: Settings) -> str:
+    """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""
+    async with reading(settings.bootstrap) as reader:
+        books = await policies_in_force(reader, settings.chain)
+        records = await reader.newest(POOL_STATES.on(settings.chain))
+    pools = [pool for _, pool in views_of(records, PoolView)]
+    wrong = [says for policy in books.values() for pool in pools for says in _contradictions(policy, pool)]
+    if wrong:
+        raise SettingsError("; ".join(sorted(set(wrong))))
+    return f"decimals as in the {len(pools)} pools seen so far"
+
+
+def _contradictions(policy: Policy, pool: PoolView) -> Iterator[str]:
+    state = pool.state
+    on_chain = {state.token0: state.decimals0, state.token1: state.decimals1}
+    if pool.pool == policy.reference_pool and {policy.base, policy.quote} != set(on_chain):
+        yield f"book {policy.book}: reference_pool {pool.pool} is not one of base and quote"
+    for token in policy.tokens:
+        decimals = on_chain.get(token.address, token.decimals)
+        if token.decimals != decimals:
+            yield f"book {policy.book}: {token.symbol} has {decimals} decimals, not {token.decimals}"
 
 
 async def _node(settings: Settings) -> str:

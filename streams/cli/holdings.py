@@ -55,7 +55,7 @@ def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
     """Show each position: range, what burning it would pay, and the fees it has earned on top."""
     settings = settings_for("positions")
     shown = run(_read(settings, POSITIONS))
-    views = [view for view in _views(shown.records, PositionView) if book in {None, view[1].book}]
+    views = [view for view in views_of(shown.records, PositionView) if book in {None, view[1].book}]
     if as_json:
         _print_values(record for record, _ in views)
         return
@@ -97,7 +97,7 @@ def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
     """Show each book's inventory: value, share of the base against its band, and where it lies."""
     settings = settings_for("inventory")
     shown = run(_read(settings, BOOKS))
-    views = [view for view in _views(shown.records, BookView) if book in {None, view[1].book}]
+    views = [view for view in views_of(shown.records, BookView) if book in {None, view[1].book}]
     if as_json:
         _print_values(record for record, _ in views)
         return
@@ -169,7 +169,7 @@ async def _read(settings: Settings, topic: Topic) -> Shown:
         return Shown(
             policies=await policies_in_force(reader, settings.chain),
             records=await _newest(reader, settings, topic),
-            pools={view.pool: view for _, view in _views(pools, PoolView)},
+            pools={view.pool: view for _, view in views_of(pools, PoolView)},
         )
 
 
@@ -177,7 +177,8 @@ async def _newest(reader: Reader, settings: Settings, topic: Topic) -> dict[str,
     return await reader.newest(topic.on(settings.chain))
 
 
-def _views(records: Mapping[str, Record], kind: type[V]) -> list[tuple[Record, V]]:
+def views_of(records: Mapping[str, Record], kind: type[V]) -> list[tuple[Record, V]]:
+    """Decode the views of one kind among a topic's present values."""
     decoded = [
         (record, decode_output(record.value or b"", where=record.where)) for record in records.values()
     ]

@@ -9,6 +9,7 @@ import random
 import sys
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -237,6 +238,9 @@ def test_pause_and_resume_go_where_they_belong(desk):
     assert desk.log(shard)[1].reason == "lunch"
     for other in set(range(PARTITIONS)) - {shard}:
         assert [type(event).__name__ for event in desk.log(other)] == ["Resumed"]
+    assert desk.run("resume", f"shard/{shard}").code == 0
+    assert [event.scope for event in desk.log(shard)[1:]] == ["book/one", "all", "shard"]
+    assert f"shard/{PARTITIONS} is no shard: 0 to 2" in desk.run("resume", f"shard/{PARTITIONS}").err
     unknown = desk.run("pause", "book/onee")
     assert (unknown.code, unknown.err) == (1, "error: there is no book onee; did you mean one?\n")
 
@@ -338,6 +342,22 @@ def test_positions_are_shown_in_tokens_and_raw_on_the_wire(desk):
         assert part in shown, part
     (fields,) = desk.run("positions", "--json").objects
     assert fields["fees1"] == str(2**90)
+
+
+def test_the_doctor_finds_what_is_wrong(desk):
+    sick = desk.run("doctor")
+    assert sick.code == 1
+    assert "missing topics" in sick.out
+    assert "rpc_url is not set" in sick.out
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    assert "in force: one" in desk.run("doctor").out
+    state = msgspec.structs.replace(pool_view().state, decimals1=8, token0=MANAGER)
+    wrong = msgspec.structs.replace(pool_view(), state=state)
+    desk.commit(0, (POOL_STATES.name, wrong.key, encode(wrong)))
+    shown = desk.run("doctor").out
+    assert "book one: USDC has 8 decimals, not 6" in shown
+    assert f"reference_pool {POOL} is not one of base and quote" in shown
 
 
 def test_without_books_it_says_what_to_do(desk):
