@@ -18,7 +18,9 @@ from pipeline.state import Value, family
 from streams.topics import MAX_RECORD_BYTES
 from streams.wire import wire_form
 
-AnyOutput = AnyDecision | SwapSeen | Rewound | PoolView | PositionView | BookView | DeadLetter
+AnyOutput = (
+    AnyDecision | SwapSeen | SubmitTransaction | Rewound | PoolView | PositionView | BookView | DeadLetter
+)
 
 MAX_PAYLOAD_BYTES = MAX_RECORD_BYTES - 64 * 1024
 """What a record's value may have: the rest is for its key and the batch around it."""

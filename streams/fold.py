@@ -15,11 +15,12 @@ from pipeline.messages.decisions import (
     Released,
 )
 from pipeline.messages.entries import Cursor
+from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import Rewound, SwapSeen, ViewRemoved
 from pipeline.shard import Shard
 from pipeline.units import Offset, ShardId
 from streams.codec import decode_event, encode
-from streams.topics import DEAD_LETTERS, DECISIONS, EVENTS, OUTPUTS, SWAPS, TopicRecord
+from streams.topics import DEAD_LETTERS, DECISIONS, EVENTS, INTENTS, OUTPUTS, SWAPS, TopicRecord
 
 CURSOR = "cursor"
 BEFORE_THE_FIRST = Offset(-1)
@@ -76,6 +77,8 @@ def _records(shard: ShardId, output: Output) -> Iterator[TopicRecord]:
             yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard)
         case SwapSeen():
             yield TopicRecord(SWAPS.name, f"pool/{output.pool}".encode(), encode(output), shard)
+        case SubmitTransaction():
+            yield TopicRecord(INTENTS.name, f"book/{output.book}".encode(), encode(output), shard)
         case _:
             yield TopicRecord(DECISIONS.name, _subject(shard, output).encode(), encode(output), shard)
 

@@ -51,6 +51,8 @@ def _plan(info: inspect.Type) -> Replace | None:
             return _struct(info)
         case inspect.VarTupleType():
             return _array(info)
+        case inspect.TupleType():
+            return _row(info)
         case inspect.DictType(key_type=inspect.StrType()):
             return _map(info)
         case inspect.UnionType():
@@ -67,6 +69,17 @@ def _array(info: inspect.VarTupleType) -> Replace | None:
     if replace is None:
         return None
     return lambda value, built: list(map(replace, value, built))
+
+
+def _row(info: inspect.TupleType) -> Replace | None:
+    replaces = [_plan(item) or _as_built for item in info.item_types]
+    return lambda value, built: [
+        replace(*pair) for replace, *pair in zip(replaces, value, built, strict=True)
+    ]
+
+
+def _as_built(_: Any, built: Any) -> Any:
+    return built
 
 
 def _map(info: inspect.DictType) -> Replace | None:

@@ -1,0 +1,41 @@
+"""Each kind of output goes onto the topic that is said to hold it, into its shard's partition."""
+
+from typing import get_args
+
+import pytest
+from any_message import structs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.messages.views import ViewRemoved
+from pipeline.units import ShardId
+from streams.codec import AnyOutput
+from streams.fold import _records
+from streams.topics import OUTPUTS, TOPICS
+
+KINDS = sorted({kind for topic in OUTPUTS for kind in topic.messages}, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_every_output_has_its_topics(kind, data):
+    records = list(_records(ShardId(3), data.draw(structs(kind))))
+    assert [record.topic for record in records] == [topic.name for topic in OUTPUTS if kind in topic.messages]
+    assert {record.partition for record in records} == {3}
+    assert all(record.value for record in records)
+
+
+def test_no_output_is_without_a_topic():
+    said = {kind for topic in TOPICS.values() for kind in topic.messages}
+    assert {*get_args(AnyOutput)} <= said
+
+
+@given(structs(ViewRemoved), st.sampled_from(["pool-states", "positions", "books"]))
+def test_what_is_gone_becomes_a_tombstone(removed, view):
+    [record] = _records(ShardId(3), type(removed)(**{**_fields(removed), "topic": view}))
+    assert record == (f"{view}.v1", removed.key.encode(), None, 3)
+
+
+def _fields(message: ViewRemoved) -> dict[str, object]:
+    return {name: getattr(message, name) for name in message.__struct_fields__}
