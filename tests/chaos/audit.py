@@ -1,0 +1,196 @@
+"""What was said and kept, held against an undisturbed fold of the log, and the state against the chain."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+import msgspec
+from chaos.ledger import Ledger
+from chaos.tail import Tail
+
+from pipeline.book import own_positions
+from pipeline.messages.decisions import RebalanceProposed
+from pipeline.messages.entries import Writer
+from pipeline.observe import differences
+from pipeline.routes import OBSERVATIONS
+from pipeline.shard import Shard
+from pipeline.state import Value
+from pipeline.units import ChainId, Offset, ShardId, Term
+from pipeline.wants import Wanted, followed_pools, policies, profile
+from streams.chain.node import HttpNode
+from streams.chain.reads import Place, observe
+from streams.checkpoint.port import load
+from streams.codec import decode_output
+from streams.fold import fold_record
+from streams.readers import Record, reading
+from streams.topics import DEAD_LETTERS, DECISIONS, OUTPUTS, STATE
+
+Said = tuple[bytes, bytes | None]
+Places = dict[tuple[str, int], list[Said]]
+"""What lies in each partition of each topic."""
+_NEVER = frozenset({"Quarantined", "PoolDrifted", "ChecksSkipped"})
+"""What no fault of the harness may lead to: nothing is wrong with the chain or the fold."""
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """What one look found."""
+
+    lost: int = 0
+    doubled: int = 0
+    compared: Counter[str] = msgspec.field(default_factory=Counter)
+    wrong: list[str] = msgspec.field(default_factory=list)
+
+
+class Audit:
+    """Folds every shard's log beside the workers, and compares whenever all stands still."""
+
+    def __init__(self, ledger: Ledger, bootstrap: str, chain_id: ChainId, rules: Counter[str]) -> None:
+        self._ledger, self._bootstrap, self._chain_id, self._rules = ledger, bootstrap, chain_id, rules
+        self._names = {topic.on(chain_id): topic.name for topic in (*OUTPUTS, DEAD_LETTERS)}
+        self._said = Tail(bootstrap, list(self._names))
+        self._shards = [Shard(ShardId(number)) for number in range(len(ledger.pages))]
+        self._folded = [0] * len(ledger.pages)
+        self._proposed: dict[str, RebalanceProposed] = {}
+        self._kinds: Counter[str] = Counter()
+
+    @property
+    def said(self) -> Counter[str]:
+        """How often what was said."""
+        return self._kinds
+
+    async def look(self, rpc_url: str, settle: Callable[[], Awaitable[None]]) -> Finding:
+        """Compare everything since the last look, once all shards stand at the chain's head and nothing moves."""
+        finding = Finding()
+        expected: Places = {}
+        found: Places = {}
+        ends: list[int] = []
+        while ends != [page.end for page in self._ledger.pages]:  # a stalled head may still be told
+            await settle()
+            ends = [page.end for page in self._ledger.pages]
+            await asyncio.to_thread(self._fold, expected)
+            await self._hear(found, finding)
+            kept = [await self._kept(shard) for shard in self._shards]
+            await self._ledger.read_logs()
+        for place in sorted(expected.keys() | found.keys()):
+            _compare(place, found.get(place, []), expected.get(place, []), finding)
+        for shard, entries in zip(self._shards, kept, strict=True):
+            _compare_state(shard, entries, finding)
+            await self._compare_chain(shard, rpc_url, finding)
+        return finding
+
+    async def close(self) -> None:
+        await self._said.close()
+
+    def _fold(self, expected: Places) -> None:
+        for shard, page in zip(self._shards, self._ledger.pages, strict=True):
+            for offset in range(self._folded[shard.id], page.end):
+                for output in fold_record(shard, Offset(offset), page.payloads[offset]):
+                    expected.setdefault((output.topic, shard.id), []).append((output.key, output.value))
+            self._folded[shard.id] = page.end
+
+    async def _hear(self, found: Places, finding: Finding) -> None:
+        for record in await self._said.news():
+            place = (self._names[record.topic], record.shard)
+            found.setdefault(place, []).append((record.key or b"", record.value))
+            self._judge(record, finding)
+
+    async def _kept(self, shard: Shard) -> dict[str, Value]:
+        async with reading(self._bootstrap) as reader:
+            at = await reader.shards(STATE.on(self._chain_id), [shard.id])
+            return load([(record.key or b"", record.value) async for record in reader.read({at[0]: 0})])
+
+    # -------------------------------------------------------------- each thing that was said
+    def _judge(self, record: Record, finding: Finding) -> None:
+        if self._names[record.topic] == DEAD_LETTERS.name:
+            self._rules["a dead letter"] += 1
+        if self._names[record.topic] != DECISIONS.name or record.value is None:
+            return
+        said = decode_output(record.value, where=record.where)
+        kind = type(said).__name__
+        self._kinds[kind] += 1
+        if kind in _NEVER:
+            finding.wrong.append(f"{record.where}: {said}")
+        if isinstance(said, RebalanceProposed):
+            self._judge_cooldown(said, finding)
+
+    def _judge_cooldown(self, said: RebalanceProposed, finding: Finding) -> None:
+        before = self._proposed.get(said.book)
+        self._proposed[said.book] = said
+        finding.compared["proposals"] += 1
+        if before is None:
+            return
+        after_s = _at_s(said) - _at_s(before)
+        policy = next(p for page in self._ledger.pages for p in policies(page.tables) if p.book == said.book)
+        if after_s < policy.strategy.cooldown_s:
+            finding.wrong.append(f"{said.book}: {said.id} comes {after_s} s after {before.id}")
+
+    # -------------------------------------------------------------- what is kept
+    async def _compare_chain(self, shard: Shard, rpc_url: str, finding: Finding) -> None:
+        """Read every pool, position and balance at the head, and compare field by field."""
+        chain, head = profile(shard.tables), shard.tables.head
+        if chain is None or head is None:
+            return
+        writer = shard.tables.find("writer", Writer)
+        node = HttpNode(rpc_url)
+        try:
+            await self._compare_branch(node, shard, finding)
+            place = Place(chain=chain, block=head, term=writer.term if writer else Term(0))
+            async for read in observe(node, place, list(_items(shard))):
+                assert isinstance(read, OBSERVATIONS), read
+                finding.compared[type(read).__name__] += 1
+                finding.wrong += [f"shard {shard.id}: {each}" for each in differences(shard, read)]
+        finally:
+            await node.close()
+
+    async def _compare_branch(self, node: HttpNode, shard: Shard, finding: Finding) -> None:
+        """Every block that a reorg may still reach is the chain's, and none is missing."""
+        blocks = shard.tables.sealed_blocks()
+        headers = await node.headers([block.number for block in blocks])
+        strange = [
+            block.number
+            for block, theirs in zip(blocks, headers, strict=True)
+            if theirs is None or theirs.block != block
+        ]
+        finding.compared["blocks"] += len(blocks)
+        if strange:
+            finding.wrong.append(f"shard {shard.id}: blocks {strange} are not the chain's")
+        numbers = [block.number for block in blocks]
+        if numbers != list(range(numbers[0], numbers[0] - len(numbers), -1)):
+            finding.wrong.append(f"shard {shard.id}: blocks are missing among {numbers}")
+
+
+def _at_s(said: RebalanceProposed) -> int:
+    assert said.because_of.block is not None
+    return said.because_of.block.timestamp_s
+
+
+def _items(shard: Shard) -> Iterator[Wanted]:
+    for pool in sorted(followed_pools(shard.tables)):
+        yield Wanted(item=f"pool/{pool}", why="check")
+    for policy in policies(shard.tables):
+        for key, _ in own_positions(shard, policy):
+            yield Wanted(item=key, why="check")
+        for account in policy.accounts:
+            for token in policy.tokens:
+                yield Wanted(item=f"balance/{account}/{token.address}", why="check")
+
+
+def _compare_state(shard: Shard, kept: Mapping[str, Value], finding: Finding) -> None:
+    ours = {key: value for key, value in shard.tables.changes().items() if value is not None}
+    finding.compared["entries"] += len(ours)
+    differ = sorted(key for key in ours.keys() | kept.keys() if ours.get(key) != kept.get(key))
+    finding.wrong += [f"shard {shard.id}: {key} is not that of the fold" for key in differ]
+
+
+def _compare(place: tuple[str, int], said: list[Said], expected: list[Said], finding: Finding) -> None:
+    finding.compared["outputs"] += len(expected)
+    if said == expected:
+        return
+    missing, extra = Counter(expected) - Counter(said), Counter(said) - Counter(expected)
+    finding.lost += missing.total()
+    finding.doubled += extra.total()
+    where = f"{place[0]}[{place[1]}]"
+    if not missing and not extra:
+        finding.wrong.append(f"{where}: in another order than the fold")
+    finding.wrong += [f"{where}: lost {key!r} {(value or b'')[:200]!r}" for key, value in list(missing)[:3]]
+    finding.wrong += [f"{where}: doubled {key!r} {(value or b'')[:200]!r}" for key, value in list(extra)[:3]]

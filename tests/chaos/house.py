@@ -1,0 +1,349 @@
+"""One deployment under fire: broker, chain, order flow, watchers and workers, and whoever looks on."""
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chaos.audit import Audit, Finding
+from chaos.books import POOLS_OF, endow, policy_of, tend
+from chaos.crew import Member
+from chaos.door import Door
+from chaos.ledger import Ledger
+from chaos.proxy import NodeProxy
+from chaos.rules import count_said
+from chaos.tail import BrokerAwayError
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.events import Event, PolicyRemoved, PolicySet
+from pipeline.messages.policy import Policy
+from pipeline.units import BookId, ChainId, ShardId
+from streams.applied import append, appending
+from streams.devnet import net, processes
+from streams.devnet.broker import Broker
+from streams.devnet.cache import DEFAULT_CACHE
+from streams.devnet.chain import Header
+from streams.devnet.metadata import cluster_served
+from streams.devnet.ports import HOST, free_port
+from streams.topics import EVENTS, ensure_topics, shard_of
+
+T = TypeVar("T")
+
+PARTITIONS = 4
+BEFORE_BLOCKS = 70
+"""So much can be taken away without touching what stands on the chain."""
+BLOCK_S = 0.25
+TENDED_SHARE = 0.2
+PATIENCE_S = 180.0
+"""Slowness is no failure; silence for so long is."""
+
+
+GROWTH_BYTES = 96 * 1024 * 1024
+SANE_BYTES = 400 * 1024 * 1024
+"""What a process may have in use, and by how much more than before while the broker is away."""
+
+
+class HouseError(AssertionError):
+    """The deployment did not come to where it should."""
+
+
+class House:
+    """Everything that runs, and the means to disturb it."""
+
+    def __init__(self, devnet: net.Devnet, seed: int, *, hurried: bool) -> None:
+        self.devnet, self.hurried = devnet, hurried
+        self.dice = random.Random(f"{seed}/faults")
+        self.rules: Counter[str] = Counter()
+        self.bootstrap = devnet.bootstrap_servers
+        self.chain_id = ChainId(devnet.world.chain_id)
+        self.ledger = Ledger(self.bootstrap, self.chain_id, PARTITIONS, self.rules)
+        self.audit = Audit(self.ledger, self.bootstrap, self.chain_id, self.rules)
+        self.proxy = NodeProxy(devnet.rpc_url, free_port())
+        self.door = Door(free_port(), free_port())
+        self.members: dict[str, Member] = {}
+        self.policies: dict[str, Policy] = {}
+        self.owners, self.strange_nfts = endow(devnet.chain, devnet.world)
+        self.chain_lock = asyncio.Lock()
+        self.flowing = asyncio.Event()
+        self.most_rss_bytes = 0
+        self._tending = random.Random(f"{seed}/owners")
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    # -------------------------------------------------------------- up and down
+    async def begin(self) -> None:
+        """Start everything, read every book, and let the orders flow."""
+        for _ in range(BEFORE_BLOCKS):
+            await self.on_chain(self.devnet.flow.block)
+        _listen_twice(self.devnet.broker, self.door.broker_port, self.door.port)
+        await self.proxy.start()
+        await self.door.start()
+        await ensure_topics(self.bootstrap, self.chain_id, PARTITIONS)
+        for book in POOLS_OF:
+            await self.apply(policy_of(self.devnet.world, book))
+        self.member("watch", "n1").start()
+        self.member("work", "w1").start()
+        self.member("work", "w2", by_the_door=True).start()
+        self._tasks = [asyncio.create_task(self._flow()), asyncio.create_task(self._look_after())]
+        self.flowing.set()
+        await self.until(self.is_up, "every book was read")
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for member in self.members.values():
+            await member.leave_for_dead()
+        await self.ledger.close()
+        await self.audit.close()
+        await self.door.stop()
+        await self.proxy.stop()
+
+    def member(self, kind: str, name: str, *, by_the_door: bool = False) -> Member:
+        """Find a watcher or worker by name, or hire one."""
+        if name not in self.members:
+            port = self.door.port if by_the_door else self.devnet.broker.port
+            env = {
+                "EVENKEEL_BROKER": f"{HOST}:{port}",
+                "EVENKEEL_CHAIN_ID": str(self.chain_id),
+                "EVENKEEL_RPC_URL": self.proxy.url_for(name),
+                "EVENKEEL_PARTITIONS": str(PARTITIONS),
+            }
+            self.members[name] = Member(kind, name, self.devnet.folder, env, hurried=self.hurried)
+        return self.members[name]
+
+    def running(self, kind: str) -> list[Member]:
+        return [member for member in self.members.values() if member.kind == kind and member.is_running]
+
+    def watcher(self) -> Member:
+        """Find the watcher whose records count."""
+        return self.members[self.ledger.pages[0].writer.instance]
+
+    def other_watcher(self) -> Member:
+        return self.member("watch", "n2" if self.watcher().name == "n1" else "n1")
+
+    async def ensure_workers(self, count: int) -> None:
+        """Have so many workers at least, each with its share."""
+        names = [name for name in ("w1", "w2", "w3") if not self.member("work", name).is_wanted]
+        if 3 - len(names) < count:
+            for name in names[: count - 3 + len(names)]:
+                self.members[name].start()
+            await self.blocks(20)
+
+    def check_memory(self, before_bytes: Mapping[int, int]) -> None:
+        """Hold what each process has in use against what it had, and against what is sane."""
+        for member in self.running("work") + self.running("watch"):
+            grown = member.rss_bytes() - before_bytes.get(member.pid, SANE_BYTES)
+            if grown > GROWTH_BYTES or member.rss_bytes() > SANE_BYTES:
+                raise HouseError(f"{member.name} has {member.rss_bytes():,} bytes in use, {grown:,} more than before")
+
+    # -------------------------------------------------------------- the chain
+    async def on_chain(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do something with the chain while nobody else does."""
+        async with self.chain_lock:
+            return await asyncio.to_thread(work, *arguments)
+
+    async def head(self) -> Header:
+        return await self.on_chain(self.devnet.chain.header)
+
+    async def _flow(self) -> None:
+        while True:
+            await self.flowing.wait()
+            await self.on_chain(self.next_block)
+            await asyncio.sleep(BLOCK_S)
+
+    def next_block(self) -> Header:
+        """Mine a block of the order flow, in which an owner may do something too."""
+        orders = []
+        if self._tending.random() < TENDED_SHARE:
+            owner = self._tending.choice(self.owners)
+            orders += tend(self.devnet.chain, self.devnet.world, owner, self._tending)
+        return self.devnet.flow.block(*orders)
+
+    async def blocks(self, count: int) -> None:
+        """Wait until so many more blocks were mined."""
+        at = (await self.head()).number
+        while (await self.head()).number < at + count:
+            await asyncio.sleep(BLOCK_S)
+
+    @asynccontextmanager
+    async def standing_still(self) -> AsyncIterator[None]:
+        """Mine nothing for a while."""
+        self.flowing.clear()
+        try:
+            yield
+        finally:
+            self.flowing.set()
+
+    async def burst(self) -> None:
+        """Mine some blocks at once, so that everybody has work."""
+        await self.on_chain(lambda: [self.next_block() for _ in range(self.dice.randrange(3, 12))])
+
+    # -------------------------------------------------------------- the log
+    async def apply(self, policy: Policy) -> None:
+        self.policies[policy.book] = policy
+        await self.tell(shard_of(policy.book, PARTITIONS), PolicySet(policy=policy))
+
+    def usual_policy(self, book: str) -> Policy:
+        return policy_of(self.devnet.world, book)
+
+    async def remove(self, book: str) -> None:
+        del self.policies[book]
+        await self.tell(shard_of(BookId(book), PARTITIONS), PolicyRemoved(book=BookId(book)))
+
+    async def tell(self, shard: int, *events: Event) -> None:
+        """Append events as `apply` and operators do."""
+        async with appending(self.bootstrap) as producer:
+            for event in events:
+                await append(producer, self.chain_id, ShardId(shard), event)
+
+    async def write(self, shard: int, payloads: Sequence[bytes | None]) -> None:
+        """Append whatever bytes."""
+        async with appending(self.bootstrap) as producer:
+            for payload in payloads:
+                await producer.send_and_wait(EVENTS.on(self.chain_id), key=b"-", value=payload, partition=shard)
+
+    # -------------------------------------------------------------- waiting
+    async def until(
+        self, holds: Callable[[], bool], what: str, *, within_s: float = PATIENCE_S, logs_only: bool = False
+    ) -> None:
+        """Read on until something holds. Raises: HouseError with what everybody said last."""
+        deadline_s = time.monotonic() + within_s
+        while True:
+            with suppress(BrokerAwayError):
+                await (self.ledger.read_logs() if logs_only else self.ledger.read())
+                if holds():
+                    return
+            if time.monotonic() > deadline_s:
+                raise HouseError(f"waited {within_s:.0f} s until {what}:\n{await self._situation()}")
+            await asyncio.sleep(0.02)
+
+    async def comes_true(self, holds: Callable[[], bool], *, within_s: float) -> bool:
+        """Ask whether the logs come to say something in time."""
+        deadline_s = time.monotonic() + within_s
+        while not holds() and time.monotonic() < deadline_s:
+            with suppress(BrokerAwayError):
+                await self.ledger.read_logs()
+        return holds()
+
+    def is_up(self) -> bool:
+        """Ask whether every book's shard stands somewhere, with nothing left to be read."""
+        ledger = self.ledger
+        return all(ledger.heads.get(shard) is not None for shard in ledger.booked) and not any(
+            page.unread for page in ledger.pages
+        )
+
+    async def recovered(self) -> None:
+        """Wait until every shard with books has committed a block that was mined after this call."""
+        at = (await self.head()).number
+        booked = {shard_of(BookId(book), PARTITIONS) for book in self.policies}
+        what = f"the shards {sorted(booked)} came to a block above {at}"
+
+        def is_past() -> bool:
+            return all((head := self.ledger.heads.get(shard)) and head.number > at for shard in booked)
+
+        while True:
+            await self.until(is_past, what)
+            heads = [head for shard in booked if (head := self.ledger.heads[shard]) is not None]
+            if all([await self.is_on_chain(head) for head in heads]):
+                return
+            await asyncio.sleep(0.05)  # heads of a lost branch
+
+    async def is_on_chain(self, block: BlockRef) -> bool:
+        if (await self.head()).number < block.number:
+            return False
+        return (await self.on_chain(self.devnet.chain.header, block.number)).hash == block.hash
+
+    async def settle(self) -> None:
+        """Wait until all stand at the chain's head, with the whole log applied. Nothing must be mined."""
+        head = await self.head()
+        booked = {shard_of(BookId(book), PARTITIONS) for book in self.policies}
+
+        def is_settled() -> bool:
+            ledger = self.ledger
+            return (
+                set(ledger.booked) == booked
+                and all((at := ledger.heads.get(shard)) and at.hash == head.hash for shard in booked)
+                and not any(page.unread for page in ledger.pages)
+                and all(ledger.cursors.get(n, -1) == page.end - 1 for n, page in enumerate(ledger.pages))
+            )
+
+        await self.until(is_settled, f"all stood at block {head.number}")
+
+    async def verdict(self) -> Finding:
+        """Compare everything since the last time."""
+        async with self.standing_still():
+            finding = await self.audit.look(self.devnet.rpc_url, self.settle)
+        self.count_said()
+        return finding
+
+    def count_said(self) -> None:
+        for member in self.members.values():
+            count_said(member, self.rules)
+
+    async def _look_after(self) -> None:
+        """Watch the memory of all processes."""
+        while True:
+            self.most_rss_bytes = max(
+                (self.most_rss_bytes, *(member.rss_bytes() for member in self.members.values() if member.process))
+            )
+            await asyncio.sleep(0.5)
+
+    async def _situation(self) -> str:
+        ledger = self.ledger
+        told = [f"the chain stands at {(await self.head()).number}"]
+        for shard, page in enumerate(ledger.pages):
+            head, committed = page.tables.head, ledger.heads.get(shard)
+            told.append(
+                f"shard {shard}: log at {head.number if head else None} ({page.end} records), committed at "
+                f"{committed.number if committed else None} ({ledger.cursors.get(shard)}), "
+                f"wanted {page.unread[:3]}, halted {'halted' in page.tables.entries()}"
+            )
+        for member in self.members.values():
+            told.append(f"{member.name} runs: {member.is_running}, ended {member.ends}\n" + "\n".join(line[-400:] for line in member.last_lines(8).splitlines()))
+        return "\n".join(told)
+
+
+# ------------------------------------------------------------------ the broker
+def _listen_twice(broker: Broker, port: int, door_port: int) -> None:
+    """Let the broker listen at a second port, and tell those who come there to come through the door again."""
+    broker.stop()
+    properties = broker.folder / "server.properties"
+    lines = []
+    for line in properties.read_text().splitlines():
+        name = line.partition("=")[0]
+        at = {"listeners": port, "advertised.listeners": door_port}.get(name)
+        if at is not None:
+            line += f",DOOR://{HOST}:{at}"  # noqa: PLW2901
+        lines.append(line + (",DOOR:PLAINTEXT" if name == "listener.security.protocol.map" else ""))
+    properties.write_text("\n".join(lines) + "\n")
+    broker.start()
+
+
+async def start_again(broker: Broker) -> None:
+    """Start a killed broker and wait until it serves, while everything else goes on."""
+    properties = broker.folder / "server.properties"
+    command = [*broker.java, "kafka.Kafka", str(properties)]
+    broker.process = processes.spawn(command, folder=broker.folder, log=broker.log)
+    while await asyncio.to_thread(cluster_served, HOST, broker.port) != broker.cluster_id:
+        if broker.process.poll() is not None:
+            raise HouseError(f"the broker ended while starting:\n{processes.last_lines(broker.log)}")
+        await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def opened(folder: Path, seed: int, *, hurried: bool) -> AsyncIterator[House]:
+    """Open a house on a devnet of its own, and close it."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells every try to reach a broker that is away
+    with net.up(folder, seed=seed, cache=Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE)), usual_ports=False) as devnet:
+        house = House(devnet, seed, hurried=hurried)
+        try:
+            await house.begin()
+            yield house
+        finally:
+            await house.end()

@@ -1,0 +1,73 @@
+"""What lies in the log that no watcher of ours wrote, and what the group of the workers believes of it."""
+
+import asyncio
+
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from forgery import forged_records, malformed_records
+from chaos.house import House, HouseError
+
+from pipeline.messages.events import WriterStarted
+from pipeline.units import Term
+from streams.codec import encode
+from streams.topics import EVENTS
+
+_GROUP_ENDS_S = 60.0
+
+
+async def malformed(house: House) -> None:
+    for shard in range(len(house.ledger.pages)):
+        await house.write(shard, malformed_records(house.dice, house.ledger.pages[shard].payloads))
+
+
+async def forged(house: House) -> None:
+    """Whatever stands there, no record of these attaches to anything."""
+    for shard in house.ledger.booked:
+        await house.until(lambda: True, "the log was read")
+        records = forged_records(house.dice, house.ledger.pages[shard].tables)
+        for payload in records:
+            await house.write(shard, [payload])
+            if house.dice.random() < 0.3:
+                await house.blocks(1)
+
+
+async def forged_watcher(house: House) -> None:
+    """A watcher that nobody knows takes over and is never heard of again: ours starts anew, with a higher term."""
+    page = house.ledger.pages[0]
+    taken = encode(WriterStarted(term=Term(page.writer.term + house.dice.randrange(1, 9)), instance="nobody"))
+    await house.write(house.dice.choice(house.ledger.booked), [taken])
+
+
+async def worker_past_its_cursor(house: House) -> None:
+    """While no worker runs, the group is told that everything has been consumed."""
+    workers = house.running("work")
+    for worker in workers:
+        await worker.stop()
+    await house.blocks(5)
+    await _move_group_to_the_end(house)
+    for worker in workers:
+        worker.start()
+
+
+async def _move_group_to_the_end(house: House) -> None:
+    """Say so for the group: the broker refuses while it believes that a member lives."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=house.bootstrap, group_id=f"evenkeel-{house.chain_id}.work", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        shards = [TopicPartition(EVENTS.on(house.chain_id), shard) for shard in range(len(house.ledger.pages))]
+        consumer.assign(shards)
+        for _ in range(int(_GROUP_ENDS_S)):
+            try:
+                await consumer.commit(await consumer.end_offsets(shards))
+            except KafkaError:
+                await asyncio.sleep(1)
+            else:
+                return
+    finally:
+        await consumer.stop()
+    raise HouseError(f"the group still had members after {_GROUP_ENDS_S} s")
+
+

@@ -1,0 +1,244 @@
+"""A way to the node that misbehaves when told: it stands between the watchers and the chain's HTTP."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from streams.devnet.ports import HOST
+
+Question = dict[str, Any]
+Answer = dict[str, Any]
+
+BLOCKS = frozenset({"eth_getBlockByNumber", "eth_getBlockByHash", "eth_getBlockReceipts"})
+AT_A_HASH = frozenset({"eth_call", "eth_getBalance"})
+
+
+class Reply(Exception):  # noqa: N818 - an answer, though not of JSON-RPC
+    """What the node says instead of an answer."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status, self.body = status, body
+
+
+class Trouble:
+    """What is wrong with the node, for every watcher or for one; by itself nothing is."""
+
+    def __init__(self, *, only: str | None = None) -> None:
+        self.only = only
+        self.met = 0
+        """How many answers were not what they should have been."""
+
+    async def before(self, question: Question) -> Question:
+        """Ask this instead, and when."""
+        return question
+
+    async def after(self, question: Question, answer: Answer) -> Answer:
+        """Answer this instead."""
+        return answer
+
+    def end(self) -> None:
+        """Let go of whoever still waits."""
+
+
+class Nulls(Trouble):
+    """Every block is null: the node has just been started, or answers for a branch that it has left."""
+
+    async def after(self, question: Question, answer: Answer) -> Answer:
+        if question["method"] not in BLOCKS:
+            return answer
+        self.met += 1
+        return {**answer, "result": None}
+
+
+class Waits(Trouble):
+    """Questions wait until it is over: those of some methods, or all."""
+
+    def __init__(self, *methods: str, only: str | None = None) -> None:
+        super().__init__(only=only)
+        self.methods = methods
+        self.somebody_waits = asyncio.Event()
+        self._over = asyncio.Event()
+
+    async def before(self, question: Question) -> Question:
+        if not self.methods or question["method"] in self.methods:
+            self.met += 1
+            self.somebody_waits.set()
+            await self._over.wait()
+        return question
+
+    def end(self) -> None:
+        self._over.set()
+
+
+class Lags(Trouble):
+    """Answers come from a node some blocks behind; now and then, of several nodes, from one that is not."""
+
+    def __init__(self, blocks: int, dice: random.Random, proxy: "NodeProxy") -> None:
+        super().__init__()
+        self._blocks, self._dice, self._proxy = blocks, dice, proxy
+
+    async def after(self, question: Question, answer: Answer) -> Answer:
+        method, params = question["method"], question["params"]
+        if method not in BLOCKS | AT_A_HASH or self._dice.random() < 0.3:
+            return answer
+        limit = int((await self._proxy.ask("eth_blockNumber"))["result"], 16) - self._blocks
+        if params[0] == "latest":
+            self.met += 1
+            older = await self._proxy.ask("eth_getBlockByNumber", hex(max(limit, 0)), False)
+            return {**answer, "result": older["result"]}
+        if await self._number(method, params) <= limit:
+            return answer
+        self.met += 1
+        if method in BLOCKS:
+            return {**answer, "result": None}
+        return {"jsonrpc": "2.0", "id": answer["id"], "error": {"code": -32000, "message": "header not found"}}
+
+    async def _number(self, method: str, params: list[Any]) -> int:
+        if method == "eth_getBlockByNumber":
+            return int(params[0], 16)
+        at = params[1]["blockHash"] if method in AT_A_HASH else params[0]
+        block = (await self._proxy.ask("eth_getBlockByHash", at, False))["result"]
+        return -1 if block is None else int(block["number"], 16)
+
+
+class Refuses(Trouble):
+    """Most requests end in an error of HTTP, in no JSON, or in half of one."""
+
+    def __init__(self, dice: random.Random, *methods: str, share: float = 0.7) -> None:
+        super().__init__()
+        self._dice, self._methods, self._share = dice, methods, share
+
+    async def before(self, question: Question) -> Question:
+        if (self._methods and question["method"] not in self._methods) or self._dice.random() > self._share:
+            return question
+        self.met += 1
+        raise self._dice.choice(
+            (
+                Reply(429, b"slow down"),
+                Reply(503, b"<html>not now</html>"),
+                Reply(200, b"it works!"),
+                Reply(200, b'{"jsonrpc":"2.0","id":0,"result":{"number":"0x'),
+                Reply(200, b'{"jsonrpc":"2.0","id":0,"error":{"code":-32005,"message":"limit exceeded"}}'),
+            )
+        )
+
+
+class RefusesAfter(Trouble):
+    """So many questions of a method are answered, no more: the node fails in the middle of reads."""
+
+    def __init__(self, answered: int, *methods: str) -> None:
+        super().__init__()
+        self.left, self._methods = answered, methods
+
+    async def before(self, question: Question) -> Question:
+        if question["method"] not in self._methods:
+            return question
+        self.left -= 1
+        if self.left >= 0:
+            return question
+        self.met += 1
+        raise Reply(503, b"<html>not now</html>")
+
+
+class Forgets(Trouble):
+    """Receipts come without their logs, or without some of them, as if nothing had happened in the block."""
+
+    def __init__(self, dice: random.Random) -> None:
+        super().__init__()
+        self._dice = dice
+
+    async def after(self, question: Question, answer: Answer) -> Answer:
+        receipts = answer.get("result")
+        if question["method"] != "eth_getBlockReceipts" or not receipts or self._dice.random() < 0.3:
+            return answer
+        with_logs = [receipt for receipt in receipts if receipt["logs"]]
+        if not with_logs:
+            return answer
+        self.met += 1
+        if self._dice.random() < 0.5:
+            return {**answer, "result": [{**receipt, "logs": []} for receipt in receipts]}
+        kept = self._dice.choice(with_logs)["logs"]
+        kept.pop(self._dice.randrange(len(kept)))
+        return answer
+
+
+class NodeProxy:
+    """Serves one node to many watchers, each under a path of its own."""
+
+    def __init__(self, upstream: str, port: int) -> None:
+        self._upstream = upstream
+        self._port = port
+        self._troubles: list[Trouble] = []
+        self._runner: web.AppRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    def url_for(self, name: str) -> str:
+        return f"http://{HOST}:{self._port}/{name}"
+
+    async def start(self) -> None:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_post("/{name}", self._serve)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.5)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, self._port).start()
+
+    async def stop(self) -> None:
+        for trouble in self._troubles:
+            trouble.end()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+    @contextmanager
+    def troubled(self, trouble: Trouble) -> Iterator[Trouble]:
+        """Misbehave for a while."""
+        self._troubles.append(trouble)
+        try:
+            yield trouble
+        finally:
+            self._troubles.remove(trouble)
+            trouble.end()
+
+    async def ask(self, method: str, *params: Any) -> Answer:
+        """Ask the node itself."""
+        (answer,) = await self._forward([{"jsonrpc": "2.0", "id": 0, "method": method, "params": params}])
+        return answer
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        asked = json.loads(await request.read())
+        questions = asked if isinstance(asked, list) else [asked]
+        name = request.match_info["name"]
+        try:
+            answers = await self._answers(questions, name)
+        except Reply as reply:
+            return web.Response(status=reply.status, body=reply.body, content_type="text/html")
+        except (aiohttp.ClientError, OSError):  # the node itself is away
+            return web.Response(status=502)
+        with suppress(ConnectionError):
+            return web.json_response(answers if isinstance(asked, list) else answers[0])
+        return web.Response(status=499)
+
+    async def _answers(self, questions: list[Question], name: str) -> list[Answer]:
+        troubles = [trouble for trouble in self._troubles if trouble.only in {None, name}]
+        for trouble in troubles:
+            questions = [await trouble.before(question) for question in questions]
+        answers = await self._forward(questions)
+        by_id = {answer["id"]: answer for answer in answers}
+        for trouble in troubles:
+            for question in questions:
+                by_id[question["id"]] = await trouble.after(question, by_id[question["id"]])
+        return [by_id[question["id"]] for question in questions]
+
+    async def _forward(self, questions: list[Question]) -> list[Answer]:
+        assert self._session is not None
+        async with self._session.post(self._upstream, json=questions) as response:
+            answers: list[Answer] = await response.json()
+        return answers

@@ -1,0 +1,58 @@
+"""What has come on some topics since the last look, also over the broker's absences."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from pipeline.errors import InfrastructureError
+from streams.readers import Reader, Record, reading
+
+_PATIENCE_S = 12.0
+
+
+class BrokerAwayError(Exception):
+    """The broker does not answer just now."""
+
+
+class Tail:
+    """Reads what is committed on whole topics, from their beginning and on from where it came to."""
+
+    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self._next: dict[TopicPartition, int] = {}
+        self._open = AsyncExitStack()
+        self._reader: Reader | None = None
+
+    async def news(self) -> list[Record]:
+        """Read what is new, each partition in order. Raises: BrokerAwayError; nothing is lost then."""
+        found: list[Record] = []
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                for shard, (begin, end) in (await self._bounds()).items():
+                    start = max(begin, self._next[shard])
+                    assert self._reader is not None
+                    found += [record async for record in self._reader.read_between(shard, start, end)]
+                    self._next[shard] = end
+        except (InfrastructureError, KafkaError, OSError, TimeoutError) as error:
+            await self.close()
+            if not found:
+                raise BrokerAwayError(repr(error)) from error
+        return found
+
+    async def close(self) -> None:
+        leaving, self._open, self._reader = self._open, AsyncExitStack(), None
+        with suppress(InfrastructureError, KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await leaving.aclose()
+
+    async def _bounds(self) -> dict[TopicPartition, tuple[int, int]]:
+        if self._reader is None:
+            self._reader = await self._open.enter_async_context(reading(self._bootstrap))
+        if not self._next:
+            for topic in self._topics:
+                self._next |= dict.fromkeys(await self._reader.shards(topic), 0)
+        return await self._reader.bounds(list(self._next))

@@ -1,0 +1,246 @@
+"""Records that no watcher writes now, for a shard that stands anywhere: none of them may move it."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from pipeline.errors import MalformedRecordError
+from pipeline.messages.base import BlockRef, RawLog
+from pipeline.messages.entries import Writer
+from pipeline.messages.events import (
+    AnyEvent,
+    BalanceObserved,
+    BlockSeen,
+    BlocksReverted,
+    HeadStalled,
+    ObservationFailed,
+    OwnerObserved,
+    WriterStarted,
+)
+from pipeline.state import Tables
+from pipeline.wants import policies, wanted
+from streams.codec import decode_event, encode
+
+Forge = Callable[[random.Random, Tables], AnyEvent]
+
+
+# ------------------------------------------------------------------ bytes that are no message
+def malformed_records(dice: random.Random, real: Sequence[bytes | None]) -> list[bytes | None]:
+    """Make bytes of many kinds, some of them nearly a record."""
+    whole = [payload for payload in real if payload and len(payload) > 2]
+    tried = [
+        b"",
+        None,
+        b"\x00\xff\xfe",
+        dice.randbytes(dice.randrange(1, 300)),
+        dice.randbytes(70_000),
+        b"null",
+        b"[]",
+        b"[" * 5_000,
+        b'{"type":"Nonsense"}',
+        b'{"type":"BlockSeen","term":1.0}',
+        b'{"type":"WriterStarted","term":"7","instance":"n1","version":"99"}',
+        b'{"type":"WriterStarted","term":"1e3","instance":"n1"}',
+        b'{"type":"PolicyRemoved","book":7}',
+        *(_spoilt(dice, dice.choice(whole)) for _ in range(4) if whole),
+    ]
+    dice.shuffle(tried)
+    return [payload for payload in tried if _is_no_message(payload)]
+
+
+def _spoilt(dice: random.Random, payload: bytes) -> bytes:
+    at = dice.randrange(len(payload))
+    return dice.choice(
+        (
+            payload[:at],
+            payload[:at] + dice.randbytes(3) + payload[at:],
+            payload + payload,
+            payload.replace(b'"version":"1"', b'"version":"2"'),
+            payload.replace(b'"type":"', b'"type":"X'),
+        )
+    )
+
+
+def _is_no_message(payload: bytes | None) -> bool:
+    try:
+        decode_event(payload or b"", where="here")
+    except MalformedRecordError:
+        return True
+    return False
+
+
+# ------------------------------------------------------------------ messages that do not count
+def _hash(dice: random.Random) -> str:
+    return f"0x{dice.randbytes(32).hex()}"
+
+
+def _head(tables: Tables) -> BlockRef:
+    assert tables.head is not None
+    return tables.head
+
+
+def _term(tables: Tables) -> int:
+    return tables.need("writer", Writer).term
+
+
+def _block(dice: random.Random, tables: Tables, *, number: int, parent: str, term: int) -> BlockSeen:
+    """Make a block in which everything happens that the shard listens to."""
+    policy = next(iter(policies(tables)))
+    log = RawLog(
+        address=policy.reference_pool,
+        topics=("0xc42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67", "0x" + "11" * 32, "0x" + "22" * 32),
+        data="0x" + dice.randbytes(160).hex(),
+        log_index=0,
+        transaction_hash=_hash(dice),
+        transaction_index=0,
+    )
+    at_s = _head(tables).timestamp_s + 12
+    block = BlockRef(number=number, hash=_hash(dice), parent_hash=parent, timestamp_s=at_s)
+    return BlockSeen(term=term, block=block, base_fee_wei=7, logs=(log,))
+
+
+def _elsewhere(dice: random.Random, tables: Tables) -> BlockRef:
+    return msgspec.structs.replace(_head(tables), hash=_hash(dice))
+
+
+def _lower(dice: random.Random, tables: Tables) -> int:
+    return _term(tables) - dice.randrange(1, 5)
+
+
+def _other_term(dice: random.Random, tables: Tables) -> int:
+    return dice.choice((_lower(dice, tables), _term(tables) + dice.randrange(1, 5)))
+
+
+def attaching_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
+    head = _head(tables)
+    return _block(dice, tables, number=head.number + 1, parent=head.hash, term=_other_term(dice, tables))
+
+
+def revert_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
+    blocks = tables.sealed_blocks()
+    return BlocksReverted(term=_other_term(dice, tables), to=dice.choice(blocks), reverted=())
+
+
+def read_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
+    policy = next(iter(policies(tables)))
+    return OwnerObserved(
+        term=_other_term(dice, tables),
+        block=_head(tables),
+        why=dice.choice(("bootstrap", "repair")),
+        owner=policy.owner,
+        manager=policy.chain.position_manager,
+        token_ids=(1, 2, 3),
+    )
+
+
+def stall_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
+    return HeadStalled(term=_other_term(dice, tables), block=_head(tables), age_s=99)
+
+
+def former_watcher(dice: random.Random, tables: Tables) -> AnyEvent:
+    return WriterStarted(term=_term(tables) - dice.randrange(0, 3), instance="nobody")
+
+
+def out_of_order(dice: random.Random, tables: Tables) -> AnyEvent:
+    number = _head(tables).number + dice.randrange(2, 9)
+    return _block(dice, tables, number=number, parent=_hash(dice), term=_term(tables))
+
+
+def skipping(dice: random.Random, tables: Tables) -> AnyEvent:
+    """Name our head as parent, at a height that no child of it has."""
+    head = _head(tables)
+    number = head.number + dice.choice((-3, -1, 0, 2, 3))
+    return _block(dice, tables, number=number, parent=head.hash, term=_term(tables))
+
+
+def foreign(dice: random.Random, tables: Tables) -> AnyEvent:
+    number = _head(tables).number + dice.choice((-2, -1, 0, 1))
+    return _block(dice, tables, number=number, parent=_hash(dice), term=_term(tables))
+
+
+def again(dice: random.Random, tables: Tables) -> AnyEvent:
+    """Tell of a block that is sealed, with other contents."""
+    sealed = dice.choice(tables.sealed_blocks())
+    block = _block(dice, tables, number=sealed.number, parent=sealed.parent_hash, term=_term(tables))
+    return msgspec.structs.replace(block, block=sealed)
+
+
+def revert_to_the_unknown(dice: random.Random, tables: Tables) -> AnyEvent:
+    sealed = dice.choice(tables.sealed_blocks())
+    to = msgspec.structs.replace(sealed, hash=_hash(dice))
+    return BlocksReverted(term=_term(tables), to=to, reverted=(sealed.hash,))
+
+
+def revert_to_above(dice: random.Random, tables: Tables) -> AnyEvent:
+    head = _head(tables)
+    to = BlockRef(
+        number=head.number + dice.randrange(1, 99),
+        hash=_hash(dice),
+        parent_hash=_hash(dice),
+        timestamp_s=head.timestamp_s,
+    )
+    return BlocksReverted(term=_term(tables), to=to, reverted=())
+
+
+def revert_to_the_head(dice: random.Random, tables: Tables) -> AnyEvent:
+    return BlocksReverted(term=_term(tables), to=_head(tables), reverted=(_hash(dice),))
+
+
+def read_elsewhere(dice: random.Random, tables: Tables) -> AnyEvent:
+    policy = next(iter(policies(tables)))
+    return BalanceObserved(
+        term=_term(tables),
+        block=_elsewhere(dice, tables),
+        why=dice.choice(("bootstrap", "repair")),
+        account=policy.owner,
+        token=policy.base,
+        amount=dice.randrange(10**24),
+    )
+
+
+def unwanted_read(dice: random.Random, tables: Tables) -> AnyEvent:
+    """Read at the head what nobody asked for: a balance of a million."""
+    policy = next(iter(policies(tables)))
+    items = {want.item for want in wanted(tables)}
+    tokens = [t.address for t in policy.tokens if f"balance/{policy.owner}/{t.address}" not in items]
+    token = dice.choice(tokens) if tokens else "0x" + "77" * 20
+    return BalanceObserved(
+        term=_term(tables), block=_head(tables), why="bootstrap", account=policy.owner, token=token, amount=10**24
+    )
+
+
+def failure_elsewhere(dice: random.Random, tables: Tables) -> AnyEvent:
+    block = _elsewhere(dice, tables)
+    return ObservationFailed(term=_term(tables), block=block, item="pool/0x1", reason="so they say")
+
+
+IGNORED: Mapping[str, Forge] = {
+    "a block of another term": attaching_of_another_term,
+    "a revert of another term": revert_of_another_term,
+    "a read of another term": read_of_another_term,
+    "a stall of another term": stall_of_another_term,
+    "a watcher of a former term": former_watcher,
+    "a block again": again,
+    "a revert to above the head": revert_to_above,
+    "a revert to the head": revert_to_the_head,
+    "a read at another block": read_elsewhere,
+    "a read that nobody wants": unwanted_read,
+    "a failure at another block": failure_elsewhere,
+}
+"""These leave no trace."""
+
+SET_ASIDE: Mapping[str, Forge] = {
+    "a block out of order": out_of_order,
+    "a block that skips heights": skipping,
+    "a block of a foreign branch": foreign,
+    "a revert to an unknown block": revert_to_the_unknown,
+}
+"""These stop decisions until a block attaches."""
+
+
+def forged_records(dice: random.Random, tables: Tables) -> list[bytes]:
+    """Make one of each kind, in any order, for a shard that stands somewhere."""
+    forges = [*IGNORED.values(), *SET_ASIDE.values()]
+    dice.shuffle(forges)
+    return [encode(forge(dice, tables)) for forge in forges]
