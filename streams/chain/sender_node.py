@@ -1,0 +1,276 @@
+"""What a signer needs of a node: a look at its account, a simulation on the head, and to send bytes."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from pipeline.errors import NodeError, NodeRefusedError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.journal import Inclusion
+from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
+from streams.chain.answers import ReceiptAnswer, quantity, raw_bytes
+from streams.chain.node import HttpNode
+from streams.chain.port import Header
+from streams.chain.rpc import Outcome, Question, Refused
+
+_FEE_BLOCKS = 5
+_FEE_PERCENTILE = 50
+_KNOWN = ("already known", "already imported", "known transaction")
+_USED = ("nonce too low", "nonce is too low")
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """One head, and what it says of a signer."""
+
+    head: BlockRef
+    next_base_fee_wei: Wei
+    tip_wei: Wei
+    """The median that the last blocks' transactions paid; 0 where they were empty."""
+    nonce: int
+    balance_wei: Wei
+    inclusions: dict[Hash, Inclusion]
+
+
+class SimulatedLog(msgspec.Struct, frozen=True, kw_only=True):
+    """A log of a simulated call."""
+
+    address: Address
+    topics: tuple[str, ...]
+    data: bytes
+
+
+class SimulatedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of several calls, each upon the ones before, came to."""
+
+    succeeded: bool
+    returned: bytes
+    """What it reverted with, where it did not succeed."""
+    gas_used: int
+    logs: tuple[SimulatedLog, ...]
+    reason: str
+    """The node's word on a failure, or empty."""
+
+
+class CallToSimulate(msgspec.Struct, frozen=True, kw_only=True):
+    """A call as its sender would make it."""
+
+    sender: Address
+    to: Address
+    data: str
+    """0x-hex."""
+    value_wei: Wei = Wei(0)
+    gas_limit: int
+
+
+class SendOutcome(msgspec.Struct, frozen=True):
+    """What a node said to signed bytes.
+
+    `taken`: it has them. `maybe`: nobody can tell, or their nonce is used, perhaps by them. `refused`: it has not.
+    """
+
+    kind: Literal["taken", "maybe", "refused"]
+    says: str = ""
+
+
+class SenderNode(Protocol):
+    """A chain as a signer sees it. Raises: NodeError, NodeRefusedError."""
+
+    async def chain_id(self) -> ChainId:
+        """Ask which chain the node follows."""
+        ...
+
+    async def newest(self) -> Header:
+        """Ask for the newest block."""
+        ...
+
+    async def block_hash(self, number: BlockNumber) -> Hash | None:
+        """Ask which block of the present branch has a number; None is "not yet"."""
+        ...
+
+    async def look(self, head: Header, signer: Address, hashes: Sequence[Hash]) -> Look:
+        """Ask what a head says of a signer, and which of its transactions are in a block."""
+        ...
+
+    async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
+        """Call a contract as the state was after a block, given by hash."""
+        ...
+
+    async def simulate(
+        self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
+    ) -> list[SimulatedCall]:
+        """Run calls in order in one block upon a block, given by hash; the node's state stays."""
+        ...
+
+    async def send(self, raw: str) -> SendOutcome:
+        """Give the node signed bytes. Never raises: what is unclear is `maybe`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+# ------------------------------------------------------------------ as it comes over the wire
+class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+    pass
+
+
+class _FeeHistory(_Wire, frozen=True):
+    base_fee_per_gas: tuple[str, ...]
+    reward: tuple[tuple[str, ...], ...] | None = None
+
+
+class _SimulatedLogAnswer(_Wire, frozen=True):
+    address: str
+    topics: tuple[str, ...]
+    data: str
+
+
+class _CallError(_Wire, frozen=True):
+    message: str = ""
+    data: str | None = None
+
+
+class _CallAnswer(_Wire, frozen=True):
+    status: str
+    return_data: str
+    gas_used: str
+    logs: tuple[_SimulatedLogAnswer, ...] = ()
+    error: _CallError | None = None
+
+
+class _SimulationAnswer(_Wire, frozen=True):
+    calls: tuple[_CallAnswer, ...]
+
+
+_TEXT = msgspec.json.Decoder(str)
+_FEES = msgspec.json.Decoder(_FeeHistory)
+_RECEIPT = msgspec.json.Decoder(ReceiptAnswer | None)
+_SIMULATION = msgspec.json.Decoder(tuple[_SimulationAnswer, ...])
+
+
+class HttpSenderNode(HttpNode):
+    """`SenderNode` over HTTP. It retries nothing but what the signer repeats on purpose."""
+
+    async def block_hash(self, number: BlockNumber) -> Hash | None:
+        """Ask which block of the present branch has a number; None is "not yet"."""
+        (header,) = await self.headers([number])
+        return None if header is None else header.block.hash
+
+    async def look(self, head: Header, signer: Address, hashes: Sequence[Hash]) -> Look:
+        """Ask what a head says of a signer, and which of its transactions are in a block."""
+        at = {"blockHash": head.block.hash}
+        questions: list[Question] = [
+            ("eth_getTransactionCount", (signer, at)),
+            ("eth_getBalance", (signer, at)),
+            ("eth_feeHistory", (hex(_FEE_BLOCKS), hex(head.block.number), (_FEE_PERCENTILE,))),
+            *(("eth_getTransactionReceipt", (hash_,)) for hash_ in hashes),
+        ]
+        nonce, balance, fees, *receipts = map(_granted, await self._rpc.ask_all(questions))
+        history: _FeeHistory = _parsed(_FEES, fees, "eth_feeHistory")
+        included = (_inclusion(answer, head.block) for answer in receipts)
+        return Look(
+            head=head.block,
+            next_base_fee_wei=Wei(quantity(history.base_fee_per_gas[-1])),
+            tip_wei=_median_tip(history),
+            nonce=quantity(_parsed(_TEXT, nonce, "eth_getTransactionCount")),
+            balance_wei=Wei(quantity(_parsed(_TEXT, balance, "eth_getBalance"))),
+            inclusions={each.transaction_hash: each for each in included if each is not None},
+        )
+
+    async def simulate(
+        self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
+    ) -> list[SimulatedCall]:
+        """Run calls in order in one block upon a block, given by hash; the node's state stays."""
+        block = {"blockOverrides": {"time": hex(time_s)}, "calls": [_request(call) for call in calls]}
+        answer = await self._rpc.ask(
+            "eth_simulateV1", {"blockStateCalls": [block], "validation": False}, {"blockHash": at}
+        )
+        blocks: tuple[_SimulationAnswer, ...] = _parsed(_SIMULATION, answer, "eth_simulateV1")
+        if len(blocks) != 1 or len(blocks[0].calls) != len(calls):
+            raise NodeError(f"eth_simulateV1: {len(calls)} calls, another number of answers")
+        return [_simulated(each) for each in blocks[0].calls]
+
+    async def send(self, raw: str) -> SendOutcome:
+        """Give the node signed bytes. Never raises: what is unclear is `maybe`."""
+        try:
+            await self._rpc.ask("eth_sendRawTransaction", raw)
+        except NodeRefusedError as error:
+            return refusal_to_send(str(error))
+        except NodeError as error:
+            return SendOutcome("maybe", str(error))
+        return SendOutcome("taken")
+
+
+def refusal_to_send(says: str) -> SendOutcome:
+    """Tell what a node's no means: that it has the bytes, that their nonce is used, or a real no."""
+    text = says.lower()
+    if any(words in text for words in _KNOWN):
+        return SendOutcome("taken", says)
+    if any(words in text for words in _USED):
+        return SendOutcome("maybe", says)
+    return SendOutcome("refused", says)
+
+
+def _request(call: CallToSimulate) -> dict[str, str]:
+    return {
+        "from": call.sender,
+        "to": call.to,
+        "data": call.data,
+        "value": hex(call.value_wei),
+        "gas": hex(call.gas_limit),
+    }
+
+
+def _simulated(answer: _CallAnswer) -> SimulatedCall:
+    error = answer.error
+    returned = answer.return_data if error is None or error.data is None else error.data
+    return SimulatedCall(
+        succeeded=quantity(answer.status) == 1,
+        returned=raw_bytes(returned),
+        gas_used=quantity(answer.gas_used),
+        logs=tuple(
+            SimulatedLog(
+                address=Address(log.address.lower()),
+                topics=tuple(topic.lower() for topic in log.topics),
+                data=raw_bytes(log.data),
+            )
+            for log in answer.logs
+        ),
+        reason="" if error is None else error.message,
+    )
+
+
+def _inclusion(answer: msgspec.Raw, head: BlockRef) -> Inclusion | None:
+    receipt: ReceiptAnswer | None = _parsed(_RECEIPT, answer, "eth_getTransactionReceipt")
+    if (
+        receipt is None or quantity(receipt.block_number) > head.number
+    ):  # of a newer head than the one looked at
+        return None
+    gas_price_wei = quantity(receipt.effective_gas_price or "0x0")
+    return Inclusion(
+        transaction_hash=Hash(receipt.transaction_hash.lower()),
+        block_number=BlockNumber(quantity(receipt.block_number)),
+        block_hash=Hash(receipt.block_hash.lower()),
+        succeeded=receipt.status is None or quantity(receipt.status) == 1,
+        paid_wei=Wei(quantity(receipt.gas_used) * gas_price_wei),
+    )
+
+
+def _median_tip(history: _FeeHistory) -> Wei:
+    tips = sorted(quantity(each[0]) for each in history.reward or () if each)
+    return Wei(tips[len(tips) // 2] if tips else 0)
+
+
+def _granted(outcome: Outcome) -> msgspec.Raw:
+    if isinstance(outcome, Refused):
+        raise NodeError(f"the node refuses: {outcome.reason}")
+    return outcome
+
+
+def _parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str) -> Any:
+    try:
+        return decoder.decode(answer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NodeError(f"{what}: {error}") from None

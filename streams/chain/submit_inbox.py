@@ -1,0 +1,146 @@
+"""Intents from a broker as they are committed, and the pauses that operators put into the shards' logs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from pipeline.errors import InfrastructureError, MalformedRecordError
+from pipeline.messages.events import Paused, Resumed
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import ChainId, Offset, ShardId
+from streams.chain.submit_port import Delivered
+from streams.codec import decode_entry, decode_event
+from streams.readers import Reader, broker_errors, reading
+from streams.topics import EVENTS, INTENTS, MAX_RECORD_BYTES, STATE
+
+_WORDS = (b'"Paused"', b'"Resumed"')
+"""What to look for before decoding: a log is mostly blocks."""
+_POLL_MS = 1_000
+_STOP_TIMEOUT_S = 3.0
+
+
+class KafkaInbox:
+    """`submit_port.Inbox` on a broker."""
+
+    def __init__(self, bootstrap: str, chain_id: ChainId) -> None:
+        """Connect in `follow`."""
+        self._bootstrap = bootstrap
+        self._chain_id = chain_id
+        self._waiting: list[Delivered] = []
+        self._scopes: dict[ShardId, set[str]] = {}
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._consumers: list[Any] = []
+
+    async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
+        """Read the pauses in force, then every partition on from an offset. Raises: InfrastructureError."""
+        async with reading(self._bootstrap) as reader:
+            logs = {shard: await self._known_pauses(reader, shard) for shard in starts}
+        await self._pump(INTENTS.on(self._chain_id), starts, self._put_intent)
+        await self._pump(EVENTS.on(self._chain_id), logs, self._put_word)
+
+    def take(self) -> list[Delivered]:
+        """Take what has come since the last time, of each partition in order. Raises: InfrastructureError."""
+        for task in self._tasks:
+            if task.done():
+                raise InfrastructureError("the intents can no longer be followed") from task.exception()
+        taken, self._waiting = self._waiting, []
+        self._news.clear()
+        return taken
+
+    def paused(self, intent: SubmitTransaction) -> str | None:
+        """Tell which pause stops an intent: `all` or `book/ID`."""
+        scopes = self._scopes.get(intent.because_of.shard, set())
+        return next((scope for scope in ("all", f"book/{intent.book}") if scope in scopes), None)
+
+    async def news(self, timeout_s: float) -> None:
+        """Wait until something has come, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._news.wait()
+
+    async def close(self) -> None:
+        """Let go of connections. Never raises."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for consumer in self._consumers:
+            with suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
+                    await consumer.stop()
+
+    # -------------------------------------------------------------- pauses
+    async def _known_pauses(self, reader: Reader, shard: ShardId) -> Offset:
+        """Take the pauses that the shard has committed, and those in its log since; return where the log goes on."""
+        scopes, cursor = self._scopes.setdefault(shard, set()), -1
+        (states,) = await reader.shards(STATE.on(self._chain_id), [shard])
+        async for record in reader.read({states: 0}):
+            key = (record.key or b"").decode(errors="replace")
+            if key.startswith("pause/"):
+                _set(scopes, key.removeprefix("pause/"), stops=record.value is not None)
+            elif key == "cursor" and record.value is not None:
+                entry: Any = decode_entry(key, record.value)
+                cursor = entry.offset
+        (log,) = await reader.shards(EVENTS.on(self._chain_id), [shard])
+        begin, end = (await reader.bounds([log]))[log]
+        async for record in reader.read_between(log, max(begin, cursor + 1), end):
+            self._put_word(shard, record)
+        return Offset(end)
+
+    def _put_word(self, shard: ShardId, record: Any) -> None:
+        if not any(word in (record.value or b"") for word in _WORDS):
+            return
+        with suppress(MalformedRecordError):  # a dead letter for the shard too
+            match decode_event(record.value, where="events.v1"):
+                case Paused(scope=scope):
+                    _set(self._scopes[shard], scope, stops=True)
+                case Resumed(scope=scope):
+                    _set(self._scopes[shard], scope, stops=False)
+                case _:
+                    pass
+
+    # -------------------------------------------------------------- intents
+    def _put_intent(self, shard: ShardId, record: Any) -> None:
+        self._waiting.append(Delivered(shard, Offset(record.offset), record.value or b""))
+        self._news.set()
+
+    async def _pump(
+        self, topic: str, starts: Mapping[ShardId, Offset], put: Callable[[ShardId, Any], None]
+    ) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=MAX_RECORD_BYTES,
+            retry_backoff_ms=10,
+        )
+        async with broker_errors(self._bootstrap):
+            await consumer.start()
+            self._consumers.append(consumer)
+            consumer.assign([TopicPartition(topic, shard) for shard in starts])
+            for shard, offset in starts.items():
+                consumer.seek(TopicPartition(topic, shard), offset)
+        self._tasks.append(asyncio.create_task(self._forward(consumer.getmany, put)))
+
+    async def _forward(
+        self, getmany: Callable[..., Awaitable[Any]], put: Callable[[ShardId, Any], None]
+    ) -> None:
+        try:
+            while True:
+                for partition, records in (await getmany(timeout_ms=_POLL_MS)).items():
+                    for record in records:
+                        put(ShardId(partition.partition), record)
+        finally:
+            self._news.set()
+
+
+def _set(scopes: set[str], scope: str, *, stops: bool) -> None:
+    if stops:
+        scopes.add(scope)
+    else:
+        scopes.discard(scope)

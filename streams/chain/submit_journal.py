@@ -1,0 +1,180 @@
+"""A signer's journal on a broker: a transactional producer of its own, and its keys of one partition of `nonces.v1`."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+from zlib import crc32
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+
+from pipeline.errors import CommitError, FencedError, InfrastructureError
+from pipeline.messages.journal import AnyJournal, AnyReport, JournalOpened, journal_key
+from pipeline.units import Address, ChainId, ShardId
+from streams.applied import appending
+from streams.checkpoint.port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, bounded
+from streams.codec import decode_journal, encode
+from streams.readers import broker_errors, reading
+from streams.topics import EVENTS, MAX_RECORD_BYTES, NONCES, TOPICS, TopicRecord
+
+_TRANSACTION_MS = 10_000
+_REQUEST_MS = 15_000
+_RETRY_MS = 10
+"""In a transaction Kafka 4 first answers NOT_ENOUGH_REPLICAS to aiokafka's old request: soon again."""
+_HELD_BACK_S = 0.02
+
+
+def journal_shard(signer: Address, partitions: int) -> ShardId:
+    """Tell in which partition of `nonces.v1` a signer's journal lies."""
+    return ShardId(crc32(signer.encode()) % partitions)
+
+
+def is_of(key: str, signer: Address) -> bool:
+    """Ask whether a key of `nonces.v1` is a signer's."""
+    return key.partition("/")[2].partition("/")[0] == signer
+
+
+class KafkaJournal:
+    """`submit_port.Journal` on a broker."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        chain_id: ChainId,
+        signer: Address,
+        *,
+        partitions: int,
+        instance: str,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
+        commit_timeout_s: float = COMMIT_TIMEOUT_S,
+    ) -> None:
+        """Connect in `open`."""
+        self._bootstrap = bootstrap
+        self._chain_id = chain_id
+        self._signer = signer
+        self._shard = journal_shard(signer, partitions)
+        self._instance = instance
+        self._open_timeout_s = open_timeout_s
+        self._commit_timeout_s = commit_timeout_s
+        self._producer: Any = None
+        self._usable = False
+
+    async def open(self) -> list[AnyJournal]:
+        """Fence the signer's former process and load what it committed. Raises: FencedError, CommitError."""
+        entries = await bounded(self._open(), self._open_timeout_s, f"opening the journal of {self._signer}")
+        self._usable = True
+        return entries
+
+    async def commit(
+        self, entries: Mapping[str, AnyJournal | None], others: Sequence[TopicRecord] = ()
+    ) -> None:
+        """Write entries by key and records of other topics in one transaction. Raises: FencedError, CommitError."""
+        if not self._usable:
+            raise CommitError(f"the journal of {self._signer} is not open, or a commit has failed")
+        self._usable = False
+        own = [
+            TopicRecord(NONCES.name, key.encode(), None if entry is None else encode(entry), self._shard)
+            for key, entry in entries.items()
+        ]
+        await bounded(self._write([*own, *others]), self._commit_timeout_s, f"commit of {self._signer}")
+        self._usable = True
+
+    async def close(self) -> None:
+        """Let go of the journal. Never raises."""
+        self._usable = False
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(CommitError, KafkaError, OSError):
+                await bounded(producer.stop(), CLOSE_TIMEOUT_S, f"closing the journal of {self._signer}")
+
+    # -------------------------------------------------------------- to and from the broker
+    async def _open(self) -> list[AnyJournal]:
+        opened = JournalOpened(signer=self._signer, instance=f"{self._instance}/{secrets.token_hex(8)}")
+        async with self._or_failing("opening"):
+            self._producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                transactional_id=f"evenkeel-{self._chain_id}.signer-{self._signer}",
+                transaction_timeout_ms=_TRANSACTION_MS,
+                request_timeout_ms=_REQUEST_MS,
+                retry_backoff_ms=_RETRY_MS,
+                acks="all",
+                linger_ms=0,
+                max_request_size=MAX_RECORD_BYTES,
+            )
+            await self._producer.start()  # fences, and aborts what the former process left open
+        marker = encode(opened)
+        await self._write([TopicRecord(NONCES.name, journal_key(opened).encode(), marker, self._shard)])
+        return [
+            entry for entry in (await self._read_to(marker)).values() if not isinstance(entry, JournalOpened)
+        ]
+
+    async def _read_to(self, marker: bytes) -> dict[str, AnyJournal]:
+        """Read from the beginning to our own marker: another signer's open transaction may hold it back a little."""
+        found: dict[str, AnyJournal] = {}
+        topic = NONCES.on(self._chain_id)
+        position = 0
+        async with reading(self._bootstrap) as reader:
+            (shard,) = await reader.shards(topic, [self._shard])
+            while True:
+                begin, end = (await reader.bounds([shard]))[shard]
+                async for record in reader.read_between(shard, max(begin, position), end):
+                    key = (record.key or b"").decode(errors="replace")
+                    if not is_of(key, self._signer):
+                        continue
+                    found.pop(key, None)
+                    if record.value is not None:
+                        found[key] = decode_journal(record.value, where=record.where)
+                    if record.value == marker:
+                        return found
+                position = end
+                await asyncio.sleep(_HELD_BACK_S)
+
+    async def _write(self, records: Sequence[TopicRecord]) -> None:
+        async with self._or_failing("commit"), self._producer.transaction():
+            sent = [
+                await self._producer.send(
+                    TOPICS[topic].on(self._chain_id), key=key, value=value, partition=partition
+                )
+                for topic, key, value, partition in records
+            ]
+            await asyncio.gather(*sent)  # a rejected batch does not fail the transaction by itself
+
+    @asynccontextmanager
+    async def _or_failing(self, what: str) -> AsyncIterator[None]:
+        """Turn the broker's errors into ours."""
+        try:
+            yield
+        except (ProducerFenced, InvalidProducerEpoch) as error:
+            raise FencedError(f"another process signs for {self._signer} now: {error!r}") from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise CommitError(f"{what} of the journal of {self._signer} failed: {error!r}") from error
+
+
+class KafkaReports:
+    """`submit_port.Reports` on a broker: idempotent, in no transaction, so that the logs stay gapless."""
+
+    def __init__(self, bootstrap: str, chain_id: ChainId) -> None:
+        """Connect at the first report."""
+        self._bootstrap = bootstrap
+        self._topic = EVENTS.on(chain_id)
+        self._producer: Any = None
+        self._open = AsyncExitStack()
+
+    async def append(self, shard: ShardId, reports: Sequence[AnyReport]) -> None:
+        """Append reports in order and wait for the broker's word. Raises: InfrastructureError."""
+        async with broker_errors(self._bootstrap):
+            if self._producer is None:
+                self._producer = await self._open.enter_async_context(appending(self._bootstrap))
+            sent = [
+                await self._producer.send(self._topic, value=encode(report), partition=shard)
+                for report in reports
+            ]
+            await asyncio.gather(*sent)
+
+    async def close(self) -> None:
+        """Let go of connections. Never raises."""
+        self._producer = None
+        with suppress(InfrastructureError, KafkaError, OSError):
+            await bounded(self._open.aclose(), CLOSE_TIMEOUT_S, "closing the reports' producer")

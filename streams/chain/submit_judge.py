@@ -1,0 +1,195 @@
+"""Whether an intent may be signed on this head: asked in one order, the cheap questions first."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from pipeline.errors import NodeRefusedError
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.nonces import Account, NonceBound, day_of, is_cancelling, spent_on
+from pipeline.offers import FeeMarket, Fees, first_fees
+from pipeline.units import Address, BlockNumber, Hash, SqrtPriceX96
+from streams.chain.sender_node import Look, SenderNode
+from streams.chain.submit_calldata import KnownCall, is_approval, known_calls
+from streams.chain.submit_limits import PricedPool, SignerLimits
+from streams.chain.submit_memory import Memory
+from streams.chain.submit_simulation import Effect, check_minimums, simulate
+from streams.chain.submit_twap import mean_sqrt_price_x96
+from streams.chain.submit_value import Priced, check_effect, check_worst, pool_of
+from streams.chain.submit_verdict import NotYet, Refusal
+
+
+class Approved(msgspec.Struct, frozen=True, kw_only=True):
+    """An intent may be signed now, at these fees."""
+
+    effect: Effect
+    fees: Fees
+
+
+class Judge:
+    """Asks the journal, the chain and the signer's own limits; the intent's word counts only against itself."""
+
+    def __init__(
+        self,
+        node: SenderNode,
+        limits: SignerLimits,
+        *,
+        multicall: Address,
+        paused: Callable[[SubmitTransaction], str | None],
+    ) -> None:
+        """Take what does not change while the process runs."""
+        self._node = node
+        self._limits = limits
+        self._multicall = multicall
+        self._paused = paused
+        self._prices: dict[tuple[Address, Hash], SqrtPriceX96] = {}
+
+    async def judge(self, intent: SubmitTransaction, memory: Memory, look: Look) -> Approved:
+        """Judge an intent of whole shape. Raises: Refusal, NotYet, NodeError."""
+        assert memory.account is not None
+        self._check_owner(intent)
+        self._check_pause(intent)
+        self._check_age(intent, look)
+        await self._check_branch(intent, look)
+        _check_before(intent, memory)
+        _check_exclusive(intent, memory.account)
+        calls = known_calls(intent, self._limits)
+        fees = self._check_gas(intent, memory.account, look)
+        effect = await self._simulated(intent, memory.account, look)
+        check_minimums(intent, effect)
+        await self._check_loss(intent, calls, effect, look)
+        return Approved(effect=effect, fees=fees)
+
+    def market(self, look: Look) -> FeeMarket:
+        """Tell what the chain asks, and at least our own tip."""
+        return FeeMarket(
+            base_fee_wei=look.next_base_fee_wei, tip_wei=max(look.tip_wei, self._limits.min_tip_wei)
+        )
+
+    def last_block(self, intent: SubmitTransaction) -> BlockNumber:
+        """Tell the last head on which an intent may be signed."""
+        return BlockNumber(intent.made_at.number + min(intent.max_age_blocks, self._limits.max_age_blocks))
+
+    # -------------------------------------------------------------- whose, when
+    def _check_owner(self, intent: SubmitTransaction) -> None:
+        if intent.owner != intent.signer:
+            raise Refusal(
+                "limits",
+                f"owner {intent.owner} is not signer {intent.signer}: acting through a Safe is not supported yet",
+            )
+
+    def _check_pause(self, intent: SubmitTransaction) -> None:
+        scope = self._paused(intent)
+        if scope is not None:
+            raise Refusal("paused", f"{scope} is paused")
+
+    def _check_age(self, intent: SubmitTransaction, look: Look) -> None:
+        last = self.last_block(intent)
+        if look.head.number > last:
+            raise Refusal("expired", f"the head is {look.head.number}, it may be signed up to block {last}")
+        if look.head.timestamp_s > intent.deadline_s:
+            raise Refusal(
+                "expired", f"the head's time is {look.head.timestamp_s}, its deadline {intent.deadline_s}"
+            )
+
+    async def _check_branch(self, intent: SubmitTransaction, look: Look) -> None:
+        made_at, head = intent.made_at, look.head
+        if made_at.number > head.number:
+            raise NotYet(f"block {made_at.number} is not known yet, the head is {head.number}")
+        if made_at.number == head.number:
+            found: Hash | None = head.hash
+        else:
+            found = await self._node.block_hash(made_at.number)
+        if found is None:
+            raise NotYet(f"block {made_at.number} is not known any more, the head was {head.number}")
+        if found != made_at.hash:
+            raise Refusal("orphaned", f"block {made_at.number} is {found} now, it was made at {made_at.hash}")
+
+    # -------------------------------------------------------------- gas
+    def _check_gas(self, intent: SubmitTransaction, account: Account, look: Look) -> Fees:
+        limits, market = self._limits, self.market(look)
+        cap_wei = limits.fees.cap_wei(intent)
+        fees = first_fees(market, cap_wei)
+        if fees is None:
+            raise Refusal(
+                "limits", f"the next block asks {market.base_fee_wei} wei a gas, the cap is {cap_wei}"
+            )
+        gas_wei = intent.call.gas_limit * fees.max_fee_wei
+        today = spent_on(account, day_of(look.head))
+        reserved_wei = sum(
+            bound.attempts[-1].gas_limit * bound.attempts[-1].max_fee_wei for bound in account.waiting()
+        )
+        for what, found, most in (
+            ("gas limit", intent.call.gas_limit, limits.max_gas_limit),
+            ("wei of gas", gas_wei, limits.max_gas_wei),
+            ("wei of gas today", today.wei + gas_wei, limits.max_gas_wei_per_day),
+            ("transactions today", today.transactions + 1, limits.max_transactions_per_day),
+            ("wei of value and gas", intent.call.value_wei + gas_wei + reserved_wei, look.balance_wei),
+        ):
+            if found > most:
+                raise Refusal("limits", f"{found} {what}, at most {most}")
+        return fees
+
+    # -------------------------------------------------------------- what it does
+    async def _simulated(self, intent: SubmitTransaction, account: Account, look: Look) -> Effect:
+        try:
+            return await simulate(
+                self._node,
+                intent,
+                account,
+                look,
+                tokens=self._limits.tokens,
+                multicall=self._multicall,
+                block_s=self._limits.block_s,
+            )
+        except NodeRefusedError as error:
+            raise Refusal("simulation", f"the node does not run it: {error}") from None
+
+    async def _check_loss(
+        self, intent: SubmitTransaction, calls: tuple[KnownCall, ...], effect: Effect, look: Look
+    ) -> None:
+        for call in calls:
+            if is_approval(call) and call.arguments[1] > effect.balances[call.to]:
+                raise Refusal(
+                    "limits", f"an allowance of {call.arguments[1]}, the owner has {effect.balances[call.to]}"
+                )
+        pool = pool_of(calls, effect, self._limits)
+        if pool is None:
+            return
+        priced = Priced(pool=pool, sqrt_price_x96=await self._price(pool, look.head.hash))
+        check_worst(calls, priced, self._limits)
+        check_effect(intent.owner, effect, priced, self._limits)
+
+    async def _price(self, pool: PricedPool, at: Hash) -> SqrtPriceX96:
+        key = (pool.address, at)
+        if key not in self._prices:
+            found = await mean_sqrt_price_x96(self._node, pool, at, self._limits.twap_window_s)
+            self._prices = {other: price for other, price in self._prices.items() if other[1] == at} | {
+                key: found
+            }
+        return self._prices[key]
+
+
+def _check_before(intent: SubmitTransaction, memory: Memory) -> None:
+    """Follow only what was signed and is not being taken back."""
+    if intent.after is None:
+        return
+    before = memory.intents.get(intent.after)
+    if before is None:
+        raise Refusal("malformed", f"it follows {intent.after}, which is not known here")
+    bound = memory.nonce_before(intent.after)
+    if before.outcome in {"refused", "dropped"} or (bound is not None and is_cancelling(bound)):
+        raise Refusal("simulation", f"it follows {intent.after}, of which nothing comes")
+
+
+def _check_exclusive(intent: SubmitTransaction, account: Account) -> None:
+    """Let one intent at a time act on a position, but for those that follow each other."""
+    waiting = {bound.intent.digest: bound for bound in account.waiting()}
+    chain: set[str] = set()
+    before: NonceBound | None = waiting.get(intent.after or "")
+    while before is not None and before.intent.digest not in chain:
+        chain.add(before.intent.digest)
+        before = waiting.get(before.intent.after or "")
+    for digest, bound in waiting.items():
+        if bound.intent.position == intent.position and digest not in chain:
+            raise Refusal("already_open", f"{digest} acts on {intent.position} and is in no block yet")

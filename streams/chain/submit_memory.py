@@ -1,0 +1,88 @@
+"""What a signer's journal holds, in memory; and what must be written to get from one standing to the next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pipeline.messages.journal import (
+    AnyJournal,
+    IntentKnown,
+    IntentsRead,
+    JournalOpened,
+    NonceBound,
+    SignerStanding,
+    intent_key,
+    journal_key,
+    nonce_key,
+)
+from pipeline.nonces import Account, account_of
+from pipeline.units import BlockNumber, Offset, ShardId
+
+
+@dataclass
+class Memory:
+    """One signer's journal. Changed only by what is committed."""
+
+    account: Account | None = None
+    """None until the chain was asked for the first time."""
+    intents: dict[str, IntentKnown] = field(default_factory=dict)
+    """By digest."""
+    cursors: dict[ShardId, Offset] = field(default_factory=dict)
+
+    def nonce_before(self, digest: str) -> "NonceBound | None":
+        """Find the nonce of an intent, while it may still change."""
+        return None if self.account is None else self.account.of_intent(digest)
+
+    def forgettable(self, head: BlockNumber) -> list[IntentKnown]:
+        """List the intents that would be refused as expired anyway, and of which everything was said."""
+        return [
+            known
+            for known in self.intents.values()
+            if known.outcome != "open" and not known.unsaid and known.keep_until_block < head
+        ]
+
+
+def load_memory(entries: Iterable[AnyJournal]) -> Memory:
+    """Put the entries of a journal together. Raises: JournalError where they do not fit."""
+    memory = Memory()
+    standing: SignerStanding | None = None
+    nonces: list[NonceBound] = []
+    for entry in entries:
+        match entry:
+            case SignerStanding():
+                standing = entry
+            case NonceBound():
+                nonces.append(entry)
+            case IntentKnown():
+                memory.intents[entry.intent] = entry
+            case IntentsRead():
+                memory.cursors[entry.shard] = entry.next_offset
+            case JournalOpened():
+                pass
+    if standing is not None:
+        memory.account = account_of(standing, nonces)
+    return memory
+
+
+def account_changes(before: Account | None, after: Account) -> dict[str, AnyJournal | None]:
+    """List the entries that differ; None for a nonce that is final."""
+    old = {} if before is None else {bound.nonce: bound for bound in before.nonces}
+    new = {bound.nonce: bound for bound in after.nonces}
+    signer = after.standing.signer
+    changes: dict[str, AnyJournal | None] = {
+        nonce_key(signer, nonce): new.get(nonce)
+        for nonce in sorted(old | new)
+        if old.get(nonce) != new.get(nonce)
+    }
+    if before is None or before.standing != after.standing:
+        changes[journal_key(after.standing)] = after.standing
+    return changes
+
+
+def intent_changes(
+    signer: str, known: Iterable[IntentKnown], gone: Iterable[str]
+) -> dict[str, AnyJournal | None]:
+    """List the entries of intents: those to be kept as they are now, those to be forgotten."""
+    return {
+        **{journal_key(each): each for each in known},
+        **{intent_key(signer, digest): None for digest in gone},  # type: ignore[arg-type]
+    }

@@ -1,0 +1,204 @@
+"""What an intent may lose, at the pool's own time-weighted price: read from the chain, not from the intent."""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from pipeline.errors import MalformedLogError, OutOfRangeError
+from pipeline.math.amounts import amounts_of_liquidity, range_amounts
+from pipeline.math.liquidity import liquidity_for_amounts
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.math.value import value_in_token1
+from pipeline.messages.base import RawLog
+from pipeline.messages.facts import Burned, Minted
+from pipeline.protocols.tokens import TRANSFER_TOPIC
+from pipeline.protocols.uniswap_v3.pool_logs import decode_pool_log
+from pipeline.units import NATIVE, Address, Bps, Hash, LogIndex, RawAmount, SqrtPriceX96, Tick
+from streams.chain.sender_node import SimulatedLog
+from streams.chain.submit_calldata import KnownCall
+from streams.chain.submit_limits import PricedPool, SignerLimits
+from streams.chain.submit_simulation import Effect
+from streams.chain.submit_verdict import Refusal
+
+_WHOLE_BPS = 10_000
+_ROUNDING = 10
+"""Raw units of token1 that roundings alone may cost."""
+
+
+class Priced(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool at its time-weighted price."""
+
+    pool: PricedPool
+    sqrt_price_x96: SqrtPriceX96
+
+    def value(self, amount0: int, amount1: int) -> int:
+        """Value a change of both tokens in token1. Rounds: down, so never in our favour."""
+        return value_in_token1(RawAmount(amount0), self.sqrt_price_x96) + amount1
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves the owner and what comes, in raw token1."""
+
+    leaves: int
+    comes: int
+
+    def check(self, max_loss_bps: Bps, what: str) -> None:
+        """Compare the loss with its limit. Raises: Refusal."""
+        loss = self.leaves - self.comes
+        if loss * _WHOLE_BPS > max_loss_bps * self.leaves + _ROUNDING * _WHOLE_BPS:
+            lost_bps = loss * _WHOLE_BPS // self.leaves
+            raise Refusal("limits", f"{what} may lose {lost_bps} bps of what leaves, limit {max_loss_bps}")
+
+
+# ------------------------------------------------------------------ which pool values it
+def pool_of(calls: tuple[KnownCall, ...], effect: Effect, limits: SignerLimits) -> PricedPool | None:
+    """Find the pool that an intent is about; None where nothing moves. Raises: Refusal."""
+    named = {pool.address: pool for call in calls for pool in _named(call, limits)}
+    moved = {_as_token(token, limits) for token, delta in effect.deltas.items() if delta}
+    if not named and not moved and not list(_liquidity(effect.logs, limits)):
+        return None
+    touched = {log.address for log in effect.logs}
+    candidates = list(named.values()) or sorted(limits.pools, key=lambda pool: pool.address not in touched)
+    for pool in candidates:
+        if moved <= {pool.token0, pool.token1} and set(named) <= {pool.address}:
+            return pool
+    raise Refusal("limits", f"no single listed pool values what moves: {', '.join(sorted(moved))}")
+
+
+def _named(call: KnownCall, limits: SignerLimits) -> Iterator[PricedPool]:
+    if call.function in {"exactInputSingle", "mint"}:
+        one, other, fee_pips = call.arguments[:3]
+        for pool in limits.pools:
+            if {pool.token0, pool.token1} == {one.lower(), other.lower()} and pool.fee_pips == fee_pips:
+                yield pool
+
+
+def _as_token(token: Address, limits: SignerLimits) -> Address:
+    return limits.wrapped_native if token == NATIVE else token
+
+
+# ------------------------------------------------------------------ as simulated
+def check_effect(owner: Address, effect: Effect, priced: Priced, limits: SignerLimits) -> None:
+    """Hold what the head shows against the limit on losses. Raises: Refusal."""
+    _refuse_strange_transfers(owner, effect, limits)
+    pool = priced.pool
+    parts = [
+        priced.value(*_in_order(_as_token(token, limits), delta, pool))
+        for token, delta in _netted(effect, limits).items()
+    ]
+    for change in _liquidity(effect.logs, limits):
+        if change.address != pool.address:
+            raise Refusal("limits", f"liquidity of {change.address}, but {pool.address} is what values it")
+        amounts = amounts_of_liquidity(
+            priced.sqrt_price_x96, change.tick_lower, change.tick_upper, change.liquidity
+        )
+        sign = 1 if isinstance(change, Minted) else -1
+        parts.append(priced.value(sign * amounts[0], sign * amounts[1]))
+    moved = Moved(
+        leaves=-sum(part for part in parts if part < 0), comes=sum(part for part in parts if part > 0)
+    )
+    moved.check(limits.max_loss_bps, "it")
+
+
+def _netted(effect: Effect, limits: SignerLimits) -> dict[Address, int]:
+    """Count the native coin and its wrapping as one."""
+    net: dict[Address, int] = {}
+    for token, delta in effect.deltas.items():
+        if delta:
+            name = _as_token(token, limits)
+            net[name] = net.get(name, 0) + delta
+    return net
+
+
+def _in_order(token: Address, delta: int, pool: PricedPool) -> tuple[int, int]:
+    return (delta, 0) if token == pool.token0 else (0, delta)
+
+
+def _liquidity(logs: tuple[SimulatedLog, ...], limits: SignerLimits) -> Iterator[Minted | Burned]:
+    """Read what the position manager put into listed pools, for the only recipient there may be, or took out."""
+    pools = {pool.address for pool in limits.pools}
+    for place, log in enumerate(logs):
+        if log.address not in pools:
+            continue
+        try:
+            fact = decode_pool_log(_raw(log, place))
+        except MalformedLogError as error:
+            raise Refusal("limits", str(error)) from None
+        if isinstance(fact, Minted | Burned) and fact.owner == limits.position_manager and fact.liquidity:
+            yield fact
+
+
+def _refuse_strange_transfers(owner: Address, effect: Effect, limits: SignerLimits) -> None:
+    """Let nothing leave the owner that is not counted above; an emptied NFT may be burned."""
+    from_owner = f"0x{owner.removeprefix('0x'):0>64}"
+    for log in effect.logs:
+        is_transfer = len(log.topics) > 2 and log.topics[0] == TRANSFER_TOPIC and log.topics[1] == from_owner
+        burned = log.address == limits.position_manager and is_transfer and not int(log.topics[2], 16)
+        if is_transfer and log.address not in effect.deltas and not burned:
+            raise Refusal("limits", f"{log.address} moves from the owner and is not on the list")
+
+
+def _raw(log: SimulatedLog, place: int) -> RawLog:
+    return RawLog(
+        address=log.address,
+        topics=log.topics,
+        data="0x" + log.data.hex(),
+        log_index=LogIndex(place),
+        transaction_hash=Hash("0x" + "00" * 32),
+        transaction_index=0,
+    )
+
+
+# ------------------------------------------------------------------ at the worst price that the calldata accepts
+def check_worst(calls: tuple[KnownCall, ...], priced: Priced, limits: SignerLimits) -> None:
+    """Hold the least that the calldata accepts against the limit: the price may move before the block. Raises: Refusal."""
+    for call in calls:
+        match call.function, call.arguments:
+            case "exactInputSingle", (token_in, token_out, _, _, amount_in, least_out, _):
+                moved = Moved(
+                    leaves=-priced.value(*_in_order(token_in.lower(), -amount_in, priced.pool)),
+                    comes=priced.value(*_in_order(token_out.lower(), least_out, priced.pool)),
+                )
+                moved.check(limits.max_loss_bps, "the swap's minimum")
+            case "mint", (_, _, _, lower, upper, desired0, desired1, least0, least1, _, _):
+                for moved in _worst_mints(priced, lower, upper, (desired0, desired1), (least0, least1)):
+                    moved.check(limits.max_loss_bps, "the mint's minimums")
+            case _:
+                pass
+
+
+def _worst_mints(
+    priced: Priced, lower: Tick, upper: Tick, desired: tuple[int, int], least: tuple[int, int]
+) -> Iterator[Moved]:
+    """Mint at both ends of the prices that the minimums accept, to the tick, outwards.
+
+    As the price rises, a mint takes less of token0 and more of token1: so those prices are one interval.
+    """
+
+    def used(tick: int) -> tuple[int, int, int]:
+        price_x96 = sqrt_price_at_tick(Tick(tick))
+        liquidity = liquidity_for_amounts(
+            price_x96, lower, upper, RawAmount(desired[0]), RawAmount(desired[1])
+        )
+        return (*range_amounts(price_x96, lower, upper, liquidity, round_up=True), liquidity)
+
+    try:
+        first = _first(lower, upper, lambda tick: used(tick)[1] >= least[1]) - 1
+        last = _first(lower, upper, lambda tick: used(tick)[0] < least[0])
+        for tick in {max(first, lower), min(last, upper)}:
+            amount0, amount1, liquidity = used(tick)
+            kept = amounts_of_liquidity(priced.sqrt_price_x96, lower, upper, liquidity)  # type: ignore[arg-type]
+            yield Moved(leaves=-priced.value(-amount0, -amount1), comes=priced.value(*kept))
+    except OutOfRangeError as error:
+        raise Refusal("limits", f"a mint that cannot be valued: {error}") from None
+
+
+def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """Find the least tick at which something holds that then holds on; the highest where it never does."""
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
