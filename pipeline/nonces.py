@@ -131,8 +131,7 @@ def reconcile(account: Account, view: ChainView) -> Account:
 
 
 def _reconciled(bound: NonceBound, view: ChainView) -> NonceBound:
-    found = [view.inclusions.get(attempt.transaction_hash) for attempt in bound.attempts]
-    inclusion = next((each for each in found if each is not None), None)
+    inclusion = _inclusion(bound, view)
     if bound.nonce >= view.nonce:
         inclusion = None  # a receipt newer than the nonce: the next look has both
     elif inclusion is None:
@@ -141,6 +140,11 @@ def _reconciled(bound: NonceBound, view: ChainView) -> NonceBound:
             f"signed here for intent {bound.intent.digest}"
         )
     return msgspec.structs.replace(bound, inclusion=inclusion)
+
+
+def _inclusion(bound: NonceBound, view: ChainView) -> Inclusion | None:
+    found = (view.inclusions.get(attempt.transaction_hash) for attempt in bound.attempts)
+    return next((each for each in found if each is not None), None)
 
 
 def retire(account: Account, head: BlockRef, final_depth: int) -> tuple[Account, tuple[NonceBound, ...]]:
@@ -160,6 +164,22 @@ def retire(account: Account, head: BlockRef, final_depth: int) -> tuple[Account,
         spent=_spent_by_day((*account.standing.spent, *map(_spent, gone)), day_of(head)),
     )
     return Account(standing=standing, nonces=account.nonces[count:]), gone
+
+
+def adopt(account: Account, view: ChainView) -> tuple[Account, tuple[NonceBound, ...]]:
+    """Begin anew at the chain's nonce, on an operator's word, and let go of all below it."""
+    gone = tuple(
+        msgspec.structs.replace(bound, inclusion=_inclusion(bound, view))
+        for bound in account.nonces
+        if bound.nonce < view.nonce
+    )
+    standing = msgspec.structs.replace(
+        account.standing,
+        floor_nonce=view.nonce,
+        spent=_spent_by_day((*account.standing.spent, *map(_spent, gone)), day_of(view.head)),
+    )
+    kept = tuple(bound for bound in account.nonces if bound.nonce >= view.nonce)
+    return Account(standing=standing, nonces=kept), gone
 
 
 # ------------------------------------------------------------------ gas of a day

@@ -10,9 +10,10 @@ from hashlib import sha256
 from pipeline.interests import interests, select
 from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
-from pipeline.messages.base import BlockRef, RawLog
+from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.messages.entries import NftPosition, Pool, PoolPosition
 from pipeline.messages.events import (
+    AllowanceRead,
     AnyEvent,
     BalanceObserved,
     BlockSeen,
@@ -27,6 +28,7 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.facts import (
     Burned,
+    CardinalityGrown,
     Collected,
     Initialized,
     LiquidityDecreased,
@@ -57,6 +59,7 @@ def address(n: int) -> str:
     return f"0x{n:040x}"
 
 
+ROUTER = address(0x20)
 BASE, QUOTE, MANAGER, FACTORY = address(0xB0), address(0xC0), address(0x3A), address(0xFA)
 POOL, OTHER_POOL = address(0x901), address(0x902)
 OWNER, STRANGER = address(0x01), address(0x02)
@@ -73,6 +76,7 @@ def policy(**changes: object) -> Policy:
             wrapped_native=BASE,
             position_manager=MANAGER,
             factory=FACTORY,
+            router=ROUTER,
             final_depth_blocks=FINAL_DEPTH,
             report_every_blocks=7,
         ),
@@ -105,7 +109,8 @@ def topic(value: int | str) -> str:
 class ToyChain:
     """One pool, one position manager, two tokens; deep-copied where the chain forks."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, depth: int = 10**21) -> None:
+        """Let the stranger provide so much liquidity from tick -1000 to 1000."""
         self.random = random.Random(seed)
         self.salt = ""
         self.head = BlockRef(number=99, hash=topic(99), parent_hash=topic(98), timestamp_s=START_S)
@@ -124,13 +129,15 @@ class ToyChain:
         self.pool = LivePool.of(POOL, empty, {}, {}, {})
         self.logs: list[RawLog] = []
         self.nfts: dict[int, NftPosition] = {}
-        self.balances = {(a, t): n for a, n in ((OWNER, 10**19), (STRANGER, 10**24)) for t in (BASE, QUOTE)}
+        self.balances = {(a, t): n for a, n in ((OWNER, 3 * 10**18), (STRANGER, 10**24)) for t in (BASE, QUOTE)}
         self.pool.apply(
             Initialized(address=POOL, log_index=0, sqrt_price_x96=price, tick=tick_at_sqrt_price(price)),
             START_S,
         )
-        self.mint(STRANGER, -1000, 1000, 10**21)
-        self.mint(OWNER, -50, 60, 10**20)
+        self.pool.apply(CardinalityGrown(address=POOL, log_index=0, observation_cardinality_next=60), START_S)
+        self.allowances: dict[tuple[str, str, str], int] = {}
+        self.mint(STRANGER, -1000, 1000, depth)
+        self.mint(OWNER, -50, 60, 10**21)
         self.logs.clear()
 
     # -------------------------------------------------------------- one block
@@ -378,9 +385,14 @@ class ToyWatcher:
         self.chain.mine(operations)
         self.tell()
 
-    def tell(self) -> None:
+    def tell(self, receipts: tuple[Receipt, ...] = ()) -> None:
         """Append the chain's head as it is, and read what it makes wanted."""
         mine = interests(self.routes)
+        allowances = [
+            AllowanceRead(owner=OWNER, token=t, spender=s, amount=self.chain.allowances.get((OWNER, t, s), 0))
+            for t in (BASE, QUOTE)
+            for s in (ROUTER, MANAGER)
+        ]
         assert mine is not None
         self.append(
             BlockSeen(
@@ -388,7 +400,8 @@ class ToyWatcher:
                 block=self.chain.head,
                 base_fee_wei=10**9,
                 logs=select(mine, self.chain.logs),
-                reads=(NativeBalance(account=OWNER, amount_wei=10**18 + self.chain.head.number),),
+                reads=(NativeBalance(account=OWNER, amount_wei=10**15 + self.chain.head.number), *allowances),
+                receipts=receipts,
             )
         )
         self.read_wanted()
@@ -411,9 +424,9 @@ class ToyWatcher:
             self.read_wanted()
 
 
-def started(seed: int, book: Policy | None = None) -> ToyWatcher:
+def started(seed: int, book: Policy | None = None, depth: int = 10**21) -> ToyWatcher:
     """A shard whose book has been read at its first block."""
-    watcher = ToyWatcher(ToyChain(seed))
+    watcher = ToyWatcher(ToyChain(seed, depth))
     watcher.chain.mine(1)
     watcher.set_policy(book or policy())
     return watcher

@@ -1,12 +1,13 @@
 """The one composition: whatever runs the pipeline (worker, replay, check) runs `advance`.
 
-follow -> decode -> track -> for each book: assess -> take_stock -> judge -> show
+follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan, guard -> judge -> show
 """
 
 from pipeline.advance.block import advance_block
 from pipeline.advance.operators import apply_policy, operate, shown_positions
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
+from pipeline.advance.reports import take_report
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, ShardHalted
 from pipeline.messages.entries import Halted, SetAside
@@ -15,7 +16,9 @@ from pipeline.messages.events import (
     BalanceObserved,
     BlockSeen,
     BlocksReverted,
+    Dropped,
     HeadStalled,
+    IntentRefused,
     ObservationFailed,
     OwnerObserved,
     Paused,
@@ -24,6 +27,9 @@ from pipeline.messages.events import (
     PoolObserved,
     PositionObserved,
     Resumed,
+    Sent,
+    Signed,
+    Simulated,
 )
 from pipeline.messages.policy import ChainProfile
 from pipeline.moment import Moment
@@ -72,6 +78,8 @@ def _applied(
             return (ChainStalled(**now.stamp("alert", "head"), age_s=event.age_s),)
         case Paused() | Resumed():
             return operate(shard, event)
+        case Simulated() | Signed() | Sent() | IntentRefused() | Dropped():
+            take_report(shard, event)
     return ()
 
 

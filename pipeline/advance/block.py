@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pipeline.advance.books import judge_book
 from pipeline.advance.positions import show_changed_positions
+from pipeline.advance.turn import Turn
 from pipeline.decode import decode
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Quarantined, ShardHalted
@@ -28,7 +29,8 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Mome
         *show_changed_positions(shard, event.block, tracked, chain, now),
     ]
     for policy in policies(shard.tables):
-        outputs += judge_book(shard, policy, event.block, tracked, now)
+        turn = Turn(shard=shard, policy=policy, block=event.block, base_fee_wei=event.base_fee_wei, now=now)
+        outputs += judge_book(turn, tracked)
     outputs += halt_if_too_many(shard, chain, now)
     return tuple(outputs)
 

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-import msgspec
 from msgspec.structs import replace
 
+from pipeline.advance.plans import carry_plan, open_plan, plan_is_open
+from pipeline.advance.turn import Turn
 from pipeline.assess import assess
 from pipeline.book import own_positions, take_stock
 from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.inventory import Stock, Tracked
-from pipeline.messages.base import BlockRef, Output
-from pipeline.messages.decisions import Declined, Quarantined, RebalanceProposed
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.entries import Balance, BookEffects, BookPath, Pause, Quarantine
 from pipeline.messages.policy import Policy
-from pipeline.moment import Moment
 from pipeline.shard import Shard
 from pipeline.show import show_book
 from pipeline.strategies import Act
@@ -21,37 +21,45 @@ from pipeline.units import NATIVE
 from pipeline.wants import missing, quarantined, resumes
 
 
-class _Turn(msgspec.Struct, frozen=True):
-    """One book's turn at the end of one block."""
-
-    shard: Shard
-    policy: Policy
-    block: BlockRef
-    now: Moment
-
-
-def judge_book(
-    shard: Shard, policy: Policy, block: BlockRef, tracked: Tracked, now: Moment
-) -> Iterator[Output]:
+def judge_book(turn: Turn, tracked: Tracked) -> Iterator[Output]:
     """Bring a book to the end of a block."""
-    turn = _Turn(shard, policy, block, now)
-    path = shard.tables.find(f"path/{policy.book}", BookPath) or BookPath()
+    shard, policy = turn.shard, turn.policy
+    path = _path(turn)
     unknown = why_unknown(shard, policy)
     if unknown is not None:
         yield from _conclude(turn, path, None, unknown)
         return
     try:
         stock = stock_of(shard, policy)
-        path = walk_path(path, stock, policy, block.timestamp_s)
-        judgement = _paused(shard, policy) or judge(
-            stock, path, _effects(shard, policy), policy, block.timestamp_s
-        )
+        path = walk_path(path, stock, policy, turn.block.timestamp_s)
+        carried = list(carry_plan(turn)) if policy.mode == "live" else []
+        judgement = _judge(turn, path, stock)
     except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops
         yield _quarantine_book(turn, error)
         return
     if path.declined_gate == "observed" or _touches(policy, tracked):
-        yield show_book(policy, stock, now)
-    yield from _conclude(turn, path, stock, judgement)
+        yield show_book(policy, stock, turn.now)
+    yield from carried
+    yield from _conclude(turn, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
+
+
+def _path(turn: Turn) -> BookPath:
+    return turn.shard.tables.find(f"path/{turn.policy.book}", BookPath) or BookPath()
+
+
+def _judge(turn: Turn, path: BookPath, stock: Stock) -> Judgement:
+    """Ask the operator first, then the plan that is under way, then the strategy."""
+    paused = _paused(turn.shard, turn.policy)
+    if paused is not None:
+        return paused
+    if plan_is_open(turn):
+        return Refused(gate="plan", reason="plan_open")
+    return judge(stock, path, _effects(turn.shard, turn.policy), turn.policy, turn.block.timestamp_s)
+
+
+def _finished(carried: list[Output], path: BookPath) -> str | None:
+    done = [o.plan for o in carried if isinstance(o, PlanClosed) and o.outcome == "done"]
+    return done[0] if done else path.finished_plan
 
 
 def stock_of(shard: Shard, policy: Policy) -> Stock:
@@ -103,7 +111,7 @@ def _paused(shard: Shard, policy: Policy) -> Refused | None:
     return None
 
 
-def _quarantine_book(turn: _Turn, error: Exception) -> Quarantined:
+def _quarantine_book(turn: Turn, error: Exception) -> Quarantined:
     item, reason = f"book/{turn.policy.book}", f"{type(error).__name__}: {error}"
     held = Quarantine(reason=reason, at_block=turn.block.number, resumed=resumes(turn.shard.tables, item))
     turn.shard.tables.put(f"quarantine/{item}", held)
@@ -123,15 +131,17 @@ def _touches(policy: Policy, tracked: Tracked) -> bool:
 
 
 # ------------------------------------------------------------------ what is said
-def _conclude(turn: _Turn, path: BookPath, stock: Stock | None, judgement: Judgement) -> Iterator[Output]:
+def _conclude(turn: Turn, path: BookPath, stock: Stock | None, judgement: Judgement) -> Iterator[Output]:
     """Say a proposal always, a refusal when it is news or due again; remember both."""
     tables, book = turn.shard.tables, turn.policy.book
     if isinstance(judgement, Act) and stock is not None:
         effects = _effects(turn.shard, turn.policy)
-        done = BookEffects(last_proposed_at_s=turn.block.timestamp_s, proposals=effects.proposals + 1)
+        done = replace(effects, last_proposed_at_s=turn.block.timestamp_s, proposals=effects.proposals + 1)
         tables.put(f"effects/{book}", done)
         path = replace(path, declined_gate=None, declined_reason=None, declined_at_block=None)
         yield _proposal(turn, path, stock, judgement)
+        if turn.policy.mode == "live":
+            yield from open_plan(turn, stock, effects.last_proposed_at_s)
     elif isinstance(judgement, Refused) and _is_news(turn, path, judgement):
         path = replace(
             path,
@@ -143,14 +153,14 @@ def _conclude(turn: _Turn, path: BookPath, stock: Stock | None, judgement: Judge
     tables.put(f"path/{book}", path)
 
 
-def _is_news(turn: _Turn, path: BookPath, refused: Refused) -> bool:
+def _is_news(turn: Turn, path: BookPath, refused: Refused) -> bool:
     if (path.declined_gate, path.declined_reason) != (refused.gate, refused.reason):
         return True
     said_at = path.declined_at_block
     return said_at is None or turn.block.number - said_at >= turn.policy.chain.report_every_blocks
 
 
-def _refusal(turn: _Turn, stock: Stock | None, refused: Refused) -> Declined:
+def _refusal(turn: Turn, stock: Stock | None, refused: Refused) -> Declined:
     policy = turn.policy
     known = stock is not None and stock.value_quote > 0
     return Declined(
@@ -166,7 +176,7 @@ def _refusal(turn: _Turn, stock: Stock | None, refused: Refused) -> Declined:
     )
 
 
-def _proposal(turn: _Turn, path: BookPath, stock: Stock, act: Act) -> RebalanceProposed:
+def _proposal(turn: Turn, path: BookPath, stock: Stock, act: Act) -> RebalanceProposed:
     policy = turn.policy
     since_s = path.out_of_range_since_s
     return RebalanceProposed(

@@ -35,6 +35,11 @@ def liquidity_sides(
     return side0, side1
 
 
+def sides_fit(sides: tuple[int, int]) -> bool:
+    """Tell whether the manager can write both down: also the one that does not count must be a uint128."""
+    return all(side <= MAX_UINT128 or side == NOT_NEEDED for side in sides)
+
+
 def liquidity_for_amounts(
     sqrt_price_x96: SqrtPriceX96, tick_lower: Tick, tick_upper: Tick, amount0: RawAmount, amount1: RawAmount
 ) -> Liquidity:
@@ -50,7 +55,6 @@ def liquidity_for_amounts(
         raise OutOfRangeError(f"amounts {amount0} and {amount1} are not both zero or more")
     lower_x96, upper_x96 = sqrt_price_at_tick(tick_lower), sqrt_price_at_tick(tick_upper)
     sides = liquidity_sides(sqrt_price_x96, lower_x96, upper_x96, amount0, amount1)
-    for token, side in enumerate(sides):
-        if MAX_UINT128 < side < NOT_NEEDED:
-            raise OutOfRangeError(f"amount{token} makes liquidity {side}, which is no uint128")
+    if not sides_fit(sides):
+        raise OutOfRangeError(f"liquidity {' or '.join(map(str, sides))} is no uint128")
     return Liquidity(min(sides))

@@ -121,6 +121,7 @@ Why = Literal["bootstrap", "check", "repair"]
 Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
 Phase = Literal["withdraw", "swap", "mint", "reset"]
 """What of a plan goes out together."""
+PHASES: tuple[Phase, ...] = ("withdraw", "swap", "mint", "reset")
 
 
 class Route(Entry, frozen=True, kw_only=True):
@@ -150,6 +151,8 @@ class BookPath(Entry, frozen=True, kw_only=True):
     """Of the last `Declined` that was emitted; None after a proposal."""
     declined_reason: str | None = None
     declined_at_block: BlockNumber | None = None
+    finished_plan: str | None = None
+    """The last plan whose end was told."""
 
 
 class Quarantine(Entry, frozen=True, kw_only=True):
@@ -206,6 +209,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     """One transaction of a plan, and how it ended if nothing came of it."""
 
+    phase: Phase
     step: Step
     intent: str
     """Digest."""
@@ -218,11 +222,16 @@ class Plan(Entry, frozen=True, kw_only=True):
     id: str
     made_at: BlockRef
     goal: Goal
+    notional_quote: RawAmount
+    """What its liquidity was worth: the costs of acting are measured against it."""
     steps: tuple[PlannedStep, ...] = ()
     skipped: tuple[Phase, ...] = ()
     """Phases that had nothing to do."""
     attempt: int = 1
+    commanded_at_s: Seconds | None = None
     stalled_since_s: Seconds | None = None
+    stalled_phase: Phase | None = None
+    """Its clock runs on over every new attempt at the same phase."""
     stalled_reason: str | None = None
     closed: str | None = None
     """How it ended: `done`, or why not."""

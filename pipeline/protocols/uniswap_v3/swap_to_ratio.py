@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import range_amounts
-from pipeline.math.liquidity import NOT_NEEDED, liquidity_for_amounts, liquidity_sides
+from pipeline.math.liquidity import NOT_NEEDED, liquidity_for_amounts, liquidity_sides, sides_fit
 from pipeline.math.search import first_where
 from pipeline.math.swap_to_ratio import input_to_price, price_at_ratio
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
@@ -137,10 +137,10 @@ class _Search:
             return RawAmount(0), False
         turn = first_where(lambda x: self._is_turned(self.after(x)), 1, most, self._guess(most))
         before = turn - 1
-        liquidity = self._bought(before)
-        if turn <= most and min(self._sides(self.after(turn))) > liquidity:
+        liquidity = self._minted(before)
+        if turn <= most and self._minted(turn) > liquidity:
             return RawAmount(turn), False
-        amount_in = first_where(lambda x: self._bought(x) >= liquidity, 0, before, before)
+        amount_in = first_where(lambda x: self._minted(x) >= liquidity, 0, before, before)
         limited = turn > most and self.after(most).sqrt_price_x96 == self.limit_x96
         return RawAmount(amount_in), limited
 
@@ -165,9 +165,10 @@ class _Search:
     def _sides(self, held: _Held) -> tuple[int, int]:
         return liquidity_sides(held.sqrt_price_x96, *self.ends, held.amount0, held.amount1)
 
-    def _bought(self, amount_in: int) -> int:
-        """Tell for how much liquidity the token that was bought is enough: never less for more input."""
-        return self._sides(self.after(amount_in))[1 if self.down else 0]
+    def _minted(self, amount_in: int) -> int:
+        """Tell what a mint after a swap makes; 0 where it reverts. Until the excess turns it grows with the input."""
+        sides = self._sides(self.after(amount_in))
+        return min(sides) if sides_fit(sides) else 0
 
     def _is_turned(self, held: _Held) -> bool:
         """Tell whether what was in excess is not any more."""

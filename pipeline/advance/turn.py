@@ -1,0 +1,19 @@
+"""One book's turn at the end of one block."""
+
+import msgspec
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.policy import Policy
+from pipeline.moment import Moment
+from pipeline.shard import Shard
+from pipeline.units import Wei
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for everything that a book does at a block."""
+
+    shard: Shard
+    policy: Policy
+    block: BlockRef
+    base_fee_wei: Wei
+    now: Moment

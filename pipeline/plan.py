@@ -1,0 +1,275 @@
+"""Step 6: a proposal becomes a goal; when a phase is due, its transactions are made from the state as it is then.
+
+withdraw (burn and collect) -> swap (to the new range's ratio) -> mint -> reset (allowances that are not zero)
+"""
+
+from fractions import Fraction
+
+import msgspec
+
+from pipeline.book import own_positions
+from pipeline.errors import ImpossibleFactError
+from pipeline.inventory import WHOLE_BPS
+from pipeline.math.ranges import range_at_share
+from pipeline.math.slippage import (
+    least_burned,
+    least_minted,
+    minimum_out,
+    price_limit_x96,
+    price_window_x96,
+)
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.entries import Allowance, Balance, Goal, Phase, Pool, Step
+from pipeline.messages.policy import Policy
+from pipeline.messages.transactions import Call, Minimum
+from pipeline.protocols.uniswap_v3 import LivePool, mean_tick
+from pipeline.protocols.uniswap_v3.calldata import (
+    Withdrawal,
+    write_approve,
+    write_mint,
+    write_swap,
+    write_withdraw,
+)
+from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
+from pipeline.shard import Shard
+from pipeline.units import Address, RawAmount, Seconds, SqrtPriceX96, TokenId, Wei
+
+_WITHDRAW_GAS, _APPROVE_GAS, _SWAP_GAS, _MINT_GAS = 450_000, 80_000, 600_000, 900_000
+
+
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phase is planned and guarded with."""
+
+    now_s: Seconds
+    base_fee_wei: Wei
+    reference_x96: SqrtPriceX96
+    """The pool's own time-weighted price: not spot."""
+    spot_from_twap_ticks: int
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """One transaction, before anybody has agreed to it."""
+
+    step: Step
+    call: Call
+    minimums: tuple[Minimum, ...] = ()
+    swap: SwapPlan | None = None
+
+
+def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
+    """Take the reference price from the followed observations.
+
+    Raises: OutOfRangeError where they do not reach back over the policy's window.
+    """
+    live = need_pool(shard, policy.reference_pool)
+    twap_tick = mean_tick(live, now_s, policy.limits.twap_window_s)
+    return Market(
+        now_s=now_s,
+        base_fee_wei=base_fee_wei,
+        reference_x96=sqrt_price_at_tick(twap_tick),
+        spot_from_twap_ticks=abs(live.tick - twap_tick),
+    )
+
+
+def need_pool(shard: Shard, address: Address) -> LivePool:
+    """Find a pool that must be followed. Raises: ImpossibleFactError."""
+    live = shard.live_pool(address)
+    if live is None:
+        raise ImpossibleFactError(f"pool {address} is not followed")
+    return live
+
+
+# ------------------------------------------------------------------ the goal
+def choose_goal(shard: Shard, policy: Policy) -> Goal:
+    """Choose the range in which the target share is held, about the price; all liquidity of the pool moves there."""
+    live = need_pool(shard, policy.reference_pool)
+    share = Fraction(policy.strategy.target_share_bps, WHOLE_BPS)
+    lower, upper = range_at_share(
+        live.sqrt_price_x96,
+        live.tick_spacing,
+        policy.action.half_width_ticks,
+        share if live.pool().token0 == policy.base else 1 - share,
+    )
+    held = sorted(
+        TokenId(int(key.rpartition("/")[2]))
+        for key, position in own_positions(shard, policy)
+        if position.pool == policy.reference_pool and (position.liquidity or position.owed0 or position.owed1)
+    )
+    return Goal(pool=policy.reference_pool, tick_lower=lower, tick_upper=upper, withdraw=tuple(held))
+
+
+def as_is(shard: Shard, policy: Policy, goal: Goal) -> Goal:
+    """Give the swap up: choose the range whose share is that of what the wallet has."""
+    live = need_pool(shard, goal.pool)
+    amount0, amount1 = deployable(shard, policy, live.pool())
+    value0 = amount0 * live.sqrt_price_x96**2
+    total = value0 + (amount1 << 192)
+    share0 = Fraction(value0, total) if total else Fraction(1, 2)
+    half = policy.action.half_width_ticks
+    lower, upper = range_at_share(live.sqrt_price_x96, live.tick_spacing, half, share0)
+    return msgspec.structs.replace(goal, tick_lower=lower, tick_upper=upper)
+
+
+def deployable(shard: Shard, policy: Policy, pool: Pool) -> tuple[RawAmount, RawAmount]:
+    """Tell what of the owner's tokens may go into the range: all but the reserves."""
+    reserves = {policy.base: policy.action.reserve_base, policy.quote: policy.action.reserve_quote}
+    amounts = []
+    for token in (pool.token0, pool.token1):
+        balance = shard.tables.need(f"balance/{policy.owner}/{token}", Balance)
+        amounts.append(RawAmount(max(balance.amount - reserves.get(token, 0), 0)))
+    return amounts[0], amounts[1]
+
+
+# ------------------------------------------------------------------ the phases
+def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
+    """Make a phase's transactions from the state as it is; none where there is nothing to do.
+
+    Raises: PipelineError where it cannot be made.
+    """
+    return _DRAFTS[phase](shard, policy, goal, market)
+
+
+def _deadline_s(policy: Policy, market: Market) -> Seconds:
+    return Seconds(market.now_s + policy.limits.deadline_s)
+
+
+def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
+    live = need_pool(shard, goal.pool)
+    window = price_window_x96(live.sqrt_price_x96, policy.limits.max_slippage_bps)
+    held = dict(own_positions(shard, policy))
+    withdrawals, least = [], [0, 0]
+    for token_id in goal.withdraw:
+        position = held.get(f"position/{policy.chain.position_manager}/{token_id}")
+        if position is None:
+            continue
+        low, high = position.tick_lower, position.tick_upper
+        minimums = least_burned(position.liquidity, low, high, window)
+        least = [least[0] + minimums[0], least[1] + minimums[1]]
+        withdrawals.append(
+            Withdrawal(
+                token_id=token_id,
+                liquidity=position.liquidity,
+                minimum0=minimums[0],
+                minimum1=minimums[1],
+            )
+        )
+    if not withdrawals:
+        return ()
+    data = write_withdraw(withdrawals, recipient=policy.owner, deadline_s=_deadline_s(policy, market))
+    call = Call(to=policy.chain.position_manager, data=data, gas_limit=_WITHDRAW_GAS * len(withdrawals))
+    pool = live.pool()
+    gained = tuple(
+        Minimum(token=token, delta=RawAmount(amount))
+        for token, amount in zip((pool.token0, pool.token1), least, strict=True)
+    )
+    return (Draft(step="withdraw", call=call, minimums=gained),)
+
+
+def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
+    live, limits = need_pool(shard, goal.pool), policy.limits
+    pool = live.pool()
+    ratio = size_swap(live, deployable(shard, policy, pool), policy, goal, market)
+    if not ratio.amount_in:
+        return ()
+    router = _router(policy)
+    down = ratio.zero_for_one
+    token_in, token_out = (pool.token0, pool.token1) if down else (pool.token1, pool.token0)
+    least = minimum_out(
+        ratio.amount_in, market.reference_x96, pool.fee_pips, limits.max_slippage_bps, zero_for_one=down
+    )
+    data = write_swap(
+        token_in=token_in,
+        token_out=token_out,
+        fee_pips=pool.fee_pips,
+        recipient=policy.owner,
+        amount_in=ratio.amount_in,
+        minimum_out=least,
+        limit_x96=price_limit_x96(market.reference_x96, limits.max_slippage_bps, zero_for_one=down),
+        deadline_s=_deadline_s(policy, market),
+    )
+    return (
+        _approve(token_in, router, ratio.amount_in),
+        Draft(
+            step="swap",
+            call=Call(to=router, data=data, gas_limit=_SWAP_GAS),
+            minimums=(
+                Minimum(token=token_in, delta=RawAmount(-ratio.amount_in)),
+                Minimum(token=token_out, delta=least),
+            ),
+            swap=ratio,
+        ),
+    )
+
+
+def size_swap(
+    live: LivePool, amounts: tuple[RawAmount, RawAmount], policy: Policy, goal: Goal, market: Market
+) -> SwapPlan:
+    """Size the swap to the new range's ratio, within the price limit of the side it takes."""
+    terms = (live, *amounts, goal.tick_lower, goal.tick_upper)
+    free = swap_to_ratio(*terms)
+    limit_x96 = price_limit_x96(
+        market.reference_x96, policy.limits.max_slippage_bps, zero_for_one=free.zero_for_one
+    )
+    beyond = (
+        free.sqrt_price_after_x96 < limit_x96 if free.zero_for_one else free.sqrt_price_after_x96 > limit_x96
+    )
+    return swap_to_ratio(*terms, limit_x96=limit_x96) if free.amount_in and beyond else free
+
+
+def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
+    live, manager = need_pool(shard, goal.pool), policy.chain.position_manager
+    pool = live.pool()
+    amounts = deployable(shard, policy, pool)
+    window = price_window_x96(live.sqrt_price_x96, policy.limits.max_slippage_bps)
+    minimums = least_minted(*amounts, goal.tick_lower, goal.tick_upper, window)
+    data = write_mint(
+        token0=pool.token0,
+        token1=pool.token1,
+        fee_pips=pool.fee_pips,
+        ticks=(goal.tick_lower, goal.tick_upper),
+        amounts=amounts,
+        minimums=minimums,
+        recipient=policy.owner,
+        deadline_s=_deadline_s(policy, market),
+    )
+    tokens = tuple(zip((pool.token0, pool.token1), amounts, strict=True))
+    return (
+        *(_approve(token, manager, amount) for token, amount in tokens if amount),
+        Draft(
+            step="mint",
+            call=Call(to=manager, data=data, gas_limit=_MINT_GAS),
+            minimums=tuple(Minimum(token=t, delta=RawAmount(-amount)) for t, amount in tokens),
+        ),
+    )
+
+
+def _draft_reset(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
+    """Take back what spenders may still take. Raises: ImpossibleFactError where an allowance was not read."""
+    del market
+    pool = need_pool(shard, goal.pool).pool()
+    drafts = []
+    for token in (pool.token0, pool.token1):
+        for spender in (_router(policy), policy.chain.position_manager):
+            allowance = shard.tables.need(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
+            if allowance.amount:
+                drafts.append(_approve(token, spender, RawAmount(0), step="reset"))
+    return tuple(drafts)
+
+
+def _approve(token: Address, spender: Address, amount: RawAmount, *, step: Step = "approve") -> Draft:
+    call = Call(to=token, data=write_approve(spender, amount), gas_limit=_APPROVE_GAS)
+    return Draft(step=step, call=call)
+
+
+def _router(policy: Policy) -> Address:
+    if policy.chain.router is None:
+        raise ImpossibleFactError("the chain's profile names no router")
+    return policy.chain.router
+
+
+_DRAFTS = {
+    "withdraw": _draft_withdraw,
+    "swap": _draft_swap,
+    "mint": _draft_mint,
+    "reset": _draft_reset,
+}
