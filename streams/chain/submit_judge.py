@@ -5,8 +5,9 @@ from collections.abc import Callable
 import msgspec
 
 from pipeline.errors import NodeRefusedError
+from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import Account, NonceBound, day_of, is_cancelling, spent_on
+from pipeline.nonces import Account, day_of, is_cancelling, spent_on
 from pipeline.offers import FeeMarket, Fees, first_fees
 from pipeline.units import Address, BlockNumber, Hash, SqrtPriceX96
 from streams.chain.sender_node import Look, SenderNode

@@ -36,10 +36,13 @@ def digest_of(intent: SubmitTransaction) -> str | None:
 
 
 def _check_names(intent: SubmitTransaction) -> None:
-    addresses = {"owner": intent.owner, "signer": intent.signer, "call.to": intent.call.to} | {
-        "minimums": minimum.token for minimum in intent.minimums if minimum.token != NATIVE
-    }
-    for field, address in addresses.items():
+    tokens = [("minimums", minimum.token) for minimum in intent.minimums if minimum.token != NATIVE]
+    for field, address in (
+        ("owner", intent.owner),
+        ("signer", intent.signer),
+        ("call.to", intent.call.to),
+        *tokens,
+    ):
         if not _ADDRESS.fullmatch(address):
             raise _malformed(field, f"{address[:_LONGEST_NAME]!r} is no lower-case address")
     if not _HASH.fullmatch(intent.made_at.hash):

@@ -1,0 +1,242 @@
+"""`evenkeel submit`: turns intents into transactions of one signer. The only process that has its key.
+
+Whatever it does stands in its journal first: intent, nonce and signed bytes. So it may die anywhere, and the
+next one sends the very same bytes again.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from pipeline.errors import ForeignNonceError, NodeError, SettingsError
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.nonces import new_account
+from pipeline.units import Address, ChainId, Offset, ShardId
+from streams.chain.pace import Pace, retry_delay_s
+from streams.chain.reads import MULTICALL3
+from streams.chain.sender_node import HttpSenderNode, Look, SenderNode
+from streams.chain.signer import Signer
+from streams.chain.submit_desk import Desk
+from streams.chain.submit_inbox import KafkaInbox
+from streams.chain.submit_journal import KafkaJournal, KafkaReports
+from streams.chain.submit_judge import Judge
+from streams.chain.submit_ledger import Ledger
+from streams.chain.submit_limits import SignerLimits
+from streams.chain.submit_port import Inbox, Journal, Reports
+from streams.chain.submit_sending import Reach, Sending, pass_by
+from streams.topics import ensure_topics
+
+log = structlog.get_logger(__name__)
+
+
+class SubmitPace(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of the wall; nothing of this reaches a transaction."""
+
+    poll_s: float = 0.25
+    """Between two looks at the chain where nothing comes."""
+    soon_s: float = 0.05
+    """The same while an intent waits for its block."""
+    wait_s: float = 30.0
+    """So long an intent may wait for a block that the node does not know."""
+    stalled_after_s: float = 120.0
+    """So long without a new head nothing is signed."""
+    strange_looks: int = 3
+    """So many looks in a row must show a nonce that is not ours: a node behind others may tell two times at once."""
+    call_timeout_s: float = 10.0
+
+
+async def run_submit(
+    *,
+    bootstrap: str,
+    chain_id: ChainId,
+    partitions: int,
+    rpc_url: str,
+    instance: str,
+    signer: Signer,
+    limits: SignerLimits,
+    pace: SubmitPace | None = None,
+    multicall: Address = MULTICALL3,
+    adopt_nonce: bool = False,
+    reach: Reach = pass_by,
+) -> None:
+    """Serve one signer's intents until SIGTERM, SIGINT or cancelled.
+
+    Raises: FencedError once another process signs for it, ForeignNonceError where its key was used elsewhere,
+    SettingsError if the node follows another chain, InfrastructureError where the broker fails.
+    """
+    pace = pace or SubmitPace()
+    await ensure_topics(bootstrap, chain_id, partitions)
+    journal = KafkaJournal(bootstrap, chain_id, signer.address, partitions=partitions, instance=instance)
+    submit = Submit(
+        HttpSenderNode(rpc_url, timeout_s=pace.call_timeout_s),
+        journal,
+        KafkaReports(bootstrap, chain_id),
+        KafkaInbox(bootstrap, chain_id),
+        chain_id=chain_id,
+        partitions=partitions,
+        signer=signer,
+        limits=limits,
+        pace=pace,
+        multicall=multicall,
+        adopt_nonce=adopt_nonce,
+        reach=reach,
+    )
+    try:
+        await _until_told(submit)
+    finally:
+        await submit.close()
+
+
+class Submit:
+    """One signer: its journal, its nonces on the chain, and the intents that wait for it."""
+
+    def __init__(
+        self,
+        node: SenderNode,
+        journal: Journal,
+        reports: Reports,
+        inbox: Inbox,
+        *,
+        chain_id: ChainId,
+        partitions: int,
+        signer: Signer,
+        limits: SignerLimits,
+        pace: SubmitPace,
+        multicall: Address = MULTICALL3,
+        adopt_nonce: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        reach: Reach = pass_by,
+    ) -> None:
+        """Connect in `open`."""
+        self._node = node
+        self._inbox = inbox
+        self._chain_id = chain_id
+        self._partitions = partitions
+        self._signer = signer
+        self._pace = pace
+        self._adopt_nonce = adopt_nonce
+        self._clock = clock
+        self._ledger = Ledger(signer.address, journal, reports)
+        self._judge = Judge(node, limits, multicall=multicall, paused=inbox.paused)
+        self._sending = Sending(self._ledger, node, signer, chain_id=chain_id, limits=limits, reach=reach)
+        self._desk = Desk(
+            self._ledger,
+            self._judge,
+            self._sending,
+            signer=signer.address,
+            limits=limits,
+            wait_s=pace.wait_s,
+            clock=clock,
+            reach=reach,
+        )
+        self._limits = limits
+        self._look: Look | None = None
+        self._moved_at_s = clock()
+        self._strange = 0
+        self._failures = 0
+
+    async def open(self) -> None:
+        """Check the chain, fence the signer's former process, read its journal, begin to follow intents."""
+        found = await self._node.chain_id()
+        if found != self._chain_id:
+            raise SettingsError(f"the node follows chain {found}, not {self._chain_id}")
+        await self._ledger.open()
+        if self._ledger.memory.account is None:
+            look = await self._node.look(await self._node.newest(), self._signer.address, ())
+            self._ledger.note_account(new_account(self._signer.address, look.nonce))
+        if self._adopt_nonce:
+            self._sending.adopt(await self._newest_look())
+        await self._ledger.publish()
+        shards = [ShardId(shard) for shard in range(self._partitions)]
+        await self._inbox.follow(
+            {shard: self._ledger.memory.cursors.get(shard, Offset(0)) for shard in shards}
+        )
+        log.info("serving", signer=self._signer.address, next_nonce=self._ledger.account.next_nonce)
+
+    async def serve(self) -> None:
+        """Serve until cancelled. Raises: FencedError, ForeignNonceError, InfrastructureError."""
+        while True:
+            await self._inbox.news(await self._wait_s())
+
+    async def step(self) -> bool:
+        """Look at the chain, tend what waits, answer what came; tell whether something waits for the next head."""
+        self._desk.put(self._inbox.take())
+        look = await self._newest_look()
+        try:
+            await self._sending.follow(look)
+        except ForeignNonceError:
+            self._look = None
+            self._strange += 1
+            if self._strange >= self._pace.strange_looks:
+                raise
+            return True
+        self._strange = 0
+        await self._sending.tend(look, self._judge.market(look), self._is_stopped)
+        if self._clock() - self._moved_at_s > self._pace.stalled_after_s:
+            return False
+        waits = await self._desk.serve(look)
+        self._ledger.forget(self._ledger.memory.forgettable(look.head.number))
+        await self._ledger.commit()
+        return waits
+
+    async def close(self) -> None:
+        """Let go of every connection. Never raises."""
+        await self._inbox.close()
+        await self._ledger.close()
+        await self._node.close()
+
+    async def _wait_s(self) -> float:
+        """Take a step, and tell how long to wait before the next: longer the longer the node does not answer."""
+        try:
+            waits = await self.step()
+        except NodeError as error:
+            self._failures += 1
+            log.warning("the node does not answer", error=str(error), failures=self._failures)
+            delay_s = retry_delay_s(Pace(), self._failures)
+            await asyncio.sleep(delay_s)  # news do not help
+            return 0.0
+        self._failures = 0
+        if waits:
+            await asyncio.sleep(self._pace.soon_s)
+            return 0.0
+        return self._pace.poll_s
+
+    async def _newest_look(self) -> Look:
+        """Look at the newest head; at the same head as before nothing can be new."""
+        head = await self._node.newest()
+        if self._look is None or self._look.head.hash != head.block.hash:
+            hashes = [
+                attempt.transaction_hash
+                for bound in self._ledger.account.nonces
+                for attempt in bound.attempts
+            ]
+            self._look = await self._node.look(head, self._signer.address, hashes)
+            self._moved_at_s = self._clock()
+        return self._look
+
+    def _is_stopped(self, intent: SubmitTransaction) -> bool:
+        return self._inbox.paused(intent) is not None
+
+
+async def _until_told(submit: Submit) -> None:
+    """Serve until a signal comes; what was begun is finished by the next process."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(_open_and_serve(submit))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        with suppress(asyncio.CancelledError):
+            await task
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _open_and_serve(submit: Submit) -> None:
+    await submit.open()
+    await submit.serve()

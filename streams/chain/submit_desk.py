@@ -1,0 +1,135 @@
+"""Intents as they come in: each is answered once, in its partition's order."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from pipeline.errors import MalformedRecordError
+from pipeline.messages.events import IntentRefused
+from pipeline.messages.journal import IntentKnown
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Address, Offset, ShardId
+from streams.chain.sender_node import Look
+from streams.chain.submit_judge import Judge
+from streams.chain.submit_ledger import Ledger
+from streams.chain.submit_limits import SignerLimits
+from streams.chain.submit_port import Delivered
+from streams.chain.submit_sending import Reach, Sending, keep_until, pass_by
+from streams.chain.submit_shape import check_shape, digest_of
+from streams.chain.submit_verdict import NotYet, Refusal
+from streams.codec import decode_intent
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_NAME = 200
+
+
+class Desk:
+    """One queue a partition; the head of a queue is answered before the next is looked at."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        judge: Judge,
+        sending: Sending,
+        *,
+        signer: Address,
+        limits: SignerLimits,
+        wait_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        reach: Reach = pass_by,
+    ) -> None:
+        """Wait so long at most for a block that the node does not know yet."""
+        self._ledger = ledger
+        self._judge = judge
+        self._sending = sending
+        self._signer = signer
+        self._limits = limits
+        self._wait_s = wait_s
+        self._clock = clock
+        self._reach = reach
+        self._queues: dict[ShardId, deque[Delivered]] = {}
+        self._waiting_since_s: dict[ShardId, float] = {}
+
+    def put(self, records: list[Delivered]) -> None:
+        """Take what has come."""
+        for record in records:
+            self._queues.setdefault(record.shard, deque()).append(record)
+
+    async def serve(self, look: Look) -> bool:
+        """Answer what can be answered on this head; tell whether something waits for the next. Raises: NodeError."""
+        for shard, queue in self._queues.items():
+            while queue and await self._answered(queue[0], look):
+                queue.popleft()
+                self._waiting_since_s.pop(shard, None)
+        await self._ledger.publish()
+        return any(self._queues.values())
+
+    async def _answered(self, record: Delivered, look: Look) -> bool:
+        """Answer one record; False: not yet."""
+        try:
+            intent = decode_intent(record.payload, where=record.where)
+        except MalformedRecordError as error:
+            self._put_aside(record, str(error))
+            return True
+        if not isinstance(intent, SubmitTransaction) or intent.signer != self._signer:
+            self._read(record)
+            return True
+        try:
+            await self._answer(intent, record, look)
+        except NotYet as why:
+            since_s = self._waiting_since_s.setdefault(record.shard, self._clock())
+            if self._clock() - since_s < self._wait_s:
+                return False
+            self._refuse(intent, record, look, Refusal("orphaned", f"{why}, after {self._wait_s} s"))
+        except Refusal as refusal:
+            self._refuse(intent, record, look, refusal)
+        return True
+
+    async def _answer(self, intent: SubmitTransaction, record: Delivered, look: Look) -> None:
+        check_shape(intent, record.shard)
+        known = self._ledger.memory.intents.get(intent.digest)
+        if known is not None and known.outcome == "open":
+            log.info("an intent came again and is open", intent=intent.digest, where=record.where)
+            self._read(record)
+            return
+        if known is not None:
+            raise Refusal("already_closed", f"it ended as {known.outcome}")
+        approved = await self._judge.judge(intent, self._ledger.memory, look)
+        self._reach("simulate")
+        self._read(record)
+        await self._sending.carry_out(intent, record.shard, approved, look)
+
+    def _refuse(self, intent: SubmitTransaction, record: Delivered, look: Look, refusal: Refusal) -> None:
+        digest = digest_of(intent)
+        known = None if digest is None else self._ledger.memory.intents.get(digest)
+        if digest is None or (known is not None and known.outcome == "open"):
+            # the name of another's open intent must not be used to say that nothing comes of it
+            self._put_aside(record, str(refusal))
+            return
+        log.warning("refused", intent=digest, reason=refusal.reason, detail=refusal.detail)
+        if known is None:
+            self._ledger.note_intent(
+                IntentKnown(
+                    signer=self._signer,
+                    intent=digest,
+                    shard=record.shard,
+                    position=intent.position[:_LONGEST_NAME],
+                    outcome="refused",
+                    keep_until_block=keep_until(intent, look, self._limits),
+                )
+            )
+        self._ledger.note_report(
+            digest, IntentRefused(intent=digest, reason=refusal.reason, detail=refusal.detail)
+        )
+        self._read(record)
+
+    def _put_aside(self, record: Delivered, error: str) -> None:
+        log.error("no intent", where=record.where, error=error)
+        self._ledger.note_letter(record, error)
+        self._read(record)
+
+    def _read(self, record: Delivered) -> None:
+        self._ledger.note_read(record.shard, Offset(record.offset + 1))

@@ -1,0 +1,251 @@
+"""Signed, journalled, said, sent: the one way in which bytes leave, for the first time, again, or with more fees."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import structlog
+
+from pipeline.messages.events import Dropped, Sent, Signed, Simulated
+from pipeline.messages.journal import Attempt, IntentKnown, NonceBound
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.nonces import ChainView, add_attempt, adopt, bind, mark_sent, reconcile, retire, status
+from pipeline.offers import FeeMarket, Fees, Replace, due
+from pipeline.units import BlockNumber, ChainId, Hash, ShardId, Wei
+from streams.chain.sender_node import Look, SenderNode
+from streams.chain.signer import Signer, Unsigned
+from streams.chain.submit_judge import Approved
+from streams.chain.submit_ledger import Ledger
+from streams.chain.submit_limits import SignerLimits
+
+log = structlog.get_logger(__name__)
+
+Point = Literal["simulate", "nonce", "journal", "send", "report"]
+"""After which a test may let the process die."""
+POINTS: tuple[Point, ...] = ("simulate", "nonce", "journal", "send", "report")
+Reach = Callable[[Point], None]
+
+_CANCEL_GAS = 21_000
+
+
+def pass_by(point: Point) -> None:
+    """Do nothing there."""
+    del point
+
+
+class Sending:
+    """The signer's nonces on their way into blocks."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        node: SenderNode,
+        signer: Signer,
+        *,
+        chain_id: ChainId,
+        limits: SignerLimits,
+        reach: Reach = pass_by,
+    ) -> None:
+        """Take what does not change while the process runs."""
+        self._ledger = ledger
+        self._node = node
+        self._signer = signer
+        self._chain_id = chain_id
+        self._limits = limits
+        self._reach = reach
+        self._offered: dict[int, Hash] = {}
+        """By nonce, the head at which this process gave it to the node."""
+
+    # -------------------------------------------------------------- a new intent
+    async def carry_out(
+        self, intent: SubmitTransaction, shard: ShardId, approved: Approved, look: Look
+    ) -> None:
+        """Give an approved intent the next nonce and send it. Raises: InfrastructureError."""
+        ledger = self._ledger
+        nonce = ledger.account.next_nonce
+        attempt = self._sign(intent, nonce, approved.fees)
+        self._reach("nonce")
+        ledger.note_account(bind(ledger.account, intent, attempt, look.head))
+        ledger.note_intent(
+            IntentKnown(
+                signer=self._signer.address,
+                intent=intent.digest,
+                shard=shard,
+                position=intent.position,
+                outcome="open",
+                nonce=nonce,
+                keep_until_block=keep_until(intent, look, self._limits),
+                unsaid=(
+                    Simulated(intent=intent.digest, at=look.head, gas_used=approved.effect.gas_used),
+                    Signed(intent=intent.digest, nonce=nonce, transaction_hash=attempt.transaction_hash),
+                ),
+            )
+        )
+        await ledger.commit()
+        self._reach("journal")
+        await ledger.publish()
+        log.info("signed", intent=intent.digest, nonce=nonce, transaction=attempt.transaction_hash)
+        await self._offer(ledger.account.nonces[-1], attempt, look)
+
+    # -------------------------------------------------------------- nonces that wait
+    async def follow(self, look: Look) -> None:
+        """Take over what the chain has of ours, and let go of what is final. Raises: ForeignNonceError."""
+        ledger = self._ledger
+        view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
+        account = reconcile(ledger.account, view)
+        for bound in account.nonces:  # mined, so it was sent, though nobody told us
+            for attempt in bound.attempts:
+                if attempt.transaction_hash in look.inclusions and attempt.sent_at_block is None:
+                    account = mark_sent(account, attempt.transaction_hash, look.head.number)
+                    self._note_sent(bound, attempt)
+        account, gone = retire(account, look.head, self._limits.final_depth_blocks)
+        if account is not ledger.account:
+            ledger.note_account(account)
+        for bound in gone:
+            self._close(bound)
+        await ledger.publish()
+
+    def adopt(self, look: Look) -> None:
+        """Take the chain's nonce for ours, on an operator's word that the key was used elsewhere on purpose."""
+        view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
+        account, gone = adopt(self._ledger.account, view)
+        self._ledger.note_account(account)
+        for bound in gone:
+            self._close(bound)
+
+    async def tend(
+        self, look: Look, market: FeeMarket, is_stopped: Callable[[SubmitTransaction], bool]
+    ) -> None:
+        """Send again what the node may have lost, bump what is stuck, cancel what must not land. Raises: InfrastructureError."""
+        account = self._ledger.account
+        for each in due(
+            account, look.head, market, self._limits.fees, offered_at=self._offered, is_stopped=is_stopped
+        ):
+            bound = account.nonces[each.nonce - account.standing.floor_nonce]
+            if isinstance(each, Replace):
+                await self._replace(bound, each, look)
+            else:
+                await self._offer(bound, each.attempt, look)
+
+    async def _replace(self, bound: NonceBound, replacement: Replace, look: Look) -> None:
+        attempt = (
+            self._sign_cancellation(bound.nonce, replacement.fees)
+            if replacement.cancels
+            else self._sign(bound.intent, bound.nonce, replacement.fees)
+        )
+        self._reach("nonce")
+        ledger, digest = self._ledger, bound.intent.digest
+        ledger.note_account(add_attempt(ledger.account, bound.nonce, attempt))
+        if not replacement.cancels:
+            ledger.note_report(
+                digest, Signed(intent=digest, nonce=bound.nonce, transaction_hash=attempt.transaction_hash)
+            )
+        await ledger.commit()
+        self._reach("journal")
+        await ledger.publish()
+        log.warning(
+            "cancelling" if replacement.cancels else "bumped",
+            intent=digest,
+            nonce=bound.nonce,
+            max_fee_wei=attempt.max_fee_wei,
+        )
+        await self._offer(bound, attempt, look)
+
+    # -------------------------------------------------------------- signing and sending
+    def _sign(self, intent: SubmitTransaction, nonce: int, fees: Fees) -> Attempt:
+        call = intent.call
+        return self._signed(
+            Unsigned(
+                chain_id=self._chain_id,
+                nonce=nonce,
+                to=call.to,
+                data=call.data,
+                value_wei=call.value_wei,
+                gas_limit=call.gas_limit,
+                max_fee_wei=fees.max_fee_wei,
+                tip_wei=fees.tip_wei,
+            )
+        )
+
+    def _sign_cancellation(self, nonce: int, fees: Fees) -> Attempt:
+        """Pay ourselves nothing, with the same nonce."""
+        return self._signed(
+            Unsigned(
+                chain_id=self._chain_id,
+                nonce=nonce,
+                to=self._signer.address,
+                data="0x",
+                value_wei=Wei(0),
+                gas_limit=_CANCEL_GAS,
+                max_fee_wei=fees.max_fee_wei,
+                tip_wei=fees.tip_wei,
+            ),
+            cancels=True,
+        )
+
+    def _signed(self, unsigned: Unsigned, *, cancels: bool = False) -> Attempt:
+        signed = self._signer.sign(unsigned)
+        return Attempt(
+            transaction_hash=signed.transaction_hash,
+            raw=signed.raw,
+            max_fee_wei=unsigned.max_fee_wei,
+            tip_wei=unsigned.tip_wei,
+            gas_limit=unsigned.gas_limit,
+            cancels=cancels,
+        )
+
+    async def _offer(self, bound: NonceBound, attempt: Attempt, look: Look) -> None:
+        """Give the node journalled bytes. Whether they are in a block is for the next look to tell."""
+        outcome = await self._node.send(attempt.raw)
+        self._offered[bound.nonce] = look.head.hash
+        self._reach("send")
+        if outcome.kind != "taken":
+            log.warning(
+                "not sent" if outcome.kind == "refused" else "perhaps sent",
+                nonce=bound.nonce,
+                says=outcome.says,
+            )
+            return
+        if attempt.sent_at_block is not None:
+            return
+        ledger = self._ledger
+        ledger.note_account(mark_sent(ledger.account, attempt.transaction_hash, look.head.number))
+        self._note_sent(bound, attempt)
+        await ledger.publish()
+        self._reach("report")
+
+    def _note_sent(self, bound: NonceBound, attempt: Attempt) -> None:
+        if not attempt.cancels:  # a cancellation is no transaction of the intent's
+            digest = bound.intent.digest
+            self._ledger.note_report(digest, Sent(intent=digest, transaction_hash=attempt.transaction_hash))
+
+    def _close(self, bound: NonceBound) -> None:
+        """End an intent whose nonce is final: nothing takes its block away any more."""
+        ledger, digest = self._ledger, bound.intent.digest
+        self._offered.pop(bound.nonce, None)
+        known = ledger.memory.intents[digest]
+        if status(bound) == "mined":
+            ledger.note_intent(closed(known, "final"))
+            return
+        how = "cancelled" if bound.inclusion is not None else "used by a transaction that is not ours"
+        ledger.note_intent(closed(known, "dropped"))
+        ledger.note_report(digest, Dropped(intent=digest, reason=f"nonce {bound.nonce} was {how}"))
+
+
+def closed(known: IntentKnown, outcome: Literal["dropped", "final"]) -> IntentKnown:
+    """End an intent."""
+    return IntentKnown(
+        signer=known.signer,
+        intent=known.intent,
+        shard=known.shard,
+        position=known.position,
+        outcome=outcome,
+        nonce=known.nonce,
+        keep_until_block=known.keep_until_block,
+        unsaid=known.unsaid,
+    )
+
+
+def keep_until(intent: SubmitTransaction, look: Look, limits: SignerLimits) -> BlockNumber:
+    """Tell above which head an intent may be forgotten, whatever block it claims: it would be expired."""
+    made_at = min(intent.made_at.number, look.head.number)
+    return BlockNumber(made_at + limits.max_age_blocks + limits.final_depth_blocks)

@@ -1,0 +1,259 @@
+"""A deployment with a chain, a broker and processes that sign; intents put onto it by hand."""
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from eth_account import Account
+from intents import intent
+from kafka_logs import append, read_committed
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.transactions import Call, Minimum, SubmitTransaction
+from streams.chain.signer import LocalSigner
+from streams.chain.submit import SubmitPace, run_submit
+from streams.chain.submit_limits import PricedPool, SignerLimits
+from streams.codec import decode_event, decode_journal, encode
+from streams.devnet.chain import Chain, Header
+from streams.devnet.contract import method
+from streams.devnet.world import World
+from streams.topics import EVENTS, INTENTS, NONCES, ensure_topics
+
+CHAIN_IDS = itertools.count(9_700_000 + os.getpid() % 1000 * 100)
+PARTITIONS = 2
+PACE = SubmitPace(poll_s=0.05, soon_s=0.02, wait_s=3.0, strange_looks=2)
+ROUTER = "uniswap-v3/SwapRouter02"
+MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_PHRASE = "test test test test test test test test test test test junk"
+_OWNERS_FROM = 0
+
+
+def signer_of(address: str) -> LocalSigner:
+    """Sign for one of anvil's accounts, on whatever chain a test has."""
+    Account.enable_unaudited_hdwallet_features()
+    for index in range(20):
+        account = Account.from_mnemonic(_PHRASE, account_path=f"m/44'/60'/0'/0/{index}")
+        if account.address.lower() == address:
+            return LocalSigner(account)
+    raise AssertionError(address)
+
+
+def limits_of(world: World, **changes: Any) -> SignerLimits:
+    usual = {
+        "router": world.router,
+        "position_manager": world.position_manager,
+        "wrapped_native": world.weth,
+        "pools": tuple(
+            PricedPool(address=p.address, token0=p.token0, token1=p.token1, fee_pips=p.fee_pips)
+            for name, p in world.pools.items()
+        ),
+        "twap_window_s": 60,
+        "final_depth_blocks": 4,
+        "bump_after_blocks": 2,
+    }
+    return SignerLimits(**(usual | changes))
+
+
+class SenderHouse:
+    """One deployment on the shared broker and a chain of its own."""
+
+    def __init__(self, bootstrap: str, chain: Chain, world: World, folder: Path) -> None:
+        self.bootstrap = bootstrap
+        self.chain = chain
+        self.chain_id = chain.chain_id
+        self.world = world
+        self.folder = folder
+        self.owner = world.accounts.owners[0]
+        self.signer = signer_of(self.owner)
+        self.limits = limits_of(world)
+        self.children: list[int] = []
+        self._numbers = itertools.count(1)
+        asyncio.run(ensure_topics(bootstrap, self.chain_id, PARTITIONS))
+
+    # -------------------------------------------------------------- processes
+    def start(self, *, kill_at: str | None = None, stop_at: str | None = None, **changes: Any) -> int:
+        """Fork a process that serves the signer; at a point it may kill itself or stop."""
+        pid = os.fork()
+        if pid:
+            self.children.append(pid)
+            return pid
+        code = 0
+        try:
+            with (self.folder / "submit.log").open("a") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            asyncio.run(self.run(_reach(kill_at, stop_at), **changes))
+        except BaseException:  # noqa: BLE001 - a child tells its end by its code
+            traceback.print_exc()
+            code = 1
+        finally:
+            os._exit(code)
+
+    async def run(self, reach: Callable[[str], None] = lambda _: None, **changes: Any) -> None:
+        usual = {
+            "bootstrap": self.bootstrap,
+            "chain_id": self.chain_id,
+            "partitions": PARTITIONS,
+            "rpc_url": self.chain.url,
+            "instance": f"p{os.getpid()}",
+            "signer": self.signer,
+            "limits": self.limits,
+            "pace": PACE,
+            "reach": reach,
+        }
+        await run_submit(**(usual | changes))
+
+    def wait_end(self, pid: int, within_s: float = 30) -> int:
+        """Wait for a child's end and return how it ended: negative for a signal."""
+        deadline_s = time.monotonic() + within_s
+        while time.monotonic() < deadline_s:
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                self.children.remove(pid)
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        raise AssertionError(f"{pid} does not end:\n{self.log()}")
+
+    def stop(self, pid: int) -> None:
+        os.kill(pid, signal.SIGTERM)
+        assert self.wait_end(pid) == 0, self.log()
+
+    def end(self) -> None:
+        for pid in self.children:
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    def log(self) -> str:
+        path = self.folder / "submit.log"
+        return path.read_text() if path.exists() else ""
+
+    # -------------------------------------------------------------- intents
+    def head(self) -> BlockRef:
+        return block_ref(self.chain.header())
+
+    def intent(self, to: str, data: str, **changes: Any) -> SubmitTransaction:
+        number = next(self._numbers)
+        usual = {
+            "digest": number,
+            "made_at": self.head(),
+            "offset": number,
+            "signer": self.owner,
+            "to": to,
+            "data": data,
+            "position": f"position/{self.world.position_manager}/{number}",
+        }
+        return intent(**(usual | changes))
+
+    def deposit(self, amount_wei: int = 10**18, **changes: Any) -> SubmitTransaction:
+        data = method("tokens/WETH9", "deposit").encode()
+        return self.intent(self.world.weth, data, value_wei=amount_wei, gas_limit=60_000, **changes)
+
+    def approve(
+        self, token: str, amount: int, spender: str | None = None, **changes: Any
+    ) -> SubmitTransaction:
+        data = method("tokens/ERC20", "approve").encode(spender or self.world.router, amount)
+        return self.intent(token, data, gas_limit=80_000, **changes)
+
+    def swap(
+        self,
+        token_in: str,
+        amount_in: int,
+        least_out: int,
+        *,
+        pool: str = "weth_usdc_low_500",
+        recipient: str | None = None,
+        **changes: Any,
+    ) -> SubmitTransaction:
+        place = self.world.pool(pool)
+        token_out = place.token1 if token_in == place.token0 else place.token0
+        terms = (token_in, token_out, place.fee_pips, recipient or self.owner, amount_in, least_out, 0)
+        inner = bytes.fromhex(method(ROUTER, "exactInputSingle").encode(terms)[2:])
+        outer = "0x" + (bytes.fromhex("5ae401dc") + _packed(self.head().timestamp_s + 600, inner)).hex()
+        return self.intent(self.world.router, outer, gas_limit=400_000, **changes)
+
+    def put(self, *intents: SubmitTransaction) -> None:
+        for each in intents:
+            self.put_bytes(each.because_of.shard, encode(each))
+
+    def put_bytes(self, shard: int, *payloads: bytes) -> None:
+        asyncio.run(append(self.bootstrap, INTENTS.on(self.chain_id), shard, payloads))
+
+    # -------------------------------------------------------------- what came of it
+    def reports(self, shard: int = 0) -> list[Any]:
+        records = asyncio.run(read_committed(self.bootstrap, EVENTS.on(self.chain_id), shard))
+        return [decode_event(value, where="test") for _, value in records if value]
+
+    def journal(self) -> Mapping[str, Any]:
+        found: dict[str, Any] = {}
+        for shard in range(PARTITIONS):
+            for key, value in asyncio.run(read_committed(self.bootstrap, NONCES.on(self.chain_id), shard)):
+                found.pop(key.decode(), None)
+                if value is not None:
+                    found[key.decode()] = decode_journal(value, where="test")
+        return found
+
+    def until(self, holds: Callable[[], Any], within_s: float = 20) -> Any:
+        """Wait until something is so, and return it."""
+        deadline_s = time.monotonic() + within_s
+        while not (found := holds()):
+            assert time.monotonic() < deadline_s, self.log()
+            time.sleep(0.05)
+        return found
+
+    def said(self, digest: str, shard: int = 0) -> list[str]:
+        """Name the reports on an intent, each once, in order."""
+        names = [type(report).__name__ for report in self.reports(shard) if report.intent == digest]
+        return list(dict.fromkeys(names))
+
+    def until_said(self, digest: str, last: str, shard: int = 0) -> list[str]:
+        return self.until(lambda: (names := self.said(digest, shard)) and last in names and names)
+
+    def nonce(self) -> int:
+        return int(self.chain.rpc("eth_getTransactionCount", self.owner, "latest"), 16)
+
+    def pending(self) -> int:
+        status = self.chain.rpc("txpool_status")
+        return int(status["pending"], 16)
+
+    def until_pending(self, count: int) -> None:
+        self.until(lambda: self.pending() == count)
+
+    def transactions_of_owner(self, since: int) -> list[dict[str, Any]]:
+        """List what of the owner's is mined after a block."""
+        head = self.chain.header().number
+        blocks = (self.chain.rpc("eth_getBlockByNumber", hex(n), True) for n in range(since + 1, head + 1))
+        return [tx for block in blocks for tx in block["transactions"] if tx["from"] == self.owner]
+
+
+def block_ref(header: Header) -> BlockRef:
+    return BlockRef(
+        number=header.number,
+        hash=header.hash,
+        parent_hash=header.parent_hash,
+        timestamp_s=header.timestamp_s,
+    )
+
+
+def _packed(deadline_s: int, *calls: bytes) -> bytes:
+    from eth_abi.abi import encode as abi_encode
+
+    return abi_encode(("uint256", "bytes[]"), (deadline_s, list(calls)))
+
+
+def _reach(kill_at: str | None, stop_at: str | None) -> Callable[[str], None]:
+    def reach(point: str) -> None:
+        if point == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if point == stop_at:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    return reach
