@@ -129,7 +129,9 @@ class ToyChain:
         self.pool = LivePool.of(POOL, empty, {}, {}, {})
         self.logs: list[RawLog] = []
         self.nfts: dict[int, NftPosition] = {}
-        self.balances = {(a, t): n for a, n in ((OWNER, 3 * 10**18), (STRANGER, 10**24)) for t in (BASE, QUOTE)}
+        self.balances = {
+            (a, t): n for a, n in ((OWNER, 6 * 10**18), (STRANGER, 10**24)) for t in (BASE, QUOTE)
+        }
         self.pool.apply(
             Initialized(address=POOL, log_index=0, sqrt_price_x96=price, tick=tick_at_sqrt_price(price)),
             START_S,
@@ -217,9 +219,11 @@ class ToyChain:
     def any_mint(self) -> None:
         lower = self.pool.tick // 10 * 10 + self.random.choice([-40, -20, 0, 20])
         owner = self.random.choice([OWNER, STRANGER])
-        self.mint(
-            owner, lower, lower + self.random.choice([10, 40, 80]), self.random.randrange(10**15, 10**19)
-        )
+        upper = lower + self.random.choice([10, 40, 80])
+        liquidity = self.random.randrange(10**15, 10**19)
+        amounts = range_amounts(self.pool.sqrt_price_x96, lower, upper, liquidity, round_up=True)
+        if all(self.balances[owner, t] >= a for t, a in zip((BASE, QUOTE), amounts, strict=True)):
+            self.mint(owner, lower, upper, liquidity)
 
     def mint(self, owner: str, lower: int, upper: int, liquidity: int) -> int:
         a0, a1 = range_amounts(self.pool.sqrt_price_x96, lower, upper, liquidity, round_up=True)
