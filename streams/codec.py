@@ -113,7 +113,11 @@ def _decode(decoder: msgspec.json.Decoder[Any], payload: bytes, where: str) -> A
 
 def _refuse_another_value(payload: bytes, message: Message, where: str) -> None:
     """Let pass spaces, another order, unknown and missing fields; not a value that msgspec took for another."""
-    difference = _difference(msgspec.json.decode(payload), wire_form(message), "$")
+    try:
+        found = msgspec.json.decode(payload)
+    except _MALFORMED as error:  # in a field that we do not know, and so did not look into
+        raise MalformedRecordError(f"{where}: {error}") from error
+    difference = _difference(found, wire_form(message), "$")
     if difference is not None:
         raise MalformedRecordError(f"{where}: {difference}")
 

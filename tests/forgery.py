@@ -89,7 +89,11 @@ def _block(dice: random.Random, tables: Tables, *, number: int, parent: str, ter
     policy = next(iter(policies(tables)))
     log = RawLog(
         address=policy.reference_pool,
-        topics=("0xc42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67", "0x" + "11" * 32, "0x" + "22" * 32),
+        topics=(
+            "0xc42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67",
+            "0x" + "11" * 32,
+            "0x" + "22" * 32,
+        ),
         data="0x" + dice.randbytes(160).hex(),
         log_index=0,
         transaction_hash=_hash(dice),
@@ -206,7 +210,12 @@ def unwanted_read(dice: random.Random, tables: Tables) -> AnyEvent:
     tokens = [t.address for t in policy.tokens if f"balance/{policy.owner}/{t.address}" not in items]
     token = dice.choice(tokens) if tokens else "0x" + "77" * 20
     return BalanceObserved(
-        term=_term(tables), block=_head(tables), why="bootstrap", account=policy.owner, token=token, amount=10**24
+        term=_term(tables),
+        block=_head(tables),
+        why="bootstrap",
+        account=policy.owner,
+        token=token,
+        amount=10**24,
     )
 
 

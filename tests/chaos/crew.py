@@ -23,9 +23,7 @@ _ENTRY = Path(__file__).with_name("entry.py")
 class Member:
     """One watcher or worker: its present process, and everything it has ever logged."""
 
-    def __init__(
-        self, kind: str, name: str, folder: Path, env: Mapping[str, str], *, hurried: bool
-    ) -> None:
+    def __init__(self, kind: str, name: str, folder: Path, env: Mapping[str, str], *, hurried: bool) -> None:
         self.kind, self.name = kind, name
         self.log = folder / f"{name}.log"
         self.process: Popen[bytes] | None = None

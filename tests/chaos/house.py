@@ -140,7 +140,9 @@ class House:
         for member in self.running("work") + self.running("watch"):
             grown = member.rss_bytes() - before_bytes.get(member.pid, SANE_BYTES)
             if grown > GROWTH_BYTES or member.rss_bytes() > SANE_BYTES:
-                raise HouseError(f"{member.name} has {member.rss_bytes():,} bytes in use, {grown:,} more than before")
+                raise HouseError(
+                    f"{member.name} has {member.rss_bytes():,} bytes in use, {grown:,} more than before"
+                )
 
     # -------------------------------------------------------------- the chain
     async def on_chain(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -206,7 +208,9 @@ class House:
         """Append whatever bytes."""
         async with appending(self.bootstrap) as producer:
             for payload in payloads:
-                await producer.send_and_wait(EVENTS.on(self.chain_id), key=b"-", value=payload, partition=shard)
+                await producer.send_and_wait(
+                    EVENTS.on(self.chain_id), key=b"-", value=payload, partition=shard
+                )
 
     # -------------------------------------------------------------- waiting
     async def until(
@@ -290,7 +294,10 @@ class House:
         """Watch the memory of all processes."""
         while True:
             self.most_rss_bytes = max(
-                (self.most_rss_bytes, *(member.rss_bytes() for member in self.members.values() if member.process))
+                (
+                    self.most_rss_bytes,
+                    *(member.rss_bytes() for member in self.members.values() if member.process),
+                )
             )
             await asyncio.sleep(0.5)
 
@@ -305,7 +312,10 @@ class House:
                 f"wanted {page.unread[:3]}, halted {'halted' in page.tables.entries()}"
             )
         for member in self.members.values():
-            told.append(f"{member.name} runs: {member.is_running}, ended {member.ends}\n" + "\n".join(line[-400:] for line in member.last_lines(8).splitlines()))
+            told.append(
+                f"{member.name} runs: {member.is_running}, ended {member.ends}\n"
+                + "\n".join(line[-400:] for line in member.last_lines(8).splitlines())
+            )
         return "\n".join(told)
 
 
@@ -339,8 +349,12 @@ async def start_again(broker: Broker) -> None:
 @asynccontextmanager
 async def opened(folder: Path, seed: int, *, hurried: bool) -> AsyncIterator[House]:
     """Open a house on a devnet of its own, and close it."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells every try to reach a broker that is away
-    with net.up(folder, seed=seed, cache=Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE)), usual_ports=False) as devnet:
+    logging.getLogger("aiokafka").setLevel(
+        logging.CRITICAL
+    )  # it tells every try to reach a broker that is away
+    with net.up(
+        folder, seed=seed, cache=Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE)), usual_ports=False
+    ) as devnet:
         house = House(devnet, seed, hurried=hurried)
         try:
             await house.begin()

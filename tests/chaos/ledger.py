@@ -8,7 +8,14 @@ from chaos.tail import Tail
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Cursor, Head, SetAside, Writer
-from pipeline.messages.events import AnyEvent, BlockSeen, HeadStalled, ObservationFailed, Resumed, WriterStarted
+from pipeline.messages.events import (
+    AnyEvent,
+    BlockSeen,
+    HeadStalled,
+    ObservationFailed,
+    Resumed,
+    WriterStarted,
+)
 from pipeline.routes import OBSERVATIONS, Arrival, follow
 from pipeline.state import Tables
 from pipeline.units import ChainId
@@ -95,7 +102,11 @@ class Page:
         for policy in policies(self.tables):
             unread = missing(self.tables, policy)
             items = {f"route/{item}" for item in _own_items(policy)}
-            read = [key for key in items if key in self.tables.entries() and key.removeprefix("route/") not in unread]
+            read = [
+                key
+                for key in items
+                if key in self.tables.entries() and key.removeprefix("route/") not in unread
+            ]
             found += unread if read else []
         return found
 

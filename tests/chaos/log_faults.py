@@ -53,11 +53,15 @@ async def worker_past_its_cursor(house: House) -> None:
 async def _move_group_to_the_end(house: House) -> None:
     """Say so for the group: the broker refuses while it believes that a member lives."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=house.bootstrap, group_id=f"evenkeel-{house.chain_id}.work", enable_auto_commit=False
+        bootstrap_servers=house.bootstrap,
+        group_id=f"evenkeel-{house.chain_id}.work",
+        enable_auto_commit=False,
     )
     await consumer.start()
     try:
-        shards = [TopicPartition(EVENTS.on(house.chain_id), shard) for shard in range(len(house.ledger.pages))]
+        shards = [
+            TopicPartition(EVENTS.on(house.chain_id), shard) for shard in range(len(house.ledger.pages))
+        ]
         consumer.assign(shards)
         for _ in range(int(_GROUP_ENDS_S)):
             try:
@@ -69,5 +73,3 @@ async def _move_group_to_the_end(house: House) -> None:
     finally:
         await consumer.stop()
     raise HouseError(f"the group still had members after {_GROUP_ENDS_S} s")
-
-

@@ -48,7 +48,9 @@ async def worker_doubled(house: House) -> None:
         await house.recovered()
         assert first is not None
         worker.signal(signal.SIGCONT)
-        await _until(lambda: first.poll() is not None or twin.poll() is not None, 60, "one of the twins ended")
+        await _until(
+            lambda: first.poll() is not None or twin.poll() is not None, 60, "one of the twins ended"
+        )
     finally:
         twin.kill()
         await asyncio.to_thread(twin.wait)
@@ -195,7 +197,9 @@ async def broker_killed(house: House) -> None:
 
 async def broker_away(house: House) -> None:
     """It answers nothing for a while, and nobody may pile up what cannot be sent."""
-    before_bytes = {member.pid: member.rss_bytes() for member in house.running("work") + house.running("watch")}
+    before_bytes = {
+        member.pid: member.rss_bytes() for member in house.running("work") + house.running("watch")
+    }
     await house.burst()
     house.devnet.broker.pause()
     try:

@@ -97,7 +97,11 @@ class Lags(Trouble):
         self.met += 1
         if method in BLOCKS:
             return {**answer, "result": None}
-        return {"jsonrpc": "2.0", "id": answer["id"], "error": {"code": -32000, "message": "header not found"}}
+        return {
+            "jsonrpc": "2.0",
+            "id": answer["id"],
+            "error": {"code": -32000, "message": "header not found"},
+        }
 
     async def _number(self, method: str, params: list[Any]) -> int:
         if method == "eth_getBlockByNumber":

@@ -1,0 +1,239 @@
+"""What arrives on a shard's log and does not belong there: it moves nothing, and the next block goes on.
+
+Bytes that are no message, records of other terms, blocks out of order, twice or of a foreign branch, reverts
+to unknown places, reads at other blocks: at any place of the log, in any number.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from builders import ToyWatcher, policy, started
+from forgery import IGNORED, SET_ASIDE, malformed_records
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import MalformedRecordError
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import BlockSetAside, Declined, RebalanceProposed
+from pipeline.messages.entries import SetAside
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, Paused, Resumed, WriterStarted
+from pipeline.routes import follow
+from pipeline.shard import Shard
+from pipeline.state import Tables, Value
+from pipeline.units import Offset, ShardId, Term
+from streams.codec import decode_event, decode_output, encode
+from streams.fold import fold_record
+from streams.topics import DEAD_LETTERS, TopicRecord
+
+few = settings(max_examples=40, deadline=None)
+KINDS = {**IGNORED, **SET_ASIDE}
+NEVER_TOLD = ("set-aside", "cursor")
+"""What noise may leave among the entries."""
+
+noise = st.lists(
+    st.tuples(st.integers(0, 10**6), st.sampled_from(sorted(KINDS)), st.integers(0, 2**32)),
+    min_size=1,
+    max_size=12,
+)
+"""Where, what, and with which dice."""
+
+
+def story(seed: int) -> ToyWatcher:
+    """A book is read, blocks come, another watcher takes over, a branch goes away."""
+    watcher = started(seed)
+    watcher.term = 5
+    watcher.append(WriterStarted(term=Term(5), instance="w1"))
+    for _ in range(5):
+        watcher.block()
+    base = watcher.fork("other")
+    for _ in range(3):
+        watcher.block(3)
+    watcher.term = 9
+    watcher.append(WriterStarted(term=Term(9), instance="w2"))
+    watcher.revert_to(base)
+    for _ in range(5):
+        watcher.block(3)
+    return watcher
+
+
+def first_block(log: Sequence[AnyEvent]) -> int:
+    """Find the first place at which the shard stands somewhere."""
+    tables = Tables()
+    for place, event in enumerate(log):
+        follow(tables, event)
+        if tables.head is not None:
+            return place + 1
+    raise AssertionError
+
+
+def noisy(log: Sequence[AnyEvent], strange: Sequence[tuple[int, str, int]]) -> list[AnyEvent]:
+    """Put forged records between those of a log, each for where the shard stands there."""
+    first = first_block(log)
+    wanted: dict[int, list[tuple[str, int]]] = {}
+    for place, kind, dice in strange:
+        wanted.setdefault(first + place % (len(log) - first + 1), []).append((kind, dice))
+    tables, mixed = Tables(), []
+    for place in range(len(log) + 1):
+        for kind, dice in wanted.get(place, []):
+            mixed.append(KINDS[kind](random.Random(dice), tables))
+            follow(tables, mixed[-1])
+        if place < len(log):
+            mixed.append(log[place])
+            follow(tables, log[place])
+    return mixed
+
+
+def fold(payloads: Sequence[bytes | None]) -> tuple[dict[str, Value], list[TopicRecord]]:
+    shard = Shard(ShardId(0))
+    said = [r for offset, p in enumerate(payloads) for r in fold_record(shard, Offset(offset), p)]
+    return {k: v for k, v in shard.tables.changes().items() if v is not None}, said
+
+
+def without_trace(entries: dict[str, Value]) -> dict[str, Value]:
+    return {key: value for key, value in entries.items() if key not in NEVER_TOLD}
+
+
+def told(said: Sequence[TopicRecord]) -> list[tuple[str, bytes, Any]]:
+    """What was said, but for alerts of blocks set aside, and for where in the log its cause stands."""
+    return [
+        (record.topic, record.key, None if record.value is None else _anywhere(record.value))
+        for record in said
+        if record.value is None or b'"BlockSetAside"' not in record.value
+    ]
+
+
+def _anywhere(payload: bytes) -> Any:
+    said = msgspec.to_builtins(decode_output(payload))
+    kind, *_, digest = said["id"].split(".")
+    return {**said, "id": (kind, digest), "because_of": {**said["because_of"], "offset": None}}
+
+
+@few
+@given(st.integers(0, 2**32), noise)
+def test_strange_records_move_nothing(seed, strange):
+    log = story(seed).log
+    calm, expected = fold([encode(event) for event in log])
+    rough, said = fold([encode(event) for event in noisy(log, strange)])
+    assert without_trace(rough) == without_trace(calm)
+    assert told(said) == told(expected)
+
+
+@few
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 2**32)), min_size=1, max_size=6),
+)
+def test_bytes_that_are_no_message_become_dead_letters_and_nothing_else(seed, strange):
+    calm: list[bytes | None] = [encode(event) for event in story(seed).log]
+    entries, expected = fold(calm)
+    rough, written = list(calm), 0
+    for place, dice in strange:
+        garbage = malformed_records(random.Random(dice), calm)
+        at = place % (len(rough) + 1)
+        rough[at:at] = garbage
+        written += len(garbage)
+    left, said = fold(rough)
+    letters = [record for record in said if record.topic == DEAD_LETTERS.name]
+    assert len(letters) == written
+    assert without_trace(left) == without_trace(entries)
+    assert told([record for record in said if record not in letters]) == told(expected)
+
+
+@few
+@given(st.integers(0, 2**32), st.sampled_from(sorted(SET_ASIDE)), st.integers(0, 2**32))
+def test_nothing_is_decided_while_something_is_set_aside(seed, kind, dice):
+    """Operators are heard, policies hold; decisions wait for a block that attaches."""
+    watcher = story(seed)
+    shard = Shard(ShardId(0))
+
+    def take(*events: AnyEvent) -> list[Output]:
+        nonlocal offset
+        outputs = []
+        for event in events:
+            outputs += [
+                decode_output(r.value) for r in fold_record(shard, Offset(offset), encode(event)) if r.value
+            ]
+            offset += 1
+        return outputs
+
+    offset = 0
+    take(*watcher.log)
+    strange = KINDS[kind](random.Random(dice), shard.tables)
+    head = shard.tables.head
+    assert [type(said) for said in take(strange)] == [BlockSetAside]
+    assert take(strange, strange) == []
+    assert shard.tables.need("set-aside", SetAside).count == 3
+    heard = take(
+        Paused(scope="book/alpha", reason="lunch", by="me"),
+        Resumed(scope="book/alpha", reason="back", by="me"),
+    )
+    assert heard == []
+    assert shard.tables.head == head
+    before = len(watcher.log)
+    watcher.block()
+    outputs = take(*watcher.log[before:])
+    assert shard.tables.find("set-aside", SetAside) is None
+    assert shard.tables.head == watcher.chain.head
+    assert not [said for said in outputs if isinstance(said, BlockSetAside)]
+
+
+@few
+@given(st.integers(0, 2**32), st.integers(0, 2**32))
+def test_a_policy_holds_also_while_something_is_set_aside(seed, dice):
+    watcher = story(seed)
+    watcher.append(SET_ASIDE["a block out of order"](random.Random(dice), watcher.routes))
+    watcher.set_policy(policy(policy_version="v2", mode="watch"))
+    watcher.block()
+    _, said = fold([encode(event) for event in watcher.log])
+    last = [decode_output(r.value) for r in said if r.value and r.topic == "decisions.v1"][-1]
+    assert isinstance(last, Declined)
+    assert (last.policy_version, last.gate) == ("v2", "mode")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 10**6), st.binary(max_size=12), st.integers(0, 40))
+def test_whatever_bytes_come_they_are_a_message_or_said_to_be_none(seed, place, inserted, removed):
+    payloads = [encode(event) for event in started(seed % 4).log]
+    whole = payloads[seed % len(payloads)]
+    at = place % (len(whole) + 1)
+    _read(whole[:at] + inserted + whole[at + removed :])
+
+
+@example(b'"\x89":1')
+@example(b'"x":"\x89"')
+@example(b'"x":' + b"[" * 2_000 + b"]" * 2_000)
+@given(st.binary(max_size=40))
+def test_an_unknown_field_may_hold_anything(field):
+    _read(b'{"type":"WriterStarted","version":"1","term":"1","instance":"n1",' + field + b"}")
+
+
+def _read(payload: bytes) -> None:
+    try:
+        event = decode_event(payload, where="here")
+    except MalformedRecordError as error:
+        assert str(error).startswith("here: ")  # noqa: PT017
+    else:
+        assert decode_event(encode(event), where="there") == event
+
+
+def test_the_noise_is_worth_hearing():
+    """The properties above say something only if every kind of record is what it is named after."""
+    watcher = story(1)
+    for kind, forge in KINDS.items():
+        tables = Tables()
+        for event in watcher.log:
+            follow(tables, event)
+        before = dict(tables.entries())
+        strange = forge(random.Random(3), tables)
+        arrival = follow(tables, strange).arrival
+        assert arrival.name != "APPLIES", kind
+        assert (arrival.name == "SET_ASIDE") == (kind in SET_ASIDE), kind
+        changed = {
+            k for k in before.keys() | tables.entries().keys() if before.get(k) != tables.entries().get(k)
+        }
+        assert changed <= {"set-aside"}, kind
+    said = [decode_output(r.value) for r in fold([encode(e) for e in watcher.log])[1] if r.value]
+    assert {BlockSeen, BlocksReverted} <= {type(event) for event in watcher.log}
+    assert {RebalanceProposed, Declined} & {type(output) for output in said}
