@@ -11,13 +11,7 @@ from pipeline.book import own_positions
 from pipeline.errors import ImpossibleFactError
 from pipeline.inventory import WHOLE_BPS
 from pipeline.math.ranges import range_at_share
-from pipeline.math.slippage import (
-    least_burned,
-    least_minted,
-    minimum_out,
-    price_limit_x96,
-    price_window_x96,
-)
+from pipeline.math.slippage import least_burned, least_minted, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.entries import Allowance, Balance, Goal, Phase, Pool, Step
 from pipeline.messages.policy import Policy
@@ -170,6 +164,8 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     pool = live.pool()
     ratio = size_swap(live, deployable(shard, policy, pool), policy, goal, market)
     if not ratio.amount_in:
+        if ratio.limited:
+            raise ImpossibleFactError(f"spot {live.sqrt_price_x96} is beyond the limit {ratio.limit_x96}")
         return ()
     router = _router(policy)
     down = ratio.zero_for_one
@@ -184,7 +180,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
         recipient=policy.owner,
         amount_in=ratio.amount_in,
         minimum_out=least,
-        limit_x96=price_limit_x96(market.reference_x96, limits.max_slippage_bps, zero_for_one=down),
+        limit_x96=ratio.limit_x96,
         deadline_s=_deadline_s(policy, market),
     )
     return (
@@ -204,16 +200,9 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
 def size_swap(
     live: LivePool, amounts: tuple[RawAmount, RawAmount], policy: Policy, goal: Goal, market: Market
 ) -> SwapPlan:
-    """Size the swap to the new range's ratio, within the price limit of the side it takes."""
-    terms = (live, *amounts, goal.tick_lower, goal.tick_upper)
-    free = swap_to_ratio(*terms)
-    limit_x96 = price_limit_x96(
-        market.reference_x96, policy.limits.max_slippage_bps, zero_for_one=free.zero_for_one
-    )
-    beyond = (
-        free.sqrt_price_after_x96 < limit_x96 if free.zero_for_one else free.sqrt_price_after_x96 > limit_x96
-    )
-    return swap_to_ratio(*terms, limit_x96=limit_x96) if free.amount_in and beyond else free
+    """Size the swap to the new range's ratio, ending no further from the reference than the slippage allows."""
+    window_x96 = price_window_x96(market.reference_x96, policy.limits.max_slippage_bps)
+    return swap_to_ratio(live, *amounts, goal.tick_lower, goal.tick_upper, window_x96=window_x96)
 
 
 def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:

@@ -14,13 +14,18 @@ import msgspec
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import range_amounts
-from pipeline.math.liquidity import NOT_NEEDED, liquidity_for_amounts, liquidity_sides, sides_fit
+from pipeline.math.liquidity import NOT_NEEDED, liquidity_sides, sides_fit
 from pipeline.math.search import first_where
 from pipeline.math.swap_to_ratio import input_to_price, price_at_ratio
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
 from pipeline.protocols.uniswap_v3.quote import quote
 from pipeline.protocols.uniswap_v3.working import WorkingPool
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
+
+LOWEST_LIMIT_X96 = SqrtPriceX96(MIN_SQRT_PRICE_X96 + 1)
+HIGHEST_LIMIT_X96 = SqrtPriceX96(MAX_SQRT_PRICE_X96 - 1)
+Ends = tuple[SqrtPriceX96, SqrtPriceX96]
+"""Lower and upper."""
 
 
 class SwapPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,13 +36,15 @@ class SwapPlan(msgspec.Struct, frozen=True, kw_only=True):
     """To be offered; 0: no swap makes more liquidity."""
     amount_out: RawAmount
     sqrt_price_after_x96: SqrtPriceX96
+    limit_x96: SqrtPriceX96
+    """With which it is to be sent: the end of the window on its side."""
     limited: bool
-    """The price limit is in the way: more of the excess would be sold without it."""
+    """The limit is in the way: more of the excess would be sold without it."""
     amount0: RawAmount
     """Held after the swap: what the mint is offered."""
     amount1: RawAmount
     liquidity: Liquidity
-    """What the manager mints for them; 0: they make none, and a mint would revert."""
+    """What the manager mints for them; 0: a mint would revert."""
     left_over0: RawAmount
     """What the mint does not take."""
     left_over1: RawAmount
@@ -50,16 +57,16 @@ def swap_to_ratio(
     tick_lower: Tick,
     tick_upper: Tick,
     *,
-    limit_x96: SqrtPriceX96 | None = None,
+    window_x96: Ends = (LOWEST_LIMIT_X96, HIGHEST_LIMIT_X96),
 ) -> SwapPlan:
-    """Find the least input whose swap, within the price limit, makes the most liquidity of a range.
+    """Find the least input whose swap, ending within a window of prices, makes the most liquidity of a range.
 
-    `pool` is as it will be when the swap comes: our own liquidity burned, the new range not yet minted. The
-    swap is to be sent with the same limit. Without one, a pool with nothing in the way is moved to any price.
+    `pool` is as it will be when the swap comes: our own liquidity burned, the new range not yet minted.
+    Without a window a pool that has nothing in the way is moved to any price.
 
     Units:  raw token0, raw token1.
     Rounds: as the pool and the manager do.
-    Raises: OutOfRangeError for no range, no price, negative amounts, or where the manager would revert.
+    Raises: OutOfRangeError for no range, no price, negative amounts, or a window beyond the prices that a swap may have.
     """
     if not pool.sqrt_price_x96 or tick_lower >= tick_upper or amount0 < 0 or amount1 < 0:
         raise OutOfRangeError(
@@ -67,17 +74,19 @@ def swap_to_ratio(
             f"at price {pool.sqrt_price_x96}"
         )
     now = _Held(amount0, amount1, pool.sqrt_price_x96)
-    search = _Search.of(pool, now, (tick_lower, tick_upper), limit_x96)
+    ends_x96 = sqrt_price_at_tick(tick_lower), sqrt_price_at_tick(tick_upper)
+    search = _Search.of(pool, now, ends_x96, window_x96)
     amount_in, limited = search.best()
     after = search.after(amount_in)
     price_x96 = after.sqrt_price_x96
-    liquidity = liquidity_for_amounts(price_x96, tick_lower, tick_upper, after.amount0, after.amount1)
+    liquidity = Liquidity(search.minted(amount_in))
     taken0, taken1 = range_amounts(price_x96, tick_lower, tick_upper, liquidity, round_up=True)
     return SwapPlan(
         zero_for_one=search.down,
         amount_in=amount_in,
         amount_out=RawAmount(after.amount1 - amount1 if search.down else after.amount0 - amount0),
         sqrt_price_after_x96=price_x96,
+        limit_x96=search.limit_x96,
         limited=limited,
         amount0=after.amount0,
         amount1=after.amount1,
@@ -109,22 +118,17 @@ class _Search:
 
     pool: WorkingPool
     now: _Held
-    ends: tuple[SqrtPriceX96, SqrtPriceX96]
+    ends_x96: Ends
     limit_x96: SqrtPriceX96
     down: bool = field(kw_only=True)
     _asked: dict[int, _Held] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, pool: WorkingPool, now: _Held, ticks: tuple[Tick, Tick], limit_x96: SqrtPriceX96 | None
-    ) -> _Search:
-        """Find out which token is in excess; without a limit the price may go as far as it can."""
-        ends = sqrt_price_at_tick(ticks[0]), sqrt_price_at_tick(ticks[1])
-        side0, side1 = liquidity_sides(now.sqrt_price_x96, *ends, now.amount0, now.amount1)
+    def of(cls, pool: WorkingPool, now: _Held, ends_x96: Ends, window_x96: Ends) -> _Search:
+        """Find out which token is in excess."""
+        side0, side1 = liquidity_sides(now.sqrt_price_x96, *ends_x96, now.amount0, now.amount1)
         down = side0 > side1
-        if limit_x96 is None:
-            limit_x96 = SqrtPriceX96(MIN_SQRT_PRICE_X96 + 1 if down else MAX_SQRT_PRICE_X96 - 1)
-        return cls(pool, now, ends, limit_x96, down=down)
+        return cls(pool, now, ends_x96, window_x96[0 if down else 1], down=down)
 
     def best(self) -> tuple[RawAmount, bool]:
         """Find the least input that makes the most liquidity, and whether the limit stops it."""
@@ -137,10 +141,10 @@ class _Search:
             return RawAmount(0), False
         turn = first_where(lambda x: self._is_turned(self.after(x)), 1, most, self._guess(most))
         before = turn - 1
-        liquidity = self._minted(before)
-        if turn <= most and self._minted(turn) > liquidity:
+        liquidity = self.minted(before)
+        if turn <= most and self.minted(turn) > liquidity:
             return RawAmount(turn), False
-        amount_in = first_where(lambda x: self._minted(x) >= liquidity, 0, before, before)
+        amount_in = first_where(lambda x: self.minted(x) >= liquidity, 0, before, before)
         limited = turn > most and self.after(most).sqrt_price_x96 == self.limit_x96
         return RawAmount(amount_in), limited
 
@@ -163,9 +167,9 @@ class _Search:
         )
 
     def _sides(self, held: _Held) -> tuple[int, int]:
-        return liquidity_sides(held.sqrt_price_x96, *self.ends, held.amount0, held.amount1)
+        return liquidity_sides(held.sqrt_price_x96, *self.ends_x96, held.amount0, held.amount1)
 
-    def _minted(self, amount_in: int) -> int:
+    def minted(self, amount_in: int) -> int:
         """Tell what a mint after a swap makes; 0 where it reverts. Until the excess turns it grows with the input."""
         sides = self._sides(self.after(amount_in))
         return min(sides) if sides_fit(sides) else 0
@@ -201,7 +205,7 @@ class _Search:
         held, fee_pips = start.held, self.pool.fee_pips
         end_x96 = price_at_ratio(
             held.sqrt_price_x96,
-            self.ends,
+            self.ends_x96,
             (held.amount0, held.amount1),
             start.liquidity,
             fee_pips,
@@ -215,8 +219,10 @@ class _Search:
 
     def _stops(self) -> list[SqrtPriceX96]:
         """List the prices between which the curve is one: ticks, the range's ends, the limit; in order."""
-        far_x96 = max(self.limit_x96, self.ends[0]) if self.down else min(self.limit_x96, self.ends[1])
-        prices = {*map(sqrt_price_at_tick, self.pool.initialized), *self.ends, self.limit_x96}
+        far_x96 = (
+            max(self.limit_x96, self.ends_x96[0]) if self.down else min(self.limit_x96, self.ends_x96[1])
+        )
+        prices = {*map(sqrt_price_at_tick, self.pool.initialized), *self.ends_x96, self.limit_x96}
         low_x96, high_x96 = sorted((self.now.sqrt_price_x96, far_x96))
         ahead = (x for x in prices if low_x96 <= x <= high_x96 and self._is_ahead(x))
         return sorted(ahead, reverse=self.down)
