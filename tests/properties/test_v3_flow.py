@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from v3_pools import OWNER, POOL, START_S, begun, swapped
 
@@ -213,7 +213,6 @@ DOINGS: list[Callable[[st.DrawFn, Kept], None]] = [
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_a_pool_keeps_its_promises(data: st.DataObject) -> None:
     spacing = data.draw(st.sampled_from([1, 60, 200]))
     fee_pips = data.draw(st.sampled_from([100, 3000, 10_000]))

@@ -81,6 +81,30 @@ def test_a_tick_that_returns_begins_anew() -> None:
     assert live.ticks[Tick(-1200)].outside1_x128 == live.growth1_x128
 
 
+def test_a_tick_that_begins_at_the_price_has_all_growth_below_it() -> None:
+    live = filled()
+    live.apply(swap_of(live, 10**15, down=True), START_S + 12)
+    live.apply(swap_of(live, 10**18, down=False, limit_x96=sqrt_price_at_tick(Tick(120))), START_S + 24)
+    assert live.tick == 120
+    minted(live, 120, 180, 5)
+    grown = (live.growth0_x128, live.growth1_x128)
+    assert min(grown) > 0
+    assert (live.ticks[Tick(120)].outside0_x128, live.ticks[Tick(120)].outside1_x128) == grown
+    assert (live.ticks[Tick(180)].outside0_x128, live.ticks[Tick(180)].outside1_x128) == (0, 0)
+
+
+def test_the_stops_are_found_again_where_a_word_ends() -> None:
+    edge = 255 * 60
+    live = begun(sqrt_price_at_tick(Tick(edge + 30)))
+    minted(live, -60_000, 60_000, LIQUIDITY)
+    assert live.stop_above_x96 == sqrt_price_at_tick(Tick(edge + 256 * 60))
+    live.apply(swap_of(live, 10**18, down=True, limit_x96=sqrt_price_at_tick(Tick(edge - 30))), START_S)
+    assert live.stop_above_x96 == sqrt_price_at_tick(Tick(edge))
+    assert live.stop_below_x96 == sqrt_price_at_tick(Tick(0))
+    live.apply(swap_of(live, 10**18, down=False, limit_x96=sqrt_price_at_tick(Tick(edge + 90))), START_S)
+    assert live.stop_below_x96 == sqrt_price_at_tick(Tick(edge + 60))
+
+
 def test_only_tracked_positions_are_followed() -> None:
     live = filled()
     other = Address("0x" + "33" * 20)
@@ -133,8 +157,8 @@ def test_a_collect_for_a_range_that_never_was_changes_nothing() -> None:
 def test_the_protocol_takes_its_part_of_its_own_side_only(down: bool) -> None:
     live = filled()
     live.apply(facts.ProtocolFeeSet(**AT, fee_protocol0=4, fee_protocol1=10), START_S)
-    live.apply(swap_of(live, 10**15, down=down), START_S + 12)
-    fee = 3 * 10**12
+    live.apply(swap_of(live, 10**15 + 333, down=down), START_S + 12)
+    fee = 3 * 10**12 + 1
     parts = (fee // 4, 0) if down else (0, fee // 10)
     growths = [(fee - sum(parts) << 128) // LIQUIDITY, 0]
     assert (live.protocol_fees0, live.protocol_fees1) == parts
@@ -171,6 +195,7 @@ def test_a_pool_writes_one_observation_a_timestamp() -> None:
     tick = live.tick
     minted(live, -60 * 60, 60 * 60, 5, at_s=START_S + 24)
     assert live.observations[2].tick_cumulative == 12 * tick
+    assert live.observations[2].seconds_per_liquidity_x128 == 2 * depth  # by the liquidity before
     minted(live, 60 * 60, 60 * 61, 5, at_s=START_S + 36)
     assert live.observation_index == 2  # out of range
 
