@@ -132,6 +132,8 @@ class Fold:
     def __init__(self, tables: Tables | None = None) -> None:
         self.tables = Tables() if tables is None else tables
         self.arrivals: list[tuple[AnyEvent, Arrival]] = []
+        self.unattached: list[AnyEvent] = []
+        """What was set aside although there was a head: no watcher may write such a thing."""
         self.records = 0
         self.branch: list[BlockSeen] = []
         """The blocks applied and not reverted."""
@@ -144,8 +146,11 @@ class Fold:
         mine = interests(self.tables)
         if mine is not None and mine not in self._followed[-1:]:
             self._followed.append(mine)
+        headless = self.tables.head is None  # its last book has just gone, or an operator began anew
         arrival = follow(self.tables, event).arrival
         self.arrivals.append((event, arrival))
+        if arrival is Arrival.SET_ASIDE and not headless:
+            self.unattached.append(event)
         if arrival is not Arrival.APPLIES:
             return
         if isinstance(event, BlockSeen):
