@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import OutOfRangeError
@@ -109,6 +109,7 @@ def test_token1_in_lifts_the_price_rounded_down(
 
 
 @given(prices, depths, amounts)
+@example(SqrtPriceX96(MAX_SQRT_PRICE_X96 - 1), Liquidity(MAX_UINT128), RawAmount(2**97 + 1))
 def test_token0_in_lowers_the_price_rounded_up(
     start: SqrtPriceX96, depth: Liquidity, amount: RawAmount
 ) -> None:
