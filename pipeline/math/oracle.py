@@ -62,7 +62,7 @@ def observe_slots(
 ) -> tuple[int, int]:
     """Tell (tick cumulative, seconds per liquidity) as they were `seconds_ago`.
 
-    Rounds: as the contract: the tick's rate between two slots towards zero, the other down.
+    Rounds: seconds per liquidity between two slots down; the tick needs none.
     Raises: OutOfRangeError where the ring does not reach back so far.
     Source: v3-core Oracle.observeSingle
     """
@@ -98,7 +98,7 @@ def _between(before: OracleSlot, after: OracleSlot, target_s: int) -> tuple[int,
     span_s = (after.timestamp_s - before.timestamp_s) % SECONDS_WRAP
     passed_s = (target_s - before.timestamp_s) % SECONDS_WRAP
     ticks = wrap_int(after.tick_cumulative - before.tick_cumulative, 56)
-    rate = ticks // span_s if ticks >= 0 else -(-ticks // span_s)
+    rate = ticks // span_s  # exact: the tick stood still between two slots
     liquidity_seconds = wrap_uint(after.seconds_per_liquidity_x128 - before.seconds_per_liquidity_x128, 160)
     return (
         wrap_int(before.tick_cumulative + rate * passed_s, 56),
