@@ -139,7 +139,14 @@ def _reconciled(bound: NonceBound, view: ChainView) -> NonceBound:
             f"{bound.signer} has used nonce {bound.nonce}, but by none of the {len(bound.attempts)} transactions "
             f"signed here for intent {bound.intent.digest}"
         )
+    if inclusion is None and bound.inclusion is not None:
+        return msgspec.structs.replace(bound, inclusion=None, attempts=_sent_anew(bound.attempts, view.head))
     return msgspec.structs.replace(bound, inclusion=inclusion)
+
+
+def _sent_anew(attempts: tuple[Attempt, ...], head: BlockRef) -> tuple[Attempt, ...]:
+    """Count the age from here: while its block stood the transaction was not stuck."""
+    return (*attempts[:-1], msgspec.structs.replace(attempts[-1], sent_at_block=head.number))
 
 
 def _inclusion(bound: NonceBound, view: ChainView) -> Inclusion | None:

@@ -96,8 +96,8 @@ def due(
 ) -> list[Due]:
     """List what must be done for the nonces that are in no block, lowest first.
 
-    `offered_at` tells at which head each nonce was last given to a node by this process. Only the lowest can be
-    stuck by its fees: the others wait for it.
+    `offered_at` tells at which head each nonce was last given to a node by this process: before a bump the same
+    bytes have had a block's time. Only the lowest can be stuck by its fees: the others wait for it.
     """
     doomed = {bound.intent.digest for bound in account.nonces if _is_lost(bound)}
     found: list[Due] = []
@@ -107,7 +107,7 @@ def due(
             head,
             market,
             rules,
-            lowest=place == 0,
+            may_be_stuck=place == 0 and offered_at.get(bound.nonce, head.hash) != head.hash,
             unwanted=bound.intent.after in doomed or is_stopped(bound.intent),
             pointless=bound.intent.after in doomed,
         )
@@ -131,13 +131,13 @@ def _replacement(
     market: FeeMarket,
     rules: FeeRules,
     *,
-    lowest: bool,
+    may_be_stuck: bool,
     unwanted: bool,
     pointless: bool,
 ) -> Replace | None:
     """Decide between waiting, more fees and a cancellation."""
     last = bound.attempts[-1]
-    is_stuck = lowest and _age_blocks(last, head) >= rules.bump_after_blocks
+    is_stuck = may_be_stuck and _is_old(last, head, rules)
     cancelling = is_cancelling(bound)
     if not cancelling and (pointless or head.timestamp_s > bound.intent.deadline_s):
         return _cancel(bound, market, rules)
@@ -145,10 +145,11 @@ def _replacement(
         return None
     if cancelling or unwanted:
         return _cancel(bound, market, rules)
-    fees = bumped_fees(last, market, rules.cap_wei(bound.intent))
-    if fees is not None:
-        return Replace(nonce=bound.nonce, fees=fees, cancels=False)
-    return _cancel(bound, market, rules) if market.base_fee_wei > last.max_fee_wei else None
+    cap_wei = rules.cap_wei(bound.intent)
+    if market.base_fee_wei + market.tip_wei > cap_wei:  # no bump within the cap reaches the next block
+        return _cancel(bound, market, rules)
+    fees = bumped_fees(last, market, cap_wei)
+    return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=False)
 
 
 def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules) -> Replace | None:
@@ -156,6 +157,8 @@ def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules) -> Replace | 
     return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=True)
 
 
-def _age_blocks(attempt: Attempt, head: BlockRef) -> int:
-    """Count from the broadcast, not from the signature; a reorg may have taken the head below it."""
-    return -1 if attempt.sent_at_block is None else max(0, head.number - attempt.sent_at_block)
+def _is_old(attempt: Attempt, head: BlockRef, rules: FeeRules) -> bool:
+    """Count from the broadcast, not from the signature; what a node refused for a whole block is old at once."""
+    if attempt.sent_at_block is None:
+        return True
+    return head.number - attempt.sent_at_block >= rules.bump_after_blocks

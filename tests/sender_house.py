@@ -2,22 +2,21 @@
 
 import asyncio
 import itertools
-import json
 import os
 import signal
+import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from eth_account import Account
 from intents import intent
 from kafka_logs import append, read_committed
 
 from pipeline.messages.base import BlockRef
-from pipeline.messages.transactions import Call, Minimum, SubmitTransaction
+from pipeline.messages.transactions import SubmitTransaction
 from streams.chain.signer import LocalSigner
 from streams.chain.submit import SubmitPace, run_submit
 from streams.chain.submit_limits import PricedPool, SignerLimits
@@ -33,7 +32,6 @@ PACE = SubmitPace(poll_s=0.05, soon_s=0.02, wait_s=3.0, strange_looks=2)
 ROUTER = "uniswap-v3/SwapRouter02"
 MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _PHRASE = "test test test test test test test test test test test junk"
-_OWNERS_FROM = 0
 
 
 def signer_of(address: str) -> LocalSigner:
@@ -87,14 +85,13 @@ class SenderHouse:
             return pid
         code = 0
         try:
-            with (self.folder / "submit.log").open("a") as log:
-                os.dup2(log.fileno(), 1)
-                os.dup2(log.fileno(), 2)
+            sys.stdout = sys.stderr = (self.folder / "submit.log").open("a", buffering=1)
             asyncio.run(self.run(_reach(kill_at, stop_at), **changes))
         except BaseException:  # noqa: BLE001 - a child tells its end by its code
             traceback.print_exc()
             code = 1
         finally:
+            sys.stderr.flush()
             os._exit(code)
 
     async def run(self, reach: Callable[[str], None] = lambda _: None, **changes: Any) -> None:

@@ -69,8 +69,9 @@ def test_the_first_broadcast_counts_not_a_later_one():
 def test_a_transaction_whose_block_goes_away_waits_again():
     account = mark_sent(bound(1), f"0x{1:064x}", 100)
     account = reconcile(account, view(101, 5, included(1, 101)))
-    account = reconcile(account, view(101, 4))
+    account = reconcile(account, view(103, 4))
     assert status(account.nonces[0]) == "sent"
+    assert account.nonces[0].attempts[0].sent_at_block == 103  # its age begins anew
     assert account.next_nonce == 5
 
 

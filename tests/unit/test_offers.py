@@ -57,17 +57,25 @@ def test_what_this_process_has_not_offered_is_sent_again_lowest_first():
 def test_a_bump_is_due_by_age_from_broadcast_and_for_the_lowest_alone():
     account = sent(1, 2, at=105)
     assert due(account, block(107), CALM, RULES, offered_at=offered(account, 107)) == []
-    (bump,) = due(account, block(108), CALM, RULES, offered_at=offered(account, 108))
+    (bump, _) = due(account, block(108), CALM, RULES, offered_at=offered(account, 107))
     assert isinstance(bump, Replace)
     assert (bump.nonce, bump.cancels) == (0, False)
 
 
 def test_the_age_of_a_bump_begins_with_its_own_broadcast():
     account = add_attempt(sent(1), 0, attempt(11, max_fee_gwei=40, tip_gwei=2))
-    assert due(account, block(109), CALM, RULES, offered_at=offered(account, 109)) == []
     account = mark_sent(account, f"0x{11:064x}", 109)
-    assert due(account, block(111), CALM, RULES, offered_at=offered(account, 111)) == []
-    assert len(due(account, block(112), CALM, RULES, offered_at=offered(account, 112))) == 1
+    (again,) = due(account, block(111), CALM, RULES, offered_at=offered(account, 110))
+    assert isinstance(again, Resend)
+    (bump,) = due(account, block(112), CALM, RULES, offered_at=offered(account, 111))
+    assert isinstance(bump, Replace)
+
+
+def test_what_the_node_refused_for_a_whole_block_is_bumped():
+    account = add_attempt(sent(1), 0, attempt(11, max_fee_gwei=40, tip_gwei=2))
+    assert due(account, block(109), CALM, RULES, offered_at=offered(account, 109)) == []
+    (bump,) = due(account, block(110), CALM, RULES, offered_at=offered(account, 109))
+    assert isinstance(bump, Replace)
 
 
 def test_a_head_below_the_broadcast_makes_nothing_stuck():
@@ -77,16 +85,18 @@ def test_a_head_below_the_broadcast_makes_nothing_stuck():
 
 def test_an_own_cap_below_the_intents_counts():
     account = sent(1, max_fee_gwei=33)
-    assert due(account, block(103), CALM, RULES, offered_at=offered(account, 103)) == []
-    (cancel,) = due(account, block(103), STORM, RULES, offered_at=offered(account, 103))
+    (again,) = due(account, block(103), CALM, RULES, offered_at=offered(account, 102))
+    assert isinstance(again, Resend)
+    (cancel,) = due(account, block(103), STORM, RULES, offered_at=offered(account, 102))
     assert cancel.cancels
     assert cancel.fees.max_fee_wei == 150 * GWEI
 
 
-def test_out_of_caps_waits_while_the_next_block_can_still_take_it():
+def test_without_room_for_a_bump_it_waits_while_the_next_block_can_still_take_it():
     account = sent(1, max_fee_gwei=33)
     market = FeeMarket(base_fee_wei=29 * GWEI, tip_wei=GWEI)
-    assert due(account, block(103), market, RULES, offered_at=offered(account, 103)) == []
+    (again,) = due(account, block(103), market, RULES, offered_at=offered(account, 102))
+    assert isinstance(again, Resend)
 
 
 def test_a_deadline_that_passed_is_cancelled_and_what_follows_with_it():
@@ -105,20 +115,32 @@ def test_once_cancelling_the_call_is_never_offered_again():
     account = mark_sent(account, f"0x{11:064x}", 103)
     (again,) = due(account, block(104), CALM, RULES, offered_at={})
     assert again.attempt.cancels
-    (more,) = due(account, block(106), CALM, RULES, offered_at=offered(account, 106))
+    (more,) = due(account, block(106), CALM, RULES, offered_at=offered(account, 105))
+    assert isinstance(more, Replace)
     assert more.cancels
 
 
 def test_a_stopped_book_is_not_bumped_but_cancelled():
-    account = sent(1)
-    (cancel,) = due(
-        account, block(103), CALM, RULES, offered_at=offered(account, 103), is_stopped=lambda _: True
-    )
-    assert cancel.cancels
-    assert (
-        due(account, block(102), CALM, RULES, offered_at=offered(account, 102), is_stopped=lambda _: True)
-        == []
-    )
+    def found(number):
+        account = sent(1)
+        return due(
+            account,
+            block(number),
+            CALM,
+            RULES,
+            offered_at=offered(account, number - 1),
+            is_stopped=lambda _: True,
+        )
+
+    assert found(103)[0].cancels
+    assert isinstance(found(102)[0], Resend)
+
+
+def test_what_a_process_has_not_offered_itself_is_not_bumped_before_it_had_a_block():
+    account = sent(1, at=90)
+    (again,) = due(account, block(103), CALM, RULES, offered_at={})
+    assert isinstance(again, Resend)
+    assert due(account, block(103), CALM, RULES, offered_at=offered(account, 103)) == []
 
 
 def test_a_cancellation_beyond_its_own_cap_leaves_the_bytes_running():
