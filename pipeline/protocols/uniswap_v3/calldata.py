@@ -109,10 +109,14 @@ def read_calls(data: str) -> tuple[Called, ...]:
     raw = _bytes(data)
     if raw.startswith(_MANAGER_MULTICALL.selector):
         (inner,) = _MANAGER_MULTICALL.decode(raw)
+        if not inner:
+            raise CalldataError("a multicall of nothing")
         return tuple(_read(call, {_DECREASE: MANAGER, _COLLECT: MANAGER}) for call in inner)
     if raw.startswith(_ROUTER_MULTICALL.selector):
         deadline_s, inner = _ROUTER_MULTICALL.decode(raw)
-        return tuple(_read(call, {_SWAP: ROUTER}, Seconds(deadline_s)) for call in inner)
+        if len(inner) != 1:
+            raise CalldataError(f"{len(inner)} swaps in one multicall")
+        return (_read(inner[0], {_SWAP: ROUTER}, Seconds(deadline_s)),)
     return (_read(raw, {_MINT: MANAGER, _APPROVE: TOKEN}),)
 
 
