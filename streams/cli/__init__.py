@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, str] = {
     "resume": "operate",
     "topics": "topics",
     "doctor": "doctor",
+    "state": "state",
     "devnet": "devnet",
     "demo": "demo",
 }

@@ -1,0 +1,138 @@
+"""A shard's committed state and outputs, held against an undisturbed fold of its log and against the chain."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+
+from pipeline.book import own_positions
+from pipeline.errors import MalformedRecordError
+from pipeline.messages.entries import Writer
+from pipeline.messages.events import BlockSeen, BlocksReverted, WriterStarted
+from pipeline.observe import differences
+from pipeline.routes import OBSERVATIONS, follow
+from pipeline.shard import Shard
+from pipeline.state import Tables, Value
+from pipeline.units import ChainId, Offset, ShardId, Term
+from pipeline.wants import Wanted, followed_pools, policies, profile
+from streams.chain.port import Node
+from streams.chain.reads import Place, observe
+from streams.checkpoint.port import OPENED
+from streams.codec import decode_entry, decode_event
+from streams.fold import cursor_of, fold_record
+from streams.readers import Reader, Record
+from streams.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
+
+Said = list[tuple[bytes, bytes | None]]
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """What was compared, what was wrong, and which rules the log made fire."""
+
+    wrong: list[str] = msgspec.field(default_factory=list)
+    compared: Counter[str] = msgspec.field(default_factory=Counter)
+    rules: Counter[str] = msgspec.field(default_factory=Counter)
+
+
+async def load_shard(reader: Reader, chain_id: ChainId, number: ShardId) -> Shard:
+    """Load a shard's entries as committed, without opening it: its worker notices nothing."""
+    entries: dict[str, Value] = {}
+    async for record in reader.read(dict.fromkeys(await reader.shards(STATE.on(chain_id), [number]), 0)):
+        name = record.key or b""
+        entries.pop(name.decode(), None)
+        if record.value is not None and name != OPENED:
+            entries[name.decode()] = decode_entry(name.decode(), record.value)
+    return Shard(number, entries)
+
+
+# ------------------------------------------------------------------ against the chain
+async def against_the_chain(node: Node, shard: Shard, verdict: Verdict) -> None:
+    """Read every pool, position and balance at the shard's head, and compare field by field."""
+    chain, head = profile(shard.tables), shard.tables.head
+    if chain is None or head is None:
+        return
+    writer = shard.tables.find("writer", Writer)
+    place = Place(chain=chain, block=head, term=writer.term if writer else Term(0))
+    async for read in observe(node, place, list(_items(shard))):
+        if not isinstance(read, OBSERVATIONS):
+            verdict.wrong.append(f"shard {shard.id}: {read.item} cannot be read: {read.reason}")
+            continue
+        verdict.compared[f"{type(read).__name__.removesuffix('Observed').lower()}s"] += 1
+        verdict.wrong += [f"shard {shard.id}: {difference}" for difference in differences(shard, read)]
+
+
+def _items(shard: Shard) -> Iterator[Wanted]:
+    for pool in sorted(followed_pools(shard.tables)):
+        yield Wanted(item=f"pool/{pool}", why="check")
+    for policy in policies(shard.tables):
+        for key, _ in own_positions(shard, policy):
+            yield Wanted(item=key, why="check")
+        for account in policy.accounts:
+            for token in policy.tokens:
+                yield Wanted(item=f"balance/{account}/{token.address}", why="check")
+
+
+# ------------------------------------------------------------------ against the fold
+async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verdict: Verdict) -> None:
+    """Fold the log up to the shard's cursor once more: the same outputs in the same order, the same state.
+
+    While the shard moves on, what it has said since is passed over.
+    """
+    calm, routes, cursor = Shard(shard.id), Tables(), cursor_of(shard)
+    expected: dict[str, Said] = {}
+    moving = False
+    async for record in _log(reader, chain_id, shard.id):
+        if record.offset > cursor:
+            moving = True
+            break
+        for output in fold_record(calm, Offset(record.offset), record.value):
+            expected.setdefault(output.topic, []).append((output.key, output.value))
+        _count_rules(routes, record, verdict)
+    for topic in (*OUTPUTS, DEAD_LETTERS):
+        starts = dict.fromkeys(await reader.shards(topic.on(chain_id), [shard.id]), 0)
+        said = [(record.key or b"", record.value) async for record in reader.read(starts)]
+        told = expected.get(topic.name, [])
+        verdict.compared["outputs"] += len(told)
+        verdict.wrong += _different(f"{topic.name}[{shard.id}]", said[: len(told)] if moving else said, told)
+    ours, theirs = dict(shard.tables.entries()), dict(calm.tables.entries())
+    verdict.compared["state entries"] += len(theirs)
+    differ = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    verdict.wrong += [f"shard {shard.id}: entry {key} is not that of the fold" for key in differ]
+
+
+def _different(place: str, said: Said, expected: Said) -> list[str]:
+    """Compare a partition with the fold. A compacted topic may have lost what was replaced."""
+    if said == expected:
+        return []
+    if _present(said) == _present(expected) and len(said) < len(expected):
+        return []
+    return [f"{place}: {len(said)} records are not the {len(expected)} of the undisturbed fold"]
+
+
+def _present(said: Said) -> dict[bytes, bytes]:
+    return {key: value for key, value in dict(said).items() if value is not None}
+
+
+async def _log(reader: Reader, chain_id: ChainId, shard: ShardId) -> AsyncIterator[Record]:
+    starts = dict.fromkeys(await reader.shards(EVENTS.on(chain_id), [shard]), 0)
+    async for record in reader.read(starts):
+        yield record
+
+
+def _count_rules(routes: Tables, record: Record, verdict: Verdict) -> None:
+    try:
+        event = decode_event(record.value or b"", where=record.where)
+    except MalformedRecordError:
+        verdict.rules["dead letters"] += 1
+        return
+    followed = follow(routes, event)
+    if isinstance(event, WriterStarted):
+        verdict.rules["watchers that took over"] += 1
+    elif isinstance(event, BlocksReverted):
+        verdict.rules["reorgs undone"] += 1
+    elif isinstance(event, OBSERVATIONS):
+        verdict.rules[f"reads ({event.why})"] += 1
+    elif isinstance(event, BlockSeen):
+        verdict.rules["blocks"] += 1
+    if followed.arrival.name != "APPLIES":
+        verdict.rules[f"records not applied: {followed.arrival.name.lower()}"] += 1
