@@ -226,6 +226,7 @@ def test_a_price_goes_through_a_range_without_liquidity() -> None:
         swap_of(live, 10**20, down=True, limit_x96=sqrt_price_at_tick(Tick(-50_000)) + 5), START_S + 12
     )
     assert (live.tick, live.liquidity) == (-50_000, 0)
+    assert live.observations[0].seconds_per_liquidity_x128 == (12 << 128) // LIQUIDITY  # as it was before
     live.apply(swap_of(live, 10**15, down=False), START_S + 24)
     assert live.liquidity == LIQUIDITY
 
