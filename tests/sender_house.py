@@ -74,7 +74,8 @@ class SenderHouse:
         self.limits = limits_of(world)
         self.children: list[int] = []
         self._numbers = itertools.count(1)
-        asyncio.run(ensure_topics(bootstrap, self.chain_id, PARTITIONS))
+        if bootstrap:
+            asyncio.run(ensure_topics(bootstrap, self.chain_id, PARTITIONS))
 
     # -------------------------------------------------------------- processes
     def start(self, *, kill_at: str | None = None, stop_at: str | None = None, **changes: Any) -> int:

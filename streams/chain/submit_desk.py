@@ -24,6 +24,7 @@ from streams.codec import decode_intent
 log = structlog.get_logger(__name__)
 
 _LONGEST_NAME = 200
+_HAS_EFFECT = frozenset({"open", "final"})
 
 
 class Desk:
@@ -91,8 +92,9 @@ class Desk:
     async def _answer(self, intent: SubmitTransaction, record: Delivered, look: Look) -> None:
         check_shape(intent, record.shard)
         known = self._ledger.memory.intents.get(intent.digest)
-        if known is not None and known.outcome == "open":
-            log.info("an intent came again and is open", intent=intent.digest, where=record.where)
+        if known is not None and known.outcome in _HAS_EFFECT:
+            # the same intent, made again on the same block; to refuse it would say that nothing comes of it
+            log.info("an intent came again", intent=intent.digest, where=record.where, outcome=known.outcome)
             self._read(record)
             return
         if known is not None:
@@ -105,8 +107,8 @@ class Desk:
     def _refuse(self, intent: SubmitTransaction, record: Delivered, look: Look, refusal: Refusal) -> None:
         digest = digest_of(intent)
         known = None if digest is None else self._ledger.memory.intents.get(digest)
-        if digest is None or (known is not None and known.outcome == "open"):
-            # the name of another's open intent must not be used to say that nothing comes of it
+        if digest is None or (known is not None and known.outcome in _HAS_EFFECT):
+            # the name of another's intent must not be used to say that nothing comes of it
             self._put_aside(record, str(refusal))
             return
         log.warning("refused", intent=digest, reason=refusal.reason, detail=refusal.detail)

@@ -28,10 +28,10 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     twap_window_s: Seconds = Seconds(300)
     max_loss_bps: Bps = Bps(100)
     """Of what leaves the owner, at the pool's time-weighted price."""
-    max_gas_limit: int = 2_000_000
-    max_gas_wei: Wei = Wei(GWEI * 10**9 // 10)
+    max_gas_limit: int = 5_000_000
+    max_gas_wei: Wei = Wei(GWEI * 10**9 // 4)
     """Gas of one transaction at the most it offers."""
-    max_gas_wei_per_day: Wei = Wei(GWEI * 10**9 // 2)
+    max_gas_wei_per_day: Wei = Wei(GWEI * 10**9)
     max_transactions_per_day: int = 200
     max_age_blocks: int = 50
     """An intent's own age counts where it is less."""
