@@ -60,6 +60,22 @@ async def test_reads_what_is_wanted_at_one_block_before_the_first_block_record()
         rig.check()
 
 
+async def test_nothing_is_read_at_a_block_that_may_still_be_in_the_making() -> None:
+    """A fresh newest block is passed over: the one below it is read, and what comes after is a block record."""
+    fresh = replace(PACE, settle_s=10**6)
+    async with Rig(pace=fresh) as rig:
+        rig.chain.mine(rig.world.swap(POOLS[0]))
+        rig.chain.mine(rig.world.swap(POOLS[0]))
+        await rig.append(0, ONE)
+        rig.start()
+        await rig.settled()
+        newest = rig.chain.head.block
+        reads = [event for event in rig.events() if isinstance(event, PoolObserved)]
+        assert {event.block.hash for event in reads} == {newest.parent_hash}
+        assert [event.block for event in rig.events() if isinstance(event, BlockSeen)] == [newest]
+        rig.check()
+
+
 async def test_a_shard_without_books_gets_no_blocks() -> None:
     async with await following(Rig()) as rig:
         assert [type(event) for event in rig.events(1)] == [WriterStarted]

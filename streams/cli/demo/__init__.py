@@ -18,11 +18,12 @@ from streams.cli.demo.checks import Checks
 from streams.cli.demo.screen import Screen
 from streams.cli.demo.stage import Stage, staged
 from streams.cli.demo.story import BEFORE, Story, Told
-from streams.cli.demo.verdict import Verdict, judge
+from streams.cli.demo.verdict import judge
 from streams.cli.demo.witness import Witness, witnessing
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.settings import DEFAULT_FOLDER, DEFAULT_PARTITIONS
 from streams.topics import ensure_topics
+from streams.verify import Verdict
 
 _READY_S = 60.0
 

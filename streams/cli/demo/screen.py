@@ -27,6 +27,7 @@ class Screen:
         self._is_live = sys.stdout.isatty()
         self._block = 0
         self._told = 0
+        self._alerts = 0
 
     def __enter__(self) -> Self:
         if self._is_live:
@@ -52,6 +53,9 @@ class Screen:
         for said in witness.decisions[self._told :]:
             self.say(describe(said))
         self._told = len(witness.decisions)
+        for alert in witness.alerts[self._alerts :]:
+            self.say(_alert(alert))
+        self._alerts = len(witness.alerts)
         if self._is_live:
             self._live.update(Group(_table(witness, stage), Text("\n".join(self._lines))))
         elif block % _EVERY == 0:
@@ -70,6 +74,12 @@ def describe(said: dict[str, Any]) -> str:
         )
     item = f" ({said['item']})" if said["item"] else ""
     return f"{said['book']}: declines at {said['gate']}: {said['reason']}{item}"
+
+
+def _alert(said: dict[str, Any]) -> str:
+    """Say an alert in a line: its kind and whatever it tells."""
+    plain = {k: v for k, v in said.items() if k not in {"type", "version", "id", "because_of"}}
+    return f"{said['type']}: " + ", ".join(f"{name} {value}" for name, value in plain.items())
 
 
 def _bar(share_bps: int) -> str:
