@@ -192,13 +192,17 @@ def revert_to_the_head(dice: random.Random, tables: Tables) -> AnyEvent:
 
 
 def read_elsewhere(dice: random.Random, tables: Tables) -> AnyEvent:
+    """Read something at another block than the head: a balance that is wanted, where one is."""
     policy = next(iter(policies(tables)))
+    items = [want.item.split("/") for want in wanted(tables)]
+    asked = [(parts[1], parts[2]) for parts in items if parts[0] == "balance"]
+    account, token = dice.choice(asked or [(policy.owner, policy.base)])
     return BalanceObserved(
         term=_term(tables),
         block=_elsewhere(dice, tables),
         why=dice.choice(("bootstrap", "repair")),
-        account=policy.owner,
-        token=policy.base,
+        account=account,
+        token=token,
         amount=dice.randrange(10**24),
     )
 
