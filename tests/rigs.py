@@ -30,7 +30,6 @@ from streams.chain.watch import Watch
 from streams.codec import decode_event, encode
 
 PACE = Pace(
-    settle_s=0,
     poll_s=0,
     gone_after_s=1,
     lag_limit_s=5,

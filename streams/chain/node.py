@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -16,8 +16,9 @@ from streams.chain.answers import (
     quantity,
     raw_bytes,
 )
+from streams.chain.anvil import Undisturbed
 from streams.chain.port import Body, Header
-from streams.chain.rpc import Outcome, Refused, Rpc
+from streams.chain.rpc import Outcome, Refused, Rpc, parsed
 
 T = TypeVar("T")
 
@@ -38,10 +39,11 @@ class HttpNode:
     def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
         """Take a URL; nothing is asked yet."""
         self._rpc = Rpc(url, timeout_s=timeout_s)
+        self._undisturbed = Undisturbed(self._rpc)
 
     async def chain_id(self) -> ChainId:
         """Ask which chain the node follows."""
-        return ChainId(quantity(_parsed(_TEXT, await self._rpc.ask("eth_chainId"), "eth_chainId")))
+        return ChainId(quantity(parsed(_TEXT, await self._rpc.ask("eth_chainId"), "eth_chainId")))
 
     async def newest(self) -> Header:
         """Ask for the newest block."""
@@ -82,16 +84,15 @@ class HttpNode:
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract as the state was after a block, given by hash."""
         call = {"to": to, "data": "0x" + data.hex()}
-        answer = await self._rpc.ask("eth_call", call, {"blockHash": at})
-        return raw_bytes(_parsed(_TEXT, answer, "eth_call"))
+        answer = await self._undisturbed.ask({at}, lambda: self._rpc.ask("eth_call", call, {"blockHash": at}))
+        return raw_bytes(parsed(_TEXT, answer, "eth_call"))
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
         """Ask what accounts had after blocks; None where the node no longer has the state."""
-        answers = await self._rpc.ask_all(
-            [("eth_getBalance", (account, {"blockHash": at})) for account, at in questions]
-        )
+        asked = [("eth_getBalance", (account, {"blockHash": at})) for account, at in questions]
+        answers = await self._undisturbed.ask({at for _, at in questions}, lambda: self._rpc.ask_all(asked))
         return [
-            None if isinstance(answer, Refused) else Wei(quantity(_parsed(_TEXT, answer, "eth_getBalance")))
+            None if isinstance(answer, Refused) else Wei(quantity(parsed(_TEXT, answer, "eth_getBalance")))
             for answer in answers
         ]
 
@@ -108,17 +109,10 @@ def _granted(outcome: Outcome) -> msgspec.Raw:
 
 
 def _header(answer: msgspec.Raw) -> Header | None:
-    block = _parsed(_BLOCK, answer, "block")
+    block = parsed(_BLOCK, answer, "block")
     return None if block is None else header_of(block)
 
 
 def _body(header: Header, answer: msgspec.Raw) -> Body | None:
-    receipts = _parsed(_RECEIPTS, answer, "eth_getBlockReceipts")
+    receipts = parsed(_RECEIPTS, answer, "eth_getBlockReceipts")
     return None if receipts is None else body_of(header, receipts)
-
-
-def _parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str) -> Any:
-    try:
-        return decoder.decode(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NodeError(f"{what}: {error}") from None

@@ -10,9 +10,6 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     poll_s: float = 0.25
     """Between two looks for a new block."""
-    settle_s: float = 0.5
-    """So long the newest block must have stood before anything is read at it: a node that is just making the
-    next block may answer from the middle of it. Blocks below the newest are read at once."""
     stall_after_s: float = 60.0
     """So long without a new head is worth an alert."""
     gone_after_s: float = 1.0

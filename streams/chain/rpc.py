@@ -127,6 +127,14 @@ class Rpc:
         return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
 
 
+def parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str) -> Any:
+    """Read a result of known shape. Raises: NodeError."""
+    try:
+        return decoder.decode(answer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NodeError(f"{what}: {error}") from None
+
+
 def _secrets(url: str) -> list[str]:
     """List the parts of a URL that may be a key, longest first."""
     parts = urlsplit(url)

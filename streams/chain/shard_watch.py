@@ -78,7 +78,7 @@ class ShardWatch:
         await self._read_back(None)
         if self.follower.is_idle:
             return False
-        if view.newest is not None and view.answers and await self._keep_up(view.newest, view.age_s):
+        if view.newest is not None and view.answers and await self._keep_up(view.newest):
             return True
         return await self._tell_stall(view)
 
@@ -93,13 +93,12 @@ class ShardWatch:
         await self._read_back(await self._event_log.append(self.follower.shard, payloads))
 
     # -------------------------------------------------------------- the chain
-    async def _keep_up(self, newest: Header, age_s: float) -> bool:
+    async def _keep_up(self, newest: Header) -> bool:
         head = self.follower.tables.head
-        settled = age_s >= self._pace.settle_s
+        due = self._readings.due(head or newest.block)
         if head is None:
-            return await self._begin(newest, settled=settled)
-        due = self._readings.due(head)
-        if due and (settled or newest.block.hash != head.hash):
+            return await self._read(newest.block, due)
+        if due:
             if not await self._branch.holds(head, newest):
                 return await self._go_back(newest)
             if await self._read(head, due):
@@ -110,16 +109,6 @@ class ShardWatch:
         if newest.block.number > head.number and await self._extend(head, newest):
             return True
         return await self._go_back(newest)
-
-    async def _begin(self, newest: Header, *, settled: bool) -> bool:
-        """Read everything at the newest block, or at the one below while the newest is too fresh."""
-        block = newest.block
-        if not settled and block.number > 0:
-            below = await self._node.header(block.parent_hash)
-            if below is None:
-                return False
-            block = below.block
-        return await self._read(block, self._readings.due(block))
 
     async def _read(self, block: BlockRef, wants: Sequence[Wanted]) -> bool:
         """Append what is read at a block, also if the node fails in the middle."""

@@ -1,5 +1,6 @@
 """What a node must do: one suite, on a real chain and on the one in memory."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -211,3 +212,30 @@ async def test_a_branch_that_went_away_is_gone_by_number_and_by_hash(driver: Dri
 
 async def test_tells_which_chain(driver: Driver) -> None:
     assert await driver.node.chain_id() == 31_337
+
+
+async def test_a_block_in_the_making_does_not_show_in_what_is_read_at_the_newest(
+    chain: Chain, world: World
+) -> None:
+    """While anvil mines, it answers for its newest block from the state that it is just changing."""
+    driver = AnvilDriver(chain, world)
+    data, mining = BALANCE.encode(driver.someone), True
+    seen: list[tuple[Hash, object]] = []
+
+    async def read(at: Hash) -> object:
+        (wei,) = await driver.node.native_balances([(driver.someone, at)])
+        return wei, await driver.node.call(driver.token, data, at)
+
+    async def look() -> None:
+        while mining:
+            at = (await driver.node.newest()).block.hash
+            seen.append((at, await read(at)))
+
+    looking = asyncio.create_task(look())
+    for _ in range(15):
+        await asyncio.to_thread(driver.deposit, *[1] * 60)
+    mining = False
+    await looking
+    assert len({at for at, _ in seen}) > 5
+    assert [told for _, told in seen] == [await read(at) for at, _ in seen]
+    await driver.node.close()
