@@ -8,7 +8,8 @@ import msgspec
 
 from pipeline.inventory import WHOLE_BPS, Stock
 from pipeline.messages.decisions import Gate
-from pipeline.messages.entries import BookEffects, BookPath
+from pipeline.messages.effects import BookEffects
+from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import Policy
 from pipeline.strategies import STRATEGIES, Act, follow_band
 from pipeline.units import Bps, RawAmount, Seconds

@@ -11,7 +11,8 @@ from pipeline.errors import CalldataError
 from pipeline.inventory import WHOLE_BPS
 from pipeline.math.q import PIPS
 from pipeline.math.value import value_in_token0, value_in_token1
-from pipeline.messages.entries import BookEffects, Pause, Pool
+from pipeline.messages.effects import BookEffects
+from pipeline.messages.entries import Pause, Pool
 from pipeline.messages.policy import Policy
 from pipeline.plan import Draft, Market
 from pipeline.protocols.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls

@@ -13,7 +13,8 @@ from pipeline.inventory import WHOLE_BPS
 from pipeline.math.ranges import range_at_share
 from pipeline.math.slippage import least_burned, least_minted, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.messages.entries import Allowance, Balance, Goal, Phase, Pool, Step
+from pipeline.messages.effects import Goal, Phase, Step
+from pipeline.messages.entries import Allowance, Balance, Pool
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.protocols.uniswap_v3 import LivePool, mean_tick

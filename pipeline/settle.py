@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.messages.entries import PHASES, Intent, Mined, Phase, Plan, PlannedStep
+from pipeline.messages.effects import PHASES, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.entries import Mined
 from pipeline.state import Tables
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from pipeline.errors import ImpossibleFactError
-from pipeline.messages.base import BlockRef
-from pipeline.messages.entries import CHAIN_FAMILIES, Entry, Frame, Head, HighestHead
+from pipeline.messages.base import BlockRef, Entry
+from pipeline.messages.entries import CHAIN_FAMILIES, Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
 from pipeline.units import BlockNumber, Hash
 

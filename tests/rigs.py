@@ -10,7 +10,8 @@ from watching import Fold
 
 from pipeline.errors import MalformedRecordError
 from pipeline.interests import select_receipts
-from pipeline.messages.entries import Entry, Halted
+from pipeline.messages.base import Entry
+from pipeline.messages.entries import Halted
 from pipeline.messages.events import (
     AnyEvent,
     BalanceObserved,

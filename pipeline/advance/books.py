@@ -12,7 +12,8 @@ from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judg
 from pipeline.inventory import Stock, Tracked
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
-from pipeline.messages.entries import Balance, BookEffects, BookPath, Pause, Quarantine
+from pipeline.messages.effects import BookEffects
+from pipeline.messages.entries import Balance, BookPath, Pause, Quarantine
 from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
 from pipeline.show import show_book

@@ -14,7 +14,8 @@ from pipeline.guard import DAY_S, Question, Refusal, guard
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled, StepRefused
-from pipeline.messages.entries import BookEffects, BookPath, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.effects import BookEffects, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.plan import Draft, Market, as_is, choose_goal, draft, read_market
 from pipeline.settle import Standing, is_open, never_sent, stand

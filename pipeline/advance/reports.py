@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from pipeline.messages.entries import Intent, Plan
+from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed, Simulated
 from pipeline.shard import Shard
 

@@ -69,3 +69,7 @@ class View(Output, frozen=True, kw_only=True):
     def key(self) -> str:
         """What it replaces by: the record's key on its compacted topic."""
         raise NotImplementedError
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One remembered value."""

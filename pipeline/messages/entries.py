@@ -7,16 +7,13 @@ An entry says nothing of how it came about; `messages.events` does.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import msgspec
-
-from pipeline.messages.base import BlockRef
+from pipeline.messages.base import BlockRef, Entry
+from pipeline.messages.effects import BookEffects, Intent, Plan
 from pipeline.messages.policy import Policy
 from pipeline.units import (
     Address,
     BlockNumber,
-    BookId,
     GrowthX128,
-    Hash,
     Liquidity,
     Offset,
     Pips,
@@ -25,13 +22,8 @@ from pipeline.units import (
     SqrtPriceX96,
     Term,
     Tick,
-    TokenId,
     Wei,
 )
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One remembered value."""
 
 
 # ------------------------------------------------------------------ chain part: rewinds with a reorg
@@ -118,10 +110,6 @@ class Balance(Entry, frozen=True, kw_only=True):
 
 
 Why = Literal["bootstrap", "check", "repair"]
-Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
-Phase = Literal["withdraw", "swap", "mint", "reset"]
-"""What of a plan goes out together."""
-PHASES: tuple[Phase, ...] = ("withdraw", "swap", "mint", "reset")
 
 
 class Route(Entry, frozen=True, kw_only=True):
@@ -184,71 +172,6 @@ class Frame(Entry, frozen=True, kw_only=True):
 
     block: BlockRef
     overwritten: dict[str, Any]
-
-
-# ------------------------------------------------------------------ effects part: never rewinds
-class BookEffects(Entry, frozen=True, kw_only=True):
-    """`effects/book`: what has left the house, however the chain turns."""
-
-    last_proposed_at_s: Seconds | None = None
-    proposals: int = 0
-    actions: tuple[tuple[Seconds, RawAmount], ...] = ()
-    """When plans began within the last day, and the raw quote that each was to move."""
-
-
-class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan is for. Amounts and calldata follow from the state when a step is due."""
-
-    pool: Address
-    tick_lower: Tick
-    tick_upper: Tick
-    withdraw: tuple[TokenId, ...]
-    """NFTs whose liquidity moves."""
-
-
-class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One transaction of a plan, and how it ended if nothing came of it."""
-
-    phase: Phase
-    step: Step
-    intent: str
-    """Digest."""
-    outcome: str | None = None
-
-
-class Plan(Entry, frozen=True, kw_only=True):
-    """`plan/book`: the book's last plan. Which of its steps are mined is told by the chain part."""
-
-    id: str
-    made_at: BlockRef
-    goal: Goal
-    notional_quote: RawAmount
-    """What its liquidity was worth: the costs of acting are measured against it."""
-    steps: tuple[PlannedStep, ...] = ()
-    skipped: tuple[Phase, ...] = ()
-    """Phases that had nothing to do."""
-    attempt: int = 1
-    commanded_at_s: Seconds | None = None
-    stalled_since_s: Seconds | None = None
-    stalled_phase: Phase | None = None
-    """Its clock runs on over every new attempt at the same phase."""
-    stalled_reason: str | None = None
-    closed: str | None = None
-    """How it ended: `done`, or why not."""
-    proposed_before_s: Seconds | None = None
-    """When the proposal before was made: the cooldown goes back to it if nothing was ever sent."""
-
-
-class Intent(Entry, frozen=True, kw_only=True):
-    """`intent/digest`: a transaction that was wanted and has not ended. Ends with a terminal report only."""
-
-    book: BookId
-    plan: str
-    step: Step
-    made_at_block: BlockNumber
-    nonce: int | None = None
-    hashes: tuple[Hash, ...] = ()
-    """Of the signed bytes, bumps too: any of them may be mined."""
 
 
 # ------------------------------------------------------------------ log part: follows the log

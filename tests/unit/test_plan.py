@@ -17,7 +17,8 @@ from pipeline.messages.decisions import (
     RebalanceProposed,
     StepRefused,
 )
-from pipeline.messages.entries import BookEffects, NftPosition
+from pipeline.messages.effects import BookEffects
+from pipeline.messages.entries import NftPosition
 from pipeline.messages.events import Dropped, IntentRefused, Paused
 from pipeline.messages.policy import Limits, Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction

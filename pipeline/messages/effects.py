@@ -1,0 +1,77 @@
+"""What has left the house: plans, intents, cooldowns. Entries of the effects part never rewind."""
+
+from typing import Literal
+
+import msgspec
+
+from pipeline.messages.base import BlockRef, Entry
+from pipeline.units import Address, BlockNumber, BookId, Hash, RawAmount, Seconds, Tick, TokenId
+
+Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
+Phase = Literal["withdraw", "swap", "mint", "reset"]
+"""What of a plan goes out together."""
+PHASES: tuple[Phase, ...] = ("withdraw", "swap", "mint", "reset")
+
+
+class BookEffects(Entry, frozen=True, kw_only=True):
+    """`effects/book`: what has left the house, however the chain turns."""
+
+    last_proposed_at_s: Seconds | None = None
+    proposals: int = 0
+    actions: tuple[tuple[Seconds, RawAmount], ...] = ()
+    """When plans began within the last day, and the raw quote that each was to move."""
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan is for. Amounts and calldata follow from the state when a step is due."""
+
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    withdraw: tuple[TokenId, ...]
+    """NFTs whose liquidity moves."""
+
+
+class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One transaction of a plan, and how it ended if nothing came of it."""
+
+    phase: Phase
+    step: Step
+    intent: str
+    """Digest."""
+    outcome: str | None = None
+
+
+class Plan(Entry, frozen=True, kw_only=True):
+    """`plan/book`: the book's last plan. Which of its steps are mined is told by the chain part."""
+
+    id: str
+    made_at: BlockRef
+    goal: Goal
+    notional_quote: RawAmount
+    """What its liquidity was worth: the costs of acting are measured against it."""
+    steps: tuple[PlannedStep, ...] = ()
+    skipped: tuple[Phase, ...] = ()
+    """Phases that had nothing to do."""
+    attempt: int = 1
+    commanded_at_s: Seconds | None = None
+    stalled_since_s: Seconds | None = None
+    stalled_phase: Phase | None = None
+    """Its clock runs on over every new attempt at the same phase."""
+    stalled_reason: str | None = None
+    closed: str | None = None
+    """How it ended: `done`, or why not."""
+    proposed_before_s: Seconds | None = None
+    """When the proposal before was made: the cooldown goes back to it if nothing was ever sent."""
+
+
+class Intent(Entry, frozen=True, kw_only=True):
+    """`intent/digest`: a transaction that was wanted and has not ended. Ends with a terminal report only."""
+
+    book: BookId
+    plan: str
+    step: Step
+    made_at_block: BlockNumber
+    nonce: int | None = None
+    hashes: tuple[Hash, ...] = ()
+    """Of the signed bytes, bumps too: any of them may be mined."""
