@@ -146,6 +146,7 @@ class DevnetWorld(msgspec.Struct, frozen=True):
     position_manager: Address
     accounts: DevnetAccounts
     pools: dict[str, DevnetPool]
+    router: Address | None = None
 
     def profile(self) -> ChainProfile:
         """Where Uniswap V3 stands on it."""
@@ -154,6 +155,7 @@ class DevnetWorld(msgspec.Struct, frozen=True):
             wrapped_native=self.weth,
             position_manager=self.position_manager,
             factory=self.factory,
+            router=self.router,
         )
 
 

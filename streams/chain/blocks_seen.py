@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 
+from pipeline.errors import NodeRefusedError, UnreadableError
 from pipeline.interests import Interests, interests, select, select_receipts
 from pipeline.messages.base import RawLog
-from pipeline.messages.events import BlockSeen, NativeBalance
+from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
 from pipeline.protocols.tokens import TRANSFER_TOPIC
 from pipeline.state import Tables
 from pipeline.units import Address, Term
 from pipeline.wants import policies, profile
 from streams.chain.ahead import Block
+from streams.chain.calls import Reader
 from streams.chain.port import Node
+from streams.chain.read_wallet import read_allowances
 
 
-async def blocks_seen(tables: Tables, node: Node, blocks: Sequence[Block], term: Term) -> list[BlockSeen]:
+async def blocks_seen(
+    tables: Tables, node: Node, blocks: Sequence[Block], term: Term, *, multicall: Address
+) -> list[BlockSeen]:
     """Make records of blocks, as far as what the shard follows now can tell: those after may want reads first.
 
     Raises: NodeError.
@@ -22,6 +27,7 @@ async def blocks_seen(tables: Tables, node: Node, blocks: Sequence[Block], term:
     if mine is None or chain is None:
         return []
     accounts = sorted({account for policy in policies(tables) for account in policy.accounts})
+    granted = _granted(tables)
     events: list[BlockSeen] = []
     for block in blocks:
         event = BlockSeen(
@@ -30,7 +36,10 @@ async def blocks_seen(tables: Tables, node: Node, blocks: Sequence[Block], term:
             base_fee_wei=block.header.base_fee_wei,
             logs=select(mine, block.body.logs),
             receipts=select_receipts(mine, block.body.receipts),
-            reads=await _native_balances(node, accounts, block),
+            reads=(
+                *await _native_balances(node, accounts, block),
+                *await _allowances(Reader(node, multicall=multicall, at=block.header.block.hash), granted),
+            ),
         )
         events.append(event)
         if event.block.number % chain.check_every_blocks == 0 or _moves_nfts(mine, event.logs):
@@ -40,6 +49,33 @@ async def blocks_seen(tables: Tables, node: Node, blocks: Sequence[Block], term:
 
 def _moves_nfts(mine: Interests, logs: Sequence[RawLog]) -> bool:
     return any(log.address == mine.manager and log.topics[0] == TRANSFER_TOPIC for log in logs)
+
+
+def _granted(tables: Tables) -> list[tuple[Address, Address, Address]]:
+    """List (owner, token, spender) of every book that may act: what is granted must be taken back."""
+    return [
+        (policy.owner, token, spender)
+        for policy in policies(tables)
+        if policy.mode == "live"
+        for token in (policy.base, policy.quote)
+        for spender in (policy.chain.position_manager, policy.chain.router)
+        if spender is not None
+    ]
+
+
+async def _allowances(
+    reader: Reader, granted: Sequence[tuple[Address, Address, Address]]
+) -> tuple[AllowanceRead, ...]:
+    """Tell what spenders may take after a block; what the node cannot tell is left out."""
+    try:
+        amounts = await read_allowances(reader, granted) if granted else []
+    except NodeRefusedError:
+        return ()
+    return tuple(
+        AllowanceRead(owner=owner, token=token, spender=spender, amount=amount)
+        for (owner, token, spender), amount in zip(granted, amounts, strict=True)
+        if not isinstance(amount, UnreadableError)
+    )
 
 
 async def _native_balances(

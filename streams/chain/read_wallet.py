@@ -12,6 +12,7 @@ from streams.chain.calls import Ask, Reader, Told, method
 
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _BALANCE = method("tokens/ERC20", "balanceOf")
+_ALLOWANCE = method("tokens/ERC20", "allowance")
 _NATIVE_BALANCE = method("multicall/Multicall3", "getEthBalance")
 _NFTS = method(_MANAGER, "balanceOf")
 _NFT_OF_OWNER = method(_MANAGER, "tokenOfOwnerByIndex")
@@ -47,6 +48,14 @@ async def read_balances(
             for account, token in pairs
         ]
     )
+    return [each if isinstance(each, UnreadableError) else RawAmount(each[0]) for each in told]
+
+
+async def read_allowances(
+    reader: Reader, triples: Sequence[tuple[Address, Address, Address]]
+) -> list[RawAmount | UnreadableError]:
+    """Read what spenders may still take, (owner, token, spender) by (owner, token, spender)."""
+    told = await reader.ask([Ask(token, _ALLOWANCE, (owner, spender)) for owner, token, spender in triples])
     return [each if isinstance(each, UnreadableError) else RawAmount(each[0]) for each in told]
 
 

@@ -53,7 +53,7 @@ class ShardWatch:
         """Take a loaded follower; nothing but `take_over` may come first."""
         self.follower = follower
         self._node, self._event_log, self._ahead = means.node, means.event_log, means.ahead
-        self._pace = means.pace
+        self._pace, self._multicall = means.pace, means.multicall
         self._branch = Branch(means.node, pace=means.pace, clock=means.clock)
         self._readings = Readings(
             follower, means.node, pace=means.pace, clock=means.clock, multicall=means.multicall
@@ -133,7 +133,13 @@ class ShardWatch:
         tables = self.follower.tables
         self._ahead.ask_for(account for policy in policies(tables) for account in policy.accounts)
         blocks = await self._ahead.after(head, newest)
-        events = await blocks_seen(tables, self._node, blocks[: self._pace.batch_blocks], self._term)
+        events = await blocks_seen(
+            tables,
+            self._node,
+            blocks[: self._pace.batch_blocks],
+            self._term,
+            multicall=self._multicall,
+        )
         if events:
             await self._append(events)
         return self.follower.tables.head != head

@@ -53,17 +53,21 @@ def apply(
         bool, typer.Option("--dry-run", help="Say what would change, append nothing.")
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove books that are not in the file.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Yes, books of mode live may act.")] = False,
 ) -> None:
     """Make a portfolio file hold: append what has changed to each book's log."""
     settings = settings_for("apply")
-    run(apply_file(settings, file, dry_run=dry_run, prune=prune))
+    run(apply_file(settings, file, dry_run=dry_run, prune=prune, live=live))
 
 
 async def apply_file(
-    settings: Settings, file: Path, *, dry_run: bool = False, prune: bool = False
+    settings: Settings, file: Path, *, dry_run: bool = False, prune: bool = False, live: bool = False
 ) -> list[Step]:
     """Compare a file with what is in force, print the difference, and append it."""
     wanted = read_portfolio(settings, file)
+    acting = [policy.book for policy in wanted if policy.mode == "live"]
+    if acting and not (live or dry_run):
+        raise SettingsError(f"{file}: {', '.join(acting)} would act: say --live as well")
     chain_id = wanted[0].chain.chain_id
     if settings.chain_id is not None and settings.chain_id != chain_id:
         raise SettingsError(

@@ -47,17 +47,19 @@ def work() -> None:
 
 def up(
     file: Annotated[Path | None, typer.Argument(help="A portfolio file to apply first.")] = None,
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Yes, books of mode live may act.")] = False,
 ) -> None:
     """Run everything: apply a portfolio, then keep a watcher and a worker running until Ctrl-C."""
     settings = settings_for("up", serving=True)
-    run(_up(settings, file))
+    run(_up(settings, file, live=live))
 
 
-async def _up(settings: Settings, file: Path | None) -> None:
+async def _up(settings: Settings, file: Path | None, *, live: bool) -> None:
     assert settings.rpc_urls, "asked for here: a missing one must not wait for the child"
     await ensure_topics(settings.bootstrap, settings.chain, settings.partitions)
     if file is not None:
-        await apply_file(settings, file)
+        await apply_file(settings, file, live=live)
     say("watching and working; Ctrl-C ends both")
     await supervise([_child(settings, "watch"), _child(settings, "work")])
 

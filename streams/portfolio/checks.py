@@ -5,21 +5,22 @@ from collections.abc import Iterable, Iterator
 from pipeline.units import Address
 from streams.human import bps_text, seconds_text
 from streams.marks import FieldPath, Problem, did_you_mean
-from streams.portfolio.sections import BookSection, Portfolio, TargetBandSection
+from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 
 _ALL_BPS = 10_000
 _LONGEST_S = 365 * 86_400
+_LEAST_TWAP_S = 24
 
 
 def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
-    """Find what contradicts itself, is absurd, or is not built yet."""
+    """Find what contradicts itself, or is absurd."""
     yield from _repeated((("books", i, "book"), book.book) for i, book in enumerate(portfolio.books))
     yield from _shared_accounts(portfolio)
     for i, book in enumerate(portfolio.books):
         path: FieldPath = ("books", i)
         yield from _tokens(book, path)
         yield from _pools(book, path)
-        yield from _mode(book, path)
+        yield from _mode(book, path, portfolio.chain)
         yield from _target_band(book.strategy, (*path, "strategy"), watching=book.mode == "watch")
 
 
@@ -72,11 +73,25 @@ def _pools(book: BookSection, path: FieldPath) -> Iterator[Problem]:
             yield Problem(place, f"{pool} is the book's {taken[pool]}, not a pool")
 
 
-def _mode(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+def _mode(book: BookSection, path: FieldPath, chain: ChainSection) -> Iterator[Problem]:
     if book.mode == "live":
-        yield Problem(
-            (*path, "mode"), "live is not built yet: nothing here can send a transaction. Use dry-run"
-        )
+        if chain.live_on != chain.id:
+            says = f"live only where chain.live_on says {chain.id} once more"
+            yield Problem((*path, "mode"), says)
+        yield from _limits(book, path)
+
+
+def _limits(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    """Refuse limits that limit nothing."""
+    most = {"max_cost": 1_000, "max_slippage": 500}
+    for name, bps in most.items():
+        value = getattr(book.limits, name)
+        if not 0 < value <= bps:
+            yield Problem(
+                (*path, "limits", name), f"{bps_text(value)} is not above 0% and up to {bps_text(bps)}"
+            )
+    if book.limits.twap_window < _LEAST_TWAP_S:
+        yield Problem((*path, "limits", "twap_window"), f"shorter than {_LEAST_TWAP_S} s, it can be bought")
 
 
 def _target_band(section: TargetBandSection, path: FieldPath, *, watching: bool) -> Iterator[Problem]:

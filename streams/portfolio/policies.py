@@ -2,20 +2,22 @@
 
 import hashlib
 from collections.abc import Collection, Mapping
+from decimal import Context, Decimal
 from typing import Any
 
 import msgspec
 from pydantic import ValidationError
 
 from contracts_abi import UnknownContractError, load_deployment
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
-from pipeline.units import Address, ChainId
+from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
+from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.marks import Document, Problem, problems_of, read_yaml
 from streams.portfolio.checks import problems_in
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 
 _FINAL_DEPTH_BLOCKS: Mapping[int, int] = {137: 200, 42_161: 240}
 """Where reorgs go deeper than the 65 blocks of Ethereum."""
+_WIDE = Context(prec=80)
 _CONTRACTS = ("wrapped_native", "position_manager", "factory")
 
 
@@ -78,6 +80,8 @@ def _policy(book: BookSection, chain: ChainProfile) -> Policy:
         pools=book.pools,
         reference_pool=book.reference_pool,
         strategy=_strategy(book.strategy),
+        limits=_limits(book),
+        action=_rerange(book),
         mode=book.mode,
     )
 
@@ -98,6 +102,40 @@ def _strategy(section: TargetBandSection) -> TargetBand:
     )
 
 
+def _limits(book: BookSection) -> Limits:
+    section = book.limits
+    return Limits(
+        max_cost_bps=section.max_cost,
+        max_slippage_bps=section.max_slippage,
+        twap_window_s=section.twap_window,
+        max_spot_from_twap_ticks=section.max_spot_from_twap_ticks,
+        max_notional_quote=_raw(book, book.quote, section.max_notional),
+        max_daily_notional_quote=_raw(book, book.quote, section.max_daily_notional),
+        max_actions_per_day=section.max_actions_per_day,
+        max_fee_per_gas_wei=Wei(section.max_fee_gwei * 10**9),
+        max_age_blocks=section.max_age_blocks,
+        deadline_s=section.deadline,
+    )
+
+
+def _rerange(book: BookSection) -> Rerange:
+    section = book.rerange
+    return Rerange(
+        half_width_ticks=section.half_width_ticks,
+        reserve_base=_raw(book, book.base, section.reserve_base) or RawAmount(0),
+        reserve_quote=_raw(book, book.quote, section.reserve_quote) or RawAmount(0),
+        on_stall=section.on_stall,
+        stall_after_s=section.stall_after,
+    )
+
+
+def _raw(book: BookSection, name: str, amount: Decimal | None) -> RawAmount | None:
+    """Turn an amount of a token into its smallest units. Rounds: down."""
+    token = book.token(name)
+    assert token is not None, "checked before"
+    return None if amount is None else RawAmount(int(amount.scaleb(token.decimals, _WIDE)))
+
+
 def _profile(section: ChainSection, document: Document, devnet: ChainProfile | None) -> ChainProfile:
     known = _known_contracts(section.id, devnet)
     contracts: dict[str, Any] = {name: getattr(section, name) or known.get(name) for name in _CONTRACTS}
@@ -110,6 +148,7 @@ def _profile(section: ChainSection, document: Document, devnet: ChainProfile | N
         wrapped_native=contracts["wrapped_native"],
         position_manager=contracts["position_manager"],
         factory=contracts["factory"],
+        router=section.router or known.get("router"),
         final_depth_blocks=section.final_depth_blocks or _FINAL_DEPTH_BLOCKS.get(section.id, 65),
         check_every_blocks=section.check_every_blocks,
         report_every_blocks=section.report_every_blocks,
@@ -119,9 +158,9 @@ def _profile(section: ChainSection, document: Document, devnet: ChainProfile | N
 
 def _known_contracts(chain_id: ChainId, devnet: ChainProfile | None) -> Mapping[str, Address]:
     if devnet is not None and devnet.chain_id == chain_id:
-        return {name: getattr(devnet, name) for name in _CONTRACTS}
+        return {name: getattr(devnet, name) for name in (*_CONTRACTS, "router")}
     try:
         deployment = load_deployment(chain_id)
     except UnknownContractError:
         return {}
-    return {name: Address(getattr(deployment, name)) for name in _CONTRACTS}
+    return {name: Address(getattr(deployment, name)) for name in (*_CONTRACTS, "router")}

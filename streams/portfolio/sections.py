@@ -1,10 +1,11 @@
 """The portfolio file as people write it: which fields there are and what each takes."""
 
+from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from pipeline.messages.policy import Mode
+from pipeline.messages.policy import Mode, StallPolicy
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
 from streams.human import parse_address, parse_bps, parse_seconds
 
@@ -38,6 +39,10 @@ class ChainSection(Section):
     wrapped_native: Addr | None = None
     position_manager: Addr | None = None
     factory: Addr | None = None
+    router: Addr | None = None
+    live_on: ChainId | None = Field(
+        default=None, description="the chain's number once more: only then may a book be live"
+    )
     final_depth_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
     check_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     report_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 50
@@ -63,6 +68,31 @@ class TargetBandSection(Section):
     cooldown: Duration = Seconds(3_600)
 
 
+class LimitsSection(Section):
+    """What no action of a live book may exceed. Amounts are in the book's quote."""
+
+    max_cost: Share = Bps(100)
+    max_slippage: Share = Bps(50)
+    twap_window: Duration = Seconds(300)
+    max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] = 200
+    max_notional: Annotated[Decimal, Field(gt=0)] | None = None
+    max_daily_notional: Annotated[Decimal, Field(gt=0)] | None = None
+    max_actions_per_day: Annotated[int, Field(ge=1, le=1_000)] = 24
+    max_fee_gwei: Annotated[int, Field(ge=1, le=10_000)] = 200
+    max_age_blocks: Annotated[int, Field(ge=1, le=100)] = 5
+    deadline: Duration = Seconds(300)
+
+
+class RerangeSection(Section):
+    """How a live book moves: its liquidity goes to a new range about the price."""
+
+    half_width_ticks: Annotated[int, Field(ge=1, le=400_000)] = 600
+    reserve_base: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    reserve_quote: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    on_stall: StallPolicy = "hold_and_alert"
+    stall_after: Duration = Seconds(600)
+
+
 class BookSection(Section):
     """One book."""
 
@@ -81,6 +111,8 @@ class BookSection(Section):
     pools: Annotated[tuple[Addr, ...], _at_least(1)] = Field(description="where the book has its positions")
     reference_pool: Addr = Field(description="the pool of base and quote whose price values the inventory")
     strategy: TargetBandSection = Field(description="its name and its parameters")
+    limits: LimitsSection = LimitsSection()
+    rerange: RerangeSection = RerangeSection()
     mode: Mode = "dry-run"
 
     def token(self, name: str) -> TokenSection | None:

@@ -223,7 +223,7 @@ WRONG = [
     (OWNER, OWNER[:-1], "owner:", "books[0].owner", "is no address: it must be 0x and 40 hex digits"),
     (OWNER, OWNER.replace("aad88", "aaD88"), "owner:", "books[0].owner", "has a wrong checksum"),
     (OWNER, "0x" + "0" * 40, "owner:", "books[0].owner", "is the zero address"),
-    ("mode: dry-run", "mode: live", "mode: live", "books[0].mode", "live is not built yet"),
+    ("mode: dry-run", "mode: live", "mode: live", "books[0].mode", "live only where chain.live_on says 1 once more"),
     ("mode: dry-run", "mode: paper", "mode: paper", "books[0].mode", "must be 'watch', 'dry-run' or 'live'"),
     ("book: eth", "book: Eth Book", "book: Eth", "books[0].book", "match pattern"),
     ("id: 1", "id: 5", "chain:", "chain.factory", "missing: no deployment is known for chain 5"),
