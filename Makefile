@@ -10,10 +10,10 @@ UV     := .evenkeel/uv
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check format bench lock tools clean
+.PHONY: help demo test check format bench bench-streams lock tools clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) tools ## The whole system on this machine: a broker, a chain, 200 blocks, faults, and a verdict
 	$(BIN)/evenkeel demo
@@ -33,6 +33,9 @@ format: $(READY) ## Lay the code out
 
 bench: $(READY) ## How fast one core folds a log, without a broker
 	$(BIN)/python tests/bench/fold.py
+
+bench-streams: $(READY) tools ## How fast one worker is on a real broker, against a bare loop
+	$(BIN)/python tests/bench/streams_bench.py
 
 lock: ## Resolve the dependencies anew, into both lock files
 	$(PYTHON) -m venv --clear $(UV)

@@ -1,0 +1,106 @@
+"""What one worker does on a real broker on this machine: docs/performance.md explains each figure.
+
+BENCH_BLOCKS, BENCH_ROUNDS and BENCH_SECONDS make a run shorter or longer.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from streams_latency import latencies
+from streams_memory import memory
+from streams_opening import opening
+from streams_rates import rates
+
+from streams.devnet.broker import start_broker
+from streams.devnet.cache import DEFAULT_CACHE
+
+BLOCKS = int(os.environ.get("BENCH_BLOCKS", "100000"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+SECONDS = int(os.environ.get("BENCH_SECONDS", "60"))
+RESULT = Path(__file__).parents[2] / ".evenkeel" / "bench" / "streams.json"
+
+MUST_RATIO = 0.5
+MUST_GROWTH = 0.10
+MAX_SPREAD = 0.25
+"""If the bare loop itself varies by more, the machine is busy and its ratio says nothing."""
+
+
+def say(line: str = "") -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def table(title: str, rows: list[dict[str, float]]) -> None:
+    """Print rows under the names of their fields, in two lines where a name is long."""
+    say(f"\n{title}")
+    names = [name.replace("_", " ") for name in rows[0]]
+    width = max(map(len, names))
+    for name, key in zip(names, rows[0], strict=True):
+        say(f"  {name:<{width}}" + "".join(f"{row[key]:>12,}" for row in rows))
+
+
+def machine() -> dict[str, Any]:
+    """Say what this ran on, and how busy it was."""
+    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": model[0].partition(":")[2].strip() if model else platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+async def measure(bootstrap: str, folder: Path, result: dict[str, Any]) -> None:
+    result["rates"] = await rates(bootstrap, folder, ROUNDS)
+    table("one worker and a bare loop, the same log by turns", result["rates"])
+    result["latency"] = await latencies(bootstrap, folder, SECONDS)
+    table("block appended -> decision readable as committed", result["latency"])
+    result["opening"] = await opening(bootstrap, folder)
+    table("opening a shard", [result["opening"]])
+    result["memory"] = await memory(bootstrap, folder, BLOCKS)
+    table("resident memory of one worker, at rest", [result["memory"]])
+    result["load_after"] = round(os.getloadavg()[0], 2)
+
+
+def missed(result: dict[str, Any]) -> list[str]:
+    """List the targets that were not reached."""
+    wrong = []
+    densest = result["rates"][-1]
+    if densest["bare_spread"] > MAX_SPREAD:
+        say(f"\nthe bare loop varied by {densest['bare_spread']:.0%}: its ratio is not judged")
+    elif densest["ratio"] < MUST_RATIO:
+        wrong.append(f"{densest['ratio']} of the bare loop, must be {MUST_RATIO}")
+    if result["memory"]["growth"] > MUST_GROWTH:
+        wrong.append(f"memory grew by {result['memory']['growth']:.1%}, at most {MUST_GROWTH:.0%}")
+    return wrong
+
+
+def main() -> None:
+    result: dict[str, Any] = {"machine": machine(), "rounds": ROUNDS}
+    say(json.dumps(result["machine"]))
+    cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        start_broker(Path(scratch) / "broker", cache=cache) as broker,
+    ):
+        asyncio.run(measure(broker.bootstrap_servers, Path(scratch), result))
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    say(f"\nwritten to {RESULT}")
+    wrong = missed(result)
+    if wrong:
+        sys.exit("missed: " + "; ".join(wrong))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""One deployment on a broker: its topics, what stands on them, and the process that is measured on it."""
+
+import asyncio
+import itertools
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from kafka_logs import append, read_committed
+
+from streams.checkpoint.port import load
+from streams.codec import decode_entry, encode_entry
+from streams.fold import CURSOR
+from streams.topics import EVENTS, MAX_RECORD_BYTES, OUTPUTS, STATE, Topic, ensure_topics
+
+Kind = Literal["worker", "bare"]
+
+_PROCESS = Path(__file__).with_name("streams_process.py")
+_TIMEOUT_S = 900.0
+_END_S = 15.0
+_chain_ids = itertools.count(970_000)
+
+
+class Commit(NamedTuple):
+    """A shard's cursor as it was committed, and when the broker wrote it down."""
+
+    offset: int
+    at_s: float
+
+
+class House:
+    """A deployment of its own, so that every run begins with empty topics."""
+
+    def __init__(self, bootstrap: str, folder: Path, partitions: int = 1) -> None:
+        self.bootstrap = bootstrap
+        self.partitions = partitions
+        self.chain_id: Any = next(_chain_ids)
+        self._folder = folder / str(self.chain_id)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._folder.mkdir(parents=True)
+        await ensure_topics(self.bootstrap, self.chain_id, self.partitions)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()
+
+    async def append(self, shard: int, payloads: Sequence[bytes]) -> None:
+        await append(self.bootstrap, EVENTS.on(self.chain_id), shard, payloads)
+
+    # -------------------------------------------------------------- the process
+    def start(self, kind: Kind) -> None:
+        """Start a worker, or the loop that it is compared with."""
+        args = [kind, self.bootstrap, str(self.chain_id), str(self.partitions), str(self._folder)]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([sys.executable, str(_PROCESS), *args], stdout=log, stderr=log)
+
+    def end(self) -> None:
+        """End the process in order, or else at once."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def memory_mib(self, what: Literal["VmRSS", "VmHWM"]) -> float:
+        """Tell the resident memory of the process, now or at its highest."""
+        assert self._process is not None
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
+
+    def _must_run(self) -> None:
+        if self._process is not None and self._process.poll() is not None:
+            raise RuntimeError(f"the process ended:\n{(self._folder / 'log').read_text()[-2000:]}")
+
+    # -------------------------------------------------------------- what it commits
+    async def commits(self, shard: int, last: int) -> list[Commit]:
+        """Follow a shard's cursor until it stands at `last`."""
+        found: list[Commit] = []
+        async with self.reading(STATE, [shard]) as consumer, asyncio.timeout(_TIMEOUT_S):
+            while not found or found[-1].offset < last:
+                self._must_run()
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += [_commit(record) for record in records if record.key == CURSOR.encode()]
+        return found
+
+    @asynccontextmanager
+    async def reading(self, topic: Topic, shards: Sequence[int]) -> AsyncIterator[Any]:
+        """Read some of a topic's partitions from their beginning, as committed."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=MAX_RECORD_BYTES,
+        )
+        await consumer.start()
+        try:
+            consumer.assign([TopicPartition(topic.on(self.chain_id), shard) for shard in shards])
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    async def digest(self, shard: int) -> str:
+        """Shorten everything that a shard has said and keeps: equal where the work was equal."""
+        digest = sha256()
+        for topic in OUTPUTS:
+            for key, value in await read_committed(self.bootstrap, topic.on(self.chain_id), shard):
+                digest.update(repr((topic.name, key, value)).encode())
+        state = load(await read_committed(self.bootstrap, STATE.on(self.chain_id), shard))
+        for key in sorted(state):
+            # frames of a batch's own length are equal too: a frame is gone as soon as no rewind reaches it
+            digest.update(repr((key, _bytes_of(state[key]))).encode())
+        return digest.hexdigest()
+
+
+def _commit(record: Any) -> Commit:
+    return Commit(decode_entry(CURSOR, record.value).offset, record.timestamp / 1000)
+
+
+def _bytes_of(value: Any) -> bytes:
+    return encode_entry(value)

@@ -1,0 +1,104 @@
+"""From a block's append to its decision being readable as committed, at a few blocks a second."""
+
+import asyncio
+import time
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from streams_house import House
+from streams_loads import Load, load_of
+
+from streams.codec import decode_output
+from streams.topics import DECISIONS, EVENTS, MAX_RECORD_BYTES
+
+BLOCKS_PER_S = 4
+SWAPS = 10
+_WARM_BLOCKS = 40
+_TIMEOUT_S = 60.0
+
+Place = tuple[int, int]
+"""Shard and offset."""
+
+
+async def latencies(bootstrap: str, folder: Path, seconds: int) -> list[dict[str, float]]:
+    """Measure at one shard and at four, in one worker."""
+    load = load_of(SWAPS, _WARM_BLOCKS + BLOCKS_PER_S * seconds, decides_each_block=True)
+    return [await _latency(load, shards, bootstrap, folder) for shards in (1, 4)]
+
+
+async def _latency(load: Load, shards: int, bootstrap: str, folder: Path) -> dict[str, float]:
+    warm = load.before_blocks + _WARM_BLOCKS
+    async with House(bootstrap, folder, partitions=shards) as house:
+        for shard in range(shards):
+            await house.append(shard, load.records[:warm])
+        house.start("worker")
+        for shard in range(shards):
+            await house.commits(shard, warm - 1)
+        sent: dict[Place, float] = {}
+        read: dict[Place, float] = {}
+        due = shards * (len(load.records) - warm)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_read(house, shards, warm, due, read))
+            both.create_task(_append(house, shards, load.records, warm, sent))
+    assert sent.keys() == read.keys(), "every block has its decision"
+    ms = [(read[place] - sent[place]) * 1000 for place in sent]
+    cuts = quantiles(ms, n=100, method="inclusive")
+    return {
+        "shards": shards,
+        "blocks_per_s": BLOCKS_PER_S,
+        "logs_per_record": load.swaps_per_block,
+        "decisions": len(ms),
+        "p50_ms": round(cuts[49], 1),
+        "p99_ms": round(cuts[98], 1),
+        "max_ms": round(max(ms), 1),
+    }
+
+
+async def _append(
+    house: House, shards: int, records: list[bytes], first: int, sent: dict[Place, float]
+) -> None:
+    """Append a block to every shard at once, as the watcher does, and the next when it is time."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=house.bootstrap,
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=0,
+        retry_backoff_ms=10,
+        max_request_size=MAX_RECORD_BYTES,
+    )
+    await producer.start()
+    begun_s = time.perf_counter()
+    try:
+        for number, offset in enumerate(range(first, len(records))):
+            await asyncio.sleep(max(begun_s + number / BLOCKS_PER_S - time.perf_counter(), 0))
+            for shard in range(shards):
+                sent[shard, offset] = time.perf_counter()
+            await asyncio.gather(
+                *(
+                    producer.send_and_wait(
+                        EVENTS.on(house.chain_id), records[offset], key=b"-", partition=shard
+                    )
+                    for shard in range(shards)
+                )
+            )
+    finally:
+        await producer.stop()
+
+
+async def _read(house: House, shards: int, first: int, due: int, read: dict[Place, float]) -> None:
+    """Take note of when each block's first decision can be read."""
+    async with house.reading(DECISIONS, range(shards)) as consumer:
+        while len(read) < due:
+            async with asyncio.timeout(_TIMEOUT_S):
+                found = await consumer.getmany(timeout_ms=1000)
+            now_s = time.perf_counter()
+            for record in (record for records in found.values() for record in records):
+                offset = _cause(record)
+                if offset >= first:
+                    read.setdefault((record.partition, offset), now_s)
+
+
+def _cause(record: Any) -> int:
+    return decode_output(record.value).because_of.offset

@@ -1,0 +1,55 @@
+"""Seconds to open a large shard: fence the former owner, read every entry, build the tables."""
+
+import time
+from pathlib import Path
+from statistics import median
+
+from builders import POOL
+from streams_house import House
+
+from pipeline.messages.entries import TickInfo
+from pipeline.shard import Shard
+from pipeline.units import ShardId
+from streams.checkpoint.kafka import KafkaCheckpoint
+
+ENTRIES = 300_000
+_PER_COMMIT = 50_000
+_OPENINGS = 3
+
+
+async def opening(bootstrap: str, folder: Path) -> dict[str, float]:
+    """Commit so many ticks, then open their shard anew a few times."""
+    async with House(bootstrap, folder) as house:
+        writer = KafkaCheckpoint(bootstrap, house.chain_id, instance="writer")
+        await writer.open(ShardId(0))
+        begun_s = time.perf_counter()
+        for first in range(0, ENTRIES, _PER_COMMIT):
+            await writer.commit([], {f"tick/{POOL}/{n}": _tick(n) for n in range(first, first + _PER_COMMIT)})
+        wrote_s = time.perf_counter() - begun_s
+        await writer.close()
+        opened_s = [await _open_s(house) for _ in range(_OPENINGS)]
+    return {
+        "entries": ENTRIES,
+        "write_s": round(wrote_s, 2),
+        "open_s": round(median(opened_s), 2),
+        "open_worst_s": round(max(opened_s), 2),
+    }
+
+
+async def _open_s(house: House) -> float:
+    checkpoint = KafkaCheckpoint(house.bootstrap, house.chain_id, instance="reader")
+    begun_s = time.perf_counter()
+    shard = Shard(ShardId(0), await checkpoint.open(ShardId(0)))
+    took_s = time.perf_counter() - begun_s
+    assert len(shard.tables.entries()) == ENTRIES
+    await checkpoint.close()
+    return took_s
+
+
+def _tick(number: int) -> TickInfo:
+    return TickInfo(
+        liquidity_gross=10**18 + number,
+        liquidity_net=-(10**18) - number,
+        outside0_x128=2**120 + number,
+        outside1_x128=2**121 + number,
+    )
