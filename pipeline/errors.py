@@ -55,6 +55,10 @@ class ForeignNonceError(SignerHaltedError):
     """The chain has a transaction of our key that we did not sign."""
 
 
+class StateLostError(InfrastructureError):
+    """What a shard had committed is not there any more: going on would say everything again, or something wrong."""
+
+
 class MalformedRecordError(EvenkeelError):
     """Bytes on a topic that are no message."""
 

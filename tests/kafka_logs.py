@@ -1,9 +1,11 @@
 """Read and write logs of a real broker as a test needs it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 
 async def read_committed(
@@ -44,3 +46,37 @@ async def append(bootstrap: str, topic: str, partition: int, payloads: Sequence[
         await asyncio.gather(*sent)
     finally:
         await producer.stop()
+
+
+async def recreate(bootstrap: str, topic: str, partitions: int, settings: Mapping[str, str]) -> None:
+    """Delete a topic and create it again, empty."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+        async with asyncio.timeout(20):
+            while topic in await admin.list_topics():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=dict(settings))])
+        async with asyncio.timeout(20):
+            while any(each["error_code"] for each in await admin.describe_topics([topic])):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+
+
+async def delete_before_the_end(
+    bootstrap: str, topic: str, partition: int, settings: Mapping[str, str]
+) -> None:
+    """Delete every record that a partition has; a compacted topic allows it only for a moment."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        for policy in ("compact,delete", settings["cleanup.policy"]):
+            changed = {**settings, "cleanup.policy": policy}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=changed)])
+            if policy != settings["cleanup.policy"]:
+                at = TopicPartition(topic, partition)
+                await admin.delete_records({at: RecordsToDelete(before_offset=-1)})
+    finally:
+        await admin.close()

@@ -8,10 +8,11 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from pipeline.errors import InfrastructureError
+from pipeline.errors import InfrastructureError, StateLostError
 from pipeline.state import Value, family
 from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.event_log import ROUTING, Record, routing_only
+from streams.checkpoint.port import cut_off
 from streams.codec import decode_entry
 from streams.readers import Reader, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE
@@ -59,6 +60,9 @@ class KafkaLog:
         raw: dict[str, bytes | None] = {}
         async with self._committed() as reader:
             (states,) = await reader.shards(self._states, [shard])
+            begins_at, _ = (await reader.bounds([states]))[states]
+            if begins_at:
+                raise StateLostError(cut_off(self._states, shard, begins_at))
             async for record in reader.read({states: 0}):
                 key = (record.key or b"").decode(errors="replace")
                 if family(key) in ROUTING:

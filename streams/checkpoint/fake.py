@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.errors import CommitError, FencedError
+from pipeline.errors import CommitError, FencedError, StateLostError
 from pipeline.state import Value
 from pipeline.units import ShardId
 from streams.codec import encode_entry
-from streams.topics import MAX_RECORD_BYTES, STATE, TopicRecord
+from streams.fold import CURSOR
+from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TopicRecord
 
-from .port import COMMIT_TIMEOUT_S, OPENED, bounded, load
+from .port import COMMIT_TIMEOUT_S, OPENED, bounded, load, nothing_kept
 
 CrashPoint = Literal["begin", "after outputs", "after state", "before commit", "committed, not acknowledged"]
 CRASH_POINTS: tuple[CrashPoint, ...] = (
@@ -79,13 +80,17 @@ class FakeCheckpoint:
         self._usable = False
 
     async def open(self, shard: ShardId) -> dict[str, Value]:
-        """Fence the shard's former owner and load what it committed."""
+        """Fence the shard's former owner and load what it committed. Raises: StateLostError."""
         self._shard = shard
         self._broker.owners[shard] = self
         self._broker.opened += 1
         self._broker.committed[STATE.name, shard].append((OPENED, str(self._broker.opened).encode()))
+        entries = load(self._broker.read_compacted(STATE.name, shard))
+        for topic in (*OUTPUTS, DEAD_LETTERS):
+            if CURSOR not in entries and self._broker.read(topic.name, shard):
+                raise StateLostError(nothing_kept(shard, topic.name))
         self._usable = True
-        return load(self._broker.read_compacted(STATE.name, shard))
+        return entries
 
     async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
         """Write what a batch led to, all or nothing. Raises: FencedError, CommitError, Crashed."""

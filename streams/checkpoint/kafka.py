@@ -9,13 +9,24 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 
-from pipeline.errors import CommitError, FencedError
+from pipeline.errors import CommitError, FencedError, StateLostError
 from pipeline.state import Value
 from pipeline.units import ChainId, ShardId
 from streams.codec import encode_entry
-from streams.topics import MAX_RECORD_BYTES, STATE, TOPICS, TopicRecord
+from streams.fold import CURSOR
+from streams.readers import reading
+from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TOPICS, TopicRecord
 
-from .port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, OPENED, bounded, load
+from .port import (
+    CLOSE_TIMEOUT_S,
+    COMMIT_TIMEOUT_S,
+    OPEN_TIMEOUT_S,
+    OPENED,
+    bounded,
+    cut_off,
+    load,
+    nothing_kept,
+)
 
 _BATCH_BYTES = 1024 * 1024
 _TRANSACTION_MS = 10_000
@@ -48,7 +59,10 @@ class KafkaCheckpoint:
         self._usable = False
 
     async def open(self, shard: ShardId) -> dict[str, Value]:
-        """Fence the shard's former owner and load what it committed. Raises: FencedError, CommitError."""
+        """Fence the shard's former owner and load what it committed.
+
+        Raises: FencedError, CommitError, StateLostError.
+        """
         self._shard = shard
         entries = await bounded(self._open(), self._open_timeout_s, f"opening shard {shard}")
         self._usable = True
@@ -90,10 +104,24 @@ class KafkaCheckpoint:
             )
             await self._producer.start()  # fences, and aborts what the former owner left open
             await self._write(self._producer, [TopicRecord(STATE.name, OPENED, marker, self._shard)])
-            return load(await self._read_until(marker))
+            entries = load(await self._read_until(marker))
+        if CURSOR not in entries:
+            await self._refuse_if_it_has_spoken()
+        return entries
+
+    async def _refuse_if_it_has_spoken(self) -> None:
+        """Tell a shard that begins from one whose state is gone: what it says and its cursor are committed as one."""
+        async with reading(self._bootstrap) as reader:
+            for topic in (*OUTPUTS, DEAD_LETTERS):
+                name = self._topics[topic.name]
+                async for record in reader.read(dict.fromkeys(await reader.shards(name, [self._shard]), 0)):
+                    raise StateLostError(nothing_kept(self._shard, record.where))
 
     async def _read_until(self, marker: bytes) -> list[tuple[bytes, bytes | None]]:
-        """Read the shard's state from its beginning, as committed, to the marker of this opening."""
+        """Read the shard's state from its beginning, as committed, to the marker of this opening.
+
+        Raises: StateLostError if it no longer begins where it began.
+        """
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             isolation_level="read_committed",
@@ -105,6 +133,9 @@ class KafkaCheckpoint:
         try:
             partition = TopicPartition(self._topics[STATE.name], self._shard)
             consumer.assign([partition])
+            begins_at = (await consumer.beginning_offsets([partition]))[partition]
+            if begins_at:  # compaction leaves the beginning where it was
+                raise StateLostError(cut_off(partition.topic, self._shard, begins_at))
             await consumer.seek_to_beginning(partition)
             found: list[tuple[bytes, bytes | None]] = []
             while True:

@@ -26,7 +26,8 @@ class Checkpoint(Protocol):
     async def open(self, shard: ShardId) -> dict[str, Value]:
         """Fence the shard's former owner and load what it committed.
 
-        Raises: FencedError if another opens the shard meanwhile, CommitError if it takes too long.
+        Raises: FencedError if another opens the shard meanwhile, CommitError if it takes too long,
+        StateLostError if what was committed is not there any more.
         """
 
     async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
@@ -52,6 +53,22 @@ def load(committed: Iterable[tuple[bytes, bytes | None]]) -> dict[str, Value]:
         elif key != OPENED:
             latest[key] = payload
     return {(name := key.decode()): decode_entry(name, payload) for key, payload in latest.items()}
+
+
+def cut_off(topic: str, shard: ShardId, begins_at: int) -> str:
+    """Say that the first records of a shard's state are gone."""
+    return (
+        f"shard {shard}: {topic}[{shard}] begins at {begins_at}: what lay before was deleted, so its state cannot be "
+        "known. Restore the topic"
+    )
+
+
+def nothing_kept(shard: ShardId, where: str) -> str:
+    """Say that a shard's state is gone although it has said something."""
+    return (
+        f"shard {shard}: no state is kept of it, yet it has said {where}: its state was lost, and to fold its log again "
+        "would say everything twice. Restore the topic"
+    )
 
 
 async def bounded(work: Coroutine[Any, Any, T], timeout_s: float, name: str) -> T:
