@@ -173,6 +173,7 @@ class Submit:
             self._look = None
             self._strange += 1
             if self._strange >= self._pace.strange_looks:
+                await self._ledger.touch()  # a process that another has followed sees that one's nonces
                 raise
             return True
         self._strange = 0

@@ -92,6 +92,12 @@ class Ledger:
             self._dirty, self._letters = {}, []
             await self._journal.commit(dirty, letters)
 
+    async def touch(self) -> None:
+        """Write something, to see whether the journal is still ours. Raises: FencedError, CommitError."""
+        standing = self.account.standing
+        self._dirty[journal_key(standing)] = standing
+        await self.commit()
+
     async def publish(self) -> None:
         """Commit, then say what is unsaid; that it was said is kept with the next commit. Raises: InfrastructureError."""
         await self.commit()

@@ -22,6 +22,8 @@ _COMMANDS: Mapping[str, str] = {
     "up": "running",
     "watch": "running",
     "work": "running",
+    "submit": "submitting",
+    "intents": "submitting",
     "positions": "holdings",
     "inventory": "holdings",
     "why": "why",

@@ -1,0 +1,164 @@
+"""The signer's file: whose key, and what it may be made to sign at most. No topic and no policy can widen it."""
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from contracts_abi import Deployment, UnknownContractError, load_deployment
+from pipeline.errors import SettingsError
+from pipeline.units import Address, Bps, ChainId, Seconds, Wei
+from streams.chain.submit_limits import PricedPool, SignerLimits
+from streams.marks import problems_of, read_yaml
+from streams.portfolio.sections import Addr, Duration, Section, Share
+from streams.settings import DevnetWorld, read_text
+
+_WEI_OF_ETHER = 18
+_WEI_OF_GWEI = 9
+_MOST_LOSS_BPS = 1_000
+_SHORTEST_WINDOW_S = 30
+_MOST_GAS = 30_000_000
+
+
+def _wei(decimals: int) -> BeforeValidator:
+    def parse(text: object) -> Wei:
+        try:
+            wei = Decimal(str(text)).scaleb(decimals)
+        except InvalidOperation:
+            raise ValueError(f"{text!r} is no number") from None
+        if not wei.is_finite() or wei != int(wei) or wei < 0:
+            raise ValueError(f"{text!r} is no amount that a wei divides")
+        return Wei(int(wei))
+
+    return BeforeValidator(parse)
+
+
+def _sane_loss(loss_bps: Bps) -> Bps:
+    if not 0 < loss_bps <= _MOST_LOSS_BPS:
+        raise ValueError("must be above 0 and at most 10%")
+    return loss_bps
+
+
+def _sane_window(window_s: Seconds) -> Seconds:
+    if window_s < _SHORTEST_WINDOW_S:
+        raise ValueError("must be at least 30s: a shorter one a single trader can move")
+    return window_s
+
+
+Ether = Annotated[Wei, _wei(_WEI_OF_ETHER)]
+Gwei = Annotated[Wei, _wei(_WEI_OF_GWEI)]
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Uniswap V3 stands for a signer."""
+
+    factory: Address
+    router: Address
+    position_manager: Address
+    wrapped_native: Address
+
+
+class SignerFile(Section):
+    """A whole file."""
+
+    chain: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's number, 1 for Ethereum")
+    keystore: Path | None = None
+    password_file: Path | None = None
+    devnet_account: Addr | None = None
+    """One of anvil's well-known accounts instead of a keystore."""
+    pools: tuple[Addr, ...] = Field(description="the pools that may be traded and provided in")
+    factory: Addr | None = None
+    router: Addr | None = None
+    position_manager: Addr | None = None
+    wrapped_native: Addr | None = None
+    max_loss: Annotated[Share, AfterValidator(_sane_loss)] = Bps(100)
+    twap_window: Annotated[Duration, AfterValidator(_sane_window)] = Seconds(300)
+    max_gas_limit: Annotated[int, Field(gt=0, le=_MOST_GAS)] = 5_000_000
+    max_gas_ether: Ether = Wei(10**18 // 4)
+    max_gas_ether_per_day: Ether = Wei(10**18)
+    max_transactions_per_day: Annotated[int, Field(gt=0)] = 200
+    max_age_blocks: Annotated[int, Field(gt=0)] = 50
+    max_fee_gwei: Gwei = Wei(200 * 10**9)
+    cancel_max_fee_gwei: Gwei = Wei(300 * 10**9)
+    min_tip_gwei: Gwei = Wei(10**8)
+    bump_after_blocks: Annotated[int, Field(gt=0)] = 3
+    final_depth_blocks: Annotated[int, Field(gt=0)] = 65
+    block_time: Duration = Seconds(12)
+
+    def limits(self, places: Places, pools: tuple[PricedPool, ...]) -> SignerLimits:
+        """Put the file's numbers together with what was read of the chain."""
+        return SignerLimits(
+            router=places.router,
+            position_manager=places.position_manager,
+            wrapped_native=places.wrapped_native,
+            pools=pools,
+            twap_window_s=self.twap_window,
+            max_loss_bps=self.max_loss,
+            max_gas_limit=self.max_gas_limit,
+            max_gas_wei=self.max_gas_ether,
+            max_gas_wei_per_day=self.max_gas_ether_per_day,
+            max_transactions_per_day=self.max_transactions_per_day,
+            max_age_blocks=self.max_age_blocks,
+            max_fee_per_gas_wei=self.max_fee_gwei,
+            cancel_max_fee_per_gas_wei=self.cancel_max_fee_gwei,
+            min_tip_wei=self.min_tip_gwei,
+            bump_after_blocks=self.bump_after_blocks,
+            final_depth_blocks=self.final_depth_blocks,
+            block_s=self.block_time,
+        )
+
+
+def load_signer_file(path: Path) -> SignerFile:
+    """Read a signer's file. Raises: SettingsError naming file, line, column and field."""
+    document = read_yaml(read_text(path), str(path))
+    try:
+        file = SignerFile.model_validate(document.value if document.value is not None else {})
+    except ValidationError as error:
+        raise document.refuse(problems_of(error, SignerFile)) from None
+    if (file.keystore is None) == (file.devnet_account is None):
+        raise SettingsError(f"{path}: name a keystore, or the devnet's account, and not both")
+    if file.keystore is not None and file.password_file is None:
+        raise SettingsError(f"{path}: password_file: missing: the file with the keystore's password")
+    if not file.pools:
+        raise SettingsError(f"{path}: pools: must name at least 1")
+    return file
+
+
+def places_of(file: SignerFile, devnet: DevnetWorld | None) -> Places:
+    """Take each place from the file, else from the devnet or from where its publishers put it.
+
+    Raises: SettingsError naming what nobody says.
+    """
+    known = _known_places(file.chain, devnet)
+    found = {
+        name: getattr(file, name) or known.get(name)
+        for name in ("factory", "router", "position_manager", "wrapped_native")
+    }
+    missing = [name for name, address in found.items() if address is None]
+    if missing:
+        raise SettingsError(
+            f"{', '.join(missing)}: not known for chain {file.chain}, name it in the signer's file"
+        )
+    return Places(**{name: address for name, address in found.items() if address is not None})
+
+
+def _known_places(chain_id: ChainId, devnet: DevnetWorld | None) -> dict[str, Address | None]:
+    if devnet is not None and devnet.chain_id == chain_id:
+        return {
+            "factory": devnet.factory,
+            "router": devnet.router,
+            "position_manager": devnet.position_manager,
+            "wrapped_native": devnet.weth,
+        }
+    try:
+        public: Deployment = load_deployment(chain_id)
+    except UnknownContractError:
+        return {}
+    return {
+        "factory": Address(public.factory),
+        "router": Address(public.router),
+        "position_manager": Address(public.position_manager),
+        "wrapped_native": Address(public.wrapped_native),
+    }

@@ -1,0 +1,131 @@
+"""`submit` and `intents` as a user has them: a file, a keystore, a broker and a chain."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse
+
+from streams.devnet.broker import Broker
+from streams.devnet.chain import start_chain
+from streams.devnet.world import World
+
+pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
+
+EVENKEEL = [sys.executable, "-P", "-m", "streams.cli"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def house(
+    broker: Broker, built: tuple[World, Path, str], tmp_path: Path, cache: Path
+) -> Iterator[SenderHouse]:
+    with start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain:
+        house = SenderHouse(broker.bootstrap_servers, chain, built[0], tmp_path)
+        _write_files(house)
+        yield house
+        house.end()
+
+
+def _write_files(house: SenderHouse) -> None:
+    key = house.signer._account.key
+    keystore, password = house.folder / "key.json", house.folder / "password"
+    keystore.write_text(json.dumps(Account.encrypt(key, "a password", kdf="pbkdf2", iterations=2)))
+    password.write_text("a password\n")
+    for file in (keystore, password):
+        file.chmod(0o600)
+    world = house.world
+    (house.folder / "signer.yaml").write_text(
+        f"""
+chain: {house.chain_id}
+keystore: {keystore}
+password_file: {password}
+factory: {world.factory}
+router: {world.router}
+position_manager: {world.position_manager}
+wrapped_native: {world.weth}
+pools: [{world.pool("weth_usdc_low_500").address}]
+max_loss: 1%
+twap_window: 60s
+"""
+    )
+
+
+def environment(house: SenderHouse) -> dict[str, str]:
+    ours = {
+        "BROKER": house.bootstrap,
+        "RPC_URL": house.chain.url,
+        "CHAIN_ID": str(house.chain_id),
+        "PARTITIONS": str(PARTITIONS),
+        "FOLDER": str(house.folder / "run"),
+    }
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL_")}
+    return {**rest, "PYTHONPATH": str(ROOT), **{f"EVENKEEL_{name}": value for name, value in ours.items()}}
+
+
+def evenkeel(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*EVENKEEL, *arguments],
+        env=environment(house),
+        cwd=house.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_submit_sends_and_intents_shows_and_closes(house):
+    file = str(house.folder / "signer.yaml")
+    assert "nothing is sent without --live" in evenkeel(house, "submit", file).stderr
+    wanted, unheard = house.deposit(), house.deposit(signer="0x" + "cd" * 20, owner="0x" + "cd" * 20)
+    with (house.folder / "submit.log").open("w") as log:
+        process = subprocess.Popen(
+            [*EVENKEEL, "submit", file, "--live"], env=environment(house), cwd=house.folder, stderr=log
+        )
+        try:
+            house.put(wanted, unheard)
+            house.until_said(wanted.digest, "Sent")
+            shown = evenkeel(house, "intents", "list").stdout
+            assert [line.split()[4] for line in shown.splitlines() if wanted.digest in line] == ["sent"]
+            assert [line.split()[4] for line in shown.splitlines() if unheard.digest in line] == ["waiting"]
+            refused = evenkeel(house, "intents", "close", wanted.id)
+            assert "it may still be mined" in refused.stderr
+            refused = evenkeel(house, "intents", "close", unheard.digest)
+            assert "its signer has not seen it yet" in refused.stderr
+            for _ in range(wanted.max_age_blocks + 13):
+                house.chain.mine()
+            closed = evenkeel(house, "intents", "close", unheard.digest)
+            assert f"Dropped {unheard.digest}" in closed.stderr
+            assert house.said(unheard.digest) == ["Dropped"]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(20)
+    assert code == 0, house.log()
+    assert house.signer._account.key.hex() not in house.log()
+    assert "a password" not in house.log()
+    assert len(house.said(wanted.digest)) == 3
+
+
+def test_a_wrong_file_is_told_by_line_and_field(house):
+    file = house.folder / "signer.yaml"
+    text = file.read_text()
+    for old, new, says in (
+        ("max_loss: 1%", "max_loss: 50%", "signer.yaml:10:11: max_loss: must be above 0 and at most 10%"),
+        ("twap_window: 60s", "twap_window: 5s", "signer.yaml:11:14: twap_window: must be at least 30s"),
+        ("max_loss", "max_lost", "unknown field; did you mean max_loss?"),
+        ("password_file", "devnet_account", "devnet_account"),
+    ):
+        file.write_text(text.replace(old, new))
+        assert says in evenkeel(house, "submit", str(file), "--live").stderr
+    file.write_text(text.replace(house.world.pool("weth_usdc_low_500").address, house.world.router))
+    assert "is no Uniswap V3 pool" in evenkeel(house, "submit", str(file), "--live").stderr
+    (house.folder / "key.json").chmod(0o644)
+    file.write_text(text)
+    assert "may be read by others (mode 0644)" in evenkeel(house, "submit", str(file), "--live").stderr

@@ -1,0 +1,495 @@
+"""A signer on a chain and a broker in memory: whatever dies, goes away or comes twice, an intent has one effect."""
+
+import asyncio
+import os
+import random
+from collections import Counter
+
+import msgspec
+import pytest
+from intents import intent
+
+from pipeline.errors import CommitError, FencedError, ForeignNonceError, NodeError
+from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed
+from pipeline.messages.journal import NonceBound
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.nonces import status
+from streams.chain.signer import Unsigned
+from streams.chain.submit import Submit, SubmitPace
+from streams.chain.submit_fake import (
+    FAKE_CHAIN,
+    FakeInbox,
+    FakeJournal,
+    FakeReports,
+    FakeSenderNode,
+    FakeSigner,
+    FakeSignerBroker,
+)
+from streams.chain.submit_limits import PricedPool, SignerLimits
+from streams.chain.submit_sending import POINTS
+from streams.checkpoint.fake import Crashed
+from streams.devnet.contract import method
+
+GWEI = 10**9
+SIGNER, STRANGER = "0x" + "51" * 20, "0x" + "52" * 20
+ROUTER, MANAGER = "0x" + "c1" * 20, "0x" + "c2" * 20
+WETH, USDC = "0x" + "a1" * 20, "0x" + "a2" * 20
+LIMITS = SignerLimits(
+    router=ROUTER,
+    position_manager=MANAGER,
+    wrapped_native=WETH,
+    pools=(PricedPool(address="0x" + "e1" * 20, token0=WETH, token1=USDC, fee_pips=500),),
+    final_depth_blocks=4,
+    bump_after_blocks=2,
+)
+PACE = SubmitPace(strange_looks=2)
+SEEDS = int(os.environ.get("SENDER_SEEDS", "60"))
+
+
+class Stage:
+    """A broker and a chain that outlive the processes which a test starts on them."""
+
+    def __init__(self) -> None:
+        self.broker = FakeSignerBroker()
+        self.node = FakeSenderNode()
+        self.asked: list[SubmitTransaction] = []
+        self.now_s = 0.0
+
+    async def start(self, *, reach=lambda _: None, crash_at=None, **changes) -> Submit:
+        submit = Submit(
+            self.node,
+            FakeJournal(self.broker, crash_at),
+            FakeReports(self.broker),
+            FakeInbox(self.broker),
+            chain_id=FAKE_CHAIN,
+            partitions=2,
+            signer=FakeSigner(SIGNER),
+            limits=LIMITS,
+            pace=PACE,
+            clock=lambda: self.now_s,
+            reach=reach,
+            **changes,
+        )
+        await submit.open()
+        return submit
+
+    def ask(self, **changes) -> SubmitTransaction:
+        """Ask for an allowance of a size of its own: that is its effect."""
+        number = len(self.asked) + 1
+        usual = {
+            "digest": number,
+            "offset": number,
+            "made_at": self.node.blocks[-1].ref,
+            "to": WETH,
+            "data": method("tokens/ERC20", "approve").encode(ROUTER, number),
+            "position": f"position/{number}",
+        }
+        wanted = intent(**(usual | changes))
+        self.asked.append(wanted)
+        self.broker.put(wanted.because_of.shard, wanted)
+        return wanted
+
+    def times_done(self, wanted: SubmitTransaction) -> int:
+        return sum(tx.data == wanted.call.data for tx in self.node.effects())
+
+    def reports(self, wanted: SubmitTransaction) -> list:
+        return [r for r in self.broker.reports(wanted.because_of.shard) if r.intent == wanted.digest]
+
+    def said(self, wanted: SubmitTransaction) -> list[str]:
+        return [type(report).__name__ for report in self.reports(wanted)]
+
+    def bound(self) -> list[NonceBound]:
+        return [entry for entry in self.broker.entries().values() if isinstance(entry, NonceBound)]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+# ------------------------------------------------------------------ stories of everything at once
+class Story:
+    """A life drawn by a die: intents, blocks, branches, storms, deaths and twins."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.stage = Stage()
+        self.process: Submit | None = None
+        self.twins: list[Submit] = []
+        self.died = Counter()
+        self.fee_wei = GWEI
+
+    async def run(self, steps: int = 80) -> None:
+        acts = (
+            (self.step, 12),
+            (self.ask, 4),
+            (self.mine, 6),
+            (self.reorg, 1),
+            (self.lose, 1),
+            (self.twin, 1),
+            (self.again, 1),
+            (self.silence, 1),
+            (self.weather, 2),
+        )
+        for _ in range(steps):
+            (act,) = self.dice.choices([a for a, _ in acts], [w for _, w in acts])
+            await act()
+        await self.calm_down()
+
+    async def step(self) -> None:
+        stepping = self.dice.choice(self.twins) if self.twins and self.dice.random() < 0.3 else None
+        await self._step(stepping)
+
+    async def _step(self, twin: Submit | None) -> None:
+        try:
+            if twin is not None:
+                await twin.step()
+                return
+            if self.process is None:
+                self.process = await self.stage.start(reach=self.reach, crash_at=self.some_crash())
+            await self.process.step()
+        except NodeError:
+            pass
+        except (Crashed, FencedError, CommitError) as error:
+            self.died[type(error).__name__] += 1
+            if twin is None:
+                self.process = None
+            else:
+                self.twins.remove(twin)
+
+    def reach(self, point: str) -> None:
+        if self.dice.random() < 0.06:
+            raise Crashed(point)
+
+    def some_crash(self):
+        if self.dice.random() < 0.5:
+            return None
+        points = ("begin", "before commit", "committed, not acknowledged")
+        return (self.dice.randrange(6), self.dice.choice(points))
+
+    async def ask(self) -> None:
+        stage = self.stage
+        wanted = stage.ask(
+            shard=self.dice.randrange(2),
+            position=f"book/{self.dice.randrange(3)}",
+            max_fee_gwei=self.dice.choice((3, 3, 200)),
+        )
+        if self.dice.random() < 0.5:
+            stage.ask(
+                shard=wanted.because_of.shard,
+                position=wanted.position,
+                after=wanted.digest,
+                made_at=wanted.made_at,
+            )
+
+    async def mine(self) -> None:
+        self.stage.node.mine(self.fee_wei)
+
+    async def weather(self) -> None:
+        self.fee_wei = self.dice.choice((GWEI, 40 * GWEI))
+
+    async def reorg(self) -> None:
+        depth = self.dice.randrange(1, 4)
+        if len(self.stage.node.blocks) > depth:
+            self.stage.node.reorg(depth, lose=self.dice.random() < 0.5)
+
+    async def lose(self) -> None:
+        pool = self.stage.node.pool
+        if pool:
+            del pool[self.dice.choice(list(pool))]
+
+    async def twin(self) -> None:
+        """A process is forgotten, not ended; it may come back to life later."""
+        if self.process is not None:
+            self.twins.append(self.process)
+            self.process = None
+
+    async def again(self) -> None:
+        """A record is written a second time."""
+        for intents in self.stage.broker.intents.values():
+            if intents and self.dice.random() < 0.5:
+                intents.append(self.dice.choice(intents))
+
+    async def silence(self) -> None:
+        self.stage.node.silent = self.dice.random() < 0.3
+
+    async def calm_down(self) -> None:
+        self.stage.node.silent = False
+        self.twins.clear()
+        self.process = await self.stage.start()
+        for _ in range(30):
+            self.stage.now_s += 1
+            await self.process.step()
+            self.stage.node.mine(GWEI)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_every_intent_has_one_end_and_at_most_one_effect(seed):
+    story = Story(seed)
+    await story.run()
+    stage = story.stage
+    for wanted in stage.asked:
+        done, said = stage.times_done(wanted), set(stage.said(wanted))
+        refused = {"IntentRefused", "Dropped"} & said
+        assert done <= 1, wanted.digest
+        assert (done == 1) == (not refused), (wanted.digest, done, said)
+        if done:
+            assert {"Simulated", "Signed", "Sent"} <= said
+            signed = {r.transaction_hash for r in stage.reports(wanted) if isinstance(r, Signed | Sent)}
+            assert signed & {h for block in stage.node.blocks for h, _ in block.transactions}
+        if "IntentRefused" in said and "Dropped" not in said:  # a dropped one may be asked for again, in vain
+            assert not {"Signed", "Sent"} & said
+    assert stage.bound() == []
+    check_nonces_and_caps(stage)
+
+
+def check_nonces_and_caps(stage: Stage) -> None:
+    mined = stage.node.effects()
+    assert [tx.nonce for tx in mined] == list(range(5, 5 + len(mined)))
+    caps = {wanted.call.data: wanted.max_fee_per_gas_wei for wanted in stage.asked}
+    for tx in mined:
+        assert tx.max_fee_wei <= caps.get(tx.data, LIMITS.cancel_max_fee_per_gas_wei)
+
+
+def test_the_stories_have_deaths_bumps_cancellations_and_losses_in_them():
+    async def tell(seed):
+        story = Story(seed)
+        await story.run()
+        return story
+
+    stories = [asyncio.run(tell(seed)) for seed in range(20)]
+    died = sum((story.died for story in stories), Counter())
+    assert died["Crashed"] > 10
+    assert died["FencedError"] > 3
+    said = Counter(
+        name for story in stories for wanted in story.stage.asked for name in set(story.stage.said(wanted))
+    )
+    assert min(said[name] for name in ("Simulated", "Signed", "Sent", "IntentRefused", "Dropped")) > 1
+    reasons = {
+        r.reason
+        for story in stories
+        for w in story.stage.asked
+        for r in story.stage.reports(w)
+        if isinstance(r, IntentRefused)
+    }
+    assert {"already_open", "orphaned", "expired", "simulation"} <= reasons
+    assert any(tx.data == "0x" for story in stories for tx in story.stage.node.effects())
+
+
+# ------------------------------------------------------------------ one at a time
+@pytest.mark.parametrize("point", POINTS)
+async def test_dying_at_a_point_leaves_what_the_next_process_needs(stage, point):
+    def die(at):
+        if at == point:
+            raise Crashed(at)
+
+    dying = await stage.start(reach=die)
+    wanted = stage.ask()
+    with pytest.raises(Crashed):
+        await dying.step()
+    before = [bound.attempts[0].raw for bound in stage.bound()]
+    assert bool(before) == (point in POINTS[2:])
+    assert len(stage.node.pool) == (point in POINTS[3:])
+    await (await stage.start()).step()
+    assert [bound.attempts[0].raw for bound in stage.bound()] == (
+        before or [stage.bound()[0].attempts[0].raw]
+    )
+    stage.node.mine()
+    assert stage.times_done(wanted) == 1
+
+
+@pytest.mark.parametrize("at", [(1, "begin"), (1, "before commit"), (1, "committed, not acknowledged")])
+async def test_nothing_is_sent_that_is_not_known_to_be_journalled(stage, at):
+    process = await stage.start(crash_at=at)
+    stage.ask()
+    with pytest.raises(Crashed):
+        await process.step()
+    assert stage.node.pool == {}
+    assert len(stage.bound()) == (at[1] == "committed, not acknowledged")
+
+
+async def test_a_silent_node_gets_the_same_bytes_until_it_speaks(stage):
+    process = await stage.start()
+    wanted = stage.ask()
+    await process.step()
+    (sent,) = stage.node.pool.values()
+    stage.node.silent = True
+    with pytest.raises(NodeError):
+        await process.step()
+    stage.node.silent = False
+    stage.node.pool.clear()
+    stage.node.mine()
+    await process.step()
+    assert list(stage.node.pool.values()) == [sent]
+    assert stage.said(wanted) == ["Simulated", "Signed", "Sent"]
+
+
+async def test_bytes_that_were_taken_in_silence_are_told_once_they_are_mined(stage):
+    process = await stage.start()
+    wanted = stage.ask()
+    send = stage.node.send
+
+    async def take_and_say_nothing(raw):
+        await send(raw)
+        return await mute.send(raw)
+
+    mute = FakeSenderNode(silent=True)
+    stage.node.send = take_and_say_nothing
+    await process.step()
+    assert stage.said(wanted) == ["Simulated", "Signed"]
+    stage.node.mine()
+    await process.step()
+    assert stage.said(wanted) == ["Simulated", "Signed", "Sent"]
+
+
+async def test_a_foreign_transaction_halts_after_two_looks_and_sends_nothing(stage):
+    process = await stage.start()
+    stage.node.pool[5] = ("0x" + "ff" * 32, foreign(5))
+    stage.node.mine()
+    stage.ask()
+    assert await process.step()
+    with pytest.raises(ForeignNonceError, match="used nonce 5"):
+        await process.step()
+    assert stage.node.pool == {}
+    assert stage.bound() == []
+
+    adopting = await stage.start(adopt_nonce=True)
+    await adopting.step()
+    assert list(stage.node.pool) == [6]
+
+
+def foreign(nonce: int) -> Unsigned:
+    return Unsigned(
+        chain_id=FAKE_CHAIN,
+        nonce=nonce,
+        to=STRANGER,
+        data="0x",
+        value_wei=1,
+        gas_limit=21_000,
+        max_fee_wei=100 * GWEI,
+        tip_wei=GWEI,
+    )
+
+
+async def test_a_twin_that_was_followed_knows_itself_fenced_not_robbed(stage):
+    twin = await stage.start()
+    process = await stage.start()
+    stage.ask()
+    await process.step()
+    stage.node.mine()
+    await twin.step()
+    with pytest.raises(FencedError):
+        await twin.step()
+
+
+async def test_a_lagging_look_is_not_taken_for_a_foreign_hand(stage):
+    process = await stage.start()
+    stage.node.pool[5] = ("0x" + "ff" * 32, foreign(5))
+    stage.node.mine()
+    assert await process.step()
+    stage.node.reorg(1, lose=True)
+    stage.ask()
+    assert not await process.step()
+    assert list(stage.node.pool) == [5]
+
+
+async def test_an_eaten_nonce_is_dropped_when_an_operator_adopts_the_chains(stage):
+    process = await stage.start()
+    wanted = stage.ask()
+    await process.step()
+    stage.node.pool[5] = ("0x" + "ff" * 32, foreign(5))
+    stage.node.mine()
+    await process.step()
+    with pytest.raises(ForeignNonceError):
+        await process.step()
+    await stage.start(adopt_nonce=True)
+    (dropped,) = (report for report in stage.reports(wanted) if isinstance(report, Dropped))
+    assert dropped.reason == "nonce 5 was used by a transaction that is not ours"
+
+
+async def test_a_chain_that_does_not_move_gets_nothing_signed(stage):
+    process = await stage.start()
+    await process.step()
+    stage.now_s += PACE.stalled_after_s + 1
+    wanted = stage.ask()
+    await process.step()
+    assert stage.said(wanted) == []
+    stage.node.mine()
+    await process.step()
+    assert "Sent" in stage.said(wanted)
+
+
+async def test_an_intent_from_the_future_waits_and_is_then_orphaned(stage):
+    process = await stage.start()
+    await process.step()
+    head = stage.node.blocks[-1].ref
+    ahead = stage.ask(made_at=msgspec.structs.replace(head, number=head.number + 1, hash="0x" + "ab" * 32))
+    behind = stage.ask()
+    assert await process.step()
+    assert stage.said(ahead) == stage.said(behind) == []
+    stage.now_s += PACE.wait_s + 1
+    assert not await process.step()
+    (refused,) = stage.reports(ahead)
+    assert (refused.reason, "is not known yet" in refused.detail) == ("orphaned", True)
+    assert "Sent" in stage.said(behind)
+
+
+async def test_what_follows_a_refused_intent_is_refused(stage):
+    process = await stage.start()
+    first = stage.ask(owner=STRANGER)
+    second = stage.ask(after=first.digest)
+    third = stage.ask(after=second.digest)
+    await process.step()
+    assert [stage.reports(each)[0].reason for each in (first, second, third)] == [
+        "limits",
+        "simulation",
+        "simulation",
+    ]
+
+
+async def test_a_pause_stops_what_is_new_and_cancels_what_is_stuck(stage):
+    process = await stage.start()
+    wanted = stage.ask()
+    await process.step()
+    stage.broker.paused.add("book/b1")
+    refused = stage.ask()
+    await process.step()
+    assert stage.reports(refused)[0].reason == "paused"
+    for _ in range(3):
+        stage.node.mine(50 * GWEI)
+        await process.step()
+    assert stage.bound()[0].attempts[-1].cancels
+    stage.broker.paused.clear()
+    for _ in range(6):
+        stage.node.mine(GWEI)
+        await process.step()
+    assert stage.said(wanted)[-1] == "Dropped"
+    assert stage.times_done(wanted) == 0
+
+
+async def test_a_record_of_an_open_intents_name_closes_nothing(stage):
+    process = await stage.start()
+    wanted = stage.ask()
+    await process.step()
+    forged = msgspec.structs.replace(wanted, owner=STRANGER)
+    broken = msgspec.structs.replace(wanted, max_age_blocks=-1)
+    stage.broker.put(0, wanted, forged, broken)
+    await process.step()
+    assert stage.said(wanted) == ["Simulated", "Signed", "Sent"]
+    assert len(stage.broker.letters) == 1  # the broken one; the others are but the same name again
+    assert status(stage.bound()[0]) == "sent"
+
+
+async def test_what_is_long_past_is_forgotten(stage):
+    process = await stage.start()
+    refused, wanted = stage.ask(owner=STRANGER), stage.ask()
+    await process.step()
+    for _ in range(LIMITS.max_age_blocks + 2 * LIMITS.final_depth_blocks + 2):
+        stage.node.mine()
+        await process.step()
+    left = sorted(key.split("/")[0] for key in stage.broker.entries())
+    assert left == ["cursor", "signer"]
+    stage.broker.put(0, refused, wanted)
+    await process.step()
+    assert [stage.reports(each)[-1].reason for each in (refused, wanted)] == ["limits", "expired"]
+    assert stage.times_done(wanted) == 1
