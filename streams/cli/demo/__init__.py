@@ -7,6 +7,7 @@ import asyncio
 import shutil
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from pipeline.units import ChainId
 from streams.cli.console import print_table, run, say
 from streams.cli.demo.checks import Checks
 from streams.cli.demo.screen import Screen
-from streams.cli.demo.stage import Stage, staged
+from streams.cli.demo.stage import LIVE_BOOK, Stage, staged
 from streams.cli.demo.story import BEFORE, Story, Told
 from streams.cli.demo.verdict import judge
 from streams.cli.demo.witness import Witness, witnessing
@@ -49,7 +50,9 @@ async def _play(stage: Stage) -> tuple[Told, Checks, Verdict]:
         stage.devnet.flow.block()
     bootstrap, chain_id = stage.devnet.bootstrap_servers, ChainId(stage.world.chain_id)
     await ensure_topics(bootstrap, chain_id, DEFAULT_PARTITIONS)
+    stage.live = frozenset({LIVE_BOOK})
     stage.start_up(stage.write_portfolio())
+    stage.start_submit(LIVE_BOOK)
     async with witnessing(bootstrap, chain_id) as witness:
         with Screen() as screen:
             screen.say("evenkeel up: a watcher and a worker; the books are read from the chain")
@@ -83,6 +86,9 @@ def _failures(told: Told, checks: Checks, verdict: Verdict) -> list[str]:
         failures.append(f"only {proposals} proposals")
     if declines < 2:
         failures.append(f"only {declines} kinds of refusal")
+    if len(told.done) < 2:
+        failures.append(f"only {len(told.done)} rebalances mined")
+    failures += [f"an allowance of {n} is left: {what}" for what, n in told.allowances.items() if n]
     if not told.branch_proposals:
         failures.append("no proposal on the branch that went away")
     return failures
@@ -94,6 +100,14 @@ def _print(told: Told, checks: Checks, verdict: Verdict, took_s: float, folder: 
     rows += [(f"recovery: {rule}", str(n)) for rule, n in sorted(verdict.rules.items())]
     rows += [(f"recovery: kill -9 of {what}", "1") for what in told.killed]
     rows += [("proposals on the branch that went away", str(told.branch_proposals))]
+    rows += [("rebalances mined", str(len(told.done)))]
+    rows += [
+        (f"mean distance from target, {who}", f"{fmean(apart or [0]) / 100:.2f} %")
+        for who, apart in (
+            (f"{LIVE_BOOK}, which acts", told.live_deviation_bps),
+            ("the same first ranges, left alone", told.control_deviation_bps),
+        )
+    ]
     print_table(f"{took_s:.0f} s", ["what", ">how often"], rows)
     failures = _failures(told, checks, verdict)
     for failure in failures:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 from typing import IO
+
+import msgspec
 
 from pipeline.errors import DevnetError
 from streams.cli.demo.second_opinion import Terms
@@ -20,6 +22,7 @@ from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import FIRST_PRICE_USDC, Pool, World
 
+LIVE_BOOK = "usdc-low"
 OWN_WETH = 25 * 10**18
 OWN_NATIVE_WEI = 3 * 10**18
 OWN_USDC = 25 * FIRST_PRICE_USDC * 10**6
@@ -30,7 +33,7 @@ COOLDOWN_S, HOLD_S = 216, 360
 END_S = 10.0
 
 _PORTFOLIO = Template("""\
-chain: {id: $chain_id, check_every_blocks: 40, report_every_blocks: 25}
+chain: {id: $chain_id, live_on: $chain_id, check_every_blocks: 40, report_every_blocks: 25}
 books:
 $books""")
 _BOOK = Template("""\
@@ -47,7 +50,15 @@ _BOOK = Template("""\
     reference_pool: "$reference"
     strategy: {name: target_band, target_share: 50%, band: 8%, hysteresis: 2%,
                hold_out_of_range: ${hold_s}s, cooldown: ${cooldown_s}s}
-    mode: dry-run
+    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, max_cost: 3%, max_age_blocks: 8}
+    rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
+    mode: $mode
+""")
+_SIGNER = Template("""chain: $chain_id
+devnet_account: "$account"
+pools: ["$pool"]
+max_loss: 3%
+twap_window: 48s
 """)
 
 
@@ -71,6 +82,9 @@ class Stage:
     cast: tuple[Cast, ...]
     token_ids: dict[str, list[int]] = field(default_factory=dict)
     shared: bool = False
+    live: frozenset[str] = frozenset()
+    """Books that act; the others only propose."""
+    submits: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
     up: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -108,6 +122,8 @@ class Stage:
                 pools=", ".join(f'"{pool}"' for pool in self.pools_of(actor)),
                 reference=actor.pool.address,
                 hold_s=HOLD_S,
+                half_width=2 * RANGE_TICKS,
+                mode="live" if actor.book in self.live else "dry-run",
                 cooldown_s=COOLDOWN_S,
             )
             for actor in self.cast
@@ -118,13 +134,33 @@ class Stage:
 
     async def apply(self) -> None:
         """Let the portfolio as it stands hold, as `evenkeel apply` would."""
-        command = [sys.executable, "-m", "streams.cli", "apply", str(self.write_portfolio())]
+        command = [sys.executable, "-m", "streams.cli", "apply", "--live", str(self.write_portfolio())]
         with self._log() as log:
             applying = await asyncio.create_subprocess_exec(
                 *command, stdout=log, stderr=log, env=self._environment()
             )
         if await applying.wait():
             raise DevnetError(f"`evenkeel apply` failed: see {self.folder / 'up.log'}")
+
+    @property
+    def control(self) -> Terms:
+        """A provider with the live book's first purse and ranges, who never acts."""
+        return msgspec.structs.replace(
+            self.terms(LIVE_BOOK), owner=self.world.accounts.owners[2], pools=(self.cast[0].pool.address,)
+        )
+
+    def allowances(self, book: str) -> dict[str, int]:
+        """Ask what the router and the manager may still take of a book's tokens."""
+        actor = next(actor for actor in self.cast if actor.book == book)
+        world, chain = self.world, self.devnet.chain
+        spenders = {"router": world.router, "manager": world.position_manager}
+        return {
+            f"{symbol} to the {name}": reads.read(
+                chain, token, "tokens/ERC20", "allowance", actor.owner, spender
+            )
+            for symbol, token in (("WETH", world.weth), ("USDC", actor.usdc))
+            for name, spender in spenders.items()
+        }
 
     def liquidity(self, token_id: int) -> int:
         """Ask what an NFT holds now."""
@@ -141,7 +177,7 @@ class Stage:
         """Start `evenkeel up`: the watcher and the worker as a user would run them."""
         with self._log() as log:
             self.up = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "streams.cli", "up", str(portfolio)],
+                [sys.executable, "-m", "streams.cli", "up", "--live", str(portfolio)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -157,7 +193,27 @@ class Stage:
                 return True
         return False
 
+    def start_submit(self, book: str) -> None:
+        """Start the signer of a live book, as a user would run it."""
+        actor = next(actor for actor in self.cast if actor.book == book)
+        file = self.folder / f"signer-{book}.yaml"
+        file.write_text(
+            _SIGNER.substitute(chain_id=self.world.chain_id, account=actor.owner, pool=actor.pool.address)
+        )
+        with (self.folder / f"submit-{book}.log").open("ab") as log:
+            self.submits.append(
+                subprocess.Popen(  # noqa: S603 - our own command
+                    [sys.executable, "-m", "streams.cli", "submit", "--live", str(file)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self._environment(),
+                )
+            )
+
     def stop_up(self) -> None:
+        for submit in self.submits:
+            submit.terminate()
         if self.up is not None and self.up.poll() is None:
             self.up.terminate()
             try:
@@ -204,6 +260,7 @@ def staged(folder: Path, cache: Path, seed: int, say: Callable[[str], None]) -> 
         try:
             for actor in cast:
                 _endow(stage, actor)
+            _endow(stage, replace(cast[0], book="control", owner=world.accounts.owners[2]))
             yield stage
         finally:
             stage.stop_up()

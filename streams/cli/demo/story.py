@@ -8,7 +8,8 @@ import msgspec
 from pipeline.errors import DevnetError
 from streams.cli.demo.checks import Checks
 from streams.cli.demo.screen import Screen
-from streams.cli.demo.stage import COOLDOWN_S, RANGE_TICKS, Cast, Stage
+from streams.cli.demo.second_opinion import inventory_at
+from streams.cli.demo.stage import COOLDOWN_S, LIVE_BOOK, RANGE_TICKS, TARGET_BPS, Cast, Stage
 from streams.cli.demo.witness import Witness
 from streams.devnet import actions
 from streams.devnet.chain import Header
@@ -18,7 +19,9 @@ BLOCKS, BEFORE = 200, 50
 REORG_DEPTH = 5
 BLOCK_S = 0.22
 CATCH_UP_S = 45.0
+MOST_LAST_BLOCKS = 25
 _BLOCK_TIME_S = 12
+_COMPARE_EVERY = 2
 
 
 class Told(msgspec.Struct, kw_only=True):
@@ -27,7 +30,11 @@ class Told(msgspec.Struct, kw_only=True):
     orphaned: set[str] = msgspec.field(default_factory=set)
     killed: list[str] = msgspec.field(default_factory=list)
     branch_proposals: int = 0
-    crossed_ticks: int = 0
+    done: set[str] = msgspec.field(default_factory=set)
+    """Plans that were carried out to the end."""
+    allowances: dict[str, int] = msgspec.field(default_factory=dict)
+    live_deviation_bps: list[int] = msgspec.field(default_factory=list)
+    control_deviation_bps: list[int] = msgspec.field(default_factory=list)
 
 
 class Story:
@@ -55,8 +62,21 @@ class Story:
             if self._number >= self._reorg_due_at and (self._ripe(head) or self._number >= BLOCKS - 15):
                 await self._reorg()
                 self._reorg_due_at = BLOCKS + 1
-        await self.settled(self._stage.devnet.chain.header())
+        await self._finish_plans()
+        ends = [d for d in self._witness.alerts if d["type"] == "PlanClosed"]
+        self.told.done = {end["plan"] for end in ends if end["outcome"] == "done"}
+        self.told.allowances = self._stage.allowances(LIVE_BOOK)
         return self._stage.devnet.chain.header()
+
+    async def _finish_plans(self) -> None:
+        """Let a rebalance that is under way come to its end."""
+        for _ in range(MOST_LAST_BLOCKS):
+            await self.settled(self._stage.devnet.chain.header())
+            opened = [d["plan"] for d in self._witness.alerts if d["type"] == "PlanOpened"]
+            closed = {d["plan"] for d in self._witness.alerts if d["type"] == "PlanClosed"}
+            if all(plan in closed for plan in opened) and not any(self._stage.allowances(LIVE_BOOK).values()):
+                return
+            await self._block()
 
     async def settled(self, head: Header) -> None:
         """Wait until every book's shard stands at a block. Raises: DevnetError."""
@@ -68,6 +88,15 @@ class Story:
         self._checks.judge_new(self._witness, self.told.orphaned)
         self._screen.show(self._witness, head.number, self._stage)
 
+    def _compare(self, head: Header) -> None:
+        """Note how far the live book and the control are from their target."""
+        book = self._witness.books.get(f"book/{LIVE_BOOK}")
+        if book is None or head.number % _COMPARE_EVERY:
+            return
+        control = inventory_at(self._stage.devnet.chain, self._stage.world, self._stage.control, head.number)
+        self.told.live_deviation_bps.append(abs(int(book["deviation_bps"])))
+        self.told.control_deviation_bps.append(abs(control.base_share_bps - TARGET_BPS))
+
     async def _block(self, *, wait: bool = True) -> Header:
         begun_s = time.monotonic()
         head = self._stage.devnet.flow.block()
@@ -77,6 +106,7 @@ class Story:
             await self._witness.until(lambda: self._witness.at(head.hash, shards), 2.0)
         self._checks.judge_new(self._witness, self.told.orphaned)
         self._screen.show(self._witness, head.number, self._stage)
+        self._compare(head)
         await self._witness.until(lambda: False, max(0.0, BLOCK_S - (time.monotonic() - begun_s)))
         return head
 
@@ -91,8 +121,8 @@ class Story:
     async def _tend(self) -> None:
         """Let the owners collect, take liquidity out, wrap, and open another position."""
         stage, world = self._stage, self._stage.world
-        self._screen.say("the owners collect, decrease, wrap, and mint")
-        for actor in stage.cast:
+        self._screen.say("the owner of the book that only proposes collects, decreases, wraps, and mints")
+        for actor in self._by_hand():
             first, second, _ = stage.token_ids[actor.book]
             spread = range_around(stage.devnet.chain, actor.pool, -RANGE_TICKS, RANGE_TICKS)
             liquidity = stage.liquidity(second) // 3
@@ -105,6 +135,10 @@ class Story:
                 ),
             ):
                 stage.devnet.chain.send(tx)
+
+    def _by_hand(self) -> list[Cast]:
+        """List who transacts by hand: a live book's key belongs to its signer alone."""
+        return [actor for actor in self._stage.cast if actor.book not in self._stage.live]
 
     async def _kill(self, command: str) -> None:
         """Kill -9 a process, and let blocks pile up while it is gone."""
@@ -156,6 +190,8 @@ class Story:
         for actor in stage.cast:
             if step == 1:
                 self._send_whale(actor)
+            elif actor.book in stage.live:
+                continue
             elif step == 2:
                 spread = range_around(chain, actor.pool, -RANGE_TICKS, RANGE_TICKS)
                 amounts = world.amounts(actor.pool, 10**18)
@@ -174,7 +210,6 @@ class Story:
         weth_is_token0 = actor.pool.token0 == world.weth
         down = sells_weth == weth_is_token0
         at = slot0(stage.devnet.chain, actor.pool)
-        self.told.crossed_ticks += 1
         factor = 4 * RANGE_TICKS
         limit_x96 = int(at.sqrt_price_x96 * 1.0001 ** ((-factor if down else factor) / 2))
         token, amount = (world.weth, 20_000 * 10**18) if sells_weth else (actor.usdc, 60_000_000 * 10**6)
