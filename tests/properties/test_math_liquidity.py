@@ -49,6 +49,14 @@ def test_the_mint_takes_no_more_than_it_is_offered(ends, price_x96, amount0, amo
     assert taken1 <= amount1
 
 
+def test_the_product_of_prices_is_rounded_first() -> None:
+    """At a price so low that few bits of the product are kept."""
+    a, b = sqrt_price_at_tick(Tick(-560_060)), sqrt_price_at_tick(Tick(-560_000))
+    side0, _ = liquidity_sides(a, a, b, RawAmount(2**90), RawAmount(0))
+    at_once = 2**90 * a * b // Q96 // (b - a)
+    assert at_once > side0 == 2**90 * (a * b // Q96) // (b - a)
+
+
 def test_an_amount_too_large_for_its_price_is_refused_even_where_it_does_not_count() -> None:
     just_below = sqrt_price_at_tick(Tick(60)) - 1
     with pytest.raises(OutOfRangeError, match="uint128"):

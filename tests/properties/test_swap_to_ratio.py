@@ -97,9 +97,10 @@ def test_the_best_within_a_limit(task: Task, data: st.DataObject) -> None:
     task.check_best(plan, (*near, *any_of_them))
 
 
-@given(tasks(depth=24, most=24, closed=False))
+@given(tasks(depth=20, most=17, closed=False))
 @settings(deadline=None, max_examples=100)
 def test_of_one_token_less_is_left_than_a_unit_of_liquidity_costs(task: Task) -> None:
+    """Up to 10^22 of liquidity: of 10^28 and more the manager's rounding of two prices' product takes whole units."""
     plan = plan_of(task)
     sold, bought = (0, 1) if plan.zero_for_one else (1, 0)
     held, left = (plan.amount0, plan.amount1), (plan.left_over0, plan.left_over1)

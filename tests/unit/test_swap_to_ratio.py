@@ -257,7 +257,10 @@ def test_a_pool_without_our_own_liquidity() -> None:
         minted(live, -60, 120, 10**11)
     for ours in ((-60, 60, 10**12), (60, 180, 10**13), (-600, 600, 5)):
         minted(both, *ours)
-    left = withdrawn(both, [(-60, 60, 10**12), (60, 180, 10**13), (-600, 600, 2), (-600, 600, 3)])
+    minted(both, 0, 60, 10**12)  # from the price's own tick
+    left = withdrawn(
+        both, [(0, 60, 10**12), (-60, 60, 10**12), (60, 180, 10**13), (-600, 600, 2), (-600, 600, 3)]
+    )
     assert (left.liquidity, left.initialized) == (theirs.liquidity, theirs.initialized)
     assert (left.stop_below_x96, left.stop_above_x96) == (theirs.stop_below_x96, theirs.stop_above_x96)
     nets = [{tick: info.liquidity_net for tick, info in live.ticks.items()} for live in (left, theirs)]
