@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -31,6 +32,8 @@ class Commit(NamedTuple):
 
     offset: int
     at_s: float
+    cpu_s: float
+    """What the process had used when the commit could be read."""
 
 
 class House:
@@ -79,6 +82,13 @@ class House:
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
 
+    def cpu_s(self) -> float:
+        """Tell how long the process has run on any core."""
+        if self._process is None:
+            return 0.0
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def _must_run(self) -> None:
         if self._process is not None and self._process.poll() is not None:
             raise RuntimeError(f"the process ended:\n{(self._folder / 'log').read_text()[-2000:]}")
@@ -91,7 +101,8 @@ class House:
             while not found or found[-1].offset < last:
                 self._must_run()
                 for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [_commit(record) for record in records if record.key == CURSOR.encode()]
+                    cpu_s = self.cpu_s()
+                    found += [_commit(record, cpu_s) for record in records if record.key == CURSOR.encode()]
         return found
 
     @asynccontextmanager
@@ -119,14 +130,9 @@ class House:
                 digest.update(repr((topic.name, key, value)).encode())
         state = load(await read_committed(self.bootstrap, STATE.on(self.chain_id), shard))
         for key in sorted(state):
-            # frames of a batch's own length are equal too: a frame is gone as soon as no rewind reaches it
-            digest.update(repr((key, _bytes_of(state[key]))).encode())
+            digest.update(repr((key, encode_entry(state[key]))).encode())
         return digest.hexdigest()
 
 
-def _commit(record: Any) -> Commit:
-    return Commit(decode_entry(CURSOR, record.value).offset, record.timestamp / 1000)
-
-
-def _bytes_of(value: Any) -> bytes:
-    return encode_entry(value)
+def _commit(record: Any, cpu_s: float) -> Commit:
+    return Commit(decode_entry(CURSOR, record.value).offset, record.timestamp / 1000, cpu_s)

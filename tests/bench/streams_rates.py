@@ -21,6 +21,8 @@ class Run(NamedTuple):
     blocks_per_s: float
     """From the process's start, its opening of the shard and its place in the group included."""
     records_per_commit: float
+    cpu_us_per_log: float
+    """Of the process alone: what others do on the machine hardly moves it."""
 
 
 async def rate_of(kind: Kind, load: Load, bootstrap: str, folder: Path) -> tuple[Run, str]:
@@ -43,6 +45,7 @@ def _run(load: Load, commits: Sequence[Commit], begun_s: float) -> Run:
         logs_per_s=blocks * load.swaps_per_block / (last.at_s - warm.at_s),
         blocks_per_s=load.blocks / (last.at_s - begun_s),
         records_per_commit=blocks / (len(commits) - 1 - first),
+        cpu_us_per_log=1e6 * (last.cpu_s - warm.cpu_s) / (blocks * load.swaps_per_block),
     )
 
 
@@ -61,6 +64,7 @@ async def _compare(load: Load, bootstrap: str, folder: Path, rounds: int) -> dic
             digests.add(digest)
     assert len(digests) == 1, "the worker and the bare loop do not say the same"
     worker, bare = ([run.logs_per_s for run in runs[kind]] for kind in ("worker", "bare"))
+    worker_us, bare_us = ([run.cpu_us_per_log for run in runs[kind]] for kind in ("worker", "bare"))
     return {
         "logs_per_record": load.swaps_per_block,
         "blocks": load.blocks,
@@ -70,6 +74,9 @@ async def _compare(load: Load, bootstrap: str, folder: Path, rounds: int) -> dic
         "bare_logs_per_s": round(median(bare)),
         "ratio": round(median(worker) / median(bare), 3),
         "bare_spread": round((max(bare) - min(bare)) / median(bare), 3),
+        "worker_cpu_us_per_log": round(median(worker_us), 1),
+        "bare_cpu_us_per_log": round(median(bare_us), 1),
+        "cpu_ratio": round(median(bare_us) / median(worker_us), 3),
         "worker_blocks_per_s_with_start": round(median(run.blocks_per_s for run in runs["worker"]), 1),
         "worker_records_per_commit": round(median(run.records_per_commit for run in runs["worker"]), 1),
         "bare_records_per_commit": round(median(run.records_per_commit for run in runs["bare"]), 1),
