@@ -182,9 +182,12 @@ async def test_killed_at_random_times_nothing_is_missing_and_nothing_doubled(
         )
         try:
             if dice.random() < 0.75:  # the others die in the middle of their beginning
-                await scene.log.until(
-                    0, lambda fold, life=life: f"life{life}" in {e.instance for e in fold.of(WriterStarted)}
-                )
+
+                def has_begun(fold: Fold, life: int = life) -> bool:
+                    assert watcher.poll() is None, (tmp_path / "watch.log").read_text()[-2_000:]
+                    return f"life{life}" in {event.instance for event in fold.of(WriterStarted)}
+
+                await scene.log.until(0, has_begun)
             for _ in range(dice.randrange(6)):
                 await scene.mine(dice.choice([1, 3]))
                 if dice.random() < 0.15:
