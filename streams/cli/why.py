@@ -1,7 +1,7 @@
-"""`why ID`: from an output back to the record that caused it, and the policy that was in force."""
+"""`why ID`: from an output back to its cause and the policy in force; from an intent on to its receipt."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -14,9 +14,15 @@ from streams.cli.console import AsJson, out, print_json, run, say, settings_for
 from streams.cli.readable import field_lines
 from streams.readers import Reader, Record, reading
 from streams.settings import Settings
-from streams.topics import BOOKS, DECISIONS, EVENTS, POOL_STATES, POSITIONS, SWAPS, Topic
+from streams.topics import BOOKS, DECISIONS, EVENTS, INTENTS, POOL_STATES, POSITIONS, SWAPS, Topic
 
-_TOPIC_OF: Mapping[str, Topic] = {"pos": POSITIONS, "book": BOOKS, "swap": SWAPS, "pool": POOL_STATES}
+_TOPIC_OF: Mapping[str, Topic] = {
+    "int": INTENTS,
+    "pos": POSITIONS,
+    "book": BOOKS,
+    "swap": SWAPS,
+    "pool": POOL_STATES,
+}
 """By the kind that an id begins with; all others are decisions and alerts."""
 _CHUNK_RECORDS = 2_000
 
@@ -69,7 +75,27 @@ async def _walk(settings: Settings, output_id: str) -> list[Found]:
         if cause is None:
             raise EvenkeelError(f"{log.topic}[{place.shard}] has no record at offset {place.offset}")
         policy = await _policy_before(reader, log, place.offset, _fields(output).get("book"))
-        return [*stations, Found("cause", cause), *([Found("policy", policy)] if policy else [])]
+        after = [found async for found in _aftermath(reader, log, place.offset, output_id)]
+        return [*stations, Found("cause", cause), *([Found("policy", policy)] if policy else []), *after]
+
+
+# ------------------------------------------------------------------ what came of an intent
+async def _aftermath(
+    reader: Reader, log: TopicPartition, offset: int, output_id: str
+) -> AsyncIterator[Found]:
+    """Follow an intent on: what its signer reported, and the blocks in which its transaction stood."""
+    if not output_id.startswith("int."):
+        return
+    digest = output_id.rpartition(".")[2]
+    hashes: set[str] = set()
+    _, end = (await reader.bounds([log]))[log]
+    async for record in reader.read_between(log, offset + 1, end):
+        fields = _fields(record)
+        if fields.get("intent") == digest:
+            hashes.add(fields.get("transaction_hash", ""))
+            yield Found(f"report: {fields['type']}", record)
+        elif any(receipt["transaction_hash"] in hashes for receipt in fields.get("receipts", ())):
+            yield Found("in this block", record)
 
 
 # ------------------------------------------------------------------ the output
