@@ -7,7 +7,7 @@ from pipeline.units import Address, BookId, Bps, RawAmount, SqrtPriceX96, Tick
 
 Trigger = Literal["share_outside_band", "out_of_range"]
 
-Gate = Literal["shard", "observed", "quarantine", "pause", "mode", "plan", "value", "band", "cooldown"]
+Gate = Literal["observed", "quarantine", "pause", "plan", "mode", "value", "band", "cooldown"]
 """Where a book was refused, in the order in which the gates are asked."""
 
 
