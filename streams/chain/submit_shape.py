@@ -13,6 +13,7 @@ _ID = re.compile(r"[a-z]{1,8}\.(\d{1,6})\.(\d{1,19})\.[0-9a-f]{16}")
 _DATA = re.compile(r"0x(?:[0-9a-f]{2})*")
 _LONGEST_DATA = 2 + 2 * 32_768
 _LONGEST_NAME = 200
+_MOST_MINIMUMS = 16
 _MAX_UINT64 = 2**64 - 1
 _MAX_UINT256 = 2**256 - 1
 
@@ -51,6 +52,8 @@ def _check_names(intent: SubmitTransaction) -> None:
         raise _malformed("after", f"{intent.after[:_LONGEST_NAME]!r} is no digest")
     if intent.after == intent.digest:
         raise _malformed("after", "it follows itself")
+    if len(intent.minimums) > _MOST_MINIMUMS:
+        raise _malformed("minimums", f"{len(intent.minimums)} of them")
     for field, name in {"position": intent.position, "book": intent.book, "plan": intent.plan}.items():
         if not 0 < len(name) <= _LONGEST_NAME:
             raise _malformed(field, f"{len(name)} characters")

@@ -465,6 +465,9 @@ async def test_a_pause_stops_what_is_new_and_cancels_what_is_stuck(stage):
         await process.step()
     assert stage.said(wanted)[-1] == "Dropped"
     assert stage.times_done(wanted) == 0
+    follower = stage.ask(after=wanted.digest)
+    await process.step()
+    assert stage.reports(follower)[0].reason == "simulation"
 
 
 async def test_a_record_of_an_open_intents_name_closes_nothing(stage):

@@ -1,0 +1,186 @@
+"""Nonces and what is offered for them, whatever chain and fees do: no gap, nothing above a cap, nothing below 12 %."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from intents import GWEI, SIGNER, attempt, block, intent
+
+from pipeline.errors import ForeignNonceError
+from pipeline.messages.journal import Attempt, Inclusion
+from pipeline.nonces import (
+    Account,
+    ChainView,
+    account_of,
+    add_attempt,
+    bind,
+    mark_sent,
+    new_account,
+    reconcile,
+    retire,
+    spent_on,
+    status,
+)
+from pipeline.offers import FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
+
+weis = st.one_of(st.integers(0, 20), st.integers(0, 1_000 * GWEI), st.integers(0, 2**80))
+markets = st.builds(FeeMarket, base_fee_wei=weis, tip_wei=weis)
+
+
+@given(markets, weis)
+def test_a_first_offer_reaches_the_next_block_within_its_cap_or_is_not_made(market, cap_wei):
+    fees = first_fees(market, cap_wei)
+    if fees is None:
+        assert market.base_fee_wei + market.tip_wei > cap_wei
+    else:
+        assert market.base_fee_wei + fees.tip_wei <= fees.max_fee_wei <= cap_wei
+
+
+@given(st.integers(0, 2**70), st.integers(0, 2**70), markets, weis)
+def test_a_bump_outbids_on_both_fees_within_its_cap_or_is_not_made(max_fee_wei, tip_wei, market, cap_wei):
+    last = Attempt(
+        transaction_hash="0x",
+        raw="0x",
+        max_fee_wei=max(max_fee_wei, tip_wei),
+        tip_wei=min(max_fee_wei, tip_wei),
+        gas_limit=21_000,
+    )
+    fees = bumped_fees(last, market, cap_wei)
+    if fees is None:
+        assert last.max_fee_wei * 112 > cap_wei * 100 - 100
+    else:
+        assert fees.max_fee_wei * 100 >= last.max_fee_wei * 112
+        assert fees.tip_wei * 100 >= last.tip_wei * 112
+        assert last.tip_wei < fees.tip_wei <= fees.max_fee_wei <= cap_wei
+
+
+# ------------------------------------------------------------------ a chain that mines what it likes
+@st.composite
+def lives(draw) -> list[tuple[str, int]]:
+    """Draw what happens: an intent is bound, an attempt added or sent, some are mined, some blocks go away."""
+    return draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["bind", "bind", "bump", "send", "mine", "mine", "revert", "retire"]),
+                st.integers(0, 9),
+            ),
+            max_size=60,
+        )
+    )
+
+
+class Life:
+    """An account beside a chain that includes any attempt of the next nonce."""
+
+    def __init__(self) -> None:
+        self.account: Account = new_account(SIGNER, 3)
+        self.mined: list[Inclusion] = []
+        self.gone = 0
+        self.number = 100
+        self.names = iter(range(1, 1_000))
+
+    def do(self, act: str, choice: int) -> None:
+        getattr(self, act)(choice)
+        self.account = reconcile(self.account, self.view())
+
+    def view(self) -> ChainView:
+        included = {each.transaction_hash: each for each in self.mined}
+        return ChainView(head=block(self.number), nonce=3 + len(self.mined), inclusions=included)
+
+    def bind(self, _: int) -> None:
+        name = next(self.names)
+        self.account = bind(self.account, intent(name), attempt(name), block(self.number))
+
+    def bump(self, choice: int) -> None:
+        if waiting := self.account.waiting():
+            bound = waiting[choice % len(waiting)]
+            more = attempt(next(self.names), max_fee_gwei=40, cancels=choice % 2 == 0)
+            self.account = add_attempt(self.account, bound.nonce, more)
+
+    def send(self, choice: int) -> None:
+        if self.account.nonces:
+            bound = self.account.nonces[choice % len(self.account.nonces)]
+            self.account = mark_sent(self.account, bound.attempts[-1].transaction_hash, self.number)
+
+    def mine(self, choice: int) -> None:
+        self.number += 1
+        place = len(self.mined) - self.gone
+        if place < len(self.account.nonces):
+            attempts = self.account.nonces[place].attempts
+            self.mined.append(
+                Inclusion(
+                    transaction_hash=attempts[choice % len(attempts)].transaction_hash,
+                    block_number=self.number,
+                    block_hash=block(self.number).hash,
+                    succeeded=True,
+                    paid_wei=choice,
+                )
+            )
+
+    def revert(self, choice: int) -> None:
+        lost = min(choice % 3, len(self.mined) - self.gone)
+        self.mined = self.mined[: len(self.mined) - lost]
+
+    def retire(self, _: int) -> None:
+        self.account, gone = retire(self.account, block(self.number), 3)
+        self.gone += len(gone)
+        assert all(bound.inclusion is not None for bound in gone)
+
+
+@given(lives())
+def test_an_account_has_no_gap_and_says_what_the_chain_says(acts):
+    life = Life()
+    for act, choice in acts:
+        life.do(act, choice)
+        account = life.account
+        floor = account.standing.floor_nonce
+        assert [bound.nonce for bound in account.nonces] == list(range(floor, account.next_nonce))
+        assert [bound.nonce for bound in account.waiting()] == list(
+            range(3 + len(life.mined), account.next_nonce)
+        )
+        assert account_of(account.standing, account.nonces) == account
+        assert reconcile(account, life.view()) == account
+        for bound in account.nonces:
+            if status(bound) in {"mined", "cancelled"}:
+                assert bound.inclusion in life.mined
+    today = life.account.nonces[0].signed_at_s // 86_400 if life.account.nonces else None
+    if today is not None:
+        assert spent_on(life.account, today).wei >= sum(each.paid_wei for each in life.mined[life.gone :])
+
+
+@given(lives(), st.integers(1, 3))
+def test_a_nonce_more_than_ours_is_never_overlooked(acts, more):
+    life = Life()
+    for act, choice in acts:
+        life.do(act, choice)
+    view = ChainView(
+        head=block(life.number), nonce=life.account.next_nonce + more, inclusions=life.view().inclusions
+    )
+    try:
+        reconcile(life.account, view)
+    except ForeignNonceError:
+        return
+    raise AssertionError
+
+
+@given(lives(), markets, st.booleans())
+def test_what_is_due_keeps_within_caps_and_starts_with_the_lowest(acts, market, stopped):
+    life = Life()
+    for act, choice in acts:
+        life.do(act, choice)
+    rules = FeeRules(
+        bump_after_blocks=2, max_fee_per_gas_wei=90 * GWEI, cancel_max_fee_per_gas_wei=120 * GWEI
+    )
+    offered = {bound.nonce: block(life.number - 1).hash for bound in life.account.nonces[::2]}
+    found = due(
+        life.account, block(life.number), market, rules, offered_at=offered, is_stopped=lambda _: stopped
+    )
+    waiting = {bound.nonce: bound for bound in life.account.waiting()}
+    assert [each.nonce for each in found] == sorted(waiting)
+    for each in found:
+        bound = waiting[each.nonce]
+        cancelling = any(version.cancels for version in bound.attempts)
+        if isinstance(each, Resend):
+            assert each.attempt == bound.attempts[-1]
+            continue
+        assert isinstance(each, Replace)
+        assert each.fees.max_fee_wei <= (120 if each.cancels else 90) * GWEI
+        assert each.cancels or not (cancelling or stopped)
