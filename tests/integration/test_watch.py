@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -44,6 +45,7 @@ from streams.topics import shard_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
+Process = subprocess.Popen[bytes]
 POOL, OTHER, THIRD = "weth_usdc_low_500", "weth_usdc_high_500", "weth_usdc_low_3000"
 
 
@@ -183,7 +185,7 @@ async def test_killed_at_random_times_nothing_is_missing_and_nothing_doubled(
         try:
             if dice.random() < 0.75:  # the others die in the middle of their beginning
 
-                def has_begun(fold: Fold, life: int = life) -> bool:
+                def has_begun(fold: Fold, life: int = life, watcher: Process = watcher) -> bool:
                     assert watcher.poll() is None, (tmp_path / "watch.log").read_text()[-2_000:]
                     return f"life{life}" in {event.instance for event in fold.of(WriterStarted)}
 
