@@ -74,6 +74,14 @@ def _gas_price(question: Question) -> str | None:
     return f"{wanted_wei} wei a gas, more than {most_wei}" if wanted_wei > most_wei else None
 
 
+def _swap_limited(question: Question) -> str | None:
+    """A swap that its price limit would cut short leaves a book that no range fits."""
+    for each in question.drafts:
+        if each.swap is not None and each.swap.limited:
+            return f"the price limit {each.swap.limit_x96} lets only {each.swap.amount_in} be sold"
+    return None
+
+
 # ------------------------------------------------------------------ how much
 def _notional(question: Question) -> str | None:
     most = question.policy.limits.max_notional_quote
@@ -184,6 +192,7 @@ GUARDS: dict[str, Guard] = {
     "paused": _paused,
     "spot_from_twap": _spot_from_twap,
     "gas_price": _gas_price,
+    "swap_limited": _swap_limited,
     "notional": _notional,
     "daily_notional": _daily_notional,
     "daily_actions": _daily_actions,
