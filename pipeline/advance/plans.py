@@ -15,11 +15,13 @@ from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled, StepRefused
 from pipeline.messages.effects import BookEffects, Intent, Phase, Plan, PlannedStep
-from pipeline.messages.entries import BookPath
+from pipeline.messages.entries import BookPath, Mined
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.moment import Moment
 from pipeline.plan import Draft, Market, as_is, choose_goal, draft, read_market
 from pipeline.settle import Standing, is_open, never_sent, stand
-from pipeline.units import RawAmount, Seconds
+from pipeline.shard import Shard
+from pipeline.units import BookId, RawAmount, Seconds
 
 
 class _Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +77,14 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
 
 
 def _forget_former(turn: Turn) -> None:
-    """Let go of the intents of the plan before: it has ended."""
-    former = find_plan(turn)
+    """Let go of the intents of the plan before, which has ended, and of receipts that no reorg can change."""
+    tables, former = turn.shard.tables, find_plan(turn)
     for step in former.steps if former else ():
-        turn.shard.tables.put(f"intent/{step.intent}", None)
+        tables.put(f"intent/{step.intent}", None)
+    final = turn.block.number - turn.policy.chain.final_depth_blocks
+    for key, receipt in list(tables.group("receipt", Mined)):
+        if receipt.at_block < final:
+            tables.put(key, None)
 
 
 def _count_action(turn: Turn, notional: RawAmount) -> None:
@@ -181,6 +187,27 @@ def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None)
         max_age_blocks=policy.limits.max_age_blocks,
         max_fee_per_gas_wei=policy.limits.max_fee_per_gas_wei,
     )
+
+
+# ------------------------------------------------------------------ end without blocks
+def unfinished_plans(shard: Shard) -> dict[str, bool]:
+    """Tell of every plan that is not closed, by book, whether all of it is mined."""
+    return {
+        key.partition("/")[2]: stand(plan, shard.tables).kind == "finished"
+        for key, plan in shard.tables.group("plan", Plan)
+        if plan.closed is None
+    }
+
+
+def end_plans(shard: Shard, finished: dict[str, bool], why: str, now: Moment) -> Iterator[Output]:
+    """Close plans whose receipts are about to be forgotten: what they were for must be judged anew."""
+    for book, done in finished.items():
+        plan = shard.tables.need(f"plan/{book}", Plan)
+        outcome = "done" if done else why
+        shard.tables.put(f"plan/{book}", replace(plan, closed=outcome))
+        if not done:
+            stamp = now.stamp("plan", book, action="closed")
+            yield PlanClosed(**stamp, book=BookId(book), plan=plan.id, outcome=outcome)
 
 
 # ------------------------------------------------------------------ the middle has a name

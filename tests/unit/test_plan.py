@@ -19,7 +19,7 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import NftPosition
-from pipeline.messages.events import Dropped, IntentRefused, Paused
+from pipeline.messages.events import Dropped, IntentRefused, Paused, Resumed
 from pipeline.messages.policy import Limits, Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.shard import Shard
@@ -252,6 +252,34 @@ def test_a_mint_that_a_reorg_takes_away_is_waited_for_and_not_made_twice():
         desk.block()
     assert [o.outcome for o in desk.said(PlanClosed)] == ["done", "done"], "once on each branch"
     assert len(desk.liquid()) == 1
+
+
+def test_a_shard_that_begins_anew_leaves_no_book_waiting():
+    desk = Desk(live())
+    desk.block(push=True)
+    for _ in range(7):
+        desk.block()
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    desk.watcher.append(Resumed(scope="shard", reason="a test", by="me"))
+    desk.watcher.read_wanted()
+    desk.take()
+    for _ in range(3):
+        desk.block()
+    assert desk.said(Declined)[-1].gate == "band", "a finished plan is over, whatever was forgotten"
+
+
+def test_a_plan_in_the_middle_is_closed_when_the_shard_begins_anew():
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.block()
+    desk.pending = []
+    desk.watcher.append(Resumed(scope="shard", reason="a test", by="me"))
+    desk.watcher.read_wanted()
+    desk.take()
+    assert desk.said(PlanClosed)[-1].outcome == "the shard forgot what was mined"
+    for _ in range(3):
+        desk.block()
+    assert desk.said(Declined)[-1].gate != "plan" or len(desk.said(PlanOpened)) == 2
 
 
 def test_the_same_story_gives_the_same_intents():
