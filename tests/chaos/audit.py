@@ -2,28 +2,24 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from chaos.ledger import Ledger
 from chaos.tail import Tail
 
-from pipeline.book import own_positions
 from pipeline.messages.decisions import RebalanceProposed
-from pipeline.messages.entries import Writer
-from pipeline.observe import differences
-from pipeline.routes import OBSERVATIONS
 from pipeline.shard import Shard
 from pipeline.state import Value
-from pipeline.units import ChainId, Offset, ShardId, Term
-from pipeline.wants import Wanted, followed_pools, policies, profile
+from pipeline.units import ChainId, Offset, ShardId
+from pipeline.wants import policies
 from streams.chain.node import HttpNode
-from streams.chain.reads import Place, observe
 from streams.checkpoint.port import load
 from streams.codec import decode_output
 from streams.fold import fold_record
 from streams.readers import Record, reading
 from streams.topics import DEAD_LETTERS, DECISIONS, OUTPUTS, STATE
+from streams.verify import Verdict, against_the_chain
 
 Said = tuple[bytes, bytes | None]
 Places = dict[tuple[str, int], list[Said]]
@@ -69,7 +65,7 @@ class Audit:
             ends = [page.end for page in self._ledger.pages]
             await asyncio.to_thread(self._fold, expected)
             await self._hear(found, finding)
-            kept = [await self._kept(shard) for shard in self._shards]
+            kept = await self._kept()
             await self._ledger.read_logs()
         for place in sorted(expected.keys() | found.keys()):
             _compare(place, found.get(place, []), expected.get(place, []), finding)
@@ -94,10 +90,12 @@ class Audit:
             found.setdefault(place, []).append((record.key or b"", record.value))
             self._judge(record, finding)
 
-    async def _kept(self, shard: Shard) -> dict[str, Value]:
+    async def _kept(self) -> list[dict[str, Value]]:
         async with reading(self._bootstrap) as reader:
-            at = await reader.shards(STATE.on(self._chain_id), [shard.id])
-            return load([(record.key or b"", record.value) async for record in reader.read({at[0]: 0})])
+            found: list[list[Said]] = [[] for _ in self._shards]
+            async for record in reader.read(dict.fromkeys(await reader.shards(STATE.on(self._chain_id)), 0)):
+                found[record.shard].append((record.key or b"", record.value))
+        return [load(records) for records in found]
 
     # -------------------------------------------------------------- each thing that was said
     def _judge(self, record: Record, finding: Finding) -> None:
@@ -127,18 +125,15 @@ class Audit:
     # -------------------------------------------------------------- what is kept
     async def _compare_chain(self, shard: Shard, rpc_url: str, finding: Finding) -> None:
         """Read every pool, position and balance at the head, and compare field by field."""
-        chain, head = profile(shard.tables), shard.tables.head
-        if chain is None or head is None:
+        if shard.tables.head is None:
             return
-        writer = shard.tables.find("writer", Writer)
         node = HttpNode(rpc_url)
         try:
             await self._compare_branch(node, shard, finding)
-            place = Place(chain=chain, block=head, term=writer.term if writer else Term(0))
-            async for read in observe(node, place, list(_items(shard))):
-                assert isinstance(read, OBSERVATIONS), read
-                finding.compared[type(read).__name__] += 1
-                finding.wrong += [f"shard {shard.id}: {each}" for each in differences(shard, read)]
+            verdict = Verdict()
+            await against_the_chain(node, shard, verdict)
+            finding.compared += verdict.compared
+            finding.wrong += verdict.wrong
         finally:
             await node.close()
 
@@ -162,17 +157,6 @@ class Audit:
 def _at_s(said: RebalanceProposed) -> int:
     assert said.because_of.block is not None
     return said.because_of.block.timestamp_s
-
-
-def _items(shard: Shard) -> Iterator[Wanted]:
-    for pool in sorted(followed_pools(shard.tables)):
-        yield Wanted(item=f"pool/{pool}", why="check")
-    for policy in policies(shard.tables):
-        for key, _ in own_positions(shard, policy):
-            yield Wanted(item=key, why="check")
-        for account in policy.accounts:
-            for token in policy.tokens:
-                yield Wanted(item=f"balance/{account}/{token.address}", why="check")
 
 
 def _compare_state(shard: Shard, kept: Mapping[str, Value], finding: Finding) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
@@ -17,6 +18,7 @@ from streams.supervise import Patience
 
 _POLL_S = 0.05
 _PATIENCE = Patience(first_s=0.4, most_s=4.0, healthy_s=15.0)
+_KEEPS = re.compile(r"keeps shards \[(.*)\]")
 _ENTRY = Path(__file__).with_name("entry.py")
 
 
@@ -41,6 +43,8 @@ class Member:
             "EVENKEEL_FOLDER": str(folder),
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         }
+        self.lines: list[dict[str, Any]] = []
+        """What it has said and nobody has counted yet."""
         self._wanted = False
         self._keeping: asyncio.Task[None] | None = None
         self._read_to = 0
@@ -64,6 +68,7 @@ class Member:
         """Keep it running from here on."""
         self._wanted = True
         if self._keeping is None or self._keeping.done():
+            self.process = None
             self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self, *, within_s: float = 10.0) -> float:
@@ -72,7 +77,7 @@ class Member:
         asked_s = time.monotonic()
         if self.is_running:
             self.signal(signal.SIGTERM)
-            while self.is_running and time.monotonic() - asked_s < within_s:
+            while self.is_running and time.monotonic() - asked_s < within_s:  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
         took_s = time.monotonic() - asked_s
         await self.leave_for_dead()
@@ -115,9 +120,11 @@ class Member:
         failures = 0
         while self._wanted:
             began_s = time.monotonic()
+            self.read()
+            self.shards = set()
             self.process = self.spawn_twin()
             self.starts += 1
-            while self.process.poll() is None:
+            while self.process.poll() is None:  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
             if not self._wanted:
                 return
@@ -125,11 +132,11 @@ class Member:
             failures = 0 if time.monotonic() - began_s > _PATIENCE.healthy_s else failures
             again_s = time.monotonic() + _PATIENCE.delay_s(failures)
             failures += 1
-            while self._wanted and time.monotonic() < again_s:
+            while self._wanted and time.monotonic() < again_s:  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
 
     # -------------------------------------------------------------- what it says
-    def new_lines(self) -> Iterator[dict[str, Any]]:
+    def read(self) -> None:
         """Read what it has logged since the last time."""
         if not self.log.exists():
             return
@@ -139,11 +146,17 @@ class Member:
                 if not line.endswith(b"\n"):
                     return
                 self._read_to += len(line)
-                try:
-                    said = json.loads(line)
-                except ValueError:  # what Python and the command line say themselves
-                    said = line.decode(errors="replace")
-                yield said if isinstance(said, dict) else {"message": str(said)}
+                self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            said = json.loads(line)
+        except ValueError:  # what Python and the command line say themselves
+            said = line.decode(errors="replace")
+        self.lines.append(said if isinstance(said, dict) else {"message": str(said)})
+        keeps = _KEEPS.search(str(self.lines[-1].get("message")))
+        if keeps is not None:
+            self.shards = {int(number) for number in re.findall(r"\d+", keeps[1])}
 
     def last_lines(self, count: int = 12) -> str:
         return processes.last_lines(self.log, count)

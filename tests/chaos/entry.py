@@ -10,13 +10,12 @@ from streams.cli.console import settings_for
 from streams.cli.running import work
 
 HURRIED_STALL_S = 6.0
-HURRIED_CALL_S = 3.0
 HURRIED_WATCHDOG_S = 20.0
 
 
 def watch() -> None:
     settings = settings_for("watch", serving=True)
-    pace = Pace(stall_after_s=HURRIED_STALL_S, call_timeout_s=HURRIED_CALL_S, retry_most_s=2.0)
+    pace = Pace(stall_after_s=HURRIED_STALL_S, retry_most_s=2.0)
     asyncio.run(
         run_watch(
             bootstrap=settings.bootstrap,

@@ -20,11 +20,13 @@ from chaos.proxy import NodeProxy
 from chaos.rules import count_said
 from chaos.tail import BrokerAwayError
 
+from pipeline.errors import InfrastructureError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import Event, PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
-from pipeline.units import BookId, ChainId, ShardId
-from streams.applied import append, appending
+from pipeline.units import BookId, ChainId
+from streams.applied import appending
+from streams.codec import encode
 from streams.devnet import net, processes
 from streams.devnet.broker import Broker
 from streams.devnet.cache import DEFAULT_CACHE
@@ -71,6 +73,7 @@ class House:
         self.owners, self.strange_nfts = endow(devnet.chain, devnet.world)
         self.chain_lock = asyncio.Lock()
         self.flowing = asyncio.Event()
+        self.mined = 0
         self.most_rss_bytes = 0
         self._tending = random.Random(f"{seed}/owners")
         self._tasks: list[asyncio.Task[Any]] = []
@@ -165,12 +168,13 @@ class House:
         if self._tending.random() < TENDED_SHARE:
             owner = self._tending.choice(self.owners)
             orders += tend(self.devnet.chain, self.devnet.world, owner, self._tending)
+        self.mined += 1
         return self.devnet.flow.block(*orders)
 
     async def blocks(self, count: int) -> None:
-        """Wait until so many more blocks were mined."""
-        at = (await self.head()).number
-        while (await self.head()).number < at + count:
+        """Wait until so many more blocks were mined, whatever is taken away meanwhile."""
+        until = self.mined + count
+        while self.mined < until:  # noqa: ASYNC110
             await asyncio.sleep(BLOCK_S)
 
     @asynccontextmanager
@@ -199,18 +203,25 @@ class House:
         await self.tell(shard_of(BookId(book), PARTITIONS), PolicyRemoved(book=BookId(book)))
 
     async def tell(self, shard: int, *events: Event) -> None:
-        """Append events as `apply` and operators do."""
-        async with appending(self.bootstrap) as producer:
-            for event in events:
-                await append(producer, self.chain_id, ShardId(shard), event)
+        """Append events as `apply` and operators do, who try again while the broker is away."""
+        await self.write(shard, [encode(event) for event in events])
 
     async def write(self, shard: int, payloads: Sequence[bytes | None]) -> None:
-        """Append whatever bytes."""
-        async with appending(self.bootstrap) as producer:
-            for payload in payloads:
-                await producer.send_and_wait(
-                    EVENTS.on(self.chain_id), key=b"-", value=payload, partition=shard
-                )
+        """Append whatever bytes. What was in doubt may come twice."""
+        left = list(payloads)
+        deadline_s = time.monotonic() + PATIENCE_S
+        while left:
+            try:
+                async with appending(self.bootstrap) as producer:
+                    while left:
+                        await producer.send_and_wait(
+                            EVENTS.on(self.chain_id), key=b"-", value=left[0], partition=shard
+                        )
+                        del left[0]
+            except (InfrastructureError, OSError):
+                if time.monotonic() > deadline_s:
+                    raise
+                await asyncio.sleep(0.5)
 
     # -------------------------------------------------------------- waiting
     async def until(
@@ -311,11 +322,11 @@ class House:
                 f"{committed.number if committed else None} ({ledger.cursors.get(shard)}), "
                 f"wanted {page.unread[:3]}, halted {'halted' in page.tables.entries()}"
             )
-        for member in self.members.values():
-            told.append(
-                f"{member.name} runs: {member.is_running}, ended {member.ends}\n"
-                + "\n".join(line[-400:] for line in member.last_lines(8).splitlines())
-            )
+        told += [
+            f"{member.name} runs: {member.is_running}, ended {member.ends}\n"
+            + "\n".join(line[-400:] for line in member.last_lines(8).splitlines())
+            for member in self.members.values()
+        ]
         return "\n".join(told)
 
 

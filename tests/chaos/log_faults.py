@@ -1,17 +1,18 @@
 """What lies in the log that no watcher of ours wrote, and what the group of the workers believes of it."""
 
 import asyncio
-
+import time
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from chaos.house import PATIENCE_S, House, HouseError
 from forgery import forged_records, malformed_records
-from chaos.house import House, HouseError
+from kafka_logs import delete_before_the_end
 
 from pipeline.messages.events import WriterStarted
 from pipeline.units import Term
 from streams.codec import encode
-from streams.topics import EVENTS
+from streams.topics import EVENTS, STATE
 
 _GROUP_ENDS_S = 60.0
 
@@ -73,3 +74,23 @@ async def _move_group_to_the_end(house: House) -> None:
     finally:
         await consumer.stop()
     raise HouseError(f"the group still had members after {_GROUP_ENDS_S} s")
+
+
+async def state_truncated(house: House) -> None:
+    """The last of all: nothing goes on after it. Whoever opens the shard says so and ends."""
+    shard = house.dice.choice(house.ledger.booked)
+    workers = house.running("work")
+    for worker in workers:
+        await worker.stop()
+    await delete_before_the_end(house.bootstrap, STATE.on(house.chain_id), shard, STATE.settings)
+    worker = house.dice.choice(workers)
+    before = len(worker.ends)
+    worker.start()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while len(worker.ends) == before:
+        if time.monotonic() > deadline_s:
+            raise HouseError(f"{worker.name} goes on with a truncated state:\n{worker.last_lines()}")
+        await asyncio.sleep(0.1)
+    await worker.leave_for_dead()
+    if "StateLostError" not in worker.last_lines(50):
+        raise HouseError(f"{worker.name} does not say what is wrong:\n{worker.last_lines()}")

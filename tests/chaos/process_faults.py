@@ -100,7 +100,8 @@ async def _busy_worker(house: House) -> Member:
     busy: list[Member] = []
 
     def somebody_is() -> bool:
-        house.count_said()
+        for worker in house.running("work"):
+            worker.read()
         booked = {shard_of(BookId(book), len(house.ledger.pages)) for book in house.policies}
         busy[:] = [worker for worker in house.running("work") if booked & worker.shards]
         return bool(busy)
@@ -111,8 +112,8 @@ async def _busy_worker(house: House) -> Member:
 
 async def _until_it_keeps_shards(house: House, worker: Member) -> None:
     def does() -> bool:
-        house.count_said()
-        return bool(worker.shards)
+        worker.read()
+        return worker.is_running and bool(worker.shards)
 
     await _until(does, 60, f"{worker.name} kept a shard")
 
@@ -209,6 +210,21 @@ async def broker_away(house: House) -> None:
             house.check_memory(before_bytes)
     finally:
         house.devnet.broker.resume()
+
+
+async def _catch_workers_at_work(house: House) -> None:
+    """Come to a moment in which workers commit: they have just been let go on with much to do."""
+    workers = house.running("work")
+    for worker in workers:
+        worker.signal(signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            await house.burst()
+        await asyncio.sleep(1)
+    finally:
+        for worker in workers:
+            worker.signal(signal.SIGCONT)
+    await asyncio.sleep(0.03)
 
 
 async def _until(holds: Callable[[], bool], within_s: float, what: str) -> None:

@@ -40,6 +40,7 @@ class Trouble:
 
     async def after(self, question: Question, answer: Answer) -> Answer:
         """Answer this instead."""
+        del question
         return answer
 
     def end(self) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from typing import Any
 
 from chaos.crew import Member
 
@@ -13,13 +12,12 @@ _WORKER_SAYS = {
     "an opening was bounded in time": r"the worker ends: opening shard \d+ took longer than",
     "the watchdog ended a worker": r"the worker ends: shard \d+: (records wait|stands at)",
     "a worker ended for want of the log": r"the worker ends: no answer from",
+    "a truncated state was refused": r"the worker ends: shard \d+: .* begins at \d+",
 }
 _WATCHER_SAYS = {
     "a watcher was fenced": r"another watcher writes since",
     "a node that failed was asked again": r"the node (fails|does not answer)",
 }
-
-_KEEPS = re.compile(r"keeps shards \[(.*)\]")
 
 MUST_FIRE = (
     "records that were passed over were read",
@@ -49,14 +47,9 @@ MUST_FIRE = (
 def count_said(member: Member, rules: Counter[str]) -> None:
     """Count what a process has said since the last time."""
     patterns = _WORKER_SAYS if member.kind == "work" else _WATCHER_SAYS
-    for line in member.new_lines():
-        text = text_of(line)
-        keeps = _KEEPS.search(text)
-        if keeps is not None:
-            member.shards = {int(number) for number in re.findall(r"\d+", keeps[1])}
+    member.read()
+    for line in member.lines:
+        text = " ".join(str(line.get(field, "")) for field in ("message", "error"))
         for rule, pattern in patterns.items():
             rules[rule] += re.search(pattern, text) is not None
-
-
-def text_of(line: dict[str, Any]) -> str:
-    return " ".join(str(line.get(field, "")) for field in ("message", "error"))
+    member.lines.clear()

@@ -1,0 +1,196 @@
+"""`make chaos-streams`: so many runs, each on a deployment of its own, with faults dealt from one seeded deck."""
+
+import argparse
+import asyncio
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.faults import FAULTS
+from chaos.house import House, opened
+from chaos.log_faults import state_truncated
+from chaos.rules import MUST_FIRE
+
+_ACTS = 8
+_TOGETHER_SHARE = 0.4
+_TRUNCATED = "state topic truncated"
+
+
+@dataclass
+class Tally:
+    """What became of one fault over all runs."""
+
+    runs: int = 0
+    lost: int = 0
+    doubled: int = 0
+    failed: int = 0
+    recovered_s: list[float] = field(default_factory=list)
+
+    def row(self, name: str) -> str:
+        times = (
+            f"{statistics.median(self.recovered_s):8.1f} {max(self.recovered_s):6.1f}"
+            if self.recovered_s
+            else ""
+        )
+        return f"{name:45} {self.runs:5} {self.lost:5} {self.doubled:8} {self.failed:7} {times}"
+
+
+@dataclass
+class Report:
+    """All runs together."""
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    rules: Counter[str] = field(default_factory=Counter)
+    compared: Counter[str] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    most_rss_bytes: int = 0
+
+    def tally(self, name: str) -> Tally:
+        return self.tallies.setdefault(name, Tally())
+
+    @property
+    def never_fired(self) -> list[str]:
+        """The rules that no run called upon, if every fault has struck."""
+        all_struck = {*FAULTS, _TRUNCATED} <= self.tallies.keys()
+        return [rule for rule in MUST_FIRE if not self.rules[rule]] if all_struck else []
+
+    def lines(self) -> Iterator[str]:
+        yield f"{'fault':45} {'runs':>5} {'lost':>5} {'doubled':>8} {'failed':>7} {'median s':>8} {'max s':>6}"
+        yield from (self.tallies[name].row(name) for name in (*FAULTS, _TRUNCATED) if name in self.tallies)
+        yield ""
+        yield from (f"{rule:55} {count:8}" for rule, count in sorted(self.rules.items()))
+        yield ""
+        yield from (f"compared: {what:45} {count:8}" for what, count in sorted(self.compared.items()))
+        yield from (f"said: {what:49} {count:8}" for what, count in sorted(self.said.items()))
+        yield f"{'most memory of one process, MB':55} {self.most_rss_bytes // 10**6:8}"
+        yield ""
+        yield from (f"WRONG: {wrong}" for wrong in self.wrong)
+        yield from (f"NEVER FIRED: {rule}" for rule in self.never_fired)
+
+
+# ------------------------------------------------------------------ one run
+async def play(house: House, acts: Sequence[Sequence[str]], report: Report) -> None:
+    """Let act follow on act, with order flow going on, and look at everything after each."""
+    for act in acts:
+        _say(f"  {' + '.join(act)}")
+        for name in act:
+            report.tally(name).runs += 1
+        try:
+            took_s = await _strike(house, act, report)
+        except BaseException:
+            for name in act:
+                report.tally(name).failed += 1
+            raise
+        for name in act:
+            report.tally(name).recovered_s.append(took_s)
+        await house.blocks(house.dice.randrange(2, 8))
+    report.tally(_TRUNCATED).runs += 1
+    await state_truncated(house)
+    house.count_said()
+
+
+async def _strike(house: House, act: Sequence[str], report: Report) -> float:
+    """Strike, wait until all is well again, and compare. Returns how long recovery took from the fault's end."""
+    await asyncio.gather(*(FAULTS[name].strike(house) for name in act))
+    over_s = time.monotonic()
+    await house.recovered()
+    took_s = time.monotonic() - over_s
+    finding = await house.verdict()
+    report.compared += finding.compared
+    report.wrong += [f"after {' + '.join(act)}: {wrong}" for wrong in finding.wrong]
+    for name in act:
+        report.tally(name).lost += finding.lost
+        report.tally(name).doubled += finding.doubled
+        report.tally(name).failed += bool(finding.wrong)
+    return took_s
+
+
+# ------------------------------------------------------------------ the deck
+def deal(dice: random.Random, runs: int) -> list[list[list[str]]]:
+    """Deal every fault before any comes again; some of them two at a time."""
+    deck: list[str] = []
+    dealt = []
+    for _ in range(runs):
+        acts = []
+        for _ in range(_ACTS):
+            act = [_draw(deck, dice, [])]
+            if not FAULTS[act[0]].alone and dice.random() < _TOGETHER_SHARE:
+                act.append(_draw(deck, dice, act))
+            acts.append(act)
+        dealt.append(acts)
+    return dealt
+
+
+def _draw(deck: list[str], dice: random.Random, beside: Sequence[str]) -> str:
+    """Take the next that goes with what was drawn already."""
+    kinds = {FAULTS[name].of for name in beside}
+    fitting = [
+        name for name in deck if not beside or (not FAULTS[name].alone and FAULTS[name].of not in kinds)
+    ]
+    if not fitting:
+        deck += dice.sample(sorted(FAULTS), len(FAULTS))
+        return _draw(deck, dice, beside)
+    deck.remove(fitting[0])
+    return fitting[0]
+
+
+async def run_all(runs: int, seed: int, folder: Path, *, hurried: bool) -> Report:
+    """Play every run, on a fresh deployment each."""
+    report = Report()
+    for number, acts in enumerate(deal(random.Random(seed), runs)):
+        began_s = time.monotonic()
+        _say(f"run {number + 1} of {runs}")
+        place = folder / f"run-{number + 1}"
+        place.mkdir()
+        try:
+            async with opened(place, seed * 1_000 + number, hurried=hurried) as house:
+                try:
+                    await play(house, acts, report)
+                finally:
+                    report.rules += house.rules
+                    report.said += house.audit.said
+                    report.most_rss_bytes = max(report.most_rss_bytes, house.most_rss_bytes)
+        except Exception as error:  # noqa: BLE001 - the other runs go on
+            _say(traceback.format_exc())
+            report.wrong.append(f"run {number + 1}: {type(error).__name__}: {error} (logs in {place})")
+        else:
+            shutil.rmtree(place)
+        _say(f"  {time.monotonic() - began_s:.0f} s")
+    return report
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=int)
+    parser.add_argument("seed", type=int)
+    parser.add_argument(
+        "--hurried", action="store_true", help="with processes that run out of patience sooner"
+    )
+    chosen = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="evenkeel-chaos-"))
+    report = asyncio.run(run_all(chosen.runs, chosen.seed, folder, hurried=chosen.hurried))
+    for line in report.lines():
+        _say(line)
+    if report.wrong or report.never_fired:
+        _say(f"the run FAILED; logs in {folder}")
+        sys.exit(1)
+    folder.rmdir()
+    _say("nothing lost, nothing doubled; state and outputs are those of an undisturbed fold, and the chain's")
+
+
+if __name__ == "__main__":
+    main()
