@@ -10,7 +10,6 @@ from pipeline.messages.journal import (
     JournalOpened,
     NonceBound,
     SignerStanding,
-    intent_key,
     journal_key,
     nonce_key,
 )
@@ -28,7 +27,7 @@ class Memory:
     """By digest."""
     cursors: dict[ShardId, Offset] = field(default_factory=dict)
 
-    def nonce_before(self, digest: str) -> "NonceBound | None":
+    def nonce_of(self, digest: str) -> NonceBound | None:
         """Find the nonce of an intent, while it may still change."""
         return None if self.account is None else self.account.of_intent(digest)
 
@@ -76,13 +75,3 @@ def account_changes(before: Account | None, after: Account) -> dict[str, AnyJour
     if before is None or before.standing != after.standing:
         changes[journal_key(after.standing)] = after.standing
     return changes
-
-
-def intent_changes(
-    signer: str, known: Iterable[IntentKnown], gone: Iterable[str]
-) -> dict[str, AnyJournal | None]:
-    """List the entries of intents: those to be kept as they are now, those to be forgotten."""
-    return {
-        **{journal_key(each): each for each in known},
-        **{intent_key(signer, digest): None for digest in gone},  # type: ignore[arg-type]
-    }

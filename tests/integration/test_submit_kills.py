@@ -71,7 +71,9 @@ def effects_after(house: SenderHouse, fault: str, dice: random.Random) -> int:
         house.wait_end(dying)
         if fault == REORG:
             house.chain.reorg(dice.randrange(1, 3))
+    served = house.log().count("serving")
     pid = house.start()
+    house.until(lambda: house.log().count("serving") > served)
     if house.until(lambda: {"Sent", "IntentRefused"} & set(house.said(wanted.digest))) == {"IntentRefused"}:
         house.stop(pid)  # its block went away before anything was signed: nothing may come of it
         return 1 if not _done(house, wanted, since) else 2
