@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from builders import ToyWatcher, policy, started
-from forgery import IGNORED, SET_ASIDE, malformed_records
+from builders import policy, started
+from forgery import IGNORED, KINDS, SET_ASIDE, first_block, malformed_records, noisy, story
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -18,72 +18,26 @@ from pipeline.errors import MalformedRecordError
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import BlockSetAside, Declined, RebalanceProposed
 from pipeline.messages.entries import SetAside
-from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, Paused, Resumed, WriterStarted
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, Paused, Resumed
 from pipeline.routes import Arrival, follow
 from pipeline.shard import Shard
 from pipeline.state import Tables, Value
-from pipeline.units import Offset, ShardId, Term
+from pipeline.units import Offset, ShardId
 from streams.codec import decode_event, decode_output, encode
 from streams.fold import fold_record
 from streams.topics import DEAD_LETTERS, TopicRecord
 
 # a failure is told by its seed; to shrink it would take minutes
 few = settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-KINDS = {**IGNORED, **SET_ASIDE}
 NEVER_TOLD = ("set-aside", "cursor")
 """What noise may leave among the entries."""
 
-noise = st.lists(
+noises = st.lists(
     st.tuples(st.integers(0, 10**6), st.sampled_from(sorted(KINDS)), st.integers(0, 2**32)),
     min_size=1,
     max_size=12,
 )
 """Where, what, and with which dice."""
-
-
-def story(seed: int) -> ToyWatcher:
-    """A book is read, blocks come, another watcher takes over, a branch goes away."""
-    watcher = started(seed)
-    watcher.term = 5
-    watcher.append(WriterStarted(term=Term(5), instance="w1"))
-    for _ in range(5):
-        watcher.block()
-    base = watcher.fork("other")
-    for _ in range(3):
-        watcher.block(3)
-    watcher.term = 9
-    watcher.append(WriterStarted(term=Term(9), instance="w2"))
-    watcher.revert_to(base)
-    for _ in range(5):
-        watcher.block(3)
-    return watcher
-
-
-def first_block(log: Sequence[AnyEvent]) -> int:
-    """Find the first place at which the shard stands somewhere."""
-    tables = Tables()
-    for place, event in enumerate(log):
-        follow(tables, event)
-        if tables.head is not None:
-            return place + 1
-    raise AssertionError
-
-
-def noisy(log: Sequence[AnyEvent], strange: Sequence[tuple[int, str, int]]) -> list[AnyEvent]:
-    """Put forged records between those of a log, each for where the shard stands there."""
-    first = first_block(log)
-    wanted: dict[int, list[tuple[str, int]]] = {}
-    for place, kind, dice in strange:
-        wanted.setdefault(first + place % (len(log) - first + 1), []).append((kind, dice))
-    tables, mixed = Tables(), []
-    for place in range(len(log) + 1):
-        for kind, dice in wanted.get(place, []):
-            mixed.append(KINDS[kind](random.Random(dice), tables))
-            follow(tables, mixed[-1])
-        if place < len(log):
-            mixed.append(log[place])
-            follow(tables, log[place])
-    return mixed
 
 
 def fold(payloads: Sequence[bytes | None]) -> tuple[dict[str, Value], list[TopicRecord]]:
@@ -112,7 +66,7 @@ def _anywhere(payload: bytes) -> Any:
 
 
 @few
-@given(st.integers(0, 2**32), noise)
+@given(st.integers(0, 2**32), noises)
 def test_strange_records_move_nothing(seed, strange):
     log = story(seed).log
     calm, expected = fold([encode(event) for event in log])
