@@ -1,0 +1,146 @@
+"""How processes end: when told to, in whatever trouble they are; and what `up` says of a child that ends by itself."""
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+from chaos.crew import Member
+from chaos.house import House, HouseError, opened
+from chaos.proxy import Waits
+
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.anvil,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+IN_TIME_S = 10.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with opened(tmp_path_factory.mktemp("house"), 3, hurried=False) as house:
+        yield house
+
+
+async def told_to_end(house: House) -> dict[str, tuple[float, int]]:
+    """Tell everybody at once, and return who took how long and how it ended."""
+    members = [house.members[name] for name in ("n1", "w1", "w2")]
+    processes = [member.process for member in members]
+    took_s = await asyncio.gather(*(member.stop(within_s=30) for member in members))
+    return {
+        member.name: (seconds, process.returncode)
+        for member, seconds, process in zip(members, took_s, processes, strict=True)
+    }
+
+
+async def begin_again(house: House) -> None:
+    for name in ("n1", "w1", "w2"):
+        house.members[name].start()
+    await house.recovered()
+
+
+async def test_they_end_in_order_at_work(house):
+    await house.burst()
+    ended = await told_to_end(house)
+    assert {name: code for name, (_, code) in ended.items()} == {"n1": 0, "w1": 0, "w2": 0}
+    assert max(seconds for seconds, _ in ended.values()) < IN_TIME_S, ended
+    await begin_again(house)
+
+
+async def test_a_watcher_ends_while_the_node_says_nothing(house):
+    with house.proxy.troubled(Waits()) as gate:
+        await asyncio.wait_for(gate.somebody_waits.wait(), 30)
+        await asyncio.sleep(1)
+        ended = await told_to_end(house)
+    assert {name: code for name, (_, code) in ended.items()} == {"n1": 0, "w1": 0, "w2": 0}
+    assert max(seconds for seconds, _ in ended.values()) < IN_TIME_S, ended
+    await begin_again(house)
+
+
+async def test_they_end_while_the_broker_says_nothing(house):
+    """A worker may then leave a commit behind: it says so, and ends with the code of that."""
+    await house.burst()
+    house.devnet.broker.pause()
+    try:
+        await asyncio.sleep(1)
+        ended = await told_to_end(house)
+    finally:
+        house.devnet.broker.resume()
+    assert ended["n1"][1] == 0
+    assert {ended["w1"][1], ended["w2"][1]} <= {0, 70}
+    assert max(seconds for seconds, _ in ended.values()) < IN_TIME_S, ended
+    await begin_again(house)
+
+
+async def test_up_says_why_a_child_ended_and_starts_it_again(house):
+    await told_to_end(house)
+    up = house.member("up", "up")
+    up.start()
+    await house.recovered()
+
+    usurper = house.other_watcher()
+    usurper.start()
+    await until(lambda: ends_of(up, "watch"), "word of the watcher's end")
+    usurper.retire()
+    (end, *_) = ends_of(up, "watch")
+    assert end["why"] == "exit code 1"
+    assert "another watcher writes since" in end["last_words"]
+    await house.recovered()
+    await usurper.leave_for_dead()
+
+    for death in range(3):
+        await kill_the_worker_of(up, death)
+    ends = ends_of(up, "work")
+    assert [end["why"] for end in ends] == ["killed by SIGKILL"] * 3
+    for failures, end in enumerate(ends):
+        longest_s = 0.5 * 2**failures
+        assert longest_s / 2 - 0.1 <= end["again_in_s"] <= longest_s + 0.1
+    await house.recovered()
+
+    process = up.process
+    took_s = await up.stop(within_s=30)
+    assert took_s < IN_TIME_S
+    assert process.returncode == 0
+    await begin_again(house)
+    finding = await house.verdict()
+    assert (finding.lost, finding.doubled, finding.wrong) == (0, 0, [])
+
+
+async def kill_the_worker_of(up: Member, deaths: int) -> None:
+    """Kill the worker that was started after so many deaths, and wait until that is told."""
+    os.kill(await until(lambda: started(up, "work", beyond=deaths), "a worker"), signal.SIGKILL)
+    await until(lambda: len(ends_of(up, "work")) > deaths, "word of the worker's end")
+
+
+def ends_of(up: Member, child: str) -> list[dict]:
+    up.read()
+    return [
+        line
+        for line in up.lines
+        if re.search("a child ended", str(line["message"])) and line["child"] == child
+    ]
+
+
+def started(up: Member, child: str, *, beyond: int) -> int:
+    """Find the process that was started after so many ends."""
+    up.read()
+    pids = [
+        line["pid"] for line in up.lines if line["message"] == "a child started" and line["child"] == child
+    ]
+    return pids[beyond] if len(pids) > beyond else 0
+
+
+async def until(holds: Callable, what: str, within_s: float = 90.0):
+    deadline_s = time.monotonic() + within_s
+    while not (found := holds()):
+        if time.monotonic() > deadline_s:
+            raise HouseError(f"no {what} within {within_s} s")
+        await asyncio.sleep(0.1)
+    return found
