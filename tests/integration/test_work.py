@@ -175,9 +175,12 @@ async def test_it_does_not_start_on_wrong_topics(house, wrong):
 async def test_it_is_killed_again_and_again_and_nothing_is_lost_or_doubled(house):
     chance = random.Random(5)
     logs = {0: story(3, blocks=220), 1: story(4, blocks=220)}
-    writing = asyncio.ensure_future(write_slowly(house, logs, pieces=110))
+    permits = asyncio.Semaphore(0)  # each life is given its share, so that the last is never reached too soon
+    writing = asyncio.ensure_future(write_slowly(house, logs, pieces=110, permits=permits))
     applied = -1
     for _ in range(4):
+        for _ in range(26):
+            permits.release()
         worker = house.start()
         await house.until_applied(0, applied + 5)
         await asyncio.sleep(chance.uniform(0, 0.4))
@@ -185,6 +188,8 @@ async def test_it_is_killed_again_and_again_and_nothing_is_lost_or_doubled(house
         worker.wait()
         applied = (await house.kept(0))["cursor"].offset
         assert applied < len(logs[0]) - 1, "killed only after its work was done"
+    for _ in range(110):
+        permits.release()
     house.start()
     await writing
     for shard, log in logs.items():
@@ -192,9 +197,13 @@ async def test_it_is_killed_again_and_again_and_nothing_is_lost_or_doubled(house
         await house.assert_as_undisturbed(shard, log)
 
 
-async def write_slowly(house: House, logs: dict[int, Log], pieces: int) -> None:
+async def write_slowly(
+    house: House, logs: dict[int, Log], pieces: int, permits: asyncio.Semaphore | None = None
+) -> None:
     """Append to every shard bit by bit, so that something waits whenever a worker dies."""
     for piece in range(pieces):
+        if permits is not None:
+            await permits.acquire()
         for shard, log in logs.items():
             await house.append(shard, log[piece * len(log) // pieces : (piece + 1) * len(log) // pieces])
         await asyncio.sleep(0.1)
