@@ -145,8 +145,8 @@ async def appending(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
         request_timeout_ms=15_000,
     )
     async with broker_errors(bootstrap):
-        await producer.start()
         try:
+            await producer.start()
             yield producer
         finally:
             await producer.stop()

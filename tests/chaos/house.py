@@ -46,8 +46,8 @@ PATIENCE_S = 180.0
 """Slowness is no failure; silence for so long is."""
 
 
-GROWTH_BYTES = 96 * 1024 * 1024
-SANE_BYTES = 400 * 1024 * 1024
+GROWTH_BYTES = 64 * 1024 * 1024
+SANE_BYTES = 256 * 1024 * 1024
 """What a process may have in use, and by how much more than before while the broker is away."""
 
 
