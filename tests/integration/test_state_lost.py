@@ -26,7 +26,7 @@ SHARD = ShardId(0)
 SAID = TopicRecord(DECISIONS.name, b"book/alpha", b"{}", SHARD)
 EXIT_FAILED = 70
 
-_chain_ids = itertools.count(950_000)
+_chain_ids = itertools.count(985_000)
 
 
 def cursor(offset: int) -> dict[str, Cursor]:
