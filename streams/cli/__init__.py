@@ -29,6 +29,8 @@ _COMMANDS: Mapping[str, str] = {
     "why": "why",
     "pause": "operate",
     "resume": "operate",
+    "kill": "stopping",
+    "drain": "stopping",
     "topics": "topics",
     "doctor": "doctor",
     "state": "state",

@@ -28,7 +28,7 @@ def pause(
     settings = settings_for("pause")
     if scope != "all" and _kind(scope) != "book":
         raise SettingsError(f"{scope} cannot be paused: all, or book/ID")
-    run(_append(settings, scope, Paused(scope=scope, reason=reason, by=_who())))
+    run(_append(settings, scope, Paused(scope=scope, reason=reason, by=who())))
 
 
 def resume(
@@ -50,7 +50,7 @@ def resume(
             f"{scope} cannot be resumed: all, book/ID, shard/N, pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
         )
     told = "shard" if _kind(scope) == "shard" else scope
-    run(_append(settings, scope, Resumed(scope=told, reason=reason, by=_who())))
+    run(_append(settings, scope, Resumed(scope=told, reason=reason, by=who())))
 
 
 async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> None:
@@ -87,5 +87,6 @@ def _kind(scope: str) -> str:
     return kind if rest else ""
 
 
-def _who() -> str:
+def who() -> str:
+    """Say who gives an operator's word."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
