@@ -18,8 +18,8 @@ from kafka_logs import append, read_committed
 from pipeline.messages.base import BlockRef
 from pipeline.messages.transactions import SubmitTransaction
 from streams.chain.signer import LocalSigner
-from streams.chain.submit import SubmitPace, run_submit
-from streams.chain.submit_limits import PricedPool, SignerLimits
+from streams.chain.submit.limits import PricedPool, SignerLimits
+from streams.chain.submit.serve import SubmitPace, run_submit
 from streams.codec import decode_event, decode_journal, encode
 from streams.devnet.chain import Chain, Header
 from streams.devnet.contract import method

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from contracts_abi import Deployment, UnknownContractError, load_deployment
 from pipeline.errors import SettingsError
 from pipeline.units import Address, Bps, ChainId, Seconds, Wei
-from streams.chain.submit_limits import PricedPool, SignerLimits
+from streams.chain.submit.limits import PricedPool, SignerLimits
 from streams.marks import problems_of, read_yaml
 from streams.portfolio.sections import Addr, Duration, Section, Share
 from streams.settings import DevnetWorld, read_text

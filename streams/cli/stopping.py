@@ -11,7 +11,7 @@ from pipeline.messages.entries import Cursor
 from pipeline.messages.events import Paused
 from pipeline.units import ShardId
 from streams.applied import append, appending
-from streams.chain.submit_known import known_intents
+from streams.chain.submit.known import known_intents
 from streams.cli.console import run, say, settings_for
 from streams.cli.operate import Reason, who
 from streams.readers import Reader, reading

@@ -12,7 +12,7 @@ from pipeline.messages.events import Dropped
 from pipeline.units import Address
 from streams.applied import append, appending
 from streams.chain.signer_file import SignerFile, load_signer_file, places_of
-from streams.chain.submit_known import Known, find, known_intents, why_not_closable
+from streams.chain.submit.known import Known, find, known_intents, why_not_closable
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.codec import encode
 from streams.human import short
@@ -49,9 +49,9 @@ def submit(
 
 
 async def _submit(settings: Settings, file: SignerFile, *, adopt_nonce: bool) -> None:
-    from streams.chain.sender_node import HttpSenderNode  # noqa: PLC0415 - web3 and keys take their time
-    from streams.chain.submit import run_submit  # noqa: PLC0415
-    from streams.chain.submit_pools import read_pools  # noqa: PLC0415
+    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415 - web3 and keys take their time
+    from streams.chain.submit.pools import read_pools  # noqa: PLC0415
+    from streams.chain.submit.serve import run_submit  # noqa: PLC0415
 
     devnet = devnet_in(settings.folder)
     places = places_of(file, devnet.world if devnet else None)
@@ -137,7 +137,7 @@ def close(
 
 
 async def _close(settings: Settings, name: str) -> None:
-    from streams.chain.sender_node import HttpSenderNode  # noqa: PLC0415
+    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415
 
     known = find(await _known(settings), name)
     hashes = [attempt.transaction_hash for attempt in known.bound.attempts] if known.bound else []

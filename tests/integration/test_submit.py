@@ -14,7 +14,7 @@ from sender_house import CHAIN_IDS, SenderHouse, limits_of
 from pipeline.messages.events import Paused, Resumed
 from pipeline.messages.journal import IntentKnown, NonceBound
 from pipeline.nonces import status
-from streams.chain.submit_sending import POINTS
+from streams.chain.submit.sending import POINTS
 from streams.codec import encode
 from streams.devnet.actions import wrap
 from streams.devnet.broker import Broker, start_broker

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sender_house import CHAIN_IDS, SenderHouse
 
-from streams.chain.submit_sending import POINTS
+from streams.chain.submit.sending import POINTS
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.world import World

@@ -13,11 +13,11 @@ from pipeline.messages.base import Cause
 from pipeline.messages.transactions import Minimum, SubmitTransaction
 from pipeline.nonces import ChainView, new_account, reconcile
 from pipeline.units import NATIVE
-from streams.chain.sender_node import HttpSenderNode, Look
-from streams.chain.submit_judge import Approved, Judge
-from streams.chain.submit_memory import Memory
-from streams.chain.submit_shape import check_shape
-from streams.chain.submit_verdict import Refusal
+from streams.chain.submit.judge import Approved, Judge
+from streams.chain.submit.memory import Memory
+from streams.chain.submit.node import HttpSenderNode, Look
+from streams.chain.submit.shape import check_shape
+from streams.chain.submit.verdict import Refusal
 from streams.devnet import actions
 from streams.devnet.chain import start_chain
 from streams.devnet.contract import method

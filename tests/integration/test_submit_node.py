@@ -7,8 +7,8 @@ import pytest
 from sender_house import signer_of
 
 from pipeline.errors import NodeRefusedError
-from streams.chain.sender_node import CallToSimulate, HttpSenderNode, refusal_to_send
 from streams.chain.signer import Unsigned
+from streams.chain.submit.node import CallToSimulate, HttpSenderNode, refusal_to_send
 from streams.devnet.contract import method
 
 pytestmark = pytest.mark.anvil

@@ -14,12 +14,12 @@ from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import status
-from streams.chain.sender_fake import FAKE_CHAIN, FakeSenderNode, FakeSigner
 from streams.chain.signer import Unsigned
-from streams.chain.submit import Submit, SubmitPace
-from streams.chain.submit_fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
-from streams.chain.submit_limits import PricedPool, SignerLimits
-from streams.chain.submit_sending import POINTS
+from streams.chain.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
+from streams.chain.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
+from streams.chain.submit.limits import PricedPool, SignerLimits
+from streams.chain.submit.sending import POINTS
+from streams.chain.submit.serve import Submit, SubmitPace
 from streams.checkpoint.fake import Crashed
 from streams.devnet.contract import method
 

@@ -12,8 +12,8 @@ from pipeline.nonces import Account, is_cancelling
 from pipeline.units import NATIVE, Address, RawAmount, Seconds
 from streams.chain.calls import Ask, method
 from streams.chain.multicall import aggregate, aggregated
-from streams.chain.sender_node import CallToSimulate, Look, SenderNode, SimulatedCall, SimulatedLog
-from streams.chain.submit_verdict import Refusal
+from streams.chain.submit.node import CallToSimulate, Look, SenderNode, SimulatedCall, SimulatedLog
+from streams.chain.submit.verdict import Refusal
 
 _READ_GAS = 150_000
 """A balance, also of a token behind a proxy."""

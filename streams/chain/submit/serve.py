@@ -19,16 +19,16 @@ from pipeline.nonces import new_account
 from pipeline.units import Address, ChainId, Offset, ShardId
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.reads import MULTICALL3
-from streams.chain.sender_node import HttpSenderNode, Look, SenderNode
 from streams.chain.signer import Signer
-from streams.chain.submit_desk import Desk
-from streams.chain.submit_inbox import KafkaInbox
-from streams.chain.submit_journal import KafkaJournal, KafkaReports
-from streams.chain.submit_judge import Judge
-from streams.chain.submit_ledger import Ledger
-from streams.chain.submit_limits import SignerLimits
-from streams.chain.submit_port import Inbox, Journal, Reports
-from streams.chain.submit_sending import Reach, Sending, pass_by
+from streams.chain.submit.desk import Desk
+from streams.chain.submit.inbox import KafkaInbox
+from streams.chain.submit.journal import KafkaJournal, KafkaReports
+from streams.chain.submit.judge import Judge
+from streams.chain.submit.ledger import Ledger
+from streams.chain.submit.limits import SignerLimits
+from streams.chain.submit.node import HttpSenderNode, Look, SenderNode
+from streams.chain.submit.port import Inbox, Journal, Reports
+from streams.chain.submit.sending import Reach, Sending, pass_by
 from streams.topics import ensure_topics
 
 log = structlog.get_logger(__name__)

@@ -10,14 +10,14 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, day_of, is_cancelling, spent_on
 from pipeline.offers import FeeMarket, Fees, first_fees
 from pipeline.units import Address, BlockNumber, Hash, SqrtPriceX96
-from streams.chain.sender_node import Look, SenderNode
-from streams.chain.submit_calldata import KnownCall, is_approval, known_calls
-from streams.chain.submit_limits import PricedPool, SignerLimits
-from streams.chain.submit_memory import Memory
-from streams.chain.submit_simulation import Effect, check_minimums, simulate
-from streams.chain.submit_twap import mean_sqrt_price_x96
-from streams.chain.submit_value import Priced, check_effect, check_worst, pool_of
-from streams.chain.submit_verdict import NotYet, Refusal
+from streams.chain.submit.calldata import KnownCall, is_approval, known_calls
+from streams.chain.submit.limits import PricedPool, SignerLimits
+from streams.chain.submit.memory import Memory
+from streams.chain.submit.node import Look, SenderNode
+from streams.chain.submit.simulation import Effect, check_minimums, simulate
+from streams.chain.submit.twap import mean_sqrt_price_x96
+from streams.chain.submit.value import Priced, check_effect, check_worst, pool_of
+from streams.chain.submit.verdict import NotYet, Refusal
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from pipeline.errors import InfrastructureError, MalformedRecordError
 from pipeline.messages.events import Paused, Resumed
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import ChainId, Offset, ShardId
-from streams.chain.submit_port import Delivered
+from streams.chain.submit.port import Delivered
 from streams.codec import decode_entry, decode_event
 from streams.readers import Reader, broker_errors, reading
 from streams.topics import EVENTS, INTENTS, MAX_RECORD_BYTES, STATE

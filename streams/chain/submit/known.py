@@ -10,7 +10,7 @@ from pipeline.messages.journal import AnyJournal, IntentKnown, IntentsRead, Nonc
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import status
 from pipeline.units import ChainId, ShardId
-from streams.chain.sender_node import Look
+from streams.chain.submit.node import Look
 from streams.codec import decode_intent, decode_journal
 from streams.readers import Reader, Record
 from streams.topics import INTENTS, NONCES

@@ -12,8 +12,8 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.chain.port import Header
-from streams.chain.sender_node import CallToSimulate, Look, SendOutcome, SimulatedCall, refusal_to_send
 from streams.chain.signer import SignedBytes, Unsigned
+from streams.chain.submit.node import CallToSimulate, Look, SendOutcome, SimulatedCall, refusal_to_send
 
 FAKE_CHAIN = ChainId(1_337)
 _BLOCK_S = 12

@@ -8,8 +8,8 @@ from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.journal import AnyJournal, AnyReport, IntentKnown, IntentsRead, intent_key, journal_key
 from pipeline.nonces import Account
 from pipeline.units import Address, Offset, ShardId
-from streams.chain.submit_memory import Memory, account_changes, load_memory
-from streams.chain.submit_port import Delivered, Journal, Reports
+from streams.chain.submit.memory import Memory, account_changes, load_memory
+from streams.chain.submit.port import Delivered, Journal, Reports
 from streams.codec import encode
 from streams.topics import DEAD_LETTERS, INTENTS, TopicRecord
 

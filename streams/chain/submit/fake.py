@@ -9,7 +9,7 @@ from pipeline.errors import CommitError, FencedError
 from pipeline.messages.journal import AnyJournal, AnyReport, JournalOpened
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Offset, ShardId
-from streams.chain.submit_port import Delivered
+from streams.chain.submit.port import Delivered
 from streams.checkpoint.fake import Crashed
 from streams.codec import decode_event, decode_journal, encode
 from streams.topics import TopicRecord

@@ -4,7 +4,7 @@ import re
 
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import NATIVE, ShardId
-from streams.chain.submit_verdict import Refusal
+from streams.chain.submit.verdict import Refusal
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 _HASH = re.compile(r"0x[0-9a-f]{64}")

@@ -11,8 +11,8 @@ from eth_utils.crypto import keccak
 
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address
-from streams.chain.submit_limits import SignerLimits
-from streams.chain.submit_verdict import Refusal
+from streams.chain.submit.limits import SignerLimits
+from streams.chain.submit.verdict import Refusal
 
 _DEEPEST = 2
 """A call within a multicall; no deeper."""

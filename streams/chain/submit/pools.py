@@ -6,8 +6,8 @@ from typing import Any
 from pipeline.errors import NodeRefusedError, SettingsError, UnreadableError
 from pipeline.units import Address, Hash
 from streams.chain.calls import Method, method
-from streams.chain.sender_node import SenderNode
-from streams.chain.submit_limits import PricedPool
+from streams.chain.submit.limits import PricedPool
+from streams.chain.submit.node import SenderNode
 
 _POOL = "uniswap-v3/UniswapV3Pool"
 _FACTORY = "uniswap-v3/UniswapV3Factory"

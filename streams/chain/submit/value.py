@@ -14,11 +14,11 @@ from pipeline.messages.facts import Burned, Minted
 from pipeline.protocols.tokens import TRANSFER_TOPIC
 from pipeline.protocols.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.units import NATIVE, Address, Bps, Hash, LogIndex, RawAmount, SqrtPriceX96, Tick
-from streams.chain.sender_node import SimulatedLog
-from streams.chain.submit_calldata import KnownCall
-from streams.chain.submit_limits import PricedPool, SignerLimits
-from streams.chain.submit_simulation import Effect
-from streams.chain.submit_verdict import Refusal
+from streams.chain.submit.calldata import KnownCall
+from streams.chain.submit.limits import PricedPool, SignerLimits
+from streams.chain.submit.node import SimulatedLog
+from streams.chain.submit.simulation import Effect
+from streams.chain.submit.verdict import Refusal
 
 _WHOLE_BPS = 10_000
 _ROUNDING = 10

@@ -7,9 +7,9 @@ from eth_utils.crypto import keccak
 from pipeline.errors import NodeRefusedError, OutOfRangeError
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import Hash, Seconds, SqrtPriceX96, Tick
-from streams.chain.sender_node import SenderNode
-from streams.chain.submit_limits import PricedPool
-from streams.chain.submit_verdict import Refusal
+from streams.chain.submit.limits import PricedPool
+from streams.chain.submit.node import SenderNode
+from streams.chain.submit.verdict import Refusal
 
 _OBSERVE = keccak(text="observe(uint32[])")[:4]
 

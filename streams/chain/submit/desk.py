@@ -11,14 +11,14 @@ from pipeline.messages.events import IntentRefused
 from pipeline.messages.journal import IntentKnown
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, Offset, ShardId
-from streams.chain.sender_node import Look
-from streams.chain.submit_judge import Judge
-from streams.chain.submit_ledger import Ledger
-from streams.chain.submit_limits import SignerLimits
-from streams.chain.submit_port import Delivered
-from streams.chain.submit_sending import Reach, Sending, keep_until, pass_by
-from streams.chain.submit_shape import check_shape, digest_of
-from streams.chain.submit_verdict import NotYet, Refusal
+from streams.chain.submit.judge import Judge
+from streams.chain.submit.ledger import Ledger
+from streams.chain.submit.limits import SignerLimits
+from streams.chain.submit.node import Look
+from streams.chain.submit.port import Delivered
+from streams.chain.submit.sending import Reach, Sending, keep_until, pass_by
+from streams.chain.submit.shape import check_shape, digest_of
+from streams.chain.submit.verdict import NotYet, Refusal
 from streams.codec import decode_intent
 
 log = structlog.get_logger(__name__)

@@ -11,11 +11,11 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import ChainView, add_attempt, adopt, bind, mark_sent, reconcile, retire, status
 from pipeline.offers import FeeMarket, Fees, Replace, due
 from pipeline.units import BlockNumber, ChainId, Hash, ShardId, Wei
-from streams.chain.sender_node import Look, SenderNode
 from streams.chain.signer import Signer, Unsigned
-from streams.chain.submit_judge import Approved
-from streams.chain.submit_ledger import Ledger
-from streams.chain.submit_limits import SignerLimits
+from streams.chain.submit.judge import Approved
+from streams.chain.submit.ledger import Ledger
+from streams.chain.submit.limits import SignerLimits
+from streams.chain.submit.node import Look, SenderNode
 
 log = structlog.get_logger(__name__)
 
