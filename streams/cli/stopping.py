@@ -11,7 +11,7 @@ from pipeline.messages.entries import Cursor
 from pipeline.messages.events import Paused
 from pipeline.units import ShardId
 from streams.applied import append, appending
-from streams.chain.submit.known import known_intents
+from streams.chain.submit.known import OPEN, known_intents
 from streams.cli.console import run, say, settings_for
 from streams.cli.operate import Reason, who
 from streams.readers import Reader, reading
@@ -19,7 +19,6 @@ from streams.settings import Settings
 from streams.topics import EVENTS
 from streams.verify import load_shard
 
-_OPEN = frozenset({"waiting", "signed", "sent"})
 _LOOK_AGAIN_S = 1.0
 
 
@@ -58,7 +57,7 @@ async def _drain(settings: Settings, reason: str, within_s: int) -> None:
 
 async def _open_intents(reader: Reader, settings: Settings) -> list[str]:
     known = await known_intents(reader, settings.chain)
-    return [f"intent {each.intent.digest} is {each.stands}" for each in known if each.stands in _OPEN]
+    return [f"intent {each.intent.digest} is {each.stands}" for each in known if each.stands in OPEN]
 
 
 async def _behind(reader: Reader, settings: Settings) -> list[str]:

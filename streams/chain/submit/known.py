@@ -19,6 +19,10 @@ _MARGIN_BLOCKS = 12
 """A reorg may bring back a head on which an intent has not expired."""
 
 
+OPEN = frozenset({"waiting", "signed", "sent"})
+"""How an intent stands of which something may still come that is not yet on the chain."""
+
+
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """An intent as it stands on its topic, and what its signer's journal says of it."""
 
