@@ -48,7 +48,7 @@ lock: ## Resolve the dependencies anew, into both lock files
 	rm -rf $(UV)
 
 tools: $(READY) ## Java, Maven, Node, the broker's jars, the chain's binary and contracts: present or installed
-	$(BIN)/python -m streams.devnet.setup
+	$(BIN)/python -c "from streams.devnet.setup import prepare; prepare(say=print)"
 
 clean: ## Remove the environment, the caches and what runs left here
 	rm -rf $(VENV) .evenkeel .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

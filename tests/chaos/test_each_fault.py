@@ -59,7 +59,9 @@ async def test_nothing_is_lost_or_doubled(lodging, name):
     await house.recovered()
     well_s = time.monotonic()
     finding = await house.verdict()
-    print(f"{name}: {over_s - began_s:.1f} s, well again after {well_s - over_s:.1f} s, compared {finding.compared}")
+    print(
+        f"{name}: {over_s - began_s:.1f} s, well again after {well_s - over_s:.1f} s, compared {finding.compared}"
+    )
     assert (finding.lost, finding.doubled, finding.wrong) == (0, 0, [])
     assert all(finding.compared[what] for what in ("entries", "blocks", "pools", "positions"))
     fired = house.rules - before

@@ -49,7 +49,7 @@ def test_no_death_loses_or_doubles_an_intent(house):
         lost[fault] += effects == 0
         doubled[fault] += effects > 1
     for fault in runs:
-        print(f"{fault:24} {runs[fault]:5} runs {lost[fault]:3} lost {doubled[fault]:3} doubled")  # noqa: T201
+        print(f"{fault:24} {runs[fault]:5} runs {lost[fault]:3} lost {doubled[fault]:3} doubled")
     assert lost.total() == doubled.total() == 0
 
 
