@@ -126,7 +126,9 @@ class ShardKeeper:
             batch.append(self._waiting.popleft())
             size_bytes += len(batch[-1].payload or b"")
         self._has_room.set()
-        if not self._waiting:
+        if (
+            not self._waiting and not self._stopping
+        ):  # the word to stop may have come while the shard was opened
             self._stirred.clear()
         return batch
 

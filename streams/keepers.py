@@ -20,6 +20,9 @@ UNDELIVERED_S = 8.0
 STALLED_S = 45.0
 """Records wait and nothing is committed for so long: the process ends."""
 
+RELEASE_S = 60.0
+"""An opening, a commit and a closing take no longer: who waits longer waits for ever."""
+
 
 class _Behind(NamedTuple):
     cursor: Offset
@@ -56,11 +59,17 @@ class Keepers:
             await self._keeper(shard).arrive(record)
 
     async def release(self, shards: Iterable[ShardId]) -> None:
-        """Let go of shards after their present batch."""
+        """Let go of shards after their present batch. Raises: StalledError."""
         leaving = set(shards)
         self._owned -= leaving
         keepers = [self._keepers.pop(shard) for shard in leaving if shard in self._keepers]
-        await asyncio.gather(*(keeper.stop() for keeper in keepers))
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await asyncio.gather(*(keeper.stop() for keeper in keepers))
+        except TimeoutError:
+            raise StalledError(
+                f"shards {sorted(leaving)} cannot be let go within {RELEASE_S:.0f} s"
+            ) from None
 
     async def release_all(self) -> None:
         """Let go of every shard after its present batch."""
@@ -82,6 +91,7 @@ class Keepers:
     async def _ends(self) -> Mapping[ShardId, Offset]:
         """Ask where our logs end, and bear with a broker that is away for a while."""
         if not self._owned:
+            self._answered_at_s = time.monotonic()  # nobody was asked
             return {}
         try:
             ends = await self._events.ends(sorted(self._owned))

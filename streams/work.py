@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,13 +16,13 @@ from typing import Any, NoReturn
 
 import faust
 
-from pipeline.errors import InfrastructureError
+from pipeline.errors import InfrastructureError, StalledError
 from pipeline.units import ChainId, Offset, ShardId
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import Checkpoint
 from streams.event_log import KafkaEventLog
 from streams.keeper import Arrived
-from streams.keepers import Keepers
+from streams.keepers import WATCH_EVERY_S, Keepers
 from streams.topics import EVENTS, MAX_RECORD_BYTES, check_topics
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 EXIT_FAILED = 70
 _CHATTY = ("faust", "mode", "aiokafka")
 _RELEASE_S = 6.0
+_REBALANCE_S = 90.0
+"""A rebalance takes a minute at most, where a member does not answer."""
 _STOP_S = 3.0
 
 
@@ -68,14 +71,16 @@ class _Worker:
         await app.start()
         log.info("worker %s is ready", self._instance)
         watch = asyncio.create_task(keepers.watch())
+        rebalances = asyncio.create_task(watch_rebalances(app))
         stopped = asyncio.create_task(app.wait_until_stopped())
         told = asyncio.create_task(told_to_stop.wait())
-        done, _ = await asyncio.wait({watch, stopped, told}, return_when=asyncio.FIRST_COMPLETED)
-        if watch in done:
-            watch.result()
+        done, _ = await asyncio.wait({watch, rebalances, stopped, told}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in done & {watch, rebalances}:
+            ended.result()
         if stopped in done:
             raise InfrastructureError(f"Faust stopped: {app.crash_reason!r}")
         watch.cancel()
+        rebalances.cancel()
         await _stop(app, keepers)
 
     def _checkpoint(self) -> Checkpoint:
@@ -130,6 +135,20 @@ def _keep_books_in(app: Any, topic: str, keepers: Keepers) -> None:
     app.agent(events, name="keep_books", concurrency=1)(keep_books)
     app.on_partitions_assigned.connect(assigned)
     app.on_partitions_revoked.connect(revoked)
+
+
+async def watch_rebalances(app: Any) -> None:
+    """End the process when Faust does not come out of a rebalance: it would keep nothing, for ever.
+
+    Raises: StalledError.
+    """
+    since_s = time.monotonic()
+    while True:
+        await asyncio.sleep(WATCH_EVERY_S)
+        now_s = time.monotonic()
+        since_s = since_s if app.rebalancing else now_s
+        if now_s - since_s > _REBALANCE_S:
+            raise StalledError(f"the group has been rebalanced for {now_s - since_s:.0f} s")
 
 
 async def _stop(app: Any, keepers: Keepers) -> None:

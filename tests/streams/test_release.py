@@ -1,0 +1,95 @@
+"""Shards that are taken away again: at any moment, and never for ever."""
+
+import asyncio
+
+import pytest
+from stories import ListLog, story
+
+import streams.keepers
+import streams.work
+from pipeline.errors import StalledError
+from pipeline.units import ShardId
+from streams.checkpoint.fake import FakeBroker, FakeCheckpoint
+from streams.keeper import Arrived, ShardKeeper
+from streams.keepers import Keepers
+from streams.work import watch_rebalances
+
+SHARD = ShardId(0)
+LOG = story(1)
+
+
+class SlowCheckpoint(FakeCheckpoint):
+    """Opens when it is let."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        super().__init__(broker)
+        self.begun, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def open(self, shard):
+        self.begun.set()
+        await self.may_go_on.wait()
+        return await super().open(shard)
+
+
+def arrived(offset: int) -> Arrived:
+    return Arrived(offset, LOG[offset], lambda: None)
+
+
+@pytest.mark.parametrize("waiting", [1, 5])
+async def test_a_keeper_that_is_stopped_while_it_opens_ends(waiting):
+    broker = FakeBroker()
+    checkpoint = SlowCheckpoint(broker)
+    keeper = ShardKeeper(SHARD, checkpoint, ListLog({SHARD: LOG}))
+    task = asyncio.ensure_future(keeper.keep())
+    for offset in range(waiting):
+        await keeper.arrive(arrived(offset))
+    await checkpoint.begun.wait()
+    stopping = asyncio.ensure_future(keeper.stop())
+    await asyncio.sleep(0)
+    checkpoint.may_go_on.set()
+    async with asyncio.timeout(5):
+        await stopping
+        await task
+    assert keeper.cursor == waiting - 1
+
+
+async def test_shards_that_cannot_be_let_go_end_the_process(monkeypatch):
+    monkeypatch.setattr(streams.keepers, "RELEASE_S", 0.05)
+    failures: list[BaseException] = []
+    checkpoint = SlowCheckpoint(FakeBroker())
+    keepers = Keepers(lambda: checkpoint, ListLog({SHARD: LOG}), failures.append)
+    keepers.own([SHARD])
+    await keepers.arrive(SHARD, arrived(0))
+    await checkpoint.begun.wait()
+    with pytest.raises(StalledError, match=r"shards \[0\] cannot be let go"):
+        await keepers.release([SHARD])
+    checkpoint.may_go_on.set()
+    await asyncio.gather(*keepers._tasks)
+    assert failures == []
+
+
+class Group:
+    rebalancing = True
+
+
+async def test_a_rebalance_without_end_ends_the_process(monkeypatch):
+    monkeypatch.setattr(streams.work, "WATCH_EVERY_S", 0.01)
+    monkeypatch.setattr(streams.work, "_REBALANCE_S", 0.2)
+    with pytest.raises(StalledError, match="the group has been rebalanced for"):
+        async with asyncio.timeout(10):
+            await watch_rebalances(Group())
+
+
+async def test_rebalances_that_end_are_no_reason_to(monkeypatch):
+    monkeypatch.setattr(streams.work, "WATCH_EVERY_S", 0.01)
+    monkeypatch.setattr(streams.work, "_REBALANCE_S", 0.2)
+    group = Group()
+    watching = asyncio.ensure_future(watch_rebalances(group))
+    for _ in range(5):
+        group.rebalancing = True
+        await asyncio.sleep(0.1)
+        group.rebalancing = False
+        await asyncio.sleep(0.05)
+    assert not watching.done()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
