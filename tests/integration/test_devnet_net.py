@@ -21,8 +21,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
 _ROOT = Path(__file__).parents[2]
 _KEEP = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits it ignored
 from streams.devnet.net import keep, up
 with up(Path(sys.argv[1]), cache=Path(sys.argv[2]), usual_ports=False) as devnet:
     print("up", flush=True)
