@@ -3,45 +3,35 @@
 import asyncio
 import logging
 import os
-import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from chaos.audit import Audit, Finding
-from chaos.books import POOLS_OF, endow, policy_of, tend
+from chaos.books import POOLS_OF, policy_of
 from chaos.crew import Member
 from chaos.door import Door
+from chaos.ground import BEFORE_BLOCKS, Ground, HouseError, listen_twice
 from chaos.ledger import Ledger
 from chaos.proxy import NodeProxy
 from chaos.rules import count_said
 from chaos.tail import BrokerAwayError
 
 from pipeline.errors import InfrastructureError
-from pipeline.messages.base import BlockRef
 from pipeline.messages.events import Event, PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
 from streams.applied import appending
 from streams.codec import encode
-from streams.devnet import net, processes
-from streams.devnet.broker import Broker
+from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.devnet.chain import Header
-from streams.devnet.metadata import cluster_served
 from streams.devnet.ports import HOST, free_port
 from streams.topics import EVENTS, ensure_topics, shard_of
 
-T = TypeVar("T")
-
 PARTITIONS = 4
-BEFORE_BLOCKS = 70
-"""So much can be taken away without touching what stands on the chain."""
-BLOCK_S = 0.25
-TENDED_SHARE = 0.2
 PATIENCE_S = 180.0
 """Slowness is no failure; silence for so long is."""
 
@@ -51,16 +41,12 @@ SANE_BYTES = 256 * 1024 * 1024
 """What a process may have in use, and by how much more than before while the broker is away."""
 
 
-class HouseError(AssertionError):
-    """The deployment did not come to where it should."""
-
-
-class House:
+class House(Ground):
     """Everything that runs, and the means to disturb it."""
 
     def __init__(self, devnet: net.Devnet, seed: int, *, hurried: bool) -> None:
-        self.devnet, self.hurried = devnet, hurried
-        self.dice = random.Random(f"{seed}/faults")
+        super().__init__(devnet, seed)
+        self.hurried = hurried
         self.rules: Counter[str] = Counter()
         self.bootstrap = devnet.bootstrap_servers
         self.chain_id = ChainId(devnet.world.chain_id)
@@ -70,12 +56,7 @@ class House:
         self.door = Door(free_port(), free_port())
         self.members: dict[str, Member] = {}
         self.policies: dict[str, Policy] = {}
-        self.owners, self.strange_nfts = endow(devnet.chain, devnet.world)
-        self.chain_lock = asyncio.Lock()
-        self.flowing = asyncio.Event()
-        self.mined = 0
         self.most_rss_bytes = 0
-        self._tending = random.Random(f"{seed}/owners")
         self._tasks: list[asyncio.Task[Any]] = []
 
     # -------------------------------------------------------------- up and down
@@ -83,7 +64,7 @@ class House:
         """Start everything, read every book, and let the orders flow."""
         for _ in range(BEFORE_BLOCKS):
             await self.on_chain(self.devnet.flow.block)
-        _listen_twice(self.devnet.broker, self.door.broker_port, self.door.port)
+        listen_twice(self.devnet.broker, self.door.broker_port, self.door.port)
         await self.proxy.start()
         await self.door.start()
         await ensure_topics(self.bootstrap, self.chain_id, PARTITIONS)
@@ -92,7 +73,7 @@ class House:
         self.member("watch", "n1").start()
         self.member("work", "w1").start()
         self.member("work", "w2", by_the_door=True).start()
-        self._tasks = [asyncio.create_task(self._flow()), asyncio.create_task(self._look_after())]
+        self._tasks = [asyncio.create_task(self.flow()), asyncio.create_task(self._look_after())]
         self.flowing.set()
         await self.until(self.is_up, "every book was read")
 
@@ -146,49 +127,6 @@ class House:
                 raise HouseError(
                     f"{member.name} has {member.rss_bytes():,} bytes in use, {grown:,} more than before"
                 )
-
-    # -------------------------------------------------------------- the chain
-    async def on_chain(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do something with the chain while nobody else does."""
-        async with self.chain_lock:
-            return await asyncio.to_thread(work, *arguments)
-
-    async def head(self) -> Header:
-        return await self.on_chain(self.devnet.chain.header)
-
-    async def _flow(self) -> None:
-        while True:
-            await self.flowing.wait()
-            await self.on_chain(self.next_block)
-            await asyncio.sleep(BLOCK_S)
-
-    def next_block(self) -> Header:
-        """Mine a block of the order flow, in which an owner may do something too."""
-        orders = []
-        if self._tending.random() < TENDED_SHARE:
-            owner = self._tending.choice(self.owners)
-            orders += tend(self.devnet.chain, self.devnet.world, owner, self._tending)
-        self.mined += 1
-        return self.devnet.flow.block(*orders)
-
-    async def blocks(self, count: int) -> None:
-        """Wait until so many more blocks were mined, whatever is taken away meanwhile."""
-        until = self.mined + count
-        while self.mined < until:  # noqa: ASYNC110
-            await asyncio.sleep(BLOCK_S)
-
-    @asynccontextmanager
-    async def standing_still(self) -> AsyncIterator[None]:
-        """Mine nothing for a while."""
-        self.flowing.clear()
-        try:
-            yield
-        finally:
-            self.flowing.set()
-
-    async def burst(self) -> None:
-        """Mine some blocks at once, so that everybody has work."""
-        await self.on_chain(lambda: [self.next_block() for _ in range(self.dice.randrange(3, 12))])
 
     # -------------------------------------------------------------- the log
     async def apply(self, policy: Policy) -> None:
@@ -269,11 +207,6 @@ class House:
                 return
             await asyncio.sleep(0.05)  # heads of a lost branch
 
-    async def is_on_chain(self, block: BlockRef) -> bool:
-        if (await self.head()).number < block.number:
-            return False
-        return (await self.on_chain(self.devnet.chain.header, block.number)).hash == block.hash
-
     async def settle(self) -> None:
         """Wait until all stand at the chain's head, with the whole log applied. Nothing must be mined."""
         head = await self.head()
@@ -330,42 +263,13 @@ class House:
         return "\n".join(told)
 
 
-# ------------------------------------------------------------------ the broker
-def _listen_twice(broker: Broker, port: int, door_port: int) -> None:
-    """Let the broker listen at a second port, and tell those who come there to come through the door again."""
-    broker.stop()
-    properties = broker.folder / "server.properties"
-    lines = []
-    for line in properties.read_text().splitlines():
-        name = line.partition("=")[0]
-        at = {"listeners": port, "advertised.listeners": door_port}.get(name)
-        if at is not None:
-            line += f",DOOR://{HOST}:{at}"  # noqa: PLW2901
-        lines.append(line + (",DOOR:PLAINTEXT" if name == "listener.security.protocol.map" else ""))
-    properties.write_text("\n".join(lines) + "\n")
-    broker.start()
-
-
-async def start_again(broker: Broker) -> None:
-    """Start a killed broker and wait until it serves, while everything else goes on."""
-    properties = broker.folder / "server.properties"
-    command = [*broker.java, "kafka.Kafka", str(properties)]
-    broker.process = processes.spawn(command, folder=broker.folder, log=broker.log)
-    while await asyncio.to_thread(cluster_served, HOST, broker.port) != broker.cluster_id:
-        if broker.process.poll() is not None:
-            raise HouseError(f"the broker ended while starting:\n{processes.last_lines(broker.log)}")
-        await asyncio.sleep(0.1)
-
-
 @asynccontextmanager
 async def opened(folder: Path, seed: int, *, hurried: bool) -> AsyncIterator[House]:
     """Open a house on a devnet of its own, and close it."""
-    logging.getLogger("aiokafka").setLevel(
-        logging.CRITICAL
-    )  # it tells every try to reach a broker that is away
-    with net.up(
-        folder, seed=seed, cache=Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE)), usual_ports=False
-    ) as devnet:
+    # it tells every try to reach a broker that is away
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
+    with net.up(folder, seed=seed, cache=cache, usual_ports=False) as devnet:
         house = House(devnet, seed, hurried=hurried)
         try:
             await house.begin()

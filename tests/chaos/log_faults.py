@@ -5,7 +5,8 @@ import time
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from chaos.house import PATIENCE_S, House, HouseError
+from chaos.ground import HouseError
+from chaos.house import PATIENCE_S, House
 from forgery import forged_records, malformed_records
 from kafka_logs import delete_before_the_end
 

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from chaos.house import House, HouseError
+from chaos.ground import HouseError
+from chaos.house import House
 from chaos.proxy import Forgets, Lags, Nulls, Refuses, Trouble, Waits
 
 _CALL_TIMEOUT_S = 10.0

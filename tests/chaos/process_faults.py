@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from chaos.crew import Member
-from chaos.house import House, HouseError, start_again
+from chaos.ground import HouseError, start_again
+from chaos.house import House
 from chaos.proxy import RefusesAfter, Waits
 
 from pipeline.units import BookId

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 from chaos.crew import Member
-from chaos.house import House, HouseError, opened
+from chaos.ground import HouseError
+from chaos.house import House, opened
 from chaos.proxy import Waits
 
 pytestmark = [

@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from forgery import KINDS, malformed_records, noisy, story
+from forgery import KINDS, malformed_records
 from kafka_logs import append, read_committed
+from noise import noisy, story
 from stories import SAID_ON, undisturbed
 
 from pipeline.messages.entries import Cursor

@@ -1,0 +1,60 @@
+"""A shard's log, and the same with records in it that do not belong there."""
+
+import random
+from collections.abc import Sequence
+
+from builders import ToyWatcher, started
+from forgery import KINDS
+
+from pipeline.messages.events import AnyEvent, WriterStarted
+from pipeline.routes import follow
+from pipeline.state import Tables
+from pipeline.units import Term
+
+Noise = tuple[int, str, int]
+"""Where in a log, what, and with which dice."""
+
+
+def story(seed: int) -> ToyWatcher:
+    """A book is read, blocks come, another watcher takes over, a branch goes away."""
+    watcher = started(seed)
+    watcher.term = 5
+    watcher.append(WriterStarted(term=Term(5), instance="w1"))
+    for _ in range(5):
+        watcher.block()
+    base = watcher.fork("other")
+    for _ in range(3):
+        watcher.block(3)
+    watcher.term = 9
+    watcher.append(WriterStarted(term=Term(9), instance="w2"))
+    watcher.revert_to(base)
+    for _ in range(5):
+        watcher.block(3)
+    return watcher
+
+
+def first_block(log: Sequence[AnyEvent]) -> int:
+    """Find the first place at which the shard stands somewhere."""
+    tables = Tables()
+    for place, event in enumerate(log):
+        follow(tables, event)
+        if tables.head is not None:
+            return place + 1
+    raise AssertionError
+
+
+def noisy(log: Sequence[AnyEvent], strange: Sequence[Noise]) -> list[AnyEvent]:
+    """Put forged records between those of a log, each for where the shard stands there."""
+    first = first_block(log)
+    wanted: dict[int, list[tuple[str, int]]] = {}
+    for place, kind, dice in strange:
+        wanted.setdefault(first + place % (len(log) - first + 1), []).append((kind, dice))
+    tables, mixed = Tables(), []
+    for place in range(len(log) + 1):
+        for kind, dice in wanted.get(place, []):
+            mixed.append(KINDS[kind](random.Random(dice), tables))
+            follow(tables, mixed[-1])
+        if place < len(log):
+            mixed.append(log[place])
+            follow(tables, log[place])
+    return mixed
