@@ -10,7 +10,7 @@ UV     := .evenkeel/uv
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check format bench bench-streams chaos-streams lock tools clean
+.PHONY: help demo test check format bench bench-streams chaos-each chaos-streams lock tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: $(READY) ## How fast one core folds a log, without a broker
 
 bench-streams: $(READY) tools ## How fast one worker is on a real broker, against a bare loop
 	$(BIN)/python tests/bench/streams_bench.py
+
+chaos-each: $(READY) tools ## Each of those faults once, one after the other
+	$(BIN)/python -m pytest tests/chaos
 
 chaos-streams: $(READY) tools ## N seeded runs of everything that goes wrong in production (N=20 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos.run $(or $(N),20) $(or $(SEED),1)
