@@ -6,7 +6,7 @@ that `rewind` puts everything back and forgets the frame.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.base import BlockRef, Entry
@@ -16,6 +16,7 @@ from pipeline.units import BlockNumber, Hash
 
 Value = Entry | Policy
 V = TypeVar("V", bound=Value)
+R = TypeVar("R")
 
 HEAD = "head"
 HIGHEST = "highest-head"
@@ -50,6 +51,7 @@ class Tables:
         self._frames: dict[BlockNumber, _OpenFrame] = {}
         self._committed: dict[str, Value | None] = {}
         """Value at the last commit of each key written since."""
+        self._derived: dict[str, tuple[tuple[Value | None, ...], Any]] = {}
         self._dirty_frames: set[BlockNumber] = set()
         self._stored_frames: set[BlockNumber] = set()
         for key, value in (entries or {}).items():
@@ -78,6 +80,14 @@ class Tables:
             value = self._entries[key]
             if isinstance(value, kind):
                 yield key, value
+
+    def derived(self, key: str, made_of: tuple[Value | None, ...], make: Callable[[], R]) -> R:
+        """Give what follows from an entry and others, and from nothing else; made only when one is new."""
+        known = self._derived.get(key)
+        if known is None or known[0] != made_of:
+            known = self._derived[key] = (made_of, make())
+        derived: R = known[1]
+        return derived
 
     def entries(self) -> Mapping[str, Value]:
         """Show everything but frames: for checks and tests."""
@@ -205,6 +215,7 @@ class Tables:
         self._committed.setdefault(key, old)
         if value is None:
             del self._entries[key]
+            self._derived.pop(key, None)
             del self._groups[group_of(key)][key]
         else:
             self._store(key, value)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pipeline.advance.assessed import assessed
 from pipeline.advance.plans import carry_plan, open_plan, plan_is_open
 from pipeline.advance.turn import Turn
-from pipeline.assess import assess
 from pipeline.book import own_positions, take_stock
 from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.inventory import Stock, Tracked
@@ -65,7 +65,7 @@ def _finished(carried: list[Output], path: BookPath) -> str | None:
 
 def stock_of(shard: Shard, policy: Policy) -> Stock:
     """Assess a book's NFTs and add it up. Raises: PipelineError."""
-    positions = [assess(shard, key, position) for key, position in own_positions(shard, policy)]
+    positions = [assessed(shard, key, position) for key, position in own_positions(shard, policy)]
     return take_stock(shard, policy, positions)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pipeline.assess import assess
+from pipeline.advance.assessed import assessed
 from pipeline.book import own_positions
 from pipeline.errors import PipelineError
 from pipeline.inventory import Tracked
@@ -46,6 +46,6 @@ def _crossed(shard: Shard, position: NftPosition, tracked: Tracked) -> bool:
 def show_now(shard: Shard, policy: Policy, key: str, position: NftPosition, now: Moment) -> Iterator[Output]:
     """Tell an NFT as it is, or that it cannot be told: its book says why."""
     try:
-        yield show_position(policy, assess(shard, key, position), now)
+        yield show_position(policy, assessed(shard, key, position), now)
     except PipelineError:
         yield remove_position(key, now)

@@ -1,0 +1,51 @@
+"""What is remembered of an NFT is what measuring it now gives, over blocks and reorgs."""
+
+from builders import FINAL_DEPTH, policy, started
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.advance import advance
+from pipeline.advance.assessed import assessed
+from pipeline.assess import assess
+from pipeline.book import own_positions
+from pipeline.shard import Shard
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 8), st.integers(1, FINAL_DEPTH - 1), st.integers(1, 6))
+def test_what_is_remembered_is_what_measuring_gives(seed, common, gone, after):
+    watcher = started(seed)
+    for _ in range(common):
+        watcher.block(2)
+    fork = watcher.fork("other")
+    for _ in range(gone):
+        watcher.block(2)
+    watcher.revert_to(fork)
+    for operations in (0, *[2] * after):
+        watcher.block(operations)
+    shard = Shard(0)
+    for offset, event in enumerate(watcher.log):
+        advance(shard, offset, event)
+        for key, position in own_positions(shard, policy()):
+            assert _or_error(assessed, shard, key, position) == _or_error(assess, shard, key, position)
+
+
+def _or_error(measure, *nft):
+    try:
+        return measure(*nft)
+    except Exception as error:  # noqa: BLE001 - the same error is the same answer
+        return repr(error)
+
+
+def test_a_quiet_block_measures_nothing_anew(monkeypatch):
+    watcher = started(1)
+    shard = Shard(0)
+    for offset, event in enumerate(watcher.log):
+        advance(shard, offset, event)
+    watcher.block(1)
+    advance(shard, len(watcher.log) - 1, watcher.log[-1])
+    measured = []
+    monkeypatch.setattr("pipeline.advance.assessed.assess", lambda *nft: measured.append(nft))
+    watcher.block(0)
+    advance(shard, len(watcher.log) - 1, watcher.log[-1])
+    assert not measured
