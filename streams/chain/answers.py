@@ -53,6 +53,7 @@ class ReceiptAnswer(_Wire, frozen=True):
     status: str | None = None
     """None before Byzantium, where a receipt did not tell."""
     effective_gas_price: str | None = None
+    logs_bloom: str | None = None
 
 
 # ------------------------------------------------------------------ as we use them
@@ -100,10 +101,7 @@ def body_of(header: Header, answers: Sequence[ReceiptAnswer]) -> Body:
     logs: list[RawLog] = []
     for index, answer in enumerate(answers):
         receipts.append(_receipt_of(header, index, answer))
-        for log in answer.logs:
-            logs.append(_log_of(block, receipts[-1], log))
-            if len(logs) > 1 and logs[-1].log_index <= logs[-2].log_index:
-                raise _contradiction(block, f"log {logs[-1].log_index} follows log {logs[-2].log_index}")
+        logs += _logs_of(block, receipts[-1], answer, first=len(logs))
     if header.logs_bloom & ~bloom_of(logs):
         raise _contradiction(block, "its bloom tells of logs that its receipts do not have")
     return Body(logs=tuple(logs), receipts=tuple(receipts))
@@ -139,6 +137,19 @@ def _receipt_of(header: Header, index: int, answer: ReceiptAnswer) -> Receipt:
         gas_used=quantity(answer.gas_used),
         effective_gas_price_wei=Wei(quantity(answer.effective_gas_price or "0x0")),
     )
+
+
+def _logs_of(block: BlockRef, receipt: Receipt, answer: ReceiptAnswer, *, first: int) -> list[RawLog]:
+    """Read a receipt's logs: they are counted through the block, so that a missing one leaves a gap."""
+    logs = [_log_of(block, receipt, log) for log in answer.logs]
+    for place, log in enumerate(logs, first):
+        if log.log_index != place:
+            raise _contradiction(block, f"log {log.log_index} stands where log {place} must")
+    if answer.logs_bloom is not None and quantity(answer.logs_bloom) & ~bloom_of(logs):
+        raise _contradiction(
+            block, f"the bloom of receipt {receipt.transaction_index} tells of logs that it has not"
+        )
+    return logs
 
 
 def _log_of(block: BlockRef, receipt: Receipt, answer: LogAnswer) -> RawLog:

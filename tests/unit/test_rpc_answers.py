@@ -99,6 +99,14 @@ LIES = {
     "logs in disorder": lambda a: a[0]["logs"].reverse(),
     "a log twice": lambda a: a[0]["logs"].append(a[0]["logs"][1]),
     "a log index twice over two receipts": lambda a: a[1]["logs"][0].update(logIndex="0x1"),
+    "a log like others is missing": lambda a: a[0]["logs"].pop(0),
+    "a log like others is missing before another receipt": lambda a: a[0]["logs"].pop(1),
+    "logs do not begin with the first": lambda a: [
+        each.update(logIndex=hex(int(each["logIndex"], 16) + 1)) for r in a for each in r["logs"]
+    ],
+    "the last receipt's logs are missing, like others in the block": lambda a: a[1].update(
+        logs=[], logsBloom=block()["logsBloom"]
+    ),
     "no logs against a full bloom": lambda a: [each.update(logs=[]) for each in a],
     "other logs than the bloom's": lambda a: [
         each.update(address="0x" + "99" * 20) for r in a for each in r["logs"]
