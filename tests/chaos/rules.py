@@ -8,7 +8,7 @@ from chaos.crew import Member
 _WORKER_SAYS = {
     "records that were passed over were read": r"which were not delivered",
     "a twin was fenced": r"the worker ends: .*(has been opened by another|Fenced)",
-    "a commit was bounded in time": r"the worker ends: commit of shard \d+ took longer than",
+    "a commit was bounded in time": r"the worker ends: commit of shard \d+ (took longer than|failed)",
     "an opening was bounded in time": r"the worker ends: opening shard \d+ took longer than",
     "the watchdog ended a worker": r"the worker ends: shard \d+: (records wait|stands at)",
     "a worker ended for want of the log": r"the worker ends: no answer from",
