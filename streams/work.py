@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +18,7 @@ import faust
 
 from pipeline.errors import InfrastructureError, StalledError
 from pipeline.units import ChainId, Offset, ShardId
+from streams.allocator import give_back_freed_memory
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import Checkpoint
 from streams.event_log import KafkaEventLog
@@ -29,10 +30,11 @@ log = logging.getLogger(__name__)
 
 EXIT_FAILED = 70
 _CHATTY = ("faust", "mode", "aiokafka")
-_RELEASE_S = 6.0
+_RELEASE_S = 4.0
+"""So long the present batches may take once we are told to end, and then Faust as long as below."""
+_STOP_S = 2.0
 _REBALANCE_S = 90.0
 """A rebalance takes a minute at most, where a member does not answer."""
-_STOP_S = 3.0
 
 
 def run_worker(bootstrap: str, chain_id: ChainId, partitions: int, instance: str, data_dir: Path) -> None:
@@ -45,6 +47,7 @@ def run_worker(bootstrap: str, chain_id: ChainId, partitions: int, instance: str
     """
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    give_back_freed_memory()
     asyncio.run(_Worker(bootstrap, chain_id, instance, data_dir).run(partitions))
 
 
@@ -56,31 +59,23 @@ class _Worker:
         self._data_dir = data_dir
 
     async def run(self, partitions: int) -> None:
-        await check_topics(self._bootstrap, self._chain_id, partitions)
         told_to_stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
-        with ending_the_process_on_any_error():
-            await self._work(told_to_stop)
+        told = asyncio.create_task(told_to_stop.wait())
+        if await _begun(check_topics(self._bootstrap, self._chain_id, partitions), told):
+            with ending_the_process_on_any_error():
+                await self._work(told)
+        _leave(0)
 
-    async def _work(self, told_to_stop: asyncio.Event) -> None:
+    async def _work(self, told: "asyncio.Task[Any]") -> None:
         events = KafkaEventLog(self._bootstrap, self._chain_id)
         keepers = Keepers(self._checkpoint, events, end_the_process)
         app = _app(self._bootstrap, self._chain_id, self._instance, self._data_dir)
         _keep_books_in(app, EVENTS.on(self._chain_id), keepers)
-        await app.start()
-        log.info("worker %s is ready", self._instance)
-        watch = asyncio.create_task(keepers.watch())
-        rebalances = asyncio.create_task(watch_rebalances(app))
-        stopped = asyncio.create_task(app.wait_until_stopped())
-        told = asyncio.create_task(told_to_stop.wait())
-        done, _ = await asyncio.wait({watch, rebalances, stopped, told}, return_when=asyncio.FIRST_COMPLETED)
-        for ended in done & {watch, rebalances}:
-            ended.result()
-        if stopped in done:
-            raise InfrastructureError(f"Faust stopped: {app.crash_reason!r}")
-        watch.cancel()
-        rebalances.cancel()
+        if await _begun(app.start(), told):
+            log.info("worker %s is ready", self._instance)
+            await _until_told(told, app, keepers)
         await _stop(app, keepers)
 
     def _checkpoint(self) -> Checkpoint:
@@ -151,16 +146,44 @@ async def watch_rebalances(app: Any) -> None:
             raise StalledError(f"the group has been rebalanced for {now_s - since_s:.0f} s")
 
 
+async def _begun(beginning: Coroutine[Any, Any, object], told: "asyncio.Task[Any]") -> bool:
+    """Begin, and tell whether that came to an end before we were told to: to join a group may take long."""
+    begun = asyncio.ensure_future(beginning)
+    await asyncio.wait({begun, told}, return_when=asyncio.FIRST_COMPLETED)
+    if begun.done():
+        await begun
+    return begun.done()
+
+
+async def _until_told(told: "asyncio.Task[Any]", app: Any, keepers: Keepers) -> None:
+    """Let the shards be kept until we are told to end. Raises: StalledError, EventLogError, InfrastructureError."""
+    watches = [asyncio.create_task(each) for each in (keepers.watch(), watch_rebalances(app))]
+    stopped = asyncio.create_task(app.wait_until_stopped())
+    done, _ = await asyncio.wait({*watches, stopped, told}, return_when=asyncio.FIRST_COMPLETED)
+    for watch in watches:
+        if watch in done:
+            watch.result()
+        watch.cancel()
+    if stopped in done:
+        raise InfrastructureError(f"Faust stopped: {app.crash_reason!r}")
+
+
 async def _stop(app: Any, keepers: Keepers) -> None:
-    """Finish the present batches, then leave; nothing is lost by leaving at once."""
-    async with asyncio.timeout(_RELEASE_S):
-        await keepers.release_all()
+    """Finish the present batches and let Faust go, each for so long at most: nothing is lost by leaving at once.
+
+    Raises: StalledError if a batch does not end.
+    """
+    try:
+        await asyncio.wait_for(keepers.release_all(), _RELEASE_S)
+    except TimeoutError:
+        raise StalledError(
+            f"told to end, and a batch does not within {_RELEASE_S:.0f} s: left as it is"
+        ) from None
     log.info("every shard is closed")
-    with suppress(TimeoutError):
+    try:
         await asyncio.wait_for(app.stop(), _STOP_S)
-        return
-    log.warning("Faust does not stop within %s s: left behind", _STOP_S)
-    _leave(0)
+    except TimeoutError:
+        log.warning("Faust does not stop within %.0f s: left behind", _STOP_S)
 
 
 @contextmanager

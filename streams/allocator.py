@@ -1,0 +1,19 @@
+"""How the C library keeps memory that was freed: left to itself it learns to keep it."""
+
+import ctypes
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_LARGE_BYTES = 128 * 1024
+"""glibc's own first value for both; each large block that is freed doubles what it keeps, up to 64 MiB."""
+
+
+def give_back_freed_memory() -> bool:
+    """Let large blocks, as a consumer fetches them, go back to the system when they are freed.
+
+    Returns False where the C library has no such setting.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return all(mallopt(what, _LARGE_BYTES) for what in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD))
