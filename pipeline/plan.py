@@ -105,13 +105,18 @@ def as_is(shard: Shard, policy: Policy, goal: Goal) -> Goal:
     return msgspec.structs.replace(goal, tick_lower=lower, tick_upper=upper)
 
 
-def deployable(shard: Shard, policy: Policy, pool: Pool) -> tuple[RawAmount, RawAmount]:
-    """Tell what of the owner's tokens may go into the range: all but the reserves."""
+def deployable(
+    shard: Shard,
+    policy: Policy,
+    pool: Pool,
+    freed: tuple[RawAmount, RawAmount] = (RawAmount(0), RawAmount(0)),
+) -> tuple[RawAmount, RawAmount]:
+    """Tell what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
     reserves = {policy.base: policy.action.reserve_base, policy.quote: policy.action.reserve_quote}
     amounts = []
-    for token in (pool.token0, pool.token1):
+    for token, more in zip((pool.token0, pool.token1), freed, strict=True):
         balance = shard.tables.need(f"balance/{policy.owner}/{token}", Balance)
-        amounts.append(RawAmount(max(balance.amount - reserves.get(token, 0), 0)))
+        amounts.append(RawAmount(max(balance.amount + more - reserves.get(token, 0), 0)))
     return amounts[0], amounts[1]
 
 
@@ -122,6 +127,12 @@ def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market
     Raises: PipelineError where it cannot be made.
     """
     return _DRAFTS[phase](shard, policy, goal, market)
+
+
+def gas_of_plan(withdrawals: int, *, swaps: bool) -> int:
+    """Add the gas limits of a whole plan up: each token approved and taken back once."""
+    swap = _APPROVE_GAS + _SWAP_GAS if swaps else 0
+    return withdrawals * _WITHDRAW_GAS + swap + 4 * _APPROVE_GAS + _MINT_GAS
 
 
 def _deadline_s(policy: Policy, market: Market) -> Seconds:
@@ -185,7 +196,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
         deadline_s=_deadline_s(policy, market),
     )
     return (
-        _approve(token_in, router, ratio.amount_in),
+        *_allow(shard, policy, token_in, router, ratio.amount_in),
         Draft(
             step="swap",
             call=Call(to=router, data=data, gas_limit=_SWAP_GAS),
@@ -224,7 +235,12 @@ def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     )
     tokens = tuple(zip((pool.token0, pool.token1), amounts, strict=True))
     return (
-        *(_approve(token, manager, amount) for token, amount in tokens if amount),
+        *(
+            each
+            for token, amount in tokens
+            if amount
+            for each in _allow(shard, policy, token, manager, amount)
+        ),
         Draft(
             step="mint",
             call=Call(to=manager, data=data, gas_limit=_MINT_GAS),
@@ -244,6 +260,21 @@ def _draft_reset(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tu
             if allowance.amount:
                 drafts.append(_approve(token, spender, RawAmount(0), step="reset"))
     return tuple(drafts)
+
+
+def _allow(
+    shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount
+) -> tuple[Draft, ...]:
+    """Let a spender take exactly so much: by way of 0, for some tokens go from no amount to another but that.
+
+    An allowance that was not read is taken for one that is in the way.
+    """
+    granted = shard.tables.find(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
+    if granted is not None and granted.amount == amount:
+        return ()
+    none = granted is not None and not granted.amount
+    cleared = () if none else (_approve(token, spender, RawAmount(0)),)
+    return (*cleared, _approve(token, spender, amount))
 
 
 def _approve(token: Address, spender: Address, amount: RawAmount, *, step: Step = "approve") -> Draft:

@@ -367,6 +367,7 @@ class ToyWatcher:
     def __init__(self, chain: ToyChain, term: int = 1) -> None:
         self.chain = chain
         self.term = term
+        self.base_fee_wei = 10**9
         self.routes = Tables()
         self.log: list[AnyEvent] = []
         self.append(WriterStarted(term=term, instance="w1"))
@@ -402,7 +403,7 @@ class ToyWatcher:
             BlockSeen(
                 term=self.term,
                 block=self.chain.head,
-                base_fee_wei=10**9,
+                base_fee_wei=self.base_fee_wei,
                 logs=select(mine, self.chain.logs),
                 reads=(NativeBalance(account=OWNER, amount_wei=10**15 + self.chain.head.number), *allowances),
                 receipts=receipts,

@@ -45,6 +45,8 @@ class ToySigner:
 
     def _approve(self, chain: ToyChain, intent: SubmitTransaction, arguments: tuple) -> None:
         spender, amount = arguments
+        before = chain.allowances.get((OWNER, intent.call.to, spender), 0)
+        assert not (before and amount), "some tokens go from one allowance to another only by way of 0"
         chain.allowances[OWNER, intent.call.to, spender] = amount
 
     def _decreaseLiquidity(self, chain: ToyChain, _: SubmitTransaction, arguments: tuple) -> None:  # noqa: N802

@@ -4,8 +4,9 @@ follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan
 """
 
 from pipeline.advance.block import advance_block
+from pipeline.advance.dry_runs import take_dry_run
+from pipeline.advance.endings import end_plans, ending
 from pipeline.advance.operators import apply_policy, operate, shown_positions
-from pipeline.advance.plans import end_plans, unfinished_plans
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
 from pipeline.advance.reports import take_report
@@ -18,6 +19,7 @@ from pipeline.messages.events import (
     BlockSeen,
     BlocksReverted,
     Dropped,
+    DryRunEnded,
     HeadStalled,
     IntentRefused,
     ObservationFailed,
@@ -47,7 +49,7 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
     chain = profile(shard.tables)
     before = shard.tables.head
     shown = shown_positions(shard) if isinstance(event, PolicySet | PolicyRemoved) else frozenset()
-    plans = _ending(shard, event)
+    ends = ending(shard, event)
     followed = follow(shard.tables, event)
     chain = chain or profile(shard.tables)
     now = Moment(
@@ -58,20 +60,10 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
     )
     if followed.arrival is not Arrival.APPLIES:
         return _not_applied(shard, event, followed.arrival, now)
-    ended = tuple(end_plans(shard, plans, "the shard forgot what was mined", now))
+    ended = tuple(end_plans(shard, ends, now))
     if isinstance(event, PolicySet | PolicyRemoved):
         return (*ended, *apply_policy(shard, event, shown, now))
     return (*ended, *_applied(shard, event, followed, chain, now))
-
-
-def _ending(shard: Shard, event: AnyEvent) -> dict[str, bool]:
-    """Find the plans that cannot go on after an event: the shard begins anew, or their book goes."""
-    match event:
-        case Resumed(scope="shard"):
-            return unfinished_plans(shard)
-        case PolicyRemoved(book=book):
-            return {name: done for name, done in unfinished_plans(shard).items() if name == book}
-    return {}
 
 
 def _applied(
@@ -93,6 +85,8 @@ def _applied(
             return operate(shard, event)
         case Simulated() | Signed() | Sent() | IntentRefused() | Dropped():
             take_report(shard, event)
+        case DryRunEnded():
+            return tuple(take_dry_run(shard, event, now))
     return ()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pipeline.advance.assessed import assessed
+from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, open_plan, plan_is_open
 from pipeline.advance.turn import Turn
 from pipeline.book import own_positions, take_stock
@@ -140,7 +141,10 @@ def _conclude(turn: Turn, path: BookPath, stock: Stock | None, judgement: Judgem
         done = replace(effects, last_proposed_at_s=turn.block.timestamp_s, proposals=effects.proposals + 1)
         tables.put(f"effects/{book}", done)
         path = replace(path, declined_gate=None, declined_reason=None, declined_at_block=None)
-        yield _proposal(turn, path, stock, judgement)
+        proposal = _proposal(turn, path, stock, judgement)
+        yield proposal
+        if turn.policy.mode == "dry-run":
+            want_dry_run(turn, proposal, effects.last_proposed_at_s)
         if turn.policy.mode == "live":
             yield from open_plan(turn, stock, effects.last_proposed_at_s)
     elif isinstance(judgement, Refused) and _is_news(turn, path, judgement):

@@ -8,20 +8,21 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.structs import replace
 
+from pipeline.advance.assessed import assessed
+from pipeline.advance.stalls import finish, mend, put, refused, stall, unstalled, wait
 from pipeline.advance.turn import Turn
 from pipeline.errors import PipelineError
+from pipeline.foresee import Foreseen, foresee
 from pipeline.guard import DAY_S, Question, Refusal, guard
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
-from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled, StepRefused
-from pipeline.messages.effects import BookEffects, Intent, Phase, Plan, PlannedStep
-from pipeline.messages.entries import BookPath, Mined
+from pipeline.messages.decisions import PlanOpened
+from pipeline.messages.effects import BookEffects, Goal, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.entries import Mined, NftPosition
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.moment import Moment
-from pipeline.plan import Draft, Market, as_is, choose_goal, draft, read_market
-from pipeline.settle import Standing, is_open, never_sent, stand
-from pipeline.shard import Shard
-from pipeline.units import BookId, RawAmount, Seconds
+from pipeline.plan import Draft, Market, choose_goal, draft, read_market
+from pipeline.settle import is_open, stand
+from pipeline.units import RawAmount, Seconds
 
 
 class _Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
     try:
         goal = choose_goal(turn.shard, turn.policy)
     except PipelineError as error:
-        yield _refused(turn, plan_id, "withdraw", Refusal(reason="no_goal", detail=str(error)))
+        yield refused(turn, plan_id, "withdraw", Refusal(reason="no_goal", detail=str(error)))
         return
     plan = Plan(
         id=plan_id,
@@ -58,9 +59,9 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
         notional_quote=notional,
         proposed_before_s=proposed_before_s,
     )
-    plan, ready = _prepare(turn, plan, opening=True)
+    plan, ready = _prepare(turn, plan, stock)
     if isinstance(ready, Refusal):
-        yield _refused(turn, plan_id, "withdraw", ready)
+        yield refused(turn, plan_id, "withdraw", ready)
         return
     _forget_former(turn)
     yield PlanOpened(
@@ -103,37 +104,53 @@ def carry_plan(turn: Turn) -> Iterator[Output]:
         return
     standing = stand(plan, turn.shard.tables)
     if standing.kind == "finished":
-        yield from _finish(turn, plan)
+        yield from finish(turn, plan)
     elif standing.kind == "waiting":
-        yield from _wait(turn, plan, standing)
+        yield from wait(turn, plan, standing)
     elif standing.kind == "broken":
-        yield from _mend(turn, plan, standing)
+        yield from mend(turn, plan, standing)
     elif standing.kind == "due":
-        plan, ready = _prepare(turn, plan, opening=False)
+        plan, ready = _prepare(turn, plan, None)
         if isinstance(ready, Refusal):
-            yield from _stall(turn, plan, standing.phase or "withdraw", ready)
+            yield from stall(turn, plan, standing.phase or "withdraw", ready)
         else:
             yield from _command(turn, plan, ready)
 
 
-def _prepare(turn: Turn, plan: Plan, *, opening: bool) -> tuple[Plan, _Ready | Refusal | None]:
-    """Draft the next phase that has anything to do, and ask the guards; None: nothing is left to do."""
+def _prepare(turn: Turn, plan: Plan, opens_on: Stock | None) -> tuple[Plan, _Ready | Refusal | None]:
+    """Draft the next phase that has anything to do, and ask the guards; None: nothing is left to do.
+
+    `opens_on` is what the book has where the plan is to begin: then the whole of it is judged.
+    """
     standing = stand(plan, turn.shard.tables)
     if standing.phase is None or standing.kind != "due":
         return plan, None
     try:
         market = read_market(turn.shard, turn.policy, turn.block.timestamp_s, turn.base_fee_wei)
+        foreseen = None if opens_on is None else _foresee(turn, plan.goal, market, opens_on)
         drafts = draft(standing.phase, turn.shard, turn.policy, plan.goal, market)
     except PipelineError as error:
         return plan, Refusal(reason="not_plannable", detail=str(error))
     if not drafts:
-        return _prepare(turn, replace(plan, skipped=(*plan.skipped, standing.phase)), opening=opening)
-    refusal = guard(_question(turn, plan, market, drafts, opening=opening))
+        return _prepare(turn, replace(plan, skipped=(*plan.skipped, standing.phase)), opens_on)
+    refusal = guard(_question(turn, plan, market, drafts, foreseen))
     return plan, refusal or _Ready(phase=standing.phase, drafts=drafts)
 
 
+def _foresee(turn: Turn, goal: Goal, market: Market, stock: Stock) -> Foreseen:
+    """Tell what the plan would come to, with all that its withdrawal pays."""
+    shard, policy = turn.shard, turn.policy
+    keys = [f"position/{policy.chain.position_manager}/{token_id}" for token_id in goal.withdraw]
+    leaving = [assessed(shard, key, shard.tables.need(key, NftPosition)) for key in keys]
+    freed = (
+        RawAmount(sum(each.principal0 + each.fees0 for each in leaving)),
+        RawAmount(sum(each.principal1 + each.fees1 for each in leaving)),
+    )
+    return foresee(shard, policy, goal, market, stock, freed=freed)
+
+
 def _question(
-    turn: Turn, plan: Plan, market: Market, drafts: tuple[Draft, ...], *, opening: bool
+    turn: Turn, plan: Plan, market: Market, drafts: tuple[Draft, ...], foreseen: Foreseen | None
 ) -> Question:
     return Question(
         shard=turn.shard,
@@ -142,7 +159,7 @@ def _question(
         effects=turn.shard.tables.find(f"effects/{turn.policy.book}", BookEffects) or BookEffects(),
         drafts=drafts,
         notional_quote=plan.notional_quote,
-        opening=opening,
+        foreseen=foreseen,
     )
 
 
@@ -160,11 +177,7 @@ def _command(turn: Turn, plan: Plan, ready: _Ready | None) -> Iterator[Output]:
         turn.shard.tables.put(f"intent/{command.digest}", intent)
         yield command
     plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=turn.block.timestamp_s)
-    _put(turn, plan if ready and plan.stalled_phase == ready.phase else _unstalled(plan))
-
-
-def _unstalled(plan: Plan) -> Plan:
-    return replace(plan, stalled_since_s=None, stalled_phase=None, stalled_reason=None)
+    put(turn, plan if ready and plan.stalled_phase == ready.phase else unstalled(plan))
 
 
 def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None) -> SubmitTransaction:
@@ -187,113 +200,3 @@ def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None)
         max_age_blocks=policy.limits.max_age_blocks,
         max_fee_per_gas_wei=policy.limits.max_fee_per_gas_wei,
     )
-
-
-# ------------------------------------------------------------------ end without blocks
-def unfinished_plans(shard: Shard) -> dict[str, bool]:
-    """Tell of every plan that is not closed, by book, whether all of it is mined."""
-    return {
-        key.partition("/")[2]: stand(plan, shard.tables).kind == "finished"
-        for key, plan in shard.tables.group("plan", Plan)
-        if plan.closed is None
-    }
-
-
-def end_plans(shard: Shard, finished: dict[str, bool], why: str, now: Moment) -> Iterator[Output]:
-    """Close plans whose receipts are about to be forgotten: what they were for must be judged anew."""
-    for book, done in finished.items():
-        plan = shard.tables.need(f"plan/{book}", Plan)
-        outcome = "done" if done else why
-        shard.tables.put(f"plan/{book}", replace(plan, closed=outcome))
-        if not done:
-            stamp = now.stamp("plan", book, action="closed")
-            yield PlanClosed(**stamp, book=BookId(book), plan=plan.id, outcome=outcome)
-
-
-# ------------------------------------------------------------------ the middle has a name
-def _wait(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
-    """Say, once, that nobody answers; what is signed may still be mined, so nothing is given up."""
-    waited_s = turn.block.timestamp_s - (plan.commanded_at_s or turn.block.timestamp_s)
-    if plan.stalled_reason == "unanswered" or waited_s < turn.policy.action.stall_after_s:
-        return
-    stamp = turn.now.stamp("stall", turn.policy.book, action=f"{standing.phase}/unanswered")
-    reason = f"unanswered: {standing.reason}"
-    yield PlanStalled(
-        **stamp, book=turn.policy.book, plan=plan.id, phase=standing.phase or "withdraw", reason=reason
-    )
-    _put(turn, replace(plan, stalled_reason="unanswered"))
-
-
-def _mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
-    """A transaction failed or was refused: end a plan that never began, make the phase anew otherwise."""
-    if never_sent(plan, turn.shard.tables):
-        yield from _give_up_unsent(turn, plan, standing.reason)
-        return
-    broken = [s for s in plan.steps if s.phase == standing.phase]
-    kept = tuple(step for step in plan.steps if step not in broken)
-    plan = replace(plan, steps=kept, attempt=plan.attempt + 1)
-    refusal = Refusal(reason="step_failed", detail=standing.reason)
-    yield from _stall(turn, plan, standing.phase or "withdraw", refusal)
-
-
-def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
-    """Close a plan of which nothing was signed: nothing has changed, so its cooldown is given back."""
-    key = f"effects/{turn.policy.book}"
-    effects = turn.shard.tables.need(key, BookEffects)
-    given_back = replace(effects, last_proposed_at_s=plan.proposed_before_s, actions=effects.actions[:-1])
-    turn.shard.tables.put(key, given_back)
-    yield from _close(turn, plan, f"never sent: {reason}")
-
-
-def _stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Output]:
-    """Say why the plan does not go on, once a reason; after the policy's time do what it says."""
-    now_s = turn.block.timestamp_s
-    known = plan.stalled_since_s is not None and plan.stalled_phase == phase
-    since_s = plan.stalled_since_s if known and plan.stalled_since_s is not None else now_s
-    if plan.stalled_reason != refusal.reason:
-        if refusal.reason != "step_failed":
-            yield _refused(turn, plan.id, phase, refusal)
-        stamp = turn.now.stamp("stall", turn.policy.book, action=f"{phase}/{refusal.reason}")
-        reason = f"{refusal.reason}: {refusal.detail}"
-        yield PlanStalled(**stamp, book=turn.policy.book, plan=plan.id, phase=phase, reason=reason)
-    plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
-    action = turn.policy.action
-    if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
-        _put(turn, plan)
-    elif action.on_stall == "mint_as_is" and phase == "swap":
-        goal = as_is(turn.shard, turn.policy, plan.goal)
-        skipped = (*plan.skipped, phase)
-        _put(turn, _unstalled(replace(plan, goal=goal, skipped=skipped)))
-    else:
-        yield from _close(turn, plan, f"stalled at {phase}: {refusal.reason}")
-
-
-def _finish(turn: Turn, plan: Plan) -> Iterator[Output]:
-    """Tell the end, once on a branch: receipts may go away with a reorg, and then it is open again."""
-    path = turn.shard.tables.find(f"path/{turn.policy.book}", BookPath)
-    if path is not None and path.finished_plan == plan.id:
-        return
-    stamp = turn.now.stamp("plan", turn.policy.book, action="done")
-    yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome="done")
-
-
-def _close(turn: Turn, plan: Plan, outcome: str) -> Iterator[Output]:
-    _put(turn, replace(plan, closed=outcome))
-    stamp = turn.now.stamp("plan", turn.policy.book, action="closed")
-    yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome=outcome)
-
-
-def _refused(turn: Turn, plan_id: str, phase: Phase, refusal: Refusal) -> StepRefused:
-    stamp = turn.now.stamp("stall", turn.policy.book, action=f"{phase}/refused/{refusal.reason}")
-    return StepRefused(
-        **stamp,
-        book=turn.policy.book,
-        plan=plan_id,
-        phase=phase,
-        reason=refusal.reason,
-        detail=refusal.detail,
-    )
-
-
-def _put(turn: Turn, plan: Plan) -> None:
-    turn.shard.tables.put(f"plan/{turn.policy.book}", plan)

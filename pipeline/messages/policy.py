@@ -121,6 +121,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
                 return spec.decimals
         raise KeyError(token)
 
+    def carries_plans_of(self, before: "Policy") -> bool:
+        """Ask whether a plan that was opened under another policy of the book may go on under this one."""
+        here, there = (
+            (p.owner, p.signer, p.base, p.quote, p.reference_pool, p.chain.router, p.chain.position_manager)
+            for p in (self, before)
+        )
+        return self.mode == "live" and here == there
+
     def all_pools(self) -> tuple[Address, ...]:
         """List the book's pools and its reference, each once, in the policy's order."""
         return tuple(dict.fromkeys((*self.pools, self.reference_pool)))

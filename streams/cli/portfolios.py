@@ -8,13 +8,13 @@ import msgspec
 import typer
 
 from pipeline.errors import SettingsError, TopicError
-from pipeline.messages.events import PolicyRemoved, PolicySet
+from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
 from streams.applied import Step, append, appending, policies_in_force, steps_to
-from streams.chain.submit.known import OPEN, known_intents
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
+from streams.cli.leaving import refuse_to_leave
 from streams.human import bps_text, seconds_text, short
 from streams.portfolio import load_portfolio
 from streams.readers import reading
@@ -55,14 +55,23 @@ def apply(
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove books that are not in the file.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Yes, books of mode live may act.")] = False,
+    leave_plans: Annotated[
+        bool, typer.Option("--leave-plans", help="Leave open plans in the middle, tokens where they are.")
+    ] = False,
 ) -> None:
     """Make a portfolio file hold: append what has changed to each book's log."""
     settings = settings_for("apply")
-    run(apply_file(settings, file, dry_run=dry_run, prune=prune, live=live))
+    run(apply_file(settings, file, dry_run=dry_run, prune=prune, live=live, leave_plans=leave_plans))
 
 
 async def apply_file(
-    settings: Settings, file: Path, *, dry_run: bool = False, prune: bool = False, live: bool = False
+    settings: Settings,
+    file: Path,
+    *,
+    dry_run: bool = False,
+    prune: bool = False,
+    live: bool = False,
+    leave_plans: bool = False,
 ) -> list[Step]:
     """Compare a file with what is in force, print the difference, and append it."""
     wanted = read_portfolio(settings, file)
@@ -79,26 +88,13 @@ async def apply_file(
     in_force = await _in_force(settings, chain_id, may_be_new=dry_run)
     steps = steps_to(wanted, in_force, settings.partitions, prune=prune)
     if not dry_run and steps:
-        await _refuse_open_intents(settings, chain_id, file, steps)
+        async with reading(settings.bootstrap) as reader:
+            await refuse_to_leave(reader, chain_id, file, steps, in_force, leave_plans=leave_plans)
         async with appending(settings.bootstrap) as producer:
             for step in steps:
                 await append(producer, chain_id, step.shard, step.event)
     _print_steps(steps, wanted, in_force, dry_run=dry_run, prune=prune)
     return steps
-
-
-async def _refuse_open_intents(settings: Settings, chain_id: ChainId, file: Path, steps: list[Step]) -> None:
-    """Let no book go while a transaction of it may still be signed or mined. Raises: SettingsError."""
-    going = {step.event.book for step in steps if isinstance(step.event, PolicyRemoved)}
-    if not going:
-        return
-    async with reading(settings.bootstrap) as reader:
-        for known in await known_intents(reader, chain_id):
-            if known.intent.book in going and known.stands in OPEN:
-                raise SettingsError(
-                    f"{file}: book {known.intent.book} cannot go: its intent {known.intent.digest} is "
-                    f"{known.stands} (`evenkeel drain` waits for it, `evenkeel intents close` ends it)"
-                )
 
 
 def read_portfolio(settings: Settings, file: Path) -> tuple[Policy, ...]:

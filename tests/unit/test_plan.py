@@ -4,8 +4,8 @@ import copy
 
 import msgspec
 import pytest
-from builders import MANAGER, OWNER, POOL, ToyWatcher, policy, started
-from toy_signer import ToySigner, whale
+from builders import BASE, MANAGER, OWNER, POOL, QUOTE, ROUTER
+from desk import Desk, live
 
 from pipeline.advance import advance
 from pipeline.messages.decisions import (
@@ -15,81 +15,16 @@ from pipeline.messages.decisions import (
     PlanStalled,
     Quarantined,
     RebalanceProposed,
-    StepRefused,
 )
-from pipeline.messages.effects import BookEffects
-from pipeline.messages.entries import NftPosition
-from pipeline.messages.events import Dropped, IntentRefused, Paused, Resumed
-from pipeline.messages.policy import Limits, Rerange, TargetBand
+from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.entries import Allowance
+from pipeline.messages.events import Dropped, Paused, PolicyRemoved, Resumed
+from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.messages.views import BookView
+from pipeline.plan import draft, read_market
+from pipeline.protocols.uniswap_v3.calldata import read_calls
 from pipeline.shard import Shard
-
-
-def live(**changes):
-    fields = {
-        "mode": "live",
-        "strategy": TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
-        "limits": Limits(
-            twap_window_s=24, max_spot_from_twap_ticks=2_000, max_cost_bps=500, max_slippage_bps=2_000
-        ),
-        "action": Rerange(half_width_ticks=100, stall_after_s=60),
-    }
-    return policy(**{**fields, **changes})
-
-
-class Desk:
-    """The whole loop on the toy chain: watcher, shard, signer."""
-
-    def __init__(self, book, seed: int = 5) -> None:
-        self.watcher: ToyWatcher = started(seed, book, depth=10**23)
-        self.shard = Shard(0)
-        self.signer = ToySigner()
-        self.offset = 0
-        self.pending: list[SubmitTransaction] = []
-        self.outputs: list = []
-        self.fails: set[str] = set()
-        self.take()
-        for _ in range(6):
-            self.block()
-
-    def take(self) -> list:
-        new = []
-        while self.offset < len(self.watcher.log):
-            new += advance(self.shard, self.offset, self.watcher.log[self.offset])
-            self.offset += 1
-        self.outputs += new
-        self.pending += [o for o in new if isinstance(o, SubmitTransaction)]
-        return new
-
-    def block(self, *, push: bool | None = None) -> list:
-        """Mine what is pending, after the signer has reported it."""
-        chain = self.watcher.chain
-        due, self.pending = self.pending, []
-        for intent in due:
-            for report in self.signer.reports(chain, intent):
-                self.watcher.append(report)
-        chain.mine(0)
-        if push is not None:
-            whale(chain, down=push)
-        chain.swap(10**14, down=chain.random.random() < 0.5)
-        receipts = tuple(self.signer.execute(chain, i, succeeds=i.step not in self.fails) for i in due)
-        self.watcher.tell(receipts)
-        return self.take()
-
-    def refuse(self, reason: str = "simulation") -> None:
-        for intent in self.pending:
-            self.watcher.append(IntentRefused(intent=intent.digest, reason=reason, detail="a test"))
-        self.pending = []
-
-    def said(self, kind):
-        return [o for o in self.outputs if isinstance(o, kind)]
-
-    def liquid(self) -> list[NftPosition]:
-        return [
-            p
-            for _, p in self.shard.tables.group(f"position/{MANAGER}", NftPosition)
-            if p.owner == OWNER and p.liquidity
-        ]
 
 
 @pytest.mark.parametrize("down", [True, False])
@@ -132,31 +67,6 @@ def test_a_dry_run_commands_nothing():
     desk.block(push=True)
     assert desk.said(RebalanceProposed)
     assert not desk.said(SubmitTransaction)
-
-
-GUARDED = {
-    "spot_from_twap": live(limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=1)),
-    "gas_price": live(limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=2000, max_fee_per_gas_wei=1)),
-    "notional": live(limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=2000, max_notional_quote=1)),
-    "daily_notional": live(
-        limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=2000, max_daily_notional_quote=1)
-    ),
-    "daily_actions": live(
-        limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=2000, max_actions_per_day=0)
-    ),
-    "cost": live(limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=2000, max_cost_bps=0)),
-    "not_plannable": live(limits=Limits(twap_window_s=100_000, max_spot_from_twap_ticks=2000)),
-}
-
-
-@pytest.mark.parametrize("reason", GUARDED)
-def test_each_guard_refuses_before_anything_is_commanded(reason):
-    desk = Desk(GUARDED[reason])
-    desk.block(push=True)
-    assert desk.said(RebalanceProposed)
-    assert [o.reason for o in desk.said(StepRefused)] == [reason]
-    assert not desk.said(SubmitTransaction)
-    assert not desk.said(PlanOpened)
 
 
 def test_a_plan_of_which_nothing_was_sent_gives_its_cooldown_back():
@@ -276,7 +186,7 @@ def test_a_plan_in_the_middle_is_closed_when_the_shard_begins_anew():
     desk.watcher.append(Resumed(scope="shard", reason="a test", by="me"))
     desk.watcher.read_wanted()
     desk.take()
-    assert desk.said(PlanClosed)[-1].outcome == "the shard forgot what was mined"
+    assert desk.said(PlanClosed)[-1].outcome == "left at swap: the shard forgot what was mined"
     for _ in range(3):
         desk.block()
     assert desk.said(Declined)[-1].gate != "plan" or len(desk.said(PlanOpened)) == 2
@@ -296,3 +206,138 @@ def test_the_same_story_gives_the_same_intents():
     assert outputs == one.outputs
     assert msgspec.structs.asdict(again.tables.need("effects/alpha", BookEffects))["proposals"] == 1
     assert POOL
+
+
+# ------------------------------------------------------------------ allowances
+@pytest.mark.parametrize("down", [True, False])
+@pytest.mark.parametrize("spender", [ROUTER, MANAGER])
+def test_an_allowance_that_is_in_the_way_is_cleared_first(down, spender):
+    """The toy's tokens go from one allowance to another only by way of 0, as USDT does."""
+    desk = Desk(live())
+    for token in (BASE, QUOTE):
+        desk.watcher.chain.allowances[OWNER, token, spender] = 2**256 - 1
+    desk.block(push=down)
+    for _ in range(9):
+        desk.block()
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert not desk.said(PlanStalled)
+    assert not any(desk.watcher.chain.allowances.values())
+    granted = [
+        (i.call.to, *read_calls(i.call.data)[0].arguments) for i in desk.signer.done if i.step == "approve"
+    ]
+    assert 0 in [amount for _, whom, amount in granted if whom == spender]
+    assert 0 not in [amount for _, whom, amount in granted if whom != spender]
+
+
+def test_a_swap_that_failed_behind_its_allowance_is_made_anew():
+    """The allowance of the first try stands in the way of the second, unless it is just as much."""
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.block()
+    desk.fails = {"swap"}
+    desk.block()
+    left = desk.watcher.chain.allowances[OWNER, BASE, ROUTER]
+    assert left > 0
+    desk.fails = set()
+    for _ in range(9):
+        desk.block()
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert not any(desk.watcher.chain.allowances.values())
+
+
+@pytest.mark.parametrize(
+    ("granted", "approved"), [(0, [True]), (1, [False, True]), (None, [False, True]), ("just right", [])]
+)
+def test_what_is_allowed_already_says_what_must_be_approved(granted, approved):
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.block()
+    _, swap = desk.pending
+    desk.pending = []
+    amount = read_calls(swap.call.data)[0].arguments[4]
+    shard, key = desk.shard, f"allowance/{OWNER}/{BASE}/{ROUTER}"
+    found = amount if granted == "just right" else granted
+    shard.tables.put(key, None if found is None else Allowance(amount=found))
+    goal = shard.tables.need("plan/alpha", Plan).goal
+    drafts = draft("swap", shard, live(), goal, read_market(shard, live(), swap.made_at.timestamp_s, 1))
+    *approvals, last = drafts
+    assert last.step == "swap"
+    calls = [read_calls(each.call.data)[0].arguments for each in approvals]
+    assert calls == [(ROUTER, amount if whole else 0) for whole in approved]
+
+
+# ------------------------------------------------------------------ the base is token1
+@pytest.mark.parametrize("down", [True, False])
+def test_where_the_base_is_token1_every_sign_is_right(down):
+    desk = Desk(live(base=QUOTE, quote=BASE))
+    desk.block(push=down)
+    for _ in range(9):
+        desk.block()
+    (proposed,) = desk.said(RebalanceProposed)
+    # token0 falls in price when it is sold: token1, the base, rises, and its range has turned into token0
+    assert (proposed.deviation_bps < 0) == down
+    assert (proposed.base_to_buy > 0) == down
+    (swap,) = (i for i in desk.signer.done if i.step == "swap")
+    token_in = read_calls(swap.call.data)[0].arguments[0]
+    assert token_in == (BASE if down else QUOTE), "what there is too much of is sold"
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert len(desk.liquid()) == 1
+    share = desk.said(BookView)[-1].base_share_bps
+    assert abs(share - 5_000) < 500
+
+
+# ------------------------------------------------------------------ out of live in the middle
+@pytest.mark.parametrize("mode", ["dry-run", "watch"])
+def test_a_book_that_leaves_live_leaves_its_plan_and_says_so(mode):
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.block()
+    assert [i.step for i in desk.pending] == ["approve", "swap"]
+    desk.pending = []
+    desk.set_policy(live(mode=mode, policy_version="v2"))
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["left at swap: its policy went on without it"]
+    commanded = len(desk.said(SubmitTransaction))
+    for _ in range(8):
+        desk.block()
+    assert len(desk.said(SubmitTransaction)) == commanded
+    assert desk.said(Declined)[-1].gate != "plan"
+    desk.set_policy(live(policy_version="v3"))
+    desk.block(push=False)
+    for _ in range(12):
+        desk.block()
+    assert desk.said(PlanClosed)[-1].outcome == "done", "live again, it begins anew"
+
+
+def test_other_limits_change_nothing_of_an_open_plan():
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.set_policy(
+        live(
+            policy_version="v2",
+            limits=Limits(
+                twap_window_s=24, max_spot_from_twap_ticks=2_000, max_cost_bps=400, max_slippage_bps=2_000
+            ),
+        )
+    )
+    assert not desk.said(PlanClosed)
+    for _ in range(8):
+        desk.block()
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+
+
+def test_a_book_that_is_removed_in_the_middle_leaves_its_plan_and_says_so():
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.block()
+    desk.watcher.append(PolicyRemoved(book="alpha"))
+    desk.take()
+    assert desk.said(PlanClosed)[-1].outcome == "left at swap: the book was removed"
+
+
+def test_a_finished_plan_is_nothing_to_leave():
+    desk = Desk(live())
+    desk.block(push=True)
+    for _ in range(8):
+        desk.block()
+    desk.set_policy(live(mode="watch", policy_version="v2"))
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]

@@ -1,0 +1,47 @@
+"""Proposals of dry-run books: remembered until a dry-run of theirs is told, each told once."""
+
+from collections.abc import Iterator
+
+from pipeline.advance.turn import Turn
+from pipeline.messages.decisions import ProposalTried, RebalanceProposed
+from pipeline.messages.effects import DryRuns, Untried
+from pipeline.messages.events import DryRunEnded
+from pipeline.moment import Moment
+from pipeline.shard import Shard
+from pipeline.units import Seconds
+
+_MOST_UNTRIED = 8
+"""Where nobody tries them, the oldest are forgotten."""
+
+
+def want_dry_run(turn: Turn, proposal: RebalanceProposed, proposed_before_s: Seconds | None) -> None:
+    """Remember a proposal that is to be tried."""
+    key = f"dry-run/{turn.policy.book}"
+    known = turn.shard.tables.find(key, DryRuns) or DryRuns()
+    untried = Untried(
+        proposal=proposal.id,
+        offset=turn.now.offset,
+        at=turn.block,
+        policy_version=proposal.policy_version,
+        proposed_before_s=proposed_before_s,
+    )
+    turn.shard.tables.put(key, DryRuns(untried=(*known.untried, untried)[-_MOST_UNTRIED:]))
+
+
+def take_dry_run(shard: Shard, event: DryRunEnded, now: Moment) -> Iterator[ProposalTried]:
+    """Tell what came of a dry-run; one that is not waited for, or not any more, changes nothing."""
+    key = f"dry-run/{event.book}"
+    known = shard.tables.find(key, DryRuns) or DryRuns()
+    tried = next((each for each in known.untried if each.proposal == event.proposal), None)
+    if tried is None:
+        return
+    left = tuple(each for each in known.untried if each is not tried)
+    shard.tables.put(key, DryRuns(untried=left) if left else None)
+    yield ProposalTried(
+        **now.stamp("dry", event.book, action=event.proposal, policy_version=tried.policy_version),
+        book=event.book,
+        policy_version=tried.policy_version,
+        proposal=event.proposal,
+        at=tried.at,
+        run=event.run,
+    )

@@ -1,0 +1,65 @@
+"""Plans that end without a block, because what they rest on goes away."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import PlanClosed
+from pipeline.messages.effects import Plan
+from pipeline.messages.events import AnyEvent, PolicyRemoved, PolicySet, Resumed
+from pipeline.messages.policy import Policy
+from pipeline.moment import Moment
+from pipeline.settle import stand
+from pipeline.shard import Shard
+from pipeline.units import BookId
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """Which plans end with an event, and why."""
+
+    outcomes: Mapping[str, str] = {}
+    """By book; `done` where all of the plan is mined."""
+
+
+def ending(shard: Shard, event: AnyEvent) -> Ending:
+    """Find the plans that cannot go on after an event, before it is taken in."""
+    match event:
+        case Resumed(scope="shard"):
+            books, why = _unfinished(shard), "the shard forgot what was mined"
+        case PolicyRemoved(book=book):
+            books, why = _unfinished(shard, book), "the book was removed"
+        case PolicySet(policy=policy) if _leaves(shard, policy):
+            books, why = _unfinished(shard, policy.book), "its policy went on without it"
+        case _:
+            return Ending()
+    return Ending(
+        {book: "done" if phase is None else f"left at {phase}: {why}" for book, phase in books.items()}
+    )
+
+
+def _leaves(shard: Shard, policy: Policy) -> bool:
+    """Ask whether a policy is not one under which the book's plan was opened."""
+    before = shard.tables.find(f"policy/{policy.book}", Policy)
+    return before is not None and not policy.carries_plans_of(before)
+
+
+def _unfinished(shard: Shard, book: BookId | None = None) -> dict[str, str | None]:
+    """Tell of every plan that is not closed, by book, at which phase it is; None: all of it is mined."""
+    standings = {
+        key.partition("/")[2]: stand(plan, shard.tables)
+        for key, plan in shard.tables.group("plan", Plan)
+        if plan.closed is None and book in {None, key.partition("/")[2]}
+    }
+    return {name: s.phase if s.kind != "finished" else None for name, s in standings.items()}
+
+
+def end_plans(shard: Shard, ends: Ending, now: Moment) -> Iterator[Output]:
+    """Close plans: what they were for must be judged anew."""
+    for book, outcome in ends.outcomes.items():
+        plan = shard.tables.need(f"plan/{book}", Plan)
+        shard.tables.put(f"plan/{book}", replace(plan, closed=outcome))
+        if outcome != "done":
+            stamp = now.stamp("plan", book, action="closed")
+            yield PlanClosed(**stamp, book=BookId(book), plan=plan.id, outcome=outcome)

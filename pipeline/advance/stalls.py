@@ -1,0 +1,109 @@
+"""The middle of a plan has a name: what is said and done where a phase is refused, fails, or is not answered."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from pipeline.advance.turn import Turn
+from pipeline.guard import Refusal
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
+from pipeline.messages.effects import BookEffects, Phase, Plan
+from pipeline.messages.entries import BookPath
+from pipeline.plan import as_is
+from pipeline.settle import Standing, never_sent
+
+
+def wait(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
+    """Say, once, that nobody answers; what is signed may still be mined, so nothing is given up."""
+    waited_s = turn.block.timestamp_s - (plan.commanded_at_s or turn.block.timestamp_s)
+    if plan.stalled_reason == "unanswered" or waited_s < turn.policy.action.stall_after_s:
+        return
+    stamp = turn.now.stamp("stall", turn.policy.book, action=f"{standing.phase}/unanswered")
+    reason = f"unanswered: {standing.reason}"
+    yield PlanStalled(
+        **stamp, book=turn.policy.book, plan=plan.id, phase=standing.phase or "withdraw", reason=reason
+    )
+    put(turn, replace(plan, stalled_reason="unanswered"))
+
+
+def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
+    """A transaction failed or was refused: end a plan that never began, make the phase anew otherwise."""
+    if never_sent(plan, turn.shard.tables):
+        yield from _give_up_unsent(turn, plan, standing.reason)
+        return
+    broken = [s for s in plan.steps if s.phase == standing.phase]
+    kept = tuple(step for step in plan.steps if step not in broken)
+    plan = replace(plan, steps=kept, attempt=plan.attempt + 1)
+    refusal = Refusal(reason="step_failed", detail=standing.reason)
+    yield from stall(turn, plan, standing.phase or "withdraw", refusal)
+
+
+def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
+    """Close a plan of which nothing was signed: nothing has changed, so its cooldown is given back."""
+    key = f"effects/{turn.policy.book}"
+    effects = turn.shard.tables.need(key, BookEffects)
+    given_back = replace(effects, last_proposed_at_s=plan.proposed_before_s, actions=effects.actions[:-1])
+    turn.shard.tables.put(key, given_back)
+    yield from _close(turn, plan, f"never sent: {reason}")
+
+
+def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Output]:
+    """Say why the plan does not go on, once a reason; after the policy's time do what it says."""
+    now_s = turn.block.timestamp_s
+    known = plan.stalled_since_s is not None and plan.stalled_phase == phase
+    since_s = plan.stalled_since_s if known and plan.stalled_since_s is not None else now_s
+    if plan.stalled_reason != refusal.reason:
+        if refusal.reason != "step_failed":
+            yield refused(turn, plan.id, phase, refusal)
+        stamp = turn.now.stamp("stall", turn.policy.book, action=f"{phase}/{refusal.reason}")
+        reason = f"{refusal.reason}: {refusal.detail}"
+        yield PlanStalled(**stamp, book=turn.policy.book, plan=plan.id, phase=phase, reason=reason)
+    plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
+    action = turn.policy.action
+    if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
+        put(turn, plan)
+    elif action.on_stall == "mint_as_is" and phase == "swap":
+        goal = as_is(turn.shard, turn.policy, plan.goal)
+        skipped = (*plan.skipped, phase)
+        put(turn, unstalled(replace(plan, goal=goal, skipped=skipped)))
+    else:
+        yield from _close(turn, plan, f"stalled at {phase}: {refusal.reason}")
+
+
+def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
+    """Tell the end, once on a branch: receipts may go away with a reorg, and then it is open again."""
+    path = turn.shard.tables.find(f"path/{turn.policy.book}", BookPath)
+    if path is not None and path.finished_plan == plan.id:
+        return
+    stamp = turn.now.stamp("plan", turn.policy.book, action="done")
+    yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome="done")
+
+
+def _close(turn: Turn, plan: Plan, outcome: str) -> Iterator[Output]:
+    put(turn, replace(plan, closed=outcome))
+    stamp = turn.now.stamp("plan", turn.policy.book, action="closed")
+    yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome=outcome)
+
+
+def refused(turn: Turn, plan_id: str, phase: Phase, refusal: Refusal) -> StepRefused:
+    """Say that a guard does not let a phase go out."""
+    stamp = turn.now.stamp("stall", turn.policy.book, action=f"{phase}/refused/{refusal.reason}")
+    return StepRefused(
+        **stamp,
+        book=turn.policy.book,
+        plan=plan_id,
+        phase=phase,
+        reason=refusal.reason,
+        detail=refusal.detail,
+    )
+
+
+def unstalled(plan: Plan) -> Plan:
+    """Let a plan go on with a clock that has not begun."""
+    return replace(plan, stalled_since_s=None, stalled_phase=None, stalled_reason=None)
+
+
+def put(turn: Turn, plan: Plan) -> None:
+    """Remember a plan as it is now."""
+    turn.shard.tables.put(f"plan/{turn.policy.book}", plan)

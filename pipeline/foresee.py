@@ -1,0 +1,73 @@
+"""What a goal would come to, told before anything of it is commanded."""
+
+import msgspec
+
+from pipeline.inventory import WHOLE_BPS, Stock
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.math.value import value_in_token0, value_in_token1
+from pipeline.messages.effects import Goal
+from pipeline.messages.entries import NftPosition
+from pipeline.messages.policy import Policy
+from pipeline.plan import Market, deployable, gas_of_plan, need_pool, size_swap
+from pipeline.protocols.uniswap_v3 import withdrawn
+from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
+from pipeline.shard import Shard
+from pipeline.units import Bps, RawAmount
+
+
+class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan as it would go at the prices of now."""
+
+    swap: SwapPlan
+    """Of what is freed and what may be deployed, in the pool without our liquidity."""
+    gas_limit: int
+    """Of all its transactions together."""
+    share_before_bps: Bps
+    share_after_bps: Bps
+    """Of the book, at the price that our swap leaves."""
+    was_idle: bool
+    """The book has liquidity, and none in range."""
+    holds_price: bool
+    """The new range does, after our swap."""
+
+
+def foresee(
+    shard: Shard,
+    policy: Policy,
+    goal: Goal,
+    market: Market,
+    stock: Stock,
+    *,
+    freed: tuple[RawAmount, RawAmount],
+) -> Foreseen:
+    """Run a plan in thought: withdraw, swap, mint. `freed` is what the withdrawal pays.
+
+    Raises: PipelineError where it cannot be told.
+    """
+    live = need_pool(shard, goal.pool)
+    manager = policy.chain.position_manager
+    leaving = [shard.tables.need(f"position/{manager}/{token_id}", NftPosition) for token_id in goal.withdraw]
+    without = withdrawn(live, [(p.tick_lower, p.tick_upper, p.liquidity) for p in leaving if p.liquidity])
+    amounts = deployable(shard, policy, live.pool(), freed)
+    swap = size_swap(without, amounts, policy, goal, market)
+    lower_x96, upper_x96 = sqrt_price_at_tick(goal.tick_lower), sqrt_price_at_tick(goal.tick_upper)
+    return Foreseen(
+        swap=swap,
+        gas_limit=gas_of_plan(len(leaving), swaps=bool(swap.amount_in)),
+        share_before_bps=stock.base_share_bps,
+        share_after_bps=_share_after_bps(stock, swap),
+        was_idle=stock.has_liquidity and not stock.any_in_range,
+        holds_price=lower_x96 <= swap.sqrt_price_after_x96 < upper_x96,
+    )
+
+
+def _share_after_bps(stock: Stock, swap: SwapPlan) -> Bps:
+    """Value the book after the swap, at the price that it leaves. Rounds: down."""
+    price_x96, is_token0 = swap.sqrt_price_after_x96, stock.base_is_token0
+    sells_base = swap.zero_for_one == is_token0
+    base = stock.base_amount + (-swap.amount_in if sells_base else swap.amount_out)
+    quote = stock.quote_amount + (swap.amount_out if sells_base else -swap.amount_in)
+    value_of = value_in_token1 if is_token0 else value_in_token0
+    base_value = value_of(RawAmount(base), price_x96)
+    total = base_value + quote
+    return Bps(base_value * WHOLE_BPS // total if total > 0 else 0)

@@ -1,0 +1,42 @@
+"""Step 7: one list of reasons not to act. The first that holds refuses the whole phase.
+
+The signer asks again, by its own limits, right before it signs.
+"""
+
+from pipeline.guard.amounts import DAY_S, daily_actions, daily_notional, no_improvement, notional
+from pipeline.guard.calls import deadline, min_out, not_allowed, price_limit
+from pipeline.guard.cost import cost
+from pipeline.guard.market import gas_price, paused, spot_from_twap, stale_block, swap_limited
+from pipeline.guard.question import Guard, Question, Refusal
+
+__all__ = ["DAY_S", "GUARDS", "OTHER_REASONS", "Question", "Refusal", "guard"]
+
+GUARDS: dict[str, Guard] = {
+    "paused": paused,
+    "stale_block": stale_block,
+    "spot_from_twap": spot_from_twap,
+    "gas_price": gas_price,
+    "swap_limited": swap_limited,
+    "no_improvement": no_improvement,
+    "notional": notional,
+    "daily_notional": daily_notional,
+    "daily_actions": daily_actions,
+    "cost": cost,
+    "not_allowed": not_allowed,
+    "min_out": min_out,
+    "price_limit": price_limit,
+    "deadline": deadline,
+}
+"""Reason code to guard, in the order in which they are asked."""
+
+OTHER_REASONS = ("no_goal", "not_plannable", "step_failed", "unanswered")
+"""Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers."""
+
+
+def guard(question: Question) -> Refusal | None:
+    """Ask every guard in order."""
+    for reason, ask in GUARDS.items():
+        detail = ask(question)
+        if detail is not None:
+            return Refusal(reason=reason, detail=detail)
+    return None

@@ -1,0 +1,53 @@
+"""How much may move, how often, and whether it helps. Asked before a plan begins."""
+
+from pipeline.guard.question import Question
+
+DAY_S = 86_400
+
+
+def no_improvement(question: Question) -> str | None:
+    """A move that leaves the book no better would come again after each cooldown, for ever."""
+    seen, band = question.foreseen, question.policy.strategy
+    if seen is None:
+        return None
+    if not seen.swap.liquidity:
+        return "nothing would be minted"
+    target, inner = band.target_share_bps, band.band_bps - band.hysteresis_bps
+    before, after = abs(seen.share_before_bps - target), abs(seen.share_after_bps - target)
+    if after > inner:
+        return f"the share would still be {after} bps from its target, more than {inner}"
+    if seen.was_idle and seen.holds_price:
+        return None
+    if after >= before:
+        return f"the share would be {after} bps from its target, it is {before} now"
+    return None
+
+
+def notional(question: Question) -> str | None:
+    """One action may move so much."""
+    most = question.policy.limits.max_notional_quote
+    if question.foreseen is not None and most is not None and question.notional_quote > most:
+        return f"moves {question.notional_quote}, more than {most}"
+    return None
+
+
+def daily_notional(question: Question) -> str | None:
+    """All actions of a day may move so much."""
+    most = question.policy.limits.max_daily_notional_quote
+    if question.foreseen is None or most is None:
+        return None
+    total = question.notional_quote + sum(moved for _, moved in _today(question))
+    return f"{total} within a day, more than {most}" if total > most else None
+
+
+def daily_actions(question: Question) -> str | None:
+    """There may be so many actions in a day."""
+    count, most = 1 + len(_today(question)), question.policy.limits.max_actions_per_day
+    if question.foreseen is None or count <= most:
+        return None
+    return f"{count} actions within a day, more than {most}"
+
+
+def _today(question: Question) -> list[tuple[int, int]]:
+    since_s = question.market.now_s - DAY_S
+    return [(at_s, moved) for at_s, moved in question.effects.actions if at_s > since_s]

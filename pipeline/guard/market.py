@@ -1,0 +1,51 @@
+"""The operator's word, the age of the block, the price as it is."""
+
+from pipeline.guard.question import Question
+from pipeline.messages.entries import HighestHead, Pause
+from pipeline.state import HIGHEST
+
+TIP_WEI = 10**9
+"""Beside the base fee, where a price of gas is wanted before anybody offers one."""
+
+
+def paused(question: Question) -> str | None:
+    """Nothing goes out while an operator has stopped the book, or all of them."""
+    for scope in ("all", f"book/{question.policy.book}"):
+        if question.shard.tables.find(f"pause/{scope}", Pause) is not None:
+            return f"paused: {scope}"
+    return None
+
+
+def stale_block(question: Question) -> str | None:
+    """A branch that is still far below the highest block ever seen tells an old price: it is being caught up with."""
+    head, highest = question.shard.tables.head, question.shard.tables.find(HIGHEST, HighestHead)
+    if head is None or highest is None:
+        return "there is no head"
+    behind, most = highest.number - head.number, question.policy.limits.max_age_blocks
+    return (
+        f"block {head.number} is {behind} below the highest seen, more than {most}" if behind > most else None
+    )
+
+
+def spot_from_twap(question: Question) -> str | None:
+    """A price that has just jumped may have been pushed."""
+    apart, most = question.market.spot_from_twap_ticks, question.policy.limits.max_spot_from_twap_ticks
+    return f"spot is {apart} ticks from the mean, more than {most}" if apart > most else None
+
+
+def gas_price(question: Question) -> str | None:
+    """What must be offered for a unit of gas has a ceiling."""
+    wanted_wei = 2 * question.market.base_fee_wei + TIP_WEI
+    most_wei = question.policy.limits.max_fee_per_gas_wei
+    return f"{wanted_wei} wei a gas, more than {most_wei}" if wanted_wei > most_wei else None
+
+
+def swap_limited(question: Question) -> str | None:
+    """A swap that its price limit would cut short leaves a book that no range fits."""
+    swaps = [each.swap for each in question.drafts if each.swap is not None]
+    if question.foreseen is not None:
+        swaps.append(question.foreseen.swap)
+    for swap in swaps:
+        if swap.limited:
+            return f"the price limit {swap.limit_x96} lets only {swap.amount_in} be sold"
+    return None

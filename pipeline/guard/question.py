@@ -1,0 +1,41 @@
+"""What every guard may look at, and what it answers."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from pipeline.foresee import Foreseen
+from pipeline.messages.effects import BookEffects
+from pipeline.messages.entries import Pool
+from pipeline.messages.policy import Policy
+from pipeline.plan import Draft, Market
+from pipeline.shard import Shard
+from pipeline.units import RawAmount
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Which guard refused, and by how much."""
+
+    reason: str
+    detail: str
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase that is to go out, and what it is held against."""
+
+    shard: Shard
+    policy: Policy
+    market: Market
+    effects: BookEffects
+    drafts: tuple[Draft, ...]
+    notional_quote: RawAmount
+    foreseen: Foreseen | None
+    """What the whole plan comes to, where these are its first transactions: what limits a whole action is asked here."""
+
+    def pool(self) -> Pool:
+        """Find the pool that the plan is about."""
+        return self.shard.tables.need(f"pool/{self.policy.reference_pool}", Pool)
+
+
+Guard = Callable[[Question], str | None]
+"""Says what is against a phase; None: nothing."""

@@ -1,0 +1,65 @@
+"""What keeps a book from going, or from another policy: transactions and plans of it that have not ended."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import SettingsError
+from pipeline.messages.effects import Plan
+from pipeline.messages.events import PolicyRemoved, PolicySet
+from pipeline.messages.policy import Policy
+from pipeline.settle import is_open, stand
+from pipeline.units import BookId, ChainId
+from streams.applied import Step
+from streams.chain.submit.known import OPEN, known_intents
+from streams.readers import Reader
+from streams.verify import load_shard
+
+
+async def refuse_to_leave(
+    reader: Reader,
+    chain_id: ChainId,
+    file: Path,
+    steps: Sequence[Step],
+    in_force: Mapping[BookId, Policy],
+    *,
+    leave_plans: bool,
+) -> None:
+    """Let no book go while a transaction of it may still be mined, nor leave a plan in the middle unless told.
+
+    Raises: SettingsError.
+    """
+    removed = {step.event.book for step in steps if isinstance(step.event, PolicyRemoved)}
+    if removed:
+        await _refuse_open_intents(reader, chain_id, file, removed)
+    if leave_plans:
+        return
+    for step, book, why in _leaving(steps, in_force):
+        shard = await load_shard(reader, chain_id, step.shard)
+        plan = shard.tables.find(f"plan/{book}", Plan)
+        if plan is not None and is_open(plan, shard.tables):
+            phase = stand(plan, shard.tables).phase
+            raise SettingsError(
+                f"{file}: book {book} {why}, but its plan {plan.id} is open, at {phase}: let it end first; "
+                "--leave-plans leaves its tokens where they are"
+            )
+
+
+def _leaving(steps: Sequence[Step], in_force: Mapping[BookId, Policy]) -> Iterator[tuple[Step, BookId, str]]:
+    """Walk the steps after which a book's plan would not go on."""
+    for step in steps:
+        if isinstance(step.event, PolicySet):
+            policy, before = step.event.policy, in_force.get(step.event.policy.book)
+            if before is not None and not policy.carries_plans_of(before):
+                leaves = "leaves live" if policy.mode != "live" else "changes what its plans rest on"
+                yield step, policy.book, leaves
+        else:
+            yield step, step.event.book, "goes"
+
+
+async def _refuse_open_intents(reader: Reader, chain_id: ChainId, file: Path, going: set[BookId]) -> None:
+    for known in await known_intents(reader, chain_id):
+        if known.intent.book in going and known.stands in OPEN:
+            raise SettingsError(
+                f"{file}: book {known.intent.book} cannot go: its intent {known.intent.digest} is "
+                f"{known.stands} (`evenkeel drain` waits for it, `evenkeel intents close` ends it)"
+            )

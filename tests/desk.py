@@ -1,0 +1,87 @@
+"""A proposal carried out on the toy chain: watcher, shard and signer in one hand."""
+
+from typing import Any
+
+from builders import MANAGER, OWNER, ToyWatcher, policy, started
+from toy_signer import ToySigner, whale
+
+from pipeline.advance import advance
+from pipeline.messages.entries import NftPosition
+from pipeline.messages.events import IntentRefused, PolicySet
+from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.shard import Shard
+
+
+def live(**changes: Any) -> Policy:
+    """A book that acts on the toy chain, whose limits leave it room."""
+    fields = {
+        "mode": "live",
+        "strategy": TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
+        "limits": Limits(
+            twap_window_s=24, max_spot_from_twap_ticks=2_000, max_cost_bps=500, max_slippage_bps=2_000
+        ),
+        "action": Rerange(half_width_ticks=100, stall_after_s=60),
+    }
+    return policy(**{**fields, **changes})
+
+
+class Desk:
+    """The whole loop on the toy chain: watcher, shard, signer."""
+
+    def __init__(self, book: Policy, seed: int = 5) -> None:
+        self.watcher: ToyWatcher = started(seed, book, depth=10**23)
+        self.shard = Shard(0)
+        self.signer = ToySigner()
+        self.offset = 0
+        self.pending: list[SubmitTransaction] = []
+        self.outputs: list[Any] = []
+        self.fails: set[str] = set()
+        self.take()
+        for _ in range(6):
+            self.block()
+
+    def take(self) -> list[Any]:
+        new = []
+        while self.offset < len(self.watcher.log):
+            new += advance(self.shard, self.offset, self.watcher.log[self.offset])
+            self.offset += 1
+        self.outputs += new
+        self.pending += [o for o in new if isinstance(o, SubmitTransaction)]
+        return new
+
+    def block(self, *, push: bool | None = None) -> list[Any]:
+        """Mine what is pending, after the signer has reported it."""
+        chain = self.watcher.chain
+        due, self.pending = self.pending, []
+        for intent in due:
+            for report in self.signer.reports(chain, intent):
+                self.watcher.append(report)
+        chain.mine(0)
+        if push is not None:
+            whale(chain, down=push)
+        chain.swap(10**14, down=chain.random.random() < 0.5)
+        receipts = tuple(self.signer.execute(chain, i, succeeds=i.step not in self.fails) for i in due)
+        self.watcher.tell(receipts)
+        return self.take()
+
+    def refuse(self, reason: str = "simulation") -> None:
+        for intent in self.pending:
+            self.watcher.append(IntentRefused(intent=intent.digest, reason=reason, detail="a test"))
+        self.pending = []
+
+    def said(self, kind: type) -> list[Any]:
+        return [o for o in self.outputs if isinstance(o, kind)]
+
+    def liquid(self) -> list[NftPosition]:
+        return [
+            p
+            for _, p in self.shard.tables.group(f"position/{MANAGER}", NftPosition)
+            if p.owner == OWNER and p.liquidity
+        ]
+
+    def set_policy(self, book: Policy) -> None:
+        """Let an operator put another policy in force."""
+        self.watcher.append(PolicySet(policy=book))
+        self.watcher.read_wanted()
+        self.take()
