@@ -226,7 +226,13 @@ def logs_of(chain: Chain, block_hash: str) -> list[RawLog]:
 
 @asynccontextmanager
 async def watching(
-    bootstrap: str, chain_id: ChainId, url: str, *, instance: str = "here", pace: Pace = QUICK
+    bootstrap: str,
+    chain_id: ChainId,
+    url: str,
+    *,
+    instance: str = "here",
+    pace: Pace = QUICK,
+    stands_by: bool = False,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a watcher in this process."""
     task = asyncio.create_task(
@@ -237,6 +243,7 @@ async def watching(
             rpc_url=url,
             instance=instance,
             pace=pace,
+            stands_by=stands_by,
         )
     )
     try:

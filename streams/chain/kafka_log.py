@@ -17,7 +17,8 @@ from streams.codec import decode_entry
 from streams.readers import Reader, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE
 
-_STOP_TIMEOUT_S = 5.0
+_STOP_TIMEOUT_S = 3.0
+_CANCEL_TIMEOUT_S = 0.5
 _LOAD_TIMEOUT_S = 300.0
 _BUFFERED_BYTES = 64 * 1024 * 1024
 """Read and not yet taken: beyond it the broker waits."""
@@ -106,11 +107,12 @@ class KafkaLog:
 
     async def close(self) -> None:
         """Let go of connections, whatever state they are in."""
+        closing = [self._open.aclose()]
         if self._tail is not None:
-            await self._tail.close()
-        for closing in (None if self._producer is None else self._producer.stop, self._open.aclose):
-            if closing is not None:
-                await _give_up_after(closing(), _STOP_TIMEOUT_S)
+            closing.append(self._tail.close())
+        if self._producer is not None:
+            closing.append(self._producer.stop())
+        await asyncio.gather(*(_give_up_after(each, _STOP_TIMEOUT_S) for each in closing))
 
     @asynccontextmanager
     async def _committed(self) -> AsyncIterator[Reader]:
@@ -163,7 +165,7 @@ class _Tail:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._consumer is not None:
-            await _give_up_after(self._consumer.stop(), _STOP_TIMEOUT_S)
+            await self._consumer.stop()
 
     async def _pump(self) -> None:
         try:
@@ -212,4 +214,6 @@ async def _give_up_after(closing: Any, timeout_s: float) -> None:
     task = asyncio.ensure_future(closing)
     await asyncio.wait([task], timeout=timeout_s)
     task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.wait([task], timeout=_CANCEL_TIMEOUT_S)
+    if task.done() and not task.cancelled():
+        task.exception()  # or asyncio complains that nobody asked

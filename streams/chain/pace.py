@@ -23,6 +23,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     reread_most_s: float = 30.0
     """A read that failed is tried again at least this often."""
     reread_most_blocks: int = 64
+    stand_by_s: float = 90.0
+    """Nothing was written for so long: a watcher that was replaced takes over again. More than until a stall is told."""
     batch_blocks: int = 64
     """Appended together at catch-up, before they are read back."""
 

@@ -7,8 +7,9 @@ anywhere leaves nothing to repair: the next one folds the same log and goes on f
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -24,6 +25,7 @@ from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.port import Node
 from streams.chain.reads import MULTICALL3
 from streams.chain.shard_watch import Means, ShardWatch
+from streams.chain.standby import take_turns
 from streams.topics import ensure_topics
 
 log = structlog.get_logger(__name__)
@@ -38,30 +40,34 @@ async def run_watch(
     instance: str,
     pace: Pace | None = None,
     multicall: Address = MULTICALL3,
+    stands_by: bool = False,
 ) -> None:
-    """Watch a chain until SIGTERM, SIGINT or cancelled.
+    """Watch a chain until SIGTERM, SIGINT or cancelled; once replaced, stand by or end.
 
-    Raises: FencedError once another watcher has taken over, SettingsError if the node follows another chain,
-    InfrastructureError where the broker fails.
+    Raises: FencedError once another watcher has taken over, unless it is to stand by; SettingsError if the node
+    follows another chain, InfrastructureError where the broker fails.
     """
     pace = pace or Pace()
-    await ensure_topics(bootstrap, chain_id, partitions)
-    node = HttpNode(rpc_url, timeout_s=pace.call_timeout_s)
-    event_log = KafkaLog(bootstrap, chain_id, timeout_s=pace.append_timeout_s)
-    watch = Watch(
-        node,
-        event_log,
-        chain_id=chain_id,
-        partitions=partitions,
-        instance=instance,
-        pace=pace,
-        multicall=multicall,
-    )
-    try:
-        await event_log.start()
-        await _until_told(watch)
-    finally:
-        await watch.close()
+
+    async def watch() -> None:
+        await ensure_topics(bootstrap, chain_id, partitions)
+        event_log = KafkaLog(bootstrap, chain_id, timeout_s=pace.append_timeout_s)
+        watch = Watch(
+            HttpNode(rpc_url, timeout_s=pace.call_timeout_s),
+            event_log,
+            chain_id=chain_id,
+            partitions=partitions,
+            instance=instance,
+            pace=pace,
+            multicall=multicall,
+        )
+        try:
+            await event_log.start()
+            await watch.run()
+        finally:
+            await watch.close()
+
+    await _until_told(take_turns(watch, bootstrap, chain_id, pace) if stands_by else watch())
 
 
 class Watch:
@@ -140,13 +146,13 @@ class Watch:
                 rounds = await self._look.after(rounds)
 
 
-async def _until_told(watch: Watch) -> None:
-    """Run until a signal asks for the end."""
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Work until a signal asks for the end."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    running = asyncio.create_task(watch.run())
+    running = asyncio.create_task(work)
     told = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)

@@ -12,7 +12,7 @@ from streams.topics import TopicRecord
 
 OPEN_TIMEOUT_S = 30.0
 COMMIT_TIMEOUT_S = 15.0
-CLOSE_TIMEOUT_S = 3.0
+CLOSE_TIMEOUT_S = 1.5
 
 OPENED = b"opened"
 """Key of the marker that an opening writes among the entries, to know when it has read them all."""

@@ -1,11 +1,15 @@
 """`watch`, `work`, and `up`, which keeps both running."""
 
+import fcntl
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.errors import SettingsError
 from streams.cli.console import run, say, settings_for
 from streams.cli.portfolios import apply_file
 from streams.settings import Settings, variable_of
@@ -27,6 +31,7 @@ def watch() -> None:
             partitions=settings.partitions,
             rpc_url=settings.rpc_urls[0],
             instance=settings.instance,
+            stands_by=True,
         )
     )
 
@@ -52,7 +57,8 @@ def up(
 ) -> None:
     """Run everything: apply a portfolio, then keep a watcher and a worker running until Ctrl-C."""
     settings = settings_for("up", serving=True)
-    run(_up(settings, file, live=live))
+    with _alone(settings):
+        run(_up(settings, file, live=live))
 
 
 async def _up(settings: Settings, file: Path | None, *, live: bool) -> None:
@@ -62,6 +68,24 @@ async def _up(settings: Settings, file: Path | None, *, live: bool) -> None:
         await apply_file(settings, file, live=live)
     say("watching and working; Ctrl-C ends both")
     await supervise([_child(settings, "watch"), _child(settings, "work")])
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Let no second `up` of our name run in our folder: their workers would fence each other on and on.
+
+    Raises: SettingsError.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with (settings.folder / f"up-{settings.instance}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(
+                f"`evenkeel up` runs already in {settings.folder} as {settings.instance}: "
+                f"name a second one by {variable_of('instance')}"
+            ) from None
+        yield
 
 
 def _child(settings: Settings, command: str) -> Child:

@@ -35,7 +35,8 @@ class Member:
         self.shards: set[int] = set()
         """What a worker said last that it keeps."""
         self._folder = folder
-        self._argv = [sys.executable, *([str(_ENTRY)] if hurried else ["-m", "streams.cli"]), kind]
+        ours = [str(_ENTRY), kind, "hurried" if hurried else "usual"]
+        self._argv = [sys.executable, *(["-m", "streams.cli", kind] if kind == "up" else ours)]
         self._env = {
             **env,
             "EVENKEEL_INSTANCE": name,

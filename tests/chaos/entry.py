@@ -9,13 +9,16 @@ from streams.chain.watch import run_watch
 from streams.cli.console import settings_for
 from streams.cli.running import work
 
+STAND_BY_S = 20.0
 HURRIED_STALL_S = 6.0
+HURRIED_STAND_BY_S = 7.0
 HURRIED_WATCHDOG_S = 20.0
 
 
-def watch() -> None:
+def watch(*, hurried: bool) -> None:
     settings = settings_for("watch", serving=True)
-    pace = Pace(stall_after_s=HURRIED_STALL_S, retry_most_s=2.0)
+    usual = Pace(stand_by_s=STAND_BY_S)
+    pace = Pace(stall_after_s=HURRIED_STALL_S, retry_most_s=2.0, stand_by_s=HURRIED_STAND_BY_S)
     asyncio.run(
         run_watch(
             bootstrap=settings.bootstrap,
@@ -23,11 +26,21 @@ def watch() -> None:
             partitions=settings.partitions,
             rpc_url=settings.rpc_urls[0],
             instance=settings.instance,
-            pace=pace,
+            pace=pace if hurried else usual,
+            stands_by=True,
         )
     )
 
 
+def main() -> None:
+    kind, patience = sys.argv[1:]
+    hurried = patience == "hurried"
+    if kind == "watch":
+        watch(hurried=hurried)
+    else:
+        streams.keepers.STALLED_S = HURRIED_WATCHDOG_S if hurried else streams.keepers.STALLED_S
+        work()
+
+
 if __name__ == "__main__":
-    streams.keepers.STALLED_S = HURRIED_WATCHDOG_S
-    {"watch": watch, "work": work}[sys.argv[1]]()
+    main()

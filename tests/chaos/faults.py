@@ -97,6 +97,8 @@ FAULTS: Mapping[str, Fault] = {
         alone=True,
     ),
     "forged watcher": Fault(
-        "log", log_faults.forged_watcher, ("a watcher took over", "a watcher was fenced")
+        "log",
+        log_faults.forged_watcher,
+        ("a watcher took over", "a watcher was fenced", "a watcher that stood by took over"),
     ),
 }

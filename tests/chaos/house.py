@@ -230,6 +230,11 @@ class House(Ground):
         self.count_said()
         return finding
 
+    def counted(self, rule: str) -> int:
+        """Count how often a rule has fired by now."""
+        self.count_said()
+        return self.rules[rule]
+
     def count_said(self) -> None:
         for member in self.members.values():
             count_said(member, self.rules)

@@ -35,7 +35,7 @@ async def forged(house: House) -> None:
 
 
 async def forged_watcher(house: House) -> None:
-    """A watcher that nobody knows takes over and is never heard of again: ours starts anew, with a higher term."""
+    """A watcher that nobody knows takes over and is never heard of again: ours stands by, then takes over again."""
     page = house.ledger.pages[0]
     taken = encode(WriterStarted(term=Term(page.writer.term + house.dice.randrange(1, 9)), instance="nobody"))
     await house.write(house.dice.choice(house.ledger.booked), [taken])

@@ -126,28 +126,28 @@ async def watcher_killed(house: House) -> None:
 
 
 async def watcher_frozen(house: House) -> None:
-    """It stops while it asks the node; another takes over; woken, it says what no longer counts, and ends."""
+    """It stops while it asks the node; another takes over; woken, it says what no longer counts, and stands by."""
     first = house.watcher()
     second = house.other_watcher()
     with house.proxy.troubled(Waits("eth_getBlockReceipts", only=first.name)) as gate:
         assert isinstance(gate, Waits)
         await asyncio.wait_for(gate.somebody_waits.wait(), 60)
-        first.retire()
         first.signal(signal.SIGSTOP)
     second.start()
     await house.until(lambda: house.watcher() is second, "the second watcher took over")
     await house.blocks(1)
+    fenced = house.counted("a watcher was fenced")
     first.signal(signal.SIGCONT)
-    process = first.process
-    assert process is not None
-    await _until(lambda: process.poll() is not None, 60, "the woken watcher ended")
+    await _until(lambda: house.counted("a watcher was fenced") > fenced, 60, "the woken watcher stood by")
+    await first.stop()
 
 
 async def two_watchers(house: House) -> None:
-    """Both are started again whenever the other has taken over."""
+    """The second takes over, the first stands by; either ends, and the other has it all."""
     first, second = house.watcher(), house.other_watcher()
     second.start()
-    await asyncio.sleep(6 if house.hurried else house.dice.uniform(6, 30))
+    await house.until(lambda: house.watcher() is second, "the second watcher took over")
+    await asyncio.sleep(house.dice.uniform(2, 6) if house.hurried else house.dice.uniform(6, 30))
     await house.dice.choice([first, second]).stop()
 
 

@@ -16,6 +16,7 @@ _WORKER_SAYS = {
 }
 _WATCHER_SAYS = {
     "a watcher was fenced": r"another watcher writes since",
+    "a watcher that stood by took over": r"takes over again",
     "a node that failed was asked again": r"the node (fails|does not answer)",
 }
 
@@ -29,6 +30,7 @@ MUST_FIRE = (
     "a twin was fenced",
     "a watcher was fenced",
     "a watcher took over",
+    "a watcher that stood by took over",
     "a branch was undone",
     "a shard halted",
     "a halted shard was resumed",

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import random
 import shutil
 import statistics
@@ -13,12 +14,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from chaos.faults import FAULTS
 from chaos.house import House, opened
 from chaos.log_faults import state_truncated
 from chaos.rules import MUST_FIRE
 
+TABLES = Path(".evenkeel") / "chaos"
 _ACTS = 8
 _TOGETHER_SHARE = 0.4
 _TRUNCATED = "state topic truncated"
@@ -41,6 +44,19 @@ class Tally:
             else ""
         )
         return f"{name:45} {self.runs:5} {self.lost:5} {self.doubled:8} {self.failed:7} {times}"
+
+    def figures(self) -> dict[str, float]:
+        """Say the same as numbers."""
+        found: dict[str, float] = {
+            "runs": self.runs,
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "failed": self.failed,
+        }
+        if self.recovered_s:
+            found["median_s"] = round(statistics.median(self.recovered_s), 2)
+            found["most_s"] = round(max(self.recovered_s), 2)
+        return found
 
 
 @dataclass
@@ -75,6 +91,18 @@ class Report:
         yield ""
         yield from (f"WRONG: {wrong}" for wrong in self.wrong)
         yield from (f"NEVER FIRED: {rule}" for rule in self.never_fired)
+
+    def figures(self) -> dict[str, Any]:
+        """Say the same as numbers."""
+        return {
+            "faults": {name: tally.figures() for name, tally in sorted(self.tallies.items())},
+            "rules": dict(sorted(self.rules.items())),
+            "compared": dict(sorted(self.compared.items())),
+            "said": dict(sorted(self.said.items())),
+            "most_rss_bytes": self.most_rss_bytes,
+            "wrong": self.wrong,
+            "never_fired": self.never_fired,
+        }
 
 
 # ------------------------------------------------------------------ one run
@@ -168,6 +196,13 @@ async def run_all(runs: int, seed: int, folder: Path, *, hurried: bool) -> Repor
     return report
 
 
+def _keep(report: Report, runs: int, seed: int) -> None:
+    TABLES.mkdir(parents=True, exist_ok=True)
+    table = TABLES / f"runs-{runs}-seed-{seed}.json"
+    table.write_text(json.dumps(report.figures(), indent=2) + "\n")
+    _say(f"the table: {table}")
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -185,6 +220,7 @@ def main() -> None:
     report = asyncio.run(run_all(chosen.runs, chosen.seed, folder, hurried=chosen.hurried))
     for line in report.lines():
         _say(line)
+    _keep(report, chosen.runs, chosen.seed)
     if report.wrong or report.never_fired:
         _say(f"the run FAILED; logs in {folder}")
         sys.exit(1)

@@ -86,16 +86,6 @@ async def test_up_says_why_a_child_ended_and_starts_it_again(house):
     up.start()
     await house.recovered()
 
-    usurper = house.other_watcher()
-    usurper.start()
-    await until(lambda: ends_of(up, "watch"), "word of the watcher's end")
-    usurper.retire()
-    (end, *_) = ends_of(up, "watch")
-    assert end["why"] == "exit code 1"
-    assert "another watcher writes since" in end["last_words"]
-    await house.recovered()
-    await usurper.leave_for_dead()
-
     for death in range(3):
         await kill_the_worker_of(up, death)
     ends = ends_of(up, "work")
@@ -105,13 +95,42 @@ async def test_up_says_why_a_child_ended_and_starts_it_again(house):
         assert longest_s / 2 - 0.1 <= end["again_in_s"] <= longest_s + 0.1
     await house.recovered()
 
-    process = up.process
-    took_s = await up.stop(within_s=30)
-    assert took_s < IN_TIME_S
-    assert process.returncode == 0
+    await ends_in_order(up)
     await begin_again(house)
     finding = await house.verdict()
     assert (finding.lost, finding.doubled, finding.wrong) == (0, 0, [])
+
+
+async def test_two_ups_on_one_deployment_do_not_replace_each_other_for_ever(house):
+    """The watcher that was there first stands by; the workers share the shards."""
+    await told_to_end(house)
+    first, second = house.member("up", "up1"), house.member("up", "up2")
+    first.start()
+    await house.recovered()
+    second.start()
+    await house.until(lambda: house.watcher() is second, "the second watcher took over")
+    stands_by = await until(lambda: said(first, "stands by"), "word of the first watcher")
+    assert "another watcher writes since" in stands_by["error"]
+    await house.recovered()
+    writer = house.ledger.pages[0].writer
+    await house.blocks(40)
+    await house.recovered()
+    assert house.ledger.pages[0].writer == writer
+    assert [*ends_of(first, "watch"), *ends_of(second, "watch"), *ends_of(first, "work")] == []
+    await ends_in_order(first)
+    await ends_in_order(second)
+    await begin_again(house)
+
+
+async def ends_in_order(up: Member) -> None:
+    process = up.process
+    assert await up.stop(within_s=30) < IN_TIME_S
+    assert process.returncode == 0
+
+
+def said(member: Member, message: str) -> dict | None:
+    member.read()
+    return next((line for line in member.lines if line["message"] == message), None)
 
 
 async def kill_the_worker_of(up: Member, deaths: int) -> None:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from watching import (
     PARTITIONS,
@@ -225,6 +226,26 @@ async def test_of_two_watchers_only_the_higher_term_counts(scene: Scene) -> None
     assert [event.instance for event in fold.applied(WriterStarted)] == ["first", "second"]
     seen = [event.block.hash for event in fold.applied(BlockSeen)]
     assert len(seen) == len(set(seen))
+
+
+async def test_two_watchers_that_go_on_for_ever_take_turns(scene: Scene) -> None:
+    """The first stands by while the second writes, and goes on when that is gone."""
+    pace = msgspec.structs.replace(QUICK, stand_by_s=2.0)
+    shard = await scene.keep("one", 0)
+    async with scene.watching(instance="first", stands_by=True, pace=pace) as first:
+        await scene.read(shard)
+        await scene.mine(3)
+        async with scene.watching(instance="second", stands_by=True, pace=pace) as second:
+            await scene.log.until(shard, lambda fold: len(fold.of(WriterStarted)) == 2)
+            for _ in range(12):
+                await scene.mine(1)
+                await asyncio.sleep(0.5)
+            await scene.caught_up(shard)
+            assert not first.done()
+            assert not second.done()
+        await scene.mine(2)
+        fold = await scene.caught_up(shard)
+    assert [event.instance for event in fold.applied(WriterStarted)] == ["first", "second", "first"]
 
 
 async def test_a_watcher_frozen_while_another_takes_over_writes_nothing_that_counts(

@@ -1,0 +1,109 @@
+"""Who was replaced waits until the log is silent, for longer each time."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+import pytest
+from kafka_logs import append
+
+from pipeline.errors import FencedError, SettingsError
+from pipeline.units import ChainId
+from streams.chain.pace import Pace
+from streams.chain.standby import take_turns
+from streams.topics import EVENTS, ensure_topics
+
+pytestmark = pytest.mark.kafka
+
+STAND_BY_S = 1.0
+_chain_ids = itertools.count(960_000)
+
+
+class Watcher:
+    """Watches for no time at all: each time it is replaced at once."""
+
+    def __init__(self, then: Callable[[], Coroutine] | None = None) -> None:
+        self.began_s: list[float] = []
+        self._then = then
+
+    async def __call__(self) -> None:
+        self.began_s.append(time.monotonic())
+        if self._then is not None and len(self.began_s) > 1:
+            await self._then()
+        raise FencedError("another watcher writes since")
+
+    @property
+    def pauses_s(self) -> list[float]:
+        return [after - before for before, after in itertools.pairwise(self.began_s)]
+
+
+@pytest.fixture
+async def chain_id(broker) -> ChainId:
+    chain_id = ChainId(next(_chain_ids))
+    await ensure_topics(broker.bootstrap_servers, chain_id, 2)
+    return chain_id
+
+
+@asynccontextmanager
+async def taking_turns(watcher: Watcher, broker, chain_id: ChainId) -> AsyncIterator[asyncio.Task[None]]:
+    pace = Pace(stand_by_s=STAND_BY_S)
+    task = asyncio.create_task(take_turns(watcher, broker.bootstrap_servers, chain_id, pace))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_stands_by_while_anything_is_written_and_then_takes_over(broker, chain_id):
+    watcher = Watcher(asyncio.Event().wait)
+    async with taking_turns(watcher, broker, chain_id):
+        for _ in range(8):
+            await append(
+                broker.bootstrap_servers,
+                EVENTS.on(chain_id),
+                1,
+                [b"a record"],
+            )
+            await asyncio.sleep(0.4)
+        assert len(watcher.began_s) == 1
+        written_s = time.monotonic()
+        while len(watcher.began_s) == 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert time.monotonic() - written_s > STAND_BY_S / 2
+
+
+async def test_each_time_it_waits_for_twice_as_long(broker, chain_id):
+    watcher = Watcher()
+    async with taking_turns(watcher, broker, chain_id), asyncio.timeout(60):
+        while len(watcher.began_s) < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    for times, pause_s in enumerate(watcher.pauses_s):
+        assert STAND_BY_S * 2**times <= pause_s < STAND_BY_S * 2**times + 3
+
+
+async def test_what_else_ends_it_ends_it(broker, chain_id):
+    async def other_chain() -> None:
+        raise SettingsError("the node follows another chain")
+
+    async with taking_turns(Watcher(other_chain), broker, chain_id) as task:
+        with pytest.raises(SettingsError):
+            await asyncio.wait_for(task, 30)
+
+
+async def test_of_a_broker_that_is_away_nobody_tells_that_it_is_silent(own_broker):
+    chain_id = ChainId(next(_chain_ids))
+    await ensure_topics(own_broker.bootstrap_servers, chain_id, 1)
+    watcher = Watcher(asyncio.Event().wait)
+    async with taking_turns(watcher, own_broker, chain_id):
+        own_broker.pause()
+        try:
+            await asyncio.sleep(4 * STAND_BY_S)
+            assert len(watcher.began_s) == 1
+        finally:
+            own_broker.resume()
+        async with asyncio.timeout(60):
+            while len(watcher.began_s) == 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
