@@ -19,8 +19,7 @@ def want_dry_run(turn: Turn, proposal: RebalanceProposed, proposed_before_s: Sec
     key = f"dry-run/{turn.policy.book}"
     known = turn.shard.tables.find(key, DryRuns) or DryRuns()
     untried = Untried(
-        proposal=proposal.id,
-        offset=turn.now.offset,
+        proposal=proposal.id.rpartition(".")[2],
         at=turn.block,
         policy_version=proposal.policy_version,
         proposed_before_s=proposed_before_s,

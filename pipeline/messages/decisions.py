@@ -3,6 +3,7 @@
 from typing import Literal
 
 from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.dry_run import DryRun
 from pipeline.units import Address, BookId, Bps, RawAmount, SqrtPriceX96, Tick
 
 Trigger = Literal["share_outside_band", "out_of_range"]
@@ -46,6 +47,17 @@ class Declined(Decision, frozen=True, kw_only=True, tag=True):
     value_quote: RawAmount | None = None
     base_share_bps: Bps | None = None
     deviation_bps: Bps | None = None
+
+
+class ProposalTried(Decision, frozen=True, kw_only=True, tag=True):
+    """What would have come of a dry-run book's proposal, told once. The book is as it was."""
+
+    proposal: str
+    """Digest."""
+    at: BlockRef
+    """The proposal's block; it may be on no branch any more."""
+    run: DryRun
+    simulated: bool = True
 
 
 # ------------------------------------------------------------------ plans
@@ -145,6 +157,7 @@ class ShardHalted(Output, frozen=True, kw_only=True, tag=True):
 AnyDecision = (
     RebalanceProposed
     | Declined
+    | ProposalTried
     | PlanOpened
     | StepRefused
     | PlanStalled

@@ -75,3 +75,19 @@ class Intent(Entry, frozen=True, kw_only=True):
     nonce: int | None = None
     hashes: tuple[Hash, ...] = ()
     """Of the signed bytes, bumps too: any of them may be mined."""
+
+
+class Untried(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal of a dry-run book, and what its dry-run needs of the time before it."""
+
+    proposal: str
+    """Digest."""
+    at: BlockRef
+    policy_version: str
+    proposed_before_s: Seconds | None
+
+
+class DryRuns(Entry, frozen=True, kw_only=True):
+    """`dry-run/book`: proposals whose dry-run has not been told, the oldest first."""
+
+    untried: tuple[Untried, ...] = ()

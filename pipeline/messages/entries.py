@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pipeline.messages.base import BlockRef, Entry
-from pipeline.messages.effects import BookEffects, Intent, Plan
+from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
 from pipeline.messages.policy import Policy
 from pipeline.units import (
     Address,
@@ -250,6 +250,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     "effects": BookEffects,
     "plan": Plan,
     "intent": Intent,
+    "dry-run": DryRuns,
     "policy": Policy,
     "writer": Writer,
     "checked": Quarantine,

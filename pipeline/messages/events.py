@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
+from pipeline.messages.dry_run import DryRun
 from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo, Why
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, BookId, Hash, RawAmount, Seconds, Term, Tick, TokenId, Wei
@@ -205,6 +206,17 @@ class Dropped(IntentReport, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+# ------------------------------------------------------------------ what would have come of a proposal
+class DryRunEnded(Event, frozen=True, kw_only=True, tag=True):
+    """A dry-run book's proposal was tried on a throw-away fork of its block. The chain knows nothing of it."""
+
+    book: BookId
+    proposal: str
+    """Digest."""
+    run: DryRun
+    simulated: bool = True
+
+
 AnyEvent = (
     WriterStarted
     | BlockSeen
@@ -224,4 +236,5 @@ AnyEvent = (
     | Sent
     | IntentRefused
     | Dropped
+    | DryRunEnded
 )

@@ -1,0 +1,70 @@
+"""What a dry-run of a proposal came to: nothing of it ever happened."""
+
+from typing import Literal
+
+import msgspec
+
+from pipeline.messages.effects import Step
+from pipeline.messages.views import Holding
+from pipeline.units import Address, BlockNumber, Bps, Liquidity, RawAmount, SqrtPriceX96, Tick, TokenId, Wei
+
+DryRunOutcome = Literal["done", "stalled", "refused", "failed", "orphaned", "too_old"]
+"""`done`: the plan came to its end. `stalled`: it stopped in the middle. `refused`: it never began, by a gate or
+a guard. `failed`: it could not be tried. `orphaned`: its block is on no branch any more. `too_old`: nobody has
+the state of its block."""
+
+
+class DryRunStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One transaction, as mined on the fork."""
+
+    step: Step
+    at_block: BlockNumber
+    succeeded: bool
+    gas_used: int
+    cost_wei: Wei
+
+
+class BalanceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner has more of a token, gas paid. `native` is the chain's own coin."""
+
+    token: Address
+    delta: RawAmount
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True):
+    """A book as `BookView` shows it."""
+
+    holdings: tuple[Holding, ...]
+    base_amount: RawAmount
+    quote_amount: RawAmount
+    value_quote: RawAmount
+    sqrt_price_x96: SqrtPriceX96
+    base_share_bps: Bps
+    deviation_bps: Bps
+
+
+class MintedPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """An NFT that the book would have now."""
+
+    token_id: TokenId
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    liquidity: Liquidity
+
+
+class DryRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal, carried out where it moves nobody's money."""
+
+    outcome: DryRunOutcome
+    reason: str = ""
+    """What it hung on, where it is not `done`."""
+    blocks: int = 0
+    """So many were mined on the fork."""
+    steps: tuple[DryRunStep, ...] = ()
+    changes: tuple[BalanceChange, ...] = ()
+    minted: tuple[MintedPosition, ...] = ()
+    before: Inventory | None = None
+    after: Inventory | None = None
+    lent_wei: Wei = Wei(0)
+    """For gas, where the owner had too little; in none of the amounts."""
