@@ -7,7 +7,7 @@ from pipeline.book import own_positions
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Quarantine, SkippedChecks
-from pipeline.messages.events import PoolObserved, PositionObserved
+from pipeline.messages.events import BalanceObserved, PoolObserved, PositionObserved
 from pipeline.moment import Moment
 from pipeline.observe import Observation, differences, write_read
 from pipeline.routes import item_of
@@ -55,12 +55,18 @@ def _check(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
     if isinstance(event, PoolObserved):
         stamp = now.stamp("alert", item, action="drift")
         yield PoolDrifted(**stamp, pool=event.pool, differences=tuple(found[:SHOWN_DIFFERENCES]))
-    reason = f"a check found {len(found)} differences, the first: {found[0]}"
+    reason = _reason(event, found)
     shard.tables.put(
         f"checked/{item}",
         Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(shard.tables, item)),
     )
     yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
+
+
+def _reason(event: Observation, found: list[str]) -> str:
+    if isinstance(event, BalanceObserved):
+        return f"a balance has changed without a transfer ({found[0]}): a rebasing token, or one with a hidden fee"
+    return f"a check found {len(found)} differences, the first: {found[0]}"
 
 
 def check_elsewhere(shard: Shard, event: PoolObserved, now: Moment) -> tuple[Output, ...]:

@@ -11,9 +11,9 @@ from eth_utils.crypto import keccak
 from contracts_abi import load_abi
 from pipeline.errors import NodeError, NodeRefusedError, OutOfRangeError, UnreadableError
 from pipeline.protocols.words import TWO_256, WORD_BYTES, address, sint, uint
-from pipeline.units import Address, Hash
+from pipeline.units import Address, Hash, Seconds
 from streams.chain.multicall import aggregate, aggregated
-from streams.chain.port import Node
+from streams.chain.port import CallToSimulate, Node, SimulatedCall
 
 _CALLS_AT_ONCE = 300
 """In one aggregate: some millions of gas, far below what nodes allow a call."""
@@ -120,6 +120,10 @@ class Reader:
                 raise told
             answers.append(told)
         return answers
+
+    async def simulate(self, calls: Sequence[CallToSimulate], time_s: Seconds) -> list[SimulatedCall]:
+        """Run calls in order in one block upon this one. Raises: NodeRefusedError, NodeError."""
+        return await self._node.simulate(calls, self._at, time_s)
 
     async def _aggregate(self, asks: Sequence[Ask]) -> list[Told]:
         data = aggregate([(ask.to, ask.method.encode(*ask.arguments)) for ask in asks])

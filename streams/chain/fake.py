@@ -10,10 +10,8 @@ from pipeline.errors import NodeError, NodeRefusedError
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, ChainId, Hash, LogIndex, Seconds, Wei
 from streams.chain.answers import bloom_of
-from streams.chain.port import Body, Header
-
-Contract = Callable[[bytes, Header], bytes | None]
-"""Answers calldata as of a block; None reverts."""
+from streams.chain.fake_tokens import Contract, simulate
+from streams.chain.port import Body, CallToSimulate, Header, SimulatedCall
 
 Fault = Literal["null", "stall", "lie"]
 """`null`: the node does not know. `stall`: no answer in time. `lie`: an answer that contradicts itself."""
@@ -48,6 +46,8 @@ class FakeChain:
         self.contracts: dict[Address, Contract] = {}
         self.wei: dict[Address, Callable[[Header], int]] = {}
         """What accounts have; nothing unless told."""
+        self.fees_bps: dict[Address, int] = {}
+        """What tokens keep of a simulated transfer."""
         self.lags_blocks = 0
         """So much less does the node show than there is."""
         self.keeps_states: int | None = None
@@ -148,6 +148,17 @@ class FakeChain:
         if answer is None:
             raise NodeRefusedError("execution reverted")
         return answer
+
+    async def simulate(
+        self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
+    ) -> list[SimulatedCall]:
+        """Run calls upon a block: of what they would change, only transfers are known here."""
+        del time_s
+        self._answer("simulate")
+        header = self._state(at)
+        if header is None:
+            raise NodeRefusedError("the node does not have the state of this block")
+        return simulate(self.contracts, calls, header, self.fees_bps)
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
         """Ask what accounts had after blocks; None where the node no longer has the state."""

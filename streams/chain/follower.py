@@ -4,7 +4,7 @@ import structlog
 
 from pipeline.errors import FencedError, InfrastructureError, MalformedRecordError
 from pipeline.messages.entries import Cursor, Halted, Writer
-from pipeline.messages.events import AnyEvent, PoolObserved, WriterStarted
+from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, WriterStarted
 from pipeline.routes import Arrival, follow, item_of
 from pipeline.state import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
@@ -26,7 +26,7 @@ class Follower:
         self.tables = Tables()
         self.next_offset = Offset(0)
         self.checked: tuple[Hash | None, frozenset[str]] = (None, frozenset())
-        """The pools that were checked at a block's hash."""
+        """What was checked at a block's hash."""
         self._written_at: Offset | None = None
         """Where the present writer began, if that was read."""
 
@@ -88,12 +88,12 @@ class Follower:
         match event:
             case WriterStarted():
                 self._written_at = offset
-            case PoolObserved() if event.why == "check":
+            case PoolObserved() | BalanceObserved() if event.why == "check":
                 self._note_check(event)
             case _:
                 pass
 
-    def _note_check(self, event: PoolObserved) -> None:
+    def _note_check(self, event: PoolObserved | BalanceObserved) -> None:
         at, items = self.checked
         items = items if at == event.block.hash else frozenset()
         self.checked = (event.block.hash, items | {item_of(event)})

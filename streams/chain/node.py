@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from pipeline.errors import NodeError
-from pipeline.units import Address, BlockNumber, ChainId, Hash, Wei
+from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.chain.answers import (
     BlockAnswer,
     ReceiptAnswer,
@@ -17,8 +17,9 @@ from streams.chain.answers import (
     raw_bytes,
 )
 from streams.chain.anvil import Undisturbed
-from streams.chain.port import Body, Header
+from streams.chain.port import Body, CallToSimulate, Header, SimulatedCall
 from streams.chain.rpc import Outcome, Refused, Rpc, parsed
+from streams.chain.simulated import SIMULATION, request_of, simulated
 
 T = TypeVar("T")
 
@@ -86,6 +87,19 @@ class HttpNode:
         call = {"to": to, "data": "0x" + data.hex()}
         answer = await self._undisturbed.ask({at}, lambda: self._rpc.ask("eth_call", call, {"blockHash": at}))
         return raw_bytes(parsed(_TEXT, answer, "eth_call"))
+
+    async def simulate(
+        self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
+    ) -> list[SimulatedCall]:
+        """Run calls in order in one block upon a block, given by hash; the node's state stays."""
+        block = {"blockOverrides": {"time": hex(time_s)}, "calls": [request_of(call) for call in calls]}
+        answer = await self._rpc.ask(
+            "eth_simulateV1", {"blockStateCalls": [block], "validation": False}, {"blockHash": at}
+        )
+        blocks = parsed(SIMULATION, answer, "eth_simulateV1")
+        if len(blocks) != 1 or len(blocks[0].calls) != len(calls):
+            raise NodeError(f"eth_simulateV1: {len(calls)} calls, another number of answers")
+        return [simulated(each) for each in blocks[0].calls]
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
         """Ask what accounts had after blocks; None where the node no longer has the state."""

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from pipeline.messages.base import BlockRef, RawLog, Receipt
-from pipeline.units import Address, BlockNumber, ChainId, Hash, Wei
+from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +23,37 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
     logs: tuple[RawLog, ...]
     receipts: tuple[Receipt, ...]
+
+
+class SimulatedLog(msgspec.Struct, frozen=True, kw_only=True):
+    """A log of a simulated call."""
+
+    address: Address
+    topics: tuple[str, ...]
+    data: bytes
+
+
+class SimulatedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of several calls, each upon the ones before, came to."""
+
+    succeeded: bool
+    returned: bytes
+    """What it reverted with, where it did not succeed."""
+    gas_used: int
+    logs: tuple[SimulatedLog, ...]
+    reason: str
+    """The node's word on a failure, or empty."""
+
+
+class CallToSimulate(msgspec.Struct, frozen=True, kw_only=True):
+    """A call as its sender would make it."""
+
+    sender: Address
+    to: Address
+    data: str
+    """0x-hex."""
+    value_wei: Wei = Wei(0)
+    gas_limit: int
 
 
 class Node(Protocol):
@@ -54,6 +85,12 @@ class Node(Protocol):
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract as the state was after a block, given by hash."""
+        ...
+
+    async def simulate(
+        self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
+    ) -> list[SimulatedCall]:
+        """Run calls in order in one block upon a block, given by hash; the node's state stays."""
         ...
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:

@@ -1,6 +1,6 @@
 """What a shard needs read at its head: what is wanted, what is due for a check, what failed lately."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import msgspec
 import structlog
@@ -12,7 +12,7 @@ from pipeline.messages.events import ObservationFailed
 from pipeline.routes import item_of
 from pipeline.state import Tables
 from pipeline.units import Address, BlockNumber, Hash, Term
-from pipeline.wants import Wanted, followed_pools, profile, wanted
+from pipeline.wants import Wanted, followed_pools, named_items, policies, profile, wanted
 from streams.chain.follower import Follower
 from streams.chain.pace import Pace
 from streams.chain.port import Node
@@ -62,7 +62,8 @@ class Readings:
         """
         chain = profile(self._follower.tables)
         assert chain is not None
-        place = Place(chain=chain, block=block, term=term)
+        holders = tuple(sorted(followed_pools(self._follower.tables)))
+        place = Place(chain=chain, block=block, term=term, holders=holders)
         if any(want.why == "check" for want in wants):
             self._checked_at = block.hash
         left = {want.item: want for want in wants}
@@ -121,7 +122,7 @@ class Readings:
         ]
 
     def _due_checks(self) -> list[Wanted]:
-        """List the pools to compare at this head."""
+        """List the pools and balances to compare at this head."""
         tables = self._follower.tables
         chain, head = profile(tables), tables.head
         if chain is None or head is None or head.number % chain.check_every_blocks:
@@ -129,8 +130,14 @@ class Readings:
         if self._checked_at == head.hash:  # tried once: what could not be read goes unchecked
             return []
         at, done = self._follower.checked
-        items = {f"pool/{pool}" for pool in followed_pools(tables)} - (done if at == head.hash else set())
+        items = set(_checked_items(tables)) - (done if at == head.hash else set())
         return [Wanted(item=item, why="check") for item in sorted(items) if _is_due(tables, item, head)]
+
+
+def _checked_items(tables: Tables) -> Iterator[str]:
+    """Name what is compared now and then: pools follow their logs, balances their transfers."""
+    for policy in policies(tables):
+        yield from (item for item in named_items(policy) if item.startswith(("pool/", "balance/")))
 
 
 def _is_due(tables: Tables, item: str, head: BlockRef) -> bool:

@@ -14,12 +14,13 @@ from pipeline.messages.events import (
     PositionObserved,
 )
 from pipeline.messages.policy import ChainProfile
-from pipeline.units import Address, Term, TokenId
+from pipeline.units import NATIVE, Address, Term, TokenId
 from pipeline.wants import Wanted
 from streams.chain.calls import Reader
 from streams.chain.port import Node
 from streams.chain.read_pool import read_pool
 from streams.chain.read_wallet import PositionRead, read_balances, read_owner, read_positions
+from streams.chain.tokens import token_fault
 
 Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
 MULTICALL3 = Address("0xca11bde05977b3631167028862be2a173976ca11")
@@ -34,6 +35,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     chain: ChainProfile
     block: BlockRef
     term: Term
+    holders: tuple[Address, ...] = ()
+    """Who may have some of a token: pools."""
 
 
 async def observe(
@@ -126,13 +129,29 @@ async def _read_balances(
 ) -> AsyncIterator[Observation | ObservationFailed]:
     pairs = [(Address(_name(want)[0]), Address(_name(want)[1])) for want in wants]
     amounts = await read_balances(reader, pairs)
+    new = {token for want, (_, token) in zip(wants, pairs, strict=True) if want.why != "check"}
+    faults = {token: await _token_fault(reader, place, token) for token in sorted(new)}
     for want, (account, token), amount in zip(wants, pairs, amounts, strict=True):
+        if (fault := faults.get(token)) is not None:
+            yield _failed(place, want, fault)
+            continue
         if isinstance(amount, UnreadableError):
             yield _failed(place, want, amount)
             continue
         yield BalanceObserved(
             term=place.term, block=place.block, why=want.why, account=account, token=token, amount=amount
         )
+
+
+async def _token_fault(reader: Reader, place: Place, token: Address) -> UnreadableError | None:
+    """Say why a token's balances cannot be followed by its transfers."""
+    if token == NATIVE:
+        return None
+    try:
+        fault = await token_fault(reader, token, place.holders, place.block)
+    except UnreadableError as error:
+        return error
+    return None if fault is None else UnreadableError(fault)
 
 
 def _name(want: Wanted) -> list[str]:

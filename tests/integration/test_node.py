@@ -13,7 +13,7 @@ from pipeline.units import Address, BlockNumber, Hash
 from streams.chain.calls import method
 from streams.chain.fake import FakeChain, FakeLog, FakeTransaction
 from streams.chain.node import HttpNode
-from streams.chain.port import Header, Node
+from streams.chain.port import CallToSimulate, Header, Node
 from streams.chain.reads import MULTICALL3
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -183,6 +183,25 @@ async def test_native_balances_are_those_after_the_block(driver: Driver) -> None
     assert after is not None
     assert before > after
     assert nowhere is None
+
+
+async def test_a_simulated_transfer_shows_in_the_calls_behind_it_and_stays_nowhere(driver: Driver) -> None:
+    newest, nobody = (await driver.node.newest()).block, Address("0x" + "00" * 18 + "beef")
+    send = method("tokens/ERC20", "transfer").encode(nobody, 2)
+    reads = [BALANCE.encode(who) for who in (driver.someone, nobody)]
+    calls = [
+        CallToSimulate(sender=driver.someone, to=driver.token, data="0x" + data.hex(), gas_limit=200_000)
+        for data in (*reads, send, *reads, b"\x01\x02\x03\x04")
+    ]
+    *told, strange = await driver.node.simulate(calls, newest.hash, newest.timestamp_s + 12)
+    assert all(call.succeeded for call in told)
+    assert not strange.succeeded or not strange.returned
+    had, none, has, some = (int.from_bytes(told[at].returned, "big") for at in (0, 1, 3, 4))
+    assert (has - had, some - none) == (-2, 2)
+    now = await driver.node.call(driver.token, BALANCE.encode(driver.someone), newest.hash)
+    assert int.from_bytes(now, "big") == had
+    with pytest.raises(NodeRefusedError):
+        await driver.node.simulate(calls, NOWHERE, newest.timestamp_s + 12)
 
 
 async def test_refuses_to_call_at_an_unknown_block(driver: Driver) -> None:

@@ -1,7 +1,8 @@
 """The watcher's rules, one by one, on a chain and a log in memory."""
 
 import pytest
-from fake_world import MANAGER, OWNERS, POOLS, STRANGER, WRAPPED, fake_policy
+from eth_utils.crypto import keccak
+from fake_world import DOLLAR, MANAGER, OWNERS, POOLS, STRANGER, WRAPPED, fake_policy
 from msgspec.structs import replace
 from rigs import PACE, Rig
 
@@ -21,8 +22,9 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.protocols.tokens import ZERO_ADDRESS
-from pipeline.routes import Arrival
+from pipeline.routes import Arrival, item_of
 from pipeline.units import BookId
+from pipeline.wants import missing
 from streams.chain.fake import FakeChain
 from streams.chain.fake_log import CrashError
 
@@ -351,10 +353,38 @@ async def test_pools_are_read_for_comparison_every_so_many_blocks_before_the_nex
             rig.chain.mine()
         await rig.settled()
         checks = [(i, e) for i, e in enumerate(rig.events()) if getattr(e, "why", "") == "check"]
-        assert [event.block.number for _, event in checks] == [10, 20]
+        ours = f"pool/{POOLS[0]}", f"balance/{OWNERS[0]}/{DOLLAR}", f"balance/{OWNERS[0]}/{WRAPPED}"
+        assert {(event.block.number, item_of(event)) for _, event in checks} == {
+            (number, item) for number in (10, 20) for item in ours
+        }
+        assert len(checks) == 6
         for at, check in checks:
             assert rig.events()[at - 1].block == check.block
         rig.check()
+
+
+@pytest.mark.parametrize("what", ["takes a fee", "rebasing"])
+async def test_a_token_that_cannot_be_followed_by_its_transfers_is_never_observed(what: str) -> None:
+    async with Rig() as rig:
+        if what == "rebasing":
+            shares = keccak(text="scaledTotalSupply()")[:4]
+            plain = rig.chain.contracts[DOLLAR]
+            rig.chain.contracts[DOLLAR] = lambda data, at: (
+                bytes(31) + b"1" if data[:4] == shares else plain(data, at)
+            )
+        else:
+            rig.chain.fees_bps[DOLLAR] = 1
+        await rig.append(0, ONE)
+        rig.start()
+        await rig.until(lambda: [e for e in rig.events() if isinstance(e, ObservationFailed)])
+        for _ in range(3):
+            rig.chain.mine(rig.world.swap(POOLS[0]))
+        await rig.until(lambda: rig.fold().branch and rig.fold().branch[-1].block == rig.chain.head.block)
+        (failed,) = [e for e in rig.events() if isinstance(e, ObservationFailed)]
+        assert failed.item == f"balance/{OWNERS[0]}/{DOLLAR}"
+        assert DOLLAR in failed.reason
+        assert what in failed.reason
+        assert missing(rig.fold().tables, ONE.policy) == [failed.item], "its book declines, for ever"
 
 
 async def test_a_restart_does_not_check_again() -> None:
@@ -362,12 +392,12 @@ async def test_a_restart_does_not_check_again() -> None:
         while rig.chain.head.block.number < 10:
             rig.chain.mine()
         await rig.settled()
-        await rig.until(lambda: [e for e in rig.events() if getattr(e, "why", "") == "check"])
+        await rig.until(lambda: len([e for e in rig.events() if getattr(e, "why", "") == "check"]) == 3)
         await rig.kill(rig.tasks.pop())
         rig.start()
         rig.chain.mine()
         await rig.settled()
-        assert len([e for e in rig.events() if getattr(e, "why", "") == "check"]) == 1
+        assert len([e for e in rig.events() if getattr(e, "why", "") == "check"]) == 3
 
 
 async def test_an_operators_word_brings_a_repairing_read_once() -> None:

@@ -9,10 +9,21 @@ from pipeline.errors import NodeError, NodeRefusedError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
-from streams.chain.answers import ReceiptAnswer, quantity, raw_bytes
+from streams.chain.answers import ReceiptAnswer, quantity
 from streams.chain.node import HttpNode
-from streams.chain.port import Header
+from streams.chain.port import CallToSimulate, Header, SimulatedCall, SimulatedLog
 from streams.chain.rpc import Outcome, Question, Refused
+
+__all__ = [
+    "CallToSimulate",
+    "HttpSenderNode",
+    "Look",
+    "SendOutcome",
+    "SenderNode",
+    "SimulatedCall",
+    "SimulatedLog",
+    "refusal_to_send",
+]
 
 _FEE_BLOCKS = 5
 _FEE_PERCENTILE = 50
@@ -30,37 +41,6 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     nonce: int
     balance_wei: Wei
     inclusions: dict[Hash, Inclusion]
-
-
-class SimulatedLog(msgspec.Struct, frozen=True, kw_only=True):
-    """A log of a simulated call."""
-
-    address: Address
-    topics: tuple[str, ...]
-    data: bytes
-
-
-class SimulatedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """What one of several calls, each upon the ones before, came to."""
-
-    succeeded: bool
-    returned: bytes
-    """What it reverted with, where it did not succeed."""
-    gas_used: int
-    logs: tuple[SimulatedLog, ...]
-    reason: str
-    """The node's word on a failure, or empty."""
-
-
-class CallToSimulate(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as its sender would make it."""
-
-    sender: Address
-    to: Address
-    data: str
-    """0x-hex."""
-    value_wei: Wei = Wei(0)
-    gas_limit: int
 
 
 class SendOutcome(msgspec.Struct, frozen=True):
@@ -121,33 +101,9 @@ class _FeeHistory(_Wire, frozen=True):
     reward: tuple[tuple[str, ...], ...] | None = None
 
 
-class _SimulatedLogAnswer(_Wire, frozen=True):
-    address: str
-    topics: tuple[str, ...]
-    data: str
-
-
-class _CallError(_Wire, frozen=True):
-    message: str = ""
-    data: str | None = None
-
-
-class _CallAnswer(_Wire, frozen=True):
-    status: str
-    return_data: str
-    gas_used: str
-    logs: tuple[_SimulatedLogAnswer, ...] = ()
-    error: _CallError | None = None
-
-
-class _SimulationAnswer(_Wire, frozen=True):
-    calls: tuple[_CallAnswer, ...]
-
-
 _TEXT = msgspec.json.Decoder(str)
 _FEES = msgspec.json.Decoder(_FeeHistory)
 _RECEIPT = msgspec.json.Decoder(ReceiptAnswer | None)
-_SIMULATION = msgspec.json.Decoder(tuple[_SimulationAnswer, ...])
 
 
 class HttpSenderNode(HttpNode):
@@ -179,19 +135,6 @@ class HttpSenderNode(HttpNode):
             inclusions={each.transaction_hash: each for each in included if each is not None},
         )
 
-    async def simulate(
-        self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
-    ) -> list[SimulatedCall]:
-        """Run calls in order in one block upon a block, given by hash; the node's state stays."""
-        block = {"blockOverrides": {"time": hex(time_s)}, "calls": [_request(call) for call in calls]}
-        answer = await self._rpc.ask(
-            "eth_simulateV1", {"blockStateCalls": [block], "validation": False}, {"blockHash": at}
-        )
-        blocks: tuple[_SimulationAnswer, ...] = _parsed(_SIMULATION, answer, "eth_simulateV1")
-        if len(blocks) != 1 or len(blocks[0].calls) != len(calls):
-            raise NodeError(f"eth_simulateV1: {len(calls)} calls, another number of answers")
-        return [_simulated(each) for each in blocks[0].calls]
-
     async def send(self, raw: str) -> SendOutcome:
         """Give the node signed bytes. Never raises: what is unclear is `maybe`."""
         try:
@@ -211,35 +154,6 @@ def refusal_to_send(says: str) -> SendOutcome:
     if any(words in text for words in _USED):
         return SendOutcome("maybe", says)
     return SendOutcome("refused", says)
-
-
-def _request(call: CallToSimulate) -> dict[str, str]:
-    return {
-        "from": call.sender,
-        "to": call.to,
-        "data": call.data,
-        "value": hex(call.value_wei),
-        "gas": hex(call.gas_limit),
-    }
-
-
-def _simulated(answer: _CallAnswer) -> SimulatedCall:
-    error = answer.error
-    returned = answer.return_data if error is None or error.data is None else error.data
-    return SimulatedCall(
-        succeeded=quantity(answer.status) == 1,
-        returned=raw_bytes(returned),
-        gas_used=quantity(answer.gas_used),
-        logs=tuple(
-            SimulatedLog(
-                address=Address(log.address.lower()),
-                topics=tuple(topic.lower() for topic in log.topics),
-                data=raw_bytes(log.data),
-            )
-            for log in answer.logs
-        ),
-        reason="" if error is None else error.message,
-    )
 
 
 def _inclusion(answer: msgspec.Raw, head: BlockRef) -> Inclusion | None:

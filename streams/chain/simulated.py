@@ -1,0 +1,72 @@
+"""Simulated calls as they go over the wire."""
+
+import msgspec
+
+from pipeline.units import Address
+from streams.chain.answers import quantity, raw_bytes
+from streams.chain.port import CallToSimulate, SimulatedCall, SimulatedLog
+
+
+class _Wire(msgspec.Struct, frozen=True, rename="camel"):
+    pass
+
+
+class _LogAnswer(_Wire, frozen=True):
+    address: str
+    topics: tuple[str, ...]
+    data: str
+
+
+class _CallError(_Wire, frozen=True):
+    message: str = ""
+    data: str | None = None
+
+
+class CallAnswer(_Wire, frozen=True):
+    """What one call came to."""
+
+    status: str
+    return_data: str
+    gas_used: str
+    logs: tuple[_LogAnswer, ...] = ()
+    error: _CallError | None = None
+
+
+class SimulationAnswer(_Wire, frozen=True):
+    """One simulated block."""
+
+    calls: tuple[CallAnswer, ...]
+
+
+SIMULATION = msgspec.json.Decoder(tuple[SimulationAnswer, ...])
+
+
+def request_of(call: CallToSimulate) -> dict[str, str]:
+    """Write a call as the node takes it."""
+    return {
+        "from": call.sender,
+        "to": call.to,
+        "data": call.data,
+        "value": hex(call.value_wei),
+        "gas": hex(call.gas_limit),
+    }
+
+
+def simulated(answer: CallAnswer) -> SimulatedCall:
+    """Read what a call came to; where it failed, what it failed with."""
+    error = answer.error
+    returned = answer.return_data if error is None or error.data is None else error.data
+    return SimulatedCall(
+        succeeded=quantity(answer.status) == 1,
+        returned=raw_bytes(returned),
+        gas_used=quantity(answer.gas_used),
+        logs=tuple(
+            SimulatedLog(
+                address=Address(log.address.lower()),
+                topics=tuple(topic.lower() for topic in log.topics),
+                data=raw_bytes(log.data),
+            )
+            for log in answer.logs
+        ),
+        reason="" if error is None else error.message,
+    )

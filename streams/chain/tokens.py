@@ -1,0 +1,126 @@
+"""Whether a token can be kept by its transfers: one that takes a fee, or changes balances by itself, cannot.
+
+What it is shows in what it does: some of it is sent from one who has it to one who has nothing, and back, in a
+simulation. What changes balances only later shows in the functions that such tokens have.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from eth_utils.crypto import keccak
+
+from pipeline.errors import NodeRefusedError, UnreadableError
+from pipeline.messages.base import BlockRef
+from pipeline.units import Address, RawAmount, Seconds
+from streams.chain.calls import Ask, Method, Reader, method
+from streams.chain.port import CallToSimulate, SimulatedCall
+
+_NOBODY = Address("0x000000000000000000000000000065766e6b6565")
+"""Has never had anything."""
+_BALANCE = method("tokens/ERC20", "balanceOf")
+_TRANSFER = method("tokens/ERC20", "transfer")
+_READ_GAS, _TRANSFER_GAS = 300_000, 1_500_000
+_BLOCK_S = 12
+_PART = 100
+"""So little of what a holder has is sent: more may be forbidden."""
+_LEAST = 10**6
+"""But so much, if there is: a fee of a ten-thousandth must show."""
+
+
+def _getter(name: str, *inputs: str) -> Method:
+    selector = keccak(text=f"{name}({','.join(inputs)})")[:4]
+    return Method(name=name, selector=selector, inputs=inputs, outputs=("uint256",))
+
+
+_REBASING: tuple[tuple[Method, tuple[object, ...]], ...] = (
+    (_getter("getPooledEthByShares", "uint256"), (10**18,)),
+    (_getter("sharesOf", "address"), (_NOBODY,)),
+    (_getter("scaledBalanceOf", "address"), (_NOBODY,)),
+    (_getter("UNDERLYING_ASSET_ADDRESS"), ()),
+    (_getter("scaledTotalSupply"), ()),
+    (_getter("gonsPerFragment"), ()),
+)
+"""What shares of a pot, interest-bearing tokens and tokens of elastic supply answer, and no other token."""
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """A transfer to try: of what, from whom, how much; 0: nobody has any."""
+
+    token: Address
+    holder: Address
+    amount: RawAmount
+
+
+async def token_fault(reader: Reader, token: Address, holders: Sequence[Address], at: BlockRef) -> str | None:
+    """Say why a token cannot be kept by its transfers; None: nothing speaks against it.
+
+    `holders` may have some: pools, mostly. Where none has, only its functions are looked at.
+
+    Raises: UnreadableError where the node cannot tell, NodeError.
+    """
+    trial = await _trial(reader, token, holders)
+    calls = [_read(token, each, arguments) for each, arguments in _REBASING]
+    calls += _there_and_back(trial)
+    try:
+        told = await reader.simulate(calls, Seconds(at.timestamp_s + _BLOCK_S))
+    except NodeRefusedError as error:
+        raise UnreadableError(
+            f"the node does not tell what token {token} does (eth_simulateV1): {error}"
+        ) from None
+    for (each, _), answer in zip(_REBASING, told, strict=False):
+        if answer.succeeded and len(answer.returned) >= 32:
+            return f"token {token} is a rebasing one: it answers {each.name}"
+    return _verdict(trial, told[len(_REBASING) :])
+
+
+async def _trial(reader: Reader, token: Address, holders: Sequence[Address]) -> Trial:
+    told = await reader.ask([Ask(token, _BALANCE, (holder,)) for holder in holders])
+    has = [0 if isinstance(each, UnreadableError) else int(each[0]) for each in told]
+    if not any(has):
+        return Trial(token=token, holder=_NOBODY, amount=RawAmount(0))
+    most = max(has)
+    amount = min(most, max(most // _PART, _LEAST))
+    return Trial(token=token, holder=holders[has.index(most)], amount=RawAmount(amount))
+
+
+def _there_and_back(trial: Trial) -> list[CallToSimulate]:
+    if not trial.amount:
+        return []
+    here, there = (_read(trial.token, _BALANCE, (who,)) for who in (trial.holder, _NOBODY))
+    sent = _transfer(trial.token, trial.holder, _NOBODY, trial.amount)
+    returned = _transfer(trial.token, _NOBODY, trial.holder, trial.amount)
+    return [here, there, sent, here, there, returned, here, there]
+
+
+def _read(token: Address, called: Method, arguments: Sequence[object]) -> CallToSimulate:
+    data = "0x" + called.encode(*arguments).hex()
+    return CallToSimulate(sender=_NOBODY, to=token, data=data, gas_limit=_READ_GAS)
+
+
+def _transfer(token: Address, sender: Address, recipient: Address, amount: RawAmount) -> CallToSimulate:
+    data = "0x" + _TRANSFER.encode(recipient, amount).hex()
+    return CallToSimulate(sender=sender, to=token, data=data, gas_limit=_TRANSFER_GAS)
+
+
+def _verdict(trial: Trial, told: Sequence[SimulatedCall]) -> str | None:
+    """Compare what moved with what was sent; a transfer may return nothing."""
+    if not told:
+        return None
+    here0, there0, sent, here1, there1, returned, here2, there2 = told
+    for each in (sent, returned):
+        if not each.succeeded or (each.returned and not any(each.returned)):
+            return (
+                f"token {trial.token} cannot be sent: a transfer of {trial.amount} from {trial.holder} fails"
+            )
+    here, there = _amounts(trial, (here0, here1, here2)), _amounts(trial, (there0, there1, there2))
+    moved = [here[0] - here[1], there[1] - there[0], there[1] - there[2], here[2] - here[1]]
+    if moved != [trial.amount] * 4:
+        least, most = min(moved), max(moved)
+        return f"token {trial.token} takes a fee on transfers: of {most} that left, {least} came"
+    return None
+
+
+def _amounts(trial: Trial, reads: Sequence[SimulatedCall]) -> list[int]:
+    if not all(read.succeeded for read in reads):
+        raise UnreadableError(f"balances of token {trial.token} cannot be read in a simulation")
+    return [int(_BALANCE.decode(read.returned)[0]) for read in reads]
