@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
+from aiokafka import TopicPartition
 
 from pipeline.book import own_positions
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.entries import Writer
 from pipeline.messages.events import BlockSeen, BlocksReverted, WriterStarted
 from pipeline.observe import differences
-from pipeline.routes import OBSERVATIONS, follow
+from pipeline.routes import OBSERVATIONS, follow, item_of
 from pipeline.shard import Shard
 from pipeline.state import Tables, Value
 from pipeline.units import ChainId, Offset, ShardId, Term
@@ -58,7 +59,8 @@ async def against_the_chain(node: Node, shard: Shard, verdict: Verdict) -> None:
             verdict.wrong.append(f"shard {shard.id}: {read.item} cannot be read: {read.reason}")
             continue
         verdict.compared[f"{type(read).__name__.removesuffix('Observed').lower()}s"] += 1
-        verdict.wrong += [f"shard {shard.id}: {difference}" for difference in differences(shard, read)]
+        item = f"shard {shard.id}: {item_of(read)}"
+        verdict.wrong += [f"{item}: {difference}, the chain's" for difference in differences(shard, read)]
 
 
 def _items(shard: Shard) -> Iterator[Wanted]:
@@ -80,20 +82,20 @@ async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verd
     """
     calm, routes, cursor = Shard(shard.id), Tables(), cursor_of(shard)
     expected: dict[str, Said] = {}
-    moving = False
-    async for record in _log(reader, chain_id, shard.id):
-        if record.offset > cursor:
-            moving = True
-            break
+    async for record in _log(reader, chain_id, shard.id, cursor):
         for output in fold_record(calm, Offset(record.offset), record.value):
             expected.setdefault(output.topic, []).append((output.key, output.value))
         _count_rules(routes, record, verdict)
+    found: dict[str, Said] = {}
     for topic in (*OUTPUTS, DEAD_LETTERS):
         starts = dict.fromkeys(await reader.shards(topic.on(chain_id), [shard.id]), 0)
-        said = [(record.key or b"", record.value) async for record in reader.read(starts)]
-        told = expected.get(topic.name, [])
+        found[topic.name] = [(record.key or b"", record.value) async for record in reader.read(starts)]
+    # asked last: what comes after this answer is not among what was found
+    moving = max(end for _, end in (await _bounds(reader, chain_id, shard.id)).values()) > cursor + 1
+    for name, said in found.items():
+        told = expected.get(name, [])
         verdict.compared["outputs"] += len(told)
-        verdict.wrong += _different(f"{topic.name}[{shard.id}]", said[: len(told)] if moving else said, told)
+        verdict.wrong += _different(f"{name}[{shard.id}]", said[: len(told)] if moving else said, told)
     ours, theirs = dict(shard.tables.entries()), dict(calm.tables.entries())
     verdict.compared["state entries"] += len(theirs)
     differ = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
@@ -113,10 +115,14 @@ def _present(said: Said) -> dict[bytes, bytes]:
     return {key: value for key, value in dict(said).items() if value is not None}
 
 
-async def _log(reader: Reader, chain_id: ChainId, shard: ShardId) -> AsyncIterator[Record]:
-    starts = dict.fromkeys(await reader.shards(EVENTS.on(chain_id), [shard]), 0)
-    async for record in reader.read(starts):
-        yield record
+async def _log(reader: Reader, chain_id: ChainId, shard: ShardId, cursor: Offset) -> AsyncIterator[Record]:
+    for place, (begin, end) in (await _bounds(reader, chain_id, shard)).items():
+        async for record in reader.read_between(place, begin, min(end, cursor + 1)):
+            yield record
+
+
+async def _bounds(reader: Reader, chain_id: ChainId, shard: ShardId) -> dict[TopicPartition, tuple[int, int]]:
+    return await reader.bounds(await reader.shards(EVENTS.on(chain_id), [shard]))
 
 
 def _count_rules(routes: Tables, record: Record, verdict: Verdict) -> None:

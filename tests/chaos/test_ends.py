@@ -80,6 +80,34 @@ async def test_they_end_while_the_broker_says_nothing(house):
     await begin_again(house)
 
 
+@pytest.mark.parametrize("after_s", [0.5, 2.0, 3.5])
+async def test_they_end_while_they_begin(house, after_s):
+    """Also those that wait for their group, or for what they must load first."""
+    await told_to_end(house)
+    for name in ("n1", "w1", "w2"):
+        house.members[name].start()
+    await asyncio.sleep(after_s)
+    ended = await told_to_end(house)
+    assert {code for _, code in ended.values()} <= {0, -signal.SIGTERM}
+    assert max(seconds for seconds, _ in ended.values()) < IN_TIME_S, ended
+    await begin_again(house)
+
+
+async def test_they_end_while_they_wait_for_a_broker(house):
+    await told_to_end(house)
+    house.devnet.broker.pause()
+    try:
+        for name in ("n1", "w1", "w2"):
+            house.members[name].start()
+        await asyncio.sleep(4)
+        ended = await told_to_end(house)
+    finally:
+        house.devnet.broker.resume()
+    assert {code for _, code in ended.values()} <= {0, -signal.SIGTERM}
+    assert max(seconds for seconds, _ in ended.values()) < IN_TIME_S, ended
+    await begin_again(house)
+
+
 async def test_up_says_why_a_child_ended_and_starts_it_again(house):
     await told_to_end(house)
     up = house.member("up", "up")

@@ -1,8 +1,9 @@
-"""A shard whose committed state is gone: its worker says so and stops, rather than say everything twice."""
+"""A shard whose committed state or log is gone in part: worker and watcher say so and stop, rather than go on without."""
 
 import asyncio
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,7 @@ from streams.checkpoint.fake import FakeBroker, FakeCheckpoint
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import load
 from streams.devnet.broker import Broker
+from streams.readers import reading
 from streams.topics import DECISIONS, EVENTS, STATE, TopicRecord, ensure_topics
 
 SHARD = ShardId(0)
@@ -111,42 +113,92 @@ async def test_a_truncated_state_is_refused_by_all_who_read_it(broker, chain_id,
 
 @pytest.mark.kafka
 async def test_a_worker_says_so_and_stops(broker, chain_id, tmp_path):
-    server, events = broker.bootstrap_servers, EVENTS.on(chain_id)
-    log = story(1)
-    await append(server, events, SHARD, log)
-    worker = start(broker, chain_id, tmp_path)
+    server, log = broker.bootstrap_servers, await worked_off(broker, chain_id, tmp_path)
+    await delete_before_the_end(server, STATE.on(chain_id), SHARD, STATE.settings)
+    said = await read_committed(server, DECISIONS.on(chain_id), SHARD)
+    await append(server, EVENTS.on(chain_id), SHARD, log[:1])
+    assert await ended("work", broker, chain_id, tmp_path) == EXIT_FAILED
+    assert "StateLostError: shard 0: " in (tmp_path / "work.log").read_text()
+    assert await read_committed(server, DECISIONS.on(chain_id), SHARD) == said
+
+
+@pytest.mark.kafka
+async def test_a_watcher_whose_state_was_truncated_says_so_and_stops(broker, chain_id, tmp_path):
+    await worked_off(broker, chain_id, tmp_path)
+    await delete_before_the_end(broker.bootstrap_servers, STATE.on(chain_id), SHARD, STATE.settings)
+    await stops_without_a_word_to_the_log(
+        broker, chain_id, tmp_path, rf"{STATE.on(chain_id)}\[0\] begins at [1-9]"
+    )
+
+
+# ------------------------------------------------------------------ records between the cursor and the log are gone
+@pytest.mark.kafka
+async def test_a_worker_whose_log_was_truncated_says_so_and_stops(broker, chain_id, tmp_path):
+    server, log = broker.bootstrap_servers, await worked_off(broker, chain_id, tmp_path)
+    await append(server, EVENTS.on(chain_id), SHARD, log[:3])
+    await delete_before_the_end(server, EVENTS.on(chain_id), SHARD, EVENTS.settings)
+    await append(server, EVENTS.on(chain_id), SHARD, log[:1])
+    before = await kept(server, chain_id)
+    assert await ended("work", broker, chain_id, tmp_path) == EXIT_FAILED
+    assert "its retention is too short" in (tmp_path / "work.log").read_text()
+    assert await kept(server, chain_id) == before
+
+
+@pytest.mark.kafka
+async def test_a_watcher_whose_log_was_truncated_says_so_and_stops(broker, chain_id, tmp_path):
+    server, log = broker.bootstrap_servers, await worked_off(broker, chain_id, tmp_path)
+    await append(server, EVENTS.on(chain_id), SHARD, log[:3])
+    await delete_before_the_end(server, EVENTS.on(chain_id), SHARD, EVENTS.settings)
+    await stops_without_a_word_to_the_log(broker, chain_id, tmp_path, "records between are lost")
+
+
+async def worked_off(broker: Broker, chain_id: ChainId, folder: Path) -> list[bytes]:
+    """Let a worker take a whole story in and end in order."""
+    server, log = broker.bootstrap_servers, story(1)
+    await append(server, EVENTS.on(chain_id), SHARD, log)
+    worker = start("work", broker, chain_id, folder)
     async with asyncio.timeout(60):
         while (await kept(server, chain_id)).get("cursor") != Cursor(offset=Offset(len(log) - 1)):  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     worker.terminate()
     assert await asyncio.to_thread(worker.wait, 30) == 0
-    await delete_before_the_end(server, STATE.on(chain_id), SHARD, STATE.settings)
-    said = await read_committed(server, DECISIONS.on(chain_id), SHARD)
-    await append(server, events, SHARD, log[:1])
-    worker = start(broker, chain_id, tmp_path)
+    return log
+
+
+async def stops_without_a_word_to_the_log(broker: Broker, chain_id: ChainId, folder: Path, says: str) -> None:
+    """Run a watcher, whose node does not matter: it must not come to ask it."""
+    async with reading(broker.bootstrap_servers) as reader:
+        places = await reader.shards(EVENTS.on(chain_id))
+        before = await reader.bounds(places)
+        assert await ended("watch", broker, chain_id, folder) == 1
+        assert await reader.bounds(places) == before
+    assert re.search(says, (folder / "watch.log").read_text())
+
+
+async def ended(program: str, broker: Broker, chain_id: ChainId, folder: Path) -> int:
+    process = start(program, broker, chain_id, folder)
     try:
-        assert await asyncio.to_thread(worker.wait, 60) == EXIT_FAILED
+        return await asyncio.to_thread(process.wait, 60)
     finally:
-        worker.kill()
-    assert "StateLostError: shard 0: " in (tmp_path / "work.log").read_text()
-    assert await read_committed(server, DECISIONS.on(chain_id), SHARD) == said
+        process.kill()
 
 
 async def kept(server: str, chain_id: ChainId) -> dict[str, object]:
     return dict(load(await read_committed(server, STATE.on(chain_id), SHARD)))
 
 
-def start(broker: Broker, chain_id: ChainId, folder: Path) -> "subprocess.Popen[bytes]":
+def start(program: str, broker: Broker, chain_id: ChainId, folder: Path) -> "subprocess.Popen[bytes]":
     env = {
         **os.environ,
         "EVENKEEL_BROKER": broker.bootstrap_servers,
         "EVENKEEL_CHAIN_ID": str(chain_id),
         "EVENKEEL_PARTITIONS": "1",
+        "EVENKEEL_RPC_URL": "http://127.0.0.1:1",
         "EVENKEEL_FOLDER": str(folder),
         "EVENKEEL_INSTANCE": "w1",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    with (folder / "work.log").open("ab") as log:
+    with (folder / f"{program}.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "work"], env=env, stdout=log, stderr=log
+            [sys.executable, "-m", "streams.cli", program], env=env, stdout=log, stderr=log
         )
