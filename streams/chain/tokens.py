@@ -103,24 +103,23 @@ def _transfer(token: Address, sender: Address, recipient: Address, amount: RawAm
 
 
 def _verdict(trial: Trial, told: Sequence[SimulatedCall]) -> str | None:
-    """Compare what moved with what was sent; a transfer may return nothing."""
+    """Compare what left and what came with what was sent, there and back; a transfer may return nothing."""
     if not told:
         return None
-    here0, there0, sent, here1, there1, returned, here2, there2 = told
-    for each in (sent, returned):
-        if not each.succeeded or (each.returned and not any(each.returned)):
+    legs = (told[0:5], (told[4], told[3], told[5], told[7], told[6]))
+    for gives_before, gets_before, sent, gives_after, gets_after in legs:
+        if not sent.succeeded or (sent.returned and not any(sent.returned)):
             return (
                 f"token {trial.token} cannot be sent: a transfer of {trial.amount} from {trial.holder} fails"
             )
-    here, there = _amounts(trial, (here0, here1, here2)), _amounts(trial, (there0, there1, there2))
-    moved = [here[0] - here[1], there[1] - there[0], there[1] - there[2], here[2] - here[1]]
-    if moved != [trial.amount] * 4:
-        least, most = min(moved), max(moved)
-        return f"token {trial.token} takes a fee on transfers: of {most} that left, {least} came"
+        left = _amount(trial, gives_before) - _amount(trial, gives_after)
+        came = _amount(trial, gets_after) - _amount(trial, gets_before)
+        if not left == came == trial.amount:
+            return f"token {trial.token} takes a fee on transfers: of {trial.amount} sent, {left} left and {came} came"
     return None
 
 
-def _amounts(trial: Trial, reads: Sequence[SimulatedCall]) -> list[int]:
-    if not all(read.succeeded for read in reads):
+def _amount(trial: Trial, read: SimulatedCall) -> int:
+    if not read.succeeded:
         raise UnreadableError(f"balances of token {trial.token} cannot be read in a simulation")
-    return [int(_BALANCE.decode(read.returned)[0]) for read in reads]
+    return int(_BALANCE.decode(read.returned)[0])

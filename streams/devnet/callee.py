@@ -8,35 +8,9 @@ Published artifacts hold no plain one, so its runtime is put together here. Two 
 
 from eth_abi.abi import encode
 
-_OPCODES = {
-    "STOP": 0x00,
-    "ADD": 0x01,
-    "SUB": 0x03,
-    "SGT": 0x13,
-    "ISZERO": 0x15,
-    "SHR": 0x1C,
-    "CALLER": 0x33,
-    "CALLDATALOAD": 0x35,
-    "CALLDATASIZE": 0x36,
-    "CALLDATACOPY": 0x37,
-    "RETURNDATASIZE": 0x3D,
-    "RETURNDATACOPY": 0x3E,
-    "POP": 0x50,
-    "MLOAD": 0x51,
-    "MSTORE": 0x52,
-    "JUMP": 0x56,
-    "JUMPI": 0x57,
-    "GAS": 0x5A,
-    "JUMPDEST": 0x5B,
-    "DUP1": 0x80,
-    "DUP2": 0x81,
-    "CALL": 0xF1,
-    "RETURN": 0xF3,
-    "STATICCALL": 0xFA,
-    "REVERT": 0xFD,
-}
+from .assembly import assemble
 
-# A number is pushed, `:name` marks a place, `@name` pushes it. Offsets: 4 selector, then 32-byte words.
+# Offsets: 4 selector, then 32-byte words.
 _FORWARD = """
     0 CALLDATALOAD 0xe0 SHR @callback JUMPI
     32 CALLDATASIZE SUB 32 0 CALLDATACOPY
@@ -70,31 +44,9 @@ _SOURCE = (
 
 def callee_runtime() -> str:
     """Return the contract's code as 0x-hex."""
-    return "0x" + _assemble(_SOURCE.split()).hex()
+    return "0x" + assemble(_SOURCE).hex()
 
 
 def through_callee(target: str, data: str) -> str:
     """Return the calldata that makes the callee call `target`."""
     return "0x" + encode(["address"], [target]).hex() + data.removeprefix("0x")
-
-
-def _assemble(words: list[str]) -> bytes:
-    places: dict[str, int] = {}
-    code = b""
-    for word in words:
-        if word.startswith(":"):
-            places[word[1:]] = len(code)
-        code += _instruction(word, {})
-    return b"".join(_instruction(word, places) for word in words)
-
-
-def _instruction(word: str, places: dict[str, int]) -> bytes:
-    if word.startswith(":"):
-        return bytes([_OPCODES["JUMPDEST"]])
-    if word.startswith("@"):
-        return b"\x61" + places.get(word[1:], 0).to_bytes(2, "big")  # PUSH2
-    if word in _OPCODES:
-        return bytes([_OPCODES[word]])
-    number = int(word, 0)
-    size = max(1, (number.bit_length() + 7) // 8)
-    return bytes([0x5F + size]) + number.to_bytes(size, "big")  # PUSH1..PUSH32

@@ -1,0 +1,192 @@
+"""The whole loop on a real chain, in one hand: the watcher's reads and blocks, a shard, the signer's judge, the owner."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sender_house import limits_of
+
+from pipeline.advance import advance
+from pipeline.interests import interests
+from pipeline.messages.events import (
+    AnyEvent,
+    IntentRefused,
+    PolicySet,
+    Sent,
+    Signed,
+    Simulated,
+    WriterStarted,
+)
+from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.nonces import ChainView, new_account, reconcile
+from pipeline.routes import follow
+from pipeline.shard import Shard
+from pipeline.state import Tables
+from pipeline.units import Address, Term
+from pipeline.wants import Wanted, followed_pools, wanted
+from streams.chain.ahead import Block
+from streams.chain.blocks_seen import blocks_seen
+from streams.chain.reads import Place, observe
+from streams.chain.submit.judge import Judge
+from streams.chain.submit.memory import Memory
+from streams.chain.submit.node import HttpSenderNode
+from streams.chain.submit.verdict import Refusal
+from streams.devnet.chain import Chain
+from streams.devnet.transactions import Tx
+from streams.devnet.world import Pool, World
+
+TERM = Term(1)
+ACTION = Rerange(half_width_ticks=600, stall_after_s=60)
+LIMITS = Limits(
+    twap_window_s=48, max_spot_from_twap_ticks=1_500, max_cost_bps=500, max_slippage_bps=300, max_age_blocks=8
+)
+
+
+def book_on(world: World, pool: Pool, owner: str, **changes: Any) -> Policy:
+    """A live book of WETH and a pool's dollars, whose limits leave it room."""
+    usdc = world.usdc_of(pool)
+    fields: dict[str, Any] = {
+        "book": "alpha",
+        "chain": ChainProfile(
+            chain_id=world.chain_id,
+            wrapped_native=world.weth,
+            position_manager=world.position_manager,
+            factory=world.factory,
+            router=world.router,
+            check_every_blocks=10,
+        ),
+        "owner": owner,
+        "accounts": (owner,),
+        "base": world.weth,
+        "quote": usdc,
+        "tokens": (
+            TokenSpec(address=Address(world.weth), symbol="WETH", decimals=18),
+            TokenSpec(address=Address(usdc), symbol="USDC", decimals=6),
+        ),
+        "pools": (pool.address,),
+        "reference_pool": pool.address,
+        "strategy": TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
+        "limits": LIMITS,
+        "action": ACTION,
+        "mode": "live",
+        "policy_version": "v1",
+    }
+    return Policy(**{**fields, **changes})
+
+
+class ChainDesk:
+    """Blocks come from the chain and intents go to it, each judged as the signer judges; no broker, no process."""
+
+    def __init__(self, chain: Chain, world: World, book: Policy) -> None:
+        self.chain, self.world, self.book = chain, world, book
+        self.shard, self.routes = Shard(0), Tables()
+        self.log: list[AnyEvent] = []
+        self.outputs: list[Any] = []
+        self.pending: list[SubmitTransaction] = []
+        self.refusals: list[Refusal] = []
+        self.done: list[SubmitTransaction] = []
+        self.limits = limits_of(world, max_loss_bps=500)
+        self.append(WriterStarted(term=TERM, instance="test"))
+        self.append(PolicySet(policy=book))
+        self._run(self._read_wanted)
+
+    # -------------------------------------------------------------- the log
+    def append(self, event: AnyEvent) -> list[Any]:
+        follow(self.routes, event)
+        new = advance(self.shard, len(self.log), event)
+        self.log.append(event)
+        self.outputs += new
+        self.pending += [each for each in new if isinstance(each, SubmitTransaction)]
+        return list(new)
+
+    def said(self, kind: type) -> list[Any]:
+        return [each for each in self.outputs if isinstance(each, kind)]
+
+    # -------------------------------------------------------------- the chain
+    def block(self, *txs: Tx) -> None:
+        """Mine a block with others' transactions and the next of ours, and take it in."""
+        if txs:
+            self.chain.execute(*txs)
+            self._run(self._take_blocks)
+        elif not self.pending:
+            self.chain.mine()
+            self._run(self._take_blocks)
+        else:
+            self.act(self.pending.pop(0))
+
+    def act(self, intent: SubmitTransaction) -> None:
+        """Judge one intent on the head, as the signer does, and have its owner send it."""
+        refusal = self._run(lambda node: self._judge(node, intent))
+        if refusal is not None:
+            self.refusals.append(refusal)
+            self.append(IntentRefused(intent=intent.digest, reason=refusal.reason, detail=refusal.detail))
+            for other in self.pending:  # what follows it is refused too
+                self.append(IntentRefused(intent=other.digest, reason="simulation", detail="follows it"))
+            self.pending = []
+            self.block()
+            return
+        call = intent.call
+        tx_hash = self.chain.send(Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit))
+        self.append(Simulated(intent=intent.digest, at=intent.made_at, gas_used=1))
+        self.append(Signed(intent=intent.digest, nonce=len(self.done), transaction_hash=tx_hash))
+        self.append(Sent(intent=intent.digest, transaction_hash=tx_hash))
+        self.chain.mine()
+        self.done.append(intent)
+        self._run(self._take_blocks)
+
+    # -------------------------------------------------------------- inside
+    def _run(self, work: Callable[[HttpSenderNode], Any]) -> Any:
+        async def running() -> Any:
+            node = HttpSenderNode(self.chain.url, timeout_s=10)
+            try:
+                return await work(node)
+            finally:
+                await node.close()
+
+        return asyncio.run(running())
+
+    async def _take_blocks(self, node: HttpSenderNode) -> None:
+        newest = await node.newest()
+        while self.routes.head is None or self.routes.head.number < newest.block.number:
+            number = newest.block.number if self.routes.head is None else self.routes.head.number + 1
+            (header,) = await node.headers([number])
+            assert header is not None
+            (body,) = await node.bodies([header])
+            assert body is not None
+            assert interests(self.routes) is not None
+            (event,) = await blocks_seen(
+                self.routes, node, [Block(header, body, {})], TERM, multicall=self.world.multicall
+            )
+            self.append(event)
+            checks: list[Wanted] = []
+            if number % self.book.chain.check_every_blocks == 0:
+                named = (f"balance/{self.book.owner}/{token.address}" for token in self.book.tokens)
+                checks = [Wanted(item=item, why="check") for item in named]
+            await self._read(node, checks)
+            await self._read_wanted(node)
+
+    async def _read_wanted(self, node: HttpSenderNode) -> None:
+        for _ in range(4):
+            await self._read(node, wanted(self.routes))
+
+    async def _read(self, node: HttpSenderNode, wants: list[Wanted]) -> None:
+        newest = await node.newest()
+        at = self.routes.head or newest.block
+        holders = tuple(sorted(followed_pools(self.routes)))
+        place = Place(chain=self.book.chain, block=at, term=TERM, holders=holders)
+        async for event in observe(node, place, wants, multicall=self.world.multicall):
+            self.append(event)
+
+    async def _judge(self, node: HttpSenderNode, intent: SubmitTransaction) -> Refusal | None:
+        """Ask the signer's judge; the one before it is mined already."""
+        judge = Judge(node, self.limits, multicall=self.world.multicall, paused=lambda _: None)
+        look = await node.look(await node.newest(), intent.owner, ())
+        view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
+        account = reconcile(new_account(intent.owner, look.nonce), view)
+        try:
+            await judge.judge(msgspec.structs.replace(intent, after=None), Memory(account=account), look)
+        except Refusal as refusal:
+            return refusal
+        return None
