@@ -48,7 +48,7 @@ async def supervise(children: Sequence[Child], patience: Patience | None = None)
     """Keep the children running until SIGTERM or SIGINT, then end them; a second signal kills them."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    tied = _tied_to_us()
+    tied = tied_to_us()
     keepers = [_Keeper(child, patience or Patience(), stopping, tied) for child in children]
 
     def stop() -> None:
@@ -161,7 +161,7 @@ def why(code: int) -> str:
         return f"killed by signal {-code}"
 
 
-def _tied_to_us() -> Callable[[], None]:
+def tied_to_us() -> Callable[[], None]:
     """Prepare what a child does before it becomes its program: on Linux it dies when we do, even by kill -9."""
     parent = os.getpid()
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -27,7 +27,7 @@ async def blocks_seen(
     if mine is None or chain is None:
         return []
     accounts = sorted({account for policy in policies(tables) for account in policy.accounts})
-    granted = _granted(tables)
+    granted = granted_by(tables)
     events: list[BlockSeen] = []
     for block in blocks:
         event = BlockSeen(
@@ -38,7 +38,7 @@ async def blocks_seen(
             receipts=select_receipts(mine, block.body.receipts),
             reads=(
                 *await _native_balances(node, accounts, block),
-                *await _allowances(Reader(node, multicall=multicall, at=block.header.block.hash), granted),
+                *await allowances_at(Reader(node, multicall=multicall, at=block.header.block.hash), granted),
             ),
         )
         events.append(event)
@@ -51,7 +51,7 @@ def _moves_nfts(mine: Interests, logs: Sequence[RawLog]) -> bool:
     return any(log.address == mine.manager and log.topics[0] == TRANSFER_TOPIC for log in logs)
 
 
-def _granted(tables: Tables) -> list[tuple[Address, Address, Address]]:
+def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:
     """List (owner, token, spender) of every book that may act: what is granted must be taken back."""
     return [
         (policy.owner, token, spender)
@@ -63,7 +63,7 @@ def _granted(tables: Tables) -> list[tuple[Address, Address, Address]]:
     ]
 
 
-async def _allowances(
+async def allowances_at(
     reader: Reader, granted: Sequence[tuple[Address, Address, Address]]
 ) -> tuple[AllowanceRead, ...]:
     """Tell what spenders may take after a block; what the node cannot tell is left out."""

@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, str] = {
     "up": "running",
     "watch": "running",
     "work": "running",
+    "rehearse": "rehearsing",
     "submit": "submitting",
     "intents": "submitting",
     "positions": "holdings",

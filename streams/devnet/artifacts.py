@@ -63,6 +63,15 @@ def anvil_program(*, cache: Path = DEFAULT_CACHE) -> Path:
     return Path(found)
 
 
+def anvil_here(*, cache: Path = DEFAULT_CACHE) -> Path | None:
+    """Find the local chain's program where nothing may be downloaded: in the cache, else on the path."""
+    for source in load_programs():
+        if source.platform == _here() and is_fetched(source, cache=cache):
+            return _folder(source, cache) / source.file
+    found = shutil.which("anvil")
+    return None if found is None else Path(found)
+
+
 def fetch(source: Source, *, cache: Path = DEFAULT_CACHE) -> Path:
     """Return the folder with what SOURCES.toml names of an archive, downloaded and checked if needed."""
     return made_once(_folder(source, cache), lambda path: _download(source, path))

@@ -1,0 +1,236 @@
+"""`evenkeel rehearse`: carries proposals of dry-run books out on forks, and says what came of each. It keeps nothing.
+
+What is untried stands in the shards' committed state; what was tried is an event in the shard's log. So it may
+die anywhere: the next one finds the same proposals again.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from pipeline.errors import NodeError
+from pipeline.messages.dry_run import DryRun
+from pipeline.messages.effects import DryRuns, Untried
+from pipeline.messages.events import BlockSeen, DryRunEnded
+from pipeline.units import BookId, ChainId, Offset, ShardId
+from streams.applied import append, appending
+from streams.chain.dry_run.port import Forks, NotTried
+from streams.chain.dry_run.trial import Trial
+from streams.chain.pace import Pace, retry_delay_s
+from streams.codec import decode_entry, decode_event
+from streams.fold import cursor_of
+from streams.readers import Reader, Record, reading
+from streams.redaction import redact
+from streams.topics import DECISIONS, EVENTS, STATE, ensure_topics
+from streams.verify import load_shard
+
+log = structlog.get_logger(__name__)
+
+POINTS = ("found", "forked", "tried", "told")
+"""Where a test may end the process."""
+_OURS = b"dry-run/"
+_LAST_DECISIONS = (50, 2_000, 100_000)
+
+
+class TryPace(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of a dry-run; nothing of this reaches what it finds."""
+
+    within_s: float = 60.0
+    """For one proposal."""
+    tries: int = 3
+    """Where the node does not answer."""
+
+
+def _pass_by(point: str) -> None:
+    del point
+
+
+async def run_tries(
+    *,
+    bootstrap: str,
+    chain_id: ChainId,
+    partitions: int,
+    forks: Forks,
+    pace: TryPace | None = None,
+    reach: Callable[[str], None] = _pass_by,
+) -> None:
+    """Try what comes until SIGTERM, SIGINT or cancelled. Raises: InfrastructureError where the broker fails."""
+    await ensure_topics(bootstrap, chain_id, partitions)
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        tail, reader = [await stack.enter_async_context(reading(bootstrap)) for _ in range(2)]
+        producer = await stack.enter_async_context(appending(bootstrap))
+        tries = Tries(
+            tail, reader, producer, chain_id=chain_id, forks=forks, pace=pace or TryPace(), reach=reach
+        )
+        task = asyncio.ensure_future(tries.run())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            with suppress(asyncio.CancelledError):
+                await task
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+class Tries:
+    """All proposals of a deployment that were not tried, one after the other."""
+
+    def __init__(
+        self,
+        tail: Reader,
+        reader: Reader,
+        producer: AIOKafkaProducer,
+        *,
+        chain_id: ChainId,
+        forks: Forks,
+        pace: TryPace,
+        reach: Callable[[str], None] = _pass_by,
+    ) -> None:
+        """Know nothing yet. Each reader reads one thing at a time: one follows, the other looks up."""
+        self._tail, self._reader, self._producer = tail, reader, producer
+        self._chain_id, self._forks, self._pace, self._reach = chain_id, forks, pace, reach
+        self._untried: dict[tuple[ShardId, BookId], tuple[Untried, ...]] = {}
+        self._tried: set[tuple[ShardId, str]] = set()
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        """Try on and on. Raises: InfrastructureError."""
+        states = await self._tail.shards(STATE.on(self._chain_id))
+        ends = {shard: end for shard, (_, end) in (await self._tail.bounds(states)).items()}
+        for shard, end in ends.items():
+            async for record in self._tail.read_between(shard, 0, end):
+                self._note(record)
+        log.info("tries proposals of dry-run books", waiting=sum(map(len, self._untried.values())))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(ends))
+            tasks.create_task(self._try_all())
+
+    # -------------------------------------------------------------- what is untried
+    async def _follow(self, ends: dict[TopicPartition, int]) -> None:
+        async for record in self._tail.follow(ends):
+            self._note(record)
+
+    def _note(self, record: Record) -> None:
+        if record.key is None or not record.key.startswith(_OURS):
+            return
+        key = record.key.decode()
+        entry = None if record.value is None else decode_entry(key, record.value)
+        place = ShardId(record.shard), BookId(key.partition("/")[2])
+        self._untried[place] = entry.untried if isinstance(entry, DryRuns) else ()
+        self._news.set()
+
+    async def _try_all(self) -> None:
+        while True:
+            due = self._next()
+            if due is None:
+                await self._news.wait()
+                self._news.clear()
+                continue
+            (shard, book), untried = due
+            self._tried.add((shard, untried.proposal))
+            await self._attend(shard, book, untried)
+
+    def _next(self) -> tuple[tuple[ShardId, BookId], Untried] | None:
+        for place, all_untried in self._untried.items():
+            for untried in all_untried:
+                if (place[0], untried.proposal) not in self._tried:
+                    return place, untried
+        return None
+
+    # -------------------------------------------------------------- one of them
+    async def _attend(self, shard: ShardId, book: BookId, untried: Untried) -> None:
+        """Try a proposal and tell what came of it, if nobody has."""
+        self._reach("found")
+        if await self._is_told(shard, untried):
+            return
+        run = await self._bounded(shard, book, untried)
+        self._reach("tried")
+        event = DryRunEnded(book=book, proposal=untried.proposal, run=run)
+        offset = await append(self._producer, self._chain_id, shard, event)
+        self._reach("told")
+        log.info(
+            "tried",
+            book=book,
+            proposal=untried.proposal,
+            outcome=run.outcome,
+            reason=run.reason,
+            offset=offset,
+        )
+
+    async def _is_told(self, shard: ShardId, untried: Untried) -> bool:
+        """Ask whether the outcome is in the log already, where the worker has not come to it."""
+        place = TopicPartition(EVENTS.on(self._chain_id), shard)
+        cursor = cursor_of(await load_shard(self._reader, self._chain_id, shard))
+        _, end = (await self._reader.bounds([place]))[place]
+        async for record in self._reader.read_between(place, cursor + 1, end):
+            value = record.value or b""
+            if b'"DryRunEnded"' in value and untried.proposal.encode() in value:
+                return True
+        return False
+
+    async def _bounded(self, shard: ShardId, book: BookId, untried: Untried) -> DryRun:
+        """Try it, again where the node fails, all within its time."""
+        trials: list[Trial] = []
+        reason = ""
+        try:
+            async with asyncio.timeout(self._pace.within_s):
+                for failures in range(self._pace.tries):
+                    if failures:
+                        await asyncio.sleep(retry_delay_s(Pace(), failures))
+                    try:
+                        trials.append(await self._trial(shard, book, untried))
+                        return await self._run(trials[-1], untried)
+                    except NodeError as error:
+                        reason = redact(str(error))
+                        log.warning("the node fails", book=book, error=reason)
+        except TimeoutError:
+            reason = f"no end within {self._pace.within_s:g} s"
+        except NotTried as end:
+            return trials[-1].told(end.outcome, end.reason) if trials else _told_nothing(end)
+        failed = NotTried("failed", reason)
+        return trials[-1].told(failed.outcome, failed.reason) if trials else _told_nothing(failed)
+
+    async def _trial(self, shard: ShardId, book: BookId, untried: Untried) -> Trial:
+        """Load the shard as it is committed, and the record that the proposal follows from. Raises: NotTried."""
+        offset = await self._offset_of(shard, untried)
+        place = TopicPartition(EVENTS.on(self._chain_id), shard)
+        record = await self._reader.record_at(place, offset)
+        if record is None:
+            raise NotTried("too_old", f"the log no longer has record {offset}")
+        event = decode_event(record.value or b"", where=record.where)
+        if not isinstance(event, BlockSeen):
+            raise NotTried("failed", f"record {offset} is no block")
+        return Trial(await load_shard(self._reader, self._chain_id, shard), book, untried, offset, event)
+
+    async def _offset_of(self, shard: ShardId, untried: Untried) -> Offset:
+        """Find a proposal among the last decisions: it names the record that it follows from. Raises: NotTried."""
+        place = TopicPartition(DECISIONS.on(self._chain_id), shard)
+        for count in _LAST_DECISIONS:
+            for record in reversed(await self._reader.last(place, count)):
+                match msgspec.json.decode(record.value or b"null"):
+                    case {"type": "RebalanceProposed", "id": str(id_), "because_of": {"offset": str(offset)}}:
+                        if id_.rpartition(".")[2] == untried.proposal:
+                            return Offset(int(offset))
+        raise NotTried("too_old", f"the proposal is not among the last {_LAST_DECISIONS[-1]} decisions")
+
+    async def _run(self, trial: Trial, untried: Untried) -> DryRun:
+        try:
+            async with self._forks.at(untried.at, trial.policy.owner, trial.block_s) as fork:
+                self._reach("forked")
+                return await trial.run(fork)
+        except (NotTried, NodeError, TimeoutError):
+            raise
+        except Exception as error:
+            log.exception("a dry-run fails")
+            raise NotTried("failed", redact(f"{type(error).__name__}: {error}")) from error
+
+
+def _told_nothing(end: NotTried) -> DryRun:
+    return DryRun(outcome=end.outcome, reason=end.reason)

@@ -1,0 +1,170 @@
+"""A throw-away copy of the chain: an anvil of our own, which takes anybody's transactions without a key."""
+
+import asyncio
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import NodeError
+from pipeline.messages.transactions import Call
+from pipeline.offers import Fees
+from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
+from streams.chain.answers import quantity
+from streams.chain.port import Header
+from streams.chain.rpc import parsed
+from streams.chain.submit.node import HttpSenderNode
+from streams.supervise import tied_to_us
+
+_HOST = "127.0.0.1"
+_READY_FILE = "ready.json"
+_READY_S = 20.0
+_POLL_S = 0.01
+_KEPT_STATES = 300  # without a number anvil writes a megabyte a block to the disk
+_LOG_TAIL = 300
+_TEXT = msgspec.json.Decoder(str)
+
+
+class ForkNode(HttpSenderNode):
+    """An anvil that may be told what to do."""
+
+    def __init__(self, url: str, *, timeout_s: float) -> None:
+        """Have lent nothing yet."""
+        super().__init__(url, timeout_s=timeout_s)
+        self.lent_wei: dict[Address, Wei] = {}
+
+    async def copy(self, url: str, number: BlockNumber) -> None:
+        """Become a copy of another node's chain after a block. The URL may hold a key: it goes over the wire only."""
+        await self._tell("anvil_reset", {"forking": {"jsonRpcUrl": url, "blockNumber": number}})
+        await self._tell("anvil_autoImpersonateAccount", True)  # noqa: FBT003 - as the wire has it
+
+    async def nonce(self, account: Address) -> int:
+        """Ask for the next nonce, behind what waits."""
+        return await self._number("eth_getTransactionCount", account, "pending")
+
+    async def lend(self, account: Address, least_wei: Wei) -> None:
+        """Let an account have at least so much of the chain's coin; it is told in no balance."""
+        has_wei = await self._number("eth_getBalance", account, "latest")
+        if has_wei < least_wei:
+            await self._tell("anvil_setBalance", account, hex(least_wei))
+            self.lent_wei[account] = Wei(self.lent_wei.get(account, 0) + least_wei - has_wei)
+
+    async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
+        """Ask what accounts had after blocks, as if nothing had been lent."""
+        found = await super().native_balances(questions)
+        return [
+            None if wei is None else Wei(max(wei - self.lent_wei.get(account, 0), 0))
+            for (account, _), wei in zip(questions, found, strict=True)
+        ]
+
+    async def transact(self, sender: Address, call: Call, fees: Fees) -> Hash:
+        """Queue a transaction for the next block, in the sender's name. Raises: NodeRefusedError, NodeError."""
+        answer = await self._rpc.ask(
+            "eth_sendTransaction",
+            {
+                "from": sender,
+                "to": call.to,
+                "data": call.data,
+                "value": hex(call.value_wei),
+                "gas": hex(call.gas_limit),
+                "maxFeePerGas": hex(fees.max_fee_wei),
+                "maxPriorityFeePerGas": hex(fees.tip_wei),
+            },
+        )
+        return Hash(parsed(_TEXT, answer, "eth_sendTransaction"))
+
+    async def mine(self, time_s: Seconds, base_fee_wei: Wei) -> Header:
+        """Make a block of what waits."""
+        await self._tell("anvil_setNextBlockBaseFeePerGas", hex(base_fee_wei))
+        await self._tell("evm_setNextBlockTimestamp", time_s)
+        await self._tell("evm_mine")
+        return await self.newest()
+
+    async def _number(self, method: str, *params: object) -> int:
+        return quantity(parsed(_TEXT, await self._rpc.ask(method, *params), method))
+
+    async def _tell(self, method: str, *params: object) -> None:
+        await self._rpc.ask(method, *params)
+
+
+@asynccontextmanager
+async def own_anvil(program: Path, *, timeout_s: float) -> AsyncIterator[ForkNode]:
+    """Run an empty anvil on a free port of this machine; it ends with the block, or with this process.
+
+    Raises: NodeError if it does not start.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="evenkeel-fork-"))
+    process = None
+    try:
+        port = _free_port()
+        process = await _start(program, port, folder)
+        node = ForkNode(f"http://{_HOST}:{port}", timeout_s=timeout_s)
+        try:
+            await _until_ready(process, node, folder)
+            yield node
+        finally:
+            await node.close()
+    finally:
+        if process is not None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _start(program: Path, port: int, folder: Path) -> asyncio.subprocess.Process:
+    options = {
+        "--host": _HOST,
+        "--port": port,
+        "--accounts": 0,  # or it would endow its own, and they may be ours
+        "--order": "fifo",
+        "--prune-history": _KEPT_STATES,
+    }
+    argv = [str(part) for option in options.items() for part in option]
+    with (folder / "log").open("wb") as log:
+        try:
+            return await asyncio.create_subprocess_exec(
+                str(program),
+                *argv,
+                "--no-mining",
+                "--silent",
+                "--config-out",
+                _READY_FILE,
+                cwd=folder,
+                env={"HOME": str(folder)},  # it keeps answers there: no two forks may share them
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=tied_to_us(),
+            )
+        except OSError as error:
+            raise NodeError(f"cannot start {program}: {error.strerror}") from None
+
+
+async def _until_ready(process: asyncio.subprocess.Process, node: ForkNode, folder: Path) -> None:
+    """Wait until our own process listens: that the port answers alone could be another's doing."""
+    try:
+        async with asyncio.timeout(_READY_S):
+            while not (folder / _READY_FILE).exists():
+                if process.returncode is not None:
+                    raise NodeError(f"anvil ended while starting: {_last_words(folder)}")
+                await asyncio.sleep(_POLL_S)
+            await node.chain_id()
+    except TimeoutError:
+        raise NodeError(f"anvil did not start within {_READY_S} s: {_last_words(folder)}") from None
+
+
+def _last_words(folder: Path) -> str:
+    return (folder / "log").read_text(errors="replace")[-_LOG_TAIL:].strip() or "it said nothing"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

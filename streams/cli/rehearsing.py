@@ -1,0 +1,30 @@
+"""`rehearse`: what proposals of dry-run books would have come to."""
+
+from typing import Any
+
+from streams.cli.console import run, settings_for
+from streams.devnet.artifacts import anvil_here
+from streams.devnet.cache import DEFAULT_CACHE
+from streams.settings import Settings
+
+
+def rehearse() -> None:
+    """Carry proposals of dry-run books out on throw-away forks, and say what would have come of each."""
+    settings = settings_for("rehearse", serving=True)
+    from streams.chain.dry_run.serve import run_tries  # noqa: PLC0415 - takes its time
+
+    run(
+        run_tries(
+            bootstrap=settings.bootstrap,
+            chain_id=settings.chain,
+            partitions=settings.partitions,
+            forks=_forks(settings),
+        )
+    )
+
+
+def _forks(settings: Settings) -> Any:
+    from streams.chain.dry_run.anvil import AnvilForks, NoForks  # noqa: PLC0415
+
+    program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
+    return NoForks() if program is None else AnvilForks(program, settings.rpc_urls[0])

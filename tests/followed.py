@@ -1,0 +1,123 @@
+"""A shard that follows a devnet's chain in this process, without a broker: what watcher and worker do, a block at a time."""
+
+from collections.abc import Sequence
+
+from pipeline.advance import advance
+from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.events import AnyEvent, BlockSeen, PolicySet, WriterStarted
+from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
+from pipeline.shard import Shard
+from pipeline.units import Term
+from pipeline.wants import wanted
+from streams.chain.ahead import Block
+from streams.chain.blocks_seen import blocks_seen
+from streams.chain.node import HttpNode
+from streams.chain.port import Node
+from streams.chain.reads import MULTICALL3, Place, observe
+from streams.codec import decode_entry, decode_event, encode, encode_entry
+from streams.devnet.world import Pool, World
+
+TERM = Term(1)
+
+
+def world_policy(world: World, owner: str, pool: Pool, chain_id: int, **changes: object) -> Policy:
+    """A book of the devnet that proposes soon once its range is left behind."""
+    usdc = world.usdc_of(pool)
+    usual: dict[str, object] = {
+        "book": "alpha",
+        "chain": ChainProfile(
+            chain_id=chain_id,
+            wrapped_native=world.weth,
+            position_manager=world.position_manager,
+            factory=world.factory,
+            router=world.router,
+        ),
+        "owner": owner,
+        "accounts": (owner,),
+        "base": world.weth,
+        "quote": usdc,
+        "tokens": (
+            TokenSpec(address=world.weth, symbol="WETH", decimals=18),
+            TokenSpec(address=usdc, symbol="USDC", decimals=6),
+        ),
+        "pools": (pool.address,),
+        "reference_pool": pool.address,
+        "strategy": TargetBand(band_bps=4_900, hysteresis_bps=100, hold_out_of_range_s=84, cooldown_s=120),
+        "limits": Limits(
+            twap_window_s=60,
+            max_spot_from_twap_ticks=2_000,
+            max_slippage_bps=300,
+            max_cost_bps=1_000,
+            max_age_blocks=8,
+        ),
+        "action": Rerange(half_width_ticks=500, reserve_base=10**18, reserve_quote=3_000 * 10**6),
+        "policy_version": "v1",
+    }
+    return Policy(**(usual | changes))
+
+
+class Followed:
+    """One shard with one book, up with the chain."""
+
+    def __init__(self, node: Node, policy: Policy) -> None:
+        self.node, self.policy = node, policy
+        self.shard = Shard(0)
+        self.log: list[AnyEvent] = []
+        self.said: list[Output] = []
+
+    async def begin(self) -> None:
+        self.take(WriterStarted(term=TERM, instance="test"))
+        self.take(PolicySet(policy=self.policy))
+        await self.read_wanted((await self.node.newest()).block)
+
+    def take(self, event: AnyEvent) -> list[Output]:
+        """Apply an event as it comes over the wire."""
+        event = decode_event(encode(event), where="test")
+        outputs = list(advance(self.shard, len(self.log), event))
+        self.log.append(event)
+        self.said += outputs
+        return outputs
+
+    async def read_wanted(self, block) -> None:
+        for _ in range(4):
+            place = Place(chain=self.policy.chain, block=block, term=TERM)
+            async for event in observe(self.node, place, wanted(self.shard.tables), multicall=MULTICALL3):
+                self.take(event)
+        assert not wanted(self.shard.tables)
+
+    async def catch_up(self) -> list[Output]:
+        """Take every block that has come; return what the shard says of them."""
+        outputs: list[Output] = []
+        newest = await self.node.newest()
+        head = self.shard.tables.head
+        assert head is not None
+        for number in range(head.number + 1, newest.block.number + 1):
+            (header,) = await self.node.headers([number])
+            (body,) = await self.node.bodies([header])
+            blocks: Sequence[Block] = [Block(header, body, {})]
+            (event,) = await blocks_seen(self.shard.tables, self.node, blocks, TERM, multicall=MULTICALL3)
+            outputs += self.take(event)
+            before = len(self.said)
+            await self.read_wanted(header.block)
+            outputs += self.said[before:]
+        return outputs
+
+    def copy(self) -> Shard:
+        """The shard as a checkpoint gives it back: through bytes, with its frames."""
+        entries = {
+            key: decode_entry(key, encode_entry(value))
+            for key, value in self.shard.tables.changes().items()
+            if value is not None
+        }
+        return Shard(0, entries)
+
+    def record_of(self, block: BlockRef) -> tuple[int, BlockSeen]:
+        """Find a block's record, with its offset."""
+        for offset, event in enumerate(self.log):
+            if isinstance(event, BlockSeen) and event.block == block:
+                return offset, event
+        raise AssertionError(block)
+
+
+def node_of(url: str) -> HttpNode:
+    return HttpNode(url, timeout_s=10)
