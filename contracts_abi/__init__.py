@@ -4,7 +4,7 @@ import difflib
 import functools
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,18 @@ def load_abi(protocol: str, contract: str) -> Abi:
     if wanted not in known:
         raise UnknownContractError(f"no interface {wanted!r}{_near(wanted, known)}")
     return tuple(json.loads((_HERE / f"{wanted}.json").read_text()))
+
+
+def types_of(arguments: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Write the types of an interface's arguments as signatures have them: a tuple by its components."""
+    return tuple(_type_of(argument) for argument in arguments)
+
+
+def _type_of(argument: Mapping[str, Any]) -> str:
+    kind: str = argument["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(types_of(argument['components']))}){kind.removeprefix('tuple')}"
 
 
 @functools.cache

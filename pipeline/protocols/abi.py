@@ -1,7 +1,6 @@
 """Calldata by a contract's published interface."""
 
 import functools
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +8,7 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError, EncodingError
 from eth_utils.crypto import keccak
 
-from contracts_abi import load_abi
+from contracts_abi import load_abi, types_of
 from pipeline.errors import CalldataError
 
 _SELECTOR_BYTES = 4
@@ -57,7 +56,7 @@ def function(contract: str, name: str, *, arguments: str = "") -> Function:
         inputs
         for entry in load_abi(*contract.split("/"))
         if entry["type"] == "function" and entry["name"] == name
-        for inputs in [_types(entry["inputs"])]
+        for inputs in [types_of(entry["inputs"])]
         if not arguments or ",".join(inputs) == arguments
     ]
     if len(found) != 1:
@@ -65,15 +64,3 @@ def function(contract: str, name: str, *, arguments: str = "") -> Function:
     (inputs,) = found
     selector = keccak(text=f"{name}({','.join(inputs)})")[:_SELECTOR_BYTES]
     return Function(name=name, selector=selector, inputs=inputs)
-
-
-def _types(arguments: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(_type(argument) for argument in arguments)
-
-
-def _type(argument: Mapping[str, Any]) -> str:
-    kind: str = argument["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    inner = ",".join(_types(argument["components"]))
-    return f"({inner}){kind.removeprefix('tuple')}"

@@ -1,14 +1,13 @@
 """Calldata and answers by a contract's interface."""
 
 import functools
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
-from contracts_abi import Abi, load_abi
+from contracts_abi import Abi, load_abi, types_of
 from pipeline.errors import DevnetError
 
 
@@ -47,7 +46,7 @@ def method(contract: str, name: str, *, arity: int | None = None) -> Method:
     if len(found) != 1:
         raise DevnetError(f"{contract} has {len(found)} functions {name!r}, not one")
     (entry,) = found
-    inputs, outputs = _types(entry["inputs"]), _types(entry["outputs"])
+    inputs, outputs = types_of(entry["inputs"]), types_of(entry["outputs"])
     return Method(selector=keccak(text=f"{name}({','.join(inputs)})")[:4], inputs=inputs, outputs=outputs)
 
 
@@ -55,22 +54,10 @@ def method(contract: str, name: str, *, arity: int | None = None) -> Method:
 def event_topic(contract: str, name: str) -> str:
     """Return the first topic of a contract's event, e.g. `event_topic("uniswap-v3/UniswapV3Pool", "Swap")`."""
     (entry,) = (e for e in load_abi(*contract.split("/")) if e["type"] == "event" and e["name"] == name)
-    return "0x" + keccak(text=f"{name}({','.join(_types(entry['inputs']))})").hex()
+    return "0x" + keccak(text=f"{name}({','.join(types_of(entry['inputs']))})").hex()
 
 
 def encode_constructor(abi: Abi, *arguments: Any) -> bytes:
     """Return what follows the creation code when a contract is deployed."""
     inputs = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), ())
-    return encode(_types(inputs), arguments)
-
-
-def _types(arguments: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(_type(argument) for argument in arguments)
-
-
-def _type(argument: Mapping[str, Any]) -> str:
-    kind: str = argument["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    inner = ",".join(_types(argument["components"]))
-    return f"({inner}){kind.removeprefix('tuple')}"
+    return encode(types_of(inputs), arguments)
