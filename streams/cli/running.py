@@ -1,8 +1,8 @@
-"""`watch`, `work`, and `up`, which keeps both running."""
+"""`watch`, `work`, and `up`, which keeps them running, and signers where books are live."""
 
 import fcntl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +10,11 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import SettingsError
+from streams.applied import policies_in_force
 from streams.cli.console import run, say, settings_for
 from streams.cli.portfolios import apply_file
+from streams.cli.submitting import signer_file_for
+from streams.readers import reading
 from streams.settings import Settings, variable_of
 from streams.supervise import Child, supervise
 from streams.topics import ensure_topics
@@ -54,20 +57,47 @@ def up(
     file: Annotated[Path | None, typer.Argument(help="A portfolio file to apply first.")] = None,
     *,
     live: Annotated[bool, typer.Option("--live", help="Yes, books of mode live may act.")] = False,
+    signer: Annotated[
+        list[Path] | None,
+        typer.Option(help="A signer's file: run `submit` with it too, if a book is live. Needs --live."),
+    ] = None,
 ) -> None:
     """Run everything: apply a portfolio, then keep a watcher and a worker running until Ctrl-C."""
     settings = settings_for("up", serving=True)
     with _alone(settings):
-        run(_up(settings, file, live=live))
+        run(_up(settings, file, signer or [], live=live))
 
 
-async def _up(settings: Settings, file: Path | None, *, live: bool) -> None:
+async def _up(settings: Settings, file: Path | None, signers: Sequence[Path], *, live: bool) -> None:
     assert settings.rpc_urls, "asked for here: a missing one must not wait for the child"
+    if signers and not live:
+        raise SettingsError("--signer: nothing is sent without --live")
+    for signer in signers:
+        signer_file_for(settings, signer)
     await ensure_topics(settings.bootstrap, settings.chain, settings.partitions)
     if file is not None:
         await apply_file(settings, file, live=live)
-    say("watching and working; Ctrl-C ends both")
-    await supervise([_child(settings, "watch"), _child(settings, "work")])
+    children = _children(settings, signers if await _is_live(settings, signers) else ())
+    say(f"runs {', '.join(child.name for child in children)}; Ctrl-C ends all")
+    await supervise(children)
+
+
+async def _is_live(settings: Settings, signers: Sequence[Path]) -> bool:
+    """Ask whether a book in force may act, and say what is missing on either side."""
+    async with reading(settings.bootstrap) as reader:
+        in_force = await policies_in_force(reader, settings.chain)
+    live = sorted(book for book, policy in in_force.items() if policy.mode == "live")
+    if live and not signers:
+        say(f"live: {', '.join(live)}; no --signer is named: run `evenkeel submit` where the key is")
+    if signers and not live:
+        say("no book in force is live: no signer is started")
+    return bool(live)
+
+
+def _children(settings: Settings, signers: Sequence[Path]) -> list[Child]:
+    """List what is kept running."""
+    submits = [_child(settings, "submit", str(signer), "--live") for signer in signers]
+    return [_child(settings, "watch"), _child(settings, "work"), *submits]
 
 
 @contextmanager
@@ -88,11 +118,11 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _child(settings: Settings, command: str) -> Child:
+def _child(settings: Settings, *command: str) -> Child:
     """One of our own commands, which writes its log as we do although it writes into a pipe."""
     for_people = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     return Child(
-        name=command,
-        argv=[sys.executable, "-P", "-m", "streams.cli", command],  # -P: not from the current folder
+        name=" ".join(command[:2]),
+        argv=[sys.executable, "-P", "-m", "streams.cli", *command],  # -P: not from the current folder
         env={_LOG_FORMAT: "console" if for_people else "json"},
     )

@@ -40,12 +40,18 @@ def submit(
 ) -> None:
     """Sign and send what the books want, within the signer's own limits."""
     settings = settings_for("submit", serving=True)
-    signer_file = load_signer_file(file)
-    if signer_file.chain != settings.chain:
-        raise SettingsError(f"{file}: chain: {signer_file.chain}, but the settings say {settings.chain}")
+    signer_file = signer_file_for(settings, file)
     if not live:
         raise SettingsError("nothing is sent without --live")
     run(_submit(settings, signer_file, adopt_nonce=accept_nonce))
+
+
+def signer_file_for(settings: Settings, file: Path) -> SignerFile:
+    """Read a signer's file for this deployment. Raises: SettingsError."""
+    signer_file = load_signer_file(file)
+    if signer_file.chain != settings.chain:
+        raise SettingsError(f"{file}: chain: {signer_file.chain}, but the settings say {settings.chain}")
+    return signer_file
 
 
 async def _submit(settings: Settings, file: SignerFile, *, adopt_nonce: bool) -> None:

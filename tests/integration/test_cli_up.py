@@ -3,82 +3,21 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from users import User, children_of, command_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(240)]
-
-PROGRAM = [sys.executable, "-m", "streams.cli"]
-
-
-class User:
-    """Runs commands in a folder of their own, and remembers what was started."""
-
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL_")}
-        root = str(Path(__file__).parents[2])
-        self.env = {**clean, "EVENKEEL_CACHE": str(cache), "PYTHONPATH": root, "COLUMNS": "200"}
-        self.started: list[subprocess.Popen[bytes]] = []
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*PROGRAM, *arguments],
-            cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-
-    def start(self, *arguments: str, log: str) -> subprocess.Popen[bytes]:
-        with (self.folder / log).open("wb") as output:
-            process = subprocess.Popen(
-                [*PROGRAM, *arguments], cwd=self.folder, env=self.env, stdout=output, stderr=subprocess.STDOUT
-            )
-        self.started.append(process)
-        return process
-
-    def read(self, log: str) -> str:
-        return (self.folder / log).read_text()
-
-    def until(self, holds: Callable[[], bool], what: str, within_s: float = 90.0) -> None:
-        deadline_s = time.monotonic() + within_s
-        while not holds():
-            ended = [process.args for process in self.started if process.poll() is not None]
-            logs = {path.name: path.read_text()[-3_000:] for path in self.folder.glob("*.log")}
-            assert not ended, f"ended while waiting for {what}: {ended}\n{logs}"
-            assert time.monotonic() < deadline_s, f"no {what} in {within_s} s\n{logs}"
-            time.sleep(0.2)
 
 
 @pytest.fixture
 def user(tmp_path, cache) -> Iterator[User]:
     made = User(tmp_path, cache)
     yield made
-    for process in reversed(made.started):
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def children_of(pid: int) -> set[int]:
-    """List the living descendants of a process."""
-    found: set[int] = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            child = int(stat.parent.name)
-            found |= {child} | children_of(child)
-    return found
-
-
-def command_of(pid: int) -> list[str]:
-    return (Path("/proc") / str(pid) / "cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    made.leave()
 
 
 def positions(user: User) -> list[dict]:
