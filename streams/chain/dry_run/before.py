@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from pipeline.messages.effects import BookEffects, Untried
-from pipeline.messages.entries import Writer
+from pipeline.messages.entries import HighestHead, Writer
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
@@ -41,4 +41,5 @@ def take_back(shard: Shard, book: BookId, untried: Untried, event: BlockSeen) ->
     tables.put(f"policy/{book}", replace(policy, mode="live"))
     tables.put("writer", Writer(term=event.term, instance="dry-run"))
     tables.put("halted", None)
+    tables.put("highest-head", HighestHead(number=parent))
     return Seconds(max(at.timestamp_s - before.timestamp_s, 1))

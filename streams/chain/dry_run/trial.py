@@ -19,7 +19,7 @@ from pipeline.messages.dry_run import (
 )
 from pipeline.messages.effects import Intent, Untried
 from pipeline.messages.entries import Balance, NftPosition
-from pipeline.messages.events import AnyEvent, BlockSeen
+from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.shard import Shard
@@ -48,6 +48,7 @@ class Trial:
         self._said: list[Output] = []
         self._steps: list[DryRunStep] = []
         self._sent: dict[str, SubmitTransaction] = {}
+        self._refusals: list[str] = []
         self._blocks = 0
         self._lent_wei = Wei(0)
         self._before: Inventory | None = None
@@ -97,7 +98,9 @@ class Trial:
 
     async def _next_block(self, fork: Fork, commands: list[SubmitTransaction]) -> list[SubmitTransaction]:
         for command in commands:
-            self._apply(await fork.send(command))
+            reports = await fork.send(command)
+            self._refusals += [r.detail for r in reports if isinstance(r, IntentRefused)][:1]
+            self._apply(reports)
         self._lent_wei = fork.lent_wei
         block = await fork.mine(self._shard.tables)
         self._blocks += 1
@@ -129,7 +132,7 @@ class Trial:
 
     def _last_stall(self) -> str:
         stalls = [f"{o.phase}: {o.reason}" for o in self._said if isinstance(o, PlanStalled)]
-        return stalls[-1] if stalls else ""
+        return "; ".join((*stalls[-1:], *self._refusals[:1]))
 
     def _ended(self) -> DryRun:
         closed = self._closed()
@@ -137,7 +140,7 @@ class Trial:
         if closed.outcome == "done":
             return self.told("done", self._last_stall())
         if closed.outcome.startswith("never sent"):
-            return self.told("failed", closed.outcome)
+            return self.told("failed", "; ".join((closed.outcome, *self._refusals[:1])))
         return self.told("stalled", self._last_stall() or closed.outcome)
 
     # -------------------------------------------------------------- what it came to
