@@ -1,4 +1,4 @@
-"""How processes end: when told to, in whatever trouble they are; and what `up` says of a child that ends by itself."""
+"""How processes end, when told to, in whatever trouble they are, and come back; and what `up` says of it."""
 
 import asyncio
 import os
@@ -80,7 +80,29 @@ async def test_they_end_while_the_broker_says_nothing(house):
     await begin_again(house)
 
 
-@pytest.mark.parametrize("after_s", [0.5, 2.0, 3.5])
+async def test_a_worker_that_comes_back_under_its_name_has_its_shards_at_once(house):
+    """Within its session nobody else is asked to take them over."""
+    await house.ensure_workers(2)
+    workers = [house.members[name] for name in ("w1", "w2")]
+    await until(lambda: shared(workers), "two workers shared all shards")
+    for killed, other in (workers, workers[::-1]):
+        before, times = set(killed.shards), other.log.read_text().count("keeps shards")
+        starts = killed.starts
+        killed.kill()
+        await until(lambda k=killed, s=starts: k.starts > s and shared(workers), "it had them again", 9)
+        assert killed.shards == before
+        await house.recovered()
+        assert other.log.read_text().count("keeps shards") == times
+
+
+def shared(workers: list[Member]) -> bool:
+    for worker in workers:
+        worker.read()
+    each = [worker.shards for worker in workers]
+    return all(each) and sorted(shard for shards in each for shard in shards) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("after_s", [1.0, 3.0])
 async def test_they_end_while_they_begin(house, after_s):
     """Also those that wait for their group, or for what they must load first."""
     await told_to_end(house)

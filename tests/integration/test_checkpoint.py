@@ -289,6 +289,22 @@ async def test_a_commit_on_a_broker_that_does_not_answer_is_given_up(own_broker:
         await checkpoint.close()
 
 
+@pytest.mark.kafka
+async def test_an_opening_on_a_broker_that_does_not_answer_is_given_up(own_broker: Broker) -> None:
+    chain_id = ChainId(next(_chain_ids))
+    await ensure_topics(own_broker.bootstrap_servers, chain_id, 2)
+    checkpoint = KafkaCheckpoint(own_broker.bootstrap_servers, chain_id, instance="test", open_timeout_s=2.0)
+    own_broker.pause()
+    try:
+        began_s = time.monotonic()
+        with pytest.raises(CommitError, match=r"opening shard 1 took longer than 2\.0 s"):
+            await checkpoint.open(SHARD)
+        assert time.monotonic() - began_s < 3
+    finally:
+        own_broker.resume()
+        await checkpoint.close()
+
+
 async def test_a_record_that_its_topic_refuses_leaves_nothing_of_the_batch(
     store: Store, fresh: Callable[[], Checkpoint]
 ) -> None:
