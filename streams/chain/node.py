@@ -110,6 +110,11 @@ class HttpNode:
             for answer in answers
         ]
 
+    async def code(self, account: Address, at: Hash) -> bytes:
+        """Ask for the code that stands at an address; nothing at a plain account's."""
+        answer = await self._rpc.ask("eth_getCode", account, {"blockHash": at})
+        return raw_bytes(parsed(_TEXT, answer, "eth_getCode"))
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._rpc.close()

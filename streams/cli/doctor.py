@@ -1,6 +1,6 @@
 """`doctor`: whether everything that a run stands on is there, asked once, answered in full."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from urllib.parse import urlsplit
 
 import typer
@@ -9,6 +9,7 @@ from pipeline.errors import EvenkeelError, NodeError, SettingsError
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import PoolView
 from streams.applied import policies_in_force
+from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import views_of
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
@@ -35,6 +36,7 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
         "topics": _topics,
         "books": _books,
         "tokens": _tokens,
+        "transfers": _transfers,
         "node": _node,
         "portfolio": _portfolio,
     }
@@ -76,6 +78,25 @@ async def _tokens(settings: Settings) -> str:
     return f"decimals as in the {len(pools)} pools seen so far"
 
 
+async def _transfers(settings: Settings) -> str:
+    """Try the tokens of the books in force: what takes a fee or rebases cannot be kept."""
+    async with reading(settings.bootstrap) as reader:
+        books = await policies_in_force(reader, settings.chain)
+    wrong = [fault async for fault in _faults(settings, books.values())]
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return "no token of a book in force takes a fee on transfers or rebases"
+
+
+async def _faults(settings: Settings, books: Iterable[Policy]) -> AsyncIterator[str]:
+    async with asking(settings.rpc_urls[0], settings.chain) as asked:
+        for policy in books:
+            for token in policy.tokens:
+                fault = await asked.fault(policy, token.address)
+                if fault is not None:
+                    yield f"book {policy.book}: {token.symbol}: {fault}"
+
+
 def _contradictions(policy: Policy, pool: PoolView) -> Iterator[str]:
     state = pool.state
     on_chain = {state.token0: state.decimals0, state.token1: state.decimals1}
@@ -102,10 +123,12 @@ async def _node(settings: Settings) -> str:
 
 
 async def _portfolio(settings: Settings) -> str:
-    return _read_portfolio(settings)
-
-
-def _read_portfolio(settings: Settings) -> str:
-    if not DEFAULT_FILE.exists():
+    policies = _read_portfolio(settings)
+    if policies is None:
         return f"no {DEFAULT_FILE} here"
-    return f"{DEFAULT_FILE} has {len(read_portfolio(settings, DEFAULT_FILE))} books"
+    asked = await refuse_what_the_chain_refuses(settings, DEFAULT_FILE, policies)
+    return f"{DEFAULT_FILE} has {len(policies)} books; {asked}"
+
+
+def _read_portfolio(settings: Settings) -> tuple[Policy, ...] | None:
+    return read_portfolio(settings, DEFAULT_FILE) if DEFAULT_FILE.exists() else None

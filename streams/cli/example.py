@@ -15,6 +15,7 @@ chain:
   # final_depth_blocks: 65      # the most blocks a reorg may take
   # check_every_blocks: 100     # how often a pool is compared with the chain
   # report_every_blocks: 50     # how often an unchanged refusal is said again
+  # live_on: $chain_id                # the chain's number once more: only then may a book be live
 
 books:
 $books""")
@@ -39,7 +40,28 @@ _BOOK = Template("""\
       hysteresis: 2%          # outside until it is this much inside again
       hold_out_of_range: 1h   # all liquidity may be out of range this long
       cooldown: $cooldown            # between two proposals
-    mode: dry-run             # or watch: assess only
+    mode: dry-run             # watch: assess only; dry-run: try each proposal, act on none;
+                              # live: act (also needs chain.live_on, `apply --live`, and `evenkeel submit`)
+    # What follows holds for every mode but watch. These are the defaults; amounts are in the quote.
+    # limits:
+    #   max_cost: 1%                  # gas, swap fee and impact of one action, of what it moves; up to 10%
+    #   max_slippage: 0.5%            # of a swap, from the pool's time-weighted price; up to 5%
+    #   twap_window: 5m               # over which that price is taken; 24s to 1d
+    #   max_spot_from_twap_ticks: 200 # no action while the price is further from it; a tick is 0.01 %
+    #   max_notional: 100000          # moved by one action; no limit unless written
+    #   max_daily_notional: 500000    # moved within 24 hours; no limit unless written
+    #   max_actions_per_day: 24
+    #   max_fee_gwei: 200             # offered for a unit of gas, at most
+    #   max_age_blocks: 5             # so many blocks after its block a transaction may still be signed
+    #   deadline: 5m                  # so long after its block it may still be mined
+    # rerange:                        # how a proposal is carried out: the liquidity moves to a new range
+    #   half_width_ticks: 600         # half the width of that range; at least the pool's tick spacing
+    #   reserve_base: 0               # left in the wallet
+    #   reserve_quote: 0
+    #   on_stall: hold_and_alert      # where its middle cannot go on: leave the tokens in the wallet and say so;
+    #                                 # wait: try on and on; mint_as_is: give up the swap, choose the range that fits
+    #   stall_after: 10m              # so long a step may be refused before that happens
+    # signer: "$owner"  # who signs; in mode live it must be the owner
 """)
 
 _MAINNET = {

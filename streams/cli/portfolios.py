@@ -12,6 +12,7 @@ from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
 from streams.applied import Step, append, appending, policies_in_force, steps_to
+from streams.cli.asked import refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
 from streams.cli.leaving import refuse_to_leave
@@ -42,9 +43,11 @@ def init(
 
 
 def check(file: File = DEFAULT_FILE) -> None:
-    """Read a portfolio file and say what is wrong with it, or what it asks for. Needs no broker."""
+    """Read a portfolio file and say what is wrong with it, or what it asks for. Needs no broker; asks a node if it can."""
     settings = settings_for("check")
-    print_policies(read_portfolio(settings, file), settings.partitions)
+    policies = read_portfolio(settings, file)
+    run(_ask_the_chain(settings, file, policies))
+    print_policies(policies, settings.partitions)
 
 
 def apply(
@@ -83,6 +86,7 @@ async def apply_file(
         raise SettingsError(
             f"{file}: chain.id: {chain_id}, but this deployment is on chain {settings.chain_id} (EVENKEEL_CHAIN_ID)"
         )
+    await _ask_the_chain(settings, file, wanted)
     if not dry_run:
         await ensure_topics(settings.bootstrap, chain_id, settings.partitions)
     in_force = await _in_force(settings, chain_id, may_be_new=dry_run)
@@ -95,6 +99,13 @@ async def apply_file(
                 await append(producer, chain_id, step.shard, step.event)
     _print_steps(steps, wanted, in_force, dry_run=dry_run, prune=prune)
     return steps
+
+
+async def _ask_the_chain(settings: Settings, file: Path, policies: tuple[Policy, ...]) -> None:
+    """Refuse what a node knows better, where one is named. Raises: SettingsError."""
+    told = await refuse_what_the_chain_refuses(settings, file, policies)
+    if settings.rpc_url:
+        say(told)
 
 
 def read_portfolio(settings: Settings, file: Path) -> tuple[Policy, ...]:

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from pipeline.units import Address
 from streams.human import bps_text, seconds_text
 from streams.marks import FieldPath, Problem, did_you_mean
+from streams.portfolio.limits import problems_in_limits
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 
 _ALL_BPS = 10_000
 _LONGEST_S = 365 * 86_400
-_LEAST_TWAP_S = 24
 
 
 def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
@@ -78,20 +78,14 @@ def _mode(book: BookSection, path: FieldPath, chain: ChainSection) -> Iterator[P
         if chain.live_on != chain.id:
             says = f"live only where chain.live_on says {chain.id} once more"
             yield Problem((*path, "mode"), says)
-        yield from _limits(book, path)
-
-
-def _limits(book: BookSection, path: FieldPath) -> Iterator[Problem]:
-    """Refuse limits that limit nothing."""
-    most = {"max_cost": 1_000, "max_slippage": 500}
-    for name, bps in most.items():
-        value = getattr(book.limits, name)
-        if not 0 < value <= bps:
-            yield Problem(
-                (*path, "limits", name), f"{bps_text(value)} is not above 0% and up to {bps_text(bps)}"
+        if book.signer is not None and book.signer != book.owner:
+            says = (
+                f"{book.signer} is not the owner {book.owner}: acting for another account (a Safe) is not supported "
+                "yet; such a book may be mode: dry-run or watch"
             )
-    if book.limits.twap_window < _LEAST_TWAP_S:
-        yield Problem((*path, "limits", "twap_window"), f"shorter than {_LEAST_TWAP_S} s, it can be bought")
+            yield Problem((*path, "signer"), says)
+    if book.mode != "watch":
+        yield from problems_in_limits(book, path, chain.id)
 
 
 def _target_band(section: TargetBandSection, path: FieldPath, *, watching: bool) -> Iterator[Problem]:

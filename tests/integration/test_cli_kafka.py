@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.decisions import Declined
+from pipeline.messages.effects import Goal, Plan
 from pipeline.messages.entries import Cursor, Pool
 from pipeline.messages.events import BlockSeen, PolicySet
 from pipeline.messages.views import BookView, Holding, PoolView, PositionView
@@ -392,6 +393,36 @@ def test_why_walks_back_over_many_records_to_block_and_policy(desk):
     shown = desk.run("why", said[7].id).out
     assert "inside_band" in shown
     assert "band_bps 1000 (10%)" in " ".join(shown.split())
+
+
+def test_a_live_book_leaves_no_plan_in_the_middle_unless_told(desk):
+    live = "    mode: live\n    rerange: {half_width_ticks: 100}\n"
+    head = f"chain: {{id: {desk.chain_id}, live_on: {desk.chain_id}, "
+    desk.portfolio(a_book("one", 1) + live)
+    file = desk.folder / "portfolio.yaml"
+    file.write_text(file.read_text().replace(f"chain: {{id: {desk.chain_id}, ", head))
+    assert desk.run("apply", "--live").code == 0
+    shard = shard_of("one", PARTITIONS)
+    plan = Plan(
+        id="plan.0.1.aa",
+        made_at=BlockRef(number=1, hash="0x1", parent_hash="0x0", timestamp_s=1),
+        goal=Goal(pool=POOL, tick_lower=-10, tick_upper=10, withdraw=(1,)),
+        notional_quote=1,
+    )
+    desk.commit(shard, (STATE.name, "plan/one", encode_entry(plan)))
+
+    def leave(*words: str):
+        file.write_text(file.read_text().replace("mode: live", "mode: watch"))
+        return desk.run("apply", "--live", *words)
+
+    told = leave()
+    assert told.code == 1
+    assert "book one leaves live, but its plan plan.0.1.aa is open, at withdraw: let it end first" in told.err
+    assert [e.policy.mode for e in desk.log(shard)] == ["live"]
+    file.write_text(file.read_text().replace("mode: watch", "mode: live").replace("100", "200"))
+    assert desk.run("apply", "--live").code == 0, "another width changes nothing that a plan rests on"
+    assert leave("--leave-plans").code == 0
+    assert [e.policy.mode for e in desk.log(shard)] == ["live", "live", "watch"]
 
 
 def test_a_place_is_found_among_neighbours_gaps_and_tombstones(desk):

@@ -1,3 +1,5 @@
+import re
+
 import msgspec
 import pytest
 
@@ -5,6 +7,7 @@ from pipeline.errors import SettingsError
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand
 from streams.cli.example import example_portfolio
 from streams.portfolio import load_portfolio, version_of
+from streams.portfolio.sections import LimitsSection, RerangeSection
 
 WETH = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
@@ -322,3 +325,98 @@ def test_the_example_is_right_as_it_is_written():
     assert policy.chain.chain_id == 1
     assert policy.pools == (POOL.lower(),)
     assert policy.strategy == TargetBand()
+
+
+def test_what_the_example_shows_of_limits_and_actions_are_the_defaults_in_their_units():
+    """Uncommented it says the same, but for the two limits that have no default."""
+    text = example_portfolio(None)
+    shown = re.sub(r"^    # (limits:|rerange:|signer:|  \w+: )", r"    \1", text, flags=re.MULTILINE)
+    (plain,), (told,) = load(text), load(shown)
+    assert told.limits == msgspec.structs.replace(
+        plain.limits, max_notional_quote=100_000 * 10**6, max_daily_notional_quote=500_000 * 10**6
+    )
+    assert (told.action, told.signer) == (plain.action, plain.owner)
+    for section in (LimitsSection, RerangeSection):
+        for field in section.model_fields:
+            assert f"{field}:" in text, field
+
+
+# ------------------------------------------------------------------ limits
+LIVE = FILE.replace("id: 1\n", "id: 1\n  live_on: 1\n").replace("mode: dry-run", "mode: live")
+ABSURD = [
+    # (what the book says, its field, what is wrong with it)
+    ("limits: {max_slippage: 0%}", "limits.max_slippage", "0% is not above 0% and up to 5%"),
+    ("limits: {max_slippage: 6%}", "limits.max_slippage", "6% is not above 0% and up to 5%"),
+    ("limits: {max_cost: 0%}", "limits.max_cost", "0% is not above 0% and up to 10%"),
+    ("limits: {max_cost: 101%}", "limits.max_cost", "101% is not above 0% and up to 10%"),
+    ("limits: {twap_window: 0s}", "limits.twap_window", "shorter than 24 s, it can be bought"),
+    ("limits: {twap_window: 2d}", "limits.twap_window", "2d is longer than a day"),
+    (
+        "limits: {max_spot_from_twap_ticks: 0}",
+        "limits.max_spot_from_twap_ticks",
+        "greater than or equal to 1",
+    ),
+    ("limits: {max_spot_from_twap_ticks: 9999}", "limits.max_spot_from_twap_ticks", "less than or equal to"),
+    ("limits: {deadline: 0s}", "limits.deadline", "0s is less than 2 blocks of 12 s"),
+    ("limits: {deadline: 23s}", "limits.deadline", "23s is less than 2 blocks of 12 s"),
+    ("limits: {deadline: 10d}", "limits.deadline", "longer than a day"),
+    ("limits: {max_age_blocks: 0}", "limits.max_age_blocks", "greater than or equal to 1"),
+    ("limits: {max_age_blocks: 5000}", "limits.max_age_blocks", "less than or equal to 100"),
+    ("limits: {max_actions_per_day: 0}", "limits.max_actions_per_day", "greater than or equal to 1"),
+    ("limits: {max_fee_gwei: 0}", "limits.max_fee_gwei", "greater than or equal to 1"),
+    ("limits: {max_notional: 0}", "limits.max_notional", "greater than 0"),
+    ("limits: {max_notional: 0.00001}", "limits.max_notional", "is dust: nothing would ever move"),
+    ("limits: {max_daily_notional: 0.00001}", "limits.max_daily_notional", "is dust"),
+    (
+        "limits: {max_notional: 500, max_daily_notional: 499}",
+        "limits.max_daily_notional",
+        "499 a day is less than max_notional, 500",
+    ),
+    ("rerange: {half_width_ticks: 0}", "rerange.half_width_ticks", "greater than or equal to 1"),
+    ("rerange: {stall_after: 0s}", "rerange.stall_after", "0s is less than 2 blocks of 12 s"),
+    ("rerange: {stall_after: 40d}", "rerange.stall_after", "longer than a day"),
+    ("rerange: {reserve_base: -1}", "rerange.reserve_base", "greater than or equal to 0"),
+    ("rerange: {on_stall: panic}", "rerange.on_stall", "must be 'wait', 'mint_as_is' or 'hold_and_alert'"),
+]
+
+
+@pytest.mark.parametrize("file", [FILE, LIVE], ids=["dry-run", "live"])
+@pytest.mark.parametrize(("says", "field", "wrong"), ABSURD)
+def test_an_absurd_limit_is_refused_with_line_and_field(file, says, field, wrong):
+    text = file.replace("    mode:", f"    {says}\n    mode:")
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"p.yaml:{line_of(text, says)}:")
+    assert f": books[0].{field}: " in line
+    assert wrong in line
+
+
+def test_a_book_that_only_watches_may_say_what_it_likes():
+    text = FILE.replace("    mode: dry-run", "    limits: {deadline: 0s, max_slippage: 0%}\n    mode: watch")
+    assert load(text)[0].mode == "watch"
+
+
+def test_blocks_are_shorter_elsewhere():
+    text = FILE.replace("id: 1", "id: 137").replace("    mode:", "    limits: {deadline: 4s}\n    mode:")
+    assert load(text)[0].limits.deadline_s == 4
+
+
+# ------------------------------------------------------------------ who signs for whom
+@pytest.mark.parametrize("mode", ["live", "dry-run", "watch"])
+def test_a_book_whose_owner_does_not_sign_may_not_be_live(mode):
+    text = LIVE.replace("mode: live", f"signer: {OTHER_OWNER}\n    mode: {mode}")
+    if mode != "live":
+        assert load(text)[0].signer == OTHER_OWNER.lower()
+        return
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"p.yaml:{line_of(text, 'signer')}:")
+    assert f"books[0].signer: {OTHER_OWNER.lower()} is not the owner" in line
+    assert "Safe" in line
+
+
+def test_an_owner_who_signs_may_be_named_once_more():
+    (policy,) = load(LIVE.replace("mode: live", f"signer: {OWNER}\n    mode: live"))
+    assert (policy.signer, policy.mode) == (OWNER.lower(), "live")

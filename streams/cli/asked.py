@@ -1,0 +1,100 @@
+"""What only a node can tell of a portfolio: how its tokens behave, who its owners are, how fine its pools are."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import NodeError, SettingsError, UnreadableError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.policy import Policy
+from pipeline.units import Address, ChainId
+from streams.chain.calls import Ask, Reader, method
+from streams.chain.reads import MULTICALL3
+from streams.chain.tokens import token_fault
+from streams.marks import FieldPath, Problem, read_yaml
+from streams.settings import Settings, read_text
+
+if TYPE_CHECKING:
+    from streams.chain.node import HttpNode
+
+_DELEGATED = bytes.fromhex("ef0100")
+"""Code of a plain account that lets a contract act for it; its key still signs."""
+
+
+async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies: Sequence[Policy]) -> str:
+    """Ask the node, if there is one, about what a file names, and say what was asked.
+
+    Raises: SettingsError naming line and field of what cannot be kept.
+    """
+    if not settings.rpc_url:
+        return "no node is named: what the tokens are is asked when `evenkeel watch` reads them"
+    try:
+        async with asking(settings.rpc_urls[0], policies[0].chain.chain_id) as asked:
+            problems = [
+                problem
+                for i, policy in enumerate(policies)
+                async for problem in asked.problems(policy, ("books", i))
+            ]
+    except NodeError as error:
+        return f"the node was not asked what the tokens are: {error}"
+    if problems:
+        raise read_yaml(read_text(file), str(file)).refuse(problems)
+    return "the node knows nothing against its tokens"
+
+
+class Asked:
+    """A node at one block."""
+
+    def __init__(self, node: "HttpNode", at: BlockRef) -> None:
+        """Take a node that is connected."""
+        self._node = node
+        self._at = at
+        self._reader = Reader(node, multicall=MULTICALL3, at=at.hash)
+
+    async def problems(self, policy: Policy, path: FieldPath) -> AsyncIterator[Problem]:
+        """Find what the chain says against a book. Raises: NodeError."""
+        for j, token in enumerate(policy.tokens):
+            fault = await self.fault(policy, token.address)
+            if fault is not None:
+                says = f"{token.symbol}: {fault}: book {policy.book} cannot keep it"
+                yield Problem((*path, "tokens", j), says)
+        if policy.mode == "live" and await self._is_contract(policy.owner):
+            says = f"{policy.owner} is a contract: acting through a Safe is not supported yet"
+            yield Problem((*path, "owner"), says)
+        if policy.mode != "watch":
+            spacing = await self._spacing(policy.reference_pool)
+            half = policy.action.half_width_ticks
+            if spacing is not None and half < spacing:
+                says = f"{half} is less than the tick spacing of the reference pool, {spacing}"
+                yield Problem((*path, "rerange", "half_width_ticks"), says)
+
+    async def fault(self, policy: Policy, token: Address) -> str | None:
+        """Say why a token of a book cannot be kept. Raises: NodeError."""
+        try:
+            return await token_fault(self._reader, token, policy.all_pools(), self._at)
+        except UnreadableError as error:
+            return str(error)
+
+    async def _is_contract(self, account: Address) -> bool:
+        code = await self._node.code(account, self._at.hash)
+        return bool(code) and not code.startswith(_DELEGATED)
+
+    async def _spacing(self, pool: Address) -> int | None:
+        (told,) = await self._reader.ask([Ask(pool, method("uniswap-v3/UniswapV3Pool", "tickSpacing"))])
+        return None if isinstance(told, UnreadableError) else int(told[0])
+
+
+@asynccontextmanager
+async def asking(url: str, chain_id: ChainId) -> AsyncIterator[Asked]:
+    """Connect to a node of a chain. Raises: NodeError, SettingsError where it follows another."""
+    from streams.chain.node import HttpNode  # noqa: PLC0415 - takes its time
+
+    node = HttpNode(url)
+    try:
+        found = await node.chain_id()
+        if found != chain_id:
+            raise SettingsError(f"the node follows chain {found}, the portfolio is on chain {chain_id}")
+        yield Asked(node, (await node.newest()).block)
+    finally:
+        await node.close()

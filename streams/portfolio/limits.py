@@ -1,0 +1,62 @@
+"""Limits that limit nothing, or let nothing pass: refused before they hold, whatever acts under them."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from pipeline.units import ChainId
+from streams.human import bps_text, seconds_text
+from streams.marks import FieldPath, Problem
+from streams.portfolio.sections import BookSection
+
+_MOST_BPS: Mapping[str, int] = {"max_cost": 1_000, "max_slippage": 500}
+_BLOCK_S: Mapping[int, int] = {1: 12, 10: 2, 137: 2, 8453: 2, 42_161: 1}
+"""Between blocks, to the second; where it is not known, as on Ethereum."""
+_LEAST_BLOCKS = 2
+_LEAST_TWAP_S = 24
+_DAY_S = 86_400
+_DUST_DIGITS = 4
+"""A ten-thousandth of the quote is worth no transaction anywhere."""
+
+
+def problems_in_limits(book: BookSection, path: FieldPath, chain_id: ChainId) -> Iterator[Problem]:
+    """Find the limits of a book that cannot be meant."""
+    yield from _shares(book, path)
+    yield from _times(book, path, _BLOCK_S.get(chain_id, 12))
+    yield from _amounts(book, path)
+
+
+def _shares(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    for name, most in _MOST_BPS.items():
+        value = getattr(book.limits, name)
+        if not 0 < value <= most:
+            says = f"{bps_text(value)} is not above 0% and up to {bps_text(most)}"
+            yield Problem((*path, "limits", name), says)
+
+
+def _times(book: BookSection, path: FieldPath, block_s: int) -> Iterator[Problem]:
+    limits = book.limits
+    if limits.twap_window < _LEAST_TWAP_S:
+        yield Problem((*path, "limits", "twap_window"), f"shorter than {_LEAST_TWAP_S} s, it can be bought")
+    least_s = _LEAST_BLOCKS * block_s
+    for section, name in (("limits", "deadline"), ("rerange", "stall_after")):
+        value = getattr(getattr(book, section), name)
+        if value < least_s:
+            says = f"{seconds_text(value)} is less than {_LEAST_BLOCKS} blocks of {block_s} s: nothing would come in time"
+            yield Problem((*path, section, name), says)
+    for section, name in (("limits", "twap_window"), ("limits", "deadline"), ("rerange", "stall_after")):
+        value = getattr(getattr(book, section), name)
+        if value > _DAY_S:
+            yield Problem((*path, section, name), f"{seconds_text(value)} is longer than a day")
+
+
+def _amounts(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    limits, quote = book.limits, book.token(book.quote)
+    least = Decimal(1).scaleb(-min(_DUST_DIGITS, quote.decimals if quote is not None else 0))
+    for name in ("max_notional", "max_daily_notional"):
+        amount = getattr(limits, name)
+        if amount is not None and amount < least:
+            yield Problem((*path, "limits", name), f"{amount} {book.quote} is dust: nothing would ever move")
+    one, day = limits.max_notional, limits.max_daily_notional
+    if one is not None and day is not None and day < one:
+        says = f"{day} a day is less than max_notional, {one}: no action of that size would ever pass"
+        yield Problem((*path, "limits", "max_daily_notional"), says)

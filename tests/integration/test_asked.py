@@ -1,0 +1,132 @@
+"""`check`, `apply` and `doctor` ask the node what only the chain knows, and name book, token and line."""
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+from odd_tokens import place_token, token_code
+
+from streams.cli import main
+from streams.devnet import actions
+from streams.devnet.chain import Chain
+from streams.devnet.world import World
+
+pytestmark = pytest.mark.anvil
+
+ODD = "0x" + "ff" * 18 + "0dd1"
+FILE = """\
+chain:
+  id: {chain}
+  live_on: {chain}
+  factory: "{factory}"
+  position_manager: "{manager}"
+  wrapped_native: "{weth}"
+books:
+  - book: alpha
+    owner: "{owner}"
+    base: WETH
+    quote: USDC
+    tokens:
+      - {{symbol: WETH, address: "{weth}", decimals: 18}}
+      - {{symbol: USDC, address: "{usdc}", decimals: 6}}
+      - {{symbol: ODD, address: "{odd}", decimals: 6}}
+    pools: ["{pool}"]
+    reference_pool: "{pool}"
+    rerange: {{half_width_ticks: {half}}}
+    strategy: {{name: target_band}}
+    mode: {mode}
+"""
+
+
+@pytest.fixture
+def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVENKEEL_RPC_URL", chain.url)
+    monkeypatch.setattr(sys, "argv", ["evenkeel", "check"])
+    monkeypatch.setenv("EVENKEEL_CHAIN_ID", str(world.chain_id))
+
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+
+    def check(*, mode: str = "dry-run", half: int = 600, owner: str = "", odd: str = ODD) -> tuple[int, str]:
+        text = FILE.format(
+            chain=world.chain_id,
+            factory=world.factory,
+            manager=world.position_manager,
+            weth=world.weth,
+            usdc=world.usdc_low,
+            odd=odd,
+            owner=owner or world.accounts.owners[0],
+            pool=world.pool("weth_usdc_low_500").address,
+            half=half,
+            mode=mode,
+        )
+        (tmp_path / "portfolio.yaml").write_text(text)
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        return code, capsys.readouterr().err
+
+    yield check
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_tokens_of_the_usual_kind_pass(desk, world):
+    assert desk(odd=world.usdc_high, mode="live") == (0, "the node knows nothing against its tokens\n")
+
+
+HABITS = {
+    "takes a fee on transfers": token_code(silent=True, fee_bps=5),
+    "is a rebasing one: it answers sharesOf": token_code(answers="sharesOf(address)"),
+    "is a rebasing one: it answers UNDERLYING": token_code(answers="UNDERLYING_ASSET_ADDRESS()"),
+}
+
+
+@pytest.mark.parametrize("mode", ["live", "dry-run", "watch"])
+@pytest.mark.parametrize("says", HABITS)
+def test_a_token_that_cannot_be_kept_is_refused_by_line_book_and_token(desk, chain, world, says, mode):
+    place_token(chain, ODD, HABITS[says])
+    pool = world.pool("weth_usdc_low_500")
+    chain.execute(actions.mint_usdc(ODD, world.accounts.deployer, pool.address, 10**12))
+    failed, err = desk(mode=mode)
+    assert failed == 1
+    assert "portfolio.yaml:15:" in err
+    assert f"books[0].tokens[2]: ODD: token {ODD} " in err
+    assert says in err
+    assert "book alpha cannot keep it" in err
+
+
+def test_a_token_that_returns_nothing_passes(desk, chain, world):
+    place_token(chain, ODD, token_code(silent=True, races=False))
+    pool = world.pool("weth_usdc_low_500")
+    chain.execute(actions.mint_usdc(ODD, world.accounts.deployer, pool.address, 10**12))
+    assert desk(mode="live")[0] == 0
+
+
+def test_an_owner_that_is_a_contract_may_not_be_live(desk, world):
+    failed, err = desk(odd=world.usdc_high, mode="live", owner=world.callee)
+    assert failed == 1
+    assert f"portfolio.yaml:9:12: books[0].owner: {world.callee} is a contract" in err
+    assert desk(odd=world.usdc_high, owner=world.callee)[0] == 0
+
+
+def test_a_range_narrower_than_the_grid_of_its_pool_is_refused(desk, world):
+    failed, err = desk(odd=world.usdc_high, half=9)
+    assert failed == 1
+    assert (
+        "books[0].rerange.half_width_ticks: 9 is less than the tick spacing of the reference pool, 10" in err
+    )
+    assert desk(odd=world.usdc_high, half=10)[0] == 0
+
+
+def test_a_node_that_does_not_answer_stops_nobody(desk, world, monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "http://127.0.0.1:1")
+    code, err = desk(odd=world.usdc_high)
+    assert code == 0
+    assert "the node was not asked what the tokens are" in err
