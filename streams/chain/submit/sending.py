@@ -19,9 +19,12 @@ from streams.chain.submit.node import Look, SenderNode
 
 log = structlog.get_logger(__name__)
 
-Point = Literal["simulate", "nonce", "journal", "send", "report"]
+Point = Literal["simulate", "nonce", "journal", "send", "report", "receipt", "final"]
 """After which a test may let the process die."""
 POINTS: tuple[Point, ...] = ("simulate", "nonce", "journal", "send", "report")
+"""On the way out."""
+LATE_POINTS: tuple[Point, ...] = ("receipt", "final")
+"""Once its block is there, and once no reorg takes it away."""
 Reach = Callable[[Point], None]
 
 _CANCEL_GAS = 21_000
@@ -92,6 +95,8 @@ class Sending:
         ledger = self._ledger
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
         account = reconcile(ledger.account, view)
+        if account is not ledger.account:
+            self._reach("receipt")
         for bound in account.nonces:  # mined, so it was sent, though nobody told us
             for attempt in bound.attempts:
                 if attempt.transaction_hash in look.inclusions and attempt.sent_at_block is None:
@@ -102,6 +107,7 @@ class Sending:
             ledger.note_account(account)
         for bound in gone:
             self._close(bound)
+            self._reach("final")
         await ledger.publish()
 
     def adopt(self, look: Look) -> None:

@@ -1,0 +1,120 @@
+"""A watcher, a worker or a signer as `evenkeel` runs it, which dies where a file says: entry.py KIND [SIGNER_FILE]."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import MalformedRecordError
+from pipeline.messages.events import BlockSeen
+from streams import keeper
+from streams.chain.follower import Follower
+from streams.chain.kafka_log import KafkaLog
+from streams.chain.submit import serve
+from streams.checkpoint.kafka import KafkaCheckpoint
+from streams.cli.running import watch, work
+from streams.cli.submitting import submit
+from streams.codec import decode_event
+
+
+class _Tagged(msgspec.Struct):
+    type: str
+
+
+class Fuse:
+    """Kills this very process at the point that a file names, once."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def reach(self, point: str) -> None:
+        try:
+            armed = self._file.read_text()
+        except FileNotFoundError:
+            return
+        if armed == point:
+            self._file.rename(self._file.with_suffix(".fired"))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kinds_of(payload: bytes | None) -> list[str]:
+    """Name what a record of a log is, and a receipt in it."""
+    try:
+        event = decode_event(payload or b"", where="")
+    except MalformedRecordError:
+        return []
+    return [type(event).__name__, *(["receipt"] if isinstance(event, BlockSeen) and event.receipts else [])]
+
+
+def set_into_worker(fuse: Fuse) -> None:
+    fold, commit = keeper.fold_record, KafkaCheckpoint.commit
+
+    def folding(shard: Any, offset: Any, payload: bytes | None) -> Any:
+        records = fold(shard, offset, payload)
+        for kind in kinds_of(payload):
+            fuse.reach(f"folds {kind}")
+        return records
+
+    async def committing(self: Any, records: Any, changes: Any) -> None:
+        said = {msgspec.json.decode(record.value, type=_Tagged).type for record in records if record.value}
+        if "PlanOpened" in said:
+            said.discard("SubmitTransaction")
+        for kind in said:
+            fuse.reach(f"{kind}, before the commit")
+        await commit(self, records, changes)
+        for kind in said:
+            fuse.reach(f"{kind}, after the commit")
+
+    keeper.fold_record = folding
+    KafkaCheckpoint.commit = committing  # type: ignore[method-assign]
+
+
+def set_into_watcher(fuse: Fuse) -> None:
+    append, take = KafkaLog.append, Follower.take
+
+    async def appending(self: Any, shard: Any, payloads: Any) -> Any:
+        has_receipt = any("receipt" in kinds_of(payload) for payload in payloads)
+        if has_receipt:
+            fuse.reach("receipt, before the append")
+        placed = await append(self, shard, payloads)
+        if has_receipt:
+            fuse.reach("receipt, after the append")
+        return placed
+
+    def taking(self: Any, record: Any) -> Any:
+        for kind in kinds_of(record.payload):
+            fuse.reach(f"reads {kind}")
+        return take(self, record)
+
+    KafkaLog.append = appending  # type: ignore[method-assign]
+    Follower.take = taking  # type: ignore[method-assign]
+
+
+def set_into_submit(fuse: Fuse) -> None:
+    run = serve.run_submit
+
+    async def running(**arguments: Any) -> None:
+        await run(**arguments, reach=fuse.reach)
+
+    serve.run_submit = running
+
+
+def main() -> None:
+    kind, *rest = sys.argv[1:]
+    fuse = Fuse(Path(os.environ["FUSE"]))
+    if kind == "watch":
+        set_into_watcher(fuse)
+        watch()
+    elif kind == "work":
+        set_into_worker(fuse)
+        work()
+    else:
+        set_into_submit(fuse)
+        submit(Path(rest[0]), live=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""`make chaos-sender`: deaths between plan and settlement of a live book, on seeded deployments, as a table.
+
+Each run has a deployment of its own and some of the deaths; all of them are dealt before any comes again.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chaos_sender.faults import FAULTS, play
+from chaos_sender.house import House, opened
+from chaos_sender.setting import POOLS
+
+_ACTS = 8
+RESULT = Path(__file__).parents[2] / ".evenkeel" / "chaos" / "sender.json"
+
+
+@dataclass
+class Tally:
+    """What became of one fault over all runs."""
+
+    runs: int = 0
+    fired: int = 0
+    lost: int = 0
+    doubled: int = 0
+    failed: int = 0
+    recovered_s: list[float] = field(default_factory=list)
+
+    def cells(self) -> dict[str, Any]:
+        times = self.recovered_s
+        return {
+            "runs": self.runs,
+            "fired": self.fired,
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "failed": self.failed,
+            "median_s": round(statistics.median(times), 1) if times else None,
+            "max_s": round(max(times), 1) if times else None,
+        }
+
+
+@dataclass
+class Report:
+    """All runs together."""
+
+    tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in FAULTS})
+    counted: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def never_fired(self) -> list[str]:
+        """The deaths that no run died, if every one was dealt."""
+        dealt_all = all(tally.runs for tally in self.tallies.values())
+        return [name for name, tally in self.tallies.items() if not tally.fired] if dealt_all else []
+
+    def as_json(self) -> dict[str, Any]:
+        faults = {name: tally.cells() for name, tally in self.tallies.items() if tally.runs}
+        return {
+            "faults": faults,
+            "counted": dict(sorted(self.counted.items())),
+            "wrong": self.wrong,
+            "never_fired": self.never_fired,
+        }
+
+    def lines(self) -> Iterator[str]:
+        names = list(Tally().cells())
+        yield f"{'fault':42}" + "".join(f"{name:>10}" for name in names)
+        for name, tally in self.tallies.items():
+            if tally.runs:
+                cells = ("" if cell is None else cell for cell in tally.cells().values())
+                yield f"{name:42}" + "".join(f"{cell:>10}" for cell in cells)
+        yield ""
+        yield from (f"{what:52} {count:8}" for what, count in sorted(self.counted.items()))
+        yield from (f"WRONG: {wrong}" for wrong in self.wrong)
+        yield from (f"NEVER FIRED: {name}" for name in self.never_fired)
+
+
+async def act_out(house: House, name: str, report: Report) -> None:
+    """Let one fault strike, and take down what came of it."""
+    tally = report.tallies[name]
+    tally.runs += 1
+    try:
+        found = await play(house, name)
+    except BaseException:
+        tally.failed += 1
+        raise
+    tally.fired += 1
+    tally.lost += len(found.lost)
+    tally.doubled += len(found.doubled)
+    tally.failed += bool(found.all_wrong)
+    tally.recovered_s.append(found.took_s)
+    report.wrong += [f"after {name}: {wrong}" for wrong in found.all_wrong]
+
+
+def deal(dice: random.Random, runs: int) -> Iterator[list[str]]:
+    """Deal every fault before any comes again."""
+    deck: list[str] = []
+    for _ in range(runs):
+        while len(deck) < _ACTS:
+            deck += dice.sample(list(FAULTS), len(FAULTS))
+        yield deck[:_ACTS]
+        del deck[:_ACTS]
+
+
+async def run_all(runs: int, seed: int, folder: Path) -> Report:
+    """Play every run, on a fresh deployment each."""
+    report = Report()
+    for number, acts in enumerate(deal(random.Random(seed), runs)):
+        began_s = time.monotonic()
+        _say(f"run {number + 1} of {runs}")
+        place = folder / f"run-{number + 1}"
+        place.mkdir()
+        try:
+            await _run(place, seed * 1_000 + number, POOLS[number % len(POOLS)], acts, report)
+        except Exception as error:  # noqa: BLE001 - the other runs go on
+            _say(traceback.format_exc())
+            report.wrong.append(f"run {number + 1}: {type(error).__name__}: {error} (logs in {place})")
+        else:
+            shutil.rmtree(place)
+        _say(f"  {time.monotonic() - began_s:.0f} s")
+    return report
+
+
+async def _run(place: Path, seed: int, pool: str, acts: Sequence[str], report: Report) -> None:
+    async with opened(place, seed, pool) as house:
+        try:
+            for name in acts:
+                _say(f"  {name}")
+                await act_out(house, name, report)
+        finally:
+            report.counted += house.story.seen
+            report.counted += Counter(
+                f"plan ended: {_kind(end)}" for ends in house.story.plans.values() for end in ends
+            )
+            report.counted += Counter(
+                f"intent ended: {e}" for ends in house.story.ends.values() for e in ends
+            )
+            report.counted += Counter({f"deaths of {s.kind}": s.deaths for s in house.staff.values()})
+
+
+def _kind(outcome: str) -> str:
+    return ":".join(outcome.split(":")[:2])[:40]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=int)
+    parser.add_argument("seed", type=int)
+    chosen = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="evenkeel-chaos-sender-"))
+    began_s = time.monotonic()
+    report = asyncio.run(run_all(chosen.runs, chosen.seed, folder))
+    for line in report.lines():
+        _say(line)
+    told = {"runs": chosen.runs, "seed": chosen.seed, "took_s": round(time.monotonic() - began_s)}
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(told | report.as_json(), indent=2) + "\n")
+    _say(f"written to {RESULT}")
+    if report.wrong or report.never_fired:
+        _say(f"the run FAILED; logs in {folder}")
+        sys.exit(1)
+    folder.rmdir()
+    _say(
+        "one effect each, no intent lost, every end right; state and outputs are those of an undisturbed fold"
+    )
+
+
+if __name__ == "__main__":
+    main()

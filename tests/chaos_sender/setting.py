@@ -1,0 +1,135 @@
+"""What the campaign plays on: a lively devnet, one book that really re-ranges, and its signer's file."""
+
+from pathlib import Path
+from string import Template
+
+from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
+from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds
+from streams.devnet import actions
+from streams.devnet.chain import Chain
+from streams.devnet.contract import method
+from streams.devnet.deploy import USDC_EACH, WETH_EACH
+from streams.devnet.flow import FlowSettings
+from streams.devnet.paths import PriceSettings
+from streams.devnet.reads import minted_token_id, range_around
+from streams.devnet.transactions import Tx
+from streams.devnet.world import FIRST_PRICE_USDC, World
+from streams.portfolio import publishing
+
+BOOK = BookId("alpha")
+LIVELY = FlowSettings(price=PriceSettings(volatility_bps=30, jump_chance_bps=400, jump_bps=120))
+POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
+"""The base is token0 in one of them and token1 in the other."""
+FINAL_DEPTH_BLOCKS = 12
+
+_OWN_NATIVE_WEI = 4 * 10**18
+_OWN_WETH = 27 * 10**18
+_OWN_USDC = 27 * FIRST_PRICE_USDC * 10**6
+_POSITION_WETH = 15 * 10**18
+_HALF_WIDTH = 600
+_SIGNER = Template(
+    """chain: $chain_id
+devnet_account: "$account"
+pools: ["$pool"]
+max_loss: 5%
+twap_window: 48s
+max_gas_ether_per_day: 100
+max_transactions_per_day: 10000
+final_depth_blocks: $depth
+"""
+)
+
+
+def endow(chain: Chain, world: World, name: str) -> str:
+    """Leave the owner a small purse and one NFT about the price; return who it is."""
+    owner, elsewhere = world.accounts.owners[0], world.accounts.spare[0]
+    pool = world.pool(name)
+    usdc = world.usdc_of(pool)
+    native_wei = int(chain.rpc("eth_getBalance", owner, "latest"), 16)
+    chain.execute(
+        Tx(sender=owner, to=elsewhere, value_wei=native_wei - _OWN_NATIVE_WEI),
+        actions.transfer(world.weth, owner, elsewhere, WETH_EACH - _OWN_WETH),
+        actions.transfer(usdc, owner, elsewhere, USDC_EACH - _OWN_USDC),
+    )
+    ticks = range_around(chain, pool, -_HALF_WIDTH, _HALF_WIDTH)
+    (minted,) = chain.execute(
+        actions.mint_position(world, owner, pool, ticks, world.amounts(pool, _POSITION_WETH))
+    )
+    assert minted_token_id(minted, world)
+    _take_approvals_back(chain, world, owner)
+    return owner
+
+
+def _take_approvals_back(chain: Chain, world: World, owner: str) -> None:
+    """The world approved everything for its own convenience; a book begins without allowances."""
+    approve = method("tokens/ERC20", "approve")
+    chain.execute(
+        *(
+            Tx(sender=owner, to=token, data=approve.encode(spender, 0))
+            for token in world.tokens
+            for spender in (world.router, world.position_manager)
+        )
+    )
+
+
+def policy_of(world: World, name: str, **changes: object) -> Policy:
+    """Keep the book's share within a narrow band, so that it acts often."""
+    pool = world.pool(name)
+    owner, quote = Address(world.accounts.owners[0]), Address(world.usdc_of(pool))
+    fields: dict[str, object] = {
+        "book": BOOK,
+        "chain": ChainProfile(
+            chain_id=ChainId(world.chain_id),
+            wrapped_native=Address(world.weth),
+            position_manager=Address(world.position_manager),
+            factory=Address(world.factory),
+            router=Address(world.router),
+            check_every_blocks=20,
+            report_every_blocks=20,
+        ),
+        "owner": owner,
+        "accounts": (owner,),
+        "base": Address(world.weth),
+        "quote": quote,
+        "tokens": (
+            TokenSpec(address=Address(world.weth), symbol="WETH", decimals=18),
+            TokenSpec(address=quote, symbol="USDC", decimals=6),
+        ),
+        "pools": (Address(pool.address),),
+        "reference_pool": Address(pool.address),
+        "strategy": TargetBand(
+            band_bps=Bps(700),
+            hysteresis_bps=Bps(100),
+            hold_out_of_range_s=Seconds(36),
+            cooldown_s=Seconds(96),
+        ),
+        "limits": Limits(
+            twap_window_s=Seconds(48),
+            max_spot_from_twap_ticks=800,
+            max_slippage_bps=Bps(300),
+            max_cost_bps=Bps(300),
+            max_actions_per_day=10_000,
+            max_age_blocks=12,
+            deadline_s=Seconds(600),
+        ),
+        "action": Rerange(
+            half_width_ticks=_HALF_WIDTH,
+            reserve_quote=RawAmount(4 * FIRST_PRICE_USDC * 10**6),
+            stall_after_s=Seconds(600),
+        ),
+        "mode": "live",
+    }
+    return publishing(Policy(**(fields | changes)), [Address(pool.address)])  # type: ignore[arg-type]
+
+
+def write_signer(folder: Path, world: World, name: str) -> Path:
+    file = folder / "signer.yaml"
+    file.write_text(
+        _SIGNER.substitute(
+            chain_id=world.chain_id,
+            account=world.accounts.owners[0],
+            pool=world.pool(name).address,
+            depth=FINAL_DEPTH_BLOCKS,
+        )
+    )
+    return file
