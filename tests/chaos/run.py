@@ -143,38 +143,57 @@ async def _strike(house: House, act: Sequence[str], report: Report) -> float:
 
 
 # ------------------------------------------------------------------ the deck
-def deal(dice: random.Random, runs: int) -> list[list[list[str]]]:
+def deal(dice: random.Random, runs: int, among: Sequence[str] = tuple(FAULTS)) -> list[list[list[str]]]:
     """Deal every fault before any comes again; some of them two at a time."""
-    deck: list[str] = []
+    deck = Deck(dice, among)
     dealt = []
     for _ in range(runs):
         acts = []
-        for _ in range(_ACTS):
-            act = [_draw(deck, dice, [])]
+        for _ in range(min(_ACTS, len(among))):
+            act = [deck.draw()]
             if not FAULTS[act[0]].alone and dice.random() < _TOGETHER_SHARE:
-                act.append(_draw(deck, dice, act))
+                act += deck.draw_beside(act[0])
             acts.append(act)
         dealt.append(acts)
     return dealt
 
 
-def _draw(deck: list[str], dice: random.Random, beside: Sequence[str]) -> str:
-    """Take the next that goes with what was drawn already."""
-    kinds = {FAULTS[name].of for name in beside}
-    fitting = [
-        name for name in deck if not beside or (not FAULTS[name].alone and FAULTS[name].of not in kinds)
-    ]
-    if not fitting:
-        deck += dice.sample(sorted(FAULTS), len(FAULTS))
-        return _draw(deck, dice, beside)
-    deck.remove(fitting[0])
-    return fitting[0]
+class Deck:
+    """Faults in a shuffled order, and again once all were drawn."""
+
+    def __init__(self, dice: random.Random, among: Sequence[str]) -> None:
+        self._dice, self._among = dice, sorted(among)
+        self._cards: list[str] = []
+
+    def draw(self) -> str:
+        """Take the next."""
+        if not self._cards:
+            self._shuffle_in()
+        return self._cards.pop(0)
+
+    def draw_beside(self, first: str) -> list[str]:
+        """Take the next that goes with another, if any does."""
+        fitting = self._fitting(first)
+        if not fitting:
+            self._shuffle_in()
+            fitting = self._fitting(first)
+        for name in fitting[:1]:
+            self._cards.remove(name)
+        return fitting[:1]
+
+    def _fitting(self, first: str) -> list[str]:
+        return [
+            name for name in self._cards if not FAULTS[name].alone and FAULTS[name].of != FAULTS[first].of
+        ]
+
+    def _shuffle_in(self) -> None:
+        self._cards += self._dice.sample(self._among, len(self._among))
 
 
-async def run_all(runs: int, seed: int, folder: Path, *, hurried: bool) -> Report:
+async def run_all(runs: int, seed: int, folder: Path, among: Sequence[str], *, hurried: bool) -> Report:
     """Play every run, on a fresh deployment each."""
     report = Report()
-    for number, acts in enumerate(deal(random.Random(seed), runs)):
+    for number, acts in enumerate(deal(random.Random(seed), runs, among)):
         began_s = time.monotonic()
         _say(f"run {number + 1} of {runs}")
         place = folder / f"run-{number + 1}"
@@ -215,9 +234,12 @@ def main() -> None:
     parser.add_argument(
         "--hurried", action="store_true", help="with processes that run out of patience sooner"
     )
+    parser.add_argument(
+        "--only", nargs="+", choices=FAULTS, default=list(FAULTS), help="deal these faults alone"
+    )
     chosen = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="evenkeel-chaos-"))
-    report = asyncio.run(run_all(chosen.runs, chosen.seed, folder, hurried=chosen.hurried))
+    report = asyncio.run(run_all(chosen.runs, chosen.seed, folder, chosen.only, hurried=chosen.hurried))
     for line in report.lines():
         _say(line)
     _keep(report, chosen.runs, chosen.seed)

@@ -1,0 +1,56 @@
+"""The campaign itself: what it deals, and when it fails."""
+
+import itertools
+import random
+
+import pytest
+from chaos.faults import FAULTS
+from chaos.rules import MUST_FIRE
+from chaos.run import _TRUNCATED, Report, deal
+
+
+def a_full_report() -> Report:
+    report = Report()
+    for name in (*FAULTS, _TRUNCATED):
+        report.tally(name).runs += 1
+    report.rules.update(MUST_FIRE)
+    return report
+
+
+@pytest.mark.parametrize("rule", MUST_FIRE)
+def test_a_rule_that_never_fired_is_told(rule):
+    report = a_full_report()
+    assert report.never_fired == []
+    del report.rules[rule]
+    assert report.never_fired == [rule]
+    assert f"NEVER FIRED: {rule}" in list(report.lines())
+    assert report.figures()["never_fired"] == [rule]
+
+
+def test_the_table_tells_each_fault_in_numbers():
+    report = a_full_report()
+    report.tally("worker killed").recovered_s += [1.0, 5.0, 3.0]
+    assert report.figures()["faults"]["worker killed"] == {
+        "runs": 1, "lost": 0, "doubled": 0, "failed": 0, "median_s": 3.0, "most_s": 5.0,
+    }  # fmt: skip
+    assert any(line.startswith("worker killed ") and line.endswith("3.0    5.0") for line in report.lines())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_fault_is_dealt_before_any_comes_again(seed):
+    dealt = list(itertools.chain(*itertools.chain(*deal(random.Random(seed), 20))))
+    for count in (len(FAULTS), 3 * len(FAULTS)):
+        times = [dealt[:count].count(name) for name in FAULTS]
+        assert max(times) - min(times) <= 2
+    assert set(dealt) == set(FAULTS)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_waits_for_its_own_making_strikes_alone_and_no_two_of_a_kind_together(seed):
+    for act in itertools.chain(*deal(random.Random(seed), 20)):
+        assert len(act) == 1 or not any(FAULTS[name].alone for name in act)
+        assert len({FAULTS[name].of for name in act}) == len(act)
+
+
+def test_one_fault_alone_can_be_dealt():
+    assert deal(random.Random(1), 2, ["worker killed"]) == [[["worker killed"]]] * 2
