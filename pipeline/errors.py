@@ -18,6 +18,10 @@ class MalformedLogError(PipelineError):
     """A log has the topic of an event but not its shape."""
 
 
+class SwapLimitedError(PipelineError):
+    """A swap has no room at all before its price limit."""
+
+
 class ImpossibleFactError(PipelineError):
     """A fact cannot follow from the state: the state or the log is wrong."""
 

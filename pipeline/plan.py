@@ -8,7 +8,7 @@ from fractions import Fraction
 import msgspec
 
 from pipeline.book import own_positions
-from pipeline.errors import ImpossibleFactError
+from pipeline.errors import ImpossibleFactError, SwapLimitedError
 from pipeline.inventory import WHOLE_BPS
 from pipeline.math.ranges import range_at_share
 from pipeline.math.slippage import least_burned, least_minted, minimum_out, price_window_x96
@@ -177,7 +177,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     ratio = size_swap(live, deployable(shard, policy, pool), policy, goal, market)
     if not ratio.amount_in:
         if ratio.limited:
-            raise ImpossibleFactError(f"spot {live.sqrt_price_x96} is beyond the limit {ratio.limit_x96}")
+            raise SwapLimitedError(f"spot {live.sqrt_price_x96} is beyond the limit {ratio.limit_x96}")
         return ()
     router = _router(policy)
     down = ratio.zero_for_one

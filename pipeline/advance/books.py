@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from pipeline.advance.assessed import assessed
 from pipeline.advance.dry_runs import want_dry_run
-from pipeline.advance.plans import carry_plan, open_plan, plan_is_open
+from pipeline.advance.plans import carry_plan, open_plan, plan_is_open, rest_plan
 from pipeline.advance.turn import Turn
 from pipeline.book import own_positions, take_stock
 from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
@@ -29,6 +29,7 @@ def judge_book(turn: Turn, tracked: Tracked) -> Iterator[Output]:
     path = _path(turn)
     unknown = why_unknown(shard, policy)
     if unknown is not None:
+        yield from rest_plan(turn, unknown) if policy.mode == "live" else ()
         yield from _conclude(turn, path, None, unknown)
         return
     try:

@@ -9,9 +9,10 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline.advance.assessed import assessed
-from pipeline.advance.stalls import finish, mend, put, refused, stall, unstalled, wait
+from pipeline.advance.stalls import finish, mend, put, refused, rest, stall, unstalled, wait
 from pipeline.advance.turn import Turn
-from pipeline.errors import PipelineError
+from pipeline.decide import Refused
+from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen, foresee
 from pipeline.guard import DAY_S, Question, Refusal, guard
 from pipeline.inventory import Stock
@@ -117,6 +118,15 @@ def carry_plan(turn: Turn) -> Iterator[Output]:
             yield from _command(turn, plan, ready)
 
 
+def rest_plan(turn: Turn, unknown: Refused) -> Iterator[Output]:
+    """Let an open plan wait for its book to be known again."""
+    plan = find_plan(turn)
+    standing = stand(plan, turn.shard.tables) if plan is not None else None
+    if plan is None or plan.closed is not None or standing is None or standing.kind == "finished":
+        return
+    yield from rest(turn, plan, standing.phase or "withdraw", f"{unknown.reason}: {unknown.item}")
+
+
 def _prepare(turn: Turn, plan: Plan, opens_on: Stock | None) -> tuple[Plan, _Ready | Refusal | None]:
     """Draft the next phase that has anything to do, and ask the guards; None: nothing is left to do.
 
@@ -129,6 +139,8 @@ def _prepare(turn: Turn, plan: Plan, opens_on: Stock | None) -> tuple[Plan, _Rea
         market = read_market(turn.shard, turn.policy, turn.block.timestamp_s, turn.base_fee_wei)
         foreseen = None if opens_on is None else _foresee(turn, plan.goal, market, opens_on)
         drafts = draft(standing.phase, turn.shard, turn.policy, plan.goal, market)
+    except SwapLimitedError as error:
+        return plan, Refusal(reason="swap_limited", detail=str(error))
     except PipelineError as error:
         return plan, Refusal(reason="not_plannable", detail=str(error))
     if not drafts:

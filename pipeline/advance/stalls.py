@@ -27,6 +27,17 @@ def wait(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
     put(turn, replace(plan, stalled_reason="unanswered"))
 
 
+def rest(turn: Turn, plan: Plan, phase: Phase, reason: str) -> Iterator[Output]:
+    """Say, once, that a plan does not go on because its book is not known; a block or two of that are nothing."""
+    rested_s = turn.block.timestamp_s - (plan.commanded_at_s or plan.made_at.timestamp_s)
+    code = reason.partition(":")[0]
+    if plan.stalled_reason == code or rested_s < turn.policy.action.stall_after_s:
+        return
+    stamp = turn.now.stamp("stall", turn.policy.book, action=f"{phase}/{code}")
+    yield PlanStalled(**stamp, book=turn.policy.book, plan=plan.id, phase=phase, reason=reason)
+    put(turn, replace(plan, stalled_reason=code))
+
+
 def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
     """A transaction failed or was refused: end a plan that never began, make the phase anew otherwise."""
     if never_sent(plan, turn.shard.tables):

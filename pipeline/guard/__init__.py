@@ -29,8 +29,8 @@ GUARDS: dict[str, Guard] = {
 }
 """Reason code to guard, in the order in which they are asked."""
 
-OTHER_REASONS = ("no_goal", "not_plannable", "step_failed", "unanswered")
-"""Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers."""
+OTHER_REASONS = ("no_goal", "not_plannable", "step_failed", "unanswered", "not_observed", "quarantined")
+"""Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
 
 
 def guard(question: Question) -> Refusal | None:

@@ -1,0 +1,259 @@
+"""Refusal in the middle of a plan: by each guard, in each phase, under each policy. Nothing lies about untold."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from builders import BASE, OWNER, QUOTE, ROUTER, STRANGER
+from desk import Desk, live
+from msgspec.structs import replace
+
+from pipeline import plan
+from pipeline.advance import plans
+from pipeline.guard import GUARDS
+from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, Quarantined, StepRefused
+from pipeline.messages.events import Paused, Resumed
+from pipeline.messages.policy import Policy, Rerange
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import RawAmount, Seconds, SqrtPriceX96
+
+Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
+PATIENCE_BLOCKS = 3
+"""What `stall_after` gives."""
+
+
+# ------------------------------------------------------------------ what makes each guard refuse
+@contextmanager
+def paused(desk: Desk, _: pytest.MonkeyPatch) -> Iterator[None]:
+    desk.watcher.append(Paused(scope="book/alpha", reason="stop", by="me"))
+    yield
+    desk.watcher.append(Resumed(scope="book/alpha", reason="go", by="me"))
+
+
+@contextmanager
+def dear_gas(desk: Desk, _: pytest.MonkeyPatch) -> Iterator[None]:
+    desk.watcher.base_fee_wei = 10**12
+    yield
+    desk.watcher.base_fee_wei = 10**9
+
+
+def other_limits(**changes: Any) -> Refusing:
+    """The same book, under limits that its market does not keep."""
+
+    @contextmanager
+    def narrowed(desk: Desk, _: pytest.MonkeyPatch) -> Iterator[None]:
+        book = desk.shard.tables.need("policy/alpha", Policy)
+        desk.set_policy(replace(book, limits=replace(book.limits, **changes), policy_version="narrow"))
+        yield
+        desk.set_policy(book)
+
+    return narrowed
+
+
+def patched(where: Any, name: str, make: Callable[[Any], Any]) -> Refusing:
+    """A plan that is made wrong: no honest state leads there, so the planner is."""
+
+    @contextmanager
+    def wrong(_: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, make(getattr(where, name)))
+            yield
+
+    return wrong
+
+
+def elsewhere(was: Any) -> Any:
+    return lambda *a: tuple(replace(each, call=replace(each.call, to=STRANGER)) for each in was(*a))
+
+
+def any_limit(was: Any) -> Any:
+    return lambda *a: replace(was(*a), limit_x96=SqrtPriceX96(10**10))
+
+
+def cut_short(was: Any) -> Any:
+    return lambda *a: replace(was(*a), limited=True)
+
+
+def never_ending(_: Any) -> Any:
+    return lambda _, market: Seconds(market.now_s + 10**6)
+
+
+def for_nothing(_: Any) -> Any:
+    return lambda *_, **__: RawAmount(1)
+
+
+REFUSING: dict[str, Refusing] = {
+    "paused": paused,
+    "spot_from_twap": other_limits(max_spot_from_twap_ticks=-1),
+    "gas_price": dear_gas,
+    "swap_limited": patched(plan, "size_swap", cut_short),
+    "cost": other_limits(max_cost_bps=0),
+    "not_allowed": patched(plans, "draft", elsewhere),
+    "min_out": patched(plan, "minimum_out", for_nothing),
+    "price_limit": patched(plan, "size_swap", any_limit),
+    "deadline": patched(plan, "_deadline_s", never_ending),
+}
+OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions"}
+"""These limit a whole action: once it has begun nothing of them is asked."""
+SWAP_ONLY = {"swap_limited", "min_out", "price_limit"}
+NOT_OF_RESETS = {*SWAP_ONLY, "deadline"}
+CASES = [
+    (guard, phase)
+    for guard in REFUSING
+    for phase in ("withdraw", "swap", "mint", "reset")
+    if not (guard in SWAP_ONLY and phase != "swap") and not (guard in NOT_OF_RESETS and phase == "reset")
+]
+POLICIES = ("wait", "mint_as_is", "hold_and_alert")
+
+
+def desk_at(phase: str, on_stall: str) -> Desk:
+    """A desk whose next block makes a phase due."""
+    desk = Desk(
+        live(action=Rerange(half_width_ticks=100, stall_after_s=12 * PATIENCE_BLOCKS, on_stall=on_stall))
+    )
+    desk.block(push=True)
+    before = {"withdraw": "withdraw", "swap": "withdraw", "mint": "swap", "reset": "mint"}[phase]
+    while desk.pending[-1].step != before:
+        desk.block()
+    if phase == "withdraw":  # the first one reverts, so there is a second
+        desk.fails = {"withdraw"}
+        desk.block()
+        desk.fails = set()
+    if phase == "reset":
+        for token in (BASE, QUOTE):
+            desk.watcher.chain.allowances[OWNER, token, ROUTER] = 7
+    return desk
+
+
+def stalls(desk: Desk, phase: str) -> list[str]:
+    return [o.reason.partition(":")[0] for o in desk.said(PlanStalled) if o.phase == phase]
+
+
+def ending(desk: Desk) -> str:
+    """How the plan ends, in not too long a time."""
+    for _ in range(14):
+        if desk.said(PlanClosed):
+            break
+        desk.block()
+    return desk.said(PlanClosed)[0].outcome
+
+
+def is_whole(desk: Desk) -> bool:
+    """All liquidity in one range, and nobody may take anything."""
+    return len(desk.liquid()) == 1 and not any(desk.watcher.chain.allowances.values())
+
+
+def test_every_guard_that_may_refuse_in_the_middle_has_its_stories():
+    assert REFUSING.keys() | OPENINGS | {"stale_block"} == GUARDS.keys()
+
+
+@pytest.mark.parametrize("on_stall", POLICIES)
+@pytest.mark.parametrize(("guard", "phase"), CASES)
+def test_a_refusal_in_the_middle_is_told_and_ends_as_the_policy_says(guard, phase, on_stall, monkeypatch):
+    desk = desk_at(phase, on_stall)
+    with REFUSING[guard](desk, monkeypatch):
+        if phase == "reset":  # the block that mints: the NFT is read behind it
+            desk.block()
+        commanded = len(desk.said(SubmitTransaction))
+        for _ in range(PATIENCE_BLOCKS - 1):
+            desk.block()
+            assert stalls(desk, phase)[-1] == guard
+            assert len(desk.said(SubmitTransaction)) == commanded, "while it is refused nothing goes out"
+        assert stalls(desk, phase).count(guard) == 1, "told once"
+        assert [o.reason for o in desk.said(StepRefused)] == [guard]
+        assert not desk.said(PlanClosed)
+        gave_up_swap = on_stall == "mint_as_is" and phase == "swap"
+        if on_stall == "wait":
+            for _ in range(PATIENCE_BLOCKS + 4):
+                desk.block()
+            assert not desk.said(PlanClosed)
+            assert desk.said(Declined)[-1].reason in {"plan_open", "paused"}
+        elif not gave_up_swap:
+            assert ending(desk) == f"stalled at {phase}: {guard}"
+            return
+        elif guard not in SWAP_ONLY:  # what refuses the swap refuses the mint as well
+            assert ending(desk) == f"stalled at mint: {guard}"
+            assert stalls(desk, "mint") == [guard]
+            return
+        else:
+            assert ending(desk) == "done"
+    assert ending(desk) == "done"
+    assert is_whole(desk)
+    plan_id = desk.said(PlanStalled)[0].plan
+    swapped = [i for i in desk.signer.done if i.plan == plan_id and i.step == "swap"]
+    assert bool(swapped) != gave_up_swap
+
+
+@pytest.mark.parametrize("on_stall", POLICIES)
+@pytest.mark.parametrize("phase", ["swap", "mint", "reset"])
+def test_a_middle_that_comes_back_on_a_shorter_branch_waits_for_it_to_be_as_high(phase, on_stall):
+    desk = desk_at(phase, on_stall)
+    book = desk.shard.tables.need("policy/alpha", Policy)
+    desk.set_policy(replace(book, limits=replace(book.limits, max_age_blocks=3), policy_version="v2"))
+    desk.watcher.append(Paused(scope="all", reason="hold", by="me"))
+    desk.block()
+    base = desk.watcher.fork("other")
+    for _ in range(PATIENCE_BLOCKS - 1):
+        desk.block()
+    for _ in range(6):
+        desk.watcher.chain.mine(0)
+        desk.watcher.tell()
+    desk.watcher.revert_to(base)
+    desk.watcher.append(Resumed(scope="all", reason="go", by="me"))
+    before = len(desk.said(SubmitTransaction))
+    desk.take()
+    closed = len(desk.said(PlanClosed))
+    for _ in range(3):
+        desk.block()
+        if not closed:
+            assert stalls(desk, phase)[-1] == "stale_block"
+            assert len(desk.said(SubmitTransaction)) == before
+    ended = ending(desk)
+    assert (ended == "done" and is_whole(desk)) or ended.startswith("stalled at")
+
+
+@pytest.mark.parametrize("on_stall", POLICIES)
+@pytest.mark.parametrize("phase", ["swap", "mint", "reset"])
+def test_a_step_that_keeps_failing_ends_as_the_policy_says(phase, on_stall):
+    """No guard, but transactions that revert: the same clock, the same ends."""
+    desk = desk_at(phase, on_stall)
+    desk.fails = {phase}
+    if on_stall == "wait":
+        for _ in range(PATIENCE_BLOCKS + 4):
+            desk.block()
+        assert not desk.said(PlanClosed)
+        desk.fails = set()
+    ended = ending(desk)
+    assert stalls(desk, phase) == ["step_failed"]
+    if on_stall == "wait" or (on_stall == "mint_as_is" and phase == "swap"):
+        assert ended == "done"
+        assert is_whole(desk)
+    else:
+        assert ended == f"stalled at {phase}: step_failed"
+
+
+# ------------------------------------------------------------------ a book that is not known
+@pytest.mark.parametrize("on_stall", POLICIES)
+@pytest.mark.parametrize("phase", ["swap", "mint", "reset"])
+def test_a_quarantine_in_the_middle_is_told_of_the_plan_and_gives_nothing_up(phase, on_stall):
+    desk = desk_at(phase, on_stall)
+    item = f"balance/{OWNER}/{BASE}"
+    wrong = replace(desk.watcher.chain.read(item, "check", desk.watcher.term), amount=1)
+    desk.watcher.append(wrong)
+    for _ in range(PATIENCE_BLOCKS + 6):
+        desk.block()
+    assert [o.item for o in desk.said(Quarantined)] == [item]
+    assert [o.reason for o in desk.said(PlanStalled)] == [f"quarantined: {item}"]
+    assert not desk.said(PlanClosed)
+    desk.watcher.append(Resumed(scope=item, reason="looked", by="me"))
+    desk.watcher.read_wanted()
+    assert ending(desk) == "done"
+    assert is_whole(desk)
+
+
+def test_a_block_in_which_an_nft_is_not_read_yet_is_no_stall():
+    desk = desk_at("mint", "hold_and_alert")
+    assert ending(desk) == "done"
+    assert "observed" in [o.gate for o in desk.said(Declined)]
+    assert not desk.said(PlanStalled)
