@@ -1,23 +1,30 @@
 """What a goal would come to, told before anything of it is commanded."""
 
+from fractions import Fraction
+
 import msgspec
 
+from pipeline.goal import deployable, need_pool
 from pipeline.inventory import WHOLE_BPS, Stock
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.policy import Policy
-from pipeline.plan import Market, deployable, gas_of_plan, need_pool, size_swap
+from pipeline.plan import Market, gas_of_plan, size_swap
 from pipeline.protocols.uniswap_v3 import withdrawn
 from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.shard import Shard
 from pipeline.units import Bps, RawAmount
 
+_LEAST_SHARE = Fraction(1, 20)
+
 
 class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """A plan as it would go at the prices of now."""
 
+    moved_quote: RawAmount
+    """What is freed and what may be deployed, at spot."""
     swap: SwapPlan
     """Of what is freed and what may be deployed, in the pool without our liquidity."""
     gas_limit: int
@@ -52,6 +59,7 @@ def foresee(
     swap = size_swap(without, amounts, policy, goal, market)
     lower_x96, upper_x96 = sqrt_price_at_tick(goal.tick_lower), sqrt_price_at_tick(goal.tick_upper)
     return Foreseen(
+        moved_quote=RawAmount(sum(_base_and_quote(stock, amounts))),
         swap=swap,
         gas_limit=gas_of_plan(len(leaving), swaps=bool(swap.amount_in)),
         share_before_bps=stock.base_share_bps,
@@ -59,6 +67,29 @@ def foresee(
         was_idle=stock.has_liquidity and not stock.any_in_range,
         holds_price=lower_x96 <= swap.sqrt_price_after_x96 < upper_x96,
     )
+
+
+def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: tuple[RawAmount, RawAmount]) -> Fraction:
+    """Tell which base share the range must have for the whole book to be at its target.
+
+    (target * value - base elsewhere) / what goes into the range, all at spot. What lies elsewhere is reserves, coin
+    for gas, equivalents of the quote, other pools. Not beyond 5 % and 95 %, for at its edge a range is soon left,
+    unless the target is.
+    """
+    pool = need_pool(shard, policy.reference_pool).pool()
+    base, quote = _base_and_quote(stock, deployable(shard, policy, pool, freed))
+    target = Fraction(policy.strategy.target_share_bps, WHOLE_BPS)
+    if not base + quote:
+        return target
+    wanted = (target * stock.value_quote - (stock.base_value_quote - base)) / (base + quote)
+    return min(max(wanted, min(target, _LEAST_SHARE)), max(target, 1 - _LEAST_SHARE))
+
+
+def _base_and_quote(stock: Stock, amounts: tuple[RawAmount, RawAmount]) -> tuple[int, int]:
+    """Value amounts of the pool's tokens in quote, at spot. Rounds: down."""
+    base, quote = amounts if stock.base_is_token0 else amounts[::-1]
+    value_of = value_in_token1 if stock.base_is_token0 else value_in_token0
+    return value_of(base, stock.sqrt_price_x96), quote
 
 
 def _share_after_bps(stock: Stock, swap: SwapPlan) -> Bps:

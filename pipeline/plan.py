@@ -1,20 +1,17 @@
-"""Step 6: a proposal becomes a goal; when a phase is due, its transactions are made from the state as it is then.
+"""Step 6: when a phase of a goal is due, its transactions are made from the state as it is then.
 
 withdraw (burn and collect) -> swap (to the new range's ratio) -> mint -> reset (allowances that are not zero)
 """
-
-from fractions import Fraction
 
 import msgspec
 
 from pipeline.book import own_positions
 from pipeline.errors import ImpossibleFactError, SwapLimitedError
-from pipeline.inventory import WHOLE_BPS
-from pipeline.math.ranges import range_at_share
+from pipeline.goal import deployable, need_pool
 from pipeline.math.slippage import least_burned, least_minted, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.effects import Goal, Phase, Step
-from pipeline.messages.entries import Allowance, Balance, Pool
+from pipeline.messages.entries import Allowance
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.protocols.uniswap_v3 import LivePool, mean_tick
@@ -27,7 +24,7 @@ from pipeline.protocols.uniswap_v3.calldata import (
 )
 from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 from pipeline.shard import Shard
-from pipeline.units import Address, RawAmount, Seconds, SqrtPriceX96, TokenId, Wei
+from pipeline.units import Address, RawAmount, Seconds, SqrtPriceX96, Wei
 
 _WITHDRAW_GAS, _APPROVE_GAS, _SWAP_GAS, _MINT_GAS = 450_000, 80_000, 600_000, 900_000
 
@@ -64,60 +61,6 @@ def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei)
         reference_x96=sqrt_price_at_tick(twap_tick),
         spot_from_twap_ticks=abs(live.tick - twap_tick),
     )
-
-
-def need_pool(shard: Shard, address: Address) -> LivePool:
-    """Find a pool that must be followed. Raises: ImpossibleFactError."""
-    live = shard.live_pool(address)
-    if live is None:
-        raise ImpossibleFactError(f"pool {address} is not followed")
-    return live
-
-
-# ------------------------------------------------------------------ the goal
-def choose_goal(shard: Shard, policy: Policy) -> Goal:
-    """Choose the range in which the target share is held, about the price; all liquidity of the pool moves there."""
-    live = need_pool(shard, policy.reference_pool)
-    share = Fraction(policy.strategy.target_share_bps, WHOLE_BPS)
-    lower, upper = range_at_share(
-        live.sqrt_price_x96,
-        live.tick_spacing,
-        policy.action.half_width_ticks,
-        share if live.pool().token0 == policy.base else 1 - share,
-    )
-    held = sorted(
-        TokenId(int(key.rpartition("/")[2]))
-        for key, position in own_positions(shard, policy)
-        if position.pool == policy.reference_pool and (position.liquidity or position.owed0 or position.owed1)
-    )
-    return Goal(pool=policy.reference_pool, tick_lower=lower, tick_upper=upper, withdraw=tuple(held))
-
-
-def as_is(shard: Shard, policy: Policy, goal: Goal) -> Goal:
-    """Give the swap up: choose the range whose share is that of what the wallet has."""
-    live = need_pool(shard, goal.pool)
-    amount0, amount1 = deployable(shard, policy, live.pool())
-    value0 = amount0 * live.sqrt_price_x96**2
-    total = value0 + (amount1 << 192)
-    share0 = Fraction(value0, total) if total else Fraction(1, 2)
-    half = policy.action.half_width_ticks
-    lower, upper = range_at_share(live.sqrt_price_x96, live.tick_spacing, half, share0)
-    return msgspec.structs.replace(goal, tick_lower=lower, tick_upper=upper)
-
-
-def deployable(
-    shard: Shard,
-    policy: Policy,
-    pool: Pool,
-    freed: tuple[RawAmount, RawAmount] = (RawAmount(0), RawAmount(0)),
-) -> tuple[RawAmount, RawAmount]:
-    """Tell what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
-    reserves = {policy.base: policy.action.reserve_base, policy.quote: policy.action.reserve_quote}
-    amounts = []
-    for token, more in zip((pool.token0, pool.token1), freed, strict=True):
-        balance = shard.tables.need(f"balance/{policy.owner}/{token}", Balance)
-        amounts.append(RawAmount(max(balance.amount + more - reserves.get(token, 0), 0)))
-    return amounts[0], amounts[1]
 
 
 # ------------------------------------------------------------------ the phases

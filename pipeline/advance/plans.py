@@ -13,7 +13,8 @@ from pipeline.advance.stalls import finish, mend, put, refused, rest, stall, uns
 from pipeline.advance.turn import Turn
 from pipeline.decide import Refused
 from pipeline.errors import PipelineError, SwapLimitedError
-from pipeline.foresee import Foreseen, foresee
+from pipeline.foresee import Foreseen, foresee, share_to_hold
+from pipeline.goal import choose_goal, liquidity_to_move
 from pipeline.guard import DAY_S, Question, Refusal, guard
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
@@ -21,9 +22,9 @@ from pipeline.messages.decisions import PlanOpened
 from pipeline.messages.effects import BookEffects, Goal, Intent, Phase, Plan, PlannedStep
 from pipeline.messages.entries import Mined, NftPosition
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.plan import Draft, Market, choose_goal, draft, read_market
+from pipeline.plan import Draft, Market, draft, read_market
 from pipeline.settle import is_open, stand
-from pipeline.units import RawAmount, Seconds
+from pipeline.units import RawAmount, Seconds, TokenId
 
 
 class _Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,21 +47,20 @@ def plan_is_open(turn: Turn) -> bool:
 # ------------------------------------------------------------------ open
 def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> Iterator[Output]:
     """Begin to carry a proposal out, if every guard lets its first phase go."""
-    notional = stock.value_quote
     plan_id = turn.now.stamp("plan", turn.policy.book, policy_version=turn.policy.policy_version)["id"]
-    try:
-        goal = choose_goal(turn.shard, turn.policy)
-    except PipelineError as error:
-        yield refused(turn, plan_id, "withdraw", Refusal(reason="no_goal", detail=str(error)))
+    looked = _look_ahead(turn, stock)
+    if isinstance(looked, Refusal):
+        yield refused(turn, plan_id, "withdraw", looked)
         return
+    goal, foreseen = looked
     plan = Plan(
         id=plan_id,
         made_at=turn.block,
         goal=goal,
-        notional_quote=notional,
+        notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
     )
-    plan, ready = _prepare(turn, plan, stock)
+    plan, ready = _prepare(turn, plan, foreseen)
     if isinstance(ready, Refusal):
         yield refused(turn, plan_id, "withdraw", ready)
         return
@@ -72,9 +72,9 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
         pool=goal.pool,
         tick_lower=goal.tick_lower,
         tick_upper=goal.tick_upper,
-        notional_quote=notional,
+        notional_quote=plan.notional_quote,
     )
-    _count_action(turn, notional)
+    _count_action(turn, plan.notional_quote)
     yield from _command(turn, plan, ready)
 
 
@@ -127,38 +127,52 @@ def rest_plan(turn: Turn, unknown: Refused) -> Iterator[Output]:
     yield from rest(turn, plan, standing.phase or "withdraw", f"{unknown.reason}: {unknown.item}")
 
 
-def _prepare(turn: Turn, plan: Plan, opens_on: Stock | None) -> tuple[Plan, _Ready | Refusal | None]:
+def _look_ahead(turn: Turn, stock: Stock) -> tuple[Goal, Foreseen] | Refusal:
+    """Choose the goal, and tell what it would come to with all that its withdrawal pays."""
+    shard, policy = turn.shard, turn.policy
+    try:
+        leaving = liquidity_to_move(shard, policy)
+        freed = _freed(turn, leaving)
+        goal = choose_goal(shard, policy, leaving, share_to_hold(shard, policy, stock, freed))
+    except PipelineError as error:
+        return Refusal(reason="no_goal", detail=str(error))
+    try:
+        market = read_market(shard, policy, turn.block.timestamp_s, turn.base_fee_wei)
+        return goal, foresee(shard, policy, goal, market, stock, freed=freed)
+    except PipelineError as error:
+        return Refusal(reason="not_plannable", detail=str(error))
+
+
+def _freed(turn: Turn, leaving: tuple[TokenId, ...]) -> tuple[RawAmount, RawAmount]:
+    """Add up what leaving NFTs pay: principal and fees."""
+    shard = turn.shard
+    keys = [f"position/{turn.policy.chain.position_manager}/{token_id}" for token_id in leaving]
+    held = [assessed(shard, key, shard.tables.need(key, NftPosition)) for key in keys]
+    return (
+        RawAmount(sum(each.principal0 + each.fees0 for each in held)),
+        RawAmount(sum(each.principal1 + each.fees1 for each in held)),
+    )
+
+
+def _prepare(turn: Turn, plan: Plan, foreseen: Foreseen | None) -> tuple[Plan, _Ready | Refusal | None]:
     """Draft the next phase that has anything to do, and ask the guards; None: nothing is left to do.
 
-    `opens_on` is what the book has where the plan is to begin: then the whole of it is judged.
+    What is foreseen of the whole is given where the plan is to begin: then the whole of it is judged.
     """
     standing = stand(plan, turn.shard.tables)
     if standing.phase is None or standing.kind != "due":
         return plan, None
     try:
         market = read_market(turn.shard, turn.policy, turn.block.timestamp_s, turn.base_fee_wei)
-        foreseen = None if opens_on is None else _foresee(turn, plan.goal, market, opens_on)
         drafts = draft(standing.phase, turn.shard, turn.policy, plan.goal, market)
     except SwapLimitedError as error:
         return plan, Refusal(reason="swap_limited", detail=str(error))
     except PipelineError as error:
         return plan, Refusal(reason="not_plannable", detail=str(error))
     if not drafts:
-        return _prepare(turn, replace(plan, skipped=(*plan.skipped, standing.phase)), opens_on)
+        return _prepare(turn, replace(plan, skipped=(*plan.skipped, standing.phase)), foreseen)
     refusal = guard(_question(turn, plan, market, drafts, foreseen))
     return plan, refusal or _Ready(phase=standing.phase, drafts=drafts)
-
-
-def _foresee(turn: Turn, goal: Goal, market: Market, stock: Stock) -> Foreseen:
-    """Tell what the plan would come to, with all that its withdrawal pays."""
-    shard, policy = turn.shard, turn.policy
-    keys = [f"position/{policy.chain.position_manager}/{token_id}" for token_id in goal.withdraw]
-    leaving = [assessed(shard, key, shard.tables.need(key, NftPosition)) for key in keys]
-    freed = (
-        RawAmount(sum(each.principal0 + each.fees0 for each in leaving)),
-        RawAmount(sum(each.principal1 + each.fees1 for each in leaving)),
-    )
-    return foresee(shard, policy, goal, market, stock, freed=freed)
 
 
 def _question(

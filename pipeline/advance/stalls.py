@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pipeline.advance.turn import Turn
+from pipeline.goal import as_is
 from pipeline.guard import Refusal
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.effects import BookEffects, Phase, Plan
 from pipeline.messages.entries import BookPath
-from pipeline.plan import as_is
 from pipeline.settle import Standing, never_sent
 
 

@@ -49,7 +49,7 @@ class Plan(Entry, frozen=True, kw_only=True):
     made_at: BlockRef
     goal: Goal
     notional_quote: RawAmount
-    """What its liquidity was worth: the costs of acting are measured against it."""
+    """What goes into the range, at spot: the costs of acting are measured against it."""
     steps: tuple[PlannedStep, ...] = ()
     skipped: tuple[Phase, ...] = ()
     """Phases that had nothing to do."""

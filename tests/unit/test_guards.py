@@ -69,7 +69,7 @@ OPENINGS: dict[str, Callable[[pytest.MonkeyPatch], Desk]] = {
     "spot_from_twap": lambda _: pushed(limited(max_spot_from_twap_ticks=1)),
     "gas_price": lambda _: pushed(limited(max_fee_per_gas_wei=1)),
     "swap_limited": lambda _: pushed(limited(max_slippage_bps=1)),
-    "no_improvement": lambda _: pushed(live(action=Rerange(half_width_ticks=100, reserve_quote=10**30))),
+    "no_improvement": lambda _: pushed(live(action=Rerange(half_width_ticks=100, reserve_base=10**30))),
     "notional": lambda _: pushed(limited(max_notional_quote=1)),
     "daily_notional": lambda _: pushed(limited(max_daily_notional_quote=1)),
     "daily_actions": lambda _: pushed(limited(max_actions_per_day=0)),

@@ -341,3 +341,19 @@ def test_a_finished_plan_is_nothing_to_leave():
         desk.block()
     desk.set_policy(live(mode="watch", policy_version="v2"))
     assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+
+
+# ------------------------------------------------------------------ the goal
+@pytest.mark.parametrize("reserve", [0, 2 * 10**18, 3 * 10**18])
+@pytest.mark.parametrize("base_is_token0", [True, False])
+def test_reserves_do_not_keep_the_book_from_its_target(reserve, base_is_token0):
+    """What stays in the wallet counts: the range holds so much less of it."""
+    tokens = {} if base_is_token0 else {"base": QUOTE, "quote": BASE}
+    desk = Desk(live(**tokens, action=Rerange(half_width_ticks=300, stall_after_s=60, reserve_base=reserve)))
+    desk.block(push=base_is_token0)
+    for _ in range(7):
+        desk.block()
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert abs(desk.said(BookView)[-1].base_share_bps - 5_000) < 200
+    kept = desk.watcher.chain.balances[OWNER, tokens.get("base", BASE)]
+    assert reserve <= kept <= reserve + 10**15
