@@ -34,7 +34,7 @@ class Ahead:
         self._node = node
         self._accounts: frozenset[Address] = frozenset()
         self._chunks: dict[BlockNumber, asyncio.Task[list[Block]]] = {}
-        """Under the chunk's first block; one may begin later and end earlier."""
+        """Under the chunk's first block, the last used one last; one may begin later and end earlier."""
         self._running: set[asyncio.Task[list[Block]]] = set()
 
     def ask_for(self, accounts: Iterable[Address]) -> None:
@@ -91,15 +91,16 @@ class Ahead:
         if number > newest.block.number:
             return None
         first = _first_of(number)
-        if first not in self._chunks:
+        task = self._chunks.pop(first, None)
+        if task is None:
             # from the wanted block on: what lies before it in the chunk is known already
             task = asyncio.create_task(self._fetch(number, newest))
             self._running.add(task)
             task.add_done_callback(self._ended)
-            self._chunks[first] = task
-            for old in sorted(self._chunks)[:-_CHUNKS_KEPT]:
-                del self._chunks[old]
-        return self._chunks.get(first)
+        self._chunks[first] = task
+        while len(self._chunks) > _CHUNKS_KEPT:  # the one longest unused, never the one just asked for
+            del self._chunks[next(iter(self._chunks))]
+        return task
 
     def _drop(self, number: BlockNumber) -> None:
         """Forget a chunk; another shard may still wait for it, so it is not stopped."""

@@ -47,6 +47,8 @@ class House(Ground):
     def __init__(self, devnet: net.Devnet, seed: int, *, hurried: bool) -> None:
         super().__init__(devnet, seed)
         self.hurried = hurried
+        self.longest_away_s = 20.0 if hurried else 70.0
+        """So long the broker is away at most."""
         self.rules: Counter[str] = Counter()
         self.bootstrap = devnet.bootstrap_servers
         self.chain_id = ChainId(devnet.world.chain_id)

@@ -205,7 +205,7 @@ async def broker_away(house: House) -> None:
     await house.burst()
     house.devnet.broker.pause()
     try:
-        ends_s = time.monotonic() + (20 if house.hurried else house.dice.uniform(20, 70))
+        ends_s = time.monotonic() + house.dice.uniform(20, house.longest_away_s)
         while time.monotonic() < ends_s:
             await asyncio.sleep(0.5)
             house.check_memory(before_bytes)
