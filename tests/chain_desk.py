@@ -105,18 +105,17 @@ class ChainDesk:
         return [each for each in self.outputs if isinstance(each, kind)]
 
     # -------------------------------------------------------------- the chain
-    def block(self, *txs: Tx) -> None:
-        """Mine a block with others' transactions and the next of ours, and take it in."""
-        if txs:
-            self.chain.execute(*txs)
-            self._run(self._take_blocks)
-        elif not self.pending:
-            self.chain.mine()
-            self._run(self._take_blocks)
-        else:
-            self.act(self.pending.pop(0))
+    def block(self, *others: Tx) -> None:
+        """Mine a block with the next of ours and then others' transactions, and take it in."""
+        sent = self._act(self.pending.pop(0)) if self.pending else None
+        hashes = [self.chain.send(tx) for tx in others]
+        self.chain.mine()
+        assert all(self.chain.receipt(tx_hash).succeeded for tx_hash in hashes)
+        if sent is not None:
+            self.done.append(sent)
+        self._run(self._take_blocks)
 
-    def act(self, intent: SubmitTransaction) -> None:
+    def _act(self, intent: SubmitTransaction) -> SubmitTransaction | None:
         """Judge one intent on the head, as the signer does, and have its owner send it."""
         refusal = self._run(lambda node: self._judge(node, intent))
         if refusal is not None:
@@ -125,16 +124,13 @@ class ChainDesk:
             for other in self.pending:  # what follows it is refused too
                 self.append(IntentRefused(intent=other.digest, reason="simulation", detail="follows it"))
             self.pending = []
-            self.block()
-            return
+            return None
         call = intent.call
         tx_hash = self.chain.send(Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit))
         self.append(Simulated(intent=intent.digest, at=intent.made_at, gas_used=1))
         self.append(Signed(intent=intent.digest, nonce=len(self.done), transaction_hash=tx_hash))
         self.append(Sent(intent=intent.digest, transaction_hash=tx_hash))
-        self.chain.mine()
-        self.done.append(intent)
-        self._run(self._take_blocks)
+        return intent
 
     # -------------------------------------------------------------- inside
     def _run(self, work: Callable[[HttpSenderNode], Any]) -> Any:
