@@ -10,7 +10,7 @@ from pipeline.errors import DevnetError
 from pipeline.math.amounts import range_amounts
 from pipeline.math.slippage import least_burned, least_minted, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.protocols.uniswap_v3 import SwapPlan, swap_to_ratio, withdrawn
+from pipeline.protocols.uniswap_v3 import SwapPlan, quote, swap_to_ratio, withdrawn
 from pipeline.protocols.uniswap_v3.calldata import (
     Withdrawal,
     write_approve,
@@ -234,6 +234,46 @@ def test_a_rerange(chain: Chain, world: World, name: str, ether: int, dollars: i
     assert tuple(book.allowance(token, manager) for token in book.tokens) == left
     book.send(*(book.approve(token, manager, 0) for token in book.tokens))
     assert [book.allowance(token, manager) for token in book.tokens] == [0, 0]
+
+
+def simulated(book: Book, swap: tuple[str, str] | None, mint: tuple[str, str]) -> tuple[int, int]:
+    """Swap and mint in one simulation on the head: what the swap brought, the liquidity that the mint made."""
+    calls = [
+        {"from": book.owner, "to": to, "data": data, "gas": hex(2_000_000)}
+        for to, data in filter(None, (swap, mint))
+    ]
+    request = {"blockStateCalls": [{"calls": calls}], "validation": False}
+    (block,) = book.play.chain.rpc("eth_simulateV1", request, "latest")
+    *swapped, minted = block["calls"]
+    words = [bytes.fromhex(each["returnData"][2:]) for each in swapped]
+    brought = [int.from_bytes(word[-32:], "big") for word in words]
+    if minted["status"] != "0x1":
+        return (brought or [0])[0], 0
+    return (brought or [0])[0], int(minted["returnData"][2:][64:128], 16)
+
+
+@pytest.mark.parametrize("name", ["weth_usdc_low_500", "weth_usdc_high_500"])
+@pytest.mark.parametrize(("ether", "dollars"), [(280, 0), (0, 900_000)], ids=["ether", "dollars"])
+def test_no_amount_within_a_thousand_units_makes_more(
+    chain: Chain, world: World, name: str, ether: int, dollars: int
+) -> None:
+    """All 2,001 of them, on the bytecode, over three ticks and more: not one makes more liquidity, no lesser one as much."""
+    book = book_on(chain, world, name)
+    live, pool = book.play.follower.live, book.play.pool
+    held, ticks = book.in_order(ether, dollars), range_around(chain, pool, -300, 360)
+    plan = swap_to_ratio(live, *held, *ticks, window_x96=price_window_x96(live.sqrt_price_x96, WIDE))
+    low_x96, high_x96 = sorted((live.sqrt_price_x96, plan.sqrt_price_after_x96))
+    assert sum(low_x96 < sqrt_price_at_tick(tick) < high_x96 for tick in live.initialized) >= 3
+    made = {}
+    for amount_in in range(plan.amount_in - 1000, plan.amount_in + 1001):
+        told = quote(live, RawAmount(amount_in), zero_for_one=plan.zero_for_one, limit_x96=plan.limit_x96)
+        after = held[0] - told.amount0_delta, held[1] - told.amount1_delta
+        brought, made[amount_in] = simulated(book, book.swap(plan, amount_in), book.mint(ticks, after))
+        assert brought == -(told.amount1_delta if plan.zero_for_one else told.amount0_delta)
+    assert len(made) == 2_001
+    best = max(made.values())
+    assert made[plan.amount_in] == plan.liquidity == best
+    assert plan.amount_in == min(amount_in for amount_in, liquidity in made.items() if liquidity == best)
 
 
 @pytest.mark.parametrize("name", ["weth_usdc_low_500", "weth_usdc_high_500"])
