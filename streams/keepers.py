@@ -128,6 +128,7 @@ class Keepers:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if task.cancelled():  # not by us: a client's future that was cancelled is enough
+            self._fail(StalledError(f"{task.get_name()}: its task was broken off"))
+        elif (error := task.exception()) is not None:
             self._fail(error)

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from pipeline.errors import NodeError
+from pipeline.errors import InfrastructureError, NodeError
 from pipeline.units import Address, ChainId, ShardId, Term
 from streams.chain.ahead import Ahead
 from streams.chain.event_log import EventLog
@@ -103,9 +103,8 @@ class Watch:
         errors: list[BaseException] = []
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._look.on_and_on())
-                for shard in self.shards:
-                    tasks.create_task(self._attend(shard))
+                for endless in (self._look.on_and_on(), *(self._attend(shard) for shard in self.shards)):
+                    tasks.create_task(_never_in_silence(endless))
         except BaseExceptionGroup as group:
             errors += group.exceptions
         if errors:
@@ -144,6 +143,20 @@ class Watch:
                 continue
             if not grown:
                 rounds = await self._look.after(rounds)
+
+
+async def _never_in_silence(endless: Coroutine[Any, Any, None]) -> None:
+    """Turn a cancellation that nobody asked for into an error: a group would go on without the task.
+
+    Raises: InfrastructureError.
+    """
+    try:
+        await endless
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            raise InfrastructureError("a task was broken off from within") from None
+        raise
 
 
 async def _until_told(work: Coroutine[Any, Any, None]) -> None:

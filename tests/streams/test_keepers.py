@@ -109,6 +109,18 @@ async def test_whatever_goes_wrong_in_a_shard_is_told():
     assert [type(error) for error in process.errors] == [FencedError]
 
 
+async def test_a_task_that_is_broken_off_from_within_is_told():
+    """A client's future that was cancelled raises CancelledError though nobody cancels the task."""
+    process = Process(FakeBroker())
+    process.keepers.own([ShardId(0)])
+    await process.deliver(0, LOGS[0][:1])
+    await until(lambda: process.cursor(0) == 0)
+    (task,) = process.keepers._tasks
+    task.cancel()
+    await until(lambda: process.errors)
+    assert [str(error) for error in process.errors] == ["shard 0: its task was broken off"]
+
+
 # ------------------------------------------------------------------ the watch
 async def test_a_log_of_which_nothing_is_delivered_is_read():
     broker = FakeBroker()

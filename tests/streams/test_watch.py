@@ -1,5 +1,7 @@
 """The watcher's rules, one by one, on a chain and a log in memory."""
 
+import asyncio
+
 import pytest
 from eth_utils.crypto import keccak
 from fake_world import DOLLAR, MANAGER, OWNERS, POOLS, STRANGER, WRAPPED, fake_policy
@@ -429,6 +431,20 @@ async def test_a_node_that_is_away_is_a_chain_that_stands_still() -> None:
         rig.chain.fail("newest", *["stall"] * 100_000)
         rig.now_s += 30
         await rig.until(lambda: rig.fold().of(HeadStalled))
+
+
+async def test_a_shard_that_is_broken_off_from_within_ends_the_watch(monkeypatch) -> None:
+    """The others must not go on without it, as if nothing had happened."""
+    async with Rig() as rig:
+        await rig.append(0, ONE)
+        watch = rig.watch("w")
+
+        async def breaks_off(view: object) -> bool:
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(watch.shards[1], "step", breaks_off)
+        with pytest.raises(InfrastructureError, match="broken off from within"):
+            await asyncio.wait_for(watch.run(), 20)
 
 
 # ------------------------------------------------------------------ terms
