@@ -26,9 +26,14 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 Judgement = Act | Refused
 
 
-def walk_path(path: BookPath, stock: Stock, policy: Policy, now_s: Seconds) -> BookPath:
-    """Carry what a book remembers of its past over one block."""
-    idle = stock.has_liquidity and not stock.any_in_range
+def walk_path(
+    path: BookPath, stock: Stock, policy: Policy, now_s: Seconds, *, stranded: bool = False
+) -> BookPath:
+    """Carry what a book remembers of its past over one block.
+
+    `stranded`: a plan of its own has left it without any liquidity; that is as idle as being out of range.
+    """
+    idle = not stock.any_in_range if stock.has_liquidity else stranded
     since_s = (
         (path.out_of_range_since_s if path.out_of_range_since_s is not None else now_s) if idle else None
     )

@@ -33,7 +33,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     share_after_bps: Bps
     """Of the book, at the price that our swap leaves."""
     was_idle: bool
-    """The book has liquidity, and none in range."""
+    """The book has no liquidity in range."""
     holds_price: bool
     """The new range does, after our swap."""
 
@@ -64,7 +64,7 @@ def foresee(
         gas_limit=gas_of_plan(len(leaving), swaps=bool(swap.amount_in)),
         share_before_bps=stock.base_share_bps,
         share_after_bps=_share_after_bps(stock, swap),
-        was_idle=stock.has_liquidity and not stock.any_in_range,
+        was_idle=not stock.any_in_range,
         holds_price=lower_x96 <= swap.sqrt_price_after_x96 < upper_x96,
     )
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from pipeline.advance.assessed import assessed
 from pipeline.advance.dry_runs import want_dry_run
-from pipeline.advance.plans import carry_plan, open_plan, plan_is_open, rest_plan
+from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.turn import Turn
 from pipeline.book import own_positions, take_stock
 from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
@@ -34,7 +34,7 @@ def judge_book(turn: Turn, tracked: Tracked) -> Iterator[Output]:
         return
     try:
         stock = stock_of(shard, policy)
-        path = walk_path(path, stock, policy, turn.block.timestamp_s)
+        path = walk_path(path, stock, policy, turn.block.timestamp_s, stranded=is_stranded(turn))
         carried = list(carry_plan(turn)) if policy.mode == "live" else []
         judgement = _judge(turn, path, stock)
     except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops

@@ -44,6 +44,12 @@ def plan_is_open(turn: Turn) -> bool:
     return is_open(find_plan(turn), turn.shard.tables)
 
 
+def is_stranded(turn: Turn) -> bool:
+    """Ask whether the book's last plan ended in the middle."""
+    plan = find_plan(turn)
+    return plan is not None and plan.closed is not None and plan.closed.startswith(("stalled", "left"))
+
+
 # ------------------------------------------------------------------ open
 def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> Iterator[Output]:
     """Begin to carry a proposal out, if every guard lets its first phase go."""

@@ -12,10 +12,18 @@ from msgspec.structs import replace
 from pipeline import plan
 from pipeline.advance import plans
 from pipeline.guard import GUARDS
-from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, Quarantined, StepRefused
+from pipeline.messages.decisions import (
+    Declined,
+    PlanClosed,
+    PlanStalled,
+    Quarantined,
+    RebalanceProposed,
+    StepRefused,
+)
 from pipeline.messages.events import Paused, Resumed
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.messages.views import BookView
 from pipeline.units import RawAmount, Seconds, SqrtPriceX96
 
 Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
@@ -257,3 +265,38 @@ def test_a_block_in_which_an_nft_is_not_read_yet_is_no_stall():
     assert ending(desk) == "done"
     assert "observed" in [o.gate for o in desk.said(Declined)]
     assert not desk.said(PlanStalled)
+
+
+# ------------------------------------------------------------------ what was left in the wallet
+@pytest.mark.parametrize("phase", ["swap", "mint"])
+def test_tokens_that_a_plan_left_in_the_wallet_are_taken_up_again(phase, monkeypatch):
+    """Also where the share is as it should be: without liquidity the book is idle."""
+    desk = desk_at(phase, "hold_and_alert")
+    with REFUSING["gas_price"](desk, monkeypatch):
+        assert ending(desk) == f"stalled at {phase}: gas_price"
+        assert not desk.liquid()
+        book = desk.shard.tables.need("policy/alpha", Policy)
+        share = desk.said(BookView)[-1].base_share_bps
+        at_target = replace(book.strategy, target_share_bps=share, hold_out_of_range_s=60)
+        desk.set_policy(replace(book, strategy=at_target, policy_version="v2"))
+    before = len(desk.said(RebalanceProposed))
+    for _ in range(18):
+        desk.block()
+    again = desk.said(RebalanceProposed)[before:]
+    assert [o.trigger for o in again] == ["out_of_range"]
+    assert desk.said(PlanClosed)[-1].outcome == "done"
+    assert is_whole(desk)
+
+
+def test_a_book_that_never_had_liquidity_is_not_idle():
+    """Whether tokens that merely lie there are to be provided is the owner's to say: by a share out of its band."""
+    desk = Desk(live())
+    chain = desk.watcher.chain
+    chain.mine(0)
+    chain.decrease(2, chain.nfts[2].liquidity)
+    chain.collect(2)
+    desk.watcher.tell()
+    for _ in range(12):
+        desk.block()
+    assert not desk.liquid()
+    assert not desk.said(RebalanceProposed)
