@@ -29,8 +29,8 @@ def live(**changes: Any) -> Policy:
 class Desk:
     """The whole loop on the toy chain: watcher, shard, signer."""
 
-    def __init__(self, book: Policy, seed: int = 5) -> None:
-        self.watcher: ToyWatcher = started(seed, book, depth=10**23)
+    def __init__(self, book: Policy, seed: int = 5, depth: int = 10**23) -> None:
+        self.watcher: ToyWatcher = started(seed, book, depth=depth)
         self.shard = Shard(0)
         self.signer = ToySigner()
         self.offset = 0

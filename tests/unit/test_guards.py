@@ -24,6 +24,7 @@ from pipeline.messages.decisions import (
 from pipeline.messages.events import Paused
 from pipeline.messages.policy import Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.protocols.uniswap_v3.calldata import read_calls
 from pipeline.units import Seconds
 
 
@@ -157,6 +158,36 @@ def test_a_whole_plan_must_be_worth_its_cost_not_only_its_first_phase():
         desk.block()
     assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
     assert not desk.said(PlanStalled), "what was let begin goes on"
+
+
+def test_all_the_gas_of_a_plan_counts_before_it_begins():
+    """The withdrawal's own would pass by far."""
+    desk = Desk(limited(max_fee_per_gas_wei=10**13))
+    desk.watcher.base_fee_wei = 34 * 10**10
+    desk.block(push=True)
+    (said,) = desk.said(StepRefused)
+    assert said.reason == "cost"
+    _, of_gas, most = (int(n) for n in re.findall(r"\d{9,}", said.detail))
+    assert of_gas > most > of_gas // 4
+
+
+def test_the_swap_is_foreseen_in_the_pool_without_our_own_liquidity(monkeypatch):
+    """Half of what is in range is the book's own: once it is withdrawn a swap moves the price twice as far."""
+    seen = []
+    was = plans.foresee
+    monkeypatch.setattr(plans, "foresee", lambda *a, **k: seen.append(was(*a, **k)) or seen[-1])
+    desk = Desk(live(), depth=10**21)
+    desk.watcher.chain.mine(0)
+    desk.watcher.chain.swap(22 * 10**17, down=False)
+    desk.watcher.tell()
+    desk.take()
+    assert desk.said(PlanOpened)
+    (foreseen,) = seen
+    assert not foreseen.was_idle
+    desk.block()
+    (swap,) = (i for i in desk.pending if i.step == "swap")
+    amount_in = read_calls(swap.call.data)[0].arguments[4]
+    assert abs(amount_in / foreseen.swap.amount_in - 1) < 0.01
 
 
 def idle_at_its_target() -> Desk:
