@@ -28,17 +28,20 @@ def token_code(
     silent: bool = False,
     races: bool = True,
     fee_bps: int = 0,
+    taxed: str = "",
     rebases: bool = False,
     answers: str = "balanceOf(address)",
 ) -> str:
     """Write a token's runtime, with 6 decimals: as 0x-hex.
 
     `silent`: transfers and approvals return nothing, as USDT's. Without `races` an allowance goes from one amount to
-    another only by way of 0, as USDT's. `fee_bps` of each transfer is kept. `rebases`: balances are shares of an
+    another only by way of 0, as USDT's. `fee_bps` of each transfer is kept, or
+    only of what goes to `taxed`. `rebases`: balances are shares of an
     index. `answers` names one more function that it has.
     """
     well = "STOP" if silent else _TRUE
     worth = f"{INDEX_SLOT} SLOAD MUL {ONE} SWAP1 DIV" if rebases else ""
+    fee = f"0xc0 MLOAD {int(taxed, 16)} EQ {fee_bps} MUL" if taxed else f"{fee_bps}"
     guard = "" if races else "36 CALLDATALOAD ISZERO @clear JUMPI DUP1 SLOAD @fail JUMPI :clear"
     return (
         "0x"
@@ -63,7 +66,7 @@ def token_code(
     :transfer 36 CALLDATALOAD 0x80 MSTORE CALLER 0xa0 MSTORE 4 CALLDATALOAD 0xc0 MSTORE
     :move 0x80 MLOAD 0xa0 MLOAD SLOAD LT @fail JUMPI
         0x80 MLOAD 0xa0 MLOAD SLOAD SUB 0xa0 MLOAD SSTORE
-        0x80 MLOAD {fee_bps} MUL {_BPS} SWAP1 DIV 0x80 MLOAD SUB 0xe0 MSTORE
+        0x80 MLOAD {fee} MUL {_BPS} SWAP1 DIV 0x80 MLOAD SUB 0xe0 MSTORE
         0xc0 MLOAD SLOAD 0xe0 MLOAD ADD 0xc0 MLOAD SSTORE
         0xc0 MLOAD 0xa0 MLOAD {int(TRANSFER_TOPIC, 16)} 32 0xe0 LOG3 {well}
     """).hex()

@@ -2,15 +2,17 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 from odd_tokens import place_token, token_code
+from sender_house import CHAIN_IDS
 
 from streams.cli import main
 from streams.devnet import actions
-from streams.devnet.chain import Chain
+from streams.devnet.chain import Chain, start_chain
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
@@ -41,18 +43,27 @@ books:
 
 
 @pytest.fixture
+def chain(built: tuple[World, Path, str], tmp_path: Path, cache: Path) -> Iterator[Chain]:
+    """A chain with an id of its own, for topics of its own."""
+    with start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as running:
+        yield running
+
+
+@pytest.fixture
 def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EVENKEEL_RPC_URL", chain.url)
-    monkeypatch.setattr(sys, "argv", ["evenkeel", "check"])
-    monkeypatch.setenv("EVENKEEL_CHAIN_ID", str(world.chain_id))
+    monkeypatch.setenv("EVENKEEL_CHAIN_ID", str(chain.chain_id))
 
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
 
-    def check(*, mode: str = "dry-run", half: int = 600, owner: str = "", odd: str = ODD) -> tuple[int, str]:
+    def check(
+        *words: str, mode: str = "dry-run", half: int = 600, owner: str = "", odd: str = ODD
+    ) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["evenkeel", *(words or ("check",))])
         text = FILE.format(
-            chain=world.chain_id,
+            chain=chain.chain_id,
             factory=world.factory,
             manager=world.position_manager,
             weth=world.weth,
@@ -69,7 +80,8 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
             main()
         except SystemExit as exit_:
             code = int(exit_.code or 0)
-        return code, capsys.readouterr().err
+        told = capsys.readouterr()
+        return code, told.err + told.out
 
     yield check
     root.handlers = handlers
@@ -78,7 +90,9 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_tokens_of_the_usual_kind_pass(desk, world):
-    assert desk(odd=world.usdc_high, mode="live") == (0, "the node knows nothing against its tokens\n")
+    code, told = desk(odd=world.usdc_high, mode="live")
+    assert code == 0
+    assert told.startswith("the node knows nothing against its tokens\n")
 
 
 HABITS = {
@@ -100,6 +114,15 @@ def test_a_token_that_cannot_be_kept_is_refused_by_line_book_and_token(desk, cha
     assert f"books[0].tokens[2]: ODD: token {ODD} " in err
     assert says in err
     assert "book alpha cannot keep it" in err
+
+
+def test_a_tax_on_sales_alone_is_found_on_the_way_back(desk, chain, world):
+    pool = world.pool("weth_usdc_low_500")
+    place_token(chain, ODD, token_code(fee_bps=100, taxed=pool.address))
+    chain.execute(actions.mint_usdc(ODD, world.accounts.deployer, pool.address, 10**12))
+    failed, err = desk()
+    assert failed == 1
+    assert "takes a fee on transfers" in err
 
 
 def test_a_token_that_returns_nothing_passes(desk, chain, world):
@@ -130,3 +153,23 @@ def test_a_node_that_does_not_answer_stops_nobody(desk, world, monkeypatch):
     code, err = desk(odd=world.usdc_high)
     assert code == 0
     assert "the node was not asked what the tokens are" in err
+
+
+@pytest.mark.kafka
+def test_who_applies_without_a_node_is_told_by_the_doctor(desk, chain, world, broker, monkeypatch):
+    """`apply` refuses it; past it, without a node, the watcher still does not observe it, and the doctor says why."""
+    place_token(chain, ODD, token_code(silent=True, fee_bps=5))
+    pool = world.pool("weth_usdc_low_500")
+    chain.execute(actions.mint_usdc(ODD, world.accounts.deployer, pool.address, 10**12))
+    monkeypatch.setenv("EVENKEEL_BROKER", broker.bootstrap_servers)
+    monkeypatch.setenv("COLUMNS", "400")
+    failed, told = desk("apply")
+    assert (failed, "ODD: token" in told) == (1, True)
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "http://127.0.0.1:1")
+    assert desk("apply")[0] == 0
+    monkeypatch.setenv("EVENKEEL_RPC_URL", chain.url)
+    failed, told = desk("doctor")
+    assert failed == 1
+    (row,) = (line for line in told.splitlines() if line.startswith("transfers"))
+    assert "WRONG" in row
+    assert f"book alpha: ODD: token {ODD} takes a fee on transfers" in row
