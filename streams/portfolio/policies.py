@@ -1,7 +1,7 @@
 """From the file to the events that say it: each book's policy, complete and with its version."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from contracts_abi import UnknownContractError, load_deployment
 from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
 from pipeline.units import Address, ChainId, RawAmount, Wei
-from streams.marks import Document, Problem, problems_of, read_yaml
+from streams.marks import Document, FieldPath, Problem, problems_of, read_yaml
 from streams.portfolio.checks import problems_in
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 
@@ -34,7 +34,13 @@ def load_portfolio(text: str, file: str, *, devnet: ChainProfile | None = None) 
     problems = list(problems_in(portfolio))
     if problems:
         raise document.refuse(problems)
-    return policies(portfolio, _profile(portfolio.chain, document, devnet))
+    made = policies(portfolio, _profile(portfolio.chain, document, devnet))
+    problems = [
+        problem for i, policy in enumerate(made) for problem in _what_acting_needs(policy, ("books", i))
+    ]
+    if problems:
+        raise document.refuse(problems)
+    return made
 
 
 def policies(portfolio: Portfolio, chain: ChainProfile) -> tuple[Policy, ...]:
@@ -47,6 +53,17 @@ def policies(portfolio: Portfolio, chain: ChainProfile) -> tuple[Policy, ...]:
         published.update(publishes)
         made.append(publishing(policy, publishes))
     return tuple(made)
+
+
+def _what_acting_needs(policy: Policy, path: FieldPath) -> Iterator[Problem]:
+    """Find what would stop a live book only once it is in the middle of something, or for ever."""
+    if policy.mode != "live":
+        return
+    if policy.chain.router is None:
+        yield Problem(("chain", "router"), f"missing: book {policy.book} is live, and swaps go through it")
+    if policy.chain.wrapped_native not in {policy.base, policy.quote}:
+        says = "live only where base or quote is the wrapped native token: gas has no price otherwise"
+        yield Problem((*path, "mode"), says)
 
 
 def publishing(policy: Policy, pools: Collection[Address]) -> Policy:

@@ -397,7 +397,7 @@ def test_why_walks_back_over_many_records_to_block_and_policy(desk):
 
 def test_a_live_book_leaves_no_plan_in_the_middle_unless_told(desk):
     live = "    mode: live\n    rerange: {half_width_ticks: 100}\n"
-    head = f"chain: {{id: {desk.chain_id}, live_on: {desk.chain_id}, "
+    head = f"chain: {{id: {desk.chain_id}, live_on: {desk.chain_id}, router: '{MANAGER}', "
     desk.portfolio(a_book("one", 1) + live)
     file = desk.folder / "portfolio.yaml"
     file.write_text(file.read_text().replace(f"chain: {{id: {desk.chain_id}, ", head))

@@ -420,3 +420,25 @@ def test_a_book_whose_owner_does_not_sign_may_not_be_live(mode):
 def test_an_owner_who_signs_may_be_named_once_more():
     (policy,) = load(LIVE.replace("mode: live", f"signer: {OWNER}\n    mode: live"))
     assert (policy.signer, policy.mode) == (OWNER.lower(), "live")
+
+
+# ------------------------------------------------------------------ what acting needs
+def test_a_live_book_needs_a_router():
+    named = f"id: 31337\n  live_on: 31337\n  factory: {OTHER_POOL}\n  position_manager: {OTHER_OWNER}\n  wrapped_native: {WETH}"
+    text = LIVE.replace("id: 1\n  live_on: 1", named)
+    with pytest.raises(
+        SettingsError, match=r"chain\.router: missing: book eth is live, and swaps go through it"
+    ):
+        load(text)
+    assert load(text.replace("mode: live", "mode: dry-run"))
+    assert load(text.replace(named, f"{named}\n  router: {OTHER_OWNER}"))
+
+
+def test_a_live_book_has_the_wrapped_native_token():
+    text = LIVE.replace("id: 1\n", f"id: 1\n  wrapped_native: {OTHER_POOL}\n")
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"p.yaml:{line_of(text, 'mode:')}:")
+    assert "books[0].mode: live only where base or quote is the wrapped native token" in line
+    assert load(text.replace("mode: live", "mode: dry-run"))
