@@ -1,0 +1,78 @@
+"""Whatever the book, its limits and the push: a plan that is opened ends what began it, and nothing is lost on the way."""
+
+from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER
+from desk import Desk, live
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from toy_signer import whale
+
+from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled, Quarantined, RebalanceProposed
+from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
+from pipeline.messages.views import BookView
+
+ETHER = 10**18
+
+
+@st.composite
+def books(draw: st.DrawFn) -> Policy:
+    """Any target, band and range that the file would take, reserves or not, the base on either side."""
+    target = draw(st.integers(1_000, 9_000))
+    band = draw(st.integers(100, max(target, 10_000 - target) - 1))
+    reserves = st.sampled_from([0, ETHER, 4 * ETHER])
+    tokens = draw(st.sampled_from([{}, {"base": QUOTE, "quote": BASE}]))
+    return live(
+        **tokens,
+        strategy=TargetBand(
+            target_share_bps=target,
+            band_bps=band,
+            hysteresis_bps=draw(st.integers(0, band - 1)),
+            hold_out_of_range_s=60,
+            cooldown_s=48,
+        ),
+        limits=Limits(
+            twap_window_s=24, max_spot_from_twap_ticks=2_000, max_cost_bps=1_000, max_slippage_bps=2_000
+        ),
+        action=Rerange(
+            half_width_ticks=draw(st.sampled_from([5, 20, 100, 300, 600])),
+            reserve_base=draw(reserves),
+            reserve_quote=draw(reserves),
+            stall_after_s=60,
+        ),
+    )
+
+
+@given(books(), st.booleans(), st.sampled_from([1, 10, 100, 300]), st.integers(0, 3))
+@settings(deadline=None, max_examples=150)
+def test_a_plan_that_is_opened_ends_what_began_it(
+    book: Policy, down: bool, ether: int, allowance: int
+) -> None:
+    desk = Desk(book, depth=10**22)
+    rest(desk)
+    chain = desk.watcher.chain
+    for spender in (ROUTER, MANAGER)[: allowance % 3]:
+        chain.allowances[OWNER, BASE, spender] = chain.allowances[OWNER, QUOTE, spender] = allowance
+    chain.mine(0)
+    whale(chain, down=down, amount=ether * ETHER)
+    desk.watcher.tell()
+    desk.take()
+    if rest(desk):
+        assert not any(chain.allowances.values())
+
+
+def rest(desk: Desk) -> int:
+    """Let the market stand still; tell how many plans were begun and ended in that time."""
+    before = len(desk.said(PlanClosed))
+    for _ in range(24):
+        desk.block()
+    opened = len(desk.said(PlanOpened)) - before
+    event(f"{opened} opened of {len(desk.said(RebalanceProposed))} proposed")
+    assert opened <= 1, "or it would come again and again"
+    assert [o.outcome for o in desk.said(PlanClosed)][before:] == ["done"] * opened
+    assert not desk.said(Quarantined)
+    assert not desk.said(PlanStalled)
+    if opened:
+        assert len(desk.liquid()) == 1
+        band = desk.shard.tables.need("policy/alpha", Policy).strategy
+        last = desk.said(BookView)[-1].base_share_bps
+        assert abs(last - band.target_share_bps) <= band.band_bps - band.hysteresis_bps + 1
+    return opened
