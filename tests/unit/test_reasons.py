@@ -4,10 +4,18 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import pytest
+from builders import address
+from desk import live
+from msgspec.structs import replace
+
 from pipeline.guard import GUARDS, OTHER_REASONS
+from pipeline.messages.decisions import Gate
 from pipeline.messages.events import RefusalReason
+from pipeline.messages.policy import Limits, Rerange, TargetBand
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+GLOSSARY = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
 STREAM = (Path(__file__).parents[2] / "docs" / "stream.md").read_text(encoding="utf-8")
 
 
@@ -36,3 +44,49 @@ def test_the_guards_are_told_in_their_order():
         .partition("[what each")[0]
     )
     assert [name for name in re.findall(r"`(\w+)`", told) if name in GUARDS] == list(GUARDS)
+
+
+def test_the_gates_are_told_in_their_order():
+    section = STREAM.partition("### Gates\n")[2].partition("\n### ")[0]
+    assert re.findall(r"^\| (\w+) \| \w+", section, re.MULTILINE)[1:] == list(get_args(Gate))
+
+
+def test_the_words_of_a_plan_are_in_the_glossary():
+    said = {
+        word.strip()
+        for row in re.findall(r"^\| ([^|]+) \|", GLOSSARY, re.MULTILINE)
+        for word in row.split(",")
+    }
+    words = (
+        "plan phase stall guard limits re-range intent dry-run goal step notional allowance journal report"
+    )
+    assert set(words.split()) <= said
+    assert {"live book", "kill switch", "reference price"} <= said
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mode": "dry-run"},
+        {"mode": "watch"},
+        {"owner": address(9)},
+        {"signer": address(9)},
+        {"base": address(9)},
+        {"quote": address(9)},
+        {"reference_pool": address(9)},
+        {"chain": replace(live().chain, router=address(9))},
+        {"chain": replace(live().chain, position_manager=address(9))},
+    ],
+    ids=str,
+)
+def test_what_a_plan_rests_on_may_not_change_under_it(changes):
+    assert not live(**changes).carries_plans_of(live())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"limits": Limits()}, {"action": Rerange()}, {"strategy": TargetBand()}, {"policy_version": "v9"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_a_plan_does_not_rest_on_may_change(changes):
+    assert live(**changes).carries_plans_of(live())
