@@ -13,6 +13,9 @@ from pipeline.messages.effects import BookEffects, Phase, Plan
 from pipeline.messages.entries import BookPath
 from pipeline.settle import Standing, never_sent
 
+_SAID_AGAIN = ("refused: limits", "refused: malformed", "refused: paused")
+"""What a signer refuses for reasons of its own, whatever the block."""
+
 
 def wait(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
     """Say, once, that nobody answers; what is signed may still be mined, so nothing is given up."""
@@ -51,11 +54,16 @@ def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
 
 
 def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
-    """Close a plan of which nothing was signed: nothing has changed, so its cooldown is given back."""
+    """Close a plan of which nothing was signed: nothing has changed, so it counts for nothing.
+
+    The cooldown is given back too, unless the signer would say the same again at the next block.
+    """
     key = f"effects/{turn.policy.book}"
     effects = turn.shard.tables.need(key, BookEffects)
-    given_back = replace(effects, last_proposed_at_s=plan.proposed_before_s, actions=effects.actions[:-1])
-    turn.shard.tables.put(key, given_back)
+    effects = replace(effects, actions=effects.actions[:-1])
+    if not reason.endswith(_SAID_AGAIN):
+        effects = replace(effects, last_proposed_at_s=plan.proposed_before_s)
+    turn.shard.tables.put(key, effects)
     yield from _close(turn, plan, f"never sent: {reason}")
 
 

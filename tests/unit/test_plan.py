@@ -80,6 +80,21 @@ def test_a_plan_of_which_nothing_was_sent_gives_its_cooldown_back():
     assert len({i.digest for i in desk.said(SubmitTransaction)}) == len(desk.said(SubmitTransaction))
 
 
+@pytest.mark.parametrize("reason", ["limits", "malformed", "paused"])
+def test_what_a_signer_would_refuse_again_is_not_asked_at_every_block(reason):
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.refuse(reason)
+    for _ in range(3):
+        desk.block()
+        assert [o.outcome.partition(":")[0] for o in desk.said(PlanClosed)] == ["never sent"]
+        assert len(desk.said(PlanOpened)) == 1, "its cooldown runs"
+    effects = desk.shard.tables.need("effects/alpha", BookEffects)
+    assert effects.actions == (), "but it counts for nothing"
+    desk.block()
+    assert len(desk.said(PlanOpened)) == 2
+
+
 def test_a_pause_in_the_middle_stalls_and_then_holds():
     desk = Desk(live())
     desk.block(push=True)
