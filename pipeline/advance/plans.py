@@ -9,7 +9,17 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline.advance.assessed import assessed
-from pipeline.advance.stalls import finish, mend, put, refused, rest, stall, unstalled, wait
+from pipeline.advance.stalls import (
+    finish,
+    mend,
+    put,
+    refused,
+    rest,
+    stall,
+    tries_again_later,
+    unstalled,
+    wait,
+)
 from pipeline.advance.turn import Turn
 from pipeline.decide import Refused
 from pipeline.errors import PipelineError, SwapLimitedError
@@ -116,7 +126,7 @@ def carry_plan(turn: Turn) -> Iterator[Output]:
         yield from wait(turn, plan, standing)
     elif standing.kind == "broken":
         yield from mend(turn, plan, standing)
-    elif standing.kind == "due":
+    elif standing.kind == "due" and not tries_again_later(turn, plan):
         plan, ready = _prepare(turn, plan, None)
         if isinstance(ready, Refusal):
             yield from stall(turn, plan, standing.phase or "withdraw", ready)

@@ -90,6 +90,14 @@ def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Ou
         yield from _close(turn, plan, f"stalled at {phase}: {refusal.reason}")
 
 
+def tries_again_later(turn: Turn, plan: Plan) -> bool:
+    """Ask whether a step that failed for longer than the policy's time was tried within that time: once is enough."""
+    now_s, patience_s = turn.block.timestamp_s, turn.policy.action.stall_after_s
+    if plan.stalled_reason != "step_failed" or plan.stalled_since_s is None or plan.commanded_at_s is None:
+        return False
+    return now_s - plan.stalled_since_s >= patience_s > now_s - plan.commanded_at_s
+
+
 def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
     """Tell the end, once on a branch: receipts may go away with a reorg, and then it is open again."""
     path = turn.shard.tables.find(f"path/{turn.policy.book}", BookPath)

@@ -241,6 +241,22 @@ def test_a_step_that_keeps_failing_ends_as_the_policy_says(phase, on_stall):
         assert ended == f"stalled at {phase}: step_failed"
 
 
+def test_what_keeps_failing_is_not_tried_at_every_block_for_ever():
+    desk = desk_at("swap", "wait")
+    book = desk.shard.tables.need("policy/alpha", Policy)
+    desk.set_policy(replace(book, action=replace(book.action, stall_after_s=120), policy_version="v2"))
+    desk.fails = {"swap"}
+    tried = []
+    for _ in range(60):
+        desk.block()
+        tried.append(sum(i.step == "swap" for i in desk.signer.done))
+    assert 4 <= tried[11] <= 7, "at first at each block that it can"
+    assert tried[-1] - tried[11] <= 5, "then once in ten blocks"
+    desk.fails = set()
+    assert ending(desk) == "done"
+    assert is_whole(desk)
+
+
 # ------------------------------------------------------------------ a book that is not known
 @pytest.mark.parametrize("on_stall", POLICIES)
 @pytest.mark.parametrize("phase", ["swap", "mint", "reset"])
