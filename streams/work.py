@@ -73,10 +73,13 @@ class _Worker:
         keepers = Keepers(self._checkpoint, events, end_the_process)
         app = _app(self._bootstrap, self._chain_id, self._instance, self._data_dir)
         _keep_books_in(app, EVENTS.on(self._chain_id), keepers)
-        if await _begun(app.start(), told):
+        begun = await _begun(app.start(), told)
+        if begun:
             log.info("worker %s is ready", self._instance)
             await _until_told(told, app, keepers)
-        await _stop(app, keepers)
+        await _release(keepers)
+        if begun:  # in the middle of its start Faust cannot be stopped in order
+            await _stop(app)
 
     def _checkpoint(self) -> Checkpoint:
         return KafkaCheckpoint(self._bootstrap, self._chain_id, instance=self._instance)
@@ -168,11 +171,8 @@ async def _until_told(told: "asyncio.Task[Any]", app: Any, keepers: Keepers) -> 
         raise InfrastructureError(f"Faust stopped: {app.crash_reason!r}")
 
 
-async def _stop(app: Any, keepers: Keepers) -> None:
-    """Finish the present batches and let Faust go, each for so long at most: nothing is lost by leaving at once.
-
-    Raises: StalledError if a batch does not end.
-    """
+async def _release(keepers: Keepers) -> None:
+    """Finish the present batches. Raises: StalledError if one does not end: nothing is lost by leaving at once."""
     try:
         await asyncio.wait_for(keepers.release_all(), _RELEASE_S)
     except TimeoutError:
@@ -180,6 +180,9 @@ async def _stop(app: Any, keepers: Keepers) -> None:
             f"told to end, and a batch does not within {_RELEASE_S:.0f} s: left as it is"
         ) from None
     log.info("every shard is closed")
+
+
+async def _stop(app: Any) -> None:
     try:
         await asyncio.wait_for(app.stop(), _STOP_S)
     except TimeoutError:
