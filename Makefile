@@ -37,10 +37,10 @@ bench: $(READY) ## How fast one core folds a log, without a broker
 bench-streams: $(READY) tools ## How fast one worker is on a real broker, against a bare loop
 	$(BIN)/python tests/bench/streams_bench.py
 
-chaos-each: $(READY) tools ## Each of those faults once, one after the other
+chaos-each: $(READY) tools ## Each thing that goes wrong in production once, on a running house
 	$(BIN)/python -m pytest tests/chaos
 
-chaos-streams: $(READY) tools ## N seeded runs of everything that goes wrong in production (N=20 SEED=1)
+chaos-streams: $(READY) tools ## N seeded runs of all of that, mixed (N=20 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos.run $(or $(N),20) $(or $(SEED),1)
 
 chaos-sender: $(READY) tools ## N seeded runs of deaths between a live book's plan and its end (N=20 SEED=1)
