@@ -30,6 +30,9 @@ FAULTS: Mapping[str, Fault] = {
     "worker hears nothing of the log": Fault(
         "worker", process_faults.worker_deaf, ("the watchdog ended a worker",), alone=True
     ),
+    "worker cannot commit": Fault(
+        "worker", process_faults.worker_mute, ("a commit was bounded in time",), alone=True
+    ),
     "worker cut off from the broker": Fault("worker", process_faults.worker_cut_off),
     "worker started past its cursor": Fault(
         "worker", log_faults.worker_past_its_cursor, ("records that were passed over were read",), alone=True

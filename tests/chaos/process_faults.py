@@ -73,15 +73,29 @@ async def worker_leaves(house: House) -> None:
 
 async def worker_deaf(house: House) -> None:
     """What comes of the log does not reach the worker, though it can ask how long the log is: its watchdog ends it."""
-    deaf = house.member("work", "w2")
-    if not deaf.is_running:
-        deaf.start()
+    await _ends_behind_the_door(house, "faust")
+
+
+async def worker_mute(house: House) -> None:
+    """What it commits does not reach the broker, though everything else does: a commit is bounded, and ends it.
+
+    What was on its way comes when the worker is dead and another has its shards.
+    """
+    await _ends_behind_the_door(house, "aiokafka-producer")
+
+
+async def _ends_behind_the_door(house: House, clients: str) -> None:
+    """Keep the one worker that comes by the door from the broker as some of its clients, until it ends."""
+    worker = house.member("work", "w2")
+    if not worker.is_running:
+        worker.start()
     await house.ensure_workers(2)
-    await _until_it_keeps_shards(house, deaf)
-    process = deaf.process
+    await _until_it_keeps_shards(house, worker)
+    await house.blocks(12)  # so that it has opened them
+    process = worker.process
     assert process is not None
-    with house.door.shut(lambda client: client.startswith("faust")):
-        await _until(lambda: process.poll() is not None, 120, "the worker that hears nothing ended")
+    with house.door.shut(lambda client: client.startswith(clients)):
+        await _until(lambda: process.poll() is not None, 120, f"the worker ended whose {clients} is silent")
 
 
 async def worker_cut_off(house: House) -> None:
@@ -212,21 +226,6 @@ async def broker_away(house: House) -> None:
             house.check_memory(before_bytes)
     finally:
         house.devnet.broker.resume()
-
-
-async def _catch_workers_at_work(house: House) -> None:
-    """Come to a moment in which workers commit: they have just been let go on with much to do."""
-    workers = house.running("work")
-    for worker in workers:
-        worker.signal(signal.SIGSTOP)
-    try:
-        for _ in range(3):
-            await house.burst()
-        await asyncio.sleep(1)
-    finally:
-        for worker in workers:
-            worker.signal(signal.SIGCONT)
-    await asyncio.sleep(0.03)
 
 
 async def _until(holds: Callable[[], bool], within_s: float, what: str) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from pathlib import Path
 
 import pytest
 from chaos.faults import FAULTS
@@ -50,6 +51,12 @@ def test_what_waits_for_its_own_making_strikes_alone_and_no_two_of_a_kind_togeth
     for act in itertools.chain(*deal(random.Random(seed), 20)):
         assert len(act) == 1 or not any(FAULTS[name].alone for name in act)
         assert len({FAULTS[name].of for name in act}) == len(act)
+
+
+@pytest.mark.parametrize("name", [*FAULTS, *MUST_FIRE])
+def test_the_page_names_every_fault_and_every_rule(name):
+    page = (Path(__file__).parents[2] / "docs" / "chaos.md").read_text()
+    assert f"\n| {name} | " in page
 
 
 def test_one_fault_alone_can_be_dealt():
