@@ -89,13 +89,13 @@ class Reader:
         """Read a partition's last records: further back than their number, for markers take offsets too."""
         begin, end = (await self.bounds([shard]))[shard]
         span = count
-        found: deque[Record] = deque(maxlen=count)
-        while len(found) < count and span < 4 * (end - begin):
+        while True:
             span *= 4
-            found.clear()
+            found: deque[Record] = deque(maxlen=count)
             async for record in self.read_between(shard, max(begin, end - span), end):
                 found.append(record)
-        return list(found)
+            if len(found) == count or span >= end - begin:
+                return list(found)
 
     async def newest(self, topic: str) -> dict[str, Record]:
         """Read a compacted topic into its present values by key."""

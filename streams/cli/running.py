@@ -62,7 +62,7 @@ def up(
         typer.Option(help="A signer's file: run `submit` with it too, if a book is live. Needs --live."),
     ] = None,
 ) -> None:
-    """Run everything: apply a portfolio, then keep a watcher and a worker running until Ctrl-C."""
+    """Run everything: apply a portfolio, then keep watcher, worker and dry-runs going until Ctrl-C."""
     settings = settings_for("up", serving=True)
     with _alone(settings):
         run(_up(settings, file, signer or [], live=live))
@@ -97,7 +97,7 @@ async def _is_live(settings: Settings, signers: Sequence[Path]) -> bool:
 def _children(settings: Settings, signers: Sequence[Path]) -> list[Child]:
     """List what is kept running."""
     submits = [_child(settings, "submit", str(signer), "--live") for signer in signers]
-    return [_child(settings, "watch"), _child(settings, "work"), *submits]
+    return [*(_child(settings, command) for command in ("watch", "work", "rehearse")), *submits]
 
 
 @contextmanager

@@ -34,7 +34,10 @@ log = structlog.get_logger(__name__)
 POINTS = ("found", "forked", "tried", "told")
 """Where a test may end the process."""
 _OURS = b"dry-run/"
-_LAST_DECISIONS = (50, 2_000, 100_000)
+_LAST_DECISIONS = (50, 50, 50, 2_000, 100_000)
+"""So many are looked through, one try after the other."""
+_COMMITTED_S = 0.5
+"""What one transaction wrote shows on one topic a little before it shows on another."""
 
 
 class TryPace(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,10 +217,10 @@ class Tries:
         place = TopicPartition(DECISIONS.on(self._chain_id), shard)
         for count in _LAST_DECISIONS:
             for record in reversed(await self._reader.last(place, count)):
-                match msgspec.json.decode(record.value or b"null"):
-                    case {"type": "RebalanceProposed", "id": str(id_), "because_of": {"offset": str(offset)}}:
-                        if id_.rpartition(".")[2] == untried.proposal:
-                            return Offset(int(offset))
+                offset = _cause_of(untried.proposal, record)
+                if offset is not None:
+                    return offset
+            await asyncio.sleep(_COMMITTED_S)
         raise NotTried("too_old", f"the proposal is not among the last {_LAST_DECISIONS[-1]} decisions")
 
     async def _run(self, trial: Trial, untried: Untried) -> DryRun:
@@ -230,6 +233,14 @@ class Tries:
         except Exception as error:
             log.exception("a dry-run fails")
             raise NotTried("failed", redact(f"{type(error).__name__}: {error}")) from error
+
+
+def _cause_of(proposal: str, record: Record) -> Offset | None:
+    """Read the offset that a decision follows from, if it is this proposal."""
+    match msgspec.json.decode(record.value or b"null"):
+        case {"type": "RebalanceProposed", "id": str(id_), "because_of": {"offset": str(offset)}}:
+            return Offset(int(offset)) if id_.rpartition(".")[2] == proposal else None
+    return None
 
 
 def _told_nothing(end: NotTried) -> DryRun:

@@ -6,9 +6,10 @@ stage -> story (faults, reorg) -> checks (each decision, at its block) -> verdic
 import asyncio
 import shutil
 import time
+from collections import Counter
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,9 +90,40 @@ def _failures(told: Told, checks: Checks, verdict: Verdict) -> list[str]:
     if len(told.done) < 2:
         failures.append(f"only {len(told.done)} rebalances mined")
     failures += [f"an allowance of {n} is left: {what}" for what, n in told.allowances.items() if n]
+    failures += [f"a dry-run is {each}" for each in _strange_dry_runs(told)]
+    if not any(_brings_nearer(each) for each in told.dry_runs):
+        failures.append("no dry-run that was done brought its book nearer to its target")
+    if told.untried:
+        failures.append(f"{told.untried} proposals were not tried")
     if not told.branch_proposals:
         failures.append("no proposal on the branch that went away")
     return failures
+
+
+def _brings_nearer(dry_run: dict[str, Any]) -> bool:
+    if dry_run["outcome"] != "done":
+        return False
+    before, after = (abs(int(dry_run[when]["deviation_bps"])) for when in ("before", "after"))
+    return after < before
+
+
+def _strange_dry_runs(told: Told) -> list[str]:
+    """List dry-runs that came to something which nothing in the story explains."""
+    return [
+        f"{each['outcome']}: {each['reason']}"
+        for each in told.dry_runs
+        if each["outcome"] in {"failed", "too_old"} or (each["outcome"] == "done" and not each["minted"])
+    ]
+
+
+def _dry_run_rows(told: Told) -> list[tuple[str, str]]:
+    outcomes = Counter(each["outcome"] for each in told.dry_runs)
+    rows = [(f"dry-runs on forks: {outcome}", str(n)) for outcome, n in sorted(outcomes.items())]
+    done = [each for each in told.dry_runs if each["outcome"] == "done"]
+    for when in ("before", "after"):
+        apart = [abs(int(each[when]["deviation_bps"])) for each in done]
+        rows.append((f"mean distance from target {when} dry-runs", f"{fmean(apart or [0]) / 100:.2f} %"))
+    return rows
 
 
 def _print(told: Told, checks: Checks, verdict: Verdict, took_s: float, folder: Path) -> None:
@@ -108,6 +140,7 @@ def _print(told: Told, checks: Checks, verdict: Verdict, took_s: float, folder: 
             ("the same first ranges, left alone", told.control_deviation_bps),
         )
     ]
+    rows += _dry_run_rows(told)
     print_table(f"{took_s:.0f} s", ["what", ">how often"], rows)
     failures = _failures(told, checks, verdict)
     for failure in failures:

@@ -27,6 +27,7 @@ class Screen:
         self._is_live = sys.stdout.isatty()
         self._block = 0
         self._told = 0
+        self._tried = 0
         self._alerts = 0
 
     def __enter__(self) -> Self:
@@ -53,6 +54,9 @@ class Screen:
         for said in witness.decisions[self._told :]:
             self.say(describe(said))
         self._told = len(witness.decisions)
+        for tried in witness.tried[self._tried :]:
+            self.say(describe_dry_run(tried))
+        self._tried = len(witness.tried)
         for alert in witness.alerts[self._alerts :]:
             self.say(_alert(alert))
         self._alerts = len(witness.alerts)
@@ -74,6 +78,21 @@ def describe(said: dict[str, Any]) -> str:
         )
     item = f" ({said['item']})" if said["item"] else ""
     return f"{said['book']}: declines at {said['gate']}: {said['reason']}{item}"
+
+
+def describe_dry_run(said: dict[str, Any]) -> str:
+    """Say what came of a dry-run in a line."""
+    run = said["run"]
+    if run["outcome"] != "done":
+        return (
+            f"{said['book']}: a dry-run of block {said['at']['number']} is {run['outcome']}: {run['reason']}"
+        )
+    before, after = (int(run[when]["deviation_bps"]) / 100 for when in ("before", "after"))
+    gas = sum(int(step["gas_used"]) for step in run["steps"])
+    return (
+        f"{said['book']}: a dry-run of block {said['at']['number']} brings it from {before:+.1f} % to "
+        f"{after:+.1f} % off target with {len(run['steps'])} transactions, {gas:,} gas"
+    )
 
 
 def _alert(said: dict[str, Any]) -> str:

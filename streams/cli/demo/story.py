@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -35,6 +36,10 @@ class Told(msgspec.Struct, kw_only=True):
     allowances: dict[str, int] = msgspec.field(default_factory=dict)
     live_deviation_bps: list[int] = msgspec.field(default_factory=list)
     control_deviation_bps: list[int] = msgspec.field(default_factory=list)
+    dry_runs: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    """What they came to."""
+    untried: int = 0
+    """Proposals of dry-run books that nobody has told of in time."""
 
 
 class Story:
@@ -63,6 +68,7 @@ class Story:
                 await self._reorg()
                 self._reorg_due_at = BLOCKS + 1
         await self._finish_plans()
+        await self._finish_dry_runs()
         ends = [d for d in self._witness.alerts if d["type"] == "PlanClosed"]
         self.told.done = {end["plan"] for end in ends if end["outcome"] == "done"}
         self.told.allowances = self._stage.allowances(LIVE_BOOK)
@@ -77,6 +83,17 @@ class Story:
             if all(plan in closed for plan in opened) and not any(self._stage.allowances(LIVE_BOOK).values()):
                 return
             await self._block()
+
+    async def _finish_dry_runs(self) -> None:
+        """Wait until all proposals that do not act were tried."""
+        wanted = sum(
+            said["type"] == "RebalanceProposed" and said["book"] not in self._stage.live
+            for said in self._witness.decisions
+        )
+        await self._witness.until(lambda: len(self._witness.tried) >= wanted, CATCH_UP_S)
+        self.told.untried = wanted - len(self._witness.tried)
+        self.told.dry_runs = [said["run"] for said in self._witness.tried]
+        self._screen.show(self._witness, self._stage.devnet.chain.header().number, self._stage)
 
     async def settled(self, head: Header) -> None:
         """Wait until every book's shard stands at a block. Raises: DevnetError."""

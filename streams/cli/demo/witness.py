@@ -27,6 +27,8 @@ class Witness:
         self.books: dict[str, Message] = {}
         self.positions: dict[str, Message] = {}
         self.decisions: list[Message] = []
+        self.tried: list[Message] = []
+        """What dry-runs came to."""
         self.alerts: list[Message] = []
         self.dead_letters = 0
         self.rewound: Counter[int] = Counter()
@@ -60,6 +62,9 @@ class Witness:
                 table[key] = msgspec.json.decode(record.value)
 
     def _decide(self, message: Message) -> None:
+        if message["type"] == "ProposalTried":
+            self.tried.append(message)
+            return
         known = message["type"] in {"RebalanceProposed", "Declined"}
         (self.decisions if known else self.alerts).append(message)
 
