@@ -13,6 +13,8 @@ from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import views_of
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
+from streams.devnet.artifacts import anvil_here
+from streams.devnet.cache import DEFAULT_CACHE
 from streams.readers import reading
 from streams.redaction import redact
 from streams.settings import Settings
@@ -38,6 +40,7 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
         "tokens": _tokens,
         "transfers": _transfers,
         "node": _node,
+        "dry-runs": _dry_runs,
         "portfolio": _portfolio,
     }
     return [(name, *await _answer(check, settings)) for name, check in checks.items()]
@@ -120,6 +123,19 @@ async def _node(settings: Settings) -> str:
     if chain_id != settings.chain:
         raise NodeError(f"{url.hostname} follows chain {chain_id}, this deployment is on {settings.chain}")
     return f"{url.hostname} follows chain {chain_id}, at block {newest.block.number}"
+
+
+async def _dry_runs(settings: Settings) -> str:
+    """Look for what `rehearse` forks the chain with, if a book in force wants it."""
+    async with reading(settings.bootstrap) as reader:
+        books = await policies_in_force(reader, settings.chain)
+    wanted = sorted(book for book, policy in books.items() if policy.mode == "dry-run")
+    program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
+    if program is None and wanted:
+        raise SettingsError(
+            f"no anvil here to fork the chain with, for {', '.join(wanted)}: put it on the PATH"
+        )
+    return "no book wants any" if program is None else f"forks by {program.name}"
 
 
 async def _portfolio(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""`why ID`: from an output back to its cause and the policy in force; from an intent on to its receipt."""
+"""`why ID`: from an output back to its cause and the policy in force; on to an intent's receipt, or to a dry-run."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -76,6 +76,7 @@ async def _walk(settings: Settings, output_id: str) -> list[Found]:
             raise EvenkeelError(f"{log.topic}[{place.shard}] has no record at offset {place.offset}")
         policy = await _policy_before(reader, log, place.offset, _fields(output).get("book"))
         after = [found async for found in _aftermath(reader, log, place.offset, output_id)]
+        after += [found async for found in _dry_run(reader, settings, place, output_id)]
         return [*stations, Found("cause", cause), *([Found("policy", policy)] if policy else []), *after]
 
 
@@ -96,6 +97,18 @@ async def _aftermath(
             yield Found(f"report: {fields['type']}", record)
         elif any(receipt["transaction_hash"] in hashes for receipt in fields.get("receipts", ())):
             yield Found("in this block", record)
+
+
+async def _dry_run(reader: Reader, settings: Settings, place: Place, output_id: str) -> AsyncIterator[Found]:
+    """Follow a proposal that does not act on to what a dry-run of it came to."""
+    if not output_id.startswith("reb."):
+        return
+    said = TopicPartition(DECISIONS.on(settings.chain), place.shard)
+    async for record in reader.read_from_first(said, _offset_of_cause, place.offset):
+        match _fields(record):
+            case {"type": "ProposalTried", "proposal": str(proposal)} if output_id.endswith(f".{proposal}"):
+                yield Found("dry-run", record)
+                return
 
 
 # ------------------------------------------------------------------ the output

@@ -345,6 +345,14 @@ def test_positions_are_shown_in_tokens_and_raw_on_the_wire(desk):
     assert fields["fees1"] == str(2**90)
 
 
+def test_the_doctor_misses_what_forks_the_chain(desk, monkeypatch, tmp_path):
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path / "nothing"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "no anvil here to fork the chain with, for one" in desk.run("doctor").out
+
+
 def test_the_doctor_finds_what_is_wrong(desk):
     sick = desk.run("doctor")
     assert sick.code == 1

@@ -1,0 +1,205 @@
+"""`rehearse` on a real broker: each proposal is tried and told once, wherever it dies; what hangs or fails is bounded."""
+
+import asyncio
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk, live
+from kafka_logs import append, read_committed
+from toy_fork import ToyForks
+
+from pipeline.errors import NodeError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.decisions import ProposalTried, RebalanceProposed
+from pipeline.messages.events import DryRunEnded
+from pipeline.shard import Shard
+from pipeline.units import ChainId, Offset, ShardId
+from streams.chain.dry_run.anvil import AnvilForks
+from streams.chain.dry_run.port import Forks, NotTried
+from streams.chain.dry_run.serve import POINTS, TryPace, run_tries
+from streams.checkpoint.kafka import KafkaCheckpoint
+from streams.codec import decode_event, decode_output, encode
+from streams.devnet.artifacts import anvil_program
+from streams.devnet.broker import Broker
+from streams.devnet.chain import Chain
+from streams.fold import fold_record
+from streams.topics import DECISIONS, EVENTS, ensure_topics
+
+SHARD = ShardId(0)
+ROOT = str(Path(__file__).parents[2])
+_chain_ids = itertools.count(995_000)
+
+
+class Died(BaseException):
+    """As kill -9: nothing is put in order."""
+
+
+class Deployment:
+    """A log, a worker that takes it in when it is told to, and a process that tries proposals."""
+
+    def __init__(self, bootstrap: str, chain_id: ChainId, desk: Desk) -> None:
+        self.bootstrap, self.chain_id, self.desk = bootstrap, chain_id, desk
+
+    async def begin(self) -> None:
+        await ensure_topics(self.bootstrap, self.chain_id, 1)
+        log = [encode(event) for event in self.desk.watcher.log]
+        await append(self.bootstrap, EVENTS.on(self.chain_id), SHARD, log)
+        await self.work()
+
+    async def log(self) -> list[Any]:
+        records = await read_committed(self.bootstrap, EVENTS.on(self.chain_id), SHARD)
+        return [decode_event(value or b"", where="the log") for _, value in records]
+
+    async def work(self) -> None:
+        """Take in what is new, in one transaction."""
+        checkpoint = KafkaCheckpoint(self.bootstrap, self.chain_id, instance="test")
+        shard = Shard(SHARD, await checkpoint.open(SHARD))
+        outputs: list[Any] = []
+        for offset, event in enumerate(await self.log()):
+            outputs += fold_record(shard, Offset(offset), encode(event))
+        await checkpoint.commit(outputs, shard.tables.changes())
+        await checkpoint.close()
+
+    async def rehearse(self, forks: Forks, *, dies_at: str = "", pace: TryPace | None = None) -> None:
+        """Try until an outcome stands in the log, and a moment longer; or until it dies."""
+
+        def reach(point: str) -> None:
+            if point == dies_at:
+                raise Died
+
+        task = asyncio.ensure_future(
+            run_tries(
+                bootstrap=self.bootstrap,
+                chain_id=self.chain_id,
+                partitions=1,
+                forks=forks,
+                pace=pace,
+                reach=reach,
+            )
+        )
+        async with asyncio.timeout(60):
+            while not task.done() and not await self.endings():  # noqa: ASYNC110 - the log is asked
+                await asyncio.sleep(0.2)
+            await asyncio.wait({task}, timeout=2)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def endings(self) -> list[DryRunEnded]:
+        return [event for event in await self.log() if isinstance(event, DryRunEnded)]
+
+    async def told(self) -> list[ProposalTried]:
+        await self.work()
+        records = await read_committed(self.bootstrap, DECISIONS.on(self.chain_id), SHARD)
+        said = [decode_output(value or b"") for _, value in records]
+        return [each for each in said if isinstance(each, ProposalTried)]
+
+
+@pytest.fixture
+async def deployment(broker: Broker) -> Deployment:
+    desk = Desk(live(mode="dry-run"))
+    desk.block(push=True)
+    found = Deployment(broker.bootstrap_servers, ChainId(next(_chain_ids)), desk)
+    await found.begin()
+    return found
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("point", POINTS)
+async def test_wherever_it_dies_a_proposal_is_told_once(deployment: Deployment, point: str):
+    forks = ToyForks(deployment.desk)
+    with pytest.raises(BaseExceptionGroup) as died:
+        await deployment.rehearse(forks, dies_at=point)
+    assert died.value.subgroup(Died)
+    assert len(await deployment.endings()) == (point == "told")
+    await deployment.rehearse(forks)
+    (told,) = await deployment.told()
+    assert (told.run.outcome, told.simulated) == ("done", True)
+    assert len(await deployment.endings()) == 1
+    assert forks.made == {"found": 1, "forked": 2, "tried": 2, "told": 1}[point]
+    await deployment.rehearse(forks)
+    assert forks.made <= 2, "what is told is not tried again"
+
+
+@pytest.mark.kafka
+async def test_why_goes_on_from_a_proposal_to_its_dry_run(deployment: Deployment, tmp_path: Path):
+    await deployment.rehearse(ToyForks(deployment.desk))
+    (told,) = await deployment.told()
+    (proposal,) = [o for o in deployment.desk.outputs if isinstance(o, RebalanceProposed)]
+    settings = {"BROKER": deployment.bootstrap, "CHAIN_ID": str(deployment.chain_id), "PARTITIONS": "1"}
+    env = {f"EVENKEEL_{name}": value for name, value in settings.items()}
+    argv = [sys.executable, "-m", "streams.cli", "why", proposal.id]
+    ran = await asyncio.to_thread(
+        subprocess.run,
+        argv,
+        env=os.environ | env | {"PYTHONPATH": ROOT},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    shown = ran.stdout.partition("dry-run:")[2]
+    for line in (
+        f"run.before.deviation_bps {told.run.before.deviation_bps}",
+        f"run.after.deviation_bps {told.run.after.deviation_bps}",
+        f"run.steps[0].gas_used {told.run.steps[0].gas_used}",
+        f"run.changes[0].delta {told.run.changes[0].delta}",
+    ):
+        assert line in re.sub(" +", " ", shown)
+
+
+class HungForks:
+    @asynccontextmanager
+    async def at(self, *_: object) -> AsyncIterator[Any]:
+        await asyncio.sleep(3600)
+        yield None
+
+
+class FailingForks:
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @asynccontextmanager
+    async def at(self, *_: object) -> AsyncIterator[Any]:
+        self.asked += 1
+        raise NodeError("not today")
+        yield None
+
+
+@pytest.mark.kafka
+async def test_a_fork_that_hangs_is_given_up(deployment: Deployment):
+    await deployment.rehearse(HungForks(), pace=TryPace(within_s=1))
+    (told,) = await deployment.told()
+    assert (told.run.outcome, told.run.reason) == ("failed", "no end within 1 s")
+
+
+@pytest.mark.kafka
+async def test_a_node_that_fails_is_asked_again_and_then_given_up(deployment: Deployment):
+    forks = FailingForks()
+    await deployment.rehearse(forks)
+    (told,) = await deployment.told()
+    assert (told.run.outcome, told.run.reason, forks.asked) == ("failed", "not today", 3)
+
+
+@pytest.mark.anvil
+async def test_a_block_that_the_chain_does_not_have_is_orphaned(chain: Chain, cache: Path):
+    header = chain.header()
+    another = BlockRef(
+        number=header.number,
+        hash="0x" + "11" * 32,
+        parent_hash=header.parent_hash,
+        timestamp_s=header.timestamp_s,
+    )
+    forks = AnvilForks(anvil_program(cache=cache), chain.url)
+    with pytest.raises(NotTried) as end:
+        async with forks.at(another, "0x" + "22" * 20, 12):
+            pass
+    assert end.value.outcome == "orphaned"
