@@ -20,6 +20,7 @@ from streams_latency import latencies
 from streams_memory import memory
 from streams_opening import opening
 from streams_rates import rates
+from streams_sending import sending
 
 from streams.devnet.broker import start_broker
 from streams.devnet.cache import DEFAULT_CACHE
@@ -67,6 +68,7 @@ async def measure(bootstrap: str, folder: Path, result: dict[str, Any]) -> None:
         ("rates", "one worker and a bare loop, the same log by turns", rates(bootstrap, folder, ROUNDS)),
         ("latency", "block appended -> decision readable", latencies(bootstrap, folder, SECONDS)),
         ("opening", "opening a shard", opening(bootstrap, folder)),
+        ("sending", "block appended -> transaction sent", sending(folder, SECONDS)),
         ("memory", "resident memory of one worker, at rest", memory(bootstrap, folder, BLOCKS)),
     ):
         result[name] = await rows
