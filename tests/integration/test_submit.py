@@ -244,6 +244,25 @@ def test_a_reorg_before_the_signature_orphans_an_intent(house):
     assert house.pending() == 0
 
 
+def test_a_reorg_between_send_and_receipt_lets_the_signed_bytes_run_on(house):
+    for _ in range(3):
+        house.chain.mine()
+    had, first_nonce = weth(house), house.nonce()
+    wanted = house.deposit()
+    pid = house.start()
+    house.put(wanted)
+    house.until_said(wanted.digest, "Sent")
+    (sent,) = nonces(house)
+    house.chain.reorg(2)  # the block that it was made at is no more; what waits may be in a new one
+    house.chain.mine()
+    house.until(lambda: status(nonces(house)[0]) == "mined")
+    house.stop(pid)
+    (after,) = nonces(house)
+    assert [attempt.raw for attempt in after.attempts] == [sent.attempts[0].raw]
+    assert [type(report).__name__ for report in house.reports()] == ["Simulated", "Signed", "Sent"]
+    assert (house.nonce(), weth(house)) == (first_nonce + 1, had + ETHER)
+
+
 @pytest.mark.parametrize("depth", [1, 3])
 def test_a_reorg_of_a_mined_transaction_sends_the_same_bytes_again(house, depth):
     had = weth(house)
