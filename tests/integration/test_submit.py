@@ -16,7 +16,7 @@ from pipeline.messages.journal import IntentKnown, NonceBound
 from pipeline.nonces import status
 from streams.chain.submit.sending import POINTS
 from streams.codec import encode
-from streams.devnet.actions import wrap
+from streams.devnet.actions import swap_exact_in, wrap
 from streams.devnet.broker import Broker, start_broker
 from streams.devnet.chain import start_chain
 from streams.devnet.reads import balance
@@ -412,4 +412,30 @@ def test_limits_of_gas_count_over_a_day(house):
     house.put(*wanted)
     house.until(lambda: _reason(house, wanted[2]) == "limits")
     assert [_reason(house, each) for each in wanted] == ["Sent", "Sent", "limits"]
+    house.stop(pid)
+
+
+# ------------------------------------------------------------------ what a forger may cost
+@pytest.mark.parametrize(("pushed_ether", "lands"), [(5, True), (4_000, False)])
+def test_the_worst_swap_within_the_limits_costs_no_more_than_they_allow(house, pushed_ether, lands):
+    """Anybody may forge the least that the signer accepts, and trade in the same block before it."""
+    world, trader = house.world, house.world.accounts.traders[0]
+    least = 2_971 * 10**6  # of 3,000 at the pool's own past price; limit 1 %
+    since, had = house.chain.header().number, (weth(house), balance(house.chain, world.usdc_low, house.owner))
+    forged = house.swap(world.weth, ETHER, least)
+    pid = house.start(stop_at="journal")
+    house.put(forged)
+    house.until(lambda: _is_stopped(pid))
+    house.chain.send(wrap(world, trader, pushed_ether * ETHER))
+    pool = world.pool("weth_usdc_low_500")
+    house.chain.send(swap_exact_in(world, trader, pool, world.weth, pushed_ether * ETHER))
+    os.kill(pid, signal.SIGCONT)
+    house.until_said(forged.digest, "Sent")
+    house.chain.mine()
+    (mined,) = house.transactions_of_owner(since)
+    assert house.chain.receipt(mined["hash"]).succeeded == lands
+    has = (weth(house), balance(house.chain, world.usdc_low, house.owner))
+    lost_usdc = (had[0] - has[0]) * 3_000 * 10**6 // ETHER - (has[1] - had[1])
+    assert 0 <= lost_usdc <= 30 * 10**6
+    assert (lost_usdc > 0) == lands, "beyond it the swap reverts and only gas is paid"
     house.stop(pid)
