@@ -24,6 +24,7 @@ chain:
   live_on: {chain}
   factory: "{factory}"
   position_manager: "{manager}"
+  router: "{router}"
   wrapped_native: "{weth}"
 books:
   - book: alpha
@@ -66,6 +67,7 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
             chain=chain.chain_id,
             factory=world.factory,
             manager=world.position_manager,
+            router=world.router,
             weth=world.weth,
             usdc=world.usdc_low,
             odd=odd,
@@ -110,7 +112,7 @@ def test_a_token_that_cannot_be_kept_is_refused_by_line_book_and_token(desk, cha
     chain.execute(actions.mint_usdc(ODD, world.accounts.deployer, pool.address, 10**12))
     failed, err = desk(mode=mode)
     assert failed == 1
-    assert "portfolio.yaml:15:" in err
+    assert "portfolio.yaml:16:" in err
     assert f"books[0].tokens[2]: ODD: token {ODD} " in err
     assert says in err
     assert "book alpha cannot keep it" in err
@@ -135,7 +137,7 @@ def test_a_token_that_returns_nothing_passes(desk, chain, world):
 def test_an_owner_that_is_a_contract_may_not_be_live(desk, world):
     failed, err = desk(odd=world.usdc_high, mode="live", owner=world.callee)
     assert failed == 1
-    assert f"portfolio.yaml:9:12: books[0].owner: {world.callee} is a contract" in err
+    assert f"portfolio.yaml:10:12: books[0].owner: {world.callee} is a contract" in err
     assert desk(odd=world.usdc_high, owner=world.callee)[0] == 0
 
 
