@@ -98,9 +98,14 @@ class Deployment:
 
     async def told(self) -> list[ProposalTried]:
         await self.work()
-        records = await read_committed(self.bootstrap, DECISIONS.on(self.chain_id), SHARD)
+        async with asyncio.timeout(20):  # the broker acknowledges a commit before it marks each partition
+            while not (records := await self._decisions()):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
         said = [decode_output(value or b"") for _, value in records]
         return [each for each in said if isinstance(each, ProposalTried)]
+
+    async def _decisions(self) -> list[tuple[bytes | None, bytes | None]]:
+        return await read_committed(self.bootstrap, DECISIONS.on(self.chain_id), SHARD)
 
 
 @pytest.fixture
