@@ -1,4 +1,4 @@
-"""JSON-RPC over HTTP: bounded in time, many questions in one request, and never a secret in an error."""
+"""JSON-RPC over HTTP: bounded in time and size, many questions in one request, and never a secret in an error."""
 
 import asyncio
 import re
@@ -10,9 +10,12 @@ import aiohttp
 import msgspec
 
 from pipeline.errors import NodeError, NodeRefusedError
+from streams.chain.bounded import ENCODINGS, read_bounded
 
 _BATCH = 50
 """Questions in one request: what public nodes still take."""
+_MOST_BYTES = 1 << 26
+"""Of one response, unpacked: the receipts of ten full blocks weigh a sixth of it."""
 _LONGEST_REASON = 200
 _SHORTEST_SECRET = 6
 _LIMIT_EXCEEDED = -32005  # of EIP-1474
@@ -44,11 +47,12 @@ Outcome = msgspec.Raw | Refused
 class Rpc:
     """A connection to one node."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
+    def __init__(self, url: str, *, timeout_s: float, most_bytes: int = _MOST_BYTES) -> None:
         """Take the node's URL, which may hold a key: it is shown nowhere."""
         self._url = url
         self._secrets = _secrets(url)
         self._timeout_s = timeout_s
+        self._most_bytes = most_bytes
         self._session: aiohttp.ClientSession | None = None
         self._decoder = msgspec.json.Decoder(list[_Answer] | _Answer)
 
@@ -80,7 +84,7 @@ class Rpc:
         payload = await self._post(what, msgspec.json.encode(requests if len(requests) > 1 else requests[0]))
         try:
             answers = self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise NodeError(f"{what}: the answer is no JSON-RPC: {self._redacted(str(error))}") from None
         if isinstance(answers, _Answer) and len(questions) > 1:
             raise NodeError(f"{what}: the node takes no batch: {self._refusal(answers)}")
@@ -93,11 +97,15 @@ class Rpc:
 
     async def _post(self, what: str, body: bytes) -> bytes:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
-        headers = {"Content-Type": "application/json"}
+            timeout = aiohttp.ClientTimeout(total=self._timeout_s)
+            self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
+        headers = {"Content-Type": "application/json", "Accept-Encoding": ENCODINGS}
         try:
-            async with self._session.post(self._url, data=body, headers=headers) as response:
-                payload = await response.read()
+            # a redirect would carry signed bytes, and the key in a header, to whoever the node names
+            async with self._session.post(
+                self._url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                payload = await read_bounded(response, what=what, most_bytes=self._most_bytes)
                 busy = response.status == 429 or response.status >= 500
                 if busy or (response.status != 200 and not payload.lstrip().startswith((b"{", b"["))):
                     raise NodeError(f"{what}: the node answers HTTP {response.status}")

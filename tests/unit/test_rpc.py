@@ -1,10 +1,12 @@
 """A node that lies, stalls or babbles: an error that says so, and never the key in its URL."""
 
 import asyncio
+import gzip
 import json
 import traceback
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -189,3 +191,95 @@ async def test_a_long_reason_is_cut() -> None:
         answering(lambda q: {"id": q["id"], "error": {"code": 1, "message": "x" * 10_000}}), "xxx"
     )
     assert len(str(error)) < 300
+
+
+# ------------------------------------------------------------------ answers that are too much
+SMALL = 1 << 16
+
+
+async def asked_of(handle: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
+    """Ask one question of a server, with a small limit."""
+    app = web.Application()
+    app.router.add_post("/", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    rpc = Rpc(f"http://127.0.0.1:{runner.addresses[0][1]}/", timeout_s=5, most_bytes=SMALL)
+    try:
+        return await rpc.ask("echo", 1)
+    finally:
+        await rpc.close()
+        await runner.cleanup()
+
+
+def result(text: str) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 0, "result": text}).encode()
+
+
+async def test_an_answer_without_an_end_is_cut_off_at_the_limit() -> None:
+    sent = 0
+
+    async def babble(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while sent < 1 << 28:
+                await response.write(b" " * 65_536)
+                sent += 65_536
+        return response
+
+    with pytest.raises(NodeError, match=f"echo: the answer is longer than {SMALL} bytes"):
+        await asked_of(babble)
+    assert sent < 1 << 26
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_packed_answer_counts_as_long_as_it_is_unpacked(encoding: str) -> None:
+    async def reply(text: str) -> Any:
+        body = gzip.compress(result(text)) if encoding == "gzip" else zlib.compress(result(text))
+
+        async def pack(request: web.Request) -> web.StreamResponse:
+            return web.Response(body=body, headers={"Content-Encoding": encoding})
+
+        return await asked_of(pack)
+
+    assert bytes(await reply("x" * (SMALL - 100))) == b'"' + b"x" * (SMALL - 100) + b'"'
+    with pytest.raises(NodeError, match="longer than"):
+        await reply("x" * (1 << 24))
+
+
+async def test_an_answer_in_an_unknown_or_broken_packing_is_refused() -> None:
+    async def brotli(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=result("x"), headers={"Content-Encoding": "br"})
+
+    async def torn(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"not gzip", headers={"Content-Encoding": "gzip"})
+
+    with pytest.raises(NodeError, match="nobody asked for"):
+        await asked_of(brotli)
+    with pytest.raises(NodeError, match="cannot be unpacked"):
+        await asked_of(torn)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    reached = 0
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        nonlocal reached
+        if request.query.get("again"):
+            reached += 1
+            return web.Response(body=result("x"))
+        raise web.HTTPTemporaryRedirect("/?again=1")
+
+    with pytest.raises(NodeError, match="HTTP 307"):
+        await asked_of(elsewhere)
+    assert reached == 0
+
+
+async def test_an_answer_nested_without_end_is_no_answer() -> None:
+    async def nest(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b'{"jsonrpc":"2.0","id":0,"result":' + b"[" * 60_000)
+
+    with pytest.raises(NodeError, match="no JSON-RPC"):
+        await asked_of(nest)
