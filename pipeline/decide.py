@@ -25,6 +25,11 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 Judgement = Act | Refused
 
+FIRST_WAIT_S = Seconds(60)
+"""After a first refusal by the market. A few blocks: a price must be held away that long to be in the way again."""
+_MOST_DOUBLINGS = 30
+"""Sixty years: longer than any cooldown."""
+
 
 def walk_path(
     path: BookPath, stock: Stock, policy: Policy, now_s: Seconds, *, stranded: bool = False
@@ -60,7 +65,17 @@ def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, no
     last_s = effects.last_proposed_at_s
     if last_s is not None and now_s < last_s + policy.strategy.cooldown_s:
         return Refused(gate="cooldown", reason="cooling_down")
+    if effects.refused_at_s is not None and now_s < effects.refused_at_s + held_off_s(effects, policy):
+        return Refused(gate="cooldown", reason="held_off")
     return verdict
+
+
+def held_off_s(effects: BookEffects, policy: Policy) -> Seconds:
+    """Tell how long a book waits after the market has refused: twice as long each time, a cooldown at most."""
+    if not effects.refusals_in_a_row:
+        return Seconds(0)
+    doublings = min(effects.refusals_in_a_row - 1, _MOST_DOUBLINGS)
+    return Seconds(min(FIRST_WAIT_S << doublings, policy.strategy.cooldown_s))
 
 
 def base_to_buy(stock: Stock, policy: Policy) -> RawAmount:

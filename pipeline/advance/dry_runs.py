@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from pipeline.advance.holding_off import hold_off
 from pipeline.advance.turn import Turn
 from pipeline.messages.decisions import ProposalTried, RebalanceProposed
-from pipeline.messages.effects import DryRuns, Untried
+from pipeline.messages.effects import BookEffects, DryRuns, Untried
 from pipeline.messages.events import DryRunEnded
+from pipeline.messages.policy import Policy
 from pipeline.moment import Moment
 from pipeline.shard import Shard
 from pipeline.units import Seconds
@@ -36,6 +38,7 @@ def take_dry_run(shard: Shard, event: DryRunEnded, now: Moment) -> Iterator[Prop
         return
     left = tuple(each for each in known.untried if each is not tried)
     shard.tables.put(key, DryRuns(untried=left) if left else None)
+    _give_back(shard, event, tried)
     yield ProposalTried(
         **now.stamp("dry", event.book, action=event.proposal, policy_version=tried.policy_version),
         book=event.book,
@@ -44,3 +47,14 @@ def take_dry_run(shard: Shard, event: DryRunEnded, now: Moment) -> Iterator[Prop
         at=tried.at,
         run=event.run,
     )
+
+
+def _give_back(shard: Shard, event: DryRunEnded, tried: Untried) -> None:
+    """Treat a book's last proposal, if the market refused it on the fork, as that of a live book."""
+    policy = shard.tables.find(f"policy/{event.book}", Policy)
+    effects = shard.tables.find(f"effects/{event.book}", BookEffects)
+    if policy is None or effects is None or event.run.outcome != "refused":
+        return
+    if effects.last_proposed_at_s == tried.at.timestamp_s:
+        reason = event.run.reason.partition(":")[0]
+        hold_off(shard, policy, reason, tried.at.timestamp_s, tried.proposed_before_s)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline.advance.assessed import assessed
+from pipeline.advance.holding_off import hold_off
 from pipeline.advance.stalls import (
     finish,
     mend,
@@ -66,6 +67,7 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
     plan_id = turn.now.stamp("plan", turn.policy.book, policy_version=turn.policy.policy_version)["id"]
     looked = _look_ahead(turn, stock)
     if isinstance(looked, Refusal):
+        hold_off(turn.shard, turn.policy, looked.reason, turn.block.timestamp_s, proposed_before_s)
         yield refused(turn, plan_id, "withdraw", looked)
         return
     goal, foreseen = looked
@@ -78,6 +80,7 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
     )
     plan, ready = _prepare(turn, plan, foreseen)
     if isinstance(ready, Refusal):
+        hold_off(turn.shard, turn.policy, ready.reason, turn.block.timestamp_s, proposed_before_s)
         yield refused(turn, plan_id, "withdraw", ready)
         return
     _forget_former(turn)

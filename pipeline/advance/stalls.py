@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pipeline.advance.holding_off import forget_refusals, hold_off
 from pipeline.advance.turn import Turn
 from pipeline.goal import as_is
 from pipeline.guard import Refusal
@@ -56,7 +57,8 @@ def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
 def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
     """Close a plan of which nothing was signed: nothing has changed, so it counts for nothing.
 
-    The cooldown is given back too, unless the signer would say the same again at the next block.
+    The cooldown is given back too, unless the signer would say the same again at the next block. Where the market
+    was the signer's reason, the book waits as after any refusal by the market.
     """
     key = f"effects/{turn.policy.book}"
     effects = turn.shard.tables.need(key, BookEffects)
@@ -64,6 +66,13 @@ def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
     if not reason.endswith(_SAID_AGAIN):
         effects = replace(effects, last_proposed_at_s=plan.proposed_before_s)
     turn.shard.tables.put(key, effects)
+    hold_off(
+        turn.shard,
+        turn.policy,
+        reason.rpartition("refused: ")[2],
+        turn.block.timestamp_s,
+        plan.proposed_before_s,
+    )
     yield from _close(turn, plan, f"never sent: {reason}")
 
 
@@ -103,6 +112,7 @@ def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
     path = turn.shard.tables.find(f"path/{turn.policy.book}", BookPath)
     if path is not None and path.finished_plan == plan.id:
         return
+    forget_refusals(turn.shard, turn.policy)
     stamp = turn.now.stamp("plan", turn.policy.book, action="done")
     yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome="done")
 

@@ -9,7 +9,7 @@ from pipeline.guard.cost import cost
 from pipeline.guard.market import gas_price, paused, spot_from_twap, stale_block, swap_limited
 from pipeline.guard.question import Guard, Question, Refusal
 
-__all__ = ["DAY_S", "GUARDS", "OTHER_REASONS", "Question", "Refusal", "guard"]
+__all__ = ["DAY_S", "GUARDS", "OTHER_REASONS", "PASSING", "Question", "Refusal", "guard"]
 
 GUARDS: dict[str, Guard] = {
     "paused": paused,
@@ -31,6 +31,26 @@ GUARDS: dict[str, Guard] = {
 
 OTHER_REASONS = ("no_goal", "not_plannable", "step_failed", "unanswered", "not_observed", "quarantined")
 """Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
+
+
+PASSING = frozenset(
+    {
+        "stale_block",
+        "spot_from_twap",
+        "gas_price",
+        "swap_limited",
+        "no_improvement",
+        "cost",
+        "min_out",
+        "price_limit",
+        "not_plannable",
+        "market",
+    }
+)
+"""Reasons that follow from one block's prices, its gas or its place in the chain: the next may not give them.
+
+`market` is the signer's own. What trades in a pool can bring most of them about on purpose.
+"""
 
 
 def guard(question: Question) -> Refusal | None:

@@ -20,6 +20,10 @@ class BookEffects(Entry, frozen=True, kw_only=True):
     proposals: int = 0
     actions: tuple[tuple[Seconds, RawAmount], ...] = ()
     """When plans began within the last day, and the raw quote that each was to move."""
+    refused_at_s: Seconds | None = None
+    """When the market last refused a proposal, which therefore does not count as the last one."""
+    refusals_in_a_row: int = 0
+    """How often it has done so since a plan was done: the wait doubles with each."""
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,15 @@ from pipeline.messages.policy import Policy
 from pipeline.units import Address, BookId, Hash, RawAmount, Seconds, Term, Tick, TokenId, Wei
 
 RefusalReason = Literal[
-    "already_open", "already_closed", "expired", "orphaned", "limits", "simulation", "paused", "malformed"
+    "already_open",
+    "already_closed",
+    "expired",
+    "orphaned",
+    "limits",
+    "market",
+    "simulation",
+    "paused",
+    "malformed",
 ]
 
 

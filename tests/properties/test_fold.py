@@ -1,17 +1,27 @@
 """The fold of a shard's log: reorgs leave no trace, a check finds nothing, repetition changes nothing."""
 
 import copy
-from itertools import pairwise
+from collections import Counter
 
 from builders import FINAL_DEPTH, OWNER, POOL, ToyWatcher, policy, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.advance import advance
+from pipeline.guard import PASSING
 from pipeline.messages.base import Output
-from pipeline.messages.decisions import Declined, PoolDrifted, Quarantined, RebalanceProposed, ShardHalted
+from pipeline.messages.decisions import (
+    Declined,
+    PlanOpened,
+    PoolDrifted,
+    Quarantined,
+    RebalanceProposed,
+    ShardHalted,
+    StepRefused,
+)
 from pipeline.messages.entries import CHAIN_FAMILIES
 from pipeline.messages.events import AnyEvent
+from pipeline.messages.policy import Limits, Policy, TargetBand
 from pipeline.shard import Shard
 from pipeline.state import family
 
@@ -147,22 +157,67 @@ def test_records_that_come_twice_change_nothing(seed, data):
     assert not [o for o in outputs if isinstance(o, Quarantined)]
 
 
-@few
-@given(st.integers(0, 2**32), st.integers(1, 8))
-def test_no_two_proposals_closer_than_the_cooldown_across_reorgs(seed, depth):
-    watcher = started(seed)
-    grow(watcher, 15, operations=4)
+BAND = TargetBand(band_bps=300, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=480)
+WATCHED = policy(strategy=BAND)
+REFUSED = policy(
+    strategy=BAND, mode="live", limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=1, max_cost_bps=500)
+)
+"""A live book whose market is hardly ever calm enough."""
+
+
+def waits_of(outputs: list[Output]) -> list[tuple[int, int]]:
+    """Each proposal but the first: how long after the one before it, and how long it had to be at least.
+
+    What the market refused at once does not count as a proposal before, and costs a wait that doubles in a row.
+    """
+    refused = {o.because_of.offset for o in outputs if isinstance(o, StepRefused) and o.reason in PASSING} - {
+        o.because_of.offset for o in outputs if isinstance(o, PlanOpened)
+    }
+    waits, counted_s, last_s, in_a_row = [], None, None, 0
+    for said in (o for o in outputs if isinstance(o, RebalanceProposed)):
+        at_s = said.because_of.block.timestamp_s
+        if counted_s is not None:
+            waits.append((at_s - counted_s, BAND.cooldown_s))
+        if in_a_row:
+            waits.append((at_s - last_s, min(60 * 2 ** (in_a_row - 1), BAND.cooldown_s)))
+        if said.because_of.offset in refused:
+            in_a_row, last_s = in_a_row + 1, at_s
+        else:
+            counted_s = at_s
+    return waits
+
+
+def proposals_over_a_reorg(seed: int, depth: int, book: Policy) -> list[Output]:
+    watcher = started(seed, book)
+    grow(watcher, 25, operations=4)
     base = watcher.fork("again")
     grow(watcher, depth, operations=4)
     watcher.revert_to(base)
-    grow(watcher, 15, operations=4)
-    _, outputs = fold(watcher.log)
-    times = [o.because_of.block.timestamp_s for o in outputs if isinstance(o, RebalanceProposed)]
-    assert all(b - a >= policy().strategy.cooldown_s for a, b in pairwise(times))
-    ids = [o.id for o in outputs]
+    grow(watcher, 40, operations=4)
+    return fold(watcher.log)[1]
+
+
+@few
+@given(st.integers(0, 2**32), st.integers(1, 8), st.sampled_from([WATCHED, REFUSED]))
+def test_no_two_proposals_closer_than_the_cooldown_across_reorgs(seed, depth, book):
+    """A proposal that the market refuses at once (a passing reason) counts for its own short, growing wait only."""
+    outputs = proposals_over_a_reorg(seed, depth, book)
+    assert all(apart_s >= least_s for apart_s, least_s in waits_of(outputs))
     decisions = [o.id for o in outputs if isinstance(o, RebalanceProposed | Declined)]
     assert len(decisions) == len(set(decisions))
-    assert ids
+    assert decisions
+
+
+def test_the_property_of_the_cooldown_sees_both_kinds_of_wait():
+    seen = Counter(
+        least_s
+        for seed in range(12)
+        for book in (WATCHED, REFUSED)
+        for _, least_s in waits_of(proposals_over_a_reorg(seed, 5, book))
+    )
+    assert seen[60] >= 5
+    assert seen[120] >= 5
+    assert seen[BAND.cooldown_s] >= 5
 
 
 @few

@@ -118,7 +118,7 @@ def test_a_pause_and_the_cooldown_come_before_any_proposal():
     desk.block(push=True)
     assert (desk.said(Declined)[-1].gate, desk.said(RebalanceProposed)) == ("pause", [])
 
-    desk = pushed(limited(max_cost_bps=0))
+    desk = pushed(limited(max_notional_quote=1))
     desk.block()
     desk.block()
     assert desk.said(Declined)[-1].reason == "cooling_down"

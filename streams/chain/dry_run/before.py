@@ -35,7 +35,10 @@ def take_back(shard: Shard, book: BookId, untried: Untried, event: BlockSeen) ->
     if before is None:
         raise NotTried("too_old", f"block {at.number} is the shard's first")
     effects = tables.find(f"effects/{book}", BookEffects) or BookEffects()
-    tables.put(f"effects/{book}", replace(effects, last_proposed_at_s=untried.proposed_before_s))
+    then = replace(
+        effects, last_proposed_at_s=untried.proposed_before_s, refused_at_s=None, refusals_in_a_row=0
+    )
+    tables.put(f"effects/{book}", then)
     for other in policies(tables):
         tables.put(f"policy/{other.book}", None)
     tables.put(f"policy/{book}", replace(policy, mode="live"))

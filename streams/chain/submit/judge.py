@@ -113,7 +113,7 @@ class Judge:
         fees = first_fees(market, cap_wei)
         if fees is None:
             raise Refusal(
-                "limits", f"the next block asks {market.base_fee_wei} wei a gas, the cap is {cap_wei}"
+                "market", f"the next block asks {market.base_fee_wei} wei a gas, the cap is {cap_wei}"
             )
         gas_wei = intent.call.gas_limit * fees.max_fee_wei
         today = spent_on(account, day_of(look.head))

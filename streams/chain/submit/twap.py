@@ -30,6 +30,6 @@ async def mean_sqrt_price_x96(
         then, now = cumulatives
         return sqrt_price_at_tick(Tick((now - then) // window_s))
     except NodeRefusedError as error:
-        raise Refusal("limits", f"pool {pool.address} has no price over {window_s} s: {error}") from None
+        raise Refusal("market", f"pool {pool.address} has no price over {window_s} s: {error}") from None
     except (DecodingError, OutOfRangeError, ValueError) as error:
-        raise Refusal("limits", f"pool {pool.address} tells no price: {error}") from None
+        raise Refusal("market", f"pool {pool.address} tells no price: {error}") from None

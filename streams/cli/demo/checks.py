@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from pipeline.guard import PASSING
 from streams.cli.demo.second_opinion import inventory_at, objections
 from streams.cli.demo.stage import Stage
 from streams.cli.demo.witness import Witness
@@ -21,11 +22,16 @@ class Checks:
 
     def judge_new(self, witness: Witness, orphaned: set[str]) -> None:
         """Judge what was decided since the last look."""
+        refused = {
+            _cause(said)
+            for said in witness.alerts
+            if said["type"] == "StepRefused" and said["reason"] in PASSING
+        }
         while self._seen < len(witness.decisions):
             said = witness.decisions[self._seen]
             self._seen += 1
             self._judge(said, orphaned)
-            if said["type"] == "RebalanceProposed":
+            if said["type"] == "RebalanceProposed" and _cause(said) not in refused:
                 at_s = int(said["because_of"]["block"]["timestamp_s"])
                 self.last_proposed_at_s[said["book"]] = at_s
 
@@ -52,3 +58,9 @@ class Checks:
         found = inventory_at(chain, self._stage.world, terms, number)
         last_s = self.last_proposed_at_s.get(said["book"])
         self.objections += [f"{where}: {wrong}" for wrong in objections(said, found, terms, last_s)]
+
+
+def _cause(said: dict[str, Any]) -> tuple[str, str, str]:
+    """Name a book's turn at one record of the log: a proposal that is refused there starts no cooldown."""
+    because_of = said["because_of"]
+    return said["book"], because_of["shard"], because_of["offset"]
