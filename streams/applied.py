@@ -12,6 +12,7 @@ from pipeline.messages.events import Event, PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId, ShardId
 from streams.codec import decode_entry, decode_event, encode
+from streams.kafka_access import KafkaAccess
 from streams.portfolio import publishing
 from streams.readers import Reader, broker_errors
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE, shard_of
@@ -134,17 +135,17 @@ def _removals(left_over: Mapping[BookId, Policy], partitions: int) -> Iterator[S
 
 # ------------------------------------------------------------------ appending
 @asynccontextmanager
-async def appending(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
+async def appending(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaProducer]:
     """Connect to append events: idempotent, acknowledged by all, in no transaction (the log stays gapless)."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **kafka.client(),
         enable_idempotence=True,
         acks="all",
         linger_ms=0,
         max_request_size=MAX_RECORD_BYTES,
         request_timeout_ms=15_000,
     )
-    async with broker_errors(bootstrap):
+    async with broker_errors(kafka):
         try:
             await producer.start()
             yield producer

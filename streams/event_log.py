@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.errors import EventLogError
 from pipeline.units import ChainId, Offset, ShardId
+from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, MAX_RECORD_BYTES
 
 _ANSWER_TIMEOUT_S = 15.0
@@ -33,8 +34,8 @@ class EventLog(Protocol):
 class KafkaEventLog:
     """The logs on a broker, read by a consumer of no group."""
 
-    def __init__(self, bootstrap: str, chain_id: ChainId) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaAccess, chain_id: ChainId) -> None:
+        self._kafka = kafka
         self._topic = EVENTS.on(chain_id)
 
     async def between(
@@ -73,7 +74,7 @@ class KafkaEventLog:
 
     async def _consumer(self) -> Any:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.client(),
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
@@ -113,4 +114,4 @@ class KafkaEventLog:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 return await question
         except (KafkaError, OSError, TimeoutError) as error:
-            raise EventLogError(f"no answer from {self._bootstrap}: {error!r}") from error
+            raise EventLogError(f"no answer from {self._kafka.bootstrap}: {error!r}") from error

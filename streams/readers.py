@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import InfrastructureError, TopicError
+from streams.kafka_access import KafkaAccess
 from streams.topics import MAX_RECORD_BYTES
 
 _POLL_MS = 50
@@ -163,17 +164,17 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(bootstrap: str) -> AsyncIterator[Reader]:
+async def reading(kafka: KafkaAccess) -> AsyncIterator[Reader]:
     """Connect to a broker to read. Raises: InfrastructureError if it does not answer."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.client(),
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=MAX_RECORD_BYTES,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
     )
-    async with broker_errors(bootstrap):
+    async with broker_errors(kafka):
         try:
             await consumer.start()
             await asyncio.sleep(0)  # stopped before its tasks have begun, it raises CancelledError
@@ -183,9 +184,11 @@ async def reading(bootstrap: str) -> AsyncIterator[Reader]:
 
 
 @asynccontextmanager
-async def broker_errors(bootstrap: str) -> AsyncIterator[None]:
+async def broker_errors(kafka: KafkaAccess) -> AsyncIterator[None]:
     """Turn a broker's errors into one line. Raises: InfrastructureError."""
     try:
         yield
     except KafkaError as error:
-        raise InfrastructureError(f"the broker at {bootstrap}: {error or type(error).__name__}") from error
+        raise InfrastructureError(
+            f"the broker at {kafka.bootstrap}: {error or type(error).__name__}"
+        ) from error

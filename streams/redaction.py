@@ -1,5 +1,6 @@
 """Nothing secret leaves the process in a log line or an error."""
 
+import json
 import re
 from urllib.parse import parse_qsl, urlsplit
 
@@ -33,6 +34,11 @@ def remember_secret(text: str) -> None:
     _known.update(
         word for word in parts.path.split("/") if len(word) >= _SHORTEST_KEY or _MIXED.fullmatch(word)
     )
+
+
+def remember_password(password: str) -> None:
+    """Hide a password from now on, also as it looks inside a quoted text."""
+    _known.update({password, repr(password)[1:-1], json.dumps(password)[1:-1]})
 
 
 def redact(text: str) -> str:

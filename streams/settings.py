@@ -6,7 +6,8 @@ Looked up in this order: the environment (`EVENKEEL_...`), `evenkeel.yaml` in th
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -18,7 +19,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from pipeline.errors import SettingsError
 from pipeline.messages.policy import ChainProfile
 from pipeline.units import Address, ChainId
-from streams.marks import Document, did_you_mean, path_text, problems_of, read_yaml
+from streams.kafka_access import KafkaAccess
+from streams.kafka_settings import KafkaSettings
+from streams.marks import Document, Problem, did_you_mean, path_text, problems_of, read_yaml
 from streams.redaction import remember_secret
 
 PREFIX = "EVENKEEL_"
@@ -50,7 +53,7 @@ def _http(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return urls
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings, BaseSettings):
     """How this process reaches the broker and the chain, and where it keeps its files."""
 
     model_config = SettingsConfigDict(
@@ -71,12 +74,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @property
-    def bootstrap(self) -> str:
-        """The broker's address. Raises: SettingsError if nothing says it."""
+    @cached_property
+    def kafka(self) -> KafkaAccess:
+        """The way to the broker. Raises: SettingsError if nothing says its address, or a file cannot be used."""
         if self.broker is None:
             raise _missing("broker")
-        return self.broker
+        return self.access(self.broker)
 
     @property
     def chain(self) -> ChainId:
@@ -119,6 +122,9 @@ def load_settings() -> Settings:
         settings = Settings(**{**_devnet_defaults(folder, written), **written})
     except ValidationError as error:
         raise _in_our_words(error, document) from None
+    problems = list(settings.contradictions())
+    if problems:
+        raise _refuse(problems, document)
     for url in settings.rpc_url:
         remember_secret(url.get_secret_value())
     return settings
@@ -228,13 +234,16 @@ def _missing(field: str) -> SettingsError:
 
 
 def _in_our_words(error: ValidationError, document: Document | None) -> SettingsError:
+    return _refuse(problems_of(error, Settings), document)
+
+
+def _refuse(problems: Iterable[Problem], document: Document | None) -> SettingsError:
+    """Name each problem's variable, or its place in the file."""
     lines = []
-    for problem in problems_of(error, Settings):
+    for problem in problems:
         field = str(problem.path[0])
-        if os.environ.get(variable_of(field)):
-            lines.append(f"{variable_of(field)}: {problem.says}")
-        elif document is not None and (field,) in document.places:
+        if document is not None and (field,) in document.places and not os.environ.get(variable_of(field)):
             lines.append(f"{document.where(problem.path)}: {path_text(problem.path)}{problem.says}")
         else:
-            lines.append(f"{path_text(problem.path)}{problem.says}")
+            lines.append(f"{variable_of(field)}: {problem.says}")
     return SettingsError("\n".join(lines))

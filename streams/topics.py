@@ -25,6 +25,7 @@ from pipeline.messages.journal import AnyJournal
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.units import BookId, ChainId, ShardId
+from streams.kafka_access import KafkaAccess
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 
@@ -105,13 +106,13 @@ def shard_of(book: BookId, partitions: int) -> ShardId:
 
 
 async def ensure_topics(
-    bootstrap: str, chain_id: ChainId, partitions: int, *, replication_factor: int = 1
+    kafka: KafkaAccess, chain_id: ChainId, partitions: int, *, replication_factor: int = 1
 ) -> None:
     """Create the topics that are missing and check those that exist.
 
     Raises: TopicError naming every topic and setting that is not as it must be.
     """
-    async with _admin(bootstrap) as admin:
+    async with _admin(kafka) as admin:
         missing = set(await _missing(admin, chain_id))
         if missing:
             topics = [topic for topic in TOPICS.values() if topic.on(chain_id) in missing]
@@ -119,12 +120,12 @@ async def ensure_topics(
         await _check(admin, chain_id, partitions)
 
 
-async def check_topics(bootstrap: str, chain_id: ChainId, partitions: int) -> None:
+async def check_topics(kafka: KafkaAccess, chain_id: ChainId, partitions: int) -> None:
     """Check that every topic exists and is as it must be.
 
     Raises: TopicError naming every topic and setting that is not.
     """
-    async with _admin(bootstrap) as admin:
+    async with _admin(kafka) as admin:
         missing = await _missing(admin, chain_id)
         if missing:
             raise TopicError(f"missing topics: {', '.join(missing)}")
@@ -132,8 +133,8 @@ async def check_topics(bootstrap: str, chain_id: ChainId, partitions: int) -> No
 
 
 @asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def _admin(kafka: KafkaAccess) -> AsyncIterator[Any]:
+    admin = AIOKafkaAdminClient(**kafka.client())
     try:
         async with asyncio.timeout(_ADMIN_TIMEOUT_S):
             try:
@@ -142,7 +143,7 @@ async def _admin(bootstrap: str) -> AsyncIterator[Any]:
             finally:
                 await admin.close()
     except (KafkaError, OSError, TimeoutError) as error:  # a TimeoutError has no words of its own
-        raise TopicError(f"cannot look at the topics on {bootstrap}: {error!r}") from error
+        raise TopicError(f"cannot look at the topics on {kafka.bootstrap}: {error!r}") from error
 
 
 async def _missing(admin: Any, chain_id: ChainId) -> list[str]:

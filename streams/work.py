@@ -22,6 +22,7 @@ from streams.allocator import give_back_freed_memory
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import Checkpoint
 from streams.event_log import KafkaEventLog
+from streams.kafka_access import KafkaAccess
 from streams.keeper import Arrived
 from streams.keepers import WATCH_EVERY_S, Keepers
 from streams.topics import EVENTS, MAX_RECORD_BYTES, check_topics
@@ -37,7 +38,7 @@ _REBALANCE_S = 90.0
 """A rebalance takes a minute at most, where a member does not answer."""
 
 
-def run_worker(bootstrap: str, chain_id: ChainId, partitions: int, instance: str, data_dir: Path) -> None:
+def run_worker(kafka: KafkaAccess, chain_id: ChainId, partitions: int, instance: str, data_dir: Path) -> None:
     """Keep the shards that the group gives to this instance, until SIGTERM or SIGINT.
 
     Ends the process with 70, at once and without any clean-up, as soon as anything goes wrong: what was
@@ -48,12 +49,12 @@ def run_worker(bootstrap: str, chain_id: ChainId, partitions: int, instance: str
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     give_back_freed_memory()
-    asyncio.run(_Worker(bootstrap, chain_id, instance, data_dir).run(partitions))
+    asyncio.run(_Worker(kafka, chain_id, instance, data_dir).run(partitions))
 
 
 class _Worker:
-    def __init__(self, bootstrap: str, chain_id: ChainId, instance: str, data_dir: Path) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaAccess, chain_id: ChainId, instance: str, data_dir: Path) -> None:
+        self._kafka = kafka
         self._chain_id = chain_id
         self._instance = instance
         self._data_dir = data_dir
@@ -63,15 +64,15 @@ class _Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
         told = asyncio.create_task(told_to_stop.wait())
-        if await _begun(check_topics(self._bootstrap, self._chain_id, partitions), told):
+        if await _begun(check_topics(self._kafka, self._chain_id, partitions), told):
             with ending_the_process_on_any_error():
                 await self._work(told)
         _leave(0)
 
     async def _work(self, told: "asyncio.Task[Any]") -> None:
-        events = KafkaEventLog(self._bootstrap, self._chain_id)
+        events = KafkaEventLog(self._kafka, self._chain_id)
         keepers = Keepers(self._checkpoint, events, end_the_process)
-        app = _app(self._bootstrap, self._chain_id, self._instance, self._data_dir)
+        app = _app(self._kafka, self._chain_id, self._instance, self._data_dir)
         _keep_books_in(app, EVENTS.on(self._chain_id), keepers)
         begun = await _begun(app.start(), told)
         if begun:
@@ -82,14 +83,14 @@ class _Worker:
             await _stop(app)
 
     def _checkpoint(self) -> Checkpoint:
-        return KafkaCheckpoint(self._bootstrap, self._chain_id, instance=self._instance)
+        return KafkaCheckpoint(self._kafka, self._chain_id, instance=self._instance)
 
 
-def _app(bootstrap: str, chain_id: ChainId, instance: str, data_dir: Path) -> Any:
+def _app(kafka: KafkaAccess, chain_id: ChainId, instance: str, data_dir: Path) -> Any:
     """Make a Faust app that moves records and keeps nothing."""
     app = faust.App(
         f"evenkeel-{chain_id}.work",
-        broker=";".join(f"kafka://{server}" for server in bootstrap.split(",")),
+        broker=";".join(f"kafka://{server}" for server in kafka.bootstrap.split(",")),
         datadir=str(data_dir),
         store="memory://",
         autodiscover=False,
@@ -105,9 +106,22 @@ def _app(bootstrap: str, chain_id: ChainId, instance: str, data_dir: Path) -> An
         broker_session_timeout=10.0,
         broker_heartbeat_interval=2.0,
         broker_request_timeout=30.0,
+        broker_credentials=_credentials(kafka),
     )
     app.finalize()
     return app
+
+
+def _credentials(kafka: KafkaAccess) -> Any:
+    """Put the way to the broker into Faust's words, for its consumer and its producer alike."""
+    if kafka.login is not None:
+        return faust.SASLCredentials(
+            username=kafka.login.user,
+            password=kafka.login.password.get_secret_value(),
+            mechanism=kafka.login.mechanism,
+            ssl_context=kafka.tls,
+        )
+    return None if kafka.tls is None else faust.SSLCredentials(kafka.tls)
 
 
 def _keep_books_in(app: Any, topic: str, keepers: Keepers) -> None:

@@ -24,6 +24,7 @@ from streams.codec import decode_event, decode_journal, encode
 from streams.devnet.chain import Chain, Header
 from streams.devnet.contract import method
 from streams.devnet.world import World
+from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, INTENTS, NONCES, ensure_topics
 
 CHAIN_IDS = itertools.count(9_700_000 + os.getpid() % 1000 * 100)
@@ -75,7 +76,7 @@ class SenderHouse:
         self.children: list[int] = []
         self._numbers = itertools.count(1)
         if bootstrap:
-            asyncio.run(ensure_topics(bootstrap, self.chain_id, PARTITIONS))
+            asyncio.run(ensure_topics(KafkaAccess(bootstrap), self.chain_id, PARTITIONS))
 
     # -------------------------------------------------------------- processes
     def start(self, *, kill_at: str | None = None, stop_at: str | None = None, **changes: Any) -> int:
@@ -97,7 +98,7 @@ class SenderHouse:
 
     async def run(self, reach: Callable[[str], None] = lambda _: None, **changes: Any) -> None:
         usual = {
-            "bootstrap": self.bootstrap,
+            "kafka": KafkaAccess(self.bootstrap),
             "chain_id": self.chain_id,
             "partitions": PARTITIONS,
             "rpc_url": self.chain.url,

@@ -26,6 +26,7 @@ from streams.chain.watch import run_watch
 from streams.codec import decode_event, encode
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.kafka_access import KafkaAccess
 from streams.topics import ensure_topics, shard_of
 
 QUICK = Pace(poll_s=0.03, gone_after_s=0.2, call_timeout_s=5, retry_first_s=0.05, retry_most_s=0.5)
@@ -78,7 +79,7 @@ class Log:
 
     def __init__(self, bootstrap: str, chain_id: ChainId) -> None:
         self.bootstrap, self.chain_id = bootstrap, chain_id
-        self._kafka = KafkaLog(bootstrap, chain_id, timeout_s=30)
+        self._kafka = KafkaLog(KafkaAccess(bootstrap), chain_id, timeout_s=30)
 
     async def append(self, shard: int, *events: AnyEvent) -> int:
         return await self._kafka.append(shard, [encode(event) for event in events])
@@ -117,7 +118,7 @@ class Log:
 
 @asynccontextmanager
 async def deployment(bootstrap: str, chain_id: ChainId) -> AsyncIterator[Log]:
-    await ensure_topics(bootstrap, chain_id, PARTITIONS)
+    await ensure_topics(KafkaAccess(bootstrap), chain_id, PARTITIONS)
     log = Log(bootstrap, chain_id)
     await log._kafka.start()
     try:
@@ -237,7 +238,7 @@ async def watching(
     """Run a watcher in this process."""
     task = asyncio.create_task(
         run_watch(
-            bootstrap=bootstrap,
+            kafka=KafkaAccess(bootstrap),
             chain_id=chain_id,
             partitions=PARTITIONS,
             rpc_url=url,
@@ -258,7 +259,9 @@ import asyncio, json, sys
 import msgspec
 from streams.chain.pace import Pace
 from streams.chain.watch import run_watch
+from streams.kafka_access import KafkaAccess
 given = json.loads(sys.argv[1])
+given["kafka"] = KafkaAccess(given.pop("bootstrap"))
 asyncio.run(run_watch(**given | {"pace": msgspec.convert(given["pace"], Pace)}))
 """
 

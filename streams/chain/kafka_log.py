@@ -14,6 +14,7 @@ from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.event_log import ROUTING, Record, routing_only
 from streams.checkpoint.port import cut_off
 from streams.codec import decode_entry
+from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE
 
@@ -27,9 +28,9 @@ _BUFFERED_BYTES = 64 * 1024 * 1024
 class KafkaLog:
     """`event_log.EventLog` on a broker."""
 
-    def __init__(self, bootstrap: str, chain_id: ChainId, *, timeout_s: float) -> None:
+    def __init__(self, kafka: KafkaAccess, chain_id: ChainId, *, timeout_s: float) -> None:
         """Connect in `start`."""
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._events = EVENTS.on(chain_id)
         self._states = STATE.on(chain_id)
         self._timeout_s = timeout_s
@@ -42,10 +43,10 @@ class KafkaLog:
     async def start(self) -> None:
         """Connect. Raises: InfrastructureError."""
         async with _bounded("connect to the broker", self._timeout_s):
-            self._reader = await self._open.enter_async_context(reading(self._bootstrap))
+            self._reader = await self._open.enter_async_context(reading(self._kafka))
             # idempotent, never in a transaction: the log stays gapless, and a worker reads it uncommitted
             self._producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **self._kafka.client(),
                 enable_idempotence=True,
                 acks="all",
                 linger_ms=0,
@@ -87,7 +88,7 @@ class KafkaLog:
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
         """Begin to read every shard on from an offset; `read` gives what comes."""
         self._tail = _Tail(self._events, starts)
-        await self._tail.start(self._bootstrap, self._timeout_s)
+        await self._tail.start(self._kafka, self._timeout_s)
 
     async def read(self, shard: ShardId, *, through: Offset | None = None) -> list[Record]:
         """Take what has come since the last time; given an offset, wait until that has."""
@@ -133,9 +134,9 @@ class _Tail:
         self._consumer: Any = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, bootstrap: str, timeout_s: float) -> None:
+    async def start(self, kafka: KafkaAccess, timeout_s: float) -> None:
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **kafka.client(),
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=MAX_RECORD_BYTES,

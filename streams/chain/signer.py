@@ -1,6 +1,5 @@
 """Who signs: an address, and a signature on a transaction. The key is in this object and nowhere else."""
 
-import os
 from pathlib import Path
 from typing import Any, Protocol, final
 
@@ -10,7 +9,8 @@ from eth_account.signers.local import LocalAccount
 
 from pipeline.errors import SettingsError
 from pipeline.units import Address, ChainId, Hash, Wei
-from streams.redaction import remember_secret
+from streams.private_file import private_text
+from streams.redaction import remember_password, remember_secret
 
 _DEVNET_CHAIN = ChainId(31_337)
 _DEVNET_PHRASE = "test test test test test test test test test test test junk"
@@ -96,10 +96,10 @@ def keystore_signer(keystore: Path, password_file: Path) -> LocalSigner:
 
     Raises: SettingsError naming the file.
     """
-    content = _private_text(keystore)
-    password = _private_text(password_file).rstrip("\r\n")
+    content = private_text(keystore)
+    password = private_text(password_file).rstrip("\r\n")
     if password:
-        remember_secret(password)
+        remember_password(password)
     try:
         key = Account.decrypt(content, password)
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
@@ -120,21 +120,3 @@ def devnet_signer(address: Address, chain_id: ChainId) -> LocalSigner:
         if account.address.lower() == address:
             return LocalSigner(account)
     raise SettingsError(f"{address} is none of the devnet's {_DEVNET_ACCOUNTS} accounts")
-
-
-def _private_text(path: Path) -> str:
-    """Read a file that only its owner, who is us, can read. Raises: SettingsError."""
-    try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())  # of the file that is read, not of one put in its place
-            if found.st_mode & 0o077:
-                raise SettingsError(
-                    f"{path} may be read by others (mode {found.st_mode & 0o777:04o}): chmod 600 {path}"
-                )
-            if found.st_uid != os.geteuid():
-                raise SettingsError(f"{path} belongs to another user ({found.st_uid})")
-            return file.read().decode()
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"cannot read {path}: it is not UTF-8 text") from None

@@ -12,6 +12,7 @@ import structlog
 from pipeline.errors import FencedError, InfrastructureError
 from pipeline.units import ChainId
 from streams.chain.pace import Pace
+from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, reading
 from streams.topics import EVENTS
 
@@ -25,7 +26,7 @@ _MOST_DOUBLED = 4
 
 
 async def take_turns(
-    watch: Callable[[], Awaitable[None]], bootstrap: str, chain_id: ChainId, pace: Pace
+    watch: Callable[[], Awaitable[None]], kafka: KafkaAccess, chain_id: ChainId, pace: Pace
 ) -> None:
     """Watch; stand by while another does, and go on once it is silent, for longer each time.
 
@@ -40,17 +41,17 @@ async def take_turns(
             fenced = 1 if time.monotonic() - began_s > _LONG_REIGN * pace.stand_by_s else fenced + 1
             silent_s = pace.stand_by_s * 2 ** min(fenced - 1, _MOST_DOUBLED)
             log.warning("stands by", error=str(error), until_silent_s=silent_s)
-            await _fallen_silent(bootstrap, EVENTS.on(chain_id), silent_s)
+            await _fallen_silent(kafka, EVENTS.on(chain_id), silent_s)
             log.warning("takes over again: nothing was written", silent_s=silent_s)
 
 
-async def _fallen_silent(bootstrap: str, topic: str, silent_s: float) -> None:
+async def _fallen_silent(kafka: KafkaAccess, topic: str, silent_s: float) -> None:
     """Wait until nothing was appended for so long; of a broker that is away nobody can tell."""
     ends: object = None
     while True:
         since_s = time.monotonic()
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S) as limit, reading(bootstrap) as reader:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S) as limit, reading(kafka) as reader:
                 while time.monotonic() - since_s < silent_s:
                     limit.reschedule(asyncio.get_running_loop().time() + _ANSWER_TIMEOUT_S)
                     now = await _ends(reader, topic)

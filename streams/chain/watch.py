@@ -26,6 +26,7 @@ from streams.chain.port import Node
 from streams.chain.reads import MULTICALL3
 from streams.chain.shard_watch import Means, ShardWatch
 from streams.chain.standby import take_turns
+from streams.kafka_access import KafkaAccess
 from streams.topics import ensure_topics
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 async def run_watch(
     *,
-    bootstrap: str,
+    kafka: KafkaAccess,
     chain_id: ChainId,
     partitions: int,
     rpc_url: str,
@@ -50,8 +51,8 @@ async def run_watch(
     pace = pace or Pace()
 
     async def watch() -> None:
-        await ensure_topics(bootstrap, chain_id, partitions)
-        event_log = KafkaLog(bootstrap, chain_id, timeout_s=pace.append_timeout_s)
+        await ensure_topics(kafka, chain_id, partitions)
+        event_log = KafkaLog(kafka, chain_id, timeout_s=pace.append_timeout_s)
         watch = Watch(
             HttpNode(rpc_url, timeout_s=pace.call_timeout_s),
             event_log,
@@ -67,7 +68,7 @@ async def run_watch(
         finally:
             await watch.close()
 
-    await _until_told(take_turns(watch, bootstrap, chain_id, pace) if stands_by else watch())
+    await _until_told(take_turns(watch, kafka, chain_id, pace) if stands_by else watch())
 
 
 class Watch:

@@ -14,6 +14,7 @@ from pipeline.state import Value
 from pipeline.units import ChainId, ShardId
 from streams.codec import encode_entry
 from streams.fold import CURSOR
+from streams.kafka_access import KafkaAccess
 from streams.readers import reading
 from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TOPICS, TopicRecord
 
@@ -41,14 +42,14 @@ class KafkaCheckpoint:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaAccess,
         chain_id: ChainId,
         *,
         instance: str,
         open_timeout_s: float = OPEN_TIMEOUT_S,
         commit_timeout_s: float = COMMIT_TIMEOUT_S,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._instance = instance
         self._open_timeout_s = open_timeout_s
         self._commit_timeout_s = commit_timeout_s
@@ -91,7 +92,7 @@ class KafkaCheckpoint:
         marker = f"{self._instance}/{secrets.token_hex(8)}".encode()
         async with self._or_failing("opening"):
             self._producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **self._kafka.client(),
                 transactional_id=f"evenkeel-{self._chain_id}.shard-{self._shard}",
                 transaction_timeout_ms=_TRANSACTION_MS,
                 request_timeout_ms=_REQUEST_MS,
@@ -111,7 +112,7 @@ class KafkaCheckpoint:
 
     async def _refuse_if_it_has_spoken(self) -> None:
         """Tell a shard that begins from one whose state is gone: what it says and its cursor are committed as one."""
-        async with reading(self._bootstrap) as reader:
+        async with reading(self._kafka) as reader:
             for topic in (*OUTPUTS, DEAD_LETTERS):
                 name = self._topics[topic.name]
                 async for record in reader.read(dict.fromkeys(await reader.shards(name, [self._shard]), 0)):
@@ -123,7 +124,7 @@ class KafkaCheckpoint:
         Raises: StateLostError if it no longer begins where it began.
         """
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.client(),
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

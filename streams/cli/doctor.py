@@ -54,24 +54,24 @@ async def _answer(check: Check, settings: Settings) -> tuple[str, str]:
 
 
 async def _broker(settings: Settings) -> str:
-    async with reading(settings.bootstrap):
-        return f"{settings.bootstrap} answers"
+    async with reading(settings.kafka):
+        return f"{settings.kafka.bootstrap} answers"
 
 
 async def _topics(settings: Settings) -> str:
-    await check_topics(settings.bootstrap, settings.chain, settings.partitions)
+    await check_topics(settings.kafka, settings.chain, settings.partitions)
     return f"{len(TOPICS)} of {settings.partitions} shards, as they must be"
 
 
 async def _books(settings: Settings) -> str:
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
     return f"in force: {', '.join(sorted(books)) or 'none'}"
 
 
 async def _tokens(settings: Settings) -> str:
     """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
         records = await reader.newest(POOL_STATES.on(settings.chain))
     pools = [pool for _, pool in views_of(records, PoolView)]
@@ -83,7 +83,7 @@ async def _tokens(settings: Settings) -> str:
 
 async def _transfers(settings: Settings) -> str:
     """Try the tokens of the books in force: what takes a fee or rebases cannot be kept."""
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
     wrong = [fault async for fault in _faults(settings, books.values())]
     if wrong:
@@ -127,7 +127,7 @@ async def _node(settings: Settings) -> str:
 
 async def _dry_runs(settings: Settings) -> str:
     """Look for what `rehearse` forks the chain with, if a book in force wants it."""
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
     wanted = sorted(book for book, policy in books.items() if policy.mode == "dry-run")
     program = anvil_here(cache=settings.cache or DEFAULT_CACHE)

@@ -164,7 +164,7 @@ def _holding_rows(view: BookView, names: Named) -> Iterable[tuple[str, ...]]:
 
 # ------------------------------------------------------------------ reading
 async def _read(settings: Settings, topic: Topic) -> Shown:
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         pools = await _newest(reader, settings, POOL_STATES)
         return Shown(
             policies=await policies_in_force(reader, settings.chain),

@@ -55,7 +55,7 @@ def resume(
 
 async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> None:
     shards = await _shards(settings, scope)
-    async with appending(settings.bootstrap) as producer:
+    async with appending(settings.kafka) as producer:
         for shard in shards:
             offset = await append(producer, settings.chain, shard, event)
             say(f"{type(event).__name__} {scope}: shard {shard}, offset {offset}")
@@ -68,7 +68,7 @@ async def _shards(settings: Settings, scope: str) -> list[ShardId]:
     if _kind(scope) != "book":
         return [ShardId(shard) for shard in range(settings.partitions)]
     book = BookId(scope.partition("/")[2])
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
     if book not in books:
         raise SettingsError(f"there is no book {book}{did_you_mean(book, books)}")

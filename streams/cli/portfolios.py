@@ -88,13 +88,13 @@ async def apply_file(
         )
     await _ask_the_chain(settings, file, wanted)
     if not dry_run:
-        await ensure_topics(settings.bootstrap, chain_id, settings.partitions)
+        await ensure_topics(settings.kafka, chain_id, settings.partitions)
     in_force = await _in_force(settings, chain_id, may_be_new=dry_run)
     steps = steps_to(wanted, in_force, settings.partitions, prune=prune)
     if not dry_run and steps:
-        async with reading(settings.bootstrap) as reader:
+        async with reading(settings.kafka) as reader:
             await refuse_to_leave(reader, chain_id, file, steps, in_force, leave_plans=leave_plans)
-        async with appending(settings.bootstrap) as producer:
+        async with appending(settings.kafka) as producer:
             for step in steps:
                 await append(producer, chain_id, step.shard, step.event)
     _print_steps(steps, wanted, in_force, dry_run=dry_run, prune=prune)
@@ -115,7 +115,7 @@ def read_portfolio(settings: Settings, file: Path) -> tuple[Policy, ...]:
 
 
 async def _in_force(settings: Settings, chain_id: ChainId, *, may_be_new: bool) -> dict[BookId, Policy]:
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         try:
             return await policies_in_force(reader, chain_id)
         except TopicError:

@@ -15,7 +15,7 @@ def rehearse() -> None:
 
     run(
         run_tries(
-            bootstrap=settings.bootstrap,
+            kafka=settings.kafka,
             chain_id=settings.chain,
             partitions=settings.partitions,
             forks=_forks(settings),

@@ -29,7 +29,7 @@ def watch() -> None:
 
     run(
         run_watch(
-            bootstrap=settings.bootstrap,
+            kafka=settings.kafka,
             chain_id=settings.chain,
             partitions=settings.partitions,
             rpc_url=settings.rpc_urls[0],
@@ -45,7 +45,7 @@ def work() -> None:
     from streams.work import run_worker  # noqa: PLC0415 - Faust takes its time
 
     run_worker(
-        settings.bootstrap,
+        settings.kafka,
         settings.chain,
         settings.partitions,
         instance=settings.instance,
@@ -74,7 +74,7 @@ async def _up(settings: Settings, file: Path | None, signers: Sequence[Path], *,
         raise SettingsError("--signer: nothing is sent without --live")
     for signer in signers:
         signer_file_for(settings, signer)
-    await ensure_topics(settings.bootstrap, settings.chain, settings.partitions)
+    await ensure_topics(settings.kafka, settings.chain, settings.partitions)
     if file is not None:
         await apply_file(settings, file, live=live)
     children = _children(settings, signers if await _is_live(settings, signers) else ())
@@ -84,7 +84,7 @@ async def _up(settings: Settings, file: Path | None, signers: Sequence[Path], *,
 
 async def _is_live(settings: Settings, signers: Sequence[Path]) -> bool:
     """Ask whether a book in force may act, and say what is missing on either side."""
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         in_force = await policies_in_force(reader, settings.chain)
     live = sorted(book for book, policy in in_force.items() if policy.mode == "live")
     if live and not signers:

@@ -36,7 +36,7 @@ def show(
 
 async def _show(settings: Settings, prefix: str, only: int | None, *, as_json: bool) -> None:
     rows: list[tuple[str, str, str]] = []
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         for number in _shards(settings, only):
             loaded = await load_shard(reader, settings.chain, number)
             for key, value in sorted(loaded.tables.entries().items()):
@@ -72,7 +72,7 @@ async def _verify(settings: Settings, only: int | None) -> Verdict:
     verdict = Verdict()
     node = HttpNode(settings.rpc_urls[0])
     try:
-        async with reading(settings.bootstrap) as reader:
+        async with reading(settings.kafka) as reader:
             for number in _shards(settings, only):
                 loaded = await load_shard(reader, settings.chain, number)
                 await against_the_fold(reader, settings.chain, loaded, verdict)

@@ -37,7 +37,7 @@ def drain(
 
 
 async def _pause(settings: Settings, reason: str) -> None:
-    async with appending(settings.bootstrap) as producer:
+    async with appending(settings.kafka) as producer:
         for shard in range(settings.partitions):
             paused = Paused(scope="all", reason=reason, by=who())
             await append(producer, settings.chain, ShardId(shard), paused)
@@ -47,7 +47,7 @@ async def _pause(settings: Settings, reason: str) -> None:
 async def _drain(settings: Settings, reason: str, within_s: int) -> None:
     await _pause(settings, reason)
     until_s = time.monotonic() + within_s
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         while left := [*await _open_intents(reader, settings), *await _behind(reader, settings)]:
             if time.monotonic() > until_s:
                 raise InfrastructureError(f"after {within_s} s: {'; '.join(left)}")

@@ -67,7 +67,7 @@ async def _submit(settings: Settings, file: SignerFile, *, adopt_nonce: bool) ->
     finally:
         await node.close()
     await run_submit(
-        bootstrap=settings.bootstrap,
+        kafka=settings.kafka,
         chain_id=settings.chain,
         partitions=settings.partitions,
         rpc_url=settings.rpc_urls[0],
@@ -129,7 +129,7 @@ def _row(known: Known) -> tuple[str, ...]:
 
 
 async def _known(settings: Settings) -> list[Known]:
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         return await known_intents(reader, settings.chain)
 
 
@@ -158,6 +158,6 @@ async def _close(settings: Settings, name: str) -> None:
     event = Dropped(
         intent=known.intent.digest, reason=f"closed by {getpass.getuser()}@{socket.gethostname()}"
     )
-    async with appending(settings.bootstrap) as producer:
+    async with appending(settings.kafka) as producer:
         offset = await append(producer, settings.chain, known.shard, event)
     say(f"Dropped {known.intent.digest}: shard {known.shard}, offset {offset}")

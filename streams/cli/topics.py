@@ -39,7 +39,7 @@ def list_topics(*, as_json: AsJson = False) -> None:
 
 async def _counts(settings: Settings) -> list[tuple[Topic, list[int]]]:
     found = []
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         for topic in TOPICS.values():
             bounds = await reader.bounds(await reader.shards(topic.on(settings.chain)))
             found.append((topic, [end - begin for begin, end in bounds.values()]))
@@ -81,7 +81,7 @@ def topic_named(name: str) -> Topic:
 async def _tail(
     settings: Settings, topic: Topic, shard: int | None, last: int | None, *, follow: bool, as_json: bool
 ) -> None:
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         shards = await reader.shards(topic.on(settings.chain), None if shard is None else [shard])
         bounds = await reader.bounds(shards)
         starts = {part: begin if last is None else end for part, (begin, end) in bounds.items()}

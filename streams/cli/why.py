@@ -60,7 +60,7 @@ def why(
 async def _walk(settings: Settings, output_id: str) -> list[Found]:
     """Find the stations. Raises: EvenkeelError if nothing has this id."""
     topic = _TOPIC_OF.get(output_id.partition(".")[0], DECISIONS)
-    async with reading(settings.bootstrap) as reader:
+    async with reading(settings.kafka) as reader:
         output = await _output(reader, topic.on(settings.chain), output_id)
         place = _cause_of(output) if output else _place_in(output_id)
         if place is None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import DevnetError
+from streams.kafka_access import KafkaAccess
 
 from . import processes
 from .cache import DEFAULT_CACHE, made_once
@@ -75,6 +76,11 @@ class Broker:
     @property
     def bootstrap_servers(self) -> str:
         return f"{HOST}:{self.port}"
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """The way to it for our clients."""
+        return KafkaAccess(self.bootstrap_servers)
 
     @property
     def log(self) -> Path:

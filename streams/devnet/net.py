@@ -14,6 +14,7 @@ from typing import Self
 import msgspec
 
 from pipeline.errors import DevnetError
+from streams.kafka_access import KafkaAccess
 
 from . import broker as brokers
 from . import chain as chains
@@ -69,6 +70,10 @@ class Devnet:
     @property
     def bootstrap_servers(self) -> str:
         return self.broker.bootstrap_servers
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        return self.broker.kafka
 
     @property
     def rpc_url(self) -> str:

@@ -17,6 +17,7 @@ from kafka_logs import append, read_committed
 from streams.checkpoint.port import load
 from streams.codec import decode_entry, encode_entry
 from streams.fold import CURSOR
+from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, MAX_RECORD_BYTES, OUTPUTS, STATE, Topic, ensure_topics
 
 Kind = Literal["worker", "bare"]
@@ -48,7 +49,7 @@ class House:
 
     async def __aenter__(self) -> Self:
         self._folder.mkdir(parents=True)
-        await ensure_topics(self.bootstrap, self.chain_id, self.partitions)
+        await ensure_topics(KafkaAccess(self.bootstrap), self.chain_id, self.partitions)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -11,6 +11,7 @@ from pipeline.messages.entries import TickInfo
 from pipeline.shard import Shard
 from pipeline.units import ShardId
 from streams.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka_access import KafkaAccess
 
 ENTRIES = 300_000
 _PER_COMMIT = 50_000
@@ -20,7 +21,7 @@ _OPENINGS = 3
 async def opening(bootstrap: str, folder: Path) -> list[dict[str, float]]:
     """Commit so many ticks, then open their shard anew a few times."""
     async with House(bootstrap, folder) as house:
-        writer = KafkaCheckpoint(bootstrap, house.chain_id, instance="writer")
+        writer = KafkaCheckpoint(KafkaAccess(bootstrap), house.chain_id, instance="writer")
         await writer.open(ShardId(0))
         begun_s = time.perf_counter()
         for first in range(0, ENTRIES, _PER_COMMIT):
@@ -42,7 +43,7 @@ async def opening(bootstrap: str, folder: Path) -> list[dict[str, float]]:
 
 
 async def _open_s(house: House) -> float:
-    checkpoint = KafkaCheckpoint(house.bootstrap, house.chain_id, instance="reader")
+    checkpoint = KafkaCheckpoint(KafkaAccess(house.bootstrap), house.chain_id, instance="reader")
     begun_s = time.perf_counter()
     shard = Shard(ShardId(0), await checkpoint.open(ShardId(0)))
     took_s = time.perf_counter() - begun_s

@@ -15,6 +15,7 @@ from pipeline.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.fold import cursor_of, fold_record
+from streams.kafka_access import KafkaAccess
 from streams.keeper import BATCH_RECORDS
 from streams.topics import EVENTS, MAX_RECORD_BYTES, TopicRecord
 from streams.work import run_worker
@@ -24,7 +25,7 @@ _SHARD = ShardId(0)
 
 async def bare_loop(bootstrap: str, chain_id: ChainId) -> None:
     """Keep one shard: the worker's fold and the worker's transaction, and nothing else."""
-    checkpoint = KafkaCheckpoint(bootstrap, chain_id, instance="bare")
+    checkpoint = KafkaCheckpoint(KafkaAccess(bootstrap), chain_id, instance="bare")
     shard = Shard(_SHARD, await checkpoint.open(_SHARD))
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -50,7 +51,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     chain_id = ChainId(int(chain))
     if kind == "worker":
-        run_worker(bootstrap, chain_id, int(partitions), "bench", Path(folder))
+        run_worker(KafkaAccess(bootstrap), chain_id, int(partitions), "bench", Path(folder))
         return
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     asyncio.run(bare_loop(bootstrap, chain_id))

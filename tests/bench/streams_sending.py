@@ -19,6 +19,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Bps, Seconds
 from streams.applied import append, appending
 from streams.codec import decode_event, decode_intent
+from streams.kafka_access import KafkaAccess
 from streams.readers import reading
 from streams.topics import EVENTS, INTENTS
 
@@ -51,7 +52,7 @@ async def sending(folder: Path, seconds: int) -> list[dict[str, Any]]:
     place = folder / "sending"
     place.mkdir()
     async with opened(place, _SEED, POOLS[0]) as house:
-        async with appending(house.bootstrap) as producer:
+        async with appending(KafkaAccess(house.bootstrap)) as producer:
             policy = policy_of(house.world, house.pool, strategy=_OFTEN)
             since = await append(producer, house.chain_id, house.shard, PolicySet(policy=policy))
         ways: list[Way] = []
@@ -87,7 +88,7 @@ async def _ways(house: House, since: int) -> list[Way]:
     blocks: dict[int, int] = {}
     sent: dict[str, int] = {}
     intents: list[tuple[SubmitTransaction, int]] = []
-    async with reading(house.bootstrap) as reader:
+    async with reading(KafkaAccess(house.bootstrap)) as reader:
         for topic in (EVENTS, INTENTS):
             shards = await reader.shards(topic.on(house.chain_id), [house.shard])
             async for record in reader.read(dict.fromkeys(shards, 0)):

@@ -17,6 +17,7 @@ from streams.chain.node import HttpNode
 from streams.checkpoint.port import load
 from streams.codec import decode_output
 from streams.fold import fold_record
+from streams.kafka_access import KafkaAccess
 from streams.readers import Record, reading
 from streams.topics import DEAD_LETTERS, DECISIONS, OUTPUTS, STATE
 from streams.verify import Verdict, against_the_chain
@@ -91,7 +92,7 @@ class Audit:
             self._judge(record, finding)
 
     async def _kept(self) -> list[dict[str, Value]]:
-        async with reading(self._bootstrap) as reader:
+        async with reading(KafkaAccess(self._bootstrap)) as reader:
             found: list[list[Said]] = [[] for _ in self._shards]
             async for record in reader.read(dict.fromkeys(await reader.shards(STATE.on(self._chain_id)), 0)):
                 found[record.shard].append((record.key or b"", record.value))

@@ -21,7 +21,7 @@ def watch(*, hurried: bool) -> None:
     pace = Pace(stall_after_s=HURRIED_STALL_S, retry_most_s=2.0, stand_by_s=HURRIED_STAND_BY_S)
     asyncio.run(
         run_watch(
-            bootstrap=settings.bootstrap,
+            kafka=settings.kafka,
             chain_id=settings.chain,
             partitions=settings.partitions,
             rpc_url=settings.rpc_urls[0],

@@ -29,6 +29,7 @@ from streams.codec import encode
 from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.ports import HOST, free_port
+from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, ensure_topics, shard_of
 
 PARTITIONS = 4
@@ -69,7 +70,7 @@ class House(Ground):
         listen_twice(self.devnet.broker, self.door.broker_port, self.door.port)
         await self.proxy.start()
         await self.door.start()
-        await ensure_topics(self.bootstrap, self.chain_id, PARTITIONS)
+        await ensure_topics(KafkaAccess(self.bootstrap), self.chain_id, PARTITIONS)
         for book in POOLS_OF:
             await self.apply(policy_of(self.devnet.world, book))
         self.member("watch", "n1").start()
@@ -152,7 +153,7 @@ class House(Ground):
         deadline_s = time.monotonic() + PATIENCE_S
         while left:
             try:
-                async with appending(self.bootstrap) as producer:
+                async with appending(KafkaAccess(self.bootstrap)) as producer:
                     while left:
                         await producer.send_and_wait(
                             EVENTS.on(self.chain_id), key=b"-", value=left[0], partition=shard

@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import InfrastructureError
+from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, Record, reading
 
 _PATIENCE_S = 12.0
@@ -51,7 +52,7 @@ class Tail:
 
     async def _bounds(self) -> dict[TopicPartition, tuple[int, int]]:
         if self._reader is None:
-            self._reader = await self._open.enter_async_context(reading(self._bootstrap))
+            self._reader = await self._open.enter_async_context(reading(KafkaAccess(self._bootstrap)))
         if not self._next:
             for topic in self._topics:
                 self._next |= dict.fromkeys(await self._reader.shards(topic), 0)

@@ -21,6 +21,7 @@ from pipeline.wants import Wanted, followed_pools, profile
 from streams.chain.node import HttpNode
 from streams.chain.reads import Place, observe
 from streams.codec import decode_event, decode_output, encode_entry
+from streams.kafka_access import KafkaAccess
 from streams.readers import reading
 from streams.topics import DECISIONS, STATE, shard_of
 from streams.verify import load_shard
@@ -60,7 +61,7 @@ async def command(house: House, *words: str) -> subprocess.CompletedProcess[str]
 
 
 async def kept(house: House, shard: int):
-    async with reading(house.bootstrap) as reader:
+    async with reading(KafkaAccess(house.bootstrap)) as reader:
         return await load_shard(reader, house.chain_id, ShardId(shard))
 
 
@@ -149,7 +150,7 @@ async def a_check_that_differs(house: House, shard: int) -> PoolObserved:
 
 async def until_said(house: House, shard: int, kind: type) -> list:
     """Wait until a decision of a kind can be read, and return all that were said."""
-    async with asyncio.timeout(60), reading(house.bootstrap) as reader:
+    async with asyncio.timeout(60), reading(KafkaAccess(house.bootstrap)) as reader:
         (at,) = await reader.shards(DECISIONS.on(house.chain_id), [shard])
         while True:
             said = [decode_output(record.value) async for record in reader.read({at: 0}) if record.value]

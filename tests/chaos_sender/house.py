@@ -31,6 +31,7 @@ from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Header
 from streams.fold import fold_record
+from streams.kafka_access import KafkaAccess
 from streams.topics import ensure_topics, shard_of
 
 T = TypeVar("T")
@@ -90,8 +91,8 @@ class House:
         """Start everything, and let the orders flow until the book is read."""
         for _ in range(BEFORE_BLOCKS):
             await self.on_chain(self.devnet.flow.block)
-        await ensure_topics(self.bootstrap, self.chain_id, PARTITIONS)
-        async with appending(self.bootstrap) as producer:
+        await ensure_topics(KafkaAccess(self.bootstrap), self.chain_id, PARTITIONS)
+        async with appending(KafkaAccess(self.bootstrap)) as producer:
             event = PolicySet(policy=policy_of(self.world, self.pool))
             await append(producer, self.chain_id, self.shard, event)
         for staff in self.staff.values():

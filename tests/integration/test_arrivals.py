@@ -17,6 +17,7 @@ from pipeline.messages.entries import Cursor
 from pipeline.units import ChainId, Offset, ShardId
 from streams.checkpoint.port import load
 from streams.codec import encode
+from streams.kafka_access import KafkaAccess
 from streams.topics import DEAD_LETTERS, EVENTS, STATE, TOPICS, ensure_topics
 
 pytestmark = pytest.mark.kafka
@@ -41,7 +42,7 @@ def noise_of_all_kinds(seed: int) -> tuple[list[bytes | None], int]:
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_worker_takes_noise_as_an_undisturbed_fold_does(broker, tmp_path, seed):
     server, chain_id = broker.bootstrap_servers, ChainId(next(_chain_ids))
-    await ensure_topics(server, chain_id, 1)
+    await ensure_topics(KafkaAccess(server), chain_id, 1)
     payloads, malformed = noise_of_all_kinds(seed)
     outputs, entries = undisturbed(SHARD, payloads)
     worker = start(server, chain_id, tmp_path)

@@ -53,10 +53,11 @@ Changes = Mapping[str, Value | None]
 _DIE = """
 import asyncio, json, os, signal, sys
 from streams.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka_access import KafkaAccess
 from streams.topics import TopicRecord
 
 async def die():
-    checkpoint = KafkaCheckpoint({bootstrap!r}, {chain_id}, instance="dead")
+    checkpoint = KafkaCheckpoint(KafkaAccess({bootstrap!r}), {chain_id}, instance="dead")
     await checkpoint.open({shard})
     await checkpoint._producer.begin_transaction()
     for topic, key, value in json.loads(sys.argv[1]):
@@ -116,11 +117,11 @@ class KafkaStore:
         await admin.create_topics([NewTopic(DECISIONS.on(self.chain_id), 2, 1, topic_configs=settings)])
         await admin.close()
         with pytest.raises(TopicError, match=f"max.message.bytes is {SMALL_BYTES}, must be"):
-            await ensure_topics(self.broker.bootstrap_servers, self.chain_id, 2)
+            await ensure_topics(self.broker.kafka, self.chain_id, 2)
 
     def checkpoint(self, *, commit_timeout_s: float = 15.0) -> Checkpoint:
         return KafkaCheckpoint(
-            self.broker.bootstrap_servers, self.chain_id, instance="test", commit_timeout_s=commit_timeout_s
+            self.broker.kafka, self.chain_id, instance="test", commit_timeout_s=commit_timeout_s
         )
 
     async def die_before_committing(self, records: Sequence[TopicRecord], changes: Changes) -> None:
@@ -273,10 +274,8 @@ async def test_what_a_dead_owner_did_not_commit_is_never_seen(
 @pytest.mark.kafka
 async def test_a_commit_on_a_broker_that_does_not_answer_is_given_up(own_broker: Broker) -> None:
     chain_id = ChainId(next(_chain_ids))
-    await ensure_topics(own_broker.bootstrap_servers, chain_id, 2)
-    checkpoint = KafkaCheckpoint(
-        own_broker.bootstrap_servers, chain_id, instance="test", commit_timeout_s=2.0
-    )
+    await ensure_topics(own_broker.kafka, chain_id, 2)
+    checkpoint = KafkaCheckpoint(own_broker.kafka, chain_id, instance="test", commit_timeout_s=2.0)
     await checkpoint.open(SHARD)
     own_broker.pause()
     try:
@@ -292,8 +291,8 @@ async def test_a_commit_on_a_broker_that_does_not_answer_is_given_up(own_broker:
 @pytest.mark.kafka
 async def test_an_opening_on_a_broker_that_does_not_answer_is_given_up(own_broker: Broker) -> None:
     chain_id = ChainId(next(_chain_ids))
-    await ensure_topics(own_broker.bootstrap_servers, chain_id, 2)
-    checkpoint = KafkaCheckpoint(own_broker.bootstrap_servers, chain_id, instance="test", open_timeout_s=2.0)
+    await ensure_topics(own_broker.kafka, chain_id, 2)
+    checkpoint = KafkaCheckpoint(own_broker.kafka, chain_id, instance="test", open_timeout_s=2.0)
     own_broker.pause()
     try:
         began_s = time.monotonic()

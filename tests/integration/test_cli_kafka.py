@@ -24,6 +24,7 @@ from pipeline.units import ChainId
 from streams.applied import append, appending
 from streams.cli import main
 from streams.codec import decode_event, encode, encode_entry
+from streams.kafka_access import KafkaAccess
 from streams.readers import reading
 from streams.topics import BOOKS, DECISIONS, EVENTS, POOL_STATES, POSITIONS, STATE, ensure_topics, shard_of
 
@@ -80,7 +81,7 @@ class Desk:
 
     def values(self, topic: str, shard: int) -> list[bytes]:
         async def read() -> list[bytes]:
-            async with reading(self.bootstrap) as reader:
+            async with reading(KafkaAccess(self.bootstrap)) as reader:
                 part = TopicPartition(f"evenkeel-{self.chain_id}.{topic}", shard)
                 return [record.value async for record in reader.read({part: 0})]
 
@@ -93,7 +94,7 @@ class Desk:
 
     def append(self, shard: int, *events) -> None:
         async def send() -> None:
-            async with appending(self.bootstrap) as producer:
+            async with appending(KafkaAccess(self.bootstrap)) as producer:
                 for event in events:
                     await append(producer, self.chain_id, shard, event)
 
@@ -118,7 +119,7 @@ class Desk:
             await producer.stop()
 
     def create_topics(self) -> None:
-        asyncio.run(ensure_topics(self.bootstrap, self.chain_id, PARTITIONS))
+        asyncio.run(ensure_topics(KafkaAccess(self.bootstrap), self.chain_id, PARTITIONS))
 
 
 @pytest.fixture
@@ -439,7 +440,7 @@ def test_a_place_is_found_among_neighbours_gaps_and_tombstones(desk):
     desk.commit(0, *((BOOKS.name, "k", None if at is None else b"%d" % at) for at in places))
 
     async def first_of(place: int) -> int | None:
-        async with reading(desk.bootstrap) as reader:
+        async with reading(KafkaAccess(desk.bootstrap)) as reader:
             shard = TopicPartition(f"evenkeel-{desk.chain_id}.{BOOKS.name}", 0)
             place_of = lambda record: None if record.value is None else int(record.value)  # noqa: E731
             found = reader.read_from_first(shard, place_of, place)

@@ -31,6 +31,7 @@ from streams.devnet.artifacts import anvil_program
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain
 from streams.fold import fold_record
+from streams.kafka_access import KafkaAccess
 from streams.topics import DECISIONS, EVENTS, ensure_topics
 
 SHARD = ShardId(0)
@@ -49,7 +50,7 @@ class Deployment:
         self.bootstrap, self.chain_id, self.desk = bootstrap, chain_id, desk
 
     async def begin(self) -> None:
-        await ensure_topics(self.bootstrap, self.chain_id, 1)
+        await ensure_topics(KafkaAccess(self.bootstrap), self.chain_id, 1)
         log = [encode(event) for event in self.desk.watcher.log]
         await append(self.bootstrap, EVENTS.on(self.chain_id), SHARD, log)
         await self.work()
@@ -60,7 +61,7 @@ class Deployment:
 
     async def work(self) -> None:
         """Take in what is new, in one transaction."""
-        checkpoint = KafkaCheckpoint(self.bootstrap, self.chain_id, instance="test")
+        checkpoint = KafkaCheckpoint(KafkaAccess(self.bootstrap), self.chain_id, instance="test")
         shard = Shard(SHARD, await checkpoint.open(SHARD))
         outputs: list[Any] = []
         for offset, event in enumerate(await self.log()):
@@ -77,7 +78,7 @@ class Deployment:
 
         task = asyncio.ensure_future(
             run_tries(
-                bootstrap=self.bootstrap,
+                kafka=KafkaAccess(self.bootstrap),
                 chain_id=self.chain_id,
                 partitions=1,
                 forks=forks,

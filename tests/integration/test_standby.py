@@ -42,14 +42,14 @@ class Watcher:
 @pytest.fixture
 async def chain_id(broker) -> ChainId:
     chain_id = ChainId(next(_chain_ids))
-    await ensure_topics(broker.bootstrap_servers, chain_id, 2)
+    await ensure_topics(broker.kafka, chain_id, 2)
     return chain_id
 
 
 @asynccontextmanager
 async def taking_turns(watcher: Watcher, broker, chain_id: ChainId) -> AsyncIterator[asyncio.Task[None]]:
     pace = Pace(stand_by_s=STAND_BY_S)
-    task = asyncio.create_task(take_turns(watcher, broker.bootstrap_servers, chain_id, pace))
+    task = asyncio.create_task(take_turns(watcher, broker.kafka, chain_id, pace))
     try:
         yield task
     finally:
@@ -95,7 +95,7 @@ async def test_what_else_ends_it_ends_it(broker, chain_id):
 
 async def test_of_a_broker_that_is_away_nobody_tells_that_it_is_silent(own_broker):
     chain_id = ChainId(next(_chain_ids))
-    await ensure_topics(own_broker.bootstrap_servers, chain_id, 1)
+    await ensure_topics(own_broker.kafka, chain_id, 1)
     watcher = Watcher(asyncio.Event().wait)
     async with taking_turns(watcher, own_broker, chain_id):
         own_broker.pause()

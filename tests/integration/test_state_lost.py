@@ -38,7 +38,7 @@ def cursor(offset: int) -> dict[str, Cursor]:
 @pytest.fixture
 async def chain_id(broker: Broker) -> ChainId:
     chain_id = ChainId(next(_chain_ids))
-    await ensure_topics(broker.bootstrap_servers, chain_id, 1)
+    await ensure_topics(broker.kafka, chain_id, 1)
     return chain_id
 
 
@@ -48,7 +48,7 @@ async def checkpoint(broker: Broker, chain_id: ChainId) -> AsyncIterator[Callabl
     made: list[KafkaCheckpoint] = []
 
     def make() -> KafkaCheckpoint:
-        made.append(KafkaCheckpoint(broker.bootstrap_servers, chain_id, instance="test"))
+        made.append(KafkaCheckpoint(broker.kafka, chain_id, instance="test"))
         return made[-1]
 
     yield make
@@ -102,7 +102,7 @@ async def test_a_truncated_state_is_refused_by_all_who_read_it(broker, chain_id,
     await first.close()
     with pytest.raises(StateLostError, match=rf"{STATE.on(chain_id)}\[0\] begins at [1-9]"):
         await checkpoint().open(SHARD)
-    log = KafkaLog(broker.bootstrap_servers, chain_id, timeout_s=30)
+    log = KafkaLog(broker.kafka, chain_id, timeout_s=30)
     await log.start()
     try:
         with pytest.raises(InfrastructureError, match="begins at"):
@@ -167,7 +167,7 @@ async def worked_off(broker: Broker, chain_id: ChainId, folder: Path) -> list[by
 
 async def stops_without_a_word_to_the_log(broker: Broker, chain_id: ChainId, folder: Path, says: str) -> None:
     """Run a watcher, whose node does not matter: it must not come to ask it."""
-    async with reading(broker.bootstrap_servers) as reader:
+    async with reading(broker.kafka) as reader:
         places = await reader.shards(EVENTS.on(chain_id))
         before = await reader.bounds(places)
         assert await ended("watch", broker, chain_id, folder) == 1

@@ -13,6 +13,7 @@ from pipeline.errors import TopicError
 from pipeline.units import ChainId
 from streams.devnet.broker import Broker
 from streams.devnet.ports import free_port
+from streams.kafka_access import KafkaAccess
 from streams.topics import DECISIONS, EVENTS, STATE, TOPICS, check_topics, ensure_topics
 
 pytestmark = pytest.mark.kafka
@@ -44,9 +45,9 @@ async def alter(admin: AIOKafkaAdminClient, topic: str, **settings: str) -> None
 async def test_they_are_created_once_and_found_right_from_then_on(
     broker: Broker, chain_id: ChainId, admin: AIOKafkaAdminClient
 ) -> None:
-    await ensure_topics(broker.bootstrap_servers, chain_id, 3)
-    await ensure_topics(broker.bootstrap_servers, chain_id, 3)
-    await check_topics(broker.bootstrap_servers, chain_id, 3)
+    await ensure_topics(broker.kafka, chain_id, 3)
+    await ensure_topics(broker.kafka, chain_id, 3)
+    await check_topics(broker.kafka, chain_id, 3)
     names = [topic.on(chain_id) for topic in TOPICS.values()]
     described = await admin.describe_topics(names)
     assert {topic["topic"]: len(topic["partitions"]) for topic in described} == dict.fromkeys(names, 3)
@@ -56,19 +57,19 @@ async def test_only_what_is_missing_is_created(
     broker: Broker, chain_id: ChainId, admin: AIOKafkaAdminClient
 ) -> None:
     await admin.create_topics([NewTopic(EVENTS.on(chain_id), 2, 1, topic_configs=dict(EVENTS.settings))])
-    await ensure_topics(broker.bootstrap_servers, chain_id, 2)
+    await ensure_topics(broker.kafka, chain_id, 2)
 
 
 async def test_a_check_creates_nothing(broker: Broker, chain_id: ChainId, admin: AIOKafkaAdminClient) -> None:
     with pytest.raises(TopicError, match=f"missing topics: {EVENTS.on(chain_id)}, {STATE.on(chain_id)}"):
-        await check_topics(broker.bootstrap_servers, chain_id, 2)
+        await check_topics(broker.kafka, chain_id, 2)
     assert EVENTS.on(chain_id) not in await admin.list_topics()
 
 
 async def test_every_difference_is_named_at_once(
     broker: Broker, chain_id: ChainId, admin: AIOKafkaAdminClient
 ) -> None:
-    await ensure_topics(broker.bootstrap_servers, chain_id, 2)
+    await ensure_topics(broker.kafka, chain_id, 2)
     await alter(admin, EVENTS.on(chain_id), **{**EVENTS.settings, "retention.ms": "60000"})
     await alter(admin, STATE.on(chain_id), **{**STATE.settings, "cleanup.policy": "delete"})
     await admin.create_partitions({DECISIONS.on(chain_id): NewPartitions(total_count=5)})
@@ -86,7 +87,7 @@ async def test_every_difference_is_named_at_once(
 
 async def differences(broker: Broker, chain_id: ChainId) -> list[str]:
     try:
-        await ensure_topics(broker.bootstrap_servers, chain_id, 2)
+        await ensure_topics(broker.kafka, chain_id, 2)
     except TopicError as refusal:
         return sorted(str(refusal).split("; "))
     return []
@@ -94,10 +95,10 @@ async def differences(broker: Broker, chain_id: ChainId) -> list[str]:
 
 async def test_a_topic_that_cannot_be_created_is_named(broker: Broker, chain_id: ChainId) -> None:
     with pytest.raises(TopicError, match=EVENTS.on(chain_id)):
-        await ensure_topics(broker.bootstrap_servers, chain_id, 2, replication_factor=3)
+        await ensure_topics(broker.kafka, chain_id, 2, replication_factor=3)
 
 
 async def test_a_broker_that_is_not_there_is_an_error_that_names_it(chain_id: ChainId) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     with pytest.raises(TopicError, match=nowhere):
-        await check_topics(nowhere, chain_id, 2)
+        await check_topics(KafkaAccess(nowhere), chain_id, 2)

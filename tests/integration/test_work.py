@@ -20,6 +20,7 @@ from stories import SAID_ON, Log, Said, story, undisturbed
 from pipeline.units import ChainId, ShardId
 from streams.checkpoint.port import load
 from streams.devnet.broker import Broker
+from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, POOL_STATES, STATE, TOPICS, Topic, ensure_topics
 
 pytestmark = pytest.mark.kafka
@@ -33,9 +34,10 @@ _chain_ids = itertools.count(930_000)
 _RUN = """
 import logging, sys
 from pathlib import Path
+from streams.kafka_access import KafkaAccess
 from streams.work import run_worker
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-run_worker(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], Path(sys.argv[5]))
+run_worker(KafkaAccess(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], Path(sys.argv[5]))
 """
 
 
@@ -131,7 +133,7 @@ class House:
 @pytest.fixture
 async def house(broker: Broker, tmp_path: Path) -> AsyncIterator[House]:
     house = House(broker.bootstrap_servers, tmp_path)
-    await ensure_topics(house.bootstrap, house.chain_id, PARTITIONS)
+    await ensure_topics(KafkaAccess(house.bootstrap), house.chain_id, PARTITIONS)
     yield house
     house.end()
 
@@ -228,7 +230,7 @@ async def test_a_frozen_twin_is_fenced_when_it_wakes_up(house):
 
 async def test_a_broker_that_is_killed_loses_nothing(own_broker, tmp_path):
     house = House(own_broker.bootstrap_servers, tmp_path)
-    await ensure_topics(house.bootstrap, house.chain_id, PARTITIONS)
+    await ensure_topics(KafkaAccess(house.bootstrap), house.chain_id, PARTITIONS)
     log = story(3, blocks=120)
     await house.append(0, log[:40])
     supervision = asyncio.ensure_future(house.supervise())

@@ -55,7 +55,7 @@ def with_devnet(tmp_path):
 def test_without_anything_there_are_defaults_and_no_broker():
     settings = load_settings()
     assert settings.partitions == DEFAULT_PARTITIONS
-    for read in (lambda: settings.bootstrap, lambda: settings.chain, lambda: settings.rpc_urls):
+    for read in (lambda: settings.kafka, lambda: settings.chain, lambda: settings.rpc_urls):
         with pytest.raises(SettingsError, match="is not set: set EVENKEEL_"):
             read()
 
@@ -64,7 +64,7 @@ def test_the_environment_wins_over_the_file(monkeypatch, tmp_path):
     (tmp_path / "evenkeel.yaml").write_text("broker: one:9092\nchain_id: 1\npartitions: 8\n")
     monkeypatch.setenv("EVENKEEL_BROKER", "two:9092,three:9093")
     settings = load_settings()
-    assert settings.bootstrap == "two:9092,three:9093"
+    assert settings.kafka.bootstrap == "two:9092,three:9093"
     assert (settings.chain, settings.partitions) == (1, 8)
 
 
@@ -137,7 +137,7 @@ def test_a_wrong_secret_is_not_repeated(monkeypatch):
 @pytest.mark.usefixtures("with_devnet")
 def test_a_devnet_gives_broker_chain_and_node():
     settings = load_settings()
-    assert settings.bootstrap == "127.0.0.1:21234"
+    assert settings.kafka.bootstrap == "127.0.0.1:21234"
     assert settings.rpc_urls == ("http://127.0.0.1:21235",)
     assert settings.chain == 31337
 
@@ -146,7 +146,7 @@ def test_a_devnet_gives_broker_chain_and_node():
 def test_a_chain_that_is_named_is_not_mixed_with_the_devnet(monkeypatch):
     monkeypatch.setenv("EVENKEEL_CHAIN_ID", "1")
     settings = load_settings()
-    assert settings.bootstrap == "127.0.0.1:21234"
+    assert settings.kafka.bootstrap == "127.0.0.1:21234"
     with pytest.raises(SettingsError, match="rpc_url is not set"):
         _ = settings.rpc_urls
 
@@ -157,7 +157,7 @@ def test_a_devnet_in_another_folder_is_found(monkeypatch, tmp_path):
     record = {"bootstrap_servers": "127.0.0.1:1", "rpc_url": "http://127.0.0.1:2", "world": WORLD}
     (folder / "devnet.json").write_text(json.dumps(record))
     monkeypatch.setenv("EVENKEEL_FOLDER", str(tmp_path / "elsewhere"))
-    assert load_settings().bootstrap == "127.0.0.1:1"
+    assert load_settings().kafka.bootstrap == "127.0.0.1:1"
 
 
 def test_a_broken_devnet_file_is_named(tmp_path):

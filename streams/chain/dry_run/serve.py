@@ -24,6 +24,7 @@ from streams.chain.dry_run.trial import Trial
 from streams.chain.pace import Pace, retry_delay_s
 from streams.codec import decode_entry, decode_event
 from streams.fold import cursor_of
+from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, Record, reading
 from streams.redaction import redact
 from streams.topics import DECISIONS, EVENTS, STATE, ensure_topics
@@ -55,7 +56,7 @@ def _pass_by(point: str) -> None:
 
 async def run_tries(
     *,
-    bootstrap: str,
+    kafka: KafkaAccess,
     chain_id: ChainId,
     partitions: int,
     forks: Forks,
@@ -63,11 +64,11 @@ async def run_tries(
     reach: Callable[[str], None] = _pass_by,
 ) -> None:
     """Try what comes until SIGTERM, SIGINT or cancelled. Raises: InfrastructureError where the broker fails."""
-    await ensure_topics(bootstrap, chain_id, partitions)
+    await ensure_topics(kafka, chain_id, partitions)
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        tail, reader = [await stack.enter_async_context(reading(bootstrap)) for _ in range(2)]
-        producer = await stack.enter_async_context(appending(bootstrap))
+        tail, reader = [await stack.enter_async_context(reading(kafka)) for _ in range(2)]
+        producer = await stack.enter_async_context(appending(kafka))
         tries = Tries(
             tail, reader, producer, chain_id=chain_id, forks=forks, pace=pace or TryPace(), reach=reach
         )

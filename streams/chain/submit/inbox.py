@@ -14,6 +14,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.submit.port import Delivered
 from streams.codec import decode_entry, decode_event
+from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, broker_errors, reading
 from streams.topics import EVENTS, INTENTS, MAX_RECORD_BYTES, STATE
 
@@ -26,9 +27,9 @@ _STOP_TIMEOUT_S = 3.0
 class KafkaInbox:
     """`submit_port.Inbox` on a broker."""
 
-    def __init__(self, bootstrap: str, chain_id: ChainId) -> None:
+    def __init__(self, kafka: KafkaAccess, chain_id: ChainId) -> None:
         """Connect in `follow`."""
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._chain_id = chain_id
         self._waiting: list[Delivered] = []
         self._scopes: dict[ShardId, set[str]] = {}
@@ -38,7 +39,7 @@ class KafkaInbox:
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
         """Read the pauses in force, then every partition on from an offset. Raises: InfrastructureError."""
-        async with reading(self._bootstrap) as reader:
+        async with reading(self._kafka) as reader:
             logs = {shard: await self._known_pauses(reader, shard) for shard in starts}
         await self._pump(INTENTS.on(self._chain_id), starts, self._put_intent)
         await self._pump(EVENTS.on(self._chain_id), logs, self._put_word)
@@ -112,14 +113,14 @@ class KafkaInbox:
         self, topic: str, starts: Mapping[ShardId, Offset], put: Callable[[ShardId, Any], None]
     ) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.client(),
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
             retry_backoff_ms=10,
         )
-        async with broker_errors(self._bootstrap):
+        async with broker_errors(self._kafka):
             await consumer.start()
             self._consumers.append(consumer)
             consumer.assign([TopicPartition(topic, shard) for shard in starts])

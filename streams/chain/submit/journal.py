@@ -16,6 +16,7 @@ from pipeline.units import Address, ChainId, ShardId
 from streams.applied import appending
 from streams.checkpoint.port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, bounded
 from streams.codec import decode_journal, encode
+from streams.kafka_access import KafkaAccess
 from streams.readers import broker_errors, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, NONCES, TOPICS, TopicRecord
 
@@ -41,7 +42,7 @@ class KafkaJournal:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaAccess,
         chain_id: ChainId,
         signer: Address,
         *,
@@ -51,7 +52,7 @@ class KafkaJournal:
         commit_timeout_s: float = COMMIT_TIMEOUT_S,
     ) -> None:
         """Connect in `open`."""
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._chain_id = chain_id
         self._signer = signer
         self._shard = journal_shard(signer, partitions)
@@ -94,7 +95,7 @@ class KafkaJournal:
         opened = JournalOpened(signer=self._signer, instance=f"{self._instance}/{secrets.token_hex(8)}")
         async with self._or_failing("opening"):
             self._producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **self._kafka.client(),
                 transactional_id=f"evenkeel-{self._chain_id}.signer-{self._signer}",
                 transaction_timeout_ms=_TRANSACTION_MS,
                 request_timeout_ms=_REQUEST_MS,
@@ -115,7 +116,7 @@ class KafkaJournal:
         found: dict[str, AnyJournal] = {}
         topic = NONCES.on(self._chain_id)
         position = 0
-        async with reading(self._bootstrap) as reader:
+        async with reading(self._kafka) as reader:
             (shard,) = await reader.shards(topic, [self._shard])
             while True:
                 begin, end = (await reader.bounds([shard]))[shard]
@@ -155,18 +156,18 @@ class KafkaJournal:
 class KafkaReports:
     """`submit_port.Reports` on a broker: idempotent, in no transaction, so that the logs stay gapless."""
 
-    def __init__(self, bootstrap: str, chain_id: ChainId) -> None:
+    def __init__(self, kafka: KafkaAccess, chain_id: ChainId) -> None:
         """Connect at the first report."""
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._topic = EVENTS.on(chain_id)
         self._producer: Any = None
         self._open = AsyncExitStack()
 
     async def append(self, shard: ShardId, reports: Sequence[AnyReport]) -> None:
         """Append reports in order and wait for the broker's word. Raises: InfrastructureError."""
-        async with broker_errors(self._bootstrap):
+        async with broker_errors(self._kafka):
             if self._producer is None:
-                self._producer = await self._open.enter_async_context(appending(self._bootstrap))
+                self._producer = await self._open.enter_async_context(appending(self._kafka))
             sent = [
                 await self._producer.send(self._topic, value=encode(report), partition=shard)
                 for report in reports

@@ -29,6 +29,7 @@ from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.node import HttpSenderNode, Look, SenderNode
 from streams.chain.submit.port import Inbox, Journal, Reports
 from streams.chain.submit.sending import Reach, Sending, pass_by
+from streams.kafka_access import KafkaAccess
 from streams.topics import ensure_topics
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class SubmitPace(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run_submit(
     *,
-    bootstrap: str,
+    kafka: KafkaAccess,
     chain_id: ChainId,
     partitions: int,
     rpc_url: str,
@@ -70,13 +71,13 @@ async def run_submit(
     SettingsError if the node follows another chain, InfrastructureError where the broker fails.
     """
     pace = pace or SubmitPace()
-    await ensure_topics(bootstrap, chain_id, partitions)
-    journal = KafkaJournal(bootstrap, chain_id, signer.address, partitions=partitions, instance=instance)
+    await ensure_topics(kafka, chain_id, partitions)
+    journal = KafkaJournal(kafka, chain_id, signer.address, partitions=partitions, instance=instance)
     submit = Submit(
         HttpSenderNode(rpc_url, timeout_s=pace.call_timeout_s),
         journal,
-        KafkaReports(bootstrap, chain_id),
-        KafkaInbox(bootstrap, chain_id),
+        KafkaReports(kafka, chain_id),
+        KafkaInbox(kafka, chain_id),
         chain_id=chain_id,
         partitions=partitions,
         signer=signer,

@@ -49,12 +49,12 @@ async def _play(stage: Stage) -> tuple[Told, Checks, Verdict]:
     say(f"{BEFORE} blocks of order flow before Evenkeel starts")
     for _ in range(BEFORE):
         stage.devnet.flow.block()
-    bootstrap, chain_id = stage.devnet.bootstrap_servers, ChainId(stage.world.chain_id)
-    await ensure_topics(bootstrap, chain_id, DEFAULT_PARTITIONS)
+    kafka, chain_id = stage.devnet.kafka, ChainId(stage.world.chain_id)
+    await ensure_topics(kafka, chain_id, DEFAULT_PARTITIONS)
     stage.live = frozenset({LIVE_BOOK})
     stage.start_up(stage.write_portfolio())
     stage.start_submit(LIVE_BOOK)
-    async with witnessing(bootstrap, chain_id) as witness:
+    async with witnessing(kafka, chain_id) as witness:
         with Screen() as screen:
             screen.say("evenkeel up: a watcher and a worker; the books are read from the chain")
             await _ready(stage, witness)
@@ -63,7 +63,7 @@ async def _play(stage: Stage) -> tuple[Told, Checks, Verdict]:
             await story.run()
             screen.say("the story is over: comparing everything")
         stage.stop_up()
-        return story.told, checks, await judge(stage, bootstrap, DEFAULT_PARTITIONS)
+        return story.told, checks, await judge(stage, kafka, DEFAULT_PARTITIONS)
 
 
 async def _ready(stage: Stage, witness: Witness) -> None:

@@ -7,17 +7,18 @@ from pipeline.wants import policies
 from streams.chain.node import HttpNode
 from streams.cli.demo.second_opinion import inventory_at
 from streams.cli.demo.stage import Stage
+from streams.kafka_access import KafkaAccess
 from streams.readers import reading
 from streams.topics import shard_of
 from streams.verify import Verdict, against_the_chain, against_the_fold, load_shard
 
 
-async def judge(stage: Stage, bootstrap: str, partitions: int) -> Verdict:
+async def judge(stage: Stage, kafka: KafkaAccess, partitions: int) -> Verdict:
     """Compare everything. The shards must stand at the chain's head."""
     verdict, chain_id = Verdict(), ChainId(stage.world.chain_id)
     node = HttpNode(stage.devnet.rpc_url)
     try:
-        async with reading(bootstrap) as reader:
+        async with reading(kafka) as reader:
             for number in sorted({shard_of(BookId(actor.book), partitions) for actor in stage.cast}):
                 shard = await load_shard(reader, chain_id, number)
                 _at_the_head(stage, shard, verdict)

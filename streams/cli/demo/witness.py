@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pipeline.units import ChainId
+from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, Record, reading
 from streams.topics import BOOKS, DEAD_LETTERS, DECISIONS, POSITIONS, STATE
 
@@ -84,10 +85,10 @@ class Witness:
 
 
 @asynccontextmanager
-async def witnessing(bootstrap: str, chain_id: ChainId) -> AsyncIterator[Witness]:
+async def witnessing(kafka: KafkaAccess, chain_id: ChainId) -> AsyncIterator[Witness]:
     """Listen beside the story; an error of the listener ends the story too."""
     witness = Witness(chain_id)
-    async with reading(bootstrap) as reader:
+    async with reading(kafka) as reader:
         task = asyncio.create_task(witness.listen(reader))
         try:
             yield witness
