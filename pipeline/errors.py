@@ -88,11 +88,47 @@ class SettingsError(EvenkeelError):
 
 
 class NodeError(InfrastructureError):
-    """A node did not answer, or answered something that cannot be."""
+    """A node did not answer a question; the subclasses say which sort of trouble it was."""
+
+
+class NodeBusyError(NodeError):
+    """A node limits how much we ask, takes too long, or is down: the same question may be answered later."""
+
+
+class BlockUnknownError(NodeError):
+    """A node does not have a block, or the state after it: another node, or the same one later, may."""
+
+
+class StateGoneError(BlockUnknownError):
+    """A node knows a block but does not keep the state after it."""
+
+
+class BrokenAnswerError(NodeError):
+    """A node answered something that cannot be an answer to the question."""
 
 
 class NodeRefusedError(NodeError):
-    """A node understood a question and says no."""
+    """A node understood a question and says no; asked again it would say the same."""
+
+
+class CallRevertedError(NodeRefusedError):
+    """A contract refused a call: a fact about the chain, not about the node."""
+
+
+class RequestRefusedError(NodeRefusedError):
+    """A node does not serve a request as it was made, whatever the chain holds."""
+
+
+class MethodMissingError(RequestRefusedError):
+    """A node does not have a method, or not for us."""
+
+
+class TooMuchAskedError(RequestRefusedError):
+    """A node does not take so many questions at once, or the answer is too long for it or for us."""
+
+
+PASSING_TROUBLE = (NodeBusyError, BlockUnknownError, BrokenAnswerError)
+"""What another node, or the same one later, may answer: no fact about the chain, and no reason to conclude anything."""
 
 
 class UnreadableError(EvenkeelError):

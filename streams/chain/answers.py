@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from eth_utils.crypto import keccak
 
-from pipeline.errors import NodeError
+from pipeline.errors import BrokenAnswerError
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, Hash, LogIndex, Seconds, Wei
 from streams.chain.port import Body, Header
@@ -60,21 +60,21 @@ class ReceiptAnswer(_Wire, frozen=True):
 def quantity(text: str) -> int:
     """Read a hexadecimal number. Raises: NodeError."""
     if not text.startswith("0x"):
-        raise NodeError(f"{text[:80]!r} is no hexadecimal number")
+        raise BrokenAnswerError(f"{text[:80]!r} is no hexadecimal number")
     try:
         return int(text, 16)
     except ValueError:
-        raise NodeError(f"{text[:80]!r} is no hexadecimal number") from None
+        raise BrokenAnswerError(f"{text[:80]!r} is no hexadecimal number") from None
 
 
 def raw_bytes(text: str) -> bytes:
     """Read hexadecimal bytes. Raises: NodeError."""
     if not text.startswith("0x"):
-        raise NodeError(f"{text[:80]!r} are no hexadecimal bytes")
+        raise BrokenAnswerError(f"{text[:80]!r} are no hexadecimal bytes")
     try:
         return bytes.fromhex(text[2:])
     except ValueError:
-        raise NodeError(f"{text[:80]!r} are no hexadecimal bytes") from None
+        raise BrokenAnswerError(f"{text[:80]!r} are no hexadecimal bytes") from None
 
 
 def header_of(answer: BlockAnswer) -> Header:
@@ -175,9 +175,9 @@ def _check_block(block: BlockRef, answer: ReceiptAnswer | LogAnswer) -> None:
 
 def _hash(text: str) -> Hash:
     if len(text) != 66 or not text.startswith("0x"):
-        raise NodeError(f"{text[:80]!r} is no hash")
+        raise BrokenAnswerError(f"{text[:80]!r} is no hash")
     return Hash(text.lower())
 
 
-def _contradiction(block: BlockRef, what: str) -> NodeError:
-    return NodeError(f"the node contradicts itself about block {block.number} {block.hash}: {what}")
+def _contradiction(block: BlockRef, what: str) -> BrokenAnswerError:
+    return BrokenAnswerError(f"the node contradicts itself about block {block.number} {block.hash}: {what}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.errors import NodeRefusedError, UnreadableError
+from pipeline.errors import StateGoneError, UnreadableError
 from pipeline.interests import Interests, interests, select, select_receipts
 from pipeline.messages.base import RawLog
 from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
@@ -69,7 +69,7 @@ async def allowances_at(
     """Tell what spenders may take after a block; what the node cannot tell is left out."""
     try:
         amounts = await read_allowances(reader, granted) if granted else []
-    except NodeRefusedError:
+    except StateGoneError:
         return ()
     return tuple(
         AllowanceRead(owner=owner, token=token, spender=spender, amount=amount)

@@ -4,7 +4,7 @@ import zlib
 
 import aiohttp
 
-from pipeline.errors import NodeError
+from pipeline.errors import BrokenAnswerError, TooMuchAskedError
 
 _CHUNK_BYTES = 1 << 16
 _WINDOW_BITS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
@@ -13,11 +13,11 @@ ENCODINGS = ", ".join(_WINDOW_BITS)
 
 
 async def read_bounded(response: aiohttp.ClientResponse, *, what: str, most_bytes: int) -> bytes:
-    """Read and unpack a body. Raises: NodeError where it is longer than allowed or cannot be unpacked."""
+    """Read and unpack a body. Raises: TooMuchAskedError where it is longer than allowed, BrokenAnswerError where it cannot be unpacked."""
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     window_bits = _WINDOW_BITS.get(encoding)
     if window_bits is None and encoding != "identity":
-        raise NodeError(f"{what}: the answer is packed in a way that nobody asked for")
+        raise BrokenAnswerError(f"{what}: the answer is packed in a way that nobody asked for")
     unpack = None if window_bits is None else zlib.decompressobj(window_bits)
     payload = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
@@ -25,7 +25,7 @@ async def read_bounded(response: aiohttp.ClientResponse, *, what: str, most_byte
             # one byte more than allowed is enough to know
             payload += chunk if unpack is None else unpack.decompress(chunk, most_bytes + 1 - len(payload))
         except zlib.error:
-            raise NodeError(f"{what}: the answer cannot be unpacked") from None
+            raise BrokenAnswerError(f"{what}: the answer cannot be unpacked") from None
         if len(payload) > most_bytes:
-            raise NodeError(f"{what}: the answer is longer than {most_bytes} bytes")
+            raise TooMuchAskedError(f"{what}: the answer is longer than {most_bytes} bytes")
     return bytes(payload)

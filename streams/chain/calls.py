@@ -9,7 +9,13 @@ import msgspec
 from eth_utils.crypto import keccak
 
 from contracts_abi import load_abi
-from pipeline.errors import NodeError, NodeRefusedError, OutOfRangeError, UnreadableError
+from pipeline.errors import (
+    BrokenAnswerError,
+    CallRevertedError,
+    OutOfRangeError,
+    TooMuchAskedError,
+    UnreadableError,
+)
 from pipeline.protocols.words import TWO_256, WORD_BYTES, address, sint, uint
 from pipeline.units import Address, Hash, Seconds
 from streams.chain.multicall import aggregate, aggregated
@@ -107,7 +113,10 @@ class Reader:
         self._turns = asyncio.Semaphore(_AGGREGATES_AT_ONCE)
 
     async def ask(self, asks: Sequence[Ask]) -> list[Told]:
-        """Ask many questions; what cannot be read tells why, the others are answered. Raises: NodeError."""
+        """Ask many questions; what a contract does not answer says why, the others are answered.
+
+        Raises: NodeError where the node has trouble: nothing is known of any of them then.
+        """
         parts = [asks[start : start + _CALLS_AT_ONCE] for start in range(0, len(asks), _CALLS_AT_ONCE)]
         told = await asyncio.gather(*(self._aggregate(part) for part in parts))
         return [each for part in told for each in part]
@@ -122,21 +131,27 @@ class Reader:
         return answers
 
     async def simulate(self, calls: Sequence[CallToSimulate], time_s: Seconds) -> list[SimulatedCall]:
-        """Run calls in order in one block upon this one. Raises: NodeRefusedError, NodeError."""
+        """Run calls in order in one block upon this one. Raises: NodeError."""
         return await self._node.simulate(calls, self._at, time_s)
 
     async def _aggregate(self, asks: Sequence[Ask]) -> list[Told]:
+        """Ask in one call, or where that takes more gas or bytes than the node allows a call, in two."""
         data = aggregate([(ask.to, ask.method.encode(*ask.arguments)) for ask in asks])
         try:
             async with self._turns:
                 answer = await self._node.call(self.multicall, data, self._at)
-        except NodeRefusedError as error:
-            return [UnreadableError(f"the node refuses: {error}")] * len(asks)
+        except (CallRevertedError, TooMuchAskedError) as error:
+            if len(asks) > 1:
+                half = len(asks) // 2
+                return [*await self._aggregate(asks[:half]), *await self._aggregate(asks[half:])]
+            if isinstance(error, TooMuchAskedError):
+                raise
+            return [UnreadableError(f"{asks[0]}: {error}")]
         if not answer:
             return [UnreadableError(f"no Multicall3 at {self.multicall}")] * len(asks)
         results = aggregated(answer)
         if len(results) != len(asks):
-            raise NodeError(f"{len(asks)} calls in one, {len(results)} results")
+            raise BrokenAnswerError(f"{len(asks)} calls in one, {len(results)} results")
         return [_told(ask, *result) for ask, result in zip(asks, results, strict=True)]
 
 

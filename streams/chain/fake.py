@@ -6,7 +6,13 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.errors import NodeError, NodeRefusedError
+from pipeline.errors import (
+    BlockUnknownError,
+    BrokenAnswerError,
+    CallRevertedError,
+    NodeBusyError,
+    StateGoneError,
+)
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, ChainId, Hash, LogIndex, Seconds, Wei
 from streams.chain.answers import bloom_of
@@ -112,7 +118,7 @@ class FakeChain:
     async def newest(self) -> Header:
         """Ask for the newest block."""
         if self._answer("newest") == "null":
-            raise NodeError("the node has no newest block")
+            raise BlockUnknownError("the node has no newest block")
         return self._shown()[-1][0]
 
     async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
@@ -141,12 +147,10 @@ class FakeChain:
         if self._answer("call") == "null":
             return b""
         header = self._state(at)
-        if header is None:
-            raise NodeRefusedError("the node does not have the state of this block")
         contract = self.contracts.get(to)
         answer = b"" if contract is None else contract(data, header)
         if answer is None:
-            raise NodeRefusedError("execution reverted")
+            raise CallRevertedError("execution reverted")
         return answer
 
     async def simulate(
@@ -156,16 +160,13 @@ class FakeChain:
         del time_s
         self._answer("simulate")
         header = self._state(at)
-        if header is None:
-            raise NodeRefusedError("the node does not have the state of this block")
         return simulate(self.contracts, calls, header, self.fees_bps)
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
         """Ask what accounts had after blocks; None where the node no longer has the state."""
         if self._answer("native_balances") == "null":
             return [None] * len(questions)
-        states = [(account, self._state(at)) for account, at in questions]
-        return [None if header is None else self._wei(account, header) for account, header in states]
+        return [self._wei(account, at) for account, at in questions]
 
     async def close(self) -> None:
         """Let go of nothing."""
@@ -175,9 +176,9 @@ class FakeChain:
         self.questions.append(question)
         fault = self._faults[question].pop(0) if self._faults.get(question) else None
         if fault == "stall":
-            raise NodeError(f"{question}: no answer in time")
+            raise NodeBusyError(f"{question}: no answer in time")
         if fault == "lie":
-            raise NodeError(f"{question}: the node contradicts itself")
+            raise BrokenAnswerError(f"{question}: the node contradicts itself")
         return fault
 
     def _shown(self) -> list[tuple[Header, Body]]:
@@ -187,14 +188,21 @@ class FakeChain:
         known = {header.block.hash: (header, body) for header, body in self._shown()}
         return known if self._forgets else {**self._orphans, **known}
 
-    def _state(self, at: Hash) -> Header | None:
+    def _state(self, at: Hash) -> Header:
+        """Find a block whose state can be asked for. Raises: BlockUnknownError, StateGoneError."""
         found = self._known().get(at)
         if found is None:
-            return None
+            raise BlockUnknownError("header not found")
         oldest = 0 if self.keeps_states is None else len(self._shown()) - self.keeps_states
-        return found[0] if found[0].block.number >= oldest else None
+        if found[0].block.number < oldest:
+            raise StateGoneError("the node does not have the state of this block")
+        return found[0]
 
-    def _wei(self, account: Address, header: Header) -> Wei:
+    def _wei(self, account: Address, at: Hash) -> Wei | None:
+        try:
+            header = self._state(at)
+        except StateGoneError:
+            return None
         return Wei(self.wei[account](header) if account in self.wei else 0)
 
 

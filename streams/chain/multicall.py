@@ -5,7 +5,7 @@ A general encoder takes ten times as long, and a pool with a spacing of 1 has 7,
 
 from collections.abc import Sequence
 
-from pipeline.errors import NodeError
+from pipeline.errors import BrokenAnswerError
 from pipeline.units import Address
 
 _SELECTOR = bytes.fromhex("82ad56cb")  # aggregate3((address,bool,bytes)[])
@@ -34,7 +34,7 @@ def aggregated(answer: bytes) -> list[tuple[bool, bytes]]:
     base = _int(answer, 0) + _WORD
     count = _int(answer, base - _WORD)
     if count > len(answer) // _WORD:
-        raise NodeError(f"an aggregate of {count} results in {len(answer)} bytes")
+        raise BrokenAnswerError(f"an aggregate of {count} results in {len(answer)} bytes")
     results = []
     for place in range(count):
         at = base + _int(answer, base + place * _WORD)
@@ -42,7 +42,7 @@ def aggregated(answer: bytes) -> list[tuple[bool, bytes]]:
         length = _int(answer, data_at)
         data = answer[data_at + _WORD : data_at + _WORD + length]
         if len(data) != length:
-            raise NodeError("an aggregate whose results end early")
+            raise BrokenAnswerError("an aggregate whose results end early")
         results.append((_int(answer, at) == 1, data))
     return results
 
@@ -58,5 +58,5 @@ def _padded(data: bytes) -> bytes:
 def _int(answer: bytes, at: int) -> int:
     word = answer[at : at + _WORD]
     if len(word) != _WORD:
-        raise NodeError("an aggregate whose results end early")
+        raise BrokenAnswerError("an aggregate whose results end early")
     return int.from_bytes(word, "big")

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.errors import NodeError
+from pipeline.errors import BlockUnknownError, BrokenAnswerError, StateGoneError
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.chain.answers import (
     BlockAnswer,
@@ -18,7 +18,7 @@ from streams.chain.answers import (
 )
 from streams.chain.anvil import Undisturbed
 from streams.chain.port import Body, CallToSimulate, Header, SimulatedCall
-from streams.chain.rpc import Outcome, Refused, Rpc, parsed
+from streams.chain.rpc import Outcome, Refused, Rpc, granted, parsed
 from streams.chain.simulated import SIMULATION, request_of, simulated
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class HttpNode:
         answer = await self._rpc.ask("eth_getBlockByNumber", "latest", _HASHES_ONLY)
         header = _header(answer)
         if header is None:
-            raise NodeError("eth_getBlockByNumber: the node has no newest block")
+            raise BlockUnknownError("eth_getBlockByNumber: the node has no newest block")
         return header
 
     async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
@@ -59,17 +59,21 @@ class HttpNode:
         answers = await self._rpc.ask_all(
             [("eth_getBlockByNumber", (hex(number), _HASHES_ONLY)) for number in numbers]
         )
-        found = [_header(_granted(answer)) for answer in answers]
+        found = [_header(granted(answer)) for answer in answers]
         for number, header in zip(numbers, found, strict=True):
             if header is not None and header.block.number != number:
-                raise NodeError(f"asked for block {number}, the node answers block {header.block.number}")
+                raise BrokenAnswerError(
+                    f"asked for block {number}, the node answers block {header.block.number}"
+                )
         return found
 
     async def header(self, block_hash: Hash) -> Header | None:
         """Ask for a block by hash, of whichever branch."""
         header = _header(await self._rpc.ask("eth_getBlockByHash", block_hash, _HASHES_ONLY))
         if header is not None and header.block.hash != block_hash:
-            raise NodeError(f"asked for block {block_hash}, the node answers block {header.block.hash}")
+            raise BrokenAnswerError(
+                f"asked for block {block_hash}, the node answers block {header.block.hash}"
+            )
         return header
 
     async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
@@ -79,7 +83,7 @@ class HttpNode:
         answered = await asyncio.gather(
             *(self._rpc.ask_all(questions[at : at + _RECEIPTS_AT_ONCE]) for at in starts)
         )
-        answers = [_granted(answer) for part in answered for answer in part]
+        answers = [granted(answer) for part in answered for answer in part]
         return [_body(header, answer) for header, answer in zip(headers, answers, strict=True)]
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
@@ -98,17 +102,14 @@ class HttpNode:
         )
         blocks = parsed(SIMULATION, answer, "eth_simulateV1")
         if len(blocks) != 1 or len(blocks[0].calls) != len(calls):
-            raise NodeError(f"eth_simulateV1: {len(calls)} calls, another number of answers")
+            raise BrokenAnswerError(f"eth_simulateV1: {len(calls)} calls, another number of answers")
         return [simulated(each) for each in blocks[0].calls]
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
         """Ask what accounts had after blocks; None where the node no longer has the state."""
         asked = [("eth_getBalance", (account, {"blockHash": at})) for account, at in questions]
         answers = await self._undisturbed.ask({at for _, at in questions}, lambda: self._rpc.ask_all(asked))
-        return [
-            None if isinstance(answer, Refused) else Wei(quantity(parsed(_TEXT, answer, "eth_getBalance")))
-            for answer in answers
-        ]
+        return [None if _is_gone(answer) else _wei(answer) for answer in answers]
 
     async def code(self, account: Address, at: Hash) -> bytes:
         """Ask for the code that stands at an address; nothing at a plain account's."""
@@ -120,11 +121,12 @@ class HttpNode:
         await self._rpc.close()
 
 
-def _granted(outcome: Outcome) -> msgspec.Raw:
-    """Refuse a refusal: of blocks and receipts there is no reason for one."""
-    if isinstance(outcome, Refused):
-        raise NodeError(f"the node refuses: {outcome.reason}")
-    return outcome
+def _is_gone(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refused) and isinstance(outcome.error, StateGoneError)
+
+
+def _wei(outcome: Outcome) -> Wei:
+    return Wei(quantity(parsed(_TEXT, granted(outcome), "eth_getBalance")))
 
 
 def _header(answer: msgspec.Raw) -> Header | None:

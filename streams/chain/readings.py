@@ -21,13 +21,14 @@ from streams.chain.reads import Observation, Place, observe
 log = structlog.get_logger(__name__)
 
 _FAILED_ROUNDS = 3
-"""So often in a row may the node fail in the middle of reads before blocks go on without them."""
+"""How often in a row the node may fail in the middle of reads before blocks go on without them."""
 
 
 class _Failure(msgspec.Struct, frozen=True):
-    """A read that failed: why, how often in a row, and from when it is tried again."""
+    """A read that failed: what was recorded of it, how often in a row it failed, and from when it is tried again."""
 
-    reason: str
+    recorded: str | None
+    """The reason in the log; None where only the node had trouble."""
     tries: int
     next_block: BlockNumber
     next_at_s: float
@@ -56,7 +57,10 @@ class Readings:
     async def read(
         self, block: BlockRef, wants: Sequence[Wanted], term: Term
     ) -> AsyncIterator[Observation | ObservationFailed]:
-        """Read, and give what is worth a record: a reason for which a read failed is told once.
+        """Read, and give what is worth a record: a reason for which a contract cannot be read comes once.
+
+        A node that fails is no such reason. After some rounds the reads are put off, so that blocks go on; what was
+        wanted stays wanted, and its book declines meanwhile.
 
         Raises: NodeError.
         """
@@ -77,10 +81,7 @@ class Readings:
             self._failed_rounds += 1
             if self._failed_rounds < _FAILED_ROUNDS:
                 raise
-            for want in left.values():
-                event = ObservationFailed(term=term, block=block, item=want.item, reason=str(error))
-                if await self._is_news(want, event):
-                    yield event
+            self._put_off([want for want in left.values() if want.why != "check"], block, str(error))
 
     # -------------------------------------------------------------- what failed
     async def _is_news(self, want: Wanted, failed: ObservationFailed) -> bool:
@@ -93,17 +94,30 @@ class Readings:
         return want.why != "check" and self._note(failed)
 
     def _note(self, failed: ObservationFailed) -> bool:
-        """Say when to try again. Returns whether the reason is another than before."""
+        """Say when to try again. Returns whether the reason is another than the one last recorded."""
         before = self._failures.get(failed.item)
+        self._try_later(failed.item, failed.block, failed.reason)
+        return before is None or before.recorded != failed.reason
+
+    def _put_off(self, wants: Sequence[Wanted], block: BlockRef, error: str) -> None:
+        """Read these later: the node fails, which says nothing about them."""
+        shard = self._follower.shard
+        for want in wants:
+            self._try_later(want.item, block, None)
+        if wants:
+            log.warning("reads are put off", shard=shard, items=len(wants), first=wants[0].item, error=error)
+
+    def _try_later(self, item: str, block: BlockRef, reason: str | None) -> None:
+        """Wait twice as long as the last time; a reason is one that was found in the chain."""
+        before = self._failures.get(item)
         tries = 1 if before is None else before.tries + 1
         wait = 2 ** min(tries - 1, 20)
-        self._failures[failed.item] = _Failure(
-            reason=failed.reason,
+        self._failures[item] = _Failure(
+            recorded=reason if reason is not None or before is None else before.recorded,
             tries=tries,
-            next_block=BlockNumber(failed.block.number + min(wait, self._pace.reread_most_blocks)),
+            next_block=BlockNumber(block.number + min(wait, self._pace.reread_most_blocks)),
             next_at_s=self._clock() + min(wait, self._pace.reread_most_s),
         )
-        return before is None or before.reason != failed.reason
 
     # -------------------------------------------------------------- what is due
     def _due_wants(self, block: BlockRef) -> list[Wanted]:

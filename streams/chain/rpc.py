@@ -9,36 +9,35 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import aiohttp
 import msgspec
 
-from pipeline.errors import NodeError, NodeRefusedError
+from pipeline.errors import NodeBusyError, NodeError, TooMuchAskedError
+from streams.chain.batches import Batches
 from streams.chain.bounded import ENCODINGS, read_bounded
+from streams.chain.trouble import broken, error_of, error_of_page, error_of_status
 
-_BATCH = 50
-"""Questions in one request: what public nodes still take."""
 _MOST_BYTES = 1 << 26
 """Of one response, unpacked: the receipts of ten full blocks weigh a sixth of it."""
 _LONGEST_REASON = 200
 _SHORTEST_SECRET = 6
-_LIMIT_EXCEEDED = -32005  # of EIP-1474
 
 Question = tuple[str, tuple[Any, ...]]
 """A method and its parameters."""
 
 
 class _Refusal(msgspec.Struct, frozen=True):
-    message: str = ""
-    code: int = 0
+    message: str | None = None
+    code: int | str = 0
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    id: int | None = None
+    id: int | str | None = None
     result: msgspec.Raw = msgspec.Raw(b"")
-    error: _Refusal | None = None
+    error: _Refusal | str | None = None
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The node's no to one question of several."""
+    """Why one question of several has no answer: anything but a busy node, which fails all of them."""
 
-    reason: str
+    error: NodeError
 
 
 Outcome = msgspec.Raw | Refused
@@ -55,17 +54,22 @@ class Rpc:
         self._most_bytes = most_bytes
         self._session: aiohttp.ClientSession | None = None
         self._decoder = msgspec.json.Decoder(list[_Answer] | _Answer)
+        self._batches = Batches()
 
     async def ask(self, method: str, *params: Any) -> msgspec.Raw:
-        """Ask one question. Raises: NodeRefusedError, NodeError."""
+        """Ask one question. Raises: NodeError, of the sort that `trouble` finds."""
         (outcome,) = await self.ask_all([(method, params)])
-        if isinstance(outcome, Refused):
-            raise NodeRefusedError(f"{method}: {outcome.reason}")
-        return outcome
+        return granted(outcome)
 
     async def ask_all(self, questions: Sequence[Question]) -> list[Outcome]:
-        """Ask many questions at once; the outcomes come in their order. Raises: NodeError."""
-        parts = [questions[at : at + _BATCH] for at in range(0, len(questions), _BATCH)]
+        """Ask many questions at once; the outcomes come in their order.
+
+        A batch that the node refuses is asked again in halves, down to one question at a time.
+
+        Raises: NodeError where the node is busy or an answer is broken.
+        """
+        size = self._batches.size
+        parts = [questions[at : at + size] for at in range(0, len(questions), size)]
         answered = await asyncio.gather(*(self._ask_part(part) for part in parts))
         return [outcome for part in answered for outcome in part]
 
@@ -76,26 +80,71 @@ class Rpc:
             self._session = None
 
     async def _ask_part(self, questions: Sequence[Question]) -> list[Outcome]:
+        """Ask in one request, or where that is too much for the node, in two."""
+        try:
+            outcomes = await self._ask_once(questions)
+        except TooMuchAskedError as error:
+            if len(questions) == 1:
+                return [Refused(error)]
+            self._batches.refused(len(questions), error)
+            half = (len(questions) + 1) // 2
+            return [*await self._ask_part(questions[:half]), *await self._ask_part(questions[half:])]
+        self._batches.taken(len(questions))
+        return outcomes
+
+    async def _ask_once(self, questions: Sequence[Question]) -> list[Outcome]:
         requests = [
             {"jsonrpc": "2.0", "id": place, "method": method, "params": params}
             for place, (method, params) in enumerate(questions)
         ]
         what = questions[0][0]
-        payload = await self._post(what, msgspec.json.encode(requests if len(requests) > 1 else requests[0]))
-        try:
-            answers = self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise NodeError(f"{what}: the answer is no JSON-RPC: {self._redacted(str(error))}") from None
-        if isinstance(answers, _Answer) and len(questions) > 1:
-            raise NodeError(f"{what}: the node takes no batch: {self._refusal(answers)}")
-        if isinstance(answers, _Answer):  # of one question; a node that could not read it knows no id
-            return [self._outcome(answers)]
-        found = {answer.id: answer for answer in answers}
-        if len(answers) != len(questions) or found.keys() != set(range(len(questions))):
-            raise NodeError(f"{what}: {len(questions)} questions, {len(answers)} answers, not one for each")
-        return [self._outcome(found[place]) for place in range(len(questions))]
+        status, payload = await self._post(
+            what, msgspec.json.encode(requests if len(requests) > 1 else requests[0])
+        )
+        answers = self._decoded(what, status, payload)
+        if isinstance(answers, list):
+            return self._outcomes(questions, answers, status)
+        if len(questions) > 1:
+            raise self._no_batch(what, answers, status)
+        return [self._outcome(what, answers, status)]  # a node that could not read a question knows no id
 
-    async def _post(self, what: str, body: bytes) -> bytes:
+    def _outcomes(
+        self, questions: Sequence[Question], answers: Sequence[_Answer], status: int
+    ) -> list[Outcome]:
+        """Put answers in the order of their questions. Raises: NodeError."""
+        what = questions[0][0]
+        found = {answer.id: answer for answer in answers}
+        if len(answers) == 1 < len(questions) and answers[0].error is not None:  # how geth refuses a batch
+            raise self._no_batch(what, answers[0], status)
+        if len(answers) != len(questions) or found.keys() != set(range(len(questions))):
+            raise broken(what, f"{len(questions)} questions, {len(answers)} answers, not one for each")
+        outcomes = [self._outcome(method, found[at], status) for at, (method, _) in enumerate(questions)]
+        for outcome in outcomes:
+            if isinstance(outcome, Refused) and isinstance(outcome.error, TooMuchAskedError):
+                raise outcome.error
+        return outcomes
+
+    def _decoded(self, what: str, status: int, payload: bytes) -> "list[_Answer] | _Answer":
+        """Read a response. Raises: NodeError."""
+        try:
+            answers: list[_Answer] | _Answer = self._decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if status != 200:
+                raise error_of_status(what, status) from None
+            page = error_of_page(what, payload)
+            if page is not None:
+                raise page from None
+            raise broken(what, f"the answer is no JSON-RPC: {self._redacted(str(error))}") from None
+        return answers
+
+    def _no_batch(self, what: str, answer: _Answer, status: int) -> NodeError:
+        """Say why many questions have one answer: a limit of the moment, or the node takes no such batch."""
+        outcome = self._outcome(what, answer, status)
+        if isinstance(outcome, Refused):
+            return TooMuchAskedError(f"{what}: the node takes no batch: {outcome.error}")
+        return broken(what, "one answer to many questions")
+
+    async def _post(self, what: str, body: bytes) -> tuple[int, bytes]:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=self._timeout_s)
             self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
@@ -106,27 +155,30 @@ class Rpc:
                 self._url, data=body, headers=headers, allow_redirects=False
             ) as response:
                 payload = await read_bounded(response, what=what, most_bytes=self._most_bytes)
-                busy = response.status == 429 or response.status >= 500
-                if busy or (response.status != 200 and not payload.lstrip().startswith((b"{", b"["))):
-                    raise NodeError(f"{what}: the node answers HTTP {response.status}")
-                return payload
+                if response.status != 200 and not payload.lstrip().startswith((b"{", b"[")):
+                    raise error_of_status(what, response.status)
+                return response.status, payload
         except TimeoutError:
-            raise NodeError(f"{what}: no answer within {self._timeout_s} s") from None
+            raise NodeBusyError(f"{what}: no answer within {self._timeout_s} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # neither the text nor the chain of causes: both may hold the URL
-            raise NodeError(f"{what}: no answer: {type(error).__name__}") from None
+            raise NodeBusyError(f"{what}: no answer: {type(error).__name__}") from None
 
-    def _outcome(self, answer: _Answer) -> Outcome:
-        if answer.error is not None and answer.error.code == _LIMIT_EXCEEDED:
-            raise NodeError(f"the node is busy: {self._refusal(answer)}")
-        if answer.error is not None or not bytes(answer.result):
-            return Refused(self._refusal(answer))
-        return answer.result
-
-    def _refusal(self, answer: _Answer) -> str:
-        if answer.error is None:
-            return "neither a result nor an error"
-        return f"{self._redacted(answer.error.message)} ({answer.error.code})"
+    def _outcome(self, method: str, answer: _Answer, status: int) -> Outcome:
+        """Take a result, or a reason why there is none. Raises: NodeBusyError."""
+        if answer.error is None and bytes(answer.result) and status == 200:
+            return answer.result
+        if answer.error is None and status != 200:
+            error: NodeError = error_of_status(method, status)
+        elif answer.error is None:
+            error = broken(method, "neither a result nor an error")
+        else:
+            said = answer.error if isinstance(answer.error, _Refusal) else _Refusal(message=answer.error)
+            code = _number(said.code)
+            error = error_of(method, code=code, message=self._redacted(said.message or ""), status=status)
+        if isinstance(error, NodeBusyError):
+            raise error
+        return Refused(error)
 
     def _redacted(self, text: str) -> str:
         for secret in self._secrets:
@@ -135,12 +187,26 @@ class Rpc:
         return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
 
 
+def granted(outcome: Outcome) -> msgspec.Raw:
+    """Give the answer. Raises: NodeError where there is none."""
+    if isinstance(outcome, Refused):
+        raise outcome.error
+    return outcome
+
+
 def parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str) -> Any:
-    """Read a result of known shape. Raises: NodeError."""
+    """Read a result of known shape. Raises: BrokenAnswerError."""
     try:
         return decoder.decode(answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NodeError(f"{what}: {error}") from None
+        raise broken(what, str(error)) from None
+
+
+def _number(code: int | str) -> int:
+    """Read an error's code, which some nodes write as text; 0 where it is no number."""
+    if isinstance(code, int):
+        return code
+    return int(code) if re.fullmatch(r"-?\d{1,9}", code, re.ASCII) else 0
 
 
 def _secrets(url: str) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from eth_utils.crypto import keccak
 
-from pipeline.errors import NodeRefusedError, UnreadableError
+from pipeline.errors import CallRevertedError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, RawAmount, Seconds
 from streams.chain.calls import Ask, Method, Reader, method
@@ -63,7 +63,7 @@ async def token_fault(reader: Reader, token: Address, holders: Sequence[Address]
     calls += _there_and_back(trial)
     try:
         told = await reader.simulate(calls, Seconds(at.timestamp_s + _BLOCK_S))
-    except NodeRefusedError as error:
+    except CallRevertedError as error:
         raise UnreadableError(
             f"the node does not tell what token {token} does (eth_simulateV1): {error}"
         ) from None

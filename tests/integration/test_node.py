@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from pipeline.errors import NodeRefusedError
+from pipeline.errors import BlockUnknownError, CallRevertedError
 from pipeline.protocols.tokens import DEPOSIT_TOPIC
 from pipeline.units import Address, BlockNumber, Hash
 from streams.chain.calls import method
@@ -176,13 +176,14 @@ async def test_state_is_that_after_the_block_asked_for(driver: Driver) -> None:
 
 async def test_native_balances_are_those_after_the_block(driver: Driver) -> None:
     first, _, last = await last_headers(driver, 3)
-    before, after, nowhere = await driver.node.native_balances(
-        [(driver.someone, first.block.hash), (driver.someone, last.block.hash), (driver.someone, NOWHERE)]
+    before, after = await driver.node.native_balances(
+        [(driver.someone, first.block.hash), (driver.someone, last.block.hash)]
     )
     assert before is not None
     assert after is not None
     assert before > after
-    assert nowhere is None
+    with pytest.raises(BlockUnknownError):  # a block that a node does not have is not an account without coin
+        await driver.node.native_balances([(driver.someone, last.block.hash), (driver.someone, NOWHERE)])
 
 
 async def test_a_simulated_transfer_shows_in_the_calls_behind_it_and_stays_nowhere(driver: Driver) -> None:
@@ -200,19 +201,19 @@ async def test_a_simulated_transfer_shows_in_the_calls_behind_it_and_stays_nowhe
     assert (has - had, some - none) == (-2, 2)
     now = await driver.node.call(driver.token, BALANCE.encode(driver.someone), newest.hash)
     assert int.from_bytes(now, "big") == had
-    with pytest.raises(NodeRefusedError):
+    with pytest.raises(BlockUnknownError):
         await driver.node.simulate(calls, NOWHERE, newest.timestamp_s + 12)
 
 
 async def test_refuses_to_call_at_an_unknown_block(driver: Driver) -> None:
-    with pytest.raises(NodeRefusedError):
+    with pytest.raises(BlockUnknownError):
         await driver.node.call(driver.token, BALANCE.encode(driver.someone), NOWHERE)
 
 
 async def test_a_revert_is_a_refusal_and_no_contract_an_empty_answer(driver: Driver) -> None:
     at = (await driver.node.newest()).block.hash
     transfer = method("tokens/ERC20", "transferFrom").encode(driver.someone, driver.token, 10**30)
-    with pytest.raises(NodeRefusedError):
+    with pytest.raises(CallRevertedError):
         await driver.node.call(driver.token, transfer, at)
     assert await driver.node.call(Address("0x" + "de" * 20), b"\x01\x02\x03\x04", at) == b""
 

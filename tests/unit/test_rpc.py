@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pipeline.errors import NodeError, NodeRefusedError
+from pipeline.errors import CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
 from streams.chain.rpc import Refused, Rpc
 
 Answer = Callable[[Any], Awaitable[web.StreamResponse]]
@@ -97,7 +97,9 @@ async def test_a_refusal_of_one_question_leaves_the_others() -> None:
 
     async with node(answering(answer)) as rpc:
         first, second = await rpc.ask_all([("echo", (1,)), ("echo", (2,))])
-    assert first == Refused("execution reverted (3)")
+    assert isinstance(first, Refused)
+    assert isinstance(first.error, CallRevertedError)
+    assert str(first.error) == "echo: execution reverted (3), HTTP 200"
     assert bytes(second) == b"2"
 
 
@@ -149,12 +151,92 @@ async def test_missing_and_strange_answers_are_an_error(ids: list[int | None]) -
     await fails_with(answering(lambda _: [{"id": i, "result": 1} for i in ids]), "2 questions", many=True)
 
 
-async def test_a_node_that_takes_no_batch_says_so() -> None:
-    await fails_with(
-        answering(lambda _: {"id": None, "error": {"code": -32600, "message": "batch not allowed"}}),
-        "takes no batch: batch not allowed",
-        many=True,
+REFUSED_BATCHES: dict[str, Callable[[list[Any]], Any]] = {
+    "one error for all": lambda _: {"id": None, "error": {"code": -32600, "message": "batch not allowed"}},
+    "one error in a list": lambda _: [{"id": 0, "error": {"code": -32600, "message": "batch too large"}}],
+    "an error for each": lambda qs: [
+        {"id": q["id"], "error": {"code": -32600, "message": "batch requests are limited"}} for q in qs
+    ],
+    "an answer too large": lambda qs: [
+        echo(qs[0]),
+        *({"id": q["id"], "error": {"code": -32003, "message": "response too large"}} for q in qs[1:]),
+    ],
+}
+
+
+@pytest.mark.parametrize("most", [1, 7, 30])
+@pytest.mark.parametrize("refusal", REFUSED_BATCHES.values(), ids=REFUSED_BATCHES.keys())
+async def test_a_refused_batch_is_asked_in_smaller_ones(refusal: Callable[[Any], Any], most: int) -> None:
+    sizes: list[int] = []
+
+    def answer(questions: Any) -> Any:
+        if not isinstance(questions, list):
+            return echo(questions)
+        sizes.append(len(questions))
+        return [echo(q) for q in questions] if len(questions) <= most else refusal(questions)
+
+    async with node(answering(answer)) as rpc:
+        for _ in range(2):
+            outcomes = await rpc.ask_all([("echo", (n,)) for n in range(120)])
+            assert [json.loads(bytes(outcome)) for outcome in outcomes] == list(range(120))
+            first, sizes[:] = list(sizes), []
+    assert not [size for size in first if size > most], "the second time it is known what the node takes"
+
+
+async def test_a_request_that_a_gateway_finds_too_large_is_asked_in_smaller_ones() -> None:
+    async def answer(questions: Any) -> web.StreamResponse:
+        if isinstance(questions, list) and len(questions) > 10:
+            return web.Response(status=413, text="<html>413 Request Entity Too Large</html>")
+        made = [echo(q) for q in questions] if isinstance(questions, list) else echo(questions)
+        return web.json_response(made)
+
+    async with node(answer) as rpc:
+        outcomes = await rpc.ask_all([("echo", (n,)) for n in range(60)])
+    assert [json.loads(bytes(outcome)) for outcome in outcomes] == list(range(60))
+
+
+async def test_batches_grow_again_once_they_are_no_longer_refused() -> None:
+    refuses, largest = True, 0
+
+    def answer(questions: Any) -> Any:
+        nonlocal largest
+        if not isinstance(questions, list):
+            return echo(questions)
+        if refuses and len(questions) > 1:
+            return REFUSED_BATCHES["one error for all"](questions)
+        largest = max(largest, len(questions))
+        return [echo(q) for q in questions]
+
+    async with node(answering(answer)) as rpc:
+        await rpc.ask_all([("echo", (n,)) for n in range(50)])
+        refuses, largest = False, 0
+        for _ in range(100):
+            await rpc.ask_all([("echo", (n,)) for n in range(50)])
+    assert largest > 10
+
+
+async def test_one_busy_answer_of_many_fails_all_of_them() -> None:
+    """Nothing that is read from such a batch may look like a fact."""
+
+    def answer(questions: Any) -> Any:
+        return [echo(questions[0]), {"id": 1, "error": {"code": 429, "message": "slow down"}}]
+
+    error = await fails_with(
+        answering(answer), r"echo: the node is busy: slow down \(429\), HTTP 200", many=True
     )
+    assert isinstance(error, NodeBusyError)
+
+
+async def test_an_error_that_is_only_a_sentence_is_sorted_too() -> None:
+    error = await fails_with(answering(lambda q: {"id": q["id"], "error": "Too Many Requests"}), "busy")
+    assert isinstance(error, NodeBusyError)
+
+
+async def test_a_web_page_in_place_of_an_answer_is_a_busy_gateway() -> None:
+    error = await fails_with(
+        answering(lambda _: "<html>checking your browser</html>"), "HTTP 200 with a web page"
+    )
+    assert isinstance(error, NodeBusyError)
 
 
 async def test_a_stalled_node_is_given_up() -> None:

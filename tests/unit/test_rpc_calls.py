@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts_abi import load_abi
-from pipeline.errors import NodeError, NodeRefusedError, UnreadableError
+from pipeline.errors import (
+    BlockUnknownError,
+    MethodMissingError,
+    NodeBusyError,
+    NodeError,
+    RequestRefusedError,
+    TooMuchAskedError,
+    UnreadableError,
+)
 from pipeline.units import Address, Hash
 from streams.chain.calls import Ask, Reader, method
 from streams.chain.fake import FakeChain
@@ -120,18 +128,45 @@ def test_an_answer_of_another_shape_is_unreadable(name: str, answer: bytes) -> N
         method("uniswap-v3/UniswapV3Pool", name).decode(answer)
 
 
-async def test_a_refusal_to_the_whole_call_is_a_reason_for_each() -> None:
+async def test_a_node_without_the_block_says_nothing_of_the_contracts() -> None:
     chain = FakeChain()
     reader = Reader(chain, multicall=MULTICALL3, at=Hash("0x" + "11" * 32))
     ask = Ask(Address("0x" + "22" * 20), method("tokens/ERC20", "decimals"))
-    told = await reader.ask([ask, ask])
-    assert [str(each) for each in told] == [
-        "the node refuses: the node does not have the state of this block"
-    ] * 2
-    with pytest.raises(UnreadableError):
-        await reader.need([ask])
-    with pytest.raises(NodeRefusedError):
-        await chain.call(MULTICALL3, b"", Hash("0x" + "11" * 32))
+    with pytest.raises(BlockUnknownError):
+        await reader.ask([ask, ask])
+
+
+async def test_a_call_that_costs_too_much_gas_is_made_in_parts() -> None:
+    """A node caps the gas of a call; only what fails alone cannot be read."""
+    chain, most, hungry = FakeChain(), 40, 77
+
+    def multicall(data: bytes, _: object) -> bytes | None:
+        (calls,) = decode(["(address,bool,bytes)[]"], data[4:])
+        asked = [int.from_bytes(call[4:36], "big") for _, _, call in calls]
+        if len(calls) > most or hungry in asked:
+            return None
+        return encode(["(bool,bytes)[]"], [[(True, call[4:36]) for _, _, call in calls]])
+
+    chain.contracts[MULTICALL3] = multicall
+    reader = Reader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
+    owner_of = method("uniswap-v3/NonfungiblePositionManager", "ownerOf")
+    told = await reader.ask([Ask(Address("0x" + "22" * 20), owner_of, (n,)) for n in range(300)])
+    assert [n for n, each in enumerate(told) if isinstance(each, UnreadableError)] == [hungry]
+    assert str(told[hungry]) == f"ownerOf(77) of 0x{'22' * 20}: execution reverted"
+    assert told[78] == (f"0x{78:040x}",)
+
+
+@pytest.mark.parametrize("error", [RequestRefusedError, MethodMissingError, TooMuchAskedError, NodeBusyError])
+async def test_what_ails_a_node_is_no_answer_of_a_contract(error: type[NodeError]) -> None:
+    class Ailing(FakeChain):
+        async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
+            del to, data, at
+            raise error("not now")
+
+    chain = Ailing()
+    reader = Reader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
+    with pytest.raises(error):
+        await reader.ask([Ask(Address("0x" + "22" * 20), method("tokens/ERC20", "decimals"))] * 3)
 
 
 async def test_a_chain_without_multicall_says_so() -> None:

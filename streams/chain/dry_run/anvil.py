@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from pipeline.errors import NodeError, NodeRefusedError
+from pipeline.errors import BlockUnknownError, CallRevertedError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Writer
 from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused, Sent, Signed, Simulated
@@ -96,7 +96,7 @@ async def _header_of(node: HttpSenderNode, block: BlockRef, *, patience_s: float
             break
         await asyncio.sleep(_LOOK_AGAIN_S)
     if header is None:
-        raise NodeError(f"the node does not know block {block.number}")
+        raise BlockUnknownError(f"the node does not know block {block.number}")
     return header
 
 
@@ -159,7 +159,7 @@ class AnvilFork:
         self._account = None
         (body,) = await self._node.bodies([self._header])
         if body is None:
-            raise NodeError(f"the fork does not know its block {self._header.block.number}")
+            raise BlockUnknownError(f"the fork does not know its block {self._header.block.number}")
         block = Block(self._header, body, {})
         term = tables.need("writer", Writer).term
         (event,) = await blocks_seen(tables, self._node, [block], term, multicall=self._multicall)
@@ -199,7 +199,7 @@ class AnvilFork:
         await self._node.lend(intent.owner, Wei(wanted_wei))
         try:
             return await self._node.transact(intent.owner, intent.call, fees)
-        except NodeRefusedError as error:
+        except CallRevertedError as error:
             raise Refusal("simulation", str(error)) from None
 
     async def _known_account(self) -> Account:

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from pipeline.errors import NodeError
+from pipeline.errors import PASSING_TROUBLE, NodeError
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import DryRuns, Untried
 from pipeline.messages.events import BlockSeen, DryRunEnded
@@ -103,6 +103,7 @@ class Tries:
         self._untried: dict[tuple[ShardId, BookId], tuple[Untried, ...]] = {}
         self._tried: set[tuple[ShardId, str]] = set()
         self._news = asyncio.Event()
+        self._failures = 0
 
     async def run(self) -> None:
         """Try on and on. Raises: InfrastructureError."""
@@ -138,8 +139,19 @@ class Tries:
                 self._news.clear()
                 continue
             (shard, book), untried = due
+            try:
+                await self._attend(shard, book, untried)
+            except NodeError as error:
+                await self._wait_for_node(book, error)
+                continue
+            self._failures = 0
             self._tried.add((shard, untried.proposal))
-            await self._attend(shard, book, untried)
+
+    async def _wait_for_node(self, book: BookId, error: NodeError) -> None:
+        """Leave a proposal untried for now: what ails a node says nothing about what would come of it."""
+        self._failures += 1
+        log.warning("waits for the node", book=book, error=redact(str(error)), failures=self._failures)
+        await asyncio.sleep(retry_delay_s(Pace(), self._failures))
 
     def _next(self) -> tuple[tuple[ShardId, BookId], Untried] | None:
         for place, all_untried in self._untried.items():
@@ -150,7 +162,7 @@ class Tries:
 
     # -------------------------------------------------------------- one of them
     async def _attend(self, shard: ShardId, book: BookId, untried: Untried) -> None:
-        """Try a proposal and tell what came of it, if nobody has."""
+        """Try a proposal and tell what came of it, if nobody has. Raises: NodeError where the node has trouble."""
         self._reach("found")
         if await self._is_told(shard, untried):
             return
@@ -180,9 +192,9 @@ class Tries:
         return False
 
     async def _bounded(self, shard: ShardId, book: BookId, untried: Untried) -> DryRun:
-        """Try it, again where the node fails, all within its time."""
+        """Try it, again where the node fails, all within its time. Raises: NodeError where the node has trouble."""
         trials: list[Trial] = []
-        reason = ""
+        trouble: NodeError | None = None
         try:
             async with asyncio.timeout(self._pace.within_s):
                 for failures in range(self._pace.tries):
@@ -192,13 +204,17 @@ class Tries:
                         trials.append(await self._trial(shard, book, untried))
                         return await self._run(trials[-1], untried)
                     except NodeError as error:
-                        reason = redact(str(error))
-                        log.warning("the node fails", book=book, error=reason)
+                        trouble = error
+                        log.warning("the node fails", book=book, error=redact(str(error)))
         except TimeoutError:
-            reason = f"no end within {self._pace.within_s:g} s"
+            if trouble is None:
+                failed = NotTried("failed", f"no end within {self._pace.within_s:g} s")
+                return trials[-1].told(failed.outcome, failed.reason) if trials else _told_nothing(failed)
         except NotTried as end:
             return trials[-1].told(end.outcome, end.reason) if trials else _told_nothing(end)
-        failed = NotTried("failed", reason)
+        if isinstance(trouble, PASSING_TROUBLE):
+            raise trouble
+        failed = NotTried("failed", redact(str(trouble)))
         return trials[-1].told(failed.outcome, failed.reason) if trials else _told_nothing(failed)
 
     async def _trial(self, shard: ShardId, book: BookId, untried: Untried) -> Trial:

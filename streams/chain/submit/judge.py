@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from pipeline.errors import NodeRefusedError
+from pipeline.errors import CallRevertedError
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, day_of, is_cancelling, spent_on
@@ -143,8 +143,8 @@ class Judge:
                 multicall=self._multicall,
                 block_s=self._limits.block_s,
             )
-        except NodeRefusedError as error:
-            raise Refusal("simulation", f"the node does not run it: {error}") from None
+        except CallRevertedError as error:
+            raise Refusal("simulation", f"it cannot be run: {error}") from None
 
     async def _check_loss(
         self, intent: SubmitTransaction, calls: tuple[KnownCall, ...], effect: Effect, look: Look

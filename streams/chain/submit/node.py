@@ -1,7 +1,7 @@
 """What a signer needs of a node: a look at its account, a simulation on the head, and to send bytes."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -12,7 +12,7 @@ from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.chain.answers import ReceiptAnswer, quantity
 from streams.chain.node import HttpNode
 from streams.chain.port import CallToSimulate, Header, SimulatedCall, SimulatedLog
-from streams.chain.rpc import Outcome, Question, Refused
+from streams.chain.rpc import Question, granted, parsed
 
 __all__ = [
     "CallToSimulate",
@@ -123,15 +123,15 @@ class HttpSenderNode(HttpNode):
             ("eth_feeHistory", (hex(_FEE_BLOCKS), hex(head.block.number), (_FEE_PERCENTILE,))),
             *(("eth_getTransactionReceipt", (hash_,)) for hash_ in hashes),
         ]
-        nonce, balance, fees, *receipts = map(_granted, await self._rpc.ask_all(questions))
-        history: _FeeHistory = _parsed(_FEES, fees, "eth_feeHistory")
+        nonce, balance, fees, *receipts = map(granted, await self._rpc.ask_all(questions))
+        history: _FeeHistory = parsed(_FEES, fees, "eth_feeHistory")
         included = (_inclusion(answer, head.block) for answer in receipts)
         return Look(
             head=head.block,
             next_base_fee_wei=Wei(quantity(history.base_fee_per_gas[-1])),
             tip_wei=_median_tip(history),
-            nonce=quantity(_parsed(_TEXT, nonce, "eth_getTransactionCount")),
-            balance_wei=Wei(quantity(_parsed(_TEXT, balance, "eth_getBalance"))),
+            nonce=quantity(parsed(_TEXT, nonce, "eth_getTransactionCount")),
+            balance_wei=Wei(quantity(parsed(_TEXT, balance, "eth_getBalance"))),
             inclusions={each.transaction_hash: each for each in included if each is not None},
         )
 
@@ -157,7 +157,7 @@ def refusal_to_send(says: str) -> SendOutcome:
 
 
 def _inclusion(answer: msgspec.Raw, head: BlockRef) -> Inclusion | None:
-    receipt: ReceiptAnswer | None = _parsed(_RECEIPT, answer, "eth_getTransactionReceipt")
+    receipt: ReceiptAnswer | None = parsed(_RECEIPT, answer, "eth_getTransactionReceipt")
     if (
         receipt is None or quantity(receipt.block_number) > head.number
     ):  # of a newer head than the one looked at
@@ -175,16 +175,3 @@ def _inclusion(answer: msgspec.Raw, head: BlockRef) -> Inclusion | None:
 def _median_tip(history: _FeeHistory) -> Wei:
     tips = sorted(quantity(each[0]) for each in history.reward or () if each)
     return Wei(tips[len(tips) // 2] if tips else 0)
-
-
-def _granted(outcome: Outcome) -> msgspec.Raw:
-    if isinstance(outcome, Refused):
-        raise NodeError(f"the node refuses: {outcome.reason}")
-    return outcome
-
-
-def _parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str) -> Any:
-    try:
-        return decoder.decode(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NodeError(f"{what}: {error}") from None

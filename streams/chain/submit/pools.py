@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.errors import NodeRefusedError, SettingsError, UnreadableError
+from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
 from pipeline.units import Address, Hash
 from streams.chain.calls import Method, method
 from streams.chain.submit.limits import PricedPool
@@ -27,7 +27,7 @@ async def _read_pool(node: SenderNode, address: Address, factory: Address, at: H
             await _ask(node, address, method(_POOL, name), (), at) for name in ("token0", "token1", "fee")
         ]
         made = await _ask(node, factory, method(_FACTORY, "getPool"), (token0, token1, fee_pips), at)
-    except (NodeRefusedError, UnreadableError):
+    except (CallRevertedError, UnreadableError):
         raise SettingsError(f"{address} is no Uniswap V3 pool") from None
     if made != address:
         raise SettingsError(f"pool {address} was not made by factory {factory}")

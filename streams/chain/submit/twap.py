@@ -4,7 +4,7 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
-from pipeline.errors import NodeRefusedError, OutOfRangeError
+from pipeline.errors import CallRevertedError, OutOfRangeError
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import Hash, Seconds, SqrtPriceX96, Tick
 from streams.chain.submit.limits import PricedPool
@@ -29,7 +29,7 @@ async def mean_sqrt_price_x96(
         cumulatives, _ = decode(("int56[]", "uint160[]"), answer)
         then, now = cumulatives
         return sqrt_price_at_tick(Tick((now - then) // window_s))
-    except NodeRefusedError as error:
+    except CallRevertedError as error:
         raise Refusal("market", f"pool {pool.address} has no price over {window_s} s: {error}") from None
     except (DecodingError, OutOfRangeError, ValueError) as error:
         raise Refusal("market", f"pool {pool.address} tells no price: {error}") from None
