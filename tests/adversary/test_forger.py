@@ -1,0 +1,22 @@
+"""A stranger who may write to every topic gets nothing signed that the owner's file does not allow."""
+
+import pytest
+from chaos_sender.house import opened
+from chaos_sender.robbery import is_robbed
+from chaos_sender.setting import POOLS
+
+pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
+
+
+@pytest.mark.timeout(400)
+async def test_whatever_is_forged_nothing_is_signed_that_the_file_does_not_allow(tmp_path):
+    async with opened(tmp_path, 11, POOLS[0]) as house:
+        opened_before = house.story.seen["PlanOpened"]
+        house.move_price(0.02)
+        await house.until(lambda: house.story.seen["PlanOpened"] > opened_before, "a plan is opened")
+        await house.until(lambda: house.story.sent, "something of it is sent")
+        robbery = await is_robbed(house, rounds=8, records=30)
+    print(robbery.written, robbery.fenced, robbery.signatures)
+    print(robbery.log)
+    assert robbery.wrong == []
+    assert robbery.signatures

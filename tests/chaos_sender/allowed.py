@@ -1,0 +1,184 @@
+"""What the owner's file allows, worked out a second time: every signature that exists is held against it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+from chaos.tail import Tail
+from eth_abi.abi import decode
+from eth_account import Account
+from eth_account.typed_transactions import TypedTransaction
+from hexbytes import HexBytes
+
+from streams.devnet.contract import method
+from streams.devnet.reads import read
+from streams.topics import NONCES
+
+if TYPE_CHECKING:
+    from chaos_sender.house import House
+
+_RAW = re.compile(rb"0x02[0-9a-f]{200,}")
+_MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_ROUTER = "uniswap-v3/SwapRouter02"
+_POOL = "uniswap-v3/UniswapV3Pool"
+_BPS = 10_000
+_REFERENCE_BPS = 300
+"""How far the price at which this judge values a swap may lie from that of the signer's."""
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction that carries the owner's signature, whether it was mined or not."""
+
+    nonce: int
+    to: str
+    data: bytes
+    value_wei: int
+    gas_limit: int
+    max_fee_wei: int
+
+
+class Allowed:
+    """Collects all that the owner's key has ever signed, and says what of it the file does not allow."""
+
+    def __init__(self, house: "House", file: Path) -> None:
+        self._house = house
+        self._file: Mapping[str, Any] = yaml.safe_load(file.read_text())
+        self._tail = Tail(house.bootstrap, [NONCES.on(house.chain_id)])
+        self._blocks_read = house.first_block
+        self.signatures: dict[str, Signature] = {}
+        """By hash."""
+        self.wrong: list[str] = []
+
+    async def close(self) -> None:
+        await self._tail.close()
+
+    async def look(self) -> None:
+        """Take in what was journalled and mined since the last time, and judge it at the price of now."""
+        for record in await self._tail.news():
+            for raw in _RAW.findall(record.value or b""):
+                self._take_raw(raw.decode())
+        await self._house.on_chain(self._take_mined)
+
+    def _take_raw(self, raw: str) -> None:
+        """Take a journalled transaction if the signature is the owner's: nobody can forge that."""
+        try:
+            sender = Account.recover_transaction(raw)
+            fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        except Exception:  # noqa: BLE001 - whatever a forger has written
+            return
+        if sender.lower() == self._house.owner:
+            self._take(
+                f"0x{HexBytes(fields['hash']).hex().removeprefix('0x')}"
+                if "hash" in fields
+                else raw,
+                Signature(
+                    nonce=int(fields["nonce"]),
+                    to="0x" + HexBytes(fields["to"]).hex().removeprefix("0x"),
+                    data=bytes(HexBytes(fields["data"])),
+                    value_wei=int(fields["value"]),
+                    gas_limit=int(fields["gas"]),
+                    max_fee_wei=int(fields["maxFeePerGas"]),
+                ),
+            )
+
+    def _take_mined(self) -> None:
+        chain = self._house.chain
+        head = chain.header().number
+        for number in range(self._blocks_read + 1, head + 1):
+            for tx in chain.rpc("eth_getBlockByNumber", hex(number), True)["transactions"]:
+                if tx["from"] == self._house.owner:
+                    self._take(
+                        tx["hash"],
+                        Signature(
+                            nonce=int(tx["nonce"], 16),
+                            to=tx["to"],
+                            data=bytes.fromhex(tx["input"][2:]),
+                            value_wei=int(tx["value"], 16),
+                            gas_limit=int(tx["gas"], 16),
+                            max_fee_wei=int(tx.get("maxFeePerGas", tx["gasPrice"]), 16),
+                        ),
+                    )
+        self._blocks_read = head
+
+    def _take(self, name: str, signature: Signature) -> None:
+        if signature in self.signatures.values():
+            return
+        self.signatures[name] = signature
+        self.wrong += [f"nonce {signature.nonce}: {why}" for why in self._faults(signature)]
+
+    # -------------------------------------------------------------- one signature
+    def _faults(self, it: Signature) -> Iterator[str]:
+        house = self._house
+        world, owner = house.world, house.owner
+        gas_wei = it.gas_limit * it.max_fee_wei
+        most_wei = int(Decimal(str(self._file.get("max_gas_ether", "0.25"))) * 10**18)
+        if gas_wei > most_wei:
+            yield f"may pay {gas_wei} wei for gas, the file allows {most_wei}"
+        if it.to == owner:
+            if it.data or it.value_wei:
+                yield "pays itself something, which no cancellation does"
+        elif it.to == world.router:
+            yield from self._router(it.data)
+        elif it.to == world.position_manager:
+            yield from self._manager(it.data)
+        elif it.to in {world.weth, world.usdc_of(world.pool(house.pool))}:
+            yield from self._token(it)
+        else:
+            yield f"calls {it.to}"
+        if it.value_wei and it.to != world.weth:
+            yield f"sends {it.value_wei} wei to {it.to}"
+
+    def _token(self, it: Signature) -> Iterator[str]:
+        approve = method("tokens/ERC20", "approve")
+        if it.data[:4] == approve.selector:
+            spender, _ = decode(("address", "uint256"), it.data[4:])
+            if spender.lower() not in {self._house.world.router, self._house.world.position_manager}:
+                yield f"lets {spender} spend {it.to}"
+        elif it.data[:4] not in {
+            method("tokens/WETH9", "deposit").selector,
+            method("tokens/WETH9", "withdraw").selector,
+        }:
+            yield f"calls 0x{it.data[:4].hex()} of {it.to}"
+
+    def _manager(self, data: bytes) -> Iterator[str]:
+        owner = self._house.owner
+        known = {name: method(_MANAGER, name) for name in ("mint", "decreaseLiquidity", "collect", "burn")}
+        for part in _parts(data, method(_MANAGER, "multicall").selector, ("bytes[]",)):
+            found = next((n for n, m in known.items() if part[:4] == m.selector), None)
+            if found is None:
+                yield f"calls 0x{part[:4].hex()} of the position manager"
+            elif found in {"mint", "collect"}:
+                (fields,) = decode(known[found].inputs, part[4:])
+                recipient = fields[9] if found == "mint" else fields[1]
+                if recipient.lower() != owner:
+                    yield f"{found} for {recipient}"
+
+    def _router(self, data: bytes) -> Iterator[str]:
+        house = self._house
+        swap = method(_ROUTER, "exactInputSingle")
+        for part in _parts(data, bytes.fromhex("5ae401dc"), ("uint256", "bytes[]")):
+            if part[:4] != swap.selector:
+                yield f"calls 0x{part[:4].hex()} of the router"
+                continue
+            ((token_in, _, fee, recipient, amount, least, _),) = decode(swap.inputs, part[4:])
+            pool = house.world.pool(house.pool)
+            if recipient.lower() != house.owner or fee != pool.fee_pips:
+                yield f"swap for {recipient} in a pool of {fee} pips"
+            price_x96 = read(house.chain, pool.address, _POOL, "slot0")[0]
+            worth = (
+                amount * price_x96**2 >> 192
+                if token_in.lower() == pool.token0
+                else (amount << 192) // price_x96**2
+            )
+            most_bps = int(Decimal(str(self._file["max_loss"]).removesuffix("%")) * 100) + _REFERENCE_BPS
+            if worth and (worth - least) * _BPS > most_bps * worth:
+                yield f"swap of {amount} for {least}, worth {worth}"
+
+
+def _parts(data: bytes, multicall: bytes, types: tuple[str, ...]) -> list[bytes]:
+    """Take a multicall apart; anything else is one part."""
+    return list(decode(types, data[4:])[-1]) if data[:4] == multicall else [data]

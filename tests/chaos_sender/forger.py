@@ -1,0 +1,423 @@
+"""A stranger with write access to every topic: what may be forged, written at random while a live deployment runs."""
+
+import asyncio
+import json
+import random
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from chaos.tail import BrokerAwayError, Tail
+from chaos_sender.setting import BOOK, policy_of
+from msgspec.structs import replace
+from sender_house import block_ref
+
+from pipeline.messages.base import BlockRef, Cause
+from pipeline.messages.events import Dropped, IntentRefused, Paused, PolicySet, Resumed, Sent, Signed
+from pipeline.messages.journal import Attempt, IntentKnown, IntentsRead, NonceBound, SignerStanding
+from pipeline.messages.policy import Limits, TargetBand
+from pipeline.messages.transactions import Call, SubmitTransaction
+from streams.chain.submit.journal import journal_shard
+from streams.codec import encode
+from streams.devnet.contract import method
+from streams.devnet.reads import balance
+from streams.topics import DECISIONS, EVENTS, INTENTS, NONCES, TOPICS, Topic
+
+if TYPE_CHECKING:
+    from chaos_sender.house import House
+
+STRANGER = "0x" + "ab" * 20
+_MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_ROUTER = "uniswap-v3/SwapRouter02"
+_ERC20 = "tokens/ERC20"
+_FAR_S = 2**255
+_KEPT = 40
+"""Real records of a topic that the forger has at hand."""
+_PAUSE_S = 0.02
+
+
+class Forged(NamedTuple):
+    """One record that nobody of the deployment has written."""
+
+    kind: str
+    topic: Topic
+    shard: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Forger:
+    """Writes forged records, knows whatever can be read, and has no key."""
+
+    def __init__(self, house: "House", dice: random.Random) -> None:
+        self._house = house
+        self._dice = dice
+        self._topics = {topic.on(house.chain_id): topic for topic in TOPICS.values()}
+        self._tail = Tail(house.bootstrap, list(self._topics))
+        self._real: dict[str, list[tuple[int, bytes | None, bytes | None]]] = defaultdict(list)
+        self.written: Counter[str] = Counter()
+        self.fenced = 0
+
+    async def close(self) -> None:
+        await self._tail.close()
+
+    # -------------------------------------------------------------- writing
+    async def write(self, count: int, topics: tuple[Topic, ...] = tuple(TOPICS.values())) -> None:
+        """Write a number of forged records, over all of some topics."""
+        producer = AIOKafkaProducer(bootstrap_servers=self._house.bootstrap, enable_idempotence=True)
+        await producer.start()
+        try:
+            for _ in range(count):
+                with suppress(BrokerAwayError):
+                    await self._read()
+                for forged in await self._house.on_chain(list, self._forge(self._dice.choice(topics))):
+                    topic = forged.topic.on(self._house.chain_id)
+                    await producer.send_and_wait(topic, forged.value, forged.key, partition=forged.shard)
+                    self.written[forged.kind] += 1
+                await asyncio.sleep(_PAUSE_S)
+        finally:
+            await producer.stop()
+
+    async def fence(self) -> None:
+        """Take the signer's journal over as another process of it would: that process has to start again."""
+        house = self._house
+        producer = AIOKafkaProducer(
+            bootstrap_servers=house.bootstrap,
+            transactional_id=f"evenkeel-{house.chain_id}.signer-{house.owner}",
+            transaction_timeout_ms=10_000,
+        )
+        with suppress(KafkaError):
+            await producer.start()
+            self.fenced += 1
+        await producer.stop()
+
+    async def _read(self) -> None:
+        for record in await self._tail.news():
+            kept = self._real[self._topics[record.topic].name]
+            kept.append((record.shard, record.key, record.value))
+            del kept[:-_KEPT]
+
+    def _forge(self, topic: Topic) -> Iterator[Forged]:
+        """Forge for a topic: a few of its own kinds, and what can be made of any real record."""
+        own = _OWN.get(topic.name, ())
+        way = self._dice.choice((*own, *own, _garbage, _replayed, _bent, _bent, _forgotten))
+        kind = f"{topic.name} {way.__name__.strip('_').replace('_', ' ')}"
+        for shard, key, value in way(self, topic):
+            yield Forged(kind, topic, shard, key, value)
+
+    # -------------------------------------------------------------- what a forger knows
+    @property
+    def house(self) -> "House":
+        return self._house
+
+    @property
+    def dice(self) -> random.Random:
+        return self._dice
+
+    def real(self, topic: Topic) -> tuple[int, bytes | None, bytes | None] | None:
+        """Pick a record that somebody of the deployment has written."""
+        kept = self._real[topic.name]
+        return self._dice.choice(kept) if kept else None
+
+    def intents(self) -> list[SubmitTransaction]:
+        return list(self._house.story.intents.values())
+
+    def head(self) -> BlockRef:
+        return block_ref(self._house.chain.header())
+
+
+Record = tuple[int, bytes | None, bytes | None]
+Way = Callable[[Forger, Topic], Iterator[Record]]
+
+
+# ------------------------------------------------------------------ of any topic
+def _garbage(forger: Forger, topic: Topic) -> Iterator[Record]:
+    known = forger.real(topic)
+    key = known[1] if known and forger.dice.random() < 0.5 else forger.dice.randbytes(9)
+    shard = known[0] if known else 0
+    value = forger.dice.choice((b"", b"{", b"null", forger.dice.randbytes(200), b'{"type":"Nonsense"}'))
+    yield shard, key, value
+
+
+def _replayed(forger: Forger, topic: Topic) -> Iterator[Record]:
+    known = forger.real(topic)
+    if known is not None:
+        yield known
+
+
+def _forgotten(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Write a tombstone for a key that counts."""
+    known = forger.real(topic)
+    if known is not None and known[1] is not None and topic.kept.get("cleanup.policy") == "compact":
+        yield known[0], known[1], None
+
+
+def _bent(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Change one value of a real record, wherever it stands."""
+    known = forger.real(topic)
+    if known is None or known[2] is None:
+        return
+    try:
+        message = json.loads(known[2])
+    except ValueError:
+        return
+    places = list(_leaves(message))
+    if not places:
+        return
+    holder, name = forger.dice.choice(places)
+    holder[name] = _another(forger, holder[name])
+    yield known[0], known[1], json.dumps(message, separators=(",", ":")).encode()
+
+
+def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    pairs = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for name, part in pairs:
+        if isinstance(part, dict | list):
+            yield from _leaves(part)
+        else:
+            yield value, name
+
+
+def _another(forger: Forger, value: Any) -> Any:
+    dice = forger.dice
+    if isinstance(value, bool) or value is None:
+        return not value
+    text = str(value)
+    if text.startswith("0x") and len(text) == 42:
+        return dice.choice((STRANGER, forger.house.owner, forger.house.world.weth))
+    if text.startswith("0x") and len(text) > 66:
+        at = dice.randrange(2, len(text))
+        return text[:at] + dice.choice("0123456789abcdef") + text[at + 1 :]
+    if text.startswith("0x"):
+        return "0x" + dice.randbytes(32).hex()
+    if text.lstrip("-").isdigit():
+        return str(dice.choice((0, 1, int(text) + 1, int(text) * 10, 2**64, 2**255, -int(text))))
+    return dice.choice((secrets.token_hex(8), "live", "all", ""))
+
+
+# ------------------------------------------------------------------ intents
+def calls(forger: Forger) -> Mapping[str, Call]:
+    """What a thief would have signed: by what it is after."""
+    house = forger.house
+    world, pool, owner = house.world, house.world.pool(house.pool), house.owner
+    usdc = world.usdc_of(pool)
+    weth_has, usdc_has = (balance(house.chain, token, owner) for token in (world.weth, usdc))
+    token_id = forger.dice.randrange(1, 40)
+    soon_s = house.chain.header().timestamp_s + 300
+    swap = method(_ROUTER, "exactInputSingle")
+    decrease, collect = method(_MANAGER, "decreaseLiquidity"), method(_MANAGER, "collect")
+
+    def sell(token: str, amount: int, least: int, to: str) -> str:
+        other = usdc if token == world.weth else world.weth
+        return swap.encode((token, other, pool.fee_pips, to, amount, least, 0))
+
+    price = 3_000 * 10**6
+    whole = {
+        "native coin to a stranger": Call(to=STRANGER, data="0x", value_wei=10**18, gas_limit=21_000),
+        "token to a stranger": _call(world.weth, method(_ERC20, "transfer").encode(STRANGER, weth_has)),
+        "allowance to a stranger": _call(usdc, method(_ERC20, "approve").encode(STRANGER, 2**256 - 1)),
+        "allowance without end": _call(usdc, method(_ERC20, "approve").encode(world.router, 2**256 - 1)),
+        "allowance to the router": _call(usdc, method(_ERC20, "approve").encode(world.router, usdc_has)),
+        "swap for a stranger": _call(world.router, sell(usdc, usdc_has // 2, 1, STRANGER)),
+        "swap for nothing": _call(world.router, sell(usdc, usdc_has // 2, 1, owner)),
+        "swap at a loss": _call(
+            world.router, sell(usdc, usdc_has // 3, usdc_has // 3 * 10**18 * 97 // 100 // price, owner)
+        ),
+        "sale at a loss": _call(
+            world.router, sell(world.weth, weth_has // 3, weth_has // 3 * price * 97 // 100 // 10**18, owner)
+        ),
+        "withdrawal": _call(
+            world.position_manager, decrease.encode((token_id, 10**18, 0, 0, soon_s))
+        ),
+        "collection for a stranger": _call(
+            world.position_manager, collect.encode((token_id, STRANGER, 2**128 - 1, 2**128 - 1))
+        ),
+        "all coin wrapped": Call(
+            to=world.weth,
+            data=method("tokens/WETH9", "deposit").encode(),
+            value_wei=int(house.chain.rpc("eth_getBalance", owner, "latest"), 16) * 9 // 10,
+            gas_limit=60_000,
+        ),
+        "NFT to a stranger": _call(
+            world.position_manager, method(_MANAGER, "transferFrom").encode(owner, STRANGER, token_id)
+        ),
+    }
+    return whole
+
+
+def _call(to: str, data: str) -> Call:
+    return Call(to=to, data=data, gas_limit=500_000)
+
+
+def _intent(forger: Forger, call: Call, **changes: Any) -> Record:
+    house, dice = forger.house, forger.dice
+    head = forger.head()
+    shard, offset, digest = dice.randrange(2), dice.randrange(10_000), secrets.token_hex(8)
+    fields: dict[str, Any] = {
+        "id": f"int.{shard}.{offset}.{digest}",
+        "because_of": Cause(shard=shard, offset=offset, block=head),
+        "book": dice.choice((BOOK, BOOK, "other")),
+        "policy_version": policy_of(house.world, house.pool).policy_version,
+        "owner": house.owner,
+        "signer": house.owner,
+        "plan": f"plan.{shard}.{offset}.{secrets.token_hex(8)}",
+        "step": dice.choice(("withdraw", "swap", "mint", "approve")),
+        "attempt": 1,
+        "position": f"position/{house.world.position_manager}/{dice.randrange(99)}",
+        "made_at": head,
+        "call": call,
+        "deadline_s": head.timestamp_s + 300,
+        "max_age_blocks": 12,
+        "max_fee_per_gas_wei": 200 * 10**9,
+    }
+    intent = SubmitTransaction(**(fields | changes))
+    return shard, f"book/{BOOK}".encode(), encode(intent)
+
+
+def _made_up(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Ask for whatever a thief wants, with the names of today."""
+    del topic
+    yield _intent(forger, forger.dice.choice(list(calls(forger).values())))
+
+
+def _stretched(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Ask with deadlines, ages, fees and gas that never end."""
+    del topic
+    call = forger.dice.choice(list(calls(forger).values()))
+    much = replace(call, gas_limit=29_000_000)
+    changes = forger.dice.choice(
+        (
+            {"deadline_s": _FAR_S},
+            {"max_age_blocks": 2**63},
+            {"max_fee_per_gas_wei": 10**18},
+            {"attempt": 2**31},
+        )
+    )
+    yield _intent(forger, forger.dice.choice((call, much)), **changes)
+
+
+def _of_the_future(forger: Forger, topic: Topic) -> Iterator[Record]:
+    del topic
+    head = forger.head()
+    ahead = forger.dice.choice((1, 4, 1_000, 2**60))
+    block = BlockRef(
+        number=head.number + ahead,
+        hash="0x" + forger.dice.randbytes(32).hex(),
+        parent_hash=head.hash,
+        timestamp_s=head.timestamp_s + 12,
+    )
+    yield _intent(forger, forger.dice.choice(list(calls(forger).values())), made_at=block)
+
+
+def _redirected(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Take a real intent, under a new name, with its owner's address in the calldata replaced by a stranger's."""
+    del topic
+    intents = forger.intents()
+    if intents:
+        real = forger.dice.choice(intents)
+        data = real.call.data.replace(forger.house.owner[2:], STRANGER[2:])
+        yield _intent(forger, Call(to=real.call.to, data=data, gas_limit=real.call.gas_limit))
+
+
+# ------------------------------------------------------------------ the journal
+def _bound(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Bind the signer's next nonce, or one in use, to a foreign call with bytes that are no transaction."""
+    del topic
+    house = forger.house
+    intents = forger.intents()
+    if not intents:
+        return
+    nonce = int(house.chain.rpc("eth_getTransactionCount", house.owner, "latest"), 16)
+    nonce += forger.dice.randrange(3)
+    call = forger.dice.choice(list(calls(forger).values()))
+    real = forger.dice.choice(intents)
+    forged = replace(real, call=call)
+    attempt = Attempt(
+        transaction_hash="0x" + forger.dice.randbytes(32).hex(),
+        raw="0x" + forger.dice.randbytes(40).hex(),
+        max_fee_wei=10**9,
+        tip_wei=10**8,
+        gas_limit=call.gas_limit,
+        sent_at_block=forger.dice.choice((None, 1)),
+    )
+    entry = NonceBound(
+        signer=house.owner, nonce=nonce, intent=forged, signed_at_s=1_767_225_600, attempts=(attempt,)
+    )
+    known = IntentKnown(
+        signer=house.owner,
+        intent=forged.digest,
+        shard=house.shard,
+        position=forged.position,
+        outcome="open",
+        nonce=nonce,
+        keep_until_block=2**60,
+    )
+    shard = journal_shard(house.owner, 2)
+    yield shard, f"nonce/{house.owner}/{nonce}".encode(), encode(entry)
+    yield shard, f"intent/{house.owner}/{forged.digest}".encode(), encode(known)
+
+
+def _standing(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Give the signer another past: other nonces, nothing spent, nothing read."""
+    del topic
+    owner, shard = forger.house.owner, journal_shard(forger.house.owner, 2)
+    nonce = int(forger.house.chain.rpc("eth_getTransactionCount", owner, "latest"), 16)
+    floor = forger.dice.choice((0, nonce, nonce + 5))
+    yield shard, f"signer/{owner}".encode(), encode(SignerStanding(signer=owner, floor_nonce=floor))
+    cursor = IntentsRead(signer=owner, shard=shard, next_offset=0)
+    yield shard, f"cursor/{owner}/{shard}".encode(), encode(cursor)
+
+
+# ------------------------------------------------------------------ the shards' logs
+def _operators_word(forger: Forger, topic: Topic) -> Iterator[Record]:
+    del topic
+    word = forger.dice.choice((Paused, Resumed))
+    scope = forger.dice.choice(("all", f"book/{BOOK}"))
+    yield forger.house.shard, None, encode(word(scope=scope, reason="by a stranger", by="nobody"))
+
+
+def _another_policy(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Let the book act at any price, without rest."""
+    del topic
+    policy = policy_of(
+        forger.house.world,
+        forger.house.pool,
+        limits=Limits(max_slippage_bps=9_999, max_cost_bps=9_999, max_spot_from_twap_ticks=100_000),
+        strategy=TargetBand(
+            target_share_bps=9_000, band_bps=100, hysteresis_bps=50, hold_out_of_range_s=12, cooldown_s=0
+        ),
+    )
+    yield forger.house.shard, None, encode(PolicySet(policy=policy))
+
+
+def _report(forger: Forger, topic: Topic) -> Iterator[Record]:
+    """Report of a real intent what its signer never said."""
+    del topic
+    intents = forger.intents()
+    if not intents:
+        return
+    digest = forger.dice.choice(intents).digest
+    hash_ = "0x" + forger.dice.randbytes(32).hex()
+    report = forger.dice.choice(
+        (
+            Signed(intent=digest, nonce=forger.dice.randrange(99), transaction_hash=hash_),
+            Sent(intent=digest, transaction_hash=hash_),
+            Dropped(intent=digest, reason="by a stranger"),
+            IntentRefused(intent=digest, reason="limits", detail="by a stranger"),
+        )
+    )
+    yield forger.house.shard, None, encode(report)
+
+
+_OWN: Mapping[str, tuple[Way, ...]] = {
+    INTENTS.name: (_made_up, _made_up, _stretched, _of_the_future, _redirected),
+    NONCES.name: (_bound, _bound, _standing),
+    EVENTS.name: (_operators_word, _another_policy, _report, _report),
+    DECISIONS.name: (),
+}
