@@ -1,6 +1,7 @@
 """Keep processes running: start them again when they end, end them all when we are told to."""
 
 import asyncio
+import codecs
 import ctypes
 import os
 import random
@@ -12,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
+
+from streams.plain_text import several_lines
 
 log = structlog.get_logger(__name__)
 
@@ -144,10 +147,12 @@ class _Keeper:
     async def _echo(self, process: asyncio.subprocess.Process) -> None:
         """Pass on what the child says, and keep its last words."""
         assert process.stderr is not None
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         while chunk := await process.stderr.read(65_536):
-            sys.stderr.write(chunk.decode(errors="replace"))
+            text = several_lines(decoder.decode(chunk))
+            sys.stderr.write(text)
             sys.stderr.flush()
-            for line in chunk.decode(errors="replace").splitlines():
+            for line in text.splitlines():
                 self._last_line = line.strip()[:300] or self._last_line
 
 

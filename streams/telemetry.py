@@ -7,12 +7,14 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from streams.plain_text import json_line, one_line, several_lines
 from streams.redaction import redact
 
 LogFormat = Literal["auto", "console", "json"]
 
 _CHATTY = ("aiokafka", "faust", "mode", "asyncio", "web3", "urllib3")
 """Libraries that report each step; heard from when they warn."""
+_MULTI_LINE = ("exception", "stack")
 
 
 def configure_log(
@@ -59,17 +61,28 @@ def _gathering(*, for_people: bool) -> list[Processor]:
 
 
 def _rendering(*, for_people: bool, colours: bool) -> list[Processor]:
-    if for_people:  # plain tracebacks: rich ones print local variables, and a key may be among them
+    if for_people:  # tracebacks as text: rich ones print local variables, and a key may be among them
         return [
-            structlog.dev.ConsoleRenderer(
-                colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
-            )
+            structlog.processors.format_exc_info,
+            _escape_values,
+            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0),
         ]
     return [
         structlog.processors.format_exc_info,
         structlog.processors.EventRenamer("message"),
         structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        lambda _, __, line: json_line(str(line)),
     ]
+
+
+def _escape_values(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    """Let no value of a line clear the screen or begin a line of its own; those of a traceback are marked."""
+    for name, value in fields.items():
+        if name in _MULTI_LINE:
+            fields[name] = "  | " + several_lines(str(value)).replace("\n", "\n  | ")
+        elif isinstance(value, str):
+            fields[name] = one_line(value)
+    return fields
 
 
 def _redact_line(_: WrappedLogger, __: str, line: EventDict) -> Any:

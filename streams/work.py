@@ -25,6 +25,8 @@ from streams.event_log import KafkaEventLog
 from streams.kafka_access import KafkaAccess
 from streams.keeper import Arrived
 from streams.keepers import WATCH_EVERY_S, Keepers
+from streams.plain_text import one_line
+from streams.redaction import redact
 from streams.topics import EVENTS, MAX_RECORD_BYTES, check_topics
 
 log = logging.getLogger(__name__)
@@ -217,7 +219,7 @@ def ending_the_process_on_any_error() -> Iterator[None]:
 def end_the_process(error: BaseException) -> NoReturn:
     """Say why and leave at once. What was committed is whole."""
     log.critical("the worker ends: %s", error, exc_info=error)
-    sys.stderr.write(f"evenkeel work: {type(error).__name__}: {error}\n")
+    sys.stderr.write(f"evenkeel work: {type(error).__name__}: {one_line(redact(str(error)))}\n")
     _leave(EXIT_FAILED)
 
 

@@ -13,6 +13,7 @@ from pipeline.errors import NodeBusyError, NodeError, TooMuchAskedError
 from streams.chain.batches import Batches
 from streams.chain.bounded import ENCODINGS, read_bounded
 from streams.chain.trouble import broken, error_of, error_of_page, error_of_status
+from streams.plain_text import one_line
 
 _MOST_BYTES = 1 << 26
 """Of one response, unpacked: the receipts of ten full blocks weigh a sixth of it."""
@@ -183,7 +184,7 @@ class Rpc:
     def _redacted(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        text = re.sub(r"\b(https?|wss?)://\S+", "***", text)
+        text = one_line(re.sub(r"\b(https?|wss?)://\S+", "***", text))
         return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
 
 

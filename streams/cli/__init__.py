@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from pipeline.errors import EvenkeelError
+from streams.plain_text import several_lines
 from streams.redaction import redact
 
 _COMMANDS: Mapping[str, str] = {
@@ -104,5 +105,5 @@ def main() -> None:
 
 
 def _fail(says: str) -> None:
-    sys.stderr.write(f"{redact(says)}\n")
+    sys.stderr.write(f"{several_lines(redact(says))}\n")
     sys.exit(1)

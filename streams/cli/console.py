@@ -7,11 +7,13 @@ import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streams.plain_text import json_line, one_line, several_lines
 from streams.settings import Settings, load_settings
 from streams.telemetry import configure_log
 
@@ -28,7 +30,7 @@ def out() -> Console:
 
 def say(text: str) -> None:
     """Print a line for people, beside the results."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{several_lines(text)}\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -38,14 +40,14 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         right = column.startswith(">")
         table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # what a topic says is no markup
+        table.add_row(*(Text(one_line(cell)) for cell in row))  # Text: brackets in a value are not markup
     out().print(table)
 
 
 def print_json(payload: bytes | str) -> None:
-    """Print one object as it is on the wire."""
-    text = payload.decode() if isinstance(payload, bytes) else payload
-    sys.stdout.write(f"{text}\n")
+    """Print one JSON value as it is on the wire, in one line whatever white space a stranger put into it."""
+    text = msgspec.json.format(payload.decode() if isinstance(payload, bytes) else payload, indent=0)
+    sys.stdout.write(f"{json_line(text)}\n")
     sys.stdout.flush()
 
 

@@ -12,6 +12,7 @@ from pipeline.errors import TopicError
 from streams.cli.console import AsJson, out, print_json, print_table, run, settings_for
 from streams.human import short
 from streams.marks import did_you_mean
+from streams.plain_text import one_line
 from streams.readers import Record, reading
 from streams.settings import Settings
 from streams.topics import TOPICS, Topic
@@ -103,7 +104,9 @@ def print_record(record: Record, *, as_json: bool) -> None:
         print_json(f'{place[:-1]}, "value": {_value(record.value)}}}')
         return
     when = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).strftime("%H:%M:%S")
-    line = Text.assemble((f"{when} {record.shard}@{record.offset} ", "dim"), _summary(key, record.value))
+    line = Text.assemble(
+        (f"{when} {record.shard}@{record.offset} ", "dim"), one_line(_summary(key, record.value))
+    )
     out().print(line, soft_wrap=True)
 
 

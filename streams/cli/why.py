@@ -12,6 +12,7 @@ from rich.text import Text
 from pipeline.errors import EvenkeelError
 from streams.cli.console import AsJson, out, print_json, run, say, settings_for
 from streams.cli.readable import field_lines
+from streams.plain_text import one_line
 from streams.readers import Reader, Record, reading
 from streams.settings import Settings
 from streams.topics import BOOKS, DECISIONS, EVENTS, INTENTS, POOL_STATES, POSITIONS, SWAPS, Topic
@@ -196,4 +197,4 @@ def _print_for_people(found: Found) -> None:
     console = out()
     console.print(Text(f"{found.station}: {found.record.where}", style="bold"))
     for name, value in field_lines(_fields(found.record)):
-        console.print(Text(f"  {name:<22} {value}"), soft_wrap=True)
+        console.print(Text(f"  {one_line(name):<22} {one_line(value)}"), soft_wrap=True)

@@ -72,9 +72,7 @@ class Allowed:
             return
         if sender.lower() == self._house.owner:
             self._take(
-                f"0x{HexBytes(fields['hash']).hex().removeprefix('0x')}"
-                if "hash" in fields
-                else raw,
+                f"0x{HexBytes(fields['hash']).hex().removeprefix('0x')}" if "hash" in fields else raw,
                 Signature(
                     nonce=int(fields["nonce"]),
                     to="0x" + HexBytes(fields["to"]).hex().removeprefix("0x"),

@@ -174,9 +174,7 @@ def _bent(forger: Forger, topic: Topic) -> Iterator[Record]:
 
 
 def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
-    pairs = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, part in pairs:
         if isinstance(part, dict | list):
             yield from _leaves(part)
@@ -218,7 +216,7 @@ def calls(forger: Forger) -> Mapping[str, Call]:
         return swap.encode((token, other, pool.fee_pips, to, amount, least, 0))
 
     price = 3_000 * 10**6
-    whole = {
+    return {
         "native coin to a stranger": Call(to=STRANGER, data="0x", value_wei=10**18, gas_limit=21_000),
         "token to a stranger": _call(world.weth, method(_ERC20, "transfer").encode(STRANGER, weth_has)),
         "allowance to a stranger": _call(usdc, method(_ERC20, "approve").encode(STRANGER, 2**256 - 1)),
@@ -232,9 +230,7 @@ def calls(forger: Forger) -> Mapping[str, Call]:
         "sale at a loss": _call(
             world.router, sell(world.weth, weth_has // 3, weth_has // 3 * price * 97 // 100 // 10**18, owner)
         ),
-        "withdrawal": _call(
-            world.position_manager, decrease.encode((token_id, 10**18, 0, 0, soon_s))
-        ),
+        "withdrawal": _call(world.position_manager, decrease.encode((token_id, 10**18, 0, 0, soon_s))),
         "collection for a stranger": _call(
             world.position_manager, collect.encode((token_id, STRANGER, 2**128 - 1, 2**128 - 1))
         ),
@@ -248,7 +244,6 @@ def calls(forger: Forger) -> Mapping[str, Call]:
             world.position_manager, method(_MANAGER, "transferFrom").encode(owner, STRANGER, token_id)
         ),
     }
-    return whole
 
 
 def _call(to: str, data: str) -> Call:

@@ -14,6 +14,7 @@ from streams.cli.console import out
 from streams.cli.demo.stage import BAND_BPS, TARGET_BPS, Stage
 from streams.cli.demo.witness import Witness
 from streams.devnet.reads import slot0
+from streams.plain_text import one_line
 
 _LINES, _BAR, _EVERY = 12, 40, 10
 
@@ -43,6 +44,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Tell what happens."""
+        text = one_line(text)
         self._lines.append(f"block {self._block}: {text}")
         if not self._is_live:
             sys.stdout.write(f"block {self._block:>4}  {text}\n")
