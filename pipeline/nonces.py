@@ -5,14 +5,14 @@ It is reserved only between its choice and the journal's word: what is not journ
 Nothing here knows a clock: time is the head's number and timestamp. What is due is told by `offers`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
 from pipeline.errors import ForeignNonceError, JournalError
 from pipeline.messages.base import BlockRef
-from pipeline.messages.journal import Attempt, GasSpent, Inclusion, NonceBound, SignerStanding
+from pipeline.messages.journal import Attempt, GasSpent, Inclusion, NonceBound, SendRefusal, SignerStanding
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, BlockNumber, Hash, Wei
 
@@ -90,14 +90,25 @@ def add_attempt(account: Account, nonce: int, attempt: Attempt) -> Account:
 
 
 def mark_sent(account: Account, transaction_hash: Hash, at_block: BlockNumber) -> Account:
-    """Note that a node took an attempt: its age counts from the first time."""
-    for bound in account.nonces:
-        for place, attempt in enumerate(bound.attempts):
-            if attempt.transaction_hash == transaction_hash and attempt.sent_at_block is None:
-                sent = msgspec.structs.replace(attempt, sent_at_block=at_block)
-                attempts = (*bound.attempts[:place], sent, *bound.attempts[place + 1 :])
-                return _with(account, msgspec.structs.replace(bound, attempts=attempts))
-    return account
+    """Note that a node took an attempt: its age counts from the first time, or from its return after a refusal."""
+
+    def sent(attempt: Attempt) -> Attempt:
+        if attempt.sent_at_block is not None and attempt.refusal is None:
+            return attempt
+        return msgspec.structs.replace(attempt, sent_at_block=at_block, refusal=None)
+
+    return _with_attempt(account, transaction_hash, sent)
+
+
+def mark_refused(account: Account, transaction_hash: Hash, refusal: SendRefusal) -> Account:
+    """Note that no node has an attempt, and why; of several refusals of one kind the first is kept."""
+
+    def refused(attempt: Attempt) -> Attempt:
+        if attempt.refusal is not None and attempt.refusal.kind == refusal.kind:
+            return attempt
+        return msgspec.structs.replace(attempt, refusal=refusal)
+
+    return _with_attempt(account, transaction_hash, refused)
 
 
 # ------------------------------------------------------------------ what the chain says
@@ -146,7 +157,10 @@ def _reconciled(bound: NonceBound, view: ChainView) -> NonceBound:
 
 def _sent_anew(attempts: tuple[Attempt, ...], head: BlockRef) -> tuple[Attempt, ...]:
     """Count the age from here: while its block stood the transaction was not stuck."""
-    return (*attempts[:-1], msgspec.structs.replace(attempts[-1], sent_at_block=head.number))
+    return (
+        *attempts[:-1],
+        msgspec.structs.replace(attempts[-1], sent_at_block=head.number, refusal=None),
+    )
 
 
 def _inclusion(bound: NonceBound, view: ChainView) -> Inclusion | None:
@@ -232,6 +246,18 @@ def _with(account: Account, bound: NonceBound) -> Account:
     place = bound.nonce - account.standing.floor_nonce
     nonces = (*account.nonces[:place], bound, *account.nonces[place + 1 :])
     return msgspec.structs.replace(account, nonces=nonces)
+
+
+def _with_attempt(account: Account, transaction_hash: Hash, change: Callable[[Attempt], Attempt]) -> Account:
+    for bound in account.nonces:
+        for place, attempt in enumerate(bound.attempts):
+            if attempt.transaction_hash == transaction_hash:
+                changed = change(attempt)
+                if changed == attempt:
+                    return account
+                attempts = (*bound.attempts[:place], changed, *bound.attempts[place + 1 :])
+                return _with(account, msgspec.structs.replace(bound, attempts=attempts))
+    return account
 
 
 def _attempt(bound: NonceBound, transaction_hash: Hash) -> Attempt:

@@ -68,7 +68,7 @@ class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resend(msgspec.Struct, frozen=True, kw_only=True):
-    """Give a node the newest attempt again, as it is."""
+    """Give a node an attempt again, as it is."""
 
     nonce: int
     attempt: Attempt
@@ -116,7 +116,7 @@ def due(
             if replacement.cancels:
                 doomed.add(bound.intent.digest)
         elif offered_at.get(bound.nonce) != head.hash:
-            found.append(Resend(nonce=bound.nonce, attempt=bound.attempts[-1]))
+            found.extend(Resend(nonce=bound.nonce, attempt=attempt) for attempt in _offerable(bound))
     return found
 
 
@@ -137,9 +137,11 @@ def _replacement(
 ) -> Replace | None:
     """Decide between waiting, more fees and a cancellation."""
     last = bound.attempts[-1]
-    is_stuck = may_be_stuck and _is_old(last, head, rules)
+    is_stuck = may_be_stuck and _is_stuck(last, head, rules)
     cancelling = is_cancelling(bound)
-    if not cancelling and (pointless or head.timestamp_s > bound.intent.deadline_s):
+    if not cancelling and (
+        pointless or _is_invalid(bound) or head.timestamp_s > bound.intent.deadline_s
+    ):  # what no node takes lands no more than what comes too late; the nonce is used up all the same
         return _cancel(bound, market, rules)
     if not is_stuck:
         return None
@@ -157,8 +159,39 @@ def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules) -> Replace | 
     return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=True)
 
 
-def _is_old(attempt: Attempt, head: BlockRef, rules: FeeRules) -> bool:
-    """Count from the broadcast, not from the signature; what a node refused for a whole block is old at once."""
-    if attempt.sent_at_block is None:
-        return True
-    return head.number - attempt.sent_at_block >= rules.bump_after_blocks
+def _offerable(bound: NonceBound) -> list[Attempt]:
+    """List what a node should have: the newest attempt, and before it the last one that a node took, if another.
+
+    Were the newest refused for want of funds or room, and the older one lost, nothing would be on its way. Once
+    a cancellation is signed the call is not offered again.
+    """
+    newest = bound.attempts[-1]
+    older = [
+        attempt
+        for attempt in bound.attempts[:-1]
+        if attempt.sent_at_block is not None and attempt.cancels == newest.cancels
+    ]
+    return [newest] if _is_with_a_node(newest) or not older else [older[-1], newest]
+
+
+def _is_with_a_node(attempt: Attempt) -> bool:
+    return attempt.sent_at_block is not None and attempt.refusal is None
+
+
+def _is_stuck(attempt: Attempt, head: BlockRef, rules: FeeRules) -> bool:
+    """Tell whether more must be offered: a node asks for more, or it took the bytes and blocks pass without them.
+
+    Age counts from the broadcast, not from the signature. Bytes that no node has are never stuck by their price.
+    """
+    if attempt.refusal is not None:
+        return attempt.refusal.kind == "underpriced"
+    return (
+        attempt.sent_at_block is not None and head.number - attempt.sent_at_block >= rules.bump_after_blocks
+    )
+
+
+def _is_invalid(bound: NonceBound) -> bool:
+    """Tell whether no node takes what was signed. A node that took an older version has shown that the call is valid."""
+    refusal = bound.attempts[-1].refusal
+    never_taken = all(attempt.sent_at_block is None for attempt in bound.attempts)
+    return never_taken and refusal is not None and refusal.kind == "invalid"

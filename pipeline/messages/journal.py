@@ -12,6 +12,7 @@ from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed, Simul
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, BlockNumber, Hash, Offset, Seconds, ShardId, Wei
 
+RefusalKind = Literal["underpriced", "funds", "full", "invalid"]
 AnyReport = Simulated | Signed | Sent | IntentRefused | Dropped
 
 
@@ -28,6 +29,14 @@ class JournalOpened(JournalEntry, frozen=True, kw_only=True, tag=True):
 
 
 # ------------------------------------------------------------------ nonces
+class SendRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A node's no to an attempt's bytes. Only `underpriced` is a reason to offer more."""
+
+    kind: RefusalKind
+    says: str
+    """The node's own words, shortened."""
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a nonce's transaction, signed. Whichever a node mines uses the nonce up."""
 
@@ -40,7 +49,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     cancels: bool = False
     """It moves nothing: it only takes the nonce from the others."""
     sent_at_block: BlockNumber | None = None
-    """The head when a node first took it."""
+    """The head when a node took it; after a refusal, when one took it again."""
+    refusal: SendRefusal | None = None
+    """Why no node has it, as far as nodes say."""
 
 
 class Inclusion(msgspec.Struct, frozen=True, kw_only=True):

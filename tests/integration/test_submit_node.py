@@ -2,13 +2,12 @@
 
 import asyncio
 
-import msgspec
 import pytest
 from sender_house import signer_of
 
 from pipeline.errors import NodeRefusedError
 from streams.chain.signer import Unsigned
-from streams.chain.submit.node import CallToSimulate, HttpSenderNode, refusal_to_send
+from streams.chain.submit.node import CallToSimulate, HttpSenderNode
 from streams.devnet.contract import method
 
 pytestmark = pytest.mark.anvil
@@ -111,19 +110,3 @@ def test_blocks_are_told_by_number_or_not_yet(ask, chain):
     head = chain.header()
     assert ask(lambda node: node.block_hash(head.number)) == head.hash
     assert ask(lambda node: node.block_hash(head.number + 1)) is None
-
-
-@pytest.mark.parametrize(
-    ("says", "kind"),
-    [
-        ("already known (-32000)", "taken"),
-        ("ALREADY_EXISTS: already known", "taken"),
-        ("transaction already imported", "taken"),
-        ("nonce too low: next nonce 8, tx nonce 7", "maybe"),
-        ("replacement transaction underpriced", "refused"),
-        ("insufficient funds for gas * price + value", "refused"),
-    ],
-)
-def test_a_nodes_no_is_told_apart(says, kind):
-    assert refusal_to_send(says).kind == kind
-    assert msgspec.to_builtins(refusal_to_send(says))["says"] == says

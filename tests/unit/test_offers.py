@@ -3,7 +3,8 @@
 import pytest
 from intents import GWEI, SIGNER, attempt, block, intent
 
-from pipeline.nonces import Account, add_attempt, bind, mark_sent, new_account
+from pipeline.messages.journal import SendRefusal
+from pipeline.nonces import Account, add_attempt, bind, mark_refused, mark_sent, new_account
 from pipeline.offers import FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
 
 RULES = FeeRules(bump_after_blocks=3, max_fee_per_gas_wei=100 * GWEI, cancel_max_fee_per_gas_wei=150 * GWEI)
@@ -71,11 +72,66 @@ def test_the_age_of_a_bump_begins_with_its_own_broadcast():
     assert isinstance(bump, Replace)
 
 
-def test_what_the_node_refused_for_a_whole_block_is_bumped():
+def refused(account: Account, name: int, kind: str) -> Account:
+    refusal = SendRefusal(kind=kind, says=f"it says {kind}")
+    return mark_refused(account, f"0x{name:064x}", refusal)
+
+
+def test_what_a_node_calls_underpriced_is_bumped_once_it_had_a_block():
     account = add_attempt(sent(1), 0, attempt(11, max_fee_gwei=40, tip_gwei=2))
+    account = refused(account, 11, "underpriced")
     assert due(account, block(109), CALM, RULES, offered_at=offered(account, 109)) == []
     (bump,) = due(account, block(110), CALM, RULES, offered_at=offered(account, 109))
     assert isinstance(bump, Replace)
+    assert not bump.cancels
+
+
+@pytest.mark.parametrize("kind", [None, "funds", "full"])
+def test_what_no_node_ever_took_is_offered_again_as_it_is_however_long(kind):
+    account = bind(
+        new_account(SIGNER, 0), intent(1, deadline_s=block(999).timestamp_s), attempt(1), block(100)
+    )
+    if kind is not None:
+        account = refused(account, 1, kind)
+    for number in range(101, 200):
+        assert due(account, block(number), CALM, RULES, offered_at=offered(account, number - 1)) == [
+            Resend(nonce=0, attempt=account.nonces[0].attempts[0])
+        ]
+
+
+def test_the_age_of_what_a_node_lost_begins_when_it_takes_it_again():
+    account = refused(sent(1, deadline_s=block(999).timestamp_s), 1, "full")
+    (again,) = due(account, block(150), CALM, RULES, offered_at=offered(account, 149))
+    assert isinstance(again, Resend)
+    account = mark_sent(account, f"0x{1:064x}", 150)
+    (again,) = due(account, block(152), CALM, RULES, offered_at=offered(account, 151))
+    assert isinstance(again, Resend)
+    (bump,) = due(account, block(153), CALM, RULES, offered_at=offered(account, 152))
+    assert isinstance(bump, Replace)
+
+
+def test_a_bump_that_no_node_takes_leaves_its_predecessor_on_offer():
+    account = add_attempt(sent(1, deadline_s=block(999).timestamp_s), 0, attempt(11, max_fee_gwei=40))
+    for kind in ("funds", "full", "invalid"):
+        found = due(refused(account, 11, kind), block(150), CALM, RULES, offered_at={})
+        assert [each.attempt.max_fee_wei // GWEI for each in found] == [30, 40]
+    taken = mark_sent(account, f"0x{11:064x}", 150)
+    assert [
+        each.attempt.max_fee_wei // GWEI for each in due(taken, block(151), CALM, RULES, offered_at={})
+    ] == [40]
+
+
+def test_an_older_call_is_not_offered_beside_a_cancellation():
+    account = add_attempt(sent(1), 0, attempt(11, max_fee_gwei=40, cancels=True))
+    (again,) = due(refused(account, 11, "full"), block(104), CALM, RULES, offered_at={})
+    assert again.attempt.cancels
+
+
+def test_what_no_node_will_ever_take_is_cancelled_and_its_nonce_used_up():
+    account = bind(new_account(SIGNER, 0), intent(1), attempt(1), block(100))
+    account = bind(account, intent(2, after=f"{1:016x}"), attempt(2), block(100))
+    found = due(refused(account, 1, "invalid"), block(100), CALM, RULES, offered_at={})
+    assert [(each.nonce, each.cancels) for each in found] == [(0, True), (1, True)]
 
 
 def test_a_head_below_the_broadcast_makes_nothing_stuck():

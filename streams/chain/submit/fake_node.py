@@ -13,7 +13,8 @@ from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.chain.port import Header
 from streams.chain.signer import SignedBytes, Unsigned
-from streams.chain.submit.node import CallToSimulate, Look, SendOutcome, SimulatedCall, refusal_to_send
+from streams.chain.submit.node import CallToSimulate, Look, SimulatedCall
+from streams.chain.submit.send_errors import SendOutcome, outcome_of
 
 FAKE_CHAIN = ChainId(1_337)
 _BLOCK_S = 12
@@ -159,7 +160,7 @@ class FakeSenderNode:
     async def send(self, raw: str) -> SendOutcome:
         """Take bytes into the pool, or say why not."""
         outcome = self._take(bytes.fromhex(raw.removeprefix("0x")))
-        return SendOutcome("maybe", "no answer") if self.silent else outcome
+        return SendOutcome("busy", "no answer") if self.silent else outcome
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -172,12 +173,12 @@ class FakeSenderNode:
         transaction = msgspec.json.decode(raw, type=Unsigned)
         hash_ = Hash("0x" + keccak(raw).hex())
         if transaction.nonce < self.nonce:
-            return refusal_to_send("nonce too low")
+            return outcome_of("nonce too low")
         held_hash, held = self.pool.get(transaction.nonce, (None, None))
         if held_hash == hash_:
-            return refusal_to_send("already known")
+            return outcome_of("already known")
         if held is not None and not _outbids(transaction, held):
-            return refusal_to_send("replacement transaction underpriced")
+            return outcome_of("replacement transaction underpriced")
         self.pool[transaction.nonce] = (hash_, transaction)
         return SendOutcome("taken")
 

@@ -1,7 +1,7 @@
 """What a signer needs of a node: a look at its account, a simulation on the head, and to send bytes."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -13,6 +13,7 @@ from streams.chain.answers import ReceiptAnswer, quantity
 from streams.chain.node import HttpNode
 from streams.chain.port import CallToSimulate, Header, SimulatedCall, SimulatedLog
 from streams.chain.rpc import Question, granted, parsed
+from streams.chain.submit.send_errors import SendOutcome, outcome_of
 
 __all__ = [
     "CallToSimulate",
@@ -22,13 +23,10 @@ __all__ = [
     "SenderNode",
     "SimulatedCall",
     "SimulatedLog",
-    "refusal_to_send",
 ]
 
 _FEE_BLOCKS = 5
 _FEE_PERCENTILE = 50
-_KNOWN = ("already known", "already imported", "known transaction")
-_USED = ("nonce too low", "nonce is too low")
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,16 +39,6 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     nonce: int
     balance_wei: Wei
     inclusions: dict[Hash, Inclusion]
-
-
-class SendOutcome(msgspec.Struct, frozen=True):
-    """What a node said to signed bytes.
-
-    `taken`: it has them. `maybe`: nobody can tell, or their nonce is used, perhaps by them. `refused`: it has not.
-    """
-
-    kind: Literal["taken", "maybe", "refused"]
-    says: str = ""
 
 
 class SenderNode(Protocol):
@@ -83,7 +71,7 @@ class SenderNode(Protocol):
         ...
 
     async def send(self, raw: str) -> SendOutcome:
-        """Give the node signed bytes. Never raises: what is unclear is `maybe`."""
+        """Give the node signed bytes. Never raises: what the node says is sorted."""
         ...
 
     async def close(self) -> None:
@@ -136,24 +124,14 @@ class HttpSenderNode(HttpNode):
         )
 
     async def send(self, raw: str) -> SendOutcome:
-        """Give the node signed bytes. Never raises: what is unclear is `maybe`."""
+        """Give the node signed bytes. Never raises: what the node says is sorted."""
         try:
             await self._rpc.ask("eth_sendRawTransaction", raw)
         except NodeRefusedError as error:
-            return refusal_to_send(str(error))
+            return outcome_of(str(error))
         except NodeError as error:
-            return SendOutcome("maybe", str(error))
+            return outcome_of(str(error), otherwise="busy")
         return SendOutcome("taken")
-
-
-def refusal_to_send(says: str) -> SendOutcome:
-    """Tell what a node's no means: that it has the bytes, that their nonce is used, or a real no."""
-    text = says.lower()
-    if any(words in text for words in _KNOWN):
-        return SendOutcome("taken", says)
-    if any(words in text for words in _USED):
-        return SendOutcome("maybe", says)
-    return SendOutcome("refused", says)
 
 
 def _inclusion(answer: msgspec.Raw, head: BlockRef) -> Inclusion | None:

@@ -8,7 +8,17 @@ import structlog
 from pipeline.messages.events import Dropped, Sent, Signed, Simulated
 from pipeline.messages.journal import Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import ChainView, add_attempt, adopt, bind, mark_sent, reconcile, retire, status
+from pipeline.nonces import (
+    ChainView,
+    add_attempt,
+    adopt,
+    bind,
+    mark_refused,
+    mark_sent,
+    reconcile,
+    retire,
+    status,
+)
 from pipeline.offers import FeeMarket, Fees, Replace, due
 from pipeline.units import BlockNumber, ChainId, Hash, ShardId, Wei
 from streams.chain.signer import Signer, Unsigned
@@ -16,6 +26,8 @@ from streams.chain.submit.judge import Approved
 from streams.chain.submit.ledger import Ledger
 from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.node import Look, SenderNode
+from streams.chain.submit.send_errors import SendOutcome, refusal_of
+from streams.chain.submit.waits import Waits
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +69,7 @@ class Sending:
         self._reach = reach
         self._offered: dict[int, Hash] = {}
         """By nonce, the head at which this process gave it to the node."""
+        self._waits = Waits()
 
     # -------------------------------------------------------------- a new intent
     async def carry_out(
@@ -204,20 +217,33 @@ class Sending:
         outcome = await self._node.send(attempt.raw)
         self._offered[bound.nonce] = look.head.hash
         self._reach("send")
-        if outcome.kind != "taken":
-            log.warning(
-                "not sent" if outcome.kind == "refused" else "perhaps sent",
-                nonce=bound.nonce,
-                says=outcome.says,
-            )
-            return
-        if attempt.sent_at_block is not None:
-            return
+        if outcome.has_it:
+            await self._note_taken(bound, attempt, look)
+        elif attempt.transaction_hash == bound.attempts[-1].transaction_hash:
+            await self._note_refused(bound, attempt, outcome, look)
+
+    async def _note_taken(self, bound: NonceBound, attempt: Attempt, look: Look) -> None:
         ledger = self._ledger
-        ledger.note_account(mark_sent(ledger.account, attempt.transaction_hash, look.head.number))
-        self._note_sent(bound, attempt)
+        self._waits.ended(bound.nonce)
+        account = mark_sent(ledger.account, attempt.transaction_hash, look.head.number)
+        if account is ledger.account:
+            return
+        ledger.note_account(account)
+        if attempt.sent_at_block is None:
+            self._note_sent(bound, attempt)
         await ledger.publish()
         self._reach("report")
+
+    async def _note_refused(
+        self, bound: NonceBound, attempt: Attempt, outcome: SendOutcome, look: Look
+    ) -> None:
+        """Keep what a node said in the journal: the next process offers no more for it than this one would."""
+        ledger = self._ledger
+        self._waits.note(bound.nonce, outcome, look.head)
+        refusal = refusal_of(outcome)
+        if refusal is not None:
+            ledger.note_account(mark_refused(ledger.account, attempt.transaction_hash, refusal))
+            await ledger.commit()
 
     def _note_sent(self, bound: NonceBound, attempt: Attempt) -> None:
         if not attempt.cancels:  # a cancellation is no transaction of the intent's
@@ -228,13 +254,23 @@ class Sending:
         """End an intent whose nonce is final: nothing takes its block away any more."""
         ledger, digest = self._ledger, bound.intent.digest
         self._offered.pop(bound.nonce, None)
+        self._waits.ended(bound.nonce)
         known = ledger.memory.intents[digest]
         if status(bound) == "mined":
             ledger.note_intent(closed(known, "final"))
             return
         how = "cancelled" if bound.inclusion is not None else "used by a transaction that is not ours"
         ledger.note_intent(closed(known, "dropped"))
-        ledger.note_report(digest, Dropped(intent=digest, reason=f"nonce {bound.nonce} was {how}"))
+        ledger.note_report(
+            digest, Dropped(intent=digest, reason=f"nonce {bound.nonce} was {how}{_why(bound)}")
+        )
+
+
+def _why(bound: NonceBound) -> str:
+    """Quote the node that took none of an intent's transactions, where that ended it."""
+    refusals = [attempt.refusal for attempt in bound.attempts if not attempt.cancels and attempt.refusal]
+    invalid = [refusal.says for refusal in refusals if refusal.kind == "invalid"]
+    return f": no node takes it: {invalid[-1]}" if invalid else ""
 
 
 def closed(known: IntentKnown, outcome: Literal["dropped", "final"]) -> IntentKnown:
