@@ -10,6 +10,8 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, is_cancelling, status
 from pipeline.units import Hash, Wei
 
+_CANCEL_TIPS = 2
+"""How often a cancellation's tip may be that of a call: it is for 21,000 gas, and must replace the dearest call."""
 _BUMP_PERCENT = 112
 """Nodes replace a transaction from 10 % more on both fees; a little above, for those that round."""
 
@@ -17,6 +19,13 @@ _BUMP_PERCENT = 112
 # ------------------------------------------------------------------ fees
 class Fees(msgspec.Struct, frozen=True, kw_only=True):
     """What is offered for a unit of gas."""
+
+    max_fee_wei: Wei
+    tip_wei: Wei
+
+
+class FeeCaps(msgspec.Struct, frozen=True, kw_only=True):
+    """The most that may be offered for a unit of gas: in all, and of that to the block's maker."""
 
     max_fee_wei: Wei
     tip_wei: Wei
@@ -30,22 +39,21 @@ class FeeMarket(msgspec.Struct, frozen=True, kw_only=True):
     tip_wei: Wei
 
 
-def first_fees(market: FeeMarket, cap_wei: Wei) -> Fees | None:
-    """Offer the base fee twice and the tip, within a cap; None where the cap does not reach the next block."""
-    if market.base_fee_wei + market.tip_wei > cap_wei:
+def first_fees(market: FeeMarket, caps: FeeCaps) -> Fees | None:
+    """Offer the base fee twice and the tip, within caps; None where they do not reach the next block."""
+    tip_wei = min(market.tip_wei, caps.tip_wei)
+    if market.base_fee_wei + tip_wei > caps.max_fee_wei:
         return None
-    return Fees(
-        max_fee_wei=Wei(min(2 * market.base_fee_wei + market.tip_wei, cap_wei)), tip_wei=market.tip_wei
-    )
+    return Fees(max_fee_wei=Wei(min(2 * market.base_fee_wei + tip_wei, caps.max_fee_wei)), tip_wei=tip_wei)
 
 
-def bumped_fees(last: Attempt, market: FeeMarket, cap_wei: Wei) -> Fees | None:
-    """Offer at least 12 % more on both, and what the chain asks now, within a cap; None where it has no room."""
+def bumped_fees(last: Attempt, market: FeeMarket, caps: FeeCaps) -> Fees | None:
+    """Offer at least 12 % more on both, and what the chain asks now, within caps; None where they have no room."""
     least_fee_wei, least_tip_wei = _more(last.max_fee_wei), _more(last.tip_wei)
-    if least_fee_wei > cap_wei or least_tip_wei > cap_wei:
+    if least_fee_wei > caps.max_fee_wei or least_tip_wei > caps.tip_wei:
         return None
-    tip_wei = max(least_tip_wei, min(market.tip_wei, cap_wei))
-    max_fee_wei = min(max(least_fee_wei, 2 * market.base_fee_wei + tip_wei), cap_wei)
+    tip_wei = max(least_tip_wei, min(market.tip_wei, caps.tip_wei))
+    max_fee_wei = min(max(least_fee_wei, 2 * market.base_fee_wei + tip_wei), caps.max_fee_wei)
     return Fees(max_fee_wei=Wei(max_fee_wei), tip_wei=Wei(min(tip_wei, max_fee_wei)))
 
 
@@ -61,10 +69,20 @@ class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
     max_fee_per_gas_wei: Wei
     """The intent's own cap counts too."""
     cancel_max_fee_per_gas_wei: Wei
+    max_tip_wei: Wei
 
-    def cap_wei(self, intent: SubmitTransaction) -> Wei:
-        """Tell the most that may be offered for an intent."""
-        return min(self.max_fee_per_gas_wei, intent.max_fee_per_gas_wei)
+    def caps(self, intent: SubmitTransaction) -> FeeCaps:
+        """Give the most that may be offered for an intent."""
+        return FeeCaps(
+            max_fee_wei=min(self.max_fee_per_gas_wei, intent.max_fee_per_gas_wei), tip_wei=self.max_tip_wei
+        )
+
+    @property
+    def cancel_caps(self) -> FeeCaps:
+        """Give the most that may be offered to get rid of a nonce; its tip must outbid one at its own cap."""
+        return FeeCaps(
+            max_fee_wei=self.cancel_max_fee_per_gas_wei, tip_wei=Wei(_CANCEL_TIPS * self.max_tip_wei)
+        )
 
 
 class Resend(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,15 +165,15 @@ def _replacement(
         return None
     if cancelling or unwanted:
         return _cancel(bound, market, rules)
-    cap_wei = rules.cap_wei(bound.intent)
-    if market.base_fee_wei + market.tip_wei > cap_wei:  # no bump within the cap reaches the next block
+    caps = rules.caps(bound.intent)
+    if first_fees(market, caps) is None:  # no bump within the caps reaches the next block
         return _cancel(bound, market, rules)
-    fees = bumped_fees(last, market, cap_wei)
+    fees = bumped_fees(last, market, caps)
     return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=False)
 
 
 def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules) -> Replace | None:
-    fees = bumped_fees(bound.attempts[-1], market, rules.cancel_max_fee_per_gas_wei)
+    fees = bumped_fees(bound.attempts[-1], market, rules.cancel_caps)
     return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=True)
 
 

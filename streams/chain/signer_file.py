@@ -83,6 +83,7 @@ class SignerFile(Section):
     max_fee_gwei: Gwei = Wei(200 * 10**9)
     cancel_max_fee_gwei: Gwei = Wei(300 * 10**9)
     min_tip_gwei: Gwei = Wei(10**8)
+    max_tip_gwei: Gwei = Wei(20 * 10**9)
     bump_after_blocks: Annotated[int, Field(gt=0)] = 3
     final_depth_blocks: Annotated[int, Field(gt=0)] = 65
     block_time: Duration = Seconds(12)
@@ -104,6 +105,7 @@ class SignerFile(Section):
             max_fee_per_gas_wei=self.max_fee_gwei,
             cancel_max_fee_per_gas_wei=self.cancel_max_fee_gwei,
             min_tip_wei=self.min_tip_gwei,
+            max_tip_wei=self.max_tip_gwei,
             bump_after_blocks=self.bump_after_blocks,
             final_depth_blocks=self.final_depth_blocks,
             block_s=self.block_time,
@@ -121,6 +123,8 @@ def load_signer_file(path: Path) -> SignerFile:
         raise SettingsError(f"{path}: name a keystore, or the devnet's account, and not both")
     if file.keystore is not None and file.password_file is None:
         raise SettingsError(f"{path}: password_file: missing: the file with the keystore's password")
+    if file.min_tip_gwei > file.max_tip_gwei:
+        raise SettingsError(f"{path}: min_tip_gwei: must not be above max_tip_gwei")
     if not file.pools:
         raise SettingsError(f"{path}: pools: must name at least 1")
     return file

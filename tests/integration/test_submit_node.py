@@ -51,13 +51,13 @@ def test_bytes_are_taken_known_used_up_or_refused(ask, chain, world, signer):
     signed = signer.sign(unsigned(chain, world, nonce))
     assert ask(lambda node: node.send(signed.raw)).kind == "taken"
     again = ask(lambda node: node.send(signed.raw))
-    assert (again.kind, "already" in again.says) == ("taken", True)
+    assert (again.kind, "already" in again.says) == ("known", True)
     chain.mine()
-    assert ask(lambda node: node.send(signed.raw)).kind == "maybe"
+    assert ask(lambda node: node.send(signed.raw)).kind == "nonce_too_low"
     poor = signer.sign(unsigned(chain, world, nonce + 1, value_wei=10**30))
-    assert ask(lambda node: node.send(poor.raw)).kind == "refused"
+    assert ask(lambda node: node.send(poor.raw)).kind == "funds"
     cheap = signer.sign(unsigned(chain, world, nonce + 1, max_fee_wei=1, tip_wei=0))
-    assert ask(lambda node: node.send(cheap.raw)).kind == "refused"
+    assert ask(lambda node: node.send(cheap.raw)).kind == "underpriced"
 
     look = ask(lambda node: _look(node, signer.address, [signed.transaction_hash, poor.transaction_hash]))
     assert look.nonce == nonce + 1

@@ -19,23 +19,27 @@ from pipeline.nonces import (
     spent_on,
     status,
 )
-from pipeline.offers import FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
+from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
 
 weis = st.one_of(st.integers(0, 20), st.integers(0, 1_000 * GWEI), st.integers(0, 2**80))
 markets = st.builds(FeeMarket, base_fee_wei=weis, tip_wei=weis)
 
 
-@given(markets, weis)
-def test_a_first_offer_reaches_the_next_block_within_its_cap_or_is_not_made(market, cap_wei):
-    fees = first_fees(market, cap_wei)
+caps = st.builds(FeeCaps, max_fee_wei=weis, tip_wei=weis)
+
+
+@given(markets, caps)
+def test_a_first_offer_reaches_the_next_block_within_its_caps_or_is_not_made(market, most):
+    fees = first_fees(market, most)
     if fees is None:
-        assert market.base_fee_wei + market.tip_wei > cap_wei
+        assert market.base_fee_wei + min(market.tip_wei, most.tip_wei) > most.max_fee_wei
     else:
-        assert market.base_fee_wei + fees.tip_wei <= fees.max_fee_wei <= cap_wei
+        assert market.base_fee_wei + fees.tip_wei <= fees.max_fee_wei <= most.max_fee_wei
+        assert fees.tip_wei <= most.tip_wei
 
 
-@given(st.integers(0, 2**70), st.integers(0, 2**70), markets, weis)
-def test_a_bump_outbids_on_both_fees_within_its_cap_or_is_not_made(max_fee_wei, tip_wei, market, cap_wei):
+@given(st.integers(0, 2**70), st.integers(0, 2**70), markets, caps)
+def test_a_bump_outbids_on_both_fees_within_its_caps_or_is_not_made(max_fee_wei, tip_wei, market, most):
     last = Attempt(
         transaction_hash="0x",
         raw="0x",
@@ -43,13 +47,15 @@ def test_a_bump_outbids_on_both_fees_within_its_cap_or_is_not_made(max_fee_wei, 
         tip_wei=min(max_fee_wei, tip_wei),
         gas_limit=21_000,
     )
-    fees = bumped_fees(last, market, cap_wei)
+    fees = bumped_fees(last, market, most)
     if fees is None:
-        assert last.max_fee_wei * 112 > cap_wei * 100 - 100
+        no_room = last.max_fee_wei * 112 > most.max_fee_wei * 100 - 100
+        assert no_room or last.tip_wei * 112 > most.tip_wei * 100 - 100
     else:
         assert fees.max_fee_wei * 100 >= last.max_fee_wei * 112
         assert fees.tip_wei * 100 >= last.tip_wei * 112
-        assert last.tip_wei < fees.tip_wei <= fees.max_fee_wei <= cap_wei
+        assert last.tip_wei < fees.tip_wei <= fees.max_fee_wei <= most.max_fee_wei
+        assert fees.tip_wei <= most.tip_wei
 
 
 # ------------------------------------------------------------------ a chain that mines what it likes
@@ -167,7 +173,10 @@ def test_what_is_due_keeps_within_caps_and_starts_with_the_lowest(acts, market, 
     for act, choice in acts:
         life.do(act, choice)
     rules = FeeRules(
-        bump_after_blocks=2, max_fee_per_gas_wei=90 * GWEI, cancel_max_fee_per_gas_wei=120 * GWEI
+        bump_after_blocks=2,
+        max_fee_per_gas_wei=90 * GWEI,
+        cancel_max_fee_per_gas_wei=120 * GWEI,
+        max_tip_wei=40 * GWEI,
     )
     offered = {bound.nonce: block(life.number - 1).hash for bound in life.account.nonces[::2]}
     found = due(

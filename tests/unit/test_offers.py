@@ -5,9 +5,14 @@ from intents import GWEI, SIGNER, attempt, block, intent
 
 from pipeline.messages.journal import SendRefusal
 from pipeline.nonces import Account, add_attempt, bind, mark_refused, mark_sent, new_account
-from pipeline.offers import FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
+from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
 
-RULES = FeeRules(bump_after_blocks=3, max_fee_per_gas_wei=100 * GWEI, cancel_max_fee_per_gas_wei=150 * GWEI)
+RULES = FeeRules(
+    bump_after_blocks=3,
+    max_fee_per_gas_wei=100 * GWEI,
+    cancel_max_fee_per_gas_wei=150 * GWEI,
+    max_tip_wei=20 * GWEI,
+)
 CALM = FeeMarket(base_fee_wei=10 * GWEI, tip_wei=GWEI)
 STORM = FeeMarket(base_fee_wei=200 * GWEI, tip_wei=GWEI)
 
@@ -20,29 +25,54 @@ def sent(*names: int, at: int = 100, **changes: object) -> Account:
     return account
 
 
+def caps(max_fee_wei: int, tip_gwei: int = 20) -> FeeCaps:
+    return FeeCaps(max_fee_wei=max_fee_wei, tip_wei=tip_gwei * GWEI)
+
+
 def offered(account: Account, number: int) -> dict[int, str]:
     return {bound.nonce: block(number).hash for bound in account.nonces}
 
 
 def test_the_first_offer_is_the_base_fee_twice_and_the_tip():
-    fees = first_fees(CALM, 100 * GWEI)
+    fees = first_fees(CALM, caps(100 * GWEI))
     assert (fees.max_fee_wei, fees.tip_wei) == (21 * GWEI, GWEI)
 
 
 @pytest.mark.parametrize(("cap_gwei", "max_fee_gwei"), [(21, 21), (20, 20), (11, 11), (10, None)])
 def test_the_first_offer_keeps_within_its_cap_or_is_not_made(cap_gwei, max_fee_gwei):
-    fees = first_fees(CALM, cap_gwei * GWEI)
+    fees = first_fees(CALM, caps(cap_gwei * GWEI))
     assert (fees and fees.max_fee_wei // GWEI) == max_fee_gwei
 
 
 def test_a_bump_is_12_percent_on_both_or_what_the_chain_asks():
-    fees = bumped_fees(attempt(1), CALM, 100 * GWEI)
+    fees = bumped_fees(attempt(1), CALM, caps(100 * GWEI))
     assert (fees.max_fee_wei, fees.tip_wei) == (33_600_000_000, 1_120_000_000)
-    fees = bumped_fees(attempt(1), FeeMarket(base_fee_wei=40 * GWEI, tip_wei=3 * GWEI), 100 * GWEI)
+    fees = bumped_fees(attempt(1), FeeMarket(base_fee_wei=40 * GWEI, tip_wei=3 * GWEI), caps(100 * GWEI))
     assert (fees.max_fee_wei, fees.tip_wei) == (83 * GWEI, 3 * GWEI)
-    fees = bumped_fees(attempt(1), STORM, 100 * GWEI)
+    fees = bumped_fees(attempt(1), STORM, caps(100 * GWEI))
     assert (fees.max_fee_wei, fees.tip_wei) == (100 * GWEI, 1_120_000_000)
-    assert bumped_fees(attempt(1), CALM, 33 * GWEI) is None
+    assert bumped_fees(attempt(1), CALM, caps(33 * GWEI)) is None
+
+
+def test_no_tip_is_above_its_own_cap_however_much_others_pay():
+    crazy = FeeMarket(base_fee_wei=GWEI, tip_wei=198 * GWEI)
+    fees = first_fees(crazy, caps(200 * GWEI, tip_gwei=5))
+    assert (fees.max_fee_wei, fees.tip_wei) == (7 * GWEI, 5 * GWEI)
+    fees = bumped_fees(attempt(1), crazy, caps(200 * GWEI, tip_gwei=5))
+    assert fees.tip_wei == 5 * GWEI
+    assert bumped_fees(attempt(1, tip_gwei=5), crazy, caps(200 * GWEI, tip_gwei=5)) is None
+
+
+def test_a_cancellation_may_outbid_a_call_at_the_cap_of_tips():
+    account = bind(
+        new_account(SIGNER, 0),
+        intent(1, deadline_s=block(104).timestamp_s),
+        attempt(1, tip_gwei=20),
+        block(100),
+    )
+    (cancel,) = due(account, block(105), CALM, RULES, offered_at={})
+    assert cancel.cancels
+    assert 20 * GWEI < cancel.fees.tip_wei <= 40 * GWEI
 
 
 def test_what_this_process_has_not_offered_is_sent_again_lowest_first():
@@ -202,7 +232,10 @@ def test_what_a_process_has_not_offered_itself_is_not_bumped_before_it_had_a_blo
 def test_a_cancellation_beyond_its_own_cap_leaves_the_bytes_running():
     account = sent(1, deadline_s=block(101).timestamp_s)
     rules = FeeRules(
-        bump_after_blocks=3, max_fee_per_gas_wei=100 * GWEI, cancel_max_fee_per_gas_wei=30 * GWEI
+        bump_after_blocks=3,
+        max_fee_per_gas_wei=100 * GWEI,
+        cancel_max_fee_per_gas_wei=30 * GWEI,
+        max_tip_wei=20 * GWEI,
     )
     (again,) = due(account, block(105), CALM, rules, offered_at={})
     assert isinstance(again, Resend)

@@ -14,7 +14,7 @@ from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused, Sent, S
 from pipeline.messages.journal import Attempt
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, bind, new_account
-from pipeline.offers import FeeMarket, Fees, first_fees
+from pipeline.offers import FeeCaps, FeeMarket, Fees, first_fees
 from pipeline.state import Tables
 from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
 from pipeline.wants import Wanted, profile
@@ -177,7 +177,7 @@ class AnvilFork:
         """Ask what a signer asks of the chain: fees, and a simulation behind what waits. Raises: Refusal, NodeError."""
         if intent.after in self._refused:
             raise Refusal("simulation", f"it follows {intent.after}, of which nothing comes")
-        fees = first_fees(self._market, intent.max_fee_per_gas_wei)
+        fees = first_fees(self._market, _caps_of(intent))
         if fees is None:
             raise Refusal("limits", "the base fee and a tip are above the most that may be offered")
         effect = await simulate(
@@ -207,6 +207,11 @@ class AnvilFork:
         if self._account is None:
             self._account = new_account(self._owner, await self._node.nonce(self._owner))
         return self._account
+
+
+def _caps_of(intent: SubmitTransaction) -> FeeCaps:
+    """Take the intent's own cap for both: what a signer's file allows is not known here."""
+    return FeeCaps(max_fee_wei=intent.max_fee_per_gas_wei, tip_wei=intent.max_fee_per_gas_wei)
 
 
 def _look_at(header: Header) -> Look:

@@ -109,11 +109,12 @@ class Judge:
     # -------------------------------------------------------------- gas
     def _check_gas(self, intent: SubmitTransaction, account: Account, look: Look) -> Fees:
         limits, market = self._limits, self.market(look)
-        cap_wei = limits.fees.cap_wei(intent)
-        fees = first_fees(market, cap_wei)
+        caps = limits.fees.caps(intent)
+        fees = first_fees(market, caps)
         if fees is None:
             raise Refusal(
-                "market", f"the next block asks {market.base_fee_wei} wei a gas, the cap is {cap_wei}"
+                "market",
+                f"the next block asks {market.base_fee_wei} wei a gas, the cap is {caps.max_fee_wei}",
             )
         gas_wei = intent.call.gas_limit * fees.max_fee_wei
         today = spent_on(account, day_of(look.head))

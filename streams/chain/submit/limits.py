@@ -38,6 +38,8 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_fee_per_gas_wei: Wei = Wei(200 * GWEI)
     cancel_max_fee_per_gas_wei: Wei = Wei(300 * GWEI)
     min_tip_wei: Wei = Wei(GWEI // 10)
+    max_tip_wei: Wei = Wei(20 * GWEI)
+    """Whatever a node says that others pay; a cancellation may go to twice as much."""
     bump_after_blocks: int = 3
     final_depth_blocks: int = 65
     block_s: Seconds = Seconds(12)
@@ -55,4 +57,5 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
             bump_after_blocks=self.bump_after_blocks,
             max_fee_per_gas_wei=self.max_fee_per_gas_wei,
             cancel_max_fee_per_gas_wei=self.cancel_max_fee_per_gas_wei,
+            max_tip_wei=self.max_tip_wei,
         )

@@ -219,8 +219,12 @@ class Sending:
         self._reach("send")
         if outcome.has_it:
             await self._note_taken(bound, attempt, look)
-        elif attempt.transaction_hash == bound.attempts[-1].transaction_hash:
+        elif attempt.transaction_hash == self._newest(bound.nonce).transaction_hash:
             await self._note_refused(bound, attempt, outcome, look)
+
+    def _newest(self, nonce: int) -> Attempt:
+        account = self._ledger.account
+        return account.nonces[nonce - account.standing.floor_nonce].attempts[-1]
 
     async def _note_taken(self, bound: NonceBound, attempt: Attempt, look: Look) -> None:
         ledger = self._ledger
