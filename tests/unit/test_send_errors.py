@@ -150,6 +150,8 @@ PROVIDERS = {
     "context deadline exceeded": "busy",
     "Internal error": "busy",
     "Unauthorized": "unclear",
+    "Invalid API key": "unclear",
+    "you are not authorized to use this method": "unclear",
     "execution reverted": "unclear",
     "unknown transaction kind": "unclear",
     "Invalid Request": "unclear",
@@ -171,7 +173,7 @@ CASES = [(client, says, kind) for client, words in CLIENTS.items() for says, kin
 @pytest.mark.parametrize(("client", "says", "kind"), CASES, ids=[f"{c}: {s[:60]}" for c, s, _ in CASES])
 def test_each_clients_words_mean_what_the_client_means(client, says, kind):
     assert outcome_of(says).kind == kind
-    asked = f"eth_sendRawTransaction: {says} (-32000)"  # as it comes out of the connection
+    asked = f"eth_sendRawTransaction: {says} (-32000), HTTP 200"  # as it comes out of the connection
     assert outcome_of(asked) == SendOutcome(kind, asked)
 
 
@@ -179,10 +181,13 @@ def test_each_clients_words_mean_what_the_client_means(client, says, kind):
     ("says", "kind"),
     [
         ("eth_sendRawTransaction: no answer within 10 s", "busy"),
-        ("eth_sendRawTransaction: the node answers HTTP 429", "busy"),
-        ("the node is busy: limit exceeded (-32005)", "busy"),
+        ("eth_sendRawTransaction: the node is busy: HTTP 429", "busy"),
+        ("eth_sendRawTransaction: the node is busy: limit exceeded (-32005), HTTP 200", "busy"),
         # Besu's code for it is the one that others use for a rate limit
-        ("the node is busy: Transaction gas limit exceeds block gas limit (-32005)", "invalid"),
+        (
+            "eth_sendRawTransaction: the node is busy: Transaction gas limit exceeds block gas limit (-32005)",
+            "invalid",
+        ),
     ],
 )
 def test_a_node_that_does_not_answer_is_busy_unless_its_words_say_more(says, kind):
