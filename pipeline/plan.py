@@ -89,7 +89,7 @@ def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) ->
     withdrawals, least = [], [0, 0]
     for token_id in goal.withdraw:
         position = held.get(f"position/{policy.chain.position_manager}/{token_id}")
-        if position is None:
+        if position is None or not (position.liquidity or position.owed0 or position.owed1):
             continue
         low, high = position.tick_lower, position.tick_upper
         minimums = least_burned(position.liquidity, low, high, window)
@@ -194,15 +194,25 @@ def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
 
 def _draft_reset(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
     """Take back what spenders may still take. Raises: ImpossibleFactError where an allowance was not read."""
-    del market
-    pool = need_pool(shard, goal.pool).pool()
+    del goal, market
     drafts = []
-    for token in (pool.token0, pool.token1):
-        for spender in (_router(policy), policy.chain.position_manager):
-            allowance = shard.tables.need(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
-            if allowance.amount:
-                drafts.append(_approve(token, spender, RawAmount(0), step="reset"))
+    for token, spender in grants(shard, policy):
+        allowance = shard.tables.need(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
+        if allowance.amount:
+            drafts.append(_approve(token, spender, RawAmount(0), step="reset"))
     return tuple(drafts)
+
+
+def grants(shard: Shard, policy: Policy) -> tuple[tuple[Address, Address], ...]:
+    """List which token a plan may have to let whom take."""
+    pool = need_pool(shard, policy.reference_pool).pool()
+    spenders = policy.chain.router, policy.chain.position_manager
+    return tuple(
+        (token, spender)
+        for token in (pool.token0, pool.token1)
+        for spender in spenders
+        if spender is not None
+    )
 
 
 def _allow(

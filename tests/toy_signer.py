@@ -69,6 +69,8 @@ class ToySigner:
         out = -(expected.amount1_delta if down else expected.amount0_delta)
         assert out >= minimum_out
         before = chain.balances[OWNER, token_out]
+        assert chain.balances[OWNER, token_in] >= amount_in
+        assert chain.allowances.get((OWNER, token_in, ROUTER), 0) >= amount_in
         chain.swap(amount_in, down=down, trader=OWNER)
         assert chain.balances[OWNER, token_out] - before == out
         chain.allowances[OWNER, token_in, ROUTER] -= amount_in
@@ -79,11 +81,13 @@ class ToySigner:
         _t0, _t1, _fee, lower, upper, amount0, amount1, minimum0, minimum1, owner, _deadline = arguments
         assert owner == OWNER
         before = {token: chain.balances[OWNER, token] for token in (BASE, QUOTE)}
+        assert all(before[token] >= most for token, most in ((BASE, amount0), (QUOTE, amount1)))
         liquidity = liquidity_for_amounts(chain.pool.sqrt_price_x96, lower, upper, amount0, amount1)
         chain.mint(OWNER, lower, upper, liquidity)
         for token, least in ((BASE, minimum0), (QUOTE, minimum1)):
             spent = before[token] - chain.balances[OWNER, token]
             assert spent >= least
+            assert chain.allowances.get((OWNER, token, MANAGER), 0) >= spent
             chain.allowances[OWNER, token, MANAGER] = chain.allowances.get((OWNER, token, MANAGER), 0) - spent
 
 

@@ -18,6 +18,7 @@ from pipeline.messages.events import (
     BalanceObserved,
     BlockSeen,
     BlocksReverted,
+    CancellationSigned,
     Dropped,
     DryRunEnded,
     HeadStalled,
@@ -83,7 +84,7 @@ def _applied(
             return (ChainStalled(**now.stamp("alert", "head"), age_s=event.age_s),)
         case Paused() | Resumed():
             return operate(shard, event)
-        case Simulated() | Signed() | Sent() | IntentRefused() | Dropped():
+        case Simulated() | Signed() | Sent() | CancellationSigned() | IntentRefused() | Dropped():
             take_report(shard, event)
         case DryRunEnded():
             return tuple(take_dry_run(shard, event, now))

@@ -5,11 +5,11 @@ stand (settle) -> draft (plan) -> guard -> SubmitTransaction
 
 from collections.abc import Iterator
 
-import msgspec
 from msgspec.structs import replace
 
 from pipeline.advance.assessed import assessed
 from pipeline.advance.holding_off import hold_off
+from pipeline.advance.phases import Held, Ready, command, prepare
 from pipeline.advance.stalls import (
     finish,
     mend,
@@ -23,26 +23,18 @@ from pipeline.advance.stalls import (
 )
 from pipeline.advance.turn import Turn
 from pipeline.decide import Refused
-from pipeline.errors import PipelineError, SwapLimitedError
+from pipeline.errors import PipelineError
 from pipeline.foresee import Foreseen, foresee, share_to_hold
 from pipeline.goal import choose_goal, liquidity_to_move
-from pipeline.guard import DAY_S, Question, Refusal, guard
+from pipeline.guard import DAY_S, Refusal
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened
-from pipeline.messages.effects import BookEffects, Goal, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.effects import PHASES, BookEffects, Goal, Phase, Plan
 from pipeline.messages.entries import Mined, NftPosition
-from pipeline.messages.transactions import SubmitTransaction
-from pipeline.plan import Draft, Market, draft, read_market
+from pipeline.plan import grants, read_market
 from pipeline.settle import is_open, stand
 from pipeline.units import RawAmount, Seconds, TokenId
-
-
-class _Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase that may go out."""
-
-    phase: Phase
-    drafts: tuple[Draft, ...]
 
 
 def find_plan(turn: Turn) -> Plan | None:
@@ -77,11 +69,18 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
         goal=goal,
         notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
+        allowances=tuple(
+            f"allowance/{turn.policy.owner}/{token}/{spender}"
+            for token, spender in grants(turn.shard, turn.policy)
+        ),
     )
-    plan, ready = _prepare(turn, plan, foreseen)
-    if isinstance(ready, Refusal):
-        hold_off(turn.shard, turn.policy, ready.reason, turn.block.timestamp_s, proposed_before_s)
-        yield refused(turn, plan_id, "withdraw", ready)
+    ready = prepare(turn, plan, "withdraw", foreseen)
+    if not isinstance(ready, Ready):
+        refusal = (
+            Refusal(reason="no_goal", detail="there is nothing to do") if ready is None else ready.refusal
+        )
+        hold_off(turn.shard, turn.policy, refusal.reason, turn.block.timestamp_s, proposed_before_s)
+        yield refused(turn, plan_id, "withdraw", refusal)
         return
     _forget_former(turn)
     yield PlanOpened(
@@ -94,7 +93,7 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
         notional_quote=plan.notional_quote,
     )
     _count_action(turn, plan.notional_quote)
-    yield from _command(turn, plan, ready)
+    yield from command(turn, plan, ready)
 
 
 def _forget_former(turn: Turn) -> None:
@@ -102,9 +101,8 @@ def _forget_former(turn: Turn) -> None:
     tables, former = turn.shard.tables, find_plan(turn)
     for step in former.steps if former else ():
         tables.put(f"intent/{step.intent}", None)
-    final = turn.block.number - turn.policy.chain.final_depth_blocks
     for key, receipt in list(tables.group("receipt", Mined)):
-        if receipt.at_block < final:
+        if receipt.at_block < turn.final_block:
             tables.put(key, None)
 
 
@@ -130,11 +128,17 @@ def carry_plan(turn: Turn) -> Iterator[Output]:
     elif standing.kind == "broken":
         yield from mend(turn, plan, standing)
     elif standing.kind == "due" and not tries_again_later(turn, plan):
-        plan, ready = _prepare(turn, plan, None)
-        if isinstance(ready, Refusal):
-            yield from stall(turn, plan, standing.phase or "withdraw", ready)
-        else:
-            yield from _command(turn, plan, ready)
+        yield from _go_on(turn, plan, standing.phase or "withdraw")
+
+
+def _go_on(turn: Turn, plan: Plan, due: Phase) -> Iterator[Output]:
+    ready = prepare(turn, plan, due, None)
+    if isinstance(ready, Held):
+        yield from stall(turn, plan, ready.phase, ready.refusal)
+    elif ready is None:
+        put(turn, unstalled(replace(plan, given_up=PHASES)))
+    else:
+        yield from command(turn, plan, ready)
 
 
 def rest_plan(turn: Turn, unknown: Refused) -> Iterator[Output]:
@@ -170,78 +174,4 @@ def _freed(turn: Turn, leaving: tuple[TokenId, ...]) -> tuple[RawAmount, RawAmou
     return (
         RawAmount(sum(each.principal0 + each.fees0 for each in held)),
         RawAmount(sum(each.principal1 + each.fees1 for each in held)),
-    )
-
-
-def _prepare(turn: Turn, plan: Plan, foreseen: Foreseen | None) -> tuple[Plan, _Ready | Refusal | None]:
-    """Draft the next phase that has anything to do, and ask the guards; None: nothing is left to do.
-
-    What is foreseen of the whole is given where the plan is to begin: then the whole of it is judged.
-    """
-    standing = stand(plan, turn.shard.tables)
-    if standing.phase is None or standing.kind != "due":
-        return plan, None
-    try:
-        market = read_market(turn.shard, turn.policy, turn.block.timestamp_s, turn.base_fee_wei)
-        drafts = draft(standing.phase, turn.shard, turn.policy, plan.goal, market)
-    except SwapLimitedError as error:
-        return plan, Refusal(reason="swap_limited", detail=str(error))
-    except PipelineError as error:
-        return plan, Refusal(reason="not_plannable", detail=str(error))
-    if not drafts:
-        return _prepare(turn, replace(plan, skipped=(*plan.skipped, standing.phase)), foreseen)
-    refusal = guard(_question(turn, plan, market, drafts, foreseen))
-    return plan, refusal or _Ready(phase=standing.phase, drafts=drafts)
-
-
-def _question(
-    turn: Turn, plan: Plan, market: Market, drafts: tuple[Draft, ...], foreseen: Foreseen | None
-) -> Question:
-    return Question(
-        shard=turn.shard,
-        policy=turn.policy,
-        market=market,
-        effects=turn.shard.tables.find(f"effects/{turn.policy.book}", BookEffects) or BookEffects(),
-        drafts=drafts,
-        notional_quote=plan.notional_quote,
-        foreseen=foreseen,
-    )
-
-
-def _command(turn: Turn, plan: Plan, ready: _Ready | None) -> Iterator[Output]:
-    """Say a phase's transactions, and remember each as an open intent."""
-    after = plan.steps[-1].intent if plan.steps else None
-    steps: list[PlannedStep] = []
-    for place, each in enumerate(ready.drafts if ready else ()):
-        assert ready is not None
-        action = f"{plan.id}/{ready.phase}/{place}/{plan.attempt}"
-        command = _submit(turn, plan, action, each, after)
-        after = command.digest
-        steps.append(PlannedStep(phase=ready.phase, step=each.step, intent=command.digest))
-        intent = Intent(book=turn.policy.book, plan=plan.id, step=each.step, made_at_block=turn.block.number)
-        turn.shard.tables.put(f"intent/{command.digest}", intent)
-        yield command
-    plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=turn.block.timestamp_s)
-    put(turn, plan if ready and plan.stalled_phase == ready.phase else unstalled(plan))
-
-
-def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None) -> SubmitTransaction:
-    policy = turn.policy
-    return SubmitTransaction(
-        **turn.now.stamp("int", policy.book, action=action, policy_version=policy.policy_version),
-        book=policy.book,
-        policy_version=policy.policy_version,
-        owner=policy.owner,
-        signer=policy.signer or policy.owner,
-        plan=plan.id,
-        step=each.step,
-        attempt=plan.attempt,
-        position=f"book/{policy.book}",
-        after=after,
-        made_at=turn.block,
-        call=each.call,
-        minimums=each.minimums,
-        deadline_s=Seconds(turn.block.timestamp_s + policy.limits.deadline_s),
-        max_age_blocks=policy.limits.max_age_blocks,
-        max_fee_per_gas_wei=policy.limits.max_fee_per_gas_wei,
     )

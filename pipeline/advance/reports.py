@@ -3,11 +3,14 @@
 from msgspec.structs import replace
 
 from pipeline.messages.effects import Intent, Plan
-from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed, Simulated
+from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed, Simulated
 from pipeline.shard import Shard
+from pipeline.units import Hash
 
 
-def take_report(shard: Shard, event: Simulated | Signed | Sent | IntentRefused | Dropped) -> None:
+def take_report(
+    shard: Shard, event: Simulated | Signed | Sent | CancellationSigned | IntentRefused | Dropped
+) -> None:
     """Note nonce and hashes of an open intent, or that nothing will come of it. Repetition changes nothing."""
     key = f"intent/{event.intent}"
     intent = shard.tables.find(key, Intent)
@@ -15,12 +18,16 @@ def take_report(shard: Shard, event: Simulated | Signed | Sent | IntentRefused |
         return
     match event:
         case Signed():
-            hashes = tuple(dict.fromkeys((*intent.hashes, event.transaction_hash)))
+            hashes = _with(intent.hashes, event.transaction_hash)
             shard.tables.put(key, replace(intent, nonce=event.nonce, hashes=hashes))
         case Sent():
-            hashes = tuple(dict.fromkeys((*intent.hashes, event.transaction_hash)))
-            shard.tables.put(key, replace(intent, hashes=hashes))
+            shard.tables.put(key, replace(intent, hashes=_with(intent.hashes, event.transaction_hash)))
+        case CancellationSigned():
+            hashes = _with(intent.cancellations, event.transaction_hash)
+            shard.tables.put(key, replace(intent, cancellations=hashes))
         case IntentRefused():
+            if event.reason == "predecessor":
+                _follow_no_more(shard, intent, event.intent)
             _end(shard, intent, event.intent, f"refused: {event.reason}")
         case Dropped():
             _end(shard, intent, event.intent, f"dropped: {event.reason}")
@@ -28,13 +35,30 @@ def take_report(shard: Shard, event: Simulated | Signed | Sent | IntentRefused |
             pass
 
 
+def _with(hashes: tuple[Hash, ...], new: Hash) -> tuple[Hash, ...]:
+    return tuple(dict.fromkeys((*hashes, new)))
+
+
+def _follow_no_more(shard: Shard, intent: Intent, digest: str) -> None:
+    """Let nothing follow what a refused intent followed: the signer has cancelled it, or does not know it."""
+    plan = _plan_of(shard, intent)
+    for step in plan.steps if plan is not None else ():
+        before = shard.tables.find(f"intent/{step.after}", Intent) if step.intent == digest else None
+        if before is not None:
+            shard.tables.put(f"intent/{step.after}", replace(before, unfollowable=True))
+
+
 def _end(shard: Shard, intent: Intent, digest: str, outcome: str) -> None:
-    key = f"plan/{intent.book}"
-    plan = shard.tables.find(key, Plan)
-    if plan is None or plan.id != intent.plan:
+    plan = _plan_of(shard, intent)
+    if plan is None:
         return
     steps = tuple(
         replace(step, outcome=outcome) if step.intent == digest and step.outcome is None else step
         for step in plan.steps
     )
-    shard.tables.put(key, replace(plan, steps=steps))
+    shard.tables.put(f"plan/{intent.book}", replace(plan, steps=steps))
+
+
+def _plan_of(shard: Shard, intent: Intent) -> Plan | None:
+    plan = shard.tables.find(f"plan/{intent.book}", Plan)
+    return plan if plan is not None and plan.id == intent.plan else None

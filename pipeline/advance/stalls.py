@@ -12,7 +12,7 @@ from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.effects import BookEffects, Phase, Plan
 from pipeline.messages.entries import BookPath
-from pipeline.settle import Standing, never_sent
+from pipeline.settle import Standing, drop_from, is_final, never_sent
 
 _SAID_AGAIN = ("refused: limits", "refused: malformed", "refused: paused")
 """What a signer refuses for reasons of its own, whatever the block."""
@@ -43,15 +43,15 @@ def rest(turn: Turn, plan: Plan, phase: Phase, reason: str) -> Iterator[Output]:
 
 
 def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
-    """A transaction failed or was refused: end a plan that never began, make the phase anew otherwise."""
+    """A transaction failed or was refused: end a plan that never began, make the phase again otherwise, and all that followed it."""
     if never_sent(plan, turn.shard.tables):
         yield from _give_up_unsent(turn, plan, standing.reason)
         return
-    broken = [s for s in plan.steps if s.phase == standing.phase]
-    kept = tuple(step for step in plan.steps if step not in broken)
-    plan = replace(plan, steps=kept, attempt=plan.attempt + 1)
-    refusal = Refusal(reason="step_failed", detail=standing.reason)
-    yield from stall(turn, plan, standing.phase or "withdraw", refusal)
+    phase = standing.phase or "withdraw"
+    plan, forgotten = drop_from(plan, phase, turn.shard.tables, turn.final_block)
+    for digest in forgotten:
+        turn.shard.tables.put(f"intent/{digest}", None)
+    yield from stall(turn, plan, phase, Refusal(reason="step_failed", detail=standing.reason))
 
 
 def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
@@ -73,7 +73,7 @@ def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
         turn.block.timestamp_s,
         plan.proposed_before_s,
     )
-    yield from _close(turn, plan, f"never sent: {reason}")
+    yield from _close(turn, replace(plan, allowances=()), f"never sent: {reason}")
 
 
 def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Output]:
@@ -93,8 +93,7 @@ def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Ou
         put(turn, plan)
     elif action.on_stall == "mint_as_is" and phase == "swap":
         goal = as_is(turn.shard, turn.policy, plan.goal)
-        skipped = (*plan.skipped, phase)
-        put(turn, unstalled(replace(plan, goal=goal, skipped=skipped)))
+        put(turn, unstalled(replace(plan, goal=goal, given_up=(*plan.given_up, phase))))
     else:
         yield from _close(turn, plan, f"stalled at {phase}: {refusal.reason}")
 
@@ -108,9 +107,11 @@ def tries_again_later(turn: Turn, plan: Plan) -> bool:
 
 
 def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
-    """Tell the end, once on a branch: receipts may go away with a reorg, and then it is open again."""
+    """Say the end, once on a branch: a reorg may open the plan again, until all of it is final."""
     path = turn.shard.tables.find(f"path/{turn.policy.book}", BookPath)
     if path is not None and path.finished_plan == plan.id:
+        if is_final(plan, turn.shard.tables, turn.final_block):
+            put(turn, replace(plan, closed="done"))
         return
     forget_refusals(turn.shard, turn.policy)
     stamp = turn.now.stamp("plan", turn.policy.book, action="done")

@@ -6,7 +6,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.moment import Moment
 from pipeline.shard import Shard
-from pipeline.units import Wei
+from pipeline.units import BlockNumber, Wei
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,3 +17,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     block: BlockRef
     base_fee_wei: Wei
     now: Moment
+
+    @property
+    def final_block(self) -> BlockNumber:
+        """The highest block that no reorg takes."""
+        return BlockNumber(self.block.number - self.policy.chain.final_depth_blocks)

@@ -43,7 +43,12 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     step: Step
     intent: str
     """Digest."""
+    after: str | None = None
+    """Digest of the intent that it had to follow."""
     outcome: str | None = None
+    """What the signer said of it where it never came into a block."""
+    dropped: bool = False
+    """Its phase, or one before it, is made again; what was signed for it may still come into a block."""
 
 
 class Plan(Entry, frozen=True, kw_only=True):
@@ -55,8 +60,10 @@ class Plan(Entry, frozen=True, kw_only=True):
     notional_quote: RawAmount
     """What goes into the range, at spot: the costs of acting are measured against it."""
     steps: tuple[PlannedStep, ...] = ()
-    skipped: tuple[Phase, ...] = ()
-    """Phases that had nothing to do."""
+    given_up: tuple[Phase, ...] = ()
+    """Phases that are not to be made any more."""
+    allowances: tuple[str, ...] = ()
+    """Keys of what spenders may take of the owner's tokens: the plan ends when all of them are 0."""
     attempt: int = 1
     commanded_at_s: Seconds | None = None
     stalled_since_s: Seconds | None = None
@@ -79,6 +86,10 @@ class Intent(Entry, frozen=True, kw_only=True):
     nonce: int | None = None
     hashes: tuple[Hash, ...] = ()
     """Of the signed bytes, bumps too: any of them may be mined."""
+    cancellations: tuple[Hash, ...] = ()
+    """Of transactions that use the same nonce up for nothing: once one is mined, the intent has ended on that branch."""
+    unfollowable: bool = False
+    """The signer refused to let another intent follow it."""
 
 
 class Untried(msgspec.Struct, frozen=True, kw_only=True):

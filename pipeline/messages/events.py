@@ -15,6 +15,7 @@ RefusalReason = Literal[
     "already_closed",
     "expired",
     "orphaned",
+    "predecessor",
     "limits",
     "market",
     "simulation",
@@ -201,6 +202,13 @@ class Sent(IntentReport, frozen=True, kw_only=True, tag=True):
     transaction_hash: Hash
 
 
+class CancellationSigned(IntentReport, frozen=True, kw_only=True, tag=True):
+    """A transaction that moves nothing competes for its nonce. Once that one is mined, nothing comes of the intent."""
+
+    nonce: int
+    transaction_hash: Hash
+
+
 class IntentRefused(IntentReport, frozen=True, kw_only=True, tag=True):
     """Nothing was or will be sent for it."""
 
@@ -242,6 +250,7 @@ AnyEvent = (
     | Simulated
     | Signed
     | Sent
+    | CancellationSigned
     | IntentRefused
     | Dropped
     | DryRunEnded

@@ -8,12 +8,12 @@ from typing import Literal
 import msgspec
 
 from pipeline.messages.base import Message
-from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed, Simulated
+from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed, Simulated
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, BlockNumber, Hash, Offset, Seconds, ShardId, Wei
 
 RefusalKind = Literal["underpriced", "funds", "full", "invalid"]
-AnyReport = Simulated | Signed | Sent | IntentRefused | Dropped
+AnyReport = Simulated | Signed | Sent | CancellationSigned | IntentRefused | Dropped
 
 
 class JournalEntry(Message, frozen=True, kw_only=True):

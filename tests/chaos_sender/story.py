@@ -7,7 +7,7 @@ from typing import Any
 from chaos.tail import Tail
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
-from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed
+from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed
 from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import ChainId
@@ -17,7 +17,7 @@ from streams.topics import DECISIONS, EVENTS, INTENTS, NONCES
 
 _ONCE = frozenset({"withdraw", "swap", "mint"})
 """Of a plan these have an effect once at most; approvals do not add up."""
-_REPORTS = (b'"Signed"', b'"Sent"', b'"IntentRefused"', b'"Dropped"')
+_REPORTS = (b'"Signed"', b'"Sent"', b'"CancellationSigned"', b'"IntentRefused"', b'"Dropped"')
 
 
 class Story:
@@ -31,6 +31,8 @@ class Story:
         """Intents that were commanded twice under one name."""
         self.hashes: dict[str, set[str]] = defaultdict(set)
         """By intent, of what its shard was told to be signed."""
+        self.cancellations: dict[str, set[str]] = defaultdict(set)
+        """By intent, of what its shard was told to compete with it."""
         self.ends: dict[str, list[str]] = defaultdict(list)
         """By intent, the reports that ended it."""
         self.sent: set[str] = set()
@@ -63,6 +65,8 @@ class Story:
         match decode_event(record.value, where=record.where):
             case Signed(intent=intent, transaction_hash=hash_):
                 self.hashes[intent].add(hash_)
+            case CancellationSigned(intent=intent, transaction_hash=hash_):
+                self.cancellations[intent].add(hash_)
             case Sent(intent=intent):
                 self.sent.add(intent)
             case IntentRefused(intent=intent, reason=reason):
@@ -97,7 +101,8 @@ class Story:
 
     def open_intents(self, mined: set[str]) -> list[str]:
         """List the intents of which nothing has come yet."""
-        return [d for d in self.intents if not self.ends.get(d) and not self.hashes.get(d, set()) & mined]
+        signed = {d: self.hashes.get(d, set()) | self.cancellations.get(d, set()) for d in self.intents}
+        return [d for d in self.intents if not self.ends.get(d) and not signed[d] & mined]
 
     def summary(self) -> str:
         told = [f"said {dict(self.seen)}, plans {self.plans}"]

@@ -151,7 +151,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
         ("malformed", "call.value_wei: -1"): called(good, value_wei=-1),
         ("malformed", "max_age_blocks: -1"): changed(good, max_age_blocks=-1),
         ("malformed", "follows itself"): changed(good, after=good.digest),
-        ("malformed", "which is not known here"): changed(good, after="0123456789abcdef"),
+        ("predecessor", "which is not known here"): changed(good, after="0123456789abcdef"),
         ("malformed", "minimums"): changed(good, minimums=(Minimum(token=good.digest, delta=1),)),
         ("limits", "acting through a Safe"): changed(good, owner=STRANGER),
         ("limits", f"contract {STRANGER} is not on the list"): called(good, to=STRANGER),

@@ -265,7 +265,7 @@ def test_the_stories_have_deaths_bumps_cancellations_and_losses_in_them():
         for r in story.stage.reports(w)
         if isinstance(r, IntentRefused)
     }
-    assert {"already_open", "orphaned", "expired", "simulation"} <= reasons
+    assert {"already_open", "orphaned", "expired", "predecessor"} <= reasons
     assert any(tx.data == "0x" for story in stories for tx in story.stage.node.effects())
 
 
@@ -435,8 +435,8 @@ async def test_what_follows_a_refused_intent_is_refused(stage):
     await process.step()
     assert [stage.reports(each)[0].reason for each in (first, second, third)] == [
         "limits",
-        "simulation",
-        "simulation",
+        "predecessor",
+        "predecessor",
     ]
 
 
@@ -452,6 +452,8 @@ async def test_a_pause_stops_what_is_new_and_cancels_what_is_stuck(stage):
         stage.node.mine(50 * GWEI)
         await process.step()
     assert stage.bound()[0].attempts[-1].cancels
+    cancellations = [r for r in stage.reports(wanted) if type(r).__name__ == "CancellationSigned"]
+    assert cancellations[-1].transaction_hash == stage.bound()[0].attempts[-1].transaction_hash
     stage.broker.paused.clear()
     for _ in range(6):
         stage.node.mine(GWEI)
@@ -460,7 +462,7 @@ async def test_a_pause_stops_what_is_new_and_cancels_what_is_stuck(stage):
     assert stage.times_done(wanted) == 0
     follower = stage.ask(after=wanted.digest)
     await process.step()
-    assert stage.reports(follower)[0].reason == "simulation"
+    assert stage.reports(follower)[0].reason == "predecessor"
 
 
 async def test_a_record_of_an_open_intents_name_closes_nothing(stage):

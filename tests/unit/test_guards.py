@@ -56,7 +56,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Desk:
     def tampered(*asked: Any) -> tuple[plan.Draft, ...]:
         return tuple(replace(each, call=replace(each.call, to=STRANGER)) for each in was(*asked))
 
-    monkeypatch.setattr("pipeline.advance.plans.draft", tampered)
+    monkeypatch.setattr("pipeline.advance.phases.draft", tampered)
     return pushed(live())
 
 

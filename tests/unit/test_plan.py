@@ -4,10 +4,11 @@ import copy
 
 import msgspec
 import pytest
-from builders import BASE, MANAGER, OWNER, POOL, QUOTE, ROUTER
+from builders import BASE, FINAL_DEPTH, MANAGER, OWNER, POOL, QUOTE, ROUTER
 from desk import Desk, live
 
 from pipeline.advance import advance
+from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import (
     Declined,
     PlanClosed,
@@ -16,9 +17,9 @@ from pipeline.messages.decisions import (
     Quarantined,
     RebalanceProposed,
 )
-from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.effects import BookEffects, Intent, Plan
 from pipeline.messages.entries import Allowance
-from pipeline.messages.events import Dropped, Paused, PolicyRemoved, Resumed
+from pipeline.messages.events import CancellationSigned, Dropped, Paused, PolicyRemoved, Resumed, Signed
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
@@ -372,3 +373,80 @@ def test_reserves_do_not_keep_the_book_from_its_target(reserve, base_is_token0):
     assert abs(desk.said(BookView)[-1].base_share_bps - 5_000) < 200
     kept = desk.watcher.chain.balances[OWNER, tokens.get("base", BASE)]
     assert reserve <= kept <= reserve + 10**15
+
+
+# ------------------------------------------------------------------ reports that mend at once
+def test_a_cancellation_counts_with_its_block_and_goes_away_with_it():
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.block()
+    approve, swap = desk.pending
+    desk.pending = []
+    for intent, name in ((approve, "0xa1"), (swap, "0xa2")):
+        desk.watcher.append(Signed(intent=intent.digest, nonce=1, transaction_hash=name))
+        desk.watcher.append(CancellationSigned(intent=intent.digest, nonce=1, transaction_hash=f"{name}c"))
+    desk.block()
+    assert desk.shard.tables.need("intent/" + swap.digest, Intent).cancellations == ("0xa2c",)
+    assert not desk.pending, "until one of the two is mined nothing is commanded"
+    base = desk.watcher.fork("other")
+    desk.watcher.chain.mine(0)
+    desk.watcher.tell(tuple(receipt(f"{name}c") for name in ("0xa1", "0xa2")))
+    desk.take()
+    desk.watcher.chain.mine(0)
+    desk.watcher.tell()
+    desk.take()
+    assert [i.step for i in desk.pending][-1] == "swap", "made again at the next block, not at final depth"
+    assert desk.pending[0].after not in {approve.digest, swap.digest}
+    desk.pending = []
+    desk.watcher.revert_to(base)
+    desk.take()
+    before = len(desk.said(SubmitTransaction))
+    for _ in range(3):
+        desk.block()
+    assert len(desk.said(SubmitTransaction)) == before, "the bytes that were dropped may be mined again"
+
+
+def test_what_the_signer_has_forgotten_is_not_followed_again():
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.block()
+    followed = desk.pending[0].after
+    assert followed is not None
+    desk.refuse("predecessor")
+    for _ in range(2):
+        desk.block()
+    assert desk.said(SubmitTransaction)[-1].step == "swap"
+    assert desk.said(SubmitTransaction)[-2].after is None
+    for _ in range(8):
+        desk.block()
+    assert desk.said(PlanClosed)[-1].outcome == "done"
+
+
+def test_a_plan_that_no_reorg_opens_again_is_closed_for_good():
+    desk = Desk(live())
+    desk.block(push=True)
+    for _ in range(8):
+        desk.block()
+    assert desk.shard.tables.need("plan/alpha", Plan).closed is None
+    for _ in range(FINAL_DEPTH + 1):
+        desk.block()
+    assert desk.shard.tables.need("plan/alpha", Plan).closed == "done"
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    desk.watcher.chain.allowances[OWNER, BASE, ROUTER] = 7
+    for _ in range(3):
+        desk.block()
+    assert len(desk.said(PlanOpened)) == 1
+    assert desk.said(SubmitTransaction)[-1].plan == desk.said(PlanOpened)[0].plan
+    assert desk.watcher.chain.allowances[OWNER, BASE, ROUTER] == 7, "what the owner allows is the owner's"
+
+
+def receipt(transaction_hash: str) -> Receipt:
+    return Receipt(
+        transaction_hash=transaction_hash,
+        transaction_index=0,
+        sender=OWNER,
+        to=OWNER,
+        succeeded=True,
+        gas_used=21_000,
+        effective_gas_price_wei=1,
+    )

@@ -10,7 +10,7 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline import plan
-from pipeline.advance import plans
+from pipeline.advance import phases
 from pipeline.guard import GUARDS
 from pipeline.messages.decisions import (
     Declined,
@@ -97,7 +97,7 @@ REFUSING: dict[str, Refusing] = {
     "gas_price": dear_gas,
     "swap_limited": patched(plan, "size_swap", cut_short),
     "cost": other_limits(max_cost_bps=0),
-    "not_allowed": patched(plans, "draft", elsewhere),
+    "not_allowed": patched(phases, "draft", elsewhere),
     "min_out": patched(plan, "minimum_out", for_nothing),
     "price_limit": patched(plan, "size_swap", any_limit),
     "deadline": patched(plan, "_deadline_s", never_ending),

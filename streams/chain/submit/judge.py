@@ -178,10 +178,10 @@ def _check_before(intent: SubmitTransaction, memory: Memory) -> None:
         return
     before = memory.intents.get(intent.after)
     if before is None:
-        raise Refusal("malformed", f"it follows {intent.after}, which is not known here")
+        raise Refusal("predecessor", f"it follows {intent.after}, which is not known here")
     bound = memory.nonce_of(intent.after)
     if before.outcome in {"refused", "dropped"} or (bound is not None and is_cancelling(bound)):
-        raise Refusal("simulation", f"it follows {intent.after}, of which nothing comes")
+        raise Refusal("predecessor", f"it follows {intent.after}, of which nothing comes")
 
 
 def _check_exclusive(intent: SubmitTransaction, account: Account) -> None:

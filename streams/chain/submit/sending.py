@@ -5,7 +5,7 @@ from typing import Literal
 
 import structlog
 
-from pipeline.messages.events import Dropped, Sent, Signed, Simulated
+from pipeline.messages.events import CancellationSigned, Dropped, Sent, Signed, Simulated
 from pipeline.messages.journal import Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import (
@@ -154,10 +154,10 @@ class Sending:
         self._reach("nonce")
         ledger, digest = self._ledger, bound.intent.digest
         ledger.note_account(add_attempt(ledger.account, bound.nonce, attempt))
-        if not replacement.cancels:
-            ledger.note_report(
-                digest, Signed(intent=digest, nonce=bound.nonce, transaction_hash=attempt.transaction_hash)
-            )
+        report = CancellationSigned if replacement.cancels else Signed
+        ledger.note_report(
+            digest, report(intent=digest, nonce=bound.nonce, transaction_hash=attempt.transaction_hash)
+        )
         await ledger.commit()
         self._reach("journal")
         await ledger.publish()

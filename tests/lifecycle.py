@@ -1,0 +1,125 @@
+"""A live book on the toy chain whose blocks may go away, with a sender that keeps nonces and a miner who chooses."""
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+
+from builders import OWNER, ToyChain, started
+from toy_sender import ToySender, Wants, branch_of, everything, mined_in
+
+from pipeline.advance import advance
+from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
+from pipeline.messages.effects import Plan
+from pipeline.messages.entries import NftPosition
+from pipeline.messages.journal import Inclusion
+from pipeline.messages.policy import Policy
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.settle import is_open
+from pipeline.shard import Shard
+
+Market = Callable[[ToyChain], object]
+
+
+def small_swap(chain: ToyChain) -> None:
+    chain.swap(10**14, down=chain.random.random() < 0.5)
+
+
+class Lifecycle:
+    """Watcher, shard, sender and miner in one hand; every block can be gone back to."""
+
+    def __init__(self, book: Policy, *, seed: int = 5, depth: int = 10**23) -> None:
+        self.watcher = started(seed, book, depth=depth)
+        self.shard = Shard(0)
+        self.sender = ToySender()
+        self.offset = 0
+        self.queue: list[SubmitTransaction] = []
+        self.outputs: list[object] = []
+        self.before: dict[int, ToyChain] = {}
+        """By number, the chain as it was at the end of that block."""
+        self.take()
+        for _ in range(6):
+            self.block()
+
+    @property
+    def chain(self) -> ToyChain:
+        return self.watcher.chain
+
+    def take(self) -> list[object]:
+        new: list[object] = []
+        while self.offset < len(self.watcher.log):
+            new += advance(self.shard, self.offset, self.watcher.log[self.offset])
+            self.offset += 1
+        self.outputs += new
+        self.queue += [each for each in new if isinstance(each, SubmitTransaction)]
+        return new
+
+    def block(self, market: Market = small_swap, *, wants: Wants = everything) -> list[object]:
+        """Let the sender look at the head, mine a block in which the market trades first, and take it in."""
+        commanded, self.queue = self.queue, []
+        for report in self.sender.serve(self.chain, commanded):
+            self.watcher.append(report)
+        self.take()
+        self.before[self.chain.head.number] = copy.deepcopy(self.chain)
+        self.chain.mine(0)
+        branch_of(self.chain)[self.chain.head.number] = self.chain.head.hash
+        market(self.chain)
+        self.watcher.tell(self.sender.include(self.chain, wants))
+        return self.take()
+
+    def reorg(self, depth: int) -> None:
+        """Take the newest blocks away; those that come in their place are others."""
+        back = self.before[self.chain.head.number - depth]
+        back = copy.deepcopy(back)
+        back.salt = f"{self.chain.salt}+{depth}"
+        self.watcher.revert_to(back)
+        self.take()
+
+    # -------------------------------------------------------------- what there is
+    def said(self, kind: type) -> list:
+        return [each for each in self.outputs if isinstance(each, kind)]
+
+    def commanded(self, step: str) -> list[SubmitTransaction]:
+        return [each for each in self.said(SubmitTransaction) if each.step == step]
+
+    @property
+    def plan(self) -> Plan:
+        return self.shard.tables.need("plan/alpha", Plan)
+
+    @property
+    def is_open(self) -> bool:
+        return is_open(self.shard.tables.find("plan/alpha", Plan), self.shard.tables)
+
+    def mined(self, step: str) -> list[Inclusion]:
+        """Transactions of a kind that succeeded on this branch, cancellations apart."""
+        names = {each.digest.rjust(16, "0") for each in self.commanded(step)}
+        own = mined_in(self.chain).items()
+        return [i for h, i in own if i.succeeded and h.startswith("0xa") and h[-16:] in names]
+
+    def most_of_a_plan(self, step: str) -> int:
+        """How often at most a step of one and the same plan has succeeded on this branch."""
+        own = mined_in(self.chain)
+        plan_of = {each.digest.rjust(16, "0"): each.plan for each in self.commanded(step)}
+        plans = [
+            plan_of[h[-16:]] for h, i in own.items() if i.succeeded and h[2] == "a" and h[-16:] in plan_of
+        ]
+        return max(Counter(plans).values(), default=0)
+
+    def liquid(self) -> list[NftPosition]:
+        return [nft for nft in self.chain.nfts.values() if nft.owner == OWNER and nft.liquidity]
+
+    def outcomes(self) -> list[str]:
+        return [each.outcome for each in self.said(PlanClosed)]
+
+    def until_over(self, market: Market = small_swap, *, wants: Wants = everything, most: int = 60) -> int:
+        """Go on until no plan is open and none opens; tell how many blocks that took."""
+        for taken in range(most):
+            if not self.is_open and self.said(PlanOpened) and not self.queue:
+                return taken
+            self.block(market, wants=wants)
+        raise AssertionError(f"{most} blocks, and open still: {self.plan}\n{self.sender.refusals[-3:]}")
+
+    def assert_whole(self) -> None:
+        """All liquidity is in one range, nobody may take anything, and the shard knows what the chain knows."""
+        assert not self.said(Quarantined)
+        assert len(self.liquid()) == 1, self.outcomes()
+        assert not any(self.chain.allowances.values()), self.chain.allowances

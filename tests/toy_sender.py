@@ -1,0 +1,212 @@
+"""A sender for the toy chain: real nonces, offers and order of intents, and a miner who may leave out what he likes."""
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from builders import OWNER, ToyChain
+from toy_signer import ToySigner
+
+from pipeline.messages.base import Receipt
+from pipeline.messages.events import (
+    AnyEvent,
+    CancellationSigned,
+    Dropped,
+    IntentRefused,
+    Sent,
+    Signed,
+)
+from pipeline.messages.journal import Attempt, Inclusion, IntentKnown, NonceBound
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.nonces import (
+    ChainView,
+    add_attempt,
+    bind,
+    mark_sent,
+    new_account,
+    reconcile,
+    retire,
+    status,
+)
+from pipeline.offers import FeeMarket, FeeRules, Replace, due
+from pipeline.protocols.uniswap_v3.calldata import read_calls
+from streams.chain.submit import judge
+from streams.chain.submit.memory import Memory
+from streams.chain.submit.verdict import Refusal
+
+Wants = Callable[[Attempt], bool]
+RULES = FeeRules(
+    bump_after_blocks=200, max_fee_per_gas_wei=10**13, cancel_max_fee_per_gas_wei=10**15, max_tip_wei=10**15
+)
+MARKET = FeeMarket(base_fee_wei=10**9, tip_wei=10**9)
+_DEADLINE_AT = {"mint": 10, "decreaseLiquidity": 4}
+
+
+def everything(_: Attempt) -> bool:
+    return True
+
+
+class ToySender:
+    """Signs in order of arrival, sends again and cancels as the real one does; knows the chain by its head alone."""
+
+    def __init__(self, *, final_depth: int = 12) -> None:
+        self.memory = Memory(account=new_account(OWNER, 0))
+        self.final_depth = final_depth
+        self.refusals: list[Refusal] = []
+        self.cancelled = 0
+
+    # -------------------------------------------------------------- at a head
+    def serve(self, chain: ToyChain, intents: Iterable[SubmitTransaction]) -> list[AnyEvent]:
+        """Take over what the head says, tend what waits, and answer what was commanded."""
+        said = [*self._follow(chain), *self._tend(chain)]
+        for intent in intents:
+            try:
+                self._judge(chain, intent)
+            except Refusal as refusal:
+                self.refusals.append(refusal)
+                self._note(intent, "refused", chain)
+                said.append(IntentRefused(intent=intent.digest, reason=refusal.reason, detail=refusal.detail))
+            else:
+                said += self._sign(chain, intent)
+        return said
+
+    def _follow(self, chain: ToyChain) -> list[AnyEvent]:
+        view = ChainView(head=chain.head, nonce=len(mined_in(chain)), inclusions=mined_in(chain))
+        account = reconcile(self.memory.account, view)
+        self.memory.account, gone = retire(account, chain.head, self.final_depth)
+        said: list[AnyEvent] = []
+        for bound in gone:
+            digest, cancelled = bound.intent.digest, status(bound) == "cancelled"
+            self._note(bound.intent, "dropped" if cancelled else "final", chain)
+            if cancelled:
+                said.append(Dropped(intent=digest, reason=f"nonce {bound.nonce} was cancelled"))
+        for known in self.memory.forgettable(chain.head.number):
+            del self.memory.intents[known.intent]
+        return said
+
+    def _tend(self, chain: ToyChain) -> list[AnyEvent]:
+        said: list[AnyEvent] = []
+        for each in due(self.memory.account, chain.head, MARKET, RULES, offered_at={}):
+            if isinstance(each, Replace):
+                bound = next(b for b in self.memory.account.nonces if b.nonce == each.nonce)
+                attempt = _attempt(bound.intent, each.nonce, len(bound.attempts), cancels=each.cancels)
+                self._add(chain, each.nonce, attempt)
+                self.cancelled += each.cancels
+                report = CancellationSigned if each.cancels else Signed
+                said.append(
+                    report(
+                        intent=bound.intent.digest,
+                        nonce=each.nonce,
+                        transaction_hash=attempt.transaction_hash,
+                    )
+                )
+        return said
+
+    def _add(self, chain: ToyChain, nonce: int, attempt: Attempt) -> None:
+        account = add_attempt(self.memory.account, nonce, attempt)
+        self.memory.account = mark_sent(account, attempt.transaction_hash, chain.head.number)
+
+    def _judge(self, chain: ToyChain, intent: SubmitTransaction) -> None:
+        if chain.head.number > intent.made_at.number + intent.max_age_blocks:
+            raise Refusal("expired", "a test")
+        if branch_of(chain).get(intent.made_at.number) != intent.made_at.hash:
+            raise Refusal("orphaned", "a test")
+        judge._check_before(intent, self.memory)
+        judge._check_exclusive(intent, self.memory.account)
+        trial = copy.deepcopy(chain)
+        trial.mine(0)
+        for bound in self.memory.account.waiting():
+            run(trial, bound, bound.attempts[-1])
+        if not _runs(trial, intent):
+            raise Refusal("simulation", "it reverts behind what waits")
+
+    def _sign(self, chain: ToyChain, intent: SubmitTransaction) -> list[AnyEvent]:
+        nonce = self.memory.account.next_nonce
+        attempt = _attempt(intent, nonce, 0)
+        self.memory.account = bind(self.memory.account, intent, attempt, chain.head)
+        self.memory.account = mark_sent(self.memory.account, attempt.transaction_hash, chain.head.number)
+        self._note(intent, "open", chain)
+        at = {"intent": intent.digest, "transaction_hash": attempt.transaction_hash}
+        return [Signed(**at, nonce=nonce), Sent(**at)]
+
+    def _note(self, intent: SubmitTransaction, outcome: Any, chain: ToyChain) -> None:
+        self.memory.intents[intent.digest] = IntentKnown(
+            signer=OWNER,
+            intent=intent.digest,
+            shard=0,
+            position=intent.position,
+            outcome=outcome,
+            keep_until_block=chain.head.number + intent.max_age_blocks + self.final_depth,
+        )
+
+    # -------------------------------------------------------------- in a block
+    def include(self, chain: ToyChain, wants: Wants) -> tuple[Receipt, ...]:
+        """Mine, in the order of the nonces, what the miner wants; behind what he leaves out nothing can be mined."""
+        receipts: list[Receipt] = []
+        included = mined_in(chain)
+        for bound in self.memory.account.nonces:
+            if bound.nonce < len(included):
+                continue
+            attempt = next((a for a in reversed(bound.attempts) if wants(a)), None)
+            if attempt is None:
+                break
+            receipts.append(run(chain, bound, attempt))
+        return tuple(receipts)
+
+
+def mined_in(chain: ToyChain) -> dict[str, Inclusion]:
+    """What of the owner's is in a chain's branch; it goes away with a copy of the chain."""
+    return chain.__dict__.setdefault("own", {})
+
+
+def branch_of(chain: ToyChain) -> dict[int, str]:
+    """Hashes of a chain's blocks by number."""
+    return chain.__dict__.setdefault("branch", {})
+
+
+def run(chain: ToyChain, bound: NonceBound, attempt: Attempt) -> Receipt:
+    """Put one attempt into the block at hand, and undo what a revert undoes."""
+    succeeded = attempt.cancels or _runs(chain, bound.intent)
+    mined_in(chain)[attempt.transaction_hash] = Inclusion(
+        transaction_hash=attempt.transaction_hash,
+        block_number=chain.head.number,
+        block_hash=chain.head.hash,
+        succeeded=succeeded,
+        paid_wei=0,
+    )
+    return Receipt(
+        transaction_hash=attempt.transaction_hash,
+        transaction_index=0,
+        sender=OWNER,
+        to=OWNER if attempt.cancels else bound.intent.call.to,
+        succeeded=succeeded,
+        gas_used=100_000,
+        effective_gas_price_wei=10**9,
+    )
+
+
+def _runs(chain: ToyChain, intent: SubmitTransaction) -> bool:
+    """Do what an intent says, if the chain lets it."""
+    trial = copy.deepcopy(chain)
+    try:
+        for call in read_calls(intent.call.data):
+            place = _DEADLINE_AT.get(call.name)
+            deadline_s = call.deadline_s if place is None else call.arguments[place]
+            assert deadline_s is None or trial.head.timestamp_s <= deadline_s
+            getattr(ToySigner(), f"_{call.name}")(trial, intent, call.arguments)
+    except AssertionError:
+        return False
+    chain.__dict__.update(trial.__dict__)
+    return True
+
+
+def _attempt(intent: SubmitTransaction, nonce: int, place: int, *, cancels: bool = False) -> Attempt:
+    kind = "c" if cancels else "a"
+    return Attempt(
+        transaction_hash=f"0x{kind}{place:015x}{nonce:032x}{intent.digest.rjust(16, '0')}",
+        raw="0x",
+        max_fee_wei=10**10 * 2**place,
+        tip_wei=10**9 * 2**place,
+        gas_limit=intent.call.gas_limit,
+        cancels=cancels,
+    )
