@@ -153,12 +153,20 @@ def _follow_revert(tables: Tables, event: BlocksReverted) -> Followed:
     if to.hash == head.hash:
         return Followed(Arrival.KNOWN)
     ours = tables.branch_hash(to.number)
+    if tables.final_block() == (to.number, ours) and to.hash != ours:
+        return _halt(
+            tables, f"block {to.number} was final as {ours}, the node's chain has {to.hash} in its place"
+        )
     if to.number == head.number or (ours is not None and ours != to.hash):
         return Followed(_set_aside(tables))
     if not tables.reaches(to.number):
-        tables.put("halted", Halted(reason=f"a reorg to block {to.number} is deeper than the shard can undo"))
-        return Followed(Arrival.HALTS)
+        return _halt(tables, f"a reorg to block {to.number} is deeper than the shard can undo")
     return Followed(Arrival.APPLIES, frozenset(tables.rewind(to.number)))
+
+
+def _halt(tables: Tables, reason: str) -> Followed:
+    tables.put("halted", Halted(reason=reason))
+    return Followed(Arrival.HALTS)
 
 
 def _at_head(tables: Tables, block: BlockRef) -> Arrival:

@@ -117,6 +117,13 @@ class Tables:
         oldest = min(self._frames, default=None)
         return oldest is not None and number < oldest and self._begins_at(oldest)
 
+    def final_block(self) -> tuple[BlockNumber, Hash] | None:
+        """Give the last block that no rewind takes away; None where a rewind reaches the shard's beginning."""
+        oldest = min(self._frames, default=None)
+        if oldest is None or self._begins_at(oldest):
+            return None
+        return BlockNumber(oldest - 1), self._frames[oldest].block.parent_hash
+
     def _begins_at(self, number: BlockNumber) -> bool:
         overwritten = self._frames[number].overwritten
         return HEAD in overwritten and overwritten[HEAD] is None

@@ -32,8 +32,7 @@ from streams.codec import decode_event, encode
 
 PACE = Pace(
     poll_s=0,
-    gone_after_s=1,
-    lag_limit_s=5,
+    halt_after_s=1,
     stall_after_s=10**6,
     retry_first_s=0.0001,
     retry_most_s=0.001,

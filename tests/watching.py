@@ -29,7 +29,7 @@ from streams.devnet.world import World
 from streams.kafka_access import KafkaAccess
 from streams.topics import ensure_topics, shard_of
 
-QUICK = Pace(poll_s=0.03, gone_after_s=0.2, call_timeout_s=5, retry_first_s=0.05, retry_most_s=0.5)
+QUICK = Pace(poll_s=0.03, halt_after_s=0.2, call_timeout_s=5, retry_first_s=0.05, retry_most_s=0.5)
 PARTITIONS = 4
 _CHAIN_IDS = itertools.count(700_000 + os.getpid() % 10_000 * 20)
 

@@ -12,10 +12,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Between two looks for a new block."""
     stall_after_s: float = 60.0
     """So long without a new head is worth an alert."""
-    gone_after_s: float = 1.0
-    """So long the node must not know our head before a shorter chain counts as a rollback, not as a lag."""
-    lag_limit_s: float = 120.0
-    """So long a node may know our head, yet tell of a shorter chain."""
+    halt_after_s: float = 10.0
+    """For how long the node must show another block in place of a final one before the shard halts."""
     call_timeout_s: float = 10.0
     append_timeout_s: float = 30.0
     retry_first_s: float = 0.25

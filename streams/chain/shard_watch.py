@@ -104,7 +104,6 @@ class ShardWatch:
             if await self._read(head, due):
                 return True
         if newest.block.hash == head.hash:
-            self._branch.found()
             return False
         if newest.block.number > head.number and await self._extend(head, newest):
             return True

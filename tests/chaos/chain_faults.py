@@ -58,7 +58,7 @@ async def too_deep_reorg(house: House) -> None:
     async with house.standing_still():
         await house.on_chain(lambda: [chain.mine() for _ in range(depth)])
         await house.settle()
-        await house.on_chain(chain.rollback, depth)
+        await house.on_chain(chain.reorg, depth)  # less of the chain alone would be a lag
     await house.until(
         lambda: all("halted" in house.ledger.pages[shard].tables.entries() for shard in house.ledger.booked),
         "the shards halted",

@@ -166,7 +166,7 @@ async def test_goes_back_to_where_the_branches_part(depth: int, longer: int) -> 
     async with await following(Rig(), blocks=12) as rig:
         old = [header.block.hash for header, _ in rig.chain.blocks()[-depth:]]
         common = rig.chain.rollback(depth)
-        for _ in range(depth + longer):
+        for _ in range(max(depth + longer, 1)):  # less of the chain alone is no other branch
             rig.chain.mine(rig.world.swap(POOLS[0]))
         await rig.settled()
         (reverted,) = rig.fold().of(BlocksReverted)
@@ -193,11 +193,18 @@ async def test_goes_back_over_many_blocks_that_were_fetched_together() -> None:
         assert len(rig.check().of(BlocksReverted)) == 1
 
 
-async def test_goes_back_without_a_new_branch() -> None:
-    async with await following(Rig(), blocks=6) as rig:
-        rig.chain.rollback(4)
+@pytest.mark.parametrize("forgets", [True, False])
+async def test_a_shorter_chain_is_followed_once_another_block_stands_at_a_known_height(forgets: bool) -> None:
+    async with await following(Rig(forgets=forgets), blocks=6) as rig:
+        length = len(rig.events())
+        common = rig.chain.rollback(4)
+        rig.now_s += 10_000
+        await rig.turns()
+        assert len(rig.events()) == length, "less of the chain is no other chain"
+        rig.chain.mine(rig.world.swap(POOLS[0]))
         await rig.settled()
-        assert len(rig.fold().of(BlocksReverted)) == 1
+        (reverted,) = rig.fold().of(BlocksReverted)
+        assert reverted.to == common.block
         rig.check()
 
 
@@ -225,6 +232,11 @@ async def test_a_reorg_deeper_than_can_be_undone_halts_and_an_operator_begins_an
         rig.chain.mine()
         await rig.turns()
         assert len(rig.events()) == length
+        (reason,) = [rig.fold().tables.need("halted", Halted).reason]
+        theirs = {header.block.hash: header.block.number for header, _ in rig.chain.blocks()}
+        ours, shown = [word.rstrip(",") for word in reason.split() if word.startswith("0x")]
+        final = next(event.block for event in rig.fold().branch if event.block.hash == ours)
+        assert theirs[shown] == final.number, "both blocks are named"
         await rig.append(0, Resumed(scope="shard", reason="looked", by="me"))
         await rig.settled()
         rig.chain.mine()
@@ -256,27 +268,46 @@ async def test_an_nft_that_came_on_a_branch_that_went_away_is_no_longer_followed
         ]
 
 
-async def test_a_lagging_node_is_waited_for() -> None:
-    """It knows our head by hash, or comes to know it again soon: no reorg."""
-    async with await following(Rig(forgets=False), blocks=6) as rig:
+@pytest.mark.parametrize("lags_blocks", [3, 11, 25])
+@pytest.mark.parametrize("forgets", [True, False])
+async def test_a_lagging_node_is_waited_for_however_far_and_long_it_lags(
+    forgets: bool, lags_blocks: int
+) -> None:
+    """Also further than the shard can undo, and whether or not it knows our head by hash."""
+    async with await following(Rig(forgets=forgets), blocks=30) as rig:
         length = len(rig.events())
-        for header, body in rig.chain.blocks():
-            rig.chain._orphans[header.block.hash] = (header, body)
-        rig.chain.lags_blocks = 3
+        rig.chain.lags_blocks = lags_blocks
+        for _ in range(5):
+            rig.now_s += 1_000
+            await rig.turns(100)
+        assert len(rig.events()) == length
+        rig.chain.mine(rig.world.swap(POOLS[0]))  # the node moves, and is still behind
         await rig.turns(100)
         assert len(rig.events()) == length
         rig.chain.lags_blocks = 0
         rig.chain.mine()
         await rig.settled()
-        assert not rig.check().of(BlocksReverted)
+        fold = rig.check()
+        assert not fold.of(BlocksReverted)
+        assert all(arrival is Arrival.APPLIES for _, arrival in fold.arrivals)
 
 
-async def test_a_node_that_lags_for_ever_is_taken_at_its_word() -> None:
-    async with await following(Rig(forgets=False), blocks=6) as rig:
-        rig.chain.rollback(2)
+async def test_a_replica_on_another_final_branch_halts_nothing_in_passing() -> None:
+    """A load balancer may give an answer or two from a node that is stuck on a branch of its own."""
+    async with await following(Rig(), blocks=30) as rig:
+        ours = rig.chain.blocks()
+        rig.chain.rollback(25)
+        for _ in range(25):
+            rig.chain.mine()
+        await rig.turns(50)
+        rig.chain._branch[:] = ours
+        await rig.turns(50)
+        rig.now_s += 100
+        rig.chain.mine()
         await rig.settled()
-        rig.check()
-        assert rig.now_s > PACE.lag_limit_s
+        fold = rig.check()
+        assert not fold.of(BlocksReverted)
+        assert all(arrival is Arrival.APPLIES for _, arrival in fold.arrivals)
 
 
 async def test_a_chain_with_nothing_in_common_is_an_error() -> None:

@@ -42,8 +42,8 @@ class SubmitPace(msgspec.Struct, frozen=True, kw_only=True):
     """Between two looks at the chain where nothing comes."""
     soon_s: float = 0.05
     """The same while an intent waits for its block."""
-    wait_s: float = 30.0
-    """So long an intent may wait for a block that the node does not know."""
+    wait_s: float = 600.0
+    """For how long an intent may wait for a block that the node does not know: a replica may be minutes behind."""
     stalled_after_s: float = 120.0
     """So long without a new head nothing is signed."""
     strange_looks: int = 3
