@@ -135,5 +135,9 @@ class UnreadableError(EvenkeelError):
     """A contract has no answer at a block: it reverts, or there is no such contract."""
 
 
+class AccessError(EvenkeelError):
+    """The broker does not accept us, or does not allow what we must do: trying again does not help."""
+
+
 class DevnetError(EvenkeelError):
     """The local broker or chain cannot be started or used."""

@@ -13,6 +13,7 @@ from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId, ShardId
 from streams.codec import decode_entry, decode_event, encode
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import started
 from streams.portfolio import publishing
 from streams.readers import Reader, broker_errors
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE, shard_of
@@ -147,7 +148,7 @@ async def appending(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaProducer]:
     )
     async with broker_errors(kafka):
         try:
-            await producer.start()
+            await started(producer, kafka)
             yield producer
         finally:
             await producer.stop()

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from pipeline.errors import EventLogError
+from pipeline.errors import AccessError, EventLogError
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import denied, started
 from streams.topics import EVENTS, MAX_RECORD_BYTES
 
 _ANSWER_TIMEOUT_S = 15.0
@@ -80,8 +81,8 @@ class KafkaEventLog:
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
         )
         try:
-            await self._answer(consumer.start())
-        except EventLogError:
+            await self._answer(started(consumer, self._kafka))
+        except (EventLogError, AccessError):
             await consumer.stop()
             raise
         return consumer
@@ -114,4 +115,7 @@ class KafkaEventLog:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 return await question
         except (KafkaError, OSError, TimeoutError) as error:
+            refused = denied(error, self._kafka, topic=self._topic)
+            if refused is not None:
+                raise refused from error
             raise EventLogError(f"no answer from {self._kafka.bootstrap}: {error!r}") from error

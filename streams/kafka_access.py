@@ -32,6 +32,13 @@ class KafkaAccess:
     """host:port, several separated by commas."""
     login: Login | None = None
     tls: ssl.SSLContext | None = None
+    role: str = ""
+    """Whose ACLs the user should have, for an error; what is allowed is the broker's to say."""
+
+    @property
+    def who(self) -> str:
+        """Name us as the broker knows us, for an error."""
+        return "the client" if self.login is None else f"user {self.login.user}"
 
     @property
     def protocol(self) -> Protocol:

@@ -45,7 +45,7 @@ class KafkaSettings(BaseModel):
             if over_tls and getattr(self, field) is None and getattr(self, other) is not None:
                 yield Problem((field,), f"is not set: {other} needs it")
 
-    def access(self, bootstrap: str) -> KafkaAccess:
+    def access(self, bootstrap: str, role: str) -> KafkaAccess:
         """Read the files and put everything together. Raises: SettingsError naming the file."""
         login = tls = None
         if self.kafka_sasl_mechanism and self.kafka_user and self.kafka_password_file:
@@ -54,4 +54,4 @@ class KafkaSettings(BaseModel):
             login = Login(mechanism=self.kafka_sasl_mechanism, user=self.kafka_user, password=password)
         if self.kafka_security_protocol.endswith("SSL"):
             tls = tls_context(self.kafka_ca, self.kafka_certificate, self.kafka_key)
-        return KafkaAccess(bootstrap, login=login, tls=tls)
+        return KafkaAccess(bootstrap, login=login, tls=tls, role=role)

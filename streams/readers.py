@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.errors import InfrastructureError, TopicError
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import denied, hidden, not_allowed, started
 from streams.topics import MAX_RECORD_BYTES
 
 _POLL_MS = 50
@@ -43,8 +44,9 @@ def _record(raw: Any) -> Record:
 class Reader:
     """Reads partitions of a broker, what is not committed left out. Belongs to no group, leaves no trace."""
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: Any, kafka: KafkaAccess) -> None:
         self._consumer = consumer
+        self._kafka = kafka
 
     async def shards(self, topic: str, only: Iterable[int] | None = None) -> list[TopicPartition]:
         """List a topic's partitions, or those asked for. Raises: TopicError if there is no such thing."""
@@ -159,6 +161,8 @@ class Reader:
         cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001
         there = cluster.partitions_for_topic(topic)
         if not there:
+            if await hidden(self._consumer._client, [topic]):  # noqa: SLF001
+                raise not_allowed(self._kafka, "topic", [topic])
             raise TopicError(f"there is no topic {topic} (`evenkeel up` or `evenkeel apply` creates it)")
         return set(there)
 
@@ -176,9 +180,9 @@ async def reading(kafka: KafkaAccess) -> AsyncIterator[Reader]:
     )
     async with broker_errors(kafka):
         try:
-            await consumer.start()
+            await started(consumer, kafka)
             await asyncio.sleep(0)  # stopped before its tasks have begun, it raises CancelledError
-            yield Reader(consumer)
+            yield Reader(consumer, kafka)
         finally:
             await consumer.stop()
 
@@ -189,6 +193,9 @@ async def broker_errors(kafka: KafkaAccess) -> AsyncIterator[None]:
     try:
         yield
     except KafkaError as error:
+        refused = denied(error, kafka)
+        if refused is not None:
+            raise refused from error
         raise InfrastructureError(
             f"the broker at {kafka.bootstrap}: {error or type(error).__name__}"
         ) from error

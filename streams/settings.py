@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -73,13 +73,19 @@ class Settings(KafkaSettings, BaseSettings):
     """Where downloads are kept; by default in the user's cache folder."""
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    _role: str = ""
 
     @cached_property
     def kafka(self) -> KafkaAccess:
         """The way to the broker. Raises: SettingsError if nothing says its address, or a file cannot be used."""
         if self.broker is None:
             raise _missing("broker")
-        return self.access(self.broker)
+        return self.access(self.broker, self._role)
+
+    def for_role(self, role: str) -> Self:
+        """Remember whose ACLs the broker's user should have, for an error."""
+        self._role = role
+        return self
 
     @property
     def chain(self) -> ChainId:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from streams.exit_codes import HALTED
 from streams.plain_text import several_lines
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,8 @@ class Patience:
     """Who ran this long begins again with the shortest wait."""
     end_s: float = 8.0
     """So long a child may take to end in order."""
+    remind_s: float = 600.0
+    """How often it is said that a child stays ended."""
 
     def delay_s(self, failures: int) -> float:
         """Draw a wait that doubles with each failure in a row, jittered so that no two come back in step."""
@@ -91,6 +94,9 @@ class _Keeper:
             code = await self._run()
             if self._stopping.is_set():
                 return
+            if code == HALTED:
+                await self._stay_ended()
+                return
             ran_s = time.monotonic() - started_s
             failures = 0 if ran_s >= self._patience.healthy_s else failures
             delay_s = self._patience.delay_s(failures)
@@ -105,6 +111,17 @@ class _Keeper:
             )
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
+
+    async def _stay_ended(self) -> None:
+        """Start a halted child no more, and say so again and again: the others go on without it."""
+        while not self._stopping.is_set():
+            log.error(
+                "a child has halted and is not started again: a person must look, then start everything again",
+                child=self._child.name,
+                last_words=self._last_line,
+            )
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._patience.remind_s)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from pipeline.errors import TopicError
+from pipeline.errors import AccessError, TopicError
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
@@ -26,6 +26,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.units import BookId, ChainId, ShardId
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import NOT_ALLOWED, denied, hidden, not_allowed, started
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 
@@ -108,15 +109,23 @@ def shard_of(book: BookId, partitions: int) -> ShardId:
 async def ensure_topics(
     kafka: KafkaAccess, chain_id: ChainId, partitions: int, *, replication_factor: int = 1
 ) -> None:
-    """Create the topics that are missing and check those that exist.
+    """Create the topics that are missing, which only an operator's user may do, and check those that exist.
 
-    Raises: TopicError naming every topic and setting that is not as it must be.
+    Raises: TopicError naming every topic and setting that is not as it must be; AccessError naming the topics that
+    the user may not see, or may not create.
     """
     async with _admin(kafka) as admin:
-        missing = set(await _missing(admin, chain_id))
+        missing = await _missing(admin, kafka, chain_id)
         if missing:
             topics = [topic for topic in TOPICS.values() if topic.on(chain_id) in missing]
-            await _create(admin, topics, chain_id, partitions, replication_factor)
+            await _create(
+                admin,
+                kafka,
+                topics,
+                chain_id,
+                partitions=partitions,
+                replication_factor=replication_factor,
+            )
         await _check(admin, chain_id, partitions)
 
 
@@ -126,7 +135,7 @@ async def check_topics(kafka: KafkaAccess, chain_id: ChainId, partitions: int) -
     Raises: TopicError naming every topic and setting that is not.
     """
     async with _admin(kafka) as admin:
-        missing = await _missing(admin, chain_id)
+        missing = await _missing(admin, kafka, chain_id)
         if missing:
             raise TopicError(f"missing topics: {', '.join(missing)}")
         await _check(admin, chain_id, partitions)
@@ -138,21 +147,37 @@ async def _admin(kafka: KafkaAccess) -> AsyncIterator[Any]:
     try:
         async with asyncio.timeout(_ADMIN_TIMEOUT_S):
             try:
-                await admin.start()
+                await started(admin, kafka)
                 yield admin
             finally:
                 await admin.close()
-    except (KafkaError, OSError, TimeoutError) as error:  # a TimeoutError has no words of its own
-        raise TopicError(f"cannot look at the topics on {kafka.bootstrap}: {error!r}") from error
+    except (KafkaError, OSError, TimeoutError) as error:
+        refused = denied(error, kafka)
+        if refused is not None:
+            raise refused from error
+        why = (
+            f"no answer in {_ADMIN_TIMEOUT_S:.0f} s by {kafka.protocol}" if str(error) == "" else repr(error)
+        )
+        raise TopicError(f"cannot look at the topics on {kafka.bootstrap}: {why}") from error
 
 
-async def _missing(admin: Any, chain_id: ChainId) -> list[str]:
+async def _missing(admin: Any, kafka: KafkaAccess, chain_id: ChainId) -> list[str]:
     there = set(await admin.list_topics())
-    return [name for topic in TOPICS.values() if (name := topic.on(chain_id)) not in there]
+    unseen = [name for topic in TOPICS.values() if (name := topic.on(chain_id)) not in there]
+    secret = await hidden(admin._client, unseen) if unseen else []  # noqa: SLF001
+    if secret:
+        raise not_allowed(kafka, "topic", secret)
+    return unseen
 
 
 async def _create(
-    admin: Any, topics: Sequence[Topic], chain_id: ChainId, partitions: int, replication_factor: int
+    admin: Any,
+    kafka: KafkaAccess,
+    topics: Sequence[Topic],
+    chain_id: ChainId,
+    *,
+    partitions: int,
+    replication_factor: int,
 ) -> None:
     answer = await admin.create_topics(
         [
@@ -161,6 +186,12 @@ async def _create(
         ]
     )
     # errors come inside the answer; one that exists by now was made by somebody else and is checked next
+    refused = [name for name, code, _ in answer.topic_errors if for_code(code) in NOT_ALLOWED]
+    if refused:
+        raise AccessError(
+            f"missing topics: {', '.join(sorted(refused))}: {kafka.who} may not create them; "
+            "`evenkeel apply` does, as a user of role operate"
+        )
     failed = [
         f"{name}: {text or for_code(code).__name__}"
         for name, code, text in answer.topic_errors
@@ -195,6 +226,8 @@ async def _check(admin: Any, chain_id: ChainId, partitions: int) -> None:
 async def _partition_counts(admin: Any, names: Sequence[str]) -> dict[str, int]:
     described = await admin.describe_topics(list(names))
     for topic in described:
+        if for_code(topic["error_code"]) in NOT_ALLOWED:
+            raise for_code(topic["error_code"])(topic["topic"])
         if topic["error_code"]:
             raise TopicError(f"{topic['topic']}: {for_code(topic['error_code']).__name__}")
     return {topic["topic"]: len(topic["partitions"]) for topic in described}
@@ -206,6 +239,8 @@ async def _settings(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str
     )
     found: dict[str, dict[str, str]] = {}
     for code, text, _, name, entries in (resource for answer in answers for resource in answer.resources):
+        if for_code(code) in NOT_ALLOWED:
+            raise for_code(code)(name)
         if code:
             raise TopicError(f"{name}: {text or for_code(code).__name__}")
         found[name] = {entry[0]: entry[1] for entry in entries}

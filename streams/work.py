@@ -16,13 +16,15 @@ from typing import Any, NoReturn
 
 import faust
 
-from pipeline.errors import InfrastructureError, StalledError
+from pipeline.errors import AccessError, InfrastructureError, StalledError
 from pipeline.units import ChainId, Offset, ShardId
 from streams.allocator import give_back_freed_memory
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import Checkpoint
 from streams.event_log import KafkaEventLog
+from streams.exit_codes import HALTED
 from streams.kafka_access import KafkaAccess
+from streams.kafka_roles import group_of_workers
 from streams.keeper import Arrived
 from streams.keepers import WATCH_EVERY_S, Keepers
 from streams.plain_text import one_line
@@ -91,7 +93,7 @@ class _Worker:
 def _app(kafka: KafkaAccess, chain_id: ChainId, instance: str, data_dir: Path) -> Any:
     """Make a Faust app that moves records and keeps nothing."""
     app = faust.App(
-        f"evenkeel-{chain_id}.work",
+        group_of_workers(chain_id),
         broker=";".join(f"kafka://{server}" for server in kafka.bootstrap.split(",")),
         datadir=str(data_dir),
         store="memory://",
@@ -218,9 +220,10 @@ def ending_the_process_on_any_error() -> Iterator[None]:
 
 def end_the_process(error: BaseException) -> NoReturn:
     """Say why and leave at once. What was committed is whole."""
-    log.critical("the worker ends: %s", error, exc_info=error)
+    refused = isinstance(error, AccessError)
+    log.critical("the worker ends: %s", error, exc_info=None if refused else error)
     sys.stderr.write(f"evenkeel work: {type(error).__name__}: {one_line(redact(str(error)))}\n")
-    _leave(EXIT_FAILED)
+    _leave(HALTED if refused else EXIT_FAILED)
 
 
 def _leave(code: int) -> NoReturn:

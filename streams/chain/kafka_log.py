@@ -15,6 +15,7 @@ from streams.chain.event_log import ROUTING, Record, routing_only
 from streams.checkpoint.port import cut_off
 from streams.codec import decode_entry
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import denied, started
 from streams.readers import Reader, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE
 
@@ -42,7 +43,7 @@ class KafkaLog:
 
     async def start(self) -> None:
         """Connect. Raises: InfrastructureError."""
-        async with _bounded("connect to the broker", self._timeout_s):
+        async with _bounded("connect to the broker", self._timeout_s, self._kafka):
             self._reader = await self._open.enter_async_context(reading(self._kafka))
             # idempotent, never in a transaction: the log stays gapless, and a worker reads it uncommitted
             self._producer = AIOKafkaProducer(
@@ -55,7 +56,7 @@ class KafkaLog:
                 max_request_size=MAX_RECORD_BYTES,
                 request_timeout_ms=int(self._timeout_s * 1000),
             )
-            await self._producer.start()
+            await started(self._producer, self._kafka)
 
     async def state(self, shard: ShardId) -> Mapping[str, Value]:
         """Read the entries that routing needs, as the worker has committed them."""
@@ -87,18 +88,18 @@ class KafkaLog:
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
         """Begin to read every shard on from an offset; `read` gives what comes."""
-        self._tail = _Tail(self._events, starts)
-        await self._tail.start(self._kafka, self._timeout_s)
+        self._tail = _Tail(self._kafka, self._events, starts)
+        await self._tail.start(self._timeout_s)
 
     async def read(self, shard: ShardId, *, through: Offset | None = None) -> list[Record]:
         """Take what has come since the last time; given an offset, wait until that has."""
         assert self._tail is not None
-        async with _bounded(f"read shard {shard} back", self._timeout_s):
+        async with _bounded(f"read shard {shard} back", self._timeout_s, self._kafka):
             return await self._tail.take(shard, through)
 
     async def append(self, shard: ShardId, payloads: Sequence[bytes]) -> Offset:
         """Append records in order and wait for the broker's word. Returns the last one's offset."""
-        async with _bounded(f"append to shard {shard}", self._timeout_s):
+        async with _bounded(f"append to shard {shard}", self._timeout_s, self._kafka):
             sent = [
                 await self._producer.send(self._events, value=payload, partition=shard)
                 for payload in payloads
@@ -118,14 +119,15 @@ class KafkaLog:
     @asynccontextmanager
     async def _committed(self) -> AsyncIterator[Reader]:
         assert self._reader is not None
-        async with self._reading, _bounded("read from the broker", _LOAD_TIMEOUT_S):
+        async with self._reading, _bounded("read from the broker", _LOAD_TIMEOUT_S, self._kafka):
             yield self._reader
 
 
 class _Tail:
     """Reads all shards on and on; what was read waits to be taken."""
 
-    def __init__(self, topic: str, starts: Mapping[ShardId, Offset]) -> None:
+    def __init__(self, kafka: KafkaAccess, topic: str, starts: Mapping[ShardId, Offset]) -> None:
+        self._kafka = kafka
         self._starts = {TopicPartition(topic, shard): offset for shard, offset in starts.items()}
         self._waiting: dict[int, list[Record]] = {shard: [] for shard in starts}
         self._reached: dict[int, int] = {shard: offset - 1 for shard, offset in starts.items()}
@@ -134,16 +136,16 @@ class _Tail:
         self._consumer: Any = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, kafka: KafkaAccess, timeout_s: float) -> None:
+    async def start(self, timeout_s: float) -> None:
         self._consumer = AIOKafkaConsumer(
-            **kafka.client(),
+            **self._kafka.client(),
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
             retry_backoff_ms=10,
         )
-        async with _bounded("follow the log", timeout_s):
-            await self._consumer.start()
+        async with _bounded("follow the log", timeout_s, self._kafka):
+            await started(self._consumer, self._kafka)
         self._consumer.assign(list(self._starts))
         for partition, offset in self._starts.items():
             self._consumer.seek(partition, offset)
@@ -155,7 +157,9 @@ class _Tail:
                 lambda: through is None or self._reached[shard] >= through or self._has_ended()
             )
             if self._has_ended():
-                raise InfrastructureError("the log can no longer be followed") from self._why()
+                why = self._why()
+                refused = why and denied(why, self._kafka)
+                raise (refused or InfrastructureError("the log can no longer be followed")) from why
             taken, self._waiting[shard] = self._waiting[shard], []
             self._bytes -= sum(len(record.payload) for record in taken)
             self._news.notify_all()
@@ -199,14 +203,17 @@ class _Tail:
 
 
 @asynccontextmanager
-async def _bounded(what: str, timeout_s: float) -> AsyncIterator[None]:
-    """Bound a wait, and say in one line what could not be done. Raises: InfrastructureError."""
+async def _bounded(what: str, timeout_s: float, kafka: KafkaAccess) -> AsyncIterator[None]:
+    """Bound a wait, and say in one line what could not be done. Raises: InfrastructureError, AccessError."""
     try:
         async with asyncio.timeout(timeout_s):
             yield
     except TimeoutError:
         raise InfrastructureError(f"cannot {what}: no answer within {timeout_s} s") from None
     except (KafkaError, OSError) as error:
+        refused = denied(error, kafka)
+        if refused is not None:
+            raise refused from error
         raise InfrastructureError(f"cannot {what}: {error or type(error).__name__}") from error
 
 

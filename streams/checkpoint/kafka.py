@@ -15,6 +15,8 @@ from pipeline.units import ChainId, ShardId
 from streams.codec import encode_entry
 from streams.fold import CURSOR
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import denied, started
+from streams.kafka_roles import transactional_id_of_shard
 from streams.readers import reading
 from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TOPICS, TopicRecord
 
@@ -93,7 +95,7 @@ class KafkaCheckpoint:
         async with self._or_failing("opening"):
             self._producer = AIOKafkaProducer(
                 **self._kafka.client(),
-                transactional_id=f"evenkeel-{self._chain_id}.shard-{self._shard}",
+                transactional_id=transactional_id_of_shard(self._chain_id, self._shard),
                 transaction_timeout_ms=_TRANSACTION_MS,
                 request_timeout_ms=_REQUEST_MS,
                 retry_backoff_ms=_RETRY_MS,
@@ -103,7 +105,7 @@ class KafkaCheckpoint:
                 max_request_size=MAX_RECORD_BYTES,
                 compression_type="zstd",
             )
-            await self._producer.start()  # fences, and aborts what the former owner left open
+            await started(self._producer, self._kafka)  # fences, and aborts what the former owner left open
             await self._write(self._producer, [TopicRecord(STATE.name, OPENED, marker, self._shard)])
             entries = load(await self._read_until(marker))
         if CURSOR not in entries:
@@ -130,7 +132,7 @@ class KafkaCheckpoint:
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
         )
-        await consumer.start()
+        await started(consumer, self._kafka)
         try:
             partition = TopicPartition(self._topics[STATE.name], self._shard)
             consumer.assign([partition])
@@ -174,4 +176,7 @@ class KafkaCheckpoint:
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise FencedError(f"shard {self._shard} has been opened by another: {error!r}") from error
         except (KafkaError, OSError, TimeoutError) as error:
+            refused = denied(error, self._kafka)
+            if refused is not None:
+                raise refused from error
             raise CommitError(f"{what} of shard {self._shard} failed: {error!r}") from error

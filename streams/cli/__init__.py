@@ -12,7 +12,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from pipeline.errors import EvenkeelError
+from pipeline.errors import AccessError, EvenkeelError
+from streams.exit_codes import HALTED
 from streams.plain_text import several_lines
 from streams.redaction import redact
 
@@ -92,9 +93,11 @@ def evenkeel(
 
 
 def main() -> None:
-    """Run a command; exit with 0, 1 after one clear error, 2 for a command that is none."""
+    """Run a command; exit with 0, 1 after one clear error, 2 for a command that is none, 65 where a person must look first."""
     try:
         app(prog_name="evenkeel")
+    except AccessError as error:
+        _fail(f"error: {error}", HALTED)
     except EvenkeelError as error:
         _fail(f"error: {error}")
     except BrokenPipeError:  # the reader of a pipe has seen enough
@@ -104,6 +107,6 @@ def main() -> None:
         _fail(traceback.format_exc())
 
 
-def _fail(says: str) -> None:
+def _fail(says: str, code: int = 1) -> None:
     sys.stderr.write(f"{several_lines(redact(says))}\n")
-    sys.exit(1)
+    sys.exit(code)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streams.kafka_roles import role_of
 from streams.plain_text import json_line, one_line, several_lines
 from streams.settings import Settings, load_settings
 from streams.telemetry import configure_log
@@ -53,7 +54,7 @@ def print_json(payload: bytes | str) -> None:
 
 def settings_for(program: str, *, serving: bool = False) -> Settings:
     """Read the settings and set the log up: a command that answers and ends stays quiet about its libraries."""
-    settings = load_settings()
+    settings = load_settings().for_role(role_of(program) or "")
     configure_log(settings.log_format, settings.log_level, program=program if serving else "")
     if not serving:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its errors come as ours, in one line

@@ -54,8 +54,10 @@ async def _answer(check: Check, settings: Settings) -> tuple[str, str]:
 
 
 async def _broker(settings: Settings) -> str:
-    async with reading(settings.kafka):
-        return f"{settings.kafka.bootstrap} answers"
+    kafka = settings.kafka
+    async with reading(kafka):
+        said = f"{kafka.bootstrap} answers, {kafka.protocol}"
+        return f"{said}, {kafka.login.mechanism}, {kafka.who}" if kafka.login else said
 
 
 async def _topics(settings: Settings) -> str:

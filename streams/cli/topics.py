@@ -1,4 +1,4 @@
-"""`topics list | tail`: what lies on the broker, as it was committed."""
+"""`topics list | tail | acls`: what lies on the broker, as it was committed."""
 
 import json
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from pipeline.errors import TopicError
+from streams.cli.acls import acls
 from streams.cli.console import AsJson, out, print_json, print_table, run, settings_for
 from streams.human import short
 from streams.marks import did_you_mean
@@ -20,6 +21,9 @@ from streams.topics import TOPICS, Topic
 topics = typer.Typer(help="Look at the topics.", add_completion=False, no_args_is_help=True)
 
 _UNSAID = frozenset({"version", "because_of", "policy_version"})
+
+
+topics.command(name="acls")(acls)
 
 
 @topics.command(name="list")

@@ -70,6 +70,24 @@ def gone(pid: int, within_s: float = 5.0) -> bool:
     return False
 
 
+def test_a_halted_child_is_not_started_again_and_the_others_go_on(tmp_path):
+    file, other = tmp_path / "halts", tmp_path / "serves"
+    halts = CRASHES.format(file=str(file)).replace("exit(3)", "exit(65)")
+    up = start({"bad": halts, "good": SERVES.format(file=str(other))})
+    (pid,) = until(other, 1)
+    deadline_s = time.monotonic() + 20
+    while not file.exists() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    time.sleep(2)  # some starts' time: the longest wait before one is 0.4 s
+    assert file.read_text() == "x"
+    assert is_alive(pid)
+    up.terminate()
+    out, err = up.communicate(timeout=10)
+    assert "ended in order" in out
+    assert "a child has halted and is not started again" in err
+    assert "no such luck" in err
+
+
 def test_a_crashing_child_is_started_again_and_its_last_words_are_told(tmp_path):
     file, other = tmp_path / "crashes", tmp_path / "serves"
     up = start({"bad": CRASHES.format(file=str(file)), "good": SERVES.format(file=str(other))})

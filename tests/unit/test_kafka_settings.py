@@ -1,11 +1,14 @@
 """How we prove ourselves to the broker: which settings go together, and what is refused by name."""
 
+import subprocess
+
 import pytest
+from certificates import Authority
 from pydantic import SecretStr
 
 from pipeline.errors import SettingsError
 from streams import work
-from streams.kafka_access import KafkaAccess, Login, read_password
+from streams.kafka_access import KafkaAccess, Login, read_password, tls_context
 from streams.redaction import redact
 from streams.settings import Settings, load_settings, variable_of
 
@@ -107,6 +110,72 @@ def test_in_the_file_it_is_refused_with_its_place(tmp_path):
         SettingsError, match=r"evenkeel\.yaml:2:13: kafka_user: is set, but the security protocol"
     ):
         load_settings()
+
+
+# ------------------------------------------------------------------ certificates
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path, "authority")
+
+
+def test_a_client_certificate_is_taken(said, authority):
+    shown = authority.issue("me")
+    said(
+        SECURITY_PROTOCOL="SSL", CA=str(authority.ca), CERTIFICATE=str(shown.certificate), KEY=str(shown.key)
+    )
+    access = load_settings().kafka
+    assert access.tls is not None
+    assert [ca["subject"] for ca in access.tls.get_ca_certs()] == [((("commonName", "authority"),),)]
+
+
+def test_a_key_that_others_may_read_is_refused(authority):
+    shown = authority.issue("me")
+    shown.key.chmod(0o640)
+    with pytest.raises(SettingsError, match=rf"{shown.key} may be read by others"):
+        tls_context(None, shown.certificate, shown.key)
+
+
+def test_a_key_of_another_certificate_is_refused(authority):
+    one, other = authority.issue("one"), authority.issue("other")
+    with pytest.raises(SettingsError, match=rf"{other.key} is not the key of the certificate in"):
+        tls_context(None, one.certificate, other.key)
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase(authority, tmp_path):
+    shown, locked = authority.issue("me"), tmp_path / "locked.key"
+    command = [
+        "openssl",
+        "pkcs8",
+        "-topk8",
+        "-in",
+        str(shown.key),
+        "-out",
+        str(locked),
+        "-passout",
+        "pass:canary",
+    ]
+    subprocess.run(command, check=True, timeout=60)
+    locked.chmod(0o600)
+    with pytest.raises(SettingsError, match=rf"{locked} is encrypted"):
+        tls_context(None, shown.certificate, locked)
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate\n"])
+def test_a_ca_file_that_will_not_do_is_named(tmp_path, content):
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SettingsError, match=str(file)):
+        tls_context(file, None, None)
+
+
+def test_a_certificate_that_will_not_do_is_named(authority, tmp_path):
+    shown, broken = authority.issue("me"), tmp_path / "broken.pem"
+    for content in (None, "no certificate\n"):
+        if content is not None:
+            broken.write_text(content)
+        with pytest.raises(SettingsError, match=str(broken)):
+            tls_context(None, broken, shown.key)
 
 
 # ------------------------------------------------------------------ the password's file

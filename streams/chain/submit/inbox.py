@@ -15,6 +15,7 @@ from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.submit.port import Delivered
 from streams.codec import decode_entry, decode_event
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import denied, started
 from streams.readers import Reader, broker_errors, reading
 from streams.topics import EVENTS, INTENTS, MAX_RECORD_BYTES, STATE
 
@@ -48,7 +49,9 @@ class KafkaInbox:
         """Take what has come since the last time, of each partition in order. Raises: InfrastructureError."""
         for task in self._tasks:
             if task.done():
-                raise InfrastructureError("the intents can no longer be followed") from task.exception()
+                why = task.exception()
+                refused = why and denied(why, self._kafka)
+                raise (refused or InfrastructureError("the intents can no longer be followed")) from why
         taken, self._waiting = self._waiting, []
         self._news.clear()
         return taken
@@ -121,7 +124,7 @@ class KafkaInbox:
             retry_backoff_ms=10,
         )
         async with broker_errors(self._kafka):
-            await consumer.start()
+            await started(consumer, self._kafka)
             self._consumers.append(consumer)
             consumer.assign([TopicPartition(topic, shard) for shard in starts])
             for shard, offset in starts.items():

@@ -17,6 +17,8 @@ from streams.applied import appending
 from streams.checkpoint.port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, bounded
 from streams.codec import decode_journal, encode
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import denied, started
+from streams.kafka_roles import transactional_id_of_signer
 from streams.readers import broker_errors, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, NONCES, TOPICS, TopicRecord
 
@@ -96,7 +98,7 @@ class KafkaJournal:
         async with self._or_failing("opening"):
             self._producer = AIOKafkaProducer(
                 **self._kafka.client(),
-                transactional_id=f"evenkeel-{self._chain_id}.signer-{self._signer}",
+                transactional_id=transactional_id_of_signer(self._chain_id, self._signer),
                 transaction_timeout_ms=_TRANSACTION_MS,
                 request_timeout_ms=_REQUEST_MS,
                 retry_backoff_ms=_RETRY_MS,
@@ -104,7 +106,7 @@ class KafkaJournal:
                 linger_ms=0,
                 max_request_size=MAX_RECORD_BYTES,
             )
-            await self._producer.start()  # fences, and aborts what the former process left open
+            await started(self._producer, self._kafka)  # fences, and aborts what the former process left open
         marker = encode(opened)
         await self._write([TopicRecord(NONCES.name, journal_key(opened).encode(), marker, self._shard)])
         return [
@@ -150,6 +152,9 @@ class KafkaJournal:
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise FencedError(f"another process signs for {self._signer} now: {error!r}") from error
         except (KafkaError, OSError, TimeoutError) as error:
+            refused = denied(error, self._kafka)
+            if refused is not None:
+                raise refused from error
             raise CommitError(f"{what} of the journal of {self._signer} failed: {error!r}") from error
 
 

@@ -1,0 +1,90 @@
+"""`topics acls`: what the users of the broker must be allowed, role by role."""
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import SettingsError
+from pipeline.units import Address, ChainId
+from streams.cli.console import AsJson, print_json, say, settings_for
+from streams.human import parse_address
+from streams.kafka_roles import ROLES, Acl, Resource, Role
+from streams.kafka_roles import acls as acls_of
+from streams.marks import did_you_mean
+
+_OPTION_OF: dict[Resource, str] = {
+    "topic": "--topic",
+    "group": "--group",
+    "transactional-id": "--transactional-id",
+}
+
+
+def acls(
+    roles: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ROLE]...", help=f"{', '.join(ROLES)}; all if none is named."),
+    ] = None,
+    *,
+    principal: Annotated[
+        str | None,
+        typer.Option(help="Who is allowed it, as the broker names them; by default User:evenkeel-ROLE."),
+    ] = None,
+    signer: Annotated[
+        str | None, typer.Option(help="The account of a `submit`: its transactions are its own.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the kafka-acls commands that allow each role its work, and nothing else."""
+    settings = settings_for("topics")
+    account = None if signer is None else _account(signer)
+    wanted = _roles(roles)
+    if not roles and account is None:
+        say("without --signer there is nothing for role submit")
+        wanted = [role for role in wanted if role != "submit"]
+    for role in wanted:
+        found = acls_of(role, settings.chain, signer=account)
+        who = principal or f"User:evenkeel-{role}"
+        if as_json:
+            _print_objects(role, who, found)
+        else:
+            _print_commands(role, settings.broker or "HOST:PORT", who, found, settings.chain)
+
+
+def _roles(named: Sequence[str] | None) -> list[Role]:
+    for name in named or ():
+        if name not in ROLES:
+            raise SettingsError(f"there is no role {name}{did_you_mean(name, list(ROLES))}")
+    return [role for role in ROLES if not named or role in named]
+
+
+def _account(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise SettingsError(f"--signer: {error}") from None
+
+
+def _print_objects(role: Role, principal: str, found: Iterable[Acl]) -> None:
+    for acl in found:
+        print_json(json.dumps({"role": role, "principal": principal, **acl._asdict()}))
+
+
+def _print_commands(role: Role, broker: str, principal: str, found: Iterable[Acl], chain_id: ChainId) -> None:
+    typer.echo(f"# {role}, on chain {chain_id}")
+    for resource, pattern, name, operations in _by_resource(found):
+        words = ["kafka-acls.sh", "--bootstrap-server", broker, "--command-config", "admin.properties"]
+        words += ["--add", "--allow-principal", principal]
+        words += [word for operation in operations for word in ("--operation", operation)]
+        words += [_OPTION_OF[resource], name, "--resource-pattern-type", pattern]
+        typer.echo(shlex.join(words))
+
+
+def _by_resource(found: Iterable[Acl]) -> Iterator[tuple[Resource, str, str, list[str]]]:
+    operations: dict[tuple[Resource, str, str], list[str]] = {}
+    for acl in found:
+        operations.setdefault((acl.resource, acl.pattern, acl.name), []).append(acl.operation)
+    for (resource, pattern, name), allowed in operations.items():
+        yield resource, pattern, name, allowed
