@@ -79,6 +79,13 @@ def seconds_text(seconds: Seconds | int) -> str:
     return "".join(parts) or "0s"
 
 
+def duration_text(seconds: int) -> str:
+    """Show a duration in its two largest units, as an age is read: `12s`, `3m5s`, `2d4h`."""
+    text = seconds_text(seconds)
+    parts = re.findall(r"\d+[wdhms]", text)
+    return "".join(parts[:2])
+
+
 def amount_text(raw: RawAmount | int, decimals: int, *, places: int | None = None) -> str:
     """Show a raw amount in whole tokens, exactly, or cut (towards zero) after so many places."""
     amount = Decimal(raw).scaleb(-decimals, _WIDE)
@@ -88,8 +95,16 @@ def amount_text(raw: RawAmount | int, decimals: int, *, places: int | None = Non
     return f"{amount:,f}"
 
 
-def price_text(sqrt_price_x96: SqrtPriceX96, decimals0: int, decimals1: int, *, base_is_0: bool) -> str:
-    """Show a pool's price in whole tokens of the quote for one of the base, to 10 digits."""
+def rounded_amount_text(raw: RawAmount | int, decimals: int) -> str:
+    """Show a raw amount in whole tokens for reading at a glance: fewer places the larger it is, cut towards zero."""
+    whole = abs(raw) // 10**decimals
+    return amount_text(raw, decimals, places=2 if whole >= 1_000 else 4 if whole else 6)
+
+
+def price_text(
+    sqrt_price_x96: SqrtPriceX96, decimals0: int, decimals1: int, *, base_is_0: bool, digits: int = 10
+) -> str:
+    """Show a pool's price in whole tokens of the quote per token of the base, to a number of digits."""
     root = _WIDE.divide(Decimal(sqrt_price_x96), Decimal(2**96))
     price = _WIDE.multiply(root, root).scaleb(decimals0 - decimals1, _WIDE)
     if not base_is_0:
@@ -97,7 +112,7 @@ def price_text(sqrt_price_x96: SqrtPriceX96, decimals0: int, decimals1: int, *, 
             price = _WIDE.divide(Decimal(1), price)
         except (ZeroDivisionError, InvalidOperation):
             return "-"
-    return f"{_plain(Context(prec=10).plus(price)):s}"
+    return f"{_plain(Context(prec=digits).plus(price)):s}"
 
 
 def short(address: Address | str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,12 +21,18 @@ from streams.telemetry import configure_log
 
 T = TypeVar("T")
 
+_PIPED_WIDTH = 1_000
+_WRAPPED_WIDTH = 18
+"""A column of text that is narrower than this is no pleasure to read."""
+_GAP = 2
+"""Between two columns."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line; integers as decimal strings.")]
 
 
 def out() -> Console:
     """Where results go: plain text when piped. A piped table is as wide as it must be."""
-    wide = None if sys.stdout.isatty() else 240
+    wide = None if sys.stdout.isatty() else _PIPED_WIDTH
     return Console(soft_wrap=False, highlight=False, width=wide if "COLUMNS" not in os.environ else None)
 
 
@@ -35,14 +42,53 @@ def say(text: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows; columns whose name starts with `>` are numbers and stand to the right."""
+    """Print rows; where the terminal is too narrow for them, each row as a list of its fields: nothing is cut off.
+
+    A column whose name starts with `>` holds numbers and stands to the right, one with `~` text that may be wrapped.
+    """
+    shown = [[one_line(cell) for cell in row] for row in rows]
+    console = out()
+    if _least_width(columns, shown) > console.width:
+        _print_fields(console, title, columns, shown)
+    else:
+        console.print(_table(title, columns, shown))
+
+
+def _least_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Add up what the columns need: a number its whole length, wrapped text its longest word or a few words."""
+    width = 0
+    for place, column in enumerate(columns):
+        lengths = [cell_len(row[place]) for row in rows]
+        if column.startswith("~"):
+            words = [cell_len(word) for row in rows for word in row[place].split()]
+            lengths = [min(max(lengths, default=0), max(_WRAPPED_WIDTH, *words, 0))]
+        width += max(cell_len(column.lstrip(">~")), *lengths, 0) + _GAP
+    return width - _GAP
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        right = column.startswith(">")
-        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
+        right, wraps = column.startswith(">"), column.startswith("~")
+        table.add_column(column.lstrip(">~"), justify="right" if right else "left", no_wrap=not wraps)
     for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))  # Text: brackets in a value are not markup
-    out().print(table)
+        table.add_row(*map(Text, row))  # Text: brackets in a value are not markup
+    return table
+
+
+def _print_fields(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    console.print(Text(title, style="italic"))
+    for row in rows:
+        console.print(Text(f"{columns[0].lstrip('>~')} {row[0]}", style="bold"))
+        fields = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        fields.add_column(no_wrap=True)
+        fields.add_column(overflow="fold")
+        for column, cell in zip(columns[1:], row[1:], strict=True):
+            if cell:
+                fields.add_row(f"  {column.lstrip('>~').strip()}", Text(cell))
+        console.print(fields)
 
 
 def print_json(payload: bytes | str) -> None:

@@ -6,19 +6,22 @@ from urllib.parse import urlsplit
 import typer
 
 from pipeline.errors import EvenkeelError, NodeError, SettingsError
+from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
-from pipeline.messages.views import PoolView
+from pipeline.units import Address
+from pipeline.wants import policies
 from streams.applied import policies_in_force
 from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
-from streams.cli.holdings import views_of
+from streams.cli.holdings import staleness, state_of
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
+from streams.present import books_now, shards_now
 from streams.readers import reading
 from streams.redaction import redact
 from streams.settings import Settings
-from streams.topics import POOL_STATES, TOPICS, check_topics
+from streams.topics import TOPICS, check_topics
 
 Check = Callable[[Settings], Awaitable[str]]
 
@@ -27,7 +30,7 @@ def doctor() -> None:
     """Check broker, topics, books, node and portfolio. Exits with 1 if one of them is not as it must be."""
     settings = settings_for("doctor")
     rows = run(_examine(settings))
-    print_table("doctor", ["part", "state", "says"], rows)
+    print_table("doctor", ["part", "state", "~says"], rows)
     if any(state == "WRONG" for _, state, _ in rows):
         raise typer.Exit(1)
 
@@ -36,6 +39,7 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
     checks: dict[str, Check] = {
         "broker": _broker,
         "topics": _topics,
+        "shards": _shards,
         "books": _books,
         "tokens": _tokens,
         "transfers": _transfers,
@@ -66,18 +70,42 @@ async def _topics(settings: Settings) -> str:
 
 
 async def _books(settings: Settings) -> str:
+    """Say what each book in force does, and refuse where one is not known, paused, in quarantine or left alone."""
     async with reading(settings.kafka) as reader:
-        books = await policies_in_force(reader, settings.chain)
-    return f"in force: {', '.join(sorted(books)) or 'none'}"
+        books = await books_now(reader, settings.chain, settings.partitions)
+    stopped = [f"{book.policy.book}: {'; '.join(state_of(book))}" for book in books if state_of(book)]
+    if stopped:
+        raise SettingsError("; ".join(stopped))
+    return f"in force: {', '.join(f'{book.policy.book} ({book.policy.mode})' for book in books) or 'none'}"
+
+
+async def _shards(settings: Settings) -> str:
+    """Look whether every shard with books decides, and on the present."""
+    async with reading(settings.kafka) as reader:
+        shards = await shards_now(reader, settings.chain, settings.partitions)
+    kept = [each for each in shards if policies(each.shard.tables)]
+    for each in kept:
+        wrong = [*([f"halted: {each.halted}"] if each.halted else []), *staleness(each)]
+        if wrong:
+            raise SettingsError(f"shard {each.shard.id}: {'; '.join(wrong)}")
+    heads = ", ".join(f"{each.shard.id} at block {each.head.number if each.head else '-'}" for each in kept)
+    return heads or "none has a book"
 
 
 async def _tokens(settings: Settings) -> str:
     """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""
     async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
-        records = await reader.newest(POOL_STATES.on(settings.chain))
-    pools = [pool for _, pool in views_of(records, PoolView)]
-    wrong = [says for policy in books.values() for pool in pools for says in _contradictions(policy, pool)]
+        shards = await shards_now(reader, settings.chain, settings.partitions)
+    pools = {
+        key.partition("/")[2]: pool for each in shards for key, pool in each.shard.tables.group("pool", Pool)
+    }
+    wrong = [
+        says
+        for policy in books.values()
+        for address, pool in pools.items()
+        for says in _contradictions(policy, Address(address), pool)
+    ]
     if wrong:
         raise SettingsError("; ".join(sorted(set(wrong))))
     return f"decimals as in the {len(pools)} pools seen so far"
@@ -102,11 +130,10 @@ async def _faults(settings: Settings, books: Iterable[Policy]) -> AsyncIterator[
                     yield f"book {policy.book}: {token.symbol}: {fault}"
 
 
-def _contradictions(policy: Policy, pool: PoolView) -> Iterator[str]:
-    state = pool.state
-    on_chain = {state.token0: state.decimals0, state.token1: state.decimals1}
-    if pool.pool == policy.reference_pool and {policy.base, policy.quote} != set(on_chain):
-        yield f"book {policy.book}: reference_pool {pool.pool} is not one of base and quote"
+def _contradictions(policy: Policy, address: Address, pool: Pool) -> Iterator[str]:
+    on_chain = {pool.token0: pool.decimals0, pool.token1: pool.decimals1}
+    if address == policy.reference_pool and {policy.base, policy.quote} != set(on_chain):
+        yield f"book {policy.book}: reference_pool {address} is not one of base and quote"
     for token in policy.tokens:
         decimals = on_chain.get(token.address, token.decimals)
         if token.decimals != decimals:

@@ -1,28 +1,34 @@
-"""`positions` and `inventory`: what the books have, as their shards last said."""
+"""`positions` and `inventory`: what the books have at their shards' heads, and whatever makes it old or unsure."""
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, TypeVar
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
 import typer
 
-from pipeline.messages.base import View
+from pipeline.errors import SettingsError
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
-from pipeline.messages.views import BookView, PoolView, PositionView
-from pipeline.units import Address, BookId, RawAmount
-from streams.applied import policies_in_force
+from pipeline.messages.views import BookView, PositionView
+from pipeline.units import Address, RawAmount, Tick
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
-from streams.codec import decode_output
-from streams.human import amount_text, bps_text, price_text, short
-from streams.readers import Reader, Record, reading
+from streams.codec import encode
+from streams.human import bps_text, duration_text, price_text, rounded_amount_text, short
+from streams.marks import did_you_mean
+from streams.present import BookNow, ShardNow, books_now
+from streams.readers import reading
 from streams.settings import Settings
-from streams.topics import BOOKS, POOL_STATES, POSITIONS, Topic
-
-V = TypeVar("V", bound=View)
 
 OneBook = Annotated[str | None, typer.Option("--book", help="Only this book.")]
 
-_PLACES = 6
+_PRICE_DIGITS = 6
+STALE_S = 60
+"""A log without a new record for longer stands still: a chain has a block every few seconds."""
+_SLOW_S = 10
+"""Records that wait for longer have no worker."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -35,76 +41,26 @@ class Named(msgspec.Struct, frozen=True):
         if token not in self.tokens:
             return f"{raw} raw {short(token)}"
         symbol, decimals = self.tokens[token]
-        return f"{amount_text(raw, decimals, places=_PLACES)} {symbol}"
+        return f"{rounded_amount_text(raw, decimals)} {symbol}"
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """Everything that the tables are made of."""
-
-    policies: Mapping[BookId, Policy]
-    records: Mapping[str, Record]
-    pools: Mapping[Address, PoolView]
-
-    @property
-    def names(self) -> Named:
-        specs = (token for policy in self.policies.values() for token in policy.tokens)
-        return Named({token.address: (token.symbol, token.decimals) for token in specs})
+def named_in(policy: Policy) -> Named:
+    """Take the names of tokens from a book's policy."""
+    return Named({token.address: (token.symbol, token.decimals) for token in policy.tokens})
 
 
-def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
-    """Show each position: range, what burning it would pay, and the fees it has earned on top."""
-    settings = settings_for("positions")
-    shown = run(_read(settings, POSITIONS))
-    views = [view for view in views_of(shown.records, PositionView) if book in {None, view[1].book}]
-    if as_json:
-        _print_values(record for record, _ in views)
-        return
-    rows = [_position_row(view, shown) for _, view in sorted(views, key=lambda v: (v[1].book, v[1].token_id))]
-    columns = ["book", ">NFT", "pool", ">ticks", "range", ">principal", ">", ">fees", "> ", ">said at block"]
-    print_table(f"positions on chain {settings.chain}", columns, rows)
-    _say_if_none(rows, shown)
-
-
-def _position_row(view: PositionView, shown: Shown) -> tuple[str, ...]:
-    pool = shown.pools.get(view.pool)
-    amounts = (view.principal0, view.principal1, view.fees0, view.fees1)
-    if pool is None:  # another shard publishes it, and has not yet
-        texts = [f"{raw} raw" for raw in amounts]
-    else:
-        tokens = (pool.state.token0, pool.state.token1)
-        texts = [shown.names.amount(tokens[i % 2], raw) for i, raw in enumerate(amounts)]
-    return (
-        view.book,
-        str(view.token_id),
-        _pool_name(view.pool, shown),
-        f"{view.tick_lower}..{view.tick_upper}",
-        "closed" if not view.liquidity else "in" if view.in_range else "OUT",
-        *texts,
-        _block(view),
-    )
-
-
-def _pool_name(address: Address, shown: Shown) -> str:
-    pool = shown.pools.get(address)
-    if pool is None:
-        return short(address)
-    named = shown.names.tokens
-    symbols = [named.get(token, (short(token), 0))[0] for token in (pool.state.token0, pool.state.token1)]
-    return f"{'/'.join(symbols)} {pool.state.fee_pips / 10_000:g}%"
-
-
+# ------------------------------------------------------------------ inventory
 def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
-    """Show each book's inventory: value, share of the base against its band, and where it lies."""
+    """Show each book's inventory now: value, share of the base against its band, where it lies, and how sure it is."""
     settings = settings_for("inventory")
-    shown = run(_read(settings, BOOKS))
-    views = [view for view in views_of(shown.records, BookView) if book in {None, view[1].book}]
+    books = _chosen(run(_read(settings)), book)
     if as_json:
-        _print_values(record for record, _ in views)
+        for each in books:
+            print_json(json.dumps(_as_json(each)))
         return
-    ordered = sorted((view for _, view in views), key=lambda view: view.book)
     columns = [
         "book",
-        ">share of base",
+        ">share",
         ">target",
         ">deviation",
         ">value",
@@ -112,92 +68,181 @@ def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
         ">quote",
         ">price",
         ">block",
+        ">age",
+        "~state",
     ]
-    print_table(f"inventory on chain {settings.chain}", columns, [_book_row(view, shown) for view in ordered])
-    where = [row for view in ordered for row in _holding_rows(view, shown.names)]
+    print_table(f"inventory on chain {settings.chain}", columns, [_book_row(each) for each in books])
+    where = [row for each in books for row in _holding_rows(each)]
     if where:
         print_table("where it lies", ["book", ">wallets", ">native", ">positions", ">fees"], where)
-    _say_if_none(ordered, shown)
+    _say_if_none(books)
 
 
-def _book_row(view: BookView, shown: Shown) -> tuple[str, ...]:
-    policy = shown.policies.get(view.book)
-    if policy is None:  # removed since
-        return (
-            view.book,
-            bps_text(view.base_share_bps),
-            "",
-            "",
-            str(view.value_quote),
-            "",
-            "",
-            "",
-            _block(view),
-        )
-    names = shown.names
+def _book_row(book: BookNow) -> tuple[str, ...]:
+    policy, view = book.policy, book.view()
+    strategy = policy.strategy
+    target = f"{bps_text(strategy.target_share_bps)} ±{bps_text(strategy.band_bps)}"
     return (
-        view.book,
+        policy.book,
+        *_inventory_cells(policy, view, target),
+        "" if book.at.head is None else str(book.at.head.number),
+        age_text(book.at),
+        "; ".join(state_of(book)) or "well",
+    )
+
+
+def _inventory_cells(policy: Policy, view: BookView | None, target: str) -> tuple[str, ...]:
+    if view is None:
+        return ("?", target, "?", "?", "?", "?", "?")
+    names = named_in(policy)
+    return (
         bps_text(view.base_share_bps),
-        f"{bps_text(policy.strategy.target_share_bps)} ±{bps_text(policy.strategy.band_bps)}",
+        target,
         bps_text(view.deviation_bps),
         names.amount(policy.quote, view.value_quote),
         names.amount(policy.base, view.base_amount),
         names.amount(policy.quote, view.quote_amount),
         _price(view, policy),
-        _block(view),
     )
 
 
 def _price(view: BookView, policy: Policy) -> str:
     base_is_0 = policy.base < policy.quote  # a pool orders its tokens by address
     token0, token1 = (policy.base, policy.quote) if base_is_0 else (policy.quote, policy.base)
-    return price_text(
-        view.sqrt_price_x96, policy.decimals(token0), policy.decimals(token1), base_is_0=base_is_0
+    decimals = (policy.decimals(token0), policy.decimals(token1))
+    return price_text(view.sqrt_price_x96, *decimals, base_is_0=base_is_0, digits=_PRICE_DIGITS)
+
+
+def _holding_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
+    names = named_in(book.policy)
+    for holding in book.stock.holdings if book.stock is not None else ():
+        parts = (holding.wallet, holding.native, holding.principal, holding.fees)
+        yield (book.policy.book, *(names.amount(holding.token, raw) for raw in parts))
+
+
+def _as_json(book: BookNow) -> dict[str, object]:
+    view = book.view()
+    fields = {"book": book.policy.book} if view is None else json.loads(encode(view))
+    return {**fields, **_certainty(book)}
+
+
+def _certainty(book: BookNow) -> dict[str, object]:
+    age_s = _age_s(book.at)
+    return {
+        "mode": book.policy.mode,
+        "block": None if book.at.head is None else str(book.at.head.number),
+        "age_s": None if age_s is None else str(age_s),
+        "records_behind": str(book.at.records_behind),
+        "marks": list(state_of(book)),
+    }
+
+
+# ------------------------------------------------------------------ positions
+def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
+    """Show each position now: its range in prices, what burning it would pay, and the fees it has earned on top."""
+    settings = settings_for("positions")
+    books = _chosen(run(_read(settings)), book)
+    views = [(each, view) for each in books for view in each.position_views()]
+    if as_json:
+        for each, view in views:
+            print_json(json.dumps({**json.loads(encode(view)), **_certainty(each)}))
+        return
+    columns = [
+        "book",
+        ">NFT",
+        "pool",
+        "~range",
+        "liquidity",
+        "~principal",
+        "~fees",
+        ">block",
+        "~state",
+    ]
+    print_table(
+        f"positions on chain {settings.chain}", columns, [_position_row(each, view) for each, view in views]
+    )
+    for each in books:
+        if each.stock is None:
+            say(f"{each.policy.book}: its positions are not known: {'; '.join(state_of(each))}")
+    _say_if_none(books)
+
+
+def _position_row(book: BookNow, view: PositionView) -> tuple[str, ...]:
+    pool = book.at.shard.tables.need(f"pool/{view.pool}", Pool)
+    names, tokens = named_in(book.policy), (pool.token0, pool.token1)
+    amounts = (view.principal0, view.principal1, view.fees0, view.fees1)
+    texts = [names.amount(tokens[i % 2], raw) for i, raw in enumerate(amounts)]
+    return (
+        view.book,
+        str(view.token_id),
+        _pool_name(pool, names),
+        _range_text(book.policy, pool, view),
+        "closed" if not view.liquidity else "in range" if view.in_range else "OUT",
+        " + ".join(texts[:2]),
+        " + ".join(texts[2:]),
+        "" if book.at.head is None else str(book.at.head.number),
+        "; ".join(state_of(book)) or "well",
     )
 
 
-def _holding_rows(view: BookView, names: Named) -> Iterable[tuple[str, ...]]:
-    for holding in view.holdings:
-        parts = (holding.wallet, holding.native, holding.principal, holding.fees)
-        yield (view.book, *(names.amount(holding.token, raw) for raw in parts))
+def _pool_name(pool: Pool, names: Named) -> str:
+    symbols = [names.tokens.get(token, (short(token), 0))[0] for token in (pool.token0, pool.token1)]
+    return f"{'/'.join(symbols)} {pool.fee_pips / 10_000:g}%"
+
+
+def _range_text(policy: Policy, pool: Pool, view: PositionView) -> str:
+    """Show a range in prices of the book's base, lowest first, with its ticks."""
+    base_is_0 = pool.token0 == policy.base or pool.token1 == policy.quote
+    ends = [
+        price_text(
+            sqrt_price_at_tick(Tick(tick)), pool.decimals0, pool.decimals1, base_is_0=base_is_0, digits=5
+        )
+        for tick in (view.tick_lower, view.tick_upper)
+    ]
+    low, high = ends if base_is_0 else reversed(ends)
+    return f"{low}–{high} (ticks {view.tick_lower}..{view.tick_upper})"  # noqa: RUF001 - a range is written so
+
+
+# ------------------------------------------------------------------ how sure it is
+def state_of(book: BookNow) -> tuple[str, ...]:
+    """List what makes a book's numbers old or unsure, or keeps it from acting; nothing: they are of now."""
+    return (*book.marks, *staleness(book.at))
+
+
+def staleness(at: ShardNow) -> Iterator[str]:
+    """Say that a shard's state is behind its log, or that its log stands still."""
+    age_s = _age_s(at)
+    if at.records_behind and age_s is not None and age_s > _SLOW_S:
+        yield (f"{at.records_behind} records behind for {duration_text(age_s)}: is `evenkeel work` running?")
+    elif age_s is not None and age_s > STALE_S:
+        yield f"no new block for {duration_text(age_s)}: is `evenkeel watch` running, and its node well?"
+
+
+def age_text(at: ShardNow) -> str:
+    """Show how long ago the newest record that the numbers rest on, or the oldest that they lack, was appended."""
+    age_s = _age_s(at)
+    return "" if age_s is None else duration_text(age_s)
+
+
+def _age_s(at: ShardNow) -> int | None:
+    return None if at.waiting_since_ms is None else max(0, int(time.time() - at.waiting_since_ms / 1000))
 
 
 # ------------------------------------------------------------------ reading
-async def _read(settings: Settings, topic: Topic) -> Shown:
+async def _read(settings: Settings) -> list[BookNow]:
     async with reading(settings.kafka) as reader:
-        pools = await _newest(reader, settings, POOL_STATES)
-        return Shown(
-            policies=await policies_in_force(reader, settings.chain),
-            records=await _newest(reader, settings, topic),
-            pools={view.pool: view for _, view in views_of(pools, PoolView)},
-        )
+        return await books_now(reader, settings.chain, settings.partitions)
 
 
-async def _newest(reader: Reader, settings: Settings, topic: Topic) -> dict[str, Record]:
-    return await reader.newest(topic.on(settings.chain))
+def _chosen(books: Sequence[BookNow], name: str | None) -> list[BookNow]:
+    """Take one book, or all. Raises: SettingsError naming the books there are."""
+    known = [book.policy.book for book in books]
+    if name is not None and name not in known:
+        there = f"; there are {', '.join(known)}" if known else "; there are no books yet"
+        raise SettingsError(f"there is no book {name}{did_you_mean(name, known)}{there}")
+    return [book for book in books if name in {None, book.policy.book}]
 
 
-def views_of(records: Mapping[str, Record], kind: type[V]) -> list[tuple[Record, V]]:
-    """Decode the views of one kind among a topic's present values."""
-    decoded = [
-        (record, decode_output(record.value or b"", where=record.where)) for record in records.values()
-    ]
-    return [(record, view) for record, view in decoded if isinstance(view, kind)]
-
-
-def _print_values(records: Iterable[Record]) -> None:
-    for record in records:
-        print_json(record.value or b"null")
-
-
-def _block(view: View) -> str:
-    return str(view.because_of.block.number) if view.because_of.block else ""
-
-
-def _say_if_none(rows: Iterable[object], shown: Shown) -> None:
-    if not list(rows):
-        say(
-            "nothing yet: is `evenkeel up` running?"
-            if shown.policies
-            else "there are no books yet: `evenkeel init`, then `evenkeel apply`"
-        )
+def _say_if_none(books: Iterable[BookNow]) -> None:
+    if not list(books):
+        say("there are no books yet: `evenkeel init`, then `evenkeel apply`")

@@ -6,27 +6,32 @@ import json
 import logging
 import os
 import random
+import re
 import sys
 from dataclasses import dataclass
 
-import msgspec
 import pytest
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
+from builders import OWNER, policy, started
+from builders import POOL as TOY_POOL
 
+from pipeline.advance.books import stock_of
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.decisions import Declined
 from pipeline.messages.effects import Goal, Plan
-from pipeline.messages.entries import Cursor, Pool
+from pipeline.messages.entries import Cursor, Halted, Pause, Pool, Quarantine, Route
 from pipeline.messages.events import BlockSeen, PolicySet
-from pipeline.messages.views import BookView, Holding, PoolView, PositionView
+from pipeline.shard import Shard
 from pipeline.units import ChainId
 from streams.applied import append, appending
-from streams.cli import main
+from streams.cli import holdings, main
 from streams.codec import decode_event, encode, encode_entry
+from streams.fold import cursor_of, fold_record
+from streams.human import bps_text
 from streams.kafka_access import KafkaAccess
 from streams.readers import reading
-from streams.topics import BOOKS, DECISIONS, EVENTS, POOL_STATES, POSITIONS, STATE, ensure_topics, shard_of
+from streams.topics import BOOKS, DECISIONS, EVENTS, STATE, ensure_topics, shard_of
 
 pytestmark = pytest.mark.kafka
 
@@ -284,66 +289,177 @@ def test_tail_shows_what_is_no_json_and_tombstones(desk):
 
 
 # ------------------------------------------------------------------ positions and inventory
-def pool_view() -> PoolView:
-    state = Pool(
-        token0=WETH, token1=USDC, decimals0=18, decimals1=6, fee_pips=500, tick_spacing=10,
-        sqrt_price_x96=55 * 2**96 // 10**6, tick=-196_000, liquidity=1, growth0_x128=0, growth1_x128=0,
-        protocol_fees0=0, protocol_fees1=0, fee_protocol0=0, fee_protocol1=0,
-        observation_index=0, observation_cardinality=1, observation_cardinality_next=1,
-    )  # fmt: skip
-    return PoolView(id="pool.1", because_of=Cause(shard=0, offset=3, block=block(9)), pool=POOL, state=state)
+@pytest.fixture
+def kept(desk):
+    """A book of the toy chain as a worker has committed it: its log on events.v1, its entries on state.v1."""
+    watcher = started(5)
+    watcher.chain.mine(0)
+    watcher.chain.mint(OWNER, -300, 200, 10**18)
+    watcher.tell()
+    for _ in range(4):
+        watcher.block()
+    return Kept(desk, watcher)
 
 
-def book_view(book: str, share_bps: int) -> BookView:
-    return BookView(
-        id=f"book.0.3.{book}", because_of=Cause(shard=0, offset=3, block=block(9)), book=book,
-        holdings=(Holding(token=WETH, wallet=10**18, native=5, principal=2 * 10**18, fees=7),),
-        base_amount=3 * 10**18 + 12, quote_amount=0, value_quote=9_075_000_000,
-        sqrt_price_x96=55 * 2**96 // 10**6, base_share_bps=share_bps, deviation_bps=share_bps - 5_000,
-    )  # fmt: skip
+class Kept:
+    """A shard folded by hand, of which a test says how much is committed."""
+
+    def __init__(self, desk, watcher) -> None:
+        self.desk, self.watcher = desk, watcher
+        self.shard = Shard(shard_of("alpha", PARTITIONS))
+        self.taken = 0
+        desk.create_topics()
+        self.append()
+        self.commit()
+
+    def append(self) -> None:
+        """Put what the watcher has written since onto the log."""
+        self.desk.append(self.shard.id, *self.watcher.log[self.taken :])
+        self.unread, self.taken = self.watcher.log[self.taken :], len(self.watcher.log)
+
+    def commit(self, **entries) -> None:
+        """Fold what is on the log, and commit it, with some entries put in by hand."""
+        offset = cursor_of(self.shard)
+        for event in self.unread:
+            offset += 1
+            fold_record(self.shard, offset, encode(event))
+        self.unread = []
+        for key, value in entries.items():
+            self.shard.tables.put(key, value)
+        found = self.shard.tables.entries().items()
+        records = [(STATE.name, key, encode_entry(value)) for key, value in found]
+        self.desk.commit(self.shard.id, *records)
+
+    @property
+    def book(self):
+        return policy()
+
+    @property
+    def stock(self):
+        return stock_of(self.shard, self.book)
 
 
-def position_view() -> PositionView:
-    return PositionView(
-        id="pos.0.3.a", because_of=Cause(shard=0, offset=3, block=block(9)), book="one", manager=MANAGER,
-        token_id=42, pool=POOL, tick_lower=-10, tick_upper=20, liquidity=2**100, in_range=False,
-        principal0=2 * 10**18, principal1=0, fees0=7, fees1=2**90,
-    )  # fmt: skip
+def test_inventory_is_computed_from_the_state_as_committed(kept, desk):
+    (shown,) = desk.run("inventory", "--json").objects
+    stock = kept.stock
+    assert stock.value_quote > 0
+    assert shown["value_quote"] == str(stock.value_quote)
+    assert shown["base_share_bps"] == str(stock.base_share_bps)
+    assert shown["block"] == str(kept.shard.tables.head.number)
+    assert (shown["marks"], shown["records_behind"], shown["mode"]) == ([], "0", "dry-run")
+    assert int(shown["age_s"]) < 60
+    text = desk.run("inventory").out
+    for part in (bps_text(stock.base_share_bps), "50% ±3%", "USDC", "WETH", "well"):
+        assert part in text, part
 
 
-def test_inventory_shows_the_newest_view_of_each_book(desk):
+def test_what_is_on_the_log_and_not_in_the_state_is_told_beside_the_numbers(kept, desk, monkeypatch):
+    kept.watcher.block()
+    kept.append()
+    behind = len(kept.unread)
+    assert behind
+    (shown,) = desk.run("inventory", "--json").objects
+    assert shown["records_behind"] == str(behind)
+    monkeypatch.setattr(holdings, "_SLOW_S", -1)
+    assert f"{behind} records behind for" in desk.run("inventory").out
+    assert "is `evenkeel work` running?" in desk.run("positions").out
+    doctor = desk.run("doctor")
+    assert doctor.code == 1
+    assert "records behind" in doctor.out
+    kept.commit()
+    assert desk.run("inventory", "--json").objects[0]["records_behind"] == "0"
+
+
+def test_a_log_that_stands_still_is_told(kept, desk, monkeypatch):
+    assert "no new block" not in desk.run("inventory").out
+    monkeypatch.setattr(holdings, "STALE_S", -1)
+    assert "no new block for" in desk.run("inventory").out
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"pause/all": Pause(reason="a look", by="me@here")}, "paused (all) by me@here: a look"),
+        ({"pause/book/alpha": Pause(reason="why", by="me")}, "paused (book/alpha) by me: why"),
+        ({"halted": Halted(reason="a reorg of 70")}, "is halted: a reorg of 70"),
+        (
+            {f"quarantine/pool/{TOY_POOL}": Quarantine(reason="not the curve's", at_block=7)},
+            f"in quarantine: pool/{TOY_POOL}: not the curve's",
+        ),
+    ],
+)
+def test_what_stops_a_book_stands_beside_its_numbers_and_the_doctor_is_not_well(kept, desk, entries, says):
+    kept.commit(**entries)
+    for command in ("inventory", "doctor"):
+        assert says in desk.run(command).out, command
+    (shown,) = desk.run("inventory", "--json").objects
+    assert any(says in mark for mark in shown["marks"])
+    assert desk.run("doctor").code == 1
+
+
+def test_an_inventory_that_is_not_known_is_no_number(kept, desk):
+    kept.commit(**{f"route/pool/{TOY_POOL}": Route(observed_at_block=None)})
+    (shown,) = desk.run("inventory", "--json").objects
+    assert "value_quote" not in shown
+    assert shown["marks"] == [f"not read yet: pool/{TOY_POOL}"]
+    assert "?" in desk.run("inventory").out
+    assert "its positions are not known" in desk.run("positions").err
+
+
+def test_a_book_that_no_worker_has_taken_up_is_shown_as_that(desk):
     desk.portfolio(a_book("one", 1))
     desk.run("apply")
-    views = [book_view("one", 7_000), book_view("gone", 1), book_view("one", 10_000)]
-    desk.commit(0, *((BOOKS.name, view.key, encode(view)) for view in views), (BOOKS.name, "book/gone", None))
-    desk.commit(0, (BOOKS.name, "book/one", encode(book_view("one", 1))), then="abort")
-    as_json = desk.run("inventory", "--json")
-    assert as_json.out.encode() == encode(views[2]) + b"\n"
-    shown = desk.run("inventory").out
-    for part in ("100%", "50% ±10%", "9,075.000000 USDC", "3.000000 WETH", "3025", " 9\n"):
-        assert part in shown, part
-    assert desk.run("inventory", "--book", "other", "--json").out == ""
+    assert "its shard has not taken it up yet: is `evenkeel work` running?" in desk.run("inventory").out
 
 
-def test_positions_are_shown_in_tokens_and_raw_on_the_wire(desk):
-    desk.portfolio(a_book("one", 1))
-    desk.run("apply")
-    desk.commit(0, (POSITIONS.name, position_view().key, encode(position_view())))
-    unpriced = desk.run("positions").out
-    assert f"{2 * 10**18} raw" in unpriced  # nobody has said yet what the pool's tokens are
-    desk.commit(0, (POOL_STATES.name, pool_view().key, encode(pool_view())))
-    shown = desk.run("positions").out
-    for part in (
-        "42",
-        "WETH/USDC 0.05%",
-        "-10..20",
-        "OUT",
-        "2.000000 WETH",
-        "1,237,940,039,285,380,274,899.124224 USDC",
-    ):
-        assert part in shown, part
-    (fields,) = desk.run("positions", "--json").objects
-    assert fields["fees1"] == str(2**90)
+def test_positions_are_of_the_same_head_as_the_inventory_and_show_prices(kept, desk):
+    shown = desk.run("positions", "--json").objects
+    assert {each["block"] for each in shown} == {desk.run("inventory", "--json").objects[0]["block"]}
+    parts = ("principal0", "fees0")
+    total = sum(int(each[part]) for each in shown for part in parts)
+    (base,) = [h for h in kept.stock.holdings if h.token == kept.book.base]
+    assert total == base.principal + base.fees
+    assert len({each["token_id"] for each in shown}) == len(shown) > 0
+    text = desk.run("positions").out
+    for part in ("WETH/USDC 0.05%", "ticks -300..200", "in range", " + "):
+        assert part in text, part
+
+
+def test_an_emptied_position_is_not_shown_once_nothing_is_owed(kept, desk):
+    chain = kept.watcher.chain
+    before = {each["token_id"] for each in desk.run("positions", "--json").objects}
+    gone = next(n for n, nft in chain.nfts.items() if nft.owner == OWNER and nft.liquidity)
+    chain.mine(0)
+    chain.decrease(gone, chain.nfts[gone].liquidity)
+    chain.collect(gone)
+    kept.watcher.tell()
+    kept.append()
+    kept.commit()
+    assert {each["token_id"] for each in desk.run("positions", "--json").objects} == before - {str(gone)}
+
+
+def test_an_unknown_book_is_an_error_that_names_those_there_are(kept, desk):
+    for command in ("inventory", "positions"):
+        done = desk.run(command, "--book", "alhpa")
+        assert done.code == 1
+        assert "there is no book alhpa; did you mean alpha?; there are alpha" in done.err
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("command", ["inventory", "positions", "doctor"])
+def test_nothing_of_a_screen_is_cut_off(kept, desk, monkeypatch, command, columns):
+    whole = desk.run(command).out
+    monkeypatch.setenv("COLUMNS", columns)
+    narrow = desk.run(command).out
+    assert max(map(len, narrow.splitlines())) <= int(columns)
+    assert "…" not in narrow or "…" in whole
+    lost = set(re.findall(r"[\w.,%±]+", whole)) - set(re.findall(r"[\w.,%±]+", narrow)) - _moving(whole)
+    assert not lost
+
+
+def _moving(text: str) -> set[str]:
+    """Find the ages, which differ from one look to the next."""
+    return set(re.findall(r"\d+[smhd]\w*", text))
 
 
 def test_the_doctor_misses_what_forks_the_chain(desk, monkeypatch, tmp_path):
@@ -361,10 +477,11 @@ def test_the_doctor_finds_what_is_wrong(desk):
     assert "rpc_url is not set" in sick.out
     desk.portfolio(a_book("one", 1))
     desk.run("apply")
-    assert "in force: one" in desk.run("doctor").out
-    state = msgspec.structs.replace(pool_view().state, decimals1=8, token0=MANAGER)
-    wrong = msgspec.structs.replace(pool_view(), state=state)
-    desk.commit(0, (POOL_STATES.name, wrong.key, encode(wrong)))
+    assert "one: its shard has not taken it up yet: is `evenkeel work` running?" in desk.run("doctor").out
+    wrong = Pool(
+        **(dict.fromkeys(Pool.__struct_fields__, 0) | {"token0": MANAGER, "token1": USDC, "decimals1": 8})
+    )
+    desk.commit(0, (STATE.name, f"pool/{POOL}", encode_entry(wrong)))
     shown = desk.run("doctor").out
     assert "book one: USDC has 8 decimals, not 6" in shown
     assert f"reference_pool {POOL} is not one of base and quote" in shown

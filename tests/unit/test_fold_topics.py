@@ -7,11 +7,11 @@ from any_message import structs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.messages.views import ViewRemoved
+from pipeline.messages.views import Rewound, ViewRemoved
 from pipeline.units import ShardId
 from streams.codec import AnyOutput
 from streams.fold import _records
-from streams.topics import OUTPUTS, TOPICS
+from streams.topics import DECISIONS, OUTPUTS, TOPICS
 
 KINDS = sorted({kind for topic in OUTPUTS for kind in topic.messages}, key=lambda kind: kind.__name__)
 
@@ -24,6 +24,22 @@ def test_every_output_has_its_topics(kind, data):
     assert [record.topic for record in records] == [topic.name for topic in OUTPUTS if kind in topic.messages]
     assert {record.partition for record in records} == {3}
     assert all(record.value for record in records)
+
+
+@pytest.mark.parametrize("kind", DECISIONS.messages, ids=lambda kind: kind.__name__)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_a_decision_lies_under_the_book_or_the_item_that_it_is_about(kind, data):
+    said = data.draw(structs(kind))
+    subjects = [
+        f"book/{said.book}" if hasattr(said, "book") else None,
+        getattr(said, "item", None),
+        f"pool/{said.pool}" if hasattr(said, "pool") else None,
+        "rewound" if kind is Rewound else "shard/3",
+    ]
+    wanted = next(subject for subject in subjects if subject is not None)
+    keys = {record.key.decode() for record in _records(ShardId(3), said) if record.topic == DECISIONS.name}
+    assert keys == {wanted}
 
 
 def test_no_output_is_without_a_topic():

@@ -1,0 +1,133 @@
+"""What the books have now, computed from the state that their shards have committed: one head for all numbers."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pipeline.advance.books import stock_of, why_unknown
+from pipeline.assess import assess
+from pipeline.book import own_positions
+from pipeline.errors import PipelineError
+from pipeline.inventory import Assessed, Stock
+from pipeline.messages.base import BlockRef
+from pipeline.messages.entries import Halted, Pause
+from pipeline.messages.policy import Policy
+from pipeline.messages.views import BookView, PositionView
+from pipeline.moment import Moment
+from pipeline.shard import Shard
+from pipeline.show import show_book, show_position
+from pipeline.units import ChainId, Offset, ShardId
+from pipeline.wants import policies, quarantined
+from streams.applied import policies_in_force
+from streams.fold import cursor_of
+from streams.readers import Reader
+from streams.topics import EVENTS, shard_of
+from streams.verify import load_shard
+
+
+class ShardNow(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a shard's committed state is, and whether it decides."""
+
+    shard: Shard
+    head: BlockRef | None
+    cursor: Offset
+    records_behind: int
+    """Records of its log that no commit has taken in yet."""
+    waiting_since_ms: int | None
+    """When the broker took the oldest of those records, or, where there are none, the newest record of the log."""
+    halted: str | None
+
+
+class BookNow(msgspec.Struct, frozen=True, kw_only=True):
+    """A book at its shard's head; `stock` is None where the inventory is not known, and `marks` say why."""
+
+    policy: Policy
+    at: ShardNow
+    stock: Stock | None
+    positions: tuple[Assessed, ...]
+    marks: tuple[str, ...]
+
+    def view(self) -> BookView | None:
+        """Make the view that the shard publishes, at the present head."""
+        return None if self.stock is None else show_book(self.policy, self.stock, self._moment())
+
+    def position_views(self) -> list[PositionView]:
+        """Make a view of each NFT that still has or is owed something."""
+        return [show_position(self.policy, each, self._moment()) for each in self.positions if _holds(each)]
+
+    def _moment(self) -> Moment:
+        return Moment(
+            shard=self.at.shard.id,
+            offset=self.at.cursor,
+            block=self.at.head,
+            chain_id=self.policy.chain.chain_id,
+        )
+
+
+async def shards_now(reader: Reader, chain_id: ChainId, partitions: int) -> list[ShardNow]:
+    """Load every shard's committed state, and where its log ends. Raises: InfrastructureError."""
+    return [await _shard_now(reader, chain_id, ShardId(number)) for number in range(partitions)]
+
+
+async def books_now(reader: Reader, chain_id: ChainId, partitions: int) -> list[BookNow]:
+    """Compute every book that is in force, also those that no worker has taken up. Raises: InfrastructureError."""
+    shards = await shards_now(reader, chain_id, partitions)
+    found = {book.policy.book: book for each in shards for book in _books(each)}
+    for book, policy in (await policies_in_force(reader, chain_id)).items():
+        if book not in found:
+            at = shards[shard_of(book, partitions)]
+            says = "its shard has not taken it up yet: is `evenkeel work` running?"
+            found[book] = BookNow(policy=policy, at=at, stock=None, positions=(), marks=(says,))
+    return [found[book] for book in sorted(found)]
+
+
+async def _shard_now(reader: Reader, chain_id: ChainId, number: ShardId) -> ShardNow:
+    shard = await load_shard(reader, chain_id, number)
+    cursor = cursor_of(shard)
+    (log,) = await reader.shards(EVENTS.on(chain_id), [number])
+    _, end = (await reader.bounds([log]))[log]
+    unread = [record.timestamp_ms async for record in reader.read_between(log, cursor + 1, end)]
+    newest = None if unread else await reader.record_at(log, cursor)
+    halted = shard.tables.find("halted", Halted)
+    return ShardNow(
+        shard=shard,
+        head=shard.tables.head,
+        cursor=cursor,
+        records_behind=len(unread),
+        waiting_since_ms=unread[0] if unread else newest.timestamp_ms if newest else None,
+        halted=None if halted is None else halted.reason,
+    )
+
+
+def _books(at: ShardNow) -> Iterator[BookNow]:
+    for policy in policies(at.shard.tables):
+        marks = list(_marks(at, policy))
+        stock: Stock | None = None
+        positions: tuple[Assessed, ...] = ()
+        try:
+            if why_unknown(at.shard, policy) is None:
+                positions = tuple(assess(at.shard, *found) for found in own_positions(at.shard, policy))
+                stock = stock_of(at.shard, policy)
+        except PipelineError as error:
+            marks.append(f"not known: {error}")
+        yield BookNow(policy=policy, at=at, stock=stock, positions=positions, marks=tuple(marks))
+
+
+def _marks(at: ShardNow, policy: Policy) -> Iterator[str]:
+    """Say whatever keeps a book from being decided on, or its numbers from being the present ones."""
+    tables = at.shard.tables
+    if at.halted is not None:
+        yield f"shard {at.shard.id} is halted: {at.halted}"
+    for scope in ("all", f"book/{policy.book}"):
+        pause = tables.find(f"pause/{scope}", Pause)
+        if pause is not None:
+            yield f"paused ({scope}) by {pause.by}: {pause.reason}"
+    unknown = why_unknown(at.shard, policy)
+    if unknown is not None:
+        held = quarantined(tables).get(unknown.item or "")
+        yield f"in quarantine: {unknown.item}: {held.reason}" if held else f"not read yet: {unknown.item}"
+
+
+def _holds(position: Assessed) -> bool:
+    owed = (position.principal0, position.principal1, position.fees0, position.fees1)
+    return bool(position.position.liquidity or any(owed))
