@@ -62,6 +62,14 @@ def _more(wei: int) -> int:
 
 
 # ------------------------------------------------------------------ what is due
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody's word that an intent must not be carried out."""
+
+    why: str
+    cancels: bool
+    """What is signed for it is cancelled at once. Otherwise only what is stuck is, instead of a bump."""
+
+
 class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
     """When a transaction counts as stuck, and what may be offered."""
 
@@ -110,7 +118,7 @@ def due(
     rules: FeeRules,
     *,
     offered_at: Mapping[int, Hash],
-    is_stopped: Callable[[SubmitTransaction], bool] = lambda _: False,
+    stop_of: Callable[[SubmitTransaction], Stop | None] = lambda _: None,
 ) -> list[Due]:
     """List what must be done for the nonces that are in no block, lowest first.
 
@@ -120,14 +128,15 @@ def due(
     doomed = {bound.intent.digest for bound in account.nonces if _is_lost(bound)}
     found: list[Due] = []
     for place, bound in enumerate(account.waiting()):
+        stop = stop_of(bound.intent)
         replacement = _replacement(
             bound,
             head,
             market,
             rules,
             may_be_stuck=place == 0 and offered_at.get(bound.nonce, head.hash) != head.hash,
-            unwanted=bound.intent.after in doomed or is_stopped(bound.intent),
-            pointless=bound.intent.after in doomed,
+            unwanted=stop is not None,
+            pointless=bound.intent.after in doomed or (stop is not None and stop.cancels),
         )
         if replacement is not None:
             found.append(replacement)

@@ -177,7 +177,7 @@ class ChainDesk:
 
     async def _judge(self, node: HttpSenderNode, intent: SubmitTransaction) -> Refusal | None:
         """Ask the signer's judge; the one before it is mined already."""
-        judge = Judge(node, self.limits, multicall=self.world.multicall, paused=lambda _: None)
+        judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: None)
         look = await node.look(await node.newest(), intent.owner, ())
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
         account = reconcile(new_account(intent.owner, look.nonce), view)

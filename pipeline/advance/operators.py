@@ -43,7 +43,9 @@ def _all_positions(shard: Shard) -> Iterator[tuple[str, NftPosition]]:
 
 def operate(shard: Shard, event: Paused | Resumed) -> tuple[Output, ...]:
     """Keep or end an operator's pause; `routes` has noted what a resume wants read."""
-    pause = Pause(reason=event.reason, by=event.by) if isinstance(event, Paused) else None
+    pause = None
+    if isinstance(event, Paused):
+        pause = Pause(reason=event.reason, by=event.by, cancels=event.cancels)
     shard.tables.put(f"pause/{event.scope}", pause)
     shard.drop_live()
     return ()

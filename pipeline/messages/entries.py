@@ -217,6 +217,8 @@ class Pause(Entry, frozen=True, kw_only=True):
 
     reason: str
     by: str
+    cancels: bool = False
+    """The signer also cancels what it has signed and no block has."""
 
 
 class Resume(Entry, frozen=True, kw_only=True):

@@ -161,6 +161,8 @@ class Paused(Event, frozen=True, kw_only=True, tag=True):
     scope: str
     reason: str
     by: str
+    cancels: bool = False
+    """The signer also cancels what it has signed and no block has. Nothing but a cancellation can come of that."""
 
 
 class Resumed(Event, frozen=True, kw_only=True, tag=True):

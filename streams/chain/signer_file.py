@@ -68,6 +68,8 @@ class SignerFile(Section):
     password_file: Path | None = None
     devnet_account: Addr | None = None
     """One of anvil's well-known accounts instead of a keystore."""
+    stop_file: Path | None = None
+    """While it exists nothing new is signed; by default beside this file, with `.stop` behind its name."""
     pools: tuple[Addr, ...] = Field(description="the pools that may be traded and provided in")
     factory: Addr | None = None
     router: Addr | None = None

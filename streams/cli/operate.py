@@ -2,6 +2,8 @@
 
 import getpass
 import socket
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ from pipeline.errors import SettingsError
 from pipeline.messages.events import Paused, Resumed
 from pipeline.units import BookId, ShardId
 from streams.applied import append, appending, policies_in_force
+from streams.chain.submit.stop_file import remove_stop_file, stop_file_of
 from streams.cli.console import run, say, settings_for
 from streams.marks import did_you_mean
 from streams.readers import reading
@@ -41,8 +44,15 @@ def resume(
     ] = "all",
     *,
     reason: Reason = "by hand",
+    local: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Remove the stop file of this signer's file, and do nothing else."),
+    ] = None,
 ) -> None:
     """End a pause, a quarantine or a halt: what was in it is read from the chain again."""
+    if local:
+        _resume_here(local)
+        return
     settings = settings_for("resume")
     scope = scope if _kind(scope) == "book" else scope.lower()
     if scope != "all" and _kind(scope) not in {"book", "shard", *_ITEMS}:
@@ -51,6 +61,16 @@ def resume(
         )
     told = "shard" if _kind(scope) == "shard" else scope
     run(_append(settings, scope, Resumed(scope=told, reason=reason, by=who())))
+
+
+def _resume_here(signer_files: Sequence[Path]) -> None:
+    for signer_file in signer_files:
+        path = stop_file_of(signer_file, say)
+        say(
+            f"{path} is removed"
+            if remove_stop_file(path)
+            else f"{path} is not there: nothing was stopped by it"
+        )
 
 
 async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> None:

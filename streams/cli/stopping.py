@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from pipeline.messages.events import Paused
 from pipeline.units import ShardId
 from streams.applied import append, appending
 from streams.chain.submit.known import OPEN, known_intents
+from streams.chain.submit.stop_file import put_stop_file, stop_file_of
 from streams.cli.console import run, say, settings_for
 from streams.cli.operate import Reason, who
 from streams.readers import Reader, reading
@@ -22,9 +25,49 @@ from streams.verify import load_shard
 _LOOK_AGAIN_S = 1.0
 
 
-def kill(*, reason: Reason = "kill switch") -> None:
-    """Stop acting, now: nothing is proposed, commanded or signed until `resume all`. What is signed may be mined."""
-    run(_pause(settings_for("kill"), reason))
+def kill(
+    *,
+    reason: Reason = "kill switch",
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Cancel what is signed and no block has, too.")
+    ] = False,
+    local: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Stop the signer of this file, from its own machine and without a broker, by its stop file.",
+        ),
+    ] = None,
+) -> None:
+    """Stop acting, now: nothing is proposed, commanded or signed until `resume`. What is signed may be mined."""
+    if local:
+        _kill_here(local, reason, cancels=cancel)
+        return
+    settings = settings_for("kill")
+    run(_pause(settings, reason, cancels=cancel))
+    if cancel:
+        run(_say_what_is_cancelled(settings))
+
+
+def _kill_here(signer_files: Sequence[Path], reason: str, *, cancels: bool) -> None:
+    for signer_file in signer_files:
+        path = stop_file_of(signer_file, say)
+        put_stop_file(path, cancels=cancels, reason=f"{reason} ({who()})")
+        waits = "what waits is cancelled" if cancels else "what is signed may be mined"
+        say(
+            f"{path} is there: nothing new is signed, {waits}; `evenkeel resume --local {signer_file}` ends it"
+        )
+
+
+async def _say_what_is_cancelled(settings: Settings) -> None:
+    """Name what has been signed and no block has, as the journals tell it: the signers that run cancel it now."""
+    async with reading(settings.kafka) as reader:
+        known = await known_intents(reader, settings.chain)
+    for each in known:
+        if each.stands in {"signed", "sent"}:
+            nonce = "" if each.bound is None else f", nonce {each.bound.nonce}"
+            say(f"to be cancelled: intent {each.intent.digest} of book {each.intent.book}{nonce}")
+    say("a signer that runs cancels it at its next look: `evenkeel intents list --open` shows how far it is")
 
 
 def drain(
@@ -36,10 +79,10 @@ def drain(
     run(_drain(settings_for("drain"), reason, within_s))
 
 
-async def _pause(settings: Settings, reason: str) -> None:
+async def _pause(settings: Settings, reason: str, *, cancels: bool = False) -> None:
     async with appending(settings.kafka) as producer:
         for shard in range(settings.partitions):
-            paused = Paused(scope="all", reason=reason, by=who())
+            paused = Paused(scope="all", reason=reason, by=who(), cancels=cancels)
             await append(producer, settings.chain, ShardId(shard), paused)
     say("paused: all. `evenkeel resume all` ends it")
 

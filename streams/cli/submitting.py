@@ -13,6 +13,8 @@ from pipeline.units import Address
 from streams.applied import append, appending
 from streams.chain.signer_file import SignerFile, load_signer_file, places_of
 from streams.chain.submit.known import Known, find, known_intents, why_not_closable
+from streams.chain.submit.stop_file import stop_file_of
+from streams.cli.cancelling import cancel_all
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.codec import encode
 from streams.human import short
@@ -37,13 +39,34 @@ def submit(
             "--accept-nonce", help="The key was used elsewhere on purpose: go on from the chain's nonce."
         ),
     ] = False,
+    cancel: Annotated[
+        bool,
+        typer.Option(
+            "--cancel-all",
+            help="Cancel every transaction that waits in the mempool, then end. Needs the key and the chain, no broker.",
+        ),
+    ] = False,
+    up_to_nonce: Annotated[
+        int | None,
+        typer.Option(
+            "--up-to-nonce",
+            min=1,
+            metavar="N",
+            help="With --cancel-all: also nonces below N of which no node tells, as of what was sent privately.",
+        ),
+    ] = None,
 ) -> None:
-    """Sign and send what the books want, within the signer's own limits."""
-    settings = settings_for("submit", serving=True)
+    """Sign and send what the books want, within the signer's own limits; or take back what waits."""
+    settings = settings_for("submit", serving=not cancel)
     signer_file = signer_file_for(settings, file)
+    if cancel:
+        run(cancel_all(settings, file, signer_file, _signer(signer_file), up_to_nonce=up_to_nonce))
+        return
+    if up_to_nonce is not None:
+        raise SettingsError("--up-to-nonce: only with --cancel-all")
     if not live:
         raise SettingsError("nothing is sent without --live")
-    run(_submit(settings, signer_file, adopt_nonce=accept_nonce))
+    run(_submit(settings, signer_file, stop_file=stop_file_of(file), adopt_nonce=accept_nonce))
 
 
 def signer_file_for(settings: Settings, file: Path) -> SignerFile:
@@ -54,7 +77,7 @@ def signer_file_for(settings: Settings, file: Path) -> SignerFile:
     return signer_file
 
 
-async def _submit(settings: Settings, file: SignerFile, *, adopt_nonce: bool) -> None:
+async def _submit(settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool) -> None:
     from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415 - web3 and keys take their time
     from streams.chain.submit.pools import read_pools  # noqa: PLC0415
     from streams.chain.submit.serve import run_submit  # noqa: PLC0415
@@ -75,6 +98,7 @@ async def _submit(settings: Settings, file: SignerFile, *, adopt_nonce: bool) ->
         signer=_signer(file),
         limits=file.limits(places, pools),
         adopt_nonce=adopt_nonce,
+        stop_file=stop_file,
     )
 
 

@@ -37,12 +37,12 @@ class Bench(SenderHouse):
 
     def __init__(self, chain, world, folder) -> None:
         super().__init__("", chain, world, folder)
-        self.paused = None
+        self.stop = None
 
     async def _judge(self, intent: SubmitTransaction, shard: int) -> Approved:
         node = HttpSenderNode(self.chain.url, timeout_s=10)
         try:
-            judge = Judge(node, self.limits, multicall=self.world.multicall, paused=lambda _: self.paused)
+            judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: self.stop)
             look: Look = await node.look(await node.newest(), self.owner, ())
             account = new_account(self.owner, look.nonce)
             view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)

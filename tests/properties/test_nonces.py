@@ -19,7 +19,7 @@ from pipeline.nonces import (
     spent_on,
     status,
 )
-from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
+from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, Stop, bumped_fees, due, first_fees
 
 weis = st.one_of(st.integers(0, 20), st.integers(0, 1_000 * GWEI), st.integers(0, 2**80))
 markets = st.builds(FeeMarket, base_fee_wei=weis, tip_wei=weis)
@@ -179,9 +179,8 @@ def test_what_is_due_keeps_within_caps_and_starts_with_the_lowest(acts, market, 
         max_tip_wei=40 * GWEI,
     )
     offered = {bound.nonce: block(life.number - 1).hash for bound in life.account.nonces[::2]}
-    found = due(
-        life.account, block(life.number), market, rules, offered_at=offered, is_stopped=lambda _: stopped
-    )
+    stop = Stop(why="a test", cancels=False) if stopped else None
+    found = due(life.account, block(life.number), market, rules, offered_at=offered, stop_of=lambda _: stop)
     waiting = {bound.nonce: bound for bound in life.account.waiting()}
     assert [each.nonce for each in found] == sorted(waiting)
     for each in found:

@@ -10,11 +10,12 @@ import pytest
 from intents import intent
 
 from pipeline.errors import CommitError, FencedError, ForeignNonceError, NodeError
-from pipeline.messages.events import Dropped, IntentRefused, Sent, Signed
+from pipeline.messages.events import Dropped, IntentRefused, Paused, Resumed, Sent, Signed
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import status
 from streams.chain.signer import Unsigned
+from streams.chain.submit.cancel_all import CancelAll
 from streams.chain.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
 from streams.chain.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
 from streams.chain.submit.limits import PricedPool, SignerLimits
@@ -447,7 +448,7 @@ async def test_a_pause_stops_what_is_new_and_cancels_what_is_stuck(stage):
     process = await stage.start()
     wanted = stage.ask()
     await process.step()
-    stage.broker.paused.add("book/b1")
+    stage.broker.pauses.take(0, Paused(scope="book/b1", reason="test", by="test"))
     refused = stage.ask()
     await process.step()
     assert stage.reports(refused)[0].reason == "paused"
@@ -457,7 +458,7 @@ async def test_a_pause_stops_what_is_new_and_cancels_what_is_stuck(stage):
     assert stage.bound()[0].attempts[-1].cancels
     cancellations = [r for r in stage.reports(wanted) if type(r).__name__ == "CancellationSigned"]
     assert cancellations[-1].transaction_hash == stage.bound()[0].attempts[-1].transaction_hash
-    stage.broker.paused.clear()
+    stage.broker.pauses.take(0, Resumed(scope="book/b1", reason="test", by="test"))
     for _ in range(6):
         stage.node.mine(GWEI)
         await process.step()
@@ -466,6 +467,33 @@ async def test_a_pause_stops_what_is_new_and_cancels_what_is_stuck(stage):
     follower = stage.ask(after=wanted.digest)
     await process.step()
     assert stage.reports(follower)[0].reason == "predecessor"
+
+
+async def test_cancellations_that_the_journal_does_not_know_end_their_intents(stage):
+    """Signed by `--cancel-all` while a signer runs: known for what they are, and nothing halts."""
+    process = await stage.start()
+    first, second = stage.ask(), stage.ask()
+    await process.step()
+    lines = []
+    cancelling = CancelAll(
+        [stage.node],
+        FakeSigner(SIGNER),
+        chain_id=FAKE_CHAIN,
+        rules=LIMITS.fees,
+        min_tip_wei=LIMITS.min_tip_wei,
+        say=lambda line: lines.append(line) or (len(lines) == 2 and stage.node.mine(GWEI)),
+        look_again_s=0,
+    )
+    assert await cancelling.run(up_to_nonce=None, within_s=20) == 2
+    for _ in range(8):
+        await process.step()
+        stage.node.mine(GWEI)
+    assert [stage.said(each)[-1] for each in (first, second)] == ["Dropped", "Dropped"]
+    assert [stage.times_done(each) for each in (first, second)] == [0, 0]
+    third = stage.ask()
+    await process.step()
+    stage.node.mine(GWEI)
+    assert stage.times_done(third) == 1
 
 
 async def test_a_record_of_an_open_intents_name_closes_nothing(stage):

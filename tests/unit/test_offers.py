@@ -5,7 +5,7 @@ from intents import GWEI, SIGNER, attempt, block, intent
 
 from pipeline.messages.journal import SendRefusal
 from pipeline.nonces import Account, add_attempt, bind, mark_refused, mark_sent, new_account
-from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, bumped_fees, due, first_fees
+from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, Stop, bumped_fees, due, first_fees
 
 RULES = FeeRules(
     bump_after_blocks=3,
@@ -215,11 +215,18 @@ def test_a_stopped_book_is_not_bumped_but_cancelled():
             CALM,
             RULES,
             offered_at=offered(account, number - 1),
-            is_stopped=lambda _: True,
+            stop_of=lambda _: Stop(why="a test", cancels=False),
         )
 
     assert found(103)[0].cancels
     assert isinstance(found(102)[0], Resend)
+
+
+def test_what_is_stopped_with_the_word_to_cancel_is_cancelled_at_once():
+    account = bind(sent(1), intent(2), attempt(2), block(100))
+    stop = Stop(why="a test", cancels=True)
+    found = due(account, block(100), CALM, RULES, offered_at=offered(account, 100), stop_of=lambda _: stop)
+    assert [(each.nonce, each.cancels) for each in found] == [(0, True), (1, True)]
 
 
 def test_what_a_process_has_not_offered_itself_is_not_bumped_before_it_had_a_block():

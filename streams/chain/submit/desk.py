@@ -101,6 +101,7 @@ class Desk:
             raise Refusal("already_closed", f"it ended as {known.outcome}")
         approved = await self._judge.judge(intent, self._ledger.memory, look)
         self._reach("simulate")
+        self._judge.check_stop(intent)
         self._read(record)
         await self._sending.carry_out(intent, record.shard, approved, look)
 

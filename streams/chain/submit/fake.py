@@ -8,7 +8,9 @@ from typing import Literal
 from pipeline.errors import CommitError, FencedError
 from pipeline.messages.journal import AnyJournal, AnyReport, JournalOpened
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.offers import Stop
 from pipeline.units import Offset, ShardId
+from streams.chain.submit.pauses import Pauses
 from streams.chain.submit.port import Delivered
 from streams.checkpoint.fake import Crashed
 from streams.codec import decode_event, decode_journal, encode
@@ -26,7 +28,7 @@ class FakeSignerBroker:
     logs: dict[ShardId, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     letters: list[TopicRecord] = field(default_factory=list)
     intents: dict[ShardId, list[bytes]] = field(default_factory=lambda: defaultdict(list))
-    paused: set[str] = field(default_factory=set)
+    pauses: Pauses = field(default_factory=Pauses)
 
     def put(self, shard: ShardId, *intents: SubmitTransaction) -> None:
         """Append intents to a partition."""
@@ -122,9 +124,9 @@ class FakeInbox:
         self.taken = {shard: len(self.broker.intents[shard]) for shard in self.taken}
         return found
 
-    def paused(self, intent: SubmitTransaction) -> str | None:
+    def stop_of(self, intent: SubmitTransaction) -> Stop | None:
         """Tell which pause stops an intent."""
-        return next((s for s in ("all", f"book/{intent.book}") if s in self.broker.paused), None)
+        return self.broker.pauses.stopping(intent)
 
     async def news(self, timeout_s: float) -> None:
         """Wait for nothing."""

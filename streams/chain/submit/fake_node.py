@@ -15,6 +15,7 @@ from streams.chain.port import Header
 from streams.chain.signer import SignedBytes, Unsigned
 from streams.chain.submit.node import CallToSimulate, Look, SimulatedCall
 from streams.chain.submit.send_errors import SendOutcome, outcome_of
+from streams.chain.submit.used_nonce import UsedNonce
 
 FAKE_CHAIN = ChainId(1_337)
 _BLOCK_S = 12
@@ -139,6 +140,36 @@ class FakeSenderNode:
             balance_wei=Wei(_RICH),
             inclusions={hash_: included[hash_] for hash_ in hashes if hash_ in included},
         )
+
+    async def pending_nonce(self, signer: Address) -> int:
+        """Count what is mined, and what waits behind it without a gap."""
+        del signer
+        self._answer()
+        nonce = self.nonce
+        while nonce in self.pool:
+            nonce += 1
+        return nonce
+
+    async def used_nonce(
+        self, signer: Address, nonce: int, *, after: BlockNumber, upto: BlockNumber
+    ) -> UsedNonce | None:
+        """Find the transaction of a nonce in blocks above a height."""
+        del signer
+        self._answer()
+        for block in self.blocks:
+            for hash_, tx in block.transactions:
+                if tx.nonce == nonce and after < block.ref.number <= upto:
+                    return UsedNonce(
+                        transaction_hash=hash_,
+                        raw="0x" + msgspec.json.encode(tx).hex(),
+                        to=tx.to,
+                        data=tx.data,
+                        value_wei=tx.value_wei,
+                        gas_limit=tx.gas_limit,
+                        max_fee_wei=tx.max_fee_wei,
+                        tip_wei=tx.tip_wei,
+                    )
+        return None
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Know no contract."""

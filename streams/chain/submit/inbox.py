@@ -5,13 +5,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import InfrastructureError, MalformedRecordError
-from pipeline.messages.events import Paused, Resumed
+from pipeline.messages.entries import Cursor, Pause
+from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.offers import Stop
 from pipeline.units import ChainId, Offset, ShardId
+from streams.chain.submit.pauses import Pauses
 from streams.chain.submit.port import Delivered
 from streams.codec import decode_entry, decode_event
 from streams.kafka_access import KafkaAccess
@@ -19,7 +23,9 @@ from streams.kafka_errors import denied, started
 from streams.readers import Reader, broker_errors, reading
 from streams.topics import EVENTS, INTENTS, MAX_RECORD_BYTES, STATE
 
-_WORDS = (b'"Paused"', b'"Resumed"')
+log = structlog.get_logger(__name__)
+
+_WORDS = (b'"Paused"', b'"Resumed"', b'"PolicySet"')
 """What to look for before decoding: a log is mostly blocks."""
 _POLL_MS = 1_000
 _STOP_TIMEOUT_S = 3.0
@@ -33,7 +39,7 @@ class KafkaInbox:
         self._kafka = kafka
         self._chain_id = chain_id
         self._waiting: list[Delivered] = []
-        self._scopes: dict[ShardId, set[str]] = {}
+        self._pauses = Pauses()
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._consumers: list[Any] = []
@@ -56,10 +62,9 @@ class KafkaInbox:
         self._news.clear()
         return taken
 
-    def paused(self, intent: SubmitTransaction) -> str | None:
-        """Tell which pause stops an intent: `all` or `book/ID`."""
-        scopes = self._scopes.get(intent.because_of.shard, set())
-        return next((scope for scope in ("all", f"book/{intent.book}") if scope in scopes), None)
+    def stop_of(self, intent: SubmitTransaction) -> Stop | None:
+        """Tell which pause stops an intent: of all, of its book, or of a book whose owner or signer it names."""
+        return self._pauses.stopping(intent)
 
     async def news(self, timeout_s: float) -> None:
         """Wait until something has come, or for so long."""
@@ -80,15 +85,22 @@ class KafkaInbox:
     # -------------------------------------------------------------- pauses
     async def _known_pauses(self, reader: Reader, shard: ShardId) -> Offset:
         """Take the pauses that the shard has committed, and those in its log since; return where the log goes on."""
-        scopes, cursor = self._scopes.setdefault(shard, set()), -1
+        found: dict[str, Pause | Policy | Cursor] = {}
         (states,) = await reader.shards(STATE.on(self._chain_id), [shard])
         async for record in reader.read({states: 0}):
             key = (record.key or b"").decode(errors="replace")
-            if key.startswith("pause/"):
-                _set(scopes, key.removeprefix("pause/"), stops=record.value is not None)
-            elif key == "cursor" and record.value is not None:
-                entry: Any = decode_entry(key, record.value)
-                cursor = entry.offset
+            found.pop(key, None)
+            entry = _entry(key, record.value)
+            if entry is not None:
+                found[key] = entry
+        for key, entry in found.items():
+            match entry:
+                case Pause(cancels=cancels):
+                    self._pauses.note_pause(shard, key.removeprefix("pause/"), cancels=cancels)
+                case Policy():
+                    self._pauses.note_policy(entry)
+        read = found.get("cursor")
+        cursor = read.offset if isinstance(read, Cursor) else -1
         (log,) = await reader.shards(EVENTS.on(self._chain_id), [shard])
         begin, end = (await reader.bounds([log]))[log]
         async for record in reader.read_between(log, max(begin, cursor + 1), end):
@@ -99,13 +111,7 @@ class KafkaInbox:
         if not any(word in (record.value or b"") for word in _WORDS):
             return
         with suppress(MalformedRecordError):  # a dead letter for the shard too
-            match decode_event(record.value, where="events.v1"):
-                case Paused(scope=scope):
-                    _set(self._scopes[shard], scope, stops=True)
-                case Resumed(scope=scope):
-                    _set(self._scopes[shard], scope, stops=False)
-                case _:
-                    pass
+            self._pauses.take(shard, decode_event(record.value, where="events.v1"))
 
     # -------------------------------------------------------------- intents
     def _put_intent(self, shard: ShardId, record: Any) -> None:
@@ -143,8 +149,13 @@ class KafkaInbox:
             self._news.set()
 
 
-def _set(scopes: set[str], scope: str, *, stops: bool) -> None:
-    if stops:
-        scopes.add(scope)
-    else:
-        scopes.discard(scope)
+def _entry(key: str, payload: bytes | None) -> Pause | Policy | Cursor | None:
+    """Read an entry that matters here. A pause that cannot be read is a pause; of the others nothing is known then."""
+    if payload is None or not (key == "cursor" or key.startswith(("pause/", "policy/"))):
+        return None
+    try:
+        entry = decode_entry(key, payload)
+    except MalformedRecordError as error:
+        log.warning("an entry of a shard cannot be read", key=key, error=str(error))
+        return Pause(reason=str(error), by="") if key.startswith("pause/") else None
+    return entry if isinstance(entry, Pause | Policy | Cursor) else None

@@ -8,7 +8,7 @@ from pipeline.errors import CallRevertedError
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, day_of, is_cancelling, spent_on
-from pipeline.offers import FeeMarket, Fees, first_fees
+from pipeline.offers import FeeMarket, Fees, Stop, first_fees
 from pipeline.units import Address, BlockNumber, Hash, SqrtPriceX96
 from streams.chain.submit.calldata import KnownCall, is_approval, known_calls
 from streams.chain.submit.limits import PricedPool, SignerLimits
@@ -36,20 +36,20 @@ class Judge:
         limits: SignerLimits,
         *,
         multicall: Address,
-        paused: Callable[[SubmitTransaction], str | None],
+        stop_of: Callable[[SubmitTransaction], Stop | None],
     ) -> None:
         """Take what does not change while the process runs."""
         self._node = node
         self._limits = limits
         self._multicall = multicall
-        self._paused = paused
+        self._stop_of = stop_of
         self._prices: dict[tuple[Address, Hash], SqrtPriceX96] = {}
 
     async def judge(self, intent: SubmitTransaction, memory: Memory, look: Look) -> Approved:
         """Judge an intent of whole shape. Raises: Refusal, NotYet, NodeError."""
         assert memory.account is not None
         self._check_owner(intent)
-        self._check_pause(intent)
+        self.check_stop(intent)
         self._check_age(intent, look)
         await self._check_branch(intent, look)
         _check_before(intent, memory)
@@ -60,6 +60,12 @@ class Judge:
         check_minimums(intent, effect)
         await self._check_loss(intent, calls, effect, look)
         return Approved(effect=effect, fees=fees)
+
+    def check_stop(self, intent: SubmitTransaction) -> None:
+        """Ask whether anybody stops an intent: before it is judged, and right before it is signed. Raises: Refusal."""
+        stop = self._stop_of(intent)
+        if stop is not None:
+            raise Refusal("paused", stop.why)
 
     def market(self, look: Look) -> FeeMarket:
         """Tell what the chain asks, and at least our own tip."""
@@ -78,11 +84,6 @@ class Judge:
                 "limits",
                 f"owner {intent.owner} is not signer {intent.signer}: acting through a Safe is not supported yet",
             )
-
-    def _check_pause(self, intent: SubmitTransaction) -> None:
-        scope = self._paused(intent)
-        if scope is not None:
-            raise Refusal("paused", f"{scope} is paused")
 
     def _check_age(self, intent: SubmitTransaction, look: Look) -> None:
         last = self.last_block(intent)

@@ -14,6 +14,7 @@ from streams.chain.node import HttpNode
 from streams.chain.port import CallToSimulate, Header, SimulatedCall, SimulatedLog
 from streams.chain.rpc import Question, granted, parsed
 from streams.chain.submit.send_errors import SendOutcome, outcome_of
+from streams.chain.submit.used_nonce import UsedNonce, find_used_nonce
 
 __all__ = [
     "CallToSimulate",
@@ -58,6 +59,16 @@ class SenderNode(Protocol):
 
     async def look(self, head: Header, signer: Address, hashes: Sequence[Hash]) -> Look:
         """Ask what a head says of a signer, and which of its transactions are in a block."""
+        ...
+
+    async def pending_nonce(self, signer: Address) -> int:
+        """Ask how many of a signer's transactions are in a block or wait in the node's mempool."""
+        ...
+
+    async def used_nonce(
+        self, signer: Address, nonce: int, *, after: BlockNumber, upto: BlockNumber
+    ) -> UsedNonce | None:
+        """Find the transaction that used a nonce in the blocks above `after`; None where it cannot be told."""
         ...
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
@@ -122,6 +133,20 @@ class HttpSenderNode(HttpNode):
             balance_wei=Wei(quantity(parsed(_TEXT, balance, "eth_getBalance"))),
             inclusions={each.transaction_hash: each for each in included if each is not None},
         )
+
+    async def pending_nonce(self, signer: Address) -> int:
+        """Ask how many of a signer's transactions are in a block or wait in the node's mempool."""
+        answer = await self._rpc.ask("eth_getTransactionCount", signer, "pending")
+        return quantity(parsed(_TEXT, answer, "eth_getTransactionCount"))
+
+    async def used_nonce(
+        self, signer: Address, nonce: int, *, after: BlockNumber, upto: BlockNumber
+    ) -> UsedNonce | None:
+        """Find the transaction that used a nonce in the blocks above `after`; None where it cannot be told."""
+        try:
+            return await find_used_nonce(self._rpc, signer, nonce, after=after, upto=upto)
+        except NodeRefusedError:  # it has forgotten the state of these blocks
+            return None
 
     async def send(self, raw: str) -> SendOutcome:
         """Give the node signed bytes. Never raises: what the node says is sorted."""

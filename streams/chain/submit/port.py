@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from pipeline.messages.journal import AnyJournal, AnyReport
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.offers import Stop
 from pipeline.units import Offset, ShardId
 from streams.topics import TopicRecord
 
@@ -66,8 +67,8 @@ class Inbox(Protocol):
         """Take what has come since the last time, of each partition in order. Raises: InfrastructureError."""
         ...
 
-    def paused(self, intent: SubmitTransaction) -> str | None:
-        """Tell which pause stops an intent: `all` or `book/ID`."""
+    def stop_of(self, intent: SubmitTransaction) -> Stop | None:
+        """Tell which pause stops an intent: of all, of its book, or of a book whose owner or signer it names."""
         ...
 
     async def news(self, timeout_s: float) -> None:

@@ -19,9 +19,10 @@ from pipeline.nonces import (
     retire,
     status,
 )
-from pipeline.offers import FeeMarket, Fees, Replace, due
-from pipeline.units import BlockNumber, ChainId, Hash, ShardId, Wei
+from pipeline.offers import FeeMarket, Fees, Replace, Stop, due
+from pipeline.units import BlockNumber, ChainId, Hash, ShardId
 from streams.chain.signer import Signer, Unsigned
+from streams.chain.submit.cancellation import attempt_of, sign_cancellation
 from streams.chain.submit.judge import Approved
 from streams.chain.submit.ledger import Ledger
 from streams.chain.submit.limits import SignerLimits
@@ -38,8 +39,6 @@ POINTS: tuple[Point, ...] = ("simulate", "nonce", "journal", "send", "report")
 LATE_POINTS: tuple[Point, ...] = ("receipt", "final")
 """Once its block is there, and once no reorg takes it away."""
 Reach = Callable[[Point], None]
-
-_CANCEL_GAS = 21_000
 
 
 def pass_by(point: Point) -> None:
@@ -123,6 +122,30 @@ class Sending:
             self._reach("final")
         await ledger.publish()
 
+    async def recognise(self, look: Look) -> bool:
+        """Take cancellations of ours into the journal that were signed without it; tell whether there were any.
+
+        `evenkeel submit --cancel-all` journals nothing. What it signed is known by its signature. Raises: NodeError.
+        """
+        ledger, signer, known = self._ledger, self._signer.address, False
+        for bound in ledger.account.waiting():
+            hashes = {attempt.transaction_hash for attempt in bound.attempts}
+            if bound.nonce >= look.nonce or not hashes.isdisjoint(look.inclusions):
+                continue
+            after = bound.intent.made_at.number  # the nonce was free at a head above it
+            used = await self._node.used_nonce(signer, bound.nonce, after=after, upto=look.head.number)
+            if used is None or not used.cancels(signer):
+                return False
+            log.warning("cancelled without the journal", nonce=bound.nonce, transaction=used.transaction_hash)
+            ledger.note_account(add_attempt(ledger.account, bound.nonce, used.attempt(look.head.number)))
+            digest, hash_ = bound.intent.digest, used.transaction_hash
+            ledger.note_report(
+                digest, CancellationSigned(intent=digest, nonce=bound.nonce, transaction_hash=hash_)
+            )
+            await ledger.commit()
+            known = True
+        return known
+
     def adopt(self, look: Look) -> None:
         """Take the chain's nonce for ours, on an operator's word that the key was used elsewhere on purpose."""
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
@@ -132,12 +155,12 @@ class Sending:
             self._close(bound)
 
     async def tend(
-        self, look: Look, market: FeeMarket, is_stopped: Callable[[SubmitTransaction], bool]
+        self, look: Look, market: FeeMarket, stop_of: Callable[[SubmitTransaction], Stop | None]
     ) -> None:
         """Send again what the node may have lost, bump what is stuck, cancel what must not land. Raises: InfrastructureError."""
         account = self._ledger.account
         for each in due(
-            account, look.head, market, self._limits.fees, offered_at=self._offered, is_stopped=is_stopped
+            account, look.head, market, self._limits.fees, offered_at=self._offered, stop_of=stop_of
         ):
             bound = account.nonces[each.nonce - account.standing.floor_nonce]
             if isinstance(each, Replace):
@@ -147,7 +170,7 @@ class Sending:
 
     async def _replace(self, bound: NonceBound, replacement: Replace, look: Look) -> None:
         attempt = (
-            self._sign_cancellation(bound.nonce, replacement.fees)
+            sign_cancellation(self._signer, self._chain_id, bound.nonce, replacement.fees)
             if replacement.cancels
             else self._sign(bound.intent, bound.nonce, replacement.fees)
         )
@@ -172,7 +195,8 @@ class Sending:
     # -------------------------------------------------------------- signing and sending
     def _sign(self, intent: SubmitTransaction, nonce: int, fees: Fees) -> Attempt:
         call = intent.call
-        return self._signed(
+        return attempt_of(
+            self._signer,
             Unsigned(
                 chain_id=self._chain_id,
                 nonce=nonce,
@@ -182,34 +206,7 @@ class Sending:
                 gas_limit=call.gas_limit,
                 max_fee_wei=fees.max_fee_wei,
                 tip_wei=fees.tip_wei,
-            )
-        )
-
-    def _sign_cancellation(self, nonce: int, fees: Fees) -> Attempt:
-        """Pay ourselves nothing, with the same nonce."""
-        return self._signed(
-            Unsigned(
-                chain_id=self._chain_id,
-                nonce=nonce,
-                to=self._signer.address,
-                data="0x",
-                value_wei=Wei(0),
-                gas_limit=_CANCEL_GAS,
-                max_fee_wei=fees.max_fee_wei,
-                tip_wei=fees.tip_wei,
             ),
-            cancels=True,
-        )
-
-    def _signed(self, unsigned: Unsigned, *, cancels: bool = False) -> Attempt:
-        signed = self._signer.sign(unsigned)
-        return Attempt(
-            transaction_hash=signed.transaction_hash,
-            raw=signed.raw,
-            max_fee_wei=unsigned.max_fee_wei,
-            tip_wei=unsigned.tip_wei,
-            gas_limit=unsigned.gas_limit,
-            cancels=cancels,
         )
 
     async def _offer(self, bound: NonceBound, attempt: Attempt, look: Look) -> None:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from pipeline.errors import ForeignNonceError, NodeError, SettingsError
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import new_account
+from pipeline.offers import Stop
 from pipeline.units import Address, ChainId, Offset, ShardId
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.reads import MULTICALL3
@@ -29,6 +31,7 @@ from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.node import HttpSenderNode, Look, SenderNode
 from streams.chain.submit.port import Inbox, Journal, Reports
 from streams.chain.submit.sending import Reach, Sending, pass_by
+from streams.chain.submit.stop_file import local_stop
 from streams.kafka_access import KafkaAccess
 from streams.topics import ensure_topics
 
@@ -63,6 +66,7 @@ async def run_submit(
     pace: SubmitPace | None = None,
     multicall: Address = MULTICALL3,
     adopt_nonce: bool = False,
+    stop_file: Path | None = None,
     reach: Reach = pass_by,
 ) -> None:
     """Serve one signer's intents until SIGTERM, SIGINT or cancelled.
@@ -85,6 +89,7 @@ async def run_submit(
         pace=pace,
         multicall=multicall,
         adopt_nonce=adopt_nonce,
+        stop_file=stop_file,
         reach=reach,
     )
     try:
@@ -110,6 +115,7 @@ class Submit:
         pace: SubmitPace,
         multicall: Address = MULTICALL3,
         adopt_nonce: bool = False,
+        stop_file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         reach: Reach = pass_by,
     ) -> None:
@@ -121,9 +127,10 @@ class Submit:
         self._signer = signer
         self._pace = pace
         self._adopt_nonce = adopt_nonce
+        self._stop_file = stop_file
         self._clock = clock
         self._ledger = Ledger(signer.address, journal, reports)
-        self._judge = Judge(node, limits, multicall=multicall, paused=inbox.paused)
+        self._judge = Judge(node, limits, multicall=multicall, stop_of=self._stop_of)
         self._sending = Sending(self._ledger, node, signer, chain_id=chain_id, limits=limits, reach=reach)
         self._desk = Desk(
             self._ledger,
@@ -157,6 +164,9 @@ class Submit:
         await self._inbox.follow(
             {shard: self._ledger.memory.cursors.get(shard, Offset(0)) for shard in shards}
         )
+        stop = local_stop(self._stop_file)
+        if stop is not None:
+            log.warning("nothing new is signed", why=stop.why, cancels=stop.cancels)
         log.info("serving", signer=self._signer.address, next_nonce=self._ledger.account.next_nonce)
 
     async def serve(self) -> None:
@@ -172,13 +182,15 @@ class Submit:
             await self._sending.follow(look)
         except ForeignNonceError:
             self._look = None
+            if await self._sending.recognise(look):
+                return True
             self._strange += 1
             if self._strange >= self._pace.strange_looks:
                 await self._ledger.touch()  # a process that another has followed sees that one's nonces
                 raise
             return True
         self._strange = 0
-        await self._sending.tend(look, self._judge.market(look), self._is_stopped)
+        await self._sending.tend(look, self._judge.market(look), self._stop_of)
         if self._clock() - self._moved_at_s > self._pace.stalled_after_s:
             return False
         waits = await self._desk.serve(look)
@@ -221,8 +233,10 @@ class Submit:
             self._moved_at_s = self._clock()
         return self._look
 
-    def _is_stopped(self, intent: SubmitTransaction) -> bool:
-        return self._inbox.paused(intent) is not None
+    def _stop_of(self, intent: SubmitTransaction) -> Stop | None:
+        """Ask who stops an intent: the signer's own machine first, whose word no topic can take back."""
+        local, told = local_stop(self._stop_file), self._inbox.stop_of(intent)
+        return told if local is None or (told is not None and told.cancels and not local.cancels) else local
 
 
 async def _until_told(submit: Submit) -> None:

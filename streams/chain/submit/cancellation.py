@@ -1,0 +1,37 @@
+"""A transaction that only takes a nonce: the signer pays itself nothing."""
+
+from pipeline.messages.journal import Attempt
+from pipeline.offers import Fees
+from pipeline.units import ChainId, Wei
+from streams.chain.signer import Signer, Unsigned
+
+_GAS = 21_000
+"""Of a bare transfer."""
+
+
+def sign_cancellation(signer: Signer, chain_id: ChainId, nonce: int, fees: Fees) -> Attempt:
+    """Sign a cancellation of a nonce."""
+    unsigned = Unsigned(
+        chain_id=chain_id,
+        nonce=nonce,
+        to=signer.address,
+        data="0x",
+        value_wei=Wei(0),
+        gas_limit=_GAS,
+        max_fee_wei=fees.max_fee_wei,
+        tip_wei=fees.tip_wei,
+    )
+    return attempt_of(signer, unsigned, cancels=True)
+
+
+def attempt_of(signer: Signer, unsigned: Unsigned, *, cancels: bool = False) -> Attempt:
+    """Sign one version of a nonce's transaction."""
+    signed = signer.sign(unsigned)
+    return Attempt(
+        transaction_hash=signed.transaction_hash,
+        raw=signed.raw,
+        max_fee_wei=unsigned.max_fee_wei,
+        tip_wei=unsigned.tip_wei,
+        gas_limit=unsigned.gas_limit,
+        cancels=cancels,
+    )

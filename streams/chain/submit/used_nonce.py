@@ -1,0 +1,144 @@
+"""Which transaction used a nonce: found on the branch by the account's own count, and proven by its signature."""
+
+from typing import Any
+
+import msgspec
+import rlp
+from eth_account import Account
+from eth_utils.crypto import keccak
+
+from pipeline.errors import NodeError
+from pipeline.messages.journal import Attempt
+from pipeline.units import Address, BlockNumber, Hash, Wei
+from streams.chain.answers import quantity
+from streams.chain.rpc import Rpc, parsed
+
+_DYNAMIC_FEE = 2
+
+
+class UsedNonce(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction in a block, with the bytes that the account's key has signed."""
+
+    transaction_hash: Hash
+    raw: str
+    to: Address
+    data: str
+    value_wei: Wei
+    gas_limit: int
+    max_fee_wei: Wei
+    tip_wei: Wei
+
+    def cancels(self, signer: Address) -> bool:
+        """Ask whether nothing came of it but a used nonce: paid to the signer itself, nothing, without data."""
+        return self.to == signer and self.data == "0x" and not self.value_wei
+
+    def attempt(self, at_block: BlockNumber) -> Attempt:
+        """Take it for one of our own attempts at its nonce, which is no call of an intent's."""
+        return Attempt(
+            transaction_hash=self.transaction_hash,
+            raw=self.raw,
+            max_fee_wei=self.max_fee_wei,
+            tip_wei=self.tip_wei,
+            gas_limit=self.gas_limit,
+            cancels=True,
+            sent_at_block=at_block,
+        )
+
+
+class _Transaction(msgspec.Struct, frozen=True, rename="camel"):
+    hash: str
+    from_: str = msgspec.field(name="from")
+    nonce: str
+    gas: str
+    value: str
+    input: str
+    r: str
+    s: str
+    to: str | None = None
+    type: str = "0x0"
+    chain_id: str = "0x0"
+    max_fee_per_gas: str = "0x0"
+    max_priority_fee_per_gas: str = "0x0"
+    y_parity: str | None = None
+    v: str = "0x0"
+    access_list: tuple[Any, ...] = ()
+
+
+class _Block(msgspec.Struct, frozen=True):
+    transactions: tuple[_Transaction, ...]
+
+
+_COUNT = msgspec.json.Decoder(str)
+_BLOCK = msgspec.json.Decoder(_Block | None)
+
+
+async def find_used_nonce(
+    rpc: Rpc, signer: Address, nonce: int, *, after: BlockNumber, upto: BlockNumber
+) -> UsedNonce | None:
+    """Find the EIP-1559 transaction of a nonce in the blocks above `after`; None where there is none.
+
+    Raises: NodeError, NodeRefusedError where the node no longer has the state of a block.
+    """
+    low, high = int(after), int(upto)
+    if high <= low or await _count(rpc, signer, low) > nonce or await _count(rpc, signer, high) <= nonce:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if await _count(rpc, signer, middle) > nonce:
+            high = middle
+        else:
+            low = middle
+    answer = await rpc.ask("eth_getBlockByNumber", hex(high), True)  # noqa: FBT003 - its second parameter
+    block: _Block | None = parsed(_BLOCK, answer, "eth_getBlockByNumber")
+    for each in block.transactions if block else ():
+        if each.from_.lower() == signer and quantity(each.nonce) == nonce:
+            return _proven(each, signer)
+    return None
+
+
+async def _count(rpc: Rpc, signer: Address, number: int) -> int:
+    answer = await rpc.ask("eth_getTransactionCount", signer, hex(number))
+    return quantity(parsed(_COUNT, answer, "eth_getTransactionCount"))
+
+
+def _proven(found: _Transaction, signer: Address) -> UsedNonce | None:
+    """Put the signed bytes together again and take the node's word for nothing in them. Raises: NodeError."""
+    if quantity(found.type) != _DYNAMIC_FEE or found.to is None or found.access_list:
+        return None
+    numbers = (
+        found.chain_id,
+        found.nonce,
+        found.max_priority_fee_per_gas,
+        found.max_fee_per_gas,
+        found.gas,
+    )
+    signature = (found.y_parity or found.v, found.r, found.s)
+    fields = [
+        *map(quantity, numbers),
+        _bytes(found.to),
+        quantity(found.value),
+        _bytes(found.input),
+        [],
+        *map(quantity, signature),
+    ]
+    raw = bytes((_DYNAMIC_FEE,)) + rlp.encode(fields)
+    found_hash = Hash("0x" + keccak(raw).hex())
+    if found_hash != found.hash.lower() or Account.recover_transaction(raw).lower() != signer:
+        raise NodeError(f"nonce {quantity(found.nonce)}: the node's transaction is not one of {signer}")
+    return UsedNonce(
+        transaction_hash=found_hash,
+        raw="0x" + raw.hex(),
+        to=Address(found.to.lower()),
+        data=found.input.lower(),
+        value_wei=Wei(quantity(found.value)),
+        gas_limit=quantity(found.gas),
+        max_fee_wei=Wei(quantity(found.max_fee_per_gas)),
+        tip_wei=Wei(quantity(found.max_priority_fee_per_gas)),
+    )
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise NodeError(f"{text[:80]!r} is not hex") from None

@@ -1,0 +1,58 @@
+"""`submit --cancel-all`: take back what a signer has in the mempool, with its key and the chain alone."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.offers import FeeRules
+from streams.chain.signer_file import SignerFile
+from streams.chain.submit.stop_file import put_stop_file, stop_file_of
+from streams.cli.console import say
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.chain.signer import Signer
+
+WITHIN_S = 600
+"""So long at most it waits for what it cancels to be mined."""
+
+
+async def cancel_all(
+    settings: Settings, path: Path, file: SignerFile, signer: "Signer", *, up_to_nonce: int | None
+) -> None:
+    """Stop the file's signer where it runs here, then cancel each nonce that waits. Needs no broker.
+
+    Raises: SettingsError, InfrastructureError naming what is left.
+    """
+    from streams.chain.submit.cancel_all import CancelAll  # noqa: PLC0415 - web3 takes its time
+    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415
+
+    stop_file = stop_file_of(path)
+    put_stop_file(stop_file, cancels=True, reason="submit --cancel-all")
+    say(f"{stop_file} is there: nothing new is signed here until `evenkeel resume --local {path}`")
+    nodes = [HttpSenderNode(url, timeout_s=10) for url in settings.rpc_urls]
+    rules = FeeRules(
+        bump_after_blocks=file.bump_after_blocks,
+        max_fee_per_gas_wei=file.max_fee_gwei,
+        cancel_max_fee_per_gas_wei=file.cancel_max_fee_gwei,
+        max_tip_wei=file.max_tip_gwei,
+    )
+    cancelling = CancelAll(
+        nodes,
+        signer,
+        chain_id=settings.chain,
+        rules=rules,
+        min_tip_wei=file.min_tip_gwei,
+        say=say,
+    )
+    try:
+        count = await cancelling.run(up_to_nonce=up_to_nonce, within_s=WITHIN_S)
+    finally:
+        for node in nodes:
+            await node.close()
+    if not count:
+        say("nothing waits: every transaction that the nodes know of is in a block")
+        return
+    say(
+        f"nothing waits any more: {count} nonces were cancelled, or their transactions were mined before that"
+    )
+    say("the next `evenkeel submit` knows these cancellations by their signature and reports what they ended")
