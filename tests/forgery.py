@@ -139,7 +139,7 @@ def read_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
 
 
 def stall_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
-    return HeadStalled(term=_other_term(dice, tables), block=_head(tables), age_s=99)
+    return HeadStalled(term=_other_term(dice, tables), block=_head(tables), age_s=99, cause="a test")
 
 
 def former_watcher(dice: random.Random, tables: Tables) -> AnyEvent:

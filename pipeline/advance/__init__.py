@@ -81,7 +81,7 @@ def _applied(
             stamp = now.stamp("alert", event.item, action=event.reason)
             return (ReadFailed(**stamp, item=event.item, reason=event.reason),)
         case HeadStalled():
-            return (ChainStalled(**now.stamp("alert", "head"), age_s=event.age_s),)
+            return (ChainStalled(**now.stamp("alert", "head"), age_s=event.age_s, cause=event.cause),)
         case Paused() | Resumed():
             return operate(shard, event)
         case Simulated() | Signed() | Sent() | CancellationSigned() | IntentRefused() | Dropped():

@@ -143,9 +143,10 @@ class BlockSetAside(Output, frozen=True, kw_only=True, tag=True):
 
 
 class ChainStalled(Output, frozen=True, kw_only=True, tag=True):
-    """No new head for too long."""
+    """The shard's head has stood still for too long."""
 
     age_s: int
+    cause: str
 
 
 class ShardHalted(Output, frozen=True, kw_only=True, tag=True):

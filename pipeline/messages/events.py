@@ -78,10 +78,12 @@ class BlocksReverted(Watched, frozen=True, kw_only=True, tag=True):
 
 
 class HeadStalled(Watched, frozen=True, kw_only=True, tag=True):
-    """The chain has shown no new head for too long."""
+    """A shard's head has stood still for too long."""
 
     block: BlockRef | None
     age_s: Seconds
+    cause: str
+    """Which call failed with what, and for how long; or what the node shows."""
 
 
 # ------------------------------------------------------------------ reads: the state after all logs of a block

@@ -1,4 +1,4 @@
-"""One look at the chain for all shards: what its newest block is, and for how long it has been that."""
+"""One look at the chain for all shards: what its newest block is, or why the node does not say."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pipeline.errors import NodeError, SettingsError
 from pipeline.units import ChainId
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.port import Header, Node
-from streams.chain.shard_watch import View
+from streams.chain.standstill import Trouble, View, trouble_after
 
 log = structlog.get_logger(__name__)
 
@@ -24,14 +24,13 @@ class Look:
         self._pace = pace
         self._clock = clock
         self._newest: Header | None = None
-        self._seen_at_s = clock()
-        self._answers = False
+        self._trouble: Trouble | None = Trouble("the node was not asked yet", clock())
         self._rounds = 0
         self._looked = asyncio.Condition()
 
     def view(self) -> View:
         """Tell what was seen last."""
-        return View(newest=self._newest, answers=self._answers, age_s=self._clock() - self._seen_at_s)
+        return View(newest=self._newest, trouble=self._trouble)
 
     async def after(self, rounds: int) -> int:
         """Wait until the node was asked more often than that. Returns how often it was."""
@@ -44,13 +43,13 @@ class Look:
         failures = 0
         while True:
             try:
-                if not self._answers:  # at first, and after each silence: who answers may be another
+                if self._trouble is not None:  # at first, and after each silence: who answers may be another
                     await self._check_chain()
                 self._note(await self._node.newest())
                 failures = 0
             except NodeError as error:
                 failures += 1
-                self._answers = False
+                self._trouble = trouble_after(self._trouble if failures > 1 else None, error, self._clock())
                 log.warning("the node does not answer", error=str(error), failures=failures)
             async with self._looked:
                 self._rounds += 1
@@ -58,10 +57,8 @@ class Look:
             await asyncio.sleep(retry_delay_s(self._pace, failures - 1) if failures else self._pace.poll_s)
 
     def _note(self, newest: Header) -> None:
-        if self._newest is None or newest.block.hash != self._newest.block.hash:
-            self._seen_at_s = self._clock()
         self._newest = newest
-        self._answers = True
+        self._trouble = None
 
     async def _check_chain(self) -> None:
         found = await self._node.chain_id()

@@ -1,6 +1,5 @@
 """A real node, asked over JSON-RPC. It retries nothing: that is the watcher's, who knows why it asks."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -10,14 +9,13 @@ from pipeline.errors import BlockUnknownError, BrokenAnswerError, StateGoneError
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.chain.answers import (
     BlockAnswer,
-    ReceiptAnswer,
-    body_of,
     header_of,
     quantity,
     raw_bytes,
 )
 from streams.chain.anvil import Undisturbed
 from streams.chain.port import Body, CallToSimulate, Header, SimulatedCall
+from streams.chain.receipts import Receipts
 from streams.chain.rpc import Outcome, Refused, Rpc, granted, parsed
 from streams.chain.simulated import SIMULATION, request_of, simulated
 
@@ -26,11 +24,8 @@ T = TypeVar("T")
 _TIMEOUT_S = 10.0
 _HASHES_ONLY = False
 """Of a block's transactions."""
-_RECEIPTS_AT_ONCE = 10
-"""Blocks whose receipts are asked for in one request: those of a full block weigh a megabyte."""
 
 _BLOCK = msgspec.json.Decoder(BlockAnswer | None)
-_RECEIPTS = msgspec.json.Decoder(tuple[ReceiptAnswer, ...] | None)
 _TEXT = msgspec.json.Decoder(str)
 
 
@@ -41,6 +36,7 @@ class HttpNode:
         """Take a URL; nothing is asked yet."""
         self._rpc = Rpc(url, timeout_s=timeout_s)
         self._undisturbed = Undisturbed(self._rpc)
+        self._receipts = Receipts(self._rpc)
 
     async def chain_id(self) -> ChainId:
         """Ask which chain the node follows."""
@@ -78,13 +74,7 @@ class HttpNode:
 
     async def bodies(self, headers: Sequence[Header]) -> list[Body | None]:
         """Ask for what happened in blocks, by their hashes."""
-        questions = [("eth_getBlockReceipts", (header.block.hash,)) for header in headers]
-        starts = range(0, len(questions), _RECEIPTS_AT_ONCE)
-        answered = await asyncio.gather(
-            *(self._rpc.ask_all(questions[at : at + _RECEIPTS_AT_ONCE]) for at in starts)
-        )
-        answers = [granted(answer) for part in answered for answer in part]
-        return [_body(header, answer) for header, answer in zip(headers, answers, strict=True)]
+        return await self._receipts.of(headers)
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract as the state was after a block, given by hash."""
@@ -132,8 +122,3 @@ def _wei(outcome: Outcome) -> Wei:
 def _header(answer: msgspec.Raw) -> Header | None:
     block = parsed(_BLOCK, answer, "block")
     return None if block is None else header_of(block)
-
-
-def _body(header: Header, answer: msgspec.Raw) -> Body | None:
-    receipts = parsed(_RECEIPTS, answer, "eth_getBlockReceipts")
-    return None if receipts is None else body_of(header, receipts)

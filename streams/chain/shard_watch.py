@@ -8,7 +8,7 @@ import structlog
 from pipeline.errors import NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import Event, HeadStalled, WriterStarted
-from pipeline.units import Address, Hash, Offset, Seconds, Term
+from pipeline.units import Address, Offset, Term
 from pipeline.wants import Wanted, policies
 from streams.chain.ahead import Ahead
 from streams.chain.blocks_seen import blocks_seen
@@ -18,21 +18,12 @@ from streams.chain.follower import NO_TERM, Follower
 from streams.chain.pace import Pace
 from streams.chain.port import Header, Node
 from streams.chain.readings import Readings
+from streams.chain.standstill import Standstill, View
 from streams.codec import encode
 
 log = structlog.get_logger(__name__)
 
 _EVENTS_AT_ONCE = 50
-
-
-class View(msgspec.Struct, frozen=True, kw_only=True):
-    """The chain as the whole watch saw it last."""
-
-    newest: Header | None
-    answers: bool
-    """Whether the node answered the last time it was asked."""
-    age_s: float
-    """How long ago the newest block was first seen, by a clock that only runs forward."""
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +51,7 @@ class ShardWatch:
         )
         self._term = NO_TERM
         self._marker = Offset(-1)
-        self._stall_told: Hash | None = None
+        self._standstill = Standstill(means.clock, after_s=means.pace.stall_after_s)
 
     # -------------------------------------------------------------- the log
     async def take_over(self, term: Term, instance: str) -> None:
@@ -77,10 +68,24 @@ class ShardWatch:
         """
         await self._read_back(None)
         if self.follower.is_idle:
+            self._standstill.rests()
             return False
+        self._standstill.stands_at(self.follower.tables.head)
         if view.newest is not None and view.answers and await self._keep_up(view.newest):
+            self._standstill.went_well()
+            self._standstill.stands_at(self.follower.tables.head)
             return True
-        return await self._tell_stall(view)
+        if view.answers:
+            self._standstill.went_well()
+        return await self._report_standstill(view)
+
+    async def failed(self, error: NodeError, view: View) -> None:
+        """Note that a step ended in an error of the node, and report a standstill that comes of it.
+
+        Raises: FencedError, InfrastructureError.
+        """
+        self._standstill.failed(error)
+        await self._report_standstill(view)
 
     async def _read_back(self, through: Offset | None) -> None:
         for record in await self._event_log.read(self.follower.shard, through=through):
@@ -154,12 +159,14 @@ class ShardWatch:
         await self._append([event])
         return self.follower.tables.head != head
 
-    async def _tell_stall(self, view: View) -> bool:
-        """Tell once that the chain stands still."""
-        newest = Hash("") if view.newest is None else view.newest.block.hash
-        if view.age_s < self._pace.stall_after_s or self._stall_told == newest:
-            return False
-        self._stall_told = newest
+    async def _report_standstill(self, view: View) -> bool:
+        """Record once that the shard's head stands still, and why."""
         head = self.follower.tables.head
-        await self._append([HeadStalled(term=self._term, block=head, age_s=Seconds(int(view.age_s)))])
+        self._standstill.stands_at(head)
+        age_s = self._standstill.due()
+        if age_s is None:
+            return False
+        cause = self._standstill.cause(head, view)
+        log.warning("the head stands still", shard=self.follower.shard, age_s=age_s, cause=cause)
+        await self._append([HeadStalled(term=self._term, block=head, age_s=age_s, cause=cause)])
         return True

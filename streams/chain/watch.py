@@ -134,12 +134,14 @@ class Watch:
         """Step on and on: at once while there is something to do, else at each look at the chain."""
         rounds = failures = 0
         while True:
+            view = self._look.view()
             try:
-                grown = await shard.step(self._look.view())
+                grown = await shard.step(view)
                 failures = 0
             except NodeError as error:
                 failures += 1
                 log.warning("the node fails", shard=shard.follower.shard, error=str(error), failures=failures)
+                await shard.failed(error, view)
                 await asyncio.sleep(retry_delay_s(self._pace, failures - 1))
                 continue
             if not grown:

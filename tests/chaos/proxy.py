@@ -43,6 +43,9 @@ class Trouble:
         del question
         return answer
 
+    async def before_all(self, questions: list[Question]) -> None:
+        """Look at a whole request. Raises: Reply where the request is not answered."""
+
     def end(self) -> None:
         """Let go of whoever still waits."""
 
@@ -93,7 +96,7 @@ class Lags(Trouble):
             self.met += 1
             older = await self._proxy.ask("eth_getBlockByNumber", hex(max(limit, 0)), False)
             return {**answer, "result": older["result"]}
-        if await self._number(method, params) <= limit:
+        if await self._proxy.height_of(method, params) <= limit:
             return answer
         self.met += 1
         if method in BLOCKS:
@@ -104,12 +107,62 @@ class Lags(Trouble):
             "error": {"code": -32000, "message": "header not found"},
         }
 
-    async def _number(self, method: str, params: list[Any]) -> int:
-        if method == "eth_getBlockByNumber":
-            return int(params[0], 16)
-        at = params[1]["blockHash"] if method in AT_A_HASH else params[0]
-        block = (await self._proxy.ask("eth_getBlockByHash", at, False))["result"]
-        return -1 if block is None else int(block["number"], 16)
+
+class Says(Trouble):
+    """Questions of some methods are answered with an error of JSON-RPC, inside HTTP 200: those that a dice picks, or all."""
+
+    def __init__(
+        self, *methods: str, code: int, message: str, dice: random.Random | None = None, share: float = 1.0
+    ) -> None:
+        super().__init__()
+        self._methods, self._error = methods, {"code": code, "message": message}
+        self._dice, self._share = dice or random.Random(0), share
+
+    async def after(self, question: Question, answer: Answer) -> Answer:
+        if question["method"] not in self._methods or self._dice.random() >= self._share:
+            return answer
+        self.met += 1
+        return {"jsonrpc": "2.0", "id": answer["id"], "error": self._error}
+
+
+class TakesBatchesOf(Trouble):
+    """Longer batches than this are refused whole, as geth does it."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.largest = 0
+        """Of those that were answered."""
+
+    async def before_all(self, questions: list[Question]) -> None:
+        if len(questions) <= self.most:
+            self.largest = max(self.largest, len(questions))
+            return
+        self.met += 1
+        error = {"code": -32600, "message": "batch too large"}
+        raise Reply(200, json.dumps([{"jsonrpc": "2.0", "id": questions[0]["id"], "error": error}]).encode())
+
+
+class StandsStill(Trouble):
+    """Everything is answered by a replica that has stopped at a block: what lies above it is not there."""
+
+    def __init__(self, number: int, proxy: "NodeProxy") -> None:
+        super().__init__()
+        self._number, self._proxy = number, proxy
+
+    async def after(self, question: Question, answer: Answer) -> Answer:
+        method, params = question["method"], question["params"]
+        if method == "eth_getBlockByNumber" and params[0] == "latest":
+            self.met += 1
+            older = await self._proxy.ask("eth_getBlockByNumber", hex(self._number), False)
+            return {**answer, "result": older["result"]}
+        if method not in BLOCKS | AT_A_HASH or await self._proxy.height_of(method, params) <= self._number:
+            return answer
+        self.met += 1
+        if method in BLOCKS:
+            return {**answer, "result": None}
+        error = {"code": -32000, "message": "header not found"}
+        return {"jsonrpc": "2.0", "id": answer["id"], "error": error}
 
 
 class Refuses(Trouble):
@@ -217,6 +270,14 @@ class NodeProxy:
         (answer,) = await self._forward([{"jsonrpc": "2.0", "id": 0, "method": method, "params": params}])
         return answer
 
+    async def height_of(self, method: str, params: list[Any]) -> int:
+        """Look up the block that a question is about; -1: the node does not know it."""
+        if method == "eth_getBlockByNumber":
+            return int(params[0], 16)
+        at = params[1]["blockHash"] if method in AT_A_HASH else params[0]
+        block = (await self.ask("eth_getBlockByHash", at, False))["result"]
+        return -1 if block is None else int(block["number"], 16)
+
     async def _serve(self, request: web.Request) -> web.Response:
         asked = json.loads(await request.read())
         questions = asked if isinstance(asked, list) else [asked]
@@ -234,6 +295,7 @@ class NodeProxy:
     async def _answers(self, questions: list[Question], name: str) -> list[Answer]:
         troubles = [trouble for trouble in self._troubles if trouble.only in {None, name}]
         for trouble in troubles:
+            await trouble.before_all(questions)
             questions = [await trouble.before(question) for question in questions]
         answers = await self._forward(questions)
         by_id = {answer["id"]: answer for answer in answers}

@@ -454,6 +454,7 @@ async def test_a_chain_that_stands_still_is_told_once_each_time() -> None:
             assert len(stalls) == times
             assert stalls[-1].block == rig.chain.head.block
             assert stalls[-1].age_s >= 20
+            assert stalls[-1].cause == f"the node shows no block after {rig.chain.head.block.number}"
             rig.chain.mine()
             await rig.settled()
 
@@ -461,8 +462,54 @@ async def test_a_chain_that_stands_still_is_told_once_each_time() -> None:
 async def test_a_node_that_is_away_is_a_chain_that_stands_still() -> None:
     async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
         rig.chain.fail("newest", *["stall"] * 100_000)
+        await rig.turns()
         rig.now_s += 30
         await rig.until(lambda: rig.fold().of(HeadStalled))
+
+
+async def stalled(rig: Rig) -> HeadStalled:
+    rig.now_s += 30
+    await rig.until(lambda: rig.fold().of(HeadStalled))
+    (told,) = rig.fold().of(HeadStalled)
+    return told
+
+
+@pytest.mark.parametrize("question", ["bodies", "headers", "native_balances"])
+async def test_a_head_that_stands_still_while_the_nodes_moves_is_reported_with_its_cause(
+    question: str,
+) -> None:
+    async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
+        head = rig.chain.head.block
+        rig.chain.fail(question, *["stall"] * 1_000_000)
+        for _ in range(5):
+            for _ in range(2):  # of a single new block the header is known already
+                rig.chain.mine(rig.world.swap(POOLS[0]))
+            await rig.turns(20)
+            rig.now_s += 3
+        told = await stalled(rig)
+        assert told.block == head
+        assert told.age_s >= 20
+        assert told.cause.startswith(f"{question}: no answer in time; for ")
+        assert int(told.cause.split()[-2]) >= 10, "since the first of the row of errors"
+        rig.chain._faults.clear()
+        await rig.settled()
+        rig.check()
+
+
+async def test_a_standstill_names_what_the_node_shows_where_nothing_fails() -> None:
+    async with await following(Rig(pace=replace(PACE, stall_after_s=20)), blocks=6) as rig:
+        number = rig.chain.head.block.number
+        rig.chain.lags_blocks = 2
+        await rig.turns()
+        said = f"the node is behind: its newest block is {number - 2}, the shard is at {number}"
+        assert (await stalled(rig)).cause == said
+
+
+async def test_a_node_that_does_not_answer_is_named_as_the_cause() -> None:
+    async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
+        rig.chain.fail("newest", *["stall"] * 1_000_000)
+        await rig.turns()
+        assert (await stalled(rig)).cause.startswith("newest: no answer in time; for ")
 
 
 async def test_a_shard_that_is_broken_off_from_within_ends_the_watch(monkeypatch) -> None:

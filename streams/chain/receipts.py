@@ -1,0 +1,96 @@
+"""The receipts of blocks: a whole block in one answer, or one by one where the node does not manage that."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from pipeline.errors import BlockUnknownError, NodeError, NodeRefusedError
+from streams.chain.answers import ReceiptAnswer, body_of
+from streams.chain.port import Body, Header
+from streams.chain.rpc import Outcome, Question, Refused, Rpc, granted, parsed
+
+log = structlog.get_logger(__name__)
+
+_WHOLE, _SINGLE = "eth_getBlockReceipts", "eth_getTransactionReceipt"
+_BLOCKS_AT_ONCE = 10
+"""Blocks whose receipts are asked for in one request: those of a full block weigh a megabyte."""
+_FAILURES = 3
+"""How often in a row whole blocks may fail for trouble that may pass, before receipts are asked for one by one."""
+_TRIED_AGAIN_S = 300.0
+"""After how long whole blocks are asked for again."""
+
+_BLOCK = msgspec.json.Decoder(tuple[ReceiptAnswer, ...] | None)
+_RECEIPT = msgspec.json.Decoder(ReceiptAnswer | None)
+
+
+class Receipts:
+    """Asks a node for what happened in blocks, and remembers which way it answers."""
+
+    def __init__(self, rpc: Rpc, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Ask for whole blocks first."""
+        self._rpc = rpc
+        self._clock = clock
+        self._failures = 0
+        self._one_by_one_until_s: float | None = None
+
+    async def of(self, headers: Sequence[Header]) -> list[Body | None]:
+        """Ask for what happened in blocks, by their hashes; None where the node does not know a block.
+
+        Raises: NodeError.
+        """
+        if self._one_by_one_until_s is not None and self._clock() < self._one_by_one_until_s:
+            return await self._one_by_one(headers)
+        try:
+            bodies = await self._whole_blocks(headers)
+        except NodeError as error:
+            self._failures += 1
+            if self._failures < _FAILURES and not isinstance(error, NodeRefusedError):
+                raise
+            return await self._instead(headers, error)
+        if self._one_by_one_until_s is not None:
+            log.info("receipts of whole blocks again", method=_WHOLE)
+        self._failures, self._one_by_one_until_s = 0, None
+        return bodies
+
+    async def _instead(self, headers: Sequence[Header], error: NodeError) -> list[Body | None]:
+        """Ask one by one; if that works, go on so for a while. Raises: NodeError."""
+        bodies = await self._one_by_one(headers)
+        if self._one_by_one_until_s is None:
+            log.warning("receipts one by one", method=_SINGLE, instead_of=_WHOLE, error=str(error))
+        self._one_by_one_until_s = self._clock() + _TRIED_AGAIN_S
+        return bodies
+
+    async def _whole_blocks(self, headers: Sequence[Header]) -> list[Body | None]:
+        questions: list[Question] = [(_WHOLE, (header.block.hash,)) for header in headers]
+        starts = range(0, len(questions), _BLOCKS_AT_ONCE)
+        answered = await asyncio.gather(
+            *(self._rpc.ask_all(questions[at : at + _BLOCKS_AT_ONCE]) for at in starts)
+        )
+        answers = [answer for part in answered for answer in part]
+        return [_body(header, answer) for header, answer in zip(headers, answers, strict=True)]
+
+    async def _one_by_one(self, headers: Sequence[Header]) -> list[Body | None]:
+        """Take block after block: a full one is some requests already."""
+        bodies: list[Body | None] = []
+        for header in headers:
+            answers = await self._rpc.ask_all([(_SINGLE, (hash_,)) for hash_ in header.transactions])
+            receipts = [parsed(_RECEIPT, granted(answer), _SINGLE) for answer in answers]
+            bodies.append(_joined(header, receipts))
+        return bodies
+
+
+def _body(header: Header, answer: Outcome) -> Body | None:
+    if isinstance(answer, Refused) and isinstance(answer.error, BlockUnknownError):
+        return None
+    receipts = parsed(_BLOCK, granted(answer), _WHOLE)
+    return None if receipts is None else body_of(header, receipts)
+
+
+def _joined(header: Header, receipts: Sequence[ReceiptAnswer | None]) -> Body | None:
+    """Make a body of single receipts; one that is of another block, or of none, shows that this block is gone."""
+    whole = [receipt for receipt in receipts if receipt is not None]
+    here = [receipt for receipt in whole if receipt.block_hash.lower() == header.block.hash]
+    return body_of(header, here) if len(here) == len(header.transactions) else None
