@@ -8,7 +8,7 @@ import msgspec
 from pipeline.book import own_positions
 from pipeline.errors import ImpossibleFactError, SwapLimitedError
 from pipeline.goal import deployable, need_pool
-from pipeline.math.slippage import least_burned, least_minted, minimum_out, price_window_x96
+from pipeline.math.slippage import least_burned, least_minted, least_of_quote, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.effects import Goal, Phase, Step
 from pipeline.messages.entries import Allowance
@@ -86,6 +86,7 @@ def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) ->
     live = need_pool(shard, goal.pool)
     window = price_window_x96(live.sqrt_price_x96, policy.limits.max_slippage_bps)
     held = dict(own_positions(shard, policy))
+    # about spot: whoever pushes the price before a burn makes it pay more at the price as it was, never less
     withdrawals, least = [], [0, 0]
     for token_id in goal.withdraw:
         position = held.get(f"position/{policy.chain.position_manager}/{token_id}")
@@ -125,8 +126,11 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     router = _router(policy)
     down = ratio.zero_for_one
     token_in, token_out = (pool.token0, pool.token1) if down else (pool.token1, pool.token0)
-    least = minimum_out(
-        ratio.amount_in, market.reference_x96, pool.fee_pips, limits.max_slippage_bps, zero_for_one=down
+    least = max(
+        minimum_out(
+            ratio.amount_in, market.reference_x96, pool.fee_pips, limits.max_slippage_bps, zero_for_one=down
+        ),
+        least_of_quote(ratio.amount_out, limits.swap_tolerance_bps),
     )
     data = write_swap(
         token_in=token_in,
@@ -164,7 +168,7 @@ def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     live, manager = need_pool(shard, goal.pool), policy.chain.position_manager
     pool = live.pool()
     amounts = deployable(shard, policy, pool)
-    window = price_window_x96(live.sqrt_price_x96, policy.limits.max_slippage_bps)
+    window = price_window_x96(market.reference_x96, policy.limits.max_slippage_bps)
     minimums = least_minted(*amounts, goal.tick_lower, goal.tick_upper, window)
     data = write_mint(
         token0=pool.token0,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sender_house import limits_of
+from sender_house import ROOMY, limits_of
 
 from pipeline.advance import advance
 from pipeline.interests import interests
@@ -87,7 +87,7 @@ class ChainDesk:
         self.pending: list[SubmitTransaction] = []
         self.refusals: list[Refusal] = []
         self.done: list[SubmitTransaction] = []
-        self.limits = limits_of(world, max_loss_bps=500)
+        self.limits = limits_of(world, **ROOMY | {"max_loss_bps": 500})
         self.append(WriterStarted(term=TERM, instance="test"))
         self.append(PolicySet(policy=book))
         self._run(self._read_wanted)

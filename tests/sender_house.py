@@ -18,12 +18,12 @@ from kafka_logs import append, read_committed
 from pipeline.messages.base import BlockRef
 from pipeline.messages.transactions import SubmitTransaction
 from streams.chain.signer import LocalSigner
-from streams.chain.submit.limits import PricedPool, SignerLimits
+from streams.chain.submit.limits import PricedPool, References, SignerLimits
 from streams.chain.submit.serve import SubmitPace, run_submit
 from streams.codec import decode_event, decode_journal, encode
 from streams.devnet.chain import Chain, Header
 from streams.devnet.contract import method
-from streams.devnet.world import World
+from streams.devnet.world import Pool, World
 from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, INTENTS, NONCES, ensure_topics
 
@@ -32,6 +32,11 @@ PARTITIONS = 2
 PACE = SubmitPace(poll_s=0.05, soon_s=0.02, wait_s=3.0, strange_looks=2)
 ROUTER = "uniswap-v3/SwapRouter02"
 MANAGER = "uniswap-v3/NonfungiblePositionManager"
+PASTLESS = "weth_usdc_low_3000"
+"""A pool that keeps one observation only."""
+ROOMY = {"max_spot_from_twap_ticks": 1_500, "max_share_of_depth_bps": 10_000, "swap_tolerance_bps": 100}
+"""For stories that a pushed price begins: what a signer says to it has tests of its own."""
+_PAST_BLOCKS = 20
 _PHRASE = "test test test test test test test test test test test junk"
 
 
@@ -45,15 +50,17 @@ def signer_of(address: str) -> LocalSigner:
     raise AssertionError(address)
 
 
+def priced_pool(pool: Pool) -> PricedPool:
+    return PricedPool(address=pool.address, token0=pool.token0, token1=pool.token1, fee_pips=pool.fee_pips)
+
+
 def limits_of(world: World, **changes: Any) -> SignerLimits:
     usual = {
         "router": world.router,
         "position_manager": world.position_manager,
         "wrapped_native": world.weth,
-        "pools": tuple(
-            PricedPool(address=p.address, token0=p.token0, token1=p.token1, fee_pips=p.fee_pips)
-            for name, p in world.pools.items()
-        ),
+        "pools": tuple(priced_pool(pool) for name, pool in world.pools.items() if name != PASTLESS),
+        "references": References(may_be_single=True),
         "twap_window_s": 60,
         "final_depth_blocks": 4,
         "bump_after_blocks": 2,
@@ -75,6 +82,7 @@ class SenderHouse:
         self.limits = limits_of(world)
         self.children: list[int] = []
         self._numbers = itertools.count(1)
+        chain.rpc("anvil_mine", hex(_PAST_BLOCKS), hex(12))  # the world's liquidity is as old as a window
         if bootstrap:
             asyncio.run(ensure_topics(KafkaAccess(bootstrap), self.chain_id, PARTITIONS))
 

@@ -6,7 +6,7 @@ The signer asks again, by its own limits, right before it signs.
 from pipeline.guard.amounts import DAY_S, daily_actions, daily_notional, no_improvement, notional
 from pipeline.guard.calls import deadline, min_out, not_allowed, price_limit
 from pipeline.guard.cost import cost
-from pipeline.guard.market import gas_price, paused, spot_from_twap, stale_block, swap_limited
+from pipeline.guard.market import gas_price, mint_limited, paused, spot_from_twap, stale_block, swap_limited
 from pipeline.guard.question import Guard, Question, Refusal
 
 __all__ = ["DAY_S", "GUARDS", "OTHER_REASONS", "PASSING", "Question", "Refusal", "guard"]
@@ -17,6 +17,7 @@ GUARDS: dict[str, Guard] = {
     "spot_from_twap": spot_from_twap,
     "gas_price": gas_price,
     "swap_limited": swap_limited,
+    "mint_limited": mint_limited,
     "no_improvement": no_improvement,
     "notional": notional,
     "daily_notional": daily_notional,
@@ -39,6 +40,7 @@ PASSING = frozenset(
         "spot_from_twap",
         "gas_price",
         "swap_limited",
+        "mint_limited",
         "no_improvement",
         "cost",
         "min_out",

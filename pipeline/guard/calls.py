@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.errors import CalldataError
 from pipeline.guard.question import Question
-from pipeline.math.slippage import minimum_out, price_window_x96
+from pipeline.math.slippage import least_of_quote, minimum_out, price_window_x96
 from pipeline.plan import Draft
 from pipeline.protocols.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls
 from pipeline.units import Address
@@ -45,7 +45,7 @@ def _wrong(question: Question, each: Draft, call: Called) -> str | None:
 
 
 def min_out(question: Question) -> str | None:
-    """A swap must ask for what the reference price says less the slippage, and be expected to bring it."""
+    """A swap must ask for the stricter of the reference price less slippage and its quote less the tolerance."""
     pool, limits = question.pool(), question.policy.limits
     for each, call in _calls(question, "exactInputSingle"):
         token_in, _, _, _, amount_in, asked, _ = call.arguments
@@ -58,8 +58,13 @@ def min_out(question: Question) -> str | None:
         )
         if asked < least:
             return f"asks for {asked}, the reference price says {least}"
-        if each.swap is not None and each.swap.amount_out < asked:
-            return f"would bring {each.swap.amount_out}, asked are {asked}"
+        if each.swap is None:
+            return f"asks for {asked}, nobody has quoted it"
+        quoted = each.swap.amount_out
+        if quoted < asked:
+            return f"would bring {quoted}, asked are {asked}"
+        if asked < least_of_quote(quoted, limits.swap_tolerance_bps):
+            return f"asks for {asked} of {quoted} that it would bring, tolerated are {limits.swap_tolerance_bps} bps"
     return None
 
 

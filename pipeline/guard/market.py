@@ -1,6 +1,7 @@
 """The operator's word, the age of the block, the price as it is."""
 
 from pipeline.guard.question import Question
+from pipeline.math.slippage import price_window_x96
 from pipeline.messages.entries import HighestHead, Pause
 from pipeline.state import HIGHEST
 
@@ -31,6 +32,17 @@ def spot_from_twap(question: Question) -> str | None:
     """A price that has just jumped may have been pushed."""
     apart, most = question.market.spot_from_twap_ticks, question.policy.limits.max_spot_from_twap_ticks
     return f"spot is {apart} ticks from the mean, more than {most}" if apart > most else None
+
+
+def mint_limited(question: Question) -> str | None:
+    """A mint's minimums stand about the mean: at a price beyond the slippage from it they are not met."""
+    if all(each.step != "mint" for each in question.drafts):
+        return None
+    spot_x96, limits = question.pool().sqrt_price_x96, question.policy.limits
+    low_x96, high_x96 = price_window_x96(question.market.reference_x96, limits.max_slippage_bps)
+    if low_x96 <= spot_x96 <= high_x96:
+        return None
+    return f"spot is {spot_x96}, the minimums are met within {low_x96} to {high_x96}"
 
 
 def gas_price(question: Question) -> str | None:

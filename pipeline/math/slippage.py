@@ -38,6 +38,18 @@ def minimum_out(
     return RawAmount(div_up(amount_in * kept * numerator, PIPS * _WHOLE_BPS * denominator))
 
 
+def least_of_quote(quoted_out: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
+    """Tell the least that a swap must bring of what it would bring now: so much may be taken by trading before it.
+
+    quoted_out * (1 - tolerance)
+
+    Units:  raw amount of what is bought.
+    Rounds: up.
+    Raises: OutOfRangeError for a tolerance outside 0..9999.
+    """
+    return RawAmount(div_up(quoted_out * _kept_bps(swap_tolerance_bps), _WHOLE_BPS))
+
+
 def price_limit_x96(
     reference_sqrt_price_x96: SqrtPriceX96, max_slippage_bps: Bps, *, zero_for_one: bool
 ) -> SqrtPriceX96:

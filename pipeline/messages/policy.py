@@ -60,6 +60,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Gas, swap fee and impact, of what is moved."""
     max_slippage_bps: Bps = Bps(50)
     """From the reference price, which is the pool's own time-weighted one."""
+    swap_tolerance_bps: Bps = Bps(15)
+    """Below what a swap would bring at its block; of the two minimums the stricter counts."""
     twap_window_s: Seconds = Seconds(300)
     max_spot_from_twap_ticks: int = 200
     max_notional_quote: RawAmount | None = None

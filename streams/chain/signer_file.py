@@ -10,15 +10,22 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from contracts_abi import Deployment, UnknownContractError, load_deployment
 from pipeline.errors import SettingsError
 from pipeline.units import Address, Bps, ChainId, Seconds, Wei
-from streams.chain.submit.limits import PricedPool, SignerLimits
-from streams.marks import problems_of, read_yaml
+from streams.chain.reference_sections import ReferencesSection
+from streams.chain.submit.limits import NamedReferences, PricedPool, References, SignerLimits
+from streams.human import seconds_text
+from streams.marks import Problem, problems_of, read_yaml
 from streams.portfolio.sections import Addr, Duration, Section, Share
 from streams.settings import DevnetWorld, read_text
 
 _WEI_OF_ETHER = 18
 _WEI_OF_GWEI = 9
 _MOST_LOSS_BPS = 1_000
-_SHORTEST_WINDOW_S = 30
+_SHORTEST_WINDOW_S = 180
+_FEWEST_BLOCKS = 15
+_DAY_S = 86_400
+_MOST_TOLERANCE_BPS = 100
+_WHOLE_BPS = 10_000
+_DEVNET = 31_337
 _MOST_GAS = 30_000_000
 
 
@@ -42,9 +49,21 @@ def _sane_loss(loss_bps: Bps) -> Bps:
 
 
 def _sane_window(window_s: Seconds) -> Seconds:
-    if window_s < _SHORTEST_WINDOW_S:
-        raise ValueError("must be at least 30s: a shorter one a single trader can move")
+    if not _SHORTEST_WINDOW_S <= window_s <= _DAY_S:
+        raise ValueError("must be 3m to 1d: a single trader can hold the price of a shorter one")
     return window_s
+
+
+def _sane_tolerance(tolerance_bps: Bps) -> Bps:
+    if not 0 < tolerance_bps <= _MOST_TOLERANCE_BPS:
+        raise ValueError("must be above 0 and at most 1%: whoever trades before the swap takes as much")
+    return tolerance_bps
+
+
+def _sane_share(share_bps: Bps) -> Bps:
+    if not 0 < share_bps <= _WHOLE_BPS:
+        raise ValueError("must be above 0 and at most 100%")
+    return share_bps
 
 
 Ether = Annotated[Wei, _wei(_WEI_OF_ETHER)]
@@ -75,8 +94,15 @@ class SignerFile(Section):
     router: Addr | None = None
     position_manager: Addr | None = None
     wrapped_native: Addr | None = None
-    max_loss: Annotated[Share, AfterValidator(_sane_loss)] = Bps(100)
+    references: ReferencesSection = ReferencesSection()
+    single_reference: bool = False
+    """A pair may be priced by its pool alone."""
     twap_window: Annotated[Duration, AfterValidator(_sane_window)] = Seconds(300)
+    max_observation_age: Annotated[Duration, Field(gt=0, le=_DAY_S)] = Seconds(3_600)
+    max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] | None = None
+    max_loss: Annotated[Share, AfterValidator(_sane_loss)] = Bps(100)
+    swap_tolerance: Annotated[Share, AfterValidator(_sane_tolerance)] = Bps(15)
+    max_share_of_depth: Annotated[Share, AfterValidator(_sane_share)] = Bps(1_000)
     max_gas_limit: Annotated[int, Field(gt=0, le=_MOST_GAS)] = 5_000_000
     max_gas_ether: Ether = Wei(10**18 // 4)
     max_gas_ether_per_day: Ether = Wei(10**18)
@@ -90,15 +116,24 @@ class SignerFile(Section):
     final_depth_blocks: Annotated[int, Field(gt=0)] = 65
     block_time: Duration = Seconds(12)
 
-    def limits(self, places: Places, pools: tuple[PricedPool, ...]) -> SignerLimits:
+    def named_references(self) -> NamedReferences:
+        """List what the file says prices its pairs. The devnet may do with a single pool."""
+        return self.references.named(may_be_single=self.single_reference or self.chain == _DEVNET)
+
+    def limits(self, places: Places, pools: tuple[PricedPool, ...], references: References) -> SignerLimits:
         """Put the file's numbers together with what was read of the chain."""
         return SignerLimits(
             router=places.router,
             position_manager=places.position_manager,
             wrapped_native=places.wrapped_native,
             pools=pools,
+            references=references,
             twap_window_s=self.twap_window,
+            max_observation_age_s=self.max_observation_age,
+            max_spot_from_twap_ticks=self.max_spot_from_twap_ticks,
             max_loss_bps=self.max_loss,
+            swap_tolerance_bps=self.swap_tolerance,
+            max_share_of_depth_bps=self.max_share_of_depth,
             max_gas_limit=self.max_gas_limit,
             max_gas_wei=self.max_gas_ether,
             max_gas_wei_per_day=self.max_gas_ether_per_day,
@@ -129,6 +164,10 @@ def load_signer_file(path: Path) -> SignerFile:
         raise SettingsError(f"{path}: min_tip_gwei: must not be above max_tip_gwei")
     if not file.pools:
         raise SettingsError(f"{path}: pools: must name at least 1")
+    least_s = _FEWEST_BLOCKS * file.block_time
+    if file.twap_window < least_s:
+        says = f"must be at least {seconds_text(least_s)}, {_FEWEST_BLOCKS} blocks of {seconds_text(file.block_time)}"
+        raise document.refuse([Problem(("twap_window",), says)])
     return file
 
 

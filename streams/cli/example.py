@@ -46,6 +46,7 @@ _BOOK = Template("""\
     # limits:
     #   max_cost: 1%                  # gas, swap fee and impact of one action, of what it moves; up to 10%
     #   max_slippage: 0.5%            # of a swap, from the pool's time-weighted price; up to 5%
+    #   swap_tolerance: 0.15%         # below what a swap would bring at its block; the stricter counts; up to 1%
     #   twap_window: 5m               # over which that price is taken; 24s to 1d
     #   max_spot_from_twap_ticks: 200 # no action while the price is further from it; a tick is 0.01 %
     #   max_notional: 100000          # moved by one action; no limit unless written

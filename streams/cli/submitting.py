@@ -79,7 +79,7 @@ def signer_file_for(settings: Settings, file: Path) -> SignerFile:
 
 async def _submit(settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool) -> None:
     from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415 - web3 and keys take their time
-    from streams.chain.submit.pools import read_pools  # noqa: PLC0415
+    from streams.chain.submit.pools import read_pools, read_references  # noqa: PLC0415
     from streams.chain.submit.serve import run_submit  # noqa: PLC0415
 
     devnet = devnet_in(settings.folder)
@@ -87,6 +87,7 @@ async def _submit(settings: Settings, file: SignerFile, *, stop_file: Path, adop
     node = HttpSenderNode(settings.rpc_urls[0], timeout_s=10)
     try:
         pools = await read_pools(node, file.pools, factory=places.factory)
+        references = await read_references(node, file.named_references(), pools, factory=places.factory)
     finally:
         await node.close()
     await run_submit(
@@ -96,7 +97,7 @@ async def _submit(settings: Settings, file: SignerFile, *, stop_file: Path, adop
         rpc_url=settings.rpc_urls[0],
         instance=settings.instance,
         signer=_signer(file),
-        limits=file.limits(places, pools),
+        limits=file.limits(places, pools, references),
         adopt_nonce=adopt_nonce,
         stop_file=stop_file,
     )

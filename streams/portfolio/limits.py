@@ -8,7 +8,7 @@ from streams.human import bps_text, seconds_text
 from streams.marks import FieldPath, Problem
 from streams.portfolio.sections import BookSection
 
-_MOST_BPS: Mapping[str, int] = {"max_cost": 1_000, "max_slippage": 500}
+_MOST_BPS: Mapping[str, int] = {"max_cost": 1_000, "max_slippage": 500, "swap_tolerance": 100}
 _BLOCK_S: Mapping[int, int] = {1: 12, 10: 2, 137: 2, 8453: 2, 42_161: 1}
 """Between blocks, to the second; where it is not known, as on Ethereum."""
 _LEAST_BLOCKS = 2

@@ -124,6 +124,7 @@ def _limits(book: BookSection) -> Limits:
     return Limits(
         max_cost_bps=section.max_cost,
         max_slippage_bps=section.max_slippage,
+        swap_tolerance_bps=section.swap_tolerance,
         twap_window_s=section.twap_window,
         max_spot_from_twap_ticks=section.max_spot_from_twap_ticks,
         max_notional_quote=_raw(book, book.quote, section.max_notional),

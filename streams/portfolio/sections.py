@@ -73,6 +73,7 @@ class LimitsSection(Section):
 
     max_cost: Share = Bps(100)
     max_slippage: Share = Bps(50)
+    swap_tolerance: Share = Bps(15)
     twap_window: Duration = Seconds(300)
     max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] = 200
     max_notional: Annotated[Decimal, Field(gt=0)] | None = None

@@ -31,8 +31,11 @@ _SIGNER = Template(
     """chain: $chain_id
 devnet_account: "$account"
 pools: ["$pool"]
+twap_window: 3m
+max_spot_from_twap_ticks: 800
 max_loss: 5%
-twap_window: 48s
+swap_tolerance: 1%
+max_share_of_depth: 100%
 max_gas_ether_per_day: 100
 max_transactions_per_day: 10000
 final_depth_blocks: $depth
@@ -107,6 +110,7 @@ def policy_of(world: World, name: str, **changes: object) -> Policy:
             twap_window_s=Seconds(48),
             max_spot_from_twap_ticks=800,
             max_slippage_bps=Bps(300),
+            swap_tolerance_bps=Bps(100),
             max_cost_bps=Bps(300),
             max_actions_per_day=10_000,
             max_age_blocks=12,

@@ -52,7 +52,8 @@ position_manager: {world.position_manager}
 wrapped_native: {world.weth}
 pools: [{world.pool("weth_usdc_low_500").address}]
 max_loss: 1%
-twap_window: 60s
+twap_window: 3m
+single_reference: true
 """
     )
 
@@ -118,7 +119,20 @@ def test_a_wrong_file_is_told_by_line_and_field(house):
     text = file.read_text()
     for old, new, says in (
         ("max_loss: 1%", "max_loss: 50%", "signer.yaml:10:11: max_loss: must be above 0 and at most 10%"),
-        ("twap_window: 60s", "twap_window: 5s", "signer.yaml:11:14: twap_window: must be at least 30s"),
+        ("twap_window: 3m", "twap_window: 2m", "signer.yaml:11:14: twap_window: must be 3m to 1d"),
+        (
+            "twap_window: 3m",
+            "twap_window: 3m\nblock_time: 13s",
+            "signer.yaml:11:14: twap_window: must be at least 3m15s, 15",
+        ),
+        (
+            "max_loss: 1%",
+            "swap_tolerance: 2%",
+            "signer.yaml:10:17: swap_tolerance: must be above 0 and at most 1%",
+        ),
+        ("max_loss: 1%", "max_share_of_depth: 0%", "signer.yaml:10:21: max_share_of_depth: must be above 0"),
+        ("max_loss: 1%", "max_spot_from_twap_ticks: 0", "signer.yaml:10:27: max_spot_from_twap_ticks"),
+        ("max_loss: 1%", "references: {pools: [7]}", "signer.yaml:10:22: references.pools[0]: is no address"),
         ("max_loss", "max_lost", "unknown field; did you mean max_loss?"),
         ("password_file", "devnet_account", "devnet_account"),
     ):

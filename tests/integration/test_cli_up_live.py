@@ -14,7 +14,7 @@ SIGNER = """
 chain: {chain}
 devnet_account: "{owner}"
 pools: ["{pool}"]
-twap_window: 60s
+twap_window: 3m
 """
 
 

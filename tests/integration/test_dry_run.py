@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from followed import Followed, node_of, world_policy
-from sender_house import limits_of, signer_of
+from sender_house import ROOMY, limits_of, signer_of
 
 from pipeline.advance.books import stock_of
 from pipeline.messages.decisions import PlanClosed, RebalanceProposed
@@ -96,7 +96,7 @@ async def carry_out(ground: Ground, live: Followed, commands: list[SubmitTransac
         chain_id=ground.chain.chain_id,
         partitions=1,
         signer=signer_of(ground.owner),
-        limits=limits_of(ground.world, max_loss_bps=900),
+        limits=limits_of(ground.world, **ROOMY | {"max_loss_bps": 900}),
         pace=SubmitPace(),
     )
     await submit.open()

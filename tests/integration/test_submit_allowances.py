@@ -77,7 +77,7 @@ def test_an_allowance_left_by_hand_is_cleared_given_and_used_in_one_block(house)
     amount = 3_000 * DOLLAR
     clear = house.approve(TETHER, 0, position=place)
     give = house.approve(TETHER, amount, position=place, after=clear.digest)
-    swap = house.swap(TETHER, amount, 995 * ETHER // 1_000, pool="odd", position=place, after=give.digest)
+    swap = house.swap(TETHER, amount, 998 * ETHER // 1_000, pool="odd", position=place, after=give.digest)
     pid = house.start()
     house.put(clear, give, swap)
     house.until_said(swap.digest, "Sent")

@@ -1,22 +1,17 @@
 """What a signer refuses, on a real chain: whoever wrote the intent, no more is lost than its own limits allow."""
 
-import asyncio
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from sender_house import CHAIN_IDS, SenderHouse, limits_of
+from judge_bench import Bench
+from sender_house import CHAIN_IDS, PASTLESS, limits_of, priced_pool
 
 from pipeline.messages.base import Cause
 from pipeline.messages.transactions import Minimum, SubmitTransaction
-from pipeline.nonces import ChainView, new_account, reconcile
 from pipeline.units import NATIVE
-from streams.chain.submit.judge import Approved, Judge
-from streams.chain.submit.memory import Memory
-from streams.chain.submit.node import HttpSenderNode, Look
-from streams.chain.submit.shape import check_shape
 from streams.chain.submit.verdict import Refusal
 from streams.devnet import actions
 from streams.devnet.chain import start_chain
@@ -30,34 +25,6 @@ ETHER = 10**18
 DOLLARS = 10**6
 MANAGER = "uniswap-v3/NonfungiblePositionManager"
 STRANGER = "0x" + "ab" * 20
-
-
-class Bench(SenderHouse):
-    """A chain and a judge, without a broker: what is refused never comes so far."""
-
-    def __init__(self, chain, world, folder) -> None:
-        super().__init__("", chain, world, folder)
-        self.stop = None
-
-    async def _judge(self, intent: SubmitTransaction, shard: int) -> Approved:
-        node = HttpSenderNode(self.chain.url, timeout_s=10)
-        try:
-            judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: self.stop)
-            look: Look = await node.look(await node.newest(), self.owner, ())
-            account = new_account(self.owner, look.nonce)
-            view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
-            check_shape(intent, shard)
-            return await judge.judge(intent, Memory(account=reconcile(account, view)), look)
-        finally:
-            await node.close()
-
-    def judge(self, intent: SubmitTransaction, shard: int = 0) -> Approved:
-        return asyncio.run(self._judge(intent, shard))
-
-    def refusal(self, intent: SubmitTransaction, shard: int = 0) -> Refusal:
-        with pytest.raises(Refusal) as refused:
-            self.judge(intent, shard)
-        return refused.value
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +64,8 @@ def test_the_calls_of_a_rerange_pass(bench):
     assert found.effect.deltas[NATIVE] == 0
     bench.judge(bench.approve(world.usdc_low, 3_000 * DOLLARS))
     bench.judge(bench.approve(world.weth, 0, world.position_manager))
-    bench.judge(bench.swap(world.usdc_low, 3_000 * DOLLARS, 995 * ETHER // 1000))
-    bench.judge(bench.swap(world.weth, ETHER, 2_985 * DOLLARS))
+    bench.judge(bench.swap(world.usdc_low, 3_000 * DOLLARS, 998 * ETHER // 1000))
+    bench.judge(bench.swap(world.weth, ETHER, 2_994 * DOLLARS))
     bench.judge(mint(bench, ticks, slack_bps=100))
     bench.judge(bench.deposit())
     bench.judge(bench.intent(world.weth, method("tokens/WETH9", "withdraw").encode(ETHER), gas_limit=80_000))
@@ -134,7 +101,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
     world = bench.world
     good = bench.deposit()
     bench.judge(good)
-    swap = bench.swap(world.usdc_low, 300 * DOLLARS, 995 * ETHER // 10_000)
+    swap = bench.swap(world.usdc_low, 300 * DOLLARS, 998 * ETHER // 10_000)
     bench.judge(swap)
     rich = balance(bench.chain, world.usdc_low, bench.owner)
     far = world.pool("weth_usdc_high_500")
@@ -170,7 +137,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
         ("limits", "with a call that takes none"): called(swap, value_wei=1),
         ("limits", "gas limit, at most"): called(good, gas_limit=10**8),
         ("limits", "wei of value and gas, at most"): called(good, value_wei=10**30),
-        ("limits", "the cap is 7"): changed(good, max_fee_per_gas_wei=7),
+        ("market", "the cap is 7"): changed(good, max_fee_per_gas_wei=7),
         ("malformed", "not what they encode to"): called(swap, data=swap.call.data + "00" * 32),
         ("malformed", "the arguments of multicall"): called(swap, data=swap.call.data[:74]),
         ("simulation", "must by"): changed(good, minimums=(Minimum(token=world.weth, delta=ETHER + 1),)),
@@ -235,10 +202,10 @@ def test_a_moved_spot_price_gets_nothing_signed_that_loses(bench, down):
     buy_dear = (
         (
             bench.swap(world.usdc_low, 3_000 * DOLLARS, 1),
-            bench.swap(world.usdc_low, 3_000 * DOLLARS, 995 * ETHER // 1000),
+            bench.swap(world.usdc_low, 3_000 * DOLLARS, 998 * ETHER // 1000),
         )
         if down
-        else (bench.swap(world.weth, ETHER, 1), bench.swap(world.weth, ETHER, 2_985 * DOLLARS))
+        else (bench.swap(world.weth, ETHER, 1), bench.swap(world.weth, ETHER, 2_994 * DOLLARS))
     )
     assert "the swap's minimum may lose" in bench.refusal(buy_dear[0]).detail
     assert bench.refusal(buy_dear[1]).reason == "simulation"
@@ -250,10 +217,15 @@ def test_a_moved_spot_price_gets_nothing_signed_that_loses(bench, down):
 
 def test_a_pool_without_a_past_prices_nothing(bench):
     world = bench.world
-    pool = world.pool("weth_usdc_low_3000")
-    swap = bench.swap(pool.token0, 10**9, 1, pool="weth_usdc_low_3000")
+    pool = world.pool(PASTLESS)
+    bench.limits = limits_of(world, pools=(priced_pool(pool),))
+    trader = world.accounts.traders[0]
+    bench.chain.execute(
+        actions.swap_exact_in(world, trader, pool, world.weth, 100 * ETHER)
+    )  # its one observation
+    swap = bench.swap(pool.token0, 10**9, 1, pool=PASTLESS)
     refusal = bench.refusal(swap)
-    assert (refusal.reason, "has no price over 60 s" in refusal.detail) == ("limits", True)
+    assert (refusal.reason, "has no price over 60 s" in refusal.detail) == ("market", True)
 
 
 # ------------------------------------------------------------------ fuzz
@@ -262,7 +234,7 @@ def test_calldata_with_flipped_bytes_never_moves_more_than_allowed(bench):
     world, pool = bench.world, bench.world.pool("weth_usdc_low_500")
     ticks = range_around(bench.chain, pool, -600, 600)
     seeds = [
-        bench.swap(world.usdc_low, 300 * DOLLARS, 995 * ETHER // 10_000),
+        bench.swap(world.usdc_low, 300 * DOLLARS, 998 * ETHER // 10_000),
         mint(bench, ticks, slack_bps=100),
         bench.approve(world.usdc_low, 100),
     ]

@@ -7,7 +7,8 @@ from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.ticks import sqrt_price_at_tick
 from streams.chain.submit.limits import PricedPool
-from streams.chain.submit.value import Priced, _worst_mints
+from streams.chain.submit.prices import Priced
+from streams.chain.submit.value import Offer, worst_mints
 
 POOL = PricedPool(address="0x" + "e1" * 20, token0="0x" + "a1" * 20, token1="0x" + "a2" * 20, fee_pips=500)
 amounts = st.integers(10**6, 10**24)
@@ -32,7 +33,7 @@ def test_no_accepted_price_loses_more_than_the_worst_found(*, twap, low, width, 
 
     _, at_some_price = used((lower + upper) // 2)
     least = (at_some_price[0] * part0 // 100, at_some_price[1] * part1 // 100)
-    worst = list(_worst_mints(priced, lower, upper, (one, other), least))
+    worst = list(worst_mints(priced, Offer(lower=lower, upper=upper, desired=(one, other), least=least)))
     bound = max((moved.leaves - moved.comes) / max(moved.leaves, 1) for moved in worst)
     for tick in range(lower, upper + 1):
         liquidity, paid = used(tick)

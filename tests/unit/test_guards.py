@@ -78,8 +78,8 @@ OPENINGS: dict[str, Callable[[pytest.MonkeyPatch], Desk]] = {
     "not_allowed": elsewhere,
     "deadline": without_end,
 }
-ONLY_LATER = {"paused", "min_out", "price_limit"}
-"""A pause is a gate before any proposal; the others look at a swap, which no plan begins with."""
+ONLY_LATER = {"paused", "mint_limited", "min_out", "price_limit"}
+"""A pause is a gate before any proposal; the others look at a swap or a mint, which no plan begins with."""
 
 
 def test_every_guard_has_its_story():
@@ -207,6 +207,24 @@ def test_a_range_about_the_price_is_an_improvement_for_what_is_idle():
     assert proposed.trigger == "out_of_range"
     assert abs(proposed.deviation_bps) < 10
     assert desk.said(PlanOpened)
+
+
+@pytest.mark.parametrize(
+    ("binding", "changes"),
+    [("minimum_out", {"swap_tolerance_bps": 5_000, "max_slippage_bps": 700}), ("least_of_quote", {})],
+)
+def test_a_swap_whose_minimum_follows_one_price_alone_is_refused(binding, changes, monkeypatch):
+    """The mean less slippage, and the quote less the tolerance: without either there is a `min_out`."""
+    for is_patched in (False, True):
+        with monkeypatch.context() as patch:
+            if is_patched:
+                patch.setattr(plan, binding, lambda *_, **__: 1)
+            desk = Desk(limited(**changes))
+            desk.block(push=True)
+            desk.block()
+            swaps = [i for i in desk.pending if i.step == "swap"]
+            assert [o.reason for o in desk.said(StepRefused)] == (["min_out"] if is_patched else [])
+            assert bool(swaps) != is_patched
 
 
 def test_what_is_not_idle_must_come_nearer_to_its_target(monkeypatch):

@@ -347,6 +347,8 @@ ABSURD = [
     # (what the book says, its field, what is wrong with it)
     ("limits: {max_slippage: 0%}", "limits.max_slippage", "0% is not above 0% and up to 5%"),
     ("limits: {max_slippage: 6%}", "limits.max_slippage", "6% is not above 0% and up to 5%"),
+    ("limits: {swap_tolerance: 0%}", "limits.swap_tolerance", "0% is not above 0% and up to 1%"),
+    ("limits: {swap_tolerance: 2%}", "limits.swap_tolerance", "2% is not above 0% and up to 1%"),
     ("limits: {max_cost: 0%}", "limits.max_cost", "0% is not above 0% and up to 10%"),
     ("limits: {max_cost: 101%}", "limits.max_cost", "101% is not above 0% and up to 10%"),
     ("limits: {twap_window: 0s}", "limits.twap_window", "shorter than 24 s, it can be bought"),

@@ -98,19 +98,23 @@ REFUSING: dict[str, Refusing] = {
     "swap_limited": patched(plan, "size_swap", cut_short),
     "cost": other_limits(max_cost_bps=0),
     "not_allowed": patched(phases, "draft", elsewhere),
-    "min_out": patched(plan, "minimum_out", for_nothing),
+    "mint_limited": other_limits(max_slippage_bps=0),
+    "min_out": patched(plan, "least_of_quote", for_nothing),
     "price_limit": patched(plan, "size_swap", any_limit),
     "deadline": patched(plan, "_deadline_s", never_ending),
 }
 OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions"}
 """These limit a whole action: once it has begun nothing of them is asked."""
 SWAP_ONLY = {"swap_limited", "min_out", "price_limit"}
+MINT_ONLY = {"mint_limited"}
 NOT_OF_RESETS = {*SWAP_ONLY, "deadline"}
 CASES = [
     (guard, phase)
     for guard in REFUSING
     for phase in ("withdraw", "swap", "mint", "reset")
-    if not (guard in SWAP_ONLY and phase != "swap") and not (guard in NOT_OF_RESETS and phase == "reset")
+    if not (guard in SWAP_ONLY and phase != "swap")
+    and not (guard in MINT_ONLY and phase != "mint")
+    and not (guard in NOT_OF_RESETS and phase == "reset")
 ]
 POLICIES = ("wait", "mint_as_is", "hold_and_alert")
 

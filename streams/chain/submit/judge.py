@@ -9,14 +9,15 @@ from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, day_of, is_cancelling, spent_on
 from pipeline.offers import FeeMarket, Fees, Stop, first_fees
-from pipeline.units import Address, BlockNumber, Hash, SqrtPriceX96
+from pipeline.units import Address, BlockNumber, Hash
 from streams.chain.submit.calldata import KnownCall, is_approval, known_calls
-from streams.chain.submit.limits import PricedPool, SignerLimits
+from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.memory import Memory
+from streams.chain.submit.minimums import check_minimums_of_calls, check_state
 from streams.chain.submit.node import Look, SenderNode
+from streams.chain.submit.prices import PriceReader
 from streams.chain.submit.simulation import Effect, check_minimums, simulate
-from streams.chain.submit.twap import mean_sqrt_price_x96
-from streams.chain.submit.value import Priced, check_effect, check_worst, pool_of
+from streams.chain.submit.value import check_effect, check_worst, pool_of
 from streams.chain.submit.verdict import NotYet, Refusal
 
 
@@ -43,7 +44,7 @@ class Judge:
         self._limits = limits
         self._multicall = multicall
         self._stop_of = stop_of
-        self._prices: dict[tuple[Address, Hash], SqrtPriceX96] = {}
+        self._prices = PriceReader(node, limits, multicall=multicall)
 
     async def judge(self, intent: SubmitTransaction, memory: Memory, look: Look) -> Approved:
         """Judge an intent of whole shape. Raises: Refusal, NotYet, NodeError."""
@@ -159,18 +160,11 @@ class Judge:
         pool = pool_of(calls, effect, self._limits)
         if pool is None:
             return
-        priced = Priced(pool=pool, sqrt_price_x96=await self._price(pool, look.head.hash))
-        check_worst(calls, priced, self._limits)
-        check_effect(intent.owner, effect, priced, self._limits)
-
-    async def _price(self, pool: PricedPool, at: Hash) -> SqrtPriceX96:
-        key = (pool.address, at)
-        if key not in self._prices:
-            found = await mean_sqrt_price_x96(self._node, pool, at, self._limits.twap_window_s)
-            self._prices = {other: price for other, price in self._prices.items() if other[1] == at} | {
-                key: found
-            }
-        return self._prices[key]
+        prices = await self._prices.of(pool, look.head)
+        check_worst(calls, prices, self._limits)
+        check_effect(intent.owner, effect, prices, self._limits)
+        check_state(calls, effect, prices, self._limits)
+        check_minimums_of_calls(calls, effect, prices, self._limits)
 
 
 def _check_before(intent: SubmitTransaction, memory: Memory) -> None:

@@ -17,6 +17,51 @@ class PricedPool(msgspec.Struct, frozen=True, kw_only=True):
     fee_pips: int
 
 
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
+    """A Chainlink feed that prices one token of a pair in the other."""
+
+    address: Address
+    base: Address
+    """Whose price the feed states, in whole tokens of `quote`."""
+    quote: Address
+    base_decimals: int
+    quote_decimals: int
+    max_age_s: Seconds
+    deviation_bps: Bps = Bps(50)
+    """How far the market may move before the feed must follow."""
+
+
+class References(msgspec.Struct, frozen=True, kw_only=True):
+    """What prices a pair beside the pool that an intent acts in, and beside the deepest pool of the pair."""
+
+    pools: tuple[PricedPool, ...] = ()
+    feeds: tuple[Feed, ...] = ()
+    may_be_single: bool = False
+    """A pair may be priced by one pool alone."""
+
+
+class NamedFeed(msgspec.Struct, frozen=True, kw_only=True):
+    """A Chainlink feed as the signer's file names it."""
+
+    address: Address
+    base: Address
+    quote: Address
+    max_age_s: Seconds
+    deviation_bps: Bps
+
+
+class NamedReferences(msgspec.Struct, frozen=True, kw_only=True):
+    """References as the signer's file names them, before anything was read of the chain."""
+
+    pools: tuple[Address, ...] = ()
+    feeds: tuple[NamedFeed, ...] = ()
+    may_be_single: bool = False
+
+
+_SPOT_BOUND_TICKS = {100: 20, 500: 50, 3_000: 100}
+_WIDEST_SPOT_BOUND_TICKS = 200
+
+
 class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What one signer may be made to sign. Read from a file of the signer's, never from a topic."""
 
@@ -25,9 +70,18 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     wrapped_native: Address
     pools: tuple[PricedPool, ...]
     """Their tokens are all that may be approved, traded or lost."""
+    references: References = References()
     twap_window_s: Seconds = Seconds(300)
+    max_observation_age_s: Seconds = Seconds(3_600)
+    """A pool that has written no observation for longer has no price."""
+    max_spot_from_twap_ticks: int | None = None
+    """None: by the pool's fee."""
     max_loss_bps: Bps = Bps(100)
-    """Of what leaves the owner, at the pool's time-weighted price."""
+    """Of what leaves the owner, at the reference price that is worst for it."""
+    swap_tolerance_bps: Bps = Bps(15)
+    """How far below its simulated output a swap's minimum may lie."""
+    max_share_of_depth_bps: Bps = Bps(1_000)
+    """Of what a pool holds within 1 % of its price, one swap or mint may move."""
     max_gas_limit: int = 5_000_000
     max_gas_wei: Wei = Wei(GWEI * 10**9 // 4)
     """Gas of one transaction at the most it offers."""
@@ -44,6 +98,22 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     final_depth_blocks: int = 65
     block_s: Seconds = Seconds(12)
     """Between blocks: a simulation stands so long after the head."""
+
+    def spot_bound_ticks(self, pool: PricedPool) -> int:
+        """Tell how far a pool's price may be from a reference while anything is signed."""
+        if self.max_spot_from_twap_ticks is not None:
+            return self.max_spot_from_twap_ticks
+        return _SPOT_BOUND_TICKS.get(pool.fee_pips, _WIDEST_SPOT_BOUND_TICKS)
+
+    def pools_of_pair(self, pool: PricedPool) -> tuple[PricedPool, ...]:
+        """List every pool of a pool's two tokens that the file names, the given one first."""
+        named = (pool, *self.pools, *self.references.pools)
+        return tuple(dict.fromkeys(p for p in named if (p.token0, p.token1) == (pool.token0, pool.token1)))
+
+    def feeds_of_pair(self, pool: PricedPool) -> tuple[Feed, ...]:
+        """List the feeds that price a pool's two tokens."""
+        pair = {pool.token0, pool.token1}
+        return tuple(feed for feed in self.references.feeds if {feed.base, feed.quote} == pair)
 
     @property
     def tokens(self) -> tuple[Address, ...]:

@@ -1,4 +1,4 @@
-"""A signer's pools, read from the chain once at start: their tokens and fees, and that the factory made them."""
+"""A signer's pools and references, read from the chain once at start: their tokens, and that the factory made them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
 from pipeline.units import Address, Hash
 from streams.chain.calls import Method, method
-from streams.chain.submit.limits import PricedPool
+from streams.chain.submit.feeds import ASK_DECIMALS, read_decimals
+from streams.chain.submit.limits import Feed, NamedFeed, NamedReferences, PricedPool, References
 from streams.chain.submit.node import SenderNode
 
 _POOL = "uniswap-v3/UniswapV3Pool"
@@ -32,6 +33,56 @@ async def _read_pool(node: SenderNode, address: Address, factory: Address, at: H
     if made != address:
         raise SettingsError(f"pool {address} was not made by factory {factory}")
     return PricedPool(address=address, token0=token0, token1=token1, fee_pips=fee_pips)
+
+
+# ------------------------------------------------------------------ references
+async def read_references(
+    node: SenderNode, named: NamedReferences, pools: Sequence[PricedPool], *, factory: Address
+) -> References:
+    """Read what prices the listed pools' pairs.
+
+    Raises: SettingsError for a pool that the factory did not make, a feed that does not answer, a reference of no
+    listed pair, and a pair that has one reference only where the file does not accept that.
+    """
+    found = await read_pools(node, named.pools, factory=factory)
+    at = (await node.newest()).block.hash
+    feeds = tuple([await _read_feed(node, feed, at) for feed in named.feeds])
+    pairs = [frozenset((pool.token0, pool.token1)) for pool in pools]
+    prices = [
+        *((pool.address, frozenset((pool.token0, pool.token1))) for pool in found),
+        *((feed.address, frozenset((feed.base, feed.quote))) for feed in feeds),
+    ]
+    for address, pair in prices:
+        if pair not in pairs:
+            raise SettingsError(f"references: {address} prices no pair of a listed pool")
+    for pool, pair in zip(pools, pairs, strict=True):
+        others = [address for address, of in prices if of == pair and address != pool.address]
+        if not others and not named.may_be_single:
+            raise SettingsError(
+                f"references: pool {pool.address} alone would price its pair: name another pool of the pair or a feed, "
+                "or say single_reference: true"
+            )
+    return References(pools=found, feeds=feeds, may_be_single=named.may_be_single)
+
+
+async def _read_feed(node: SenderNode, feed: NamedFeed, at: Hash) -> Feed:
+    try:
+        read_decimals(await node.call(feed.address, ASK_DECIMALS, at))
+        base_decimals, quote_decimals = [
+            await _ask(node, token, method("tokens/ERC20", "decimals"), (), at)
+            for token in (feed.base, feed.quote)
+        ]
+    except (CallRevertedError, UnreadableError) as error:
+        raise SettingsError(f"references: feed {feed.address} cannot be read: {error}") from None
+    return Feed(
+        address=feed.address,
+        base=feed.base,
+        quote=feed.quote,
+        base_decimals=base_decimals,
+        quote_decimals=quote_decimals,
+        max_age_s=feed.max_age_s,
+        deviation_bps=feed.deviation_bps,
+    )
 
 
 async def _ask(node: SenderNode, to: Address, asked: Method, arguments: tuple[object, ...], at: Hash) -> Any:

@@ -31,6 +31,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     balances: Mapping[Address, RawAmount]
     """Afterwards."""
     logs: tuple[SimulatedLog, ...]
+    logs_before: tuple[SimulatedLog, ...] = ()
+    """Of our own transactions that wait."""
 
 
 async def simulate(
@@ -49,7 +51,7 @@ async def simulate(
     read = _read_balances(intent.owner, held, multicall)
     calls = [*map(_call, before_us), read, _call(intent), read]
     results = await node.simulate(calls, look.head.hash, Seconds(look.head.timestamp_s + block_s))
-    before, ran, after = results[-3:]
+    waiting, (before, ran, after) = results[:-3], results[-3:]
     if not ran.succeeded:
         raise Refusal("simulation", f"it fails on block {look.head.number}: {revert_reason(ran)}")
     had, has = _balances(held, before), _balances(held, after)
@@ -58,6 +60,7 @@ async def simulate(
         deltas={token: RawAmount(has[token] - had[token]) for token in held},
         balances=has,
         logs=ran.logs,
+        logs_before=tuple(log for each in waiting for log in each.logs),
     )
 
 

@@ -1,35 +1,51 @@
-"""A pool's time-weighted price at a head, as the pool itself tells it."""
+"""A pool's past at a head, as the pool itself answers: its time-weighted price and liquidity."""
 
+import msgspec
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
-from pipeline.errors import CallRevertedError, OutOfRangeError
-from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.units import Hash, Seconds, SqrtPriceX96, Tick
-from streams.chain.submit.limits import PricedPool
-from streams.chain.submit.node import SenderNode
-from streams.chain.submit.verdict import Refusal
+from pipeline.errors import UnreadableError
+from pipeline.math.oracle import SECONDS_WRAP
+from pipeline.math.q import wrap_int, wrap_uint
+from pipeline.units import Liquidity, Seconds, Tick
 
 _OBSERVE = keccak(text="observe(uint32[])")[:4]
+_TICK_BITS, _LIQUIDITY_BITS = 56, 160
 
 
-async def mean_sqrt_price_x96(
-    node: SenderNode, pool: PricedPool, at: Hash, window_s: Seconds
-) -> SqrtPriceX96:
-    """Average a pool's tick over a window up to a block and take its price; what happens in that block has no weight.
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool over a window up to a block; what happens in that block has no weight."""
 
-    Rounds: the tick towards minus infinity.
-    Raises: Refusal where the pool's observations do not reach back so far.
+    mean_tick: Tick
+    mean_liquidity: Liquidity
+    """The harmonic mean of what was in range: liquidity that comes for one block barely raises it."""
+
+
+def ask_past(window_s: Seconds) -> bytes:
+    """Write the question to a pool."""
+    return _OBSERVE + encode(("uint32[]",), ([window_s, 0],))
+
+
+def read_past(answer: bytes, window_s: Seconds) -> Past:
+    """Read what the pool answered.
+
+    Rounds: the tick towards minus infinity, the liquidity down.
+    Raises: UnreadableError.
     Source: v3-periphery OracleLibrary.consult
     """
-    data = _OBSERVE + encode(("uint32[]",), ([window_s, 0],))
     try:
-        answer = await node.call(pool.address, data, at)
-        cumulatives, _ = decode(("int56[]", "uint160[]"), answer)
-        then, now = cumulatives
-        return sqrt_price_at_tick(Tick((now - then) // window_s))
-    except CallRevertedError as error:
-        raise Refusal("market", f"pool {pool.address} has no price over {window_s} s: {error}") from None
-    except (DecodingError, OutOfRangeError, ValueError) as error:
-        raise Refusal("market", f"pool {pool.address} tells no price: {error}") from None
+        (tick_then, tick_now), (liquidity_then, liquidity_now) = decode(("int56[]", "uint160[]"), answer)
+    except (DecodingError, ValueError, OverflowError) as error:
+        raise UnreadableError(f"observe answers {error}") from None
+    ticks = wrap_int(tick_now - tick_then, _TICK_BITS)
+    seconds_per_liquidity_x128 = wrap_uint(liquidity_now - liquidity_then, _LIQUIDITY_BITS)
+    return Past(
+        mean_tick=Tick(ticks // window_s),
+        mean_liquidity=Liquidity((window_s << 128) // max(seconds_per_liquidity_x128, 1)),
+    )
+
+
+def age_s(now_s: Seconds, timestamp_s: int) -> Seconds:
+    """Tell how long ago an observation was written, on the pool's clock of 32 bits."""
+    return Seconds((now_s - timestamp_s) % SECONDS_WRAP)

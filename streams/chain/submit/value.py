@@ -1,6 +1,6 @@
-"""What an intent may lose, at the pool's own time-weighted price: read from the chain, not from the intent."""
+"""What an intent may lose, at each reference price: read from the chain, not from the intent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -8,15 +8,15 @@ from pipeline.errors import MalformedLogError, OutOfRangeError
 from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.math.value import value_in_token1
 from pipeline.messages.base import RawLog
-from pipeline.messages.facts import Burned, Minted
+from pipeline.messages.facts import Burned, Minted, PoolFact
 from pipeline.protocols.tokens import TRANSFER_TOPIC
 from pipeline.protocols.uniswap_v3.pool_logs import decode_pool_log
-from pipeline.units import NATIVE, Address, Bps, Hash, LogIndex, RawAmount, SqrtPriceX96, Tick
+from pipeline.units import NATIVE, Address, Bps, Hash, Liquidity, LogIndex, RawAmount, Tick
 from streams.chain.submit.calldata import KnownCall
 from streams.chain.submit.limits import PricedPool, SignerLimits
 from streams.chain.submit.node import SimulatedLog
+from streams.chain.submit.prices import Priced, Prices
 from streams.chain.submit.simulation import Effect
 from streams.chain.submit.verdict import Refusal
 
@@ -25,36 +25,28 @@ _ROUNDING = 10
 """Raw units of token1 that roundings alone may cost."""
 
 
-class Priced(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool at its time-weighted price."""
-
-    pool: PricedPool
-    sqrt_price_x96: SqrtPriceX96
-
-    def value(self, amount0: int, amount1: int) -> int:
-        """Value a change of both tokens in token1. Rounds: down, so never in our favour."""
-        return value_in_token1(RawAmount(amount0), self.sqrt_price_x96) + amount1
-
-
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
     """What leaves the owner and what comes, in raw token1."""
 
     leaves: int
     comes: int
 
-    def check(self, max_loss_bps: Bps, what: str) -> None:
-        """Compare the loss with its limit. Raises: Refusal."""
+    def check(self, max_loss_bps: Bps, what: str, priced: Priced) -> None:
+        """Compare the loss with its limit, naming the reference. Raises: Refusal."""
         loss = self.leaves - self.comes
         if loss * _WHOLE_BPS > max_loss_bps * self.leaves + _ROUNDING * _WHOLE_BPS:
             lost_bps = loss * _WHOLE_BPS // self.leaves
-            raise Refusal("limits", f"{what} may lose {lost_bps} bps of what leaves, limit {max_loss_bps}")
+            raise Refusal(
+                "limits",
+                f"{what} may lose {lost_bps} bps of what leaves, limit {max_loss_bps}, by {priced.name}",
+            )
 
 
 # ------------------------------------------------------------------ which pool values it
 def pool_of(calls: tuple[KnownCall, ...], effect: Effect, limits: SignerLimits) -> PricedPool | None:
     """Find the pool that an intent is about; None where nothing moves. Raises: Refusal."""
-    named = {pool.address: pool for call in calls for pool in _named(call, limits)}
-    moved = {_as_token(token, limits) for token, delta in effect.deltas.items() if delta}
+    named = {pool.address: pool for call in calls for pool in named_pools(call, limits)}
+    moved = {token for token, delta in _netted(effect, limits).items() if delta}
     if not named and not moved and not list(_liquidity(effect.logs, limits)):
         return None
     touched = {log.address for log in effect.logs}
@@ -65,7 +57,8 @@ def pool_of(calls: tuple[KnownCall, ...], effect: Effect, limits: SignerLimits) 
     raise Refusal("limits", f"no single listed pool values what moves: {', '.join(sorted(moved))}")
 
 
-def _named(call: KnownCall, limits: SignerLimits) -> Iterator[PricedPool]:
+def named_pools(call: KnownCall, limits: SignerLimits) -> Iterator[PricedPool]:
+    """Find the listed pool that a swap or a mint is in."""
     if call.function in {"exactInputSingle", "mint"}:
         one, other, fee_pips = call.arguments[:3]
         for pool in limits.pools:
@@ -78,26 +71,35 @@ def _as_token(token: Address, limits: SignerLimits) -> Address:
 
 
 # ------------------------------------------------------------------ as simulated
-def check_effect(owner: Address, effect: Effect, priced: Priced, limits: SignerLimits) -> None:
-    """Hold what the head shows against the limit on losses. Raises: Refusal."""
+def check_effect(owner: Address, effect: Effect, prices: Prices, limits: SignerLimits) -> None:
+    """Hold what the head shows against the limit on losses, at each reference price. Raises: Refusal."""
     _refuse_strange_transfers(owner, effect, limits)
-    pool = priced.pool
-    parts = [
-        priced.value(*_in_order(_as_token(token, limits), delta, pool))
-        for token, delta in _netted(effect, limits).items()
-    ]
-    for change in _liquidity(effect.logs, limits):
-        if change.address != pool.address:
-            raise Refusal("limits", f"liquidity of {change.address}, but {pool.address} is what values it")
+    changes = list(_liquidity(effect.logs, limits))
+    for change in changes:
+        if change.address != prices.pool.address:
+            raise Refusal(
+                "limits", f"liquidity of {change.address}, but {prices.pool.address} is what values it"
+            )
+    for priced in prices.references:
+        parts = list(_parts(effect, changes, priced, limits))
+        moved = Moved(
+            leaves=-sum(part for part in parts if part < 0), comes=sum(part for part in parts if part > 0)
+        )
+        moved.check(limits.max_loss_bps, "it", priced)
+
+
+def _parts(
+    effect: Effect, changes: Iterable[Minted | Burned], priced: Priced, limits: SignerLimits
+) -> Iterator[int]:
+    """Value what moves, token by token and range by range."""
+    for token, delta in _netted(effect, limits).items():
+        yield priced.value(*in_order(token, delta, priced.pool))
+    for change in changes:
         amounts = amounts_of_liquidity(
             priced.sqrt_price_x96, change.tick_lower, change.tick_upper, change.liquidity
         )
         sign = 1 if isinstance(change, Minted) else -1
-        parts.append(priced.value(sign * amounts[0], sign * amounts[1]))
-    moved = Moved(
-        leaves=-sum(part for part in parts if part < 0), comes=sum(part for part in parts if part > 0)
-    )
-    moved.check(limits.max_loss_bps, "it")
+        yield priced.value(sign * amounts[0], sign * amounts[1])
 
 
 def _netted(effect: Effect, limits: SignerLimits) -> dict[Address, int]:
@@ -110,12 +112,13 @@ def _netted(effect: Effect, limits: SignerLimits) -> dict[Address, int]:
     return net
 
 
-def _in_order(token: Address, delta: int, pool: PricedPool) -> tuple[int, int]:
+def in_order(token: Address, delta: int, pool: PricedPool) -> tuple[int, int]:
+    """Put a change of one token where the pool has it."""
     return (delta, 0) if token == pool.token0 else (0, delta)
 
 
-def _liquidity(logs: tuple[SimulatedLog, ...], limits: SignerLimits) -> Iterator[Minted | Burned]:
-    """Read what the position manager put into listed pools, for the only recipient there may be, or took out."""
+def pool_facts(logs: tuple[SimulatedLog, ...], limits: SignerLimits) -> Iterator[PoolFact]:
+    """Read what happened in listed pools, in order. Raises: Refusal."""
     pools = {pool.address for pool in limits.pools}
     for place, log in enumerate(logs):
         if log.address not in pools:
@@ -124,6 +127,13 @@ def _liquidity(logs: tuple[SimulatedLog, ...], limits: SignerLimits) -> Iterator
             fact = decode_pool_log(_raw(log, place))
         except MalformedLogError as error:
             raise Refusal("limits", str(error)) from None
+        if fact is not None:
+            yield fact
+
+
+def _liquidity(logs: tuple[SimulatedLog, ...], limits: SignerLimits) -> Iterator[Minted | Burned]:
+    """Read what the position manager put into listed pools, for the only recipient there may be, or took out."""
+    for fact in pool_facts(logs, limits):
         if isinstance(fact, Minted | Burned) and fact.owner == limits.position_manager and fact.liquidity:
             yield fact
 
@@ -150,47 +160,66 @@ def _raw(log: SimulatedLog, place: int) -> RawLog:
 
 
 # ------------------------------------------------------------------ at the worst price that the calldata accepts
-def check_worst(calls: tuple[KnownCall, ...], priced: Priced, limits: SignerLimits) -> None:
+def check_worst(calls: tuple[KnownCall, ...], prices: Prices, limits: SignerLimits) -> None:
     """Hold the least that the calldata accepts against the limit: the price may move before the block. Raises: Refusal."""
     for call in calls:
-        match call.function, call.arguments:
-            case "exactInputSingle", (token_in, token_out, _, _, amount_in, least_out, _):
-                moved = Moved(
-                    leaves=-priced.value(*_in_order(token_in.lower(), -amount_in, priced.pool)),
-                    comes=priced.value(*_in_order(token_out.lower(), least_out, priced.pool)),
-                )
-                moved.check(limits.max_loss_bps, "the swap's minimum")
-            case "mint", (_, _, _, lower, upper, desired0, desired1, least0, least1, _, _):
-                for moved in _worst_mints(priced, lower, upper, (desired0, desired1), (least0, least1)):
-                    moved.check(limits.max_loss_bps, "the mint's minimums")
-            case _:
-                pass
+        for priced in prices.references:
+            _check_call(call, priced, limits)
 
 
-def _worst_mints(
-    priced: Priced, lower: Tick, upper: Tick, desired: tuple[int, int], least: tuple[int, int]
-) -> Iterator[Moved]:
-    """Mint at both ends of the prices that the minimums accept, to the tick, outwards.
+def _check_call(call: KnownCall, priced: Priced, limits: SignerLimits) -> None:
+    match call.function, call.arguments:
+        case "exactInputSingle", (token_in, token_out, _, _, amount_in, least_out, _):
+            moved = Moved(
+                leaves=-priced.value(*in_order(token_in.lower(), -amount_in, priced.pool)),
+                comes=priced.value(*in_order(token_out.lower(), least_out, priced.pool)),
+            )
+            moved.check(limits.max_loss_bps, "the swap's minimum", priced)
+        case "mint", (_, _, _, lower, upper, desired0, desired1, least0, least1, _, _):
+            offer = Offer(lower=lower, upper=upper, desired=(desired0, desired1), least=(least0, least1))
+            for moved in worst_mints(priced, offer):
+                moved.check(limits.max_loss_bps, "the mint's minimums", priced)
+        case _:
+            pass
 
-    As the price rises, a mint takes less of token0 and more of token1: so those prices are one interval.
-    """
 
-    def used(tick: int) -> tuple[int, int, int]:
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mint offers, and the least of it that must be taken."""
+
+    lower: Tick
+    upper: Tick
+    desired: tuple[int, int]
+    least: tuple[int, int]
+
+    def used(self, tick: int) -> tuple[int, int, int]:
+        """Tell what a mint at a tick takes of both tokens, and the liquidity that it makes. Raises: OutOfRangeError."""
         price_x96 = sqrt_price_at_tick(Tick(tick))
-        liquidity = liquidity_for_amounts(
-            price_x96, lower, upper, RawAmount(desired[0]), RawAmount(desired[1])
-        )
-        return (*range_amounts(price_x96, lower, upper, liquidity, round_up=True), liquidity)
+        one, other = (RawAmount(amount) for amount in self.desired)
+        liquidity = liquidity_for_amounts(price_x96, self.lower, self.upper, one, other)
+        return (*range_amounts(price_x96, self.lower, self.upper, liquidity, round_up=True), liquidity)
 
-    try:
-        first = _first(lower, upper, lambda tick: used(tick)[1] >= least[1]) - 1
-        last = _first(lower, upper, lambda tick: used(tick)[0] < least[0])
-        for tick in {max(first, lower), min(last, upper)}:
-            amount0, amount1, liquidity = used(tick)
-            kept = amounts_of_liquidity(priced.sqrt_price_x96, lower, upper, liquidity)  # type: ignore[arg-type]
-            yield Moved(leaves=-priced.value(-amount0, -amount1), comes=priced.value(*kept))
-    except OutOfRangeError as error:
-        raise Refusal("limits", f"a mint that cannot be valued: {error}") from None
+    def accepted(self) -> tuple[int, int]:
+        """Tell at which ticks the minimums are met, outwards to the tick, within the range. Raises: Refusal.
+
+        As the price rises, a mint takes less of token0 and more of token1: so those prices are one interval.
+        """
+        try:
+            first = _first(self.lower, self.upper, lambda tick: self.used(tick)[1] >= self.least[1]) - 1
+            last = _first(self.lower, self.upper, lambda tick: self.used(tick)[0] < self.least[0])
+        except OutOfRangeError as error:
+            raise Refusal("limits", f"a mint that cannot be valued: {error}") from None
+        return max(first, self.lower), min(last, self.upper)
+
+
+def worst_mints(priced: Priced, offer: Offer) -> Iterator[Moved]:
+    """Mint at both ends of the prices that the minimums accept. Raises: Refusal."""
+    for tick in set(offer.accepted()):
+        try:
+            amount0, amount1, liquidity = offer.used(tick)
+            kept = amounts_of_liquidity(priced.sqrt_price_x96, offer.lower, offer.upper, Liquidity(liquidity))
+        except OutOfRangeError as error:
+            raise Refusal("limits", f"a mint that cannot be valued: {error}") from None
+        yield Moved(leaves=-priced.value(-amount0, -amount1), comes=priced.value(*kept))
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

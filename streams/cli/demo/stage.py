@@ -50,15 +50,19 @@ _BOOK = Template("""\
     reference_pool: "$reference"
     strategy: {name: target_band, target_share: 50%, band: 8%, hysteresis: 2%,
                hold_out_of_range: ${hold_s}s, cooldown: ${cooldown_s}s}
-    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, max_cost: 3%, max_age_blocks: 8}
+    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, swap_tolerance: 1%,
+             max_cost: 3%, max_age_blocks: 8}
     rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
     mode: $mode
 """)
 _SIGNER = Template("""chain: $chain_id
 devnet_account: "$account"
 pools: ["$pool"]
+twap_window: 3m
+max_spot_from_twap_ticks: 600
 max_loss: 3%
-twap_window: 48s
+swap_tolerance: 1%
+max_share_of_depth: 100%
 """)
 
 

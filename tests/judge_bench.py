@@ -1,0 +1,55 @@
+"""A chain and a judge in one hand, without a broker: what is refused never comes so far."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from intents import attempt
+from sender_house import SenderHouse
+
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.nonces import ChainView, bind, new_account, reconcile
+from pipeline.offers import Stop
+from streams.chain.submit.judge import Approved, Judge
+from streams.chain.submit.memory import Memory
+from streams.chain.submit.node import HttpSenderNode, Look
+from streams.chain.submit.shape import check_shape
+from streams.chain.submit.verdict import Refusal
+from streams.devnet.chain import Chain
+from streams.devnet.world import World
+
+
+class Bench(SenderHouse):
+    """Judges intents as a signer does, behind others that it has signed and that wait."""
+
+    def __init__(self, chain: Chain, world: World, folder: Path) -> None:
+        super().__init__("", chain, world, folder)
+        self.stop: Stop | None = None
+
+    async def _judge(
+        self, intent: SubmitTransaction, shard: int, waiting: tuple[SubmitTransaction, ...]
+    ) -> Approved:
+        node = HttpSenderNode(self.chain.url, timeout_s=10)
+        try:
+            judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: self.stop)
+            look: Look = await node.look(await node.newest(), self.owner, ())
+            account = new_account(self.owner, look.nonce)
+            for number, each in enumerate(waiting, 1):
+                account = bind(account, each, attempt(number), look.head)
+            view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
+            check_shape(intent, shard)
+            return await judge.judge(intent, Memory(account=reconcile(account, view)), look)
+        finally:
+            await node.close()
+
+    def judge(
+        self, intent: SubmitTransaction, shard: int = 0, *, waiting: tuple[SubmitTransaction, ...] = ()
+    ) -> Approved:
+        return asyncio.run(self._judge(intent, shard, waiting))
+
+    def refusal(
+        self, intent: SubmitTransaction, shard: int = 0, *, waiting: tuple[SubmitTransaction, ...] = ()
+    ) -> Refusal:
+        with pytest.raises(Refusal) as refused:
+            self.judge(intent, shard, waiting=waiting)
+        return refused.value
