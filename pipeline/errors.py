@@ -47,12 +47,16 @@ class CommitError(InfrastructureError):
     """A transaction was not committed, or nobody can tell whether it was."""
 
 
-class JournalError(InfrastructureError):
-    """A signer's journal is not whole, or could not be written: nothing may be sent."""
-
-
 class SignerHaltedError(EvenkeelError):
-    """A signer must send nothing until a person has looked."""
+    """A signer must send nothing until a person has looked: starting it again does not help."""
+
+
+class JournalError(SignerHaltedError):
+    """A signer's journal is not what the signer wrote, or not all of it: nothing may be sent."""
+
+
+class MemoryLostError(SignerHaltedError):
+    """A signer's journal is empty although its account has been used."""
 
 
 class ForeignNonceError(SignerHaltedError):

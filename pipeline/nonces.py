@@ -132,11 +132,7 @@ def reconcile(account: Account, view: ChainView) -> Account:
             f"{account.standing.signer} has used nonce {view.nonce - 1}, "
             f"but nothing was signed here from nonce {account.next_nonce} on"
         )
-    if view.nonce < account.standing.floor_nonce:
-        raise ForeignNonceError(
-            f"{account.standing.signer} is at nonce {view.nonce} although {account.standing.floor_nonce} were "
-            "used and final: another chain, or a reorg deeper than any expected"
-        )
+    _refuse_behind(account, view)
     nonces = tuple(_reconciled(bound, view) for bound in account.nonces)
     return account if nonces == account.nonces else msgspec.structs.replace(account, nonces=nonces)
 
@@ -188,19 +184,38 @@ def retire(account: Account, head: BlockRef, final_depth: int) -> tuple[Account,
 
 
 def adopt(account: Account, view: ChainView) -> tuple[Account, tuple[NonceBound, ...]]:
-    """Begin anew at the chain's nonce, on an operator's word, and let go of all below it."""
+    """Accept the nonces that others used, on an operator's word, and end all that was bound up to them.
+
+    The account stays as it is where nobody used any. Raises: ForeignNonceError where the chain is behind what was final: a lower nonce must never be bound twice.
+    """
+    _refuse_behind(account, view)
+    foreign = [
+        bound.nonce
+        for bound in account.nonces
+        if bound.nonce < view.nonce and _inclusion(bound, view) is None
+    ]
+    if view.nonce <= account.next_nonce and not foreign:
+        return account, ()
+    floor = view.nonce if view.nonce > account.next_nonce else foreign[-1] + 1
     gone = tuple(
         msgspec.structs.replace(bound, inclusion=_inclusion(bound, view))
         for bound in account.nonces
-        if bound.nonce < view.nonce
+        if bound.nonce < floor
     )
     standing = msgspec.structs.replace(
         account.standing,
-        floor_nonce=view.nonce,
+        floor_nonce=floor,
         spent=_spent_by_day((*account.standing.spent, *map(_spent, gone)), day_of(view.head)),
     )
-    kept = tuple(bound for bound in account.nonces if bound.nonce >= view.nonce)
-    return Account(standing=standing, nonces=kept), gone
+    return Account(standing=standing, nonces=account.nonces[len(gone) :]), gone
+
+
+def _refuse_behind(account: Account, view: ChainView) -> None:
+    if view.nonce < account.standing.floor_nonce:
+        raise ForeignNonceError(
+            f"{account.standing.signer} is at nonce {view.nonce} although {account.standing.floor_nonce} were "
+            "used and final: another chain, a node that is behind, or a reorg deeper than any expected"
+        )
 
 
 # ------------------------------------------------------------------ gas of a day

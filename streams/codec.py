@@ -11,7 +11,7 @@ from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES, Frame
 from pipeline.messages.events import AnyEvent
-from pipeline.messages.journal import AnyJournal
+from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.state import Value, family
@@ -37,6 +37,7 @@ _encode = msgspec.json.Encoder().encode
 _event = msgspec.json.Decoder(AnyEvent, strict=False)
 _output = msgspec.json.Decoder(AnyOutput, strict=False)
 _intent = msgspec.json.Decoder(SubmitTransaction | Rewound, strict=False)
+_record = msgspec.json.Decoder(JournalRecord, strict=False)
 _journal = msgspec.json.Decoder(AnyJournal, strict=False)
 _entries: Mapping[str, msgspec.json.Decoder[Value]] = {
     name: msgspec.json.Decoder(kind, strict=False) for name, kind in ENTRY_TYPES.items()
@@ -85,10 +86,36 @@ def decode_intent(payload: bytes, *, where: str) -> SubmitTransaction | Rewound:
     return intent
 
 
-def decode_journal(payload: bytes, *, where: str) -> AnyJournal:
-    """Read an entry of a signer's journal. Raises: MalformedRecordError naming `where` and the field."""
-    entry: AnyJournal = _decode(_journal, payload, where)
+def encode_record(sequence: int, mac: str, body: bytes) -> bytes:
+    """Write a record of a signer's journal around the bytes of its entry. Raises: OversizedError."""
+    record = {
+        "type": JournalRecord.__name__,
+        "version": str(NEWEST_VERSION),
+        "sequence": str(sequence),
+        "mac": mac,
+        "body": msgspec.Raw(body),
+    }
+    return _bounded(_encode(record), JournalRecord.__name__)
+
+
+def decode_record(payload: bytes, *, where: str) -> JournalRecord:
+    """Read a record of a signer's journal, its body as bytes. Raises: MalformedRecordError naming `where` and the field."""
+    record: JournalRecord = _decode(_record, payload, where)
+    return record
+
+
+def decode_body(record: JournalRecord, *, where: str) -> AnyJournal:
+    """Read the entry in a record, whose MAC is the caller's to check. Raises: MalformedRecordError."""
+    entry: AnyJournal = _decode(_journal, bytes(record.body), where)
     return entry
+
+
+def decode_journal(payload: bytes, *, where: str) -> AnyJournal:
+    """Read what a record of a journal claims: without the signer's secret nobody can tell who wrote it.
+
+    Raises: MalformedRecordError naming `where` and the field.
+    """
+    return decode_body(decode_record(payload, where=where), where=where)
 
 
 def decode_output(payload: bytes, *, where: str = "output") -> AnyOutput:

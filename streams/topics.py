@@ -21,7 +21,7 @@ from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
 from pipeline.messages.events import AnyEvent
-from pipeline.messages.journal import AnyJournal
+from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.units import BookId, ChainId, ShardId
@@ -70,7 +70,9 @@ POOL_STATES = Topic("pool-states.v1", "pool", (PoolView, Rewound), _LAST_PER_KEY
 POSITIONS = Topic("positions.v1", "position", (PositionView, Rewound), _LAST_PER_KEY)
 BOOKS = Topic("books.v1", "book", (BookView, Rewound), _LAST_PER_KEY)
 DEAD_LETTERS = Topic("dead-letters.v1", "place of the record", (DeadLetter,), _FOR_EVER)
-NONCES = Topic("nonces.v1", "signer and nonce or intent", get_args(AnyJournal), _LAST_PER_KEY)
+NONCES = Topic(
+    "nonces.v1", "signer and nonce or intent", (JournalRecord, *get_args(AnyJournal)), _LAST_PER_KEY
+)
 
 TOPICS: Mapping[str, Topic] = {
     topic.name: topic

@@ -18,7 +18,9 @@ from kafka_logs import append, read_committed
 from pipeline.messages.base import BlockRef
 from pipeline.messages.transactions import SubmitTransaction
 from streams.chain.signer import LocalSigner
+from streams.chain.submit.by_hand import begin_journal
 from streams.chain.submit.limits import PricedPool, References, SignerLimits
+from streams.chain.submit.node import HttpSenderNode
 from streams.chain.submit.serve import SubmitPace, run_submit
 from streams.codec import decode_event, decode_journal, encode
 from streams.devnet.chain import Chain, Header
@@ -85,6 +87,21 @@ class SenderHouse:
         chain.rpc("anvil_mine", hex(_PAST_BLOCKS), hex(12))  # the world's liquidity is as old as a window
         if bootstrap:
             asyncio.run(ensure_topics(KafkaAccess(bootstrap), self.chain_id, PARTITIONS))
+            asyncio.run(self.begin())
+
+    async def begin(self) -> None:
+        """Give the signer its journal: its account has been used while the world was built."""
+        node = HttpSenderNode(self.chain.url, timeout_s=10)
+        try:
+            await begin_journal(
+                KafkaAccess(self.bootstrap),
+                self.chain_id,
+                partitions=PARTITIONS,
+                node=node,
+                signer=self.signer,
+            )
+        finally:
+            await node.close()
 
     # -------------------------------------------------------------- processes
     def start(self, *, kill_at: str | None = None, stop_at: str | None = None, **changes: Any) -> int:

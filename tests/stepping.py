@@ -72,6 +72,7 @@ class Stepping:
             "limits": self.limits,
             "pace": SubmitPace(strange_looks=2),
             "multicall": self.world.multicall,
+            "new_signer": f"signer/{self.owner}" not in self.broker.entries(),
         }
         self.submit = Submit(
             node,

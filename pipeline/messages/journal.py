@@ -1,6 +1,7 @@
 """A signer's journal: `nonces.v1`, the last value of each key. What stands here was bound before it was sent.
 
-Keys: `opened/S`, `signer/S`, `cursor/S/shard`, `nonce/S/n` and `intent/S/digest` of signer S.
+Keys: `opened/S`, `seal/S`, `signer/S`, `cursor/S/shard`, `nonce/S/n` and `intent/S/digest` of signer S.
+Every value is a `JournalRecord`, which carries an entry and the signer's proof that it wrote it.
 """
 
 from typing import Literal
@@ -20,6 +21,28 @@ class JournalEntry(Message, frozen=True, kw_only=True):
     """Something that a signer must not forget."""
 
     signer: Address
+
+
+class JournalRecord(Message, frozen=True, kw_only=True, tag=True):
+    """An entry on its topic: only who has the signer's secret can write one that the signer accepts."""
+
+    sequence: int
+    """Number of the commit that wrote it."""
+    mac: str
+    """HMAC-SHA256 in hex, over the record's key, its sequence and the bytes of its body."""
+    body: msgspec.Raw
+    """The entry, byte for byte as it was signed."""
+
+
+class JournalSeal(JournalEntry, frozen=True, kw_only=True, tag=True):
+    """Written with every commit: what the journal holds after it, so that nothing can be taken away or put back."""
+
+    sequence: int
+    """Number of the commit, counted up by one."""
+    digest: str
+    """SHA-256 in hex over every live key with its MAC, in the order of the keys."""
+    forgotten: tuple[str, ...] = ()
+    """The keys that this commit deleted."""
 
 
 class JournalOpened(JournalEntry, frozen=True, kw_only=True, tag=True):
@@ -114,16 +137,22 @@ class IntentsRead(JournalEntry, frozen=True, kw_only=True, tag=True):
 
     shard: ShardId
     next_offset: Offset
+    last: str = ""
+    """SHA-256 in hex of the record before `next_offset`; empty where nothing was read yet."""
+    skipped_before: Offset = Offset(0)
+    """What lies below it was passed over without being judged."""
 
 
-AnyJournal = JournalOpened | NonceBound | SignerStanding | IntentKnown | IntentsRead
+AnyJournal = JournalOpened | JournalSeal | NonceBound | SignerStanding | IntentKnown | IntentsRead
 
 
 def journal_key(entry: AnyJournal) -> str:
     """Name what an entry replaces."""
     match entry:
         case JournalOpened():
-            return f"opened/{entry.signer}"
+            return opened_key(entry.signer)
+        case JournalSeal():
+            return seal_key(entry.signer)
         case SignerStanding():
             return f"signer/{entry.signer}"
         case NonceBound():
@@ -132,6 +161,16 @@ def journal_key(entry: AnyJournal) -> str:
             return intent_key(entry.signer, entry.intent)
         case IntentsRead():
             return f"cursor/{entry.signer}/{entry.shard}"
+
+
+def opened_key(signer: Address) -> str:
+    """Name the entry by which a process finds the journal's end."""
+    return f"opened/{signer}"
+
+
+def seal_key(signer: Address) -> str:
+    """Name the seal's entry."""
+    return f"seal/{signer}"
 
 
 def nonce_key(signer: Address, nonce: int) -> str:

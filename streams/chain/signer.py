@@ -1,43 +1,27 @@
 """Who signs: an address, and a signature on a transaction. The key is in this object and nowhere else."""
 
+import hmac
 from pathlib import Path
 from typing import Any, Protocol, final
 
-import msgspec
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from pipeline.errors import SettingsError
-from pipeline.units import Address, ChainId, Hash, Wei
+from pipeline.units import Address, ChainId, Hash
+from streams.chain.signed import read_signed
+from streams.chain.unsigned import SignedBytes, Unsigned
 from streams.private_file import private_text
 from streams.redaction import remember_password, remember_secret
+
+__all__ = ["LocalSigner", "SignedBytes", "Signer", "Unsigned", "devnet_signer", "keystore_signer"]
 
 _DEVNET_CHAIN = ChainId(31_337)
 _DEVNET_PHRASE = "test test test test test test test test test test test junk"
 """anvil's own, known to everybody: of no worth anywhere else."""
 _DEVNET_ACCOUNTS = 20
-
-
-class Unsigned(msgspec.Struct, frozen=True, kw_only=True):
-    """An EIP-1559 transaction without its signature."""
-
-    chain_id: ChainId
-    nonce: int
-    to: Address
-    data: str
-    """0x-hex."""
-    value_wei: Wei
-    gas_limit: int
-    max_fee_wei: Wei
-    tip_wei: Wei
-
-
-class SignedBytes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node takes, and the hash by which it is known."""
-
-    transaction_hash: Hash
-    raw: str
-    """0x-hex."""
+_JOURNAL_PURPOSE = "evenkeel/journal/1"
+"""Nothing else is ever derived or signed under this name."""
 
 
 class Signer(Protocol):
@@ -50,6 +34,17 @@ class Signer(Protocol):
 
     def sign(self, transaction: Unsigned) -> SignedBytes:
         """Sign: the same transaction gives the same bytes."""
+        ...
+
+    def read_back(self, raw: str) -> tuple[Unsigned, SignedBytes]:
+        """Read bytes that this signer has signed. Raises: CalldataError where they are not its own."""
+        ...
+
+    def journal_secret(self, chain_id: ChainId) -> bytes:
+        """Derive the secret that proves who wrote the journal: 32 bytes, always the same, never the key itself.
+
+        A signer whose key cannot be read brings a secret of its own.
+        """
         ...
 
 
@@ -83,6 +78,15 @@ class LocalSigner:
             transaction_hash=Hash("0x" + signed.hash.hex().removeprefix("0x")),
             raw="0x" + signed.raw_transaction.hex().removeprefix("0x"),
         )
+
+    def read_back(self, raw: str) -> tuple[Unsigned, SignedBytes]:
+        """Read bytes that this signer has signed. Raises: CalldataError where they are not its own."""
+        return read_signed(raw, self.address)
+
+    def journal_secret(self, chain_id: ChainId) -> bytes:
+        """Derive the secret that proves who wrote the journal, one for each chain and address."""
+        purpose = f"{_JOURNAL_PURPOSE}/{chain_id}/{self.address}"
+        return hmac.digest(self._account.key, purpose.encode(), "sha256")
 
     def __repr__(self) -> str:
         return f"LocalSigner({self.address})"

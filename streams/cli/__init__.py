@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from pipeline.errors import AccessError, EvenkeelError
+from pipeline.errors import AccessError, EvenkeelError, SignerHaltedError
 from streams.exit_codes import HALTED
 from streams.plain_text import several_lines
 from streams.redaction import redact
@@ -26,7 +26,7 @@ _COMMANDS: Mapping[str, str] = {
     "work": "running",
     "rehearse": "rehearsing",
     "submit": "submitting",
-    "intents": "submitting",
+    "intents": "intents",
     "positions": "holdings",
     "inventory": "holdings",
     "why": "why",
@@ -96,7 +96,7 @@ def main() -> None:
     """Run a command; exit with 0, 1 after one clear error, 2 for a command that is none, 65 where a person must look first."""
     try:
         app(prog_name="evenkeel")
-    except AccessError as error:
+    except (AccessError, SignerHaltedError) as error:
         _fail(f"error: {error}", HALTED)
     except EvenkeelError as error:
         _fail(f"error: {error}")

@@ -10,7 +10,7 @@ from pipeline.messages.policy import Policy
 from pipeline.settle import is_open, stand
 from pipeline.units import BookId, ChainId
 from streams.applied import Step
-from streams.chain.submit.known import OPEN, known_intents
+from streams.chain.submit.known import OPEN, known_intents, read_journals
 from streams.readers import Reader
 from streams.verify import load_shard
 
@@ -57,8 +57,17 @@ def _leaving(steps: Sequence[Step], in_force: Mapping[BookId, Policy]) -> Iterat
 
 
 async def _refuse_open_intents(reader: Reader, chain_id: ChainId, file: Path, going: set[BookId]) -> None:
-    for known in await known_intents(reader, chain_id):
-        if known.intent.book in going and known.stands in OPEN:
+    journals = await read_journals(reader, chain_id)
+    for known in await known_intents(reader, chain_id, journals=journals):
+        if known.intent.book not in going:
+            continue
+        for unreadable in journals.unreadable:
+            if unreadable.signer == known.intent.signer:
+                raise SettingsError(
+                    f"{file}: book {known.intent.book} cannot go: what became of its intents cannot be read: "
+                    f"{unreadable}"
+                )
+        if known.stands in OPEN:
             raise SettingsError(
                 f"{file}: book {known.intent.book} cannot go: its intent {known.intent.digest} is "
                 f"{known.stands} (`evenkeel drain` waits for it, `evenkeel intents close` ends it)"

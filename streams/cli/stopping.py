@@ -13,7 +13,7 @@ from pipeline.messages.entries import Cursor
 from pipeline.messages.events import Paused
 from pipeline.units import ShardId
 from streams.applied import append, appending
-from streams.chain.submit.known import OPEN, known_intents
+from streams.chain.submit.known import OPEN, known_intents, read_journals
 from streams.chain.submit.stop_file import put_stop_file, stop_file_of
 from streams.cli.console import run, say, settings_for
 from streams.cli.operate import Reason, who
@@ -99,8 +99,12 @@ async def _drain(settings: Settings, reason: str, within_s: int) -> None:
 
 
 async def _open_intents(reader: Reader, settings: Settings) -> list[str]:
-    known = await known_intents(reader, settings.chain)
-    return [f"intent {each.intent.digest} is {each.stands}" for each in known if each.stands in OPEN]
+    journals = await read_journals(reader, settings.chain)
+    known = await known_intents(reader, settings.chain, journals=journals)
+    still_open = [f"intent {each.intent.digest} is {each.stands}" for each in known if each.stands in OPEN]
+    signers = {each.intent.signer for each in known}
+    hidden = [f"what became of it cannot be read: {e}" for e in journals.unreadable if e.signer in signers]
+    return still_open + hidden
 
 
 async def _behind(reader: Reader, settings: Settings) -> list[str]:

@@ -1,32 +1,17 @@
-"""`submit`, which signs and sends; `intents`, which shows and closes what it was asked for."""
+"""`submit`, which signs and sends what the books want."""
 
-import getpass
-import socket
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.errors import SettingsError
-from pipeline.messages.events import Dropped
-from pipeline.units import Address
-from streams.applied import append, appending
 from streams.chain.signer_file import SignerFile, load_signer_file, places_of
-from streams.chain.submit.known import Known, find, known_intents, why_not_closable
 from streams.chain.submit.stop_file import stop_file_of
 from streams.cli.cancelling import cancel_all
-from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
-from streams.codec import encode
-from streams.human import short
-from streams.readers import reading
+from streams.cli.console import run, say, settings_for
 from streams.settings import Settings, devnet_in
-
-intents = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="What was asked of signers, and what came of it.",
-)
+from streams.topics import ensure_topics
 
 
 def submit(
@@ -55,18 +40,33 @@ def submit(
             help="With --cancel-all: also nonces below N of which no node tells, as of what was sent privately.",
         ),
     ] = None,
+    new_signer: Annotated[
+        bool,
+        typer.Option(
+            "--new-signer",
+            help="It never signed here, or its journal is lost: begin one. Without --live, do only that.",
+        ),
+    ] = False,
 ) -> None:
     """Sign and send what the books want, within the signer's own limits; or take back what waits."""
     settings = settings_for("submit", serving=not cancel)
     signer_file = signer_file_for(settings, file)
     if cancel:
-        run(cancel_all(settings, file, signer_file, _signer(signer_file), up_to_nonce=up_to_nonce))
+        run(cancel_all(settings, file, signer_file, signer_of(signer_file), up_to_nonce=up_to_nonce))
         return
     if up_to_nonce is not None:
         raise SettingsError("--up-to-nonce: only with --cancel-all")
-    if not live:
+    if live:
+        stop_file = stop_file_of(file)
+        run(
+            _submit(
+                settings, signer_file, stop_file=stop_file, adopt_nonce=accept_nonce, new_signer=new_signer
+            )
+        )
+    elif new_signer:
+        run(_begin(settings, signer_file))
+    else:
         raise SettingsError("nothing is sent without --live")
-    run(_submit(settings, signer_file, stop_file=stop_file_of(file), adopt_nonce=accept_nonce))
 
 
 def signer_file_for(settings: Settings, file: Path) -> SignerFile:
@@ -77,7 +77,29 @@ def signer_file_for(settings: Settings, file: Path) -> SignerFile:
     return signer_file
 
 
-async def _submit(settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool) -> None:
+async def _begin(settings: Settings, file: SignerFile) -> None:
+    """Begin a signer's journal, and send nothing."""
+    from streams.chain.submit.by_hand import begin_journal  # noqa: PLC0415 - web3 and keys take their time
+    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415
+
+    await ensure_topics(settings.kafka, settings.chain, settings.partitions)
+    node = HttpSenderNode(settings.rpc_urls[0], timeout_s=10)
+    try:
+        nonce = await begin_journal(
+            settings.kafka,
+            settings.chain,
+            partitions=settings.partitions,
+            node=node,
+            signer=signer_of(file),
+        )
+    finally:
+        await node.close()
+    say(f"the journal begins: nonce {nonce} is the next; what stands on intents.v1 is passed over")
+
+
+async def _submit(
+    settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool, new_signer: bool
+) -> None:
     from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415 - web3 and keys take their time
     from streams.chain.submit.pools import read_pools, read_references  # noqa: PLC0415
     from streams.chain.submit.serve import run_submit  # noqa: PLC0415
@@ -96,14 +118,16 @@ async def _submit(settings: Settings, file: SignerFile, *, stop_file: Path, adop
         partitions=settings.partitions,
         rpc_url=settings.rpc_urls[0],
         instance=settings.instance,
-        signer=_signer(file),
+        signer=signer_of(file),
         limits=file.limits(places, pools, references),
         adopt_nonce=adopt_nonce,
         stop_file=stop_file,
+        new_signer=new_signer,
     )
 
 
-def _signer(file: SignerFile) -> Any:
+def signer_of(file: SignerFile) -> Any:
+    """Open the key that a signer's file names. Raises: SettingsError."""
     from streams.chain.signer import devnet_signer, keystore_signer  # noqa: PLC0415
 
     if file.devnet_account is not None:
@@ -111,78 +135,3 @@ def _signer(file: SignerFile) -> Any:
     assert file.keystore is not None
     assert file.password_file is not None
     return keystore_signer(file.keystore, file.password_file)
-
-
-# ------------------------------------------------------------------ intents
-@intents.command("list")
-def list_intents(
-    *,
-    open_only: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show what was asked of signers, and how far each is by their journals."""
-    settings = settings_for("intents")
-    found = [
-        known
-        for known in run(_known(settings))
-        if not open_only or known.stands in {"waiting", "signed", "sent", "mined"}
-    ]
-    if as_json:
-        for known in found:
-            print_json(encode(known.intent))
-        return
-    print_table(
-        "intents",
-        ["intent", "book", "step", ">made at", "stands", ">nonce", "transaction", "signer"],
-        [_row(known) for known in found],
-    )
-
-
-def _row(known: Known) -> tuple[str, ...]:
-    intent, bound = known.intent, known.bound
-    nonce = known.entry.nonce if known.entry else None
-    return (
-        intent.digest,
-        intent.book,
-        intent.step,
-        str(intent.made_at.number),
-        known.stands,
-        "" if nonce is None else str(nonce),
-        short(bound.attempts[-1].transaction_hash) if bound else "",
-        short(intent.signer),
-    )
-
-
-async def _known(settings: Settings) -> list[Known]:
-    async with reading(settings.kafka) as reader:
-        return await known_intents(reader, settings.chain)
-
-
-@intents.command("close")
-def close(
-    name: Annotated[str, typer.Argument(metavar="ID", help="An intent's id, or the last part of it.")],
-) -> None:
-    """End an intent that no signer answers, after looking at journal and nonce: nothing may come of it any more."""
-    settings = settings_for("intents")
-    run(_close(settings, name))
-
-
-async def _close(settings: Settings, name: str) -> None:
-    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415
-
-    known = find(await _known(settings), name)
-    hashes = [attempt.transaction_hash for attempt in known.bound.attempts] if known.bound else []
-    node = HttpSenderNode(settings.rpc_urls[0], timeout_s=10)
-    try:
-        look = await node.look(await node.newest(), Address(known.intent.signer), hashes)
-    finally:
-        await node.close()
-    reason = why_not_closable(known, look)
-    if reason is not None:
-        raise SettingsError(f"{known.intent.digest} is not closed: {reason}")
-    event = Dropped(
-        intent=known.intent.digest, reason=f"closed by {getpass.getuser()}@{socket.gethostname()}"
-    )
-    async with appending(settings.kafka) as producer:
-        offset = await append(producer, settings.chain, known.shard, event)
-    say(f"Dropped {known.intent.digest}: shard {known.shard}, offset {offset}")

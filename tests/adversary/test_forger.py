@@ -20,3 +20,4 @@ async def test_whatever_is_forged_nothing_is_signed_that_the_file_does_not_allow
     print(robbery.log)
     assert robbery.wrong == []
     assert robbery.signatures
+    assert robbery.halted

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -18,11 +19,18 @@ from sender_house import block_ref
 
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.events import Dropped, IntentRefused, Paused, PolicySet, Resumed, Sent, Signed
-from pipeline.messages.journal import Attempt, IntentKnown, IntentsRead, NonceBound, SignerStanding
+from pipeline.messages.journal import (
+    AnyJournal,
+    Attempt,
+    IntentKnown,
+    IntentsRead,
+    NonceBound,
+    SignerStanding,
+)
 from pipeline.messages.policy import Limits, TargetBand
 from pipeline.messages.transactions import Call, SubmitTransaction
 from streams.chain.submit.journal import journal_shard
-from streams.codec import encode
+from streams.codec import encode, encode_record
 from streams.devnet.contract import method
 from streams.devnet.reads import balance
 from streams.topics import DECISIONS, EVENTS, INTENTS, NONCES, TOPICS, Topic
@@ -321,6 +329,16 @@ def _redirected(forger: Forger, topic: Topic) -> Iterator[Record]:
 
 
 # ------------------------------------------------------------------ the journal
+def _record(forger: Forger, entry: AnyJournal) -> bytes:
+    """Wrap an entry as the signer does, with a MAC that is made up or another record's own, or not at all."""
+    real = forger.real(NONCES)
+    found = re.search(rb'"mac":"([0-9a-f]{64})"', real[2] or b"") if real else None
+    mac = found[1].decode() if found and forger.dice.random() < 0.5 else forger.dice.randbytes(32).hex()
+    if forger.dice.random() < 0.2:
+        return encode(entry)
+    return encode_record(forger.dice.randrange(1, 2_000), mac, encode(entry))
+
+
 def _bound(forger: Forger, topic: Topic) -> Iterator[Record]:
     """Bind the signer's next nonce, or one in use, to a foreign call with bytes that are no transaction."""
     del topic
@@ -354,8 +372,8 @@ def _bound(forger: Forger, topic: Topic) -> Iterator[Record]:
         keep_until_block=2**60,
     )
     shard = journal_shard(house.owner, 2)
-    yield shard, f"nonce/{house.owner}/{nonce}".encode(), encode(entry)
-    yield shard, f"intent/{house.owner}/{forged.digest}".encode(), encode(known)
+    yield shard, f"nonce/{house.owner}/{nonce}".encode(), _record(forger, entry)
+    yield shard, f"intent/{house.owner}/{forged.digest}".encode(), _record(forger, known)
 
 
 def _standing(forger: Forger, topic: Topic) -> Iterator[Record]:
@@ -364,9 +382,10 @@ def _standing(forger: Forger, topic: Topic) -> Iterator[Record]:
     owner, shard = forger.house.owner, journal_shard(forger.house.owner, 2)
     nonce = int(forger.house.chain.rpc("eth_getTransactionCount", owner, "latest"), 16)
     floor = forger.dice.choice((0, nonce, nonce + 5))
-    yield shard, f"signer/{owner}".encode(), encode(SignerStanding(signer=owner, floor_nonce=floor))
+    standing = SignerStanding(signer=owner, floor_nonce=floor)
+    yield shard, f"signer/{owner}".encode(), _record(forger, standing)
     cursor = IntentsRead(signer=owner, shard=shard, next_offset=0)
-    yield shard, f"cursor/{owner}/{shard}".encode(), encode(cursor)
+    yield shard, f"cursor/{owner}/{shard}".encode(), _record(forger, cursor)
 
 
 # ------------------------------------------------------------------ the shards' logs

@@ -27,6 +27,9 @@ from pipeline.settle import is_open, mined
 from pipeline.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
 from streams.applied import append, appending
+from streams.chain.signer import devnet_signer
+from streams.chain.submit.by_hand import begin_journal
+from streams.chain.submit.node import HttpSenderNode
 from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Header
@@ -95,12 +98,27 @@ class House:
         async with appending(KafkaAccess(self.bootstrap)) as producer:
             event = PolicySet(policy=policy_of(self.world, self.pool))
             await append(producer, self.chain_id, self.shard, event)
+        await self._begin_journal()
         for staff in self.staff.values():
             staff.start()
         self._flow = asyncio.create_task(self._mine_on())
         self.flowing.set()
         page = self.ledger.pages[self.shard]
         await self.until(lambda: self.ledger.heads.get(self.shard) and not page.unread, "the book was read")
+
+    async def _begin_journal(self) -> None:
+        """Give the signer its journal: its account has been used while the world was built."""
+        node = HttpSenderNode(self.devnet.rpc_url, timeout_s=10)
+        try:
+            await begin_journal(
+                KafkaAccess(self.bootstrap),
+                self.chain_id,
+                partitions=PARTITIONS,
+                node=node,
+                signer=devnet_signer(self.owner, self.chain_id),
+            )
+        finally:
+            await node.close()
 
     async def end(self) -> None:
         if self._flow is not None:

@@ -1,5 +1,6 @@
 """A live deployment under a forger who writes to every topic: nothing is signed that the owner's file does not allow."""
 
+import asyncio
 import signal
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,10 @@ from chaos_sender.allowed import Allowed
 from chaos_sender.forger import Forger
 from chaos_sender.house import House
 
+from pipeline.errors import CommitError, FencedError
+from streams.chain.signer import devnet_signer
+from streams.chain.submit.by_hand import set_aside
+from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, INTENTS, NONCES
 
 _SHOVE = 0.012
@@ -22,6 +27,8 @@ class Robbery(msgspec.Struct, kw_only=True):
     written: Counter[str]
     fenced: int
     signatures: int
+    halted: int
+    """How often there was something in the journal that an operator had to set aside."""
     wrong: list[str]
     log: str
 
@@ -35,6 +42,7 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
     try:
         await allowed.look()
         before = len(allowed.signatures)
+        halted = 0
         for number in range(rounds):
             house.move_price(house.dice.choice((-_SHOVE, _SHOVE)))
             last = number == rounds - 1
@@ -43,6 +51,7 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
                 await forger.fence()
             else:
                 submit.signal(signal.SIGKILL)
+            halted += await _set_aside(house)
             await allowed.look()
         await house.on_chain(house.devnet.flow.block)
         await allowed.look()
@@ -53,9 +62,21 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
         written=forger.written,
         fenced=forger.fenced,
         signatures=len(allowed.signatures) - before,
+        halted=halted,
         wrong=allowed.wrong,
         log=submit.last_words(40),
     )
+
+
+async def _set_aside(house: House) -> bool:
+    """Do what an operator does once the signer has halted; its keeper starts it all the while, and may be first."""
+    signer = devnet_signer(house.owner, house.chain_id)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return bool(await set_aside(KafkaAccess(house.bootstrap), house.chain_id, signer))
+            except (FencedError, CommitError):
+                await asyncio.sleep(0.1)
 
 
 def signer_file(house: House) -> Path:

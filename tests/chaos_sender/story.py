@@ -6,6 +6,7 @@ from typing import Any
 
 from chaos.tail import Tail
 
+from pipeline.errors import MalformedRecordError
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed
 from pipeline.messages.journal import Attempt, NonceBound
@@ -90,7 +91,10 @@ class Story:
                 pass
 
     def _take_nonces(self, record: Any) -> None:
-        entry = decode_journal(record.value, where=record.where)
+        try:
+            entry = decode_journal(record.value, where=record.where)
+        except MalformedRecordError:  # a forger's
+            return
         if isinstance(entry, NonceBound):
             self.attempts |= {a.transaction_hash: (entry.intent.digest, a) for a in entry.attempts}
 

@@ -79,6 +79,8 @@ def test_up_runs_a_signer_only_where_it_is_told_to_and_a_book_is_live(user):
     assert "submit" not in commands(up.pid)
     ends_in_order(user, "alone.log")
 
+    begun = user.run("submit", "signer.yaml", "--new-signer")
+    assert "the journal begins" in begun.stderr, begun.stderr
     up = user.start("up", "portfolio.yaml", "--live", "--signer", "signer.yaml", log="up.log")
     user.until(lambda: "next_nonce" in user.read("up.log"), "the signer at work")
     assert {"watch", "work", "submit"} <= commands(up.pid)

@@ -98,6 +98,7 @@ async def carry_out(ground: Ground, live: Followed, commands: list[SubmitTransac
         signer=signer_of(ground.owner),
         limits=limits_of(ground.world, **ROOMY | {"max_loss_bps": 900}),
         pace=SubmitPace(),
+        new_signer=True,
     )
     await submit.open()
     heard = blocks = 0

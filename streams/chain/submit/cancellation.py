@@ -2,24 +2,40 @@
 
 from pipeline.messages.journal import Attempt
 from pipeline.offers import Fees
-from pipeline.units import ChainId, Wei
-from streams.chain.signer import Signer, Unsigned
+from pipeline.units import Address, ChainId, Wei
+from streams.chain.signer import Signer
+from streams.chain.unsigned import Unsigned
 
 _GAS = 21_000
 """Of a bare transfer."""
 
 
-def sign_cancellation(signer: Signer, chain_id: ChainId, nonce: int, fees: Fees) -> Attempt:
-    """Sign a cancellation of a nonce."""
-    unsigned = Unsigned(
+def cancellation(
+    chain_id: ChainId,
+    signer: Address,
+    nonce: int,
+    *,
+    max_fee_wei: Wei,
+    tip_wei: Wei,
+    gas_limit: int = _GAS,
+) -> Unsigned:
+    """Make the transaction that only takes a nonce."""
+    return Unsigned(
         chain_id=chain_id,
         nonce=nonce,
-        to=signer.address,
+        to=signer,
         data="0x",
         value_wei=Wei(0),
-        gas_limit=_GAS,
-        max_fee_wei=fees.max_fee_wei,
-        tip_wei=fees.tip_wei,
+        gas_limit=gas_limit,
+        max_fee_wei=max_fee_wei,
+        tip_wei=tip_wei,
+    )
+
+
+def sign_cancellation(signer: Signer, chain_id: ChainId, nonce: int, fees: Fees) -> Attempt:
+    """Sign a cancellation of a nonce."""
+    unsigned = cancellation(
+        chain_id, signer.address, nonce, max_fee_wei=fees.max_fee_wei, tip_wei=fees.tip_wei
     )
     return attempt_of(signer, unsigned, cancels=True)
 

@@ -10,7 +10,7 @@ from pipeline.errors import MalformedRecordError
 from pipeline.messages.events import IntentRefused
 from pipeline.messages.journal import IntentKnown
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import Address, Offset, ShardId
+from pipeline.units import Address, ShardId
 from streams.chain.submit.judge import Judge
 from streams.chain.submit.ledger import Ledger
 from streams.chain.submit.limits import SignerLimits
@@ -135,4 +135,4 @@ class Desk:
         self._read(record)
 
     def _read(self, record: Delivered) -> None:
-        self._ledger.note_read(record.shard, Offset(record.offset + 1))
+        self._ledger.note_read(record)

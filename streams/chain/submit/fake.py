@@ -1,17 +1,17 @@
 """A signer's broker in memory: a journal that fences and fails, logs, an inbox; everything goes through bytes."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.errors import CommitError, FencedError
-from pipeline.messages.journal import AnyJournal, AnyReport, JournalOpened
+from pipeline.messages.journal import AnyJournal, AnyReport
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.offers import Stop
 from pipeline.units import Offset, ShardId
 from streams.chain.submit.pauses import Pauses
-from streams.chain.submit.port import Delivered
+from streams.chain.submit.port import Delivered, Passed, Stored
 from streams.checkpoint.fake import Crashed
 from streams.codec import decode_event, decode_journal, encode
 from streams.topics import TopicRecord
@@ -23,7 +23,8 @@ CommitPoint = Literal["begin", "before commit", "committed, not acknowledged"]
 class FakeSignerBroker:
     """What outlives a process: journal, logs, dead letters and intents, as bytes."""
 
-    journal: dict[str, bytes] = field(default_factory=dict)
+    stored: list[Stored] = field(default_factory=list)
+    """The journal's partition, as a topic keeps it: nothing is replaced yet."""
     owner: object = None
     logs: dict[ShardId, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     letters: list[TopicRecord] = field(default_factory=list)
@@ -38,49 +39,60 @@ class FakeSignerBroker:
         """Read what was said to a shard."""
         return [decode_event(payload, where="log") for payload in self.logs[shard]]  # type: ignore[misc]
 
+    def journal(self) -> dict[bytes, bytes]:
+        """Read the last value of each key."""
+        found: dict[bytes, bytes] = {}
+        for each in self.stored:
+            found.pop(each.key, None)
+            if each.value is not None:
+                found[each.key] = each.value
+        return found
+
     def entries(self) -> dict[str, AnyJournal]:
-        """Read the journal."""
-        return {key: decode_journal(value, where=key) for key, value in self.journal.items()}
+        """Read what the journal claims."""
+        return {key.decode(): decode_journal(value, where="journal") for key, value in self.journal().items()}
+
+    def write(self, key: bytes, value: bytes | None) -> None:
+        """Append a record to the journal, as anybody can who may write to its topic."""
+        self.stored.append(Stored(key, value, 0, len(self.stored)))
 
 
 @dataclass(eq=False)
 class FakeJournal:
-    """`submit_port.Journal` for one process, which may die in its n-th commit."""
+    """`submit_port.JournalStore` for one process, which may die in its n-th commit."""
 
     broker: FakeSignerBroker
     crash_at: tuple[int, CommitPoint] | None = None
     commits: int = 0
     usable: bool = False
 
-    async def open(self) -> list[AnyJournal]:
-        """Fence whoever had it and load what was committed."""
+    async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
+        """Fence whoever had it and hand over what is stored."""
         self.broker.owner = self
+        for stored in self.broker.stored:
+            take(stored)
+        key, value = marker
+        self.broker.write(key, value)
         self.usable = True
-        return [entry for entry in self.broker.entries().values() if not isinstance(entry, JournalOpened)]
 
-    async def commit(
-        self, entries: Mapping[str, AnyJournal | None], others: Sequence[TopicRecord] = ()
-    ) -> None:
+    async def commit(self, records: Mapping[bytes, bytes | None], others: Sequence[TopicRecord] = ()) -> None:
         """Write all or nothing. Raises: FencedError, CommitError, Crashed."""
         if not self.usable:
             raise CommitError("the journal is not open, or a commit has failed")
         self.usable = False
         self._reach("begin")
-        payloads = {key: None if entry is None else encode(entry) for key, entry in entries.items()}
         self._reach("before commit")
         if self.broker.owner is not self:
             raise FencedError("another process signs now")
-        for key, payload in payloads.items():
-            self.broker.journal.pop(key, None)
-            if payload is not None:
-                self.broker.journal[key] = payload
+        for key, value in records.items():
+            self.broker.write(key, value)
         self.broker.letters += others
         self._reach("committed, not acknowledged")
         self.commits += 1
         self.usable = True
 
     async def close(self) -> None:
-        """Let go."""
+        """Close it."""
         self.usable = False
 
     def _reach(self, point: CommitPoint) -> None:
@@ -108,6 +120,13 @@ class FakeInbox:
 
     broker: FakeSignerBroker
     taken: dict[ShardId, int] = field(default_factory=dict)
+
+    async def passed(self, shard: ShardId, before: Offset | None) -> Passed:
+        """Look at a partition up to an offset, or up to its end."""
+        there = self.broker.intents[shard]
+        place = len(there) if before is None else before
+        last = Delivered(shard, Offset(place - 1), there[place - 1]) if 0 < place <= len(there) else None
+        return Passed(Offset(0), Offset(len(there)), last)
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
         """Begin at offsets."""

@@ -7,7 +7,7 @@ import msgspec
 from eth_abi.abi import encode as abi_encode
 from eth_utils.crypto import keccak
 
-from pipeline.errors import NodeError
+from pipeline.errors import CalldataError, NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
@@ -34,8 +34,22 @@ class FakeSigner:
 
     def sign(self, transaction: Unsigned) -> SignedBytes:
         """Write a transaction down."""
-        raw = msgspec.json.encode(transaction)
+        raw = msgspec.json.encode((self.address, transaction))
         return SignedBytes(transaction_hash=Hash("0x" + keccak(raw).hex()), raw="0x" + raw.hex())
+
+    def read_back(self, raw: str) -> tuple[Unsigned, SignedBytes]:
+        """Read a transaction that this signer wrote down. Raises: CalldataError."""
+        try:
+            signer, transaction = msgspec.json.decode(bytes.fromhex(raw[2:]), type=tuple[str, Unsigned])
+        except (ValueError, msgspec.DecodeError) as error:
+            raise CalldataError(f"they are no transaction: {error}") from error
+        if signer != self.address:
+            raise CalldataError(f"they are signed by {signer}, not by {self.address}")
+        return transaction, self.sign(transaction)
+
+    def journal_secret(self, chain_id: ChainId) -> bytes:
+        """Derive a secret from the address: it keeps out nobody but other signers."""
+        return keccak(text=f"{chain_id}/{self.address}")
 
 
 class FakeBlock(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,7 +215,7 @@ class FakeSenderNode:
             raise NodeError("no answer")
 
     def _take(self, raw: bytes) -> SendOutcome:
-        transaction = msgspec.json.decode(raw, type=Unsigned)
+        _, transaction = msgspec.json.decode(raw, type=tuple[str, Unsigned])
         hash_ = Hash("0x" + keccak(raw).hex())
         if transaction.nonce < self.nonce:
             return outcome_of("nonce too low")

@@ -16,7 +16,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.offers import Stop
 from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.submit.pauses import Pauses
-from streams.chain.submit.port import Delivered
+from streams.chain.submit.port import Delivered, Passed
 from streams.codec import decode_entry, decode_event
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, started
@@ -50,6 +50,18 @@ class KafkaInbox:
             logs = {shard: await self._known_pauses(reader, shard) for shard in starts}
         await self._pump(INTENTS.on(self._chain_id), starts, self._put_intent)
         await self._pump(EVENTS.on(self._chain_id), logs, self._put_word)
+
+    async def passed(self, shard: ShardId, before: Offset | None) -> Passed:
+        """Look at a partition up to an offset, or up to its end. Raises: InfrastructureError."""
+        async with reading(self._kafka) as reader:
+            (place,) = await reader.shards(INTENTS.on(self._chain_id), [shard])
+            begin, end = (await reader.bounds([place]))[place]
+            if before is None:
+                found = next(iter(await reader.last(place, 1)), None)
+            else:
+                found = await reader.record_at(place, before - 1)
+        last = None if found is None else Delivered(shard, Offset(found.offset), found.value or b"")
+        return Passed(Offset(begin), Offset(end), last)
 
     def take(self) -> list[Delivered]:
         """Take what has come since the last time, of each partition in order. Raises: InfrastructureError."""

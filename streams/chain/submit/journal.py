@@ -1,25 +1,25 @@
 """A signer's journal on a broker: a transactional producer of its own, and its keys of one partition of `nonces.v1`."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from zlib import crc32
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from pipeline.errors import CommitError, FencedError, InfrastructureError
-from pipeline.messages.journal import AnyJournal, AnyReport, JournalOpened, journal_key
+from pipeline.messages.journal import AnyReport
 from pipeline.units import Address, ChainId, ShardId
 from streams.applied import appending
+from streams.chain.submit.port import Stored
 from streams.checkpoint.port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, bounded
-from streams.codec import decode_journal, encode
+from streams.codec import encode
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, started
 from streams.kafka_roles import transactional_id_of_signer
-from streams.readers import broker_errors, reading
+from streams.readers import Reader, broker_errors, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, NONCES, TOPICS, TopicRecord
 
 _TRANSACTION_MS = 10_000
@@ -34,13 +34,29 @@ def journal_shard(signer: Address, partitions: int) -> ShardId:
     return ShardId(crc32(signer.encode()) % partitions)
 
 
-def is_of(key: str, signer: Address) -> bool:
+def is_of(key: bytes, signer: Address) -> bool:
     """Ask whether a key of `nonces.v1` is a signer's."""
-    return key.partition("/")[2].partition("/")[0] == signer
+    return key.partition(b"/")[2].partition(b"/")[0] == signer.encode()
+
+
+async def journal_place(reader: Reader, chain_id: ChainId, signer: Address) -> TopicPartition:
+    """Find the partition with a signer's journal: by the topic's own count, which does not change with the shards'."""
+    places = await reader.shards(NONCES.on(chain_id))
+    return places[journal_shard(signer, len(places))]
+
+
+async def stored_between(
+    reader: Reader, place: TopicPartition, signer: Address, begin: int, end: int
+) -> AsyncIterator[Stored]:
+    """Read a signer's records from one offset to before another."""
+    async for record in reader.read_between(place, begin, end):
+        key = record.key or b""
+        if is_of(key, signer):
+            yield Stored(key, record.value, record.shard, record.offset)
 
 
 class KafkaJournal:
-    """`submit_port.Journal` on a broker."""
+    """`submit_port.JournalStore` on a broker."""
 
     def __init__(
         self,
@@ -48,8 +64,6 @@ class KafkaJournal:
         chain_id: ChainId,
         signer: Address,
         *,
-        partitions: int,
-        instance: str,
         open_timeout_s: float = OPEN_TIMEOUT_S,
         commit_timeout_s: float = COMMIT_TIMEOUT_S,
     ) -> None:
@@ -57,35 +71,30 @@ class KafkaJournal:
         self._kafka = kafka
         self._chain_id = chain_id
         self._signer = signer
-        self._shard = journal_shard(signer, partitions)
-        self._instance = instance
+        self._shard = ShardId(0)
         self._open_timeout_s = open_timeout_s
         self._commit_timeout_s = commit_timeout_s
         self._producer: Any = None
         self._usable = False
 
-    async def open(self) -> list[AnyJournal]:
-        """Fence the signer's former process and load what it committed. Raises: FencedError, CommitError."""
-        entries = await bounded(self._open(), self._open_timeout_s, f"opening the journal of {self._signer}")
+    async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
+        """Fence the signer's former process and hand over what is stored. Raises: FencedError, CommitError."""
+        await bounded(
+            self._open(*marker, take), self._open_timeout_s, f"opening the journal of {self._signer}"
+        )
         self._usable = True
-        return entries
 
-    async def commit(
-        self, entries: Mapping[str, AnyJournal | None], others: Sequence[TopicRecord] = ()
-    ) -> None:
-        """Write entries by key and records of other topics in one transaction. Raises: FencedError, CommitError."""
+    async def commit(self, records: Mapping[bytes, bytes | None], others: Sequence[TopicRecord] = ()) -> None:
+        """Write values by key and records of other topics in one transaction. Raises: FencedError, CommitError."""
         if not self._usable:
             raise CommitError(f"the journal of {self._signer} is not open, or a commit has failed")
         self._usable = False
-        own = [
-            TopicRecord(NONCES.name, key.encode(), None if entry is None else encode(entry), self._shard)
-            for key, entry in entries.items()
-        ]
+        own = [TopicRecord(NONCES.name, key, value, self._shard) for key, value in records.items()]
         await bounded(self._write([*own, *others]), self._commit_timeout_s, f"commit of {self._signer}")
         self._usable = True
 
     async def close(self) -> None:
-        """Let go of the journal. Never raises."""
+        """Close the connections. Never raises."""
         self._usable = False
         producer, self._producer = self._producer, None
         if producer is not None:
@@ -93,8 +102,7 @@ class KafkaJournal:
                 await bounded(producer.stop(), CLOSE_TIMEOUT_S, f"closing the journal of {self._signer}")
 
     # -------------------------------------------------------------- to and from the broker
-    async def _open(self) -> list[AnyJournal]:
-        opened = JournalOpened(signer=self._signer, instance=f"{self._instance}/{secrets.token_hex(8)}")
+    async def _open(self, key: bytes, value: bytes, take: Callable[[Stored], None]) -> None:
         async with self._or_failing("opening"):
             self._producer = AIOKafkaProducer(
                 **self._kafka.client(),
@@ -107,32 +115,25 @@ class KafkaJournal:
                 max_request_size=MAX_RECORD_BYTES,
             )
             await started(self._producer, self._kafka)  # fences, and aborts what the former process left open
-        marker = encode(opened)
-        await self._write([TopicRecord(NONCES.name, journal_key(opened).encode(), marker, self._shard)])
-        return [
-            entry for entry in (await self._read_to(marker)).values() if not isinstance(entry, JournalOpened)
-        ]
-
-    async def _read_to(self, marker: bytes) -> dict[str, AnyJournal]:
-        """Read from the beginning to our own marker: another signer's open transaction may hold it back a little."""
-        found: dict[str, AnyJournal] = {}
-        topic = NONCES.on(self._chain_id)
-        position = 0
         async with reading(self._kafka) as reader:
-            (shard,) = await reader.shards(topic, [self._shard])
-            while True:
-                begin, end = (await reader.bounds([shard]))[shard]
-                async for record in reader.read_between(shard, max(begin, position), end):
-                    key = (record.key or b"").decode(errors="replace")
-                    if not is_of(key, self._signer):
-                        continue
-                    found.pop(key, None)
-                    if record.value is not None:
-                        found[key] = decode_journal(record.value, where=record.where)
-                    if record.value == marker:
-                        return found
-                position = end
-                await asyncio.sleep(_HELD_BACK_S)
+            place = await journal_place(reader, self._chain_id, self._signer)
+            self._shard = ShardId(place.partition)
+            await self._write([TopicRecord(NONCES.name, key, value, self._shard)])
+            await self._read_to(reader, place, value, take)
+
+    async def _read_to(
+        self, reader: Reader, place: TopicPartition, marker: bytes, take: Callable[[Stored], None]
+    ) -> None:
+        """Read from the beginning to our own marker: another signer's open transaction may hold it back a little."""
+        position = 0
+        while True:
+            begin, end = (await reader.bounds([place]))[place]
+            async for stored in stored_between(reader, place, self._signer, max(begin, position), end):
+                if stored.value == marker:
+                    return
+                take(stored)
+            position = end
+            await asyncio.sleep(_HELD_BACK_S)
 
     async def _write(self, records: Sequence[TopicRecord]) -> None:
         async with self._or_failing("commit"), self._producer.transaction():
@@ -180,7 +181,7 @@ class KafkaReports:
             await asyncio.gather(*sent)
 
     async def close(self) -> None:
-        """Let go of connections. Never raises."""
+        """Close the connections. Never raises."""
         self._producer = None
         with suppress(InfrastructureError, KafkaError, OSError):
             await bounded(self._open.aclose(), CLOSE_TIMEOUT_S, "closing the reports' producer")

@@ -6,10 +6,18 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import MalformedRecordError, SettingsError
-from pipeline.messages.journal import AnyJournal, IntentKnown, IntentsRead, NonceBound, intent_key
+from pipeline.messages.journal import (
+    AnyJournal,
+    IntentKnown,
+    IntentsRead,
+    NonceBound,
+    intent_key,
+    journal_key,
+)
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import status
 from pipeline.units import ChainId, ShardId
+from streams.chain.submit.journal import journal_shard
 from streams.chain.submit.node import Look
 from streams.codec import decode_intent, decode_journal
 from streams.readers import Reader, Record
@@ -33,6 +41,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     bound: NonceBound | None
     read: bool
     """The signer has passed it: it will not sign it any more, if it has not."""
+    skipped: bool = False
+    """It passed it without a look: its journal began later, and knows nothing of it."""
 
     @property
     def stands(self) -> str:
@@ -41,12 +51,40 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
             return status(self.bound)
         if self.entry is not None:
             return self.entry.outcome
+        if self.skipped:
+            return "skipped"
         return "settled" if self.read else "waiting"
 
 
-async def known_intents(reader: Reader, chain_id: ChainId, *, signer: str | None = None) -> list[Known]:
-    """Read every intent, and what the journals say. Raises: InfrastructureError."""
-    journal = await read_journal(reader, chain_id)
+class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of a journal that is not an entry."""
+
+    key: str
+    why: str
+    """Its place first."""
+
+    @property
+    def signer(self) -> str:
+        """Name whose key it stands under."""
+        return self.key.partition("/")[2].partition("/")[0]
+
+    def __str__(self) -> str:
+        return f"{self.why} (key {self.key})"
+
+
+class Journals(msgspec.Struct, frozen=True, kw_only=True):
+    """What every signer's journal claims. Only a signer can tell whether it wrote it."""
+
+    entries: dict[str, AnyJournal]
+    """By key."""
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+async def known_intents(
+    reader: Reader, chain_id: ChainId, *, signer: str | None = None, journals: Journals | None = None
+) -> list[Known]:
+    """Read every intent, and what the journals say of it. Raises: InfrastructureError."""
+    journal = (journals or await read_journals(reader, chain_id)).entries
     found = []
     async for record in reader.read(dict.fromkeys(await reader.shards(INTENTS.on(chain_id)), 0)):
         intent = _intent_in(record)
@@ -55,10 +93,33 @@ async def known_intents(reader: Reader, chain_id: ChainId, *, signer: str | None
     return found
 
 
-async def read_journal(reader: Reader, chain_id: ChainId) -> dict[str, AnyJournal]:
-    """Read the present entries of every signer's journal, by key."""
-    newest = await reader.newest(NONCES.on(chain_id))
-    return {key: decode_journal(record.value or b"", where=record.where) for key, record in newest.items()}
+async def read_journals(reader: Reader, chain_id: ChainId) -> Journals:
+    """Read the present entries of every signer, each from the partition where its signer writes; name what is none."""
+    places = await reader.shards(NONCES.on(chain_id))
+    newest: dict[tuple[int, bytes], Record] = {}
+    async for record in reader.read(dict.fromkeys(places, 0)):
+        newest[record.shard, record.key or b""] = record
+    entries: dict[str, AnyJournal] = {}
+    unreadable = []
+    for record in newest.values():
+        try:
+            if record.value is not None:
+                entries |= _entry_in(record, len(places))
+        except MalformedRecordError as error:
+            key = (record.key or b"").decode(errors="replace")
+            unreadable.append(Unreadable(key=key, why=str(error)))
+    return Journals(entries=entries, unreadable=tuple(unreadable))
+
+
+def _entry_in(record: Record, partitions: int) -> dict[str, AnyJournal]:
+    """Read a record of a journal. Raises: MalformedRecordError naming its place."""
+    entry = decode_journal(record.value or b"", where=record.where)
+    key = journal_key(entry)
+    if key.encode() != record.key:
+        raise MalformedRecordError(f"{record.where}: an entry of the key {key}")
+    if journal_shard(entry.signer, partitions) != record.shard:
+        raise MalformedRecordError(f"{record.where}: its signer writes to another partition")
+    return {key: entry}
 
 
 def _intent_in(record: Record) -> SubmitTransaction | None:
@@ -88,6 +149,7 @@ def _known(intent: SubmitTransaction, record: Record, journal: Mapping[str, AnyJ
         entry=entry,
         bound=bound,
         read=isinstance(cursor, IntentsRead) and record.offset < cursor.next_offset,
+        skipped=isinstance(cursor, IntentsRead) and entry is None and record.offset < cursor.skipped_before,
     )
 
 
@@ -108,7 +170,9 @@ def why_not_closable(known: Known, look: Look) -> str | None:
         return "a transaction of its nonce is in a block: its signer ends it"
     if bound is not None and look.nonce <= bound.nonce:
         return f"it is signed for nonce {bound.nonce}, which nothing has used: it may still be mined"
-    if bound is None and (known.read or entry is not None):
+    if known.skipped and look.head.timestamp_s <= intent.deadline_s:
+        return "its signer has passed over it and does not know whether it was signed: it may be mined until its deadline"
+    if bound is None and not known.skipped and (known.read or entry is not None):
         return "its signer has ended it"
     last = intent.made_at.number + intent.max_age_blocks
     if bound is None and look.head.number <= last + _MARGIN_BLOCKS:

@@ -59,11 +59,22 @@ class Ledger:
         known = self.memory.intents[digest]
         self.note_intent(msgspec.structs.replace(known, unsaid=(*known.unsaid, *reports)))
 
-    def note_read(self, shard: ShardId, next_offset: Offset) -> None:
-        """Take how far a partition of intents has been dealt with."""
-        entry = IntentsRead(signer=self._signer, shard=shard, next_offset=next_offset)
-        self._dirty[journal_key(entry)] = entry
-        self.memory.cursors[shard] = next_offset
+    def note_read(self, record: Delivered) -> None:
+        """Take that a record of intents has been dealt with, and so all before it in its partition."""
+        before = self.memory.cursors[record.shard]
+        self.note_cursor(
+            msgspec.structs.replace(before, next_offset=Offset(record.offset + 1), last=record.digest)
+        )
+
+    def note_cursor(self, cursor: IntentsRead) -> None:
+        """Take where the reading of a partition of intents goes on."""
+        self._dirty[journal_key(cursor)] = cursor
+        self.memory.cursors[cursor.shard] = cursor
+
+    def drop_cursors(self, gone: Iterable[ShardId]) -> None:
+        """Forget partitions of intents that are no longer there."""
+        for shard in gone:
+            self._dirty[journal_key(self.memory.cursors.pop(shard))] = None
 
     def note_letter(self, record: Delivered, error: str) -> None:
         """Keep a record that is no intent for an operator."""

@@ -2,19 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from pipeline.messages.journal import (
     AnyJournal,
     IntentKnown,
     IntentsRead,
     JournalOpened,
+    JournalSeal,
     NonceBound,
     SignerStanding,
     journal_key,
     nonce_key,
 )
 from pipeline.nonces import Account, account_of
-from pipeline.units import BlockNumber, Offset, ShardId
+from pipeline.units import BlockNumber, ShardId
+
+_FORGOTTEN_AT_ONCE = 1_000
+"""A commit's seal names them all."""
 
 
 @dataclass
@@ -25,19 +30,20 @@ class Memory:
     """None until the chain was asked for the first time."""
     intents: dict[str, IntentKnown] = field(default_factory=dict)
     """By digest."""
-    cursors: dict[ShardId, Offset] = field(default_factory=dict)
+    cursors: dict[ShardId, IntentsRead] = field(default_factory=dict)
 
     def nonce_of(self, digest: str) -> NonceBound | None:
         """Find the nonce of an intent, while it may still change."""
         return None if self.account is None else self.account.of_intent(digest)
 
     def forgettable(self, head: BlockNumber) -> list[IntentKnown]:
-        """List the intents that would be refused as expired anyway, and of which everything was said."""
-        return [
+        """List the intents that would be refused as expired anyway, and of which everything was said; not too many."""
+        old = (
             known
             for known in self.intents.values()
             if known.outcome != "open" and not known.unsaid and known.keep_until_block < head
-        ]
+        )
+        return list(islice(old, _FORGOTTEN_AT_ONCE))
 
 
 def load_memory(entries: Iterable[AnyJournal]) -> Memory:
@@ -54,8 +60,8 @@ def load_memory(entries: Iterable[AnyJournal]) -> Memory:
             case IntentKnown():
                 memory.intents[entry.intent] = entry
             case IntentsRead():
-                memory.cursors[entry.shard] = entry.next_offset
-            case JournalOpened():
+                memory.cursors[entry.shard] = entry
+            case JournalOpened() | JournalSeal():
                 pass
     if standing is not None:
         memory.account = account_of(standing, nonces)

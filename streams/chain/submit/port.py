@@ -1,6 +1,7 @@
 """What a signer's process needs beside a node: its journal, the shards' logs to report to, and intents to serve."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from pipeline.messages.journal import AnyJournal, AnyReport
@@ -22,12 +23,69 @@ class Delivered(NamedTuple):
         """Name its place, for an error."""
         return f"intents.v1[{self.shard}]@{self.offset}"
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its bytes, in hex: by it the record is known again."""
+        return sha256(self.payload).hexdigest()
+
+
+class Passed(NamedTuple):
+    """A partition of `intents.v1` up to an offset, as it is on the broker."""
+
+    begin: Offset
+    """Of the first record that is still kept."""
+    end: Offset
+    """One after the last record."""
+    last: Delivered | None
+    """The record right before the offset; None if there is none."""
+
+
+class Stored(NamedTuple):
+    """A record under one of a signer's keys, and its place."""
+
+    key: bytes
+    value: bytes | None
+    partition: int
+    offset: int
+
+    @property
+    def where(self) -> str:
+        """Name its place, for an error."""
+        return f"nonces.v1[{self.partition}]@{self.offset}"
+
+    @property
+    def name(self) -> str:
+        """Show its key."""
+        return self.key.decode(errors="replace")
+
+
+class JournalStore(Protocol):
+    """One signer's records for one process, as bytes: who wrote them is not asked here. After any error it is of no more use."""
+
+    async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
+        """Fence the signer's former process, write a marker, and hand over every record before it, in order.
+
+        The marker is a key and a value that nobody has written before. Raises: FencedError, CommitError.
+        """
+        ...
+
+    async def commit(self, records: Mapping[bytes, bytes | None], others: Sequence[TopicRecord] = ()) -> None:
+        """Write values by key (None: deleted) and records of other topics, all or nothing.
+
+        Raises: FencedError if another process has opened the journal since, CommitError if anything else fails.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections. Never raises."""
+        ...
+
 
 class Journal(Protocol):
-    """One signer's entries for one process. After any error it is of no more use."""
+    """One signer's entries for one process, each known to be the signer's own. After any error it is of no more use."""
 
     async def open(self) -> list[AnyJournal]:
-        """Fence the signer's former process and load what it committed. Raises: FencedError, CommitError."""
+        """Fence the signer's former process and load what it committed. Raises: FencedError, CommitError, JournalError."""
         ...
 
     async def commit(
@@ -40,7 +98,7 @@ class Journal(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the journal. Never raises."""
+        """Close the connections. Never raises."""
         ...
 
 
@@ -58,6 +116,10 @@ class Reports(Protocol):
 
 class Inbox(Protocol):
     """Intents as they come, and operators' pauses."""
+
+    async def passed(self, shard: ShardId, before: Offset | None) -> Passed:
+        """Look at a partition up to an offset, or up to its end. Raises: InfrastructureError."""
+        ...
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
         """Begin to read every partition on from an offset; know all pauses that are in force. Raises: InfrastructureError."""

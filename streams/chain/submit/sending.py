@@ -5,6 +5,7 @@ from typing import Literal
 
 import structlog
 
+from pipeline.errors import SettingsError
 from pipeline.messages.events import CancellationSigned, Dropped, Sent, Signed, Simulated
 from pipeline.messages.journal import Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
@@ -19,15 +20,15 @@ from pipeline.nonces import (
     retire,
     status,
 )
-from pipeline.offers import FeeMarket, Fees, Replace, Stop, due
+from pipeline.offers import FeeMarket, Replace, Stop, due
 from pipeline.units import BlockNumber, ChainId, Hash, ShardId
-from streams.chain.signer import Signer, Unsigned
-from streams.chain.submit.cancellation import attempt_of, sign_cancellation
+from streams.chain.signer import Signer
 from streams.chain.submit.judge import Approved
 from streams.chain.submit.ledger import Ledger
 from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.node import Look, SenderNode
 from streams.chain.submit.send_errors import SendOutcome, refusal_of
+from streams.chain.submit.signing import Signing
 from streams.chain.submit.waits import Waits
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ class Sending:
         self._ledger = ledger
         self._node = node
         self._signer = signer
-        self._chain_id = chain_id
+        self._signing = Signing(signer, chain_id)
         self._limits = limits
         self._reach = reach
         self._offered: dict[int, Hash] = {}
@@ -77,7 +78,7 @@ class Sending:
         """Give an approved intent the next nonce and send it. Raises: InfrastructureError."""
         ledger = self._ledger
         nonce = ledger.account.next_nonce
-        attempt = self._sign(intent, nonce, approved.fees)
+        attempt = self._signing.first(intent, nonce, approved.fees)
         self._reach("nonce")
         ledger.note_account(bind(ledger.account, intent, attempt, look.head))
         ledger.note_intent(
@@ -146,13 +147,21 @@ class Sending:
             known = True
         return known
 
-    def adopt(self, look: Look) -> None:
-        """Take the chain's nonce for ours, on an operator's word that the key was used elsewhere on purpose."""
+    def adopt(self, look: Look) -> bool:
+        """Accept that others used the key, on an operator's word; tell whether they did so beyond all that is known here.
+
+        Raises: ForeignNonceError where the chain is behind what was final, SettingsError where nobody used it.
+        """
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
-        account, gone = adopt(self._ledger.account, view)
+        before = self._ledger.account
+        account, gone = adopt(before, view)
+        if account is before:
+            raise SettingsError("--accept-nonce: chain and journal agree on every nonce: leave it out")
         self._ledger.note_account(account)
         for bound in gone:
             self._close(bound)
+        log.warning("accepted", chain_nonce=look.nonce, next_nonce=account.next_nonce, ended=len(gone))
+        return look.nonce > before.next_nonce
 
     async def tend(
         self, look: Look, market: FeeMarket, stop_of: Callable[[SubmitTransaction], Stop | None]
@@ -169,11 +178,8 @@ class Sending:
                 await self._offer(bound, each.attempt, look)
 
     async def _replace(self, bound: NonceBound, replacement: Replace, look: Look) -> None:
-        attempt = (
-            sign_cancellation(self._signer, self._chain_id, bound.nonce, replacement.fees)
-            if replacement.cancels
-            else self._sign(bound.intent, bound.nonce, replacement.fees)
-        )
+        """Sign a nonce again, with more fees. Raises: JournalError, InfrastructureError."""
+        attempt = self._signing.again(bound, replacement)
         self._reach("nonce")
         ledger, digest = self._ledger, bound.intent.digest
         ledger.note_account(add_attempt(ledger.account, bound.nonce, attempt))
@@ -192,36 +198,23 @@ class Sending:
         )
         await self._offer(bound, attempt, look)
 
-    # -------------------------------------------------------------- signing and sending
-    def _sign(self, intent: SubmitTransaction, nonce: int, fees: Fees) -> Attempt:
-        call = intent.call
-        return attempt_of(
-            self._signer,
-            Unsigned(
-                chain_id=self._chain_id,
-                nonce=nonce,
-                to=call.to,
-                data=call.data,
-                value_wei=call.value_wei,
-                gas_limit=call.gas_limit,
-                max_fee_wei=fees.max_fee_wei,
-                tip_wei=fees.tip_wei,
-            ),
-        )
-
     async def _offer(self, bound: NonceBound, attempt: Attempt, look: Look) -> None:
-        """Give the node journalled bytes. Whether they are in a block is for the next look to tell."""
-        outcome = await self._node.send(attempt.raw)
+        """Give the node journalled bytes that are what they are said to be. The next look tells whether they are mined.
+
+        Raises: JournalError, InfrastructureError.
+        """
+        raw = self._signing.bytes_of(self._kept(bound.nonce), attempt.transaction_hash)
+        outcome = await self._node.send(raw)
         self._offered[bound.nonce] = look.head.hash
         self._reach("send")
         if outcome.has_it:
             await self._note_taken(bound, attempt, look)
-        elif attempt.transaction_hash == self._newest(bound.nonce).transaction_hash:
+        elif attempt.transaction_hash == self._kept(bound.nonce).attempts[-1].transaction_hash:
             await self._note_refused(bound, attempt, outcome, look)
 
-    def _newest(self, nonce: int) -> Attempt:
+    def _kept(self, nonce: int) -> NonceBound:
         account = self._ledger.account
-        return account.nonces[nonce - account.standing.floor_nonce].attempts[-1]
+        return account.nonces[nonce - account.standing.floor_nonce]
 
     async def _note_taken(self, bound: NonceBound, attempt: Attempt, look: Look) -> None:
         ledger = self._ledger

@@ -16,12 +16,12 @@ import structlog
 
 from pipeline.errors import ForeignNonceError, NodeError, SettingsError
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import new_account
 from pipeline.offers import Stop
-from pipeline.units import Address, ChainId, Offset, ShardId
+from pipeline.units import Address, ChainId, ShardId
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.reads import MULTICALL3
 from streams.chain.signer import Signer
+from streams.chain.submit.beginning import begin, check_cursors, has_begun, skip
 from streams.chain.submit.desk import Desk
 from streams.chain.submit.inbox import KafkaInbox
 from streams.chain.submit.journal import KafkaJournal, KafkaReports
@@ -29,7 +29,8 @@ from streams.chain.submit.judge import Judge
 from streams.chain.submit.ledger import Ledger
 from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.node import HttpSenderNode, Look, SenderNode
-from streams.chain.submit.port import Inbox, Journal, Reports
+from streams.chain.submit.port import Inbox, JournalStore, Reports
+from streams.chain.submit.sealed import SealedJournal
 from streams.chain.submit.sending import Reach, Sending, pass_by
 from streams.chain.submit.stop_file import local_stop
 from streams.kafka_access import KafkaAccess
@@ -67,16 +68,18 @@ async def run_submit(
     multicall: Address = MULTICALL3,
     adopt_nonce: bool = False,
     stop_file: Path | None = None,
+    new_signer: bool = False,
     reach: Reach = pass_by,
 ) -> None:
     """Serve one signer's intents until SIGTERM, SIGINT or cancelled.
 
-    Raises: FencedError once another process signs for it, ForeignNonceError where its key was used elsewhere,
-    SettingsError if the node follows another chain, InfrastructureError where the broker fails.
+    Raises: FencedError once another process signs for it, SignerHaltedError where its journal or its nonces are not
+    what it knows, SettingsError if the node follows another chain, InfrastructureError where the broker fails.
     """
     pace = pace or SubmitPace()
     await ensure_topics(kafka, chain_id, partitions)
-    journal = KafkaJournal(kafka, chain_id, signer.address, partitions=partitions, instance=instance)
+    log.info("opening the journal", signer=signer.address, instance=instance)
+    journal = KafkaJournal(kafka, chain_id, signer.address)
     submit = Submit(
         HttpSenderNode(rpc_url, timeout_s=pace.call_timeout_s),
         journal,
@@ -90,6 +93,7 @@ async def run_submit(
         multicall=multicall,
         adopt_nonce=adopt_nonce,
         stop_file=stop_file,
+        new_signer=new_signer,
         reach=reach,
     )
     try:
@@ -104,7 +108,7 @@ class Submit:
     def __init__(
         self,
         node: SenderNode,
-        journal: Journal,
+        journal: JournalStore,
         reports: Reports,
         inbox: Inbox,
         *,
@@ -116,6 +120,7 @@ class Submit:
         multicall: Address = MULTICALL3,
         adopt_nonce: bool = False,
         stop_file: Path | None = None,
+        new_signer: bool = False,
         clock: Callable[[], float] = time.monotonic,
         reach: Reach = pass_by,
     ) -> None:
@@ -127,9 +132,10 @@ class Submit:
         self._signer = signer
         self._pace = pace
         self._adopt_nonce = adopt_nonce
+        self._new_signer = new_signer
         self._stop_file = stop_file
         self._clock = clock
-        self._ledger = Ledger(signer.address, journal, reports)
+        self._ledger = Ledger(signer.address, SealedJournal(journal, signer, chain_id), reports)
         self._judge = Judge(node, limits, multicall=multicall, stop_of=self._stop_of)
         self._sending = Sending(self._ledger, node, signer, chain_id=chain_id, limits=limits, reach=reach)
         self._desk = Desk(
@@ -154,20 +160,29 @@ class Submit:
         if found != self._chain_id:
             raise SettingsError(f"the node follows chain {found}, not {self._chain_id}")
         await self._ledger.open()
-        if self._ledger.memory.account is None:
-            look = await self._node.look(await self._node.newest(), self._signer.address, ())
-            self._ledger.note_account(new_account(self._signer.address, look.nonce))
-        if self._adopt_nonce:
-            self._sending.adopt(await self._newest_look())
+        await self._begin([ShardId(shard) for shard in range(self._partitions)])
         await self._ledger.publish()
-        shards = [ShardId(shard) for shard in range(self._partitions)]
         await self._inbox.follow(
-            {shard: self._ledger.memory.cursors.get(shard, Offset(0)) for shard in shards}
+            {shard: cursor.next_offset for shard, cursor in self._ledger.memory.cursors.items()}
         )
         stop = local_stop(self._stop_file)
         if stop is not None:
             log.warning("nothing new is signed", why=stop.why, cancels=stop.cancels)
         log.info("serving", signer=self._signer.address, next_nonce=self._ledger.account.next_nonce)
+
+    async def _begin(self, shards: list[ShardId]) -> None:
+        """Know where nonces and intents go on; what an operator says holds for this start alone."""
+        ledger, inbox, signer = self._ledger, self._inbox, self._signer.address
+        if ledger.memory.account is None:
+            look = await self._node.look(await self._node.newest(), signer, ())
+            await begin(
+                ledger, inbox, signer=signer, chain_nonce=look.nonce, shards=shards, new=self._new_signer
+            )
+        elif self._new_signer:
+            raise has_begun(signer, ledger.account.next_nonce)
+        await check_cursors(ledger, inbox, shards)
+        if self._adopt_nonce and self._sending.adopt(await self._newest_look()):
+            await skip(ledger, inbox, signer=signer, shards=shards)
 
     async def serve(self) -> None:
         """Serve until cancelled. Raises: FencedError, ForeignNonceError, InfrastructureError."""

@@ -207,7 +207,7 @@ class Stage:
         with (self.folder / f"submit-{book}.log").open("ab") as log:
             self.submits.append(
                 subprocess.Popen(  # noqa: S603 - our own command
-                    [sys.executable, "-m", "streams.cli", "submit", "--live", str(file)],
+                    [sys.executable, "-m", "streams.cli", "submit", "--live", "--new-signer", str(file)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -1,0 +1,50 @@
+"""What a signer signs: an intent's call, the same call again, or nothing at all with the same nonce."""
+
+import msgspec
+
+from pipeline.messages.journal import Attempt, NonceBound
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.offers import Fees, Replace
+from pipeline.units import ChainId, Hash
+from streams.chain.signer import Signer
+from streams.chain.submit.bound import read_bound
+from streams.chain.submit.cancellation import attempt_of, sign_cancellation
+from streams.chain.unsigned import Unsigned
+
+
+class Signing:
+    """One signer's key on one chain. What was signed once is read back before anything more is done with it."""
+
+    def __init__(self, signer: Signer, chain_id: ChainId) -> None:
+        """Sign for one chain only."""
+        self._signer = signer
+        self._chain_id = chain_id
+
+    def first(self, intent: SubmitTransaction, nonce: int, fees: Fees) -> Attempt:
+        """Sign the call of an intent that was judged."""
+        call = intent.call
+        unsigned = Unsigned(
+            chain_id=self._chain_id,
+            nonce=nonce,
+            to=call.to,
+            data=call.data,
+            value_wei=call.value_wei,
+            gas_limit=call.gas_limit,
+            max_fee_wei=fees.max_fee_wei,
+            tip_wei=fees.tip_wei,
+        )
+        return attempt_of(self._signer, unsigned)
+
+    def again(self, bound: NonceBound, replacement: Replace) -> Attempt:
+        """Sign a nonce again: what its own signed bytes do, as they are read back, or nothing. Raises: JournalError."""
+        signed, fees = read_bound(bound, self._signer, self._chain_id), replacement.fees
+        if not replacement.cancels:
+            more = msgspec.structs.replace(signed, max_fee_wei=fees.max_fee_wei, tip_wei=fees.tip_wei)
+            return attempt_of(self._signer, more)
+        return sign_cancellation(self._signer, self._chain_id, bound.nonce, fees)
+
+    def bytes_of(self, bound: NonceBound, transaction_hash: Hash) -> str:
+        """Give an attempt's bytes, once all of its nonce were read back. Raises: JournalError."""
+        read_bound(bound, self._signer, self._chain_id)
+        (raw,) = (each.raw for each in bound.attempts if each.transaction_hash == transaction_hash)
+        return raw

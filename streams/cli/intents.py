@@ -1,0 +1,172 @@
+"""`intents`: what was asked of signers and what came of it, the end of one, and the journals in which that stands."""
+
+import getpass
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import SettingsError
+from pipeline.messages.events import Dropped
+from pipeline.units import Address
+from streams.applied import append, appending
+from streams.chain.submit.known import (
+    Journals,
+    Known,
+    find,
+    known_intents,
+    read_journals,
+    why_not_closable,
+)
+from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.submitting import signer_file_for, signer_of
+from streams.codec import encode
+from streams.human import short
+from streams.readers import reading
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.chain.submit.audit import Fault
+
+intents = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="What was asked of signers, and what came of it.",
+)
+
+
+@intents.command("list")
+def list_intents(
+    *,
+    open_only: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was asked of signers, and how far each is by their journals."""
+    settings = settings_for("intents")
+    journals, all_known = run(_known(settings))
+    for unreadable in journals.unreadable:
+        say(f"not an entry of a journal: {unreadable}")
+    found = [
+        known
+        for known in all_known
+        if not open_only or known.stands in {"waiting", "signed", "sent", "mined"}
+    ]
+    if as_json:
+        for known in found:
+            print_json(encode(known.intent))
+        return
+    print_table(
+        "intents",
+        ["intent", "book", "step", ">made at", "stands", ">nonce", "transaction", "signer"],
+        [_row(known) for known in found],
+    )
+
+
+def _row(known: Known) -> tuple[str, ...]:
+    intent, bound = known.intent, known.bound
+    nonce = known.entry.nonce if known.entry else None
+    return (
+        intent.digest,
+        intent.book,
+        intent.step,
+        str(intent.made_at.number),
+        known.stands,
+        "" if nonce is None else str(nonce),
+        short(bound.attempts[-1].transaction_hash) if bound else "",
+        short(intent.signer),
+    )
+
+
+async def _known(settings: Settings) -> tuple[Journals, list[Known]]:
+    async with reading(settings.kafka) as reader:
+        journals = await read_journals(reader, settings.chain)
+        return journals, await known_intents(reader, settings.chain, journals=journals)
+
+
+@intents.command("close")
+def close(
+    name: Annotated[str, typer.Argument(metavar="ID", help="An intent's id, or the last part of it.")],
+) -> None:
+    """End an intent that no signer answers, after looking at journal and nonce: nothing may come of it any more."""
+    settings = settings_for("intents")
+    run(_close(settings, name))
+
+
+async def _close(settings: Settings, name: str) -> None:
+    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415
+
+    journals, all_known = await _known(settings)
+    known = find(all_known, name)
+    for unreadable in journals.unreadable:
+        if unreadable.signer == known.intent.signer:
+            raise SettingsError(f"{name} is not closed: a record of its signer cannot be read: {unreadable}")
+    hashes = [attempt.transaction_hash for attempt in known.bound.attempts] if known.bound else []
+    node = HttpSenderNode(settings.rpc_urls[0], timeout_s=10)
+    try:
+        look = await node.look(await node.newest(), Address(known.intent.signer), hashes)
+    finally:
+        await node.close()
+    reason = why_not_closable(known, look)
+    if reason is not None:
+        raise SettingsError(f"{known.intent.digest} is not closed: {reason}")
+    event = Dropped(
+        intent=known.intent.digest, reason=f"closed by {getpass.getuser()}@{socket.gethostname()}"
+    )
+    async with appending(settings.kafka) as producer:
+        offset = await append(producer, settings.chain, known.shard, event)
+    say(f"Dropped {known.intent.digest}: shard {known.shard}, offset {offset}")
+
+
+# ------------------------------------------------------------------ journals
+@intents.command("journal")
+def journal(
+    file: Annotated[Path, typer.Argument(help="The signer's file: its key proves what it wrote.")],
+    *,
+    set_aside: Annotated[
+        bool,
+        typer.Option(
+            "--set-aside", help="Put it back to what the signer last wrote; the rest becomes dead letters."
+        ),
+    ] = False,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget", help="Empty it: the signer no longer knows what it signed. Read the manual first."
+        ),
+    ] = False,
+    skip_intents: Annotated[
+        bool,
+        typer.Option(
+            "--skip-intents", help="Go on at the end of intents.v1, which was made again or restored."
+        ),
+    ] = False,
+) -> None:
+    """List what in a signer's journal is not its own, or is missing; or put it right, with the signer ended."""
+    if set_aside + forget + skip_intents > 1:
+        raise SettingsError("one thing at a time: --set-aside, --forget or --skip-intents")
+    settings = settings_for("intents")
+    signer_file = signer_file_for(settings, file)
+    from streams.chain.submit import by_hand  # noqa: PLC0415 - keys take their time
+
+    access = (settings.kafka, settings.chain, signer_of(signer_file))
+    if set_aside:
+        _show(run(by_hand.set_aside(*access)), "set aside; the journal is what its signer last wrote")
+    elif forget:
+        _show(run(by_hand.forget(*access)), "forgotten; the signer begins with --new-signer")
+    elif skip_intents:
+        run(by_hand.skip_intents(*access, settings.partitions))
+        say("what stands on intents.v1 is passed over")
+    else:
+        faults = run(by_hand.faults_of(*access))
+        _show(faults, "nothing is wrong with it" if not faults else "--set-aside puts it right")
+        raise typer.Exit(1 if faults else 0)
+
+
+def _show(faults: "Sequence[Fault]", end: str) -> None:
+    if faults:
+        rows = [(fault.where, fault.key, fault.why) for fault in faults]
+        print_table("not what the signer wrote", ["record", "key", "why"], rows)
+    say(end)
