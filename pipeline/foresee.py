@@ -59,7 +59,7 @@ def foresee(
     swap = size_swap(without, amounts, policy, goal, market)
     lower_x96, upper_x96 = sqrt_price_at_tick(goal.tick_lower), sqrt_price_at_tick(goal.tick_upper)
     return Foreseen(
-        moved_quote=RawAmount(sum(_base_and_quote(stock, amounts))),
+        moved_quote=RawAmount(sum(base_and_quote(stock, amounts))),
         swap=swap,
         gas_limit=gas_of_plan(len(leaving), swaps=bool(swap.amount_in)),
         share_before_bps=stock.base_share_bps,
@@ -77,7 +77,7 @@ def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: tuple[RawAm
     unless the target is.
     """
     pool = need_pool(shard, policy.reference_pool).pool()
-    base, quote = _base_and_quote(stock, deployable(shard, policy, pool, freed))
+    base, quote = base_and_quote(stock, deployable(shard, policy, pool, freed))
     target = Fraction(policy.strategy.target_share_bps, WHOLE_BPS)
     if not base + quote:
         return target
@@ -85,7 +85,7 @@ def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: tuple[RawAm
     return min(max(wanted, min(target, _LEAST_SHARE)), max(target, 1 - _LEAST_SHARE))
 
 
-def _base_and_quote(stock: Stock, amounts: tuple[RawAmount, RawAmount]) -> tuple[int, int]:
+def base_and_quote(stock: Stock, amounts: tuple[RawAmount, RawAmount]) -> tuple[int, int]:
     """Value amounts of the pool's tokens in quote, at spot. Rounds: down."""
     base, quote = amounts if stock.base_is_token0 else amounts[::-1]
     value_of = value_in_token1 if stock.base_is_token0 else value_in_token0

@@ -136,7 +136,9 @@ def due(
             rules,
             may_be_stuck=place == 0 and offered_at.get(bound.nonce, head.hash) != head.hash,
             unwanted=stop is not None,
-            pointless=bound.intent.after in doomed or (stop is not None and stop.cancels),
+            pointless=bound.intent.after in doomed
+            or _has_lost_its_ground(bound, account)
+            or (stop is not None and stop.cancels),
         )
         if replacement is not None:
             found.append(replacement)
@@ -145,6 +147,15 @@ def due(
         elif offered_at.get(bound.nonce) != head.hash:
             found.extend(Resend(nonce=bound.nonce, attempt=attempt) for attempt in _offerable(bound))
     return found
+
+
+def _has_lost_its_ground(bound: NonceBound, account: Account) -> bool:
+    """Ask whether an intent was made from what the one before it had brought, and a reorg has undone that.
+
+    Intents of one phase are made at one block and wait together. What is made at a later block rests on receipts.
+    """
+    before = account.of_intent(bound.intent.after) if bound.intent.after else None
+    return before is not None and before.inclusion is None and before.intent.made_at != bound.intent.made_at
 
 
 def _is_lost(bound: NonceBound) -> bool:

@@ -4,10 +4,12 @@ import copy
 from collections import Counter
 from collections.abc import Callable
 
-from builders import OWNER, ToyChain, started
+from builders import BASE, OWNER, QUOTE, ToyChain, started
 from toy_sender import ToySender, Wants, branch_of, everything, mined_in
 
 from pipeline.advance import advance
+from pipeline.math.amounts import amounts_of_liquidity
+from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
 from pipeline.messages.effects import Plan
 from pipeline.messages.entries import NftPosition
@@ -24,6 +26,21 @@ def small_swap(chain: ToyChain) -> None:
     chain.swap(10**14, down=chain.random.random() < 0.5)
 
 
+def deviation(chain: ToyChain, book: Policy) -> int:
+    """How far the owner's base share is from its target by the chain itself, fees apart, in bps."""
+    held = {token: chain.balances[OWNER, token] for token in (BASE, QUOTE)}
+    price = chain.pool.sqrt_price_x96
+    for nft in chain.nfts.values():
+        if nft.owner == OWNER:
+            amounts = amounts_of_liquidity(price, nft.tick_lower, nft.tick_upper, nft.liquidity)
+            for token, amount, owed in zip((BASE, QUOTE), amounts, (nft.owed0, nft.owed1), strict=True):
+                held[token] += amount + owed
+    value0 = held[BASE] * price * price >> 192
+    share0 = value0 * 10_000 // (value0 + held[QUOTE])
+    share = share0 if book.base == BASE else 10_000 - share0
+    return abs(share - book.strategy.target_share_bps)
+
+
 class Lifecycle:
     """Watcher, shard, sender and miner in one hand; every block can be gone back to."""
 
@@ -34,6 +51,12 @@ class Lifecycle:
         self.offset = 0
         self.queue: list[SubmitTransaction] = []
         self.outputs: list[object] = []
+        self.book = book
+        self.acted: list[tuple[int, int, list[str]]] = []
+        """Of each block with transactions of ours: how far off the share would be without them, how far it is, in bps."""
+        self.markets: dict[int, Market] = {}
+        """By number, what others traded in that block."""
+        self.replayed: list[Market] = []
         self.before: dict[int, ToyChain] = {}
         """By number, the chain as it was at the end of that block."""
         self.take()
@@ -54,7 +77,11 @@ class Lifecycle:
         return new
 
     def block(self, market: Market = small_swap, *, wants: Wants = everything) -> list[object]:
-        """Let the sender look at the head, mine a block in which the market trades first, and take it in."""
+        """Let the sender look at the head, mine a block in which the market trades first, and take it in.
+
+        Behind a reorg that plays the same trades again, these come before any other.
+        """
+        market = self.replayed.pop(0) if self.replayed else market
         commanded, self.queue = self.queue, []
         for report in self.sender.serve(self.chain, commanded):
             self.watcher.append(report)
@@ -63,11 +90,23 @@ class Lifecycle:
         self.chain.mine(0)
         branch_of(self.chain)[self.chain.head.number] = self.chain.head.hash
         market(self.chain)
-        self.watcher.tell(self.sender.include(self.chain, wants))
+        self.markets[self.chain.head.number] = market
+        alone = deviation(self.chain, self.book)
+        receipts = self.sender.include(self.chain, wants)
+        if any(each.succeeded and each.to != OWNER for each in receipts):
+            self.acted.append((alone, deviation(self.chain, self.book), self.steps_of(receipts)))
+        self.watcher.tell(receipts)
         return self.take()
 
-    def reorg(self, depth: int) -> None:
-        """Take the newest blocks away; those that come in their place are others."""
+    def steps_of(self, receipts: tuple[Receipt, ...]) -> list[str]:
+        steps = {each.digest.rjust(16, "0"): each.step for each in self.said(SubmitTransaction)}
+        return [steps.get(each.transaction_hash[-16:], "?") for each in receipts if each.succeeded]
+
+    def reorg(self, depth: int, *, again: bool = False) -> None:
+        """Take the newest blocks away; those that come in their place are others, though others may trade the same."""
+        head = self.chain.head.number
+        if again:
+            self.replayed = [self.markets[number] for number in range(head - depth + 1, head + 1)]
         back = self.before[self.chain.head.number - depth]
         back = copy.deepcopy(back)
         back.salt = f"{self.chain.salt}+{depth}"

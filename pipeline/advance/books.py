@@ -35,7 +35,7 @@ def judge_book(turn: Turn, tracked: Tracked) -> Iterator[Output]:
     try:
         stock = stock_of(shard, policy)
         path = walk_path(path, stock, policy, turn.block.timestamp_s, stranded=is_stranded(turn))
-        carried = list(carry_plan(turn)) if policy.mode == "live" else []
+        carried = list(carry_plan(turn, stock, path)) if policy.mode == "live" else []
         judgement = _judge(turn, path, stock)
     except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops
         yield _quarantine_book(turn, error)
@@ -147,7 +147,7 @@ def _conclude(turn: Turn, path: BookPath, stock: Stock | None, judgement: Judgem
         if turn.policy.mode == "dry-run":
             want_dry_run(turn, proposal, effects.last_proposed_at_s)
         if turn.policy.mode == "live":
-            yield from open_plan(turn, stock, effects.last_proposed_at_s)
+            yield from open_plan(turn, stock, path, effects.last_proposed_at_s)
     elif isinstance(judgement, Refused) and _is_news(turn, path, judgement):
         path = replace(
             path,

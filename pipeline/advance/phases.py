@@ -1,27 +1,37 @@
-"""A phase that is due: made from the state as it is, asked for by the guards, and commanded."""
+"""A phase that is due: judged again on the book as it is, made, held against the guards, and commanded."""
 
 from collections.abc import Iterator
 
 import msgspec
 from msgspec.structs import replace
 
+from pipeline.advance.outlook import look_ahead
 from pipeline.advance.stalls import put, unstalled
 from pipeline.advance.turn import Turn
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen
 from pipeline.guard import Question, Refusal, guard
-from pipeline.messages.effects import PHASES, BookEffects, Intent, Phase, Plan, PlannedStep
+from pipeline.inventory import Stock
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import PlanRevised
+from pipeline.messages.effects import PHASES, BookEffects, Goal, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.plan import Draft, Market, draft, read_market
+from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
 from pipeline.settle import predecessor
-from pipeline.units import Seconds
+from pipeline.strategies import STRATEGIES, Act
+from pipeline.units import RawAmount, Seconds
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase that may go out."""
+    """A phase that may go out, and the goal that it is made for."""
 
     phase: Phase
     drafts: tuple[Draft, ...]
+    goal: Goal
+    why: str = ""
+    """Why the plan does not go on as before; empty: it does."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,44 +41,101 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal
 
 
-def prepare(turn: Turn, plan: Plan, due: Phase, foreseen: Foreseen | None) -> Ready | Held | None:
-    """Draft the first phase, from the one that is due on, that has anything to do; None: there is nothing left.
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that is better not carried on, and why: nothing of it has been moved."""
 
-    What is foreseen of the whole is given where the plan is to begin: then the whole of it is judged.
+    phase: Phase
+    why: str
+
+
+Prepared = Ready | Held | Stopped
+
+
+def prepare(
+    turn: Turn, plan: Plan, due: Phase, stock: Stock, path: BookPath, *, foreseen: Foreseen | None = None
+) -> Prepared | None:
+    """Make the first phase, from the one that is due on, that has anything to do; None: there is nothing left.
+
+    What moves or sizes anything is judged again on the book as it is. What is foreseen of the whole is given where the
+    plan is to begin: then that judgement was made a moment ago.
     """
+    goal, why = plan.goal, ""
     for phase in PHASES[PHASES.index(due) :]:
         if phase in plan.given_up:
             continue
         try:
             market = read_market(turn.shard, turn.policy, turn.block.timestamp_s, turn.base_fee_wei)
-            drafts = draft(phase, turn.shard, turn.policy, plan.goal, market)
+            course = _course(turn, phase, goal, market, stock)
+            if course.why:
+                goal, why = course.goal, course.why
+            drafts = draft(phase, turn.shard, turn.policy, goal, market) if course.swaps else ()
         except SwapLimitedError as error:
             return Held(phase=phase, refusal=Refusal(reason="swap_limited", detail=str(error)))
         except PipelineError as error:
             return Held(phase=phase, refusal=Refusal(reason="not_plannable", detail=str(error)))
+        if drafts and phase == "withdraw" and foreseen is None:
+            return _begin_again(turn, plan, stock, path, market)
         if drafts:
-            refusal = guard(_question(turn, plan, market, drafts, foreseen))
+            refusal = guard(_question(turn, plan.notional_quote, market, drafts, foreseen))
             held = None if refusal is None else Held(phase=phase, refusal=refusal)
-            return held or Ready(phase=phase, drafts=drafts)
+            return held or Ready(phase=phase, drafts=drafts, goal=goal, why=why)
     return None
 
 
+def _course(turn: Turn, phase: Phase, goal: Goal, market: Market, stock: Stock) -> Course:
+    if phase == "swap":
+        return reconsider_swap(turn.shard, turn.policy, goal, market, stock)
+    if phase == "mint":
+        return reconsider_mint(turn.shard, turn.policy, goal, stock)
+    return Course(goal=goal)
+
+
+def _begin_again(turn: Turn, plan: Plan, stock: Stock, path: BookPath, market: Market) -> Prepared:
+    """Withdraw only what would be withdrawn now: the first time nothing came of it, and the book has gone on."""
+    policy = turn.policy
+    verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, turn.block.timestamp_s)
+    if not isinstance(verdict, Act):
+        return Stopped(phase="withdraw", why=verdict.reason)
+    looked = look_ahead(turn, stock)
+    if isinstance(looked, Refusal):
+        return Held(phase="withdraw", refusal=looked)
+    goal, seen = looked
+    drafts = draft("withdraw", turn.shard, policy, goal, market)
+    refusal = guard(_question(turn, seen.moved_quote, market, drafts, seen, counted=True))
+    if refusal is not None and refusal.reason == "no_improvement":
+        return Stopped(phase="withdraw", why=f"{refusal.reason}: {refusal.detail}")
+    if refusal is not None:
+        return Held(phase="withdraw", refusal=refusal)
+    why = "" if goal == plan.goal else "the book has gone on since the plan was opened"
+    return Ready(phase="withdraw", drafts=drafts, goal=goal, why=why)
+
+
 def _question(
-    turn: Turn, plan: Plan, market: Market, drafts: tuple[Draft, ...], foreseen: Foreseen | None
+    turn: Turn,
+    notional_quote: RawAmount,
+    market: Market,
+    drafts: tuple[Draft, ...],
+    foreseen: Foreseen | None,
+    *,
+    counted: bool = False,
 ) -> Question:
+    """Put what the guards look at together; of a plan that is counted already, its own action is left out."""
+    effects = turn.shard.tables.find(f"effects/{turn.policy.book}", BookEffects) or BookEffects()
     return Question(
         shard=turn.shard,
         policy=turn.policy,
         market=market,
-        effects=turn.shard.tables.find(f"effects/{turn.policy.book}", BookEffects) or BookEffects(),
+        effects=replace(effects, actions=effects.actions[:-1]) if counted else effects,
         drafts=drafts,
-        notional_quote=plan.notional_quote,
+        notional_quote=notional_quote,
         foreseen=foreseen,
     )
 
 
-def command(turn: Turn, plan: Plan, ready: Ready) -> Iterator[SubmitTransaction]:
+def command(turn: Turn, plan: Plan, ready: Ready) -> Iterator[Output]:
     """Say a phase's transactions, and remember each as an open intent."""
+    if ready.why:
+        yield _revised(turn, plan, ready)
     after = predecessor(plan, turn.shard.tables, turn.final_block)
     steps: list[PlannedStep] = []
     for place, each in enumerate(ready.drafts):
@@ -79,8 +146,21 @@ def command(turn: Turn, plan: Plan, ready: Ready) -> Iterator[SubmitTransaction]
         turn.shard.tables.put(f"intent/{said.digest}", intent)
         after = said.digest
         yield said
-    plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=turn.block.timestamp_s)
+    at_s = turn.block.timestamp_s
+    plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=at_s, goal=ready.goal)
     put(turn, plan if plan.stalled_phase == ready.phase else unstalled(plan))
+
+
+def _revised(turn: Turn, plan: Plan, ready: Ready) -> PlanRevised:
+    return PlanRevised(
+        **turn.now.stamp("plan", turn.policy.book, action=f"{ready.phase}/revised"),
+        book=turn.policy.book,
+        plan=plan.id,
+        phase=ready.phase,
+        tick_lower=ready.goal.tick_lower,
+        tick_upper=ready.goal.tick_upper,
+        reason=ready.why,
+    )
 
 
 def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None) -> SubmitTransaction:

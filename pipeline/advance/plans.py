@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from pipeline.advance.assessed import assessed
 from pipeline.advance.holding_off import hold_off
-from pipeline.advance.phases import Held, Ready, command, prepare
+from pipeline.advance.outlook import look_ahead
+from pipeline.advance.phases import Held, Prepared, Ready, Stopped, command, prepare
 from pipeline.advance.stalls import (
+    close,
     finish,
     mend,
     put,
@@ -23,18 +24,15 @@ from pipeline.advance.stalls import (
 )
 from pipeline.advance.turn import Turn
 from pipeline.decide import Refused
-from pipeline.errors import PipelineError
-from pipeline.foresee import Foreseen, foresee, share_to_hold
-from pipeline.goal import choose_goal, liquidity_to_move
 from pipeline.guard import DAY_S, Refusal
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened
-from pipeline.messages.effects import PHASES, BookEffects, Goal, Phase, Plan
-from pipeline.messages.entries import Mined, NftPosition
-from pipeline.plan import grants, read_market
+from pipeline.messages.effects import PHASES, BookEffects, Plan
+from pipeline.messages.entries import BookPath, Mined
+from pipeline.plan import grants
 from pipeline.settle import is_open, stand
-from pipeline.units import RawAmount, Seconds, TokenId
+from pipeline.units import RawAmount, Seconds
 
 
 def find_plan(turn: Turn) -> Plan | None:
@@ -54,10 +52,12 @@ def is_stranded(turn: Turn) -> bool:
 
 
 # ------------------------------------------------------------------ open
-def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> Iterator[Output]:
+def open_plan(
+    turn: Turn, stock: Stock, path: BookPath, proposed_before_s: Seconds | None
+) -> Iterator[Output]:
     """Begin to carry a proposal out, if every guard lets its first phase go."""
     plan_id = turn.now.stamp("plan", turn.policy.book, policy_version=turn.policy.policy_version)["id"]
-    looked = _look_ahead(turn, stock)
+    looked = look_ahead(turn, stock)
     if isinstance(looked, Refusal):
         hold_off(turn.shard, turn.policy, looked.reason, turn.block.timestamp_s, proposed_before_s)
         yield refused(turn, plan_id, "withdraw", looked)
@@ -74,11 +74,10 @@ def open_plan(turn: Turn, stock: Stock, proposed_before_s: Seconds | None) -> It
             for token, spender in grants(turn.shard, turn.policy)
         ),
     )
-    ready = prepare(turn, plan, "withdraw", foreseen)
+    ready = prepare(turn, plan, "withdraw", stock, path, foreseen=foreseen)
     if not isinstance(ready, Ready):
-        refusal = (
-            Refusal(reason="no_goal", detail="there is nothing to do") if ready is None else ready.refusal
-        )
+        nothing = Refusal(reason="no_goal", detail="there is nothing to do")
+        refusal = ready.refusal if isinstance(ready, Held) else nothing
         hold_off(turn.shard, turn.policy, refusal.reason, turn.block.timestamp_s, proposed_before_s)
         yield refused(turn, plan_id, "withdraw", refusal)
         return
@@ -115,7 +114,7 @@ def _count_action(turn: Turn, notional: RawAmount) -> None:
 
 
 # ------------------------------------------------------------------ carry on
-def carry_plan(turn: Turn) -> Iterator[Output]:
+def carry_plan(turn: Turn, stock: Stock, path: BookPath) -> Iterator[Output]:
     """Do what the plan needs at this block, if it is open."""
     plan = find_plan(turn)
     if plan is None or plan.closed is not None:
@@ -128,17 +127,20 @@ def carry_plan(turn: Turn) -> Iterator[Output]:
     elif standing.kind == "broken":
         yield from mend(turn, plan, standing)
     elif standing.kind == "due" and not tries_again_later(turn, plan):
-        yield from _go_on(turn, plan, standing.phase or "withdraw")
+        prepared = prepare(turn, plan, standing.phase or "withdraw", stock, path)
+        yield from _go_on(turn, plan, prepared)
 
 
-def _go_on(turn: Turn, plan: Plan, due: Phase) -> Iterator[Output]:
-    ready = prepare(turn, plan, due, None)
-    if isinstance(ready, Held):
-        yield from stall(turn, plan, ready.phase, ready.refusal)
-    elif ready is None:
-        put(turn, unstalled(replace(plan, given_up=PHASES)))
-    else:
-        yield from command(turn, plan, ready)
+def _go_on(turn: Turn, plan: Plan, prepared: Prepared | None) -> Iterator[Output]:
+    match prepared:
+        case Ready():
+            yield from command(turn, plan, prepared)
+        case Held(phase=phase, refusal=refusal):
+            yield from stall(turn, plan, phase, refusal)
+        case Stopped(phase=phase, why=why):
+            yield from close(turn, plan, f"stopped at {phase}: {why}")
+        case None:
+            put(turn, unstalled(replace(plan, given_up=PHASES)))
 
 
 def rest_plan(turn: Turn, unknown: Refused) -> Iterator[Output]:
@@ -148,30 +150,3 @@ def rest_plan(turn: Turn, unknown: Refused) -> Iterator[Output]:
     if plan is None or plan.closed is not None or standing is None or standing.kind == "finished":
         return
     yield from rest(turn, plan, standing.phase or "withdraw", f"{unknown.reason}: {unknown.item}")
-
-
-def _look_ahead(turn: Turn, stock: Stock) -> tuple[Goal, Foreseen] | Refusal:
-    """Choose the goal, and tell what it would come to with all that its withdrawal pays."""
-    shard, policy = turn.shard, turn.policy
-    try:
-        leaving = liquidity_to_move(shard, policy)
-        freed = _freed(turn, leaving)
-        goal = choose_goal(shard, policy, leaving, share_to_hold(shard, policy, stock, freed))
-    except PipelineError as error:
-        return Refusal(reason="no_goal", detail=str(error))
-    try:
-        market = read_market(shard, policy, turn.block.timestamp_s, turn.base_fee_wei)
-        return goal, foresee(shard, policy, goal, market, stock, freed=freed)
-    except PipelineError as error:
-        return Refusal(reason="not_plannable", detail=str(error))
-
-
-def _freed(turn: Turn, leaving: tuple[TokenId, ...]) -> tuple[RawAmount, RawAmount]:
-    """Add up what leaving NFTs pay: principal and fees."""
-    shard = turn.shard
-    keys = [f"position/{turn.policy.chain.position_manager}/{token_id}" for token_id in leaving]
-    held = [assessed(shard, key, shard.tables.need(key, NftPosition)) for key in keys]
-    return (
-        RawAmount(sum(each.principal0 + each.fees0 for each in held)),
-        RawAmount(sum(each.principal1 + each.fees1 for each in held)),
-    )

@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from pipeline.advance.holding_off import forget_refusals, hold_off
 from pipeline.advance.turn import Turn
-from pipeline.goal import as_is
 from pipeline.guard import Refusal
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
@@ -73,7 +72,7 @@ def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
         turn.block.timestamp_s,
         plan.proposed_before_s,
     )
-    yield from _close(turn, replace(plan, allowances=()), f"never sent: {reason}")
+    yield from close(turn, replace(plan, allowances=()), f"never sent: {reason}")
 
 
 def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Output]:
@@ -92,10 +91,9 @@ def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Ou
     if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
         put(turn, plan)
     elif action.on_stall == "mint_as_is" and phase == "swap":
-        goal = as_is(turn.shard, turn.policy, plan.goal)
-        put(turn, unstalled(replace(plan, goal=goal, given_up=(*plan.given_up, phase))))
+        put(turn, unstalled(replace(plan, given_up=(*plan.given_up, phase))))
     else:
-        yield from _close(turn, plan, f"stalled at {phase}: {refusal.reason}")
+        yield from close(turn, plan, f"stalled at {phase}: {refusal.reason}")
 
 
 def tries_again_later(turn: Turn, plan: Plan) -> bool:
@@ -118,7 +116,8 @@ def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
     yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome="done")
 
 
-def _close(turn: Turn, plan: Plan, outcome: str) -> Iterator[Output]:
+def close(turn: Turn, plan: Plan, outcome: str) -> Iterator[Output]:
+    """End a plan that is not done, and say how."""
     put(turn, replace(plan, closed=outcome))
     stamp = turn.now.stamp("plan", turn.policy.book, action="closed")
     yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome=outcome)

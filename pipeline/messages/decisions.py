@@ -77,6 +77,16 @@ class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag=True):
     notional_quote: RawAmount
 
 
+class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag=True):
+    """The plan goes on for another range than before, or without a swap: the book has changed since."""
+
+    phase: str
+    """The one that is made for it first."""
+    tick_lower: Tick
+    tick_upper: Tick
+    reason: str
+
+
 class StepRefused(PlanMessage, frozen=True, kw_only=True, tag=True):
     """A guard does not let a phase go out. Nothing was commanded."""
 
@@ -160,6 +170,7 @@ AnyDecision = (
     | Declined
     | ProposalTried
     | PlanOpened
+    | PlanRevised
     | StepRefused
     | PlanStalled
     | PlanClosed

@@ -10,7 +10,7 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline import plan
-from pipeline.advance import plans
+from pipeline.advance import outlook
 from pipeline.guard import GUARDS, OTHER_REASONS
 from pipeline.math.reversion import loss_to_reversion
 from pipeline.messages.decisions import (
@@ -174,8 +174,8 @@ def test_all_the_gas_of_a_plan_counts_before_it_begins():
 def test_the_swap_is_foreseen_in_the_pool_without_our_own_liquidity(monkeypatch):
     """Half of what is in range is the book's own: once it is withdrawn a swap moves the price twice as far."""
     seen = []
-    was = plans.foresee
-    monkeypatch.setattr(plans, "foresee", lambda *a, **k: seen.append(was(*a, **k)) or seen[-1])
+    was = outlook.foresee
+    monkeypatch.setattr(outlook, "foresee", lambda *a, **k: seen.append(was(*a, **k)) or seen[-1])
     desk = Desk(live(), depth=10**21)
     desk.watcher.chain.mine(0)
     desk.watcher.chain.swap(22 * 10**17, down=False)
@@ -228,8 +228,8 @@ def test_a_swap_whose_minimum_follows_one_price_alone_is_refused(binding, change
 
 
 def test_what_is_not_idle_must_come_nearer_to_its_target(monkeypatch):
-    was = plans.foresee
-    monkeypatch.setattr(plans, "foresee", lambda *a, **k: replace(was(*a, **k), was_idle=False))
+    was = outlook.foresee
+    monkeypatch.setattr(outlook, "foresee", lambda *a, **k: replace(was(*a, **k), was_idle=False))
     desk = idle_at_its_target()
     assert not desk.said(PlanOpened)
     (said,) = desk.said(StepRefused)

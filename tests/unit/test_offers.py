@@ -246,3 +246,25 @@ def test_a_cancellation_beyond_its_own_cap_leaves_the_bytes_running():
     )
     (again,) = due(account, block(105), CALM, rules, offered_at={})
     assert isinstance(again, Resend)
+
+
+def test_what_was_made_from_what_a_reorg_has_undone_is_cancelled():
+    """Both wait again: the first is sent as it is, the second was sized for what the first had brought."""
+    account = new_account(SIGNER, 0)
+    for name, after, number in ((1, None, 100), (2, f"{1:016x}", 102), (3, f"{2:016x}", 102)):
+        account = bind(
+            account, intent(name, after=after, made_at=block(number)), attempt(name), block(number)
+        )
+        account = mark_sent(account, f"0x{name:064x}", 103)
+    found = due(account, block(103), CALM, RULES, offered_at={})
+    assert [type(each) for each in found] == [Resend, Replace, Replace]
+    assert [each.nonce for each in found if isinstance(each, Replace) and each.cancels] == [1, 2]
+
+
+def test_what_was_made_together_waits_together():
+    account = new_account(SIGNER, 0)
+    for name, after in ((1, None), (2, f"{1:016x}")):
+        account = bind(account, intent(name, after=after, made_at=block(100)), attempt(name), block(100))
+        account = mark_sent(account, f"0x{name:064x}", 101)
+    found = due(account, block(101), CALM, RULES, offered_at={})
+    assert [type(each) for each in found] == [Resend, Resend]

@@ -1,0 +1,102 @@
+"""How a plan goes on, judged on the book as it is when a phase is due: with its goal, with another one, or without a swap."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pipeline.errors import PipelineError, SwapLimitedError
+from pipeline.foresee import Foreseen, base_and_quote, foresee, share_to_hold
+from pipeline.goal import as_is, choose_goal, deployable, need_pool
+from pipeline.inventory import Stock
+from pipeline.math.amounts import range_amounts
+from pipeline.math.liquidity import liquidity_for_amounts
+from pipeline.messages.effects import Goal
+from pipeline.messages.policy import Policy
+from pipeline.plan import Market
+from pipeline.shard import Shard
+from pipeline.units import RawAmount
+
+_NOTHING = (RawAmount(0), RawAmount(0))
+_LEAST_TAKEN_PERCENT = 95
+"""So much of what may go into a range must go into it, by value, or a range that fits it better is chosen."""
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """How a plan goes on from a phase."""
+
+    goal: Goal
+    swaps: bool = True
+    why: str = ""
+    """Why it is not as before; empty: it is."""
+
+
+def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock) -> Course:
+    """Choose the first that leaves the share no further from its target than it is: the goal, a new one, no swap.
+
+    A goal that would leave the share outside the inner band is no longer good enough. A swap that is cut short is given
+    up only where the share is inside that band anyway.
+
+    Raises: PipelineError, SwapLimitedError among them, where none of these can be had.
+    """
+    cut_short: SwapLimitedError | None = None
+    before = abs(stock.base_share_bps - policy.strategy.target_share_bps)
+    for each in _goals(shard, policy, goal, stock):
+        seen = foresee(shard, policy, each, market, stock, freed=_NOTHING)
+        if seen.swap.limited:
+            cut_short = SwapLimitedError(
+                f"the price limit {seen.swap.limit_x96} lets only {seen.swap.amount_in} be sold"
+            )
+        elif each == goal and _is_good_enough(seen, policy, before):
+            return Course(goal=goal)
+        elif each != goal and seen.holds_price and deviation_after(seen, policy) <= before:
+            return Course(goal=each, why=f"the share is {before} bps from its target now")
+    if cut_short is not None and before > inner_bps(policy):
+        raise cut_short
+    why = f"no swap brings the share nearer to its target, {before} bps away"
+    return Course(goal=as_is(shard, policy, goal), swaps=False, why=why)
+
+
+def _goals(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> Iterator[Goal]:
+    yield goal
+    share = share_to_hold(shard, policy, stock, _NOTHING)
+    chosen = choose_goal(shard, policy, goal.withdraw, share)
+    if chosen != goal:
+        yield chosen
+
+
+def _is_good_enough(seen: Foreseen, policy: Policy, before: int) -> bool:
+    return seen.holds_price and deviation_after(seen, policy) <= min(before, inner_bps(policy))
+
+
+def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> Course:
+    """Keep the range if it takes nearly all that may go into it; else take one of the same width that takes more."""
+    whole = sum(base_and_quote(stock, deployable(shard, policy, need_pool(shard, goal.pool).pool())))
+    taken = _taken_quote(shard, policy, goal, stock)
+    if taken * 100 >= whole * _LEAST_TAKEN_PERCENT:
+        return Course(goal=goal)
+    try:
+        fitting = as_is(shard, policy, goal)
+    except PipelineError:
+        return Course(goal=goal)
+    if _taken_quote(shard, policy, fitting, stock) <= taken:
+        return Course(goal=goal)
+    return Course(goal=fitting, why=f"the range would take {taken} of {whole} quote")
+
+
+def _taken_quote(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> int:
+    """Value what a mint would put into a range, in quote. Rounds: down."""
+    live = need_pool(shard, goal.pool)
+    amounts, ticks = deployable(shard, policy, live.pool()), (goal.tick_lower, goal.tick_upper)
+    liquidity = liquidity_for_amounts(live.sqrt_price_x96, *ticks, *amounts)
+    return sum(base_and_quote(stock, range_amounts(live.sqrt_price_x96, *ticks, liquidity, round_up=False)))
+
+
+# ------------------------------------------------------------------ how far from the target
+def deviation_after(seen: Foreseen, policy: Policy) -> int:
+    """Tell how far from its target the share would be, in bps."""
+    return abs(seen.share_after_bps - policy.strategy.target_share_bps)
+
+
+def inner_bps(policy: Policy) -> int:
+    """Tell within how many bps of its target the share must come for the book to be left alone again."""
+    return policy.strategy.band_bps - policy.strategy.hysteresis_bps

@@ -1,0 +1,123 @@
+"""Whatever the price does while a plan is under way: nothing of ours leaves the book worse than nothing would have."""
+
+import random
+from collections import Counter
+
+import msgspec
+from desk import live
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from lifecycle import Lifecycle
+from toy_sender import Wants, everything
+from toy_signer import whale
+
+from pipeline.messages.decisions import PlanOpened, PlanRevised, Quarantined
+from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
+
+_SLIPPAGE_BPS = 300
+TOLERANCE_BPS = _SLIPPAGE_BPS // 2 + 5
+"""A swap is sized at one price and may run at another, both within the slippage of the reference. Half of what lies
+between two prices that far apart is what such a move changes the share of a book by at most; the rest is rounding."""
+
+
+class Tale(msgspec.Struct, frozen=True):
+    """What happens to a book, and what book it is."""
+
+    market: list[int]
+    """Of each block: tens of the pool's ether that somebody buys, or sells."""
+    target: int = 5_000
+    half: int = 150
+    on_stall: str = "hold_and_alert"
+    down: bool = True
+    reorg_at: int = 99
+    depth: int = 1
+    delay: int = 0
+    """So many blocks from the reorg on nothing of ours is mined."""
+
+
+def book(tale: Tale) -> Policy:
+    return live(
+        strategy=TargetBand(
+            target_share_bps=tale.target,
+            band_bps=600,
+            hysteresis_bps=100,
+            hold_out_of_range_s=60,
+            cooldown_s=48,
+        ),
+        limits=Limits(
+            twap_window_s=24,
+            max_spot_from_twap_ticks=3_000,
+            max_cost_bps=1_000,
+            max_slippage_bps=_SLIPPAGE_BPS,
+            max_age_blocks=20,
+        ),
+        action=Rerange(half_width_ticks=tale.half, stall_after_s=120, on_stall=tale.on_stall),
+    )
+
+
+def play(tale: Tale) -> Lifecycle:
+    life = Lifecycle(book(tale), depth=10**22)
+    life.block(lambda chain: whale(chain, down=tale.down, amount=3 * 10**20))
+    for at, move in enumerate(tale.market):
+        if at == tale.reorg_at:
+            life.reorg(tale.depth, again=True)
+        wants: Wants = (lambda _: False) if 0 <= at - tale.reorg_at < tale.delay else everything
+        life.block(lambda chain, m=move: m and whale(chain, down=m < 0, amount=abs(m) * 10**19), wants=wants)
+    for _ in range(12):
+        life.block()
+    return life
+
+
+def swaps_of(life: Lifecycle) -> list[tuple[int, int]]:
+    return [(alone, after) for alone, after, steps in life.acted if "swap" in steps]
+
+
+def assert_no_worse(life: Lifecycle) -> None:
+    assert not life.said(Quarantined)
+    for alone, after, steps in life.acted:
+        assert after <= alone + TOLERANCE_BPS, (alone, after, steps)
+
+
+@st.composite
+def tales(draw: st.DrawFn) -> Tale:
+    """Mostly quiet, at times a jump: up to some 30 % of the price within a plan."""
+    moves = [
+        draw(st.integers(-6, 6)) if draw(st.integers(0, 3)) == 0 else 0
+        for _ in range(draw(st.integers(8, 16)))
+    ]
+    return Tale(
+        market=moves,
+        target=draw(st.sampled_from([3_000, 5_000, 7_000])),
+        half=draw(st.sampled_from([60, 150, 400])),
+        on_stall=draw(st.sampled_from(["wait", "mint_as_is", "hold_and_alert"])),
+        down=draw(st.booleans()),
+        reorg_at=draw(st.integers(0, 12)),
+        depth=draw(st.integers(1, 6)),
+        delay=draw(st.integers(0, 8)),
+    )
+
+
+@given(tales())
+@settings(deadline=None, max_examples=100)
+def test_no_action_of_ours_leaves_the_book_worse(tale: Tale) -> None:
+    life = play(tale)
+    event(f"{len(swaps_of(life))} swaps, {len(life.said(PlanRevised))} revised")
+    assert_no_worse(life)
+
+
+def test_enough_of_such_tales_swap_and_change_their_minds() -> None:
+    dice, reached = random.Random(7), Counter()
+    for _ in range(40):
+        moves = [dice.randint(-6, 6) if dice.random() < 0.3 else 0 for _ in range(12)]
+        life = play(
+            Tale(
+                market=moves, down=dice.random() < 0.5, reorg_at=dice.randint(0, 9), delay=dice.randint(0, 6)
+            )
+        )
+        assert_no_worse(life)
+        reached["plans"] += len(life.said(PlanOpened))
+        reached["swaps"] += len(swaps_of(life))
+        reached["revised"] += len(life.said(PlanRevised))
+    assert reached["plans"] >= 40, reached
+    assert reached["swaps"] >= 30, reached
+    assert reached["revised"] >= 10, reached
