@@ -111,6 +111,10 @@ class BrokenAnswerError(NodeError):
     """A node answered something that cannot be an answer to the question."""
 
 
+class NodesDisagreeError(NodeError):
+    """Nodes contradict each other about what one block's hash fixes: one of them lies or is broken."""
+
+
 class NodeRefusedError(NodeError):
     """A node understood a question and says no; asked again it would say the same."""
 

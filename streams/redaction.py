@@ -2,6 +2,7 @@
 
 import json
 import re
+from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 HIDDEN = "***"
@@ -17,6 +18,8 @@ _NAMED = re.compile(
 )
 
 _SHORTEST_SECRET = 6
+_LOOPBACK = "127.0.0.1"
+_USUAL_PORTS = {"http": 80, "https": 443}
 _SHORTEST_KEY = 16
 
 _known: set[str] = set()
@@ -39,6 +42,23 @@ def remember_secret(text: str) -> None:
 def remember_password(password: str) -> None:
     """Hide a password from now on, also as it looks inside a quoted text."""
     _known.update({password, repr(password)[1:-1], json.dumps(password)[1:-1]})
+
+
+def node_name(url: str) -> str:
+    """Name a node without its secrets, and the same however its URL is written: host and port."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    port = parts.port or _USUAL_PORTS.get(parts.scheme, 0)
+    return f"{_LOOPBACK if is_loopback(url) else host}:{port}"
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL names this machine, by words alone: nothing is resolved."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def redact(text: str) -> str:

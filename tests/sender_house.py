@@ -77,6 +77,7 @@ class SenderHouse:
         self.bootstrap = bootstrap
         self.chain = chain
         self.chain_id = chain.chain_id
+        self.node_url = chain.url
         self.world = world
         self.folder = folder
         self.owner = world.accounts.owners[0]
@@ -126,7 +127,7 @@ class SenderHouse:
             "kafka": KafkaAccess(self.bootstrap),
             "chain_id": self.chain_id,
             "partitions": PARTITIONS,
-            "rpc_url": self.chain.url,
+            "node": HttpSenderNode(self.chain.url, timeout_s=10),
             "instance": f"p{os.getpid()}",
             "signer": self.signer,
             "limits": self.limits,

@@ -1,8 +1,10 @@
 """A signer on real chains through nodes that may lie, stepped by hand; its journal and its intents are in memory."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from chaos.proxy import NodeProxy, Question, Reply, Trouble
@@ -147,6 +149,24 @@ async def proxied(chain: Chain) -> AsyncIterator[NodeProxy]:
         yield proxy
     finally:
         await proxy.stop()
+
+
+@contextmanager
+def nameless(chain: Chain) -> Iterator[str]:
+    """Serve a chain, beside a test that is not asynchronous, by a node that does not say what client it is."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    proxy = NodeProxy(chain.url, free_port())
+    try:
+        asyncio.run_coroutine_threadsafe(proxy.start(), loop).result(10)
+        with proxy.troubled(SaysNo("method not found", "web3_clientVersion", code=-32601)):
+            yield proxy.url_for("node")
+    finally:
+        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 @asynccontextmanager

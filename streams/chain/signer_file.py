@@ -94,6 +94,10 @@ class SignerFile(Section):
     router: Addr | None = None
     position_manager: Addr | None = None
     wrapped_native: Addr | None = None
+    single_node: bool = False
+    """One node's word is enough."""
+    allow_http: bool = False
+    """Nodes of other machines may be asked without encryption."""
     references: ReferencesSection = ReferencesSection()
     single_reference: bool = False
     """A pair may be priced by its pool alone."""

@@ -96,7 +96,7 @@ def close(
 
 
 async def _close(settings: Settings, name: str) -> None:
-    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415
+    from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
 
     journals, all_known = await _known(settings)
     known = find(all_known, name)
@@ -104,7 +104,7 @@ async def _close(settings: Settings, name: str) -> None:
         if unreadable.signer == known.intent.signer:
             raise SettingsError(f"{name} is not closed: a record of its signer cannot be read: {unreadable}")
     hashes = [attempt.transaction_hash for attempt in known.bound.attempts] if known.bound else []
-    node = HttpSenderNode(settings.rpc_urls[0], timeout_s=10)
+    node = sender_node(settings.rpc_urls, timeout_s=10)
     try:
         look = await node.look(await node.newest(), Address(known.intent.signer), hashes)
     finally:

@@ -13,6 +13,8 @@ from streams.cli.console import run, say, settings_for
 from streams.settings import Settings, devnet_in
 from streams.topics import ensure_topics
 
+_CALL_TIMEOUT_S = 10.0
+
 
 def submit(
     file: Annotated[Path, typer.Argument(help="The signer's file: its key, its pools, its limits.")],
@@ -79,11 +81,14 @@ def signer_file_for(settings: Settings, file: Path) -> SignerFile:
 
 async def _begin(settings: Settings, file: SignerFile) -> None:
     """Begin a signer's journal, and send nothing."""
+    from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
     from streams.chain.submit.by_hand import begin_journal  # noqa: PLC0415 - web3 and keys take their time
-    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415
+    from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
 
     await ensure_topics(settings.kafka, settings.chain, settings.partitions)
-    node = HttpSenderNode(settings.rpc_urls[0], timeout_s=10)
+    check_urls(settings.rpc_urls, file)
+    await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
+    node = sender_node(settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S)
     try:
         nonce = await begin_journal(
             settings.kafka,
@@ -100,23 +105,28 @@ async def _begin(settings: Settings, file: SignerFile) -> None:
 async def _submit(
     settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool, new_signer: bool
 ) -> None:
-    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415 - web3 and keys take their time
+    from streams.chain.submit.agreed import sender_node  # noqa: PLC0415 - web3 and keys take their time
     from streams.chain.submit.pools import read_pools, read_references  # noqa: PLC0415
     from streams.chain.submit.serve import run_submit  # noqa: PLC0415
+    from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
+
+    check_urls(settings.rpc_urls, file)
+    await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
 
     devnet = devnet_in(settings.folder)
     places = places_of(file, devnet.world if devnet else None)
-    node = HttpSenderNode(settings.rpc_urls[0], timeout_s=10)
+    node = sender_node(settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S)
     try:
         pools = await read_pools(node, file.pools, factory=places.factory)
         references = await read_references(node, file.named_references(), pools, factory=places.factory)
-    finally:
+    except BaseException:
         await node.close()
+        raise
     await run_submit(
         kafka=settings.kafka,
         chain_id=settings.chain,
         partitions=settings.partitions,
-        rpc_url=settings.rpc_urls[0],
+        node=node,
         instance=settings.instance,
         signer=signer_of(file),
         limits=file.limits(places, pools, references),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse
+from stepping import nameless
 
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
@@ -26,8 +27,12 @@ ROOT = Path(__file__).parents[2]
 def house(
     broker: Broker, built: tuple[World, Path, str], tmp_path: Path, cache: Path
 ) -> Iterator[SenderHouse]:
-    with start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain:
+    with (
+        start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain,
+        nameless(chain) as url,  # an anvil would be refused on a chain that is none of the known test chains
+    ):
         house = SenderHouse(broker.bootstrap_servers, chain, built[0], tmp_path)
+        house.node_url = url
         _write_files(house)
         yield house
         house.end()
@@ -54,6 +59,7 @@ pools: [{world.pool("weth_usdc_low_500").address}]
 max_loss: 1%
 twap_window: 3m
 single_reference: true
+single_node: true
 """
     )
 
@@ -61,7 +67,7 @@ single_reference: true
 def environment(house: SenderHouse) -> dict[str, str]:
     ours = {
         "BROKER": house.bootstrap,
-        "RPC_URL": house.chain.url,
+        "RPC_URL": house.node_url,
         "CHAIN_ID": str(house.chain_id),
         "PARTITIONS": str(PARTITIONS),
         "FOLDER": str(house.folder / "run"),

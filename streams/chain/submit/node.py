@@ -15,6 +15,7 @@ from streams.chain.port import CallToSimulate, Header, SimulatedCall, SimulatedL
 from streams.chain.rpc import Question, granted, parsed
 from streams.chain.submit.send_errors import SendOutcome, outcome_of
 from streams.chain.submit.used_nonce import UsedNonce, find_used_nonce
+from streams.chain.trouble import broken
 
 __all__ = [
     "CallToSimulate",
@@ -124,6 +125,8 @@ class HttpSenderNode(HttpNode):
         ]
         nonce, balance, fees, *receipts = map(granted, await self._rpc.ask_all(questions))
         history: _FeeHistory = parsed(_FEES, fees, "eth_feeHistory")
+        if not history.base_fee_per_gas:
+            raise broken("eth_feeHistory", "it names no base fee")
         included = (_inclusion(answer, head.block) for answer in receipts)
         return Look(
             head=head.block,

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from pipeline.errors import ForeignNonceError, NodeError, SettingsError
+from pipeline.errors import ForeignNonceError, NodeError, NodesDisagreeError, SettingsError
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.offers import Stop
 from pipeline.units import Address, ChainId, ShardId
@@ -28,7 +28,7 @@ from streams.chain.submit.journal import KafkaJournal, KafkaReports
 from streams.chain.submit.judge import Judge
 from streams.chain.submit.ledger import Ledger
 from streams.chain.submit.limits import SignerLimits
-from streams.chain.submit.node import HttpSenderNode, Look, SenderNode
+from streams.chain.submit.node import Look, SenderNode
 from streams.chain.submit.port import Inbox, JournalStore, Reports
 from streams.chain.submit.sealed import SealedJournal
 from streams.chain.submit.sending import Reach, Sending, pass_by
@@ -52,7 +52,6 @@ class SubmitPace(msgspec.Struct, frozen=True, kw_only=True):
     """So long without a new head nothing is signed."""
     strange_looks: int = 3
     """So many looks in a row must show a nonce that is not ours: a node behind others may tell two times at once."""
-    call_timeout_s: float = 10.0
 
 
 async def run_submit(
@@ -60,7 +59,7 @@ async def run_submit(
     kafka: KafkaAccess,
     chain_id: ChainId,
     partitions: int,
-    rpc_url: str,
+    node: SenderNode,
     instance: str,
     signer: Signer,
     limits: SignerLimits,
@@ -81,7 +80,7 @@ async def run_submit(
     log.info("opening the journal", signer=signer.address, instance=instance)
     journal = KafkaJournal(kafka, chain_id, signer.address)
     submit = Submit(
-        HttpSenderNode(rpc_url, timeout_s=pace.call_timeout_s),
+        node,
         journal,
         KafkaReports(kafka, chain_id),
         KafkaInbox(kafka, chain_id),
@@ -225,7 +224,7 @@ class Submit:
             waits = await self.step()
         except NodeError as error:
             self._failures += 1
-            log.warning("the node does not answer", error=str(error), failures=self._failures)
+            _report(error, self._failures)
             delay_s = retry_delay_s(Pace(), self._failures)
             await asyncio.sleep(delay_s)  # news do not help
             return 0.0
@@ -252,6 +251,14 @@ class Submit:
         """Ask who stops an intent: the signer's own machine first, whose word no topic can take back."""
         local, told = local_stop(self._stop_file), self._inbox.stop_of(intent)
         return told if local is None or (told is not None and told.cancels and not local.cancels) else local
+
+
+def _report(error: NodeError, failures: int) -> None:
+    """Tell a node that is away from nodes that contradict each other: of those one lies, and somebody must look."""
+    if isinstance(error, NodesDisagreeError):
+        log.error("nodes disagree, nothing is signed", error=str(error), failures=failures)
+    else:
+        log.warning("the node does not answer", error=str(error), failures=failures)
 
 
 async def _until_told(submit: Submit) -> None:
