@@ -88,15 +88,26 @@ class Reader:
             if silent > _SILENT_POLLS:
                 raise InfrastructureError(f"{shard.topic}[{shard.partition}] stays silent at {position}")
 
-    async def last(self, shard: TopicPartition, count: int) -> list[Record]:
-        """Read a partition's last records: further back than their number, for markers take offsets too."""
+    async def offsets_since(
+        self, shards: Sequence[TopicPartition], since_ms: int
+    ) -> dict[TopicPartition, int]:
+        """Find each partition's first offset that the broker took at or after a time; its end where there is none."""
+        found = await self._consumer.offsets_for_times(dict.fromkeys(shards, since_ms))
+        ends = await self._consumer.end_offsets(shards)
+        return {shard: ends[shard] if found[shard] is None else found[shard].offset for shard in shards}
+
+    async def last(
+        self, shard: TopicPartition, count: int, takes: Callable[[Record], bool] = lambda _: True
+    ) -> list[Record]:
+        """Read a partition's last records of a kind: further back than their number, for markers take offsets too."""
         begin, end = (await self.bounds([shard]))[shard]
         span = count
         while True:
             span *= 4
             found: deque[Record] = deque(maxlen=count)
             async for record in self.read_between(shard, max(begin, end - span), end):
-                found.append(record)
+                if takes(record):
+                    found.append(record)
             if len(found) == count or span >= end - begin:
                 return list(found)
 

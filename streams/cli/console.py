@@ -91,6 +91,11 @@ def _print_fields(
         console.print(fields)
 
 
+def print_line(text: str) -> None:
+    """Print a sentence for people; a terminal wraps it."""
+    out().print(Text(one_line(text)), soft_wrap=True)
+
+
 def print_json(payload: bytes | str) -> None:
     """Print one JSON value as it is on the wire, in one line whatever white space a stranger put into it."""
     text = msgspec.json.format(payload.decode() if isinstance(payload, bytes) else payload, indent=0)

@@ -1,26 +1,27 @@
 """`topics list | tail | acls`: what lies on the broker, as it was committed."""
 
 import json
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
-from rich.text import Text
 
-from pipeline.errors import TopicError
+from pipeline.errors import SettingsError, TopicError
+from pipeline.messages.policy import Policy
+from pipeline.units import BookId
+from streams.applied import policies_in_force
 from streams.cli.acls import acls
-from streams.cli.console import AsJson, out, print_json, print_table, run, settings_for
-from streams.human import short
+from streams.cli.console import AsJson, print_json, print_table, run, settings_for
+from streams.cli.tailing import Chosen, Printer, Way
+from streams.human import parse_seconds
 from streams.marks import did_you_mean
-from streams.plain_text import one_line
-from streams.readers import Record, reading
+from streams.readers import Reader, reading
 from streams.settings import Settings
 from streams.topics import TOPICS, Topic
 
 topics = typer.Typer(help="Look at the topics.", add_completion=False, no_args_is_help=True)
-
-_UNSAID = frozenset({"version", "because_of", "policy_version"})
 
 
 topics.command(name="acls")(acls)
@@ -64,15 +65,77 @@ def tail(
         int, typer.Option("--last", "-n", min=0, help="Begin with so many of each shard's last records.")
     ] = 10,
     shard: Annotated[int | None, typer.Option(help="Only this shard.")] = None,
+    book: Annotated[str | None, typer.Option(help="Only what names this book.")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Only messages of this type.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only from then on: 2026-01-31T12:00 (UTC), or 2h for two hours ago.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only before then; ends there. Written as --since.")
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow/--no-follow", "-f", help="Wait for more, until Ctrl-C.")
     ] = True,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Fields as they are on the wire instead of sentences.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, with a heading.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print a topic's records as they are committed."""
+    """Print a topic's records as they are committed: decisions in sentences, the others field by field."""
+    if as_csv and as_json:
+        raise SettingsError("--csv and --json: one of them")
     settings = settings_for("topics")
-    count = None if from_beginning else last
-    run(_tail(settings, topic_named(topic), shard, count, follow=follow, as_json=as_json))
+    wanted = topic_named(topic)
+    chosen = Chosen(
+        book=book,
+        kind=_type_named(kind, wanted),
+        since_ms=_ms_of("--since", since),
+        until_ms=_ms_of("--until", until),
+    )
+    count = None if from_beginning or since is not None else last
+    run(
+        _tail(
+            settings,
+            wanted,
+            shard,
+            count,
+            chosen,
+            follow=follow and until is None,
+            show=_way(raw=raw, as_csv=as_csv, as_json=as_json),
+        )
+    )
+
+
+def _way(*, raw: bool, as_csv: bool, as_json: bool) -> Way:
+    return "csv" if as_csv else "json" if as_json else "raw" if raw else "words"
+
+
+def _type_named(name: str | None, topic: Topic) -> str | None:
+    """Check a message type against what a topic holds. Raises: SettingsError with the nearest."""
+    known = [message.__name__ for message in topic.messages]
+    if name is not None and name not in known:
+        raise SettingsError(
+            f"{topic.name} holds no {name}{did_you_mean(name, known)}; it holds {', '.join(known)}"
+        )
+    return name
+
+
+def _ms_of(option: str, text: str | None) -> int | None:
+    """Read a moment: a date and time, or a duration ago. Raises: SettingsError."""
+    if text is None:
+        return None
+    try:
+        return int((time.time() - parse_seconds(text)) * 1000)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(
+            f"{option}: {text} is not a time: write 2026-01-31T12:00 (UTC), or 2h for two hours ago"
+        ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def topic_named(name: str) -> Topic:
@@ -84,72 +147,34 @@ def topic_named(name: str) -> Topic:
 
 
 async def _tail(
-    settings: Settings, topic: Topic, shard: int | None, last: int | None, *, follow: bool, as_json: bool
+    settings: Settings,
+    topic: Topic,
+    shard: int | None,
+    last: int | None,
+    chosen: Chosen,
+    *,
+    follow: bool,
+    show: Way,
 ) -> None:
     async with reading(settings.kafka) as reader:
         shards = await reader.shards(topic.on(settings.chain), None if shard is None else [shard])
         bounds = await reader.bounds(shards)
         starts = {part: begin if last is None else end for part, (begin, end) in bounds.items()}
+        if chosen.since_ms is not None:
+            starts |= await reader.offsets_since(shards, chosen.since_ms)
+        printer = Printer(show, await _policies(reader, settings) if show in {"words", "csv"} else {})
         if last:
-            before = [record for part in shards for record in await reader.last(part, last)]
+            before = [record for part in shards for record in await reader.last(part, last, chosen.takes)]
             for record in sorted(before, key=lambda record: record.timestamp_ms):
-                print_record(record, as_json=as_json)
+                printer.print(record)
         async for record in reader.follow(starts) if follow else reader.read(starts):
-            print_record(record, as_json=as_json)
+            if chosen.takes(record):
+                printer.print(record)
 
 
-def print_record(record: Record, *, as_json: bool) -> None:
-    """Print a record: where it stands, and its value as it is on the wire or in short."""
-    key = None if record.key is None else record.key.decode(errors="replace")
-    if as_json:
-        place = json.dumps(
-            {"topic": record.topic, "shard": str(record.shard), "offset": str(record.offset), "key": key}
-        )
-        print_json(f'{place[:-1]}, "value": {_value(record.value)}}}')
-        return
-    when = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).strftime("%H:%M:%S")
-    line = Text.assemble(
-        (f"{when} {record.shard}@{record.offset} ", "dim"), one_line(_summary(key, record.value))
-    )
-    out().print(line, soft_wrap=True)
-
-
-def _summary(key: str | None, value: bytes | None) -> str:
-    """Say in a line what a record holds."""
-    if value is None:
-        return f"{key}: gone"
+async def _policies(reader: Reader, settings: Settings) -> Mapping[BookId, Policy]:
+    """Read the policies in force; where there are none yet, amounts stay raw."""
     try:
-        fields = msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return f"{key or ''} no JSON, {len(value)} bytes"
-    if not isinstance(fields, dict):
-        return f"{key or ''} {json.dumps(fields)}"
-    kind = fields.pop("type", None) or key or "record"
-    parts = [_part(name, item) for name, item in fields.items() if name not in _UNSAID]
-    return " ".join([kind, *filter(None, parts)])
-
-
-def _part(name: str, item: Any) -> str:
-    match item:
-        case {"number": number, "hash": block_hash}:
-            return f"{name}={number}/{short(block_hash)}"
-        case {"book": str(book), "policy_version": str(policy_version)}:
-            return f"book={book} policy={policy_version[:12]}"
-        case dict():
-            return ""
-        case list():
-            return f"{name}={len(item)}x" if item else ""
-        case str():
-            return f"{name}={json.dumps(short(item) if item.startswith('0x') else item, ensure_ascii=False)[1:-1]}"
-    return f"{name}={json.dumps(item)}"
-
-
-def _value(value: bytes | None) -> str:
-    """Return a value as JSON; what is none as a JSON string."""
-    if value is None:
-        return "null"
-    try:
-        msgspec.json.decode(value)
-        return value.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return json.dumps(value.decode(errors="replace"))
+        return await policies_in_force(reader, settings.chain)
+    except TopicError:
+        return {}

@@ -1,7 +1,8 @@
-"""`why ID`: from an output back to its cause and the policy in force; on to an intent's receipt, or to a dry-run."""
+"""`why ID`: one sentence, and under it the records: back to cause and policy, on to what came of it."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -10,7 +11,8 @@ from aiokafka import TopicPartition
 from rich.text import Text
 
 from pipeline.errors import EvenkeelError
-from streams.cli.console import AsJson, out, print_json, run, say, settings_for
+from streams.cli.console import AsJson, out, print_json, print_line, run, settings_for
+from streams.cli.explained import explained
 from streams.cli.readable import field_lines
 from streams.plain_text import one_line
 from streams.readers import Reader, Record, reading
@@ -26,6 +28,10 @@ _TOPIC_OF: Mapping[str, Topic] = {
 }
 """By the kind that an id begins with; all others are decisions and alerts."""
 _CHUNK_RECORDS = 2_000
+_OPERATORS = (b'"PolicySet"', b'"Paused"')
+"""What to look for before decoding: a log is mostly blocks."""
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_HASH = re.compile(r"0x[0-9a-f]{64}")
 
 
 class Place(NamedTuple):
@@ -44,14 +50,21 @@ class Found(NamedTuple):
 
 def why(
     output_id: Annotated[
-        str, typer.Argument(metavar="ID", help="An output's id, as in `topics tail decisions`.")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="An output's id, as in `topics tail decisions`; an intent's last part; or a transaction's hash.",
+        ),
     ],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Walk an output back: what it says, the record it follows from, and the policy in force."""
+    """Say in a sentence what an output means, and show the records under it: cause, policy, and what came of it."""
     settings = settings_for("why")
-    for found in run(_walk(settings, output_id)):
+    stations = run(_walk(settings, output_id.strip().lower()))
+    if not as_json:
+        print_line(explained([(found.station, found.record) for found in stations]))
+    for found in stations:
         if as_json:
             _print_as_json(found)
         else:
@@ -60,25 +73,85 @@ def why(
 
 async def _walk(settings: Settings, output_id: str) -> list[Found]:
     """Find the stations. Raises: EvenkeelError if nothing has this id."""
-    topic = _TOPIC_OF.get(output_id.partition(".")[0], DECISIONS)
     async with reading(settings.kafka) as reader:
+        output_id = await _whole_id(reader, settings, output_id)
+        topic = _TOPIC_OF.get(output_id.partition(".")[0], DECISIONS)
         output = await _output(reader, topic.on(settings.chain), output_id)
-        place = _cause_of(output) if output else _place_in(output_id)
-        if place is None:
-            raise EvenkeelError(f"nothing on {topic.name} has the id {output_id}")
-        if output is None:
-            say(
-                f"the output is not on {topic.name}: newer ones may have replaced it, or the id is none of ours"
-            )
-        stations = [Found("output", output)] if output else []
+        place = _cause_of(output) if output else None
+        if output is None or place is None:
+            replaced = topic.kept.get("cleanup.policy") == "compact"
+            says = "; a newer value of its key may have replaced it" if replaced else ""
+            raise EvenkeelError(f"nothing on {topic.name} has the id {output_id}{says}")
+        stations = [Found("output", output)]
         log = TopicPartition(EVENTS.on(settings.chain), place.shard)
         cause = await reader.record_at(log, place.offset)
         if cause is None:
             raise EvenkeelError(f"{log.topic}[{place.shard}] has no record at offset {place.offset}")
         policy = await _policy_before(reader, log, place.offset, _fields(output).get("book"))
-        after = [found async for found in _aftermath(reader, log, place.offset, output_id)]
+        pause = await _pause_before(reader, log, place.offset, _fields(output))
+        after = [found async for found in _consequences(reader, settings, place, output)]
+        after += [found async for found in _aftermath(reader, log, place.offset, output_id)]
         after += [found async for found in _dry_run(reader, settings, place, output_id)]
-        return [*stations, Found("cause", cause), *([Found("policy", policy)] if policy else []), *after]
+        before = [("policy", policy), ("pause", pause)]
+        found = [Found(station, record) for station, record in before if record is not None]
+        return [*stations, Found("cause", cause), *found, *after]
+
+
+async def _whole_id(reader: Reader, settings: Settings, name: str) -> str:
+    """Turn a digest or a transaction's hash into the id of its intent. Raises: EvenkeelError."""
+    if _HASH.fullmatch(name):
+        name = await _intent_of_transaction(reader, settings, name)
+    if not _DIGEST.fullmatch(name):
+        return name
+    shards = dict.fromkeys(await reader.shards(INTENTS.on(settings.chain)), 0)
+    async for record in reader.read(shards):
+        found = _fields(record).get("id", "")
+        if isinstance(found, str) and found.endswith(f".{name}"):
+            return found
+    raise EvenkeelError(f"no intent has the digest {name}")
+
+
+async def _intent_of_transaction(reader: Reader, settings: Settings, hash_: str) -> str:
+    """Find the intent that a signer reported this transaction for. Raises: EvenkeelError."""
+    shards = dict.fromkeys(await reader.shards(EVENTS.on(settings.chain)), 0)
+    async for record in reader.read(shards):
+        if hash_.encode() in (record.value or b""):
+            match _fields(record):
+                case {"type": "Signed" | "Sent", "transaction_hash": str(told), "intent": str(digest)}:
+                    if told == hash_:
+                        return digest
+    raise EvenkeelError(f"no signer has reported a transaction {hash_}")
+
+
+# ------------------------------------------------------------------ what came of a proposal
+async def _consequences(
+    reader: Reader, settings: Settings, place: Place, output: Record
+) -> AsyncIterator[Found]:
+    """Follow a proposal to what was decided on it by the same record: a plan, or a guard's refusal."""
+    fields = _fields(output)
+    if fields.get("type") != "RebalanceProposed":
+        return
+    said = TopicPartition(DECISIONS.on(settings.chain), place.shard)
+    async for record in reader.read_from_first(said, _offset_of_cause, place.offset):
+        other = _fields(record)
+        if _offset_of_cause(record) != place.offset:
+            return
+        if other.get("type") in {"StepRefused", "PlanOpened"} and other.get("book") == fields.get("book"):
+            yield Found("what came of it", record)
+
+
+async def _pause_before(
+    reader: Reader, log: TopicPartition, offset: int, fields: Mapping[str, Any]
+) -> Record | None:
+    """Find the operator's word behind a refusal because of a pause."""
+    if fields.get("reason") != "paused":
+        return None
+    return await _newest_before(
+        reader,
+        log,
+        offset,
+        lambda found: found.get("type") == "Paused" and found.get("scope") == fields.get("item"),
+    )
 
 
 # ------------------------------------------------------------------ what came of an intent
@@ -159,13 +232,22 @@ def _fields(record: Record | None) -> dict[str, Any]:
 
 # ------------------------------------------------------------------ the policy
 async def _policy_before(reader: Reader, log: TopicPartition, offset: int, book: str | None) -> Record | None:
-    """Find a book's newest policy at or before an offset, going back a chunk at a time."""
+    """Find a book's newest policy at or before an offset."""
+    if book is None:
+        return None
+    return await _newest_before(reader, log, offset, lambda found: _sets(found, book))
+
+
+async def _newest_before(
+    reader: Reader, log: TopicPartition, offset: int, holds: Callable[[Mapping[str, Any]], bool]
+) -> Record | None:
+    """Find the newest operator's record at or before an offset of which something holds, a chunk at a time."""
     end = offset + 1
-    while book is not None and end > 0:
+    while end > 0:
         start = max(0, end - _CHUNK_RECORDS)
         newest = None
         async for record in reader.read_between(log, start, end):
-            if b'"PolicySet"' in (record.value or b"") and _sets(record, book):
+            if any(kind in (record.value or b"") for kind in _OPERATORS) and holds(_fields(record)):
                 newest = record
         if newest is not None:
             return newest
@@ -173,8 +255,8 @@ async def _policy_before(reader: Reader, log: TopicPartition, offset: int, book:
     return None
 
 
-def _sets(record: Record, book: str) -> bool:
-    match _fields(record):
+def _sets(fields: Mapping[str, Any], book: str) -> bool:
+    match fields:
         case {"type": "PolicySet", "policy": {"book": named}}:
             return bool(named == book)
     return False

@@ -1,0 +1,150 @@
+"""One sentence per decision, in the words and units of the people who keep a book."""
+
+from collections.abc import Mapping
+
+from pipeline.inventory import WHOLE_BPS
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import (
+    BlockSetAside,
+    ChainStalled,
+    ChecksSkipped,
+    Declined,
+    PlanClosed,
+    PlanOpened,
+    PlanStalled,
+    PoolDrifted,
+    ProposalTried,
+    Quarantined,
+    ReadFailed,
+    RebalanceProposed,
+    Released,
+    ShardHalted,
+    StepRefused,
+)
+from pipeline.messages.dry_run import DryRun
+from pipeline.messages.policy import Policy
+from pipeline.messages.views import Rewound
+from pipeline.units import Address, Bps, RawAmount, Tick
+from streams.human import amount_text, bps_text, duration_text, price_text, rounded_amount_text, short
+
+_WHY_NOT: Mapping[str, str] = {
+    "not_observed": "{item} has not been read yet",
+    "quarantined": "{item} is in quarantine",
+    "paused": "an operator has paused {item}",
+    "plan_open": "its plan is still open",
+    "watch_only": "it is only watched (mode: watch)",
+    "unpriced_token": "it holds a token without a price",
+    "empty_book": "it is worth nothing",
+    "inside_band": "inside its band",
+    "cooling_down": "its last proposal is younger than its cooldown",
+    "held_off": "the market has refused a proposal a moment ago",
+}
+_NATIVE_DECIMALS = 18
+
+
+def sentence(said: Output, policy: Policy | None) -> str:
+    """Say an output of `decisions.v1` in a sentence; without the book's policy, amounts stay raw."""
+    match said:
+        case RebalanceProposed():
+            return f"{said.book}: {_share(said.base_share_bps, policy)}: would {_trade(said.base_to_buy, policy)}"
+        case Declined():
+            return f"{said.book}: {_declined(said, policy)}"
+        case ProposalTried():
+            return f"{said.book}: a dry-run of block {said.at.number} {_tried(said.run, policy)}"
+        case PlanOpened():
+            moved = _amount(said.notional_quote, policy, None if policy is None else policy.quote)
+            return f"{said.book}: a plan moves {moved} to {_range(said.tick_lower, said.tick_upper, policy)}"
+        case StepRefused():
+            return f"{said.book}: refused at {said.phase} because {said.reason}: {said.detail}"
+        case PlanStalled():
+            return f"{said.book}: the plan cannot go on at {said.phase}: {said.reason}"
+        case PlanClosed():
+            return f"{said.book}: the plan has ended: {said.outcome}"
+    return _alert(said)
+
+
+def _alert(said: Output) -> str:
+    match said:
+        case Quarantined():
+            return f"{said.item} is in quarantine: {said.reason}"
+        case Released():
+            return f"{said.item} has left quarantine"
+        case PoolDrifted():
+            return f"pool {said.pool} differs from the chain: {'; '.join(said.differences)}"
+        case ChecksSkipped():
+            return f"pool {said.pool} was not checked {said.count} times in a row"
+        case ReadFailed():
+            return f"{said.item} cannot be read: {said.reason}"
+        case BlockSetAside():
+            head = "no head" if said.head is None else f"head {said.head.number}"
+            return f"block {said.block.number} does not attach to {head}"
+        case ChainStalled():
+            return f"no new block for {duration_text(said.age_s)}"
+        case ShardHalted():
+            return f"the shard is halted: {said.reason}"
+        case Rewound():
+            return f"what was said above block {said.to.number} no longer holds"
+    return type(said).__name__
+
+
+# ------------------------------------------------------------------ parts
+def _share(share_bps: Bps, policy: Policy | None) -> str:
+    if policy is None:
+        return f"share {bps_text(share_bps)}"
+    target, band = policy.strategy.target_share_bps, policy.strategy.band_bps
+    low, high = max(target - band, 0), min(target + band, WHOLE_BPS)
+    return f"share {bps_text(share_bps)}, band {bps_text(low)} to {bps_text(high)}"
+
+
+def _declined(said: Declined, policy: Policy | None) -> str:
+    why = _WHY_NOT.get(said.reason, f"{said.gate}: {said.reason}").format(item=said.item or "it")
+    known = "" if said.base_share_bps is None else f"{_share(said.base_share_bps, policy)}: "
+    return f"{known}does nothing, {why}"
+
+
+def _trade(base_to_buy: RawAmount, policy: Policy | None) -> str:
+    side = "buy" if base_to_buy >= 0 else "sell"
+    return f"{side} {_amount(RawAmount(abs(base_to_buy)), policy, None if policy is None else policy.base)}"
+
+
+def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str:
+    for spec in policy.tokens if policy is not None else ():
+        if spec.address == token:
+            sign = "-" if raw < 0 else ""
+            return f"{sign}{rounded_amount_text(abs(raw), spec.decimals)} {spec.symbol}"
+    return f"{raw} raw{'' if token is None else f' {short(token)}'}"
+
+
+def _range(lower: Tick, upper: Tick, policy: Policy | None) -> str:
+    """Show a range of the reference pool in prices of the base, lowest first."""
+    if policy is None:
+        return f"ticks {lower} to {upper}"
+    base_is_0 = policy.base < policy.quote  # a pool orders its tokens by address
+    tokens = (policy.base, policy.quote) if base_is_0 else (policy.quote, policy.base)
+    decimals = [policy.decimals(token) for token in tokens]
+    ends = [
+        price_text(sqrt_price_at_tick(tick), *decimals, base_is_0=base_is_0, digits=6)
+        for tick in (lower, upper)
+    ]
+    low, high = ends if base_is_0 else reversed(ends)
+    return f"{low} to {high} (ticks {lower} to {upper})"
+
+
+def _tried(run: DryRun, policy: Policy | None) -> str:
+    """Say what a dry-run came to: its cost, the new range, and the share before and after."""
+    if run.outcome != "done":
+        return f"is {run.outcome.replace('_', ' ')}: {run.reason}"
+    gas_wei = sum(step.cost_wei for step in run.steps)
+    parts = [
+        f"is done: {len(run.steps)} {'transaction' if len(run.steps) == 1 else 'transactions'}, {amount_text(gas_wei, _NATIVE_DECIMALS, places=6)} coin of gas"
+    ]
+    parts += [f"new range {_range(nft.tick_lower, nft.tick_upper, policy)}" for nft in run.minted]
+    if run.before is not None and run.after is not None:
+        lost = run.before.value_quote - run.after.value_quote
+        amount = _amount(RawAmount(abs(lost)), policy, None if policy is None else policy.quote)
+        parts.append(f"value {amount} {'lower' if lost >= 0 else 'higher'}, gas included")
+        parts.append(
+            f"share {bps_text(run.before.base_share_bps)} before, {bps_text(run.after.base_share_bps)} after"
+        )
+    return ", ".join(parts)
