@@ -9,11 +9,13 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
+from typer._click.exceptions import NoArgsIsHelpError, UsageError
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from pipeline.errors import AccessError, EvenkeelError, SignerHaltedError
 from streams.exit_codes import HALTED
+from streams.marks import did_you_mean
 from streams.plain_text import several_lines
 from streams.redaction import redact
 
@@ -45,6 +47,12 @@ _COMMANDS: Mapping[str, str] = {
 
 class _Commands(TyperGroup):
     """Reads only what is asked for: all of it takes seconds."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if not name.startswith("-") and name not in _COMMANDS:
+            raise UsageError(f"there is no command {name}{did_you_mean(name, list(_COMMANDS))}", ctx)
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
         del ctx
@@ -95,7 +103,14 @@ def evenkeel(
 def main() -> None:
     """Run a command; exit with 0, 1 after one clear error, 2 for a command that is none, 65 where a person must look first."""
     try:
-        app(prog_name="evenkeel")
+        code = app(prog_name="evenkeel", standalone_mode=False)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except UsageError as error:
+        _fail(_usage(error), 2)
+    except typer.Abort:
+        _fail("error: ended at the terminal", 130)
     except (AccessError, SignerHaltedError) as error:
         _fail(f"error: {error}", HALTED)
     except EvenkeelError as error:
@@ -105,6 +120,15 @@ def main() -> None:
         sys.exit(0)
     except Exception:  # noqa: BLE001 - a defect of ours: its traceback, with nothing secret in it
         _fail(traceback.format_exc())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: UsageError) -> str:
+    """Say what is wrong with a command line, and where its help is: one line, whatever the mistake."""
+    says = error.format_message().rstrip(".")
+    says = says[:1].lower() + says[1:]
+    command = error.ctx.command_path if error.ctx is not None else "evenkeel"
+    return f"error: {says} (`{command} --help`)"
 
 
 def _fail(says: str, code: int = 1) -> None:

@@ -238,9 +238,15 @@ def _chosen(books: Sequence[BookNow], name: str | None) -> list[BookNow]:
     """Take one book, or all. Raises: SettingsError naming the books there are."""
     known = [book.policy.book for book in books]
     if name is not None and name not in known:
-        there = f"; there are {', '.join(known)}" if known else "; there are no books yet"
-        raise SettingsError(f"there is no book {name}{did_you_mean(name, known)}{there}")
+        raise SettingsError(no_such_book(name, known))
     return [book for book in books if name in {None, book.policy.book}]
+
+
+def no_such_book(name: str, known: Iterable[str]) -> str:
+    """Say that a book is not there, which one may be meant, and which there are."""
+    names = sorted(known)
+    there = f"; there are {', '.join(names)}" if names else "; there are no books yet"
+    return f"there is no book {name}{did_you_mean(name, names)}{there}"
 
 
 def _say_if_none(books: Iterable[BookNow]) -> None:

@@ -1,6 +1,7 @@
 """`pause` and `resume`: an operator's word, appended to the log like everything else."""
 
 import getpass
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +15,18 @@ from pipeline.units import BookId, ShardId
 from streams.applied import append, appending, policies_in_force
 from streams.chain.submit.stop_file import remove_stop_file, stop_file_of
 from streams.cli.console import run, say, settings_for
-from streams.marks import did_you_mean
+from streams.cli.holdings import no_such_book
+from streams.present import shards_now
 from streams.readers import reading
 from streams.settings import Settings
 from streams.topics import shard_of
 
-_ITEMS = ("pool", "position", "balance")
+_ITEMS = {
+    "pool": re.compile(r"pool/0x[0-9a-f]{40}"),
+    "position": re.compile(r"position/0x[0-9a-f]{40}/(0|[1-9][0-9]{0,77})"),
+    "balance": re.compile(r"balance/0x[0-9a-f]{40}/0x[0-9a-f]{40}"),
+}
+"""How the items are written of which an operator can ask a repair."""
 
 Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads the log.")]
 
@@ -59,6 +66,10 @@ def resume(
         raise SettingsError(
             f"{scope} cannot be resumed: all, book/ID, shard/N, pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
         )
+    if _kind(scope) in _ITEMS and not _ITEMS[_kind(scope)].fullmatch(scope):
+        raise SettingsError(
+            f"{scope} is not the name of an item: write pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
+        )
     told = "shard" if _kind(scope) == "shard" else scope
     run(_append(settings, scope, Resumed(scope=told, reason=reason, by=who())))
 
@@ -82,17 +93,32 @@ async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> No
 
 
 async def _shards(settings: Settings, scope: str) -> list[ShardId]:
-    """Name the shards that a scope concerns: a book's own, else all of them."""
+    """Name the shards that a scope concerns: a book's own, those that follow an item, else all of them."""
     if _kind(scope) == "shard":
         return [_shard_number(scope, settings.partitions)]
+    if _kind(scope) in _ITEMS:
+        return await _followers(settings, scope)
     if _kind(scope) != "book":
         return [ShardId(shard) for shard in range(settings.partitions)]
     book = BookId(scope.partition("/")[2])
     async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
     if book not in books:
-        raise SettingsError(f"there is no book {book}{did_you_mean(book, books)}")
+        raise SettingsError(no_such_book(book, books))
     return [shard_of(book, settings.partitions)]
+
+
+async def _followers(settings: Settings, item: str) -> list[ShardId]:
+    """Find the shards that follow an item or hold it in quarantine. Raises: SettingsError where none does."""
+    async with reading(settings.kafka) as reader:
+        shards = await shards_now(reader, settings.chain, settings.partitions)
+    keys = (f"route/{item}", f"quarantine/{item}", f"checked/{item}")
+    found = [each.shard.id for each in shards if any(key in each.shard.tables.entries() for key in keys)]
+    if not found:
+        raise SettingsError(
+            f"no shard follows {item}: nothing to resume (`evenkeel inventory` names what is held)"
+        )
+    return found
 
 
 def _shard_number(scope: str, partitions: int) -> ShardId:

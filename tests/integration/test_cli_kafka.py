@@ -253,7 +253,34 @@ def test_pause_and_resume_go_where_they_belong(desk):
     assert [event.scope for event in desk.log(shard)[1:]] == ["book/one", "all", "shard"]
     assert f"shard/{PARTITIONS} is no shard: 0 to 2" in desk.run("resume", f"shard/{PARTITIONS}").err
     unknown = desk.run("pause", "book/onee")
-    assert (unknown.code, unknown.err) == (1, "error: there is no book onee; did you mean one?\n")
+    says = "error: there is no book onee; did you mean one?; there are one\n"
+    assert (unknown.code, unknown.err) == (1, says)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "pool/0x123",
+        "pool/0x",
+        f"position/{MANAGER}/-1",
+        f"position/{MANAGER}/x",
+        f"balance/{MANAGER}",
+        f"pool/{OTHER_POOL}",
+    ],
+)
+def test_a_resume_of_what_nobody_follows_writes_nothing(kept, desk, item):
+    before = [len(desk.log(shard)) for shard in range(PARTITIONS)]
+    done = desk.run("resume", item)
+    assert done.code == 1
+    assert item in done.err
+    assert [len(desk.log(shard)) for shard in range(PARTITIONS)] == before
+
+
+def test_a_resume_of_an_item_goes_to_the_shards_that_follow_it(kept, desk):
+    before = [len(desk.log(shard)) for shard in range(PARTITIONS)]
+    assert desk.run("resume", f"pool/{TOY_POOL}").code == 0
+    grown = [len(desk.log(shard)) - n for shard, n in enumerate(before)]
+    assert grown == [int(shard == kept.shard.id) for shard in range(PARTITIONS)]
 
 
 # ------------------------------------------------------------------ topics

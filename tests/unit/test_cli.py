@@ -112,7 +112,26 @@ def test_the_program_as_a_process_of_its_own(tmp_path):
 def test_wrong_usage_exits_with_2(tmp_path, evenkeel, arguments):
     done = evenkeel(*arguments)
     assert done.returncode == 2
-    assert "Usage" in done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("--help`)")
+    assert f"`evenkeel {' '.join(arguments[:-1])}".rstrip() in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("inventroy",), "there is no command inventroy; did you mean inventory? (`evenkeel --help`)"),
+        (("topics", "tial"), "did you mean"),
+        (("apply", "--dri-run"), "--dry-run"),
+    ],
+)
+def test_a_typing_error_is_met_with_what_may_be_meant(evenkeel, arguments, says):
+    done = evenkeel(*arguments)
+    assert done.returncode == 2
+    assert says.lower() in done.stderr.lower()
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
