@@ -12,6 +12,7 @@ from pipeline.messages.decisions import (
     Declined,
     PlanClosed,
     PlanOpened,
+    PlanRevised,
     PlanStalled,
     PoolDrifted,
     ProposalTried,
@@ -55,6 +56,9 @@ def sentence(said: Output, policy: Policy | None) -> str:
         case PlanOpened():
             moved = _amount(said.notional_quote, policy, None if policy is None else policy.quote)
             return f"{said.book}: a plan moves {moved} to {_range(said.tick_lower, said.tick_upper, policy)}"
+        case PlanRevised():
+            where = _range(said.tick_lower, said.tick_upper, policy)
+            return f"{said.book}: the plan goes on to {where} instead, from {said.phase} on: {said.reason}"
         case StepRefused():
             return f"{said.book}: refused at {said.phase} because {said.reason}: {said.detail}"
         case PlanStalled():

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.messages.base import BlockRef, Cause
-from pipeline.messages.decisions import AnyDecision, Declined, PlanOpened, ProposalTried, RebalanceProposed
+from pipeline.messages.decisions import (
+    AnyDecision,
+    Declined,
+    PlanOpened,
+    PlanRevised,
+    ProposalTried,
+    RebalanceProposed,
+)
 from pipeline.messages.dry_run import DryRun, DryRunStep, Inventory, MintedPosition
 from streams.cli.sentences import sentence
 
@@ -32,7 +39,7 @@ INVENTORY = Inventory(
 @given(data=st.data())
 def test_every_decision_has_one(kind, data):
     said = data.draw(structs(kind))
-    if isinstance(said, PlanOpened):  # a range of the curve, as every opened plan has
+    if isinstance(said, PlanOpened | PlanRevised):  # a range of the curve, as every opened plan has
         said = msgspec.structs.replace(said, tick_lower=-10, tick_upper=20)
     if isinstance(said, ProposalTried):
         said = msgspec.structs.replace(said, run=DryRun(outcome="refused", reason="band: inside_band"))
