@@ -102,7 +102,7 @@ def _share(share_bps: Bps, policy: Policy | None) -> str:
 
 
 def _declined(said: Declined, policy: Policy | None) -> str:
-    why = _WHY_NOT.get(said.reason, f"{said.gate}: {said.reason}").format(item=said.item or "it")
+    why = _WHY_NOT.get(said.reason, f"{said.gate}: {said.reason}").replace("{item}", said.item or "it")
     known = "" if said.base_share_bps is None else f"{_share(said.base_share_bps, policy)}: "
     return f"{known}does nothing, {why}"
 
