@@ -69,9 +69,11 @@ class FakeJournal:
     async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
         """Fence whoever had it and hand over what is stored."""
         self.broker.owner = self
-        for stored in self.broker.stored:
-            take(stored)
         key, value = marker
+        signer = key.partition(b"/")[2]
+        for stored in self.broker.stored:
+            if stored.key.partition(b"/")[2].partition(b"/")[0] == signer:
+                take(stored)
         self.broker.write(key, value)
         self.usable = True
 
