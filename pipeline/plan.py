@@ -26,7 +26,10 @@ from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 from pipeline.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds, SqrtPriceX96, Wei
 
-_WITHDRAW_GAS, _APPROVE_GAS, _SWAP_GAS, _MINT_GAS = 450_000, 80_000, 600_000, 900_000
+WITHDRAW_GAS, APPROVE_GAS, SWAP_GAS, MINT_GAS = 450_000, 80_000, 600_000, 900_000
+"""Limits of one transaction each; of a withdrawal for each NFT."""
+_MOST_GRANTED_PERCENT = 105
+"""So much of what is needed an allowance may be that stands already."""
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +77,8 @@ def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market
 
 def gas_of_plan(withdrawals: int, *, swaps: bool) -> int:
     """Add the gas limits of a whole plan up: each token approved and taken back once."""
-    swap = _APPROVE_GAS + _SWAP_GAS if swaps else 0
-    return withdrawals * _WITHDRAW_GAS + swap + 4 * _APPROVE_GAS + _MINT_GAS
+    swap = APPROVE_GAS + SWAP_GAS if swaps else 0
+    return withdrawals * WITHDRAW_GAS + swap + 4 * APPROVE_GAS + MINT_GAS
 
 
 def _deadline_s(policy: Policy, market: Market) -> Seconds:
@@ -106,7 +109,7 @@ def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) ->
     if not withdrawals:
         return ()
     data = write_withdraw(withdrawals, recipient=policy.owner, deadline_s=_deadline_s(policy, market))
-    call = Call(to=policy.chain.position_manager, data=data, gas_limit=_WITHDRAW_GAS * len(withdrawals))
+    call = Call(to=policy.chain.position_manager, data=data, gas_limit=WITHDRAW_GAS * len(withdrawals))
     pool = live.pool()
     gained = tuple(
         Minimum(token=token, delta=RawAmount(amount))
@@ -146,7 +149,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
         *_allow(shard, policy, token_in, router, ratio.amount_in),
         Draft(
             step="swap",
-            call=Call(to=router, data=data, gas_limit=_SWAP_GAS),
+            call=Call(to=router, data=data, gas_limit=SWAP_GAS),
             minimums=(
                 Minimum(token=token_in, delta=RawAmount(-ratio.amount_in)),
                 Minimum(token=token_out, delta=least),
@@ -190,7 +193,7 @@ def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
         ),
         Draft(
             step="mint",
-            call=Call(to=manager, data=data, gas_limit=_MINT_GAS),
+            call=Call(to=manager, data=data, gas_limit=MINT_GAS),
             minimums=tuple(Minimum(token=t, delta=RawAmount(-amount)) for t, amount in tokens),
         ),
     )
@@ -224,10 +227,11 @@ def _allow(
 ) -> tuple[Draft, ...]:
     """Let a spender take exactly so much: by way of 0, for some tokens go from no amount to another but that.
 
-    An allowance that was not read is taken for one that is in the way.
+    One that is there already and is only a little more is used as it stands: the price moves what is needed from
+    block to block. An allowance that was not read is taken for one that is in the way.
     """
     granted = shard.tables.find(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
-    if granted is not None and granted.amount == amount:
+    if granted is not None and amount <= granted.amount <= amount * _MOST_GRANTED_PERCENT // 100:
         return ()
     none = granted is not None and not granted.amount
     cleared = () if none else (_approve(token, spender, RawAmount(0)),)
@@ -235,7 +239,7 @@ def _allow(
 
 
 def _approve(token: Address, spender: Address, amount: RawAmount, *, step: Step = "approve") -> Draft:
-    call = Call(to=token, data=write_approve(spender, amount), gas_limit=_APPROVE_GAS)
+    call = Call(to=token, data=write_approve(spender, amount), gas_limit=APPROVE_GAS)
     return Draft(step=step, call=call)
 
 

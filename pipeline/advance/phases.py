@@ -23,6 +23,9 @@ from pipeline.settle import predecessor
 from pipeline.strategies import STRATEGIES, Act
 from pipeline.units import RawAmount, Seconds
 
+_TRIES = 2
+"""So often a phase may come to nothing for the same reason before no allowance is given for it any more."""
+
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """A phase that may go out, and the goal that it is made for."""
@@ -75,11 +78,27 @@ def prepare(
             return Held(phase=phase, refusal=Refusal(reason="not_plannable", detail=str(error)))
         if drafts and phase == "withdraw" and foreseen is None:
             return _begin_again(turn, plan, stock, path, market)
+        if drafts and _allows_in_vain(turn, plan, drafts):
+            detail = f"{plan.failed_as}, {plan.failed_times} times: nobody is allowed anything for it again so soon"
+            return Held(phase=phase, refusal=Refusal(reason="step_failed", detail=detail))
         if drafts:
             refusal = guard(_question(turn, plan.notional_quote, market, drafts, foreseen))
             held = None if refusal is None else Held(phase=phase, refusal=refusal)
             return held or Ready(phase=phase, drafts=drafts, goal=goal, why=why)
     return None
+
+
+def _allows_in_vain(turn: Turn, plan: Plan, drafts: tuple[Draft, ...]) -> bool:
+    """Ask whether an allowance would be given once more for what came to nothing twice for the same reason.
+
+    Each costs gas. Once in the policy's time to wait it is given all the same, or the plan could never go on.
+    """
+    since_s = turn.block.timestamp_s - (plan.commanded_at_s or turn.block.timestamp_s)
+    return (
+        plan.failed_times >= _TRIES
+        and any(each.step == "approve" for each in drafts)
+        and since_s < turn.policy.action.stall_after_s
+    )
 
 
 def _course(turn: Turn, phase: Phase, goal: Goal, market: Market, stock: Stock) -> Course:

@@ -48,6 +48,8 @@ def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
         return
     phase = standing.phase or "withdraw"
     plan, forgotten = drop_from(plan, phase, turn.shard.tables, turn.final_block)
+    times = plan.failed_times + 1 if plan.failed_as == standing.reason else 1
+    plan = replace(plan, failed_as=standing.reason, failed_times=times)
     for digest in forgotten:
         turn.shard.tables.put(f"intent/{digest}", None)
     yield from stall(turn, plan, phase, Refusal(reason="step_failed", detail=standing.reason))

@@ -70,6 +70,10 @@ class Plan(Entry, frozen=True, kw_only=True):
     stalled_phase: Phase | None = None
     """Its clock runs on over every new attempt at the same phase."""
     stalled_reason: str | None = None
+    failed_as: str | None = None
+    """What was against the last phase that came to nothing."""
+    failed_times: int = 0
+    """How often in a row the same was."""
     closed: str | None = None
     """How it ended: `done`, or why not."""
     proposed_before_s: Seconds | None = None

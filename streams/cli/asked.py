@@ -10,6 +10,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
 from streams.chain.calls import Ask, Reader, method
+from streams.chain.contracts import Fault, contract_faults
 from streams.chain.reads import MULTICALL3
 from streams.chain.tokens import token_fault
 from streams.marks import FieldPath, Problem, read_yaml
@@ -63,6 +64,10 @@ class Asked:
             says = f"{policy.owner} is a contract: acting through a Safe is not supported yet"
             yield Problem((*path, "owner"), says)
         if policy.mode != "watch":
+            for wrong in await self.wrong_contracts(policy):
+                yield Problem(
+                    ("chain", wrong.field), f"{wrong.says}: book {policy.book} cannot act through it"
+                )
             spacing = await self._spacing(policy.reference_pool)
             half = policy.action.half_width_ticks
             if spacing is not None and half < spacing:
@@ -75,6 +80,10 @@ class Asked:
             return await token_fault(self._reader, token, policy.all_pools(), self._at)
         except UnreadableError as error:
             return str(error)
+
+    async def wrong_contracts(self, policy: Policy) -> list[Fault]:
+        """Try the calls of a plan on the contracts of a book's profile. Raises: NodeError."""
+        return [fault async for fault in contract_faults(self._reader, policy, self._at)]
 
     async def _is_contract(self, account: Address) -> bool:
         code = await self._node.code(account, self._at.hash)

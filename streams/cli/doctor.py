@@ -43,6 +43,7 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
         "books": _books,
         "tokens": _tokens,
         "transfers": _transfers,
+        "contracts": _contracts,
         "node": _node,
         "dry-runs": _dry_runs,
         "portfolio": _portfolio,
@@ -119,6 +120,24 @@ async def _transfers(settings: Settings) -> str:
     if wrong:
         raise SettingsError("; ".join(wrong))
     return "no token of a book in force takes a fee on transfers or rebases"
+
+
+async def _contracts(settings: Settings) -> str:
+    """Try the calls of a plan on the contracts of each book in force that acts, or is tried."""
+    async with reading(settings.kafka) as reader:
+        books = [
+            book
+            for book in (await policies_in_force(reader, settings.chain)).values()
+            if book.mode != "watch"
+        ]
+    wrong: list[str] = []
+    async with asking(settings.rpc_urls[0], settings.chain) as asked:
+        for policy in books:
+            faults = await asked.wrong_contracts(policy)
+            wrong += [f"book {policy.book}: {fault.field}: {fault.says}" for fault in faults]
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return f"do what a plan asks of them, for {len(books)} books"
 
 
 async def _faults(settings: Settings, books: Iterable[Policy]) -> AsyncIterator[str]:

@@ -13,6 +13,7 @@ from sender_house import CHAIN_IDS
 from streams.cli import main
 from streams.devnet import actions
 from streams.devnet.chain import Chain, start_chain
+from streams.devnet.deployer import Deployer
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
@@ -60,14 +61,14 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
     handlers, level = root.handlers, root.level
 
     def check(
-        *words: str, mode: str = "dry-run", half: int = 600, owner: str = "", odd: str = ODD
+        *words: str, mode: str = "dry-run", half: int = 600, owner: str = "", odd: str = ODD, **contracts: str
     ) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["evenkeel", *(words or ("check",))])
         text = FILE.format(
             chain=chain.chain_id,
-            factory=world.factory,
-            manager=world.position_manager,
-            router=world.router,
+            factory=contracts.get("factory", world.factory),
+            manager=contracts.get("manager", world.position_manager),
+            router=contracts.get("router", world.router),
             weth=world.weth,
             usdc=world.usdc_low,
             odd=odd,
@@ -175,3 +176,39 @@ def test_who_applies_without_a_node_is_told_by_the_doctor(desk, chain, world, br
     (row,) = (line for line in told.splitlines() if line.startswith("transfers"))
     assert "WRONG" in row
     assert f"book alpha: ODD: token {ODD} takes a fee on transfers" in row
+
+
+# ------------------------------------------------------------------ the contracts of the profile
+@pytest.fixture
+def old_router(chain, world, cache) -> str:
+    """The first router of the protocol: its deadline is in the swap's struct."""
+    return Deployer(chain, world.accounts.deployer, cache).deploy(
+        "uniswap-v3/SwapRouter", world.factory, world.weth
+    )
+
+
+@pytest.mark.parametrize("mode", ["live", "dry-run"])
+def test_a_router_that_does_not_take_our_swap_is_refused(desk, world, old_router, mode):
+    failed, err = desk(odd=world.usdc_high, mode=mode, router=old_router)
+    assert failed == 1
+    assert "portfolio.yaml:6:" in err
+    assert f"chain.router: {old_router} does not take the swap of a plan" in err
+
+
+def test_every_other_contract_is_tried_too(desk, world):
+    stranger = world.callee
+    for names, says in (
+        ({"router": stranger}, f"chain.router: {stranger} takes a swap's input and pays nothing"),
+        ({"router": world.quoter}, f"chain.router: {world.quoter} does not take the swap"),
+        ({"router": "0x" + "00" * 19 + "99"}, "pays nothing"),
+        ({"manager": world.router}, "chain.position_manager: "),
+        ({"factory": world.position_manager}, "chain.factory: "),
+        ({"factory": stranger}, "chain.factory: "),
+    ):
+        failed, err = desk(odd=world.usdc_high, mode="live", **names)
+        assert failed == 1, names
+        assert says in err, (names, err)
+
+
+def test_a_book_that_is_only_watched_acts_through_nothing(desk, world, old_router):
+    assert desk(odd=world.usdc_high, mode="watch", router=old_router)[0] == 0

@@ -19,7 +19,15 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.effects import BookEffects, Intent, Plan
 from pipeline.messages.entries import Allowance
-from pipeline.messages.events import CancellationSigned, Dropped, Paused, PolicyRemoved, Resumed, Signed
+from pipeline.messages.events import (
+    CancellationSigned,
+    Dropped,
+    IntentRefused,
+    Paused,
+    PolicyRemoved,
+    Resumed,
+    Signed,
+)
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
@@ -450,3 +458,45 @@ def receipt(transaction_hash: str) -> Receipt:
         gas_used=21_000,
         effective_gas_price_wei=1,
     )
+
+
+# ------------------------------------------------------------------ allowances for nothing
+def only_approvals(desk: Desk) -> list[SubmitTransaction]:
+    """Let the signer refuse every swap that is commanded, behind the allowance for it."""
+    refused = [i for i in desk.pending if i.step == "swap"]
+    desk.pending = [i for i in desk.pending if i.step != "swap"]
+    for intent in refused:
+        desk.watcher.append(IntentRefused(intent=intent.digest, reason="simulation", detail="a test"))
+    return refused
+
+
+def test_what_is_refused_for_the_same_reason_costs_no_allowance_at_each_block():
+    """A router that takes another kind of call looks like this: the allowance is given, the swap is not signed."""
+    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=240, on_stall="wait")))
+    desk.block(push=True)
+    swaps = 0
+    for place in range(60):
+        swaps += len(only_approvals(desk))
+        # the price moves so far at each block that what was allowed before does not do
+        desk.block(push=bool(place % 2) if place < 50 else None)
+    granted = [i for i in desk.signer.done if i.step == "approve"]
+    assert swaps >= 3
+    assert len(granted) <= 2 * (2 + 60 * 12 // 240 + 1), "a few at first, then at most once in `stall_after`"
+    for _ in range(40):
+        desk.block()
+    assert desk.said(PlanClosed)[0].outcome == "done", "and once the signer takes it, the plan goes on"
+
+
+def test_an_allowance_that_is_a_little_more_is_used_as_it_stands():
+    desk = Desk(live())
+    desk.block(push=True)
+    desk.block()
+    _, swap = desk.pending
+    desk.pending = []
+    amount = read_calls(swap.call.data)[0].arguments[4]
+    shard = desk.shard
+    goal = shard.tables.need("plan/alpha", Plan).goal
+    market = read_market(shard, live(), swap.made_at.timestamp_s, 1)
+    for granted, count in ((amount + amount // 20, 0), (amount + amount // 20 + 1, 2), (amount - 1, 2)):
+        shard.tables.put(f"allowance/{OWNER}/{BASE}/{ROUTER}", Allowance(amount=granted))
+        assert len(draft("swap", shard, live(), goal, market)) == count + 1

@@ -1,0 +1,229 @@
+"""Whether the contracts of a profile do what they will be told: the very calls of a re-range, tried in a simulation.
+
+Somebody who has nothing is given a little by the pool, swaps it through the router, mints, and withdraws again.
+"""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from pipeline.errors import CallRevertedError, NodeRefusedError, UnreadableError
+from pipeline.math.ticks import MIN_SQRT_PRICE_X96
+from pipeline.messages.base import BlockRef
+from pipeline.messages.policy import Policy
+from pipeline.plan import APPROVE_GAS, MINT_GAS, SWAP_GAS, WITHDRAW_GAS
+from pipeline.protocols.uniswap_v3.calldata import (
+    Withdrawal,
+    write_approve,
+    write_mint,
+    write_swap,
+    write_withdraw,
+)
+from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
+from streams.chain.calls import Ask, Reader, method
+from streams.chain.port import CallToSimulate, SimulatedCall
+
+_NOBODY = Address("0x000000000000000000000000000065766e6b6565")
+"""Has never had anything."""
+_BALANCE, _TRANSFER = method("tokens/ERC20", "balanceOf"), method("tokens/ERC20", "transfer")
+_POOL, _FACTORY = "uniswap-v3/UniswapV3Pool", "uniswap-v3/UniswapV3Factory"
+_MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_READ_GAS, _TRANSFER_GAS = 300_000, 1_500_000
+_BLOCK_S = 12
+_PART = 1_000
+"""So little of what the pool has is borrowed from it."""
+_SPACINGS = 10
+"""Half the width of the range that is tried."""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a contract that a profile names."""
+
+    field: str
+    """Of the profile: `router`, `position_manager`, `factory` or `wrapped_native`."""
+    says: str
+
+
+class _Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """The pool as it is, and what may be borrowed from it."""
+
+    tokens: tuple[Address, Address]
+    fee_pips: Pips
+    ticks: tuple[Tick, Tick]
+    amounts: tuple[RawAmount, RawAmount]
+
+
+async def contract_faults(reader: Reader, policy: Policy, at: BlockRef) -> AsyncIterator[Fault]:
+    """Find what speaks against the contracts through which a book would act. Raises: NodeError."""
+    setting = await _setting(reader, policy)
+    if setting is None:
+        yield Fault(field="factory", says=f"{policy.reference_pool} is not a pool that can be tried")
+        return
+    async for fault in _strangers(reader, policy, setting):
+        yield fault
+    if policy.chain.router is None:
+        return
+    try:
+        tried = await _tried(reader, policy, setting, at)
+    except (CallRevertedError, NodeRefusedError) as error:
+        tried = Fault(field="router", says=f"the node does not try its calls (eth_simulateV1): {error}")
+    if tried is not None:
+        yield tried
+
+
+async def _setting(reader: Reader, policy: Policy) -> _Setting | None:
+    pool = policy.reference_pool
+    names = ("token0", "token1", "fee", "tickSpacing", "slot0")
+    try:
+        told = await reader.need([Ask(pool, method(_POOL, name)) for name in names])
+    except UnreadableError:
+        return None
+    (token0,), (token1,), (fee,), (spacing,), slot0 = told
+    held = await reader.ask([Ask(token, _BALANCE, (pool,)) for token in (token0, token1)])
+    amounts = [0 if isinstance(each, UnreadableError) else int(each[0]) // _PART for each in held]
+    here = int(slot0[1]) // spacing * spacing
+    return _Setting(
+        tokens=(token0, token1),
+        fee_pips=Pips(fee),
+        ticks=(Tick(here - _SPACINGS * spacing), Tick(here + _SPACINGS * spacing)),
+        amounts=(RawAmount(amounts[0]), RawAmount(amounts[1])),
+    )
+
+
+async def _strangers(reader: Reader, policy: Policy, setting: _Setting) -> AsyncIterator[Fault]:
+    """Find contracts that belong to another deployment than the pool."""
+    chain = policy.chain
+    pool_of = Ask(chain.factory, method(_FACTORY, "getPool"), (*setting.tokens, setting.fee_pips))
+    asks = {
+        "factory": (pool_of, policy.reference_pool, "its pool of these tokens and this fee"),
+        "position_manager": (
+            Ask(chain.position_manager, method(_MANAGER, "factory")),
+            chain.factory,
+            "its factory",
+        ),
+        "wrapped_native": (
+            Ask(chain.position_manager, method(_MANAGER, "WETH9")),
+            chain.wrapped_native,
+            "the position manager's wrapped native token",
+        ),
+    }
+    told = await reader.ask([ask for ask, _, _ in asks.values()])
+    for (field, (_, expected, what)), answer in zip(asks.items(), told, strict=True):
+        if isinstance(answer, UnreadableError):
+            yield Fault(field=field, says=str(answer))
+        elif answer[0] != expected:
+            yield Fault(field=field, says=f"{what} is {answer[0]}, not {expected}")
+
+
+# ------------------------------------------------------------------ the calls themselves
+async def _tried(reader: Reader, policy: Policy, setting: _Setting, at: BlockRef) -> Fault | None:
+    """Swap, mint and withdraw as a plan would; tell of the first that does not do its work."""
+    if not all(setting.amounts):
+        return Fault(field="router", says=f"pool {policy.reference_pool} has too little to try a swap with")
+    time_s = Seconds(at.timestamp_s + _BLOCK_S)
+    calls = [*_borrow(policy, setting), *_swap(policy, setting, time_s), *_mint(policy, setting, time_s)]
+    told = await reader.simulate(calls, time_s)
+    swapped, minted = told[_SWAPPED], told[_MINTED]
+    if not all(each.succeeded for each in told[:_BEFORE_SWAP]):
+        return Fault(
+            field="router", says=f"tokens of pool {policy.reference_pool} cannot be sent and approved"
+        )
+    if not swapped.succeeded:
+        return Fault(
+            field="router", says=f"{policy.chain.router} does not take the swap of a plan: {_why(swapped)}"
+        )
+    came = _amount(told[_SWAPPED + 1]) - _amount(told[_SWAPPED - 1])
+    if came <= 0:
+        return Fault(field="router", says=f"{policy.chain.router} takes a swap's input and pays nothing")
+    position = _position(minted)
+    if position is None:
+        return Fault(
+            field="position_manager",
+            says=f"{policy.chain.position_manager} does not take the mint of a plan: {_why(minted)}",
+        )
+    (withdrawn,) = (await reader.simulate([*calls, _withdraw(policy, position, time_s)], time_s))[-1:]
+    if not withdrawn.succeeded:
+        says = f"{policy.chain.position_manager} does not take the withdrawal of a plan: {_why(withdrawn)}"
+        return Fault(field="position_manager", says=says)
+    return None
+
+
+_BEFORE_SWAP, _SWAPPED, _MINTED = 3, 4, 8
+"""Where in the calls the borrowing and its allowance end, the swap is, and the mint."""
+
+
+def _borrow(policy: Policy, setting: _Setting) -> list[CallToSimulate]:
+    return [
+        _call(policy.reference_pool, token, "0x" + _TRANSFER.encode(_NOBODY, amount).hex(), _TRANSFER_GAS)
+        for token, amount in zip(setting.tokens, setting.amounts, strict=True)
+    ]
+
+
+def _swap(policy: Policy, setting: _Setting, time_s: Seconds) -> list[CallToSimulate]:
+    """Allow and sell half of the borrowed token0; what there is of token1 is read before and afterwards."""
+    router, amount = policy.chain.router, RawAmount(setting.amounts[0] // 2)
+    assert router is not None
+    data = write_swap(
+        token_in=setting.tokens[0],
+        token_out=setting.tokens[1],
+        fee_pips=setting.fee_pips,
+        recipient=_NOBODY,
+        amount_in=amount,
+        minimum_out=RawAmount(0),
+        limit_x96=SqrtPriceX96(MIN_SQRT_PRICE_X96 + 1),
+        deadline_s=time_s,
+    )
+    read = _call(_NOBODY, setting.tokens[1], "0x" + _BALANCE.encode(_NOBODY).hex(), _READ_GAS)
+    return [_approve(setting.tokens[0], router, amount), read, _call(_NOBODY, router, data, SWAP_GAS), read]
+
+
+def _mint(policy: Policy, setting: _Setting, time_s: Seconds) -> list[CallToSimulate]:
+    manager = policy.chain.position_manager
+    amounts = RawAmount(setting.amounts[0] // 4), RawAmount(setting.amounts[1] // 4)
+    data = write_mint(
+        token0=setting.tokens[0],
+        token1=setting.tokens[1],
+        fee_pips=setting.fee_pips,
+        ticks=setting.ticks,
+        amounts=amounts,
+        minimums=(RawAmount(0), RawAmount(0)),
+        recipient=_NOBODY,
+        deadline_s=time_s,
+    )
+    approvals = [_approve(t, manager, amount) for t, amount in zip(setting.tokens, amounts, strict=True)]
+    return [*approvals, _call(_NOBODY, manager, data, MINT_GAS)]
+
+
+def _withdraw(policy: Policy, position: tuple[TokenId, Liquidity], time_s: Seconds) -> CallToSimulate:
+    token_id, liquidity = position
+    nothing = RawAmount(0)
+    all_of_it = Withdrawal(token_id=token_id, liquidity=liquidity, minimum0=nothing, minimum1=nothing)
+    data = write_withdraw([all_of_it], recipient=_NOBODY, deadline_s=time_s)
+    return _call(_NOBODY, policy.chain.position_manager, data, WITHDRAW_GAS)
+
+
+def _approve(token: Address, spender: Address, amount: RawAmount) -> CallToSimulate:
+    return _call(_NOBODY, token, write_approve(spender, amount), APPROVE_GAS)
+
+
+def _call(sender: Address, to: Address, data: str, gas_limit: int) -> CallToSimulate:
+    return CallToSimulate(sender=sender, to=to, data=data, gas_limit=gas_limit)
+
+
+# ------------------------------------------------------------------ their answers
+def _position(minted: SimulatedCall) -> tuple[TokenId, Liquidity] | None:
+    try:
+        token_id, liquidity, _, _ = decode(("uint256", "uint128", "uint256", "uint256"), minted.returned)
+    except DecodingError:
+        return None
+    return (TokenId(token_id), Liquidity(liquidity)) if minted.succeeded and liquidity else None
+
+
+def _amount(read: SimulatedCall) -> int:
+    return int(_BALANCE.decode(read.returned)[0]) if read.succeeded else 0
+
+
+def _why(call: SimulatedCall) -> str:
+    return f"0x{call.returned.hex()[:200]}" if call.returned else call.reason or "it fails and says nothing"
