@@ -15,6 +15,7 @@ from pipeline.messages.transactions import Call
 from pipeline.offers import Fees
 from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
 from streams.chain.answers import quantity
+from streams.chain.forwarder import forwarding
 from streams.chain.port import Header
 from streams.chain.rpc import parsed
 from streams.chain.submit.node import HttpSenderNode
@@ -37,9 +38,8 @@ class ForkNode(HttpSenderNode):
         super().__init__(url, timeout_s=timeout_s)
         self.lent_wei: dict[Address, Wei] = {}
 
-    async def copy(self, url: str, number: BlockNumber) -> None:
-        """Become a copy of another node's chain after a block. The URL may hold a key: it goes over the wire only."""
-        await self._tell("anvil_reset", {"forking": {"jsonRpcUrl": url, "blockNumber": number}})
+    async def impersonate_all(self) -> None:
+        """Take transactions in anybody's name without a signature."""
         await self._tell("anvil_autoImpersonateAccount", True)  # noqa: FBT003 - as the wire has it
 
     async def nonce(self, account: Address) -> int:
@@ -92,16 +92,30 @@ class ForkNode(HttpSenderNode):
 
 
 @asynccontextmanager
-async def own_anvil(program: Path, *, timeout_s: float) -> AsyncIterator[ForkNode]:
-    """Run an empty anvil on a free port of this machine; it ends with the block, or with this process.
+async def forked(program: Path, url: str, block: BlockNumber, *, timeout_s: float) -> AsyncIterator[ForkNode]:
+    """Run an anvil on a free port of this machine that is a copy of another node's chain after a block.
+
+    It ends with the context, or with this process. The URL may hold a key: anvil gets another one, of a `forwarder`.
 
     Raises: NodeError if it does not start.
     """
+    async with (
+        forwarding(url, timeout_s=timeout_s) as keyless,
+        _own_anvil(program, keyless, block, timeout_s) as node,
+    ):
+        await node.impersonate_all()
+        yield node
+
+
+@asynccontextmanager
+async def _own_anvil(
+    program: Path, url: str, block: BlockNumber, timeout_s: float
+) -> AsyncIterator[ForkNode]:
     folder = Path(tempfile.mkdtemp(prefix="evenkeel-fork-"))
     process = None
     try:
         port = _free_port()
-        process = await _start(program, port, folder)
+        process = await _start(program, port, folder, url, block)
         node = ForkNode(f"http://{_HOST}:{port}", timeout_s=timeout_s)
         try:
             await _until_ready(process, node, folder)
@@ -116,13 +130,17 @@ async def own_anvil(program: Path, *, timeout_s: float) -> AsyncIterator[ForkNod
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _start(program: Path, port: int, folder: Path) -> asyncio.subprocess.Process:
+async def _start(
+    program: Path, port: int, folder: Path, url: str, block: BlockNumber
+) -> asyncio.subprocess.Process:
     options = {
         "--host": _HOST,
         "--port": port,
         "--accounts": 0,  # or it would endow its own, and they may be ours
         "--order": "fifo",
         "--prune-history": _KEPT_STATES,
+        "--fork-url": url,
+        "--fork-block-number": block,
     }
     argv = [str(part) for option in options.items() for part in option]
     with (folder / "log").open("wb") as log:
@@ -131,6 +149,8 @@ async def _start(program: Path, port: int, folder: Path) -> asyncio.subprocess.P
                 str(program),
                 *argv,
                 "--no-mining",
+                "--no-cors",  # no web page may read what it answers
+                "--no-storage-caching",  # or it would keep the chain's state on the disk, beyond its end
                 "--silent",
                 "--config-out",
                 _READY_FILE,

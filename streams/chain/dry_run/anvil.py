@@ -22,7 +22,7 @@ from streams.chain.ahead import Block
 from streams.chain.blocks_seen import allowances_at, blocks_seen, granted_by
 from streams.chain.calls import Reader
 from streams.chain.dry_run.port import Fork, NotTried
-from streams.chain.fork import ForkNode, own_anvil
+from streams.chain.fork import ForkNode, forked
 from streams.chain.port import Header
 from streams.chain.reads import MULTICALL3, Place, observe
 from streams.chain.submit.node import HttpSenderNode, Look
@@ -57,8 +57,7 @@ class AnvilForks:
             if balance is None:
                 raise NotTried("too_old", f"the node no longer has the state of block {block.number}")
             look = await node.look(header, owner, ())
-            async with own_anvil(self._program, timeout_s=_CALL_TIMEOUT_S) as anvil:
-                await anvil.copy(self._url, block.number)
+            async with forked(self._program, self._url, block.number, timeout_s=_CALL_TIMEOUT_S) as anvil:
                 copied = await anvil.newest()
                 if copied.block.hash != block.hash:
                     raise NotTried("orphaned", f"block {block.number} is another by now")
