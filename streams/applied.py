@@ -148,7 +148,7 @@ async def appending(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaProducer]:
     )
     async with broker_errors(kafka):
         try:
-            await started(producer, kafka)
+            await started(producer, kafka, writes=EVENTS.name)
             yield producer
         finally:
             await producer.stop()

@@ -72,8 +72,8 @@ async def hidden(client: Any, names: Iterable[str]) -> list[str]:
 
 
 # ------------------------------------------------------------------ a password or a certificate
-async def started(client: Any, kafka: KafkaAccess) -> None:
-    """Start a client of ours.
+async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
+    """Start a client of ours; an idempotent producer that may write no topic at all is refused here, so say what it writes.
 
     Raises: AccessError if broker and client do not accept each other, InfrastructureError if it hangs up, else what
     the client raises.
@@ -82,6 +82,8 @@ async def started(client: Any, kafka: KafkaAccess) -> None:
         await client.start()
     except KafkaError as error:
         refused: EvenkeelError | None = denied(error, kafka)
+        if writes and isinstance(error, ClusterAuthorizationFailedError):
+            refused = not_allowed(kafka, "topic", [writes])
         if refused is None and isinstance(error, KafkaConnectionError):  # it does not say why
             refused = await why_refused(kafka)
         if refused is not None:

@@ -24,12 +24,14 @@ from streams.checkpoint.port import Checkpoint
 from streams.event_log import KafkaEventLog
 from streams.exit_codes import HALTED
 from streams.kafka_access import KafkaAccess
+from streams.kafka_errors import denied
 from streams.kafka_roles import group_of_workers
 from streams.keeper import Arrived
 from streams.keepers import WATCH_EVERY_S, Keepers
 from streams.plain_text import one_line
 from streams.redaction import redact
 from streams.topics import EVENTS, MAX_RECORD_BYTES, check_topics
+from streams.worker_group import check_group, watch_group
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,8 @@ class _Worker:
         told = asyncio.create_task(told_to_stop.wait())
         if await _begun(check_topics(self._kafka, self._chain_id, partitions), told):
             with ending_the_process_on_any_error():
-                await self._work(told)
+                if await _begun(check_group(self._kafka, group_of_workers(self._chain_id)), told):
+                    await self._work(told)
         _leave(0)
 
     async def _work(self, told: "asyncio.Task[Any]") -> None:
@@ -81,10 +84,27 @@ class _Worker:
         begun = await _begun(app.start(), told)
         if begun:
             log.info("worker %s is ready", self._instance)
-            await _until_told(told, app, keepers)
+            await self._until_told(told, app, keepers)
         await _release(keepers)
         if begun:  # in the middle of its start Faust cannot be stopped in order
             await _stop(app)
+
+    async def _until_told(self, told: "asyncio.Task[Any]", app: Any, keepers: Keepers) -> None:
+        """Let the shards be kept until we are told to end.
+
+        Raises: StalledError, EventLogError, InfrastructureError, or AccessError where the broker no longer allows it.
+        """
+        group = watch_group(self._kafka, group_of_workers(self._chain_id))
+        watches = [asyncio.create_task(each) for each in (keepers.watch(), watch_rebalances(app), group)]
+        stopped = asyncio.create_task(app.wait_until_stopped())
+        done, _ = await asyncio.wait({*watches, stopped, told}, return_when=asyncio.FIRST_COMPLETED)
+        for watch in watches:
+            if watch in done:
+                watch.result()
+            watch.cancel()
+        if stopped in done:
+            why = app.crash_reason
+            raise (why and denied(why, self._kafka)) or InfrastructureError(f"Faust stopped: {why!r}")
 
     def _checkpoint(self) -> Checkpoint:
         return KafkaCheckpoint(self._kafka, self._chain_id, instance=self._instance)
@@ -174,19 +194,6 @@ async def _begun(beginning: Coroutine[Any, Any, object], told: "asyncio.Task[Any
     if begun.done():
         await begun
     return begun.done()
-
-
-async def _until_told(told: "asyncio.Task[Any]", app: Any, keepers: Keepers) -> None:
-    """Let the shards be kept until we are told to end. Raises: StalledError, EventLogError, InfrastructureError."""
-    watches = [asyncio.create_task(each) for each in (keepers.watch(), watch_rebalances(app))]
-    stopped = asyncio.create_task(app.wait_until_stopped())
-    done, _ = await asyncio.wait({*watches, stopped, told}, return_when=asyncio.FIRST_COMPLETED)
-    for watch in watches:
-        if watch in done:
-            watch.result()
-        watch.cancel()
-    if stopped in done:
-        raise InfrastructureError(f"Faust stopped: {app.crash_reason!r}")
 
 
 async def _release(keepers: Keepers) -> None:

@@ -56,7 +56,7 @@ class KafkaLog:
                 max_request_size=MAX_RECORD_BYTES,
                 request_timeout_ms=int(self._timeout_s * 1000),
             )
-            await started(self._producer, self._kafka)
+            await started(self._producer, self._kafka, writes=self._events)
 
     async def state(self, shard: ShardId) -> Mapping[str, Value]:
         """Read the entries that routing needs, as the worker has committed them."""

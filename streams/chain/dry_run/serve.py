@@ -113,9 +113,15 @@ class Tries:
             async for record in self._tail.read_between(shard, 0, end):
                 self._note(record)
         log.info("tries proposals of dry-run books", waiting=sum(map(len, self._untried.values())))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow(ends))
-            tasks.create_task(self._try_all())
+        errors: list[BaseException] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow(ends))
+                tasks.create_task(self._try_all())
+        except BaseExceptionGroup as group:
+            errors += group.exceptions
+        if errors:  # alone, so that it can be told by its kind
+            raise errors[0]
 
     # -------------------------------------------------------------- what is untried
     async def _follow(self, ends: dict[TopicPartition, int]) -> None:
