@@ -63,7 +63,9 @@ ROLES: Mapping[Role, Access] = {
         ("work",), reads=(EVENTS, STATE, *OUTPUTS, DEAD_LETTERS), writes=(STATE, *OUTPUTS, DEAD_LETTERS)
     ),
     "submit": Access(
-        ("submit",), reads=(EVENTS, STATE, INTENTS, NONCES), writes=(EVENTS, NONCES, DEAD_LETTERS)
+        ("submit", "intents journal"),
+        reads=(EVENTS, STATE, INTENTS, NONCES),
+        writes=(EVENTS, NONCES, DEAD_LETTERS),
     ),
     "rehearse": Access(("rehearse",), reads=(EVENTS, STATE, DECISIONS), writes=(EVENTS,)),
     "view": Access(
@@ -132,8 +134,5 @@ def acls(role: Role, chain_id: ChainId, *, signer: Address | None = None) -> Seq
 
 
 def role_of(command: str) -> Role | None:
-    """Tell which role runs a command, or most of a group of commands, if it goes to the broker at all."""
-    for role, access in ROLES.items():
-        if command in access.commands or any(name.startswith(f"{command} ") for name in access.commands):
-            return role
-    return None
+    """Tell which role runs a command, if it goes to the broker at all."""
+    return next((role for role, access in ROLES.items() if command in access.commands), None)

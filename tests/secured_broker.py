@@ -125,12 +125,17 @@ class SecuredBroker:
         self.process = processes.spawn(
             [*self._java, "kafka.Kafka", str(properties)], folder=self.folder, log=self.folder / "broker.log"
         )
+        asyncio.run(self._ready())
+
+    async def _ready(self) -> None:
         deadline_s = time.monotonic() + _READY_S
-        while not asyncio.run(self._serves()):
+        while not await self._serves():
             said = processes.last_lines(self.folder / "broker.log")
+            assert self.process is not None
             assert self.process.poll() is None, said
             assert time.monotonic() < deadline_s, said
-            time.sleep(0.2)
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # connections that were refused are closed by the loop itself
 
     async def _serves(self) -> bool:
         with closing(socket.socket()) as listener:  # aiokafka would write an error for each try

@@ -45,7 +45,7 @@ def list_intents(
     as_json: AsJson = False,
 ) -> None:
     """Show what was asked of signers, and how far each is by their journals."""
-    settings = settings_for("intents")
+    settings = settings_for("intents list")
     journals, all_known = run(_known(settings))
     for unreadable in journals.unreadable:
         say(f"not an entry of a journal: {unreadable}")
@@ -91,7 +91,7 @@ def close(
     name: Annotated[str, typer.Argument(metavar="ID", help="An intent's id, or the last part of it.")],
 ) -> None:
     """End an intent that no signer answers, after looking at journal and nonce: nothing may come of it any more."""
-    settings = settings_for("intents")
+    settings = settings_for("intents close")
     run(_close(settings, name))
 
 
@@ -147,7 +147,7 @@ def journal(
     """List what in a signer's journal is not its own, or is missing; or put it right, with the signer ended."""
     if set_aside + forget + skip_intents > 1:
         raise SettingsError("one thing at a time: --set-aside, --forget or --skip-intents")
-    settings = settings_for("intents")
+    settings = settings_for("intents journal")
     signer_file = signer_file_for(settings, file)
     from streams.chain.submit import by_hand  # noqa: PLC0415 - keys take their time
 

@@ -34,7 +34,6 @@ SIGNER = """
 chain: {chain}
 devnet_account: "{owner}"
 pools: ["{pool}"]
-twap_window: 60s
 """
 
 
@@ -100,6 +99,8 @@ def premises(
         assert operator.run("init").returncode == 0
         applied = operator.run("apply")
         assert applied.returncode == 0, applied.stderr
+        begun = made.user("submit").run("submit", "signer.yaml", "--new-signer")
+        assert begun.returncode == 0, begun.stderr
         made.start_trading()
         yield made
         made.end()

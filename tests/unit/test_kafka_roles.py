@@ -63,7 +63,7 @@ def test_a_signer_must_be_named():
     [
         ("watch", "watch"),
         ("positions", "view"),
-        ("intents", "view"),
+        ("intents list", "view"),
         ("intents close", "operate"),
         ("init", None),
     ],
