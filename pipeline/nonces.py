@@ -10,16 +10,14 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.budget import kept_spent
 from pipeline.errors import ForeignNonceError, JournalError
 from pipeline.messages.base import BlockRef
-from pipeline.messages.journal import Attempt, GasSpent, Inclusion, NonceBound, SendRefusal, SignerStanding
+from pipeline.messages.journal import Attempt, Charge, Inclusion, NonceBound, SendRefusal, SignerStanding
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import Address, BlockNumber, Hash, Wei
+from pipeline.units import Address, BlockNumber, Hash
 
 Status = Literal["signed", "sent", "mined", "cancelled"]
-
-DAY_S = 86_400
-_DAYS_KEPT = 3
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,13 +69,16 @@ def is_cancelling(bound: NonceBound) -> bool:
 
 
 # ------------------------------------------------------------------ what we do
-def bind(account: Account, intent: SubmitTransaction, attempt: Attempt, head: BlockRef) -> Account:
-    """Give an intent the next nonce. Its attempt was signed for that nonce."""
+def bind(
+    account: Account, intent: SubmitTransaction, attempt: Attempt, head: BlockRef, charge: Charge
+) -> Account:
+    """Give an intent the next nonce and charge the budget for it. Its attempt was signed for that nonce."""
     bound = NonceBound(
         signer=account.standing.signer,
         nonce=account.next_nonce,
         intent=intent,
         signed_at_s=head.timestamp_s,
+        charge=charge,
         attempts=(attempt,),
     )
     return msgspec.structs.replace(account, nonces=(*account.nonces, bound))
@@ -178,7 +179,7 @@ def retire(account: Account, head: BlockRef, final_depth: int) -> tuple[Account,
     standing = msgspec.structs.replace(
         account.standing,
         floor_nonce=account.standing.floor_nonce + count,
-        spent=_spent_by_day((*account.standing.spent, *map(_spent, gone)), day_of(head)),
+        spent=kept_spent(account.standing, gone, head),
     )
     return Account(standing=standing, nonces=account.nonces[count:]), gone
 
@@ -205,7 +206,7 @@ def adopt(account: Account, view: ChainView) -> tuple[Account, tuple[NonceBound,
     standing = msgspec.structs.replace(
         account.standing,
         floor_nonce=floor,
-        spent=_spent_by_day((*account.standing.spent, *map(_spent, gone)), day_of(view.head)),
+        spent=kept_spent(account.standing, gone, view.head),
     )
     return Account(standing=standing, nonces=account.nonces[len(gone) :]), gone
 
@@ -216,40 +217,6 @@ def _refuse_behind(account: Account, view: ChainView) -> None:
             f"{account.standing.signer} is at nonce {view.nonce} although {account.standing.floor_nonce} were "
             "used and final: another chain, a node that is behind, or a reorg deeper than any expected"
         )
-
-
-# ------------------------------------------------------------------ gas of a day
-def day_of(head: BlockRef) -> int:
-    """Tell which day of block time it is."""
-    return head.timestamp_s // DAY_S
-
-
-def spent_on(account: Account, day: int) -> GasSpent:
-    """Sum up a day's transactions: what they paid, or may still pay at most."""
-    parts = [*account.standing.spent, *map(_spent, account.nonces)]
-    mine = [part for part in parts if part.day == day]
-    return GasSpent(
-        day=day,
-        wei=Wei(sum(part.wei for part in mine)),
-        transactions=sum(part.transactions for part in mine),
-    )
-
-
-def _spent(bound: NonceBound) -> GasSpent:
-    most_wei = max(attempt.gas_limit * attempt.max_fee_wei for attempt in bound.attempts)
-    wei = Wei(most_wei) if bound.inclusion is None else bound.inclusion.paid_wei
-    return GasSpent(day=bound.signed_at_s // DAY_S, wei=wei, transactions=1)
-
-
-def _spent_by_day(parts: Iterable[GasSpent], today: int) -> tuple[GasSpent, ...]:
-    days: dict[int, GasSpent] = {}
-    for part in parts:
-        if part.day > today - _DAYS_KEPT:
-            old = days.get(part.day, GasSpent(day=part.day, wei=Wei(0), transactions=0))
-            days[part.day] = GasSpent(
-                day=part.day, wei=Wei(old.wei + part.wei), transactions=old.transactions + part.transactions
-            )
-    return tuple(days[day] for day in sorted(days))
 
 
 # ------------------------------------------------------------------ within an account

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from pipeline.budget import DAY_S, most_gas_wei, spent_within
 from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
@@ -12,6 +13,8 @@ from pipeline.units import Hash, Wei
 
 _CANCEL_TIPS = 2
 """How often a cancellation's tip may be that of a call: it is for 21,000 gas, and must replace the dearest call."""
+CANCEL_GAS = 21_000
+"""What a payment of nothing to oneself takes, where gas is not also the price of posting data elsewhere."""
 _BUMP_PERCENT = 112
 """Nodes replace a transaction from 10 % more on both fees; a little above, for those that round."""
 
@@ -78,6 +81,10 @@ class FeeRules(msgspec.Struct, frozen=True, kw_only=True):
     """The intent's own cap counts too."""
     cancel_max_fee_per_gas_wei: Wei
     max_tip_wei: Wei
+    max_gas_wei: Wei
+    """What one nonce may cost, whichever of its versions is mined: bumps and cancellations too."""
+    max_gas_wei_per_day: Wei
+    cancel_gas: int = CANCEL_GAS
 
     def caps(self, intent: SubmitTransaction) -> FeeCaps:
         """Give the most that may be offered for an intent."""
@@ -127,6 +134,7 @@ def due(
     """
     doomed = {bound.intent.digest for bound in account.nonces if _is_lost(bound)}
     found: list[Due] = []
+    left_wei = _left_today_wei(account, head, rules)
     for place, bound in enumerate(account.waiting()):
         stop = stop_of(bound.intent)
         replacement = _replacement(
@@ -134,6 +142,7 @@ def due(
             head,
             market,
             rules,
+            most_wei=_most_wei(bound, rules, left_wei),
             may_be_stuck=place == 0 and offered_at.get(bound.nonce, head.hash) != head.hash,
             unwanted=stop is not None,
             pointless=bound.intent.after in doomed
@@ -142,6 +151,7 @@ def due(
         )
         if replacement is not None:
             found.append(replacement)
+            left_wei -= _more_gas_wei(bound, replacement, rules)
             if replacement.cancels:
                 doomed.add(bound.intent.digest)
         elif offered_at.get(bound.nonce) != head.hash:
@@ -158,6 +168,32 @@ def _has_lost_its_ground(bound: NonceBound, account: Account) -> bool:
     return before is not None and before.inclusion is None and before.intent.made_at != bound.intent.made_at
 
 
+def _left_today_wei(account: Account, head: BlockRef, rules: FeeRules) -> int:
+    """Tell what the last 24 hours leave of the day's gas, all that waits counted at the most it offers."""
+    gas_wei = spent_within(account.standing, account.nonces, head.timestamp_s, DAY_S).gas_wei
+    return rules.max_gas_wei_per_day - gas_wei
+
+
+def _most_wei(bound: NonceBound, rules: FeeRules, left_wei: int) -> int:
+    """Tell what a nonce may cost in gas from now on: what it has offered is charged already and stays its to spend."""
+    charged_wei = most_gas_wei(bound)
+    most_wei = max(min(charged_wei + left_wei, rules.max_gas_wei), charged_wei)
+    return most_wei - bound.charge.data_fee_wei
+
+
+def _more_gas_wei(bound: NonceBound, replacement: Replace, rules: FeeRules) -> int:
+    """Tell by how much a replacement raises what its nonce may cost."""
+    gas = rules.cancel_gas if replacement.cancels else bound.intent.call.gas_limit
+    offered_wei = gas * replacement.fees.max_fee_wei + bound.charge.data_fee_wei
+    return max(offered_wei - most_gas_wei(bound), 0)
+
+
+def _within(caps: FeeCaps, most_wei: int, gas: int) -> FeeCaps:
+    """Lower caps to what gas may cost altogether. Rounds: down."""
+    max_fee_wei = Wei(min(caps.max_fee_wei, most_wei // max(gas, 1)))
+    return FeeCaps(max_fee_wei=max_fee_wei, tip_wei=min(caps.tip_wei, max_fee_wei))
+
+
 def _is_lost(bound: NonceBound) -> bool:
     """Ask whether nothing will come of an intent: cancelled, or about to be."""
     return status(bound) == "cancelled" or (bound.inclusion is None and is_cancelling(bound))
@@ -169,31 +205,34 @@ def _replacement(
     market: FeeMarket,
     rules: FeeRules,
     *,
+    most_wei: int,
     may_be_stuck: bool,
     unwanted: bool,
     pointless: bool,
 ) -> Replace | None:
-    """Decide between waiting, more fees and a cancellation."""
+    """Decide between waiting, more fees and a cancellation, none of which may cost more than `most_wei`."""
     last = bound.attempts[-1]
     is_stuck = may_be_stuck and _is_stuck(last, head, rules)
     cancelling = is_cancelling(bound)
     if not cancelling and (
         pointless or _is_invalid(bound) or head.timestamp_s > bound.intent.deadline_s
     ):  # what no node takes lands no more than what comes too late; the nonce is used up all the same
-        return _cancel(bound, market, rules)
+        return _cancel(bound, market, rules, most_wei)
     if not is_stuck:
         return None
     if cancelling or unwanted:
-        return _cancel(bound, market, rules)
-    caps = rules.caps(bound.intent)
+        return _cancel(bound, market, rules, most_wei)
+    caps = _within(rules.caps(bound.intent), most_wei, bound.intent.call.gas_limit)
     if first_fees(market, caps) is None:  # no bump within the caps reaches the next block
-        return _cancel(bound, market, rules)
+        return _cancel(bound, market, rules, most_wei)
     fees = bumped_fees(last, market, caps)
     return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=False)
 
 
-def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules) -> Replace | None:
-    fees = bumped_fees(bound.attempts[-1], market, rules.cancel_caps)
+def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules, most_wei: int) -> Replace | None:
+    """Take the nonce for nothing. It takes less gas than what it replaces, so that mostly costs nothing more."""
+    caps = _within(rules.cancel_caps, most_wei, rules.cancel_gas)
+    fees = bumped_fees(bound.attempts[-1], market, caps)
     return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=True)
 
 

@@ -10,8 +10,9 @@ from pipeline.messages.base import BlockRef, Message
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES, Frame
-from pipeline.messages.events import AnyEvent
+from pipeline.messages.events import AnyEvent, PolicySet
 from pipeline.messages.journal import AnyJournal, JournalRecord
+from pipeline.messages.policy import version_of
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.state import Value, family
@@ -67,11 +68,16 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
     """Read a record of `events.v1`.
 
     Raises: MalformedRecordError naming `where` and the field, also for what our writers never write (an
-    integer that is no decimal string), because it could be taken for another number.
+    integer that is no decimal string), because it could be taken for another number; and for a policy whose version
+    is not the digest of what it says, because whoever knows a policy by its version relies on that.
     """
     event: AnyEvent = _decode(_event, payload, where)
     if encode(event) != payload:
         _refuse_another_value(payload, event, where)
+    if isinstance(event, PolicySet) and event.policy.policy_version != version_of(event.policy):
+        raise MalformedRecordError(
+            f"{where}: {event.policy.policy_version!r} is not the digest of the policy - at `$.policy.policy_version`"
+        )
     return event
 
 

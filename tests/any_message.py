@@ -4,6 +4,8 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from pipeline.messages.policy import Policy, version_of
+
 EDGES = [
     0,
     1,
@@ -52,4 +54,10 @@ def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy:
     fields = {
         field.name: values(field.type) for field in inspect.type_info(kind).fields if field.name != "version"
     }
-    return st.builds(kind, **fields)
+    made = st.builds(kind, **fields)
+    return made.map(_versioned) if kind is Policy else made
+
+
+def _versioned(policy: Policy) -> Policy:
+    """Give a policy the version that goes with it: readers take no other."""
+    return msgspec.structs.replace(policy, policy_version=version_of(policy))

@@ -7,6 +7,8 @@ import copy
 import random
 from hashlib import sha256
 
+import msgspec
+
 from pipeline.interests import interests, select
 from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
@@ -36,7 +38,7 @@ from pipeline.messages.facts import (
     NftCollected,
     Swapped,
 )
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
+from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
 from pipeline.protocols.tokens import TRANSFER_TOPIC, ZERO_ADDRESS
 from pipeline.protocols.uniswap_v3 import (
     BURN_TOPIC,
@@ -92,9 +94,14 @@ def policy(**changes: object) -> Policy:
         "reference_pool": POOL,
         "publishes": (POOL,),
         "strategy": TargetBand(band_bps=300, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
-        "policy_version": "v1",
     }
-    return Policy(**{**fields, **changes})
+    made = Policy(**{**fields, **changes})
+    return made if "policy_version" in changes else versioned(made)
+
+
+def versioned(made: Policy) -> Policy:
+    """Give a policy the version that goes with it: another is not taken in."""
+    return msgspec.structs.replace(made, policy_version=version_of(made))
 
 
 # ------------------------------------------------------------------ logs as a node gives them

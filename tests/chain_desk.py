@@ -18,7 +18,7 @@ from pipeline.messages.events import (
     Simulated,
     WriterStarted,
 )
-from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
+from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import ChainView, new_account, reconcile
 from pipeline.routes import follow
@@ -71,9 +71,9 @@ def book_on(world: World, pool: Pool, owner: str, **changes: Any) -> Policy:
         "limits": LIMITS,
         "action": ACTION,
         "mode": "live",
-        "policy_version": "v1",
     }
-    return Policy(**{**fields, **changes})
+    made = Policy(**{**fields, **changes})
+    return msgspec.structs.replace(made, policy_version=version_of(made))
 
 
 class ChainDesk:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from eth_abi.abi import decode, encode
 
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
+from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
 from pipeline.protocols.tokens import TRANSFER_TOPIC, ZERO_ADDRESS
 from pipeline.protocols.uniswap_v3 import SWAP_TOPIC
 from pipeline.units import Address, BookId, ChainId
@@ -177,7 +178,7 @@ def fake_policy(book: str, owner: Address, *pools: Address, **changes: Any) -> P
         **{"final_depth_blocks": 12, "check_every_blocks": 10, **changes},
     )
     tokens = ((WRAPPED, "WETH", 18), (DOLLAR, "USDC", 6))
-    return Policy(
+    made = Policy(
         book=BookId(book),
         chain=profile,
         owner=owner,
@@ -188,5 +189,5 @@ def fake_policy(book: str, owner: Address, *pools: Address, **changes: Any) -> P
         pools=pools or POOLS[:1],
         reference_pool=(pools or POOLS)[0],
         strategy=TargetBand(),
-        policy_version="".join(pools) or "first",
     )
+    return msgspec.structs.replace(made, policy_version=version_of(made))

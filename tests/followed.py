@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from pipeline.advance import advance
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.events import AnyEvent, BlockSeen, PolicySet, WriterStarted
-from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
+from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
 from pipeline.shard import Shard
 from pipeline.units import Term
 from pipeline.wants import wanted
@@ -51,9 +53,9 @@ def world_policy(world: World, owner: str, pool: Pool, chain_id: int, **changes:
             max_age_blocks=8,
         ),
         "action": Rerange(half_width_ticks=500, reserve_base=10**18, reserve_quote=3_000 * 10**6),
-        "policy_version": "v1",
     }
-    return Policy(**(usual | changes))
+    made = Policy(**(usual | changes))
+    return msgspec.structs.replace(made, policy_version=version_of(made))
 
 
 class Followed:

@@ -3,6 +3,7 @@
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.journal import Attempt
 from pipeline.messages.transactions import Call, Minimum, SubmitTransaction
+from streams.chain.submit.limits import Budget
 
 GWEI = 10**9
 SIGNER = "0x" + "51" * 20
@@ -73,3 +74,14 @@ def attempt(name: int, *, max_fee_gwei: int = 30, tip_gwei: int = 1, cancels: bo
         gas_limit=200_000,
         cancels=cancels,
     )
+
+
+def wide_budget(token: str, **changes: int) -> Budget:
+    """A budget that nothing of a test exceeds, unless it says so."""
+    usual = {
+        "max_loss_per_day": 10**40,
+        "max_notional": 10**40,
+        "max_notional_per_day": 10**41,
+        "max_actions_per_hour": 10_000,
+    }
+    return Budget(token=token, **(usual | changes))

@@ -7,6 +7,7 @@ import pytest
 from intents import attempt
 from sender_house import SenderHouse
 
+from pipeline.messages.journal import NO_CHARGE
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import ChainView, bind, new_account, reconcile
 from pipeline.offers import Stop
@@ -35,7 +36,7 @@ class Bench(SenderHouse):
             look: Look = await node.look(await node.newest(), self.owner, ())
             account = new_account(self.owner, look.nonce)
             for number, each in enumerate(waiting, 1):
-                account = bind(account, each, attempt(number), look.head)
+                account = bind(account, each, attempt(number), look.head, NO_CHARGE)
             view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
             check_shape(intent, shard)
             return await judge.judge(intent, Memory(account=reconcile(account, view)), look)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
-from intents import intent
+from intents import intent, wide_budget
 from kafka_logs import append, read_committed
 
 from pipeline.messages.base import BlockRef
@@ -63,6 +63,7 @@ def limits_of(world: World, **changes: Any) -> SignerLimits:
         "wrapped_native": world.weth,
         "pools": tuple(priced_pool(pool) for name, pool in world.pools.items() if name != PASTLESS),
         "references": References(may_be_single=True),
+        "budget": wide_budget(world.weth),
         "twap_window_s": 60,
         "final_depth_blocks": 4,
         "bump_after_blocks": 2,

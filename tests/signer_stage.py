@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from intents import intent
+from intents import intent, wide_budget
 
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
@@ -20,6 +20,7 @@ LIMITS = SignerLimits(
     router=ROUTER,
     position_manager=MANAGER,
     wrapped_native=WETH,
+    budget=wide_budget(USDC),
     pools=(PricedPool(address="0x" + "e1" * 20, token0=WETH, token1=USDC, fee_pips=500),),
     final_depth_blocks=4,
     bump_after_blocks=2,

@@ -61,7 +61,7 @@ class Stepping:
         self.broker = FakeSignerBroker()
         self.owner = world.accounts.owners[0]
         self.signer = signer_of(self.owner)
-        self.limits = limits_of(world)
+        self.limits = limits_of(world, max_deadline_s=2_000_000)
         self.submit: Submit | None = None
         self._asked = 0
 

@@ -16,7 +16,7 @@ from pipeline.messages.events import (
     Sent,
     Signed,
 )
-from pipeline.messages.journal import Attempt, Inclusion, IntentKnown, NonceBound
+from pipeline.messages.journal import NO_CHARGE, Attempt, Inclusion, IntentKnown, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import (
     ChainView,
@@ -36,7 +36,12 @@ from streams.chain.submit.verdict import Refusal
 
 Wants = Callable[[Attempt], bool]
 RULES = FeeRules(
-    bump_after_blocks=200, max_fee_per_gas_wei=10**13, cancel_max_fee_per_gas_wei=10**15, max_tip_wei=10**15
+    bump_after_blocks=200,
+    max_fee_per_gas_wei=10**13,
+    cancel_max_fee_per_gas_wei=10**15,
+    max_tip_wei=10**15,
+    max_gas_wei=10**24,
+    max_gas_wei_per_day=10**26,
 )
 MARKET = FeeMarket(base_fee_wei=10**9, tip_wei=10**9)
 _DEADLINE_AT = {"mint": 10, "decreaseLiquidity": 4}
@@ -123,7 +128,7 @@ class ToySender:
     def _sign(self, chain: ToyChain, intent: SubmitTransaction) -> list[AnyEvent]:
         nonce = self.memory.account.next_nonce
         attempt = _attempt(intent, nonce, 0)
-        self.memory.account = bind(self.memory.account, intent, attempt, chain.head)
+        self.memory.account = bind(self.memory.account, intent, attempt, chain.head, NO_CHARGE)
         self.memory.account = mark_sent(self.memory.account, attempt.transaction_hash, chain.head.number)
         self._note(intent, "open", chain)
         at = {"intent": intent.digest, "transaction_hash": attempt.transaction_hash}

@@ -16,7 +16,7 @@ from pipeline.interests import Interests, interests, select
 from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
+from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
 from pipeline.routes import Arrival, follow
 from pipeline.state import Tables
 from pipeline.units import Address, BookId, ChainId, LogIndex
@@ -57,7 +57,7 @@ def policy_of(
     base, quote = world.weth, world.usdc_of(used[0])
     decimals = {world.weth: 18, world.usdc_low: 6, world.usdc_high: 6}
     tokens = dict.fromkeys([base, quote, *(world.usdc_of(pool) for pool in used)])
-    return Policy(
+    made = Policy(
         book=BookId(book),
         chain=profile_of(world, chain_id, **changes),
         owner=Address(owner),
@@ -70,8 +70,8 @@ def policy_of(
         pools=tuple(Address(pool.address) for pool in used),
         reference_pool=Address(used[0].address),
         strategy=TargetBand(),
-        policy_version=f"{book}-{len(pools)}-{sorted(changes.items())}",
     )
+    return msgspec.structs.replace(made, policy_version=version_of(made))
 
 
 class Log:

@@ -11,7 +11,7 @@ import msgspec
 from pipeline.messages.base import Message
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed, Simulated
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import Address, BlockNumber, Hash, Offset, Seconds, ShardId, Wei
+from pipeline.units import NATIVE, Address, BlockNumber, Hash, Offset, RawAmount, Seconds, ShardId, Wei
 
 RefusalKind = Literal["underpriced", "funds", "full", "invalid"]
 AnyReport = Simulated | Signed | Sent | CancellationSigned | IntentRefused | Dropped
@@ -88,32 +88,58 @@ class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
     """For gas."""
 
 
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transaction counts for in its signer's budget: its worst case, valued when it was signed.
+
+    Units: raw `token`, the budget's. Rounds: up.
+    """
+
+    token: Address
+    loss: RawAmount = RawAmount(0)
+    """What leaves the owner less the least that must come."""
+    notional: RawAmount = RawAmount(0)
+    """What moves: the larger of what leaves and what comes."""
+    actions: int = 0
+    """1 where it trades or moves liquidity; 0 for an allowance, a wrapping, a collection."""
+    data_fee_wei: Wei = Wei(0)
+    """For posting its data on another chain, beside its gas."""
+
+
+NO_CHARGE = Charge(token=NATIVE)
+"""Of what is carried out where nothing can be lost."""
+
+
 class NonceBound(JournalEntry, frozen=True, kw_only=True, tag=True):
     """A nonce and what was signed for it, oldest first."""
 
     nonce: int
     intent: SubmitTransaction
     signed_at_s: Seconds
-    """Time of the head's block: the day that its gas counts for."""
+    """Time of the head's block: from here on it counts in the budget's windows."""
+    charge: Charge
     attempts: tuple[Attempt, ...]
     inclusion: Inclusion | None = None
 
 
-class GasSpent(msgspec.Struct, frozen=True, kw_only=True):
-    """What the transactions of one day of block time came to."""
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the transactions that were signed on one head came to."""
 
-    day: int
-    """Days since 1970."""
-    wei: Wei
+    signed_at_s: Seconds
+    token: Address
+    loss: RawAmount
+    notional: RawAmount
+    actions: int
     transactions: int
+    gas_wei: Wei
+    """What they paid, or may still pay at most."""
 
 
 class SignerStanding(JournalEntry, frozen=True, kw_only=True, tag=True):
     """Where the kept nonces begin: all below are used and final."""
 
     floor_nonce: int
-    spent: tuple[GasSpent, ...] = ()
-    """By nonces below the floor, of the last days."""
+    spent: tuple[Spent, ...] = ()
+    """By nonces below the floor, while a budget's window reaches back to them; oldest first."""
 
 
 # ------------------------------------------------------------------ intents

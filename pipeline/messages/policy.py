@@ -1,5 +1,6 @@
 """What a book is and what is wanted of it: an event like any other, so that a replay knows it too."""
 
+from hashlib import sha256
 from typing import Literal
 
 import msgspec
@@ -134,3 +135,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def all_pools(self) -> tuple[Address, ...]:
         """List the book's pools and its reference, each once, in the policy's order."""
         return tuple(dict.fromkeys((*self.pools, self.reference_pool)))
+
+
+def version_of(policy: Policy) -> str:
+    """Digest all of a policy but its version: sha256 of its JSON with sorted names, in hex."""
+    fields = msgspec.to_builtins(policy)
+    del fields["policy_version"]
+    return sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()

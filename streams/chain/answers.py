@@ -53,6 +53,8 @@ class ReceiptAnswer(_Wire, frozen=True):
     status: str | None = None
     """None before Byzantium, where a receipt did not tell."""
     effective_gas_price: str | None = None
+    l1_fee: str | None = None
+    """On OP-stack chains: for posting its data, beside the gas."""
     logs_bloom: str | None = None
 
 

@@ -1,6 +1,7 @@
 """The signer's file: whose key, and what it may be made to sign at most. No topic and no policy can widen it."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from contracts_abi import Deployment, UnknownContractError, load_deployment
 from pipeline.errors import SettingsError
-from pipeline.units import Address, Bps, ChainId, Seconds, Wei
+from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds, Wei
 from streams.chain.reference_sections import ReferencesSection
-from streams.chain.submit.limits import NamedReferences, PricedPool, References, SignerLimits
-from streams.human import seconds_text
-from streams.marks import Problem, problems_of, read_yaml
+from streams.chain.signer_checks import problems_in_signer
+from streams.chain.submit.limits import Budget, NamedReferences, PricedPool, References, SignerLimits
+from streams.chain_numbers import DEVNET, numbers_of
+from streams.marks import problems_of, read_yaml
 from streams.portfolio.sections import Addr, Duration, Section, Share
 from streams.settings import DevnetWorld, read_text
 
@@ -21,12 +23,13 @@ _WEI_OF_ETHER = 18
 _WEI_OF_GWEI = 9
 _MOST_LOSS_BPS = 1_000
 _SHORTEST_WINDOW_S = 180
-_FEWEST_BLOCKS = 15
 _DAY_S = 86_400
 _MOST_TOLERANCE_BPS = 100
 _WHOLE_BPS = 10_000
-_DEVNET = 31_337
 _MOST_GAS = 30_000_000
+_LEAST_GAS = 21_000
+_WIDE = Context(prec=160)
+_VERSION = re.compile(r"[0-9a-f]{64}")
 
 
 def _wei(decimals: int) -> BeforeValidator:
@@ -66,6 +69,14 @@ def _sane_share(share_bps: Bps) -> Bps:
     return share_bps
 
 
+def _whole_version(version: str) -> str:
+    if not _VERSION.fullmatch(version):
+        raise ValueError("must be a policy's whole version, 64 hex digits, as `evenkeel check` prints it")
+    return version
+
+
+Amount = Annotated[Decimal, Field(gt=0, le=10**15)]
+Version = Annotated[str, AfterValidator(_whole_version)]
 Ether = Annotated[Wei, _wei(_WEI_OF_ETHER)]
 Gwei = Annotated[Wei, _wei(_WEI_OF_GWEI)]
 
@@ -98,6 +109,15 @@ class SignerFile(Section):
     """One node's word is enough."""
     allow_http: bool = False
     """Nodes of other machines may be asked without encryption."""
+    policies: dict[BookId, Version] | None = None
+    """The only policies that it acts for, by book; may be left out on a devnet alone."""
+    budget_token: Addr = Field(
+        description="the token that losses and amounts are counted in, one of the pools'"
+    )
+    max_loss_per_day: Amount = Field(description="what 24 hours may lose at worst, in the budget's token")
+    max_notional: Amount = Field(description="what one transaction may move, in the budget's token")
+    max_notional_per_day: Amount = Field(description="what 24 hours may move, in the budget's token")
+    max_actions_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 12
     references: ReferencesSection = ReferencesSection()
     single_reference: bool = False
     """A pair may be priced by its pool alone."""
@@ -107,31 +127,43 @@ class SignerFile(Section):
     max_loss: Annotated[Share, AfterValidator(_sane_loss)] = Bps(100)
     swap_tolerance: Annotated[Share, AfterValidator(_sane_tolerance)] = Bps(15)
     max_share_of_depth: Annotated[Share, AfterValidator(_sane_share)] = Bps(1_000)
-    max_gas_limit: Annotated[int, Field(gt=0, le=_MOST_GAS)] = 5_000_000
+    max_gas_limit: Annotated[int, Field(ge=_LEAST_GAS, le=_MOST_GAS)] = 5_000_000
     max_gas_ether: Ether = Wei(10**18 // 4)
     max_gas_ether_per_day: Ether = Wei(10**18)
-    max_transactions_per_day: Annotated[int, Field(gt=0)] = 200
-    max_age_blocks: Annotated[int, Field(gt=0)] = 50
+    gas_reserve_ether: Ether = Wei(10**18 // 20)
+    max_transactions_per_day: Annotated[int, Field(ge=1, le=10_000)] = 200
+    max_deadline: Duration = Seconds(900)
     max_fee_gwei: Gwei = Wei(200 * 10**9)
     cancel_max_fee_gwei: Gwei = Wei(300 * 10**9)
     min_tip_gwei: Gwei = Wei(10**8)
     max_tip_gwei: Gwei = Wei(20 * 10**9)
-    bump_after_blocks: Annotated[int, Field(gt=0)] = 3
-    final_depth_blocks: Annotated[int, Field(gt=0)] = 65
-    block_time: Duration = Seconds(12)
+    # What follows is the chain's, unless it is named.
+    max_age_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    bump_after_blocks: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    final_depth_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    block_time: Duration | None = None
 
     def named_references(self) -> NamedReferences:
         """List what the file says prices its pairs. The devnet may do with a single pool."""
-        return self.references.named(may_be_single=self.single_reference or self.chain == _DEVNET)
+        return self.references.named(may_be_single=self.single_reference or self.chain == DEVNET)
 
-    def limits(self, places: Places, pools: tuple[PricedPool, ...], references: References) -> SignerLimits:
+    def limits(
+        self,
+        places: Places,
+        pools: tuple[PricedPool, ...],
+        references: References,
+        budget_decimals: int,
+    ) -> SignerLimits:
         """Put the file's numbers together with what was read of the chain."""
+        chain = numbers_of(self.chain)
         return SignerLimits(
             router=places.router,
             position_manager=places.position_manager,
             wrapped_native=places.wrapped_native,
             pools=pools,
             references=references,
+            budget=self.budget(budget_decimals),
+            policies=self.policies,
             twap_window_s=self.twap_window,
             max_observation_age_s=self.max_observation_age,
             max_spot_from_twap_ticks=self.max_spot_from_twap_ticks,
@@ -141,16 +173,35 @@ class SignerFile(Section):
             max_gas_limit=self.max_gas_limit,
             max_gas_wei=self.max_gas_ether,
             max_gas_wei_per_day=self.max_gas_ether_per_day,
+            gas_reserve_wei=self.gas_reserve_ether,
             max_transactions_per_day=self.max_transactions_per_day,
-            max_age_blocks=self.max_age_blocks,
+            max_age_blocks=self.max_age_blocks or chain.max_age_blocks,
+            max_ahead_blocks=chain.max_ahead_blocks,
+            max_deadline_s=self.max_deadline,
             max_fee_per_gas_wei=self.max_fee_gwei,
             cancel_max_fee_per_gas_wei=self.cancel_max_fee_gwei,
             min_tip_wei=self.min_tip_gwei,
             max_tip_wei=self.max_tip_gwei,
-            bump_after_blocks=self.bump_after_blocks,
-            final_depth_blocks=self.final_depth_blocks,
-            block_s=self.block_time,
+            bump_after_blocks=self.bump_after_blocks or chain.bump_after_blocks,
+            final_depth_blocks=self.final_depth_blocks or chain.final_depth_blocks,
+            cancel_gas=chain.cancel_gas,
+            data_fee=chain.data_fee,
+            block_s=self.block_time or chain.block_s,
         )
+
+    def budget(self, decimals: int) -> Budget:
+        """Turn the budget's amounts into the token's smallest units. Rounds: down."""
+        return Budget(
+            token=self.budget_token,
+            max_loss_per_day=_raw(self.max_loss_per_day, decimals),
+            max_notional=_raw(self.max_notional, decimals),
+            max_notional_per_day=_raw(self.max_notional_per_day, decimals),
+            max_actions_per_hour=self.max_actions_per_hour,
+        )
+
+
+def _raw(amount: Decimal, decimals: int) -> RawAmount:
+    return RawAmount(int(amount.scaleb(decimals, _WIDE)))
 
 
 def load_signer_file(path: Path) -> SignerFile:
@@ -160,18 +211,9 @@ def load_signer_file(path: Path) -> SignerFile:
         file = SignerFile.model_validate(document.value if document.value is not None else {})
     except ValidationError as error:
         raise document.refuse(problems_of(error, SignerFile)) from None
-    if (file.keystore is None) == (file.devnet_account is None):
-        raise SettingsError(f"{path}: name a keystore, or the devnet's account, and not both")
-    if file.keystore is not None and file.password_file is None:
-        raise SettingsError(f"{path}: password_file: missing: the file with the keystore's password")
-    if file.min_tip_gwei > file.max_tip_gwei:
-        raise SettingsError(f"{path}: min_tip_gwei: must not be above max_tip_gwei")
-    if not file.pools:
-        raise SettingsError(f"{path}: pools: must name at least 1")
-    least_s = _FEWEST_BLOCKS * file.block_time
-    if file.twap_window < least_s:
-        says = f"must be at least {seconds_text(least_s)}, {_FEWEST_BLOCKS} blocks of {seconds_text(file.block_time)}"
-        raise document.refuse([Problem(("twap_window",), says)])
+    problems = list(problems_in_signer(file))
+    if problems:
+        raise document.refuse(problems)
     return file
 
 

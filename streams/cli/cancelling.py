@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.offers import FeeRules
 from streams.chain.signer_file import SignerFile
 from streams.chain.submit.stop_file import put_stop_file, stop_file_of
+from streams.chain_numbers import numbers_of
 from streams.cli.console import say
 from streams.settings import Settings
 
@@ -30,11 +31,15 @@ async def cancel_all(
     put_stop_file(stop_file, cancels=True, reason="submit --cancel-all")
     say(f"{stop_file} is there: nothing new is signed here until `evenkeel resume --local {path}`")
     nodes = [HttpSenderNode(url, timeout_s=10) for url in settings.rpc_urls]
+    chain = numbers_of(settings.chain)
     rules = FeeRules(
-        bump_after_blocks=file.bump_after_blocks,
+        bump_after_blocks=file.bump_after_blocks or chain.bump_after_blocks,
         max_fee_per_gas_wei=file.max_fee_gwei,
         cancel_max_fee_per_gas_wei=file.cancel_max_fee_gwei,
         max_tip_wei=file.max_tip_gwei,
+        max_gas_wei=file.max_gas_ether,
+        max_gas_wei_per_day=file.max_gas_ether_per_day,
+        cancel_gas=chain.cancel_gas,
     )
     cancelling = CancelAll(
         nodes,

@@ -106,7 +106,11 @@ async def _submit(
     settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool, new_signer: bool
 ) -> None:
     from streams.chain.submit.agreed import sender_node  # noqa: PLC0415 - web3 and keys take their time
-    from streams.chain.submit.pools import read_pools, read_references  # noqa: PLC0415
+    from streams.chain.submit.pools import (  # noqa: PLC0415
+        read_budget_decimals,
+        read_pools,
+        read_references,
+    )
     from streams.chain.submit.serve import run_submit  # noqa: PLC0415
     from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
 
@@ -119,6 +123,7 @@ async def _submit(
     try:
         pools = await read_pools(node, file.pools, factory=places.factory)
         references = await read_references(node, file.named_references(), pools, factory=places.factory)
+        budget_decimals = await read_budget_decimals(node, pools, file.budget_token)
     except BaseException:
         await node.close()
         raise
@@ -129,7 +134,7 @@ async def _submit(
         node=node,
         instance=settings.instance,
         signer=signer_of(file),
-        limits=file.limits(places, pools, references),
+        limits=file.limits(places, pools, references, budget_decimals),
         adopt_nonce=adopt_nonce,
         stop_file=stop_file,
         new_signer=new_signer,

@@ -1,6 +1,5 @@
 """From the file to the events that say it: each book's policy, complete and with its version."""
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any
@@ -9,7 +8,7 @@ import msgspec
 from pydantic import ValidationError
 
 from contracts_abi import UnknownContractError, load_deployment
-from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
+from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
 from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.marks import Document, FieldPath, Problem, problems_of, read_yaml
 from streams.portfolio.checks import problems_in
@@ -70,13 +69,6 @@ def publishing(policy: Policy, pools: Collection[Address]) -> Policy:
     """Say which pools' views the book's shard publishes, and give the policy the version that follows."""
     unversioned = msgspec.structs.replace(policy, publishes=tuple(pools), policy_version="")
     return msgspec.structs.replace(unversioned, policy_version=version_of(unversioned))
-
-
-def version_of(policy: Policy) -> str:
-    """Digest all of a policy but its version: sha256 of its JSON with sorted names, in hex."""
-    fields = msgspec.to_builtins(policy)
-    del fields["policy_version"]
-    return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
 
 
 def _policy(book: BookSection, chain: ChainProfile) -> Policy:

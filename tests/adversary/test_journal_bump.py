@@ -15,7 +15,7 @@ from kafka_logs import read_committed
 from msgspec.structs import replace
 from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse
 
-from pipeline.messages.journal import Attempt, IntentKnown, NonceBound
+from pipeline.messages.journal import NO_CHARGE, Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import Call
 from streams.chain.submit.by_hand import faults_of, set_aside
 from streams.chain.submit.journal import journal_shard
@@ -63,6 +63,7 @@ def robbery(house: SenderHouse, call: Call, nonce: int) -> tuple[NonceBound, Int
         nonce=nonce,
         intent=wanted,
         signed_at_s=house.head().timestamp_s,
+        charge=NO_CHARGE,
         attempts=(garbage,),
     )
     known = IntentKnown(

@@ -8,7 +8,7 @@ from intents import block, intent
 from msgspec.structs import replace
 
 from pipeline.errors import CalldataError, JournalError
-from pipeline.messages.journal import Attempt, NonceBound
+from pipeline.messages.journal import NO_CHARGE, Attempt, NonceBound
 from pipeline.offers import Fees, Replace
 from streams.chain.signer import LocalSigner, Unsigned
 from streams.chain.submit.bound import read_bound
@@ -60,6 +60,7 @@ def bound_by(signer, *attempts: Attempt) -> NonceBound:
         nonce=NONCE,
         intent=wanted,
         signed_at_s=block(100).timestamp_s,
+        charge=NO_CHARGE,
         attempts=attempts,
     )
 

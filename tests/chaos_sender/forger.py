@@ -20,6 +20,7 @@ from sender_house import block_ref
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.events import Dropped, IntentRefused, Paused, PolicySet, Resumed, Sent, Signed
 from pipeline.messages.journal import (
+    NO_CHARGE,
     AnyJournal,
     Attempt,
     IntentKnown,
@@ -360,7 +361,12 @@ def _bound(forger: Forger, topic: Topic) -> Iterator[Record]:
         sent_at_block=forger.dice.choice((None, 1)),
     )
     entry = NonceBound(
-        signer=house.owner, nonce=nonce, intent=forged, signed_at_s=1_767_225_600, attempts=(attempt,)
+        signer=house.owner,
+        nonce=nonce,
+        intent=forged,
+        signed_at_s=1_767_225_600,
+        charge=NO_CHARGE,
+        attempts=(attempt,),
     )
     known = IntentKnown(
         signer=house.owner,

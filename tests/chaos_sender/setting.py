@@ -33,6 +33,11 @@ devnet_account: "$account"
 pools: ["$pool"]
 twap_window: 3m
 max_spot_from_twap_ticks: 800
+budget_token: "$usdc"
+max_loss_per_day: 20000000
+max_notional: 400000
+max_notional_per_day: 1000000000
+max_actions_per_hour: 1000
 max_loss: 5%
 swap_tolerance: 1%
 max_share_of_depth: 100%
@@ -133,6 +138,7 @@ def write_signer(folder: Path, world: World, name: str) -> Path:
             chain_id=world.chain_id,
             account=world.accounts.owners[0],
             pool=world.pool(name).address,
+            usdc=world.usdc_of(world.pool(name)),
             depth=FINAL_DEPTH_BLOCKS,
         )
     )

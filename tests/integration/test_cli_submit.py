@@ -60,6 +60,11 @@ max_loss: 1%
 twap_window: 3m
 single_reference: true
 single_node: true
+policies: {{b1: {"1" * 64}}}
+budget_token: {world.usdc_low}
+max_loss_per_day: 1000
+max_notional: 100000
+max_notional_per_day: 500000
 """
     )
 
@@ -144,6 +149,9 @@ def test_a_wrong_file_is_told_by_line_and_field(house):
     ):
         file.write_text(text.replace(old, new))
         assert says in evenkeel(house, "submit", str(file), "--live").stderr
+    file.write_text(text.replace(house.world.usdc_low, house.world.usdc_high))
+    told = evenkeel(house, "submit", str(file), "--live").stderr
+    assert f"budget_token: {house.world.usdc_high} is a token of none of the listed pools" in told
     file.write_text(text.replace(house.world.pool("weth_usdc_low_500").address, house.world.router))
     assert "is no Uniswap V3 pool" in evenkeel(house, "submit", str(file), "--live").stderr
     (house.folder / "key.json").chmod(0o644)

@@ -14,6 +14,10 @@ SIGNER = """
 chain: {chain}
 devnet_account: "{owner}"
 pools: ["{pool}"]
+budget_token: "{usdc}"
+max_loss_per_day: 1000
+max_notional: 400000
+max_notional_per_day: 2000000
 twap_window: 3m
 """
 
@@ -38,6 +42,7 @@ def write_files(user: User) -> None:
         chain=world["chain_id"],
         owner=world["accounts"]["owners"][0],
         pool=world["pools"]["weth_usdc_low_500"]["address"],
+        usdc=world["usdc_low"],
     )
     (user.folder / "signer.yaml").write_text(signer)
     (user.folder / "other.yaml").write_text(signer.replace(str(world["chain_id"]), "1"))

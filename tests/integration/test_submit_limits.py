@@ -136,7 +136,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
         ("limits", "the swap's minimum may lose"): bench.swap(world.usdc_low, 300 * DOLLARS, ETHER // 20),
         ("limits", "with a call that takes none"): called(swap, value_wei=1),
         ("limits", "gas limit, at most"): called(good, gas_limit=10**8),
-        ("limits", "wei of value and gas, at most"): called(good, value_wei=10**30),
+        ("limits", "wei of value, gas and reserve, at most"): called(good, value_wei=10**30),
         ("market", "the cap is 7"): changed(good, max_fee_per_gas_wei=7),
         ("malformed", "not what they encode to"): called(swap, data=swap.call.data + "00" * 32),
         ("malformed", "the arguments of multicall"): called(swap, data=swap.call.data[:74]),
@@ -180,7 +180,7 @@ def test_liquidity_that_is_taken_out_but_not_collected_counts_as_lost(bench):
         actions.mint_position(world, bench.owner, pool, ticks, world.amounts(pool, ETHER))
     )
     token_id = minted_token_id(receipt, world)
-    terms = (token_id, position(bench.chain, world, token_id).liquidity, 0, 0, 2**256 - 1)
+    terms = (token_id, position(bench.chain, world, token_id).liquidity, 0, 0, bench.head().timestamp_s + 600)
     data = method(MANAGER, "decreaseLiquidity").encode(terms)
     refusal = bench.refusal(bench.intent(world.position_manager, data, gas_limit=400_000))
     assert "may lose 10000 bps" in refusal.detail

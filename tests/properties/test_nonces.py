@@ -1,11 +1,13 @@
 """Nonces and what is offered for them, whatever chain and fees do: no gap, nothing above a cap, nothing below 12 %."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from intents import GWEI, SIGNER, attempt, block, intent
 
+from pipeline.budget import DAY_S, most_gas_wei, spent_within
 from pipeline.errors import ForeignNonceError
-from pipeline.messages.journal import Attempt, Inclusion
+from pipeline.messages.journal import NO_CHARGE, Attempt, Inclusion
 from pipeline.nonces import (
     Account,
     ChainView,
@@ -16,7 +18,6 @@ from pipeline.nonces import (
     new_account,
     reconcile,
     retire,
-    spent_on,
     status,
 )
 from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, Stop, bumped_fees, due, first_fees
@@ -93,7 +94,7 @@ class Life:
 
     def bind(self, _: int) -> None:
         name = next(self.names)
-        self.account = bind(self.account, intent(name), attempt(name), block(self.number))
+        self.account = bind(self.account, intent(name), attempt(name), block(self.number), NO_CHARGE)
 
     def bump(self, choice: int) -> None:
         if waiting := self.account.waiting():
@@ -147,9 +148,8 @@ def test_an_account_has_no_gap_and_says_what_the_chain_says(acts):
         for bound in account.nonces:
             if status(bound) in {"mined", "cancelled"}:
                 assert bound.inclusion in life.mined
-    today = life.account.nonces[0].signed_at_s // 86_400 if life.account.nonces else None
-    if today is not None:
-        assert spent_on(life.account, today).wei >= sum(each.paid_wei for each in life.mined[life.gone :])
+    day = spent_within(life.account.standing, life.account.nonces, block(life.number).timestamp_s, DAY_S)
+    assert day.gas_wei >= sum(each.paid_wei for each in life.mined)
 
 
 @given(lives(), st.integers(1, 3))
@@ -167,8 +167,11 @@ def test_a_nonce_more_than_ours_is_never_overlooked(acts, more):
     raise AssertionError
 
 
-@given(lives(), markets, st.booleans())
-def test_what_is_due_keeps_within_caps_and_starts_with_the_lowest(acts, market, stopped):
+gas = st.integers(0, 500_000 * 150 * GWEI)
+
+
+@given(lives(), markets, st.booleans(), gas, gas)
+def test_what_is_due_keeps_within_caps_and_starts_with_the_lowest(acts, market, stopped, most_wei, day_wei):
     life = Life()
     for act, choice in acts:
         life.do(act, choice)
@@ -177,13 +180,17 @@ def test_what_is_due_keeps_within_caps_and_starts_with_the_lowest(acts, market, 
         max_fee_per_gas_wei=90 * GWEI,
         cancel_max_fee_per_gas_wei=120 * GWEI,
         max_tip_wei=40 * GWEI,
+        max_gas_wei=most_wei,
+        max_gas_wei_per_day=day_wei,
     )
     offered = {bound.nonce: block(life.number - 1).hash for bound in life.account.nonces[::2]}
     stop = Stop(why="a test", cancels=False) if stopped else None
     found = due(life.account, block(life.number), market, rules, offered_at=offered, stop_of=lambda _: stop)
     waiting = {bound.nonce: bound for bound in life.account.waiting()}
-    assert [each.nonce for each in found] == sorted(waiting)
-    for each in found:
+    assert list(dict.fromkeys(each.nonce for each in found)) == sorted(waiting)
+    newest = {each.nonce: each for each in found}
+    assert len(found) - len(newest) <= sum(len(bound.attempts) > 1 for bound in waiting.values())
+    for each in newest.values():
         bound = waiting[each.nonce]
         cancelling = any(version.cancels for version in bound.attempts)
         if isinstance(each, Resend):
@@ -192,3 +199,23 @@ def test_what_is_due_keeps_within_caps_and_starts_with_the_lowest(acts, market, 
         assert isinstance(each, Replace)
         assert each.fees.max_fee_wei <= (120 if each.cancels else 90) * GWEI
         assert each.cancels or not (cancelling or stopped)
+    _costs_no_more_than_it_may(life, found, rules)
+
+
+def _costs_no_more_than_it_may(life, found, rules):
+    """Whatever is signed now, no nonce and no day goes beyond its gas, but for what was offered before."""
+    head_s, account = block(life.number).timestamp_s, life.account
+    before = spent_within(account.standing, account.nonces, head_s, DAY_S).gas_wei
+    was = {bound.nonce: most_gas_wei(bound) for bound in account.nonces}
+    for each in found:
+        if isinstance(each, Replace):
+            version = msgspec.structs.replace(
+                attempt(2_000 + each.nonce, cancels=each.cancels),
+                max_fee_wei=each.fees.max_fee_wei,
+                gas_limit=21_000 if each.cancels else 200_000,
+            )
+            account = add_attempt(account, each.nonce, version)
+    for bound in account.nonces:
+        assert most_gas_wei(bound) <= max(rules.max_gas_wei, was[bound.nonce])
+    after = spent_within(account.standing, account.nonces, head_s, DAY_S).gas_wei
+    assert after <= max(before, rules.max_gas_wei_per_day)

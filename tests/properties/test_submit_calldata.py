@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from intents import SIGNER, intent
+from intents import SIGNER, intent, wide_budget
 
 from pipeline.protocols.uniswap_v3.calldata import (
     Withdrawal,
@@ -22,6 +22,7 @@ LIMITS = SignerLimits(
     router=ROUTER,
     position_manager=MANAGER,
     wrapped_native=WETH,
+    budget=wide_budget(USDC),
     pools=(PricedPool(address="0x" + "e1" * 20, token0=WETH, token1=USDC, fee_pips=500),),
 )
 

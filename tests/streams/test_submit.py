@@ -347,14 +347,16 @@ async def test_an_intent_from_the_future_waits_and_is_then_orphaned(stage):
     process = await stage.start()
     await process.step()
     head = stage.node.blocks[-1].ref
-    ahead = stage.ask(made_at=msgspec.structs.replace(head, number=head.number + 50, hash="0x" + "ab" * 32))
-    until_s = stage.now_s + PACE.wait_s
-    while stage.now_s < until_s:  # the node is behind, as a replica may be for minutes, but it moves
-        assert await process.step()
-        assert stage.said(ahead) == []
-        stage.node.mine()
-        stage.now_s += PACE.stalled_after_s / 2
+    most = LIMITS.max_ahead_blocks
+    far, ahead = (
+        stage.ask(made_at=msgspec.structs.replace(head, number=head.number + blocks, hash="0x" + "ab" * 32))
+        for blocks in (most + 1, most)
+    )
     behind = stage.ask()
+    assert await process.step()
+    assert "is far above the head" in stage.reports(far)[0].detail
+    assert stage.said(ahead) == stage.said(behind) == [], "the node may be a little behind"
+    stage.now_s += PACE.wait_s + 1
     assert not await process.step()
     (refused,) = stage.reports(ahead)
     assert (refused.reason, "is not known yet" in refused.detail) == ("orphaned", True)

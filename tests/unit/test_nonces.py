@@ -4,22 +4,23 @@ import msgspec
 import pytest
 from intents import GWEI, SIGNER, attempt, block, intent
 
+from pipeline.budget import DAY_S, spent_within
 from pipeline.errors import ForeignNonceError, JournalError
-from pipeline.messages.journal import Inclusion
+from pipeline.messages.journal import NO_CHARGE, Charge, Inclusion
 from pipeline.nonces import (
     Account,
     ChainView,
     account_of,
     add_attempt,
     bind,
-    day_of,
     mark_sent,
     new_account,
     reconcile,
     retire,
-    spent_on,
     status,
 )
+
+USDC = "0x" + "a2" * 20
 
 
 def included(name: int, number: int, *, paid_wei: int = 5) -> dict[str, Inclusion]:
@@ -42,7 +43,7 @@ def view(number: int, nonce: int, inclusions: dict[str, Inclusion] | None = None
 def bound(*names: int) -> Account:
     account = new_account(SIGNER, 4)
     for name in names:
-        account = bind(account, intent(name), attempt(name), block(100))
+        account = bind(account, intent(name), attempt(name), block(100), NO_CHARGE)
     return account
 
 
@@ -117,22 +118,54 @@ def test_only_deep_nonces_retire_and_lowest_first():
     assert left.next_nonce == account.next_nonce == 6
 
 
+def day(account, number):
+    return spent_within(account.standing, account.nonces, block(number).timestamp_s, DAY_S)
+
+
 def test_a_day_counts_what_was_paid_and_what_may_still_be_paid():
     account = bound(1, 2)
-    today = day_of(block(100))
     most_wei = 2 * 200_000 * 30 * GWEI
-    assert spent_on(account, today).wei == most_wei
-    assert spent_on(account, today).transactions == 2
+    assert day(account, 100).gas_wei == most_wei
+    assert day(account, 100).transactions == 2
 
     account = reconcile(account, view(101, 5, included(1, 101, paid_wei=77)))
-    assert spent_on(account, today).wei == 77 + most_wei // 2
+    assert day(account, 100).gas_wei == 77 + most_wei // 2
 
     retired, _ = retire(account, block(200), 65)
-    assert spent_on(retired, today) == spent_on(account, today)
-    assert spent_on(retired, today + 1).transactions == 0
+    assert day(retired, 200) == day(account, 200)
 
 
-def test_old_days_are_forgotten():
+def test_a_charge_leaves_the_window_by_its_age_alone_and_not_at_midnight():
+    charge = Charge(token=USDC, loss=3, notional=1_000, actions=1)
+    account = bind(new_account(SIGNER, 4), intent(1), attempt(1), block(100), charge)
+    account = reconcile(account, view(101, 5, included(1, 101)))
+    retired, _ = retire(account, block(200), 65)
+    blocks_a_day = DAY_S // 12
+    for number in (200, 100 + blocks_a_day - 1):
+        assert day(retired, number).loss == day(account, number).loss == 3
+        assert day(retired, number).notional == 1_000
+    assert day(retired, 100 + blocks_a_day).loss == 0
+
+
+def test_what_is_in_no_block_counts_however_old_it_is():
+    charge = Charge(token=USDC, loss=3, notional=1_000, actions=1)
+    account = bind(new_account(SIGNER, 4), intent(1), attempt(1), block(100), charge)
+    assert day(account, 100_000).loss == 3
+
+
+def test_what_is_signed_on_one_head_is_kept_as_one_sum():
+    charge = Charge(token=USDC, loss=3, notional=1_000, actions=1)
+    account = new_account(SIGNER, 4)
+    for name in (1, 2, 3):
+        account = bind(account, intent(name), attempt(name), block(100 + name // 3), charge)
+    chain = included(1, 103) | included(2, 103) | included(3, 103)
+    account = reconcile(account, ChainView(head=block(103), nonce=7, inclusions=chain))
+    retired, _ = retire(account, block(200), 65)
+    assert [(each.transactions, each.loss) for each in retired.standing.spent] == [(2, 6), (1, 3)]
+    assert day(retired, 200).loss == 9
+
+
+def test_old_charges_are_forgotten():
     account = reconcile(bound(1), view(101, 5, included(1, 101)))
     far = msgspec.structs.replace(block(100_000), timestamp_s=block(0).timestamp_s + 10 * 86_400)
     retired, _ = retire(account, far, 65)

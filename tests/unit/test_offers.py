@@ -2,8 +2,9 @@
 
 import pytest
 from intents import GWEI, SIGNER, attempt, block, intent
+from msgspec.structs import replace
 
-from pipeline.messages.journal import SendRefusal
+from pipeline.messages.journal import NO_CHARGE, SendRefusal
 from pipeline.nonces import Account, add_attempt, bind, mark_refused, mark_sent, new_account
 from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, Stop, bumped_fees, due, first_fees
 
@@ -12,6 +13,8 @@ RULES = FeeRules(
     max_fee_per_gas_wei=100 * GWEI,
     cancel_max_fee_per_gas_wei=150 * GWEI,
     max_tip_wei=20 * GWEI,
+    max_gas_wei=10**18,
+    max_gas_wei_per_day=10**19,
 )
 CALM = FeeMarket(base_fee_wei=10 * GWEI, tip_wei=GWEI)
 STORM = FeeMarket(base_fee_wei=200 * GWEI, tip_wei=GWEI)
@@ -20,7 +23,7 @@ STORM = FeeMarket(base_fee_wei=200 * GWEI, tip_wei=GWEI)
 def sent(*names: int, at: int = 100, **changes: object) -> Account:
     account = new_account(SIGNER, 0)
     for name in names:
-        account = bind(account, intent(name, **changes), attempt(name), block(100))
+        account = bind(account, intent(name, **changes), attempt(name), block(100), NO_CHARGE)
         account = mark_sent(account, f"0x{name:064x}", at)
     return account
 
@@ -69,6 +72,7 @@ def test_a_cancellation_may_outbid_a_call_at_the_cap_of_tips():
         intent(1, deadline_s=block(104).timestamp_s),
         attempt(1, tip_gwei=20),
         block(100),
+        NO_CHARGE,
     )
     (cancel,) = due(account, block(105), CALM, RULES, offered_at={})
     assert cancel.cancels
@@ -119,7 +123,11 @@ def test_what_a_node_calls_underpriced_is_bumped_once_it_had_a_block():
 @pytest.mark.parametrize("kind", [None, "funds", "full"])
 def test_what_no_node_ever_took_is_offered_again_as_it_is_however_long(kind):
     account = bind(
-        new_account(SIGNER, 0), intent(1, deadline_s=block(999).timestamp_s), attempt(1), block(100)
+        new_account(SIGNER, 0),
+        intent(1, deadline_s=block(999).timestamp_s),
+        attempt(1),
+        block(100),
+        NO_CHARGE,
     )
     if kind is not None:
         account = refused(account, 1, kind)
@@ -158,8 +166,8 @@ def test_an_older_call_is_not_offered_beside_a_cancellation():
 
 
 def test_what_no_node_will_ever_take_is_cancelled_and_its_nonce_used_up():
-    account = bind(new_account(SIGNER, 0), intent(1), attempt(1), block(100))
-    account = bind(account, intent(2, after=f"{1:016x}"), attempt(2), block(100))
+    account = bind(new_account(SIGNER, 0), intent(1), attempt(1), block(100), NO_CHARGE)
+    account = bind(account, intent(2, after=f"{1:016x}"), attempt(2), block(100), NO_CHARGE)
     found = due(refused(account, 1, "invalid"), block(100), CALM, RULES, offered_at={})
     assert [(each.nonce, each.cancels) for each in found] == [(0, True), (1, True)]
 
@@ -187,9 +195,9 @@ def test_without_room_for_a_bump_it_waits_while_the_next_block_can_still_take_it
 
 def test_a_deadline_that_passed_is_cancelled_and_what_follows_with_it():
     account = new_account(SIGNER, 0)
-    account = bind(account, intent(1, deadline_s=block(104).timestamp_s), attempt(1), block(100))
-    account = bind(account, intent(2, after=f"{1:016x}"), attempt(2), block(100))
-    account = bind(account, intent(3), attempt(3), block(100))
+    account = bind(account, intent(1, deadline_s=block(104).timestamp_s), attempt(1), block(100), NO_CHARGE)
+    account = bind(account, intent(2, after=f"{1:016x}"), attempt(2), block(100), NO_CHARGE)
+    account = bind(account, intent(3), attempt(3), block(100), NO_CHARGE)
     assert due(account, block(104), CALM, RULES, offered_at=offered(account, 104)) == []
     found = due(account, block(105), CALM, RULES, offered_at=offered(account, 105))
     assert [(each.nonce, each.cancels) for each in found] == [(0, True), (1, True)]
@@ -223,7 +231,7 @@ def test_a_stopped_book_is_not_bumped_but_cancelled():
 
 
 def test_what_is_stopped_with_the_word_to_cancel_is_cancelled_at_once():
-    account = bind(sent(1), intent(2), attempt(2), block(100))
+    account = bind(sent(1), intent(2), attempt(2), block(100), NO_CHARGE)
     stop = Stop(why="a test", cancels=True)
     found = due(account, block(100), CALM, RULES, offered_at=offered(account, 100), stop_of=lambda _: stop)
     assert [(each.nonce, each.cancels) for each in found] == [(0, True), (1, True)]
@@ -238,12 +246,7 @@ def test_what_a_process_has_not_offered_itself_is_not_bumped_before_it_had_a_blo
 
 def test_a_cancellation_beyond_its_own_cap_leaves_the_bytes_running():
     account = sent(1, deadline_s=block(101).timestamp_s)
-    rules = FeeRules(
-        bump_after_blocks=3,
-        max_fee_per_gas_wei=100 * GWEI,
-        cancel_max_fee_per_gas_wei=30 * GWEI,
-        max_tip_wei=20 * GWEI,
-    )
+    rules = replace(RULES, cancel_max_fee_per_gas_wei=30 * GWEI)
     (again,) = due(account, block(105), CALM, rules, offered_at={})
     assert isinstance(again, Resend)
 
@@ -253,7 +256,7 @@ def test_what_was_made_from_what_a_reorg_has_undone_is_cancelled():
     account = new_account(SIGNER, 0)
     for name, after, number in ((1, None, 100), (2, f"{1:016x}", 102), (3, f"{2:016x}", 102)):
         account = bind(
-            account, intent(name, after=after, made_at=block(number)), attempt(name), block(number)
+            account, intent(name, after=after, made_at=block(number)), attempt(name), block(number), NO_CHARGE
         )
         account = mark_sent(account, f"0x{name:064x}", 103)
     found = due(account, block(103), CALM, RULES, offered_at={})
@@ -264,7 +267,56 @@ def test_what_was_made_from_what_a_reorg_has_undone_is_cancelled():
 def test_what_was_made_together_waits_together():
     account = new_account(SIGNER, 0)
     for name, after in ((1, None), (2, f"{1:016x}")):
-        account = bind(account, intent(name, after=after, made_at=block(100)), attempt(name), block(100))
+        account = bind(
+            account, intent(name, after=after, made_at=block(100)), attempt(name), block(100), NO_CHARGE
+        )
         account = mark_sent(account, f"0x{name:064x}", 101)
     found = due(account, block(101), CALM, RULES, offered_at={})
     assert [type(each) for each in found] == [Resend, Resend]
+
+
+# ------------------------------------------------------------------ what a nonce and a day may cost
+GAS = 200_000
+
+
+def test_a_bump_never_takes_a_transaction_beyond_its_gas():
+    account = sent(1)
+    for most_gwei, offered_gwei in ((40, 40), (34, 34), (33, None)):
+        rules = replace(RULES, max_gas_wei=GAS * most_gwei * GWEI)
+        storm = FeeMarket(base_fee_wei=20 * GWEI, tip_wei=GWEI)
+        (found,) = due(account, block(104), storm, rules, offered_at=offered(account, 103))
+        if offered_gwei is None:
+            assert isinstance(found, Resend), "no room: the bytes stay as they are, until their deadline"
+        else:
+            assert found.fees.max_fee_wei == offered_gwei * GWEI
+
+
+def test_a_bump_never_takes_a_day_beyond_its_gas():
+    account = sent(1, 2)
+    spent_wei = 2 * GAS * 30 * GWEI
+    for left_gwei, offered_gwei in ((10, 40), (3, None)):
+        rules = replace(RULES, max_gas_wei_per_day=spent_wei + GAS * left_gwei * GWEI)
+        storm = FeeMarket(base_fee_wei=20 * GWEI, tip_wei=GWEI)
+        found, _ = due(account, block(104), storm, rules, offered_at=offered(account, 103))
+        fees = found.fees.max_fee_wei if isinstance(found, Replace) else None
+        assert fees == (offered_gwei and offered_gwei * GWEI)
+
+
+def test_what_a_nonce_was_charged_pays_for_its_cancellation_on_a_day_that_is_used_up():
+    account = sent(1, deadline_s=block(101).timestamp_s)
+    rules = replace(RULES, max_gas_wei_per_day=GAS * 30 * GWEI)
+    (found,) = due(account, block(104), CALM, rules, offered_at=offered(account, 103))
+    assert isinstance(found, Replace)
+    assert found.cancels
+    assert 21_000 * found.fees.max_fee_wei < GAS * 30 * GWEI
+
+
+def test_several_cancellations_at_once_share_what_the_day_has_left():
+    account = sent(*range(1, 9), deadline_s=block(101).timestamp_s, gas_limit=21_000)
+    charged_wei = sum(bound.attempts[0].gas_limit * 30 * GWEI for bound in account.nonces)
+    market = FeeMarket(base_fee_wei=2_000 * GWEI, tip_wei=GWEI)
+    rules = replace(RULES, cancel_max_fee_per_gas_wei=5_000 * GWEI, max_gas_wei_per_day=charged_wei * 2)
+    found = due(account, block(104), market, rules, offered_at=offered(account, 103))
+    most_wei = sum(max(21_000 * each.fees.max_fee_wei, GAS * 30 * GWEI) for each in found)
+    assert most_wei <= charged_wei * 2
+    assert len({each.fees.max_fee_wei for each in found}) > 1, "the later ones find less"

@@ -11,7 +11,7 @@ from pipeline.errors import BlockUnknownError, CallRevertedError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Writer
 from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused, Sent, Signed, Simulated
-from pipeline.messages.journal import Attempt
+from pipeline.messages.journal import NO_CHARGE, Attempt
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, bind, new_account
 from pipeline.offers import FeeCaps, FeeMarket, Fees, first_fees
@@ -144,7 +144,7 @@ class AnvilFork:
             tip_wei=fees.tip_wei,
             gas_limit=intent.call.gas_limit,
         )
-        self._account = bind(account, intent, attempt, self._header.block)
+        self._account = bind(account, intent, attempt, self._header.block, NO_CHARGE)
         return (
             Simulated(intent=intent.digest, at=self._header.block, gas_used=gas_used),
             Signed(intent=intent.digest, nonce=account.next_nonce, transaction_hash=hash_),

@@ -35,12 +35,17 @@ _FUNCTIONS: Mapping[str, tuple[str, ...]] = {
 """By what a contract is to us. Whatever is not here is refused."""
 
 
+_PRICED = frozenset({"exactInputSingle", "mint", "decreaseLiquidity"})
+
+
 class KnownCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call of the list, without the multicall around it."""
 
     to: Address
     function: str
     arguments: tuple[Any, ...]
+    deadline_s: int | None = None
+    """Block time after which the chain itself refuses it; None: never."""
 
 
 def known_calls(intent: SubmitTransaction, limits: SignerLimits) -> tuple[KnownCall, ...]:
@@ -59,6 +64,20 @@ def known_calls(intent: SubmitTransaction, limits: SignerLimits) -> tuple[KnownC
     return calls
 
 
+def latest_deadline_s(calls: tuple[KnownCall, ...]) -> int | None:
+    """Tell how late calls that depend on a price may still be mined; None where none of them does.
+
+    Raises: Refusal where one of them may be mined for ever.
+    """
+    found = []
+    for call in calls:
+        if call.function in _PRICED:
+            if call.deadline_s is None:
+                raise Refusal("limits", f"{call.function} without a deadline may be mined at any later price")
+            found.append(call.deadline_s)
+    return max(found, default=None)
+
+
 def is_approval(call: KnownCall) -> bool:
     """Ask whether a call gives an allowance."""
     return call.function == "approve"
@@ -71,12 +90,16 @@ def _unpacked(to: Address, data: bytes, limits: SignerLimits, *, depth: int) -> 
     name, types = found
     arguments = _arguments(name, types, data[4:])
     if name != "multicall":
-        yield KnownCall(to=to, function=name, arguments=_flat(arguments))
+        flat = _flat(arguments)
+        own_s = flat[-1] if name in {"mint", "decreaseLiquidity"} else None
+        yield KnownCall(to=to, function=name, arguments=flat, deadline_s=own_s)
         return
     if depth == _DEEPEST:
         raise Refusal("limits", "a multicall within a multicall")
+    outer_s = arguments[0] if len(arguments) > 1 else None
     for part in arguments[-1]:
-        yield from _unpacked(to, part, limits, depth=depth + 1)
+        for call in _unpacked(to, part, limits, depth=depth + 1):
+            yield call if outer_s is None else msgspec.structs.replace(call, deadline_s=outer_s)
 
 
 def _arguments(name: str, types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:

@@ -5,9 +5,7 @@ from pipeline.offers import Fees
 from pipeline.units import Address, ChainId, Wei
 from streams.chain.signer import Signer
 from streams.chain.unsigned import Unsigned
-
-_GAS = 21_000
-"""Of a bare transfer."""
+from streams.chain_numbers import numbers_of
 
 
 def cancellation(
@@ -17,7 +15,7 @@ def cancellation(
     *,
     max_fee_wei: Wei,
     tip_wei: Wei,
-    gas_limit: int = _GAS,
+    gas_limit: int,
 ) -> Unsigned:
     """Make the transaction that only takes a nonce."""
     return Unsigned(
@@ -33,9 +31,14 @@ def cancellation(
 
 
 def sign_cancellation(signer: Signer, chain_id: ChainId, nonce: int, fees: Fees) -> Attempt:
-    """Sign a cancellation of a nonce."""
+    """Sign a cancellation of a nonce, with as much gas as a bare transfer takes on its chain."""
     unsigned = cancellation(
-        chain_id, signer.address, nonce, max_fee_wei=fees.max_fee_wei, tip_wei=fees.tip_wei
+        chain_id,
+        signer.address,
+        nonce,
+        max_fee_wei=fees.max_fee_wei,
+        tip_wei=fees.tip_wei,
+        gas_limit=numbers_of(chain_id).cancel_gas,
     )
     return attempt_of(signer, unsigned, cancels=True)
 

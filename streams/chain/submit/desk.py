@@ -15,6 +15,7 @@ from streams.chain.submit.judge import Judge
 from streams.chain.submit.ledger import Ledger
 from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.node import Look
+from streams.chain.submit.patience import Patience
 from streams.chain.submit.port import Delivered
 from streams.chain.submit.sending import Reach, Sending, keep_until, pass_by
 from streams.chain.submit.shape import check_shape, digest_of
@@ -42,17 +43,15 @@ class Desk:
         clock: Callable[[], float] = time.monotonic,
         reach: Reach = pass_by,
     ) -> None:
-        """Wait so long at most for a block that the node does not know yet."""
+        """Let waiting for blocks that the node does not know yet hold a partition up for `wait_s` altogether."""
         self._ledger = ledger
         self._judge = judge
         self._sending = sending
         self._signer = signer
         self._limits = limits
-        self._wait_s = wait_s
-        self._clock = clock
+        self._patience = Patience(wait_s, clock)
         self._reach = reach
         self._queues: dict[ShardId, deque[Delivered]] = {}
-        self._waiting_since_s: dict[ShardId, float] = {}
 
     def put(self, records: list[Delivered]) -> None:
         """Take what has come."""
@@ -64,7 +63,7 @@ class Desk:
         for shard, queue in self._queues.items():
             while queue and await self._answered(queue[0], look):
                 queue.popleft()
-                self._waiting_since_s.pop(shard, None)
+                self._patience.release(shard)
         await self._ledger.publish()
         return any(self._queues.values())
 
@@ -81,10 +80,9 @@ class Desk:
         try:
             await self._answer(intent, record, look)
         except NotYet as why:
-            since_s = self._waiting_since_s.setdefault(record.shard, self._clock())
-            if self._clock() - since_s < self._wait_s:
+            if not self._patience.is_spent(record.shard):
                 return False
-            self._refuse(intent, record, look, Refusal("orphaned", f"{why}, after {self._wait_s} s"))
+            self._refuse(intent, record, look, Refusal("orphaned", f"{why}, and its partition waited enough"))
         except Refusal as refusal:
             self._refuse(intent, record, look, refusal)
         return True

@@ -5,12 +5,15 @@ from collections.abc import Callable
 import msgspec
 
 from pipeline.errors import CallRevertedError
-from pipeline.messages.journal import NonceBound
+from pipeline.messages.journal import Charge, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import Account, day_of, is_cancelling, spent_on
+from pipeline.nonces import Account, is_cancelling
 from pipeline.offers import FeeMarket, Fees, Stop, first_fees
-from pipeline.units import Address, BlockNumber, Hash
-from streams.chain.submit.calldata import KnownCall, is_approval, known_calls
+from pipeline.units import Address, BlockNumber, Hash, Wei
+from streams.chain.submit.budgeting import check_budget, check_gas
+from streams.chain.submit.calldata import KnownCall, is_approval, known_calls, latest_deadline_s
+from streams.chain.submit.charge import charge_for, uncharged
+from streams.chain.submit.data_fee import check_gas_limit, data_fee_wei
 from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.memory import Memory
 from streams.chain.submit.minimums import check_minimums_of_calls, check_state
@@ -20,12 +23,15 @@ from streams.chain.submit.simulation import Effect, check_minimums, simulate
 from streams.chain.submit.value import check_effect, check_worst, pool_of
 from streams.chain.submit.verdict import NotYet, Refusal
 
+_LONGEST_VERSION = 80
+
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True):
     """An intent may be signed now, at these fees."""
 
     effect: Effect
     fees: Fees
+    charge: Charge
 
 
 class Judge:
@@ -50,17 +56,24 @@ class Judge:
         """Judge an intent of whole shape. Raises: Refusal, NotYet, NodeError."""
         assert memory.account is not None
         self._check_owner(intent)
+        self._check_policy(intent)
         self.check_stop(intent)
         self._check_age(intent, look)
         await self._check_branch(intent, look)
         _check_before(intent, memory)
         _check_exclusive(intent, memory.account)
         calls = known_calls(intent, self._limits)
-        fees = self._check_gas(intent, memory.account, look)
+        self._check_deadline(latest_deadline_s(calls), look)
+        fees = self._first_fees(intent, look)
+        data_wei = await data_fee_wei(self._node, intent, self._limits, look.head.hash)
+        gas_wei = intent.call.gas_limit * fees.max_fee_wei + data_wei
+        check_gas(intent, gas_wei, memory.account, look, self._limits)
         effect = await self._simulated(intent, memory.account, look)
+        await check_gas_limit(self._node, intent, effect.gas_used, self._limits, look.head.hash)
         check_minimums(intent, effect)
-        await self._check_loss(intent, calls, effect, look)
-        return Approved(effect=effect, fees=fees)
+        charge = await self._charged(intent, calls, effect, look, data_wei)
+        check_budget(charge, memory.account, look, self._limits)
+        return Approved(effect=effect, fees=fees, charge=charge)
 
     def check_stop(self, intent: SubmitTransaction) -> None:
         """Ask whether anybody stops an intent: before it is judged, and right before it is signed. Raises: Refusal."""
@@ -86,6 +99,21 @@ class Judge:
                 f"owner {intent.owner} is not signer {intent.signer}: acting through a Safe is not supported yet",
             )
 
+    def _check_policy(self, intent: SubmitTransaction) -> None:
+        """Act for the policies alone that the file names: one that anybody put into a log since is none of them."""
+        pinned = self._limits.policies
+        if pinned is None:
+            return
+        wanted = pinned.get(intent.book)
+        if wanted is None:
+            raise Refusal("limits", f"book {intent.book} is not among the policies of the signer's file")
+        if intent.policy_version != wanted:
+            raise Refusal(
+                "limits",
+                f"it is made under policy {intent.policy_version[:_LONGEST_VERSION]} of {intent.book}, "
+                f"the signer's file names {wanted}",
+            )
+
     def _check_age(self, intent: SubmitTransaction, look: Look) -> None:
         last = self.last_block(intent)
         if look.head.number > last:
@@ -94,9 +122,18 @@ class Judge:
             raise Refusal(
                 "expired", f"the head's time is {look.head.timestamp_s}, its deadline {intent.deadline_s}"
             )
+        self._check_deadline(intent.deadline_s, look)
+
+    def _check_deadline(self, deadline_s: int | None, look: Look) -> None:
+        """Nothing signed may be mined at the prices of another day, whatever an intent asks for."""
+        most_s = look.head.timestamp_s + self._limits.max_deadline_s
+        if deadline_s is not None and deadline_s > most_s:
+            raise Refusal("limits", f"it may be mined until {deadline_s}, at most until {most_s}")
 
     async def _check_branch(self, intent: SubmitTransaction, look: Look) -> None:
         made_at, head = intent.made_at, look.head
+        if made_at.number > head.number + self._limits.max_ahead_blocks:
+            raise Refusal("orphaned", f"block {made_at.number} is far above the head, {head.number}")
         if made_at.number > head.number:
             raise NotYet(f"block {made_at.number} is not known yet, the head is {head.number}")
         if made_at.number == head.number:
@@ -109,29 +146,14 @@ class Judge:
             raise Refusal("orphaned", f"block {made_at.number} is {found} now, it was made at {made_at.hash}")
 
     # -------------------------------------------------------------- gas
-    def _check_gas(self, intent: SubmitTransaction, account: Account, look: Look) -> Fees:
-        limits, market = self._limits, self.market(look)
-        caps = limits.fees.caps(intent)
+    def _first_fees(self, intent: SubmitTransaction, look: Look) -> Fees:
+        market, caps = self.market(look), self._limits.fees.caps(intent)
         fees = first_fees(market, caps)
         if fees is None:
             raise Refusal(
                 "market",
                 f"the next block asks {market.base_fee_wei} wei a gas, the cap is {caps.max_fee_wei}",
             )
-        gas_wei = intent.call.gas_limit * fees.max_fee_wei
-        today = spent_on(account, day_of(look.head))
-        reserved_wei = sum(
-            bound.attempts[-1].gas_limit * bound.attempts[-1].max_fee_wei for bound in account.waiting()
-        )
-        for what, found, most in (
-            ("gas limit", intent.call.gas_limit, limits.max_gas_limit),
-            ("wei of gas", gas_wei, limits.max_gas_wei),
-            ("wei of gas today", today.wei + gas_wei, limits.max_gas_wei_per_day),
-            ("transactions today", today.transactions + 1, limits.max_transactions_per_day),
-            ("wei of value and gas", intent.call.value_wei + gas_wei + reserved_wei, look.balance_wei),
-        ):
-            if found > most:
-                raise Refusal("limits", f"{found} {what}, at most {most}")
         return fees
 
     # -------------------------------------------------------------- what it does
@@ -149,9 +171,15 @@ class Judge:
         except CallRevertedError as error:
             raise Refusal("simulation", f"it cannot be run: {error}") from None
 
-    async def _check_loss(
-        self, intent: SubmitTransaction, calls: tuple[KnownCall, ...], effect: Effect, look: Look
-    ) -> None:
+    async def _charged(
+        self,
+        intent: SubmitTransaction,
+        calls: tuple[KnownCall, ...],
+        effect: Effect,
+        look: Look,
+        data_wei: Wei,
+    ) -> Charge:
+        """Hold each loss against its limit, and tell what the whole counts for in the budget. Raises: Refusal."""
         for call in calls:
             if is_approval(call) and call.arguments[1] > effect.balances[call.to]:
                 raise Refusal(
@@ -159,12 +187,21 @@ class Judge:
                 )
         pool = pool_of(calls, effect, self._limits)
         if pool is None:
-            return
+            return uncharged(calls, self._limits, data_wei)
         prices = await self._prices.of(pool, look.head)
-        check_worst(calls, prices, self._limits)
-        check_effect(intent.owner, effect, prices, self._limits)
+        worst = check_worst(calls, prices, self._limits)
+        shown = check_effect(intent.owner, effect, prices, self._limits)
         check_state(calls, effect, prices, self._limits)
         check_minimums_of_calls(calls, effect, prices, self._limits)
+        return await charge_for(
+            calls,
+            prices,
+            worst,
+            shown,
+            self._limits,
+            prices_of=lambda other: self._prices.of(other, look.head),
+            data_fee_wei=data_wei,
+        )
 
 
 def _check_before(intent: SubmitTransaction, memory: Memory) -> None:

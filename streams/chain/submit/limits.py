@@ -1,11 +1,17 @@
 """A signer's own limits: what no intent, however it came about, may exceed."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 import msgspec
 
-from pipeline.offers import FeeRules
-from pipeline.units import Address, Bps, Seconds, Wei
+from pipeline.offers import CANCEL_GAS, FeeRules
+from pipeline.units import Address, BookId, Bps, RawAmount, Seconds, Wei
 
 GWEI = 10**9
+
+DataFee = Literal["none", "fee", "gas"]
+"""Not at all; as a fee beside the gas, as OP-stack chains do; as gas within the limit, as Arbitrum does."""
 
 
 class PricedPool(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +68,18 @@ _SPOT_BOUND_TICKS = {100: 20, 500: 50, 3_000: 100}
 _WIDEST_SPOT_BOUND_TICKS = 200
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a signer's transactions may come to together, over rolling windows of block time. Amounts are raw `token`."""
+
+    token: Address
+    max_loss_per_day: RawAmount
+    max_notional: RawAmount
+    """Moved by one transaction."""
+    max_notional_per_day: RawAmount
+    max_actions_per_hour: int = 12
+    """Transactions that trade or move liquidity; a plan has up to three."""
+
+
 class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What one signer may be made to sign. Read from a file of the signer's, never from a topic."""
 
@@ -71,6 +89,9 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     pools: tuple[PricedPool, ...]
     """Their tokens are all that may be approved, traded or lost."""
     references: References = References()
+    budget: Budget
+    policies: Mapping[BookId, str] | None = None
+    """The only policy versions that it acts for, by book; None: any, on a devnet."""
     twap_window_s: Seconds = Seconds(300)
     max_observation_age_s: Seconds = Seconds(3_600)
     """A pool that has written no observation for longer has no price."""
@@ -84,11 +105,17 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Of what a pool holds within 1 % of its price, one swap or mint may move."""
     max_gas_limit: int = 5_000_000
     max_gas_wei: Wei = Wei(GWEI * 10**9 // 4)
-    """Gas of one transaction at the most it offers."""
+    """Gas of one nonce at the most that any of its versions offers."""
     max_gas_wei_per_day: Wei = Wei(GWEI * 10**9)
+    gas_reserve_wei: Wei = Wei(GWEI * 10**9 // 20)
+    """Left in the chain's coin by whatever takes value with it: no wrapping may make the owner unable to pay gas."""
     max_transactions_per_day: int = 200
     max_age_blocks: int = 50
     """An intent's own age counts where it is less."""
+    max_ahead_blocks: int = 3
+    """An intent of a block further above the head is refused at once; a nearer one is waited for."""
+    max_deadline_s: Seconds = Seconds(900)
+    """After the head's time nothing signed may still be mined: neither an intent's deadline nor its calldata's."""
     max_fee_per_gas_wei: Wei = Wei(200 * GWEI)
     cancel_max_fee_per_gas_wei: Wei = Wei(300 * GWEI)
     min_tip_wei: Wei = Wei(GWEI // 10)
@@ -96,6 +123,9 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Whatever a node says that others pay; a cancellation may go to twice as much."""
     bump_after_blocks: int = 3
     final_depth_blocks: int = 65
+    cancel_gas: int = CANCEL_GAS
+    data_fee: DataFee = "none"
+    """How the chain charges for posting a transaction's data elsewhere."""
     block_s: Seconds = Seconds(12)
     """Between blocks: a simulation stands so long after the head."""
 
@@ -128,4 +158,7 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
             max_fee_per_gas_wei=self.max_fee_per_gas_wei,
             cancel_max_fee_per_gas_wei=self.cancel_max_fee_per_gas_wei,
             max_tip_wei=self.max_tip_wei,
+            max_gas_wei=self.max_gas_wei,
+            max_gas_wei_per_day=self.max_gas_wei_per_day,
+            cancel_gas=self.cancel_gas,
         )

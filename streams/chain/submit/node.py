@@ -174,7 +174,7 @@ def _inclusion(answer: msgspec.Raw, head: BlockRef) -> Inclusion | None:
         block_number=BlockNumber(quantity(receipt.block_number)),
         block_hash=Hash(receipt.block_hash.lower()),
         succeeded=receipt.status is None or quantity(receipt.status) == 1,
-        paid_wei=Wei(quantity(receipt.gas_used) * gas_price_wei),
+        paid_wei=Wei(quantity(receipt.gas_used) * gas_price_wei + quantity(receipt.l1_fee or "0x0")),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
 from pipeline.units import Address, Hash
 from streams.chain.calls import Method, method
+from streams.chain.submit.charge import unvalued_pools
 from streams.chain.submit.feeds import ASK_DECIMALS, read_decimals
 from streams.chain.submit.limits import Feed, NamedFeed, NamedReferences, PricedPool, References
 from streams.chain.submit.node import SenderNode
@@ -20,6 +21,24 @@ async def read_pools(
     """Read pools at the newest block. Raises: SettingsError where an address is no pool of the factory's."""
     at = (await node.newest()).block.hash
     return tuple([await _read_pool(node, address, factory, at) for address in dict.fromkeys(addresses)])
+
+
+async def read_budget_decimals(node: SenderNode, pools: tuple[PricedPool, ...], token: Address) -> int:
+    """Read the decimals of the budget's token, in which every listed pool must have a value.
+
+    Raises: SettingsError where one has none, or the token is none of theirs.
+    """
+    if not any(token in {pool.token0, pool.token1} for pool in pools):
+        raise SettingsError(f"budget_token: {token} is a token of none of the listed pools")
+    for pool in unvalued_pools(pools, token):
+        raise SettingsError(
+            f"budget_token: pool {pool.address} has no value in {token}: list a pool of it and one of that pool's tokens"
+        )
+    at = (await node.newest()).block.hash
+    try:
+        return int(await _ask(node, token, method("tokens/ERC20", "decimals"), (), at))
+    except (CallRevertedError, UnreadableError):
+        raise SettingsError(f"budget_token: {token} does not tell its decimals") from None
 
 
 async def _read_pool(node: SenderNode, address: Address, factory: Address, at: Hash) -> PricedPool:

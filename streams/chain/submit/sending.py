@@ -80,7 +80,7 @@ class Sending:
         nonce = ledger.account.next_nonce
         attempt = self._signing.first(intent, nonce, approved.fees)
         self._reach("nonce")
-        ledger.note_account(bind(ledger.account, intent, attempt, look.head))
+        ledger.note_account(bind(ledger.account, intent, attempt, look.head, approved.charge))
         ledger.note_intent(
             IntentKnown(
                 signer=self._signer.address,

@@ -46,8 +46,8 @@ class SubmitPace(msgspec.Struct, frozen=True, kw_only=True):
     """Between two looks at the chain where nothing comes."""
     soon_s: float = 0.05
     """The same while an intent waits for its block."""
-    wait_s: float = 600.0
-    """For how long an intent may wait for a block that the node does not know: a replica may be minutes behind."""
+    wait_s: float = 60.0
+    """For how long intents of the next blocks may hold a partition up altogether: anybody may write them."""
     stalled_after_s: float = 120.0
     """So long without a new head nothing is signed."""
     strange_looks: int = 3

@@ -31,11 +31,15 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     leaves: int
     comes: int
 
+    @property
+    def loss(self) -> int:
+        """What leaves less what comes; negative where it gains."""
+        return self.leaves - self.comes
+
     def check(self, max_loss_bps: Bps, what: str, priced: Priced) -> None:
         """Compare the loss with its limit, naming the reference. Raises: Refusal."""
-        loss = self.leaves - self.comes
-        if loss * _WHOLE_BPS > max_loss_bps * self.leaves + _ROUNDING * _WHOLE_BPS:
-            lost_bps = loss * _WHOLE_BPS // self.leaves
+        if self.loss * _WHOLE_BPS > max_loss_bps * self.leaves + _ROUNDING * _WHOLE_BPS:
+            lost_bps = self.loss * _WHOLE_BPS // self.leaves
             raise Refusal(
                 "limits",
                 f"{what} may lose {lost_bps} bps of what leaves, limit {max_loss_bps}, by {priced.name}",
@@ -71,8 +75,8 @@ def _as_token(token: Address, limits: SignerLimits) -> Address:
 
 
 # ------------------------------------------------------------------ as simulated
-def check_effect(owner: Address, effect: Effect, prices: Prices, limits: SignerLimits) -> None:
-    """Hold what the head shows against the limit on losses, at each reference price. Raises: Refusal."""
+def check_effect(owner: Address, effect: Effect, prices: Prices, limits: SignerLimits) -> tuple[Moved, ...]:
+    """Hold what the head shows against the limit on losses, and return it, at each reference price. Raises: Refusal."""
     _refuse_strange_transfers(owner, effect, limits)
     changes = list(_liquidity(effect.logs, limits))
     for change in changes:
@@ -80,12 +84,15 @@ def check_effect(owner: Address, effect: Effect, prices: Prices, limits: SignerL
             raise Refusal(
                 "limits", f"liquidity of {change.address}, but {prices.pool.address} is what values it"
             )
+    shown = []
     for priced in prices.references:
         parts = list(_parts(effect, changes, priced, limits))
         moved = Moved(
             leaves=-sum(part for part in parts if part < 0), comes=sum(part for part in parts if part > 0)
         )
         moved.check(limits.max_loss_bps, "it", priced)
+        shown.append(moved)
+    return tuple(shown)
 
 
 def _parts(
@@ -160,14 +167,22 @@ def _raw(log: SimulatedLog, place: int) -> RawLog:
 
 
 # ------------------------------------------------------------------ at the worst price that the calldata accepts
-def check_worst(calls: tuple[KnownCall, ...], prices: Prices, limits: SignerLimits) -> None:
-    """Hold the least that the calldata accepts against the limit: the price may move before the block. Raises: Refusal."""
-    for call in calls:
-        for priced in prices.references:
-            _check_call(call, priced, limits)
+def check_worst(
+    calls: tuple[KnownCall, ...], prices: Prices, limits: SignerLimits
+) -> tuple[tuple[Moved, ...], ...]:
+    """Hold the least that the calldata accepts against the limit: the price may move before the block.
+
+    Returns at each reference price the worst of each call that trades or mints. Withdrawn liquidity is worth least at
+    the price that values it, so what the head shows of it is its worst.
+    Raises: Refusal.
+    """
+    return tuple(
+        tuple(moved for call in calls for moved in _check_call(call, priced, limits))
+        for priced in prices.references
+    )
 
 
-def _check_call(call: KnownCall, priced: Priced, limits: SignerLimits) -> None:
+def _check_call(call: KnownCall, priced: Priced, limits: SignerLimits) -> Iterator[Moved]:
     match call.function, call.arguments:
         case "exactInputSingle", (token_in, token_out, _, _, amount_in, least_out, _):
             moved = Moved(
@@ -175,10 +190,14 @@ def _check_call(call: KnownCall, priced: Priced, limits: SignerLimits) -> None:
                 comes=priced.value(*in_order(token_out.lower(), least_out, priced.pool)),
             )
             moved.check(limits.max_loss_bps, "the swap's minimum", priced)
+            yield moved
         case "mint", (_, _, _, lower, upper, desired0, desired1, least0, least1, _, _):
             offer = Offer(lower=lower, upper=upper, desired=(desired0, desired1), least=(least0, least1))
-            for moved in worst_mints(priced, offer):
+            ends = list(worst_mints(priced, offer))
+            for moved in ends:
                 moved.check(limits.max_loss_bps, "the mint's minimums", priced)
+            desired = -priced.value(-desired0, -desired1)
+            yield Moved(leaves=desired, comes=desired - max(moved.loss for moved in ends))
         case _:
             pass
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from string import Template
 from typing import IO
 
 import msgspec
 
 from pipeline.errors import DevnetError
+from streams.cli.demo.files import BOOK, PORTFOLIO, SIGNER
 from streams.cli.demo.second_opinion import Terms
 from streams.devnet import actions, net, reads
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
@@ -31,39 +31,6 @@ RANGE_TICKS = 250
 TARGET_BPS, BAND_BPS, HYSTERESIS_BPS = 5_000, 800, 200
 COOLDOWN_S, HOLD_S = 216, 360
 END_S = 10.0
-
-_PORTFOLIO = Template("""\
-chain: {id: $chain_id, live_on: $chain_id, check_every_blocks: 40, report_every_blocks: 25}
-books:
-$books""")
-_BOOK = Template("""\
-  - book: $book
-    owner: "$owner"
-    base: WETH
-    quote: USDC
-    tokens:
-      - {symbol: WETH, address: "$weth", decimals: 18}
-      - {symbol: USDC, address: "$usdc", decimals: 6}
-      - {symbol: USDCx, address: "$other", decimals: 6}
-    quote_equivalents: [USDCx]
-    pools: [$pools]
-    reference_pool: "$reference"
-    strategy: {name: target_band, target_share: 50%, band: 8%, hysteresis: 2%,
-               hold_out_of_range: ${hold_s}s, cooldown: ${cooldown_s}s}
-    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, swap_tolerance: 1%,
-             max_cost: 3%, max_age_blocks: 8}
-    rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
-    mode: $mode
-""")
-_SIGNER = Template("""chain: $chain_id
-devnet_account: "$account"
-pools: ["$pool"]
-twap_window: 3m
-max_spot_from_twap_ticks: 600
-max_loss: 3%
-swap_tolerance: 1%
-max_share_of_depth: 100%
-""")
 
 
 @dataclass(frozen=True)
@@ -117,7 +84,7 @@ class Stage:
     def write_portfolio(self) -> Path:
         """Write the portfolio as it stands in the story."""
         books = [
-            _BOOK.substitute(
+            BOOK.substitute(
                 book=actor.book,
                 owner=actor.owner,
                 weth=self.world.weth,
@@ -133,7 +100,7 @@ class Stage:
             for actor in self.cast
         ]
         file = self.folder / "portfolio.yaml"
-        file.write_text(_PORTFOLIO.substitute(chain_id=self.world.chain_id, books="".join(books)))
+        file.write_text(PORTFOLIO.substitute(chain_id=self.world.chain_id, books="".join(books)))
         return file
 
     async def apply(self) -> None:
@@ -202,7 +169,9 @@ class Stage:
         actor = next(actor for actor in self.cast if actor.book == book)
         file = self.folder / f"signer-{book}.yaml"
         file.write_text(
-            _SIGNER.substitute(chain_id=self.world.chain_id, account=actor.owner, pool=actor.pool.address)
+            SIGNER.substitute(
+                chain_id=self.world.chain_id, account=actor.owner, pool=actor.pool.address, usdc=actor.usdc
+            )
         )
         with (self.folder / f"submit-{book}.log").open("ab") as log:
             self.submits.append(

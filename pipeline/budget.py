@@ -1,0 +1,87 @@
+"""What a signer's transactions count for within a rolling window of block time.
+
+A transaction is charged when it is signed, at its worst case, and the charge stays whatever becomes of it. It leaves a
+window by its age alone, and not before it is in a block: there is no hour at which a limit starts again from nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.journal import NonceBound, SignerStanding, Spent
+from pipeline.units import Address, RawAmount, Seconds, Wei
+
+HOUR_S = 3_600
+DAY_S = 86_400
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """The sum of a window. Amounts are raw, of the budget's token."""
+
+    loss: RawAmount
+    notional: RawAmount
+    actions: int
+    transactions: int
+    gas_wei: Wei
+    tokens: frozenset[Address]
+    """In which the amounts are. More than one where the budget's token was changed: then their sum says nothing."""
+
+
+def spent_within(
+    standing: SignerStanding, nonces: Iterable[NonceBound], now_s: Seconds, window_s: int
+) -> Window:
+    """Sum up what was signed within a window that ends now, and all that is still in no block."""
+    since_s = now_s - window_s
+    parts = [part for part in standing.spent if part.signed_at_s > since_s]
+    parts += [spent_of(bound) for bound in nonces if bound.inclusion is None or bound.signed_at_s > since_s]
+    return Window(
+        loss=RawAmount(sum(part.loss for part in parts)),
+        notional=RawAmount(sum(part.notional for part in parts)),
+        actions=sum(part.actions for part in parts),
+        transactions=sum(part.transactions for part in parts),
+        gas_wei=Wei(sum(part.gas_wei for part in parts)),
+        tokens=frozenset(part.token for part in parts if part.loss or part.notional),
+    )
+
+
+def spent_of(bound: NonceBound) -> Spent:
+    """Tell what a nonce counts for: its gas as paid once it is in a block, before that at the most it offers."""
+    charge = bound.charge
+    return Spent(
+        signed_at_s=bound.signed_at_s,
+        token=charge.token,
+        loss=charge.loss,
+        notional=charge.notional,
+        actions=charge.actions,
+        transactions=1,
+        gas_wei=most_gas_wei(bound) if bound.inclusion is None else bound.inclusion.paid_wei,
+    )
+
+
+def most_gas_wei(bound: NonceBound) -> Wei:
+    """Tell the most that a nonce may cost in gas: one of its versions is mined, whichever."""
+    offered = max(attempt.gas_limit * attempt.max_fee_wei for attempt in bound.attempts)
+    return Wei(offered + bound.charge.data_fee_wei)
+
+
+def kept_spent(standing: SignerStanding, gone: Sequence[NonceBound], head: BlockRef) -> tuple[Spent, ...]:
+    """Take nonces that are final into the standing, a sum a head, and drop what no window reaches any more."""
+    sums: dict[tuple[Seconds, Address], Spent] = {}
+    for part in (*standing.spent, *map(spent_of, gone)):
+        if part.signed_at_s > head.timestamp_s - DAY_S:
+            key = (part.signed_at_s, part.token)
+            sums[key] = _sum(sums[key], part) if key in sums else part
+    return tuple(sums[key] for key in sorted(sums))
+
+
+def _sum(one: Spent, other: Spent) -> Spent:
+    return Spent(
+        signed_at_s=one.signed_at_s,
+        token=one.token,
+        loss=RawAmount(one.loss + other.loss),
+        notional=RawAmount(one.notional + other.notional),
+        actions=one.actions + other.actions,
+        transactions=one.transactions + other.transactions,
+        gas_wei=Wei(one.gas_wei + other.gas_wei),
+    )

@@ -1,0 +1,41 @@
+"""The files that the demo gives to `evenkeel`: a portfolio, its books, and the signer of the live one."""
+
+from string import Template
+
+PORTFOLIO = Template("""\
+chain: {id: $chain_id, live_on: $chain_id, check_every_blocks: 40, report_every_blocks: 25}
+books:
+$books""")
+BOOK = Template("""\
+  - book: $book
+    owner: "$owner"
+    base: WETH
+    quote: USDC
+    tokens:
+      - {symbol: WETH, address: "$weth", decimals: 18}
+      - {symbol: USDC, address: "$usdc", decimals: 6}
+      - {symbol: USDCx, address: "$other", decimals: 6}
+    quote_equivalents: [USDCx]
+    pools: [$pools]
+    reference_pool: "$reference"
+    strategy: {name: target_band, target_share: 50%, band: 8%, hysteresis: 2%,
+               hold_out_of_range: ${hold_s}s, cooldown: ${cooldown_s}s}
+    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, swap_tolerance: 1%,
+             max_cost: 3%, max_age_blocks: 8}
+    rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
+    mode: $mode
+""")
+SIGNER = Template("""chain: $chain_id
+devnet_account: "$account"
+pools: ["$pool"]
+twap_window: 3m
+max_spot_from_twap_ticks: 600
+budget_token: "$usdc"
+max_loss_per_day: 20000
+max_notional: 400000
+max_notional_per_day: 10000000
+max_actions_per_hour: 100
+max_loss: 3%
+swap_tolerance: 1%
+max_share_of_depth: 100%
+""")
