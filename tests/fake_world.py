@@ -12,8 +12,8 @@ from pipeline.protocols.uniswap_v3 import SWAP_TOPIC
 from pipeline.units import Address, BookId, ChainId
 from streams.chain.calls import Method, method
 from streams.chain.fake import Contract, FakeChain, FakeLog, FakeTransaction
+from streams.chain.multicall import MULTICALL3
 from streams.chain.port import Header
-from streams.chain.reads import MULTICALL3
 
 
 def address(number: int) -> Address:

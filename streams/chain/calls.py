@@ -134,6 +134,10 @@ class Reader:
         """Run calls in order in one block upon this one. Raises: NodeError."""
         return await self._node.simulate(calls, self._at, time_s)
 
+    async def simulate_by_override(self, calls: Sequence[CallToSimulate]) -> list[SimulatedCall]:
+        """Run calls in order upon this block where `simulate` is not served. Raises: NodeError."""
+        return await self._node.simulate_by_override(calls, self._at)
+
     async def _aggregate(self, asks: Sequence[Ask]) -> list[Told]:
         """Ask in one call, or where that takes more gas or bytes than the node allows a call, in two."""
         data = aggregate([(ask.to, ask.method.encode(*ask.arguments)) for ask in asks])

@@ -9,7 +9,7 @@ import msgspec
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
-from pipeline.errors import CallRevertedError, NodeRefusedError, UnreadableError
+from pipeline.errors import CallRevertedError, MethodMissingError, UnreadableError
 from pipeline.math.ticks import MIN_SQRT_PRICE_X96
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
@@ -67,8 +67,12 @@ async def contract_faults(reader: Reader, policy: Policy, at: BlockRef) -> Async
         return
     try:
         tried = await _tried(reader, policy, setting, at)
-    except (CallRevertedError, NodeRefusedError) as error:
-        tried = Fault(field="router", says=f"the node does not try its calls (eth_simulateV1): {error}")
+    except MethodMissingError as error:
+        if policy.mode != "live":
+            return
+        tried = Fault(field="router", says=f"its calls cannot be tried, as a live book needs: {error}")
+    except CallRevertedError as error:
+        tried = Fault(field="router", says=f"its calls cannot be run: {error}")
     if tried is not None:
         yield tried
 

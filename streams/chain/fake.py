@@ -162,6 +162,10 @@ class FakeChain:
         header = self._state(at)
         return simulate(self.contracts, calls, header, self.fees_bps)
 
+    async def simulate_by_override(self, calls: Sequence[CallToSimulate], at: Hash) -> list[SimulatedCall]:
+        """Run calls upon a block, as `simulate` does."""
+        return await self.simulate(calls, at, Seconds(0))
+
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
         """Ask what accounts had after blocks; None where the node no longer has the state."""
         if self._answer("native_balances") == "null":

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pipeline.errors import BrokenAnswerError
 from pipeline.units import Address
 
+MULTICALL3 = Address("0xca11bde05977b3631167028862be2a173976ca11")
+"""Where Multicall3 stands on almost every chain."""
 _SELECTOR = bytes.fromhex("82ad56cb")  # aggregate3((address,bool,bytes)[])
 _WORD = 32
 _MAY_FAIL = 1

@@ -60,7 +60,7 @@ class Node(Protocol):
     """A chain as one node tells it.
 
     A block the node does not know is None, never an empty one. Every question is bounded in time.
-    Raises: NodeError where the node does not answer or contradicts itself, NodeRefusedError where it says no.
+    Raises: NodeError where there is no answer, of the sort that says why.
     """
 
     async def chain_id(self) -> ChainId:
@@ -91,6 +91,13 @@ class Node(Protocol):
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
         """Run calls in order in one block upon a block, given by hash; the node's state stays."""
+        ...
+
+    async def simulate_by_override(self, calls: Sequence[CallToSimulate], at: Hash) -> list[SimulatedCall]:
+        """Run calls in order where `simulate` is not served; gas and logs are not known then.
+
+        A contract that sends does nothing else during these calls.
+        """
         ...
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:

@@ -67,7 +67,13 @@ class Readings:
         chain = profile(self._follower.tables)
         assert chain is not None
         holders = tuple(sorted(followed_pools(self._follower.tables)))
-        place = Place(chain=chain, block=block, term=term, holders=holders)
+        acting = frozenset(
+            token.address
+            for policy in policies(self._follower.tables)
+            if policy.mode == "live"
+            for token in policy.tokens
+        )
+        place = Place(chain=chain, block=block, term=term, holders=holders, acting=acting)
         if any(want.why == "check" for want in wants):
             self._checked_at = block.hash
         left = {want.item: want for want in wants}

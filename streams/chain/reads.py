@@ -17,14 +17,13 @@ from pipeline.messages.policy import ChainProfile
 from pipeline.units import NATIVE, Address, Term, TokenId
 from pipeline.wants import Wanted
 from streams.chain.calls import Reader
+from streams.chain.multicall import MULTICALL3
 from streams.chain.port import Node
 from streams.chain.read_pool import read_pool
 from streams.chain.read_wallet import PositionRead, read_balances, read_owner, read_positions
 from streams.chain.tokens import token_fault
 
 Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
-MULTICALL3 = Address("0xca11bde05977b3631167028862be2a173976ca11")
-"""Where Multicall3 stands on almost every chain."""
 _READ_AT_ONCE = 300
 """Positions or balances in one go."""
 
@@ -37,6 +36,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     term: Term
     holders: tuple[Address, ...] = ()
     """Who may have some of a token: pools."""
+    acting: frozenset[Address] = frozenset()
+    """Tokens of books that act: what these do on a transfer must be known."""
 
 
 async def observe(
@@ -148,7 +149,7 @@ async def _token_fault(reader: Reader, place: Place, token: Address) -> Unreadab
     if token == NATIVE:
         return None
     try:
-        fault = await token_fault(reader, token, place.holders, place.block)
+        fault = await token_fault(reader, token, place.holders, place.block, acts=token in place.acting)
     except UnreadableError as error:
         return error
     return None if fault is None else UnreadableError(fault)

@@ -57,6 +57,11 @@ class Rpc:
         self._decoder = msgspec.json.Decoder(list[_Answer] | _Answer)
         self._batches = Batches()
 
+    @property
+    def batch_size(self) -> int:
+        """How many questions go into one request, as far as the node's refusals tell."""
+        return self._batches.size
+
     async def ask(self, method: str, *params: Any) -> msgspec.Raw:
         """Ask one question. Raises: NodeError, of the sort that `trouble` finds."""
         (outcome,) = await self.ask_all([(method, params)])

@@ -7,13 +7,16 @@ simulation. What changes balances only later shows in the functions that such to
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 from eth_utils.crypto import keccak
 
-from pipeline.errors import CallRevertedError, UnreadableError
+from pipeline.errors import CallRevertedError, MethodMissingError, RequestRefusedError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, RawAmount, Seconds
 from streams.chain.calls import Ask, Method, Reader, method
 from streams.chain.port import CallToSimulate, SimulatedCall
+
+log = structlog.get_logger(__name__)
 
 _NOBODY = Address("0x000000000000000000000000000065766e6b6565")
 """Has never had anything."""
@@ -51,10 +54,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     amount: RawAmount
 
 
-async def token_fault(reader: Reader, token: Address, holders: Sequence[Address], at: BlockRef) -> str | None:
+async def token_fault(
+    reader: Reader, token: Address, holders: Sequence[Address], at: BlockRef, *, acts: bool
+) -> str | None:
     """Say why a token cannot be kept by its transfers; None: nothing speaks against it.
 
-    `holders` may have some: pools, mostly. Where none has, only its functions are looked at.
+    `holders` may have some: pools, mostly. Where none has, only its functions are looked at. So they are where the node
+    cannot try a transfer, and for a book that acts that is a fault of its own.
 
     Raises: UnreadableError where the node cannot tell, NodeError.
     """
@@ -62,7 +68,9 @@ async def token_fault(reader: Reader, token: Address, holders: Sequence[Address]
     calls = [_read(token, each, arguments) for each, arguments in _REBASING]
     calls += _there_and_back(trial)
     try:
-        told = await reader.simulate(calls, Seconds(at.timestamp_s + _BLOCK_S))
+        told = await _simulated(reader, calls, at)
+    except MethodMissingError as error:
+        return await _untried(reader, token, error, acts=acts)
     except CallRevertedError as error:
         raise UnreadableError(
             f"the node does not tell what token {token} does (eth_simulateV1): {error}"
@@ -71,6 +79,31 @@ async def token_fault(reader: Reader, token: Address, holders: Sequence[Address]
         if answer.succeeded and len(answer.returned) >= 32:
             return f"token {token} is a rebasing one: it answers {each.name}"
     return _verdict(trial, told[len(_REBASING) :])
+
+
+async def _simulated(reader: Reader, calls: Sequence[CallToSimulate], at: BlockRef) -> list[SimulatedCall]:
+    """Run calls in whichever way the node serves. Raises: MethodMissingError where it serves none, NodeError."""
+    try:
+        return await reader.simulate(calls, Seconds(at.timestamp_s + _BLOCK_S))
+    except RequestRefusedError as error:
+        log.warning("simulates by eth_call", error=str(error))
+        try:
+            return await reader.simulate_by_override(calls)
+        except RequestRefusedError as other:
+            raise MethodMissingError(f"{error}; with state overrides, {other}") from None
+
+
+async def _untried(reader: Reader, token: Address, error: MethodMissingError, *, acts: bool) -> str | None:
+    """Judge a token by its functions alone."""
+    told = await reader.ask([Ask(token, each, arguments) for each, arguments in _REBASING])
+    for (each, _), answer in zip(_REBASING, told, strict=True):
+        if not isinstance(answer, UnreadableError):
+            return f"token {token} is a rebasing one: it answers {each.name}"
+    return (
+        f"what a transfer of token {token} does cannot be tried, as a live book needs: {error}"
+        if acts
+        else None
+    )
 
 
 async def _trial(reader: Reader, token: Address, holders: Sequence[Address]) -> Trial:

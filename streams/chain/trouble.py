@@ -26,6 +26,8 @@ _MISSING_CODES = frozenset({-32601, -32004})
 _UNKNOWN_CODES = frozenset({-32001})
 _GONE_CODES = frozenset({4444})
 _TOO_MUCH_CODES = frozenset({-32003, -32008, -38026})
+_INVALID = frozenset({-32602, -32700})
+"""Of JSON-RPC: the request itself is at fault, however many arguments are "too many" of them."""
 _INTERNAL = -32603
 """Of JSON-RPC: the node's own fault, unless its words say more."""
 
@@ -55,9 +57,11 @@ _GONE = re.compile(
 _UNKNOWN = re.compile(
     r"(header|block|hash)\b.*(not found|unknown|not available|does not exist|not (currently )?canonical)"
     r"|unknown (block|header)|could not find (the )?(block|header)|cannot find (block|header)|block ?out ?of ?range"
-    r"|height is \d+ but requested|resource not found|beyond (current )?head|ahead of",
+    r"|resource not found|beyond (current )?head|ahead of",
     re.IGNORECASE,
 )
+_HEIGHTS = re.compile(r"height is (\d+) but requested was (\d+)")
+"""How anvil names a block that it has not, and also one below its head whose state it has not."""
 _BUSY = re.compile(
     r"\brate\b|rate.?limit|too many|limit (exceeded|reached)|(exceeded|reached).*\b(limit|capacity|quota)|throttl|\bquota\b"
     r"|time.?out|timed out|deadline exceeded|try again|temporar|unavailable|overload|\bbusy\b|capacity|compute units"
@@ -104,12 +108,15 @@ def _sort_of(code: int, message: str, status: int) -> type[NodeError]:
         return TooMuchAskedError
     if code in _BUSY_CODES or status in _BUSY_STATUSES or status >= 500:
         return NodeBusyError
+    heights = _HEIGHTS.search(message)
+    if heights is not None:
+        return StateGoneError if int(heights[2]) <= int(heights[1]) else BlockUnknownError
     for sort, codes, words in (
         (MethodMissingError, _MISSING_CODES, _MISSING),
         (StateGoneError, _GONE_CODES, _GONE),
         (BlockUnknownError, _UNKNOWN_CODES, _UNKNOWN),
         (NodeBusyError, frozenset({_INTERNAL}), _BUSY),
     ):
-        if code in codes or words.search(message):
+        if code in codes or (words.search(message) and not (sort is NodeBusyError and code in _INVALID)):
             return sort
     return RequestRefusedError

@@ -20,10 +20,10 @@ from streams.chain.event_log import EventLog
 from streams.chain.follower import Follower
 from streams.chain.kafka_log import KafkaLog
 from streams.chain.look import Look
+from streams.chain.multicall import MULTICALL3
 from streams.chain.node import HttpNode
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.port import Node
-from streams.chain.reads import MULTICALL3
 from streams.chain.shard_watch import Means, ShardWatch
 from streams.chain.standby import take_turns
 from streams.kafka_access import KafkaAccess

@@ -11,14 +11,17 @@ from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
 from streams.chain.calls import Ask, Reader, method
 from streams.chain.contracts import Fault, contract_faults
-from streams.chain.reads import MULTICALL3
+from streams.chain.multicall import MULTICALL3
 from streams.chain.tokens import token_fault
+from streams.devnet.artifacts import anvil_here
+from streams.devnet.cache import DEFAULT_CACHE
 from streams.marks import FieldPath, Problem, read_yaml
 from streams.settings import Settings, read_text
 
 if TYPE_CHECKING:
     from streams.chain.node import HttpNode
 
+_TIMEOUT_S = 10.0
 _DELEGATED = bytes.fromhex("ef0100")
 """Code of a plain account that lets a contract act for it; its key still signs."""
 
@@ -31,7 +34,7 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
     if not settings.rpc_url:
         return "no node is named: what the tokens are is asked when `evenkeel watch` reads them"
     try:
-        async with asking(settings.rpc_urls[0], policies[0].chain.chain_id) as asked:
+        async with asking(settings, policies[0].chain.chain_id) as asked:
             problems = [
                 problem
                 for i, policy in enumerate(policies)
@@ -77,7 +80,9 @@ class Asked:
     async def fault(self, policy: Policy, token: Address) -> str | None:
         """Say why a token of a book cannot be kept. Raises: NodeError."""
         try:
-            return await token_fault(self._reader, token, policy.all_pools(), self._at)
+            return await token_fault(
+                self._reader, token, policy.all_pools(), self._at, acts=policy.mode == "live"
+            )
         except UnreadableError as error:
             return str(error)
 
@@ -95,11 +100,15 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(url: str, chain_id: ChainId) -> AsyncIterator[Asked]:
-    """Connect to a node of a chain. Raises: NodeError, SettingsError where it follows another."""
-    from streams.chain.node import HttpNode  # noqa: PLC0415 - takes its time
+async def asking(settings: Settings, chain_id: ChainId) -> AsyncIterator[Asked]:
+    """Connect to a node of a chain; an anvil of this machine simulates what it does not.
 
-    node = HttpNode(url)
+    Raises: NodeError, SettingsError where it follows another chain.
+    """
+    from streams.chain.submit.forked import ForkingSenderNode  # noqa: PLC0415 - takes its time
+
+    program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
+    node = ForkingSenderNode(settings.rpc_urls[0], timeout_s=_TIMEOUT_S, program=program)
     try:
         found = await node.chain_id()
         if found != chain_id:

@@ -1,11 +1,12 @@
 """`doctor`: whether everything that a run stands on is there, asked once, answered in full."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from urllib.parse import urlsplit
 
 import typer
 
-from pipeline.errors import EvenkeelError, NodeError, SettingsError
+from pipeline.errors import PASSING_TROUBLE, EvenkeelError, NodeError, SettingsError
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.units import Address
@@ -14,6 +15,7 @@ from streams.applied import policies_in_force
 from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of
+from streams.cli.node_abilities import try_node
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
@@ -22,6 +24,8 @@ from streams.readers import reading
 from streams.redaction import redact
 from streams.settings import Settings
 from streams.topics import TOPICS, check_topics
+
+_NODE_TRIES, _NODE_TRIED_AGAIN_S = 3, 1.0
 
 Check = Callable[[Settings], Awaitable[str]]
 
@@ -45,6 +49,7 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
         "transfers": _transfers,
         "contracts": _contracts,
         "node": _node,
+        "methods": _methods,
         "dry-runs": _dry_runs,
         "portfolio": _portfolio,
     }
@@ -54,6 +59,8 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
 async def _answer(check: Check, settings: Settings) -> tuple[str, str]:
     try:
         return "well", await check(settings)
+    except PASSING_TROUBLE as error:
+        return "unclear", redact(str(error)).replace("\n", "; ")
     except EvenkeelError as error:
         return "WRONG", redact(str(error)).replace("\n", "; ")
 
@@ -131,7 +138,7 @@ async def _contracts(settings: Settings) -> str:
             if book.mode != "watch"
         ]
     wrong: list[str] = []
-    async with asking(settings.rpc_urls[0], settings.chain) as asked:
+    async with asking(settings, settings.chain) as asked:
         for policy in books:
             faults = await asked.wrong_contracts(policy)
             wrong += [f"book {policy.book}: {fault.field}: {fault.says}" for fault in faults]
@@ -141,7 +148,7 @@ async def _contracts(settings: Settings) -> str:
 
 
 async def _faults(settings: Settings, books: Iterable[Policy]) -> AsyncIterator[str]:
-    async with asking(settings.rpc_urls[0], settings.chain) as asked:
+    async with asking(settings, settings.chain) as asked:
         for policy in books:
             for token in policy.tokens:
                 fault = await asked.fault(policy, token.address)
@@ -160,17 +167,33 @@ def _contradictions(policy: Policy, address: Address, pool: Pool) -> Iterator[st
 
 
 async def _node(settings: Settings) -> str:
+    """Ask which chain the node follows and how far; again where it has passing trouble, then it counts as away."""
     from streams.chain.node import HttpNode  # noqa: PLC0415 - takes its time
 
     url = urlsplit(settings.rpc_urls[0])
     node = HttpNode(settings.rpc_urls[0])
     try:
-        chain_id, newest = await node.chain_id(), await node.newest()
+        for left in reversed(range(_NODE_TRIES)):
+            try:
+                chain_id, newest = await node.chain_id(), await node.newest()
+                break
+            except PASSING_TROUBLE as error:
+                if not left:
+                    raise NodeError(f"{url.hostname} was asked {_NODE_TRIES} times: {error}") from None
+                await asyncio.sleep(_NODE_TRIED_AGAIN_S)
     finally:
         await node.close()
     if chain_id != settings.chain:
         raise NodeError(f"{url.hostname} follows chain {chain_id}, this deployment is on {settings.chain}")
     return f"{url.hostname} follows chain {chain_id}, at block {newest.block.number}"
+
+
+async def _methods(settings: Settings) -> str:
+    """Try each question that the books in force need answered."""
+    async with reading(settings.kafka) as reader:
+        books = await policies_in_force(reader, settings.chain)
+    program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
+    return await try_node(settings.rpc_urls[0], list(books.values()), anvil_here=program is not None)
 
 
 async def _dry_runs(settings: Settings) -> str:

@@ -10,6 +10,8 @@ from streams.chain.signer_file import SignerFile, load_signer_file, places_of
 from streams.chain.submit.stop_file import stop_file_of
 from streams.cli.cancelling import cancel_all
 from streams.cli.console import run, say, settings_for
+from streams.devnet.artifacts import anvil_here
+from streams.devnet.cache import DEFAULT_CACHE
 from streams.settings import Settings, devnet_in
 from streams.topics import ensure_topics
 
@@ -106,6 +108,7 @@ async def _submit(
     settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool, new_signer: bool
 ) -> None:
     from streams.chain.submit.agreed import sender_node  # noqa: PLC0415 - web3 and keys take their time
+    from streams.chain.submit.forked import check_simulation  # noqa: PLC0415
     from streams.chain.submit.pools import (  # noqa: PLC0415
         read_budget_decimals,
         read_pools,
@@ -119,8 +122,11 @@ async def _submit(
 
     devnet = devnet_in(settings.folder)
     places = places_of(file, devnet.world if devnet else None)
-    node = sender_node(settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S)
+    signer = signer_of(file)
+    program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
+    node = sender_node(settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S, program=program)
     try:
+        await check_simulation(node, signer.address)
         pools = await read_pools(node, file.pools, factory=places.factory)
         references = await read_references(node, file.named_references(), pools, factory=places.factory)
         budget_decimals = await read_budget_decimals(node, pools, file.budget_token)
@@ -133,7 +139,7 @@ async def _submit(
         partitions=settings.partitions,
         node=node,
         instance=settings.instance,
-        signer=signer_of(file),
+        signer=signer,
         limits=file.limits(places, pools, references, budget_decimals),
         adopt_nonce=adopt_nonce,
         stop_file=stop_file,

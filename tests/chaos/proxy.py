@@ -125,6 +125,17 @@ class Says(Trouble):
         return {"jsonrpc": "2.0", "id": answer["id"], "error": self._error}
 
 
+class TakesNoOverrides(Trouble):
+    """eth_call takes no state overrides."""
+
+    async def after(self, question: Question, answer: Answer) -> Answer:
+        if question["method"] != "eth_call" or len(question["params"]) < 3:
+            return answer
+        self.met += 1
+        error = {"code": -32602, "message": "too many arguments, want at most 2"}
+        return {"jsonrpc": "2.0", "id": answer["id"], "error": error}
+
+
 class TakesBatchesOf(Trouble):
     """Longer batches than this are refused whole, as geth does it."""
 

@@ -12,9 +12,9 @@ from pipeline.protocols.tokens import DEPOSIT_TOPIC
 from pipeline.units import Address, BlockNumber, Hash
 from streams.chain.calls import method
 from streams.chain.fake import FakeChain, FakeLog, FakeTransaction
+from streams.chain.multicall import MULTICALL3
 from streams.chain.node import HttpNode
 from streams.chain.port import CallToSimulate, Header, Node
-from streams.chain.reads import MULTICALL3
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
@@ -203,6 +203,26 @@ async def test_a_simulated_transfer_shows_in_the_calls_behind_it_and_stays_nowhe
     assert int.from_bytes(now, "big") == had
     with pytest.raises(BlockUnknownError):
         await driver.node.simulate(calls, NOWHERE, newest.timestamp_s + 12)
+
+
+async def test_transfers_run_by_override_come_to_the_same_as_simulated_ones(driver: Driver) -> None:
+    newest, nobody = (await driver.node.newest()).block, Address("0x" + "00" * 18 + "beef")
+    there, back = (
+        method("tokens/ERC20", "transfer").encode(who, amount)
+        for who, amount in ((nobody, 2), (driver.someone, 1))
+    )
+    reads = [(nobody, BALANCE.encode(who)) for who in (driver.someone, nobody)]
+    calls = [
+        CallToSimulate(sender=sender, to=driver.token, data="0x" + data.hex(), gas_limit=200_000)
+        for sender, data in (*reads, (driver.someone, there), *reads, (nobody, back), *reads)
+    ]
+    simulated = await driver.node.simulate(calls, newest.hash, newest.timestamp_s + 12)
+    overridden = await driver.node.simulate_by_override(calls, newest.hash)
+    assert [(call.succeeded, call.returned) for call in overridden] == [
+        (call.succeeded, call.returned) for call in simulated
+    ]
+    with pytest.raises(BlockUnknownError):
+        await driver.node.simulate_by_override(calls, NOWHERE)
 
 
 async def test_refuses_to_call_at_an_unknown_block(driver: Driver) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sender_house import signer_of
 
-from pipeline.errors import NodeRefusedError
+from pipeline.errors import BlockUnknownError
 from streams.chain.signer import Unsigned
 from streams.chain.submit.node import CallToSimulate, HttpSenderNode
 from streams.devnet.contract import method
@@ -102,7 +102,7 @@ def test_calls_run_upon_each_other_and_leave_nothing(ask, chain, world, signer):
     assert done.logs[0].address == world.weth
     assert 21_000 < done.gas_used < 60_000
     assert chain.header().hash == head.hash
-    with pytest.raises(NodeRefusedError):
+    with pytest.raises(BlockUnknownError):
         ask(lambda node: node.simulate([deposit], "0x" + "ab" * 32, head.timestamp_s + 12))
 
 

@@ -22,8 +22,7 @@ from pipeline.errors import (
 from pipeline.units import Address, Hash
 from streams.chain.calls import Ask, Reader, method
 from streams.chain.fake import FakeChain
-from streams.chain.multicall import aggregate, aggregated
-from streams.chain.reads import MULTICALL3
+from streams.chain.multicall import MULTICALL3, aggregate, aggregated
 
 USED = [
     ("uniswap-v3/UniswapV3Pool", name)

@@ -50,6 +50,7 @@ GONE = [
     (-32000, "historical state 0xabc is not available"),
     (-32000, "World state unavailable"),
     (4444, "pruned history unavailable"),
+    (-32602, "BlockOutOfRangeError: block height is 42 but requested was 41"),
     (-32000, "project does not have access to archive state"),
     (-32000, "state at block #100 is pruned"),
     (-32000, "distance to target block exceeds maximum proof window"),
@@ -85,6 +86,7 @@ TOO_MUCH = [
 ]
 REFUSED = [
     (-32602, "too few arguments"),
+    (-32602, "too many arguments, want at most 2"),
     (-32602, "invalid argument 1: json: cannot unmarshal"),
     (-32000, "nonce too low: next nonce 7, tx nonce 5"),
     (-32000, "replacement transaction underpriced"),

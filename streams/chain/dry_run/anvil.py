@@ -23,8 +23,9 @@ from streams.chain.blocks_seen import allowances_at, blocks_seen, granted_by
 from streams.chain.calls import Reader
 from streams.chain.dry_run.port import Fork, NotTried
 from streams.chain.fork import ForkNode, forked
+from streams.chain.multicall import MULTICALL3
 from streams.chain.port import Header
-from streams.chain.reads import MULTICALL3, Place, observe
+from streams.chain.reads import Place, observe
 from streams.chain.submit.node import HttpSenderNode, Look
 from streams.chain.submit.simulation import check_minimums, simulate
 from streams.chain.submit.verdict import Refusal

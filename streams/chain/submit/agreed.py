@@ -6,15 +6,17 @@ that is behind, down or busy tells no lie: nothing follows from it until two agr
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from pipeline.errors import BlockUnknownError, NodeError, NodeRefusedError, NodesDisagreeError
+from pipeline.errors import BlockUnknownError, CallRevertedError, NodeError, NodesDisagreeError
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.chain.port import CallToSimulate, Header, SimulatedCall
-from streams.chain.submit.node import HttpSenderNode, Look, SenderNode
+from streams.chain.submit.forked import ForkingSenderNode
+from streams.chain.submit.node import Look, SenderNode
 from streams.chain.submit.send_errors import SendOutcome, joint
 from streams.chain.submit.used_nonce import UsedNonce
 from streams.redaction import node_name
@@ -28,9 +30,12 @@ _MOST_BASE_FEE_FACTOR = 2
 """Clients may foresee the next base fee differently, never by so much: it moves by an eighth in one block."""
 
 
-def sender_node(urls: Sequence[str], *, timeout_s: float) -> SenderNode:
-    """Connect to independent nodes: to one alone as it is, to several so that they must agree."""
-    nodes = {node_name(url): HttpSenderNode(url, timeout_s=timeout_s) for url in urls}
+def sender_node(urls: Sequence[str], *, timeout_s: float, program: Path | None = None) -> SenderNode:
+    """Connect to independent nodes: to one alone as it is, to several so that they must agree.
+
+    Each falls back on a fork by an anvil program, if there is one, where it cannot simulate.
+    """
+    nodes = {node_name(url): ForkingSenderNode(url, timeout_s=timeout_s, program=program) for url in urls}
     if len(nodes) == 1:
         return next(iter(nodes.values()))
     return AgreedNode(nodes)
@@ -137,9 +142,9 @@ class AgreedNode:
         return found
 
     async def _verdicts(self, ask: Callable[[SenderNode], Awaitable[T]]) -> dict[str, T]:
-        """Ask every node, where a no is an answer too: it counts if all say no. Raises: NodeError."""
+        """Ask every node, where a contract's no is an answer too: it counts if all say no. Raises: NodeError."""
         outcomes = await self._outcomes(ask)
-        noes = {name: each for name, each in outcomes.items() if isinstance(each, NodeRefusedError)}
+        noes = {name: each for name, each in outcomes.items() if isinstance(each, CallRevertedError)}
         found = {name: outcome for name, outcome in outcomes.items() if not isinstance(outcome, NodeError)}
         if len(found) + len(noes) < _LEAST_ANSWERS:
             raise _too_few(outcomes)

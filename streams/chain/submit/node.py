@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from pipeline.errors import NodeError, NodeRefusedError
+from pipeline.errors import NodeError, NodeRefusedError, StateGoneError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
@@ -148,7 +148,7 @@ class HttpSenderNode(HttpNode):
         """Find the transaction that used a nonce in the blocks above `after`; None where it cannot be told."""
         try:
             return await find_used_nonce(self._rpc, signer, nonce, after=after, upto=upto)
-        except NodeRefusedError:  # it has forgotten the state of these blocks
+        except (StateGoneError, NodeRefusedError):  # it has forgotten the state of these blocks
             return None
 
     async def send(self, raw: str) -> SendOutcome:

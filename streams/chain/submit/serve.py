@@ -18,8 +18,8 @@ from pipeline.errors import ForeignNonceError, NodeError, NodesDisagreeError, Se
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.offers import Stop
 from pipeline.units import Address, ChainId, ShardId
+from streams.chain.multicall import MULTICALL3
 from streams.chain.pace import Pace, retry_delay_s
-from streams.chain.reads import MULTICALL3
 from streams.chain.signer import Signer
 from streams.chain.submit.beginning import begin, check_cursors, has_begun, skip
 from streams.chain.submit.desk import Desk

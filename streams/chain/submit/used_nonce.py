@@ -77,7 +77,7 @@ async def find_used_nonce(
 ) -> UsedNonce | None:
     """Find the EIP-1559 transaction of a nonce in the blocks above `after`; None where there is none.
 
-    Raises: NodeError, NodeRefusedError where the node no longer has the state of a block.
+    Raises: NodeError, StateGoneError where the node no longer has the state of a block.
     """
     low, high = int(after), int(upto)
     if high <= low or await _count(rpc, signer, low) > nonce or await _count(rpc, signer, high) <= nonce:

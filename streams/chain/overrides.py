@@ -1,0 +1,45 @@
+"""A simulation by a plain `eth_call`: code of ours stands at the senders, for that one call, and makes their calls.
+
+Where a node has no eth_simulateV1, most still take state overrides with eth_call. Each sender's address is given a
+forwarder's code, and the chain's Multicall3 asks the forwarders one after the other, so that each call sees the ones
+before it and comes from its own sender. Gas and logs do not come back this way.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.units import Address
+from streams.chain.multicall import aggregate
+from streams.chain.port import CallToSimulate, SimulatedCall
+
+_WORD = 32
+_FORWARDER = bytes.fromhex(
+    "60403603"  # length of what follows two words: CALLDATASIZE - 64
+    "806040600037"  # that much of the calldata to memory
+    "600060008260006000600035602035f1"  # the call
+    "3d600060003e"  # what came back, whether it failed or not
+    "3d600082602857fd5bf3"  # returned if the call went well, reverted with if it did not
+)
+"""Calls the address in the first word with the gas in the second and the rest as data; the coin it sends is 0."""
+
+
+def call_of(calls: Sequence[CallToSimulate]) -> bytes:
+    """Write the calldata for Multicall3 that makes the calls in order, each by its sender's forwarder."""
+    return aggregate([(call.sender, _forwarded(call)) for call in calls])
+
+
+def overrides_of(calls: Sequence[CallToSimulate]) -> dict[Address, dict[str, Any]]:
+    """Put a forwarder at each sender; its storage and its coin stay what they are."""
+    return {call.sender: {"code": "0x" + _FORWARDER.hex()} for call in calls}
+
+
+def outcome(succeeded: bool, returned: bytes) -> SimulatedCall:  # noqa: FBT001 - as Multicall3 answers
+    """Read what one call came to; of its gas and logs nothing is known."""
+    return SimulatedCall(succeeded=succeeded, returned=returned, gas_used=0, logs=(), reason="")
+
+
+def _forwarded(call: CallToSimulate) -> bytes:
+    words = (int(call.to, 16), call.gas_limit)
+    return b"".join(word.to_bytes(_WORD, "big") for word in words) + bytes.fromhex(
+        call.data.removeprefix("0x")
+    )
