@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 from chaos_sender.allowed import Allowed
@@ -77,7 +76,3 @@ async def _set_aside(house: House) -> bool:
                 return bool(await set_aside(KafkaAccess(house.bootstrap), house.chain_id, signer))
             except (FencedError, CommitError):
                 await asyncio.sleep(0.1)
-
-
-def signer_file(house: House) -> Path:
-    return house.folder / "signer.yaml"

@@ -21,9 +21,12 @@ from typing import Any
 
 from chaos_sender.faults import FAULTS, play
 from chaos_sender.house import House, opened
+from chaos_sender.robbery import is_robbed
 from chaos_sender.setting import POOLS
 
 _ACTS = 8
+_ROUNDS, _RECORDS = 8, 30
+"""Of forgeries, at the end of each run."""
 RESULT = Path(__file__).parents[2] / ".evenkeel" / "chaos" / "sender.json"
 
 
@@ -139,6 +142,8 @@ async def _run(place: Path, seed: int, pool: str, acts: Sequence[str], report: R
             for name in acts:
                 _say(f"  {name}")
                 await act_out(house, name, report)
+            _say("  a forger on every topic")
+            await _forge(house, report)
         finally:
             report.counted += house.story.seen
             report.counted += Counter(
@@ -148,6 +153,21 @@ async def _run(place: Path, seed: int, pool: str, acts: Sequence[str], report: R
                 f"intent ended: {e}" for ends in house.story.ends.values() for e in ends
             )
             report.counted += Counter({f"deaths of {s.kind}": s.deaths for s in house.staff.values()})
+
+
+async def _forge(house: House, report: Report) -> None:
+    """Let a stranger write to every topic, last of all: what it leaves of the logs is of use to nobody."""
+    robbery = await is_robbed(house, rounds=_ROUNDS, records=_RECORDS)
+    report.counted += Counter({f"forged on {kind}": count for kind, count in robbery.written.items()})
+    report.counted += Counter(
+        {
+            "forged records": robbery.written.total(),
+            "signatures while they were written": robbery.signatures,
+            "journals set aside": robbery.halted,
+            "times the signer was fenced by a stranger": robbery.fenced,
+        }
+    )
+    report.wrong += [f"signed, and not allowed by the owner's file: {wrong}" for wrong in robbery.wrong]
 
 
 def _kind(outcome: str) -> str:
