@@ -1,0 +1,86 @@
+"""Somebody trades before a plan's swap or mint: its minimums are the stricter of the mean and the quote, about the mean."""
+
+import pytest
+from builders import POOL
+from desk import Desk, live
+from msgspec.structs import replace
+
+from pipeline import plan
+from pipeline.math.slippage import least_minted, least_of_quote, minimum_out, price_window_x96
+from pipeline.messages.decisions import StepRefused
+from pipeline.messages.entries import Pool
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.plan import Draft, Market
+from pipeline.protocols.uniswap_v3.calldata import read_calls
+
+
+class Watched:
+    """A desk whose drafts and the market that they were made in are kept."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
+        self.drafted: list[tuple[Draft, Market, int]] = []
+        for phase in ("swap", "mint"):
+            monkeypatch.setitem(plan._DRAFTS, phase, self._kept(plan._DRAFTS[phase]))
+        book = live()
+        self.desk = Desk(replace(book, limits=replace(book.limits, **limits)))
+
+    def _kept(self, was):
+        def drafted(shard, policy, goal, market):
+            drafts = was(shard, policy, goal, market)
+            spot_x96 = shard.tables.need(f"pool/{POOL}", Pool).sqrt_price_x96
+            self.drafted += [(each, market, spot_x96) for each in drafts if each.step in {"swap", "mint"}]
+            return drafts
+
+        return drafted
+
+    def run(self, *, push: bool, blocks: int = 6) -> None:
+        self.desk.block(push=push)
+        for _ in range(blocks):
+            self.desk.block()
+
+    def of(self, step: str) -> list[tuple[Draft, Market, int]]:
+        return [kept for kept in self.drafted if kept[0].step == step]
+
+
+@pytest.mark.parametrize("push", [True, False])
+@pytest.mark.parametrize("tolerance_bps", [1, 15, 100, 3_000])
+def test_a_swap_asks_for_the_stricter_of_the_mean_and_its_quote(monkeypatch, push, tolerance_bps):
+    watched = Watched(monkeypatch, swap_tolerance_bps=tolerance_bps, max_slippage_bps=700)
+    watched.run(push=push)
+    assert watched.of("swap")
+    for draft, market, _ in watched.of("swap"):
+        token_in, _, fee_pips, _, amount_in, asked, _ = read_calls(draft.call.data)[0].arguments
+        swap = draft.swap
+        by_quote = least_of_quote(swap.amount_out, tolerance_bps)
+        by_mean = minimum_out(amount_in, market.reference_x96, fee_pips, 700, zero_for_one=swap.zero_for_one)
+        assert asked == max(by_quote, by_mean)
+        assert (asked == by_mean) == (tolerance_bps == 3_000), "each of the two was the stricter once"
+        assert swap.amount_out * (10_000 - tolerance_bps) <= asked * 10_000
+
+
+@pytest.mark.parametrize("push", [True, False])
+def test_the_minimums_of_a_mint_stand_about_the_mean(monkeypatch, push):
+    watched = Watched(monkeypatch)
+    watched.run(push=push)
+    assert watched.of("mint")
+    for draft, market, spot_x96 in watched.of("mint"):
+        arguments = read_calls(draft.call.data)[0].arguments
+        lower, upper, amount0, amount1, *minimums = arguments[3:9]
+        window = price_window_x96(market.reference_x96, 2_000)
+        assert tuple(minimums) == least_minted(amount0, amount1, lower, upper, window)
+        assert market.reference_x96 != spot_x96
+
+
+@pytest.mark.parametrize("push", [True, False])
+def test_a_mint_at_a_price_that_its_minimums_exclude_is_refused_before_it_is_sent(monkeypatch, push):
+    """The mint reverts, the price is pushed before the next: one whose minimums followed spot would go along."""
+    watched = Watched(monkeypatch, max_slippage_bps=700)
+    desk = watched.desk
+    desk.block(push=push)
+    while "mint" not in [intent.step for intent in desk.pending]:
+        desk.block()
+    desk.fails = {"mint"}
+    desk.block(push=push)
+    desk.block()
+    assert [each.reason for each in desk.said(StepRefused)] == ["mint_limited"]
+    assert len([intent for intent in desk.said(SubmitTransaction) if intent.step == "mint"]) == 1

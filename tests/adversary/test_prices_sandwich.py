@@ -1,0 +1,136 @@
+"""Somebody trades before a swap or a mint of ours and takes the price back after it, at whatever price the pool stands."""
+
+import pytest
+from judge_bench import Bench
+from price_play import DOLLAR, ETHER, around, brings, mint, push, rising, sandwiched
+from sender_house import limits_of
+
+from pipeline.math.slippage import least_of_quote, minimum_out
+from pipeline.math.ticks import sqrt_price_at_tick
+from streams.devnet.reads import slot0
+from streams.devnet.world import Pool
+
+pytestmark = pytest.mark.anvil
+
+POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
+"""WETH is token1, and token0."""
+WINDOW_S, TOLERANCE_BPS, BOUND_TICKS = 180, 15, 50
+JUMP_TICKS = 4_447  # 56 %
+
+
+def sale(bench: Bench, pool: Pool, *, of_weth: bool) -> tuple[str, str, int]:
+    """What is sold, what is bought, how much."""
+    weth, usdc = bench.world.weth, bench.world.usdc_of(pool)
+    return (weth, usdc, 3 * ETHER) if of_weth else (usdc, weth, 9_000 * DOLLAR)
+
+
+@pytest.fixture
+def defaults(bench: Bench) -> Bench:
+    bench.limits = limits_of(bench.world, twap_window_s=WINDOW_S)
+    return bench
+
+
+@pytest.mark.parametrize("off", [-45, 0, 45])
+@pytest.mark.parametrize("of_weth", [True, False])
+@pytest.mark.parametrize("name", POOLS)
+def test_a_sandwich_takes_no_more_than_the_tolerance_at_any_price_that_is_signed_at(
+    defaults: Bench, name: str, of_weth: bool, off: int
+) -> None:
+    bench, pool = defaults, defaults.world.pool(name)
+    sold, bought, amount = sale(bench, pool, of_weth=of_weth)
+    push(bench, pool, off * rising(pool, sold))
+    honest = brings(bench, bought, bench.swap(sold, amount, 0, pool=name))
+    least = least_of_quote(honest, TOLERANCE_BPS)
+
+    loose = bench.swap(sold, amount, least - 1, pool=name)
+    assert f"so at least {least}" in bench.refusal(loose).detail
+    strict = bench.swap(sold, amount, least, pool=name)
+    bench.judge(strict)
+    got = sandwiched(bench, pool, bought, strict)
+    assert honest * (10_000 - TOLERANCE_BPS) <= got * 10_000
+    assert (honest - got) * 10_000 > 14 * honest, "the attack was as good as it can be"
+
+
+@pytest.mark.parametrize("of_weth", [True, False])
+@pytest.mark.parametrize("name", POOLS)
+def test_a_minimum_that_follows_a_stale_mean_is_refused(defaults: Bench, name: str, of_weth: bool) -> None:
+    """With spot 200 ticks in our favour the mean less 0.9 % leaves more than 2 % to whoever trades first."""
+    bench, pool = defaults, defaults.world.pool(name)
+    sold, bought, amount = sale(bench, pool, of_weth=of_weth)
+    mean_x96 = sqrt_price_at_tick(slot0(bench.chain, pool).tick)
+    push(bench, pool, 200 * rising(pool, sold))
+    stale = minimum_out(amount, mean_x96, 500, 90, zero_for_one=sold == pool.token0)
+    intent = bench.swap(sold, amount, stale, pool=name)
+    honest = brings(bench, bought, intent)
+    taken = honest - sandwiched(bench, pool, bought, intent)
+    assert taken * 10_000 > 240 * honest
+
+    assert "ticks from its own mean, at most 50" in bench.refusal(intent).detail
+    bench.limits = limits_of(bench.world, twap_window_s=WINDOW_S, max_spot_from_twap_ticks=200 + BOUND_TICKS)
+    assert "it brings" in bench.refusal(intent).detail, (
+        "and where the file's bound is wide the simulation says so"
+    )
+
+
+@pytest.mark.parametrize("up", [1, -1])
+@pytest.mark.parametrize("name", POOLS)
+def test_after_a_jump_nothing_is_signed_until_the_mean_has_followed(
+    defaults: Bench, name: str, up: int
+) -> None:
+    bench, pool = defaults, defaults.world.pool(name)
+    sold, bought, amount = sale(bench, pool, of_weth=True)
+    mean_x96 = sqrt_price_at_tick(slot0(bench.chain, pool).tick)
+    push(bench, pool, up * JUMP_TICKS)
+    honest = brings(bench, bought, bench.swap(sold, amount, 0, pool=name))
+    stale = minimum_out(amount, mean_x96, 500, 100, zero_for_one=sold == pool.token0)
+    for least in (stale, least_of_quote(honest, TOLERANCE_BPS), honest):
+        refusal = bench.refusal(bench.swap(sold, amount, least, pool=name))
+        assert refusal.reason in {"market", "limits", "simulation"}
+    assert bench.refusal(mint(bench, pool, around(bench, pool))).reason in {"market", "limits"}
+
+
+@pytest.mark.parametrize("off", [-BOUND_TICKS - 3, BOUND_TICKS + 3])
+@pytest.mark.parametrize("name", POOLS)
+def test_spot_beyond_the_bound_is_refused_on_either_side(defaults: Bench, name: str, off: int) -> None:
+    bench, pool = defaults, defaults.world.pool(name)
+    sold, bought, amount = sale(bench, pool, of_weth=True)
+    push(bench, pool, off)
+    honest = brings(bench, bought, bench.swap(sold, amount, 0, pool=name))
+    refusal = bench.refusal(bench.swap(sold, amount, honest, pool=name))
+    assert (refusal.reason, "from its own mean, at most 50" in refusal.detail) == ("market", True)
+
+
+def test_our_own_waiting_swap_counts_for_where_spot_stands(defaults: Bench) -> None:
+    """A first swap moves the price away from the mean; the one behind it is judged at the price that it will find."""
+    bench, name = defaults, POOLS[0]
+    bench.limits = limits_of(
+        bench.world, twap_window_s=WINDOW_S, max_share_of_depth_bps=10_000, swap_tolerance_bps=100
+    )
+    weth = bench.world.weth
+    first = bench.swap(weth, 125 * ETHER, 0, pool=name)
+    second = bench.swap(weth, ETHER, 1, pool=name)
+    refusal = bench.refusal(second, waiting=(first,))
+    assert refusal.reason == "limits", "its minimum is too low by itself"
+    least = brings(bench, bench.world.usdc_low, second)
+    close = bench.swap(weth, ETHER, least * 992 // 1_000, pool=name)
+    refusal = bench.refusal(close, waiting=(first,))
+    assert (refusal.reason, "ticks from its own mean" in refusal.detail) == ("market", True), refusal.detail
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_mint_that_is_met_far_from_the_reference_is_refused(defaults: Bench, name: str) -> None:
+    """Over a wide range a price that is 10 % off costs less than `max_loss`; so the price itself is held to the reference."""
+    bench, pool = defaults, defaults.world.pool(name)
+    wide = around(bench, pool, 40_000)
+    bench.judge(mint(bench, pool, wide, slack_bps=40))
+    refusal = bench.refusal(mint(bench, pool, wide, slack_bps=600))
+    assert (refusal.reason, "the mint's minimums are met" in refusal.detail) == ("limits", True)
+
+
+def test_a_mint_beside_the_price_counts_from_the_end_that_is_nearer(defaults: Bench) -> None:
+    bench, pool = defaults, defaults.world.pool(POOLS[0])
+    tick = slot0(bench.chain, pool).tick // 10 * 10
+    above = (tick + 100, tick + 700)
+    dollars = (3_000 * DOLLAR, 0)
+    bench.judge(mint(bench, pool, above, slack_bps=50, wanted=dollars))
+    assert "limits" in bench.refusal(mint(bench, pool, above, least=(0, 0), wanted=dollars)).reason

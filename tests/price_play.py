@@ -1,0 +1,176 @@
+"""What an attacker does to a pool's price, and what an owner loses by it, on the real contracts."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+from judge_bench import Bench
+
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.transactions import SubmitTransaction
+from streams.chain.submit.limits import Feed
+from streams.devnet import actions
+from streams.devnet.chain import Chain
+from streams.devnet.contract import method
+from streams.devnet.reads import balance, range_around, slot0
+from streams.devnet.transactions import Tx
+from streams.devnet.world import Pool, World
+
+ETHER, DOLLAR = 10**18, 10**6
+MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_FEED = "0x" + "fe" * 20
+FEED_CODE = (
+    "0x60003560e01c63313ce5671460"
+    "32"
+    "57"  # decimals() goes on at 0x32
+    + "".join(f"60{slot:02x}5460{32 * slot:02x}52" for slot in range(5))  # else: slots 0 to 4, in order
+    + "60a06000f3"
+    + "5b60055460005260206000f3"  # slot 5
+)
+"""A stand-in for AggregatorV3: it answers what its storage holds."""
+
+
+@contextmanager
+def undone(chain: Chain) -> Any:
+    """Take back whatever happens inside."""
+    snapshot = chain.rpc("evm_snapshot")
+    try:
+        yield
+    finally:
+        chain.rpc("evm_revert", snapshot)
+
+
+# ------------------------------------------------------------------ prices
+def swap_to(world: World, pool: Pool, trader: str, from_x96: int, to_x96: int) -> Tx:
+    """Trade as much as takes the price there."""
+    sold = pool.token0 if to_x96 < from_x96 else pool.token1
+    amount = 150_000 * ETHER if sold == world.weth else 1_500_000_000 * DOLLAR
+    return actions.swap_exact_in(world, trader, pool, sold, amount, limit_x96=to_x96)
+
+
+def push(bench: Bench, pool: Pool, ticks: int) -> None:
+    """Move the price by so many ticks, in the head's block."""
+    was = slot0(bench.chain, pool)
+    target_x96 = sqrt_price_at_tick(was.tick + ticks)
+    if target_x96 == was.sqrt_price_x96:
+        return
+    trader = bench.world.accounts.traders[0]
+    bench.chain.execute(swap_to(bench.world, pool, trader, was.sqrt_price_x96, target_x96))
+
+
+def hold(bench: Bench, seconds: int) -> None:
+    """Let so much time go by, every 12 s a block."""
+    bench.chain.rpc("anvil_mine", hex(seconds // 12 + 1), hex(12))
+
+
+def rising(pool: Pool, token: str) -> int:
+    """Tell in which direction of ticks a token of the pool becomes dearer."""
+    return 1 if token == pool.token0 else -1
+
+
+# ------------------------------------------------------------------ an owner's transaction
+def send(bench: Bench, intent: SubmitTransaction) -> str:
+    call = intent.call
+    return bench.chain.send(Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit))
+
+
+def brings(bench: Bench, token: str, intent: SubmitTransaction) -> int:
+    """Tell what an intent brings of a token on the head, nobody else trading."""
+    with undone(bench.chain):
+        had = balance(bench.chain, token, bench.owner)
+        tx_hash = send(bench, intent)
+        bench.chain.mine()
+        assert bench.chain.receipt(tx_hash).succeeded
+        return balance(bench.chain, token, bench.owner) - had
+
+
+def sandwiched(bench: Bench, pool: Pool, bought: str, intent: SubmitTransaction) -> int:
+    """Push the price as far as the intent's minimum lets, before it, and tell the least that it then brings."""
+    chain, world, trader = bench.chain, bench.world, bench.world.accounts.traders[1]
+    spot_x96, had = slot0(chain, pool).sqrt_price_x96, balance(chain, bought, bench.owner)
+    far_x96 = spot_x96 * 12 // 10 if bought == pool.token0 else spot_x96 * 8 // 10
+
+    def brought_at(pushed_x96: int) -> int | None:
+        with undone(chain):
+            chain.send(swap_to(world, pool, trader, spot_x96, pushed_x96))
+            tx_hash = send(bench, intent)
+            chain.send(swap_to(world, pool, trader, pushed_x96, spot_x96))
+            chain.mine()
+            return balance(chain, bought, bench.owner) - had if chain.receipt(tx_hash).succeeded else None
+
+    return _farthest(brought_at, spot_x96, far_x96)
+
+
+def _farthest(brought_at: Callable[[int], int | None], near_x96: int, far_x96: int) -> int:
+    least: int | None = None
+    for _ in range(24):
+        middle_x96 = (near_x96 + far_x96) // 2
+        brought = brought_at(middle_x96)
+        if brought is None:
+            far_x96 = middle_x96
+        else:
+            near_x96, least = middle_x96, brought
+    assert least is not None
+    return least
+
+
+def mint(
+    bench: Bench,
+    pool: Pool,
+    ticks: tuple[int, int],
+    *,
+    weth: int = ETHER,
+    wanted: tuple[int, int] | None = None,
+    slack_bps: int = 100,
+    least: Any = None,
+) -> SubmitTransaction:
+    """Open a position about the price as it is, its minimums so far below what it takes now."""
+    if wanted is None:
+        usdc = weth * 3_000 // 10**12
+        wanted = (weth, usdc) if pool.token0 == bench.world.weth else (usdc, weth)
+    if least is None:
+        used = actions.mint_position(bench.world, bench.owner, pool, ticks, wanted)
+        result = bench.chain.call(used.to or "", used.data, sender=used.sender)
+        _, _, *amounts = method(MANAGER, "mint").decode(result)
+        least = [each * (10_000 - slack_bps) // 10_000 for each in amounts]
+    terms = (pool.token0, pool.token1, pool.fee_pips, *ticks, *wanted, *least, bench.owner)
+    data = method(MANAGER, "mint").encode((*terms, bench.head().timestamp_s + 600))
+    return bench.intent(bench.world.position_manager, data, gas_limit=900_000)
+
+
+def around(bench: Bench, pool: Pool, half_width: int = 600) -> tuple[int, int]:
+    return range_around(bench.chain, pool, -half_width, half_width)
+
+
+# ------------------------------------------------------------------ references
+def give_past(bench: Bench, pool: Pool) -> None:
+    """Let a pool keep observations, and write some."""
+    trader = bench.world.accounts.traders[2]
+    bench.chain.execute(actions.grow_observations(pool, trader, 60))
+    for ticks in (5, -5, 5, -5):
+        push(bench, pool, ticks)
+    hold(bench, 240)
+
+
+def place_feed(bench: Bench, *, usd: int = 3_000, decimals: int = 8, age_s: int = 0, **fields: int) -> Feed:
+    """Put a feed of WETH in dollars onto the chain, whose last round is what the test says."""
+    chain, now_s = bench.chain, bench.head().timestamp_s
+    round_ = {
+        "round_id": 7,
+        "answer": usd * 10**decimals,
+        "started_at": now_s - age_s,
+        "updated_at": now_s - age_s,
+        "answered_in": 7,
+    } | fields
+    chain.rpc("anvil_setCode", _FEED, FEED_CODE)
+    for slot, value in enumerate((*round_.values(), decimals)):
+        chain.rpc("anvil_setStorageAt", _FEED, hex(slot), f"0x{value % 2**256:064x}")
+    chain.mine()
+    return Feed(
+        address=_FEED,
+        base=bench.world.weth,
+        quote=bench.world.usdc_low,
+        base_decimals=18,
+        quote_decimals=6,
+        max_age_s=3_960,
+    )
