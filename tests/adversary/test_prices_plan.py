@@ -7,9 +7,7 @@ from msgspec.structs import replace
 
 from pipeline import plan
 from pipeline.math.slippage import least_minted, least_of_quote, minimum_out, price_window_x96
-from pipeline.messages.decisions import StepRefused
 from pipeline.messages.entries import Pool
-from pipeline.messages.transactions import SubmitTransaction
 from pipeline.plan import Draft, Market
 from pipeline.protocols.uniswap_v3.calldata import read_calls
 
@@ -49,7 +47,7 @@ def test_a_swap_asks_for_the_stricter_of_the_mean_and_its_quote(monkeypatch, pus
     watched.run(push=push)
     assert watched.of("swap")
     for draft, market, _ in watched.of("swap"):
-        token_in, _, fee_pips, _, amount_in, asked, _ = read_calls(draft.call.data)[0].arguments
+        *_, fee_pips, _, amount_in, asked, _ = read_calls(draft.call.data)[0].arguments
         swap = draft.swap
         by_quote = least_of_quote(swap.amount_out, tolerance_bps)
         by_mean = minimum_out(amount_in, market.reference_x96, fee_pips, 700, zero_for_one=swap.zero_for_one)
@@ -69,18 +67,3 @@ def test_the_minimums_of_a_mint_stand_about_the_mean(monkeypatch, push):
         window = price_window_x96(market.reference_x96, 2_000)
         assert tuple(minimums) == least_minted(amount0, amount1, lower, upper, window)
         assert market.reference_x96 != spot_x96
-
-
-@pytest.mark.parametrize("push", [True, False])
-def test_a_mint_at_a_price_that_its_minimums_exclude_is_refused_before_it_is_sent(monkeypatch, push):
-    """The mint reverts, the price is pushed before the next: one whose minimums followed spot would go along."""
-    watched = Watched(monkeypatch, max_slippage_bps=700)
-    desk = watched.desk
-    desk.block(push=push)
-    while "mint" not in [intent.step for intent in desk.pending]:
-        desk.block()
-    desk.fails = {"mint"}
-    desk.block(push=push)
-    desk.block()
-    assert [each.reason for each in desk.said(StepRefused)] == ["mint_limited"]
-    assert len([intent for intent in desk.said(SubmitTransaction) if intent.step == "mint"]) == 1
