@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from pipeline import plan
 from pipeline.math.slippage import least_minted, least_of_quote, minimum_out, price_window_x96
 from pipeline.messages.entries import Pool
+from pipeline.messages.policy import Rerange
 from pipeline.plan import Draft, Market
 from pipeline.protocols.uniswap_v3.calldata import read_calls
 
@@ -15,11 +16,13 @@ from pipeline.protocols.uniswap_v3.calldata import read_calls
 class Watched:
     """A desk whose drafts and the market that they were made in are kept."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, half_width_ticks: int = 100, **limits: int
+    ) -> None:
         self.drafted: list[tuple[Draft, Market, int]] = []
         for phase in ("swap", "mint"):
             monkeypatch.setitem(plan._DRAFTS, phase, self._kept(plan._DRAFTS[phase]))
-        book = live()
+        book = live(action=Rerange(half_width_ticks=half_width_ticks, stall_after_s=60))
         self.desk = Desk(replace(book, limits=replace(book.limits, **limits)))
 
     def _kept(self, was):
@@ -58,12 +61,14 @@ def test_a_swap_asks_for_the_stricter_of_the_mean_and_its_quote(monkeypatch, pus
 
 @pytest.mark.parametrize("push", [True, False])
 def test_the_minimums_of_a_mint_stand_about_the_mean(monkeypatch, push):
-    watched = Watched(monkeypatch)
+    watched = Watched(monkeypatch, half_width_ticks=6_000, max_slippage_bps=700)
     watched.run(push=push)
     assert watched.of("mint")
     for draft, market, spot_x96 in watched.of("mint"):
         arguments = read_calls(draft.call.data)[0].arguments
         lower, upper, amount0, amount1, *minimums = arguments[3:9]
-        window = price_window_x96(market.reference_x96, 2_000)
+        window = price_window_x96(market.reference_x96, 700)
+        assert all(minimums)
         assert tuple(minimums) == least_minted(amount0, amount1, lower, upper, window)
-        assert market.reference_x96 != spot_x96
+        about_spot = least_minted(amount0, amount1, lower, upper, price_window_x96(spot_x96, 700))
+        assert tuple(minimums) != about_spot

@@ -20,7 +20,7 @@ from streams.chain.submit.minimums import check_minimums_of_calls, check_state
 from streams.chain.submit.node import Look, SenderNode
 from streams.chain.submit.prices import PriceReader
 from streams.chain.submit.simulation import Effect, check_minimums, simulate
-from streams.chain.submit.value import check_effect, check_worst, pool_of
+from streams.chain.submit.value import check_effect, check_worst, pool_of, refuse_strange_transfers
 from streams.chain.submit.verdict import NotYet, Refusal
 
 _LONGEST_VERSION = 80
@@ -185,12 +185,13 @@ class Judge:
                 raise Refusal(
                     "limits", f"an allowance of {call.arguments[1]}, the owner has {effect.balances[call.to]}"
                 )
+        refuse_strange_transfers(intent.owner, effect, self._limits)
         pool = pool_of(calls, effect, self._limits)
         if pool is None:
             return uncharged(calls, self._limits, data_wei)
         prices = await self._prices.of(pool, look.head)
         worst = check_worst(calls, prices, self._limits)
-        shown = check_effect(intent.owner, effect, prices, self._limits)
+        shown = check_effect(effect, prices, self._limits)
         check_state(calls, effect, prices, self._limits)
         check_minimums_of_calls(calls, effect, prices, self._limits)
         return await charge_for(

@@ -75,9 +75,8 @@ def _as_token(token: Address, limits: SignerLimits) -> Address:
 
 
 # ------------------------------------------------------------------ as simulated
-def check_effect(owner: Address, effect: Effect, prices: Prices, limits: SignerLimits) -> tuple[Moved, ...]:
+def check_effect(effect: Effect, prices: Prices, limits: SignerLimits) -> tuple[Moved, ...]:
     """Hold what the head shows against the limit on losses, and return it, at each reference price. Raises: Refusal."""
-    _refuse_strange_transfers(owner, effect, limits)
     changes = list(_liquidity(effect.logs, limits))
     for change in changes:
         if change.address != prices.pool.address:
@@ -145,7 +144,7 @@ def _liquidity(logs: tuple[SimulatedLog, ...], limits: SignerLimits) -> Iterator
             yield fact
 
 
-def _refuse_strange_transfers(owner: Address, effect: Effect, limits: SignerLimits) -> None:
+def refuse_strange_transfers(owner: Address, effect: Effect, limits: SignerLimits) -> None:
     """Let nothing leave the owner that is not counted above; an emptied NFT may be burned."""
     from_owner = f"0x{owner.removeprefix('0x'):0>64}"
     for log in effect.logs:
