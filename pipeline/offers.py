@@ -236,6 +236,13 @@ def _cancel(bound: NonceBound, market: FeeMarket, rules: FeeRules, most_wei: int
     return None if fees is None else Replace(nonce=bound.nonce, fees=fees, cancels=True)
 
 
+def is_public(attempt: Attempt, head: BlockRef) -> bool:
+    """Tell whether bytes may be shown to everybody at a head."""
+    if not attempt.is_private:
+        return True
+    return attempt.public_from_block is not None and head.number >= attempt.public_from_block
+
+
 def _offerable(bound: NonceBound) -> list[Attempt]:
     """List what a node should have: the newest attempt, and before it the last one that a node took, if another.
 

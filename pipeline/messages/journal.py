@@ -75,6 +75,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """The head when a node took it; after a refusal, when one took it again."""
     refusal: SendRefusal | None = None
     """Why no node has it, as far as nodes say."""
+    is_private: bool = False
+    """It goes to a private relay, and to no public node before `public_from_block`."""
+    public_from_block: BlockNumber | None = None
+    """The head from which on private bytes are sent publicly after all; None: never."""
 
 
 class Inclusion(msgspec.Struct, frozen=True, kw_only=True):

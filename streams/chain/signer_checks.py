@@ -34,6 +34,7 @@ def problems_in_signer(file: "SignerFile") -> Iterator[Problem]:
     yield from _policies(file)
     yield from _budget(file)
     yield from _gas(file)
+    yield from _relay(file)
     yield from _times(file)
 
 
@@ -81,6 +82,11 @@ def _gas(file: "SignerFile") -> Iterator[Problem]:
     elif not file.max_fee_gwei * _REPLACING_PERCENT <= file.cancel_max_fee_gwei * 100 <= _MOST_FEE_WEI * 200:
         says = f"must be at least 12% above max_fee_gwei and at most {2 * _MOST_FEE_WEI // 10**_GWEI}"
         yield Problem(("cancel_max_fee_gwei",), f"{says}: else a transaction at the cap cannot be cancelled")
+
+
+def _relay(file: "SignerFile") -> Iterator[Problem]:
+    if file.send_url is None and (file.public_after_blocks or file.send_method != "eth_sendRawTransaction"):
+        yield Problem(("send_url",), "missing: the relay that send_method and public_after_blocks are for")
 
 
 def _ether(wei: int) -> str:

@@ -14,9 +14,11 @@ from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds, We
 from streams.chain.reference_sections import ReferencesSection
 from streams.chain.signer_checks import problems_in_signer
 from streams.chain.submit.limits import Budget, NamedReferences, PricedPool, References, SignerLimits
+from streams.chain.submit.relay import SendMethod
 from streams.chain_numbers import DEVNET, numbers_of
 from streams.marks import problems_of, read_yaml
-from streams.portfolio.sections import Addr, Duration, Section, Share
+from streams.portfolio.sections import Addr, Duration, SecretUrl, Section, Share
+from streams.redaction import remember_secret
 from streams.settings import DevnetWorld, read_text
 
 _WEI_OF_ETHER = 18
@@ -30,6 +32,7 @@ _MOST_GAS = 30_000_000
 _LEAST_GAS = 21_000
 _WIDE = Context(prec=160)
 _VERSION = re.compile(r"[0-9a-f]{64}")
+_MOST_PRIVATE_BLOCKS = 10_000
 
 
 def _wei(decimals: int) -> BeforeValidator:
@@ -109,6 +112,11 @@ class SignerFile(Section):
     """One node's word is enough."""
     allow_http: bool = False
     """Nodes of other machines may be asked without encryption."""
+    send_url: SecretUrl | None = None
+    """A private relay. Secret: its key is in it."""
+    send_method: SendMethod = "eth_sendRawTransaction"
+    public_after_blocks: Annotated[int, Field(ge=1, le=_MOST_PRIVATE_BLOCKS)] | None = None
+    """After so many blocks private bytes are sent publicly; unless written, never."""
     policies: dict[BookId, Version] | None = None
     """The only policies that it acts for, by book; may be left out on a devnet alone."""
     budget_token: Addr = Field(
@@ -214,6 +222,8 @@ def load_signer_file(path: Path) -> SignerFile:
     problems = list(problems_in_signer(file))
     if problems:
         raise document.refuse(problems)
+    if file.send_url is not None:
+        remember_secret(file.send_url.get_secret_value())
     return file
 
 

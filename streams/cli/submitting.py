@@ -120,6 +120,7 @@ async def _submit(
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
 
+    relay = _relay(file)
     devnet = devnet_in(settings.folder)
     places = places_of(file, devnet.world if devnet else None)
     signer = signer_of(file)
@@ -144,7 +145,20 @@ async def _submit(
         adopt_nonce=adopt_nonce,
         stop_file=stop_file,
         new_signer=new_signer,
+        relay=relay,
+        public_after_blocks=file.public_after_blocks,
     )
+
+
+def _relay(file: SignerFile) -> Any:
+    from streams.chain.submit.relay import HttpRelay  # noqa: PLC0415
+    from streams.chain.submit.which_nodes import check_way  # noqa: PLC0415
+
+    if file.send_url is None:
+        return None
+    url = file.send_url.get_secret_value()
+    check_way(url, file, field="send_url")
+    return HttpRelay(url, file.send_method, timeout_s=_CALL_TIMEOUT_S)
 
 
 def signer_of(file: SignerFile) -> Any:

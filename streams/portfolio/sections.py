@@ -2,8 +2,17 @@
 
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+)
 
 from pipeline.messages.policy import Mode, StallPolicy
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
@@ -13,6 +22,16 @@ Addr = Annotated[Address, BeforeValidator(parse_address)]
 Share = Annotated[Bps, BeforeValidator(parse_bps)]
 Duration = Annotated[Seconds, BeforeValidator(parse_seconds)]
 
+
+def _http(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http:// or https:// URL")
+    return url
+
+
+SecretUrl = Annotated[SecretStr, AfterValidator(_http)]
+"""A URL that may hold a key: it is shown nowhere."""
 
 T = TypeVar("T")
 

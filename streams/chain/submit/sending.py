@@ -30,6 +30,7 @@ from streams.chain.submit.node import Look, SenderNode
 from streams.chain.submit.send_errors import SendOutcome, refusal_of
 from streams.chain.submit.signing import Signing
 from streams.chain.submit.waits import Waits
+from streams.chain.submit.ways import Ways
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Sending:
         ledger: Ledger,
         node: SenderNode,
         signer: Signer,
+        ways: Ways,
         *,
         chain_id: ChainId,
         limits: SignerLimits,
@@ -65,6 +67,7 @@ class Sending:
         self._node = node
         self._signer = signer
         self._signing = Signing(signer, chain_id)
+        self._ways = ways
         self._limits = limits
         self._reach = reach
         self._offered: dict[int, Hash] = {}
@@ -78,7 +81,7 @@ class Sending:
         """Give an approved intent the next nonce and send it. Raises: InfrastructureError."""
         ledger = self._ledger
         nonce = ledger.account.next_nonce
-        attempt = self._signing.first(intent, nonce, approved.fees)
+        attempt = self._ways.of_first(self._signing.first(intent, nonce, approved.fees), look.head)
         self._reach("nonce")
         ledger.note_account(bind(ledger.account, intent, attempt, look.head, approved.charge))
         ledger.note_intent(
@@ -179,7 +182,7 @@ class Sending:
 
     async def _replace(self, bound: NonceBound, replacement: Replace, look: Look) -> None:
         """Sign a nonce again, with more fees. Raises: JournalError, InfrastructureError."""
-        attempt = self._signing.again(bound, replacement)
+        attempt = self._ways.of_next(self._signing.again(bound, replacement), bound)
         self._reach("nonce")
         ledger, digest = self._ledger, bound.intent.digest
         ledger.note_account(add_attempt(ledger.account, bound.nonce, attempt))
@@ -203,8 +206,11 @@ class Sending:
 
         Raises: JournalError, InfrastructureError.
         """
-        raw = self._signing.bytes_of(self._kept(bound.nonce), attempt.transaction_hash)
-        outcome = await self._node.send(raw)
+        kept = self._kept(bound.nonce)
+        attempt = self._signing.checked(kept, attempt.transaction_hash)
+        if attempt.cancels:
+            await self._ways.withdraw(kept)
+        outcome = await self._ways.send(attempt, look.head)
         self._offered[bound.nonce] = look.head.hash
         self._reach("send")
         if outcome.has_it:

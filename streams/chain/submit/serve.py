@@ -30,9 +30,11 @@ from streams.chain.submit.ledger import Ledger
 from streams.chain.submit.limits import SignerLimits
 from streams.chain.submit.node import Look, SenderNode
 from streams.chain.submit.port import Inbox, JournalStore, Reports
+from streams.chain.submit.relay import Relay
 from streams.chain.submit.sealed import SealedJournal
 from streams.chain.submit.sending import Reach, Sending, pass_by
 from streams.chain.submit.stop_file import local_stop
+from streams.chain.submit.ways import Ways
 from streams.kafka_access import KafkaAccess
 from streams.topics import ensure_topics
 
@@ -62,6 +64,8 @@ async def run_submit(
     node: SenderNode,
     instance: str,
     signer: Signer,
+    relay: Relay | None = None,
+    public_after_blocks: int | None = None,
     limits: SignerLimits,
     pace: SubmitPace | None = None,
     multicall: Address = MULTICALL3,
@@ -87,6 +91,8 @@ async def run_submit(
         chain_id=chain_id,
         partitions=partitions,
         signer=signer,
+        relay=relay,
+        public_after_blocks=public_after_blocks,
         limits=limits,
         pace=pace,
         multicall=multicall,
@@ -114,6 +120,8 @@ class Submit:
         chain_id: ChainId,
         partitions: int,
         signer: Signer,
+        relay: Relay | None = None,
+        public_after_blocks: int | None = None,
         limits: SignerLimits,
         pace: SubmitPace,
         multicall: Address = MULTICALL3,
@@ -136,7 +144,10 @@ class Submit:
         self._clock = clock
         self._ledger = Ledger(signer.address, SealedJournal(journal, signer, chain_id), reports)
         self._judge = Judge(node, limits, multicall=multicall, stop_of=self._stop_of)
-        self._sending = Sending(self._ledger, node, signer, chain_id=chain_id, limits=limits, reach=reach)
+        self._ways = Ways(node, relay, public_after_blocks=public_after_blocks)
+        self._sending = Sending(
+            self._ledger, node, signer, self._ways, chain_id=chain_id, limits=limits, reach=reach
+        )
         self._desk = Desk(
             self._ledger,
             self._judge,
@@ -216,6 +227,7 @@ class Submit:
         """Let go of every connection. Never raises."""
         await self._inbox.close()
         await self._ledger.close()
+        await self._ways.close()
         await self._node.close()
 
     async def _wait_s(self) -> float:

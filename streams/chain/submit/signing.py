@@ -43,8 +43,8 @@ class Signing:
             return attempt_of(self._signer, more)
         return sign_cancellation(self._signer, self._chain_id, bound.nonce, fees)
 
-    def bytes_of(self, bound: NonceBound, transaction_hash: Hash) -> str:
-        """Give an attempt's bytes, once all of its nonce were read back. Raises: JournalError."""
+    def checked(self, bound: NonceBound, transaction_hash: Hash) -> Attempt:
+        """Give an attempt as it is kept, once all bytes of its nonce were read back. Raises: JournalError."""
         read_bound(bound, self._signer, self._chain_id)
-        (raw,) = (each.raw for each in bound.attempts if each.transaction_hash == transaction_hash)
-        return raw
+        (attempt,) = (each for each in bound.attempts if each.transaction_hash == transaction_hash)
+        return attempt
