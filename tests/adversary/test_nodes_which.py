@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from signer_files import LEAST
 from stepping import SaysNo, proxied
 
 from pipeline.errors import SettingsError
@@ -19,8 +21,7 @@ A, B = "https://a.example/v2/kkkkkkkkkkkkkkk1", "https://b.example/kkkkkkkkkkkkk
 
 
 def terms(**changes: object) -> SignerFile:
-    usual = {"chain": 1, "keystore": "key.json", "password_file": "password", "pools": ["0x" + "e1" * 20]}
-    return SignerFile.model_validate(usual | changes)
+    return SignerFile.model_validate(LEAST | changes)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +94,8 @@ async def test_a_node_that_does_not_say_what_it_is_passes(posing: Chain):
 )
 def test_the_command_refuses_before_it_opens_the_key(posing: Chain, tmp_path: Path, single_node, says):
     file = tmp_path / "signer.yaml"
-    file.write_text(
-        f"chain: 1\nkeystore: {tmp_path}/none.json\npassword_file: {tmp_path}/none\n"
-        f'pools: ["0x{"e1" * 20}"]\nsingle_node: {single_node}\n'
-    )
+    key = {"keystore": f"{tmp_path}/none.json", "password_file": f"{tmp_path}/none"}
+    file.write_text(yaml.safe_dump(LEAST | key | {"single_node": single_node == "true"}))
     file.chmod(0o600)
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL_")},

@@ -5,8 +5,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from chaos.proxy import NodeProxy, Question, Trouble
 from private_relay import KEY, PrivateRelay, private_relay
+from signer_files import LEAST
 from stepping import Stepping, proxied
 from structlog.testing import capture_logs
 
@@ -236,7 +238,7 @@ async def test_the_relays_key_is_in_no_line_and_no_record(chain, world):
         assert KEY not in str(stage.broker.entries())
 
 
-BASE = 'chain: 1\nkeystore: k\npassword_file: p\npools: ["0x' + "e1" * 20 + '"]\n'
+BASE = yaml.safe_dump(LEAST)
 
 
 @pytest.mark.parametrize(
