@@ -31,6 +31,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     """What was compared, what was wrong, and which rules the log made fire."""
 
     wrong: list[str] = msgspec.field(default_factory=list)
+    behind: list[str] = msgspec.field(default_factory=list)
+    """What is on a log and in no state: nobody has said yet what follows from it."""
     compared: Counter[str] = msgspec.field(default_factory=Counter)
     rules: Counter[str] = msgspec.field(default_factory=Counter)
 
@@ -91,11 +93,13 @@ async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verd
         starts = dict.fromkeys(await reader.shards(topic.on(chain_id), [shard.id]), 0)
         found[topic.name] = [(record.key or b"", record.value) async for record in reader.read(starts)]
     # asked last: what comes after this answer is not among what was found
-    moving = max(end for _, end in (await _bounds(reader, chain_id, shard.id)).values()) > cursor + 1
+    behind = max(end for _, end in (await _bounds(reader, chain_id, shard.id)).values()) - cursor - 1
+    if behind:
+        verdict.behind.append(f"{behind} records of shard {shard.id}, which no worker has taken in")
     for name, said in found.items():
         told = expected.get(name, [])
         verdict.compared["outputs"] += len(told)
-        verdict.wrong += _different(f"{name}[{shard.id}]", said[: len(told)] if moving else said, told)
+        verdict.wrong += _different(f"{name}[{shard.id}]", said[: len(told)] if behind else said, told)
     ours, theirs = dict(shard.tables.entries()), dict(calm.tables.entries())
     verdict.compared["state entries"] += len(theirs)
     differ = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))

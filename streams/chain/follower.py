@@ -4,7 +4,7 @@ import structlog
 
 from pipeline.errors import FencedError, InfrastructureError, MalformedRecordError
 from pipeline.messages.entries import Cursor, Halted, Writer
-from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, WriterStarted
+from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, PositionObserved, WriterStarted
 from pipeline.routes import Arrival, follow, item_of
 from pipeline.state import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
@@ -88,12 +88,12 @@ class Follower:
         match event:
             case WriterStarted():
                 self._written_at = offset
-            case PoolObserved() | BalanceObserved() if event.why == "check":
+            case PoolObserved() | PositionObserved() | BalanceObserved() if event.why == "check":
                 self._note_check(event)
             case _:
                 pass
 
-    def _note_check(self, event: PoolObserved | BalanceObserved) -> None:
+    def _note_check(self, event: PoolObserved | PositionObserved | BalanceObserved) -> None:
         at, items = self.checked
         items = items if at == event.block.hash else frozenset()
         self.checked = (event.block.hash, items | {item_of(event)})

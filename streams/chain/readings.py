@@ -142,7 +142,7 @@ class Readings:
         ]
 
     def _due_checks(self) -> list[Wanted]:
-        """List the pools and balances to compare at this head."""
+        """List the pools, NFTs and balances to compare at this head."""
         tables = self._follower.tables
         chain, head = profile(tables), tables.head
         if chain is None or head is None or head.number % chain.check_every_blocks:
@@ -155,9 +155,15 @@ class Readings:
 
 
 def _checked_items(tables: Tables) -> Iterator[str]:
-    """Name what is compared now and then: pools follow their logs, balances their transfers."""
+    """Name what is compared every `check_every_blocks`: what a fold of logs could get wrong without any log saying so.
+
+    An NFT is compared with the pool position that it uses.
+    """
     for policy in policies(tables):
         yield from (item for item in named_items(policy) if item.startswith(("pool/", "balance/")))
+        for key, route in tables.group("route/position", Route):
+            if route.owner == policy.owner and route.pool in policy.all_pools():
+                yield key.removeprefix("route/")
 
 
 def _is_due(tables: Tables, item: str, head: BlockRef) -> bool:

@@ -56,7 +56,11 @@ def verify(*, shard: OneShard = None, as_json: AsJson = False) -> None:
     settings = settings_for("state")
     verdict = run(_verify(settings, shard))
     if as_json:
-        print_json(msgspec.json.encode({"wrong": verdict.wrong, "compared": verdict.compared}))
+        print_json(
+            msgspec.json.encode(
+                {"wrong": verdict.wrong, "behind": verdict.behind, "compared": verdict.compared}
+            )
+        )
     else:
         print_table(
             "compared", ["what", ">how many"], [(what, str(n)) for what, n in verdict.compared.items()]
@@ -65,7 +69,11 @@ def verify(*, shard: OneShard = None, as_json: AsJson = False) -> None:
         say(f"WRONG: {wrong}")
     if verdict.wrong:
         sys.exit(1)
-    say("state and outputs are those of the log, and the state is the chain's")
+    if not verdict.compared["state entries"]:
+        raise EvenkeelError("nothing was compared: no worker has committed a state yet (`evenkeel work`)")
+    for behind in verdict.behind:
+        say(f"not compared: {behind}")
+    say("what was compared is as the log says, and as the chain says")
 
 
 async def _verify(settings: Settings, only: int | None) -> Verdict:

@@ -36,6 +36,7 @@ from streams.human import bps_text
 from streams.kafka_access import KafkaAccess
 from streams.readers import reading
 from streams.topics import BOOKS, DECISIONS, EVENTS, INTENTS, STATE, ensure_topics, shard_of
+from streams.verify import Verdict, against_the_fold, load_shard
 
 pytestmark = pytest.mark.kafka
 
@@ -521,6 +522,33 @@ def test_the_doctor_finds_what_is_wrong(desk):
 def test_without_books_it_says_what_to_do(desk):
     desk.create_topics()
     assert "there are no books yet: `evenkeel init`" in desk.run("positions").err
+
+
+# ------------------------------------------------------------------ state verify
+def test_verify_of_nothing_is_not_well(desk, monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "http://127.0.0.1:9")
+    desk.portfolio(a_book("one", 1))
+    desk.run("apply")
+    done = desk.run("state", "verify")
+    assert done.code == 1
+    assert "nothing was compared: no worker has committed a state yet" in done.err
+
+
+def test_verify_says_what_is_on_the_log_and_in_no_state(kept, desk):
+    def verdict() -> Verdict:
+        async def compare(found: Verdict) -> Verdict:
+            async with reading(KafkaAccess(desk.bootstrap)) as reader:
+                loaded = await load_shard(reader, desk.chain_id, kept.shard.id)
+                await against_the_fold(reader, desk.chain_id, loaded, found)
+            return found
+
+        return asyncio.run(compare(Verdict()))
+
+    assert verdict().behind == []
+    kept.watcher.block()
+    kept.append()
+    says = f"{len(kept.unread)} records of shard {kept.shard.id}, which no worker has taken in"
+    assert verdict().behind == [says]
 
 
 # ------------------------------------------------------------------ why

@@ -381,17 +381,26 @@ async def test_a_node_that_fails_in_the_middle_of_reads_does_not_hold_up_blocks_
 
 
 # ------------------------------------------------------------------ checks, stalls, repairs
-async def test_pools_are_read_for_comparison_every_so_many_blocks_before_the_next_one() -> None:
+async def test_pools_nfts_and_balances_are_compared_every_so_many_blocks_before_the_next_one() -> None:
     async with await following(Rig(), blocks=2) as rig:
+        rig.chain.mine(
+            rig.world.move_nft(1, ZERO_ADDRESS, OWNERS[0]), rig.world.move_nft(3, ZERO_ADDRESS, STRANGER)
+        )
+        await rig.settled()
         for _ in range(25):
             rig.chain.mine()
         await rig.settled()
         checks = [(i, e) for i, e in enumerate(rig.events()) if getattr(e, "why", "") == "check"]
-        ours = f"pool/{POOLS[0]}", f"balance/{OWNERS[0]}/{DOLLAR}", f"balance/{OWNERS[0]}/{WRAPPED}"
+        ours = (
+            f"pool/{POOLS[0]}",
+            f"position/{MANAGER}/1",
+            f"balance/{OWNERS[0]}/{DOLLAR}",
+            f"balance/{OWNERS[0]}/{WRAPPED}",
+        )
         assert {(event.block.number, item_of(event)) for _, event in checks} == {
             (number, item) for number in (10, 20) for item in ours
         }
-        assert len(checks) == 6
+        assert len(checks) == 8
         for at, check in checks:
             assert rig.events()[at - 1].block == check.block
         rig.check()

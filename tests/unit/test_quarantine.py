@@ -163,6 +163,37 @@ def test_a_check_that_differs_quarantines_and_never_repairs():
     assert [o.gate for o in told.block() if isinstance(o, Declined)] == ["quarantine"]
 
 
+@pytest.mark.parametrize(
+    ("family", "field"),
+    [
+        ("position", "liquidity"),
+        ("position", "owed0"),
+        ("position", "inside1_last_x128"),
+        ("pool-position", "liquidity"),
+        ("pool-position", "owed1"),
+        ("pool-position", "inside0_last_x128"),
+    ],
+)
+def test_a_check_finds_what_the_fold_itself_got_wrong_of_an_nft_or_its_range(family, field):
+    told = Told()
+    told.watcher.chain.mine(0)
+    nft = told.watcher.chain.mint(OWNER, -300, 200, 10**18)
+    told.watcher.tell()
+    told.catch_up()
+    item = f"position/{MANAGER}/{nft}"
+    told.watcher.append(told.watcher.chain.read(item, "check", 1))
+    assert not told.catch_up(), "what is right is passed over"
+    key = item if family == "position" else f"pool-position/{POOL}/{MANAGER}/-300/200"
+    entry = told.shard.tables.entries()[key]
+    told.shard.tables.put(key, msgspec.structs.replace(entry, **{field: getattr(entry, field) + 1}))
+    told.shard.drop_live([POOL])
+    told.watcher.append(told.watcher.chain.read(item, "check", 1))
+    (said,) = [o for o in told.catch_up() if isinstance(o, Quarantined)]
+    assert said.item == item
+    assert field in said.reason
+    assert [o.gate for o in told.block() if isinstance(o, Declined)] == ["quarantine"]
+
+
 def test_a_checks_quarantine_outlives_a_reorg():
     told = Told()
     base = told.watcher.fork("other")
