@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from judge_bench import Bench
 
@@ -12,11 +12,12 @@ from streams.chain.submit.limits import Feed
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.contract import method
-from streams.devnet.reads import balance, range_around, slot0
+from streams.devnet.reads import balance, minted_token_id, position, range_around, slot0
 from streams.devnet.transactions import Tx
 from streams.devnet.world import Pool, World
 
 ETHER, DOLLAR = 10**18, 10**6
+T = TypeVar("T")
 MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _FEED = "0x" + "fe" * 20
 FEED_CODE = (
@@ -101,8 +102,44 @@ def sandwiched(bench: Bench, pool: Pool, bought: str, intent: SubmitTransaction)
     return _farthest(brought_at, spot_x96, far_x96)
 
 
-def _farthest(brought_at: Callable[[int], int | None], near_x96: int, far_x96: int) -> int:
-    least: int | None = None
+def sandwiched_mint(bench: Bench, pool: Pool, intent: SubmitTransaction, *, up: bool) -> tuple[int, int]:
+    """Push the price as far as a mint's minimums let, before it, and tell (what went in, the most that is lost).
+
+    Counted in token1 at the price before the push, at which the pool ends again.
+    """
+    chain, world, trader = bench.chain, bench.world, bench.world.accounts.traders[1]
+    spot_x96 = slot0(chain, pool).sqrt_price_x96
+    far_x96 = spot_x96 * 12 // 10 if up else spot_x96 * 8 // 10
+
+    def wealth() -> int:
+        amount0, amount1 = (balance(chain, token, bench.owner) for token in (pool.token0, pool.token1))
+        return (amount0 * spot_x96 * spot_x96 >> 192) + amount1
+
+    had = wealth()
+
+    def kept_at(pushed_x96: int) -> tuple[int, int] | None:
+        with undone(chain):
+            chain.send(swap_to(world, pool, trader, spot_x96, pushed_x96))
+            tx_hash = send(bench, intent)
+            chain.send(swap_to(world, pool, trader, pushed_x96, spot_x96))
+            chain.mine()
+            receipt = chain.receipt(tx_hash)
+            if not receipt.succeeded:
+                return None
+            went_in, token_id = had - wealth(), minted_token_id(receipt, world)
+            liquidity = position(chain, world, token_id).liquidity
+            chain.execute(
+                actions.decrease(world, bench.owner, token_id, liquidity),
+                actions.collect(world, bench.owner, token_id),
+            )
+            return went_in, had - wealth()
+
+    return _farthest(kept_at, spot_x96, far_x96)
+
+
+def _farthest(brought_at: Callable[[int], T | None], near_x96: int, far_x96: int) -> T:
+    """Find what the farthest push comes to that does not make the transaction fail."""
+    least: T | None = None
     for _ in range(24):
         middle_x96 = (near_x96 + far_x96) // 2
         brought = brought_at(middle_x96)

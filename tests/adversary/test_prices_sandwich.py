@@ -1,12 +1,16 @@
 """Somebody trades before a swap or a mint of ours and takes the price back after it, at whatever price the pool stands."""
 
 import pytest
+from eth_abi.abi import encode
 from judge_bench import Bench
-from price_play import DOLLAR, ETHER, around, brings, mint, push, rising, sandwiched
-from sender_house import limits_of
+from price_play import DOLLAR, ETHER, around, brings, mint, push, rising, sandwiched, sandwiched_mint
+from sender_house import ROUTER, limits_of
 
 from pipeline.math.slippage import least_of_quote, minimum_out
 from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.transactions import SubmitTransaction
+from streams.chain.submit.verdict import Refusal
+from streams.devnet.contract import method
 from streams.devnet.reads import slot0
 from streams.devnet.world import Pool
 
@@ -134,3 +138,43 @@ def test_a_mint_beside_the_price_counts_from_the_end_that_is_nearer(defaults: Be
     dollars = (3_000 * DOLLAR, 0)
     bench.judge(mint(bench, pool, above, slack_bps=50, wanted=dollars))
     assert "limits" in bench.refusal(mint(bench, pool, above, least=(0, 0), wanted=dollars)).reason
+
+
+@pytest.mark.parametrize("up", [True, False])
+@pytest.mark.parametrize("half_width", [60, 600, 6_000])
+@pytest.mark.parametrize("name", POOLS)
+def test_a_sandwich_of_a_mint_takes_no_more_than_max_loss(
+    defaults: Bench, name: str, half_width: int, up: bool
+) -> None:
+    """With the loosest minimums that are signed, found by trying: over a narrow range, a usual one, a wide one."""
+    bench, pool = defaults, defaults.world.pool(name)
+    push(bench, pool, 40)
+    ticks = around(bench, pool, half_width)
+    loosest = 0
+    for step_bps in (4_096, 2_048, 1_024, 512, 256, 128, 64, 32, 16, 8, 4):
+        try:
+            bench.judge(mint(bench, pool, ticks, slack_bps=loosest + step_bps))
+        except Refusal:
+            continue
+        loosest += step_bps
+    assert loosest
+    went_in, lost = sandwiched_mint(bench, pool, mint(bench, pool, ticks, slack_bps=loosest), up=up)
+    assert lost * 10_000 <= 100 * went_in
+
+
+def test_each_swap_of_a_multicall_is_held_against_its_own_output(defaults: Bench) -> None:
+    bench, pool = defaults, defaults.world.pool(POOLS[0])
+    weth, usdc = bench.world.weth, bench.world.usdc_of(pool)
+    first, second = 2_995 * DOLLAR, 2_994 * DOLLAR
+
+    def together(*least: int) -> SubmitTransaction:
+        parts = []
+        for minimum in least:
+            terms = (weth, usdc, pool.fee_pips, bench.owner, ETHER, minimum, 0)
+            parts.append(bytes.fromhex(method(ROUTER, "exactInputSingle").encode(terms)[2:]))
+        data = "0x5ae401dc" + encode(("uint256", "bytes[]"), (bench.head().timestamp_s + 600, parts)).hex()
+        return bench.intent(bench.world.router, data, gas_limit=700_000)
+
+    bench.judge(together(first, second))
+    assert "so at least" in bench.refusal(together(first, second - 10 * DOLLAR)).detail
+    assert "so at least" in bench.refusal(together(first - 10 * DOLLAR, second)).detail
