@@ -66,6 +66,12 @@ def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei)
     )
 
 
+def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
+    """Describe the market without any mean price: enough for what no price has a say in."""
+    spot_x96 = need_pool(shard, policy.reference_pool).sqrt_price_x96
+    return Market(now_s=now_s, base_fee_wei=base_fee_wei, reference_x96=spot_x96, spot_from_twap_ticks=0)
+
+
 # ------------------------------------------------------------------ the phases
 def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
     """Make a phase's transactions from the state as it is; none where there is nothing to do.

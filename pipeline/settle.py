@@ -64,7 +64,7 @@ def _has_minted(plan: Plan, tables: Tables) -> bool:
 def _is_exposed(plan: Plan, tables: Tables) -> bool:
     """Ask whether a spender may take anything, as far as is known: what was not read may be anything."""
     found = (tables.find(key, Allowance) for key in plan.allowances)
-    return bool(plan.steps) and any(each is None or each.amount for each in found)
+    return any(each is None or each.amount for each in found)
 
 
 # ------------------------------------------------------------------ one transaction

@@ -21,6 +21,8 @@ class Ending(msgspec.Struct, frozen=True):
 
     outcomes: Mapping[str, str] = {}
     """By book; `done` where all of the plan is mined."""
+    forgets: bool = False
+    """Nobody will tell any more what became of their transactions."""
 
 
 def ending(shard: Shard, event: AnyEvent) -> Ending:
@@ -34,9 +36,8 @@ def ending(shard: Shard, event: AnyEvent) -> Ending:
             books, why = _unfinished(shard, policy.book), "its policy went on without it"
         case _:
             return Ending()
-    return Ending(
-        {book: "done" if phase is None else f"left at {phase}: {why}" for book, phase in books.items()}
-    )
+    outcomes = {book: "done" if phase is None else f"left at {phase}: {why}" for book, phase in books.items()}
+    return Ending(outcomes, forgets=not isinstance(event, PolicySet))
 
 
 def _leaves(shard: Shard, policy: Policy) -> bool:
@@ -59,7 +60,12 @@ def end_plans(shard: Shard, ends: Ending, now: Moment) -> Iterator[Output]:
     """Close plans: what they were for must be judged anew."""
     for book, outcome in ends.outcomes.items():
         plan = shard.tables.need(f"plan/{book}", Plan)
-        shard.tables.put(f"plan/{book}", replace(plan, closed=outcome))
+        if ends.forgets:
+            for step in plan.steps:
+                shard.tables.put(f"intent/{step.intent}", None)
+            plan = replace(plan, steps=())
+        allowances = () if outcome == "done" else plan.allowances
+        shard.tables.put(f"plan/{book}", replace(plan, closed=outcome, allowances=allowances))
         if outcome != "done":
             stamp = now.stamp("plan", book, action="closed")
             yield PlanClosed(**stamp, book=BookId(book), plan=plan.id, outcome=outcome)

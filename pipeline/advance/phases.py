@@ -10,18 +10,18 @@ from pipeline.advance.stalls import put, unstalled
 from pipeline.advance.turn import Turn
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen
-from pipeline.guard import Question, Refusal, guard
+from pipeline.guard import TIP_WEI, Question, Refusal, guard
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanRevised
 from pipeline.messages.effects import PHASES, BookEffects, Goal, Intent, Phase, Plan, PlannedStep
 from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.plan import Draft, Market, draft, read_market
+from pipeline.plan import Draft, Market, draft, market_at_spot, read_market
 from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
 from pipeline.settle import predecessor
 from pipeline.strategies import STRATEGIES, Act
-from pipeline.units import RawAmount, Seconds
+from pipeline.units import RawAmount, Seconds, Wei
 
 _TRIES = 2
 """So often a phase may come to nothing for the same reason before no allowance is given for it any more."""
@@ -67,7 +67,9 @@ def prepare(
         if phase in plan.given_up:
             continue
         try:
-            market = read_market(turn.shard, turn.policy, turn.block.timestamp_s, turn.base_fee_wei)
+            market = (market_at_spot if phase == "reset" else read_market)(
+                turn.shard, turn.policy, turn.block.timestamp_s, turn.base_fee_wei
+            )
             course = _course(turn, phase, goal, market, stock)
             if course.why:
                 goal, why = course.goal, course.why
@@ -182,6 +184,12 @@ def _revised(turn: Turn, plan: Plan, ready: Ready) -> PlanRevised:
     )
 
 
+def _most_for_gas_wei(turn: Turn, each: Draft) -> Wei:
+    """Let a permission be taken back at the price that gas has, whatever the policy's ceiling: the signer has its own."""
+    most_wei = turn.policy.limits.max_fee_per_gas_wei
+    return max(most_wei, Wei(2 * turn.base_fee_wei + TIP_WEI)) if each.step == "reset" else most_wei
+
+
 def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None) -> SubmitTransaction:
     policy = turn.policy
     return SubmitTransaction(
@@ -200,5 +208,5 @@ def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None)
         minimums=each.minimums,
         deadline_s=Seconds(turn.block.timestamp_s + policy.limits.deadline_s),
         max_age_blocks=policy.limits.max_age_blocks,
-        max_fee_per_gas_wei=policy.limits.max_fee_per_gas_wei,
+        max_fee_per_gas_wei=_most_for_gas_wei(turn, each),
     )

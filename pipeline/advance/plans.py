@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.holding_off import hold_off
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.phases import Held, Prepared, Ready, Stopped, command, prepare
@@ -42,7 +43,8 @@ def find_plan(turn: Turn) -> Plan | None:
 
 def plan_is_open(turn: Turn) -> bool:
     """Ask whether the book is in the middle of something."""
-    return is_open(find_plan(turn), turn.shard.tables)
+    plan = find_plan(turn)
+    return is_clearing(turn, plan) if plan is not None and plan.closed else is_open(plan, turn.shard.tables)
 
 
 def is_stranded(turn: Turn) -> bool:
@@ -117,7 +119,10 @@ def _count_action(turn: Turn, notional: RawAmount) -> None:
 def carry_plan(turn: Turn, stock: Stock, path: BookPath) -> Iterator[Output]:
     """Do what the plan needs at this block, if it is open."""
     plan = find_plan(turn)
-    if plan is None or plan.closed is not None:
+    if plan is None:
+        return
+    if plan.closed is not None:
+        yield from clear(turn, plan, stock, path)
         return
     standing = stand(plan, turn.shard.tables)
     if standing.kind == "finished":

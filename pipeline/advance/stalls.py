@@ -46,13 +46,18 @@ def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
     if never_sent(plan, turn.shard.tables):
         yield from _give_up_unsent(turn, plan, standing.reason)
         return
-    phase = standing.phase or "withdraw"
-    plan, forgotten = drop_from(plan, phase, turn.shard.tables, turn.final_block)
+    plan = forget_broken(turn, plan, standing)
+    refusal = Refusal(reason="step_failed", detail=standing.reason)
+    yield from stall(turn, plan, standing.phase or "withdraw", refusal)
+
+
+def forget_broken(turn: Turn, plan: Plan, standing: Standing) -> Plan:
+    """Make a broken phase and all that followed it due again, and count how often it broke for the same reason."""
     times = plan.failed_times + 1 if plan.failed_as == standing.reason else 1
-    plan = replace(plan, failed_as=standing.reason, failed_times=times)
+    plan, forgotten = drop_from(plan, standing.phase or "withdraw", turn.shard.tables, turn.final_block)
     for digest in forgotten:
         turn.shard.tables.put(f"intent/{digest}", None)
-    yield from stall(turn, plan, phase, Refusal(reason="step_failed", detail=standing.reason))
+    return replace(plan, failed_as=standing.reason, failed_times=times)
 
 
 def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
@@ -111,7 +116,7 @@ def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
     path = turn.shard.tables.find(f"path/{turn.policy.book}", BookPath)
     if path is not None and path.finished_plan == plan.id:
         if is_final(plan, turn.shard.tables, turn.final_block):
-            put(turn, replace(plan, closed="done"))
+            put(turn, replace(plan, closed="done", allowances=()))
         return
     forget_refusals(turn.shard, turn.policy)
     stamp = turn.now.stamp("plan", turn.policy.book, action="done")
@@ -120,7 +125,7 @@ def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
 
 def close(turn: Turn, plan: Plan, outcome: str) -> Iterator[Output]:
     """End a plan that is not done, and say how."""
-    put(turn, replace(plan, closed=outcome))
+    put(turn, replace(plan, closed=outcome, failed_as=None, failed_times=0))
     stamp = turn.now.stamp("plan", turn.policy.book, action="closed")
     yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome=outcome)
 

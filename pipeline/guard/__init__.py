@@ -6,10 +6,18 @@ The signer asks again, by its own limits, right before it signs.
 from pipeline.guard.amounts import DAY_S, daily_actions, daily_notional, no_improvement, notional
 from pipeline.guard.calls import deadline, min_out, not_allowed, price_limit
 from pipeline.guard.cost import cost
-from pipeline.guard.market import gas_price, mint_limited, paused, spot_from_twap, stale_block, swap_limited
+from pipeline.guard.market import (
+    TIP_WEI,
+    gas_price,
+    mint_limited,
+    paused,
+    spot_from_twap,
+    stale_block,
+    swap_limited,
+)
 from pipeline.guard.question import Guard, Question, Refusal
 
-__all__ = ["DAY_S", "GUARDS", "OTHER_REASONS", "PASSING", "Question", "Refusal", "guard"]
+__all__ = ["DAY_S", "GUARDS", "OTHER_REASONS", "PASSING", "TIP_WEI", "Question", "Refusal", "guard"]
 
 GUARDS: dict[str, Guard] = {
     "paused": paused,
@@ -55,9 +63,15 @@ PASSING = frozenset(
 """
 
 
+NOT_OF_RESETS = frozenset({"spot_from_twap", "gas_price", "cost"})
+"""What takes a permission back is asked neither for a price nor for what gas costs: it only makes the owner safer."""
+
+
 def guard(question: Question) -> Refusal | None:
     """Ask every guard in order."""
     for reason, ask in GUARDS.items():
+        if reason in NOT_OF_RESETS and question.only_resets:
+            continue
         detail = ask(question)
         if detail is not None:
             return Refusal(reason=reason, detail=detail)

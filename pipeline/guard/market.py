@@ -10,8 +10,8 @@ TIP_WEI = 10**9
 
 
 def paused(question: Question) -> str | None:
-    """Nothing goes out while an operator has stopped the book, or all of them."""
-    for scope in ("all", f"book/{question.policy.book}"):
+    """Nothing goes out while an operator has stopped all books, and of a stopped book only what takes permissions back."""
+    for scope in ("all",) if question.only_resets else ("all", f"book/{question.policy.book}"):
         if question.shard.tables.find(f"pause/{scope}", Pause) is not None:
             return f"paused: {scope}"
     return None

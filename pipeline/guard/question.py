@@ -32,6 +32,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     foreseen: Foreseen | None
     """What the whole plan comes to, where these are its first transactions: what limits a whole action is asked here."""
 
+    @property
+    def only_resets(self) -> bool:
+        """Whether nothing but permissions is taken back."""
+        return all(each.step == "reset" for each in self.drafts)
+
     def pool(self) -> Pool:
         """Find the pool that the plan is about."""
         return self.shard.tables.need(f"pool/{self.policy.reference_pool}", Pool)

@@ -15,6 +15,7 @@ from streams.chain.multicall import MULTICALL3
 from streams.chain.tokens import token_fault
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
+from streams.human import amount_text
 from streams.marks import FieldPath, Problem, read_yaml
 from streams.settings import Settings, read_text
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from streams.chain.node import HttpNode
 
 _TIMEOUT_S = 10.0
+_ALLOWANCE = method("tokens/ERC20", "allowance")
+_ENDLESS = 2**128
 _DELEGATED = bytes.fromhex("ef0100")
 """Code of a plain account that lets a contract act for it; its key still signs."""
 
@@ -40,11 +43,12 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
                 for i, policy in enumerate(policies)
                 async for problem in asked.problems(policy, ("books", i))
             ]
+            allowed = [says for policy in policies for says in await asked.allowances(policy)]
     except NodeError as error:
         return f"the node was not asked what the tokens are: {error}"
     if problems:
         raise read_yaml(read_text(file), str(file)).refuse(problems)
-    return "the node knows nothing against its tokens"
+    return "\n".join(["the node knows nothing against its tokens", *allowed])
 
 
 class Asked:
@@ -90,6 +94,24 @@ class Asked:
         """Try the calls of a plan on the contracts of a book's profile. Raises: NodeError."""
         return [fault async for fault in contract_faults(self._reader, policy, self._at)]
 
+    async def allowances(self, policy: Policy) -> list[str]:
+        """Say what of a book's tokens somebody may take already: its next plan takes that back. Raises: NodeError."""
+        if policy.mode == "watch":
+            return []
+        spenders = {"the router": policy.chain.router, "the position manager": policy.chain.position_manager}
+        found = [
+            (token, name, Ask(token, _ALLOWANCE, (policy.owner, spender)))
+            for token in (policy.base, policy.quote)
+            for name, spender in spenders.items()
+            if spender is not None
+        ]
+        told = await self._reader.ask([ask for _, _, ask in found])
+        return [
+            f"book {policy.book}: {name} may take {_amount(policy, token, answer[0])} of {policy.owner} already"
+            for (token, name, _), answer in zip(found, told, strict=True)
+            if not isinstance(answer, UnreadableError) and answer[0]
+        ]
+
     async def _is_contract(self, account: Address) -> bool:
         code = await self._node.code(account, self._at.hash)
         return bool(code) and not code.startswith(_DELEGATED)
@@ -97,6 +119,16 @@ class Asked:
     async def _spacing(self, pool: Address) -> int | None:
         (told,) = await self._reader.ask([Ask(pool, method("uniswap-v3/UniswapV3Pool", "tickSpacing"))])
         return None if isinstance(told, UnreadableError) else int(told[0])
+
+
+def _amount(policy: Policy, token: Address, raw: int) -> str:
+    """Show a token's amount for people; what is more than anybody has is any amount."""
+    symbol = next((each.symbol for each in policy.tokens if each.address == token), token)
+    return (
+        f"any amount of {symbol}"
+        if raw >= _ENDLESS
+        else f"{amount_text(raw, policy.decimals(token))} {symbol}"
+    )
 
 
 @asynccontextmanager

@@ -48,6 +48,7 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
         "tokens": _tokens,
         "transfers": _transfers,
         "contracts": _contracts,
+        "allowances": _allowances,
         "node": _node,
         "methods": _methods,
         "dry-runs": _dry_runs,
@@ -145,6 +146,15 @@ async def _contracts(settings: Settings) -> str:
     if wrong:
         raise SettingsError("; ".join(wrong))
     return f"do what a plan asks of them, for {len(books)} books"
+
+
+async def _allowances(settings: Settings) -> str:
+    """Say what spenders may take of the owners of books in force. In the middle of a plan that is as it must be."""
+    async with reading(settings.kafka) as reader:
+        books = await policies_in_force(reader, settings.chain)
+    async with asking(settings, settings.chain) as asked:
+        found = [says for policy in books.values() for says in await asked.allowances(policy)]
+    return "; ".join(found) or "nobody may take anything of a book in force"
 
 
 async def _faults(settings: Settings, books: Iterable[Policy]) -> AsyncIterator[str]:

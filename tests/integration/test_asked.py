@@ -13,7 +13,9 @@ from sender_house import CHAIN_IDS
 from streams.cli import main
 from streams.devnet import actions
 from streams.devnet.chain import Chain, start_chain
+from streams.devnet.contract import method
 from streams.devnet.deployer import Deployer
+from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
@@ -212,3 +214,26 @@ def test_every_other_contract_is_tried_too(desk, world):
 
 def test_a_book_that_is_only_watched_acts_through_nothing(desk, world, old_router):
     assert desk(odd=world.usdc_high, mode="watch", router=old_router)[0] == 0
+
+
+# ------------------------------------------------------------------ what is allowed already
+def test_what_spenders_may_take_already_is_named(desk, chain, world):
+    owner = world.accounts.owners[0]
+    approve = method("tokens/ERC20", "approve")
+    allowed = {
+        (token, spender): 0
+        for token in (world.weth, world.usdc_low)
+        for spender in (world.router, world.position_manager)
+    }
+    allowed |= {(world.weth, world.router): 2**256 - 1, (world.usdc_low, world.position_manager): 7_500_000}
+    chain.execute(
+        *(Tx(sender=owner, to=t, data=approve.encode(s, amount)) for (t, s), amount in allowed.items())
+    )
+    code, told = desk(odd=world.usdc_high, mode="live")
+    assert code == 0
+    said = [line for line in told.splitlines() if " may take " in line]
+    assert said == [
+        f"book alpha: the router may take any amount of WETH of {owner} already",
+        f"book alpha: the position manager may take 7.500000 USDC of {owner} already",
+    ]
+    assert " may take " not in desk(odd=world.usdc_high, mode="watch")[1]

@@ -20,7 +20,7 @@ from pipeline.messages.decisions import (
     RebalanceProposed,
     StepRefused,
 )
-from pipeline.messages.events import Paused, Resumed
+from pipeline.messages.events import IntentRefused, Paused, Resumed
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
@@ -107,7 +107,7 @@ OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions"}
 """These limit a whole action: once it has begun nothing of them is asked."""
 SWAP_ONLY = {"swap_limited", "min_out", "price_limit"}
 MINT_ONLY = {"mint_limited"}
-NOT_OF_RESETS = {*SWAP_ONLY, "deadline"}
+NOT_OF_RESETS = {*SWAP_ONLY, "deadline", "paused", "spot_from_twap", "gas_price", "cost"}
 CASES = [
     (guard, phase)
     for guard in REFUSING
@@ -320,3 +320,82 @@ def test_a_book_that_never_had_liquidity_is_not_idle():
         desk.block()
     assert not desk.liquid()
     assert not desk.said(RebalanceProposed)
+
+
+# ------------------------------------------------------------------ what was left allowed
+def left_allowed(desk: Desk) -> dict:
+    return {key: amount for key, amount in desk.watcher.chain.allowances.items() if amount}
+
+
+def stalled_behind_its_allowance() -> Desk:
+    """The swap's allowance is mined, the swap is refused until the plan gives up: its tokens and the allowance lie there."""
+    desk = desk_at("swap", "hold_and_alert")
+    for _ in range(PATIENCE_BLOCKS + 6):
+        if desk.said(PlanClosed):
+            break
+        for intent in [i for i in desk.pending if i.step == "swap"]:
+            desk.watcher.append(IntentRefused(intent=intent.digest, reason="simulation", detail="a test"))
+        desk.pending = [i for i in desk.pending if i.step != "swap"]
+        desk.block()
+    assert [o.outcome for o in desk.said(PlanClosed)] == ["stalled at swap: step_failed"]
+    return desk
+
+
+def test_an_allowance_that_a_plan_leaves_in_the_middle_is_taken_back():
+    desk = stalled_behind_its_allowance()
+    assert left_allowed(desk)
+    desk.block()
+    desk.block()
+    assert not left_allowed(desk)
+    resets = [i for i in desk.signer.done if i.step == "reset"]
+    assert {i.plan for i in resets} == {desk.said(PlanClosed)[0].plan}
+
+
+@pytest.mark.parametrize("guard", ["paused", "gas_price", "spot_from_twap", "cost"])
+def test_neither_price_nor_gas_nor_a_pause_holds_a_permission_that_is_taken_back(guard, monkeypatch):
+    desk = stalled_behind_its_allowance()
+    with REFUSING[guard](desk, monkeypatch):
+        for _ in range(3):
+            desk.block()
+        assert not left_allowed(desk)
+        last = [i for i in desk.said(SubmitTransaction) if i.step == "reset"][-1]
+        assert last.max_fee_per_gas_wei >= 2 * desk.watcher.base_fee_wei
+
+
+def test_a_pause_of_everything_holds_that_too():
+    desk = stalled_behind_its_allowance()
+    desk.pending = []
+    desk.watcher.append(Paused(scope="all", reason="stop", by="me"))
+    commanded = len(desk.said(SubmitTransaction))
+    for _ in range(8):
+        desk.block()
+    assert len(desk.said(SubmitTransaction)) == commanded
+    desk.watcher.append(Resumed(scope="all", reason="go", by="me"))
+    for _ in range(14):
+        desk.block()
+    assert not left_allowed(desk)
+
+
+def test_a_reset_that_keeps_failing_neither_floods_nor_blocks_the_book():
+    desk = stalled_behind_its_allowance()
+    desk.fails = {"reset"}
+    for _ in range(24):
+        desk.block()
+    closed = desk.said(PlanClosed)[0].plan
+    tried = [i for i in desk.signer.done if i.step == "reset" and i.plan == closed]
+    assert 2 <= len(tried) <= 2 + 24 // PATIENCE_BLOCKS
+    desk.fails = set()
+    for _ in range(24):
+        desk.block()
+    assert not left_allowed(desk)
+
+
+def test_a_plan_of_which_nothing_was_sent_leaves_what_the_owner_allows():
+    fresh = Desk(live())
+    fresh.watcher.chain.allowances[OWNER, BASE, ROUTER] = 7
+    fresh.block(push=True)
+    fresh.refuse("limits")
+    for _ in range(3):
+        fresh.block()
+    assert fresh.said(PlanClosed)[0].outcome.startswith("never sent")
+    assert fresh.watcher.chain.allowances[OWNER, BASE, ROUTER] == 7

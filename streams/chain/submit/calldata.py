@@ -38,6 +38,10 @@ _FUNCTIONS: Mapping[str, tuple[str, ...]] = {
 _PRICED = frozenset({"exactInputSingle", "mint", "decreaseLiquidity"})
 
 
+_APPROVE = "0x095ea7b3"
+_APPROVAL_LENGTH = len(_APPROVE) + 2 * 64
+
+
 class KnownCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call of the list, without the multicall around it."""
 
@@ -76,6 +80,13 @@ def latest_deadline_s(calls: tuple[KnownCall, ...]) -> int | None:
                 raise Refusal("limits", f"{call.function} without a deadline may be mined at any later price")
             found.append(call.deadline_s)
     return max(found, default=None)
+
+
+def takes_back(intent: SubmitTransaction) -> bool:
+    """Ask whether an intent does nothing but let a spender take nothing any more: `approve(spender, 0)`."""
+    data = intent.call.data
+    is_approval_of_nothing = len(data) == _APPROVAL_LENGTH and data.endswith("0" * 64)
+    return data.startswith(_APPROVE) and is_approval_of_nothing and not intent.call.value_wei
 
 
 def is_approval(call: KnownCall) -> bool:

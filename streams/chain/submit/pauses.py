@@ -7,6 +7,7 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.offers import Stop
 from pipeline.units import Address, ShardId
+from streams.chain.submit.calldata import takes_back
 
 _ALL = "all"
 _BOOK = "book/"
@@ -56,6 +57,8 @@ class Pauses:
     def _matching(self, intent: SubmitTransaction) -> Iterator[Stop]:
         accounts = {intent.owner, intent.signer}
         for (_, scope), cancels in self._paused.items():
+            if scope != _ALL and not cancels and takes_back(intent):
+                continue  # it makes a paused book safer
             mine = self._accounts.get(scope, set()) & accounts
             if scope in {_ALL, _BOOK + intent.book} or mine:
                 yield Stop(why=f"{scope} is paused", cancels=cancels)
