@@ -1,11 +1,13 @@
 """A throw-away copy of the chain: an anvil of our own, which takes anybody's transactions without a key."""
 
 import asyncio
+import secrets
 import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import msgspec
@@ -21,7 +23,7 @@ from streams.chain.rpc import parsed
 from streams.chain.submit.node import HttpSenderNode
 from streams.supervise import tied_to_us
 
-_HOST = "127.0.0.1"
+_LOOPBACK = IPv4Network("127.0.0.0/8")
 _READY_FILE = "ready.json"
 _READY_S = 20.0
 _POLL_S = 0.01
@@ -114,9 +116,10 @@ async def _own_anvil(
     folder = Path(tempfile.mkdtemp(prefix="evenkeel-fork-"))
     process = None
     try:
-        port = _free_port()
-        process = await _start(program, port, folder, url, block)
-        node = ForkNode(f"http://{_HOST}:{port}", timeout_s=timeout_s)
+        host = _own_host()
+        port = _free_port(host)
+        process = await _start(program, (host, port), folder, url, block)
+        node = ForkNode(f"http://{host}:{port}", timeout_s=timeout_s)
         try:
             await _until_ready(process, node, folder)
             yield node
@@ -131,10 +134,11 @@ async def _own_anvil(
 
 
 async def _start(
-    program: Path, port: int, folder: Path, url: str, block: BlockNumber
+    program: Path, place: tuple[str, int], folder: Path, url: str, block: BlockNumber
 ) -> asyncio.subprocess.Process:
+    host, port = place
     options = {
-        "--host": _HOST,
+        "--host": host,
         "--port": port,
         "--accounts": 0,  # or it would endow its own, and they may be ours
         "--order": "fifo",
@@ -183,8 +187,16 @@ def _last_words(folder: Path) -> str:
     return (folder / "log").read_text(errors="replace")[-_LOG_TAIL:].strip() or "it said nothing"
 
 
-def _free_port() -> int:
+def _own_host() -> str:
+    """Choose a loopback address that nobody can guess.
+
+    anvil takes orders from whoever connects, and no rule of origins keeps a web page from opening a WebSocket.
+    """
+    return str(_LOOPBACK[2 + secrets.randbelow(_LOOPBACK.num_addresses - 4)])
+
+
+def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind((_HOST, 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port

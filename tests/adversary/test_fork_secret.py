@@ -61,6 +61,20 @@ async def test_the_fork_tells_nobody_the_nodes_key(chain, cache):
             assert KEY[:8] not in json.dumps(told)
 
 
+async def test_a_page_that_tries_the_ports_of_this_machine_does_not_find_the_fork(chain, cache):
+    places = set()
+    for _ in range(2):
+        async with fork_of(chain, cache) as (fork, _):
+            assert await fork.newest()
+            host, _, port = fork._rpc._url.removeprefix("http://").partition(":")
+            places.add(host)
+            async with aiohttp.ClientSession() as session:
+                for guess in ("127.0.0.1", "localhost", "127.0.1.1"):
+                    with pytest.raises(aiohttp.ClientConnectionError):
+                        await session.ws_connect(f"ws://{guess}:{port}")
+    assert len(places) == 2
+
+
 async def test_neither_the_command_line_nor_a_file_of_the_fork_holds_the_key(chain, cache):
     async with fork_of(chain, cache) as (fork, _):
         assert await fork.newest()

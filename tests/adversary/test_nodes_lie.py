@@ -218,6 +218,25 @@ async def test_a_node_far_behind_brings_no_old_prices_back(chain, world):
         assert trouble.met
 
 
+async def test_a_node_that_lies_about_what_others_tip_raises_no_offer_beyond_the_cap(chain, world):
+    def generous(question: Question, result: Any) -> Any:
+        return {**result, "reward": [[hex(198 * 10**9)] for _ in result["reward"]]}
+
+    async with several(chain, world, 1) as (stage, (liar,)):
+        with liar.troubled(Lies("eth_feeHistory", generous)) as lie:
+            stage.ask()
+            await stage.step()
+            assert stage.attempts()[0].tip_wei == stage.limits.max_tip_wei
+    async with several(chain, world) as (stage, (_, liar)):
+        with liar.troubled(Lies("eth_feeHistory", generous)) as second:
+            stage.ask()
+            await stage.step()
+            assert stage.attempts()[0].tip_wei < stage.limits.max_tip_wei, (
+                "of two nodes the smaller tip counts"
+            )
+    assert (lie.met, second.met) == (1, 1)
+
+
 async def test_with_three_nodes_one_may_be_away_or_far_behind(chain, world):
     async with several(chain, world, 3) as (stage, (first, _, third)):
         everything = ("eth_getBlockByNumber", "eth_getBalance", "eth_call", "eth_simulateV1")
