@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(600)]
 
 PARTITIONS = 2
 HALTED = 65
+ALL_OF_THEM = "everything"
 SIGNER = """
 chain: {chain}
 devnet_account: "{owner}"
@@ -88,7 +89,7 @@ def premises(
 ) -> Iterator[Premises]:
     folder = tmp_path_factory.mktemp("premises")
     with (
-        secured_broker(folder / "broker", cache, ROLES) as broker,
+        secured_broker(folder / "broker", cache, [*ROLES, ALL_OF_THEM]) as broker,
         start_chain(folder / "chain", cache=cache, state=built[1]) as chain,
     ):
         made = Premises(broker, chain, built[0], folder, cache)
@@ -145,10 +146,12 @@ def running(premises: Premises) -> Iterator[dict[str, User]]:
     yield users
     for user in users.values():
         user.leave()
+    for password in premises.broker.passwords.values():
+        assert password not in logs_of(users)
 
 
 def logs_of(running: dict[str, User]) -> str:
-    return "\n".join(f"== {role}: {user.read(f'{role}.log')[-3_000:]}" for role, user in running.items())
+    return "\n".join(f"== {role}: {user.read(f'{role}.log')}" for role, user in running.items())
 
 
 def until(running: dict[str, User], holds: Callable[[], bool], what: str) -> None:
@@ -187,6 +190,21 @@ def test_each_role_does_its_work(premises, running):
     for command in (["pause", "all"], ["resume", "all"]):
         assert operator.run(*command).returncode == 0
     assert len(events(view, "Paused")) >= PARTITIONS
+
+
+def test_up_runs_everything_as_one_user_who_has_the_acls_of_each(premises):
+    for role in ("watch", "work", "rehearse", "operate"):
+        asyncio.run(premises.broker.allow(ALL_OF_THEM, acls(role, premises.chain_id)))
+    user = premises.user(ALL_OF_THEM)
+    try:
+        up = user.start("up", log="up.log")
+        for words in ("watches", "opened at", "tries proposals of dry-run books"):
+            user.until(lambda words=words: words in user.read("up.log"), words)
+        up.terminate()
+        assert up.wait(30) == 0
+    finally:
+        user.leave()
+    assert "not started again" not in user.read("up.log")
 
 
 TAKEN_AWAY = {
