@@ -19,14 +19,14 @@ from pipeline.units import ChainId
 from streams.applied import appending
 from streams.chain.submit.journal import journal_shard
 from streams.codec import encode
-from streams.devnet.chain import Chain, start_chain
+from streams.devnet.chain import Chain, Header, start_chain
 from streams.devnet.flow import OrderFlow
 from streams.devnet.world import World
 from streams.kafka_roles import ROLES, Acl, acls
 from streams.readers import reading
 from streams.topics import INTENTS, NONCES
 
-pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(900)]
 
 PARTITIONS = 2
 HALTED = 65
@@ -35,6 +35,10 @@ SIGNER = """
 chain: {chain}
 devnet_account: "{owner}"
 pools: ["{pool}"]
+budget_token: "{usdc}"
+max_loss_per_day: 1000
+max_notional: 400000
+max_notional_per_day: 2000000
 """
 
 
@@ -51,6 +55,7 @@ class Premises:
             "rpc_url": chain.url,
             "world": msgspec.to_builtins(world),
         }
+        self.newest: Header | None = None
         self._stop = threading.Event()
         self._trade = threading.Thread(target=self._trading)
 
@@ -61,7 +66,10 @@ class Premises:
         devnet.mkdir(parents=True)
         (devnet / "devnet.json").write_text(json.dumps(self.devnet))
         signer = SIGNER.format(
-            chain=self.chain_id, owner=self.owner, pool=self.world.pool("weth_usdc_low_500").address
+            chain=self.chain_id,
+            owner=self.owner,
+            pool=self.world.pool("weth_usdc_low_500").address,
+            usdc=self.world.usdc_low,
         )
         (folder / "signer.yaml").write_text(signer)
         made = User(folder, self._cache)
@@ -80,7 +88,7 @@ class Premises:
     def _trading(self) -> None:
         flow = OrderFlow(self.chain, self.world, seed=1)
         while not self._stop.wait(0.5):
-            flow.block()
+            self.newest = flow.block()  # the chain's connection is this thread's alone
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +127,8 @@ def events(user: User, kind: str) -> list[dict]:
 
 async def forge_an_intent(premises: Premises) -> None:
     """Put an intent onto its topic as nobody but the broker's administrator and a worker can."""
-    block = premises.chain.header()
+    block = premises.newest
+    assert block is not None
     made_at = BlockRef(
         number=block.number, hash=block.hash, parent_hash=block.parent_hash, timestamp_s=block.timestamp_s
     )

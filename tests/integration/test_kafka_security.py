@@ -31,7 +31,7 @@ from streams.kafka_roles import ROLES, acls
 from streams.readers import reading
 from streams.topics import TOPICS, check_topics, ensure_topics
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 SIGNER, OTHER_SIGNER = "0x" + "51" * 20, "0x" + "52" * 20
 PARTITIONS = 2
