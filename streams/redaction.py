@@ -2,6 +2,9 @@
 
 import json
 import re
+import secrets
+from collections.abc import Iterator
+from hashlib import blake2b
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,6 +26,9 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 _SHORTEST_KEY = 16
 
 _known: set[str] = set()
+_digests: dict[int, set[bytes]] = {}
+"""By length, of the secrets of which no copy is kept."""
+_salt = secrets.token_bytes(32)
 
 
 def remember_secret(text: str) -> None:
@@ -61,11 +67,42 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def remember_digest(secret: str) -> None:
+    """Hide a secret from now on without keeping it: whatever stands in a text is digested and compared.
+
+    In upper and lower case, and as it looks inside a quoted text. The salt is this process's own.
+    """
+    for form in {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]} - {""}:
+        _digests.setdefault(len(form), set()).add(_digest(form))
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.lower().encode(errors="replace"), key=_salt, digest_size=16).digest()
+
+
+def _digested(text: str) -> Iterator[tuple[int, int]]:
+    """Find where secrets of which only digests are known begin and end."""
+    for length, digests in _digests.items():
+        for start in range(len(text) - length + 1):
+            if _digest(text[start : start + length]) in digests:
+                yield start, start + length
+
+
+def _without_digested(text: str) -> str:
+    shown, done = "", 0
+    for start, end in sorted(_digested(text), key=lambda span: (span[0], -span[1])):
+        if start >= done:
+            shown += text[done:start] + HIDDEN
+        done = max(done, end)
+    return shown + text[done:]
+
+
 def redact(text: str) -> str:
     """Hide credentials and keys in URLs, named secrets and remembered ones; shorten 32-byte hex.
 
     A private key and a block's hash look alike: both keep 8 digits, enough to know a hash by and of no use to a thief.
     """
+    text = _without_digested(text)
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     text = _URL.sub(_redact_url, text)

@@ -33,6 +33,8 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _ADMIN_TIMEOUT_S = 30.0
 _TOPIC_EXISTS = 36
 _CREATED_POLL_S = 0.05
+_LEAST_COPIES = 2
+"""Of what must not be lost with one broker."""
 
 _EVERYWHERE = {"max.message.bytes": str(MAX_RECORD_BYTES), "message.timestamp.type": "LogAppendTime"}
 _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -143,6 +145,44 @@ async def check_topics(kafka: KafkaAccess, chain_id: ChainId, partitions: int) -
         await _check(admin, chain_id, partitions)
 
 
+async def check_copies(kafka: KafkaAccess, chain_id: ChainId) -> str | None:
+    """Check that a signer's journal outlives the loss of a broker; where there is only one, return a warning instead.
+
+    Raises: TopicError naming what is not as it must be.
+    """
+    name = NONCES.on(chain_id)
+    async with _admin(kafka) as admin:
+        brokers = len((await admin.describe_cluster())["brokers"])
+        ((topic,), settings) = await admin.describe_topics([name]), (await _settings(admin, [name]))[name]
+    copies = min(len(partition["replicas"]) for partition in topic["partitions"])
+    if brokers == 1 and copies == 1:
+        return (
+            f"{name} has one copy, on the only broker: what is lost with it are the nonces that were signed"
+        )
+    wrong = copies_missing(
+        copies,
+        int(settings.get("min.insync.replicas", "1")),
+        unclean=settings.get("unclean.leader.election.enable", "false") != "false",
+    )
+    if wrong:
+        raise TopicError(f"{name}: {'; '.join(wrong)}: a signer would forget what it signed with one broker")
+    return None
+
+
+def copies_missing(copies: int, in_sync: int, *, unclean: bool) -> list[str]:
+    """Name what lets a committed record be lost with one broker, or keeps any from being committed."""
+    wrong = []
+    if copies < _LEAST_COPIES:
+        wrong.append(f"its replicas are {copies}, must be at least {_LEAST_COPIES}")
+    if in_sync < _LEAST_COPIES:
+        wrong.append(f"min.insync.replicas is {in_sync}, must be at least {_LEAST_COPIES}")
+    if in_sync > copies:
+        wrong.append(f"min.insync.replicas is {in_sync}, above its {copies} replicas: nothing can be written")
+    if unclean:
+        wrong.append("unclean.leader.election.enable is true, must be false")
+    return wrong
+
+
 @asynccontextmanager
 async def _admin(kafka: KafkaAccess) -> AsyncIterator[Any]:
     admin = AIOKafkaAdminClient(**kafka.client())
@@ -214,7 +254,8 @@ async def _check(admin: Any, chain_id: ChainId, partitions: int) -> None:
     wrong = []
     for topic in TOPICS.values():
         name = topic.on(chain_id)
-        expected = {"partitions": str(partitions), **topic.settings}
+        own_count = topic is NONCES  # a signer's memory outlives another number of shards
+        expected = {"partitions": str(counts[name] if own_count else partitions), **topic.settings}
         found = {"partitions": str(counts[name]), **settings[name]}
         wrong += [
             f"{name}: {setting} is {found.get(setting, 'unknown')}, must be {value}"

@@ -2,7 +2,7 @@
 
 import hmac
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, Protocol, cast, final
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -11,8 +11,9 @@ from pipeline.errors import SettingsError
 from pipeline.units import Address, ChainId, Hash
 from streams.chain.signed import read_signed
 from streams.chain.unsigned import SignedBytes, Unsigned
-from streams.private_file import private_text
-from streams.redaction import remember_password, remember_secret
+from streams.core_dumps import forbid_core_dumps
+from streams.private_file import guard_place, private_bytes, private_text, wipe
+from streams.redaction import remember_digest
 
 __all__ = ["LocalSigner", "SignedBytes", "Signer", "Unsigned", "devnet_signer", "keystore_signer"]
 
@@ -55,7 +56,7 @@ class LocalSigner:
     __slots__ = ("_account", "address")
 
     def __init__(self, account: LocalAccount) -> None:
-        remember_secret(account.key.hex().removeprefix("0x"))
+        remember_digest(account.key.hex().removeprefix("0x"))
         self._account = account
         self.address = Address(account.address.lower())
 
@@ -100,16 +101,32 @@ def keystore_signer(keystore: Path, password_file: Path) -> LocalSigner:
 
     Raises: SettingsError naming the file.
     """
+    forbid_core_dumps()
+    for file in (keystore, password_file):
+        guard_place(file)
     content = private_text(keystore)
-    password = private_text(password_file).rstrip("\r\n")
-    if password:
-        remember_password(password)
+    password = _password(password_file)
     try:
-        key = Account.decrypt(content, password)
+        key = Account.decrypt(content, cast("str", password))  # it takes bytes as well
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
         why = "the password is wrong" if "MAC" in str(error) else "it is no keystore of version 3"
         raise SettingsError(f"cannot open {keystore}: {why}") from None
+    finally:
+        del password
     return LocalSigner(Account.from_key(key))
+
+
+def _password(file: Path) -> bytes:
+    """Read a password without its line end, and know it again without keeping it. Raises: SettingsError."""
+    content = private_bytes(file)
+    try:
+        password = bytes(content.rstrip(b"\r\n"))
+        remember_digest(password.decode())
+    except UnicodeDecodeError:
+        raise SettingsError(f"cannot read {file}: it is not UTF-8 text") from None
+    finally:
+        wipe(content)
+    return password
 
 
 def devnet_signer(address: Address, chain_id: ChainId) -> LocalSigner:
@@ -118,6 +135,7 @@ def devnet_signer(address: Address, chain_id: ChainId) -> LocalSigner:
         raise SettingsError(
             f"the devnet's keys are known to everybody: not on chain {chain_id}, only on {_DEVNET_CHAIN}"
         )
+    forbid_core_dumps()
     Account.enable_unaudited_hdwallet_features()
     for index in range(_DEVNET_ACCOUNTS):
         account = Account.from_mnemonic(_DEVNET_PHRASE, account_path=f"m/44'/60'/0'/0/{index}")

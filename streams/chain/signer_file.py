@@ -18,8 +18,9 @@ from streams.chain.submit.relay import SendMethod
 from streams.chain_numbers import DEVNET, numbers_of
 from streams.marks import problems_of, read_yaml
 from streams.portfolio.sections import Addr, Duration, SecretUrl, Section, Share
+from streams.private_file import guard_place, owned_text
 from streams.redaction import remember_secret
-from streams.settings import DevnetWorld, read_text
+from streams.settings import DevnetWorld
 
 _WEI_OF_ETHER = 18
 _WEI_OF_GWEI = 9
@@ -214,7 +215,7 @@ def _raw(amount: Decimal, decimals: int) -> RawAmount:
 
 def load_signer_file(path: Path) -> SignerFile:
     """Read a signer's file. Raises: SettingsError naming file, line, column and field."""
-    document = read_yaml(read_text(path), str(path))
+    document = read_yaml(owned_text(path), str(path))
     try:
         file = SignerFile.model_validate(document.value if document.value is not None else {})
     except ValidationError as error:
@@ -224,6 +225,8 @@ def load_signer_file(path: Path) -> SignerFile:
         raise document.refuse(problems)
     if file.send_url is not None:
         remember_secret(file.send_url.get_secret_value())
+    if file.keystore is not None:
+        guard_place(path)  # the devnet's keys are everybody's, wherever its file lies
     return file
 
 

@@ -14,6 +14,7 @@ from eth_account import Account
 from kafka_logs import read_committed
 from msgspec.structs import replace
 from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse
+from stepping import nameless
 
 from pipeline.messages.journal import NO_CHARGE, Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import Call
@@ -41,8 +42,12 @@ ROOT = Path(__file__).parents[2]
 def house(
     broker: Broker, built: tuple[World, Path, str], tmp_path: Path, cache: Path
 ) -> Iterator[SenderHouse]:
-    with start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain:
+    with (
+        start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain,
+        nameless(chain) as url,  # an anvil would be refused on a chain that is none of the known test chains
+    ):
         house = SenderHouse(broker.bootstrap_servers, chain, built[0], tmp_path)
+        house.node_url = url
         yield house
         house.end()
 
@@ -181,6 +186,12 @@ position_manager: {world.position_manager}
 wrapped_native: {world.weth}
 pools: [{world.pool("weth_usdc_low_500").address}]
 single_reference: true
+single_node: true
+policies: {{b1: {"1" * 64}}}
+budget_token: {world.usdc_low}
+max_loss_per_day: 1000
+max_notional: 100000
+max_notional_per_day: 500000
 """
     )
     for each in (keystore, password, file):
@@ -191,7 +202,7 @@ single_reference: true
 def evenkeel(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess[str]:
     ours = {
         "BROKER": house.bootstrap,
-        "RPC_URL": house.chain.url,
+        "RPC_URL": house.node_url,
         "CHAIN_ID": str(house.chain_id),
         "PARTITIONS": str(PARTITIONS),
         "FOLDER": str(house.folder / "run"),

@@ -7,11 +7,17 @@ import pytest
 from eth_account import Account
 
 from pipeline.errors import SettingsError
+from streams import redaction
 from streams.chain.signer import LocalSigner, Unsigned, devnet_signer, keystore_signer
 from streams.redaction import redact
 
 KEY = bytes(range(1, 33))
 FIRST_OF_ANVIL = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch):
+    monkeypatch.setattr(redaction, "_digests", {})
 
 
 @pytest.fixture

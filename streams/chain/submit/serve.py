@@ -36,7 +36,7 @@ from streams.chain.submit.sending import Reach, Sending, pass_by
 from streams.chain.submit.stop_file import local_stop
 from streams.chain.submit.ways import Ways
 from streams.kafka_access import KafkaAccess
-from streams.topics import ensure_topics
+from streams.topics import check_copies, ensure_topics
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +81,9 @@ async def run_submit(
     """
     pace = pace or SubmitPace()
     await ensure_topics(kafka, chain_id, partitions)
+    one_copy = await check_copies(kafka, chain_id)
+    if one_copy is not None:
+        log.warning(one_copy)
     log.info("opening the journal", signer=signer.address, instance=instance)
     journal = KafkaJournal(kafka, chain_id, signer.address)
     submit = Submit(
