@@ -9,6 +9,8 @@ from pipeline.protocols.tokens import decode_token_log
 from pipeline.protocols.uniswap_v3 import decode_manager_log, decode_pool_log
 from pipeline.units import Address
 
+_LONGEST_REASON = 500
+
 Decoded = tuple[RawLog, Fact]
 
 
@@ -33,4 +35,7 @@ def _decode_log(log: RawLog, pools: frozenset[Address], manager: Address) -> Fac
             return decode_manager_log(log)
         return decode_token_log(log)
     except MalformedLogError as error:
-        return Unreadable(address=log.address, log_index=log.log_index, reason=str(error))
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a log is made of, only what it is about stops
+        reason = f"{type(error).__name__}: {error}"
+    return Unreadable(address=log.address, log_index=log.log_index, reason=reason[:_LONGEST_REASON])

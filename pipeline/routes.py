@@ -34,6 +34,7 @@ from pipeline.units import TokenId
 from pipeline.wants import named_items, policies, profile, resumes, wanted
 
 Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
+_LONGEST_REASON = 500
 OBSERVATIONS = (PoolObserved, OwnerObserved, PositionObserved, BalanceObserved)
 
 
@@ -64,7 +65,26 @@ class Followed(msgspec.Struct, frozen=True):
 
 # ------------------------------------------------------------------ follow
 def follow(tables: Tables, event: AnyEvent) -> Followed:
-    """Take one record of the shard's log in, by the arrival table of docs/architecture.md."""
+    """Take one record of the shard's log in, by the arrival table of docs/stream.md. Never raises.
+
+    Whatever raises leaves no trace but that the shard is halted: for the worker and for the watcher alike.
+    """
+    tables.remember()
+    try:
+        return _follow(tables, event)
+    except MemoryError:  # of the machine, not of the record
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
+        tables.undo()
+        return _halt(tables, why_halted(event, error))
+
+
+def why_halted(event: AnyEvent, error: Exception) -> str:
+    """Say in one line which record a shard could not take in, and why."""
+    return f"{type(event).__name__} could not be taken in: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+
+
+def _follow(tables: Tables, event: AnyEvent) -> Followed:
     unheard = _unheard(tables, event)
     if unheard is not None:
         return Followed(unheard)

@@ -6,6 +6,7 @@ that `rewind` puts everything back and forgets the frame.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from pipeline.errors import ImpossibleFactError
@@ -54,6 +55,8 @@ class Tables:
         self._derived: dict[str, tuple[tuple[Value | None, ...], Any]] = {}
         self._dirty_frames: set[BlockNumber] = set()
         self._stored_frames: set[BlockNumber] = set()
+        self._undo: list[Callable[[], object]] = []
+        """How to take back each write since `remember`, in their order."""
         for key, value in (entries or {}).items():
             if isinstance(value, Frame):
                 self._frames[value.block.number] = _OpenFrame(value.block, dict(value.overwritten))
@@ -142,10 +145,12 @@ class Tables:
             if frame is not None and key not in frame.overwritten:
                 frame.overwritten[key] = old
                 self._dirty_frames.add(head.number)
+                self._undo.append(partial(frame.overwritten.pop, key))
         self._write(key, value)
 
     def begin(self, block: BlockRef) -> None:
         """Make a block the head and open its frame; what came too deep below is final."""
+        self._undo.append(partial(self._put_frame, block.number, self._frames.get(block.number)))
         self._frames[block.number] = _OpenFrame(block, {HEAD: self._entries.get(HEAD)})
         self._dirty_frames.add(block.number)
         self._write(HEAD, Head(block=block))
@@ -178,7 +183,7 @@ class Tables:
         for number, frame in self._frames.items():
             gone = [k for k in frame.overwritten if matches(k)]
             for key in gone:
-                del frame.overwritten[key]
+                self._undo.append(partial(frame.overwritten.__setitem__, key, frame.overwritten.pop(key)))
             if gone:
                 self._dirty_frames.add(number)
 
@@ -187,6 +192,20 @@ class Tables:
         for number in list(self._frames):
             self._drop_frame(number)
         self.forget(lambda key: family(key) in CHAIN_FAMILIES)
+
+    # -------------------------------------------------------------- take back
+    def remember(self) -> None:
+        """Begin a record: `undo` goes back to here."""
+        self._undo.clear()
+
+    def savepoint(self) -> int:
+        """Name the present, for `undo` within the same record."""
+        return len(self._undo)
+
+    def undo(self, savepoint: int = 0) -> None:
+        """Take back every write since a savepoint, or since the record began: as if none had been made."""
+        while len(self._undo) > savepoint:
+            self._undo.pop()()
 
     # -------------------------------------------------------------- commit
     def changes(self) -> dict[str, Value | None]:
@@ -220,6 +239,10 @@ class Tables:
         if old == value:
             return
         self._committed.setdefault(key, old)
+        self._undo.append(partial(self._set, key, old))
+        self._set(key, value)
+
+    def _set(self, key: str, value: Value | None) -> None:
         if value is None:
             del self._entries[key]
             self._derived.pop(key, None)
@@ -232,5 +255,11 @@ class Tables:
         self._groups.setdefault(group_of(key), {})[key] = value
 
     def _drop_frame(self, number: BlockNumber) -> None:
-        del self._frames[number]
+        self._undo.append(partial(self._put_frame, number, self._frames.pop(number)))
         self._dirty_frames.add(number)
+
+    def _put_frame(self, number: BlockNumber, frame: _OpenFrame | None) -> None:
+        if frame is None:
+            del self._frames[number]
+        else:
+            self._frames[number] = frame

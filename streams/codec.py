@@ -16,6 +16,7 @@ from pipeline.messages.policy import version_of
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.state import Value, family
+from streams.names import why_unnameable
 from streams.topics import MAX_RECORD_BYTES
 from streams.wire import wire_form
 
@@ -78,6 +79,9 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
         raise MalformedRecordError(
             f"{where}: {event.policy.policy_version!r} is not the digest of the policy - at `$.policy.policy_version`"
         )
+    unnameable = why_unnameable(payload, event)
+    if unnameable is not None:
+        raise MalformedRecordError(f"{where}: {unnameable}")
     return event
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pipeline.advance import advance
+from pipeline.advance import advance, give_up
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.base import Output, View
 from pipeline.messages.dead_letters import DeadLetter
@@ -16,6 +16,7 @@ from pipeline.messages.decisions import (
     Released,
 )
 from pipeline.messages.entries import Cursor
+from pipeline.messages.events import AnyEvent
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import Rewound, SwapSeen, ViewRemoved
 from pipeline.shard import Shard
@@ -27,6 +28,8 @@ CURSOR = "cursor"
 BEFORE_THE_FIRST = Offset(-1)
 
 _KEPT_BYTES = 1024 * 1024
+_LONGEST_ERROR = 2_000
+"""It quotes what is wrong, and that may be megabytes."""
 
 
 def cursor_of(shard: Shard) -> Offset:
@@ -48,10 +51,21 @@ def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[To
     except MalformedRecordError as error:
         records = (_dead_letter(shard.id, offset, payload or b"", str(error)),)
     else:
-        outputs = advance(shard, offset, event)
-        records = tuple(record for output in outputs for record in _records(shard.id, output))
+        records = _folded(shard, offset, event)
     shard.tables.put(CURSOR, Cursor(offset=offset))
     return records
+
+
+def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord, ...]:
+    """Advance, and write what was said; what cannot be written halts the shard, as what cannot be taken in does."""
+    try:
+        outputs = advance(shard, offset, event)
+        return tuple(record for output in outputs for record in _records(shard.id, output))
+    except MemoryError:  # of the machine, not of the record
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a record leads to, only its shard stops
+        outputs = give_up(shard, offset, event, error)
+        return tuple(record for output in outputs for record in _records(shard.id, output))
 
 
 def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> TopicRecord:
@@ -59,7 +73,7 @@ def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> 
         topic=EVENTS.name,
         partition=shard,
         offset=offset,
-        error=error,
+        error=error[:_LONGEST_ERROR],
         size_bytes=len(payload),
         payload=payload[:_KEPT_BYTES],
     )

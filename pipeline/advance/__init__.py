@@ -37,16 +37,50 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.policy import ChainProfile
 from pipeline.moment import Moment
-from pipeline.routes import Arrival, Followed, follow
+from pipeline.routes import Arrival, Followed, follow, why_halted
 from pipeline.shard import Shard
 from pipeline.units import ChainId, Offset
 from pipeline.wants import profile
 
-__all__ = ["advance"]
+__all__ = ["advance", "give_up"]
 
 
 def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
-    """Apply one event of the shard's log and return what it leads to, in order."""
+    """Apply one event of the shard's log and return what it leads to, in order. Never raises.
+
+    Steps that raise end their item or their book. Whatever else raises halts the shard: see `give_up`.
+    """
+    shard.tables.remember()
+    try:
+        return _advance(shard, offset, event)
+    except MemoryError:  # of the machine, not of the record
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
+        return give_up(shard, offset, event, error)
+
+
+def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[Output, ...]:
+    """Halt the shard at a record that cannot be taken in, and say why; an operator's `Resumed` gets it past.
+
+    What the record had written is taken back, but for what the watcher's fold of it writes too.
+    """
+    shard.tables.undo()
+    shard.drop_live()
+    before = shard.tables.head
+    follow(shard.tables, event)
+    reason = why_halted(event, error)
+    shard.tables.put("halted", Halted(reason=reason))
+    chain = profile(shard.tables)
+    now = Moment(
+        shard=shard.id,
+        offset=offset,
+        block=shard.tables.head or before,
+        chain_id=chain.chain_id if chain else ChainId(0),
+    )
+    return (ShardHalted(**now.stamp("alert", "shard"), reason=reason),)
+
+
+def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
     chain = profile(shard.tables)
     before = shard.tables.head
     shown = shown_positions(shard) if isinstance(event, PolicySet | PolicyRemoved) else frozenset()
@@ -92,12 +126,12 @@ def _applied(
 
 
 def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Moment) -> tuple[Output, ...]:
+    if arrival is Arrival.HALTS:
+        halted = shard.tables.need("halted", Halted)
+        return (ShardHalted(**now.stamp("alert", "shard"), reason=halted.reason),)
     match event:
         case BlockSeen() | BlocksReverted() if arrival is Arrival.SET_ASIDE:
             return _set_aside(shard, event, now)
-        case BlocksReverted() if arrival is Arrival.HALTS:
-            halted = shard.tables.need("halted", Halted)
-            return (ShardHalted(**now.stamp("alert", "shard"), reason=halted.reason),)
         case PoolObserved() if arrival is Arrival.ELSEWHERE and event.why == "check":
             return check_elsewhere(shard, event, now)
     return ()

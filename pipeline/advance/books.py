@@ -22,9 +22,23 @@ from pipeline.strategies import Act
 from pipeline.units import NATIVE
 from pipeline.wants import missing, quarantined, resumes
 
+_LONGEST_REASON = 500
 
-def judge_book(turn: Turn, tracked: Tracked) -> Iterator[Output]:
-    """Bring a book to the end of a block."""
+
+def judge_book(turn: Turn, tracked: Tracked) -> tuple[Output, ...]:
+    """Bring a book to the end of a block; whatever raises leaves no trace but the book's quarantine."""
+    tables = turn.shard.tables
+    savepoint = tables.savepoint()
+    try:
+        return tuple(_turn_of(turn, tracked))
+    except MemoryError:  # of the machine, not of the book
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops
+        tables.undo(savepoint)
+        return tuple(_quarantine_book(turn, error))
+
+
+def _turn_of(turn: Turn, tracked: Tracked) -> Iterator[Output]:
     shard, policy = turn.shard, turn.policy
     path = _path(turn)
     unknown = why_unknown(shard, policy)
@@ -32,14 +46,10 @@ def judge_book(turn: Turn, tracked: Tracked) -> Iterator[Output]:
         yield from rest_plan(turn, unknown) if policy.mode == "live" else ()
         yield from _conclude(turn, path, None, unknown)
         return
-    try:
-        stock = stock_of(shard, policy)
-        path = walk_path(path, stock, policy, turn.block.timestamp_s, stranded=is_stranded(turn))
-        carried = list(carry_plan(turn, stock, path)) if policy.mode == "live" else []
-        judgement = _judge(turn, path, stock)
-    except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops
-        yield _quarantine_book(turn, error)
-        return
+    stock = stock_of(shard, policy)
+    path = walk_path(path, stock, policy, turn.block.timestamp_s, stranded=is_stranded(turn))
+    carried = list(carry_plan(turn, stock, path)) if policy.mode == "live" else []
+    judgement = _judge(turn, path, stock)
     if path.declined_gate == "observed" or _touches(policy, tracked):
         yield show_book(policy, stock, turn.now)
     yield from carried
@@ -114,12 +124,16 @@ def _paused(shard: Shard, policy: Policy) -> Refused | None:
     return None
 
 
-def _quarantine_book(turn: Turn, error: Exception) -> Quarantined:
-    item, reason = f"book/{turn.policy.book}", f"{type(error).__name__}: {error}"
+def _quarantine_book(turn: Turn, error: Exception) -> Iterator[Quarantined]:
+    """Stop a book; say so once a reason, also if it cannot even be declined at the blocks after."""
+    item, reason = f"book/{turn.policy.book}", f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+    before = turn.shard.tables.find(f"quarantine/{item}", Quarantine)
+    if before is not None and before.reason == reason and not _book_resumed(turn.shard, item, before):
+        return
     held = Quarantine(reason=reason, at_block=turn.block.number, resumed=resumes(turn.shard.tables, item))
     turn.shard.tables.put(f"quarantine/{item}", held)
     stamp = turn.now.stamp("alert", item, action="quarantine")
-    return Quarantined(**stamp, item=item, reason=reason)
+    yield Quarantined(**stamp, item=item, reason=reason)
 
 
 def _effects(shard: Shard, policy: Policy) -> BookEffects:

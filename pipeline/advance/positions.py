@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from pipeline.advance.assessed import assessed
 from pipeline.book import own_positions
-from pipeline.errors import PipelineError
 from pipeline.inventory import Tracked
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.entries import NftPosition, Pool
@@ -47,5 +46,5 @@ def show_now(shard: Shard, policy: Policy, key: str, position: NftPosition, now:
     """Tell an NFT as it is, or that it cannot be told: its book says why."""
     try:
         yield show_position(policy, assessed(shard, key, position), now)
-    except PipelineError:
+    except Exception:  # noqa: BLE001 - its book tells why; the others go on
         yield remove_position(key, now)

@@ -17,10 +17,33 @@ from pipeline.wants import policies, quarantine, resumes
 
 SKIPPED_CHECKS_ALERT = 3
 SHOWN_DIFFERENCES = 8
+_LONGEST_REASON = 500
 
 
 def take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, ...]:
-    """Write a first or repairing read; compare a check, and never repair by it."""
+    """Write a first or repairing read; compare a check, and never repair by it.
+
+    A read that cannot be taken in leaves no trace but its item's quarantine.
+    """
+    savepoint = shard.tables.savepoint()
+    try:
+        return _take_read(shard, event, now)
+    except MemoryError:  # of the machine, not of the read
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a read says, only its item stops
+        shard.tables.undo(savepoint)
+        shard.drop_live()
+        return (_unusable(shard, event, error, now),)
+
+
+def _unusable(shard: Shard, event: Observation, error: Exception, now: Moment) -> Quarantined:
+    item, reason = item_of(event), f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+    held = Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(shard.tables, item))
+    shard.tables.put(f"quarantine/{item}", held)
+    return Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
+
+
+def _take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, ...]:
     if event.why == "check":
         return tuple(_check(shard, event, now))
     item = item_of(event)

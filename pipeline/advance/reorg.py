@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pipeline.advance.books import stock_of, why_unknown
 from pipeline.advance.positions import show_now
 from pipeline.book import own_positions
-from pipeline.errors import PipelineError
 from pipeline.messages.base import Output
 from pipeline.messages.events import BlocksReverted
 from pipeline.messages.policy import Policy
@@ -51,5 +50,5 @@ def _book_again(shard: Shard, policy: Policy, now: Moment) -> Iterator[Output]:
         return
     try:
         yield show_book(policy, stock_of(shard, policy), now)
-    except PipelineError:
+    except Exception:  # noqa: BLE001 - the book tells why at its next block; the others go on
         yield remove_book(policy.book, now)

@@ -1,0 +1,37 @@
+"""Texts of an event that become keys of entries and records: none may be longer than a key should be."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from pipeline.messages.events import AnyEvent
+
+LONGEST_NAME = 256
+_MOST_DIGITS = 100
+"""Of an integer: 2**256 has 78. Python itself refuses to write one of 4,300 and more."""
+_TOO_MANY_DIGITS = re.compile(rb'"-?[0-9]{%d,}"' % (_MOST_DIGITS + 1))
+_FREE = frozenset({"reason", "detail", "by", "instance", "run", "logs", "ticks", "observations", "data"})
+"""Fields that name nothing. What is in logs becomes no key before it has been decoded."""
+
+
+def why_unnameable(payload: bytes, event: AnyEvent) -> str | None:
+    """Tell which field of an event is longer than any that we write; None where there is none."""
+    if _TOO_MANY_DIGITS.search(payload):
+        return f"an integer of more than {_MOST_DIGITS} digits"
+    if len(payload) <= LONGEST_NAME:
+        return None
+    return next(_too_long(event, "$"), None)
+
+
+def _too_long(value: object, path: str) -> Iterator[str]:
+    match value:
+        case str() if len(value) > LONGEST_NAME:
+            yield f"a name of {len(value)} characters, more than {LONGEST_NAME} - at `{path}`"
+        case tuple():
+            for item in value:
+                yield from _too_long(item, f"{path}[...]")
+        case msgspec.Struct():
+            for field in value.__struct_fields__:
+                if field not in _FREE:
+                    yield from _too_long(getattr(value, field), f"{path}.{field}")

@@ -1,0 +1,241 @@
+"""Whatever stands in a log, in whatever order: a record ends at most its item, its book or its shard, and says so."""
+
+from collections import Counter
+
+from any_message import structs
+from builders import POOL, policy, started
+from desk import Desk, live
+from hostile import Hostile
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pipeline.advance import advance
+from pipeline.messages.decisions import Quarantined, ShardHalted
+from pipeline.messages.entries import Halted, Pool
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, PolicySet, Resumed
+from pipeline.routes import Arrival, follow
+from pipeline.shard import Shard
+from pipeline.state import Tables, family
+from pipeline.units import Offset, ShardId
+from streams.chain.event_log import ROUTING
+from streams.codec import decode_entry, decode_output, encode, encode_entry
+from streams.fold import CURSOR, fold_record
+
+some = settings(
+    max_examples=150,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+REACHED: Counter[str] = Counter()
+"""How often the examples came how far; told by the last test."""
+
+
+def deep(seed: int, *, is_live: bool) -> tuple[Shard, Tables, int]:
+    """A shard that stands in the middle of things, the tables of a watcher beside it, and the next offset."""
+    if is_live:
+        desk = Desk(live(), seed=seed)
+        desk.block(push=True)
+        return desk.shard, desk.watcher.routes, desk.offset
+    watcher = started(seed)
+    for _ in range(4):
+        watcher.block()
+    shard = Shard(ShardId(0))
+    for offset, event in enumerate(watcher.log):
+        advance(shard, Offset(offset), event)
+    return shard, watcher.routes, len(watcher.log)
+
+
+def take(shard: Shard, routes: Tables, offset: int, event: AnyEvent) -> None:
+    """Take a record in as the worker and the watcher do; both must be able to go on, and to write down where they stand."""
+    payload = encode(event)
+    records = fold_record(shard, Offset(offset), payload)
+    arrival = follow(routes, event).arrival
+    for key, value in shard.tables.changes().items():
+        key.encode()
+        if value is not None:
+            decode_entry(key, encode_entry(value))
+    shard.tables.committed()
+    kinds = set()
+    for record in records:
+        assert len(record.key or b"") < 1_024
+        if record.value is not None and record.topic != "dead-letters.v1":
+            kinds.add(type(decode_output(record.value)).__name__)
+    REACHED[f"{type(event).__name__} {arrival.name}"] += 1
+    REACHED.update(kinds)
+
+
+def agree(shard: Shard, routes: Tables, *, but: frozenset[str] = frozenset()) -> bool:
+    """Ask whether worker and watcher follow the same: what is halted by a step the watcher need not know."""
+    families = ROUTING - {CURSOR, "halted", "frame"} - but
+    ours, theirs = (
+        {k: v for k, v in tables.entries().items() if family(k) in families}
+        for tables in (shard.tables, routes)
+    )
+    return ours == theirs
+
+
+@given(st.integers(0, 3), st.booleans(), st.integers(1, 8), st.data())
+@some
+def test_no_log_raises_and_an_operator_gets_the_shard_past_it(seed, is_live, count, data):
+    shard, routes, offset = deep(seed, is_live=is_live)
+    hostile, halted = Hostile(data.draw, shard.tables), False
+    for _ in range(count):
+        take(shard, routes, offset, hostile.event())
+        offset += 1
+        halted = halted or shard.tables.find("halted", Halted) is not None
+        assert halted or agree(shard, routes)
+    take(shard, routes, offset, Resumed(scope="shard", reason="go on", by="me"))
+    assert shard.tables.find("halted", Halted) is None
+    assert shard.tables.head is None
+    take(shard, routes, offset + 1, PolicySet(policy=policy(policy_version="again")))
+    assert agree(shard, routes, but=frozenset({"highest-head", "set-aside"})), "it heard no block while it was halted"
+
+
+@given(st.lists(st.one_of([structs(kind) for kind in AnyEvent.__args__]), max_size=6))
+@settings(some, max_examples=80)
+def test_no_order_of_any_messages_raises_on_a_new_shard(events):
+    shard, routes = Shard(ShardId(0)), Tables()
+    for offset, event in enumerate(events):
+        take(shard, routes, offset, event)
+
+
+@given(st.integers(0, 5), st.data())
+@settings(some, max_examples=60)
+def test_what_is_undone_was_never_written(seed, data):
+    """`undo` brings back entries and frames, and leaves nothing to be committed."""
+    shard, _, offset = deep(seed, is_live=False)
+    tables = shard.tables
+    tables.committed()
+    before = (
+        {**tables.entries()},
+        {r.number: dict(tables._frames[r.number].overwritten) for r in tables.sealed_blocks()},
+    )
+    event = Hostile(data.draw, tables).event()
+    advance(shard, Offset(offset), event)
+    tables.undo()
+    after = (
+        {**tables.entries()},
+        {r.number: dict(tables._frames[r.number].overwritten) for r in tables.sealed_blocks()},
+    )
+    assert after == before
+    assert {k for k in tables.changes() if family(k) != "frame"} == set()
+    assert {k: v for k, v in tables._groups.items() if v} == _groups_of(tables)
+
+
+def _groups_of(tables: Tables) -> dict[str, dict[str, object]]:
+    return {k: v for k, v in Tables(tables.entries())._groups.items() if v}
+
+
+def test_the_examples_come_far():
+    """Drawn again here, so that this says something wherever it runs alone."""
+    REACHED.clear()
+    test_no_log_raises_and_an_operator_gets_the_shard_past_it()
+    assert REACHED["BlockSeen APPLIES"] > 60
+    assert REACHED["PolicySet APPLIES"] > 40
+    assert REACHED["BlocksReverted APPLIES"] > 5
+    assert REACHED["PoolObserved APPLIES"] + REACHED["BalanceObserved APPLIES"] > 20
+    assert REACHED["Quarantined"] > 10
+    assert REACHED["BookView"] + REACHED["RebalanceProposed"] + REACHED["Declined"] > 40
+
+
+# ------------------------------------------------------------------ each kind of end, once by hand
+def test_a_pool_that_was_never_initialised_declines_and_stops_nobody_else():
+    shard, routes, offset = deep(1, is_live=False)
+    shard.tables.put(f"pool/{POOL}", _without_price(shard.tables.need(f"pool/{POOL}", Pool)))
+    shard.drop_live()
+    head = shard.tables.head
+    event = BlockSeen(term=1, block=_next(head), base_fee_wei=7, logs=(), reads=_native(shard), receipts=())
+    outputs = advance(shard, Offset(offset), event)
+    assert [(o.gate, o.reason) for o in outputs if hasattr(o, "gate")] == [("value", "no_price")]
+
+
+def test_what_a_step_raises_outside_its_guards_halts_the_shard_until_resumed(monkeypatch):
+    from pipeline import advance as composition
+
+    shard, routes, offset = deep(1, is_live=False)
+    before = dict(shard.tables.entries())
+
+    def broken(*_):
+        shard.tables.put(f"pool/{POOL}", None)
+        raise ZeroDivisionError("a test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(composition, "advance_block", broken)
+        event = BlockSeen(
+            term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=()
+        )
+        (said,) = advance(shard, Offset(offset), event)
+    assert isinstance(said, ShardHalted)
+    assert said.reason == "BlockSeen could not be taken in: ZeroDivisionError: a test"
+    assert shard.tables.entries()[f"pool/{POOL}"] == before[f"pool/{POOL}"]
+    follow(routes, event)
+    assert agree(shard, routes), "the watcher, who knows no steps, follows the same"
+    assert advance(shard, Offset(offset + 1), event) == ()
+    advance(shard, Offset(offset + 2), Resumed(scope="shard", reason="go", by="me"))
+    assert shard.tables.find("halted", Halted) is None
+
+
+def test_what_raises_while_it_is_followed_halts_worker_and_watcher_alike(monkeypatch):
+    from pipeline import routes as module
+
+    shard, routes, offset = deep(1, is_live=False)
+
+    def broken(tables, _):
+        tables.put("highest-head", None)
+        raise RuntimeError("a test")
+
+    event = BlocksReverted(term=1, to=shard.tables.head, reverted=())
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_follow_revert", broken)
+        (said,) = advance(shard, Offset(offset), event)
+        assert follow(routes, event).arrival is Arrival.HALTS
+    assert isinstance(said, ShardHalted)
+    assert routes.need("halted", Halted) == shard.tables.need("halted", Halted)
+    assert "highest-head" in shard.tables.entries()
+    assert agree(shard, routes)
+
+
+def test_a_book_that_fails_after_it_has_written_leaves_no_trace_of_it(monkeypatch):
+    from pipeline.advance import books
+
+    shard, routes, offset = deep(1, is_live=False)
+    before = shard.tables.find("effects/alpha", books.BookEffects)
+
+    def broken(turn, *_):
+        turn.shard.tables.put("effects/alpha", books.BookEffects(proposals=99))
+        raise RuntimeError("a test")
+
+    monkeypatch.setattr(books, "_conclude", broken)
+    event = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())
+    outputs = advance(shard, Offset(offset), event)
+    assert [o.item for o in outputs if isinstance(o, Quarantined)] == ["book/alpha"]
+    assert shard.tables.find("effects/alpha", books.BookEffects) == before
+    again = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())
+    outputs = advance(shard, Offset(offset + 1), again)
+    assert not [o for o in outputs if isinstance(o, Quarantined)], "it was told"
+
+
+def _without_price(pool: Pool) -> Pool:
+    from msgspec.structs import replace
+
+    return replace(pool, sqrt_price_x96=0, tick=0, liquidity=0)
+
+
+def _next(head):
+    from pipeline.messages.base import BlockRef
+
+    return BlockRef(
+        number=head.number + 1,
+        hash=f"0x{head.number + 1:064x}",
+        parent_hash=head.hash,
+        timestamp_s=head.timestamp_s + 12,
+    )
+
+
+def _native(shard):
+    from builders import OWNER
+
+    from pipeline.messages.events import NativeBalance
+
+    return (NativeBalance(account=OWNER, amount_wei=10**18),)
