@@ -1,8 +1,10 @@
 """Read a shard's log without being given it: for the records that were not delivered, and to see where it ends."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any, Literal, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -11,21 +13,32 @@ from pipeline.errors import AccessError, EventLogError
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, started
+from streams.markers import require_no_record
 from streams.topics import EVENTS, MAX_RECORD_BYTES
 
 _ANSWER_TIMEOUT_S = 15.0
 _POLL_MS = 500
 
+log = logging.getLogger(__name__)
+
+
+class Nothing(Enum):
+    """What stands at an offset that holds no committed record."""
+
+    PASSED = "passed"
+
+
+PASSED = Nothing.PASSED
+Payload = bytes | None | Literal[Nothing.PASSED]
+
 
 class EventLog(Protocol):
     """The shards' logs, as they lie on the broker."""
 
-    def between(
-        self, shard: ShardId, first: Offset, end: Offset
-    ) -> AsyncIterator[tuple[Offset, bytes | None]]:
-        """Read the records from `first` to before `end`, each of them.
+    def between(self, shard: ShardId, first: Offset, end: Offset) -> AsyncIterator[tuple[Offset, Payload]]:
+        """Read the records from `first` to before `end`, each of them; of a gap that holds none, its last offset.
 
-        Raises: EventLogError if one is not there any more, or does not come.
+        Raises: EventLogError if a record is not there any more, or does not come.
         """
 
     async def ends(self, shards: Iterable[ShardId]) -> Mapping[ShardId, Offset]:
@@ -41,8 +54,8 @@ class KafkaEventLog:
 
     async def between(
         self, shard: ShardId, first: Offset, end: Offset
-    ) -> AsyncIterator[tuple[Offset, bytes | None]]:
-        """Read the records from `first` to before `end`, each of them. Raises: EventLogError."""
+    ) -> AsyncIterator[tuple[Offset, Payload]]:
+        """Read the records from `first` to before `end`, and what holds none. Raises: EventLogError."""
         partition = TopicPartition(self._topic, shard)
         consumer = await self._consumer()
         try:
@@ -51,15 +64,18 @@ class KafkaEventLog:
             consumer.seek(partition, first)
             expected = first
             while expected < end:
-                for record in await self._next(consumer, partition, expected):
-                    if record.offset != expected:
-                        raise EventLogError(
-                            f"{self._topic}[{shard}]: {record.offset} came where {expected} was expected"
-                        )
-                    yield expected, record.value
-                    expected = Offset(expected + 1)
-                    if expected == end:
-                        return
+                records, position = await self._next(consumer, partition, expected)
+                for record in records:
+                    if record.offset >= end:
+                        break
+                    if record.offset > expected:
+                        yield await self._passed(consumer, partition, expected, Offset(record.offset))
+                    yield Offset(record.offset), record.value
+                    expected = Offset(record.offset + 1)
+                reached = Offset(min(position, end))
+                if expected < reached:  # no record was left before it
+                    yield await self._passed(consumer, partition, expected, reached)
+                    expected = reached
         finally:
             await consumer.stop()
 
@@ -76,6 +92,7 @@ class KafkaEventLog:
     async def _consumer(self) -> Any:
         consumer = AIOKafkaConsumer(
             **self._kafka.client(),
+            isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
@@ -95,20 +112,34 @@ class KafkaEventLog:
                 f"{begins}: its retention is too short, and what is gone cannot be folded any more"
             )
 
-    async def _next(self, consumer: Any, partition: TopicPartition, expected: Offset) -> list[Any]:
-        """Await the next records, for so long at most."""
+    async def _next(
+        self, consumer: Any, partition: TopicPartition, expected: Offset
+    ) -> tuple[list[Any], int]:
+        """Await the next records, for so long at most, and tell up to where the log was read."""
 
-        async def some() -> list[Any]:
+        async def some() -> tuple[list[Any], int]:
             while True:
                 found = await consumer.getmany(timeout_ms=_POLL_MS)
-                if found:
-                    return list(found[partition])
+                position = await consumer.position(partition)  # moves over markers too
+                if found or position > expected:
+                    return list(found.get(partition, [])), position
 
         try:
-            records: list[Any] = await self._answer(some())
+            read: tuple[list[Any], int] = await self._answer(some())
         except EventLogError as error:
             raise EventLogError(f"{self._topic}[{partition.partition}]@{expected}: {error}") from error
-        return records
+        return read
+
+    async def _passed(
+        self, consumer: Any, partition: TopicPartition, first: Offset, end: Offset
+    ) -> tuple[Offset, Payload]:
+        """Make sure that a gap holds no record. Raises: EventLogError."""
+        passed = await self._answer(require_no_record(consumer, partition, first, end))
+        log.warning(
+            "%s[%s]: passes over %s to %s, a transaction's: %s control records, %s aborted ones",
+            *(self._topic, partition.partition, first, end - 1, passed.control, passed.aborted),
+        )
+        return Offset(end - 1), PASSED
 
     async def _answer(self, question: Any) -> Any:
         try:

@@ -56,6 +56,12 @@ def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[To
     return records
 
 
+def pass_over(shard: Shard, offset: Offset) -> None:
+    """Move the cursor over offsets that hold no record: what ends a transaction, or was taken back with one."""
+    if offset > cursor_of(shard):
+        shard.tables.put(CURSOR, Cursor(offset=offset))
+
+
 def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord, ...]:
     """Advance, and write what was said; what cannot be written halts the shard, as what cannot be taken in does."""
     try:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from pipeline.shard import Shard
 from pipeline.units import Offset, ShardId
 from streams.checkpoint.port import Checkpoint
-from streams.event_log import EventLog
-from streams.fold import BEFORE_THE_FIRST, cursor_of, fold_record
+from streams.event_log import PASSED, EventLog, Payload
+from streams.fold import BEFORE_THE_FIRST, cursor_of, fold_record, pass_over
 from streams.topics import TopicRecord
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,6 @@ class ShardKeeper:
         self.id = shard
         self.cursor = BEFORE_THE_FIRST
         """The last record that this process knows to be committed."""
-        self.delivered = False
-        """Whether a record has ever arrived."""
         self._checkpoint = checkpoint
         self._events = events
         self._batch_records = batch_records
@@ -68,7 +66,6 @@ class ShardKeeper:
     # -------------------------------------------------------------- from outside
     async def arrive(self, record: Arrived) -> None:
         """Queue a record once there is room."""
-        self.delivered = True
         while len(self._waiting) >= WAITING_RECORDS and not self._stopping:
             self._has_room.clear()
             await self._has_room.wait()
@@ -137,6 +134,9 @@ class ShardKeeper:
         records = size_bytes = 0
         async with aclosing(self._without_gaps(shard, batch)) as gapless:
             async for offset, payload in gapless:
+                if payload is PASSED:
+                    pass_over(shard, offset)
+                    continue
                 outputs += fold_record(shard, offset, payload)
                 records += 1
                 size_bytes += len(payload or b"")
@@ -162,7 +162,7 @@ class ShardKeeper:
     # -------------------------------------------------------------- what was not delivered
     async def _without_gaps(
         self, shard: Shard, batch: Sequence[Arrived]
-    ) -> AsyncGenerator[tuple[Offset, bytes | None], None]:
+    ) -> AsyncGenerator[tuple[Offset, Payload], None]:
         """Give the records of a batch, and before each those that were passed over."""
         for record in batch:
             async for missing in self._missing(shard, record.offset):
@@ -171,9 +171,7 @@ class ShardKeeper:
         async for missing in self._missing(shard, self._read_to):
             yield missing
 
-    async def _missing(
-        self, shard: Shard, before: Offset
-    ) -> AsyncGenerator[tuple[Offset, bytes | None], None]:
+    async def _missing(self, shard: Shard, before: Offset) -> AsyncGenerator[tuple[Offset, Payload], None]:
         first = Offset(cursor_of(shard) + 1)
         if first < before:
             log.warning("shard %s: reads %s to %s, which were not delivered", shard.id, first, before - 1)

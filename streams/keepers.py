@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 WATCH_EVERY_S = 4.0
 UNDELIVERED_S = 8.0
-"""A shard to which nothing was ever delivered, though its log has records, is read without it after this time."""
+"""A shard whose log goes on, and to which nothing is delivered for so long, is read without that."""
 STALLED_S = 45.0
 """Records wait and nothing is committed for so long: the process ends."""
 
@@ -114,7 +114,9 @@ class Keepers:
             self._behind[shard] = _Behind(keeper.cursor, now_s)
         elif now_s - behind.since_s > STALLED_S:
             raise StalledError(f"shard {shard}: stands at {keeper.cursor}, its log goes to {end - 1}")
-        elif now_s - behind.since_s > UNDELIVERED_S and not keeper.delivered:
+        elif (
+            now_s - behind.since_s > UNDELIVERED_S
+        ):  # nothing was delivered, or there is no record left to be
             keeper.read_on(end)
 
     def _keeper(self, shard: ShardId) -> ShardKeeper:

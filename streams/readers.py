@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from pipeline.errors import InfrastructureError, TopicError
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, hidden, not_allowed, started
+from streams.markers import Passed, require_no_record
 from streams.topics import MAX_RECORD_BYTES
 
 _POLL_MS = 50
@@ -100,6 +101,12 @@ class Reader:
         self, shard: TopicPartition, count: int, takes: Callable[[Record], bool] = lambda _: True
     ) -> list[Record]:
         """Read a partition's last records of a kind: further back than their number, for markers take offsets too."""
+    async def require_no_record(self, shard: TopicPartition, start: int, end: int) -> Passed:
+        """Make sure that no record is missing between two offsets. Raises: EventLogError."""
+        return await require_no_record(self._consumer, shard, start, end)
+
+    async def last(self, shard: TopicPartition, count: int) -> list[Record]:
+        """Read a partition's last records: further back than their number, for markers take offsets too."""
         begin, end = (await self.bounds([shard]))[shard]
         span = count
         while True:

@@ -136,6 +136,17 @@ def load_settings() -> Settings:
     return settings
 
 
+def made(folder: Path) -> Path:
+    """Make a folder, and those above it, where it is missing. Raises: SettingsError naming it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot make {folder}: {error.strerror}: name another by {variable_of('folder')}"
+        ) from None
+    return folder
+
+
 # ------------------------------------------------------------------ a devnet in the run's folder
 class DevnetPool(msgspec.Struct, frozen=True):
     address: str

@@ -21,6 +21,7 @@ from pipeline.units import ChainId, Offset, ShardId
 from streams.allocator import give_back_freed_memory
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import Checkpoint
+from streams.committed import CommittedTransport
 from streams.event_log import KafkaEventLog
 from streams.exit_codes import HALTED
 from streams.kafka_access import KafkaAccess
@@ -133,6 +134,7 @@ def _app(kafka: KafkaAccess, chain_id: ChainId, instance: str, data_dir: Path) -
         broker_credentials=_credentials(kafka),
     )
     app.finalize()
+    app.transport = CommittedTransport(app.conf.broker_consumer, app)
     return app
 
 

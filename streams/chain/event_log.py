@@ -12,7 +12,8 @@ class Record(NamedTuple):
     """One record of a shard's `events.v1`."""
 
     offset: Offset
-    payload: bytes
+    payload: bytes | None
+    """None: up to here there is no record, but what a transaction has left behind."""
 
 
 class EventLog(Protocol):

@@ -48,11 +48,13 @@ class Follower:
         """Take one record in; those before the next expected are known already."""
         if record.offset < self.next_offset:
             return
-        if record.offset > self.next_offset:
+        if record.payload is not None and record.offset > self.next_offset:
             raise InfrastructureError(
                 f"shard {self.shard}: the log goes on at {record.offset}, expected was {self.next_offset}"
             )
         self.next_offset = Offset(record.offset + 1)
+        if record.payload is None:
+            return
         try:
             event = decode_event(record.payload, where=f"shard {self.shard} at {record.offset}")
         except MalformedRecordError as error:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from pipeline.errors import InfrastructureError, StateLostError
+from pipeline.errors import EventLogError, InfrastructureError, StateLostError
 from pipeline.state import Value, family
 from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.event_log import ROUTING, Record, routing_only
@@ -16,8 +17,11 @@ from streams.checkpoint.port import cut_off
 from streams.codec import decode_entry
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, started
+from streams.markers import Passed, require_no_record
 from streams.readers import Reader, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE
+
+log = structlog.get_logger(__name__)
 
 _STOP_TIMEOUT_S = 3.0
 _CANCEL_TIMEOUT_S = 0.5
@@ -81,10 +85,22 @@ class KafkaLog:
         return Offset(first), Offset(end)
 
     async def history(self, shard: ShardId, start: Offset, end: Offset) -> AsyncIterator[Record]:
-        """Read what lies between two offsets, the second excluded."""
+        """Read what lies between two offsets, the second excluded. Raises: EventLogError where a record is missing."""
+        partition, expected = TopicPartition(self._events, shard), start
         async with self._committed() as reader:
-            async for record in reader.read_between(TopicPartition(self._events, shard), start, end):
+            async for record in reader.read_between(partition, start, end):
+                if record.offset > expected:
+                    _tell(
+                        partition,
+                        expected,
+                        await reader.require_no_record(partition, expected, record.offset),
+                    )
+                    yield Record(Offset(record.offset - 1), None)
                 yield Record(Offset(record.offset), record.value or b"")
+                expected = Offset(record.offset + 1)
+            if expected < end:
+                _tell(partition, expected, await reader.require_no_record(partition, expected, end))
+                yield Record(Offset(end - 1), None)
 
     async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
         """Begin to read every shard on from an offset; `read` gives what comes."""
@@ -94,7 +110,8 @@ class KafkaLog:
     async def read(self, shard: ShardId, *, through: Offset | None = None) -> list[Record]:
         """Take what has come since the last time; given an offset, wait until that has."""
         assert self._tail is not None
-        async with _bounded(f"read shard {shard} back", self._timeout_s, self._kafka):
+        what = f"read shard {shard} back (an open transaction of somebody else's holds readers up)"
+        async with _bounded(what, self._timeout_s, self._kafka):
             return await self._tail.take(shard, through)
 
     async def append(self, shard: ShardId, payloads: Sequence[bytes]) -> Offset:
@@ -132,6 +149,8 @@ class _Tail:
         self._waiting: dict[int, list[Record]] = {shard: [] for shard in starts}
         self._reached: dict[int, int] = {shard: offset - 1 for shard, offset in starts.items()}
         self._bytes = 0
+        self._gaps: set[tuple[int, int]] = set()
+        """Shard and offset of each record that stands behind a gap without records."""
         self._news = asyncio.Condition()
         self._consumer: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -141,6 +160,7 @@ class _Tail:
             **self._kafka.client(),
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level="read_committed",
             max_partition_fetch_bytes=MAX_RECORD_BYTES,
             retry_backoff_ms=10,
         )
@@ -159,9 +179,11 @@ class _Tail:
             if self._has_ended():
                 why = self._why()
                 refused = why and denied(why, self._kafka)
+                if isinstance(why, EventLogError):  # a record is missing: it says which
+                    raise why
                 raise (refused or InfrastructureError("the log can no longer be followed")) from why
             taken, self._waiting[shard] = self._waiting[shard], []
-            self._bytes -= sum(len(record.payload) for record in taken)
+            self._bytes -= sum(len(record.payload or b"") for record in taken)
             self._news.notify_all()
         return taken
 
@@ -176,6 +198,8 @@ class _Tail:
         try:
             while True:
                 batches = await self._consumer.getmany(timeout_ms=60_000)
+                for partition, records in batches.items():
+                    await self._check_gaps(partition, records)
                 async with self._news:
                     for partition, records in batches.items():
                         self._put(partition.partition, records)
@@ -184,8 +208,22 @@ class _Tail:
         finally:
             await asyncio.shield(self._wake())
 
+    async def _check_gaps(self, partition: TopicPartition, records: Sequence[Any]) -> None:
+        """Make sure that nothing is missing before each of these records. Raises: EventLogError."""
+        expected = self._reached[partition.partition] + 1
+        for record in records:
+            if record.offset > expected:
+                passed = await require_no_record(self._consumer, partition, expected, record.offset)
+                _tell(partition, expected, passed)
+                self._gaps.add((partition.partition, record.offset))
+            expected = record.offset + 1
+
     def _put(self, shard: int, records: Sequence[Any]) -> None:
-        self._waiting[shard] += [Record(Offset(record.offset), record.value or b"") for record in records]
+        for record in records:
+            if (shard, record.offset) in self._gaps:
+                self._gaps.discard((shard, record.offset))
+                self._waiting[shard].append(Record(Offset(record.offset - 1), None))
+            self._waiting[shard].append(Record(Offset(record.offset), record.value or b""))
         self._bytes += sum(len(record.value or b"") for record in records)
         self._reached[shard] = records[-1].offset
 
@@ -200,6 +238,16 @@ class _Tail:
         if self._task is None or not self._task.done() or self._task.cancelled():
             return None
         return self._task.exception()
+
+
+def _tell(partition: TopicPartition, first: int, passed: Passed) -> None:
+    log.warning(
+        "passes over what a transaction left behind",
+        shard=partition.partition,
+        offset=first,
+        control_records=passed.control,
+        aborted_records=passed.aborted,
+    )
 
 
 @asynccontextmanager

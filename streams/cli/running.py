@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ from streams.cli.console import run, say, settings_for
 from streams.cli.portfolios import apply_file
 from streams.cli.submitting import signer_file_for
 from streams.readers import reading
-from streams.settings import Settings, variable_of
+from streams.settings import Settings, made, variable_of
 from streams.supervise import Child, supervise
 from streams.topics import ensure_topics
 
@@ -49,7 +49,7 @@ def work() -> None:
         settings.chain,
         settings.partitions,
         instance=settings.instance,
-        data_dir=settings.folder / "work",
+        data_dir=made(settings.folder / "work"),
     )
 
 
@@ -106,8 +106,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 
     Raises: SettingsError.
     """
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    with (settings.folder / f"up-{settings.instance}.lock").open("w") as lock:
+    with _lock(made(settings.folder) / f"up-{settings.instance}.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -116,6 +115,13 @@ def _alone(settings: Settings) -> Iterator[None]:
                 f"name a second one by {variable_of('instance')}"
             ) from None
         yield
+
+
+def _lock(path: Path) -> IO[str]:
+    try:
+        return path.open("w")
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _child(settings: Settings, *command: str) -> Child:

@@ -89,7 +89,9 @@ def test_no_log_raises_and_an_operator_gets_the_shard_past_it(seed, is_live, cou
     assert shard.tables.find("halted", Halted) is None
     assert shard.tables.head is None
     take(shard, routes, offset + 1, PolicySet(policy=policy(policy_version="again")))
-    assert agree(shard, routes, but=frozenset({"highest-head", "set-aside"})), "it heard no block while it was halted"
+    assert agree(shard, routes, but=frozenset({"highest-head", "set-aside"})), (
+        "it heard no block while it was halted"
+    )
 
 
 @given(st.lists(st.one_of([structs(kind) for kind in AnyEvent.__args__]), max_size=6))
@@ -141,7 +143,7 @@ def test_the_examples_come_far():
 
 # ------------------------------------------------------------------ each kind of end, once by hand
 def test_a_pool_that_was_never_initialised_declines_and_stops_nobody_else():
-    shard, routes, offset = deep(1, is_live=False)
+    shard, _, offset = deep(1, is_live=False)
     shard.tables.put(f"pool/{POOL}", _without_price(shard.tables.need(f"pool/{POOL}", Pool)))
     shard.drop_live()
     head = shard.tables.head
@@ -199,7 +201,7 @@ def test_what_raises_while_it_is_followed_halts_worker_and_watcher_alike(monkeyp
 def test_a_book_that_fails_after_it_has_written_leaves_no_trace_of_it(monkeypatch):
     from pipeline.advance import books
 
-    shard, routes, offset = deep(1, is_live=False)
+    shard, _, offset = deep(1, is_live=False)
     before = shard.tables.find("effects/alpha", books.BookEffects)
 
     def broken(turn, *_):
