@@ -75,6 +75,10 @@ class EventLogError(InfrastructureError):
     """A record of a shard's log is gone, or does not come."""
 
 
+class LogLostError(EventLogError):
+    """Records of a shard's log are gone for good: starting again does not bring them back."""
+
+
 class StalledError(InfrastructureError):
     """Records wait and nothing is committed."""
 

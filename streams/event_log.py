@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from pipeline.errors import AccessError, EventLogError
+from pipeline.errors import AccessError, EventLogError, LogLostError
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, started
@@ -107,7 +107,7 @@ class KafkaEventLog:
     async def _require(self, consumer: Any, partition: TopicPartition, first: Offset) -> None:
         begins = (await self._answer(consumer.beginning_offsets([partition])))[partition]
         if begins > first:
-            raise EventLogError(
+            raise LogLostError(
                 f"{self._topic}[{partition.partition}]: {first} is to be read next, but the log now begins at "
                 f"{begins}: its retention is too short, and what is gone cannot be folded any more"
             )

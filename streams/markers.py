@@ -11,7 +11,7 @@ from aiokafka.errors import for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from pipeline.errors import EventLogError
+from pipeline.errors import LogLostError
 from streams.topics import MAX_RECORD_BYTES
 
 _WAIT_MS = 500
@@ -31,7 +31,7 @@ class Passed(NamedTuple):
 async def require_no_record(consumer: Any, partition: TopicPartition, first: int, end: int) -> Passed:
     """Make sure that between two offsets, the second excluded, no record is missing.
 
-    The consumer reads what is committed and found none there. Raises: EventLogError naming what is missing and what
+    The consumer reads what is committed and found none there. Raises: LogLostError naming what is missing and what
     to do, KafkaError.
     """
     control = aborted = 0
@@ -56,8 +56,8 @@ async def require_no_record(consumer: Any, partition: TopicPartition, first: int
     return Passed(control, aborted)
 
 
-def _missing(partition: TopicPartition, first: int, end: int) -> EventLogError:
-    return EventLogError(
+def _missing(partition: TopicPartition, first: int, end: int) -> LogLostError:
+    return LogLostError(
         f"{partition.topic}[{partition.partition}]: records {first} to {end - 1} are missing from the log, and no "
         "transaction explains it. Restore the topic from its mirror, offsets kept; where there is none, begin a new "
         "log: docs/operations.md, 'After a loss'"

@@ -97,16 +97,14 @@ class Reader:
         ends = await self._consumer.end_offsets(shards)
         return {shard: ends[shard] if found[shard] is None else found[shard].offset for shard in shards}
 
-    async def last(
-        self, shard: TopicPartition, count: int, takes: Callable[[Record], bool] = lambda _: True
-    ) -> list[Record]:
-        """Read a partition's last records of a kind: further back than their number, for markers take offsets too."""
     async def require_no_record(self, shard: TopicPartition, start: int, end: int) -> Passed:
         """Make sure that no record is missing between two offsets. Raises: EventLogError."""
         return await require_no_record(self._consumer, shard, start, end)
 
-    async def last(self, shard: TopicPartition, count: int) -> list[Record]:
-        """Read a partition's last records: further back than their number, for markers take offsets too."""
+    async def last(
+        self, shard: TopicPartition, count: int, takes: Callable[[Record], bool] = lambda _: True
+    ) -> list[Record]:
+        """Read a partition's last records of a kind: further back than their number, for markers take offsets too."""
         begin, end = (await self.bounds([shard]))[shard]
         span = count
         while True:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from streams.exit_codes import HALTED
+from pipeline.errors import SettingsError
+from streams.exit_codes import CONFIGURATION, HALTED
 from streams.plain_text import several_lines
 
 log = structlog.get_logger(__name__)
@@ -51,7 +52,10 @@ class Patience:
 
 
 async def supervise(children: Sequence[Child], patience: Patience | None = None) -> None:
-    """Keep the children running until SIGTERM or SIGINT, then end them; a second signal kills them."""
+    """Keep the children running until SIGTERM or SIGINT, then end them; a second signal kills them.
+
+    Raises: SettingsError, once all have ended, where one says that it was given what cannot be.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     tied = tied_to_us()
@@ -72,6 +76,9 @@ async def supervise(children: Sequence[Child], patience: Patience | None = None)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+    for keeper in keepers:
+        if keeper.hopeless is not None:
+            raise SettingsError(f"{keeper.name}: {keeper.hopeless.removeprefix('error: ')}")
 
 
 class _Keeper:
@@ -81,11 +88,14 @@ class _Keeper:
         self, child: Child, patience: Patience, stopping: asyncio.Event, tied: Callable[[], None]
     ) -> None:
         self._child = child
+        self.name = child.name
         self._patience = patience
         self._stopping = stopping
         self._tied = tied
         self._process: asyncio.subprocess.Process | None = None
         self._last_line = ""
+        self.hopeless: str | None = None
+        """Why it need not be started again, nor anything beside it; its last words."""
 
     async def keep(self) -> None:
         failures = 0
@@ -93,6 +103,10 @@ class _Keeper:
             started_s = time.monotonic()
             code = await self._run()
             if self._stopping.is_set():
+                return
+            if code == CONFIGURATION:
+                self.hopeless = self._last_line or why(code)
+                self._stopping.set()
                 return
             if code == HALTED:
                 await self._stay_ended()

@@ -16,14 +16,14 @@ from typing import Any, NoReturn
 
 import faust
 
-from pipeline.errors import AccessError, InfrastructureError, StalledError
+from pipeline.errors import InfrastructureError, StalledError
 from pipeline.units import ChainId, Offset, ShardId
 from streams.allocator import give_back_freed_memory
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import Checkpoint
 from streams.committed import CommittedTransport
 from streams.event_log import KafkaEventLog
-from streams.exit_codes import HALTED
+from streams.exit_codes import code_of
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied
 from streams.kafka_roles import group_of_workers
@@ -229,10 +229,11 @@ def ending_the_process_on_any_error() -> Iterator[None]:
 
 def end_the_process(error: BaseException) -> NoReturn:
     """Say why and leave at once. What was committed is whole."""
-    refused = isinstance(error, AccessError)
+    code = code_of(error, EXIT_FAILED)
+    refused = code != EXIT_FAILED
     log.critical("the worker ends: %s", error, exc_info=None if refused else error)
     sys.stderr.write(f"evenkeel work: {type(error).__name__}: {one_line(redact(str(error)))}\n")
-    _leave(HALTED if refused else EXIT_FAILED)
+    _leave(code)
 
 
 def _leave(code: int) -> NoReturn:

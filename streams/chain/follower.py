@@ -2,7 +2,7 @@
 
 import structlog
 
-from pipeline.errors import FencedError, InfrastructureError, MalformedRecordError
+from pipeline.errors import FencedError, LogLostError, MalformedRecordError
 from pipeline.messages.entries import Cursor, Halted, Writer
 from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, PositionObserved, WriterStarted
 from pipeline.routes import Arrival, follow, item_of
@@ -49,7 +49,7 @@ class Follower:
         if record.offset < self.next_offset:
             return
         if record.payload is not None and record.offset > self.next_offset:
-            raise InfrastructureError(
+            raise LogLostError(
                 f"shard {self.shard}: the log goes on at {record.offset}, expected was {self.next_offset}"
             )
         self.next_offset = Offset(record.offset + 1)
@@ -102,12 +102,12 @@ class Follower:
 
     def _check_reach(self, start: Offset, first: Offset, end: Offset) -> None:
         if start < first:
-            raise InfrastructureError(
+            raise LogLostError(
                 f"shard {self.shard}: the log begins at {first}, what was committed ends before {start}: "
                 "records between are lost, its retention must be unlimited"
             )
         if start > end:
-            raise InfrastructureError(
+            raise LogLostError(
                 f"shard {self.shard}: the log ends at {end}, but {start} records are in the committed state: "
                 "it is not the log that the state was made from"
             )

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import structlog
 
-from pipeline.errors import NodeError, SettingsError
+from pipeline.errors import NodeError
 from pipeline.units import ChainId
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.port import Header, Node
+from streams.chain.right_chain import check_chain
 from streams.chain.standstill import Trouble, View, trouble_after
 
 log = structlog.get_logger(__name__)
@@ -61,8 +62,4 @@ class Look:
         self._trouble = None
 
     async def _check_chain(self) -> None:
-        found = await self._node.chain_id()
-        if found != self._chain_id:
-            raise SettingsError(
-                f"the node follows chain {found}, this deployment is of chain {self._chain_id}"
-            )
+        check_chain(await self._node.chain_id(), self._chain_id)

@@ -24,6 +24,7 @@ from streams.chain.multicall import MULTICALL3
 from streams.chain.node import HttpNode
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.port import Node
+from streams.chain.right_chain import await_chain
 from streams.chain.shard_watch import Means, ShardWatch
 from streams.chain.standby import take_turns
 from streams.kafka_access import KafkaAccess
@@ -51,10 +52,10 @@ async def run_watch(
     pace = pace or Pace()
 
     async def watch() -> None:
-        await ensure_topics(kafka, chain_id, partitions)
         event_log = KafkaLog(kafka, chain_id, timeout_s=pace.append_timeout_s)
+        node = HttpNode(rpc_url, timeout_s=pace.call_timeout_s)
         watch = Watch(
-            HttpNode(rpc_url, timeout_s=pace.call_timeout_s),
+            node,
             event_log,
             chain_id=chain_id,
             partitions=partitions,
@@ -63,6 +64,8 @@ async def run_watch(
             multicall=multicall,
         )
         try:
+            await await_chain(node, chain_id, pace)  # before anything is written
+            await ensure_topics(kafka, chain_id, partitions)
             await event_log.start()
             await watch.run()
         finally:

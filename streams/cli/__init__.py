@@ -13,8 +13,8 @@ from typer._click.exceptions import NoArgsIsHelpError, UsageError
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from pipeline.errors import AccessError, EvenkeelError, SignerHaltedError
-from streams.exit_codes import HALTED
+from pipeline.errors import EvenkeelError
+from streams.exit_codes import CONFIGURATION, code_of
 from streams.marks import did_you_mean
 from streams.plain_text import several_lines
 from streams.redaction import redact
@@ -43,6 +43,10 @@ _COMMANDS: Mapping[str, str] = {
     "demo": "demo",
 }
 """Each command is the function, or the group, of its name in this module of ours."""
+
+
+_SERVING = frozenset({"up", "watch", "work", "rehearse", "submit"})
+_FAILED = 1
 
 
 class _Commands(TyperGroup):
@@ -101,7 +105,10 @@ def evenkeel(
 
 
 def main() -> None:
-    """Run a command; exit with 0, 1 after one clear error, 2 for a command that is none, 65 where a person must look first."""
+    """Run a command; exit with 0, 1 after one clear error, 2 for a command that is none, 65 where a person must look first.
+
+    A command that is kept running ends with 78 where what it was given is wrong: starting it again is of no use.
+    """
     try:
         code = app(prog_name="evenkeel", standalone_mode=False)
     except NoArgsIsHelpError as error:
@@ -111,10 +118,9 @@ def main() -> None:
         _fail(_usage(error), 2)
     except typer.Abort:
         _fail("error: ended at the terminal", 130)
-    except (AccessError, SignerHaltedError) as error:
-        _fail(f"error: {error}", HALTED)
     except EvenkeelError as error:
-        _fail(f"error: {error}")
+        code = code_of(error, _FAILED)
+        _fail(f"error: {error}", _FAILED if code == CONFIGURATION and not _serves() else code)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -129,6 +135,11 @@ def _usage(error: UsageError) -> str:
     says = says[:1].lower() + says[1:]
     command = error.ctx.command_path if error.ctx is not None else "evenkeel"
     return f"error: {says} (`{command} --help`)"
+
+
+def _serves() -> bool:
+    """Ask whether this is a program that a supervisor keeps running: it reads how we end."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _SERVING
 
 
 def _fail(says: str, code: int = 1) -> None:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from streams.cli.console import run, settings_for
+from pipeline.errors import NodeError
+from streams.cli.console import run, say, settings_for
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.settings import Settings
@@ -11,15 +12,22 @@ from streams.settings import Settings
 def rehearse() -> None:
     """Carry proposals of dry-run books out on throw-away forks, and say what would have come of each."""
     settings = settings_for("rehearse", serving=True)
-    from streams.chain.dry_run.serve import run_tries  # noqa: PLC0415 - takes its time
+    run(_rehearse(settings))
 
-    run(
-        run_tries(
-            kafka=settings.kafka,
-            chain_id=settings.chain,
-            partitions=settings.partitions,
-            forks=_forks(settings),
-        )
+
+async def _rehearse(settings: Settings) -> None:
+    from streams.chain.dry_run.serve import run_tries  # noqa: PLC0415 - web3 takes its time
+    from streams.chain.right_chain import require_chain  # noqa: PLC0415
+
+    try:
+        await require_chain(settings.rpc_urls[0], settings.chain)
+    except NodeError as error:
+        say(f"the node does not answer: {error}; each try asks it again")
+    await run_tries(
+        kafka=settings.kafka,
+        chain_id=settings.chain,
+        partitions=settings.partitions,
+        forks=_forks(settings),
     )
 
 

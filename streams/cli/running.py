@@ -9,7 +9,7 @@ from typing import IO, Annotated
 
 import typer
 
-from pipeline.errors import SettingsError
+from pipeline.errors import NodeError, SettingsError
 from streams.applied import policies_in_force
 from streams.cli.console import run, say, settings_for
 from streams.cli.portfolios import apply_file
@@ -74,12 +74,23 @@ async def _up(settings: Settings, file: Path | None, signers: Sequence[Path], *,
         raise SettingsError("--signer: nothing is sent without --live")
     for signer in signers:
         signer_file_for(settings, signer)
+    await _ask_first(settings)
     await ensure_topics(settings.kafka, settings.chain, settings.partitions)
     if file is not None:
         await apply_file(settings, file, live=live)
     children = _children(settings, signers if await _is_live(settings, signers) else ())
     say(f"runs {', '.join(child.name for child in children)}; Ctrl-C ends all")
     await supervise(children)
+
+
+async def _ask_first(settings: Settings) -> None:
+    """Ask the node which chain it follows before anything is written. Raises: SettingsError if it is another."""
+    from streams.chain.right_chain import require_chain  # noqa: PLC0415 - takes its time
+
+    try:
+        await require_chain(settings.rpc_urls[0], settings.chain)
+    except NodeError as error:
+        say(f"the node does not answer: {error}; what is begun waits for it")
 
 
 async def _is_live(settings: Settings, signers: Sequence[Path]) -> bool:

@@ -83,15 +83,17 @@ def signer_file_for(settings: Settings, file: Path) -> SignerFile:
 
 async def _begin(settings: Settings, file: SignerFile) -> None:
     """Begin a signer's journal, and send nothing."""
+    from streams.chain.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
     from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
-    from streams.chain.submit.by_hand import begin_journal  # noqa: PLC0415 - web3 and keys take their time
+    from streams.chain.submit.by_hand import begin_journal  # noqa: PLC0415
     from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
 
-    await ensure_topics(settings.kafka, settings.chain, settings.partitions)
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
     node = sender_node(settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S)
     try:
+        check_chain(await node.chain_id(), settings.chain)
+        await ensure_topics(settings.kafka, settings.chain, settings.partitions)
         nonce = await begin_journal(
             settings.kafka,
             settings.chain,
@@ -107,7 +109,8 @@ async def _begin(settings: Settings, file: SignerFile) -> None:
 async def _submit(
     settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool, new_signer: bool
 ) -> None:
-    from streams.chain.submit.agreed import sender_node  # noqa: PLC0415 - web3 and keys take their time
+    from streams.chain.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
+    from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
     from streams.chain.submit.forked import check_simulation  # noqa: PLC0415
     from streams.chain.submit.pools import (  # noqa: PLC0415
         read_budget_decimals,
@@ -127,6 +130,7 @@ async def _submit(
     program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
     node = sender_node(settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S, program=program)
     try:
+        check_chain(await node.chain_id(), settings.chain)
         await check_simulation(node, signer.address)
         pools = await read_pools(node, file.pools, factory=places.factory)
         references = await read_references(node, file.named_references(), pools, factory=places.factory)

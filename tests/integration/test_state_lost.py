@@ -26,7 +26,7 @@ from streams.topics import DECISIONS, EVENTS, STATE, TopicRecord, ensure_topics
 
 SHARD = ShardId(0)
 SAID = TopicRecord(DECISIONS.name, b"book/alpha", b"{}", SHARD)
-EXIT_FAILED = 70
+HALTED = 65
 
 _chain_ids = itertools.count(985_000)
 
@@ -117,7 +117,7 @@ async def test_a_worker_says_so_and_stops(broker, chain_id, tmp_path):
     await delete_before_the_end(server, STATE.on(chain_id), SHARD, STATE.settings)
     said = await read_committed(server, DECISIONS.on(chain_id), SHARD)
     await append(server, EVENTS.on(chain_id), SHARD, log[:1])
-    assert await ended("work", broker, chain_id, tmp_path) == EXIT_FAILED
+    assert await ended("work", broker, chain_id, tmp_path) == HALTED
     assert "StateLostError: shard 0: " in (tmp_path / "work.log").read_text()
     assert await read_committed(server, DECISIONS.on(chain_id), SHARD) == said
 
@@ -139,7 +139,7 @@ async def test_a_worker_whose_log_was_truncated_says_so_and_stops(broker, chain_
     await delete_before_the_end(server, EVENTS.on(chain_id), SHARD, EVENTS.settings)
     await append(server, EVENTS.on(chain_id), SHARD, log[:1])
     before = await kept(server, chain_id)
-    assert await ended("work", broker, chain_id, tmp_path) == EXIT_FAILED
+    assert await ended("work", broker, chain_id, tmp_path) == HALTED
     assert "its retention is too short" in (tmp_path / "work.log").read_text()
     assert await kept(server, chain_id) == before
 

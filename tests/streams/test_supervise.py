@@ -155,3 +155,17 @@ def test_waits_double_to_a_limit_and_are_jittered():
 )
 def test_an_end_is_told_in_words(code, text):
     assert why(code) == text
+
+
+def test_a_child_that_was_given_what_cannot_be_ends_everything_with_one_line(tmp_path):
+    """Exit code 78: no restart mends it, whoever it is."""
+    file, other = tmp_path / "pids", tmp_path / "tries"
+    wrong = "open({file!r}, 'a').write('x'); import sys; sys.stderr.write('error: chain 1, not 2\\n'); sys.exit(78)"
+    started_s = time.monotonic()
+    parent = start({"serves": SERVES.format(file=str(file)), "wrong": wrong.format(file=str(other))})
+    _, err = parent.communicate(timeout=20)
+    assert time.monotonic() - started_s < 15
+    assert parent.returncode != 0
+    assert "SettingsError: wrong: chain 1, not 2" in err
+    assert other.read_text() == "x", "tried once"
+    assert not any(is_alive(pid) for pid in map(int, file.read_text().split()))
