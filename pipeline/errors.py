@@ -91,6 +91,10 @@ class TopicError(InfrastructureError):
     """A topic is missing or not as it must be."""
 
 
+class TopicMissingError(TopicError):
+    """A topic was not made yet."""
+
+
 class SettingsError(EvenkeelError):
     """A file or an environment variable says something that cannot be."""
 

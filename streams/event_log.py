@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from enum import Enum
 from typing import Any, Literal, Protocol
 
@@ -35,7 +35,9 @@ Payload = bytes | None | Literal[Nothing.PASSED]
 class EventLog(Protocol):
     """The shards' logs, as they lie on the broker."""
 
-    def between(self, shard: ShardId, first: Offset, end: Offset) -> AsyncIterator[tuple[Offset, Payload]]:
+    def between(
+        self, shard: ShardId, first: Offset, end: Offset
+    ) -> AsyncGenerator[tuple[Offset, Payload], None]:
         """Read the records from `first` to before `end`, each of them; of a gap that holds none, its last offset.
 
         Raises: EventLogError if a record is not there any more, or does not come.
@@ -54,7 +56,7 @@ class KafkaEventLog:
 
     async def between(
         self, shard: ShardId, first: Offset, end: Offset
-    ) -> AsyncIterator[tuple[Offset, Payload]]:
+    ) -> AsyncGenerator[tuple[Offset, Payload], None]:
         """Read the records from `first` to before `end`, and what holds none. Raises: EventLogError."""
         partition = TopicPartition(self._topic, shard)
         consumer = await self._consumer()

@@ -50,6 +50,8 @@ class ShardKeeper:
         self.id = shard
         self.cursor = BEFORE_THE_FIRST
         """The last record that this process knows to be committed."""
+        self.delivered = False
+        """Whether a record has ever arrived."""
         self._checkpoint = checkpoint
         self._events = events
         self._batch_records = batch_records
@@ -66,6 +68,7 @@ class ShardKeeper:
     # -------------------------------------------------------------- from outside
     async def arrive(self, record: Arrived) -> None:
         """Queue a record once there is room."""
+        self.delivered = True
         while len(self._waiting) >= WAITING_RECORDS and not self._stopping:
             self._has_room.clear()
             await self._has_room.wait()

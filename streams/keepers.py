@@ -4,19 +4,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
 from typing import NamedTuple
 
-from pipeline.errors import EventLogError, StalledError
+from pipeline.errors import EventLogError, LogLostError, StalledError
 from pipeline.units import Offset, ShardId
 from streams.checkpoint.port import Checkpoint
-from streams.event_log import EventLog
+from streams.event_log import PASSED, EventLog
 from streams.keeper import Arrived, ShardKeeper
 
 log = logging.getLogger(__name__)
 
 WATCH_EVERY_S = 4.0
 UNDELIVERED_S = 8.0
-"""A shard whose log goes on, and to which nothing is delivered for so long, is read without that."""
+"""A shard to which nothing was ever delivered, though its log has records, is read without it after this time."""
 STALLED_S = 45.0
 """Records wait and nothing is committed for so long: the process ends."""
 
@@ -86,7 +87,7 @@ class Keepers:
                     )
             for shard, end in (await self._ends()).items():
                 if shard in self._owned:
-                    self._watch_delivery(shard, end)
+                    await self._watch_delivery(shard, end)
 
     async def _ends(self) -> Mapping[ShardId, Offset]:
         """Ask where our logs end, and bear with a broker that is away for a while."""
@@ -103,7 +104,7 @@ class Keepers:
         self._answered_at_s = time.monotonic()
         return ends
 
-    def _watch_delivery(self, shard: ShardId, end: Offset) -> None:
+    async def _watch_delivery(self, shard: ShardId, end: Offset) -> None:
         keeper = self._keeper(shard)
         if keeper.cursor >= end - 1:
             self._behind.pop(shard, None)
@@ -114,10 +115,25 @@ class Keepers:
             self._behind[shard] = _Behind(keeper.cursor, now_s)
         elif now_s - behind.since_s > STALLED_S:
             raise StalledError(f"shard {shard}: stands at {keeper.cursor}, its log goes to {end - 1}")
-        elif (
-            now_s - behind.since_s > UNDELIVERED_S
-        ):  # nothing was delivered, or there is no record left to be
+        elif now_s - behind.since_s > UNDELIVERED_S and (
+            not keeper.delivered or await self._holds_no_record(shard, Offset(keeper.cursor + 1), end)
+        ):
             keeper.read_on(end)
+
+    async def _holds_no_record(self, shard: ShardId, first: Offset, end: Offset) -> bool:
+        """Ask whether nothing can be delivered any more: only transactions have left something there.
+
+        Raises: LogLostError where a record is missing.
+        """
+        try:
+            async with aclosing(self._events.between(shard, first, end)) as read:
+                async for offset, payload in read:
+                    return payload is PASSED and offset == end - 1
+        except LogLostError:
+            raise
+        except EventLogError as error:  # a broker that is away for a while
+            log.warning("%s", error)
+        return False
 
     def _keeper(self, shard: ShardId) -> ShardKeeper:
         keeper = self._keepers.get(shard)

@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from pipeline.errors import AccessError, TopicError
+from pipeline.errors import AccessError, TopicError, TopicMissingError
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
@@ -141,7 +141,7 @@ async def check_topics(kafka: KafkaAccess, chain_id: ChainId, partitions: int) -
     async with _admin(kafka) as admin:
         missing = await _missing(admin, kafka, chain_id)
         if missing:
-            raise TopicError(f"missing topics: {', '.join(missing)}")
+            raise TopicMissingError(f"missing topics: {', '.join(missing)}")
         await _check(admin, chain_id, partitions)
 
 

@@ -1,6 +1,7 @@
 """Which chain a node follows: asked before anything is written to a deployment that may be another chain's."""
 
 import asyncio
+import time
 
 import structlog
 
@@ -31,9 +32,13 @@ async def require_chain(rpc_url: str, chain_id: ChainId) -> None:
 
 
 async def await_chain(node: Node, chain_id: ChainId, pace: Pace) -> None:
-    """Ask a node until it answers. Raises: SettingsError if it follows another chain."""
+    """Ask a node until it answers. Raises: SettingsError if it follows another chain.
+
+    After the time in which a standstill is told, go on without its answer: who is begun can tell of it.
+    """
+    began_s = time.monotonic()
     failures = 0
-    while True:
+    while time.monotonic() - began_s < pace.stall_after_s:
         try:
             check_chain(await node.chain_id(), chain_id)
         except NodeError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from pipeline.errors import InfrastructureError, NodeError
+from pipeline.errors import InfrastructureError, NodeError, TopicMissingError
 from pipeline.units import Address, ChainId, ShardId, Term
 from streams.chain.ahead import Ahead
 from streams.chain.event_log import EventLog
@@ -28,7 +28,7 @@ from streams.chain.right_chain import await_chain
 from streams.chain.shard_watch import Means, ShardWatch
 from streams.chain.standby import take_turns
 from streams.kafka_access import KafkaAccess
-from streams.topics import ensure_topics
+from streams.topics import check_topics, ensure_topics
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +64,11 @@ async def run_watch(
             multicall=multicall,
         )
         try:
-            await await_chain(node, chain_id, pace)  # before anything is written
-            await ensure_topics(kafka, chain_id, partitions)
+            try:
+                await check_topics(kafka, chain_id, partitions)
+            except TopicMissingError:  # to make them is to write: for a chain that the node follows
+                await await_chain(node, chain_id, pace)
+                await ensure_topics(kafka, chain_id, partitions)
             await event_log.start()
             await watch.run()
         finally:
@@ -91,6 +94,7 @@ class Watch:
     ) -> None:
         """Do nothing yet: `run` begins."""
         self._node, self._event_log, self._instance, self._pace = node, event_log, instance, pace
+        self._chain_id = chain_id
         self._ahead = Ahead(node)
         self._look = Look(node, chain_id, pace=pace, clock=clock)
         means = Means(
@@ -121,6 +125,7 @@ class Watch:
         """
         for shard in self.shards:
             await shard.follower.load(self._event_log)
+        await await_chain(self._node, self._chain_id, self._pace)
         term = Term(1 + max(shard.follower.term for shard in self.shards))
         await self._event_log.follow({s.follower.shard: s.follower.next_offset for s in self.shards})
         for shard in self.shards:
