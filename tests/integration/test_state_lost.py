@@ -170,7 +170,7 @@ async def stops_without_a_word_to_the_log(broker: Broker, chain_id: ChainId, fol
     async with reading(broker.kafka) as reader:
         places = await reader.shards(EVENTS.on(chain_id))
         before = await reader.bounds(places)
-        assert await ended("watch", broker, chain_id, folder) == 1
+        assert await ended("watch", broker, chain_id, folder) == HALTED
         assert await reader.bounds(places) == before
     assert re.search(says, (folder / "watch.log").read_text())
 
