@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from any_message import EDGES, structs
-from builders import BASE, MANAGER, OWNER, POOL, QUOTE, ROUTER, STRANGER, policy, topic, word
+from builders import BASE, MANAGER, OWNER, POOL, QUOTE, ROUTER, STRANGER, policy, topic, versioned, word
 from hypothesis import strategies as st
 
 from pipeline.messages.base import BlockRef, RawLog, Receipt
@@ -175,7 +175,7 @@ class Hostile:
             )
         )
         zero = {"sqrt_price_x96": 0} if self.draw(st.booleans()) else {}
-        return msgspec.structs.replace(known, **spoilt, **zero)
+        return msgspec.structs.replace(known, **{**spoilt, **zero})
 
     def policy(self) -> AnyEvent:
         """Set the book anew, with limits, band and addresses of any value; or take it away."""
@@ -192,7 +192,7 @@ class Hostile:
             )
         )
         fields = {name: getattr(made, name) for name in odd}
-        return PolicySet(policy=msgspec.structs.replace(kept, **fields, policy_version=draw(names)))
+        return PolicySet(policy=versioned(msgspec.structs.replace(kept, **fields)))
 
     def word(self) -> AnyEvent:
         kind = self.draw(st.sampled_from([Paused, Resumed]))

@@ -12,6 +12,7 @@ import structlog
 from typer.main import get_command
 
 from streams.cli import app, main
+from streams.exit_codes import CONFIGURATION
 
 CANARY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 
@@ -141,7 +142,6 @@ def test_a_typing_error_is_met_with_what_may_be_meant(evenkeel, arguments, says)
         (("check", "wrong.yaml"), "error: wrong.yaml:1:1: chain: missing: which chain the books are on"),
         (("positions",), "error: broker is not set: set EVENKEEL_BROKER"),
         (("topics", "list"), "error: broker is not set"),
-        (("watch",), "is not set: set EVENKEEL_"),
         (("pause", "pool/0x1"), "error: pool/0x1 cannot be paused: all, or book/ID"),
         (("resume", "nonsense"), "error: nonsense cannot be resumed"),
         (("devnet", "status"), "no devnet in .evenkeel/devnet: evenkeel devnet up"),
@@ -154,6 +154,15 @@ def test_an_error_is_one_clear_line_and_exit_code_1(tmp_path, evenkeel, argument
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["watch", "work", "rehearse", "up"])
+def test_a_program_that_is_kept_running_says_by_its_code_that_no_restart_helps(evenkeel, command):
+    done = evenkeel(command)
+    assert done.returncode == CONFIGURATION
+    assert done.stderr.startswith("error: ")
+    assert "is not set: set EVENKEEL_" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_dead_broker_is_one_line(evenkeel, tmp_path):
