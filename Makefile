@@ -10,7 +10,7 @@ UV     := .evenkeel/uv
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check format bench bench-streams chaos-each chaos-streams chaos-sender lock tools clean
+.PHONY: help demo test check format bench bench-streams chaos-each chaos-streams chaos-sender chaos-node lock tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ chaos-streams: $(READY) tools ## N seeded runs of all of that, mixed (N=20 SEED=
 
 chaos-sender: $(READY) tools ## N seeded runs of deaths between a live book's plan and its end (N=20 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos_sender.run $(or $(N),20) $(or $(SEED),1)
+
+chaos-node: $(READY) tools ## N seeded runs of what ails a node, under a live book (N=3 SEED=1)
+	PYTHONPATH=tests $(BIN)/python -m chaos_node.run $(or $(N),3) $(or $(SEED),1)
 
 lock: ## Resolve the dependencies anew, into both lock files
 	$(PYTHON) -m venv --clear $(UV)

@@ -58,7 +58,7 @@ async def dies_at(house: House, point: Point) -> None:
 
 async def dies_any_time(house: House, kinds: Sequence[Process]) -> None:
     """Kill processes a moment after a plan has begun."""
-    await _opens_a_plan(house)
+    await opens_a_plan(house)
     await asyncio.sleep(house.dice.random() * 1.5)
     for kind in kinds:
         house.staff[kind].kill()
@@ -66,7 +66,7 @@ async def dies_any_time(house: House, kinds: Sequence[Process]) -> None:
 
 async def is_frozen(house: House) -> None:
     """Freeze the signer in the middle of a plan, let another take over, and wake the first."""
-    await _opens_a_plan(house)
+    await opens_a_plan(house)
     await asyncio.sleep(house.dice.random())
     submit = house.staff["submit"]
     frozen, deaths = submit.process, submit.deaths
@@ -103,7 +103,7 @@ FAULTS: Mapping[str, Strike] = {
 }
 
 
-async def _opens_a_plan(house: House) -> None:
+async def opens_a_plan(house: House) -> None:
     opened = house.story.seen["PlanOpened"]
     await _come_to(house, lambda: house.story.seen["PlanOpened"] > opened, "a plan is opened")
 
@@ -132,6 +132,19 @@ async def play(house: House, name: str) -> Found:
     """Strike, wait until all is well again and the plan has ended, and hold everything against the truth."""
     ends = {staff.kind: len(staff.ends) for staff in house.staff.values()}
     await FAULTS[name](house)
+    took_s = await until_well(house)
+    strange = [
+        f"{staff.kind} ended by itself: {code}"
+        for staff in house.staff.values()
+        for code in staff.ends[ends[staff.kind] :]
+        if code != -signal.SIGKILL and FAULTS[name] is not is_frozen
+    ]
+    found = await judge(house)
+    return msgspec.structs.replace(found, took_s=took_s, wrong=[*found.wrong, *strange])
+
+
+async def until_well(house: House) -> float:
+    """Wait for a block mined after now, kept, with every intent that is open now ended; return how long it took."""
     struck_s, struck_at = time.monotonic(), (await house.head()).number
     open_then = [digest for digest in house.story.intents if not _has_ended(house, digest)]
 
@@ -141,15 +154,7 @@ async def play(house: House, name: str) -> Found:
         return is_past and all(_has_ended(house, digest) for digest in open_then)
 
     await _come_to(house, is_well, "everything that was open has ended")
-    took_s = time.monotonic() - struck_s
-    strange = [
-        f"{staff.kind} ended by itself: {code}"
-        for staff in house.staff.values()
-        for code in staff.ends[ends[staff.kind] :]
-        if code != -signal.SIGKILL and FAULTS[name] is not is_frozen
-    ]
-    found = await judge(house)
-    return msgspec.structs.replace(found, took_s=took_s, wrong=[*found.wrong, *strange])
+    return time.monotonic() - struck_s
 
 
 async def judge(house: House) -> Found:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from chaos.audit import Audit, Finding
 from chaos.ledger import Ledger
+from chaos.proxy import NodeProxy
 from chaos.tail import BrokerAwayError
 from chaos_sender.points import PROCESSES
 from chaos_sender.setting import BOOK, LIVELY, endow, policy_of, write_signer
@@ -56,9 +57,14 @@ class HouseError(AssertionError):
 class House:
     """Everything that runs, and the means to disturb it."""
 
-    def __init__(self, devnet: net.Devnet, folder: Path, seed: int, pool: str) -> None:
+    def __init__(
+        self, devnet: net.Devnet, folder: Path, seed: int, pool: str, *, proxy_port: int | None = None
+    ) -> None:
         self.devnet, self.folder, self.pool = devnet, folder, pool
         self.world, self.chain = devnet.world, devnet.chain
+        self.proxy = NodeProxy(devnet.rpc_url, proxy_port or 0)
+        """Between the processes and the chain, where a port was given for it."""
+        self._rpc_url = devnet.rpc_url if proxy_port is None else self.proxy.url_for("house")
         self.bootstrap, self.chain_id = devnet.bootstrap_servers, ChainId(devnet.world.chain_id)
         self.dice = random.Random(f"{seed}/deaths")
         self.shard = shard_of(BOOK, PARTITIONS)
@@ -82,7 +88,7 @@ class House:
         env = {
             "EVENKEEL_BROKER": self.bootstrap,
             "EVENKEEL_CHAIN_ID": str(self.chain_id),
-            "EVENKEEL_RPC_URL": self.devnet.rpc_url,
+            "EVENKEEL_RPC_URL": self._rpc_url,
             "EVENKEEL_PARTITIONS": str(PARTITIONS),
             "EVENKEEL_FOLDER": str(folder),
         }
@@ -92,6 +98,8 @@ class House:
     # -------------------------------------------------------------- up and down
     async def begin(self) -> None:
         """Start everything, and let the orders flow until the book is read."""
+        if self._rpc_url != self.devnet.rpc_url:
+            await self.proxy.start()
         for _ in range(BEFORE_BLOCKS):
             await self.on_chain(self.devnet.flow.block)
         await ensure_topics(KafkaAccess(self.bootstrap), self.chain_id, PARTITIONS)
@@ -126,6 +134,7 @@ class House:
             await asyncio.gather(self._flow, return_exceptions=True)
         for staff in self.staff.values():
             await staff.end()
+        await self.proxy.stop()
         await self.ledger.close()
         await self.audit.close()
         await self.story.close()
@@ -260,12 +269,14 @@ class House:
 
 
 @asynccontextmanager
-async def opened(folder: Path, seed: int, pool: str) -> AsyncIterator[House]:
-    """Open a house on a devnet of its own, and close it."""
+async def opened(
+    folder: Path, seed: int, pool: str, *, proxy_port: int | None = None
+) -> AsyncIterator[House]:
+    """Open a house on a devnet of its own, and close it; with a port, its processes ask through a proxy."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
     with net.up(folder / "devnet", seed=seed, settings=LIVELY, cache=cache, usual_ports=False) as devnet:
-        house = House(devnet, folder, seed, pool)
+        house = House(devnet, folder, seed, pool, proxy_port=proxy_port)
         try:
             await house.begin()
             yield house

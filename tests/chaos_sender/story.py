@@ -39,6 +39,8 @@ class Story:
         self.sent: set[str] = set()
         self.attempts: dict[str, tuple[str, Attempt]] = {}
         """By hash, all that was ever journalled."""
+        self.bound: dict[int, tuple[Attempt, ...]] = {}
+        """By nonce, all that was signed for it, in order."""
         self.plans: dict[str, list[str]] = {}
         """By plan, how it was closed, each time."""
         self.stalled: set[str] = set()
@@ -96,6 +98,7 @@ class Story:
         except MalformedRecordError:  # a forger's
             return
         if isinstance(entry, NonceBound):
+            self.bound[entry.nonce] = entry.attempts
             self.attempts |= {a.transaction_hash: (entry.intent.digest, a) for a in entry.attempts}
 
     @property
