@@ -40,8 +40,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     lasts_s: float = _SHORT_S
     stops: bool = False
     """Whether nothing can be followed meanwhile: a standstill of the shard must then be reported, with its cause."""
-    sends: bool = True
-    """Whether the node takes signed bytes meanwhile."""
+    avoided: bool = False
+    """Whether processes go another way once they know of it, and may not meet it, or have a word for it, a second time."""
 
 
 class Scrambles(Trouble):
@@ -85,10 +85,10 @@ CASES: Mapping[str, Case] = {
     "blocks are null": Case(makes=lambda _: [Nulls()]),
     "answers of another shape": Case(makes=lambda h: [Scrambles(h.dice)]),
     "receipts of blocks fail": Case(
-        makes=lambda _: [Says("eth_getBlockReceipts", code=-32603, message="Internal error")]
+        makes=lambda _: [Says("eth_getBlockReceipts", code=-32603, message="Internal error")], avoided=True
     ),
-    "receipts of blocks are missing": Case(makes=lambda _: _missing("eth_getBlockReceipts")),
-    "batches of three": Case(makes=lambda _: [TakesBatchesOf(3)]),
+    "receipts of blocks are missing": Case(makes=lambda _: _missing("eth_getBlockReceipts"), avoided=True),
+    "batches of three": Case(makes=lambda _: [TakesBatchesOf(3)], avoided=True),
     "no simulation": Case(makes=lambda _: _missing("eth_simulateV1"), lasts_s=25.0),
     "no simulation, no overrides": Case(
         makes=lambda _: [*_missing("eth_simulateV1"), TakesNoOverrides()], lasts_s=25.0
@@ -96,10 +96,9 @@ CASES: Mapping[str, Case] = {
     "sending is limited": Case(
         makes=lambda _: [Says("eth_sendRawTransaction", code=429, message="slow down")],
         lasts_s=20.0,
-        sends=False,
     ),
     "a replica that has stopped": Case(makes=_behind, lasts_s=LONG_S, stops=True),
-    "no answer at all": Case(makes=lambda _: [Waits()], lasts_s=LONG_S, stops=True, sends=False),
+    "no answer at all": Case(makes=lambda _: [Waits()], lasts_s=LONG_S, stops=True),
     "no receipts of any kind": Case(
         makes=lambda _: _missing("eth_getBlockReceipts", "eth_getTransactionReceipt"),
         lasts_s=LONG_S,

@@ -68,11 +68,11 @@ async def play(ward: Ward, name: str) -> Found:
     with ExitStack() as stack:
         troubles = [stack.enter_context(house.proxy.troubled(each)) for each in case.makes(house)]
         silent = await _watched(house, case)
-    if not any(trouble.met for trouble in troubles):
+    if not case.avoided and not any(trouble.met for trouble in troubles):
         silent.append(f"{name} met no question")
     unsaid = [] if not case.stops else list(_unsaid(house, seen))
     words = [line for kind, size in logs.items() for line in _warnings(house, kind, size)]
-    if not words and name != "batches of three":
+    if not words and not case.avoided:
         silent.append("no process said a word about it")
     took_s = await until_well(house)
     found = await judge(house)
