@@ -24,6 +24,7 @@ from streams.chain.submit.value import check_effect, check_worst, pool_of, refus
 from streams.chain.submit.verdict import NotYet, Refusal
 
 _LONGEST_VERSION = 80
+_PRICED = frozenset({"exactInputSingle", "mint"})
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,8 @@ class Judge:
         self._multicall = multicall
         self._stop_of = stop_of
         self._prices = PriceReader(node, limits, multicall=multicall)
+        self._outdated_of: tuple[Hash, tuple[str, ...]] | None = None
+        self._outdated: dict[str, Stop] = {}
 
     async def judge(self, intent: SubmitTransaction, memory: Memory, look: Look) -> Approved:
         """Judge an intent of whole shape. Raises: Refusal, NotYet, NodeError."""
@@ -74,6 +77,33 @@ class Judge:
         charge = await self._charged(intent, calls, effect, look, data_wei)
         check_budget(charge, memory.account, look, self._limits)
         return Approved(effect=effect, fees=fees, charge=charge)
+
+    async def outdated(self, account: Account, look: Look) -> dict[str, Stop]:
+        """Hold what was signed and waits against the prices of this head, by digest: a minimum follows no price for long.
+
+        What is outdated is not bumped but cancelled, once it is stuck. Raises: NodeError.
+        """
+        waiting = tuple(bound for bound in account.waiting() if not is_cancelling(bound))
+        key = (look.head.hash, tuple(bound.intent.digest for bound in waiting))
+        if key != self._outdated_of:
+            found = {}
+            for bound in waiting:
+                try:
+                    await self._check_again(bound, account, look)
+                except Refusal as refusal:
+                    found[bound.intent.digest] = Stop(why=f"outdated: {refusal}", cancels=False)
+            self._outdated_of, self._outdated = key, found
+        return self._outdated
+
+    async def _check_again(self, bound: NonceBound, account: Account, look: Look) -> None:
+        """Simulate what waits behind those before it, and check what depends on prices. Raises: Refusal, NodeError."""
+        calls = known_calls(bound.intent, self._limits)
+        if not any(call.function in _PRICED for call in calls):
+            return
+        before = tuple(each for each in account.nonces if each.nonce < bound.nonce)
+        account = msgspec.structs.replace(account, nonces=before)
+        effect = await self._simulated(bound.intent, account, look)
+        await self._charged(bound.intent, calls, effect, look, Wei(0))
 
     def check_stop(self, intent: SubmitTransaction) -> None:
         """Ask whether anybody stops an intent: before it is judged, and right before it is signed. Raises: Refusal."""

@@ -218,7 +218,10 @@ class Submit:
                 raise
             return True
         self._strange = 0
-        await self._sending.tend(look, self._judge.market(look), self._stop_of)
+        outdated = await self._judge.outdated(self._ledger.account, look)
+        await self._sending.tend(
+            look, self._judge.market(look), lambda each: self._stop_of(each) or outdated.get(each.digest)
+        )
         if self._clock() - self._moved_at_s > self._pace.stalled_after_s:
             return False
         waits = await self._desk.serve(look)
