@@ -4,10 +4,13 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.messages.effects import PHASES, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.effects import PHASES, Failure, Intent, Phase, Plan, PlannedStep
 from pipeline.messages.entries import Allowance, Mined
 from pipeline.state import Tables
 from pipeline.units import BlockNumber, Hash
+
+_ALIKE = 2
+"""So often for the same reason, and it is no accident any more."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +143,26 @@ def _may_change(step: PlannedStep, tables: Tables, final: BlockNumber) -> bool:
 def is_open(plan: Plan | None, tables: Tables) -> bool:
     """Ask whether a plan still has something to do; a reorg may open a finished one again."""
     return plan is not None and plan.closed is None and stand(plan, tables).kind != "finished"
+
+
+def failure_of(plan: Plan, phase: Phase) -> Failure | None:
+    """Find how a phase came to nothing the last time, if it did."""
+    return next((each for each in plan.failures if each.phase == phase), None)
+
+
+def note_failure(plan: Plan, phase: Phase, reason: str) -> Plan:
+    """Count that a phase came to nothing, from 1 where the reason is another than the last time."""
+    before = failure_of(plan, phase)
+    times = before.times + 1 if before is not None and before.reason == reason else 1
+    others = tuple(each for each in plan.failures if each.phase != phase)
+    new = Failure(phase=phase, reason=reason, times=times)
+    return msgspec.structs.replace(plan, failures=(*others, new))
+
+
+def fails_alike(plan: Plan, phase: Phase) -> bool:
+    """Ask whether a phase has come to nothing for the same reason again."""
+    failure = failure_of(plan, phase)
+    return failure is not None and failure.times >= _ALIKE
 
 
 def is_final(plan: Plan, tables: Tables, final: BlockNumber) -> bool:

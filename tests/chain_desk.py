@@ -87,6 +87,7 @@ class ChainDesk:
         self.pending: list[SubmitTransaction] = []
         self.refusals: list[Refusal] = []
         self.done: list[SubmitTransaction] = []
+        self.hashes: dict[str, str] = {}
         self.limits = limits_of(world, **ROOMY | {"max_loss_bps": 500})
         self.append(WriterStarted(term=TERM, instance="test"))
         self.append(PolicySet(policy=book))
@@ -117,7 +118,7 @@ class ChainDesk:
 
     def _act(self, intent: SubmitTransaction) -> SubmitTransaction | None:
         """Judge one intent on the head, as the signer does, and have its owner send it."""
-        refusal = self._run(lambda node: self._judge(node, intent))
+        refusal = self._lost(intent) or self._run(lambda node: self._judge(node, intent))
         if refusal is not None:
             self.refusals.append(refusal)
             self.append(IntentRefused(intent=intent.digest, reason=refusal.reason, detail=refusal.detail))
@@ -127,10 +128,18 @@ class ChainDesk:
             return None
         call = intent.call
         tx_hash = self.chain.send(Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit))
+        self.hashes[intent.digest] = tx_hash
         self.append(Simulated(intent=intent.digest, at=intent.made_at, gas_used=1))
         self.append(Signed(intent=intent.digest, nonce=len(self.done), transaction_hash=tx_hash))
         self.append(Sent(intent=intent.digest, transaction_hash=tx_hash))
         return intent
+
+    def _lost(self, intent: SubmitTransaction) -> Refusal | None:
+        """Follow only what is mined: what was cancelled has no receipt."""
+        before = self.hashes.get(intent.after or "")
+        if before is None or self.chain.rpc("eth_getTransactionReceipt", before) is not None:
+            return None
+        return Refusal("predecessor", f"it follows {intent.after}, of which nothing comes")
 
     # -------------------------------------------------------------- inside
     def _run(self, work: Callable[[HttpSenderNode], Any]) -> Any:

@@ -11,10 +11,7 @@ from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.entries import BookPath
-from pipeline.settle import Standing, is_final, stand
-
-_TRIES = 2
-"""So often in a row a reset may come to nothing for the same reason before it is tried once in a while only."""
+from pipeline.settle import Standing, fails_alike, is_final, stand
 
 
 def is_clearing(turn: Turn, plan: Plan | None) -> bool:
@@ -22,7 +19,7 @@ def is_clearing(turn: Turn, plan: Plan | None) -> bool:
     if plan is None or not _may_be_cleared(turn, plan):
         return False
     standing = stand(plan, turn.shard.tables)
-    return standing.phase == "reset" and plan.failed_times < _TRIES
+    return standing.phase == "reset" and not fails_alike(plan, "reset")
 
 
 def clear(turn: Turn, plan: Plan, stock: Stock, path: BookPath) -> Iterator[Output]:
@@ -67,7 +64,7 @@ def _without_unanswered(turn: Turn, plan: Plan) -> Plan:
 
 def _tries_later(turn: Turn, plan: Plan) -> bool:
     since_s = turn.block.timestamp_s - (plan.commanded_at_s or turn.block.timestamp_s)
-    return plan.failed_times >= _TRIES and since_s < turn.policy.action.stall_after_s
+    return fails_alike(plan, "reset") and since_s < turn.policy.action.stall_after_s
 
 
 def _reset(turn: Turn, plan: Plan, standing: Standing, stock: Stock, path: BookPath) -> Iterator[Output]:

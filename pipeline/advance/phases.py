@@ -19,12 +19,9 @@ from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.plan import Draft, Market, draft, market_at_spot, read_market
 from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
-from pipeline.settle import predecessor
+from pipeline.settle import fails_alike, failure_of, predecessor
 from pipeline.strategies import STRATEGIES, Act
 from pipeline.units import RawAmount, Seconds, Wei
-
-_TRIES = 2
-"""So often a phase may come to nothing for the same reason before no allowance is given for it any more."""
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +72,16 @@ def prepare(
                 goal, why = course.goal, course.why
             drafts = draft(phase, turn.shard, turn.policy, goal, market) if course.swaps else ()
         except SwapLimitedError as error:
-            return Held(phase=phase, refusal=Refusal(reason="swap_limited", detail=str(error)))
+            limited = Refusal(reason="swap_limited", detail=str(error))
+            earlier = guard(_question(turn, plan.notional_quote, market, (), foreseen))
+            return Held(phase=phase, refusal=earlier or limited)
         except PipelineError as error:
             return Held(phase=phase, refusal=Refusal(reason="not_plannable", detail=str(error)))
         if drafts and phase == "withdraw" and foreseen is None:
             return _begin_again(turn, plan, stock, path, market)
-        if drafts and _allows_in_vain(turn, plan, drafts):
-            detail = f"{plan.failed_as}, {plan.failed_times} times: nobody is allowed anything for it again so soon"
+        if drafts and _allows_in_vain(turn, plan, phase, drafts):
+            failure = failure_of(plan, phase)
+            detail = f"{failure and failure.reason}, again: nobody is allowed anything for it so soon"
             return Held(phase=phase, refusal=Refusal(reason="step_failed", detail=detail))
         if drafts:
             refusal = guard(_question(turn, plan.notional_quote, market, drafts, foreseen))
@@ -90,14 +90,14 @@ def prepare(
     return None
 
 
-def _allows_in_vain(turn: Turn, plan: Plan, drafts: tuple[Draft, ...]) -> bool:
+def _allows_in_vain(turn: Turn, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:
     """Ask whether an allowance would be given once more for what came to nothing twice for the same reason.
 
     Each costs gas. Once in the policy's time to wait it is given all the same, or the plan could never go on.
     """
     since_s = turn.block.timestamp_s - (plan.commanded_at_s or turn.block.timestamp_s)
     return (
-        plan.failed_times >= _TRIES
+        fails_alike(plan, phase)
         and any(each.step == "approve" for each in drafts)
         and since_s < turn.policy.action.stall_after_s
     )

@@ -11,7 +11,7 @@ from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.effects import BookEffects, Phase, Plan
 from pipeline.messages.entries import BookPath
-from pipeline.settle import Standing, drop_from, is_final, never_sent
+from pipeline.settle import Standing, drop_from, is_final, never_sent, note_failure
 
 _SAID_AGAIN = ("refused: limits", "refused: malformed", "refused: paused")
 """What a signer refuses for reasons of its own, whatever the block."""
@@ -53,11 +53,11 @@ def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
 
 def forget_broken(turn: Turn, plan: Plan, standing: Standing) -> Plan:
     """Make a broken phase and all that followed it due again, and count how often it broke for the same reason."""
-    times = plan.failed_times + 1 if plan.failed_as == standing.reason else 1
-    plan, forgotten = drop_from(plan, standing.phase or "withdraw", turn.shard.tables, turn.final_block)
+    phase = standing.phase or "withdraw"
+    plan, forgotten = drop_from(plan, phase, turn.shard.tables, turn.final_block)
     for digest in forgotten:
         turn.shard.tables.put(f"intent/{digest}", None)
-    return replace(plan, failed_as=standing.reason, failed_times=times)
+    return note_failure(plan, phase, standing.reason)
 
 
 def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
@@ -125,7 +125,7 @@ def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
 
 def close(turn: Turn, plan: Plan, outcome: str) -> Iterator[Output]:
     """End a plan that is not done, and say how."""
-    put(turn, replace(plan, closed=outcome, failed_as=None, failed_times=0))
+    put(turn, replace(plan, closed=outcome))
     stamp = turn.now.stamp("plan", turn.policy.book, action="closed")
     yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome=outcome)
 

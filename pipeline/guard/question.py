@@ -35,7 +35,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def only_resets(self) -> bool:
         """Whether nothing but permissions is taken back."""
-        return all(each.step == "reset" for each in self.drafts)
+        return bool(self.drafts) and all(each.step == "reset" for each in self.drafts)
 
     def pool(self) -> Pool:
         """Find the pool that the plan is about."""

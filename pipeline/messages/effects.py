@@ -51,6 +51,14 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     """Its phase, or one before it, is made again; what was signed for it may still come into a block."""
 
 
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase that came to nothing, and how often it did for the same reason."""
+
+    phase: Phase
+    reason: str
+    times: int
+
+
 class Plan(Entry, frozen=True, kw_only=True):
     """`plan/book`: the book's last plan. Which of its steps are mined is told by the chain part."""
 
@@ -70,10 +78,8 @@ class Plan(Entry, frozen=True, kw_only=True):
     stalled_phase: Phase | None = None
     """Its clock runs on over every new attempt at the same phase."""
     stalled_reason: str | None = None
-    failed_as: str | None = None
-    """What was against the last phase that came to nothing."""
-    failed_times: int = 0
-    """How often in a row the same was."""
+    failures: tuple[Failure, ...] = ()
+    """Of each phase that came to nothing, the last."""
     closed: str | None = None
     """How it ended: `done`, or why not."""
     proposed_before_s: Seconds | None = None

@@ -1,96 +1,23 @@
 """The middle of a plan on real bytecode: refused by a guard or by the signer, under each policy, both token orders."""
 
 import pytest
-from chain_desk import ACTION, LIMITS, ChainDesk, book_on
+from chain_plans import (
+    NOWHERE,
+    allowances,
+    desk_on,
+    is_tracked,
+    liquid,
+    push,
+    until_closed,
+    until_pending,
+)
 from msgspec.structs import replace
 
 from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, StepRefused
-from pipeline.messages.entries import Balance, NftPosition
-from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.reads import balance, position, range_around, read
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
-
-ETHER, DOLLAR = 10**18, 10**6
-NOWHERE = "0x" + "00" * 18 + "dead"
-
-
-def desk_on(chain: Chain, world: World, name: str, on_stall: str, **limits: int) -> ChainDesk:
-    """A live book with a position of its own, some tokens, an ether for gas, and allowances left by hand."""
-    pool, owner = world.pool(name), world.accounts.owners[0]
-    ticks = range_around(chain, pool, -300, 300)
-    chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
-    for token, kept in ((world.weth, ETHER), (world.usdc_of(pool), 3_000 * DOLLAR)):
-        chain.execute(actions.transfer(token, owner, NOWHERE, balance(chain, token, owner) - kept))
-    chain.rpc("anvil_setBalance", owner, hex(ETHER))
-    book = book_on(
-        world,
-        pool,
-        owner,
-        action=replace(ACTION, on_stall=on_stall, stall_after_s=48),
-        limits=replace(LIMITS, **limits),
-    )
-    desk = ChainDesk(chain, world, book)
-    for _ in range(6):
-        desk.block()
-    return desk
-
-
-def push(desk: ChainDesk, *, ether: int) -> None:
-    """Let a trader sell, and a block pass."""
-    pool, trader = desk.world.pools[pool_name(desk)], desk.world.accounts.traders[0]
-    desk.block(actions.swap_exact_in(desk.world, trader, pool, desk.world.weth, ether * ETHER))
-
-
-def pool_name(desk: ChainDesk) -> str:
-    (name,) = (n for n, pool in desk.world.pools.items() if pool.address == desk.book.reference_pool)
-    return name
-
-
-def until_pending(desk: ChainDesk, step: str) -> None:
-    for _ in range(12):
-        if step in [intent.step for intent in desk.pending]:
-            return
-        desk.block()
-    raise AssertionError(f"no {step} came: {[type(o).__name__ for o in desk.outputs[-6:]]}")
-
-
-def until_closed(desk: ChainDesk) -> str:
-    for _ in range(30):
-        if desk.said(PlanClosed):
-            break
-        desk.block()
-    return desk.said(PlanClosed)[0].outcome
-
-
-def liquid(desk: ChainDesk) -> list[NftPosition]:
-    manager = desk.world.position_manager
-    return [
-        held
-        for key, held in desk.shard.tables.group(f"position/{manager}", NftPosition)
-        if held.liquidity and position(desk.chain, desk.world, int(key.rpartition("/")[2])).liquidity
-    ]
-
-
-def allowances(desk: ChainDesk) -> list[int]:
-    spenders = desk.world.router, desk.world.position_manager
-    return [
-        read(desk.chain, token, "tokens/ERC20", "allowance", desk.book.owner, spender)
-        for token in (desk.book.base, desk.book.quote)
-        for spender in spenders
-    ]
-
-
-def is_tracked(desk: ChainDesk) -> bool:
-    """What the shard thinks is in the wallet is what the chain says."""
-    return all(
-        desk.shard.tables.need(f"balance/{desk.book.owner}/{token.address}", Balance).amount
-        == balance(desk.chain, token.address, desk.book.owner)
-        for token in desk.book.tokens
-    )
-
 
 POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
 

@@ -1,0 +1,109 @@
+"""Plans on real bytecode that the price or a reorg overtakes: they change their minds, and they are recovered."""
+
+import pytest
+from chain_desk import TERM, ChainDesk
+from chain_plans import allowances, desk_on, is_tracked, liquid, pool_name, push, until_closed
+from sender_house import block_ref
+
+from pipeline.messages.decisions import PlanClosed, PlanRevised, Quarantined
+from pipeline.messages.events import BlocksReverted, CancellationSigned
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.messages.views import BookView
+from streams.devnet import actions
+from streams.devnet.chain import Chain
+from streams.devnet.transactions import Tx
+from streams.devnet.world import World
+
+pytestmark = pytest.mark.anvil
+
+POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
+_LATE_BLOCKS = 26
+"""After which the deadline of what waits is past."""
+
+
+def deviation(desk: ChainDesk) -> int:
+    return abs(desk.said(BookView)[-1].base_share_bps - desk.book.strategy.target_share_bps)
+
+
+def buy(desk: ChainDesk, dollars: int) -> None:
+    """Let a trader buy WETH in a block with the next of ours."""
+    pool, trader = desk.world.pools[pool_name(desk)], desk.world.accounts.traders[0]
+    usdc = desk.world.usdc_of(pool)
+    desk.block(actions.swap_exact_in(desk.world, trader, pool, usdc, dollars * 10**6))
+
+
+@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("up", [True, False], ids=["back and beyond", "on and on"])
+def test_a_jump_behind_the_withdrawal_does_not_turn_the_book_over(
+    chain: Chain, world: World, name: str, up: bool
+) -> None:
+    desk = desk_on(chain, world, name, "wait")
+    push(desk, ether=130)
+    assert [i.step for i in desk.pending] == ["withdraw"]
+    if up:
+        buy(desk, 3_000_000)
+    else:
+        push(desk, ether=600)
+    assert [i.step for i in desk.done] == ["withdraw"]
+    before = deviation(desk)
+    assert until_closed(desk) == "done"
+    assert desk.said(PlanRevised), "the range of the beginning does not fit any more"
+    assert deviation(desk) <= max(before, 150)
+    assert len(liquid(desk)) == 1
+    assert allowances(desk) == [0, 0, 0, 0]
+    assert is_tracked(desk)
+
+
+@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("first", ["swap", "mint", "reset"])
+def test_a_reorg_over_several_phases_is_recovered(chain: Chain, world: World, name: str, first: str) -> None:
+    """All from a phase on goes away and nothing of it comes again: past its deadline the signer cancels it."""
+    desk = desk_on(chain, world, name, "wait")
+    push(desk, ether=130)
+    begun: dict[str, int] = {}
+    while not desk.said(PlanClosed):
+        for intent in desk.pending[:1]:
+            begun.setdefault(phase_of(desk, intent), chain.header().number)
+        desk.block()
+    assert set(begun) >= {"withdraw", "swap", "mint", "reset"}
+    undo(desk, chain.header().number - begun[first])
+    for _ in range(_LATE_BLOCKS):
+        desk.block()
+    cancel_all(desk)
+    closed = len(desk.said(PlanClosed))
+    for _ in range(40):
+        if len(desk.said(PlanClosed)) > closed:
+            break
+        desk.block()
+    assert [o.outcome for o in desk.said(PlanClosed)][closed:] == ["done"]
+    assert len(liquid(desk)) == 1
+    assert allowances(desk) == [0, 0, 0, 0]
+    assert is_tracked(desk)
+    assert not desk.said(Quarantined)
+
+
+def phase_of(desk: ChainDesk, intent: SubmitTransaction) -> str:
+    """An allowance belongs to what is made with it."""
+    later = [each.step for each in desk.said(SubmitTransaction) if each.made_at == intent.made_at]
+    return next(step for step in later if step != "approve")
+
+
+def undo(desk: ChainDesk, depth: int) -> None:
+    """Take the newest blocks away; empty ones come in their place."""
+    ancestor = block_ref(desk.chain.header(desk.chain.header().number - depth))
+    desk.pending.clear()
+    desk.chain.reorg(depth)
+    desk.append(BlocksReverted(term=TERM, to=ancestor, reverted=()))
+
+
+def cancel_all(desk: ChainDesk) -> None:
+    """Cancel, as the signer does, what waits: each nonce is used up by a payment of nothing to the owner himself."""
+    lost = [
+        intent
+        for intent in desk.done
+        if desk.chain.rpc("eth_getTransactionReceipt", desk.hashes[intent.digest]) is None
+    ]
+    for intent in lost:
+        tx_hash = desk.chain.send(Tx(sender=intent.owner, to=intent.owner, data="0x", gas=21_000))
+        desk.append(CancellationSigned(intent=intent.digest, nonce=0, transaction_hash=tx_hash))
+    desk.block()
