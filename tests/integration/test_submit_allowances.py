@@ -42,9 +42,8 @@ def house(
             name="odd", address=address, token0=world.weth, token1=TETHER, fee_pips=500, tick_spacing=10
         )
         world = msgspec.structs.replace(world, pools={"odd": pool})
-        house = SenderHouse(broker.bootstrap_servers, chain, world, tmp_path)
-        house.limits = limits_of(world)
-        for who in (provider, house.owner):
+        owner = world.accounts.owners[0]
+        for who in (provider, owner):
             approve = method("tokens/ERC20", "approve").encode(world.position_manager, 10**30)
             chain.execute(
                 actions.mint_usdc(TETHER, who, who, 10**9 * DOLLAR),
@@ -52,7 +51,7 @@ def house(
             )
         chain.execute(
             Tx(
-                sender=house.owner,
+                sender=owner,
                 to=TETHER,
                 data=method("tokens/ERC20", "approve").encode(world.router, 7),
             ),
@@ -65,6 +64,9 @@ def house(
                 world.amounts(pool, 900 * ETHER),
             ),
         )
+        # its journal begins here, at the nonce that these transactions left
+        house = SenderHouse(broker.bootstrap_servers, chain, world, tmp_path)
+        house.limits = limits_of(world)
         for _ in range(8):
             chain.mine()
         yield house
