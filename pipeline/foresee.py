@@ -11,7 +11,7 @@ from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.policy import Policy
-from pipeline.plan import Market, gas_of_plan, size_swap
+from pipeline.plan import Market, gas_of_plan, size_swap, transactions_of_plan
 from pipeline.protocols.uniswap_v3 import withdrawn
 from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.shard import Shard
@@ -29,6 +29,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """Of what is freed and what may be deployed, in the pool without our liquidity."""
     gas_limit: int
     """Of all its transactions together."""
+    transactions: int
     share_before_bps: Bps
     share_after_bps: Bps
     """Of the book, at the price that our swap leaves."""
@@ -61,7 +62,8 @@ def foresee(
     return Foreseen(
         moved_quote=RawAmount(sum(base_and_quote(stock, amounts))),
         swap=swap,
-        gas_limit=gas_of_plan(len(leaving), swaps=bool(swap.amount_in)),
+        gas_limit=gas_of_plan(len(leaving), policy.chain, swaps=bool(swap.amount_in)),
+        transactions=transactions_of_plan(len(leaving), swaps=bool(swap.amount_in)),
         share_before_bps=stock.base_share_bps,
         share_after_bps=_share_after_bps(stock, swap),
         was_idle=not stock.any_in_range,

@@ -12,7 +12,7 @@ from pipeline.math.slippage import least_burned, least_minted, least_of_quote, m
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.effects import Goal, Phase, Step
 from pipeline.messages.entries import Allowance
-from pipeline.messages.policy import Policy
+from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.protocols.uniswap_v3 import LivePool, mean_tick
 from pipeline.protocols.uniswap_v3.calldata import (
@@ -78,13 +78,28 @@ def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market
 
     Raises: PipelineError where it cannot be made.
     """
-    return _DRAFTS[phase](shard, policy, goal, market)
+    drafts = _DRAFTS[phase](shard, policy, goal, market)
+    return (
+        tuple(_with_data(each, policy.chain.data_gas) for each in drafts) if policy.chain.data_gas else drafts
+    )
 
 
-def gas_of_plan(withdrawals: int, *, swaps: bool) -> int:
+def _with_data(made: Draft, data_gas: int) -> Draft:
+    """Leave room in a gas limit for what posting the data takes."""
+    call = msgspec.structs.replace(made.call, gas_limit=made.call.gas_limit + data_gas)
+    return msgspec.structs.replace(made, call=call)
+
+
+def gas_of_plan(withdrawals: int, chain: ChainProfile, *, swaps: bool) -> int:
     """Add the gas limits of a whole plan up: each token approved and taken back once."""
     swap = APPROVE_GAS + SWAP_GAS if swaps else 0
-    return withdrawals * WITHDRAW_GAS + swap + 4 * APPROVE_GAS + MINT_GAS
+    calls = withdrawals * WITHDRAW_GAS + swap + 4 * APPROVE_GAS + MINT_GAS
+    return calls + transactions_of_plan(withdrawals, swaps=swaps) * chain.data_gas
+
+
+def transactions_of_plan(withdrawals: int, *, swaps: bool) -> int:
+    """Count the transactions of a whole plan, as its gas is counted: one withdraws all."""
+    return bool(withdrawals) + 2 * swaps + 4 + 1
 
 
 def _deadline_s(policy: Policy, market: Market) -> Seconds:
@@ -93,7 +108,7 @@ def _deadline_s(policy: Policy, market: Market) -> Seconds:
 
 def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
     live = need_pool(shard, goal.pool)
-    window = price_window_x96(live.sqrt_price_x96, policy.limits.max_slippage_bps)
+    window = price_window_x96(live.sqrt_price_x96, policy.limits.slippage_bps(live.pool().fee_pips))
     held = dict(own_positions(shard, policy))
     # about spot: whoever pushes the price before a burn makes it pay more at the price as it was, never less
     withdrawals, least = [], [0, 0]
@@ -137,7 +152,11 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     token_in, token_out = (pool.token0, pool.token1) if down else (pool.token1, pool.token0)
     least = max(
         minimum_out(
-            ratio.amount_in, market.reference_x96, pool.fee_pips, limits.max_slippage_bps, zero_for_one=down
+            ratio.amount_in,
+            market.reference_x96,
+            pool.fee_pips,
+            limits.slippage_bps(pool.fee_pips),
+            zero_for_one=down,
         ),
         least_of_quote(ratio.amount_out, limits.swap_tolerance_bps),
     )
@@ -169,7 +188,8 @@ def size_swap(
     live: LivePool, amounts: tuple[RawAmount, RawAmount], policy: Policy, goal: Goal, market: Market
 ) -> SwapPlan:
     """Size the swap to the new range's ratio, ending no further from the reference than the slippage allows."""
-    window_x96 = price_window_x96(market.reference_x96, policy.limits.max_slippage_bps)
+    slippage_bps = policy.limits.slippage_bps(live.pool().fee_pips)
+    window_x96 = price_window_x96(market.reference_x96, slippage_bps)
     return swap_to_ratio(live, *amounts, goal.tick_lower, goal.tick_upper, window_x96=window_x96)
 
 
@@ -177,7 +197,7 @@ def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     live, manager = need_pool(shard, goal.pool), policy.chain.position_manager
     pool = live.pool()
     amounts = deployable(shard, policy, pool)
-    window = price_window_x96(market.reference_x96, policy.limits.max_slippage_bps)
+    window = price_window_x96(market.reference_x96, policy.limits.slippage_bps(pool.fee_pips))
     minimums = least_minted(*amounts, goal.tick_lower, goal.tick_upper, window)
     data = write_mint(
         token0=pool.token0,

@@ -40,7 +40,14 @@ from streams.devnet.world import Pool, World
 TERM = Term(1)
 ACTION = Rerange(half_width_ticks=600, stall_after_s=60)
 LIMITS = Limits(
-    twap_window_s=48, max_spot_from_twap_ticks=1_500, max_cost_bps=500, max_slippage_bps=300, max_age_blocks=8
+    twap_window_s=48,
+    max_spot_from_twap_ticks=1_500,
+    max_cost_bps=500,
+    max_daily_cost_bps=10_000,
+    max_daily_gas_bps=10_000,
+    max_actions_per_day=1_000,
+    max_slippage_bps=300,
+    max_age_blocks=8,
 )
 
 

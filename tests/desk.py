@@ -19,7 +19,13 @@ def live(**changes: Any) -> Policy:
         "mode": "live",
         "strategy": TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
         "limits": Limits(
-            twap_window_s=24, max_spot_from_twap_ticks=2_000, max_cost_bps=500, max_slippage_bps=2_000
+            twap_window_s=24,
+            max_spot_from_twap_ticks=2_000,
+            max_cost_bps=500,
+            max_daily_cost_bps=10_000,
+            max_daily_gas_bps=10_000,
+            max_actions_per_day=1_000,
+            max_slippage_bps=2_000,
         ),
         "action": Rerange(half_width_ticks=100, stall_after_s=60),
     }

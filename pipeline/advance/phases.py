@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.structs import replace
 
+from pipeline.advance.counted import count_again
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.stalls import put, unstalled
 from pipeline.advance.turn import Turn
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen
-from pipeline.guard import TIP_WEI, Question, Refusal, guard
+from pipeline.guard import TIP_WEI, Costs, Question, Refusal, costs_of, guard
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanRevised
@@ -30,6 +31,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     drafts: tuple[Draft, ...]
     goal: Goal
+    costs: Costs
+    """Of the whole plan where it is about to begin, else of the phase."""
     why: str = ""
     """Why the plan does not go on as before; empty: it does."""
 
@@ -84,9 +87,10 @@ def prepare(
             detail = f"{failure and failure.reason}, again: nobody is allowed anything for it so soon"
             return Held(phase=phase, refusal=Refusal(reason="step_failed", detail=detail))
         if drafts:
-            refusal = guard(_question(turn, plan.notional_quote, market, drafts, foreseen))
+            question = _question(turn, plan.notional_quote, stock, market, drafts, foreseen=foreseen)
+            refusal = guard(question)
             held = None if refusal is None else Held(phase=phase, refusal=refusal)
-            return held or Ready(phase=phase, drafts=drafts, goal=goal, why=why)
+            return held or Ready(phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why)
     return None
 
 
@@ -122,22 +126,31 @@ def _begin_again(turn: Turn, plan: Plan, stock: Stock, path: BookPath, market: M
         return Held(phase="withdraw", refusal=looked)
     goal, seen = looked
     drafts = draft("withdraw", turn.shard, policy, goal, market)
-    refusal = guard(_question(turn, seen.moved_quote, market, drafts, seen, counted=True))
+    question = _question(turn, seen.moved_quote, stock, market, drafts, foreseen=seen, counted=True)
+    refusal = guard(question)
     if refusal is not None and refusal.reason == "no_improvement":
         return Stopped(phase="withdraw", why=f"{refusal.reason}: {refusal.detail}")
     if refusal is not None:
         return Held(phase="withdraw", refusal=refusal)
     why = "" if goal == plan.goal else "the book has gone on since the plan was opened"
-    return Ready(phase="withdraw", drafts=drafts, goal=goal, why=why)
+    return Ready(phase="withdraw", drafts=drafts, goal=goal, costs=_costs(question), why=why)
+
+
+def _costs(question: Question) -> Costs:
+    """Tell what was let pass costs: gas has a price, or the guards would have refused."""
+    costs = costs_of(question)
+    assert costs is not None
+    return costs
 
 
 def _question(
     turn: Turn,
     notional_quote: RawAmount,
+    stock: Stock,
     market: Market,
     drafts: tuple[Draft, ...],
-    foreseen: Foreseen | None,
     *,
+    foreseen: Foreseen | None,
     counted: bool = False,
 ) -> Question:
     """Put what the guards look at together; of a plan that is counted already, its own action is left out."""
@@ -149,6 +162,7 @@ def _question(
         effects=replace(effects, actions=effects.actions[:-1]) if counted else effects,
         drafts=drafts,
         notional_quote=notional_quote,
+        value_quote=stock.value_quote,
         foreseen=foreseen,
     )
 
@@ -167,6 +181,8 @@ def command(turn: Turn, plan: Plan, ready: Ready) -> Iterator[Output]:
         turn.shard.tables.put(f"intent/{said.digest}", intent)
         after = said.digest
         yield said
+    if plan.attempt > 1:
+        count_again(turn, ready.costs)
     at_s = turn.block.timestamp_s
     plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=at_s, goal=ready.goal)
     put(turn, plan if plan.stalled_phase == ready.phase else unstalled(plan))

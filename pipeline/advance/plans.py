@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pipeline.advance.clearing import clear, is_clearing
+from pipeline.advance.counted import count_action
 from pipeline.advance.holding_off import hold_off
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.phases import Held, Prepared, Ready, Stopped, command, prepare
@@ -25,15 +26,15 @@ from pipeline.advance.stalls import (
 )
 from pipeline.advance.turn import Turn
 from pipeline.decide import Refused
-from pipeline.guard import DAY_S, Refusal
+from pipeline.guard import Refusal
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened
-from pipeline.messages.effects import PHASES, BookEffects, Plan
+from pipeline.messages.effects import PHASES, Plan
 from pipeline.messages.entries import BookPath, Mined
 from pipeline.plan import grants
 from pipeline.settle import is_open, stand
-from pipeline.units import RawAmount, Seconds
+from pipeline.units import Seconds
 
 
 def find_plan(turn: Turn) -> Plan | None:
@@ -93,7 +94,7 @@ def open_plan(
         tick_upper=goal.tick_upper,
         notional_quote=plan.notional_quote,
     )
-    _count_action(turn, plan.notional_quote)
+    count_action(turn, plan.notional_quote, ready.costs)
     yield from command(turn, plan, ready)
 
 
@@ -105,14 +106,6 @@ def _forget_former(turn: Turn) -> None:
     for key, receipt in list(tables.group("receipt", Mined)):
         if receipt.at_block < turn.final_block:
             tables.put(key, None)
-
-
-def _count_action(turn: Turn, notional: RawAmount) -> None:
-    key = f"effects/{turn.policy.book}"
-    effects = turn.shard.tables.find(key, BookEffects) or BookEffects()
-    since_s = turn.block.timestamp_s - DAY_S
-    actions = tuple(action for action in effects.actions if action[0] > since_s)
-    turn.shard.tables.put(key, replace(effects, actions=(*actions, (turn.block.timestamp_s, notional))))
 
 
 # ------------------------------------------------------------------ carry on

@@ -3,9 +3,9 @@
 The signer asks again, by its own limits, right before it signs.
 """
 
-from pipeline.guard.amounts import DAY_S, daily_actions, daily_notional, no_improvement, notional
+from pipeline.guard.amounts import daily_actions, daily_notional, no_improvement, notional
 from pipeline.guard.calls import deadline, min_out, not_allowed, price_limit
-from pipeline.guard.cost import cost
+from pipeline.guard.cost import Costs, cost, costs_of, daily_cost, daily_gas
 from pipeline.guard.market import (
     TIP_WEI,
     gas_price,
@@ -15,9 +15,20 @@ from pipeline.guard.market import (
     stale_block,
     swap_limited,
 )
-from pipeline.guard.question import Guard, Question, Refusal
+from pipeline.guard.question import DAY_S, Guard, Question, Refusal
 
-__all__ = ["DAY_S", "GUARDS", "OTHER_REASONS", "PASSING", "TIP_WEI", "Question", "Refusal", "guard"]
+__all__ = [
+    "DAY_S",
+    "GUARDS",
+    "OTHER_REASONS",
+    "PASSING",
+    "TIP_WEI",
+    "Costs",
+    "Question",
+    "Refusal",
+    "costs_of",
+    "guard",
+]
 
 GUARDS: dict[str, Guard] = {
     "paused": paused,
@@ -31,6 +42,8 @@ GUARDS: dict[str, Guard] = {
     "daily_notional": daily_notional,
     "daily_actions": daily_actions,
     "cost": cost,
+    "daily_cost": daily_cost,
+    "daily_gas": daily_gas,
     "not_allowed": not_allowed,
     "min_out": min_out,
     "price_limit": price_limit,

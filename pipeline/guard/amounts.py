@@ -2,8 +2,6 @@
 
 from pipeline.guard.question import Question
 
-DAY_S = 86_400
-
 
 def no_improvement(question: Question) -> str | None:
     """A move that leaves the book no better would come again after each cooldown, for ever."""
@@ -36,18 +34,13 @@ def daily_notional(question: Question) -> str | None:
     most = question.policy.limits.max_daily_notional_quote
     if question.foreseen is None or most is None:
         return None
-    total = question.notional_quote + sum(moved for _, moved in _today(question))
+    total = question.notional_quote + sum(action.notional for action in question.today())
     return f"{total} within a day, more than {most}" if total > most else None
 
 
 def daily_actions(question: Question) -> str | None:
     """There may be so many actions in a day."""
-    count, most = 1 + len(_today(question)), question.policy.limits.max_actions_per_day
+    count, most = 1 + len(question.today()), question.policy.limits.max_actions_per_day
     if question.foreseen is None or count <= most:
         return None
     return f"{count} actions within a day, more than {most}"
-
-
-def _today(question: Question) -> list[tuple[int, int]]:
-    since_s = question.market.now_s - DAY_S
-    return [(at_s, moved) for at_s, moved in question.effects.actions if at_s > since_s]

@@ -53,7 +53,7 @@ def min_out(question: Question) -> str | None:
             amount_in,
             question.market.reference_x96,
             pool.fee_pips,
-            limits.max_slippage_bps,
+            question.slippage_bps(),
             zero_for_one=token_in == pool.token0,
         )
         if asked < least:
@@ -70,9 +70,7 @@ def min_out(question: Question) -> str | None:
 
 def price_limit(question: Question) -> str | None:
     """A swap must end no further from the reference price than the slippage."""
-    low_x96, high_x96 = price_window_x96(
-        question.market.reference_x96, question.policy.limits.max_slippage_bps
-    )
+    low_x96, high_x96 = price_window_x96(question.market.reference_x96, question.slippage_bps())
     for _, call in _calls(question, "exactInputSingle"):
         if not low_x96 <= call.arguments[6] <= high_x96:
             return f"may go to the price {call.arguments[6]}, not within {low_x96} to {high_x96}"

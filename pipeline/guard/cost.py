@@ -1,5 +1,7 @@
 """What acting costs: gas, swap fee, impact, and what arbitrage takes when it undoes the impact."""
 
+import msgspec
+
 from pipeline.guard.market import TIP_WEI
 from pipeline.guard.question import Question
 from pipeline.inventory import WHOLE_BPS
@@ -10,22 +12,61 @@ from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.units import Address, RawAmount
 
 
-def cost(question: Question) -> str | None:
-    """Hold what the whole plan costs, later what a phase does, against the plan's notional."""
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """What acting costs, in raw quote."""
+
+    total: RawAmount
+    gas: RawAmount
+    """Of that, gas and the posting of data."""
+
+
+def costs_of(question: Question) -> Costs | None:
+    """Tell what the whole plan costs, later what a phase does; None where gas has no price."""
     seen = question.foreseen
     gas_used = sum(each.call.gas_limit for each in question.drafts) if seen is None else seen.gas_limit
+    count = len(question.drafts) if seen is None else seen.transactions
     swaps = [each.swap for each in question.drafts if each.swap] if seen is None else [seen.swap]
-    gas = _gas_cost_quote(question, gas_used)
+    gas = _gas_cost_quote(question, gas_used, count)
     if gas is None:
-        return "gas cannot be priced: neither base nor quote is the wrapped native token"
+        return None
     total = gas + sum(_swap_cost_quote(question, swap) for swap in swaps)
+    return Costs(total=RawAmount(total), gas=RawAmount(gas))
+
+
+def cost(question: Question) -> str | None:
+    """Hold what the whole plan costs, later what a phase does, against the plan's notional."""
+    costs = costs_of(question)
+    if costs is None:
+        return "gas cannot be priced: neither base nor quote is the wrapped native token"
     most = question.notional_quote * question.policy.limits.max_cost_bps // WHOLE_BPS
-    return f"costs {total} quote, {gas} of it gas, more than {most}" if total > most else None
+    if costs.total <= most:
+        return None
+    return f"costs {costs.total} quote, {costs.gas} of it gas, more than {most}"
 
 
-def _gas_cost_quote(question: Question, gas_used: int) -> int | None:
+def daily_cost(question: Question) -> str | None:
+    """All actions of a day may cost so much of the book."""
+    costs = costs_of(question)
+    if question.foreseen is None or costs is None:
+        return None
+    most = question.value_quote * question.policy.limits.max_daily_cost_bps // WHOLE_BPS
+    total = costs.total + sum(action.cost for action in question.today())
+    return f"costs {total} quote within a day, more than {most}" if total > most else None
+
+
+def daily_gas(question: Question) -> str | None:
+    """All gas of a day may cost so much of the book."""
+    costs = costs_of(question)
+    if question.foreseen is None or costs is None:
+        return None
+    most = question.value_quote * question.policy.limits.max_daily_gas_bps // WHOLE_BPS
+    total = costs.gas + sum(action.gas for action in question.today())
+    return f"gas costs {total} quote within a day, more than {most}" if total > most else None
+
+
+def _gas_cost_quote(question: Question, gas_used: int, transactions: int) -> int | None:
     policy = question.policy
-    cost_wei = gas_used * (question.market.base_fee_wei + TIP_WEI)
+    cost_wei = gas_used * (question.market.base_fee_wei + TIP_WEI) + transactions * policy.chain.data_fee_wei
     if policy.chain.wrapped_native in {policy.base, policy.quote}:
         return _in_quote(question, policy.chain.wrapped_native, cost_wei)
     return None

@@ -30,7 +30,8 @@ def stale_block(question: Question) -> str | None:
 
 def spot_from_twap(question: Question) -> str | None:
     """A price that has just jumped may have been pushed."""
-    apart, most = question.market.spot_from_twap_ticks, question.policy.limits.max_spot_from_twap_ticks
+    apart = question.market.spot_from_twap_ticks
+    most = question.policy.limits.spot_ticks(question.pool().fee_pips)
     return f"spot is {apart} ticks from the mean, more than {most}" if apart > most else None
 
 
@@ -38,8 +39,8 @@ def mint_limited(question: Question) -> str | None:
     """A mint's minimums stand about the mean: at a price beyond the slippage from it they are not met."""
     if all(each.step != "mint" for each in question.drafts):
         return None
-    spot_x96, limits = question.pool().sqrt_price_x96, question.policy.limits
-    low_x96, high_x96 = price_window_x96(question.market.reference_x96, limits.max_slippage_bps)
+    spot_x96 = question.pool().sqrt_price_x96
+    low_x96, high_x96 = price_window_x96(question.market.reference_x96, question.slippage_bps())
     if low_x96 <= spot_x96 <= high_x96:
         return None
     return f"spot is {spot_x96}, the minimums are met within {low_x96} to {high_x96}"

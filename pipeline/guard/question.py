@@ -5,12 +5,14 @@ from collections.abc import Callable
 import msgspec
 
 from pipeline.foresee import Foreseen
-from pipeline.messages.effects import BookEffects
+from pipeline.messages.effects import Action, BookEffects
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.plan import Draft, Market
 from pipeline.shard import Shard
-from pipeline.units import RawAmount
+from pipeline.units import Bps, RawAmount
+
+DAY_S = 86_400
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     effects: BookEffects
     drafts: tuple[Draft, ...]
     notional_quote: RawAmount
+    value_quote: RawAmount
+    """The whole book's."""
     foreseen: Foreseen | None
     """What the whole plan comes to, where these are its first transactions: what limits a whole action is asked here."""
 
@@ -40,6 +44,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     def pool(self) -> Pool:
         """Find the pool that the plan is about."""
         return self.shard.tables.need(f"pool/{self.policy.reference_pool}", Pool)
+
+    def slippage_bps(self) -> Bps:
+        """Tell the slippage that holds in that pool."""
+        return self.policy.limits.slippage_bps(self.pool().fee_pips)
+
+    def today(self) -> tuple[Action, ...]:
+        """List the actions of the last 24 hours."""
+        since_s = self.market.now_s - DAY_S
+        return tuple(action for action in self.effects.actions if action.at_s > since_s)
 
 
 Guard = Callable[[Question], str | None]

@@ -13,13 +13,25 @@ Phase = Literal["withdraw", "swap", "mint", "reset"]
 PHASES: tuple[Phase, ...] = ("withdraw", "swap", "mint", "reset")
 
 
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that began, and what it counts for within a day. Amounts are raw quote."""
+
+    at_s: Seconds
+    notional: RawAmount
+    """What it was to move."""
+    cost: RawAmount = RawAmount(0)
+    """What it was foreseen to cost, and what was made of it again since."""
+    gas: RawAmount = RawAmount(0)
+    """Of that, gas."""
+
+
 class BookEffects(Entry, frozen=True, kw_only=True):
     """`effects/book`: what has left the house, however the chain turns."""
 
     last_proposed_at_s: Seconds | None = None
     proposals: int = 0
-    actions: tuple[tuple[Seconds, RawAmount], ...] = ()
-    """When plans began within the last day, and the raw quote that each was to move."""
+    actions: tuple[Action, ...] = ()
+    """Plans that began within the last day."""
     refused_at_s: Seconds | None = None
     """When the market last refused a proposal, which therefore does not count as the last one."""
     refusals_in_a_row: int = 0

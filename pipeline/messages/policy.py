@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.tiers import slippage_bps_of, spot_ticks_of
 from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds, Wei
 
 Mode = Literal["watch", "dry-run", "live"]
@@ -25,6 +26,10 @@ class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
     """How often a pool's full state is compared with the chain."""
     report_every_blocks: int = 50
     """How often an unchanged position or refusal is said again."""
+    data_fee_wei: Wei = Wei(0)
+    """What a transaction is reckoned to cost beside its gas, where its data is posted elsewhere for a fee."""
+    data_gas: int = 0
+    """Gas for a transaction's data, within its limit, where that is how it is paid."""
     max_quarantined: int = 10
     """More items than this in quarantine halt the shard."""
 
@@ -59,21 +64,35 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_cost_bps: Bps = Bps(100)
     """Gas, swap fee and impact, of what is moved."""
-    max_slippage_bps: Bps = Bps(50)
+    max_daily_cost_bps: Bps = Bps(100)
+    """The same, of all actions within 24 hours, of the book's value."""
+    max_daily_gas_bps: Bps = Bps(50)
+    """Gas alone, the same way."""
+    max_slippage_bps: Bps | None = None
     """From the reference price, which is the pool's own time-weighted one."""
     swap_tolerance_bps: Bps = Bps(15)
     """Below what a swap would bring at its block; of the two minimums the stricter counts."""
     twap_window_s: Seconds = Seconds(300)
-    max_spot_from_twap_ticks: int = 200
+    max_spot_from_twap_ticks: int | None = None
+    """None, here and for the slippage: by the fee of the reference pool."""
     max_notional_quote: RawAmount | None = None
     """Moved by one action."""
     max_daily_notional_quote: RawAmount | None = None
-    max_actions_per_day: int = 24
+    max_actions_per_day: int = 6
     max_fee_per_gas_wei: Wei = Wei(200 * 10**9)
     max_age_blocks: int = 5
     """So many blocks after its block an intent may still be signed."""
     deadline_s: Seconds = Seconds(300)
     """After the block's time a transaction may still be mined."""
+
+    def slippage_bps(self, fee_pips: int) -> Bps:
+        """Tell the slippage that holds in a pool of a fee."""
+        return slippage_bps_of(fee_pips) if self.max_slippage_bps is None else self.max_slippage_bps
+
+    def spot_ticks(self, fee_pips: int) -> int:
+        """Tell how far spot may be from the mean in a pool of a fee."""
+        named = self.max_spot_from_twap_ticks
+        return spot_ticks_of(fee_pips) if named is None else named
 
 
 class Rerange(msgspec.Struct, frozen=True, kw_only=True):

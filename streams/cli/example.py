@@ -42,18 +42,22 @@ _BOOK = Template("""\
       cooldown: $cooldown            # between two proposals
     mode: dry-run             # watch: assess only; dry-run: try each proposal, act on none;
                               # live: act (also needs chain.live_on, `apply --live`, and `evenkeel submit`)
-    # What follows holds for every mode but watch. These are the defaults; amounts are in the quote.
-    # limits:
-    #   max_cost: 1%                  # gas, swap fee and impact of one action, of what it moves; up to 10%
-    #   max_slippage: 0.5%            # of a swap, from the pool's time-weighted price; up to 5%
+    # What follows holds for every mode but watch. What is commented out are the defaults; amounts are in the quote.
+    limits:
+      max_notional: 100000          # moved by one action; mode live needs it
+      max_daily_notional: 500000    # moved within 24 hours; mode live needs it
+$lively    #   max_cost: 1%                  # gas, swap fee and impact of one action, of what it moves; up to 10%
+    #   max_daily_cost: 1%            # the same, of all actions within 24 hours, of the book's value; up to 10%
+    #   max_daily_gas: 0.5%           # gas alone, within 24 hours, of the book's value
+    #   max_slippage: 0.15%           # of a swap, from the pool's time-weighted price; up to 5%; the default is by the
+    #                                 # pool's fee: 0.05% at 0.01%, 0.15% at 0.05%, 0.5% at 0.3%, 1% at 1%
     #   swap_tolerance: 0.15%         # below what a swap would bring at its block; the stricter counts; up to 1%
     #   twap_window: 5m               # over which that price is taken; 24s to 1d
-    #   max_spot_from_twap_ticks: 200 # no action while the price is further from it; a tick is 0.01 %
-    #   max_notional: 100000          # moved by one action; no limit unless written
-    #   max_daily_notional: 500000    # moved within 24 hours; no limit unless written
-    #   max_actions_per_day: 24
+    #   max_spot_from_twap_ticks: 50  # no action while the price is further from it; a tick is 0.01 %; by the pool's
+    #                                 # fee too: 20, 50, 100, 200
+    #   max_actions_per_day: 6
     #   max_fee_gwei: 200             # offered for a unit of gas, at most
-    #   max_age_blocks: 5             # so many blocks after its block a transaction may still be signed
+    #   max_age_blocks: 5             # a minute of the chain's blocks: so many after its block a transaction may still be signed
     #   deadline: 5m                  # so long after its block it may still be mined
     # rerange:                        # how a proposal is carried out: the liquidity moves to a new range
     #   half_width_ticks: 600         # half the width of that range; at least the pool's tick spacing
@@ -74,7 +78,12 @@ _MAINNET = {
     "pool_name": "USDC/WETH 0.05%",
     "band": "10%",
     "cooldown": "1h",
+    "lively": "",
 }
+_LIVELY = """\
+      max_slippage: 2%              # the devnet's prices move more than any real pair's: these two are wide
+      max_spot_from_twap_ticks: 600
+"""
 
 
 def example_portfolio(devnet: Devnet | None) -> str:
@@ -93,6 +102,7 @@ def example_portfolio(devnet: Devnet | None) -> str:
             pool_name="WETH/USDC 0.05%",
             band="5%",
             cooldown="10m",
+            lively=_LIVELY,
         )
         for (side, usdc), owner in zip(sides, world.accounts.owners, strict=False)
     ]

@@ -48,6 +48,7 @@ def check(file: File = DEFAULT_FILE) -> None:
     policies = read_portfolio(settings, file)
     run(_ask_the_chain(settings, file, policies))
     print_policies(policies, settings.partitions)
+    say_versions(policies)
 
 
 def apply(
@@ -98,6 +99,7 @@ async def apply_file(
             for step in steps:
                 await append(producer, chain_id, step.shard, step.event)
     _print_steps(steps, wanted, in_force, dry_run=dry_run, prune=prune)
+    say_versions(wanted)
     return steps
 
 
@@ -181,6 +183,15 @@ def _flat(policy: Policy) -> dict[str, str]:
         else:
             flat[name] = short(str(value))
     return flat
+
+
+def say_versions(policies: Iterable[Policy]) -> None:
+    """Say each acting book's whole version, as a signer's file pins it."""
+    acting = [policy for policy in policies if policy.mode == "live"]
+    if acting:
+        say("for the signer's file, which acts for these versions alone:\npolicies:")
+    for policy in acting:
+        say(f"  {policy.book}: {policy.policy_version}")
 
 
 def print_policies(policies: Iterable[Policy], partitions: int) -> None:

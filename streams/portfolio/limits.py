@@ -4,13 +4,18 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from pipeline.units import ChainId
+from streams.chain_numbers import numbers_of
 from streams.human import bps_text, seconds_text
 from streams.marks import FieldPath, Problem
 from streams.portfolio.sections import BookSection
 
-_MOST_BPS: Mapping[str, int] = {"max_cost": 1_000, "max_slippage": 500, "swap_tolerance": 100}
-_BLOCK_S: Mapping[int, int] = {1: 12, 10: 2, 137: 2, 8453: 2, 42_161: 1}
-"""Between blocks, to the second; where it is not known, as on Ethereum."""
+_MOST_BPS: Mapping[str, int] = {
+    "max_cost": 1_000,
+    "max_daily_cost": 1_000,
+    "max_daily_gas": 1_000,
+    "max_slippage": 500,
+    "swap_tolerance": 100,
+}
 _LEAST_BLOCKS = 2
 _LEAST_TWAP_S = 24
 _DAY_S = 86_400
@@ -21,16 +26,19 @@ _DUST_DIGITS = 4
 def problems_in_limits(book: BookSection, path: FieldPath, chain_id: ChainId) -> Iterator[Problem]:
     """Find the limits of a book that cannot be meant."""
     yield from _shares(book, path)
-    yield from _times(book, path, _BLOCK_S.get(chain_id, 12))
+    yield from _times(book, path, numbers_of(chain_id).block_s)
     yield from _amounts(book, path)
 
 
 def _shares(book: BookSection, path: FieldPath) -> Iterator[Problem]:
     for name, most in _MOST_BPS.items():
         value = getattr(book.limits, name)
-        if not 0 < value <= most:
+        if value is not None and not 0 < value <= most:
             says = f"{bps_text(value)} is not above 0% and up to {bps_text(most)}"
             yield Problem((*path, "limits", name), says)
+    if book.limits.max_daily_gas > book.limits.max_daily_cost > 0:
+        says = f"{bps_text(book.limits.max_daily_gas)} is more than max_daily_cost, {bps_text(book.limits.max_daily_cost)}: it limits nothing"
+        yield Problem((*path, "limits", "max_daily_gas"), says)
 
 
 def _times(book: BookSection, path: FieldPath, block_s: int) -> Iterator[Problem]:
@@ -51,12 +59,17 @@ def _times(book: BookSection, path: FieldPath, block_s: int) -> Iterator[Problem
 
 def _amounts(book: BookSection, path: FieldPath) -> Iterator[Problem]:
     limits, quote = book.limits, book.token(book.quote)
+    if book.mode == "live":
+        for name in ("max_notional", "max_daily_notional"):
+            if getattr(limits, name) is None:
+                says = f"missing: mode live needs it, in {book.quote}; what is moved has no other bound"
+                yield Problem((*path, "limits", name), says)
     least = Decimal(1).scaleb(-min(_DUST_DIGITS, quote.decimals if quote is not None else 0))
     for name in ("max_notional", "max_daily_notional"):
         amount = getattr(limits, name)
         if amount is not None and amount < least:
             yield Problem((*path, "limits", name), f"{amount} {book.quote} is dust: nothing would ever move")
     one, day = limits.max_notional, limits.max_daily_notional
-    if one is not None and day is not None and day < one:
+    if one is not None and day is not None and least <= day < one:
         says = f"{day} a day is less than max_notional, {one}: no action of that size would ever pass"
         yield Problem((*path, "limits", "max_daily_notional"), says)

@@ -10,12 +10,11 @@ from pydantic import ValidationError
 from contracts_abi import UnknownContractError, load_deployment
 from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
 from pipeline.units import Address, ChainId, RawAmount, Wei
+from streams.chain_numbers import numbers_of
 from streams.marks import Document, FieldPath, Problem, problems_of, read_yaml
 from streams.portfolio.checks import problems_in
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 
-_FINAL_DEPTH_BLOCKS: Mapping[int, int] = {137: 200, 42_161: 240}
-"""Where reorgs go deeper than the 65 blocks of Ethereum."""
 _WIDE = Context(prec=80)
 _CONTRACTS = ("wrapped_native", "position_manager", "factory")
 
@@ -89,7 +88,7 @@ def _policy(book: BookSection, chain: ChainProfile) -> Policy:
         pools=book.pools,
         reference_pool=book.reference_pool,
         strategy=_strategy(book.strategy),
-        limits=_limits(book),
+        limits=_limits(book, chain.chain_id),
         action=_rerange(book),
         mode=book.mode,
     )
@@ -111,10 +110,12 @@ def _strategy(section: TargetBandSection) -> TargetBand:
     )
 
 
-def _limits(book: BookSection) -> Limits:
+def _limits(book: BookSection, chain_id: ChainId) -> Limits:
     section = book.limits
     return Limits(
         max_cost_bps=section.max_cost,
+        max_daily_cost_bps=section.max_daily_cost,
+        max_daily_gas_bps=section.max_daily_gas,
         max_slippage_bps=section.max_slippage,
         swap_tolerance_bps=section.swap_tolerance,
         twap_window_s=section.twap_window,
@@ -123,7 +124,7 @@ def _limits(book: BookSection) -> Limits:
         max_daily_notional_quote=_raw(book, book.quote, section.max_daily_notional),
         max_actions_per_day=section.max_actions_per_day,
         max_fee_per_gas_wei=Wei(section.max_fee_gwei * 10**9),
-        max_age_blocks=section.max_age_blocks,
+        max_age_blocks=section.max_age_blocks or numbers_of(chain_id).intent_age_blocks,
         deadline_s=section.deadline,
     )
 
@@ -153,13 +154,16 @@ def _profile(section: ChainSection, document: Document, devnet: ChainProfile | N
     if unknown:
         says = f"missing: no deployment is known for chain {section.id}"
         raise document.refuse([Problem(("chain", name), says) for name in unknown])
+    numbers = numbers_of(section.id)
     return ChainProfile(
+        data_fee_wei=numbers.data_fee_wei,
+        data_gas=numbers.data_gas,
         chain_id=section.id,
         wrapped_native=contracts["wrapped_native"],
         position_manager=contracts["position_manager"],
         factory=contracts["factory"],
         router=section.router or known.get("router"),
-        final_depth_blocks=section.final_depth_blocks or _FINAL_DEPTH_BLOCKS.get(section.id, 65),
+        final_depth_blocks=section.final_depth_blocks or numbers.final_depth_blocks,
         check_every_blocks=section.check_every_blocks,
         report_every_blocks=section.report_every_blocks,
         max_quarantined=section.max_quarantined,

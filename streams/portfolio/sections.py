@@ -88,18 +88,20 @@ class TargetBandSection(Section):
 
 
 class LimitsSection(Section):
-    """What no action of a live book may exceed. Amounts are in the book's quote."""
+    """What no action of a live book may exceed. Amounts are in the book's quote; what is None follows from pool or chain."""
 
     max_cost: Share = Bps(100)
-    max_slippage: Share = Bps(50)
+    max_daily_cost: Share = Bps(100)
+    max_daily_gas: Share = Bps(50)
+    max_slippage: Share | None = None
     swap_tolerance: Share = Bps(15)
     twap_window: Duration = Seconds(300)
-    max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] = 200
+    max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] | None = None
     max_notional: Annotated[Decimal, Field(gt=0)] | None = None
     max_daily_notional: Annotated[Decimal, Field(gt=0)] | None = None
-    max_actions_per_day: Annotated[int, Field(ge=1, le=1_000)] = 24
+    max_actions_per_day: Annotated[int, Field(ge=1, le=1_000)] = 6
     max_fee_gwei: Annotated[int, Field(ge=1, le=10_000)] = 200
-    max_age_blocks: Annotated[int, Field(ge=1, le=100)] = 5
+    max_age_blocks: Annotated[int, Field(ge=1, le=1_000)] | None = None
     deadline: Duration = Seconds(300)
 
 

@@ -118,6 +118,8 @@ def policy_of(world: World, name: str, **changes: object) -> Policy:
             swap_tolerance_bps=Bps(100),
             max_cost_bps=Bps(300),
             max_actions_per_day=10_000,
+            max_daily_cost_bps=Bps(10_000),
+            max_daily_gas_bps=Bps(10_000),
             max_age_blocks=12,
             deadline_s=Seconds(600),
         ),

@@ -42,6 +42,7 @@ books:
     reference_pool: "{pool}"
     rerange: {{half_width_ticks: {half}}}
     strategy: {{name: target_band}}
+    limits: {{max_notional: 1000, max_daily_notional: 5000}}
     mode: {mode}
 """
 

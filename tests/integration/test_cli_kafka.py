@@ -708,6 +708,7 @@ def test_tail_writes_csv_that_reads_back(decided, desk):
 
 def test_a_live_book_leaves_no_plan_in_the_middle_unless_told(desk):
     live = "    mode: live\n    rerange: {half_width_ticks: 100}\n"
+    live += "    limits: {max_notional: 1000, max_daily_notional: 5000}\n"
     head = f"chain: {{id: {desk.chain_id}, live_on: {desk.chain_id}, router: '{MANAGER}', "
     desk.portfolio(a_book("one", 1) + live)
     file = desk.folder / "portfolio.yaml"

@@ -30,7 +30,13 @@ def books(draw: st.DrawFn) -> Policy:
             cooldown_s=48,
         ),
         limits=Limits(
-            twap_window_s=24, max_spot_from_twap_ticks=2_000, max_cost_bps=1_000, max_slippage_bps=2_000
+            twap_window_s=24,
+            max_spot_from_twap_ticks=2_000,
+            max_cost_bps=1_000,
+            max_daily_cost_bps=10_000,
+            max_daily_gas_bps=10_000,
+            max_actions_per_day=1_000,
+            max_slippage_bps=2_000,
         ),
         action=Rerange(
             half_width_ticks=draw(st.sampled_from([5, 20, 100, 300, 600])),

@@ -75,6 +75,8 @@ OPENINGS: dict[str, Callable[[pytest.MonkeyPatch], Desk]] = {
     "daily_notional": lambda _: pushed(limited(max_daily_notional_quote=1)),
     "daily_actions": lambda _: pushed(limited(max_actions_per_day=0)),
     "cost": lambda _: pushed(limited(max_cost_bps=0)),
+    "daily_cost": lambda _: pushed(limited(max_daily_cost_bps=0)),
+    "daily_gas": lambda _: pushed(limited(max_daily_gas_bps=0)),
     "not_allowed": elsewhere,
     "deadline": without_end,
 }

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.errors import SettingsError
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand
+from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
 from streams.portfolio import load_portfolio, version_of
 from streams.portfolio.sections import LimitsSection, RerangeSection
@@ -328,13 +329,16 @@ def test_the_example_is_right_as_it_is_written():
 
 
 def test_what_the_example_shows_of_limits_and_actions_are_the_defaults_in_their_units():
-    """Uncommented it says the same, but for the two limits that have no default."""
+    """Uncommented it says the same, and of what follows from the pool's fee what its own 0.05% makes of it."""
     text = example_portfolio(None)
     shown = re.sub(r"^    # (limits:|rerange:|signer:|  \w+: )", r"    \1", text, flags=re.MULTILINE)
     (plain,), (told,) = load(text), load(shown)
     assert told.limits == msgspec.structs.replace(
-        plain.limits, max_notional_quote=100_000 * 10**6, max_daily_notional_quote=500_000 * 10**6
+        plain.limits, max_slippage_bps=15, max_spot_from_twap_ticks=50
     )
+    assert (plain.limits.slippage_bps(500), plain.limits.spot_ticks(500)) == (15, 50)
+    assert plain.limits.max_notional_quote == 100_000 * 10**6
+    assert plain.limits.max_daily_notional_quote == 500_000 * 10**6
     assert (told.action, told.signer) == (plain.action, plain.owner)
     for section in (LimitsSection, RerangeSection):
         for field in section.model_fields:
@@ -342,13 +346,19 @@ def test_what_the_example_shows_of_limits_and_actions_are_the_defaults_in_their_
 
 
 # ------------------------------------------------------------------ limits
-LIVE = FILE.replace("id: 1\n", "id: 1\n  live_on: 1\n").replace("mode: dry-run", "mode: live")
+BOUNDED = "limits: {max_notional: 1000, max_daily_notional: 5000}"
+UNBOUNDED = FILE.replace("id: 1\n", "id: 1\n  live_on: 1\n").replace("mode: dry-run", "mode: live")
+LIVE = UNBOUNDED.replace("    mode: live", f"    {BOUNDED}\n    mode: live")
 ABSURD = [
     # (what the book says, its field, what is wrong with it)
     ("limits: {max_slippage: 0%}", "limits.max_slippage", "0% is not above 0% and up to 5%"),
     ("limits: {max_slippage: 6%}", "limits.max_slippage", "6% is not above 0% and up to 5%"),
     ("limits: {swap_tolerance: 0%}", "limits.swap_tolerance", "0% is not above 0% and up to 1%"),
     ("limits: {swap_tolerance: 2%}", "limits.swap_tolerance", "2% is not above 0% and up to 1%"),
+    ("limits: {max_daily_cost: 0%}", "limits.max_daily_cost", "0% is not above 0% and up to 10%"),
+    ("limits: {max_daily_cost: 11%}", "limits.max_daily_cost", "11% is not above 0% and up to 10%"),
+    ("limits: {max_daily_gas: 2%}", "limits.max_daily_gas", "2% is more than max_daily_cost, 1%"),
+    ("limits: {max_actions_per_day: 0}", "limits.max_actions_per_day", "greater than or equal to 1"),
     ("limits: {max_cost: 0%}", "limits.max_cost", "0% is not above 0% and up to 10%"),
     ("limits: {max_cost: 101%}", "limits.max_cost", "101% is not above 0% and up to 10%"),
     ("limits: {twap_window: 0s}", "limits.twap_window", "shorter than 24 s, it can be bought"),
@@ -385,7 +395,13 @@ ABSURD = [
 @pytest.mark.parametrize("file", [FILE, LIVE], ids=["dry-run", "live"])
 @pytest.mark.parametrize(("says", "field", "wrong"), ABSURD)
 def test_an_absurd_limit_is_refused_with_line_and_field(file, says, field, wrong):
-    text = file.replace("    mode:", f"    {says}\n    mode:")
+    if says.startswith("limits: {"):  # beside what a live book must name anyway
+        inner = says.removeprefix("limits: {").removesuffix("}")
+        usual = ("max_notional: 1000", "max_daily_notional: 5000")
+        missing = [each for each in usual if each.partition(":")[0] not in re.findall(r"\w+", inner)]
+        says = f"limits: {{{', '.join([inner, *missing])}}}"
+    text = file.replace(f"    {BOUNDED}\n", "") if says.startswith("limits: {") else file
+    text = text.replace("    mode:", f"    {says}\n    mode:")
     with pytest.raises(SettingsError) as caught:
         load(text)
     (line,) = str(caught.value).splitlines()
@@ -444,3 +460,39 @@ def test_a_live_book_has_the_wrapped_native_token():
     assert line.startswith(f"p.yaml:{line_of(text, 'mode:')}:")
     assert "books[0].mode: live only where base or quote is the wrapped native token" in line
     assert load(text.replace("mode: live", "mode: dry-run"))
+
+
+# ------------------------------------------------------------------ real money
+@pytest.mark.parametrize(
+    ("field", "others"),
+    [("max_notional", "max_daily_notional: 5000"), ("max_daily_notional", "max_notional: 1000")],
+)
+def test_a_live_book_must_say_what_it_may_move(field, others):
+    text = LIVE.replace(BOUNDED, f"limits: {{{others}}}")
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"p.yaml:{line_of(text, 'limits')}:")
+    assert f"books[0].limits.{field}: missing: mode live needs it" in line
+    assert load(text.replace("mode: live", "mode: dry-run"))
+
+
+def test_what_is_not_named_is_meant_for_real_money():
+    (policy,) = load(LIVE)
+    limits = policy.limits
+    assert (limits.max_actions_per_day, limits.max_daily_cost_bps, limits.max_daily_gas_bps) == (6, 100, 50)
+    by_fee = {fee: (limits.slippage_bps(fee), limits.spot_ticks(fee)) for fee in (100, 500, 3_000, 10_000, 7)}
+    assert by_fee == {100: (5, 20), 500: (15, 50), 3_000: (50, 100), 10_000: (100, 200), 7: (100, 200)}
+    named = LIVE.replace("{max_notional", "{max_slippage: 0.3%, max_spot_from_twap_ticks: 70, max_notional")
+    assert (load(named)[0].limits.slippage_bps(500), load(named)[0].limits.spot_ticks(500)) == (30, 70)
+
+
+@pytest.mark.parametrize("chain_id", [1, 10, 137, 8453, 42_161])
+def test_what_differs_from_chain_to_chain_is_the_chains(chain_id):
+    (policy,) = load(FILE.replace("id: 1\n", f"id: {chain_id}\n"))
+    chain = numbers_of(chain_id)
+    assert policy.chain.final_depth_blocks == chain.final_depth_blocks
+    assert policy.limits.max_age_blocks == chain.intent_age_blocks
+    assert (policy.chain.data_fee_wei, policy.chain.data_gas) == (chain.data_fee_wei, chain.data_gas)
+    assert (chain.data_fee == "fee") == (chain.data_fee_wei > 0)
+    assert (chain.data_fee == "gas") == (chain.data_gas > 0)

@@ -103,7 +103,7 @@ REFUSING: dict[str, Refusing] = {
     "price_limit": patched(plan, "size_swap", any_limit),
     "deadline": patched(plan, "_deadline_s", never_ending),
 }
-OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions"}
+OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions", "daily_cost", "daily_gas"}
 """These limit a whole action: once it has begun nothing of them is asked."""
 SWAP_ONLY = {"swap_limited", "min_out", "price_limit"}
 MINT_ONLY = {"mint_limited"}

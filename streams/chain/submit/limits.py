@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from pipeline.offers import CANCEL_GAS, FeeRules
+from pipeline.tiers import spot_ticks_of
 from pipeline.units import Address, BookId, Bps, RawAmount, Seconds, Wei
 
 GWEI = 10**9
@@ -62,10 +63,6 @@ class NamedReferences(msgspec.Struct, frozen=True, kw_only=True):
     pools: tuple[Address, ...] = ()
     feeds: tuple[NamedFeed, ...] = ()
     may_be_single: bool = False
-
-
-_SPOT_BOUND_TICKS = {100: 20, 500: 50, 3_000: 100}
-_WIDEST_SPOT_BOUND_TICKS = 200
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +130,7 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
         """Tell how far a pool's price may be from a reference while anything is signed."""
         if self.max_spot_from_twap_ticks is not None:
             return self.max_spot_from_twap_ticks
-        return _SPOT_BOUND_TICKS.get(pool.fee_pips, _WIDEST_SPOT_BOUND_TICKS)
+        return spot_ticks_of(pool.fee_pips)
 
     def pools_of_pair(self, pool: PricedPool) -> tuple[PricedPool, ...]:
         """List every pool of a pool's two tokens that the file names, the given one first."""
