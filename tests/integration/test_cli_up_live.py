@@ -45,7 +45,8 @@ def write_files(user: User) -> None:
         usdc=world["usdc_low"],
     )
     (user.folder / "signer.yaml").write_text(signer)
-    (user.folder / "other.yaml").write_text(signer.replace(str(world["chain_id"]), "1"))
+    pinned = f"policies: {{usdc-low: {'1' * 64}}}\n"
+    (user.folder / "other.yaml").write_text(signer.replace(str(world["chain_id"]), "1") + pinned)
 
 
 def commands(pid: int) -> set[str]:
