@@ -76,7 +76,7 @@ def prepare(
             drafts = draft(phase, turn.shard, turn.policy, goal, market) if course.swaps else ()
         except SwapLimitedError as error:
             limited = Refusal(reason="swap_limited", detail=str(error))
-            earlier = guard(_question(turn, plan.notional_quote, market, (), foreseen))
+            earlier = guard(_question(turn, plan.notional_quote, stock, market, (), foreseen=foreseen))
             return Held(phase=phase, refusal=earlier or limited)
         except PipelineError as error:
             return Held(phase=phase, refusal=Refusal(reason="not_plannable", detail=str(error)))
