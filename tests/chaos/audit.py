@@ -8,7 +8,7 @@ import msgspec
 from chaos.ledger import Ledger
 from chaos.tail import Tail
 
-from pipeline.messages.decisions import RebalanceProposed
+from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.shard import Shard
 from pipeline.state import Value
 from pipeline.units import ChainId, Offset, ShardId
@@ -48,6 +48,8 @@ class Audit:
         self._shards = [Shard(ShardId(number)) for number in range(len(ledger.pages))]
         self._folded = [0] * len(ledger.pages)
         self._proposed: dict[str, RebalanceProposed] = {}
+        self._opened: set[str] = set()
+        """Books whose last proposal has a plan."""
         self._kinds: Counter[str] = Counter()
 
     @property
@@ -109,12 +111,22 @@ class Audit:
         self._kinds[kind] += 1
         if kind in _NEVER:
             finding.wrong.append(f"{record.where}: {said}")
-        if isinstance(said, RebalanceProposed):
-            self._judge_cooldown(said, finding)
+        match said:
+            case RebalanceProposed():
+                self._judge_cooldown(said, finding)
+            case PlanOpened(book=book):
+                self._opened.add(book)
+            case PlanClosed(book=book, outcome=outcome) if outcome.startswith("never sent"):
+                self._proposed.pop(book, None)  # its cooldown is given back
+            case StepRefused(book=book) if book not in self._opened:
+                self._proposed.pop(book, None)  # the market refused it: it has not begun one
+            case _:
+                pass
 
     def _judge_cooldown(self, said: RebalanceProposed, finding: Finding) -> None:
         before = self._proposed.get(said.book)
         self._proposed[said.book] = said
+        self._opened.discard(said.book)
         finding.compared["proposals"] += 1
         if before is None:
             return

@@ -16,6 +16,7 @@ from pipeline.errors import (
 from streams.chain.trouble import error_of, error_of_page, error_of_status
 
 BUSY = [
+    *((code, "no") for code in (15, 429, -32005, -32007, -32016, -32603)),
     (429, "Your app has exceeded its compute units per second capacity"),
     (-32005, "daily request count exceeded, request rate limited"),
     (-32005, "limit exceeded"),
