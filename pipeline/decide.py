@@ -57,8 +57,6 @@ def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, no
         return Refused(gate="mode", reason="watch_only")
     if stock.unpriced:
         return Refused(gate="value", reason="unpriced_token")
-    if not stock.sqrt_price_x96:  # a pool that was made and never initialised
-        return Refused(gate="value", reason="no_price")
     if not stock.value_quote:
         return Refused(gate="value", reason="empty_book")
     verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, now_s)

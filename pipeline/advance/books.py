@@ -14,7 +14,7 @@ from pipeline.inventory import Stock, Tracked
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.effects import BookEffects
-from pipeline.messages.entries import Balance, BookPath, Pause, Quarantine
+from pipeline.messages.entries import Balance, BookPath, Pause, Pool, Quarantine
 from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
 from pipeline.show import show_book
@@ -83,7 +83,7 @@ def stock_of(shard: Shard, policy: Policy) -> Stock:
 
 # ------------------------------------------------------------------ gates before the inventory
 def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
-    """Tell why a book's inventory is not known: something is unread, or in quarantine."""
+    """Tell why a book's inventory is not known: something is unread, in quarantine, or has no price."""
     unread = missing(shard.tables, policy) or [
         f"balance/{account}/{NATIVE}"
         for account in policy.accounts
@@ -97,7 +97,15 @@ def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
         stopped = [item for item in stopped if not _book_resumed(shard, item, held[item])]
         if stopped:
             return Refused(gate="quarantine", reason="quarantined", item=stopped[0])
-    return None
+    return _no_price(shard, policy)
+
+
+def _no_price(shard: Shard, policy: Policy) -> Refused | None:
+    """A pool that was made and never initialised has no price: nothing can be valued by it."""
+    reference = shard.tables.find(f"pool/{policy.reference_pool}", Pool)
+    if reference is None or reference.sqrt_price_x96:
+        return None
+    return Refused(gate="value", reason="no_price", item=f"pool/{policy.reference_pool}")
 
 
 def _items(shard: Shard, policy: Policy) -> Iterator[str]:
