@@ -18,6 +18,7 @@ from pipeline.messages.decisions import PlanRevised
 from pipeline.messages.effects import PHASES, BookEffects, Goal, Intent, Phase, Plan, PlannedStep
 from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.missed import missed_fees
 from pipeline.plan import Draft, Market, draft, market_at_spot, read_market
 from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
 from pipeline.settle import fails_alike, failure_of, predecessor
@@ -88,10 +89,18 @@ def prepare(
             return Held(phase=phase, refusal=Refusal(reason="step_failed", detail=detail))
         if drafts:
             question = _question(turn, plan.notional_quote, stock, market, drafts, foreseen=foreseen)
+            question = replace(question, missed_quote=_missed(turn, plan, phase, goal, stock))
             refusal = guard(question)
             held = None if refusal is None else Held(phase=phase, refusal=refusal)
             return held or Ready(phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why)
     return None
+
+
+def _missed(turn: Turn, plan: Plan, phase: Phase, goal: Goal, stock: Stock) -> RawAmount:
+    """Tell what has been missed since the plan was first held back with its tokens outside."""
+    if plan.idle_since is None or phase not in {"swap", "mint"}:
+        return RawAmount(0)
+    return missed_fees(turn.shard, turn.policy, goal, plan.idle_since, stock)
 
 
 def _allows_in_vain(turn: Turn, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:
@@ -200,10 +209,9 @@ def _revised(turn: Turn, plan: Plan, ready: Ready) -> PlanRevised:
     )
 
 
-def _most_for_gas_wei(turn: Turn, each: Draft) -> Wei:
-    """Let a permission be taken back at the price that gas has, whatever the policy's ceiling: the signer has its own."""
-    most_wei = turn.policy.limits.max_fee_per_gas_wei
-    return max(most_wei, Wei(2 * turn.base_fee_wei + TIP_WEI)) if each.step == "reset" else most_wei
+def _most_for_gas_wei(turn: Turn) -> Wei:
+    """Offer what the policy allows, and what the guards have let pass above that: the signer has its own ceiling."""
+    return max(turn.policy.limits.max_fee_per_gas_wei, Wei(2 * turn.base_fee_wei + TIP_WEI))
 
 
 def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None) -> SubmitTransaction:
@@ -224,5 +232,5 @@ def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None)
         minimums=each.minimums,
         deadline_s=Seconds(turn.block.timestamp_s + policy.limits.deadline_s),
         max_age_blocks=policy.limits.max_age_blocks,
-        max_fee_per_gas_wei=_most_for_gas_wei(turn, each),
+        max_fee_per_gas_wei=_most_for_gas_wei(turn),
     )

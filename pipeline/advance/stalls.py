@@ -11,6 +11,7 @@ from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.effects import BookEffects, Phase, Plan
 from pipeline.messages.entries import BookPath
+from pipeline.missed import growth_now
 from pipeline.settle import Standing, drop_from, is_final, never_sent, note_failure
 
 _SAID_AGAIN = ("refused: limits", "refused: malformed", "refused: paused")
@@ -94,6 +95,8 @@ def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Ou
         reason = f"{refusal.reason}: {refusal.detail}"
         yield PlanStalled(**stamp, book=turn.policy.book, plan=plan.id, phase=phase, reason=reason)
     plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
+    if phase in {"swap", "mint"} and plan.idle_since is None:
+        plan = replace(plan, idle_since=growth_now(turn.shard, turn.policy))
     action = turn.policy.action
     if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
         put(turn, plan)

@@ -7,9 +7,8 @@ from pipeline.guard.question import Question
 from pipeline.inventory import WHOLE_BPS
 from pipeline.math.q import PIPS
 from pipeline.math.reversion import loss_to_reversion
-from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
-from pipeline.units import Address, RawAmount
+from pipeline.units import RawAmount
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +37,7 @@ def cost(question: Question) -> str | None:
     costs = costs_of(question)
     if costs is None:
         return "gas cannot be priced: neither base nor quote is the wrapped native token"
-    most = question.notional_quote * question.policy.limits.max_cost_bps // WHOLE_BPS
+    most = question.notional_quote * question.policy.limits.max_cost_bps // WHOLE_BPS + question.missed_quote
     if costs.total <= most:
         return None
     return f"costs {costs.total} quote, {costs.gas} of it gas, more than {most}"
@@ -65,11 +64,8 @@ def daily_gas(question: Question) -> str | None:
 
 
 def _gas_cost_quote(question: Question, gas_used: int, transactions: int) -> int | None:
-    policy = question.policy
-    cost_wei = gas_used * (question.market.base_fee_wei + TIP_WEI) + transactions * policy.chain.data_fee_wei
-    if policy.chain.wrapped_native in {policy.base, policy.quote}:
-        return _in_quote(question, policy.chain.wrapped_native, cost_wei)
-    return None
+    data_wei = transactions * question.policy.chain.data_fee_wei
+    return question.gas_in_quote(gas_used * (question.market.base_fee_wei + TIP_WEI) + data_wei)
 
 
 def _swap_cost_quote(question: Question, swap: SwapPlan) -> int:
@@ -79,19 +75,10 @@ def _swap_cost_quote(question: Question, swap: SwapPlan) -> int:
     pool = question.pool()
     tokens = pool.token0, pool.token1
     token_in, token_out = tokens if swap.zero_for_one else tokens[::-1]
-    paid = _in_quote(question, token_in, swap.amount_in)
+    paid = question.in_quote(token_in, swap.amount_in)
     fee = paid * pool.fee_pips // PIPS
     reverted = loss_to_reversion(
         swap.liquidity, pool.sqrt_price_x96, swap.sqrt_price_after_x96, pool.fee_pips
     )
-    lost = paid - _in_quote(question, token_out, swap.amount_out)
-    return max(lost, fee) + _in_quote(question, pool.token1, reverted)
-
-
-def _in_quote(question: Question, token: Address, amount: int) -> int:
-    if token == question.policy.quote:
-        return amount
-    at = question.market.reference_x96
-    if question.pool().token0 == token:
-        return value_in_token1(RawAmount(amount), at)
-    return value_in_token0(RawAmount(amount), at)
+    lost = paid - question.in_quote(token_out, swap.amount_out)
+    return max(lost, fee) + question.in_quote(pool.token1, reverted)

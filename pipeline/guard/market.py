@@ -47,10 +47,16 @@ def mint_limited(question: Question) -> str | None:
 
 
 def gas_price(question: Question) -> str | None:
-    """What must be offered for a unit of gas has a ceiling."""
+    """What must be offered for a unit of gas has a ceiling, until waiting has cost as much as what lies above it."""
     wanted_wei = 2 * question.market.base_fee_wei + TIP_WEI
     most_wei = question.policy.limits.max_fee_per_gas_wei
-    return f"{wanted_wei} wei a gas, more than {most_wei}" if wanted_wei > most_wei else None
+    if wanted_wei <= most_wei:
+        return None
+    above_wei = (wanted_wei - most_wei) * sum(each.call.gas_limit for each in question.drafts)
+    above = question.gas_in_quote(above_wei)
+    if question.missed_quote and above is not None and above <= question.missed_quote:
+        return None
+    return f"{wanted_wei} wei a gas, more than {most_wei}"
 
 
 def swap_limited(question: Question) -> str | None:

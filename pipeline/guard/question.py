@@ -5,12 +5,13 @@ from collections.abc import Callable
 import msgspec
 
 from pipeline.foresee import Foreseen
+from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.effects import Action, BookEffects
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.plan import Draft, Market
 from pipeline.shard import Shard
-from pipeline.units import Bps, RawAmount
+from pipeline.units import Address, Bps, RawAmount
 
 DAY_S = 86_400
 
@@ -36,10 +37,27 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     foreseen: Foreseen | None
     """What the whole plan comes to, where these are its first transactions: what limits a whole action is asked here."""
 
+    missed_quote: RawAmount = RawAmount(0)
+    """Fees that were missed since the phase was first held back, where its tokens lie outside. Going on may cost so much more."""
+
     @property
     def only_resets(self) -> bool:
         """Whether nothing but permissions is taken back."""
         return bool(self.drafts) and all(each.step == "reset" for each in self.drafts)
+
+    def in_quote(self, token: Address, amount: int) -> int:
+        """Value an amount of base or quote at the reference price. Rounds: down."""
+        if token == self.policy.quote:
+            return amount
+        at = self.market.reference_x96
+        if self.pool().token0 == token:
+            return value_in_token1(RawAmount(amount), at)
+        return value_in_token0(RawAmount(amount), at)
+
+    def gas_in_quote(self, cost_wei: int) -> int | None:
+        """Value what gas costs; None where neither base nor quote is the wrapped native token. Rounds: down."""
+        native = self.policy.chain.wrapped_native
+        return self.in_quote(native, cost_wei) if native in {self.policy.base, self.policy.quote} else None
 
     def pool(self) -> Pool:
         """Find the pool that the plan is about."""

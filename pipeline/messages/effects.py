@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from pipeline.messages.base import BlockRef, Entry
-from pipeline.units import Address, BlockNumber, BookId, Hash, RawAmount, Seconds, Tick, TokenId
+from pipeline.units import Address, BlockNumber, BookId, GrowthX128, Hash, RawAmount, Seconds, Tick, TokenId
 
 Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
 Phase = Literal["withdraw", "swap", "mint", "reset"]
@@ -63,6 +63,13 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     """Its phase, or one before it, is made again; what was signed for it may still come into a block."""
 
 
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """Fees that a pool has ever earned for a unit of liquidity, at a moment."""
+
+    growth0_x128: GrowthX128
+    growth1_x128: GrowthX128
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A phase that came to nothing, and how often it did for the same reason."""
 
@@ -90,6 +97,8 @@ class Plan(Entry, frozen=True, kw_only=True):
     stalled_phase: Phase | None = None
     """Its clock runs on over every new attempt at the same phase."""
     stalled_reason: str | None = None
+    idle_since: Growth | None = None
+    """When a phase whose tokens lie outside was first held back: what is missed is counted from there."""
     failures: tuple[Failure, ...] = ()
     """Of each phase that came to nothing, the last."""
     closed: str | None = None

@@ -8,9 +8,11 @@ import pytest
 from builders import BASE, OWNER, QUOTE, ROUTER, STRANGER
 from desk import Desk, live
 from msgspec.structs import replace
+from toy_signer import whale
 
 from pipeline import plan
 from pipeline.advance import phases
+from pipeline.advance.books import stock_of
 from pipeline.guard import GUARDS
 from pipeline.messages.decisions import (
     Declined,
@@ -20,10 +22,12 @@ from pipeline.messages.decisions import (
     RebalanceProposed,
     StepRefused,
 )
+from pipeline.messages.effects import Growth, Plan
 from pipeline.messages.events import IntentRefused, Paused, Resumed
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
+from pipeline.missed import missed_fees
 from pipeline.units import RawAmount, Seconds, SqrtPriceX96
 
 Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
@@ -399,3 +403,56 @@ def test_a_plan_of_which_nothing_was_sent_leaves_what_the_owner_allows():
         fresh.block()
     assert fresh.said(PlanClosed)[0].outcome.startswith("never sent")
     assert fresh.watcher.chain.allowances[OWNER, BASE, ROUTER] == 7
+
+
+# ------------------------------------------------------------------ finishing is worth more than beginning
+def a_little_too_dear(desk: Desk) -> None:
+    """Gas stands one gwei above the policy's ceiling of 200."""
+    desk.watcher.base_fee_wei = 100 * 10**9
+
+
+def trade(desk: Desk, *, blocks: int) -> None:
+    """Others trade much, there and back: liquidity in range earns."""
+    for _ in range(blocks):
+        chain = desk.watcher.chain
+        desk.block()
+        chain.mine(0)
+        for down in (True, False):
+            whale(chain, down=down, amount=5 * 10**20)
+        desk.watcher.tell()
+        desk.take()
+
+
+@pytest.mark.parametrize("phase", ["swap", "mint"])
+def test_gas_above_the_ceiling_is_paid_once_waiting_has_cost_as_much(phase):
+    desk = desk_at(phase, "wait")
+    a_little_too_dear(desk)
+    desk.block()
+    for _ in range(12):
+        desk.block()
+    assert stalls(desk, phase) == ["gas_price"], "where nobody trades nothing is missed"
+    assert not desk.said(PlanClosed)
+    trade(desk, blocks=8)
+    assert desk.said(PlanClosed), "by then the fees that were missed would have paid for it"
+    dear = [i for i in desk.signer.done if i.step == phase]
+    assert dear[-1].max_fee_per_gas_wei == 201 * 10**9
+
+
+def test_a_plan_is_not_begun_above_the_ceiling_whatever_is_traded():
+    desk = Desk(live())
+    a_little_too_dear(desk)
+    desk.block(push=True)
+    trade(desk, blocks=4)
+    assert {o.reason for o in desk.said(StepRefused)} == {"gas_price"}
+    assert not desk.said(SubmitTransaction)
+
+
+def test_fees_that_a_reorg_took_back_are_not_missed():
+    desk = desk_at("mint", "wait")
+    a_little_too_dear(desk)
+    desk.block()
+    desk.block()
+    plan = desk.shard.tables.need("plan/alpha", Plan)
+    ahead = Growth(growth0_x128=plan.idle_since.growth0_x128 + 2**120, growth1_x128=2**255)
+    stock = stock_of(desk.shard, live())
+    assert missed_fees(desk.shard, live(), plan.goal, ahead, stock) == 0
