@@ -80,11 +80,6 @@ async def run_submit(
     what it knows, SettingsError if the node follows another chain, InfrastructureError where the broker fails.
     """
     pace = pace or SubmitPace()
-    await ensure_topics(kafka, chain_id, partitions)
-    one_copy = await check_copies(kafka, chain_id)
-    if one_copy is not None:
-        log.warning(one_copy)
-    log.info("opening the journal", signer=signer.address, instance=instance)
     journal = KafkaJournal(kafka, chain_id, signer.address)
     submit = Submit(
         node,
@@ -105,8 +100,13 @@ async def run_submit(
         reach=reach,
     )
     try:
+        await ensure_topics(kafka, chain_id, partitions)
+        one_copy = await check_copies(kafka, chain_id)
+        if one_copy is not None:
+            log.warning(one_copy)
+        log.info("opening the journal", signer=signer.address, instance=instance)
         await _until_told(submit)
-    finally:
+    finally:  # the nodes are open from the beginning
         await submit.close()
 
 
