@@ -12,6 +12,7 @@ from pipeline.budget import most_gas_wei
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, bind, new_account
+from streams.chain.submit.data_fee import GAS_PRICE_ORACLE, NODE_INTERFACE
 from streams.chain.submit.judge import Approved, Judge
 from streams.chain.submit.memory import Memory
 from streams.chain.submit.node import HttpSenderNode
@@ -178,3 +179,35 @@ def test_calldata_that_may_be_mined_in_another_age_of_the_world_is_refused(bench
         )
     assert "exactInputSingle without a deadline" in bench.refusal(bench.intent(world.router, swap))
     bench.judge(timed)
+
+
+# ------------------------------------------------------------------ data that is posted elsewhere
+def answering(*words: int) -> str:
+    """Write a contract that answers every call with the same words."""
+    code = "".join(f"7f{word:064x}60{32 * place:02x}52" for place, word in enumerate(words))
+    return f"0x{code}60{32 * len(words):02x}6000f3"
+
+
+def test_the_fee_for_data_counts_twice_beside_the_gas(bench):
+    bench.limits = limits_of(bench.world, data_fee="fee")
+    assert "does not tell what the data costs" in bench.refusal(bench.deposit())
+    bench.chain.rpc("anvil_setCode", GAS_PRICE_ORACLE, answering(ETHER // 100))
+    assert bench.judge(bench.deposit()).charge.data_fee_wei == ETHER // 50
+    bench.chain.rpc("anvil_setCode", GAS_PRICE_ORACLE, answering(bench.limits.max_gas_wei // 2 + 1))
+    assert "wei of gas, at most" in bench.refusal(bench.deposit())
+
+
+def test_the_fees_for_data_of_a_day_are_bounded_with_its_gas(bench):
+    bench.limits = limits_of(bench.world, data_fee="fee", max_gas_wei_per_day=ETHER // 4)
+    bench.chain.rpc("anvil_setCode", GAS_PRICE_ORACLE, answering(ETHER // 20))
+    for _ in range(2):
+        bench.sign(bench.deposit())
+    assert "wei of gas within 24 h" in bench.refusal(bench.deposit())
+
+
+def test_a_gas_limit_without_room_for_the_data_is_refused(bench):
+    bench.limits = limits_of(bench.world, data_fee="gas")
+    bench.chain.rpc("anvil_setCode", NODE_INTERFACE, answering(10_000, 1, 1))
+    bench.judge(bench.deposit())
+    bench.chain.rpc("anvil_setCode", NODE_INTERFACE, answering(40_000, 1, 1))
+    assert "40000 for its data" in bench.refusal(bench.deposit())
