@@ -296,7 +296,7 @@ def test_an_untrusted_certificate_ends_a_command_with_one_line(premises, command
 
 
 MISSING = {
-    "watch-reads-state": ("watch", Acl("topic", "literal", "evenkeel-{}.state.v1", "Read")),
+    "watch-reads-events": ("watch", Acl("topic", "literal", "evenkeel-{}.events.v1", "Read")),
     "watch-writes-events": ("watch", Acl("topic", "literal", "evenkeel-{}.events.v1", "Write")),
     "watch-sees-settings": ("watch", Acl("topic", "prefixed", "evenkeel-{}.", "DescribeConfigs")),
     "work-joins": ("work", Acl("group", "literal", "evenkeel-{}.work", "Read")),
