@@ -267,7 +267,8 @@ def test_a_reorg_between_send_and_receipt_lets_the_signed_bytes_run_on(house):
 def test_a_reorg_of_a_mined_transaction_sends_the_same_bytes_again(house, depth):
     had = weth(house)
     wanted = house.deposit()
-    pid = house.start()
+    # the new branch comes block by block: who looks in between counts blocks that pass without the transaction
+    pid = house.start(limits=limits_of(house.world, bump_after_blocks=depth + 5))
     house.put(wanted)
     house.until_said(wanted.digest, "Sent")
     (bound,) = nonces(house)
