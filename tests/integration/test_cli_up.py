@@ -34,7 +34,7 @@ def test_from_nothing_to_a_proposal_and_its_reason(user):
 
     doctor = user.run("doctor")
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
-    assert "in force: usdc-high, usdc-low" in doctor.stdout
+    assert "in force: usdc-high (dry-run), usdc-low (dry-run)" in doctor.stdout
     assert "as it is" in user.run("apply").stdout
 
     user.until(lambda: decisions(user) != [], "decision")
