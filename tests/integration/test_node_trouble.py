@@ -187,7 +187,8 @@ async def test_a_book_is_read_and_followed_through_trouble(
         with proxy.troubled(trouble):
             shard = await scene.keep()
             await scene.read(shard)
-            await scene.mine(25)
+            with proxy.troubled(Waits()):  # or blocks would come one by one, and never many questions at once
+                await scene.mine(25)
             await scene.equals_chain(shard)
         assert trouble.met
         await scene.mine(3)
