@@ -51,7 +51,9 @@ class ToySigner:
 
     def _decreaseLiquidity(self, chain: ToyChain, _: SubmitTransaction, arguments: tuple) -> None:  # noqa: N802
         token_id, liquidity, minimum0, minimum1, _deadline = arguments
+        assert token_id in chain.nfts, "an NFT that is not on this branch"
         before = chain.nfts[token_id]
+        assert before.liquidity >= liquidity
         chain.decrease(token_id, liquidity)
         after = chain.nfts[token_id]
         assert after.owed0 - before.owed0 >= minimum0
@@ -59,6 +61,7 @@ class ToySigner:
 
     def _collect(self, chain: ToyChain, _: SubmitTransaction, arguments: tuple) -> None:
         assert arguments[1] == OWNER
+        assert arguments[0] in chain.nfts, "an NFT that is not on this branch"
         chain.collect(arguments[0])
 
     def _exactInputSingle(self, chain: ToyChain, _: SubmitTransaction, arguments: tuple) -> None:  # noqa: N802

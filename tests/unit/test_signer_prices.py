@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from eth_abi.abi import encode
+from intents import wide_budget
 
 from pipeline.errors import SettingsError, UnreadableError
 from streams.chain.signer_file import SignerFile, load_signer_file
@@ -16,6 +17,10 @@ FILE = f"""
 chain: 31337
 devnet_account: "{"0x" + "51" * 20}"
 pools: ["{POOL}"]
+budget_token: "{USDC}"
+max_loss_per_day: 300
+max_notional: 50000
+max_notional_per_day: 500000
 """
 
 
@@ -55,11 +60,10 @@ def test_an_observation_s_age_counts_on_its_clock_of_32_bits():
 @pytest.mark.parametrize(("fee_pips", "ticks"), [(100, 20), (500, 50), (3_000, 100), (10_000, 200)])
 def test_how_far_spot_may_be_follows_the_fee_unless_the_file_says_so(fee_pips, ticks):
     pool = PricedPool(address=POOL, token0=WETH, token1=USDC, fee_pips=fee_pips)
-    usual = SignerLimits(router=POOL, position_manager=POOL, wrapped_native=WETH, pools=(pool,))
+    places = {"router": POOL, "position_manager": POOL, "wrapped_native": WETH, "budget": wide_budget(USDC)}
+    usual = SignerLimits(**places, pools=(pool,))
     assert usual.spot_bound_ticks(pool) == ticks
-    told = SignerLimits(
-        router=POOL, position_manager=POOL, wrapped_native=WETH, pools=(pool,), max_spot_from_twap_ticks=7
-    )
+    told = SignerLimits(**places, pools=(pool,), max_spot_from_twap_ticks=7)
     assert told.spot_bound_ticks(pool) == 7
 
 
@@ -123,7 +127,7 @@ def test_absurd_bounds_on_prices_are_refused_by_line_and_field(tmp_path, more, s
     with pytest.raises(SettingsError) as refused:
         load(tmp_path, more)
     assert says in str(refused.value)
-    assert "signer.yaml:5:" in str(refused.value)
+    assert f"signer.yaml:{FILE.count(chr(10)) + 1}:" in str(refused.value)
 
 
 def test_a_window_of_15_blocks_is_enough_where_blocks_are_slow(tmp_path):
@@ -132,6 +136,6 @@ def test_a_window_of_15_blocks_is_enough_where_blocks_are_slow(tmp_path):
 
 def test_only_the_devnet_may_price_a_pair_by_one_pool_without_saying_so(tmp_path):
     assert load(tmp_path).named_references().may_be_single
-    public = FILE.replace("chain: 31337", "chain: 1")
+    public = FILE.replace("chain: 31337", "chain: 1") + f"policies: {{one: {'ab' * 32}}}\n"
     assert not load(tmp_path, text=public).named_references().may_be_single
     assert load(tmp_path, "single_reference: true\n", public).named_references().may_be_single
