@@ -7,6 +7,7 @@ from typing import Any
 from builders import OWNER, ToyChain
 from toy_signer import ToySigner
 
+from pipeline.errors import OutOfRangeError
 from pipeline.messages.base import Receipt
 from pipeline.messages.events import (
     AnyEvent,
@@ -199,7 +200,7 @@ def _runs(chain: ToyChain, intent: SubmitTransaction) -> bool:
             deadline_s = call.deadline_s if place is None else call.arguments[place]
             assert deadline_s is None or trial.head.timestamp_s <= deadline_s
             getattr(ToySigner(), f"_{call.name}")(trial, intent, call.arguments)
-    except AssertionError:
+    except (AssertionError, OutOfRangeError):  # a contract reverts: too little comes, or the price is past the limit
         return False
     chain.__dict__.update(trial.__dict__)
     return True

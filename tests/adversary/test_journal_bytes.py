@@ -101,7 +101,7 @@ def test_bytes_that_do_another_thing_than_the_call_are_never_used(signers, chang
             with pytest.raises(JournalError, match=f"its bytes have {says} "):
                 Signing(signer, CHAIN).again(bound, Replace(nonce=NONCE, fees=MORE, cancels=cancels))
         with pytest.raises(JournalError, match=f"its bytes have {says} "):
-            Signing(signer, CHAIN).bytes_of(bound, attempts[0].transaction_hash)
+            Signing(signer, CHAIN).checked(bound, attempts[0].transaction_hash)
 
 
 def test_a_cancellation_moves_nothing(signers):
