@@ -200,7 +200,7 @@ def _runs(chain: ToyChain, intent: SubmitTransaction) -> bool:
             deadline_s = call.deadline_s if place is None else call.arguments[place]
             assert deadline_s is None or trial.head.timestamp_s <= deadline_s
             getattr(ToySigner(), f"_{call.name}")(trial, intent, call.arguments)
-    except (AssertionError, OutOfRangeError):  # a contract reverts: too little comes, or the price is past the limit
+    except (AssertionError, OutOfRangeError):  # too little comes, or the price is past the limit: it reverts
         return False
     chain.__dict__.update(trial.__dict__)
     return True
