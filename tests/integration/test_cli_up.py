@@ -41,7 +41,9 @@ def test_from_nothing_to_a_proposal_and_its_reason(user):
     walked = [
         json.loads(line) for line in user.run("why", decisions(user)[0]["id"], "--json").stdout.splitlines()
     ]
-    assert [station["station"] for station in walked] == ["output", "cause", "policy"]
+    stations = [station["station"] for station in walked]
+    assert stations[:3] == ["output", "cause", "policy"]
+    assert set(stations[3:]) <= {"dry-run"}, "if it is a proposal, it may have been tried by now"
     assert walked[0]["value"]["policy_version"] == walked[2]["value"]["policy"]["policy_version"]
     assert walked[0]["value"]["because_of"]["offset"] == walked[1]["offset"]
 
