@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from streams.applied import appending
 from streams.chain.submit.journal import journal_shard
 from streams.codec import encode
 from streams.devnet.chain import Chain, Header, start_chain
+from streams.devnet.contract import method
 from streams.devnet.flow import OrderFlow
 from streams.devnet.world import World
 from streams.kafka_roles import ROLES, Acl, acls
@@ -125,17 +127,17 @@ def events(user: User, kind: str) -> list[dict]:
     return [value for value in values(user, "events") if value and value["type"] == kind]
 
 
-async def forge_an_intent(premises: Premises) -> None:
+async def put_an_intent(premises: Premises, number: int, **call: Any) -> None:
     """Put an intent onto its topic as nobody but the broker's administrator and a worker can."""
     block = premises.newest
     assert block is not None
     made_at = BlockRef(
         number=block.number, hash=block.hash, parent_hash=block.parent_hash, timestamp_s=block.timestamp_s
     )
-    forged = intent(1, made_at=made_at, signer=premises.owner)
+    wanted = intent(number, made_at=made_at, signer=premises.owner, max_age_blocks=50, **call)
     async with appending(premises.broker.access(ADMIN)) as producer:
         await producer.send_and_wait(
-            INTENTS.on(premises.chain_id), value=encode(forged), key=b"book/b1", partition=0
+            INTENTS.on(premises.chain_id), value=encode(wanted), key=b"book/b1", partition=0
         )
 
 
@@ -176,8 +178,13 @@ def test_each_role_does_its_work(premises, running):
     view = premises.user("view")
     until(running, lambda: events(view, "DryRunEnded") != [], "dry-run")
     until(running, lambda: "next_nonce" in running["submit"].read("submit.log"), "signer at work")
-    asyncio.run(forge_an_intent(premises))
+    asyncio.run(put_an_intent(premises, 1))
     until(running, lambda: events(view, "IntentRefused") != [], "word of the signer")
+    deposit = method("tokens/WETH9", "deposit").encode()
+    asyncio.run(
+        put_an_intent(premises, 2, to=premises.world.weth, data=deposit, value_wei=10**16, gas_limit=60_000)
+    )
+    until(running, lambda: events(view, "Sent") != [], "a transaction that the signer has signed")
     assert f"signer/{premises.owner}" in asyncio.run(_journal(premises))
 
     # one who looks sees everything, and one who operates is heard
