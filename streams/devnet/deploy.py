@@ -19,7 +19,8 @@ from .world import FIRST_PRICE_USDC, MULTICALL, Q96, Accounts, Pool, World
 
 WETH_EACH = 200_000 * 10**18
 USDC_EACH = 2_000_000_000 * 10**6
-_CARDINALITY_NEXT = {"weth_usdc_low_500": 24, "weth_usdc_high_500": 40}
+_CARDINALITY_NEXT = {"weth_usdc_low_500": 32, "weth_usdc_high_500": 40}
+"""Enough for a mean over five minutes, which is what a book asks for unless told otherwise, at a block every 12 s."""
 _RANGES = ((-1_800, 1_800), (-420, 420), (-240, 1_200))  # ticks about the price, after the full range
 _WETH_PROVIDED = (2_000 * 10**18, 600 * 10**18, 300 * 10**18, 200 * 10**18)
 _CALLEE = "0x00000000000000000000000000000000ca11ee00"

@@ -52,7 +52,7 @@ def test_each_pool_begins_at_the_first_price_with_ranges_about_it(
 
 def test_observation_rings_have_their_sizes(chain: Chain, world: World) -> None:
     sizes = [slot0(chain, world.pool(name)).observation_cardinality_next for name in POOLS]
-    assert sizes == [24, 40, 1]
+    assert sizes == [32, 40, 1]
 
 
 def test_everybody_is_funded_alike(chain: Chain, world: World) -> None:
