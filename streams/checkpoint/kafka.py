@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from pipeline.errors import CommitError, FencedError, StateLostError
 from pipeline.state import Value
@@ -175,7 +175,8 @@ class KafkaCheckpoint:
             yield
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise FencedError(f"shard {self._shard} has been opened by another: {error!r}") from error
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (KafkaError, IllegalOperation, OSError, TimeoutError) as error:
+            # IllegalOperation: the transaction broke off behind our back, between two sends
             refused = denied(error, self._kafka)
             if refused is not None:
                 raise refused from error

@@ -7,7 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from pipeline.errors import CommitError, FencedError, InfrastructureError
 from pipeline.messages.journal import AnyReport
@@ -152,7 +152,8 @@ class KafkaJournal:
             yield
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise FencedError(f"another process signs for {self._signer} now: {error!r}") from error
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (KafkaError, IllegalOperation, OSError, TimeoutError) as error:
+            # IllegalOperation: the transaction broke off behind our back, between two sends
             refused = denied(error, self._kafka)
             if refused is not None:
                 raise refused from error

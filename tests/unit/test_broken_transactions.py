@@ -1,0 +1,38 @@
+"""What aiokafka raises when a transaction is broken off from outside is an error of ours, never a bare traceback."""
+
+import inspect
+
+import pytest
+from aiokafka import errors
+
+from pipeline.errors import CommitError, FencedError
+from streams.chain.submit.journal import KafkaJournal
+from streams.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka_access import KafkaAccess
+
+KAFKA = KafkaAccess("127.0.0.1:9")
+WRITERS = {
+    "journal": KafkaJournal(KAFKA, 1, "0x" + "51" * 20),
+    "checkpoint": KafkaCheckpoint(KAFKA, 1, instance="w"),
+}
+FENCED = (errors.ProducerFenced, errors.InvalidProducerEpoch)
+RAISED = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, errors.KafkaError | errors.IllegalOperation)
+    and not kind.__name__.endswith(("AuthorizationFailedError", "AuthorizationFailed"))
+]
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("kind", RAISED, ids=lambda kind: kind.__name__)
+async def test_whatever_it_is_it_says_who_has_failed(writer, kind):
+    wanted = FencedError if issubclass(kind, FENCED) else CommitError
+    with pytest.raises(wanted):
+        async with writer._or_failing("commit"):
+            raise kind("from the producer")
+
+
+def test_the_one_that_is_no_kafka_error_is_among_them():
+    assert errors.IllegalOperation in RAISED
+    assert not issubclass(errors.IllegalOperation, errors.KafkaError)
