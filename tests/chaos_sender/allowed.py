@@ -1,7 +1,7 @@
 """What the owner's file allows, worked out a second time: every signature that exists is held against it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from eth_account import Account
 from eth_account.typed_transactions import TypedTransaction
 from hexbytes import HexBytes
 
+from pipeline.errors import DevnetError
 from streams.devnet.contract import method
 from streams.devnet.reads import read
 from streams.topics import NONCES
@@ -28,6 +29,10 @@ _POOL = "uniswap-v3/UniswapV3Pool"
 _BPS = 10_000
 _REFERENCE_BPS = 300
 """How far the price at which this judge values a swap may lie from that of the signer's."""
+
+
+PricedAt = int | str | None
+"""A block after which a swap is valued; None where that is too long ago."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,19 +56,31 @@ class Allowed:
         self._blocks_read = house.first_block
         self.signatures: dict[str, Signature] = {}
         """By hash."""
+        self.unpriced = 0
+        """Swaps that were signed at a price that nobody can tell any more."""
+        self._has_looked = False
         self.wrong: list[str] = []
 
     async def close(self) -> None:
         await self._tail.close()
 
     async def look(self) -> None:
-        """Take in what was journalled and mined since the last time, and judge it at the price of now."""
-        for record in await self._tail.news():
-            for raw in _RAW.findall(record.value or b""):
-                self._take_raw(raw.decode())
-        await self._house.on_chain(self._take_mined)
+        """Take in what was mined and journalled since the last time.
 
-    def _take_raw(self, raw: str) -> None:
+        What is mined is judged at the price before its block, what is only journalled at that of now; of what was
+        journalled before the first look nobody can tell the price any more.
+        """
+        await self._house.on_chain(self._take_mined)
+        news = await self._tail.news()
+        raws = [raw.decode() for record in news for raw in _RAW.findall(record.value or b"")]
+        await self._house.on_chain(self._take_raws, raws, "latest" if self._has_looked else None)
+        self._has_looked = True
+
+    def _take_raws(self, raws: Sequence[str], block: PricedAt) -> None:
+        for raw in raws:
+            self._take_raw(raw, block)
+
+    def _take_raw(self, raw: str, block: PricedAt) -> None:
         """Take a journalled transaction if the signature is the owner's: nobody can forge that."""
         try:
             sender = Account.recover_transaction(raw)
@@ -81,6 +98,7 @@ class Allowed:
                     gas_limit=int(fields["gas"]),
                     max_fee_wei=int(fields["maxFeePerGas"]),
                 ),
+                block,
             )
 
     def _take_mined(self) -> None:
@@ -99,17 +117,18 @@ class Allowed:
                             gas_limit=int(tx["gas"], 16),
                             max_fee_wei=int(tx.get("maxFeePerGas", tx["gasPrice"]), 16),
                         ),
+                        number - 1,
                     )
         self._blocks_read = head
 
-    def _take(self, name: str, signature: Signature) -> None:
+    def _take(self, name: str, signature: Signature, block: PricedAt) -> None:
         if signature in self.signatures.values():
             return
         self.signatures[name] = signature
-        self.wrong += [f"nonce {signature.nonce}: {why}" for why in self._faults(signature)]
+        self.wrong += [f"nonce {signature.nonce}: {why}" for why in self._faults(signature, block)]
 
     # -------------------------------------------------------------- one signature
-    def _faults(self, it: Signature) -> Iterator[str]:
+    def _faults(self, it: Signature, block: PricedAt) -> Iterator[str]:
         house = self._house
         world, owner = house.world, house.owner
         gas_wei = it.gas_limit * it.max_fee_wei
@@ -120,7 +139,7 @@ class Allowed:
             if it.data or it.value_wei:
                 yield "pays itself something, which no cancellation does"
         elif it.to == world.router:
-            yield from self._router(it.data)
+            yield from self._router(it.data, block)
         elif it.to == world.position_manager:
             yield from self._manager(it.data)
         elif it.to in {world.weth, world.usdc_of(world.pool(house.pool))}:
@@ -155,7 +174,17 @@ class Allowed:
                 if recipient.lower() != owner:
                     yield f"{found} for {recipient}"
 
-    def _router(self, data: bytes) -> Iterator[str]:
+    def _price_x96(self, pool: str, block: PricedAt) -> int | None:
+        """Read the pool's price after a block; None where the chain has forgotten it."""
+        if block is None:
+            return None
+        try:
+            price_x96: int = read(self._house.chain, pool, _POOL, "slot0", block=block)[0]
+        except DevnetError:
+            return None
+        return price_x96
+
+    def _router(self, data: bytes, block: PricedAt) -> Iterator[str]:
         house = self._house
         swap = method(_ROUTER, "exactInputSingle")
         for part in _parts(data, bytes.fromhex("5ae401dc"), ("uint256", "bytes[]")):
@@ -166,7 +195,10 @@ class Allowed:
             pool = house.world.pool(house.pool)
             if recipient.lower() != house.owner or fee != pool.fee_pips:
                 yield f"swap for {recipient} in a pool of {fee} pips"
-            price_x96 = read(house.chain, pool.address, _POOL, "slot0")[0]
+            price_x96 = self._price_x96(pool.address, block)
+            if price_x96 is None:
+                self.unpriced += 1
+                continue
             worth = (
                 amount * price_x96**2 >> 192
                 if token_in.lower() == pool.token0
