@@ -23,9 +23,9 @@ POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
 FINAL_DEPTH_BLOCKS = 12
 
 _OWN_NATIVE_WEI = 4 * 10**18
-_OWN_WETH = 27 * 10**18
-_OWN_USDC = 27 * FIRST_PRICE_USDC * 10**6
-_POSITION_WETH = 15 * 10**18
+_OWN_WETH = 18 * 10**18
+_OWN_USDC = 18 * FIRST_PRICE_USDC * 10**6
+_POSITION_WETH = 10 * 10**18
 _HALF_WIDTH = 600
 _SIGNER = Template(
     """chain: $chain_id
@@ -38,7 +38,7 @@ max_loss_per_day: 20000000
 max_notional: 400000
 max_notional_per_day: 1000000000
 max_actions_per_hour: 1000
-max_loss: 5%
+max_loss: 10%
 swap_tolerance: 1%
 max_share_of_depth: 100%
 max_gas_ether_per_day: 100
