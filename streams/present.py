@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pipeline.advance.books import stock_of, why_unknown
+from pipeline.advance.books import why_unknown
 from pipeline.assess import assess
-from pipeline.book import own_positions
+from pipeline.book import own_positions, take_stock
+from pipeline.decide import Refused
 from pipeline.errors import PipelineError
 from pipeline.inventory import Assessed, Stock
 from pipeline.messages.base import BlockRef
@@ -86,34 +87,35 @@ async def _shard_now(reader: Reader, chain_id: ChainId, number: ShardId) -> Shar
     cursor = cursor_of(shard)
     (log,) = await reader.shards(EVENTS.on(chain_id), [number])
     _, end = (await reader.bounds([log]))[log]
-    unread = [record.timestamp_ms async for record in reader.read_between(log, cursor + 1, end)]
-    newest = None if unread else await reader.record_at(log, cursor)
+    unread = await anext(reader.read_between(log, cursor + 1, end), None)
+    newest = unread or await reader.record_at(log, cursor)
     halted = shard.tables.find("halted", Halted)
     return ShardNow(
         shard=shard,
         head=shard.tables.head,
         cursor=cursor,
-        records_behind=len(unread),
-        waiting_since_ms=unread[0] if unread else newest.timestamp_ms if newest else None,
+        records_behind=end - unread.offset if unread else 0,
+        waiting_since_ms=newest.timestamp_ms if newest else None,
         halted=None if halted is None else halted.reason,
     )
 
 
 def _books(at: ShardNow) -> Iterator[BookNow]:
     for policy in policies(at.shard.tables):
-        marks = list(_marks(at, policy))
+        unknown = why_unknown(at.shard, policy)
+        marks = list(_marks(at, policy, unknown))
         stock: Stock | None = None
         positions: tuple[Assessed, ...] = ()
         try:
-            if why_unknown(at.shard, policy) is None:
+            if unknown is None:
                 positions = tuple(assess(at.shard, *found) for found in own_positions(at.shard, policy))
-                stock = stock_of(at.shard, policy)
+                stock = take_stock(at.shard, policy, positions)
         except PipelineError as error:
             marks.append(f"not known: {error}")
         yield BookNow(policy=policy, at=at, stock=stock, positions=positions, marks=tuple(marks))
 
 
-def _marks(at: ShardNow, policy: Policy) -> Iterator[str]:
+def _marks(at: ShardNow, policy: Policy, unknown: Refused | None) -> Iterator[str]:
     """Say whatever keeps a book from being decided on, or its numbers from being the present ones."""
     tables = at.shard.tables
     if at.halted is not None:
@@ -122,7 +124,6 @@ def _marks(at: ShardNow, policy: Policy) -> Iterator[str]:
         pause = tables.find(f"pause/{scope}", Pause)
         if pause is not None:
             yield f"paused ({scope}) by {pause.by}: {pause.reason}"
-    unknown = why_unknown(at.shard, policy)
     if unknown is not None:
         held = quarantined(tables).get(unknown.item or "")
         yield f"in quarantine: {unknown.item}: {held.reason}" if held else f"not read yet: {unknown.item}"
