@@ -2,6 +2,7 @@
 
 import msgspec
 
+from pipeline.messages.transactions import Call
 from pipeline.units import Address, ChainId, Hash, Wei
 
 
@@ -17,6 +18,20 @@ class Unsigned(msgspec.Struct, frozen=True, kw_only=True):
     gas_limit: int
     max_fee_wei: Wei
     tip_wei: Wei
+
+
+def transaction_of(call: Call, *, chain_id: ChainId, nonce: int, max_fee_wei: Wei, tip_wei: Wei) -> Unsigned:
+    """Make the transaction that carries out an intent's call."""
+    return Unsigned(
+        chain_id=chain_id,
+        nonce=nonce,
+        to=call.to,
+        data=call.data,
+        value_wei=call.value_wei,
+        gas_limit=call.gas_limit,
+        max_fee_wei=max_fee_wei,
+        tip_wei=tip_wei,
+    )
 
 
 class SignedBytes(msgspec.Struct, frozen=True, kw_only=True):

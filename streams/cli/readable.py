@@ -1,12 +1,35 @@
 """A record's fields as people read them: a line each, units beside the numbers."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from pipeline.protocols import tokens
 from pipeline.protocols.uniswap_v3 import topics as v3_topics
 from streams.human import bps_text, seconds_text, short
+
+
+def fields_of(value: bytes | None) -> dict[str, Any]:
+    """Read a record's fields; none where its value is not a JSON object."""
+    try:
+        fields = msgspec.json.decode(value or b"null")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def json_of(value: bytes | None) -> str:
+    """Show a record's value as JSON; bytes that are not JSON become a JSON string."""
+    if value is None:
+        return "null"
+    try:
+        msgspec.json.decode(value)
+        return value.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.dumps(value.decode(errors="replace"))
 
 
 def field_lines(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from pipeline.messages.base import Output
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 from streams.cli.console import out, print_json, print_line
+from streams.cli.readable import fields_of, json_of
 from streams.cli.sentences import sentence
 from streams.codec import decode_output
 from streams.human import short
@@ -43,7 +44,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if self.book is None and self.kind is None:
             return True
-        fields = _fields(record.value)
+        fields = fields_of(record.value)
         return self.kind in {None, fields.get("type")} and self.book in {None, _book_of(record, fields)}
 
 
@@ -64,7 +65,7 @@ class Printer:
             place = json.dumps(
                 {"topic": record.topic, "shard": str(record.shard), "offset": str(record.offset), "key": key}
             )
-            print_json(f'{place[:-1]}, "value": {_value(record.value)}}}')
+            print_json(f'{place[:-1]}, "value": {json_of(record.value)}}}')
         elif self._way == "csv":
             print_line(self._csv(record, key))
         else:
@@ -89,26 +90,17 @@ class Printer:
         return f"{type(said).__name__} {sentence(said, policy)} [{said.id}]"
 
     def _csv(self, record: Record, key: str | None) -> str:
-        fields = _fields(record.value)
+        fields = fields_of(record.value)
         when = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds")
         block = _block_of(fields)
         cells = [when, record.shard, record.offset, key or "", fields.get("type", ""), fields.get("id", "")]
-        cells += [_book_of(record, fields) or "", block, self._words(record) or "", _value(record.value)]
+        cells += [_book_of(record, fields) or "", block, self._words(record) or "", json_of(record.value)]
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(map(str, cells))
         return line.getvalue()
 
 
 _CSV = ("time", "shard", "offset", "key", "type", "id", "book", "block", "sentence", "value")
-
-
-def _fields(value: bytes | None) -> dict[str, Any]:
-    """Read a record's fields; none where it is not a JSON object."""
-    try:
-        fields = msgspec.json.decode(value or b"null")
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
 
 
 def _book_of(record: Record, fields: Mapping[str, Any]) -> str | None:
@@ -155,14 +147,3 @@ def _part(name: str, item: Any) -> str:
         case str():
             return f"{name}={json.dumps(short(item) if item.startswith('0x') else item, ensure_ascii=False)[1:-1]}"
     return f"{name}={json.dumps(item)}"
-
-
-def _value(value: bytes | None) -> str:
-    """Return a value as JSON; what is none as a JSON string."""
-    if value is None:
-        return "null"
-    try:
-        msgspec.json.decode(value)
-        return value.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return json.dumps(value.decode(errors="replace"))

@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
-import msgspec
 import typer
 from aiokafka import TopicPartition
 from rich.text import Text
@@ -13,7 +12,7 @@ from rich.text import Text
 from pipeline.errors import EvenkeelError
 from streams.cli.console import AsJson, out, print_json, print_line, run, settings_for
 from streams.cli.explained import explained
-from streams.cli.readable import field_lines
+from streams.cli.readable import field_lines, fields_of, json_of
 from streams.plain_text import one_line
 from streams.readers import Reader, Record, reading
 from streams.settings import Settings
@@ -224,10 +223,7 @@ def _offset_of_cause(record: Record) -> int | None:
 
 
 def _fields(record: Record | None) -> dict[str, Any]:
-    if record is None or record.value is None:
-        return {}
-    fields = msgspec.json.decode(record.value)
-    return fields if isinstance(fields, dict) else {}
+    return {} if record is None else fields_of(record.value)
 
 
 # ------------------------------------------------------------------ the policy
@@ -272,7 +268,7 @@ def _print_as_json(found: Found) -> None:
             "offset": str(found.record.offset),
         }
     )
-    print_json(f'{place[:-1]}, "value": {(found.record.value or b"null").decode()}}}')
+    print_json(f'{place[:-1]}, "value": {json_of(found.record.value)}}}')
 
 
 def _print_for_people(found: Found) -> None:

@@ -7,7 +7,7 @@ from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.units import Address, ChainId
 from streams.chain.signer import Signer
 from streams.chain.submit.cancellation import cancellation
-from streams.chain.unsigned import Unsigned
+from streams.chain.unsigned import Unsigned, transaction_of
 
 
 def checker(signer: Signer, chain_id: ChainId) -> Callable[[NonceBound], None]:
@@ -60,16 +60,7 @@ def _due(bound: NonceBound, attempt: Attempt, signer: Address, chain_id: ChainId
     fees = {"max_fee_wei": attempt.max_fee_wei, "tip_wei": attempt.tip_wei}
     if attempt.cancels:
         return cancellation(chain_id, signer, bound.nonce, **fees, gas_limit=attempt.gas_limit)
-    call = bound.intent.call
-    return Unsigned(
-        chain_id=chain_id,
-        nonce=bound.nonce,
-        to=call.to,
-        data=call.data,
-        value_wei=call.value_wei,
-        gas_limit=call.gas_limit,
-        **fees,
-    )
+    return transaction_of(bound.intent.call, chain_id=chain_id, nonce=bound.nonce, **fees)
 
 
 def _short(value: object) -> str:

@@ -9,7 +9,7 @@ from pipeline.units import ChainId, Hash
 from streams.chain.signer import Signer
 from streams.chain.submit.bound import read_bound
 from streams.chain.submit.cancellation import attempt_of, sign_cancellation
-from streams.chain.unsigned import Unsigned
+from streams.chain.unsigned import transaction_of
 
 
 class Signing:
@@ -22,17 +22,8 @@ class Signing:
 
     def first(self, intent: SubmitTransaction, nonce: int, fees: Fees) -> Attempt:
         """Sign the call of an intent that was judged."""
-        call = intent.call
-        unsigned = Unsigned(
-            chain_id=self._chain_id,
-            nonce=nonce,
-            to=call.to,
-            data=call.data,
-            value_wei=call.value_wei,
-            gas_limit=call.gas_limit,
-            max_fee_wei=fees.max_fee_wei,
-            tip_wei=fees.tip_wei,
-        )
+        terms = {"max_fee_wei": fees.max_fee_wei, "tip_wei": fees.tip_wei}
+        unsigned = transaction_of(intent.call, chain_id=self._chain_id, nonce=nonce, **terms)
         return attempt_of(self._signer, unsigned)
 
     def again(self, bound: NonceBound, replacement: Replace) -> Attempt:
