@@ -4,12 +4,18 @@ from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
+from streams.kafka_errors import without_its_cancellation
+
 
 class _CommittedThread(AIOKafkaConsumerThread):  # type: ignore[misc] # untyped
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - taken up when it starts
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Stop in order though a broker is lost: its thread would end in a traceback."""
+        await without_its_cancellation(super().on_thread_stop())
 
 
 class _CommittedConsumer(Consumer):  # type: ignore[misc] # untyped

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from pipeline.errors import AccessError, EventLogError, LogLostError
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka_access import KafkaAccess
-from streams.kafka_errors import denied, started
+from streams.kafka_errors import denied, started, stopped
 from streams.markers import require_no_record
 from streams.topics import EVENTS, MAX_RECORD_BYTES
 
@@ -79,7 +79,7 @@ class KafkaEventLog:
                     yield await self._passed(consumer, partition, expected, reached)
                     expected = reached
         finally:
-            await consumer.stop()
+            await stopped(consumer)
 
     async def ends(self, shards: Iterable[ShardId]) -> Mapping[ShardId, Offset]:
         """Tell where the next record of each shard will stand. Raises: EventLogError."""
@@ -88,7 +88,7 @@ class KafkaEventLog:
         try:
             ends = await self._answer(consumer.end_offsets(list(partitions)))
         finally:
-            await consumer.stop()
+            await stopped(consumer)
         return {shard: ends[partition] for partition, shard in partitions.items()}
 
     async def _consumer(self) -> Any:
@@ -102,7 +102,7 @@ class KafkaEventLog:
         try:
             await self._answer(started(consumer, self._kafka))
         except (EventLogError, AccessError):
-            await consumer.stop()
+            await stopped(consumer)
             raise
         return consumer
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from aiokafka.conn import create_conn
@@ -93,6 +93,22 @@ async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
         if kafka.login is None:
             raise
         raise _impostor(kafka, f"the broker at {kafka.bootstrap}") from None
+
+
+async def stopped(client: Any) -> None:
+    """Stop a client. While a broker is lost, aiokafka lets the end of its own fetch out as if we had been cancelled."""
+    await without_its_cancellation(client.stop())
+
+
+async def without_its_cancellation(work: Coroutine[Any, Any, object]) -> None:
+    """Do what may cancel itself; only our own cancellation comes out."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    if not task.cancelled():
+        task.result()
 
 
 async def why_refused(kafka: KafkaAccess) -> EvenkeelError | None:

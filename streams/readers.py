@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.errors import InfrastructureError, TopicError
 from streams.kafka_access import KafkaAccess
-from streams.kafka_errors import denied, hidden, not_allowed, started
+from streams.kafka_errors import denied, hidden, not_allowed, started, stopped
 from streams.markers import Passed, require_no_record
 from streams.topics import MAX_RECORD_BYTES
 
@@ -200,7 +200,7 @@ async def reading(kafka: KafkaAccess) -> AsyncIterator[Reader]:
             await asyncio.sleep(0)  # stopped before its tasks have begun, it raises CancelledError
             yield Reader(consumer, kafka)
         finally:
-            await consumer.stop()
+            await stopped(consumer)
 
 
 @asynccontextmanager

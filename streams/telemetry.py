@@ -1,12 +1,14 @@
 """The log: lines for people on a terminal, JSON elsewhere, and nothing secret in either."""
 
 import logging
+import os
 import sys
 from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from streams.broker_lines import BrokerLines
 from streams.plain_text import json_line, one_line, several_lines
 from streams.redaction import redact
 
@@ -24,7 +26,7 @@ def configure_log(
     stream = stream or sys.stderr
     for_people = log_format == "console" or (log_format == "auto" and stream.isatty())
     before = _gathering(for_people=for_people)
-    rendering = [*_rendering(for_people=for_people, colours=stream.isatty()), _redact_line]
+    rendering = [*_rendering(for_people=for_people, colours=has_colours(stream)), _redact_line]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -32,6 +34,7 @@ def configure_log(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
+    handler.addFilter(BrokerLines())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -47,6 +50,11 @@ def configure_log(
     structlog.contextvars.clear_contextvars()
     if program:
         structlog.contextvars.bind_contextvars(program=program)
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Ask whether a stream takes colours: a terminal does, unless NO_COLOR is set (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _gathering(*, for_people: bool) -> list[Processor]:

@@ -16,7 +16,7 @@ from streams.chain.event_log import ROUTING, Record, routing_only
 from streams.checkpoint.port import cut_off
 from streams.codec import decode_entry
 from streams.kafka_access import KafkaAccess
-from streams.kafka_errors import denied, started
+from streams.kafka_errors import denied, started, stopped
 from streams.markers import Passed, require_no_record
 from streams.readers import Reader, reading
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE
@@ -192,7 +192,7 @@ class _Tail:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stopped(self._consumer)
 
     async def _pump(self) -> None:
         try:

@@ -15,7 +15,7 @@ from pipeline.units import ChainId, ShardId
 from streams.codec import encode_entry
 from streams.fold import CURSOR
 from streams.kafka_access import KafkaAccess
-from streams.kafka_errors import denied, started
+from streams.kafka_errors import denied, started, stopped
 from streams.kafka_roles import transactional_id_of_shard
 from streams.readers import reading
 from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TOPICS, TopicRecord
@@ -147,7 +147,7 @@ class KafkaCheckpoint:
                     if any(record.value == marker for record in records):
                         return found
         finally:
-            await consumer.stop()
+            await stopped(consumer)
 
     # -------------------------------------------------------------- commit
     async def _commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:

@@ -34,7 +34,7 @@ def up(
 
 @devnet.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Say what runs where. Exits with 1 if the devnet is not whole."""
+    """Say what runs where. Exits with 1 if a part has ended or hangs."""
     settings = settings_for("devnet")
     from streams.devnet import net  # noqa: PLC0415 - takes its time
 
@@ -43,11 +43,11 @@ def status(*, as_json: AsJson = False) -> None:
         for part in parts:
             print_json(msgspec.json.encode({**msgspec.to_builtins(part), "pid": str(part.pid)}))
     elif parts:
-        rows = [(p.name, "runs" if p.is_running else "ENDED", p.where, str(p.pid), p.note) for p in parts]
+        rows = [(p.name, p.state, p.where, str(p.pid), p.note) for p in parts]
         print_table("devnet", ["part", "state", "where", ">pid", "note"], rows)
     else:
         say(f"no devnet in {folder_of(settings)}: evenkeel devnet up")
-    if not parts or not all(part.is_running for part in parts):
+    if not parts or not all(part.is_running and part.answers for part in parts):
         raise typer.Exit(1)
 
 
@@ -57,8 +57,17 @@ def down() -> None:
     settings = settings_for("devnet")
     from streams.devnet import net  # noqa: PLC0415 - takes its time
 
-    ended = net.down(folder_of(settings))
-    say(f"ended: {', '.join(ended)}" if ended else f"no devnet runs in {folder_of(settings)}")
+    done = net.down(folder_of(settings))
+    if done is None or not (done.ended or done.remaining):
+        say(f"no devnet runs in {folder_of(settings)}")
+        return
+    for name in done.killed:
+        say(f"{name} hung: it did not end by itself and was killed")
+    for keeper in done.remaining:
+        say(f"`evenkeel devnet up` (process {keeper.pid}) hangs: it has not noticed, and is left as it is")
+    say(f"ended: {', '.join(done.ended) or 'nothing'}")
+    if done.remaining:
+        raise typer.Exit(1)
 
 
 def folder_of(settings: Settings) -> Path:

@@ -26,14 +26,19 @@ from .deploy import build_world
 from .flow import FlowSettings, OrderFlow
 from .metadata import cluster_served
 from .ports import HOST
-from .processes import ProcessRecord, is_running, record_of
+from .processes import ProcessRecord, is_running, is_stopped, record_of
 from .rpc import Rpc
 from .setup import Say, prepare
 from .world import World
 
 DEFAULT_FOLDER = Path(".evenkeel") / "devnet"
 _RECORD = "devnet.json"
-_LEAVE_S = 5.0
+_END_S = 2.5
+"""So long broker and chain may take to end by themselves before they are killed."""
+_LEAVE_S = 3.5
+"""And the keeper to notice that they have ended."""
+_ANSWER_S = 2.0
+_POLL_S = 0.05
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +58,25 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     pid: int
     is_running: bool
+    answers: bool
+    """It serves, or, as the keeper, is not stopped: a part that runs and does not answer hangs."""
     where: str
     note: str
+
+    @property
+    def state(self) -> str:
+        """Say how it is in a word."""
+        return "ENDED" if not self.is_running else "runs" if self.answers else "HANGS"
+
+
+class Down(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a devnet's parts that still ran when it was told to end."""
+
+    ended: tuple[str, ...] = ()
+    killed: tuple[str, ...] = ()
+    """Those that did not end by themselves."""
+    remaining: tuple[ProcessRecord, ...] = ()
+    """The keeper where it has not noticed: it is not ended itself."""
 
 
 @dataclass(eq=False)
@@ -194,43 +216,58 @@ def status(folder: Path = DEFAULT_FOLDER) -> tuple[Part, ...]:
     if not (folder / _RECORD).exists():
         return ()
     record = load_record(folder)
+    height = _height(record)
     return (
-        _part("broker", record.broker, record.bootstrap_servers, _broker_note(record)),
-        _part("chain", record.chain, record.rpc_url, _chain_note(record)),
-        _part("keeper", record.keeper, str(folder), ""),
+        _part(
+            "broker", record.broker, record.bootstrap_servers, serves="serves" if _serves(record) else None
+        ),
+        _part("chain", record.chain, record.rpc_url, serves=None if height is None else f"block {height}"),
+        _part("keeper", record.keeper, str(folder), serves=None if is_stopped(record.keeper) else ""),
     )
 
 
-def down(folder: Path = DEFAULT_FOLDER) -> tuple[str, ...]:
-    """End the recorded broker and chain, after proof that the numbers are still theirs; return what was ended.
+def down(folder: Path = DEFAULT_FOLDER) -> Down | None:
+    """End the recorded broker and chain, after proof that the numbers are still theirs; None if none is recorded.
 
     The process that keeps them is given time to notice, and is not ended itself.
     """
     if not (folder / _RECORD).exists():
-        return ()
+        return None
     record = load_record(folder)
-    ended = tuple(name for name in ("chain", "broker") if processes.end(getattr(record, name)))
-    deadline_s = time.monotonic() + _LEAVE_S
-    while record.keeper.pid != os.getpid() and is_running(record.keeper) and time.monotonic() < deadline_s:
-        time.sleep(0.05)
+    parts = {"chain": record.chain, "broker": record.broker}
+    began_s = time.monotonic()
+    how = processes.end_all(parts, within_s=_END_S)
+    others = record.keeper.pid != os.getpid()
+    while others and is_running(record.keeper) and time.monotonic() < began_s + _LEAVE_S:
+        time.sleep(_POLL_S)
     (folder / _RECORD).unlink(missing_ok=True)
-    return ended
+    return Down(
+        ended=tuple(how),
+        killed=tuple(name for name, by_itself in how.items() if not by_itself),
+        remaining=(record.keeper,) if others and is_running(record.keeper) else (),
+    )
 
 
-def _part(name: str, process: ProcessRecord, where: str, note: str) -> Part:
-    return Part(name=name, pid=process.pid, is_running=is_running(process), where=where, note=note)
+def _part(name: str, process: ProcessRecord, where: str, *, serves: str | None) -> Part:
+    return Part(
+        name=name,
+        pid=process.pid,
+        is_running=is_running(process),
+        answers=serves is not None,
+        where=where,
+        note="does not answer" if serves is None else serves,
+    )
 
 
-def _broker_note(record: Record) -> str:
-    serves = cluster_served(HOST, int(record.bootstrap_servers.rpartition(":")[2])) is not None
-    return "serves" if serves else "does not answer"
+def _serves(record: Record) -> bool:
+    return cluster_served(HOST, int(record.bootstrap_servers.rpartition(":")[2])) is not None
 
 
-def _chain_note(record: Record) -> str:
-    rpc = Rpc(HOST, int(record.rpc_url.rpartition(":")[2]))
+def _height(record: Record) -> int | None:
+    rpc = Rpc(HOST, int(record.rpc_url.rpartition(":")[2]), timeout_s=_ANSWER_S)
     try:
-        return f"block {int(rpc('eth_blockNumber'), 16)}"
+        return int(rpc("eth_blockNumber"), 16)
     except DevnetError:
-        return "does not answer"
+        return None
     finally:
         rpc.close()

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -78,21 +79,37 @@ def is_running(record: ProcessRecord) -> bool:
     return record.started != "" and _started(record.pid) == record.started
 
 
-def end(record: ProcessRecord, *, within_s: float = 15.0) -> bool:
-    """End a recorded process of ours that may have been started by another; False if it had ended already."""
-    if not is_running(record):
-        return False
-    for number, patience_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, within_s)):
-        try:
-            os.kill(record.pid, number)
-        except ProcessLookupError:
-            return True
-        deadline_s = time.monotonic() + patience_s
-        while time.monotonic() < deadline_s:
-            if not is_running(record):
-                return True
-            time.sleep(_POLL_S)
-    raise DevnetError(f"process {record.pid} does not end")
+def end_all(records: Mapping[str, ProcessRecord], *, within_s: float = 15.0) -> dict[str, bool]:
+    """End recorded processes of ours that may have been started by another, all at once.
+
+    Returns those that ran, by name, and of each whether it ended by itself: who has not within the time is killed.
+
+    Raises: DevnetError for one that outlives even that.
+    """
+    running = {name: record for name, record in records.items() if is_running(record)}
+    for record in running.values():
+        _signal(record, signal.SIGTERM)
+    hung = _await_end(running, within_s)
+    for record in hung.values():
+        _signal(record, signal.SIGKILL)
+    for record in _await_end(hung, within_s).values():
+        raise DevnetError(f"process {record.pid} does not end")
+    return {name: name not in hung for name in running}
+
+
+def _signal(record: ProcessRecord, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(record.pid, number)
+
+
+def _await_end(records: Mapping[str, ProcessRecord], within_s: float) -> dict[str, ProcessRecord]:
+    """Wait until all have ended, and return those that have not in time."""
+    deadline_s = time.monotonic() + within_s
+    left = dict(records)
+    while left and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
+        left = {name: record for name, record in left.items() if is_running(record)}
+    return left
 
 
 def last_lines(log: Path, count: int = 15) -> str:
@@ -102,14 +119,25 @@ def last_lines(log: Path, count: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:]) or "(empty log)"
 
 
+def is_stopped(record: ProcessRecord) -> bool:
+    """Whether it was stopped by a signal and does nothing, as far as /proc tells."""
+    fields = _stat(record.pid)
+    return bool(fields) and fields[0] in {"T", "t"} and is_running(record)
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what /proc says of a process after its name: first its state; nothing if there is none."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
 def _started(pid: int) -> str:
     """Return when a process started, or nothing if there is none: `ps` where there is no /proc."""
     if _PROC.exists():
-        try:
-            fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return ""
-        return "" if fields[0] == "Z" else fields[19]
+        fields = _stat(pid)
+        return "" if not fields or fields[0] == "Z" else fields[19]
     answer = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )

@@ -23,8 +23,8 @@ class RpcRefusedError(DevnetError):
 class Rpc:
     """A connection to one node, opened at the first call and again after a loss."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    def __init__(self, host: str, port: int, *, timeout_s: float = _TIMEOUT_S) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
         self._ids = itertools.count(1)
 
     def __call__(self, method: str, *params: Any) -> Any:

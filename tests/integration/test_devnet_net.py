@@ -14,7 +14,7 @@ import pytest
 from pipeline.errors import DevnetError
 from streams.devnet import net, processes
 from streams.devnet.chain import Header
-from streams.devnet.net import Record, down, keep, load_record, status, up
+from streams.devnet.net import Down, Record, down, keep, load_record, status, up
 from streams.devnet.processes import ProcessRecord
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
@@ -54,7 +54,7 @@ def test_it_comes_up_and_says_what_runs_where(tmp_path: Path, cache: Path) -> No
     with up(tmp_path, seed=3, cache=cache, usual_ports=False, say=said.append) as devnet:
         block = devnet.flow.block()
         parts = {part.name: part for part in status(tmp_path)}
-        assert [part.is_running for part in parts.values()] == [True, True, True]
+        assert [part.state for part in parts.values()] == ["runs", "runs", "runs"]
         assert (parts["broker"].where, parts["broker"].note) == (devnet.bootstrap_servers, "serves")
         assert (parts["chain"].where, parts["chain"].note) == (devnet.rpc_url, f"block {block.number}")
         assert parts["keeper"].pid == os.getpid()
@@ -78,10 +78,10 @@ def test_nothing_runs_on_when_its_keeper_ends(tmp_path: Path, cache: Path, numbe
 def test_down_ends_it_and_its_keeper_notices(tmp_path: Path, cache: Path) -> None:
     with kept_elsewhere(tmp_path, cache) as keeper:
         record = load_record(tmp_path)
-        assert down(tmp_path) == ("chain", "broker")
+        assert down(tmp_path) == Down(ended=("chain", "broker"))
         assert gone(record)
         assert keeper.wait(10) == 0
-    assert down(tmp_path) == ()
+    assert down(tmp_path) is None
 
 
 def test_down_spares_a_process_that_only_has_the_number(tmp_path: Path, cache: Path) -> None:
@@ -90,7 +90,23 @@ def test_down_spares_a_process_that_only_has_the_number(tmp_path: Path, cache: P
         stranger = ProcessRecord(pid=record.chain.pid, started="1")
         forged = msgspec.structs.replace(record, chain=stranger)
         (tmp_path / "devnet.json").write_bytes(msgspec.json.encode(forged))
-        assert down(tmp_path) == ("broker",)
+        assert down(tmp_path) == Down(ended=("broker",))
+
+
+def test_a_part_that_hangs_is_named_and_ended_within_5_s(tmp_path: Path, cache: Path) -> None:
+    with kept_elsewhere(tmp_path, cache) as keeper:
+        record = load_record(tmp_path)
+        for part in (record.keeper, record.chain, record.broker):
+            os.kill(part.pid, signal.SIGSTOP)
+        began_s = time.monotonic()
+        assert [part.state for part in status(tmp_path)] == ["HANGS", "HANGS", "HANGS"]
+        assert time.monotonic() - began_s < 5
+        began_s = time.monotonic()
+        done = down(tmp_path)
+        assert time.monotonic() - began_s < 5
+        keeper.send_signal(signal.SIGCONT)
+        assert done == Down(ended=("chain", "broker"), killed=("chain", "broker"), remaining=(record.keeper,))
+        assert gone(record)
 
 
 def test_kept_it_mines_until_told_to_stop(tmp_path: Path, cache: Path) -> None:
@@ -113,7 +129,7 @@ def test_a_part_that_ended_is_seen(tmp_path: Path, cache: Path) -> None:
         devnet.chain.kill()
         assert not devnet.is_whole
         chain = next(part for part in status(tmp_path) if part.name == "chain")
-        assert (chain.is_running, chain.note) == (False, "does not answer")
+        assert (chain.state, chain.note) == ("ENDED", "does not answer")
 
 
 def test_a_start_that_fails_ends_what_it_started(

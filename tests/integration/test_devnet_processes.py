@@ -1,6 +1,7 @@
 """Processes are known by more than their number, and ports are taken only where free."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from streams.devnet import processes
 from streams.devnet.ports import HOST, free_port, is_free
-from streams.devnet.processes import ProcessRecord, end, is_running, last_lines, record_of, spawn, stop
+from streams.devnet.processes import ProcessRecord, end_all, is_running, last_lines, record_of, spawn, stop
 
 
 def sleeper(folder: Path) -> subprocess.Popen[bytes]:
@@ -30,10 +31,17 @@ def test_a_record_is_of_one_process_only(tmp_path: Path) -> None:
 
 def test_end_stops_only_the_recorded_one(tmp_path: Path) -> None:
     process = sleeper(tmp_path)
-    assert not end(ProcessRecord(pid=process.pid, started="1"))
+    assert end_all({"it": ProcessRecord(pid=process.pid, started="1")}) == {}
     assert process.poll() is None
-    assert end(record_of(process.pid))
+    assert end_all({"it": record_of(process.pid)}) == {"it": True}
     process.wait(5)
+
+
+def test_end_kills_one_that_hangs(tmp_path: Path) -> None:
+    process = sleeper(tmp_path)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert end_all({"it": record_of(process.pid)}, within_s=0.2) == {"it": False}
+    assert process.wait(5) == -signal.SIGKILL
 
 
 def test_one_that_will_not_hear_is_killed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from streams import redaction
+from streams.broker_lines import BrokerLines
 from streams.telemetry import configure_log
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
@@ -86,3 +87,54 @@ def test_piped_lines_for_people_have_no_colours():
         structlog.get_logger("x").info("hello")
     assert "\x1b[" not in written.getvalue()
     assert "\x1b[" in terminal.getvalue()
+
+
+def test_a_lost_broker_is_one_line_at_once_and_one_every_30_s():
+    at_s = [100.0]
+    lines = BrokerLines(lambda: at_s[0])
+
+    def passes(name: str, message: str, level: int = logging.ERROR) -> str | None:
+        record = logging.LogRecord(name, level, "", 0, message, (), None)
+        return record.getMessage() if lines.filter(record) else None
+
+    lost = "Unable connect to node with id 1: [Errno 111] Connect call failed ('127.0.0.1', 9092)"
+    assert passes("aiokafka", lost) == f"the broker does not answer: {lost}"
+    for at_s[0] in (100.1, 115.0, 129.9):
+        assert passes("aiokafka", lost) is None
+        assert (
+            passes("aiokafka.consumer.fetcher", "Failed fetch messages from 1: NodeNotReadyError: x") is None
+        )
+        assert passes("faust.app", "KafkaConnectionError('gone')") is None
+    assert passes("aiokafka.conn", "Sending username and password in the clear") is not None
+    assert passes("streams.keepers", "no answer: KafkaConnectionError") is not None
+    at_s[0] = 130.0
+    record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, lost, (), None)
+    assert lines.filter(record)
+    assert record.left_out == 9
+
+
+def test_a_traceback_of_a_lost_broker_is_no_traceback():
+    error = ConnectionError("NodeNotReadyError: node 1")
+    why = (type(error), error, None)
+    record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, "Unexpected", (), why)
+    assert BrokerLines().filter(record)
+    assert record.exc_info is None
+
+
+def test_every_library_is_heard_through_the_one_that_thins(capsys):
+    written = io.StringIO()
+    configure_log("json", "info", stream=written)
+    for _ in range(1_000):
+        logging.getLogger("aiokafka").error("Unable to update metadata from %s", [1])
+        logging.getLogger("faust").error("something else")
+    assert written.getvalue().count("the broker does not answer") == 1
+    assert written.getvalue().count("something else") == 1_000
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_no_color_is_honoured(monkeypatch, no_color, coloured):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    written = Terminal()
+    configure_log("console", "info", stream=written)
+    structlog.get_logger("x").warning("it is so", why="that")
+    assert ("\x1b[" in written.getvalue()) is coloured

@@ -19,7 +19,7 @@ from streams.chain.submit.pauses import Pauses
 from streams.chain.submit.port import Delivered, Passed
 from streams.codec import decode_entry, decode_event
 from streams.kafka_access import KafkaAccess
-from streams.kafka_errors import denied, started
+from streams.kafka_errors import denied, started, stopped
 from streams.readers import Reader, broker_errors, reading
 from streams.topics import EVENTS, INTENTS, MAX_RECORD_BYTES, STATE
 
@@ -92,7 +92,7 @@ class KafkaInbox:
         for consumer in self._consumers:
             with suppress(KafkaError, OSError, TimeoutError):
                 async with asyncio.timeout(_STOP_TIMEOUT_S):
-                    await consumer.stop()
+                    await stopped(consumer)
 
     # -------------------------------------------------------------- pauses
     async def _known_pauses(self, reader: Reader, shard: ShardId) -> Offset:
