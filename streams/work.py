@@ -32,7 +32,7 @@ from streams.keepers import WATCH_EVERY_S, Keepers
 from streams.plain_text import one_line
 from streams.redaction import redact
 from streams.topics import EVENTS, MAX_RECORD_BYTES, check_topics
-from streams.worker_group import check_group, watch_group
+from streams.worker_group import Rejoined, check_group, watch_group
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class _Worker:
         events = KafkaEventLog(self._kafka, self._chain_id)
         keepers = Keepers(self._checkpoint, events, end_the_process)
         app = _app(self._kafka, self._chain_id, self._instance, self._data_dir)
-        _keep_books_in(app, EVENTS.on(self._chain_id), keepers)
+        _keep_books_in(app, EVENTS.on(self._chain_id), keepers, Rejoined(self._instance))
         begun = await _begun(app.start(), told)
         if begun:
             log.info("worker %s is ready", self._instance)
@@ -150,7 +150,7 @@ def _credentials(kafka: KafkaAccess) -> Any:
     return None if kafka.tls is None else faust.SSLCredentials(kafka.tls)
 
 
-def _keep_books_in(app: Any, topic: str, keepers: Keepers) -> None:
+def _keep_books_in(app: Any, topic: str, keepers: Keepers, rejoined: Rejoined) -> None:
     """Add the one agent, and tell the keepers which shards are theirs."""
     events = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
@@ -162,6 +162,7 @@ def _keep_books_in(app: Any, topic: str, keepers: Keepers) -> None:
                 await keepers.arrive(ShardId(message.partition), record)
 
     async def assigned(_: Any, assigned: Any, **__: Any) -> None:
+        rejoined.note()
         keepers.own(ShardId(partition.partition) for partition in assigned if partition.topic == topic)
 
     async def revoked(_: Any, revoked: Any, **__: Any) -> None:

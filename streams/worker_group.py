@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import time
+from collections import deque
+from collections.abc import Callable
 from typing import NoReturn
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,8 +18,34 @@ log = logging.getLogger(__name__)
 
 _ANSWER_TIMEOUT_S = 15.0
 _EVERY_S = 30.0
+_JOINED_TOO_OFTEN = 5
+_WITHIN_S = 60.0
 _NO_GENERATION = -1
 _NOBODY = "nobody"
+
+
+class Rejoined:
+    """Notices a worker that loses its place in the group again and again: another one bears its name."""
+
+    def __init__(self, instance: str, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Begin before the first assignment."""
+        self._instance = instance
+        self._now_s = now_s
+        self._joined_s: deque[float] = deque(maxlen=_JOINED_TOO_OFTEN)
+
+    def note(self) -> None:
+        """Take an assignment of shards, and say so where there were too many within a minute."""
+        now_s = self._now_s()
+        self._joined_s.append(now_s)
+        if len(self._joined_s) == _JOINED_TOO_OFTEN and now_s - self._joined_s[0] < _WITHIN_S:
+            self._joined_s.clear()
+            log.warning(
+                "shards were assigned %d times within %.0f s: if another worker has EVENKEEL_INSTANCE=%s too, "
+                "give one of them another name",
+                _JOINED_TOO_OFTEN,
+                _WITHIN_S,
+                self._instance,
+            )
 
 
 async def check_group(kafka: KafkaAccess, group: str) -> None:

@@ -1,12 +1,13 @@
 """The command line: `evenkeel ...`. A command's module is read when the command is asked for."""
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError
@@ -47,6 +48,10 @@ _COMMANDS: Mapping[str, str] = {
 
 _SERVING = frozenset({"up", "watch", "work", "rehearse", "submit"})
 _FAILED = 1
+_NOT_FOR_US = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOSPC}
+)
+"""What the system says of a folder or file that a user must choose otherwise."""
 
 
 class _Commands(TyperGroup):
@@ -124,9 +129,18 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        _fail_on_file(error)
     except Exception:  # noqa: BLE001 - a defect of ours: its traceback, with nothing secret in it
         _fail(traceback.format_exc())
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail_on_file(error: OSError) -> NoReturn:
+    """End with one line where a file or folder is not for us; any other error of the system is a defect of ours."""
+    if error.filename is None or error.errno not in _NOT_FOR_US:
+        _fail(traceback.format_exc())
+    _fail(f"error: cannot use {error.filename}: {error.strerror}", CONFIGURATION if _serves() else _FAILED)
 
 
 def _usage(error: UsageError) -> str:
@@ -142,6 +156,6 @@ def _serves() -> bool:
     return next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _SERVING
 
 
-def _fail(says: str, code: int = 1) -> None:
+def _fail(says: str, code: int = 1) -> NoReturn:
     sys.stderr.write(f"{several_lines(redact(says))}\n")
     sys.exit(code)

@@ -44,13 +44,14 @@ def work() -> None:
     settings = settings_for("work", serving=True)
     from streams.work import run_worker  # noqa: PLC0415 - Faust takes its time
 
-    run_worker(
-        settings.kafka,
-        settings.chain,
-        settings.partitions,
-        instance=settings.instance,
-        data_dir=made(settings.folder / "work"),
-    )
+    with _alone(settings, "work"):
+        run_worker(
+            settings.kafka,
+            settings.chain,
+            settings.partitions,
+            instance=settings.instance,
+            data_dir=made(settings.folder / "work"),
+        )
 
 
 def up(
@@ -64,7 +65,7 @@ def up(
 ) -> None:
     """Run everything: apply a portfolio, then keep watcher, worker and dry-runs going until Ctrl-C."""
     settings = settings_for("up", serving=True)
-    with _alone(settings):
+    with _alone(settings, "up"):
         run(_up(settings, file, signer or [], live=live))
 
 
@@ -112,17 +113,17 @@ def _children(settings: Settings, signers: Sequence[Path]) -> list[Child]:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Let no second `up` of our name run in our folder: their workers would fence each other on and on.
+def _alone(settings: Settings, program: str) -> Iterator[None]:
+    """Let no second program of our name run in our folder: their workers would fence each other on and on.
 
     Raises: SettingsError.
     """
-    with _lock(made(settings.folder) / f"up-{settings.instance}.lock") as lock:
+    with _lock(made(settings.folder) / f"{program}-{settings.instance}.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SettingsError(
-                f"`evenkeel up` runs already in {settings.folder} as {settings.instance}: "
+                f"`evenkeel {program}` runs already in {settings.folder} as {settings.instance}: "
                 f"name a second one by {variable_of('instance')}"
             ) from None
         yield

@@ -1,5 +1,6 @@
 """Every command says what it is; every refusal is one clear line and the right exit code."""
 
+import fcntl
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typer.main import get_command
 
 from streams.cli import app, main
 from streams.exit_codes import CONFIGURATION
+from streams.worker_group import Rejoined
 
 CANARY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 
@@ -200,3 +202,55 @@ def test_a_file_for_another_chain_is_refused(evenkeel, tmp_path):
     done = evenkeel("apply", EVENKEEL_CHAIN_ID="137", EVENKEEL_BROKER="127.0.0.1:9")
     assert done.returncode == 1
     assert "chain.id: 1, but this deployment is on chain 137" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (("init", "plain/portfolio.yaml"), {}),
+        (("init", "folder"), {}),
+        (("devnet", "up"), {"EVENKEEL_FOLDER": "plain/run"}),
+        (("devnet", "up"), {"EVENKEEL_CACHE": "plain/cache"}),
+        (("work",), {"EVENKEEL_FOLDER": "plain/run"}),
+        (("up",), {"EVENKEEL_FOLDER": "plain/run"}),
+        (("kill", "--local", "plain/signer.yaml"), {}),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_line_that_names_it(evenkeel, tmp_path, arguments, env):
+    (tmp_path / "plain").write_text("a file, no folder")
+    (tmp_path / "folder").mkdir()
+    settings = {
+        "EVENKEEL_BROKER": "127.0.0.1:9",
+        "EVENKEEL_CHAIN_ID": "1",
+        "EVENKEEL_RPC_URL": "http://127.0.0.1:9",
+    }
+    done = evenkeel(*arguments, **settings, **env)
+    assert done.returncode in {1, CONFIGURATION}
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "plain" in line or "folder exists" in line
+    assert done.stderr.splitlines()[-1] == line
+
+
+def test_two_workers_of_one_name_are_one_line(evenkeel, tmp_path):
+    settings = {"EVENKEEL_BROKER": "127.0.0.1:9", "EVENKEEL_CHAIN_ID": "1", "EVENKEEL_INSTANCE": "one"}
+    (tmp_path / ".evenkeel").mkdir()
+    with (tmp_path / ".evenkeel" / "work-one.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = evenkeel("work", **settings)
+    assert done.returncode == CONFIGURATION
+    assert done.stderr == (
+        "error: `evenkeel work` runs already in .evenkeel as one: name a second one by EVENKEEL_INSTANCE\n"
+    )
+
+
+def test_a_worker_that_is_given_its_shards_again_and_again_names_the_likely_cause(caplog):
+    at_s = [0.0]
+    rejoined = Rejoined("one", lambda: at_s[0])
+    for at_s[0] in (0, 20, 40, 60, 80):
+        rejoined.note()
+    assert not caplog.messages
+    for at_s[0] in (81, 82, 83):
+        rejoined.note()
+    assert len(caplog.messages) == 1
+    assert "EVENKEEL_INSTANCE=one" in caplog.messages[0]
