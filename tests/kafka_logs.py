@@ -54,11 +54,11 @@ async def recreate(bootstrap: str, topic: str, partitions: int, settings: Mappin
     await admin.start()
     try:
         await admin.delete_topics([topic])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while topic in await admin.list_topics():  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=dict(settings))])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while any(each["error_code"] for each in await admin.describe_topics([topic])):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
     finally:

@@ -137,7 +137,7 @@ class SenderHouse:
         }
         await run_submit(**(usual | changes))
 
-    def wait_end(self, pid: int, within_s: float = 30) -> int:
+    def wait_end(self, pid: int, within_s: float = 90) -> int:
         """Wait for a child's end and return how it ended: negative for a signal."""
         deadline_s = time.monotonic() + within_s
         while time.monotonic() < deadline_s:
@@ -227,7 +227,7 @@ class SenderHouse:
                     found[key.decode()] = decode_journal(value, where="test")
         return found
 
-    def until(self, holds: Callable[[], Any], within_s: float = 20) -> Any:
+    def until(self, holds: Callable[[], Any], within_s: float = 90) -> Any:
         """Wait until something is so, and return it."""
         deadline_s = time.monotonic() + within_s
         while not (found := holds()):

@@ -23,7 +23,7 @@ class User:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*PROGRAM, *arguments],
-            cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=60, check=False,
+            cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
 
     def start(self, *arguments: str, log: str) -> subprocess.Popen[bytes]:
@@ -44,7 +44,7 @@ class User:
                 process.kill()
                 process.wait()
 
-    def until(self, holds: Callable[[], bool], what: str, within_s: float = 90.0) -> None:
+    def until(self, holds: Callable[[], bool], what: str, within_s: float = 240.0) -> None:
         deadline_s = time.monotonic() + within_s
         while not holds():
             ended = [process.args for process in self.started if process.poll() is not None]

@@ -103,14 +103,14 @@ class Log:
             fold.take(event)
         return fold
 
-    async def until(self, shard: int, holds, *, within_s: float = 30) -> "Fold":
+    async def until(self, shard: int, holds, *, within_s: float = 90) -> "Fold":
         """Wait until a shard's fold is as it should be."""
         async with asyncio.timeout(within_s):
             while not holds(fold := await self.fold(shard)):  # noqa: ASYNC110 - what a log holds tells no event
                 await asyncio.sleep(0.05)
         return fold
 
-    async def until_head(self, shard: int, block_hash: str, *, within_s: float = 30) -> "Fold":
+    async def until_head(self, shard: int, block_hash: str, *, within_s: float = 90) -> "Fold":
         return await self.until(
             shard, lambda fold: fold.tables.head and fold.tables.head.hash == block_hash, within_s=within_s
         )

@@ -352,7 +352,7 @@ async def test_the_largest_record_that_a_message_may_make_is_taken(
     first = fresh()
     await first.open(SHARD)
     await first.commit([TopicRecord(SWAPS.name, b"pool/0xaa", large, SHARD)], cursor(0))
-    async with asyncio.timeout(20):  # the broker acknowledges a commit before it marks each partition
+    async with asyncio.timeout(60):  # the broker acknowledges a commit before it marks each partition
         while not (found := await store.read(SWAPS.name, SHARD)):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert len(found) == 1

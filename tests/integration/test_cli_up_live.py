@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from users import User, children_of, command_of
 
-pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(720)]
 
 SIGNER = """
 chain: {chain}

@@ -86,7 +86,7 @@ class Deployment:
                 reach=reach,
             )
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not task.done() and not await self.endings():  # noqa: ASYNC110 - the log is asked
                 await asyncio.sleep(0.2)
             await asyncio.wait({task}, timeout=2)
@@ -99,7 +99,7 @@ class Deployment:
 
     async def told(self) -> list[ProposalTried]:
         await self.work()
-        async with asyncio.timeout(20):  # the broker acknowledges a commit before it marks each partition
+        async with asyncio.timeout(60):  # the broker acknowledges a commit before it marks each partition
             while not (records := await self._decisions()):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         said = [decode_output(value or b"") for _, value in records]
