@@ -154,6 +154,9 @@ class _Tail:
         self._news = asyncio.Condition()
         self._consumer: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._has_ended = False
+        """Set by the task itself: while it wakes those who wait it is not done yet."""
+        self._why: BaseException | None = None
 
     async def start(self, timeout_s: float) -> None:
         self._consumer = AIOKafkaConsumer(
@@ -174,10 +177,10 @@ class _Tail:
     async def take(self, shard: ShardId, through: Offset | None) -> list[Record]:
         async with self._news:
             await self._news.wait_for(
-                lambda: through is None or self._reached[shard] >= through or self._has_ended()
+                lambda: through is None or self._reached[shard] >= through or self._has_ended
             )
-            if self._has_ended():
-                why = self._why()
+            if self._has_ended:
+                why = self._why
                 refused = why and denied(why, self._kafka)
                 if isinstance(why, EventLogError):  # a record is missing: it says which
                     raise why
@@ -205,7 +208,11 @@ class _Tail:
                         self._put(partition.partition, records)
                     self._news.notify_all()
                     await self._news.wait_for(lambda: self._bytes < _BUFFERED_BYTES)
+        except Exception as error:
+            self._why = error
+            raise
         finally:
+            self._has_ended = True
             await asyncio.shield(self._wake())
 
     async def _check_gaps(self, partition: TopicPartition, records: Sequence[Any]) -> None:
@@ -230,14 +237,6 @@ class _Tail:
     async def _wake(self) -> None:
         async with self._news:
             self._news.notify_all()
-
-    def _has_ended(self) -> bool:
-        return self._task is not None and self._task.done()
-
-    def _why(self) -> BaseException | None:
-        if self._task is None or not self._task.done() or self._task.cancelled():
-            return None
-        return self._task.exception()
 
 
 def _tell(partition: TopicPartition, first: int, passed: Passed) -> None:

@@ -137,13 +137,17 @@ class ShardWatch:
         tables = self.follower.tables
         self._ahead.ask_for(account for policy in policies(tables) for account in policy.accounts)
         blocks = await self._ahead.after(head, newest)
-        events = await blocks_seen(
-            tables,
-            self._node,
-            blocks[: self._pace.batch_blocks],
-            self._term,
-            multicall=self._multicall,
-        )
+        try:
+            events = await blocks_seen(
+                tables,
+                self._node,
+                blocks[: self._pace.batch_blocks],
+                self._term,
+                multicall=self._multicall,
+            )
+        except NodeError:
+            self._ahead.forget(head.number)  # the blocks may have left the chain since they were fetched
+            raise
         if events:
             await self._append(events)
         return self.follower.tables.head != head

@@ -23,11 +23,12 @@ from pipeline.messages.events import (
     Resumed,
     WriterStarted,
 )
-from pipeline.messages.policy import Policy
+from pipeline.messages.policy import Policy, version_of
 from pipeline.protocols.tokens import ZERO_ADDRESS
 from pipeline.routes import Arrival, item_of
 from pipeline.units import BookId
 from pipeline.wants import missing
+from streams.chain.ahead import _CHUNK_BLOCKS
 from streams.chain.fake import FakeChain
 from streams.chain.fake_log import CrashError
 
@@ -318,6 +319,25 @@ async def test_a_chain_with_nothing_in_common_is_an_error() -> None:
             rig.chain.mine()
         with pytest.raises(InfrastructureError, match="no block in common"):
             await rig.tasks[0]
+
+
+async def test_blocks_fetched_before_a_reorg_are_not_asked_about_for_ever() -> None:
+    """A live book's allowances are read at each block's hash, which the node no longer knows after the reorg."""
+    live = replace(fake_policy("one", OWNERS[0]), mode="live")
+    live = replace(live, policy_version=version_of(live))
+    async with Rig() as rig:
+        await rig.append(0, PolicySet(policy=live))
+        rig.start()
+        await rig.settled()
+        rig.chain.fail("call", "stall")
+        old = [rig.chain.mine().block.hash for _ in range(3)]
+        await rig.until(lambda: not rig.chain._faults["call"])
+        rig.chain.rollback(3)
+        for _ in range(2 * _CHUNK_BLOCKS):  # the newest block is in another chunk than those of the old branch
+            rig.chain.mine()
+        await rig.settled()
+        assert not {block.block.hash for block in rig.fold().of(BlockSeen)} & set(old)
+        rig.check()
 
 
 # ------------------------------------------------------------------ nodes that fail
