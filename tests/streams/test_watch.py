@@ -333,7 +333,7 @@ async def test_blocks_fetched_before_a_reorg_are_not_asked_about_for_ever() -> N
         old = [rig.chain.mine().block.hash for _ in range(3)]
         await rig.until(lambda: not rig.chain._faults["call"])
         rig.chain.rollback(3)
-        for _ in range(2 * _CHUNK_BLOCKS):  # the newest block is in another chunk than those of the old branch
+        for _ in range(2 * _CHUNK_BLOCKS):  # so that the newest block is not in the old ones' chunk
             rig.chain.mine()
         await rig.settled()
         assert not {block.block.hash for block in rig.fold().of(BlockSeen)} & set(old)
