@@ -6,7 +6,7 @@ from pipeline.messages.base import RawLog
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.facts import Swapped
 from pipeline.messages.views import Holding
-from pipeline.units import Address, Bps, RawAmount, SqrtPriceX96, Tick
+from pipeline.units import Address, Bps, RawAmount, SqrtPriceX96
 
 WHOLE_BPS = 10_000
 
@@ -15,11 +15,6 @@ class Tracked(msgspec.Struct, kw_only=True):
     """What a block moved."""
 
     swaps: list[tuple[RawLog, Swapped]]
-    ticks_before: dict[Address, Tick]
-    """Of each pool that the block touched."""
-    positions_before: dict[str, NftPosition]
-    """By key: of each NFT whose entry changed, what it was."""
-    balances: set[str]
     quarantined: dict[str, str]
     """Item to reason."""
 
@@ -37,6 +32,21 @@ class Assessed(msgspec.Struct, frozen=True, kw_only=True):
     principal1: RawAmount
     fees0: RawAmount
     fees1: RawAmount
+
+    @property
+    def principal(self) -> tuple[RawAmount, RawAmount]:
+        """The principal in token0 and token1."""
+        return self.principal0, self.principal1
+
+    @property
+    def fees(self) -> tuple[RawAmount, RawAmount]:
+        """The fees in token0 and token1."""
+        return self.fees0, self.fees1
+
+    @property
+    def holds_anything(self) -> bool:
+        """Whether it has liquidity or is owed anything: an emptied NFT is not shown."""
+        return bool(self.position.liquidity or any(self.principal) or any(self.fees))
 
 
 class Stock(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,9 @@
 """What a shard shows of itself: views of pools, positions and books, and what replaces them after a reorg."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from pipeline.decide import deviation_bps
 from pipeline.inventory import Assessed, Stock, Tracked
-from pipeline.messages.base import Output
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PoolView, PositionView, SwapSeen, ViewRemoved
@@ -37,18 +36,14 @@ def show_swaps(shard: Shard, tracked: Tracked, now: Moment) -> Iterator[SwapSeen
             )
 
 
-def show_pools(shard: Shard, pools: Iterable[Address], now: Moment) -> Iterator[Output]:
-    """Tell the present state of published pools, or that it is no longer known."""
-    published = published_pools(shard)
-    for address in sorted(pools):
-        if address not in published:
-            continue
-        state = shard.tables.find(f"pool/{address}", Pool)
-        stamp = now.stamp_of_chain("pool", address)
-        if state is None:
-            yield ViewRemoved(**stamp, topic=PoolView.topic, key=f"pool/{address}")
-        else:
-            yield PoolView(**stamp, pool=address, state=state)
+def show_pool(address: Address, state: Pool, now: Moment) -> PoolView:
+    """Tell the present state of a pool."""
+    return PoolView(**now.stamp_of_chain("pool", address), pool=address, state=state)
+
+
+def remove_pool(address: Address, now: Moment) -> ViewRemoved:
+    """Say that a pool's state is no longer known."""
+    return ViewRemoved(**now.stamp_of_chain("pool", address), topic=PoolView.topic, key=f"pool/{address}")
 
 
 def show_position(policy: Policy, assessed: Assessed, now: Moment) -> PositionView:
@@ -88,7 +83,7 @@ def show_book(policy: Policy, stock: Stock, now: Moment) -> BookView:
 
 
 def remove_position(key: str, now: Moment) -> ViewRemoved:
-    """Say that a book no longer has this NFT."""
+    """Say that a book no longer has this NFT, or nothing in it."""
     return ViewRemoved(**now.stamp("pos", key), topic=PositionView.topic, key=key)
 
 

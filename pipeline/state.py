@@ -22,6 +22,14 @@ R = TypeVar("R")
 HEAD = "head"
 HIGHEST = "highest-head"
 
+_IN_NO_VIEW = frozenset(
+    {
+        *(HEAD, HIGHEST, "cursor", "frame", "writer", "set-aside", "skipped-checks", "halted", "pause"),
+        *("path", "effects", "plan", "intent", "dry-run", "receipt", "allowance", "observation"),
+    }
+)
+"""Families that no view of a pool, an NFT or a book is made of."""
+
 
 def family(key: str) -> str:
     """Name the kind of an entry: the first part of its key."""
@@ -52,7 +60,9 @@ class Tables:
         self._frames: dict[BlockNumber, _OpenFrame] = {}
         self._committed: dict[str, Value | None] = {}
         """Value at the last commit of each key written since."""
-        self._derived: dict[str, tuple[tuple[Value | None, ...], Any]] = {}
+        self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
+        self.seen_writes = 0
+        """Counts the writes, also those taken back, to what views are made of."""
         self._dirty_frames: set[BlockNumber] = set()
         self._stored_frames: set[BlockNumber] = set()
         self._undo: list[Callable[[], object]] = []
@@ -84,8 +94,8 @@ class Tables:
             if isinstance(value, kind):
                 yield key, value
 
-    def derived(self, key: str, made_of: tuple[Value | None, ...], make: Callable[[], R]) -> R:
-        """Give what follows from an entry and others, and from nothing else; made only when one is new."""
+    def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
+        """Give what follows from these and from nothing else; made only when one is new."""
         known = self._derived.get(key)
         if known is None or known[0] != made_of:
             known = self._derived[key] = (made_of, make())
@@ -243,6 +253,7 @@ class Tables:
         self._set(key, value)
 
     def _set(self, key: str, value: Value | None) -> None:
+        self.seen_writes += family(key) not in _IN_NO_VIEW
         if value is None:
             del self._entries[key]
             self._derived.pop(key, None)

@@ -10,7 +10,7 @@ import msgspec
 from pipeline.errors import ImpossibleFactError, MalformedLogError
 from pipeline.inventory import Tracked
 from pipeline.messages.base import RawLog
-from pipeline.messages.entries import Allowance, Balance, Mined, NftPosition, Pool, Quarantine
+from pipeline.messages.entries import Allowance, Balance, Mined, NftPosition, Quarantine
 from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
 from pipeline.messages.facts import (
     Fact,
@@ -202,13 +202,6 @@ def _write(block: _Block, event: BlockSeen) -> Tracked:
     balances |= _native_balances(block, event)
     tracked = Tracked(
         swaps=[(log, swap) for log, swap in block.swaps if f"pool/{swap.address}" not in block.failed],
-        ticks_before={a: tables.need(f"pool/{a}", Pool).tick for a in sorted(block.live)},
-        positions_before={
-            key: before
-            for key, p in kept.items()
-            if (before := tables.find(key, NftPosition)) is not None and p != before
-        },
-        balances={key for key, b in balances.items() if b != tables.find(key, Balance)},
         quarantined=block.failed,
     )
     _write_pools(block)

@@ -54,7 +54,9 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
 
     def position_views(self) -> list[PositionView]:
         """Make a view of each NFT that still has or is owed something."""
-        return [show_position(self.policy, each, self._moment()) for each in self.positions if _holds(each)]
+        return [
+            show_position(self.policy, each, self._moment()) for each in self.positions if each.holds_anything
+        ]
 
     def _moment(self) -> Moment:
         return Moment(
@@ -127,8 +129,3 @@ def _marks(at: ShardNow, policy: Policy, unknown: Refused | None) -> Iterator[st
     if unknown is not None:
         held = quarantined(tables).get(unknown.item or "")
         yield f"in quarantine: {unknown.item}: {held.reason}" if held else f"not read yet: {unknown.item}"
-
-
-def _holds(position: Assessed) -> bool:
-    owed = (position.principal0, position.principal1, position.fees0, position.fees1)
-    return bool(position.position.liquidity or any(owed))

@@ -406,13 +406,15 @@ class ToyWatcher:
             for s in (ROUTER, MANAGER)
         ]
         assert mine is not None
+        amount_wei = 10**15 + self.chain.head.number
+        native = [NativeBalance(account=each, amount_wei=amount_wei) for each in sorted(mine.accounts)]
         self.append(
             BlockSeen(
                 term=self.term,
                 block=self.chain.head,
                 base_fee_wei=self.base_fee_wei,
                 logs=select(mine, self.chain.logs),
-                reads=(NativeBalance(account=OWNER, amount_wei=10**15 + self.chain.head.number), *allowances),
+                reads=(*native, *allowances),
                 receipts=receipts,
             )
         )

@@ -6,11 +6,12 @@ follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan
 from pipeline.advance.block import advance_block
 from pipeline.advance.dry_runs import take_dry_run
 from pipeline.advance.endings import end_plans, ending
-from pipeline.advance.operators import apply_policy, operate, shown_positions
+from pipeline.advance.operators import apply_policy, operate
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
 from pipeline.advance.reports import take_report
-from pipeline.messages.base import Output
+from pipeline.advance.views import shown, tell_views
+from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, ShardHalted
 from pipeline.messages.entries import Halted, SetAside
 from pipeline.messages.events import (
@@ -50,13 +51,15 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
 
     Steps that raise end their item or their book. Whatever else raises halts the shard: see `give_up`.
     """
+    before, head, chain = shown(shard), shard.tables.head, profile(shard.tables)
     shard.tables.remember()
     try:
-        return _advance(shard, offset, event)
+        outputs = _advance(shard, offset, event)
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
-        return give_up(shard, offset, event, error)
+        outputs = give_up(shard, offset, event, error)
+    return (*outputs, *tell_views(shard, event, before, head, _moment(shard, offset, head, chain)))
 
 
 def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[Output, ...]:
@@ -70,35 +73,29 @@ def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> 
     follow(shard.tables, event)
     reason = why_halted(event, error)
     shard.tables.put("halted", Halted(reason=reason))
-    chain = profile(shard.tables)
-    now = Moment(
+    return (ShardHalted(**_moment(shard, offset, before, None).stamp("alert", "shard"), reason=reason),)
+
+
+def _moment(shard: Shard, offset: Offset, before: BlockRef | None, chain: ChainProfile | None) -> Moment:
+    """Tell where a shard stands that has just taken a record in, by what it knew before where it knows no more."""
+    chain = chain or profile(shard.tables)
+    return Moment(
         shard=shard.id,
         offset=offset,
         block=shard.tables.head or before,
         chain_id=chain.chain_id if chain else ChainId(0),
     )
-    return (ShardHalted(**now.stamp("alert", "shard"), reason=reason),)
 
 
 def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
-    chain = profile(shard.tables)
-    before = shard.tables.head
-    shown = shown_positions(shard) if isinstance(event, PolicySet | PolicyRemoved) else frozenset()
+    chain, before = profile(shard.tables), shard.tables.head
     ends = ending(shard, event)
     followed = follow(shard.tables, event)
-    chain = chain or profile(shard.tables)
-    now = Moment(
-        shard=shard.id,
-        offset=offset,
-        block=shard.tables.head or before,
-        chain_id=chain.chain_id if chain else ChainId(0),
-    )
+    now = _moment(shard, offset, before, chain)
     if followed.arrival is not Arrival.APPLIES:
         return _not_applied(shard, event, followed.arrival, now)
     ended = tuple(end_plans(shard, ends, now))
-    if isinstance(event, PolicySet | PolicyRemoved):
-        return (*ended, *apply_policy(shard, event, shown, now))
-    return (*ended, *_applied(shard, event, followed, chain, now))
+    return (*ended, *_applied(shard, event, followed, chain or profile(shard.tables), now))
 
 
 def _applied(
@@ -116,8 +113,10 @@ def _applied(
             return (ReadFailed(**stamp, item=event.item, reason=event.reason),)
         case HeadStalled():
             return (ChainStalled(**now.stamp("alert", "head"), age_s=event.age_s, cause=event.cause),)
+        case PolicySet() | PolicyRemoved():
+            apply_policy(shard)
         case Paused() | Resumed():
-            return operate(shard, event)
+            operate(shard, event)
         case Simulated() | Signed() | Sent() | CancellationSigned() | IntentRefused() | Dropped():
             take_report(shard, event)
         case DryRunEnded():

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from pipeline.advance.books import judge_book
-from pipeline.advance.positions import show_changed_positions
 from pipeline.advance.turn import Turn
 from pipeline.decode import decode
 from pipeline.messages.base import Output
@@ -13,7 +12,7 @@ from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import ChainProfile
 from pipeline.moment import Moment
 from pipeline.shard import Shard
-from pipeline.show import show_pools, show_swaps
+from pipeline.show import show_swaps
 from pipeline.track import track
 from pipeline.wants import followed_pools, policies, quarantined
 
@@ -24,13 +23,11 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Mome
     tracked = track(shard, event, chain, facts)
     outputs: list[Output] = [
         *show_swaps(shard, tracked, now),
-        *show_pools(shard, tracked.ticks_before, now),
         *quarantine_alerts(tracked.quarantined, now),
-        *show_changed_positions(shard, event.block, tracked, chain, now),
     ]
     for policy in policies(shard.tables):
         turn = Turn(shard=shard, policy=policy, block=event.block, base_fee_wei=event.base_fee_wei, now=now)
-        outputs += judge_book(turn, tracked)
+        outputs += judge_book(turn)
     outputs += halt_if_too_many(shard, chain, now)
     return tuple(outputs)
 

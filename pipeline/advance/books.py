@@ -10,14 +10,13 @@ from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_o
 from pipeline.advance.turn import Turn
 from pipeline.book import own_positions, take_stock
 from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
-from pipeline.inventory import Stock, Tracked
+from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import Balance, BookPath, Pause, Pool, Quarantine
 from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
-from pipeline.show import show_book
 from pipeline.strategies import Act
 from pipeline.units import NATIVE
 from pipeline.wants import missing, quarantined, resumes
@@ -25,12 +24,12 @@ from pipeline.wants import missing, quarantined, resumes
 _LONGEST_REASON = 500
 
 
-def judge_book(turn: Turn, tracked: Tracked) -> tuple[Output, ...]:
+def judge_book(turn: Turn) -> tuple[Output, ...]:
     """Bring a book to the end of a block; whatever raises leaves no trace but the book's quarantine."""
     tables = turn.shard.tables
     savepoint = tables.savepoint()
     try:
-        return tuple(_turn_of(turn, tracked))
+        return tuple(_turn_of(turn))
     except MemoryError:  # of the machine, not of the book
         raise
     except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops
@@ -38,7 +37,7 @@ def judge_book(turn: Turn, tracked: Tracked) -> tuple[Output, ...]:
         return tuple(_quarantine_book(turn, error))
 
 
-def _turn_of(turn: Turn, tracked: Tracked) -> Iterator[Output]:
+def _turn_of(turn: Turn) -> Iterator[Output]:
     shard, policy = turn.shard, turn.policy
     path = _path(turn)
     unknown = why_unknown(shard, policy)
@@ -50,8 +49,6 @@ def _turn_of(turn: Turn, tracked: Tracked) -> Iterator[Output]:
     path = walk_path(path, stock, policy, turn.block.timestamp_s, stranded=is_stranded(turn))
     carried = list(carry_plan(turn, stock, path)) if policy.mode == "live" else []
     judgement = _judge(turn, path, stock)
-    if path.declined_gate == "observed" or _touches(policy, tracked):
-        yield show_book(policy, stock, turn.now)
     yield from carried
     yield from _conclude(turn, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
 
@@ -76,9 +73,16 @@ def _finished(carried: list[Output], path: BookPath) -> str | None:
 
 
 def stock_of(shard: Shard, policy: Policy) -> Stock:
-    """Assess a book's NFTs and add it up. Raises: PipelineError."""
+    """Assess a book's NFTs and add it up, or remember. Raises: PipelineError."""
     positions = [assessed(shard, key, position) for key, position in own_positions(shard, policy)]
-    return take_stock(shard, policy, positions)
+    balances = (
+        shard.tables.find(f"balance/{account}/{token}", Balance)
+        for account in policy.accounts
+        for token in (*(token.address for token in policy.tokens), NATIVE)
+    )
+    reference = shard.tables.find(f"pool/{policy.reference_pool}", Pool)
+    made_of = (policy, reference, *positions, *balances)
+    return shard.tables.derived(f"book/{policy.book}", made_of, lambda: take_stock(shard, policy, positions))
 
 
 # ------------------------------------------------------------------ gates before the inventory
@@ -146,13 +150,6 @@ def _quarantine_book(turn: Turn, error: Exception) -> Iterator[Quarantined]:
 
 def _effects(shard: Shard, policy: Policy) -> BookEffects:
     return shard.tables.find(f"effects/{policy.book}", BookEffects) or BookEffects()
-
-
-def _touches(policy: Policy, tracked: Tracked) -> bool:
-    """Ask whether a block changed anything that a book's inventory is made of."""
-    pools = any(pool in tracked.ticks_before for pool in policy.all_pools())
-    accounts = {key.split("/")[1] for key in tracked.balances}
-    return pools or bool(tracked.positions_before) or not accounts.isdisjoint(policy.accounts)
 
 
 # ------------------------------------------------------------------ what is said

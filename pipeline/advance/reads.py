@@ -2,18 +2,15 @@
 
 from collections.abc import Iterator
 
-from pipeline.advance.positions import show_now
-from pipeline.book import own_positions
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Quarantine, SkippedChecks
-from pipeline.messages.events import BalanceObserved, PoolObserved, PositionObserved
+from pipeline.messages.events import BalanceObserved, PoolObserved
 from pipeline.moment import Moment
 from pipeline.observe import Observation, differences, write_read
 from pipeline.routes import item_of
 from pipeline.shard import Shard
-from pipeline.show import show_pools
-from pipeline.wants import policies, quarantine, resumes
+from pipeline.wants import quarantine, resumes
 
 SKIPPED_CHECKS_ALERT = 3
 SHOWN_DIFFERENCES = 8
@@ -49,20 +46,9 @@ def _take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, .
     item = item_of(event)
     shard.tables.put(f"quarantine/{item}", None)
     write_read(shard, event)
-    outputs: list[Output] = [*_show(shard, event, now)]
     if event.why == "repair":
-        outputs.append(Released(**now.stamp("alert", item, action="release"), item=item))
-    return tuple(outputs)
-
-
-def _show(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
-    if isinstance(event, PoolObserved):
-        yield from show_pools(shard, [event.pool], now)
-    if isinstance(event, PositionObserved):
-        for policy in policies(shard.tables):
-            for key, position in own_positions(shard, policy):
-                if key == item_of(event):
-                    yield from show_now(shard, policy, key, position, now)
+        return (Released(**now.stamp("alert", item, action="release"), item=item),)
+    return ()
 
 
 def _check(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:

@@ -1,0 +1,146 @@
+"""The views of a shard follow from its state: whatever a record changes of one is told with that record."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from pipeline.advance.assessed import assessed
+from pipeline.advance.books import stock_of, why_unknown
+from pipeline.book import own_positions
+from pipeline.inventory import Assessed, Stock
+from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.entries import Halted, Pool
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
+from pipeline.messages.policy import Policy
+from pipeline.moment import Moment
+from pipeline.shard import Shard
+from pipeline.show import (
+    published_pools,
+    remove_book,
+    remove_pool,
+    remove_position,
+    show_book,
+    show_pool,
+    show_position,
+)
+from pipeline.units import Address, BookId
+from pipeline.wants import policies, profile
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What a shard shows at one moment; it follows from the entries alone."""
+
+    pools: Mapping[Address, Pool]
+    """Those it publishes and has read."""
+    positions: Mapping[str, tuple[Policy, Assessed]]
+    """By key: each NFT of a book that has or is owed anything."""
+    books: Mapping[BookId, tuple[Policy, Stock]]
+    """Those whose inventory is known."""
+
+
+def shown(shard: Shard) -> Shown:
+    """Collect what a shard shows now; made anew only where something that views are made of was written."""
+    return shard.tables.derived("views", (shard.tables.seen_writes,), lambda: _collect(shard))
+
+
+def _collect(shard: Shard) -> Shown:
+    pools = {address: shard.tables.find(f"pool/{address}", Pool) for address in published_pools(shard)}
+    books = policies(shard.tables)
+    return Shown(
+        pools={address: pool for address, pool in sorted(pools.items()) if pool is not None},
+        positions={each.key: (policy, each) for policy in books for each in _positions(shard, policy)},
+        books={policy.book: (policy, stock) for policy in books for stock in _stock(shard, policy)},
+    )
+
+
+def _positions(shard: Shard, policy: Policy) -> Iterator[Assessed]:
+    for key, position in own_positions(shard, policy):
+        try:
+            found = assessed(shard, key, position)
+        except MemoryError:  # of the machine, not of the NFT
+            raise
+        except Exception:  # noqa: BLE001, S112 - it cannot be told: its book says why
+            continue
+        if found.holds_anything:
+            yield found
+
+
+def _stock(shard: Shard, policy: Policy) -> Iterator[Stock]:
+    if why_unknown(shard, policy) is not None:
+        return
+    try:
+        yield stock_of(shard, policy)
+    except MemoryError:  # of the machine, not of the book
+        raise
+    except Exception:  # noqa: BLE001 - the book tells why at its next block
+        return
+
+
+# ------------------------------------------------------------------ what is told of it
+def tell_views(
+    shard: Shard, event: AnyEvent, before: Shown, head: BlockRef | None, now: Moment
+) -> Iterator[Output]:
+    """Tell every view that a record changed, of which `before` and `head` were the present until then.
+
+    After going back all are told again: whatever was said of the blocks that went away no longer holds. NFTs are
+    told again every so many blocks, for their amounts follow the price.
+    """
+    after, moved = shown(shard), shard.tables.head != head
+    reverted = moved and isinstance(event, BlocksReverted)
+    if after is before and not moved:
+        return
+    yield from _pools(shard, before, after, now, again=reverted)
+    yield from _told_positions(before, after, now, again=reverted or (moved and _is_report(shard, event)))
+    yield from _told_books(before, after, now, again=reverted)
+
+
+def _is_report(shard: Shard, event: AnyEvent) -> bool:
+    chain = profile(shard.tables)
+    halted = shard.tables.find("halted", Halted) is not None
+    if chain is None or halted or not isinstance(event, BlockSeen):
+        return False
+    return event.block.number % chain.report_every_blocks == 0
+
+
+def _pools(shard: Shard, before: Shown, after: Shown, now: Moment, *, again: bool) -> Iterator[Output]:
+    """A pool that another shard publishes from here on is not taken back: its view is that one's."""
+    for address, pool in after.pools.items():
+        if again or before.pools.get(address) != pool:
+            yield show_pool(address, pool, now)
+    for address in sorted(published_pools(shard) & (before.pools.keys() - after.pools.keys())):
+        yield remove_pool(address, now)
+
+
+def _told_positions(before: Shown, after: Shown, now: Moment, *, again: bool) -> Iterator[Output]:
+    for key, (policy, found) in after.positions.items():
+        former = before.positions.get(key)
+        if again or former is None or _face(*former) != _face(policy, found):
+            yield show_position(policy, found, now)
+    for key in sorted(before.positions.keys() - after.positions.keys()):
+        yield remove_position(key, now)
+
+
+def _face(policy: Policy, found: Assessed) -> tuple[object, ...]:
+    """Tell what of an NFT is told at once; the amounts of its liquidity follow from its pool's view."""
+    amounts = () if found.position.liquidity else (found.principal, found.fees)
+    return (policy.book, found.position, found.in_range, *amounts)
+
+
+def _told_books(before: Shown, after: Shown, now: Moment, *, again: bool) -> Iterator[Output]:
+    for book, (policy, stock) in after.books.items():
+        former = before.books.get(book)
+        if again or former is None or _differs(former, policy, stock, now):
+            yield show_book(policy, stock, now)
+    for book in sorted(before.books.keys() - after.books.keys()):
+        yield remove_book(book, now)
+
+
+def _differs(former: tuple[Policy, Stock], policy: Policy, stock: Stock, now: Moment) -> bool:
+    """Ask whether a book's view says anything else; the same conclusion under another policy is not news."""
+    if former[0] is policy and former[1] is stock:
+        return False
+    return _without_stamp(show_book(*former, now)) != _without_stamp(show_book(policy, stock, now))
+
+
+def _without_stamp(view: Output) -> dict[str, object]:
+    return {name: getattr(view, name) for name in view.__struct_fields__ if name not in {"id", "because_of"}}
