@@ -48,10 +48,15 @@ def choose_goal(shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], bas
     return Goal(pool=policy.reference_pool, tick_lower=lower, tick_upper=upper, withdraw=withdraw)
 
 
-def as_is(shard: Shard, policy: Policy, goal: Goal) -> Goal:
-    """Give the swap up: choose the range whose share is that of what the wallet has."""
+def as_is(
+    shard: Shard,
+    policy: Policy,
+    goal: Goal,
+    freed: tuple[RawAmount, RawAmount] = (RawAmount(0), RawAmount(0)),
+) -> Goal:
+    """Give the swap up: choose the range whose share is that of what the wallet has, and of what is still to be freed."""
     live = need_pool(shard, goal.pool)
-    amount0, amount1 = deployable(shard, policy, live.pool())
+    amount0, amount1 = deployable(shard, policy, live.pool(), freed)
     value0 = amount0 * live.sqrt_price_x96**2
     total = value0 + (amount1 << 192)
     share0 = Fraction(value0, total) if total else Fraction(1, 2)

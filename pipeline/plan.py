@@ -193,6 +193,11 @@ def size_swap(
     return swap_to_ratio(live, *amounts, goal.tick_lower, goal.tick_upper, window_x96=window_x96)
 
 
+def tell_limit(swap: SwapPlan) -> str:
+    """Say how much of what is to be sold the price limit lets through."""
+    return f"the price limit {swap.limit_x96} lets only {swap.amount_in} be sold"
+
+
 def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
     live, manager = need_pool(shard, goal.pool), policy.chain.position_manager
     pool = live.pool()

@@ -1,7 +1,5 @@
 """How a plan goes on, judged on the book as it is when a phase is due: with its goal, with another one, or without a swap."""
 
-from collections.abc import Iterator
-
 import msgspec
 
 from pipeline.errors import PipelineError, SwapLimitedError
@@ -12,7 +10,9 @@ from pipeline.math.amounts import range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
-from pipeline.plan import Market
+from pipeline.partial import comes_nearer, largest_step
+from pipeline.plan import Market, tell_limit
+from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
 
@@ -31,37 +31,36 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock) -> Course:
-    """Choose the first that leaves the share no further from its target than it is: the goal, a new one, no swap.
+    """Choose the first that leaves the share no further from its target than it is: the goal, a new one, a step, no swap.
 
-    A goal that would leave the share outside the inner band is no longer good enough. A swap that is cut short is given
-    up only where the share is inside that band anyway.
+    A goal that would leave the share outside the inner band is no longer good enough. A swap that is cut short is given up
+    where the share is inside that band anyway; elsewhere the largest step that the price limit allows takes its place.
 
     Raises: PipelineError, SwapLimitedError among them, where none of these can be had.
     """
-    cut_short: SwapLimitedError | None = None
     before = abs(stock.base_share_bps - policy.strategy.target_share_bps)
-    for each in _goals(shard, policy, goal, stock):
+    wanted = choose_goal(shard, policy, goal.withdraw, share_to_hold(shard, policy, stock, _NOTHING))
+    limited: SwapPlan | None = None
+    for each in dict.fromkeys((goal, wanted)):
         seen = foresee(shard, policy, each, market, stock, freed=_NOTHING)
         if seen.swap.limited:
-            cut_short = SwapLimitedError(
-                f"the price limit {seen.swap.limit_x96} lets only {seen.swap.amount_in} be sold"
-            )
+            limited = seen.swap
         elif each == goal and _is_good_enough(seen, policy, before):
             return Course(goal=goal)
-        elif each != goal and seen.holds_price and deviation_after(seen, policy) <= before:
-            return Course(goal=each, why=f"the share is {before} bps from its target now")
-    if cut_short is not None and before > inner_bps(policy):
-        raise cut_short
+        elif each == wanted and seen.holds_price and deviation_after(seen, policy) <= before:
+            return _course(goal, wanted, f"the share is {before} bps from its target now")
+    if limited is not None and before > inner_bps(policy):
+        step = largest_step(shard, policy, wanted, market, stock, freed=_NOTHING)
+        if step is None or not comes_nearer(step[1], policy):
+            raise SwapLimitedError(tell_limit(limited))
+        return _course(goal, step[0], step[1].cut_short)
     why = f"no swap brings the share nearer to its target, {before} bps away"
     return Course(goal=as_is(shard, policy, goal), swaps=False, why=why)
 
 
-def _goals(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> Iterator[Goal]:
-    yield goal
-    share = share_to_hold(shard, policy, stock, _NOTHING)
-    chosen = choose_goal(shard, policy, goal.withdraw, share)
-    if chosen != goal:
-        yield chosen
+def _course(before: Goal, after: Goal, why: str) -> Course:
+    """Go on for a goal, and say why where it is another one."""
+    return Course(goal=after, why=why if after != before else "")
 
 
 def _is_good_enough(seen: Foreseen, policy: Policy, before: int) -> bool:

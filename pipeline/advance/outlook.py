@@ -9,12 +9,16 @@ from pipeline.guard import Refusal
 from pipeline.inventory import Stock
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import NftPosition
+from pipeline.partial import brings_into_range, comes_nearer, largest_step
 from pipeline.plan import read_market
 from pipeline.units import RawAmount, TokenId
 
 
 def look_ahead(turn: Turn, stock: Stock) -> tuple[Goal, Foreseen] | Refusal:
-    """Choose the goal, and tell what it would come to with all that its withdrawal pays."""
+    """Choose the goal, and tell what it would come to with all that its withdrawal pays.
+
+    Where its swap would be cut short, it is the largest step towards it, if that is worth taking.
+    """
     shard, policy = turn.shard, turn.policy
     try:
         leaving = liquidity_to_move(shard, policy)
@@ -24,9 +28,13 @@ def look_ahead(turn: Turn, stock: Stock) -> tuple[Goal, Foreseen] | Refusal:
         return Refusal(reason="no_goal", detail=str(error))
     try:
         market = read_market(shard, policy, turn.block.timestamp_s, turn.base_fee_wei)
-        return goal, foresee(shard, policy, goal, market, stock, freed=freed)
+        foreseen = foresee(shard, policy, goal, market, stock, freed=freed)
+        step = largest_step(shard, policy, goal, market, stock, freed=freed)
     except PipelineError as error:
         return Refusal(reason="not_plannable", detail=str(error))
+    if step is not None and (comes_nearer(step[1], policy) or brings_into_range(step[1], policy)):
+        return step
+    return goal, foreseen
 
 
 def _freed(turn: Turn, leaving: tuple[TokenId, ...]) -> tuple[RawAmount, RawAmount]:

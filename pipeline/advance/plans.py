@@ -93,6 +93,7 @@ def open_plan(
         tick_lower=goal.tick_lower,
         tick_upper=goal.tick_upper,
         notional_quote=plan.notional_quote,
+        cut_short=foreseen.cut_short,
     )
     count_action(turn, plan.notional_quote, ready.costs)
     yield from command(turn, plan, ready)

@@ -37,10 +37,26 @@ def cost(question: Question) -> str | None:
     costs = costs_of(question)
     if costs is None:
         return "gas cannot be priced: neither base nor quote is the wrapped native token"
-    most = question.notional_quote * question.policy.limits.max_cost_bps // WHOLE_BPS + question.missed_quote
+    most = _most(question) + question.missed_quote
     if costs.total <= most:
         return None
     return f"costs {costs.total} quote, {costs.gas} of it gas, more than {most}"
+
+
+def _most(question: Question) -> int:
+    """Tell what may be spent: on a step that ends outside the inner band only the part by which it brings the share nearer.
+
+    Where it also lets an idle book earn again, it is no mere step. Units: raw quote. Rounds: down.
+    """
+    most = question.notional_quote * question.policy.limits.max_cost_bps // WHOLE_BPS
+    seen = question.foreseen
+    if seen is None or seen.was_idle:
+        return most
+    band = question.policy.strategy
+    before, after = seen.deviations(question.policy)
+    if after <= band.band_bps - band.hysteresis_bps:
+        return most
+    return most * max(before - after, 0) // max(before, 1)
 
 
 def daily_cost(question: Question) -> str | None:

@@ -3,6 +3,7 @@
 from pipeline.guard.question import Question
 from pipeline.math.slippage import price_window_x96
 from pipeline.messages.entries import HighestHead, Pause
+from pipeline.plan import tell_limit
 from pipeline.state import HIGHEST
 
 TIP_WEI = 10**9
@@ -60,11 +61,11 @@ def gas_price(question: Question) -> str | None:
 
 
 def swap_limited(question: Question) -> str | None:
-    """A swap that its price limit would cut short leaves a book that no range fits."""
+    """A swap that its price limit would cut short leaves a book that no range fits; no step towards it is worth taking."""
     swaps = [each.swap for each in question.drafts if each.swap is not None]
     if question.foreseen is not None:
         swaps.append(question.foreseen.swap)
     for swap in swaps:
         if swap.limited:
-            return f"the price limit {swap.limit_x96} lets only {swap.amount_in} be sold"
+            return tell_limit(swap)
     return None

@@ -75,6 +75,8 @@ class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag=True):
     tick_lower: Tick
     tick_upper: Tick
     notional_quote: RawAmount
+    cut_short: str = ""
+    """Why it goes only a step towards the target; empty: all the way."""
 
 
 class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag=True):

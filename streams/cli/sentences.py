@@ -55,7 +55,8 @@ def sentence(said: Output, policy: Policy | None) -> str:
             return f"{said.book}: a dry-run of block {said.at.number} {_tried(said.run, policy)}"
         case PlanOpened():
             moved = _amount(said.notional_quote, policy, None if policy is None else policy.quote)
-            return f"{said.book}: a plan moves {moved} to {_range(said.tick_lower, said.tick_upper, policy)}"
+            step = f", a step only: {said.cut_short}" if said.cut_short else ""
+            return f"{said.book}: a plan moves {moved} to {_range(said.tick_lower, said.tick_upper, policy)}{step}"
         case PlanRevised():
             where = _range(said.tick_lower, said.tick_upper, policy)
             return f"{said.book}: the plan goes on to {where} instead, from {said.phase} on: {said.reason}"

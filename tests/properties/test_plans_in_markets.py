@@ -24,13 +24,17 @@ class Tale(msgspec.Struct, frozen=True):
     """What happens to a book, and what book it is."""
 
     market: list[int]
-    """Of each block: tens of the pool's ether that somebody buys, or sells."""
+    """Of each block: how many thousandths of the pool's liquidity somebody buys, or sells."""
     target: int = 5_000
     half: int = 150
     on_stall: str = "hold_and_alert"
     down: bool = True
     reorg_at: int = 99
     depth: int = 1
+    slippage: int = _SLIPPAGE_BPS
+    """Of the reference price, in bps: where it is narrow swaps are cut short, and plans become steps."""
+    pool: int = 10**22
+    """Liquidity of others. The smaller it is, the more a swap of ours moves the price."""
     delay: int = 0
     """So many blocks from the reorg on nothing of ours is mined."""
 
@@ -48,7 +52,7 @@ def book(tale: Tale) -> Policy:
             twap_window_s=24,
             max_spot_from_twap_ticks=3_000,
             max_cost_bps=1_000,
-            max_slippage_bps=_SLIPPAGE_BPS,
+            max_slippage_bps=tale.slippage,
             max_age_blocks=20,
         ),
         action=Rerange(half_width_ticks=tale.half, stall_after_s=120, on_stall=tale.on_stall),
@@ -56,13 +60,16 @@ def book(tale: Tale) -> Policy:
 
 
 def play(tale: Tale) -> Lifecycle:
-    life = Lifecycle(book(tale), depth=10**22)
-    life.block(lambda chain: whale(chain, down=tale.down, amount=3 * 10**20))
+    life = Lifecycle(book(tale), depth=tale.pool)
+    life.block(lambda chain: whale(chain, down=tale.down, amount=3 * tale.pool // 100))
     for at, move in enumerate(tale.market):
         if at == tale.reorg_at:
             life.reorg(tale.depth, again=True)
         wants: Wants = (lambda _: False) if 0 <= at - tale.reorg_at < tale.delay else everything
-        life.block(lambda chain, m=move: m and whale(chain, down=m < 0, amount=abs(m) * 10**19), wants=wants)
+        life.block(
+            lambda chain, m=move: m and whale(chain, down=m < 0, amount=abs(m) * tale.pool // 1_000),
+            wants=wants,
+        )
     for _ in range(12):
         life.block()
     return life
@@ -94,11 +101,13 @@ def tales(draw: st.DrawFn) -> Tale:
         reorg_at=draw(st.integers(0, 12)),
         depth=draw(st.integers(1, 6)),
         delay=draw(st.integers(0, 8)),
+        slippage=draw(st.sampled_from([10, 30, _SLIPPAGE_BPS])),
+        pool=draw(st.sampled_from([5 * 10**20, 10**22])),
     )
 
 
 @given(tales())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 def test_no_action_of_ours_leaves_the_book_worse(tale: Tale) -> None:
     life = play(tale)
     event(f"{len(swaps_of(life))} swaps, {len(life.said(PlanRevised))} revised")
@@ -111,13 +120,20 @@ def test_enough_of_such_tales_swap_and_change_their_minds() -> None:
         moves = [dice.randint(-6, 6) if dice.random() < 0.3 else 0 for _ in range(12)]
         life = play(
             Tale(
-                market=moves, down=dice.random() < 0.5, reorg_at=dice.randint(0, 9), delay=dice.randint(0, 6)
+                market=moves,
+                down=dice.random() < 0.5,
+                reorg_at=dice.randint(0, 9),
+                delay=dice.randint(0, 6),
+                slippage=dice.choice([10, 30, _SLIPPAGE_BPS]),
+                pool=dice.choice([5 * 10**20, 10**22]),
             )
         )
         assert_no_worse(life)
         reached["plans"] += len(life.said(PlanOpened))
         reached["swaps"] += len(swaps_of(life))
         reached["revised"] += len(life.said(PlanRevised))
+        reached["steps"] += sum(bool(each.cut_short) for each in life.said(PlanOpened))
     assert reached["plans"] >= 40, reached
     assert reached["swaps"] >= 30, reached
     assert reached["revised"] >= 10, reached
+    assert reached["steps"] >= 5, reached

@@ -1,0 +1,71 @@
+"""The largest step towards a goal: the range nearest to the goal's whose swap ends within the window of prices.
+
+A range's swap is the smaller the nearer the range is to the one that fits what is held without any swap. So between the two
+a search by exact quotes finds the first that nothing cuts short.
+"""
+
+from msgspec.structs import replace
+
+from pipeline.errors import PipelineError
+from pipeline.foresee import Foreseen, foresee
+from pipeline.goal import as_is, need_pool
+from pipeline.inventory import Stock
+from pipeline.math.search import first_where
+from pipeline.messages.effects import Goal
+from pipeline.messages.policy import Policy
+from pipeline.plan import Market, tell_limit
+from pipeline.shard import Shard
+from pipeline.units import RawAmount, Tick
+
+
+def largest_step(
+    shard: Shard,
+    policy: Policy,
+    goal: Goal,
+    market: Market,
+    stock: Stock,
+    *,
+    freed: tuple[RawAmount, RawAmount],
+) -> tuple[Goal, Foreseen] | None:
+    """Find the range between a goal's and the one that needs no swap which leaves the share nearest to its target.
+
+    None where there is none: the goal's own swap is not cut short, or even the least would be.
+    """
+    whole = foresee(shard, policy, goal, market, stock, freed=freed)
+    if not whole.swap.limited:
+        return None
+    try:
+        start = as_is(shard, policy, goal, freed)
+    except PipelineError:
+        return None
+    spacing = need_pool(shard, goal.pool).tick_spacing
+    count = abs(start.tick_lower - goal.tick_lower) // spacing
+    width = goal.tick_upper - goal.tick_lower
+    towards = spacing if start.tick_lower > goal.tick_lower else -spacing
+
+    def at(number: int) -> tuple[Goal, Foreseen]:
+        lower = Tick(goal.tick_lower + number * towards)
+        nearer = replace(goal, tick_lower=lower, tick_upper=Tick(lower + width))
+        return nearer, foresee(shard, policy, nearer, market, stock, freed=freed)
+
+    number = first_where(lambda each: not at(each)[1].swap.limited, 1, count, 1)
+    if number > count:
+        return None
+    nearer, seen = at(number)
+    return nearer, replace(seen, cut_short=tell_limit(whole.swap))
+
+
+def comes_nearer(seen: Foreseen, policy: Policy) -> bool:
+    """Ask whether a step brings the share nearer to its target by the band's hysteresis at least: no dust is moved."""
+    before, after = seen.deviations(policy)
+    return (
+        seen.holds_price
+        and seen.swap.liquidity > 0
+        and before - after >= max(policy.strategy.hysteresis_bps, 1)
+    )
+
+
+def brings_into_range(seen: Foreseen, policy: Policy) -> bool:
+    """Ask whether a step lets a book that is idle earn again, no further from its target than it is."""
+    before, after = seen.deviations(policy)
+    return seen.was_idle and seen.holds_price and seen.swap.liquidity > 0 and after <= before
