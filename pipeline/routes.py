@@ -257,11 +257,13 @@ def _follow_policy(tables: Tables, event: PolicySet | PolicyRemoved) -> Arrival:
 
 
 def _forget_unused(tables: Tables, before: Policy) -> None:
-    """Delete what only the former policy used; it must be read again if it is ever named again."""
+    """Delete what only the former policy used; it must be read again if it is ever named again.
+
+    The book's own quarantine goes with it: the policy may have been its cause, and the next block judges the new one.
+    """
     still = {item for policy in policies(tables) for item in named_items(policy)}
-    unused = {item for item in named_items(before) if item not in still}
-    if unused:
-        tables.forget(lambda key: _belongs_to(key, unused))
+    unused = {item for item in named_items(before) if item not in still} | {f"book/{before.book}"}
+    tables.forget(lambda key: _belongs_to(key, unused))
 
 
 def _belongs_to(key: str, items: set[str]) -> bool:

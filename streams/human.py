@@ -65,7 +65,7 @@ def _checksummed(digits: str) -> str:
 
 def bps_text(bps: Bps | int) -> str:
     """Show a share in percent."""
-    return f"{_plain(Decimal(bps).scaleb(-2, _WIDE))}%"
+    return f"{plain_number(Decimal(bps).scaleb(-2, _WIDE))}%"
 
 
 def seconds_text(seconds: Seconds | int) -> str:
@@ -112,7 +112,7 @@ def price_text(
             price = _WIDE.divide(Decimal(1), price)
         except (ZeroDivisionError, InvalidOperation):
             return "-"
-    return f"{_plain(Context(prec=digits).plus(price)):s}"
+    return f"{plain_number(Context(prec=digits).plus(price)):s}"
 
 
 def short(address: Address | str) -> str:
@@ -120,6 +120,7 @@ def short(address: Address | str) -> str:
     return address if len(address) <= 12 else f"{address[:6]}…{address[-4:]}"
 
 
-def _plain(number: Decimal) -> str:
+def plain_number(number: Decimal) -> str:
+    """Show a number exactly, without zeros at its end."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

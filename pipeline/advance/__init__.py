@@ -6,7 +6,7 @@ follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan
 from pipeline.advance.block import advance_block
 from pipeline.advance.dry_runs import take_dry_run
 from pipeline.advance.endings import end_plans, ending
-from pipeline.advance.operators import apply_policy, operate
+from pipeline.advance.operators import apply_policy, held_before, operate, released
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
 from pipeline.advance.reports import take_report
@@ -89,13 +89,14 @@ def _moment(shard: Shard, offset: Offset, before: BlockRef | None, chain: ChainP
 
 def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
     chain, before = profile(shard.tables), shard.tables.head
-    ends = ending(shard, event)
+    ends, held = ending(shard, event), held_before(shard, event)
     followed = follow(shard.tables, event)
     now = _moment(shard, offset, before, chain)
     if followed.arrival is not Arrival.APPLIES:
         return _not_applied(shard, event, followed.arrival, now)
     ended = tuple(end_plans(shard, ends, now))
-    return (*ended, *_applied(shard, event, followed, chain or profile(shard.tables), now))
+    applied = _applied(shard, event, followed, chain or profile(shard.tables), now)
+    return (*ended, *applied, *released(shard, held, now))
 
 
 def _applied(

@@ -1,9 +1,13 @@
 """Policies come and go; operators pause and resume."""
 
+from collections.abc import Iterator
+
+from pipeline.messages.decisions import Released
 from pipeline.messages.entries import NftPosition, Pause
-from pipeline.messages.events import Paused, Resumed
+from pipeline.messages.events import AnyEvent, Paused, PolicyRemoved, PolicySet, Resumed
+from pipeline.moment import Moment
 from pipeline.shard import Shard
-from pipeline.wants import followed_pools
+from pipeline.wants import followed_pools, quarantined
 
 
 def apply_policy(shard: Shard) -> None:
@@ -13,6 +17,19 @@ def apply_policy(shard: Shard) -> None:
     unfollowed = {key for key, value in entries if isinstance(value, NftPosition) and value.pool not in pools}
     shard.tables.forget(unfollowed.__contains__)
     shard.drop_live()
+
+
+def held_before(shard: Shard, event: AnyEvent) -> frozenset[str]:
+    """List what is in quarantine before a policy changes; any other event ends no quarantine by the way."""
+    return (
+        frozenset(quarantined(shard.tables)) if isinstance(event, PolicySet | PolicyRemoved) else frozenset()
+    )
+
+
+def released(shard: Shard, held: frozenset[str], now: Moment) -> Iterator[Released]:
+    """Tell which items a changed policy has let out of quarantine: its book, and what no book names any more."""
+    for item in sorted(held - quarantined(shard.tables).keys() if held else ()):
+        yield Released(**now.stamp("alert", item, action="release"), item=item)
 
 
 def operate(shard: Shard, event: Paused | Resumed) -> None:

@@ -11,6 +11,7 @@ from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
 from streams.chain.calls import Ask, Reader, method
 from streams.chain.contracts import Fault, contract_faults
+from streams.chain.file_facts import contradictions
 from streams.chain.multicall import MULTICALL3
 from streams.chain.tokens import token_fault
 from streams.devnet.artifacts import anvil_here
@@ -48,7 +49,7 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
         return f"the node was not asked what the tokens are: {error}"
     if problems:
         raise read_yaml(read_text(file), str(file)).refuse(problems)
-    return "\n".join(["the node knows nothing against its tokens", *allowed])
+    return "\n".join(["the node knows nothing against its tokens and pools", *allowed])
 
 
 class Asked:
@@ -70,7 +71,10 @@ class Asked:
         if policy.mode == "live" and await self._is_contract(policy.owner):
             says = f"{policy.owner} is a contract: acting through a Safe is not supported yet"
             yield Problem((*path, "owner"), says)
-        if policy.mode != "watch":
+        contradicted = [problem async for problem in contradictions(self._reader, policy, path)]
+        for problem in contradicted:
+            yield problem
+        if policy.mode != "watch" and not contradicted:
             for wrong in await self.wrong_contracts(policy):
                 yield Problem(
                     ("chain", wrong.field), f"{wrong.says}: book {policy.book} cannot act through it"

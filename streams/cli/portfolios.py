@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from pipeline.errors import SettingsError, TopicError
@@ -17,7 +16,9 @@ from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
 from streams.cli.leaving import refuse_to_leave
 from streams.human import bps_text, seconds_text, short
+from streams.marks import Problem, read_yaml
 from streams.portfolio import load_portfolio
+from streams.portfolio.words import differences
 from streams.readers import reading
 from streams.settings import Settings, devnet_in, read_text
 from streams.topics import ensure_topics, shard_of
@@ -83,10 +84,6 @@ async def apply_file(
     if acting and not (live or dry_run):
         raise SettingsError(f"{file}: {', '.join(acting)} would act: say --live as well")
     chain_id = wanted[0].chain.chain_id
-    if settings.chain_id is not None and settings.chain_id != chain_id:
-        raise SettingsError(
-            f"{file}: chain.id: {chain_id}, but this deployment is on chain {settings.chain_id} (EVENKEEL_CHAIN_ID)"
-        )
     await _ask_the_chain(settings, file, wanted)
     if not dry_run:
         await ensure_topics(settings.kafka, chain_id, settings.partitions)
@@ -113,7 +110,13 @@ async def _ask_the_chain(settings: Settings, file: Path, policies: tuple[Policy,
 def read_portfolio(settings: Settings, file: Path) -> tuple[Policy, ...]:
     """Read a portfolio file; on the devnet its addresses are known. Raises: SettingsError."""
     devnet = devnet_in(settings.folder)
-    return load_portfolio(read_text(file), str(file), devnet=devnet.world.profile() if devnet else None)
+    text = read_text(file)
+    policies = load_portfolio(text, str(file), devnet=devnet.world.profile() if devnet else None)
+    chain_id = policies[0].chain.chain_id
+    if settings.chain_id is not None and settings.chain_id != chain_id:
+        says = f"{chain_id}, but this deployment is on chain {settings.chain_id} (EVENKEEL_CHAIN_ID)"
+        raise read_yaml(text, str(file)).refuse([Problem(("chain", "id"), says)])
+    return policies
 
 
 async def _in_force(settings: Settings, chain_id: ChainId, *, may_be_new: bool) -> dict[BookId, Policy]:
@@ -141,7 +144,7 @@ def _print_steps(
     touched = {row[0] for row in said}
     said += [(p.book, "", "as it is", "", p.policy_version[:12]) for p in wanted if p.book not in touched]
     title = "would change (nothing was appended)" if dry_run else "applied"
-    print_table(title, ["book", ">shard", "what", "changes", "version"], said)
+    print_table(title, ["book", ">shard", "what", "~changes", "version"], said)
     left_over = sorted(set(in_force) - {policy.book for policy in wanted})
     if left_over and not prune:
         say(f"still in force, not in the file: {', '.join(left_over)} (--prune removes them)")
@@ -162,27 +165,7 @@ def _changes(step: Step, in_force: Mapping[BookId, Policy]) -> str:
     if before is None:
         pools = "a pool" if len(after.pools) == 1 else f"{len(after.pools)} pools"
         return f"{after.mode}, {pools}, owner {short(after.owner)}"
-    old, new = _flat(before), _flat(after)
-    return ", ".join(
-        f"{name} {old.get(name)} -> {value}" for name, value in new.items() if old.get(name) != value
-    )
-
-
-def _flat(policy: Policy) -> dict[str, str]:
-    """Spread a policy over dotted names, its lists as they read."""
-    flat: dict[str, str] = {}
-    for name, value in msgspec.to_builtins(policy).items():
-        if name == "policy_version":
-            continue
-        if isinstance(value, dict):
-            flat |= {part: str(item) for part, item in value.items()}
-        elif isinstance(value, list | tuple):
-            flat[name] = (
-                " ".join(short(item) if isinstance(item, str) else item["symbol"] for item in value) or "none"
-            )
-        else:
-            flat[name] = short(str(value))
-    return flat
+    return "; ".join(differences(before, after))
 
 
 def say_versions(policies: Iterable[Policy]) -> None:

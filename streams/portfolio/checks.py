@@ -14,6 +14,7 @@ _LONGEST_S = 365 * 86_400
 
 def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
     """Find what contradicts itself, or is absurd."""
+    yield from _chain(portfolio.chain)
     yield from _repeated((("books", i, "book"), book.book) for i, book in enumerate(portfolio.books))
     yield from _shared_accounts(portfolio)
     for i, book in enumerate(portfolio.books):
@@ -22,6 +23,13 @@ def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
         yield from _pools(book, path)
         yield from _mode(book, path, portfolio.chain)
         yield from _target_band(book.strategy, (*path, "strategy"), watching=book.mode == "watch")
+
+
+def _chain(chain: ChainSection) -> Iterator[Problem]:
+    """A number that is said once more must be the same, whether a book is live or not."""
+    if chain.live_on is not None and chain.live_on != chain.id:
+        says = f"{chain.live_on} is not chain.id, {chain.id}: no book of this file could be live"
+        yield Problem(("chain", "live_on"), says)
 
 
 def _repeated(named: Iterable[tuple[FieldPath, str]]) -> Iterator[Problem]:
@@ -75,7 +83,7 @@ def _pools(book: BookSection, path: FieldPath) -> Iterator[Problem]:
 
 def _mode(book: BookSection, path: FieldPath, chain: ChainSection) -> Iterator[Problem]:
     if book.mode == "live":
-        if chain.live_on != chain.id:
+        if chain.live_on is None:
             says = f"live only where chain.live_on says {chain.id} once more"
             yield Problem((*path, "mode"), says)
         if book.signer is not None and book.signer != book.owner:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,7 +64,13 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
     handlers, level = root.handlers, root.level
 
     def check(
-        *words: str, mode: str = "dry-run", half: int = 600, owner: str = "", odd: str = ODD, **contracts: str
+        *words: str,
+        changes: Iterable[tuple[str, str]] = (),
+        mode: str = "dry-run",
+        half: int = 600,
+        owner: str = "",
+        odd: str = ODD,
+        **contracts: str,
     ) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["evenkeel", *(words or ("check",))])
         text = FILE.format(
@@ -80,6 +86,9 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
             half=half,
             mode=mode,
         )
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
         (tmp_path / "portfolio.yaml").write_text(text)
         code = 0
         try:
@@ -98,7 +107,7 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_tokens_of_the_usual_kind_pass(desk, world):
     code, told = desk(odd=world.usdc_high, mode="live")
     assert code == 0
-    assert told.startswith("the node knows nothing against its tokens\n")
+    assert told.startswith("the node knows nothing against its tokens and pools\n")
 
 
 HABITS = {
@@ -238,3 +247,38 @@ def test_what_spenders_may_take_already_is_named(desk, chain, world):
         f"book alpha: the position manager may take 7.500000 USDC of {owner} already",
     ]
     assert " may take " not in desk(odd=world.usdc_high, mode="watch")[1]
+
+
+@pytest.mark.parametrize("mode", ["dry-run", "watch"])
+def test_what_the_chain_contradicts_is_named_field_by_field(desk, world, mode):
+    low, high = (world.pool(f"weth_usdc_{name}_500").address for name in ("low", "high"))
+    stranger = world.accounts.owners[1]
+    code, told = desk(
+        odd=world.usdc_high,
+        mode=mode,
+        changes=[
+            ("decimals: 18}", "decimals: 8}"),
+            (f'pools: ["{low}"]', f'pools: ["{low}", "{stranger}"]'),
+            (f'reference_pool: "{low}"', f'reference_pool: "{high}"'),
+        ],
+    )
+    assert code == 1
+    assert "portfolio.yaml:14:" in told
+    assert f"books[0].tokens[0].decimals: 8, but WETH at {world.weth} has 18" in told
+    assert f"books[0].pools[1]: {stranger} is no Uniswap V3 pool" in told
+    assert "books[0].reference_pool: it trades " in told
+    assert "ODD" in told.partition("reference_pool: ")[2]
+    assert "not base and quote" in told
+
+
+def test_a_pool_of_tokens_that_the_book_does_not_name_and_one_of_another_factory_are_named(desk, world):
+    high = world.pool("weth_usdc_high_500").address
+    code, told = desk(
+        changes=[
+            (f'      - {{symbol: ODD, address: "{ODD}", decimals: 6}}\n', ""),
+            ("    pools: [", f'    pools: ["{high}", '),
+        ]
+    )
+    assert code == 1
+    assert "books[0].pools[0]: it trades " in told
+    assert f"{world.usdc_high} is not among the book's tokens" in told

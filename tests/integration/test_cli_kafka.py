@@ -198,7 +198,7 @@ def test_apply_appends_only_what_changed(desk):
     desk.run("apply")
     desk.portfolio(a_book("one", 1), a_book("two", 2, pool=OTHER_POOL, band="12%"))
     dry = desk.run("apply", "--dry-run")
-    assert "band_bps 1000 -> 1200" in dry.out
+    assert "strategy.band 10% -> 12%" in dry.out
     assert len(desk.policies()) == 2
     desk.run("apply")
     assert sorted(book for book, _ in desk.policies()) == ["one", "two", "two"]

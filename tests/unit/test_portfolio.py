@@ -1,3 +1,4 @@
+import copy
 import re
 
 import msgspec
@@ -7,8 +8,10 @@ from pipeline.errors import SettingsError
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand
 from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
+from streams.human import bps_text
 from streams.portfolio import load_portfolio, version_of
 from streams.portfolio.sections import LimitsSection, RerangeSection
+from streams.portfolio.words import differences
 
 WETH = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
@@ -496,3 +499,75 @@ def test_what_differs_from_chain_to_chain_is_the_chains(chain_id):
     assert (policy.chain.data_fee_wei, policy.chain.data_gas) == (chain.data_fee_wei, chain.data_gas)
     assert (chain.data_fee == "fee") == (chain.data_fee_wei > 0)
     assert (chain.data_fee == "gas") == (chain.data_gas > 0)
+
+
+@pytest.mark.parametrize("mode", ["dry-run", "live"])
+def test_a_live_on_of_another_chain_is_named_once_whatever_the_mode(mode):
+    text = FILE.replace("id: 1\n", "id: 1\n  live_on: 137\n").replace("mode: dry-run", f"mode: {mode}")
+    with pytest.raises(SettingsError) as refused:
+        load_portfolio(text, "p.yaml")
+    named = [line for line in str(refused.value).splitlines() if "live" in line and "max_" not in line]
+    assert named == ["p.yaml:3:12: chain.live_on: 137 is not chain.id, 1: no book of this file could be live"]
+
+
+def test_a_difference_is_in_the_files_own_words():
+    (before,) = load_portfolio(FILE, "p.yaml")[:1]
+    after = msgspec.structs.replace(
+        before,
+        mode="watch",
+        strategy=msgspec.structs.replace(before.strategy, band_bps=1_250, cooldown_s=5_400),
+        limits=msgspec.structs.replace(
+            before.limits,
+            max_notional_quote=2_500_000_000,
+            max_slippage_bps=25,
+            max_fee_per_gas_wei=35 * 10**9,
+        ),
+    )
+    assert list(differences(before, before)) == []
+    said = list(differences(before, after))
+    assert "mode dry-run -> watch" in said
+    assert f"strategy.band {bps_text(before.strategy.band_bps)} -> 12.5%" in said
+    assert any(line.startswith("strategy.cooldown ") and line.endswith(" -> 1h30m") for line in said)
+    assert any(line.startswith("limits.max_notional ") and line.endswith(" -> 2500 USDC") for line in said)
+    assert any(line.startswith("limits.max_slippage ") and line.endswith(" -> 0.25%") for line in said)
+    assert any(line.startswith("limits.max_fee_gwei ") and line.endswith(" -> 35") for line in said)
+
+
+def _leaves(value, path=()):
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, (*path, name))
+    elif path != ("policy_version",) and path[-1] not in {"book", "type"}:
+        yield path
+
+
+def _changed(value):
+    match value:
+        case None:
+            return "0x" + "5" * 40
+        case bool() | str():
+            return "0x" + "6" * 40
+        case int():
+            return value + 7
+    return [*value, *value] or ["0x" + "7" * 40]
+
+
+_WHOLE = msgspec.to_builtins(load_portfolio(FILE, "p.yaml")[0])
+
+
+@pytest.mark.parametrize("path", list(_leaves(_WHOLE)), ids=".".join)
+def test_no_change_of_a_policy_is_left_unsaid(path):
+    before = msgspec.convert(_WHOLE, Policy)
+    changed = copy.deepcopy(_WHOLE)
+    place = changed
+    for name in path[:-1]:
+        place = place[name]
+    enums = {"mode": "live", "on_stall": "wait"}
+    numbers = {
+        "max_slippage_bps",
+        "max_spot_from_twap_ticks",
+        "max_notional_quote",
+        "max_daily_notional_quote",
+    }
+    place[path[-1]] = enums.get(path[-1]) or (7 if path[-1] in numbers else _changed(place[path[-1]]))
+    assert list(differences(before, msgspec.convert(changed, Policy)))

@@ -26,7 +26,7 @@ from pipeline.messages.decisions import (
     Released,
     ShardHalted,
 )
-from pipeline.messages.entries import Balance, NftPosition, Pool
+from pipeline.messages.entries import Balance, NftPosition, Pool, Quarantine
 from pipeline.messages.events import BlockSeen, Paused, PolicySet, Resumed
 from pipeline.messages.views import BookView
 from pipeline.protocols.tokens import TRANSFER_TOPIC
@@ -265,3 +265,32 @@ def test_a_pause_declines_and_its_end_decides_again():
     assert [(o.gate, o.item) for o in said if isinstance(o, Declined)] == [("pause", "book/alpha")]
     told.watcher.append(Resumed(scope="book/alpha", reason="back", by="me"))
     assert [o.gate for o in told.block() if isinstance(o, Declined)] != ["pause"]
+
+
+def test_a_quarantine_by_a_wrong_file_ends_with_the_right_one_and_stays_ended_on_another_branch():
+    told = Told()
+    told.watcher.append(PolicySet(policy=policy(base=STRANGER)))
+    said = [*told.catch_up(), *told.block()]
+    assert "book/alpha" in [o.item for o in said if isinstance(o, Quarantined)]
+    base = told.watcher.fork("again")
+    told.block()
+    told.watcher.append(PolicySet(policy=policy()))
+    said = told.catch_up()
+    assert [o.item for o in said if isinstance(o, Released)] == ["book/alpha"]
+    assert quarantined(told.shard.tables) == {}
+    said = told.block()
+    assert not [o for o in said if isinstance(o, Quarantined)]
+    told.watcher.revert_to(base)
+    told.catch_up()
+    assert quarantined(told.shard.tables) == {}, "no reorg brings back what the wrong file led to"
+
+
+def test_a_pool_that_no_file_names_any_more_is_released():
+    told = Told()
+    told.watcher.append(PolicySet(policy=policy(pools=(POOL, OTHER_POOL))))
+    told.catch_up()
+    told.shard.tables.put(
+        f"quarantine/pool/{OTHER_POOL}", Quarantine(reason="no pool", at_block=1, resumed=0)
+    )
+    told.watcher.append(PolicySet(policy=policy()))
+    assert [o.item for o in told.catch_up() if isinstance(o, Released)] == [f"pool/{OTHER_POOL}"]

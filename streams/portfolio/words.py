@@ -1,0 +1,129 @@
+"""A policy in the words of the portfolio file: the names of its fields, and values as they are written there."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand
+from pipeline.units import Address, Bps, RawAmount
+from streams.human import bps_text, plain_number, seconds_text, short
+
+_UNSET = "unset"
+
+
+def differences(before: Policy, after: Policy) -> Iterator[str]:
+    """Say what of a book has changed, field by field: `strategy.band 10% -> 12%`."""
+    old, new = words_of(before), words_of(after)
+    for field, value in new.items():
+        if old[field] != value:
+            was, now = _as_different(old[field], value)
+            yield f"{field} {was} -> {now}"
+
+
+def words_of(policy: Policy) -> Mapping[str, tuple[str, ...]]:
+    """Spread a policy over the file's fields. A list has several words, addresses whole."""
+    return {
+        "mode": (policy.mode,),
+        "owner": (policy.owner,),
+        "signer": _named(policy.signer),
+        "accounts": policy.accounts,
+        "base": (policy.base,),
+        "quote": (policy.quote,),
+        "tokens": tuple(f"{t.symbol} at {t.address}, {t.decimals} decimals" for t in policy.tokens),
+        "quote_equivalents": policy.quote_equivalents,
+        "pools": policy.pools,
+        "reference_pool": (policy.reference_pool,),
+        **{f"strategy.{name}": (text,) for name, text in _strategy(policy.strategy)},
+        **{f"limits.{name}": (text,) for name, text in _limits(policy)},
+        **{f"rerange.{name}": (text,) for name, text in _rerange(policy, policy.action)},
+        **{f"chain.{name}": (text,) for name, text in _chain(policy.chain)},
+        "pools that its shard publishes": policy.publishes,
+    }
+
+
+def _strategy(strategy: TargetBand) -> Iterator[tuple[str, str]]:
+    yield "target_share", bps_text(strategy.target_share_bps)
+    yield "band", bps_text(strategy.band_bps)
+    yield "hysteresis", bps_text(strategy.hysteresis_bps)
+    yield "hold_out_of_range", seconds_text(strategy.hold_out_of_range_s)
+    yield "cooldown", seconds_text(strategy.cooldown_s)
+
+
+def _limits(policy: Policy) -> Iterator[tuple[str, str]]:
+    limits: Limits = policy.limits
+    yield "max_cost", bps_text(limits.max_cost_bps)
+    yield "max_daily_cost", bps_text(limits.max_daily_cost_bps)
+    yield "max_daily_gas", bps_text(limits.max_daily_gas_bps)
+    yield "max_slippage", _share(limits.max_slippage_bps)
+    yield "swap_tolerance", bps_text(limits.swap_tolerance_bps)
+    yield "twap_window", seconds_text(limits.twap_window_s)
+    yield "max_spot_from_twap_ticks", _number(limits.max_spot_from_twap_ticks)
+    yield "max_notional", _amount(policy, policy.quote, limits.max_notional_quote)
+    yield "max_daily_notional", _amount(policy, policy.quote, limits.max_daily_notional_quote)
+    yield "max_actions_per_day", str(limits.max_actions_per_day)
+    yield "max_fee_gwei", plain_number(Decimal(limits.max_fee_per_gas_wei).scaleb(-9))
+    yield "max_age_blocks", str(limits.max_age_blocks)
+    yield "deadline", seconds_text(limits.deadline_s)
+
+
+def _rerange(policy: Policy, action: Rerange) -> Iterator[tuple[str, str]]:
+    yield "half_width_ticks", str(action.half_width_ticks)
+    yield "reserve_base", _amount(policy, policy.base, action.reserve_base)
+    yield "reserve_quote", _amount(policy, policy.quote, action.reserve_quote)
+    yield "on_stall", action.on_stall
+    yield "stall_after", seconds_text(action.stall_after_s)
+
+
+def _chain(chain: ChainProfile) -> Iterator[tuple[str, str]]:
+    yield "id", str(chain.chain_id)
+    yield "wrapped_native", chain.wrapped_native
+    yield "position_manager", chain.position_manager
+    yield "factory", chain.factory
+    yield "router", chain.router or _UNSET
+    yield "final_depth_blocks", str(chain.final_depth_blocks)
+    yield "check_every_blocks", str(chain.check_every_blocks)
+    yield "report_every_blocks", str(chain.report_every_blocks)
+    yield "max_quarantined", str(chain.max_quarantined)
+    yield "fee for posting data", f"{chain.data_fee_wei} wei, {chain.data_gas} gas"
+
+
+# ------------------------------------------------------------------ values
+def _named(address: Address | None) -> tuple[str, ...]:
+    return () if address is None else (address,)
+
+
+def _share(share: Bps | None) -> str:
+    return _UNSET if share is None else bps_text(share)
+
+
+def _number(number: int | None) -> str:
+    return _UNSET if number is None else str(number)
+
+
+def _amount(policy: Policy, token: Address, raw: RawAmount | None) -> str:
+    """Write an amount as the file does: in whole tokens, with their symbol for the reader."""
+    if raw is None:
+        return _UNSET
+    spec = next((spec for spec in policy.tokens if spec.address == token), None)
+    if spec is None:
+        return f"{raw} raw"
+    return f"{plain_number(Decimal(raw).scaleb(-spec.decimals))} {spec.symbol}"
+
+
+def _as_different(old: Sequence[str], new: Sequence[str]) -> tuple[str, str]:
+    """Shorten addresses on both sides, unless that would make them look the same."""
+    was, now = _list(old, short_ones=True), _list(new, short_ones=True)
+    return (was, now) if was != now else (_list(old, short_ones=False), _list(new, short_ones=False))
+
+
+def _list(words: Sequence[str], *, short_ones: bool) -> str:
+    shown = [_shortened(word) if short_ones else word for word in words]
+    return ", ".join(shown) or _UNSET
+
+
+def _shortened(text: str) -> str:
+    return " ".join(_short(word) for word in text.split(" "))
+
+
+def _short(word: str) -> str:
+    address = word.rstrip(",")
+    return f"{short(address)}{word[len(address) :]}" if address.startswith("0x") else word
