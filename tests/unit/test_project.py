@@ -1,7 +1,10 @@
 """Rules of the project as a whole: names, locks, sizes, and prose that names only what exists."""
 
+import ast
 import importlib.metadata
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +76,27 @@ def test_the_locks_agree_and_hold_what_the_project_asks_for():
     asked = every(r'^  "([\w.-]+)', read("pyproject.toml").partition("[tool.hatch")[0])
     assert asked
     assert {canonical(name) for name in asked} <= everything.keys()
+
+
+def imported() -> set[str]:
+    """List the top-level names that our packages import."""
+    found: set[str] = set()
+    for path in modules():
+        for node in ast.walk(ast.parse(text_of(path))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_what_is_imported_is_asked_for_and_not_another_distributions_business():
+    table = tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
+    asked = {canonical(re.split(r"[^\w.-]", each)[0]) for each in table}
+    owners = importlib.metadata.packages_distributions()
+    foreign = imported() - sys.stdlib_module_names - set(PACKAGES)
+    assert len(foreign) > 10
+    assert {name for name in foreign if asked.isdisjoint(map(canonical, owners[name]))} == set()
 
 
 # ------------------------------------------------------------------ sizes
