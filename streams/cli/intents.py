@@ -1,6 +1,7 @@
 """`intents`: what was asked of signers and what came of it, the end of one, and the journals in which that stands."""
 
 import getpass
+import json
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from streams.chain.submit.known import (
     known_intents,
     read_journals,
     why_not_closable,
+    with_reports,
 )
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.submitting import signer_file_for, signer_of
@@ -46,7 +48,7 @@ def list_intents(
 ) -> None:
     """Show what was asked of signers, and how far each is by their journals."""
     settings = settings_for("intents list")
-    journals, all_known = run(_known(settings))
+    journals, all_known = run(_known_and_reported(settings))
     for unreadable in journals.unreadable:
         say(f"not an entry of a journal: {unreadable}")
     found = [
@@ -56,7 +58,7 @@ def list_intents(
     ]
     if as_json:
         for known in found:
-            print_json(encode(known.intent))
+            print_json(json.dumps(_as_json(known)))
         return
     print_table(
         "intents",
@@ -66,18 +68,35 @@ def list_intents(
 
 
 def _row(known: Known) -> tuple[str, ...]:
-    intent, bound = known.intent, known.bound
-    nonce = known.entry.nonce if known.entry else None
+    intent = known.intent
     return (
         intent.digest,
         intent.book,
         intent.step,
         str(intent.made_at.number),
         known.stands,
-        "" if nonce is None else str(nonce),
-        short(bound.attempts[-1].transaction_hash) if bound else "",
+        "" if known.nonce is None else str(known.nonce),
+        short(known.hashes[-1]) if known.hashes else "",
         short(intent.signer),
     )
+
+
+def _as_json(known: Known) -> dict[str, object]:
+    """The intent as it is on its topic, and how far it is."""
+    return {
+        **json.loads(encode(known.intent)),
+        "status": known.stands,
+        "nonce": None if known.nonce is None else str(known.nonce),
+        "hashes": list(known.hashes),
+        "cancellations": list(known.cancellations),
+    }
+
+
+async def _known_and_reported(settings: Settings) -> tuple[Journals, list[Known]]:
+    async with reading(settings.kafka) as reader:
+        journals = await read_journals(reader, settings.chain)
+        known = await known_intents(reader, settings.chain, journals=journals)
+        return journals, await with_reports(reader, settings.chain, known)
 
 
 async def _known(settings: Settings) -> tuple[Journals, list[Known]]:

@@ -13,6 +13,8 @@ from eth_account import Account
 from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse
 from stepping import nameless
 
+from pipeline.messages.journal import IntentKnown, NonceBound
+from pipeline.messages.transactions import SubmitTransaction
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.world import World
@@ -20,6 +22,8 @@ from streams.devnet.world import World
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
 EVENKEEL = [sys.executable, "-P", "-m", "streams.cli"]
+FINAL_DEPTH_BLOCKS = 65
+"""Of a chain about which nothing is known."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -93,6 +97,22 @@ def evenkeel(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess
     )
 
 
+def told_of(house: SenderHouse, digest: str, status: str) -> tuple[str, list[str]]:
+    """Take an intent's nonce and hashes from `intents list --json`, which must give its status."""
+    lines = evenkeel(house, "intents", "list", "--json").stdout.splitlines()
+    (told,) = (told for told in map(json.loads, lines) if told["id"].endswith(digest))
+    assert told["status"] == status
+    return told["nonce"], told["hashes"]
+
+
+def is_forgotten(house: SenderHouse, wanted: SubmitTransaction) -> bool:
+    """Ask whether the journal has let go of an intent and of its nonce."""
+    return not any(
+        (isinstance(entry, IntentKnown) and entry.intent == wanted.digest) or isinstance(entry, NonceBound)
+        for entry in house.journal().values()
+    )
+
+
 def test_submit_sends_and_intents_shows_and_closes(house):
     file = str(house.folder / "signer.yaml")
     assert "nothing is sent without --live" in evenkeel(house, "submit", file).stderr
@@ -107,6 +127,8 @@ def test_submit_sends_and_intents_shows_and_closes(house):
             shown = evenkeel(house, "intents", "list").stdout
             assert [line.split()[4] for line in shown.splitlines() if wanted.digest in line] == ["sent"]
             assert [line.split()[4] for line in shown.splitlines() if unheard.digest in line] == ["waiting"]
+            nonce, hashes = told_of(house, wanted.digest, "sent")
+            assert len(hashes) == 1
             refused = evenkeel(house, "intents", "close", wanted.id)
             assert "it may still be mined" in refused.stderr
             refused = evenkeel(house, "intents", "close", unheard.digest)
@@ -116,6 +138,12 @@ def test_submit_sends_and_intents_shows_and_closes(house):
             closed = evenkeel(house, "intents", "close", unheard.digest)
             assert f"Dropped {unheard.digest}" in closed.stderr
             assert house.said(unheard.digest) == ["Dropped"]
+            for _ in range(FINAL_DEPTH_BLOCKS + wanted.max_age_blocks):
+                house.chain.mine()
+            house.until(lambda: house.chain.mine() and is_forgotten(house, wanted))
+            assert told_of(house, wanted.digest, "final") == (nonce, hashes), (
+                "kept when the journal has let go"
+            )
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(20)

@@ -16,9 +16,10 @@ from pipeline.messages.journal import (
 )
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import status
-from pipeline.units import ChainId, ShardId
+from pipeline.units import ChainId, Hash, ShardId
 from streams.chain.submit.journal import journal_shard
 from streams.chain.submit.node import Look
+from streams.chain.submit.reported import Reported, reports_of
 from streams.codec import decode_intent, decode_journal
 from streams.readers import Reader, Record
 from streams.topics import INTENTS, NONCES
@@ -43,6 +44,10 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """The signer has passed it: it will not sign it any more, if it has not."""
     skipped: bool = False
     """It passed it without a look: its journal began later, and knows nothing of it."""
+    told_at_ms: int = 0
+    """When the broker took the intent."""
+    reported: Reported | None = None
+    """What the log keeps of it once the journal has let go of it; None: not asked."""
 
     @property
     def stands(self) -> str:
@@ -53,7 +58,36 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
             return self.entry.outcome
         if self.skipped:
             return "skipped"
-        return "settled" if self.read else "waiting"
+        if not self.read:
+            return "waiting"
+        return self._settled()
+
+    def _settled(self) -> str:
+        """Say how it ended by what was reported: what was signed and not dropped is used up and final."""
+        if self.reported is None:
+            return "settled"
+        return self.reported.outcome or ("final" if self.reported.hashes else "settled")
+
+    @property
+    def nonce(self) -> int | None:
+        """The nonce that was signed for it."""
+        if self.entry is not None and self.entry.nonce is not None:
+            return self.entry.nonce
+        return self.reported.nonce if self.reported else None
+
+    @property
+    def hashes(self) -> tuple[Hash, ...]:
+        """Of every version that was signed and moves something, oldest first."""
+        return self._attempts(cancels=False) or (self.reported.hashes if self.reported else ())
+
+    @property
+    def cancellations(self) -> tuple[Hash, ...]:
+        """Of what was signed to take its nonce away."""
+        return self._attempts(cancels=True) or (self.reported.cancellations if self.reported else ())
+
+    def _attempts(self, *, cancels: bool) -> tuple[Hash, ...]:
+        attempts = self.bound.attempts if self.bound is not None else ()
+        return tuple(attempt.transaction_hash for attempt in attempts if attempt.cancels == cancels)
 
 
 class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +125,19 @@ async def known_intents(
         if intent is not None and signer in {None, intent.signer}:
             found.append(_known(intent, record, journal))
     return found
+
+
+async def with_reports(reader: Reader, chain_id: ChainId, known: Sequence[Known]) -> list[Known]:
+    """Complete what the journals no longer hold from the shards' logs. Raises: InfrastructureError."""
+    gone = [each for each in known if each.bound is None and (each.read or each.entry is not None)]
+    if not gone:
+        return list(known)
+    since_ms = min(each.told_at_ms for each in gone)
+    told = await reports_of(reader, chain_id, [each.intent.digest for each in gone], since_ms)
+    return [
+        msgspec.structs.replace(each, reported=told.get(each.intent.digest)) if each.bound is None else each
+        for each in known
+    ]
 
 
 async def read_journals(reader: Reader, chain_id: ChainId) -> Journals:
@@ -146,6 +193,7 @@ def _known(intent: SubmitTransaction, record: Record, journal: Mapping[str, AnyJ
         intent=intent,
         shard=ShardId(record.shard),
         offset=record.offset,
+        told_at_ms=record.timestamp_ms,
         entry=entry,
         bound=bound,
         read=isinstance(cursor, IntentsRead) and record.offset < cursor.next_offset,
