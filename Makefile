@@ -12,7 +12,7 @@ WORKERS ?= 2
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check format bench bench-streams chaos-each chaos-streams chaos-sender chaos-node lock tools clean
+.PHONY: help demo test check format bench bench-streams chaos-each chaos-streams chaos-sender chaos-node lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,13 @@ lock: ## Resolve the dependencies anew, into both lock files
 	$(UV)/bin/uv $(COMPILE) --group dev pyproject.toml --output-file requirements-dev.lock
 	$(UV)/bin/uv $(COMPILE) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
 	rm -rf $(UV)
+
+digests: ## Pin the base images of Dockerfile and docker-compose.yml by digest: needs docker and a registry
+	@for image in $$(grep -hoE '^FROM [a-z/]+:[0-9][a-z0-9.-]*|image: [a-z]+/[a-z]+:[0-9.]+' Dockerfile docker-compose.yml | sed 's/.* //' | sort -u); do \
+	  digest=$$(docker buildx imagetools inspect $$image --format '{{.Manifest.Digest}}') || exit 1; \
+	  sed -i "s|$$image\(@sha256:[0-9a-f]*\)\{0,1\}|$$image@$$digest|" Dockerfile docker-compose.yml; \
+	  echo "$$image@$$digest"; \
+	done
 
 tools: $(READY) ## Java, Maven, Node, the broker's jars, the chain's binary and contracts: present or installed
 	$(BIN)/python -c "from streams.devnet.setup import prepare; prepare(say=print)"

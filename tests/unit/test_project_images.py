@@ -1,6 +1,7 @@
 """Dockerfile and docker-compose.yml, as far as they can be wrong without an engine to try them on."""
 
 import re
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 from typer.main import get_command
 
 from streams.cli import app
+from streams.exit_codes import CONFIGURATION, HALTED
 from streams.settings import Settings, variable_of
 
 ROOT = Path(__file__).parents[2]
@@ -37,16 +39,79 @@ def of_cli(command: list[str]) -> bool:
     return found is not None and not hasattr(found, "get_command")
 
 
-def test_the_watcher_and_a_worker_are_there():
-    assert set(OURS) == {"watch", "work"}
+def test_the_watcher_and_a_worker_are_there_and_the_others_by_profile():
+    assert set(OURS) == {"watch", "work", "rehearse", "submit"}
     for name in OURS:
-        assert COMPOSE["services"][name]["command"] == [name]
+        service = COMPOSE["services"][name]
+        assert service["command"][0] == name
+        assert service.get("profiles", []) == ([name] if name in {"rehearse", "submit"} else [])
+    assert "--live" in COMPOSE["services"]["submit"]["command"]
+
+
+def test_no_service_fills_the_disk_or_the_memory():
+    for name, service in COMPOSE["services"].items():
+        options = service["logging"]["options"]
+        assert options.keys() == {"max-size", "max-file"}, name
+        assert re.fullmatch(r"\d+g", service["mem_limit"]), name
+
+
+def test_what_fails_is_started_again_but_for_a_signer():
+    for name in OURS:
+        assert COMPOSE["services"][name]["restart"] == ("no" if name == "submit" else "on-failure")
+    assert 'ENTRYPOINT ["docker-serve.sh"]' in DOCKERFILE
+
+
+@pytest.mark.parametrize(
+    ("command", "ends_with", "code"),
+    [
+        ("watch", HALTED, 0),
+        ("work", CONFIGURATION, 0),
+        ("watch", 1, 1),
+        ("work", 70, 70),
+        ("apply", HALTED, HALTED),
+        ("submit", HALTED, HALTED),
+        ("watch", 0, 0),
+    ],
+)
+def test_a_code_that_no_start_mends_leaves_the_container_ended(tmp_path, command, ends_with, code):
+    program = tmp_path / "evenkeel"
+    program.write_text(f"#!/bin/sh\nexit {ends_with}\n")
+    program.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(
+        [ROOT / "docker-serve.sh", command], env=path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert (f"ended with {ends_with}" in done.stderr) is (code != ends_with)
+
+
+def test_a_container_that_is_stopped_tells_its_program_and_waits_for_it(tmp_path):
+    program = tmp_path / "evenkeel"
+    program.write_text(
+        "#!/bin/sh\ntrap 'sleep 0.2; echo in order; exit 3' TERM\necho up\nwhile :; do sleep 0.05; done\n"
+    )
+    program.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with subprocess.Popen(
+        [ROOT / "docker-serve.sh", "watch"], env=path, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "up\n"
+        running.terminate()
+        assert running.stdout.readline() == "in order\n"
+        assert running.wait(10) == 3
+
+
+def test_the_image_holds_the_anvil_that_dry_runs_need():
+    building, _, leaving = DOCKERFILE.rpartition("\nFROM ")
+    assert "anvil_program" in building
+    assert "COPY --from=build /usr/local/bin/anvil /usr/local/bin/anvil" in leaving
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_of_ours_runs_a_command_that_exists_on_settings_that_exist(name):
     service = COMPOSE["services"][name]
-    assert of_cli(service["command"])
+    assert of_cli([word for word in service["command"] if not word.startswith(("-", "/"))])
     assert service["environment"].keys() <= KNOWN
     assert {"EVENKEEL_BROKER", "EVENKEEL_CHAIN_ID", "EVENKEEL_PARTITIONS"} <= service["environment"].keys()
     test = service["healthcheck"]["test"]
@@ -65,15 +130,14 @@ def test_a_service_of_ours_can_do_little_harm(name):
     assert "ports" not in service
 
 
-def test_only_the_watcher_knows_the_node():
-    assert [name for name in OURS if "EVENKEEL_RPC_URL" in COMPOSE["services"][name]["environment"]] == [
-        "watch"
-    ]
+def test_a_worker_does_not_know_the_node():
+    asks = [name for name in OURS if "EVENKEEL_RPC_URL" in COMPOSE["services"][name]["environment"]]
+    assert asks == ["watch", "rehearse", "submit"]
 
 
 def test_images_are_pinned_and_nothing_is_published_beyond_this_machine():
     for name, service in COMPOSE["services"].items():
-        _, colon, tag = service["image"].partition(":")
+        _, colon, tag = service["image"].partition("@")[0].partition(":")
         assert colon, name
         assert re.fullmatch(r"\d+\.\d+\.\d+", tag), name
         for port in service.get("ports", []):
@@ -84,7 +148,7 @@ def test_the_broker_is_the_one_that_the_devnet_runs():
     pom = read("streams/devnet/pom.xml")
     kafka = re.search(r"<artifactId>kafka_[\d.]+</artifactId>\s*<version>([\d.]+)</version>", pom)
     assert kafka
-    assert COMPOSE["services"]["kafka"]["image"] == f"apache/kafka:{kafka[1]}"
+    assert COMPOSE["services"]["kafka"]["image"].partition("@")[0] == f"apache/kafka:{kafka[1]}"
 
 
 def test_the_broker_can_be_reached_where_it_says():
@@ -122,7 +186,7 @@ def test_what_the_file_asks_of_the_environment_is_in_the_example():
 def test_the_image_installs_by_hash_and_does_not_run_as_root():
     for line in every(r"pip install [^&\n]*", DOCKERFILE):
         assert "--require-hashes" in line or ("--no-index" in line and "--no-deps" in line), line
-    assert every(r"^FROM (\S+)", DOCKERFILE) == ["python:3.11-slim"] * 2
+    assert every(r"^FROM ([^\s@]+)", DOCKERFILE) == ["python:3.11-slim"] * 2
     leaving = DOCKERFILE.rpartition("\nFROM ")[2]
     users = every(r"^USER (\S+)$", leaving)
     assert users == [COMPOSE["services"]["watch"]["user"]]
