@@ -10,7 +10,6 @@ from pipeline.messages.policy import Policy
 from pipeline.settle import is_open, stand
 from pipeline.units import BookId, ChainId
 from streams.applied import Step
-from streams.chain.submit.known import OPEN, known_intents, read_journals
 from streams.readers import Reader
 from streams.verify import load_shard
 
@@ -57,6 +56,8 @@ def _leaving(steps: Sequence[Step], in_force: Mapping[BookId, Policy]) -> Iterat
 
 
 async def _refuse_open_intents(reader: Reader, chain_id: ChainId, file: Path, going: set[BookId]) -> None:
+    from streams.chain.submit.known import OPEN, known_intents, read_journals  # noqa: PLC0415 - keys take their time
+
     journals = await read_journals(reader, chain_id)
     for known in await known_intents(reader, chain_id, journals=journals):
         if known.intent.book not in going:

@@ -1,4 +1,4 @@
-"""The campaign itself: what it deals, and when it fails."""
+"""The campaigns themselves: what they deal, and when they fail."""
 
 import itertools
 import random
@@ -8,6 +8,8 @@ import pytest
 from chaos.faults import FAULTS
 from chaos.rules import MUST_FIRE
 from chaos.run import _TRUNCATED, Report, deal
+from chaos_sender import run as sender_run
+from chaos_sender.faults import FAULTS as DEATHS
 
 
 def a_full_report() -> Report:
@@ -61,3 +63,12 @@ def test_the_page_names_every_fault_and_every_rule(name):
 
 def test_one_fault_alone_can_be_dealt():
     assert deal(random.Random(1), 2, ["worker killed"]) == [[["worker killed"]]] * 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_sender_campaign_plays_every_death_and_every_depth_of_a_reorg(seed):
+    depths = {f"mint: a reorg, {depth} deep": depth for depth in range(1, 11)}
+    acts = sender_run.ACTS
+    dealt = [*itertools.chain(*sender_run.deal(random.Random(seed), 5))]
+    assert set(dealt[: len(acts)]) == set(acts) == {*DEATHS, *depths}
+    assert {name: acts[name].keywords["depth"] for name in depths} == depths

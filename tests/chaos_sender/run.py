@@ -14,17 +14,26 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chaos_sender.faults import FAULTS, play
+from chaos_sender.faults import FAULTS, Found, play
 from chaos_sender.house import House, opened
+from chaos_sender.mints import MOST_DEPTH, mint_is_taken_away
 from chaos_sender.robbery import is_robbed
 from chaos_sender.setting import POOLS
 
-_ACTS = 8
+ACTS: Mapping[str, partial[Awaitable[Found]]] = {
+    **{name: partial(play, name=name) for name in FAULTS},
+    **{
+        f"mint: a reorg, {depth} deep": partial(mint_is_taken_away, depth=depth)
+        for depth in range(1, MOST_DEPTH + 1)
+    },
+}
+_ACTS_EACH = 8
 _ROUNDS, _RECORDS = 8, 30
 """Of forgeries, at the end of each run."""
 RESULT = Path(__file__).parents[2] / ".evenkeel" / "chaos" / "sender.json"
@@ -58,7 +67,7 @@ class Tally:
 class Report:
     """All runs together."""
 
-    tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in FAULTS})
+    tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in ACTS})
     counted: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
@@ -95,7 +104,7 @@ async def act_out(house: House, name: str, report: Report) -> None:
     tally = report.tallies[name]
     tally.runs += 1
     try:
-        found = await play(house, name)
+        found = await ACTS[name](house)
     except BaseException:
         tally.failed += 1
         raise
@@ -108,13 +117,13 @@ async def act_out(house: House, name: str, report: Report) -> None:
 
 
 def deal(dice: random.Random, runs: int) -> Iterator[list[str]]:
-    """Deal every fault before any comes again."""
+    """Deal every act before any comes again."""
     deck: list[str] = []
     for _ in range(runs):
-        while len(deck) < _ACTS:
-            deck += dice.sample(list(FAULTS), len(FAULTS))
-        yield deck[:_ACTS]
-        del deck[:_ACTS]
+        while len(deck) < _ACTS_EACH:
+            deck += dice.sample(list(ACTS), len(ACTS))
+        yield deck[:_ACTS_EACH]
+        del deck[:_ACTS_EACH]
 
 
 async def run_all(runs: int, seed: int, folder: Path) -> Report:

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from chaos_sender.faults import FAULTS, judge, play
 from chaos_sender.house import House, opened
+from chaos_sender.mints import MOST_DEPTH, commanded, hashes_of, mint_is_taken_away, receipts
 from chaos_sender.setting import BOOK, POOLS
 
 from pipeline.messages.transactions import SubmitTransaction
@@ -18,7 +19,6 @@ from streams.devnet.transactions import Tx
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.asyncio(loop_scope="module")]
 
 SEED = 5
-_SHOVE = 0.015
 CAUGHT_UP_BLOCKS = 2_000
 _CHUNK_BLOCKS = 100
 
@@ -71,47 +71,13 @@ async def test_whoever_dies_there_is_one_effect_each_and_no_intent_is_lost(lodgi
 
 # ------------------------------------------------------------------ reorgs
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("depth", range(1, 11))
+@pytest.mark.parametrize("depth", [1, 3, MOST_DEPTH])
 async def test_our_own_mint_taken_away_comes_back_once(lodging, depth):
+    """The depths between them are the campaign's."""
     house = await lodging.house()
-    mint = await commanded(house, "mint")
-    await house.by_hand(lambda: house.is_mined(mint.digest), "the mint is mined")
-    (was,) = await house.on_chain(_receipts, house, mint.digest)
-    for _ in range(depth - 1):
-        await house.on_chain(house.devnet.flow.block)
-    await house.on_chain(house.chain.reorg, depth)
-    await house.settle()
-    there = await house.on_chain(
-        _receipts, house, mint.digest
-    )  # the same bytes may be in the new branch already
-    assert was["blockHash"] not in {receipt["blockHash"] for receipt in there}
-    assert house.is_mined(mint.digest) == bool(there), "the book knows it"
-    found = await house.compare()
-    assert (found.lost, found.doubled, found.wrong) == (0, 0, []), "the book is right on the new branch"
-    found = await judge(house)
+    found = await mint_is_taken_away(house, depth)
     assert found.all_wrong == []
-    assert len(await house.on_chain(_receipts, house, mint.digest)) == 1
-    mints = [i for i in house.story.intents.values() if i.plan == mint.plan and i.step == "mint"]
-    assert [i for i in mints if not house.story.ends.get(i.digest)] == [mint], "others were refused before it"
     lodging.is_spoilt = False
-
-
-async def commanded(house: House, step: str) -> SubmitTransaction:
-    """Mine until the next such step is sent and waits."""
-    known = set(house.story.intents)
-    house.move_price(_SHOVE)
-
-    def found() -> list[SubmitTransaction]:
-        new = (intent for digest, intent in house.story.intents.items() if digest not in known)
-        return [i for i in new if i.step == step and i.digest in house.story.sent]
-
-    await house.by_hand(found, f"a {step} is commanded")
-    return found()[-1]
-
-
-def _receipts(house: House, digest: str) -> list[dict[str, str]]:
-    asked = (house.chain.rpc("eth_getTransactionReceipt", hash_) for hash_ in _hashes(house, digest))
-    return [receipt for receipt in asked if receipt is not None]
 
 
 # ------------------------------------------------------------------ a front-run
@@ -126,7 +92,7 @@ async def test_a_swap_that_somebody_runs_ahead_of_reverts_and_the_plan_goes_on(l
     ]
     before = await house.on_chain(_wealth, house)
     await house.on_chain(_run_ahead, house, swap, raws)
-    (receipt,) = await house.on_chain(_receipts, house, swap.digest)
+    (receipt,) = await house.on_chain(receipts, house, swap.digest)
     assert int(receipt["status"], 16) == 0, "less than its minimum would have come"
     after = await house.on_chain(_wealth, house)
     assert after[1:] == before[1:], "no token has moved"
@@ -142,10 +108,6 @@ async def test_a_swap_that_somebody_runs_ahead_of_reverts_and_the_plan_goes_on(l
     lodging.is_spoilt = False
 
 
-def _hashes(house: House, digest: str) -> set[str]:
-    return {hash_ for hash_, (of, _) in house.story.attempts.items() if of == digest}
-
-
 def _run_ahead(house: House, swap: SubmitTransaction, raws: list[str]) -> None:
     """Put an attacker's swap in the same direction before ours, into the same block."""
     world, pool = house.world, house.world.pool(house.pool)
@@ -155,7 +117,7 @@ def _run_ahead(house: House, swap: SubmitTransaction, raws: list[str]) -> None:
     sold = world.weth if sells_base else world.usdc_of(pool)
     attacker = world.accounts.traders[0]
     amount = 3_000 * 10**18 if sells_base else 9_000_000 * 10**6
-    for hash_ in _hashes(house, swap.digest) | _hashes(house, swap.after or ""):
+    for hash_ in hashes_of(house, swap.digest) | hashes_of(house, swap.after or ""):
         house.chain.rpc("anvil_dropTransaction", hash_)
     if not sells_base:
         house.chain.send(actions.mint_usdc(sold, attacker, attacker, amount))

@@ -111,6 +111,17 @@ def test_the_program_as_a_process_of_its_own(tmp_path):
     assert done.stderr.startswith("error: broker is not set: set EVENKEEL_BROKER")
 
 
+KEYLESS = ("running", "portfolios", "holdings", "operate", "topics", "state", "why", "doctor")
+
+
+def test_who_signs_nothing_loads_no_library_of_keys():
+    """It takes as long as all the rest of a start."""
+    each = f"import importlib, sys; [importlib.import_module('streams.cli.' + name) for name in {KEYLESS}]"
+    code = f"{each}; print('eth_account' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("False", 0), done.stderr
+
+
 @pytest.mark.parametrize("arguments", [("nonsense",), ("apply", "--nonsense"), ("topics", "tail"), ("why",)])
 def test_wrong_usage_exits_with_2(tmp_path, evenkeel, arguments):
     done = evenkeel(*arguments)
