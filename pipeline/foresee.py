@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import msgspec
 
+from pipeline.allowances import approvals_of_plan
 from pipeline.goal import deployable, need_pool
 from pipeline.inventory import WHOLE_BPS, Stock
 from pipeline.math.ticks import sqrt_price_at_tick
@@ -65,12 +66,13 @@ def foresee(
     without = withdrawn(live, [(p.tick_lower, p.tick_upper, p.liquidity) for p in leaving if p.liquidity])
     amounts = deployable(shard, policy, live.pool(), freed)
     swap = size_swap(without, amounts, policy, goal, market)
+    approvals, swaps = approvals_of_plan(shard, policy, amounts, swap), bool(swap.amount_in)
     lower_x96, upper_x96 = sqrt_price_at_tick(goal.tick_lower), sqrt_price_at_tick(goal.tick_upper)
     return Foreseen(
         moved_quote=RawAmount(sum(base_and_quote(stock, amounts))),
         swap=swap,
-        gas_limit=gas_of_plan(len(leaving), policy.chain, swaps=bool(swap.amount_in)),
-        transactions=transactions_of_plan(len(leaving), swaps=bool(swap.amount_in)),
+        gas_limit=gas_of_plan(len(leaving), policy.chain, swaps=swaps, approvals=approvals),
+        transactions=transactions_of_plan(len(leaving), swaps=swaps, approvals=approvals),
         share_before_bps=stock.base_share_bps,
         share_after_bps=_share_after_bps(stock, swap),
         was_idle=not stock.any_in_range,

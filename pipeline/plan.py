@@ -5,19 +5,18 @@ withdraw (burn and collect) -> swap (to the new range's ratio) -> mint -> reset 
 
 import msgspec
 
+from pipeline.allowances import APPROVE_GAS, allow, router_of, take_back
 from pipeline.book import own_positions
-from pipeline.errors import ImpossibleFactError, SwapLimitedError
+from pipeline.errors import SwapLimitedError
 from pipeline.goal import deployable, need_pool
 from pipeline.math.slippage import least_burned, least_minted, least_of_quote, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.effects import Goal, Phase, Step
-from pipeline.messages.entries import Allowance
 from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.protocols.uniswap_v3 import LivePool, mean_tick
 from pipeline.protocols.uniswap_v3.calldata import (
     Withdrawal,
-    write_approve,
     write_mint,
     write_swap,
     write_withdraw,
@@ -26,10 +25,8 @@ from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 from pipeline.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds, SqrtPriceX96, Wei
 
-WITHDRAW_GAS, APPROVE_GAS, SWAP_GAS, MINT_GAS = 450_000, 80_000, 600_000, 900_000
+WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000
 """Limits of one transaction each; of a withdrawal for each NFT."""
-_MOST_GRANTED_PERCENT = 105
-"""So much of what is needed an allowance may be that stands already."""
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,16 +87,15 @@ def _with_data(made: Draft, data_gas: int) -> Draft:
     return msgspec.structs.replace(made, call=call)
 
 
-def gas_of_plan(withdrawals: int, chain: ChainProfile, *, swaps: bool) -> int:
-    """Add the gas limits of a whole plan up: each token approved and taken back once."""
-    swap = APPROVE_GAS + SWAP_GAS if swaps else 0
-    calls = withdrawals * WITHDRAW_GAS + swap + 4 * APPROVE_GAS + MINT_GAS
-    return calls + transactions_of_plan(withdrawals, swaps=swaps) * chain.data_gas
+def gas_of_plan(withdrawals: int, chain: ChainProfile, *, swaps: bool, approvals: int) -> int:
+    """Add the gas limits of a whole plan up."""
+    calls = withdrawals * WITHDRAW_GAS + swaps * SWAP_GAS + approvals * APPROVE_GAS + MINT_GAS
+    return calls + transactions_of_plan(withdrawals, swaps=swaps, approvals=approvals) * chain.data_gas
 
 
-def transactions_of_plan(withdrawals: int, *, swaps: bool) -> int:
+def transactions_of_plan(withdrawals: int, *, swaps: bool, approvals: int) -> int:
     """Count the transactions of a whole plan, as its gas is counted: one withdraws all."""
-    return bool(withdrawals) + 2 * swaps + 4 + 1
+    return bool(withdrawals) + swaps + approvals + 1
 
 
 def _deadline_s(policy: Policy, market: Market) -> Seconds:
@@ -147,7 +143,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
         if ratio.limited:
             raise SwapLimitedError(f"spot {live.sqrt_price_x96} is beyond the limit {ratio.limit_x96}")
         return ()
-    router = _router(policy)
+    router = router_of(policy)
     down = ratio.zero_for_one
     token_in, token_out = (pool.token0, pool.token1) if down else (pool.token1, pool.token0)
     least = max(
@@ -231,53 +227,14 @@ def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
 
 
 def _draft_reset(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    """Take back what spenders may still take. Raises: ImpossibleFactError where an allowance was not read."""
     del goal, market
-    drafts = []
-    for token, spender in grants(shard, policy):
-        allowance = shard.tables.need(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
-        if allowance.amount:
-            drafts.append(_approve(token, spender, RawAmount(0), step="reset"))
-    return tuple(drafts)
-
-
-def grants(shard: Shard, policy: Policy) -> tuple[tuple[Address, Address], ...]:
-    """List which token a plan may have to let whom take."""
-    pool = need_pool(shard, policy.reference_pool).pool()
-    spenders = policy.chain.router, policy.chain.position_manager
-    return tuple(
-        (token, spender)
-        for token in (pool.token0, pool.token1)
-        for spender in spenders
-        if spender is not None
-    )
+    return tuple(Draft(step="reset", call=call) for call in take_back(shard, policy))
 
 
 def _allow(
     shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount
 ) -> tuple[Draft, ...]:
-    """Let a spender take exactly so much: by way of 0, for some tokens go from no amount to another but that.
-
-    One that is there already and is only a little more is used as it stands: the price moves what is needed from
-    block to block. An allowance that was not read is taken for one that is in the way.
-    """
-    granted = shard.tables.find(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
-    if granted is not None and amount <= granted.amount <= amount * _MOST_GRANTED_PERCENT // 100:
-        return ()
-    none = granted is not None and not granted.amount
-    cleared = () if none else (_approve(token, spender, RawAmount(0)),)
-    return (*cleared, _approve(token, spender, amount))
-
-
-def _approve(token: Address, spender: Address, amount: RawAmount, *, step: Step = "approve") -> Draft:
-    call = Call(to=token, data=write_approve(spender, amount), gas_limit=APPROVE_GAS)
-    return Draft(step=step, call=call)
-
-
-def _router(policy: Policy) -> Address:
-    if policy.chain.router is None:
-        raise ImpossibleFactError("the chain's profile names no router")
-    return policy.chain.router
+    return tuple(Draft(step="approve", call=call) for call in allow(shard, policy, token, spender, amount))
 
 
 _DRAFTS = {

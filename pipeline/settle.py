@@ -46,7 +46,7 @@ def _stand_phase(plan: Plan, phase: Phase, tables: Tables) -> Standing | None:
 
 
 def _stand_reset(plan: Plan, tables: Tables) -> Standing:
-    """Hold a plan open until nobody may take anything, whatever was reset on the way."""
+    """Hold a plan open until nobody may take more than may stand, whatever was reset on the way."""
     if not _is_exposed(plan, tables):
         return Standing(kind="finished")
     broken = _broken("reset", kept_steps(plan, "reset"), tables)
@@ -65,9 +65,10 @@ def _has_minted(plan: Plan, tables: Tables) -> bool:
 
 
 def _is_exposed(plan: Plan, tables: Tables) -> bool:
-    """Ask whether a spender may take anything, as far as is known: what was not read may be anything."""
-    found = (tables.find(key, Allowance) for key in plan.allowances)
-    return any(each is None or each.amount for each in found)
+    """Ask whether a spender may take more than may stand, as far as is known: what was not read may be anything."""
+    bounds = {bound.allowance: bound.most for bound in plan.standing}
+    found = ((key, tables.find(key, Allowance)) for key in plan.allowances)
+    return any(each is None or each.amount > bounds.get(key, 0) for key, each in found)
 
 
 # ------------------------------------------------------------------ one transaction
@@ -163,6 +164,11 @@ def fails_alike(plan: Plan, phase: Phase) -> bool:
     """Ask whether a phase has come to nothing for the same reason again."""
     failure = failure_of(plan, phase)
     return failure is not None and failure.times >= _ALIKE
+
+
+def still_watched(plan: Plan) -> tuple[str, ...]:
+    """List the allowances that a plan goes on watching once it is over: what stands is taken back when its bound falls."""
+    return plan.allowances if plan.standing else ()
 
 
 def is_final(plan: Plan, tables: Tables, final: BlockNumber) -> bool:

@@ -41,6 +41,13 @@ def push(desk: ChainDesk, *, ether: int) -> None:
     desk.block(actions.swap_exact_in(desk.world, trader, pool, desk.world.weth, ether * ETHER))
 
 
+def buy(desk: ChainDesk, dollars: int) -> None:
+    """Let a trader buy WETH in a block with the next of ours."""
+    pool, trader = desk.world.pools[pool_name(desk)], desk.world.accounts.traders[0]
+    usdc = desk.world.usdc_of(pool)
+    desk.block(actions.swap_exact_in(desk.world, trader, pool, usdc, dollars * DOLLAR))
+
+
 def pool_name(desk: ChainDesk) -> str:
     (name,) = (n for n, pool in desk.world.pools.items() if pool.address == desk.book.reference_pool)
     return name

@@ -7,11 +7,12 @@ from msgspec.structs import replace
 from pipeline.advance.phases import Held, Ready, command, prepare
 from pipeline.advance.stalls import forget_broken, put, refused
 from pipeline.advance.turn import Turn
+from pipeline.allowances import allowances
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.entries import BookPath
-from pipeline.settle import Standing, fails_alike, is_final, stand
+from pipeline.settle import Standing, fails_alike, is_final, stand, still_watched
 
 
 def is_clearing(turn: Turn, plan: Plan | None) -> bool:
@@ -30,7 +31,7 @@ def clear(turn: Turn, plan: Plan, stock: Stock, path: BookPath) -> Iterator[Outp
     standing = stand(plan, turn.shard.tables)
     if standing.kind == "finished":
         if is_final(plan, turn.shard.tables, turn.final_block):
-            put(turn, replace(plan, allowances=()))
+            put(turn, replace(plan, allowances=still_watched(plan)))
     elif standing.kind == "broken":
         put(turn, forget_broken(turn, plan, standing))
     elif standing.kind == "due" and not _tries_later(turn, plan):
@@ -38,10 +39,10 @@ def clear(turn: Turn, plan: Plan, stock: Stock, path: BookPath) -> Iterator[Outp
 
 
 def _may_be_cleared(turn: Turn, plan: Plan) -> bool:
-    """Only of the owner whom the book still has; another policy may name another."""
-    mine = f"allowance/{turn.policy.owner}/"
-    is_live = turn.policy.mode == "live"
-    return is_live and bool(plan.allowances) and all(key.startswith(mine) for key in plan.allowances)
+    """Only what the owner whom the book still has allows its spenders; another policy may name others."""
+    if turn.policy.mode != "live" or not plan.allowances:
+        return False
+    return set(plan.allowances) <= set(allowances(turn.shard, turn.policy))
 
 
 def _without_unanswered(turn: Turn, plan: Plan) -> Plan:

@@ -11,7 +11,7 @@ from pipeline.messages.effects import Plan
 from pipeline.messages.events import AnyEvent, PolicyRemoved, PolicySet, Resumed
 from pipeline.messages.policy import Policy
 from pipeline.moment import Moment
-from pipeline.settle import stand
+from pipeline.settle import stand, still_watched
 from pipeline.shard import Shard
 from pipeline.units import BookId
 
@@ -64,7 +64,7 @@ def end_plans(shard: Shard, ends: Ending, now: Moment) -> Iterator[Output]:
             for step in plan.steps:
                 shard.tables.put(f"intent/{step.intent}", None)
             plan = replace(plan, steps=())
-        allowances = () if outcome == "done" else plan.allowances
+        allowances = still_watched(plan) if outcome == "done" else plan.allowances
         shard.tables.put(f"plan/{book}", replace(plan, closed=outcome, allowances=allowances))
         if outcome != "done":
             stamp = now.stamp("plan", book, action="closed")

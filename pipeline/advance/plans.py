@@ -25,14 +25,14 @@ from pipeline.advance.stalls import (
     wait,
 )
 from pipeline.advance.turn import Turn
+from pipeline.allowances import allowances
 from pipeline.decide import Refused
 from pipeline.guard import Refusal
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened
-from pipeline.messages.effects import PHASES, Plan
+from pipeline.messages.effects import PHASES, Bound, Plan
 from pipeline.messages.entries import BookPath, Mined
-from pipeline.plan import grants
 from pipeline.settle import is_open, stand
 from pipeline.units import Seconds
 
@@ -72,10 +72,8 @@ def open_plan(
         goal=goal,
         notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
-        allowances=tuple(
-            f"allowance/{turn.policy.owner}/{token}/{spender}"
-            for token, spender in grants(turn.shard, turn.policy)
-        ),
+        allowances=tuple(allowances(turn.shard, turn.policy)),
+        standing=_bounds(turn),
     )
     ready = prepare(turn, plan, "withdraw", stock, path, foreseen=foreseen)
     if not isinstance(ready, Ready):
@@ -115,6 +113,7 @@ def carry_plan(turn: Turn, stock: Stock, path: BookPath) -> Iterator[Output]:
     plan = find_plan(turn)
     if plan is None:
         return
+    plan = _as_bounded_now(turn, plan)
     if plan.closed is not None:
         yield from clear(turn, plan, stock, path)
         return
@@ -128,6 +127,21 @@ def carry_plan(turn: Turn, stock: Stock, path: BookPath) -> Iterator[Output]:
     elif standing.kind == "due" and not tries_again_later(turn, plan):
         prepared = prepare(turn, plan, standing.phase or "withdraw", stock, path)
         yield from _go_on(turn, plan, prepared)
+
+
+def _as_bounded_now(turn: Turn, plan: Plan) -> Plan:
+    """Hold what spenders may go on taking against the policy as it is now: it may have changed since."""
+    bounds = _bounds(turn) if plan.allowances else plan.standing
+    if bounds == plan.standing:
+        return plan
+    plan = replace(plan, standing=bounds)
+    put(turn, plan)
+    return plan
+
+
+def _bounds(turn: Turn) -> tuple[Bound, ...]:
+    found = allowances(turn.shard, turn.policy).items()
+    return tuple(Bound(allowance=key, most=most) for key, most in found if most)
 
 
 def _go_on(turn: Turn, plan: Plan, prepared: Prepared | None) -> Iterator[Output]:

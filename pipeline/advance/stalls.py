@@ -12,7 +12,7 @@ from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.effects import BookEffects, Phase, Plan
 from pipeline.messages.entries import BookPath
 from pipeline.missed import growth_now
-from pipeline.settle import Standing, drop_from, is_final, never_sent, note_failure
+from pipeline.settle import Standing, drop_from, is_final, never_sent, note_failure, still_watched
 
 _SAID_AGAIN = ("refused: limits", "refused: malformed", "refused: paused")
 """What a signer refuses for reasons of its own, whatever the block."""
@@ -80,7 +80,7 @@ def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
         turn.block.timestamp_s,
         plan.proposed_before_s,
     )
-    yield from close(turn, replace(plan, allowances=()), f"never sent: {reason}")
+    yield from close(turn, replace(plan, allowances=still_watched(plan)), f"never sent: {reason}")
 
 
 def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Output]:
@@ -119,7 +119,7 @@ def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
     path = turn.shard.tables.find(f"path/{turn.policy.book}", BookPath)
     if path is not None and path.finished_plan == plan.id:
         if is_final(plan, turn.shard.tables, turn.final_block):
-            put(turn, replace(plan, closed="done", allowances=()))
+            put(turn, replace(plan, closed="done", allowances=still_watched(plan)))
         return
     forget_refusals(turn.shard, turn.policy)
     stamp = turn.now.stamp("plan", turn.policy.book, action="done")

@@ -78,6 +78,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     times: int
 
 
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a spender may go on being allowed to take when no plan needs it."""
+
+    allowance: str
+    """The key of its entry."""
+    most: RawAmount
+
+
 class Plan(Entry, frozen=True, kw_only=True):
     """`plan/book`: the book's last plan. Which of its steps are mined is told by the chain part."""
 
@@ -90,7 +98,9 @@ class Plan(Entry, frozen=True, kw_only=True):
     given_up: tuple[Phase, ...] = ()
     """Phases that are not to be made any more."""
     allowances: tuple[str, ...] = ()
-    """Keys of what spenders may take of the owner's tokens: the plan ends when all of them are 0."""
+    """Keys of what spenders may take of the owner's tokens: the plan ends when all of them are within their bounds."""
+    standing: tuple[Bound, ...] = ()
+    """Of these, what may stay allowed, as the policy has it now; of others nothing."""
     attempt: int = 1
     commanded_at_s: Seconds | None = None
     stalled_since_s: Seconds | None = None

@@ -103,6 +103,9 @@ class Rerange(msgspec.Struct, frozen=True, kw_only=True):
     reserve_base: RawAmount = RawAmount(0)
     """Left in the wallet."""
     reserve_quote: RawAmount = RawAmount(0)
+    standing_base: RawAmount = RawAmount(0)
+    """What router and position manager may each go on being allowed to take between plans; 0: nothing."""
+    standing_quote: RawAmount = RawAmount(0)
     on_stall: StallPolicy = "hold_and_alert"
     stall_after_s: Seconds = Seconds(600)
     """So long a step may be refused before `on_stall` happens."""
@@ -142,6 +145,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             if spec.address == token:
                 return spec.decimals
         raise KeyError(token)
+
+    def standing(self, token: Address) -> RawAmount:
+        """Tell how much of a token a spender may go on being allowed to take when no plan needs it."""
+        bounds = {self.base: self.action.standing_base, self.quote: self.action.standing_quote}
+        return bounds.get(token, RawAmount(0))
 
     def carries_plans_of(self, before: "Policy") -> bool:
         """Ask whether a plan that was opened under another policy of the book may go on under this one."""

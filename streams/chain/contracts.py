@@ -9,11 +9,12 @@ import msgspec
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
+from pipeline.allowances import APPROVE_GAS
 from pipeline.errors import CallRevertedError, MethodMissingError, UnreadableError
 from pipeline.math.ticks import MIN_SQRT_PRICE_X96
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
-from pipeline.plan import APPROVE_GAS, MINT_GAS, SWAP_GAS, WITHDRAW_GAS
+from pipeline.plan import MINT_GAS, SWAP_GAS, WITHDRAW_GAS
 from pipeline.protocols.uniswap_v3.calldata import (
     Withdrawal,
     write_approve,

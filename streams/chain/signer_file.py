@@ -1,6 +1,7 @@
 """The signer's file: whose key, and what it may be made to sign at most. No topic and no policy can widen it."""
 
 import re
+from collections.abc import Mapping
 from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -127,6 +128,9 @@ class SignerFile(Section):
     max_notional: Amount = Field(description="what one transaction may move, in the budget's token")
     max_notional_per_day: Amount = Field(description="what 24 hours may move, in the budget's token")
     max_actions_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 12
+    standing_allowances: dict[Addr, Amount] = Field(
+        default={}, description="by token, what router and position manager may each be allowed"
+    )
     references: ReferencesSection = ReferencesSection()
     single_reference: bool = False
     """A pair may be priced by its pool alone."""
@@ -161,7 +165,7 @@ class SignerFile(Section):
         places: Places,
         pools: tuple[PricedPool, ...],
         references: References,
-        budget_decimals: int,
+        decimals: Mapping[Address, int],
     ) -> SignerLimits:
         """Put the file's numbers together with what was read of the chain."""
         chain = numbers_of(self.chain)
@@ -171,7 +175,10 @@ class SignerFile(Section):
             wrapped_native=places.wrapped_native,
             pools=pools,
             references=references,
-            budget=self.budget(budget_decimals),
+            budget=self.budget(decimals[self.budget_token]),
+            standing_allowances={
+                token: _raw(amount, decimals[token]) for token, amount in self.standing_allowances.items()
+            },
             policies=self.policies,
             twap_window_s=self.twap_window,
             max_observation_age_s=self.max_observation_age,
@@ -197,6 +204,11 @@ class SignerFile(Section):
             data_fee=chain.data_fee,
             block_s=self.block_time or chain.block_s,
         )
+
+    def counted_tokens(self) -> dict[Address, str]:
+        """List the tokens that the file counts something in, each with the field that names it."""
+        standing = dict.fromkeys(self.standing_allowances, "standing_allowances")
+        return {**standing, self.budget_token: "budget_token"}
 
     def budget(self, decimals: int) -> Budget:
         """Turn the budget's amounts into the token's smallest units. Rounds: down."""

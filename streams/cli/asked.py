@@ -99,7 +99,10 @@ class Asked:
         return [fault async for fault in contract_faults(self._reader, policy, self._at)]
 
     async def allowances(self, policy: Policy) -> list[str]:
-        """Say what of a book's tokens somebody may take already: its next plan takes that back. Raises: NodeError."""
+        """Say what of a book's tokens somebody may take already, and whether its policy lets that stand.
+
+        What is more than may stand the next plan takes back. Raises: NodeError.
+        """
         if policy.mode == "watch":
             return []
         spenders = {"the router": policy.chain.router, "the position manager": policy.chain.position_manager}
@@ -112,6 +115,7 @@ class Asked:
         told = await self._reader.ask([ask for _, _, ask in found])
         return [
             f"book {policy.book}: {name} may take {_amount(policy, token, answer[0])} of {policy.owner} already"
+            f"{_bound(policy, token, answer[0])}"
             for (token, name, _), answer in zip(found, told, strict=True)
             if not isinstance(answer, UnreadableError) and answer[0]
         ]
@@ -123,6 +127,15 @@ class Asked:
     async def _spacing(self, pool: Address) -> int | None:
         (told,) = await self._reader.ask([Ask(pool, method("uniswap-v3/UniswapV3Pool", "tickSpacing"))])
         return None if isinstance(told, UnreadableError) else int(told[0])
+
+
+def _bound(policy: Policy, token: Address, raw: int) -> str:
+    """Say whether a policy that lets something stand lets this stand."""
+    bound = policy.standing(token)
+    if not bound:
+        return ""
+    within = "within" if raw <= bound else "more than"
+    return f", {within} the {_amount(policy, token, bound)} that its policy lets stand"
 
 
 def _amount(policy: Policy, token: Address, raw: int) -> str:

@@ -63,6 +63,9 @@ $lively    #   max_cost: 1%                  # gas, swap fee and impact of one a
     #   half_width_ticks: 600         # half the width of that range; at least the pool's tick spacing
     #   reserve_base: 0               # left in the wallet
     #   reserve_quote: 0
+    #   standing_base: 0              # what router and position manager may each go on being allowed to take between
+    #   standing_quote: 0             # plans; a plan then takes 3 transactions instead of 7 to 9; the signer's file
+    #                                 # must let as much stand: standing_allowances
     #   on_stall: hold_and_alert      # where its middle cannot go on: leave the tokens in the wallet and say so;
     #                                 # wait: try on and on; mint_as_is: give up the swap, choose the range that fits
     #   stall_after: 10m              # so long a step may be refused before that happens

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from pipeline.errors import SettingsError
 from pipeline.messages.effects import Plan
+from pipeline.messages.entries import Allowance
 from pipeline.messages.events import PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.settle import is_open, stand
-from pipeline.units import BookId, ChainId
+from pipeline.shard import Shard
+from pipeline.units import Address, BookId, ChainId
 from streams.applied import Step
 from streams.readers import Reader
 from streams.verify import load_shard
@@ -34,6 +36,13 @@ async def refuse_to_leave(
         return
     for step, book, why in _leaving(steps, in_force):
         shard = await load_shard(reader, chain_id, step.shard)
+        standing = list(_standing(shard, in_force.get(book)))
+        if standing:
+            raise SettingsError(
+                f"{file}: book {book} {why}, but spenders may still take of its owner's tokens: {', '.join(standing)}: "
+                "apply it with standing_base and standing_quote at 0 first, and they are taken back; "
+                "--leave-plans leaves them"
+            )
         plan = shard.tables.find(f"plan/{book}", Plan)
         if plan is not None and is_open(plan, shard.tables):
             phase = stand(plan, shard.tables).phase
@@ -53,6 +62,16 @@ def _leaving(steps: Sequence[Step], in_force: Mapping[BookId, Policy]) -> Iterat
                 yield step, policy.book, leaves
         else:
             yield step, step.event.book, "goes"
+
+
+def _standing(shard: Shard, policy: Policy | None) -> Iterator[str]:
+    """List what a policy lets stand and stands: once the book is gone nobody takes it back."""
+    if policy is None or policy.mode != "live":
+        return
+    for key, allowance in shard.tables.group(f"allowance/{policy.owner}", Allowance):
+        _, _, token, spender = key.split("/")
+        if allowance.amount and policy.standing(Address(token)):
+            yield f"{allowance.amount} of {token} by {spender}"
 
 
 async def _refuse_open_intents(reader: Reader, chain_id: ChainId, file: Path, going: set[BookId]) -> None:

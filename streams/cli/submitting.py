@@ -113,9 +113,10 @@ async def _submit(
     from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
     from streams.chain.submit.forked import check_simulation  # noqa: PLC0415
     from streams.chain.submit.pools import (  # noqa: PLC0415
-        read_budget_decimals,
+        check_budget_token,
         read_pools,
         read_references,
+        read_token_decimals,
     )
     from streams.chain.submit.serve import run_submit  # noqa: PLC0415
     from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
@@ -134,7 +135,8 @@ async def _submit(
         await check_simulation(node, signer.address)
         pools = await read_pools(node, file.pools, factory=places.factory)
         references = await read_references(node, file.named_references(), pools, factory=places.factory)
-        budget_decimals = await read_budget_decimals(node, pools, file.budget_token)
+        check_budget_token(pools, file.budget_token)
+        decimals = await read_token_decimals(node, pools, file.counted_tokens())
     except BaseException:
         await node.close()
         raise
@@ -145,7 +147,7 @@ async def _submit(
         node=node,
         instance=settings.instance,
         signer=signer,
-        limits=file.limits(places, pools, references, budget_decimals),
+        limits=file.limits(places, pools, references, decimals),
         adopt_nonce=adopt_nonce,
         stop_file=stop_file,
         new_signer=new_signer,

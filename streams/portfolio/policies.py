@@ -135,6 +135,8 @@ def _rerange(book: BookSection) -> Rerange:
         half_width_ticks=section.half_width_ticks,
         reserve_base=_raw(book, book.base, section.reserve_base) or RawAmount(0),
         reserve_quote=_raw(book, book.quote, section.reserve_quote) or RawAmount(0),
+        standing_base=_raw(book, book.base, section.standing_base) or RawAmount(0),
+        standing_quote=_raw(book, book.quote, section.standing_quote) or RawAmount(0),
         on_stall=section.on_stall,
         stall_after_s=section.stall_after,
     )

@@ -111,6 +111,8 @@ class RerangeSection(Section):
     half_width_ticks: Annotated[int, Field(ge=1, le=400_000)] = 600
     reserve_base: Annotated[Decimal, Field(ge=0)] = Decimal(0)
     reserve_quote: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    standing_base: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
+    standing_quote: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
     on_stall: StallPolicy = "hold_and_alert"
     stall_after: Duration = Seconds(600)
 

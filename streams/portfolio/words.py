@@ -69,6 +69,8 @@ def _rerange(policy: Policy, action: Rerange) -> Iterator[tuple[str, str]]:
     yield "half_width_ticks", str(action.half_width_ticks)
     yield "reserve_base", _amount(policy, policy.base, action.reserve_base)
     yield "reserve_quote", _amount(policy, policy.quote, action.reserve_quote)
+    yield "standing_base", _amount(policy, policy.base, action.standing_base)
+    yield "standing_quote", _amount(policy, policy.quote, action.standing_quote)
     yield "on_stall", action.on_stall
     yield "stall_after", seconds_text(action.stall_after_s)
 

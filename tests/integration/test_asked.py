@@ -247,6 +247,10 @@ def test_what_spenders_may_take_already_is_named(desk, chain, world):
         f"book alpha: the position manager may take 7.500000 USDC of {owner} already",
     ]
     assert " may take " not in desk(odd=world.usdc_high, mode="watch")[1]
+    for bound, says in ((8, "within"), (7, "more than")):
+        changes = [("rerange: {", f"rerange: {{standing_quote: {bound}, ")]
+        told = desk(odd=world.usdc_high, mode="live", changes=changes)[1]
+        assert f" of {owner} already, {says} the {bound}.000000 USDC that its policy lets stand" in told
 
 
 @pytest.mark.parametrize("mode", ["dry-run", "watch"])

@@ -2,14 +2,13 @@
 
 import pytest
 from chain_desk import TERM, ChainDesk
-from chain_plans import allowances, desk_on, is_tracked, liquid, pool_name, push, until_closed
+from chain_plans import allowances, buy, desk_on, is_tracked, liquid, push, until_closed
 from sender_house import block_ref
 
 from pipeline.messages.decisions import PlanClosed, PlanRevised, Quarantined
 from pipeline.messages.events import BlocksReverted, CancellationSigned
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
-from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
@@ -23,13 +22,6 @@ _LATE_BLOCKS = 26
 
 def deviation(desk: ChainDesk) -> int:
     return abs(desk.said(BookView)[-1].base_share_bps - desk.book.strategy.target_share_bps)
-
-
-def buy(desk: ChainDesk, dollars: int) -> None:
-    """Let a trader buy WETH in a block with the next of ours."""
-    pool, trader = desk.world.pools[pool_name(desk)], desk.world.accounts.traders[0]
-    usdc = desk.world.usdc_of(pool)
-    desk.block(actions.swap_exact_in(desk.world, trader, pool, usdc, dollars * 10**6))
 
 
 @pytest.mark.parametrize("name", POOLS)

@@ -63,6 +63,14 @@ def test_the_calls_of_a_rerange_pass(bench):
     assert found.effect.deltas[world.usdc_low] > 0
     assert found.effect.deltas[NATIVE] == 0
     bench.judge(bench.approve(world.usdc_low, 3_000 * DOLLARS))
+    beyond = balance(bench.chain, world.usdc_low, bench.owner) + DOLLARS
+    bench.limits = msgspec.structs.replace(bench.limits, standing_allowances={world.usdc_low: beyond})
+    for spender in (world.router, world.position_manager):
+        bench.judge(bench.approve(world.usdc_low, beyond, spender))
+        with pytest.raises(Refusal, match="may stand"):
+            bench.judge(bench.approve(world.usdc_low, beyond + 1, spender))
+    with pytest.raises(Refusal, match="approve of"):
+        bench.judge(bench.approve(world.usdc_low, 1, STRANGER))
     bench.judge(bench.approve(world.weth, 0, world.position_manager))
     bench.judge(bench.swap(world.usdc_low, 3_000 * DOLLARS, 998 * ETHER // 1000))
     bench.judge(bench.swap(world.weth, ETHER, 2_994 * DOLLARS))

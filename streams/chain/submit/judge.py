@@ -211,10 +211,8 @@ class Judge:
     ) -> Charge:
         """Hold each loss against its limit, and tell what the whole counts for in the budget. Raises: Refusal."""
         for call in calls:
-            if is_approval(call) and call.arguments[1] > effect.balances[call.to]:
-                raise Refusal(
-                    "limits", f"an allowance of {call.arguments[1]}, the owner has {effect.balances[call.to]}"
-                )
+            if is_approval(call):
+                _check_allowance(call, effect, self._limits)
         refuse_strange_transfers(intent.owner, effect, self._limits)
         pool = pool_of(calls, effect, self._limits)
         if pool is None:
@@ -233,6 +231,14 @@ class Judge:
             prices_of=lambda other: self._prices.of(other, look.head),
             data_fee_wei=data_wei,
         )
+
+
+def _check_allowance(call: KnownCall, effect: Effect, limits: SignerLimits) -> None:
+    """Allow no more than the owner has, or than the signer's file lets stand. Raises: Refusal."""
+    amount, has = call.arguments[1], effect.balances[call.to]
+    stands = limits.standing_allowances.get(call.to, 0)
+    if amount > max(has, stands):
+        raise Refusal("limits", f"an allowance of {amount}, the owner has {has}, {stands} may stand")
 
 
 def _check_before(intent: SubmitTransaction, memory: Memory) -> None:

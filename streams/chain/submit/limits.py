@@ -87,6 +87,8 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Their tokens are all that may be approved, traded or lost."""
     references: References = References()
     budget: Budget
+    standing_allowances: Mapping[Address, RawAmount] = {}
+    """By token, what router and position manager may each be allowed; of others, or more, only what the owner has."""
     policies: Mapping[BookId, str] | None = None
     """The only policy versions that it acts for, by book; None: any, on a devnet."""
     twap_window_s: Seconds = Seconds(300)

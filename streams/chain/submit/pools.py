@@ -1,6 +1,6 @@
 """A signer's pools and references, read from the chain once at start: their tokens, and that the factory made them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
@@ -23,8 +23,8 @@ async def read_pools(
     return tuple([await _read_pool(node, address, factory, at) for address in dict.fromkeys(addresses)])
 
 
-async def read_budget_decimals(node: SenderNode, pools: tuple[PricedPool, ...], token: Address) -> int:
-    """Read the decimals of the budget's token, in which every listed pool must have a value.
+def check_budget_token(pools: tuple[PricedPool, ...], token: Address) -> None:
+    """Make sure that every listed pool has a value in the budget's token.
 
     Raises: SettingsError where one has none, or the token is none of theirs.
     """
@@ -34,11 +34,25 @@ async def read_budget_decimals(node: SenderNode, pools: tuple[PricedPool, ...], 
         raise SettingsError(
             f"budget_token: pool {pool.address} has no value in {token}: list a pool of it and one of that pool's tokens"
         )
+
+
+async def read_token_decimals(
+    node: SenderNode, pools: tuple[PricedPool, ...], tokens: Mapping[Address, str]
+) -> dict[Address, int]:
+    """Read the decimals of tokens that a signer's file counts something in; each with the field that names it.
+
+    Raises: SettingsError naming the field where a token is none of a listed pool, or does not tell.
+    """
     at = (await node.newest()).block.hash
-    try:
-        return int(await _ask(node, token, method("tokens/ERC20", "decimals"), (), at))
-    except (CallRevertedError, UnreadableError):
-        raise SettingsError(f"budget_token: {token} does not tell its decimals") from None
+    found: dict[Address, int] = {}
+    for token, field in tokens.items():
+        if not any(token in {pool.token0, pool.token1} for pool in pools):
+            raise SettingsError(f"{field}: {token} is a token of none of the listed pools")
+        try:
+            found[token] = int(await _ask(node, token, method("tokens/ERC20", "decimals"), (), at))
+        except (CallRevertedError, UnreadableError):
+            raise SettingsError(f"{field}: {token} does not tell its decimals") from None
+    return found
 
 
 async def _read_pool(node: SenderNode, address: Address, factory: Address, at: Hash) -> PricedPool:

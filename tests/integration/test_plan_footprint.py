@@ -1,0 +1,86 @@
+"""How much of the chain an ordinary plan takes, on real bytecode: transactions, gas, blocks without liquidity."""
+
+import pytest
+from chain_desk import ChainDesk
+from chain_plans import DOLLAR, ETHER, allowances, buy, desk_on, push
+from msgspec.structs import replace
+
+from pipeline.messages.decisions import PlanClosed, PlanOpened
+from pipeline.messages.events import PolicySet
+from pipeline.messages.policy import version_of
+from pipeline.messages.transactions import SubmitTransaction
+from streams.devnet.chain import Chain
+from streams.devnet.world import World
+
+pytestmark = pytest.mark.anvil
+
+STANDING = {"standing_base": 1_000 * ETHER, "standing_quote": 3_000_000 * DOLLAR}
+POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_an_ordinary_plan_is_small(chain: Chain, world: World, name: str) -> None:
+    desk = desk_on(chain, world, name, "wait")
+    set_standing(desk, **STANDING)
+    push(desk, ether=130)
+    until_done(desk, 1)
+    assert desk.refusals, "the signer's file lets nothing stand yet"
+    let_stand(desk)
+    until_done(desk, 1)
+    for plans, buys in ((2, True), (3, False)):
+        open_another(desk, plans, buys=buys)
+        until_done(desk, plans)
+    sent = of_last_plan(desk)
+    assert [each.step for each in sent] == ["withdraw", "swap", "mint"]
+    assert gas_of(desk, sent) <= 820_000
+    assert all(0 <= amount <= bound for amount, bound in zip(allowances(desk), bounds(), strict=True))
+    set_standing(desk, standing_base=0, standing_quote=0)
+    for _ in range(6):
+        desk.block()
+    assert allowances(desk) == [0, 0, 0, 0]
+
+
+def set_standing(desk: ChainDesk, **amounts: int) -> None:
+    book = replace(desk.book, action=replace(desk.book.action, **amounts))
+    desk.book = replace(book, policy_version=version_of(book))
+    desk.append(PolicySet(policy=desk.book))
+
+
+def let_stand(desk: ChainDesk) -> None:
+    """Put into the signer's file what the policy lets stand."""
+    of_tokens = {desk.book.base: STANDING["standing_base"], desk.book.quote: STANDING["standing_quote"]}
+    desk.limits = replace(desk.limits, standing_allowances=of_tokens)
+
+
+def bounds() -> list[int]:
+    return [amount for amount in STANDING.values() for _ in range(2)]
+
+
+def open_another(desk: ChainDesk, plans: int, *, buys: bool) -> None:
+    """Move the price until one more plan is opened."""
+    for _ in range(10):
+        if len(desk.said(PlanOpened)) >= plans:
+            return
+        if buys:
+            buy(desk, 400_000)
+        else:
+            push(desk, ether=130)
+    raise AssertionError([type(each).__name__ for each in desk.outputs[-6:]])
+
+
+def until_done(desk: ChainDesk, plans: int) -> None:
+    """Let blocks pass until so many plans are done, or nothing comes of one for long."""
+    for _ in range(12):
+        if len(desk.said(PlanClosed)) >= plans:
+            break
+        desk.block()
+
+
+def of_last_plan(desk: ChainDesk) -> list[SubmitTransaction]:
+    plan = desk.said(PlanOpened)[-1].plan
+    return [each for each in desk.done if each.plan == plan]
+
+
+def gas_of(desk: ChainDesk, sent: list[SubmitTransaction]) -> int:
+    receipts = [desk.chain.rpc("eth_getTransactionReceipt", desk.hashes[each.digest]) for each in sent]
+    return sum(int(receipt["gasUsed"], 16) for receipt in receipts)
