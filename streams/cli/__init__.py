@@ -42,6 +42,7 @@ _COMMANDS: Mapping[str, str] = {
     "state": "state",
     "devnet": "devnet",
     "demo": "demo",
+    "help": "help",
 }
 """Each command is the function, or the group, of its name in this module of ours."""
 

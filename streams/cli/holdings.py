@@ -14,6 +14,7 @@ from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PositionView
 from pipeline.units import Address, RawAmount, Tick
+from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.codec import encode
 from streams.human import bps_text, duration_text, price_text, rounded_amount_text, short
@@ -22,7 +23,7 @@ from streams.present import BookNow, ShardNow, books_now
 from streams.readers import reading
 from streams.settings import Settings
 
-OneBook = Annotated[str | None, typer.Option("--book", help="Only this book.")]
+OneBook = Annotated[str | None, typer.Option("--book", help="Only this book.", autocompletion=books)]
 
 _PRICE_DIGITS = 6
 STALE_S = 60

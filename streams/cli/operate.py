@@ -14,6 +14,7 @@ from pipeline.messages.events import Paused, Resumed
 from pipeline.units import BookId, ShardId
 from streams.applied import append, appending, policies_in_force
 from streams.chain.submit.stop_file import remove_stop_file, stop_file_of
+from streams.cli.completing import scopes
 from streams.cli.console import run, say, settings_for
 from streams.cli.holdings import no_such_book
 from streams.present import shards_now
@@ -32,7 +33,9 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads th
 
 
 def pause(
-    scope: Annotated[str, typer.Argument(help="all, or book/ID.")] = "all", *, reason: Reason = "by hand"
+    scope: Annotated[str, typer.Argument(help="all, or book/ID.", autocompletion=scopes)] = "all",
+    *,
+    reason: Reason = "by hand",
 ) -> None:
     """Decide nothing for a book, or for all, until resumed. What is watched goes on being watched."""
     settings = settings_for("pause")
@@ -46,7 +49,8 @@ def resume(
         str,
         typer.Argument(
             help="all, book/ID, shard/N after a halt, or what is in quarantine: "
-            "pool/P, position/M/ID, balance/ACCOUNT/TOKEN."
+            "pool/P, position/M/ID, balance/ACCOUNT/TOKEN.",
+            autocompletion=scopes,
         ),
     ] = "all",
     *,

@@ -12,6 +12,7 @@ from pipeline.errors import SettingsError, TopicError
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 from streams.applied import policies_in_force
+from streams.cli import completing
 from streams.cli.acls import acls
 from streams.cli.console import AsJson, print_json, print_table, run, settings_for
 from streams.cli.tailing import Chosen, Printer, Way
@@ -55,7 +56,11 @@ async def _counts(settings: Settings) -> list[tuple[Topic, list[int]]]:
 @topics.command()
 def tail(
     topic: Annotated[
-        str, typer.Argument(help="Its name, with or without the .v1: events, decisions, positions, ...")
+        str,
+        typer.Argument(
+            help="Its name, with or without the .v1: events, decisions, positions, ...",
+            autocompletion=completing.topics,
+        ),
     ],
     *,
     from_beginning: Annotated[
@@ -65,7 +70,9 @@ def tail(
         int, typer.Option("--last", "-n", min=0, help="Begin with so many of each shard's last records.")
     ] = 10,
     shard: Annotated[int | None, typer.Option(help="Only this shard.")] = None,
-    book: Annotated[str | None, typer.Option(help="Only what names this book.")] = None,
+    book: Annotated[
+        str | None, typer.Option(help="Only what names this book.", autocompletion=completing.books)
+    ] = None,
     kind: Annotated[str | None, typer.Option("--type", help="Only messages of this type.")] = None,
     since: Annotated[
         str | None, typer.Option(help="Only from then on: 2026-01-31T12:00 (UTC), or 2h for two hours ago.")

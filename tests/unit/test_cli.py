@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import structlog
 from typer.main import get_command
 
 from streams.cli import app, main
+from streams.cli.help import TOPICS
 from streams.exit_codes import CONFIGURATION
+from streams.settings import Settings, variable_of
 from streams.worker_group import Rejoined
 
 CANARY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
@@ -93,6 +96,59 @@ def test_every_command_has_help(path, capsys):
     assert "show_version" not in shown
     doc = shown.splitlines()
     assert any(line.strip().endswith((".", ":")) for line in doc), "one sentence at least"
+
+
+SHELLS = {
+    "bash": lambda line: {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)},
+    "zsh": lambda line: {"_TYPER_COMPLETE_ARGS": line},
+    "fish": lambda line: {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+}
+COMPLETED = [
+    ("evenkeel inv", "inventory"),
+    ("evenkeel topics ta", "tail"),
+    ("evenkeel topics tail dec", "decisions"),
+    ("evenkeel topics tail decisions --book b", "beta"),
+    ("evenkeel inventory --book a", "alpha"),
+    ("evenkeel pause book/a", "book/alpha"),
+    ("evenkeel resume al", "all"),
+]
+
+
+@pytest.mark.parametrize(("line", "completes"), COMPLETED)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_completes_commands_books_and_topics(evenkeel, tmp_path, shell, line, completes):
+    (tmp_path / "portfolio.yaml").write_text(
+        "books:\n  - book: alpha\n    mode: watch\n  - {x: 1}\n  - book: 'beta'\n"
+    )
+    done = evenkeel(_EVENKEEL_COMPLETE=f"complete_{shell}", **SHELLS[shell](line))
+    assert done.returncode == 0
+    assert completes in done.stdout
+    assert "portfolio" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_help_explains_commands_and_topics(evenkeel):
+    assert "Usage: evenkeel topics tail" in evenkeel("help", "topics", "tail").stdout
+    assert "Usage: evenkeel [OPTIONS]" in evenkeel("help").stdout
+    for topic, text in TOPICS.items():
+        assert evenkeel("help", topic).stdout == f"{text}\n"
+    done = evenkeel("help", "stoping")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: there is no command or topic stoping; did you mean stopping?\n",
+    )
+
+
+def test_the_help_of_settings_names_each_and_no_other():
+    named = set(re.findall(r"EVENKEEL_[A-Z_]+[A-Z]", TOPICS["settings"]))
+    assert named == {variable_of(field) for field in Settings.model_fields}
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_help_topic_names_only_commands_that_exist_and_fits(topic):
+    for written in re.findall(r"evenkeel((?: [a-z]+)+)", TOPICS[topic]):
+        assert tuple(written.split()[:1]) in COMMANDS, written
+    assert max(map(len, TOPICS[topic].splitlines())) <= 128
 
 
 def test_version(evenkeel):
