@@ -17,6 +17,7 @@ from pipeline.protocols.uniswap_v3 import withdrawn
 from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.shard import Shard
 from pipeline.units import Bps, RawAmount
+from pipeline.usual_gas import usual_gas
 
 _LEAST_SHARE = Fraction(1, 20)
 
@@ -30,6 +31,8 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """Of what is freed and what may be deployed, in the pool without our liquidity."""
     gas_limit: int
     """Of all its transactions together."""
+    gas_expected: int
+    """What they usually use."""
     transactions: int
     share_before_bps: Bps
     share_after_bps: Bps
@@ -67,12 +70,15 @@ def foresee(
     amounts = deployable(shard, policy, live.pool(), freed)
     swap = size_swap(without, amounts, policy, goal, market)
     approvals, swaps = approvals_of_plan(shard, policy, amounts, swap), bool(swap.amount_in)
+    transactions = transactions_of_plan(len(leaving), swaps=swaps, approvals=approvals)
+    usual = usual_gas(len(leaving), swaps=swaps, approvals=approvals)
     lower_x96, upper_x96 = sqrt_price_at_tick(goal.tick_lower), sqrt_price_at_tick(goal.tick_upper)
     return Foreseen(
         moved_quote=RawAmount(sum(base_and_quote(stock, amounts))),
         swap=swap,
         gas_limit=gas_of_plan(len(leaving), policy.chain, swaps=swaps, approvals=approvals),
-        transactions=transactions_of_plan(len(leaving), swaps=swaps, approvals=approvals),
+        gas_expected=usual + transactions * policy.chain.data_gas,
+        transactions=transactions,
         share_before_bps=stock.base_share_bps,
         share_after_bps=_share_after_bps(stock, swap),
         was_idle=not stock.any_in_range,

@@ -32,12 +32,12 @@ def missed_fees(shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: 
     if not liquidity or not others:
         return RawAmount(0)
     now = growth_now(shard, policy)
-    grown = (_grown(now.growth0_x128, since.growth0_x128), _grown(now.growth1_x128, since.growth1_x128))
-    fees = [RawAmount((liquidity * each >> 128) * others // (others + liquidity)) for each in grown]
+    more = (grown(now.growth0_x128, since.growth0_x128), grown(now.growth1_x128, since.growth1_x128))
+    fees = [RawAmount((liquidity * each >> 128) * others // (others + liquidity)) for each in more]
     return RawAmount(sum(base_and_quote(stock, (fees[0], fees[1]))))
 
 
-def _grown(now_x128: int, since_x128: int) -> int:
-    """Subtract as the pool does, modulo 2^256; what would be more than half of that has gone backwards."""
+def grown(now_x128: int, since_x128: int) -> int:
+    """Subtract two growths as the pool does, modulo 2^256; what would be more than half of that has gone backwards."""
     difference = (now_x128 - since_x128) & MAX_UINT256
     return difference if difference <= MAX_UINT256 // 2 else 0

@@ -64,6 +64,13 @@ def _has_minted(plan: Plan, tables: Tables) -> bool:
     return any(step.step == "mint" and _fate(step, tables) == "mined" for step in plan.steps)
 
 
+def is_outside(plan: Plan, tables: Tables) -> bool:
+    """Ask whether the liquidity is withdrawn, the new range is not there, and it is still to be minted."""
+    if "mint" in plan.given_up or _has_minted(plan, tables):
+        return False
+    return any(step.step == "withdraw" and _fate(step, tables) == "mined" for step in plan.steps)
+
+
 def _is_exposed(plan: Plan, tables: Tables) -> bool:
     """Ask whether a spender may take more than may stand, as far as is known: what was not read may be anything."""
     bounds = {bound.allowance: bound.most for bound in plan.standing}

@@ -69,7 +69,9 @@ ROLES: Mapping[Role, Access] = {
     ),
     "rehearse": Access(("rehearse",), reads=(EVENTS, STATE, DECISIONS), writes=(EVENTS,)),
     "view": Access(
-        ("positions", "inventory", "why", "topics", "doctor", "state", "intents list"), reads=_ALL, writes=()
+        ("positions", "inventory", "plans", "why", "topics", "doctor", "state", "intents list"),
+        reads=_ALL,
+        writes=(),
     ),
     "operate": Access(
         ("apply", "pause", "resume", "kill", "drain", "intents close"),

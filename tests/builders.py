@@ -135,6 +135,8 @@ class ToyChain:
         )
         self.pool = LivePool.of(POOL, empty, {}, {}, {})
         self.logs: list[RawLog] = []
+        self.transaction: str | None = None
+        """Hash of the one that is being carried out."""
         self.nfts: dict[int, NftPosition] = {}
         self.balances = {
             (a, t): n for a, n in ((OWNER, 6 * 10**18), (STRANGER, 10**24)) for t in (BASE, QUOTE)
@@ -176,7 +178,7 @@ class ToyChain:
         return self.head
 
     def log(self, emitter: str, topics: list[str], *words: int) -> int:
-        """Append a log; returns its index. Every log is a transaction of its own."""
+        """Append a log; returns its index. Every log is a transaction of its own, where none is named."""
         index = len(self.logs)
         self.logs.append(
             RawLog(
@@ -184,7 +186,7 @@ class ToyChain:
                 topics=tuple(topics),
                 data="0x" + "".join(word(w) for w in words),
                 log_index=index,
-                transaction_hash=topic(index),
+                transaction_hash=self.transaction or topic(index),
                 transaction_index=index,
             )
         )

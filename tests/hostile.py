@@ -88,6 +88,7 @@ class Hostile:
                     self.read,
                     self.read,
                     self.wanted_read,
+                    self.wanted_read,
                     self.policy,
                     self.word,
                     self.revert,

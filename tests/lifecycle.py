@@ -143,6 +143,15 @@ class Lifecycle:
         ]
         return max(Counter(plans).values(), default=0)
 
+    def transactions_of(self, closed: PlanClosed) -> int:
+        """Count what was mined of a plan on this branch until its end was told, cancellations too."""
+        names = {
+            each.digest.rjust(16, "0") for each in self.said(SubmitTransaction) if each.plan == closed.plan
+        }
+        until = closed.because_of.block.number
+        own = mined_in(self.chain).items()
+        return len([h for h, i in own if h[-16:] in names and i.block_number <= until])
+
     def liquid(self) -> list[NftPosition]:
         return [nft for nft in self.chain.nfts.values() if nft.owner == OWNER and nft.liquidity]
 

@@ -45,6 +45,9 @@ RULES = FeeRules(
     max_gas_wei_per_day=10**26,
 )
 MARKET = FeeMarket(base_fee_wei=10**9, tip_wei=10**9)
+_GAS, _GAS_PRICE_WEI = 100_000, 10**9
+TOY_GAS_WEI = _GAS * _GAS_PRICE_WEI
+"""Of each transaction."""
 _DEADLINE_AT = {"mint": 10, "decreaseLiquidity": 4}
 
 
@@ -172,7 +175,9 @@ def branch_of(chain: ToyChain) -> dict[int, str]:
 
 def run(chain: ToyChain, bound: NonceBound, attempt: Attempt) -> Receipt:
     """Put one attempt into the block at hand, and undo what a revert undoes."""
+    chain.transaction = attempt.transaction_hash
     succeeded = attempt.cancels or _runs(chain, bound.intent)
+    chain.transaction = None
     mined_in(chain)[attempt.transaction_hash] = Inclusion(
         transaction_hash=attempt.transaction_hash,
         block_number=chain.head.number,
@@ -186,8 +191,8 @@ def run(chain: ToyChain, bound: NonceBound, attempt: Attempt) -> Receipt:
         sender=OWNER,
         to=OWNER if attempt.cancels else bound.intent.call.to,
         succeeded=succeeded,
-        gas_used=100_000,
-        effective_gas_price_wei=10**9,
+        gas_used=_GAS,
+        effective_gas_price_wei=_GAS_PRICE_WEI,
     )
 
 

@@ -30,8 +30,10 @@ class ToySigner:
     def execute(self, chain: ToyChain, intent: SubmitTransaction, *, succeeds: bool = True) -> Receipt:
         """Do it in the block at hand."""
         if succeeds:
+            chain.transaction = "0x" + intent.digest.rjust(64, "0")
             for call in read_calls(intent.call.data):
                 getattr(self, f"_{call.name}")(chain, intent, call.arguments)
+            chain.transaction = None
         self.done.append(intent)
         return Receipt(
             transaction_hash="0x" + intent.digest.rjust(64, "0"),

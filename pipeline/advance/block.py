@@ -27,7 +27,7 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Mome
     ]
     for policy in policies(shard.tables):
         turn = Turn(shard=shard, policy=policy, block=event.block, base_fee_wei=event.base_fee_wei, now=now)
-        outputs += judge_book(turn)
+        outputs += judge_book(turn, tracked)
     outputs += halt_if_too_many(shard, chain, now)
     return tuple(outputs)
 

@@ -7,10 +7,11 @@ from msgspec.structs import replace
 from pipeline.advance.assessed import assessed
 from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
+from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.advance.turn import Turn
 from pipeline.book import own_positions, take_stock
 from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
-from pipeline.inventory import Stock
+from pipeline.inventory import Stock, Tracked
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.effects import BookEffects
@@ -24,12 +25,12 @@ from pipeline.wants import missing, quarantined, resumes
 _LONGEST_REASON = 500
 
 
-def judge_book(turn: Turn) -> tuple[Output, ...]:
+def judge_book(turn: Turn, tracked: Tracked) -> tuple[Output, ...]:
     """Bring a book to the end of a block; whatever raises leaves no trace but the book's quarantine."""
     tables = turn.shard.tables
     savepoint = tables.savepoint()
     try:
-        return tuple(_turn_of(turn))
+        return tuple(_turn_of(turn, tracked))
     except MemoryError:  # of the machine, not of the book
         raise
     except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops
@@ -37,9 +38,10 @@ def judge_book(turn: Turn) -> tuple[Output, ...]:
         return tuple(_quarantine_book(turn, error))
 
 
-def _turn_of(turn: Turn) -> Iterator[Output]:
+def _turn_of(turn: Turn, tracked: Tracked) -> Iterator[Output]:
     shard, policy = turn.shard, turn.policy
     path = _path(turn)
+    count_cost(turn, tracked)
     unknown = why_unknown(shard, policy)
     if unknown is not None:
         yield from rest_plan(turn, unknown) if policy.mode == "live" else ()
@@ -48,6 +50,7 @@ def _turn_of(turn: Turn) -> Iterator[Output]:
     stock = stock_of(shard, policy)
     path = walk_path(path, stock, policy, turn.block.timestamp_s, stranded=is_stranded(turn))
     carried = list(carry_plan(turn, stock, path)) if policy.mode == "live" else []
+    carried = [with_cost(shard, said, deviation_bps(stock, policy)) for said in carried]
     judgement = _judge(turn, path, stock)
     yield from carried
     yield from _conclude(turn, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
@@ -166,7 +169,7 @@ def _conclude(turn: Turn, path: BookPath, stock: Stock | None, judgement: Judgem
         if turn.policy.mode == "dry-run":
             want_dry_run(turn, proposal, effects.last_proposed_at_s)
         if turn.policy.mode == "live":
-            yield from open_plan(turn, stock, path, effects.last_proposed_at_s)
+            yield from open_plan(turn, stock, path, effects.last_proposed_at_s, proposal)
     elif isinstance(judgement, Refused) and _is_news(turn, path, judgement):
         path = replace(
             path,

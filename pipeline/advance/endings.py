@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec.structs import replace
 
+from pipeline.advance.real_cost import with_cost
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.effects import Plan
@@ -68,4 +69,5 @@ def end_plans(shard: Shard, ends: Ending, now: Moment) -> Iterator[Output]:
         shard.tables.put(f"plan/{book}", replace(plan, closed=outcome, allowances=allowances))
         if outcome != "done":
             stamp = now.stamp("plan", book, action="closed")
-            yield PlanClosed(**stamp, book=BookId(book), plan=plan.id, outcome=outcome)
+            closed = PlanClosed(**stamp, book=BookId(book), plan=plan.id, outcome=outcome)
+            yield with_cost(shard, closed, None)

@@ -11,9 +11,10 @@ from pipeline.advance.stalls import put, unstalled
 from pipeline.advance.turn import Turn
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen
-from pipeline.guard import TIP_WEI, Costs, Question, Refusal, costs_of, guard
+from pipeline.guard import TIP_WEI, Question, Refusal, costs_of, guard
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
+from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.decisions import PlanRevised
 from pipeline.messages.effects import PHASES, BookEffects, Goal, Intent, Phase, Plan, PlannedStep
 from pipeline.messages.entries import BookPath
@@ -32,7 +33,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     drafts: tuple[Draft, ...]
     goal: Goal
-    costs: Costs
+    costs: ForeseenCost
     """Of the whole plan where it is about to begin, else of the phase."""
     why: str = ""
     """Why the plan does not go on as before; empty: it does."""
@@ -145,7 +146,7 @@ def _begin_again(turn: Turn, plan: Plan, stock: Stock, path: BookPath, market: M
     return Ready(phase="withdraw", drafts=drafts, goal=goal, costs=_costs(question), why=why)
 
 
-def _costs(question: Question) -> Costs:
+def _costs(question: Question) -> ForeseenCost:
     """Tell what was let pass costs: gas has a price, or the guards would have refused."""
     costs = costs_of(question)
     assert costs is not None

@@ -30,7 +30,7 @@ from pipeline.decide import Refused
 from pipeline.guard import Refusal
 from pipeline.inventory import Stock
 from pipeline.messages.base import Output
-from pipeline.messages.decisions import PlanOpened
+from pipeline.messages.decisions import PlanOpened, RebalanceProposed
 from pipeline.messages.effects import PHASES, Bound, Plan
 from pipeline.messages.entries import BookPath, Mined
 from pipeline.settle import is_open, stand
@@ -56,7 +56,11 @@ def is_stranded(turn: Turn) -> bool:
 
 # ------------------------------------------------------------------ open
 def open_plan(
-    turn: Turn, stock: Stock, path: BookPath, proposed_before_s: Seconds | None
+    turn: Turn,
+    stock: Stock,
+    path: BookPath,
+    proposed_before_s: Seconds | None,
+    proposal: RebalanceProposed,
 ) -> Iterator[Output]:
     """Begin to carry a proposal out, if every guard lets its first phase go."""
     plan_id = turn.now.stamp("plan", turn.policy.book, policy_version=turn.policy.policy_version)["id"]
@@ -83,6 +87,7 @@ def open_plan(
         yield refused(turn, plan_id, "withdraw", refusal)
         return
     _forget_former(turn)
+    plan = replace(plan, foreseen=ready.costs, deviation_before_bps=proposal.deviation_bps)
     yield PlanOpened(
         **turn.now.stamp("plan", turn.policy.book, policy_version=turn.policy.policy_version),
         book=turn.policy.book,
@@ -92,6 +97,12 @@ def open_plan(
         tick_upper=goal.tick_upper,
         notional_quote=plan.notional_quote,
         cut_short=foreseen.cut_short,
+        proposal=proposal.id,
+        trigger=proposal.trigger,
+        foreseen=ready.costs,
+        share_before_bps=foreseen.share_before_bps,
+        share_after_bps=foreseen.share_after_bps,
+        deviation_bps=proposal.deviation_bps,
     )
     count_action(turn, plan.notional_quote, ready.costs)
     yield from command(turn, plan, ready)

@@ -5,7 +5,7 @@ The signer asks again, by its own limits, right before it signs.
 
 from pipeline.guard.amounts import daily_actions, daily_notional, no_improvement, notional
 from pipeline.guard.calls import deadline, min_out, not_allowed, price_limit
-from pipeline.guard.cost import Costs, cost, costs_of, daily_cost, daily_gas
+from pipeline.guard.cost import cost, costs_of, daily_cost, daily_gas
 from pipeline.guard.market import (
     TIP_WEI,
     gas_price,
@@ -23,7 +23,6 @@ __all__ = [
     "OTHER_REASONS",
     "PASSING",
     "TIP_WEI",
-    "Costs",
     "Question",
     "Refusal",
     "costs_of",

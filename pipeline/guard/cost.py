@@ -7,29 +7,32 @@ from pipeline.guard.question import Question
 from pipeline.inventory import WHOLE_BPS
 from pipeline.math.q import PIPS
 from pipeline.math.reversion import loss_to_reversion
+from pipeline.messages.costs import ForeseenCost
 from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.units import RawAmount
+from pipeline.usual_gas import USUAL_GAS
 
 
-class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """What acting costs, in raw quote."""
-
-    total: RawAmount
-    gas: RawAmount
-    """Of that, gas and the posting of data."""
-
-
-def costs_of(question: Question) -> Costs | None:
+def costs_of(question: Question) -> ForeseenCost | None:
     """Tell what the whole plan costs, later what a phase does; None where gas has no price."""
     seen = question.foreseen
-    gas_used = sum(each.call.gas_limit for each in question.drafts) if seen is None else seen.gas_limit
-    count = len(question.drafts) if seen is None else seen.transactions
-    swaps = [each.swap for each in question.drafts if each.swap] if seen is None else [seen.swap]
-    gas = _gas_cost_quote(question, gas_used, count)
-    if gas is None:
+    if seen is None:
+        limit = sum(each.call.gas_limit for each in question.drafts)
+        expected = sum(USUAL_GAS[each.step] for each in question.drafts)
+        count, swaps = len(question.drafts), [each.swap for each in question.drafts if each.swap]
+    else:
+        limit, expected, count, swaps = seen.gas_limit, seen.gas_expected, seen.transactions, [seen.swap]
+    at_limits, usual = (_gas_cost_quote(question, gas, count) for gas in (limit, expected))
+    if at_limits is None or usual is None:
         return None
-    total = gas + sum(_swap_cost_quote(question, swap) for swap in swaps)
-    return Costs(total=RawAmount(total), gas=RawAmount(gas))
+    parts = [_swap_cost_quote(question, swap) for swap in swaps]
+    return ForeseenCost(
+        gas_expected=RawAmount(usual),
+        gas_at_limits=RawAmount(at_limits),
+        swap_fee=RawAmount(sum(part.fee for part in parts)),
+        impact=RawAmount(sum(part.impact for part in parts)),
+        way_back=RawAmount(sum(part.way_back for part in parts)),
+    )
 
 
 def cost(question: Question) -> str | None:
@@ -40,7 +43,7 @@ def cost(question: Question) -> str | None:
     most = _most(question) + question.missed_quote
     if costs.total <= most:
         return None
-    return f"costs {costs.total} quote, {costs.gas} of it gas, more than {most}"
+    return f"costs {costs.total} quote, {costs.gas_at_limits} of it gas, more than {most}"
 
 
 def _most(question: Question) -> int:
@@ -75,7 +78,7 @@ def daily_gas(question: Question) -> str | None:
     if question.foreseen is None or costs is None:
         return None
     most = question.value_quote * question.policy.limits.max_daily_gas_bps // WHOLE_BPS
-    total = costs.gas + sum(action.gas for action in question.today())
+    total = costs.gas_at_limits + sum(action.gas for action in question.today())
     return f"gas costs {total} quote within a day, more than {most}" if total > most else None
 
 
@@ -84,10 +87,18 @@ def _gas_cost_quote(question: Question, gas_used: int, transactions: int) -> int
     return question.gas_in_quote(gas_used * (question.market.base_fee_wei + TIP_WEI) + data_wei)
 
 
-def _swap_cost_quote(question: Question, swap: SwapPlan) -> int:
+class _SwapCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a swap costs, in raw quote."""
+
+    fee: int = 0
+    impact: int = 0
+    way_back: int = 0
+
+
+def _swap_cost_quote(question: Question, swap: SwapPlan) -> _SwapCost:
     """Value what goes in less what comes out at the reference price, at least the fee; and the way back of the price."""
     if not swap.amount_in:
-        return 0
+        return _SwapCost()
     pool = question.pool()
     tokens = pool.token0, pool.token1
     token_in, token_out = tokens if swap.zero_for_one else tokens[::-1]
@@ -97,4 +108,5 @@ def _swap_cost_quote(question: Question, swap: SwapPlan) -> int:
         swap.liquidity, pool.sqrt_price_x96, swap.sqrt_price_after_x96, pool.fee_pips
     )
     lost = paid - question.in_quote(token_out, swap.amount_out)
-    return max(lost, fee) + question.in_quote(pool.token1, reverted)
+    way_back = question.in_quote(pool.token1, reverted)
+    return _SwapCost(fee=fee, impact=max(lost - fee, 0), way_back=way_back)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import msgspec
 
 from pipeline.foresee import Foreseen
-from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.effects import Action, BookEffects
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.plan import Draft, Market
+from pipeline.pricing import gas_in_quote, in_quote
 from pipeline.shard import Shard
 from pipeline.units import Address, Bps, RawAmount
 
@@ -47,17 +47,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     def in_quote(self, token: Address, amount: int) -> int:
         """Value an amount of base or quote at the reference price. Rounds: down."""
-        if token == self.policy.quote:
-            return amount
-        at = self.market.reference_x96
-        if self.pool().token0 == token:
-            return value_in_token1(RawAmount(amount), at)
-        return value_in_token0(RawAmount(amount), at)
+        return in_quote(self.policy, token, amount, self.market.reference_x96)
 
     def gas_in_quote(self, cost_wei: int) -> int | None:
         """Value what gas costs; None where neither base nor quote is the wrapped native token. Rounds: down."""
-        native = self.policy.chain.wrapped_native
-        return self.in_quote(native, cost_wei) if native in {self.policy.base, self.policy.quote} else None
+        return gas_in_quote(self.policy, cost_wei, self.market.reference_x96)
 
     def pool(self) -> Pool:
         """Find the pool that the plan is about."""

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.dry_run import DryRun
 from pipeline.units import Address, BookId, Bps, RawAmount, SqrtPriceX96, Tick
 
@@ -77,6 +78,16 @@ class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag=True):
     notional_quote: RawAmount
     cut_short: str = ""
     """Why it goes only a step towards the target; empty: all the way."""
+    proposal: str = ""
+    """Id of the proposal that it carries out. Records of before have none of what follows."""
+    trigger: str = ""
+    """Why now, as in the proposal."""
+    foreseen: ForeseenCost | None = None
+    share_before_bps: Bps | None = None
+    share_after_bps: Bps | None = None
+    """As foreseen, at the price that the swap leaves."""
+    deviation_bps: Bps | None = None
+    """Share minus target, before."""
 
 
 class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag=True):
@@ -108,6 +119,16 @@ class PlanClosed(PlanMessage, frozen=True, kw_only=True, tag=True):
     """The plan has ended: `done`, or why not. Where it ended in the middle, tokens lie in the wallet."""
 
     outcome: str
+    cost: RealCost | None = None
+    """What it cost up to here, on this branch; None in records of before, and where its receipts are forgotten."""
+    foreseen: ForeseenCost | None = None
+    """As told when it was opened."""
+    over_foreseen: RawAmount | None = None
+    """Gas and swap loss less what was expected of them; negative: it was cheaper."""
+    deviation_before_bps: Bps | None = None
+    """When it was opened: share minus target."""
+    deviation_after_bps: Bps | None = None
+    """Now; None where its book is not known."""
 
 
 # ------------------------------------------------------------------ alerts

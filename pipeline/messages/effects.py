@@ -5,7 +5,19 @@ from typing import Literal
 import msgspec
 
 from pipeline.messages.base import BlockRef, Entry
-from pipeline.units import Address, BlockNumber, BookId, GrowthX128, Hash, RawAmount, Seconds, Tick, TokenId
+from pipeline.messages.costs import ForeseenCost
+from pipeline.units import (
+    Address,
+    BlockNumber,
+    BookId,
+    Bps,
+    GrowthX128,
+    Hash,
+    RawAmount,
+    Seconds,
+    Tick,
+    TokenId,
+)
 
 Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
 Phase = Literal["withdraw", "swap", "mint", "reset"]
@@ -115,6 +127,9 @@ class Plan(Entry, frozen=True, kw_only=True):
     """How it ended: `done`, or why not."""
     proposed_before_s: Seconds | None = None
     """When the proposal before was made: the cooldown goes back to it if nothing was ever sent."""
+    foreseen: ForeseenCost | None = None
+    deviation_before_bps: Bps | None = None
+    """When it was opened: share minus target."""
 
 
 class Intent(Entry, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pipeline.messages.base import BlockRef, Entry
+from pipeline.messages.costs import PlanCost
 from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
 from pipeline.messages.policy import Policy
 from pipeline.units import (
@@ -249,6 +250,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     "frame": Frame,
     "receipt": Mined,
     "allowance": Allowance,
+    "cost": PlanCost,
     "effects": BookEffects,
     "plan": Plan,
     "intent": Intent,
@@ -280,6 +282,7 @@ CHAIN_FAMILIES = frozenset(
         "quarantine",
         "receipt",
         "allowance",
+        "cost",
     }
 )
 """The first parts of the keys that rewind with a reorg."""

@@ -32,6 +32,7 @@ _COMMANDS: Mapping[str, str] = {
     "intents": "intents",
     "positions": "holdings",
     "inventory": "holdings",
+    "plans": "plans",
     "why": "why",
     "pause": "operate",
     "resume": "operate",

@@ -12,6 +12,9 @@ from streams.cli.sentences import sentence
 from streams.codec import decode_event, decode_output
 from streams.readers import Record
 
+_SAID = frozenset({"what came of it", "dry-run", "how it began", "how it ended"})
+"""Stations that have a sentence of their own."""
+
 
 def explained(stations: Sequence[tuple[str, Record]]) -> str:
     """Say an output in one sentence, from the records that `why` has found."""
@@ -21,9 +24,7 @@ def explained(stations: Sequence[tuple[str, Record]]) -> str:
     pause = _event(found.get("pause"))
     if isinstance(pause, Paused):
         parts.append(f"paused by {pause.by}: {pause.reason}")
-    parts += [
-        _output(record, policy) for station, record in stations if station in {"what came of it", "dry-run"}
-    ]
+    parts += [_output(record, policy) for station, record in stations if station in _SAID]
     reports = [station.removeprefix("report: ") for station, _ in stations if station.startswith("report: ")]
     if reports:
         parts.append(f"its signer said: {', '.join(dict.fromkeys(reports))}")

@@ -27,6 +27,7 @@ from pipeline.messages.dry_run import DryRun
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount, Tick
+from streams.cli import costs
 from streams.human import amount_text, bps_text, duration_text, price_text, rounded_amount_text, short
 
 _WHY_NOT: Mapping[str, str] = {
@@ -55,8 +56,9 @@ def sentence(said: Output, policy: Policy | None) -> str:
             return f"{said.book}: a dry-run of block {said.at.number} {_tried(said.run, policy)}"
         case PlanOpened():
             moved = _amount(said.notional_quote, policy, None if policy is None else policy.quote)
+            where = _range(said.tick_lower, said.tick_upper, policy)
             step = f", a step only: {said.cut_short}" if said.cut_short else ""
-            return f"{said.book}: a plan moves {moved} to {_range(said.tick_lower, said.tick_upper, policy)}{step}"
+            return f"{said.book}: a plan moves {moved} to {where}{step}{costs.foreseen_text(said, policy)}"
         case PlanRevised():
             where = _range(said.tick_lower, said.tick_upper, policy)
             return f"{said.book}: the plan goes on to {where} instead, from {said.phase} on: {said.reason}"
@@ -65,7 +67,7 @@ def sentence(said: Output, policy: Policy | None) -> str:
         case PlanStalled():
             return f"{said.book}: the plan cannot go on at {said.phase}: {said.reason}"
         case PlanClosed():
-            return f"{said.book}: the plan has ended: {said.outcome}"
+            return f"{said.book}: the plan has ended: {said.outcome}{costs.real_text(said, policy)}"
     return _alert(said)
 
 

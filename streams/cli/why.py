@@ -128,6 +128,9 @@ async def _consequences(
 ) -> AsyncIterator[Found]:
     """Follow a proposal to what was decided on it by the same record: a plan, or a guard's refusal."""
     fields = _fields(output)
+    if fields.get("type") in {"PlanOpened", "PlanClosed"}:
+        async for found in _other_end(reader, settings, place, fields):
+            yield found
     if fields.get("type") != "RebalanceProposed":
         return
     said = TopicPartition(DECISIONS.on(settings.chain), place.shard)
@@ -137,6 +140,24 @@ async def _consequences(
             return
         if other.get("type") in {"StepRefused", "PlanOpened"} and other.get("book") == fields.get("book"):
             yield Found("what came of it", record)
+
+
+async def _other_end(
+    reader: Reader, settings: Settings, place: Place, fields: Mapping[str, Any]
+) -> AsyncIterator[Found]:
+    """Follow a plan's beginning to the last end that was told of it, and an end back to the beginning."""
+    plan = fields.get("plan", "")
+    if fields.get("type") == "PlanClosed":
+        opened = await _output(reader, DECISIONS.on(settings.chain), plan)
+        if opened is not None:
+            yield Found("how it began", opened)
+        return
+    ended, said = None, TopicPartition(DECISIONS.on(settings.chain), place.shard)
+    async for record in reader.read_from_first(said, _offset_of_cause, place.offset):
+        if b'"PlanClosed"' in (record.value or b"") and _fields(record).get("plan") == plan:
+            ended = record
+    if ended is not None:
+        yield Found("how it ended", ended)
 
 
 async def _pause_before(

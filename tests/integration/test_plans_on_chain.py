@@ -5,11 +5,14 @@ from chain_desk import TERM, ChainDesk
 from chain_plans import allowances, buy, desk_on, is_tracked, liquid, push, until_closed
 from sender_house import block_ref
 
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanRevised, Quarantined
 from pipeline.messages.events import BlocksReverted, CancellationSigned
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from streams.devnet.chain import Chain
+from streams.devnet.reads import read
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
@@ -44,6 +47,9 @@ def test_a_jump_behind_the_withdrawal_does_not_turn_the_book_over(
     assert len(liquid(desk)) == 1
     assert allowances(desk) == [0, 0, 0, 0]
     assert is_tracked(desk)
+    closed = desk.said(PlanClosed)[0]
+    assert paid_by_receipts(desk, closed, []) == (closed.cost.transactions, closed.cost.gas_wei)
+    assert lost_by_swaps(desk, closed) == closed.cost.swap_loss
 
 
 @pytest.mark.parametrize("name", POOLS)
@@ -61,7 +67,7 @@ def test_a_reorg_over_several_phases_is_recovered(chain: Chain, world: World, na
     undo(desk, chain.header().number - begun[first])
     for _ in range(_LATE_BLOCKS):
         desk.block()
-    cancel_all(desk)
+    cancelled = cancel_all(desk)
     closed = len(desk.said(PlanClosed))
     for _ in range(40):
         if len(desk.said(PlanClosed)) > closed:
@@ -72,6 +78,39 @@ def test_a_reorg_over_several_phases_is_recovered(chain: Chain, world: World, na
     assert allowances(desk) == [0, 0, 0, 0]
     assert is_tracked(desk)
     assert not desk.said(Quarantined)
+    last = desk.said(PlanClosed)[-1]
+    assert paid_by_receipts(desk, last, cancelled) == (last.cost.transactions, last.cost.gas_wei)
+
+
+def paid_by_receipts(desk: ChainDesk, closed: PlanClosed, cancelled: list[str]) -> tuple[int, int]:
+    """Add up what the chain itself says the plan's transactions, and cancellations of them, have paid for gas."""
+    own = [desk.hashes[each.digest] for each in desk.done if each.plan == closed.plan]
+    receipts = [desk.chain.rpc("eth_getTransactionReceipt", each) for each in (*own, *cancelled)]
+    there = [each for each in receipts if each is not None]
+    paid = [int(each["gasUsed"], 16) * int(each["effectiveGasPrice"], 16) for each in there]
+    return len(paid), sum(paid)
+
+
+def lost_by_swaps(desk: ChainDesk, closed: PlanClosed) -> int:
+    """Value what the plan's swaps moved by their receipts, at the mean that the pool itself tells of their block."""
+    pool, loss = desk.world.pools[pool_name(desk)], 0
+    for intent in desk.done:
+        if intent.plan != closed.plan or intent.step != "swap":
+            continue
+        receipt = desk.chain.rpc("eth_getTransactionReceipt", desk.hashes[intent.digest])
+        (log,) = [each for each in receipt["logs"] if each["address"].lower() == pool.address]
+        words = bytes.fromhex(log["data"][2:])
+        deltas = [int.from_bytes(words[at : at + 32], "big", signed=True) for at in (0, 32)]
+        window_s, block = desk.book.limits.twap_window_s, int(receipt["blockNumber"], 16)
+        cumulative, _ = read(
+            desk.chain, pool.address, "uniswap-v3/UniswapV3Pool", "observe", [window_s, 0], block=block
+        )
+        price_x96 = sqrt_price_at_tick((cumulative[1] - cumulative[0]) // window_s)
+        base_is_0 = desk.book.base < desk.book.quote
+        base, quote = deltas if base_is_0 else reversed(deltas)
+        worth = (value_in_token1 if base_is_0 else value_in_token0)(abs(base), price_x96)
+        loss += quote + (worth if base > 0 else -worth)
+    return loss
 
 
 def phase_of(desk: ChainDesk, intent: SubmitTransaction) -> str:
@@ -88,8 +127,9 @@ def undo(desk: ChainDesk, depth: int) -> None:
     desk.append(BlocksReverted(term=TERM, to=ancestor, reverted=()))
 
 
-def cancel_all(desk: ChainDesk) -> None:
+def cancel_all(desk: ChainDesk) -> list[str]:
     """Cancel, as the signer does, what waits: each nonce is used up by a payment of nothing to the owner himself."""
+    cancellations = []
     lost = [
         intent
         for intent in desk.done
@@ -98,4 +138,6 @@ def cancel_all(desk: ChainDesk) -> None:
     for intent in lost:
         tx_hash = desk.chain.send(Tx(sender=intent.owner, to=intent.owner, data="0x", gas=21_000))
         desk.append(CancellationSigned(intent=intent.digest, nonce=0, transaction_hash=tx_hash))
+        cancellations.append(tx_hash)
     desk.block()
+    return cancellations

@@ -5,9 +5,10 @@ from collections import Counter
 import pytest
 from desk import live
 from lifecycle import Lifecycle
-from toy_sender import Wants, everything
+from toy_sender import TOY_GAS_WEI, Wants, everything
 from toy_signer import whale
 
+from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.policy import Rerange
 
 _DEADLINE_BLOCKS = 26
@@ -70,4 +71,7 @@ def test_a_reorg_of_any_depth_at_any_time(blocks: int, pushed: bool | None, incl
         assert life.outcomes()[-1] == "done"
         life.assert_whole()
         assert all(life.most_of_a_plan(step) <= 1 for step in ("withdraw", "swap", "mint"))
+        closed = life.said(PlanClosed)[-1]
+        assert closed.cost.transactions == life.transactions_of(closed), "what was undone has cost nothing"
+        assert closed.cost.gas_wei == closed.cost.transactions * TOY_GAS_WEI
     assert reached

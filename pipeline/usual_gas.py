@@ -1,0 +1,22 @@
+"""What a plan's transactions usually use: their limits are far above it."""
+
+from collections.abc import Mapping
+
+from pipeline.messages.effects import Step
+
+USUAL_GAS: Mapping[Step, int] = {
+    "withdraw": 240_000,
+    "approve": 51_000,
+    "swap": 125_000,
+    "mint": 455_000,
+    "reset": 32_000,
+}
+"""Of one transaction, measured on the published bytecode; of a withdrawal for each NFT."""
+_USUAL_APPROVAL = 37_000
+"""Of each that a plan counts: of five, three are usually given and one is taken back."""
+
+
+def usual_gas(withdrawals: int, *, swaps: bool, approvals: int) -> int:
+    """Add up what a whole plan usually uses."""
+    swap = USUAL_GAS["swap"] if swaps else 0
+    return withdrawals * USUAL_GAS["withdraw"] + swap + approvals * _USUAL_APPROVAL + USUAL_GAS["mint"]

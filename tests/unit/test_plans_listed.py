@@ -1,0 +1,232 @@
+"""`evenkeel plans`: what was told on decisions.v1 becomes a list with totals, on any screen, for programs too."""
+
+import asyncio
+import csv
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from any_message import structs
+from builders import policy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.messages.base import BlockRef, Cause
+from pipeline.messages.costs import ForeseenCost, RealCost
+from pipeline.messages.decisions import PlanClosed, PlanOpened
+from pipeline.messages.views import Rewound
+from streams.cli import plans as command
+from streams.cli.costs import foreseen_text, real_text
+from streams.codec import decode_output, encode
+from streams.plans_told import PlanTold, fold_plans
+from streams.readers import Record
+
+DOLLAR = 10**6
+FORESEEN = ForeseenCost(
+    gas_expected=2 * DOLLAR,
+    gas_at_limits=5 * DOLLAR,
+    swap_fee=3 * DOLLAR,
+    impact=DOLLAR,
+    way_back=DOLLAR // 2,
+)
+COST = RealCost(
+    transactions=8,
+    gas_used=10**6,
+    gas_wei=5 * 10**15,
+    gas_quote=3 * DOLLAR,
+    swap_loss=4 * DOLLAR,
+    missed_fees=DOLLAR // 4,
+    blocks_outside=2,
+)
+
+
+def cause(number: int) -> Cause:
+    at = BlockRef(number=number, hash=f"0x{number}", parent_hash="0x", timestamp_s=1_800_000_000 + number)
+    return Cause(shard=0, offset=number, block=at)
+
+
+def opened(number: int, *, name: str = "", book: str = "alpha") -> PlanOpened:
+    plan = name or f"plan.0.{number}.0123456789abcdef"
+    return PlanOpened(
+        id=plan,
+        because_of=cause(number),
+        book=book,
+        plan=plan,
+        pool="0x1",
+        tick_lower=-10,
+        tick_upper=20,
+        notional_quote=150_000 * DOLLAR,
+        trigger="out_of_range",
+        foreseen=FORESEEN,
+        share_before_bps=6_500,
+        share_after_bps=5_010,
+        deviation_bps=1_500,
+    )
+
+
+def closed(number: int, begun: PlanOpened, outcome: str = "done") -> PlanClosed:
+    return PlanClosed(
+        id=f"plan.0.{number}.ff",
+        because_of=cause(number),
+        book=begun.book,
+        plan=begun.plan,
+        outcome=outcome,
+        cost=COST,
+        foreseen=FORESEEN,
+        over_foreseen=COST.paid - FORESEEN.expected,
+        deviation_before_bps=1_500,
+        deviation_after_bps=-12,
+    )
+
+
+def rewound(number: int) -> Rewound:
+    return Rewound(id="rewound.0.9.a", because_of=cause(number), to=cause(number).block)
+
+
+def told(*said: object) -> list[PlanTold]:
+    async def records() -> AsyncIterator[Record]:
+        for offset, each in enumerate(said):
+            yield Record("decisions.v1", 0, offset, b"book/alpha", encode(each), 0)
+
+    return asyncio.run(fold_plans(records()))
+
+
+def test_an_end_is_told_with_its_beginning():
+    plan = opened(1)
+    assert told(plan, closed(5, plan)) == [PlanTold(opened=plan, closed=closed(5, plan))]
+
+
+def test_a_plan_is_open_until_its_end_is_told_and_again_once_a_reorg_has_taken_that():
+    plan = opened(1)
+    assert told(plan)[0].closed is None
+    assert told(plan, closed(5, plan), rewound(4))[0].closed is None
+    assert told(plan, closed(5, plan), rewound(5))[0].closed is not None
+    assert told(plan, closed(5, plan), rewound(4), closed(6, plan))[0].closed == closed(6, plan)
+
+
+def test_an_end_that_is_no_success_stays_however_the_chain_turns():
+    plan, why = opened(1), "stalled at swap: market"
+    assert told(plan, closed(5, plan, why), rewound(2))[0].closed == closed(5, plan, why)
+
+
+@given(st.lists(st.tuples(structs(RealCost), structs(ForeseenCost)), max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_what_is_told_comes_back_from_its_bytes(pairs):
+    for cost, foreseen in pairs:
+        plan = opened(1)
+        assert (
+            decode_output(encode(PlanClosed(**_fields(closed(5, plan), cost=cost, foreseen=foreseen)))).cost
+            == cost
+        )
+
+
+def _fields(said: PlanClosed, **changes: object) -> dict[str, object]:
+    return {name: getattr(said, name) for name in said.__struct_fields__} | changes
+
+
+# ------------------------------------------------------------------ on a screen
+@pytest.fixture
+def listed(monkeypatch):
+    """The command with these plans in place of a broker's."""
+
+    def run(*found: PlanTold, columns: int, **options) -> None:
+        async def read(_: object):
+            return list(found), {"alpha": policy()}
+
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(command, "_read", read)
+        monkeypatch.setattr(command, "settings_for", lambda _: None)
+        command.plans(**options)
+
+    return run
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_nothing_is_cut_off_and_no_line_is_too_wide(listed, capsys, columns):
+    plan, open_one = opened(1), opened(900)
+    listed(PlanTold(opened=plan, closed=closed(5, plan)), PlanTold(opened=open_one), columns=columns)
+    text = capsys.readouterr().out
+    for part in (
+        plan.plan,
+        open_one.plan,
+        "150,000.00",
+        "6.00",
+        "7.00",
+        "1.00",
+        "0.25",
+        "15% -> -0.12%",
+        "open",
+    ):
+        assert part in text, part
+    assert "0.5 bps" in text
+    assert "0.005000" in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= columns
+
+
+def test_the_totals_are_the_sums_of_what_is_known(listed, capsys):
+    plans = [opened(number) for number in (1, 2, 3)]
+    before = PlanOpened(**_fields(opened(4), foreseen=None))
+    listed(
+        *(PlanTold(opened=each, closed=closed(9, each)) for each in plans[:2]),
+        PlanTold(opened=plans[2]),
+        PlanTold(
+            opened=before, closed=PlanClosed(**_fields(closed(9, before), cost=None, over_foreseen=None))
+        ),
+        columns=200,
+    )
+    total = capsys.readouterr().out.splitlines()[-1].split()
+    assert total[1:] == [
+        "4",
+        "3",
+        "2",
+        "300,000.00",
+        "12.00",
+        "14.00",
+        "0.5",
+        "bps",
+        "2.00",
+        "0.50",
+        "0.010000",
+    ]
+
+
+def test_programs_get_raw_integers(listed, capsys):
+    plan = opened(1)
+    found = PlanTold(opened=plan, closed=closed(5, plan))
+    listed(found, columns=80, as_csv=True)
+    heading, row = csv.reader(capsys.readouterr().out.splitlines())
+    fields = dict(zip(heading, row, strict=True))
+    assert int(fields["cost_gas_wei"]) == COST.gas_wei
+    assert int(fields["over_foreseen"]) == DOLLAR
+    assert int(fields["foreseen_way_back"]) == FORESEEN.way_back
+    listed(found, PlanTold(opened=plan), columns=80, as_json=True)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["closed"]["cost"]["gas_wei"] == str(COST.gas_wei)
+    assert second["closed"] is None
+
+
+def test_the_sentences_name_every_part():
+    plan = opened(1)
+    begins, ends = foreseen_text(plan, policy()), real_text(closed(5, plan), policy())
+    for part in (
+        "out_of_range",
+        "65%",
+        "50.1%",
+        "6.0000",
+        "gas 2.0000",
+        "fee 3.0000",
+        "impact 1.0000",
+        "9.5000",
+    ):
+        assert part in begins, part
+    for part in (
+        "8 transactions",
+        "7.0000",
+        "0.005000 coin",
+        "swap 4.0000",
+        "1.0000",
+        "more than expected",
+        "15%",
+    ):
+        assert part in ends, part
