@@ -2,7 +2,7 @@
 
 import pytest
 from chain_desk import TERM, ChainDesk
-from chain_plans import allowances, buy, desk_on, is_tracked, liquid, push, until_closed
+from chain_plans import allowances, buy, desk_on, is_tracked, liquid, pool_name, push, until_closed
 from sender_house import block_ref
 
 from pipeline.math.ticks import sqrt_price_at_tick
