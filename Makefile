@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := .evenkeel/uv
 # tests wait for blocks and brokers more than they compute: processes that share them overlap their waits
-WORKERS ?= 2
+WORKERS ?= 3
 
 # no index address in a lock: everybody resolves where their own pip does
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
@@ -20,7 +20,7 @@ help: ## List the targets
 demo: $(READY) tools ## The whole system on this machine: a broker, a chain, 200 blocks, faults, and a verdict
 	$(BIN)/evenkeel demo
 
-test: $(READY) tools ## Every test, on real brokers and real chains (WORKERS=2)
+test: $(READY) tools ## Every test, on real brokers and real chains (WORKERS=3)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Lint, types, and the rules of imports

@@ -1,6 +1,7 @@
 """What every test leaves as it found it, and which tests of a shared run come first."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,17 +15,28 @@ def no_secret_outlives_its_test() -> Iterator[None]:
     redaction._known.clear()
 
 
-SLOWEST_FIRST = ("chaos", "integration", "adversary")
-"""Folders whose files take minutes: begun last, one of them would run on alone."""
+LONGEST_FIRST = tuple(
+    Path(__file__).with_name(folder) / file
+    for folder, file in (
+        ("chaos", "test_each_fault.py"),
+        ("integration", "test_submit_house.py"),
+        ("integration", "test_kafka_roles.py"),
+    )
+)
+SLOW_FOLDERS = ("chaos", "integration", "adversary")
+"""What takes minutes: begun last, it would run on alone."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let processes that share a run take the slow folders' files first, each folder's in random order."""
+    """Let processes that share a run take the longest files first, then other slow ones; else the order is random."""
     if hasattr(config, "workerinput"):
+        assert all(file.exists() for file in LONGEST_FIRST), "the longest files are named here"
         items.sort(key=_place)
 
 
 def _place(item: pytest.Item) -> int:
-    folder = item.path.parent.name
-    return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
+    if item.path in LONGEST_FIRST:
+        return LONGEST_FIRST.index(item.path)
+    is_slow = item.path.parent.name in SLOW_FOLDERS
+    return len(LONGEST_FIRST) + (0 if is_slow else 1)

@@ -8,7 +8,7 @@ from chaos_sender.setting import POOLS
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(720)
 async def test_whatever_is_forged_nothing_is_signed_that_the_file_does_not_allow(tmp_path):
     async with opened(tmp_path, 11, POOLS[0]) as house:
         opened_before = house.story.seen["PlanOpened"]

@@ -214,7 +214,7 @@ def evenkeel(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess
         cwd=house.folder,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
         check=False,
     )
 

@@ -84,7 +84,7 @@ class Deployment:
         names = {topic.on(self.chain_id) for topic in topics}
         try:
             await admin.delete_topics(list(names))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while names & set(await admin.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
                     await asyncio.sleep(0.1)
         finally:

@@ -142,7 +142,7 @@ async def test_a_different_answer_at_the_same_block_signs_nothing_and_is_said_by
             await is_stopped(stage, NodesDisagreeError)
             with capture_logs() as lines:
                 serving = asyncio.ensure_future(stage.submit.serve())
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     while not lines:  # noqa: ASYNC110 - lines of a log come without an event
                         await asyncio.sleep(0.02)
                 serving.cancel()

@@ -105,7 +105,7 @@ def test_the_command_refuses_before_it_opens_the_key(posing: Chain, tmp_path: Pa
     }
     argv = [sys.executable, "-m", "streams.cli", "submit", str(file), "--live"]
     ended = subprocess.run(
-        argv, env=env, cwd=Path.cwd(), capture_output=True, text=True, timeout=60, check=False
+        argv, env=env, cwd=Path.cwd(), capture_output=True, text=True, timeout=180, check=False
     )
     assert ended.returncode != 0
     assert says in " ".join((ended.stdout + ended.stderr).split())

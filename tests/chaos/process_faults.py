@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from chaos.crew import Member
 from chaos.ground import HouseError, start_again
-from chaos.house import House
+from chaos.house import PATIENCE_S, House
 from chaos.proxy import RefusesAfter, Waits
 
 from pipeline.units import BookId
@@ -50,7 +50,7 @@ async def worker_doubled(house: House) -> None:
         assert first is not None
         worker.signal(signal.SIGCONT)
         await _until(
-            lambda: first.poll() is not None or twin.poll() is not None, 60, "one of the twins ended"
+            lambda: first.poll() is not None or twin.poll() is not None, PATIENCE_S, "one of the twins ended"
         )
     finally:
         twin.kill()
@@ -95,7 +95,9 @@ async def _ends_behind_the_door(house: House, clients: str) -> None:
     process = worker.process
     assert process is not None
     with house.door.shut(lambda client: client.startswith(clients)):
-        await _until(lambda: process.poll() is not None, 120, f"the worker ended whose {clients} is silent")
+        await _until(
+            lambda: process.poll() is not None, PATIENCE_S, f"the worker ended whose {clients} is silent"
+        )
 
 
 async def worker_cut_off(house: House) -> None:
@@ -121,7 +123,7 @@ async def _busy_worker(house: House) -> Member:
         busy[:] = [worker for worker in house.running("work") if booked & worker.shards]
         return bool(busy)
 
-    await _until(somebody_is, 60, "a worker kept a shard with books")
+    await _until(somebody_is, PATIENCE_S, "a worker kept a shard with books")
     return house.dice.choice(busy)
 
 
@@ -130,7 +132,7 @@ async def _until_it_keeps_shards(house: House, worker: Member) -> None:
         worker.read()
         return worker.is_running and bool(worker.shards)
 
-    await _until(does, 60, f"{worker.name} kept a shard")
+    await _until(does, PATIENCE_S, f"{worker.name} kept a shard")
 
 
 # ------------------------------------------------------------------ watchers
@@ -152,7 +154,9 @@ async def watcher_frozen(house: House) -> None:
     await house.blocks(1)
     fenced = house.counted("a watcher was fenced")
     first.signal(signal.SIGCONT)
-    await _until(lambda: house.counted("a watcher was fenced") > fenced, 60, "the woken watcher stood by")
+    await _until(
+        lambda: house.counted("a watcher was fenced") > fenced, PATIENCE_S, "the woken watcher stood by"
+    )
     await first.stop()
 
 

@@ -48,7 +48,7 @@ async def lodging(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lod
     await lodging.leave()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(720)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_nothing_is_lost_or_doubled(lodging, name):
     house = await lodging.house()

@@ -17,7 +17,7 @@ from chaos.proxy import Waits
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.anvil,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(720),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
@@ -207,7 +207,7 @@ def started(up: Member, child: str, *, beyond: int) -> int:
     return pids[beyond] if len(pids) > beyond else 0
 
 
-async def until(holds: Callable, what: str, within_s: float = 90.0):
+async def until(holds: Callable, what: str, within_s: float = 240.0):
     deadline_s = time.monotonic() + within_s
     while not (found := holds()):
         if time.monotonic() > deadline_s:

@@ -29,7 +29,7 @@ from streams.verify import load_shard
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.anvil,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(720),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

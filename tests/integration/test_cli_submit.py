@@ -92,7 +92,7 @@ def evenkeel(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess
         cwd=house.folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -146,7 +146,7 @@ def test_submit_sends_and_intents_shows_and_closes(house):
             )
         finally:
             process.send_signal(signal.SIGTERM)
-            code = process.wait(20)
+            code = process.wait(60)
     assert code == 0, house.log()
     assert house.signer._account.key.hex() not in house.log()
     assert "a password" not in house.log()

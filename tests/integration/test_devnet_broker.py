@@ -47,7 +47,7 @@ async def read(broker: Broker, topic: str, count: int) -> list[bytes]:
     )
     await consumer.start()
     consumer.assign([TopicPartition(topic, 0)])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         values = [(await consumer.getone()).value for _ in range(count)]
     await consumer.stop()
     return values

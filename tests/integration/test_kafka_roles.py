@@ -167,7 +167,7 @@ def logs_of(running: dict[str, User]) -> str:
 
 def until(running: dict[str, User], holds: Callable[[], bool], what: str) -> None:
     """Wait for something that comes of everybody's work, while everybody is there."""
-    deadline_s = time.monotonic() + 150
+    deadline_s = time.monotonic() + 300
     while not holds():
         assert all(user.started[0].poll() is None for user in running.values()), logs_of(running)
         assert time.monotonic() < deadline_s, f"no {what}: {logs_of(running)}"

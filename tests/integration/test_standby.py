@@ -90,7 +90,7 @@ async def test_what_else_ends_it_ends_it(broker, chain_id):
 
     async with taking_turns(Watcher(other_chain), broker, chain_id) as task:
         with pytest.raises(SettingsError):
-            await asyncio.wait_for(task, 30)
+            await asyncio.wait_for(task, 90)
 
 
 async def test_of_a_broker_that_is_away_nobody_tells_that_it_is_silent(own_broker):

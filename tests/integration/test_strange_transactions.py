@@ -81,7 +81,7 @@ class Deployment:
     def end(self) -> None:
         if self.worker is not None:
             self.worker.send_signal(signal.SIGTERM)
-            self.worker.wait(20)
+            self.worker.wait(60)
 
     def shard(self) -> Shard:
         async def load() -> Shard:

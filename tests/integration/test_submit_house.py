@@ -58,7 +58,7 @@ async def lodging(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lod
 
 
 # ------------------------------------------------------------------ deaths
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(720)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_whoever_dies_there_is_one_effect_each_and_no_intent_is_lost(lodging, name):
     house = await lodging.house()
@@ -70,7 +70,7 @@ async def test_whoever_dies_there_is_one_effect_each_and_no_intent_is_lost(lodgi
 
 
 # ------------------------------------------------------------------ reorgs
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(720)
 @pytest.mark.parametrize("depth", [1, 3, MOST_DEPTH])
 async def test_our_own_mint_taken_away_comes_back_once(lodging, depth):
     """The depths between them are the campaign's."""
@@ -81,7 +81,7 @@ async def test_our_own_mint_taken_away_comes_back_once(lodging, depth):
 
 
 # ------------------------------------------------------------------ a front-run
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(720)
 async def test_a_swap_that_somebody_runs_ahead_of_reverts_and_the_plan_goes_on(lodging):
     house = await lodging.house()
     swap = await commanded(house, "swap")

@@ -36,7 +36,7 @@ def house(
         house.end()
 
 
-@pytest.mark.timeout(60 + 10 * KILLS)
+@pytest.mark.timeout(180 + 30 * KILLS)
 def test_no_death_loses_or_doubles_an_intent(house):
     dice = random.Random(f"{KILLS}")
     runs, lost, doubled = Counter(), Counter(), Counter()

@@ -80,7 +80,7 @@ async def test_every_difference_is_named_at_once(
             f"{DECISIONS.on(chain_id)}: partitions is 5, must be 2",
         ]
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await differences(broker, chain_id) != expected:  # noqa: ASYNC110
             await asyncio.sleep(0.1)  # the broker takes its time to follow an alteration
 

@@ -224,7 +224,7 @@ async def test_of_two_watchers_only_the_higher_term_counts(scene: Scene) -> None
         await scene.mine(3)
         async with scene.watching(instance="second"):
             with pytest.raises(FencedError):
-                await asyncio.wait_for(first, 20)
+                await asyncio.wait_for(first, 60)
             await scene.mine(10)
             fold = await scene.caught_up(shard)
     assert [event.instance for event in fold.applied(WriterStarted)] == ["first", "second"]

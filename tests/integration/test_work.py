@@ -75,7 +75,7 @@ class House:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         await admin.delete_topics([name])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while name in await admin.list_topics():  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         await admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=dict(settings))])

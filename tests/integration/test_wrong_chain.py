@@ -43,7 +43,7 @@ def test_nothing_is_written_for_another_chain(broker: Broker, chain: Chain, tmp_
         "EVENKEEL_FOLDER": str(tmp_path / "run"),
     }
     done = subprocess.run(
-        [*EVENKEEL, *command], check=False, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [*EVENKEEL, *command], check=False, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=180
     )
     assert done.returncode == CONFIGURATION, done.stderr
     said = f"error: the node follows chain {chain.chain_id}, this deployment is of chain {wrong}"
@@ -70,7 +70,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(broker: Broker, tmp_path: Path
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert done.returncode == CONFIGURATION, done.stderr
         assert done.stderr.startswith(f"error: cannot make {tmp_path / 'file' / 'run'}"), done.stderr
