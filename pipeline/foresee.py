@@ -7,6 +7,7 @@ import msgspec
 from pipeline.allowances import approvals_of_plan
 from pipeline.goal import deployable, need_pool
 from pipeline.inventory import WHOLE_BPS, Stock
+from pipeline.math.ranges import share_of_token0
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.effects import Goal
@@ -100,6 +101,21 @@ def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: tuple[RawAm
         return target
     wanted = (target * stock.value_quote - (stock.base_value_quote - base)) / (base + quote)
     return min(max(wanted, min(target, _LEAST_SHARE)), max(target, 1 - _LEAST_SHARE))
+
+
+def misfit_bps(
+    shard: Shard, policy: Policy, goal: Goal, stock: Stock, freed: tuple[RawAmount, RawAmount]
+) -> int:
+    """Tell how far from its target the share would be if a goal's swap moved no price: what spacing and reserves do alone.
+
+    Rounds: down.
+    """
+    live = need_pool(shard, goal.pool)
+    base, quote = base_and_quote(stock, deployable(shard, policy, live.pool(), freed))
+    share = share_of_token0(live.sqrt_price_x96, goal.tick_lower, goal.tick_upper)
+    in_range = (share if stock.base_is_token0 else 1 - share) * (base + quote)
+    off = stock.base_value_quote - base + in_range
+    return abs(int(off * WHOLE_BPS / max(stock.value_quote, 1)) - policy.strategy.target_share_bps)
 
 
 def base_and_quote(stock: Stock, amounts: tuple[RawAmount, RawAmount]) -> tuple[int, int]:

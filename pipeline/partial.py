@@ -7,7 +7,7 @@ a search by exact quotes finds the first that nothing cuts short.
 from msgspec.structs import replace
 
 from pipeline.errors import PipelineError
-from pipeline.foresee import Foreseen, foresee
+from pipeline.foresee import Foreseen, foresee, misfit_bps
 from pipeline.goal import as_is, need_pool
 from pipeline.inventory import Stock
 from pipeline.math.search import first_where
@@ -29,11 +29,17 @@ def largest_step(
 ) -> tuple[Goal, Foreseen] | None:
     """Find the range between a goal's and the one that needs no swap which leaves the share nearest to its target.
 
-    None where there is none: the goal's own swap is not cut short, or even the least would be.
+    The goal itself, where its swap is not cut short, but moves the price so far that the share stays outside the inner band.
+    None where there is no step: the goal is the whole way, or cannot hold the share at any price, or even the least
+    swap would be cut short.
     """
     whole = foresee(shard, policy, goal, market, stock, freed=freed)
     if not whole.swap.limited:
-        return None
+        inner = policy.strategy.band_bps - policy.strategy.hysteresis_bps
+        is_whole = (
+            whole.deviations(policy)[1] <= inner or misfit_bps(shard, policy, goal, stock, freed) > inner
+        )
+        return None if is_whole else (goal, replace(whole, cut_short="its own swap moves the price"))
     try:
         start = as_is(shard, policy, goal, freed)
     except PipelineError:

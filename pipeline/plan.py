@@ -9,6 +9,7 @@ from pipeline.allowances import APPROVE_GAS, allow, router_of, take_back
 from pipeline.book import own_positions
 from pipeline.errors import SwapLimitedError
 from pipeline.goal import deployable, need_pool
+from pipeline.math.sandwich import safe_window_x96
 from pipeline.math.slippage import least_burned, least_minted, least_of_quote, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.effects import Goal, Phase, Step
@@ -183,14 +184,29 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
 def size_swap(
     live: LivePool, amounts: tuple[RawAmount, RawAmount], policy: Policy, goal: Goal, market: Market
 ) -> SwapPlan:
-    """Size the swap to the new range's ratio, ending no further from the reference than the slippage allows."""
-    slippage_bps = policy.limits.slippage_bps(live.pool().fee_pips)
-    window_x96 = price_window_x96(market.reference_x96, slippage_bps)
-    return swap_to_ratio(live, *amounts, goal.tick_lower, goal.tick_upper, window_x96=window_x96)
+    """Size the swap to the new range's ratio, ending no further from the reference than the slippage allows.
+
+    Nor further from spot than it may without a sandwich of it paying, unless it goes privately. It is sent with the wider
+    limit: what others trade before it may move the price.
+    """
+    fee_pips, ticks = live.pool().fee_pips, (goal.tick_lower, goal.tick_upper)
+    low_x96, high_x96 = price_window_x96(market.reference_x96, policy.limits.slippage_bps(fee_pips))
+    safe_low_x96, safe_high_x96 = safe_window_x96(live.sqrt_price_x96, fee_pips)
+    if policy.action.large_swaps == "private":
+        swap = swap_to_ratio(live, *amounts, *ticks, window_x96=(low_x96, high_x96))
+        is_safe = safe_low_x96 <= swap.sqrt_price_after_x96 <= safe_high_x96
+        return msgspec.structs.replace(swap, pays_sandwich=not is_safe and not swap.limited)
+    window_x96 = max(low_x96, safe_low_x96), min(high_x96, safe_high_x96)
+    swap = swap_to_ratio(live, *amounts, *ticks, window_x96=window_x96)
+    limit_x96 = low_x96 if swap.zero_for_one else high_x96
+    pays_sandwich = swap.limited and swap.limit_x96 != limit_x96
+    return msgspec.structs.replace(swap, limit_x96=limit_x96, pays_sandwich=pays_sandwich)
 
 
 def tell_limit(swap: SwapPlan) -> str:
-    """Say how much of what is to be sold the price limit lets through."""
+    """Say how much of what is to be sold the price limit lets through, or is safe from a sandwich."""
+    if swap.pays_sandwich:
+        return f"to sell more than {swap.amount_in} moves the price by over twice the fee, and a sandwich of it pays"
     return f"the price limit {swap.limit_x96} lets only {swap.amount_in} be sold"
 
 

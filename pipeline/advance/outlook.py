@@ -32,6 +32,8 @@ def look_ahead(turn: Turn, stock: Stock) -> tuple[Goal, Foreseen] | Refusal:
         step = largest_step(shard, policy, goal, market, stock, freed=freed)
     except PipelineError as error:
         return Refusal(reason="not_plannable", detail=str(error))
+    if policy.action.large_swaps == "refuse" and foreseen.swap.pays_sandwich:
+        return goal, foreseen
     if step is not None and (comes_nearer(step[1], policy) or brings_into_range(step[1], policy)):
         return step
     return goal, foreseen

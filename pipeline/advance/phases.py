@@ -234,4 +234,5 @@ def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None)
         deadline_s=Seconds(turn.block.timestamp_s + policy.limits.deadline_s),
         max_age_blocks=policy.limits.max_age_blocks,
         max_fee_per_gas_wei=_most_for_gas_wei(turn),
+        is_private=each.swap is not None and each.swap.pays_sandwich,
     )

@@ -1,13 +1,12 @@
 """How much may move, how often, and whether it helps. Asked before a plan begins."""
 
 from pipeline.guard.question import Question
-from pipeline.partial import comes_nearer
 
 
 def no_improvement(question: Question) -> str | None:
     """A move that leaves the book no better would come again after each cooldown, for ever.
 
-    One that leaves it outside the inner band is a step: it must bring the share nearer by the band's hysteresis at least.
+    Only a step that the market cuts short may leave it outside the inner band: it was weighed when it was chosen.
     """
     seen, band = question.foreseen, question.policy.strategy
     if seen is None:
@@ -16,10 +15,10 @@ def no_improvement(question: Question) -> str | None:
         return "nothing would be minted"
     before, after = seen.deviations(question.policy)
     inner = band.band_bps - band.hysteresis_bps
-    if seen.was_idle and seen.holds_price and after <= max(before, inner):
+    if after > inner and not seen.cut_short:
+        return f"the share would still be {after} bps from its target, more than {inner}"
+    if seen.was_idle and seen.holds_price:
         return None
-    if after > inner and not comes_nearer(seen, question.policy):
-        return f"the share would still be {after} bps from its target, more than {inner}; it is {before} now"
     if after >= before:
         return f"the share would be {after} bps from its target, it is {before} now"
     return None

@@ -49,7 +49,7 @@ def cost(question: Question) -> str | None:
 def _most(question: Question) -> int:
     """Tell what may be spent: on a step that ends outside the inner band only the part by which it brings the share nearer.
 
-    Where it also lets an idle book earn again, it is no mere step. Units: raw quote. Rounds: down.
+    Where a step also lets an idle book earn again, it is no mere step. Units: raw quote. Rounds: down.
     """
     most = question.notional_quote * question.policy.limits.max_cost_bps // WHOLE_BPS
     seen = question.foreseen

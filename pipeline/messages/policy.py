@@ -59,6 +59,11 @@ StallPolicy = Literal["wait", "mint_as_is", "hold_and_alert"]
 """What to do when a step in the middle cannot go on: wait; give up the swap; leave the tokens and say so."""
 
 
+LargeSwaps = Literal["split", "private", "refuse"]
+"""What to do where a swap would move the price so far that a sandwich of it pays: one step after another, each too small for
+that; by a relay alone, whole; not at all."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What no action may exceed. Amounts are raw quote."""
 
@@ -109,6 +114,7 @@ class Rerange(msgspec.Struct, frozen=True, kw_only=True):
     on_stall: StallPolicy = "hold_and_alert"
     stall_after_s: Seconds = Seconds(600)
     """So long a step may be refused before `on_stall` happens."""
+    large_swaps: LargeSwaps = "split"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,6 +53,8 @@ class SubmitTransaction(Output, frozen=True, kw_only=True, tag=True):
     """So many blocks above `made_at` it may still be signed."""
     max_fee_per_gas_wei: Wei
     """The most that may be offered, bumps included."""
+    is_private: bool = False
+    """Nobody but a relay may be shown it before it is mined."""
 
     @property
     def digest(self) -> str:

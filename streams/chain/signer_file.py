@@ -202,6 +202,7 @@ class SignerFile(Section):
             final_depth_blocks=self.final_depth_blocks or chain.final_depth_blocks,
             cancel_gas=chain.cancel_gas,
             data_fee=chain.data_fee,
+            stays_private=self.send_url is not None and self.public_after_blocks is None,
             block_s=self.block_time or chain.block_s,
         )
 

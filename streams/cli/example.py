@@ -69,6 +69,8 @@ $lively    #   max_cost: 1%                  # gas, swap fee and impact of one a
     #   on_stall: hold_and_alert      # where its middle cannot go on: leave the tokens in the wallet and say so;
     #                                 # wait: try on and on; mint_as_is: give up the swap, choose the range that fits
     #   stall_after: 10m              # so long a step may be refused before that happens
+    #   large_swaps: split            # a swap that moves the price by more than twice the fee pays for a sandwich: go in smaller steps;
+    #                                 # private: whole, and only by the signer's relay; refuse: not at all
     # signer: "$owner"  # who signs; in mode live it must be the owner
 """)
 

@@ -139,6 +139,7 @@ def _rerange(book: BookSection) -> Rerange:
         standing_quote=_raw(book, book.quote, section.standing_quote) or RawAmount(0),
         on_stall=section.on_stall,
         stall_after_s=section.stall_after,
+        large_swaps=section.large_swaps,
     )
 
 

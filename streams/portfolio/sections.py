@@ -14,7 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from pipeline.messages.policy import Mode, StallPolicy
+from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
 from streams.human import parse_address, parse_bps, parse_seconds
 
@@ -115,6 +115,7 @@ class RerangeSection(Section):
     standing_quote: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
     on_stall: StallPolicy = "hold_and_alert"
     stall_after: Duration = Seconds(600)
+    large_swaps: LargeSwaps = "split"
 
 
 class BookSection(Section):

@@ -73,6 +73,7 @@ def _rerange(policy: Policy, action: Rerange) -> Iterator[tuple[str, str]]:
     yield "standing_quote", _amount(policy, policy.quote, action.standing_quote)
     yield "on_stall", action.on_stall
     yield "stall_after", seconds_text(action.stall_after_s)
+    yield "large_swaps", action.large_swaps
 
 
 def _chain(chain: ChainProfile) -> Iterator[tuple[str, str]]:

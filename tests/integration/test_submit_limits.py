@@ -129,6 +129,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
         ("predecessor", "which is not known here"): changed(good, after="0123456789abcdef"),
         ("malformed", "minimums"): changed(good, minimums=(Minimum(token=good.digest, delta=1),)),
         ("limits", "acting through a Safe"): changed(good, owner=STRANGER),
+        ("limits", "it must go privately"): changed(good, is_private=True),
         ("limits", f"contract {STRANGER} is not on the list"): called(good, to=STRANGER),
         ("limits", "function 0xa9059cbb"): called(
             good, value_wei=0, data=method("tokens/ERC20", "transfer").encode(STRANGER, 1)

@@ -562,7 +562,7 @@ def test_no_change_of_a_policy_is_left_unsaid(path):
     place = changed
     for name in path[:-1]:
         place = place[name]
-    enums = {"mode": "live", "on_stall": "wait"}
+    enums = {"mode": "live", "on_stall": "wait", "large_swaps": "refuse"}
     numbers = {
         "max_slippage_bps",
         "max_spot_from_twap_ticks",

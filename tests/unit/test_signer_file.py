@@ -59,6 +59,16 @@ def test_what_may_stand_is_named_by_token(tmp_path):
     assert load(tmp_path, FILE).limits(PLACES, (), References(), DECIMALS).standing_allowances == {}
 
 
+def test_what_must_go_privately_takes_a_relay_whose_bytes_stay_private(tmp_path):
+    def stays_private(more: str) -> bool:
+        return load(tmp_path, FILE + more).limits(PLACES, (), References(), DECIMALS).stays_private
+
+    relay = "send_url: https://relay.example/key\n"
+    assert not stays_private("")
+    assert stays_private(relay)
+    assert not stays_private(relay + "public_after_blocks: 5\n")
+
+
 @pytest.mark.parametrize("field", MANDATORY)
 def test_a_budget_and_the_policies_must_be_named(tmp_path, field):
     line = next(line for line in FILE.splitlines() if line.startswith(f"{field}:"))

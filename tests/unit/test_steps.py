@@ -10,7 +10,7 @@ from toy_signer import whale
 
 from pipeline.messages.decisions import PlanOpened, PlanRevised, StepRefused
 from pipeline.messages.events import IntentRefused
-from pipeline.messages.policy import Limits, Rerange, TargetBand
+from pipeline.messages.policy import LargeSwaps, Limits, Rerange, TargetBand
 
 BAND = TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48)
 INNER = BAND.band_bps - BAND.hysteresis_bps
@@ -24,12 +24,20 @@ LIMITS = Limits(
 )
 
 
-def drifted(slippage_bps: int, *, blocks: int = 60, hysteresis_bps: int = 100, **limits: int) -> Lifecycle:
+def drifted(
+    slippage_bps: int,
+    *,
+    blocks: int = 60,
+    hysteresis_bps: int = 100,
+    half: int = 150,
+    large_swaps: LargeSwaps = "private",
+    **limits: int,
+) -> Lifecycle:
     """A book that is large for its pool, whose price has gone and stays where it is."""
     book = live(
         strategy=replace(BAND, hysteresis_bps=hysteresis_bps),
         limits=replace(LIMITS, max_slippage_bps=slippage_bps, **limits),
-        action=Rerange(half_width_ticks=150, stall_after_s=120),
+        action=Rerange(half_width_ticks=half, stall_after_s=120, large_swaps=large_swaps),
     )
     life = Lifecycle(book, depth=5 * 10**20)
     life.block(lambda chain: whale(chain, down=True, amount=4 * 10**18))
@@ -42,7 +50,7 @@ def swapped(life: Lifecycle) -> list[tuple[int, int]]:
     return [(alone, after) for alone, after, steps in life.acted if "swap" in steps]
 
 
-@pytest.mark.parametrize(("slippage_bps", "steps"), [(10, 7), (20, 3), (2_000, 2)])
+@pytest.mark.parametrize(("slippage_bps", "steps"), [(10, 7), (20, 3)])
 def test_a_book_comes_to_its_target_in_steps(slippage_bps: int, steps: int) -> None:
     life = drifted(slippage_bps)
     moved = swapped(life)
@@ -93,3 +101,33 @@ def test_a_plan_in_the_middle_takes_a_step_too() -> None:
     assert any("the price limit" in each.reason for each in revised), life.said(PlanRevised)
     assert deviation(life.chain, life.book) < before
     life.assert_whole()
+
+
+# ------------------------------------------------------------------ large swaps
+def test_no_public_swap_moves_the_price_by_more_than_twice_the_fee() -> None:
+    """10 bps at a fee of 5: as many steps as within a window of 10 bps."""
+    life = drifted(2_000, large_swaps="split")
+    assert len(swapped(life)) > 3
+    assert all("a sandwich of it pays" in each.cut_short for each in life.said(PlanOpened)[:-1])
+    assert not any(each.is_private for each in life.commanded("swap"))
+    assert deviation(life.chain, life.book) <= INNER
+    life.assert_whole()
+
+
+def test_a_large_swap_may_go_privately_and_whole() -> None:
+    life = drifted(2_000, large_swaps="private", half=600)
+    (swap,) = life.commanded("swap")
+    assert swap.is_private
+    assert not any(each.is_private for each in (*life.commanded("withdraw"), *life.commanded("mint")))
+    assert deviation(life.chain, life.book) <= INNER
+
+
+def test_a_large_swap_is_refused_with_the_size_that_is_safe() -> None:
+    life = drifted(2_000, large_swaps="refuse", blocks=6)
+    assert not life.said(PlanOpened)
+    refused = life.said(StepRefused)[-1]
+    assert refused.reason == "swap_limited"
+    safe = int(refused.detail.split()[4])
+    assert safe == pytest.approx(2 * 5 * 10**-4 * 5 * 10**20 / 2, rel=0.05), (
+        "2 x fee x depth, which is half the liquidity at 1"
+    )

@@ -40,6 +40,8 @@ class SwapPlan(msgspec.Struct, frozen=True, kw_only=True):
     """With which it is to be sent: the end of the window on its side."""
     limited: bool
     """The limit is in the way: more of the excess would be sold without it."""
+    pays_sandwich: bool = False
+    """A sandwich of it pays; where it is limited, of more than it: that is what limits it."""
     amount0: RawAmount
     """Held after the swap: what the mint is offered."""
     amount1: RawAmount

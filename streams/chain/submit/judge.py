@@ -60,6 +60,7 @@ class Judge:
         assert memory.account is not None
         self._check_owner(intent)
         self._check_policy(intent)
+        self._check_way(intent)
         self.check_stop(intent)
         self._check_age(intent, look)
         await self._check_branch(intent, look)
@@ -127,6 +128,14 @@ class Judge:
             raise Refusal(
                 "limits",
                 f"owner {intent.owner} is not signer {intent.signer}: acting through a Safe is not supported yet",
+            )
+
+    def _check_way(self, intent: SubmitTransaction) -> None:
+        """Sign what nobody may see beforehand only where all that is signed goes to a relay and stays there."""
+        if intent.is_private and not self._limits.stays_private:
+            raise Refusal(
+                "limits",
+                "it must go privately: that takes a send_url, and no public_after_blocks, in the signer's file",
             )
 
     def _check_policy(self, intent: SubmitTransaction) -> None:

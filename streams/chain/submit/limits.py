@@ -125,6 +125,8 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     cancel_gas: int = CANCEL_GAS
     data_fee: DataFee = "none"
     """How the chain charges for posting a transaction's data elsewhere."""
+    stays_private: bool = False
+    """There is a relay, and what it is given never goes to the public mempool."""
     block_s: Seconds = Seconds(12)
     """Between blocks: a simulation stands so long after the head."""
 
