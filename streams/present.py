@@ -1,6 +1,6 @@
 """What the books have now, computed from the state that their shards have committed: one head for all numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -74,11 +74,15 @@ async def shards_now(reader: Reader, chain_id: ChainId, partitions: int) -> list
 
 async def books_now(reader: Reader, chain_id: ChainId, partitions: int) -> list[BookNow]:
     """Compute every book that is in force, also those that no worker has taken up. Raises: InfrastructureError."""
-    shards = await shards_now(reader, chain_id, partitions)
+    return await books_of(reader, chain_id, await shards_now(reader, chain_id, partitions))
+
+
+async def books_of(reader: Reader, chain_id: ChainId, shards: Sequence[ShardNow]) -> list[BookNow]:
+    """Compute the books of all of a deployment's shards, which are loaded already. Raises: InfrastructureError."""
     found = {book.policy.book: book for each in shards for book in _books(each)}
     for book, policy in (await policies_in_force(reader, chain_id)).items():
         if book not in found:
-            at = shards[shard_of(book, partitions)]
+            at = shards[shard_of(book, len(shards))]
             says = "its shard has not taken it up yet: is `evenkeel work` running?"
             found[book] = BookNow(policy=policy, at=at, stock=None, positions=(), marks=(says,))
     return [found[book] for book in sorted(found)]

@@ -3,9 +3,11 @@
 import logging
 import os
 import sys
+from functools import partial
 from typing import Any, Literal, TextIO
 
 import structlog
+from structlog.dev import Column, KeyValueColumnFormatter, LogLevelColumnFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from streams.broker_lines import BrokerLines
@@ -16,6 +18,7 @@ LogFormat = Literal["auto", "console", "json"]
 
 _CHATTY = ("aiokafka", "faust", "mode", "asyncio", "web3", "urllib3")
 """Libraries that report each step; heard from when they warn."""
+_PLAIN, _BOLD, _RED, _MAGENTA = "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[35m"
 _MULTI_LINE = ("exception", "stack")
 
 
@@ -73,7 +76,7 @@ def _rendering(*, for_people: bool, colours: bool) -> list[Processor]:
         return [
             structlog.processors.format_exc_info,
             _escape_values,
-            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0),
+            structlog.dev.ConsoleRenderer(columns=_columns(colours=colours)),
         ]
     return [
         structlog.processors.format_exc_info,
@@ -81,6 +84,26 @@ def _rendering(*, for_people: bool, colours: bool) -> list[Processor]:
         structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
         lambda _, __, line: json_line(str(line)),
     ]
+
+
+def _columns(*, colours: bool) -> list[Column]:
+    """Lay a line for people out; its colours are readable on a dark and on a light terminal alike: none is pale."""
+    bold, red, magenta, plain = (_BOLD, _RED, _MAGENTA, _PLAIN) if colours else ("", "", "", "")
+    levels = dict.fromkeys(("debug", "info", "notset"), "") | dict.fromkeys(("warning", "warn"), magenta)
+    levels |= dict.fromkeys(("error", "critical", "exception"), f"{red}{bold}")
+    value = partial(KeyValueColumnFormatter, reset_style=plain, value_repr=str)
+    return [
+        Column("timestamp", value(key_style=None, value_style="")),
+        Column("level", LogLevelColumnFormatter(levels, reset_style=plain)),
+        Column("event", value(key_style=None, value_style=bold)),
+        Column("logger", value(key_style=None, value_style="", prefix="[", postfix="]")),
+        Column("", KeyValueColumnFormatter(magenta, "", plain, _shown_value)),
+    ]
+
+
+def _shown_value(value: object) -> str:
+    """Quote a text only where spaces would run it into the next value."""
+    return value if isinstance(value, str) and value and set(value).isdisjoint(' ="') else repr(value)
 
 
 def _escape_values(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:

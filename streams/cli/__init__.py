@@ -11,10 +11,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from pipeline.errors import EvenkeelError
+from streams.cli.groups import Group
 from streams.exit_codes import CONFIGURATION, code_of
 from streams.marks import did_you_mean
 from streams.plain_text import several_lines
@@ -56,7 +56,7 @@ _NOT_FOR_US = frozenset(
 """What the system says of a folder or file that a user must choose otherwise."""
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """Reads only what is asked for: all of it takes seconds."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -77,7 +77,7 @@ class _Commands(TyperGroup):
 def _command(name: str) -> Any:
     found = getattr(import_module(f"streams.cli.{_COMMANDS[name]}"), name)
     if not isinstance(found, typer.Typer):
-        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
         alone.command(name)(found)
         found = alone
     command = get_command(found)
@@ -86,6 +86,7 @@ def _command(name: str) -> Any:
 
 
 app = typer.Typer(
+    rich_markup_mode=None,
     name="evenkeel",
     cls=_Commands,
     no_args_is_help=True,

@@ -7,10 +7,15 @@ import msgspec
 import typer
 
 from streams.cli.console import AsJson, print_json, print_table, say, settings_for
+from streams.cli.groups import Group
 from streams.settings import DEVNET_FOLDER, Settings
 
 devnet = typer.Typer(
-    help="A broker and a chain of your own, on this machine.", add_completion=False, no_args_is_help=True
+    cls=Group,
+    rich_markup_mode=None,
+    help="A broker and a chain of your own, on this machine.",
+    add_completion=False,
+    no_args_is_help=True,
 )
 
 

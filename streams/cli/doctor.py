@@ -19,7 +19,7 @@ from streams.cli.node_abilities import try_node
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.present import books_now, shards_now
+from streams.present import BookNow, ShardNow, books_of, shards_now
 from streams.readers import reading
 from streams.redaction import redact
 from streams.settings import Settings
@@ -40,12 +40,13 @@ def doctor() -> None:
 
 
 async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
+    state = _State()
     checks: dict[str, Check] = {
         "broker": _broker,
         "topics": _topics,
-        "shards": _shards,
-        "books": _books,
-        "tokens": _tokens,
+        "shards": state.shards,
+        "books": state.books,
+        "tokens": state.tokens,
         "transfers": _transfers,
         "contracts": _contracts,
         "allowances": _allowances,
@@ -78,46 +79,57 @@ async def _topics(settings: Settings) -> str:
     return f"{len(TOPICS)} of {settings.partitions} shards, as they must be"
 
 
-async def _books(settings: Settings) -> str:
-    """Say what each book in force does, and refuse where one is not known, paused, in quarantine or left alone."""
-    async with reading(settings.kafka) as reader:
-        books = await books_now(reader, settings.chain, settings.partitions)
-    stopped = [f"{book.policy.book}: {'; '.join(state_of(book))}" for book in books if state_of(book)]
-    if stopped:
-        raise SettingsError("; ".join(stopped))
-    return f"in force: {', '.join(f'{book.policy.book} ({book.policy.mode})' for book in books) or 'none'}"
+class _State:
+    """The shards' committed state, loaded once for all that look at it."""
 
+    def __init__(self) -> None:
+        self._shards: list[ShardNow] | None = None
+        self._books: list[BookNow] = []
 
-async def _shards(settings: Settings) -> str:
-    """Look whether every shard with books decides, and on the present."""
-    async with reading(settings.kafka) as reader:
-        shards = await shards_now(reader, settings.chain, settings.partitions)
-    kept = [each for each in shards if policies(each.shard.tables)]
-    for each in kept:
-        wrong = [*([f"halted: {each.halted}"] if each.halted else []), *staleness(each)]
+    async def _load(self, settings: Settings) -> list[ShardNow]:
+        if self._shards is None:
+            async with reading(settings.kafka) as reader:
+                shards = await shards_now(reader, settings.chain, settings.partitions)
+                self._books = await books_of(reader, settings.chain, shards)
+            self._shards = shards
+        return self._shards
+
+    async def shards(self, settings: Settings) -> str:
+        """Look whether every shard with books decides, and on the present."""
+        kept = [each for each in await self._load(settings) if policies(each.shard.tables)]
+        for each in kept:
+            wrong = [*([f"halted: {each.halted}"] if each.halted else []), *staleness(each)]
+            if wrong:
+                raise SettingsError(f"shard {each.shard.id}: {'; '.join(wrong)}")
+        heads = ", ".join(
+            f"{each.shard.id} at block {each.head.number if each.head else '-'}" for each in kept
+        )
+        return heads or "none has a book"
+
+    async def books(self, settings: Settings) -> str:
+        """Say what each book in force does, and refuse where one is not known, paused, in quarantine or left alone."""
+        await self._load(settings)
+        stopped = [
+            f"{book.policy.book}: {'; '.join(state_of(book))}" for book in self._books if state_of(book)
+        ]
+        if stopped:
+            raise SettingsError("; ".join(stopped))
+        modes = ", ".join(f"{book.policy.book} ({book.policy.mode})" for book in self._books)
+        return f"in force: {modes or 'none'}"
+
+    async def tokens(self, settings: Settings) -> str:
+        """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""
+        tables = [each.shard.tables for each in await self._load(settings)]
+        pools = {key.partition("/")[2]: pool for each in tables for key, pool in each.group("pool", Pool)}
+        wrong = {
+            says
+            for book in self._books
+            for address, pool in pools.items()
+            for says in _contradictions(book.policy, Address(address), pool)
+        }
         if wrong:
-            raise SettingsError(f"shard {each.shard.id}: {'; '.join(wrong)}")
-    heads = ", ".join(f"{each.shard.id} at block {each.head.number if each.head else '-'}" for each in kept)
-    return heads or "none has a book"
-
-
-async def _tokens(settings: Settings) -> str:
-    """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""
-    async with reading(settings.kafka) as reader:
-        books = await policies_in_force(reader, settings.chain)
-        shards = await shards_now(reader, settings.chain, settings.partitions)
-    pools = {
-        key.partition("/")[2]: pool for each in shards for key, pool in each.shard.tables.group("pool", Pool)
-    }
-    wrong = [
-        says
-        for policy in books.values()
-        for address, pool in pools.items()
-        for says in _contradictions(policy, Address(address), pool)
-    ]
-    if wrong:
-        raise SettingsError("; ".join(sorted(set(wrong))))
-    return f"decimals as in the {len(pools)} pools seen so far"
+            raise SettingsError("; ".join(sorted(wrong)))
+        return f"decimals as in the {len(pools)} pools seen so far"
 
 
 async def _transfers(settings: Settings) -> str:
@@ -224,7 +236,7 @@ async def _portfolio(settings: Settings) -> str:
     if policies is None:
         return f"no {DEFAULT_FILE} here"
     asked = await refuse_what_the_chain_refuses(settings, DEFAULT_FILE, policies)
-    return f"{DEFAULT_FILE} has {len(policies)} books; {asked}"
+    return f"{DEFAULT_FILE} has {len(policies)} books; {asked.partition(chr(10))[0]}"  # allowances have their row
 
 
 def _read_portfolio(settings: Settings) -> tuple[Policy, ...] | None:

@@ -178,7 +178,7 @@ def _position_row(book: BookNow, view: PositionView) -> tuple[str, ...]:
         str(view.token_id),
         _pool_name(pool, names),
         _range_text(book.policy, pool, view),
-        "closed" if not view.liquidity else "in range" if view.in_range else "OUT",
+        "closed" if not view.liquidity else "in range" if view.in_range else "out of range",
         " + ".join(texts[:2]),
         " + ".join(texts[2:]),
         "" if book.at.head is None else str(book.at.head.number),

@@ -23,6 +23,7 @@ from streams.chain.submit.known import (
     with_reports,
 )
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.groups import Group
 from streams.cli.submitting import signer_file_for, signer_of
 from streams.codec import encode
 from streams.human import short
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from streams.chain.submit.audit import Fault
 
 intents = typer.Typer(
+    cls=Group,
+    rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

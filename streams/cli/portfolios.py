@@ -165,7 +165,7 @@ def _changes(step: Step, in_force: Mapping[BookId, Policy]) -> str:
     if before is None:
         pools = "a pool" if len(after.pools) == 1 else f"{len(after.pools)} pools"
         return f"{after.mode}, {pools}, owner {short(after.owner)}"
-    return "; ".join(differences(before, after))
+    return "; ".join(differences(before, after)) or "its version only: it was applied by another release"
 
 
 def say_versions(policies: Iterable[Policy]) -> None:

@@ -10,12 +10,21 @@ from pipeline.errors import EvenkeelError
 from pipeline.units import ShardId
 from streams.chain.node import HttpNode
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.groups import Group
 from streams.codec import encode_entry
 from streams.readers import reading
 from streams.settings import Settings
 from streams.verify import Verdict, against_the_chain, against_the_fold, load_shard
 
-state = typer.Typer(no_args_is_help=True, help="What a shard remembers, and whether it is right.")
+state = typer.Typer(
+    cls=Group,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="What a shard remembers, and whether it is right.",
+)
+
+_SHOWN = 20
+"""More differences are counted: a state that is all wrong has thousands."""
 
 OneShard = Annotated[int | None, typer.Option("--shard", min=0, help="Only this shard.")]
 
@@ -65,8 +74,10 @@ def verify(*, shard: OneShard = None, as_json: AsJson = False) -> None:
         print_table(
             "compared", ["what", ">how many"], [(what, str(n)) for what, n in verdict.compared.items()]
         )
-    for wrong in verdict.wrong:
+    for wrong in verdict.wrong[:_SHOWN]:
         say(f"WRONG: {wrong}")
+    if len(verdict.wrong) > _SHOWN:
+        say(f"WRONG: {len(verdict.wrong) - _SHOWN} more differences (--json lists all)")
     if verdict.wrong:
         sys.exit(1)
     if not verdict.compared["state entries"]:

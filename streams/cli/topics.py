@@ -15,6 +15,7 @@ from streams.applied import policies_in_force
 from streams.cli import completing
 from streams.cli.acls import acls
 from streams.cli.console import AsJson, print_json, print_table, run, settings_for
+from streams.cli.groups import Group
 from streams.cli.tailing import Chosen, Printer, Way
 from streams.human import parse_seconds
 from streams.marks import did_you_mean
@@ -22,7 +23,9 @@ from streams.readers import Reader, reading
 from streams.settings import Settings
 from streams.topics import TOPICS, Topic
 
-topics = typer.Typer(help="Look at the topics.", add_completion=False, no_args_is_help=True)
+topics = typer.Typer(
+    cls=Group, rich_markup_mode=None, help="Look at the topics.", add_completion=False, no_args_is_help=True
+)
 
 
 topics.command(name="acls")(acls)

@@ -94,6 +94,7 @@ def test_every_command_has_help(path, capsys):
     shown = capsys.readouterr().out
     assert "Usage: evenkeel" in shown
     assert "show_version" not in shown
+    assert "\x1b[" not in shown
     doc = shown.splitlines()
     assert any(line.strip().endswith((".", ":")) for line in doc), "one sentence at least"
 
@@ -125,6 +126,15 @@ def test_a_shell_completes_commands_books_and_topics(evenkeel, tmp_path, shell, 
     assert completes in done.stdout
     assert "portfolio" not in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("group", [(), ("topics",), ("intents",), ("devnet",), ("state",)])
+def test_a_list_of_commands_cuts_nothing_off(evenkeel, group):
+    done = evenkeel(*group, "--help", COLUMNS="80")
+    listed = done.stdout.partition("Commands:\n")[2]
+    assert listed
+    assert "..." not in listed
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_help_explains_commands_and_topics(evenkeel):

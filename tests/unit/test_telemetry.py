@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import re
 
 import pytest
 import structlog
@@ -138,3 +139,15 @@ def test_no_color_is_honoured(monkeypatch, no_color, coloured):
     configure_log("console", "info", stream=written)
     structlog.get_logger("x").warning("it is so", why="that")
     assert ("\x1b[" in written.getvalue()) is coloured
+
+
+def test_the_colours_of_the_log_are_readable_on_dark_and_on_light():
+    written = Terminal()
+    configure_log("console", "debug", stream=written)
+    log = structlog.get_logger("streams.x")
+    for level in ("debug", "info", "warning", "error", "critical"):
+        getattr(log, level)("it is so", why="that", count=3, text="two words")
+    codes = set(re.findall(r"\x1b\[([0-9;]*)m", written.getvalue()))
+    assert codes <= {"0", "1", "31", "35"}, "bold, red, magenta: no yellow, cyan, white or grey"
+    assert "why\x1b[0m=that" in written.getvalue()
+    assert "'two words'" in written.getvalue()
