@@ -11,9 +11,13 @@ TIP_WEI = 10**9
 
 
 def paused(question: Question) -> str | None:
-    """Nothing goes out while an operator has stopped all books, and of a stopped book only what takes permissions back."""
-    for scope in ("all",) if question.only_resets else ("all", f"book/{question.policy.book}"):
-        if question.shard.tables.find(f"pause/{scope}", Pause) is not None:
+    """Nothing goes out while an operator has stopped all books, and of a stopped book only what takes permissions back.
+
+    Whoever cancels what is signed wants nothing sent at all: the signer would refuse that too.
+    """
+    for scope in ("all", f"book/{question.policy.book}"):
+        pause = question.shard.tables.find(f"pause/{scope}", Pause)
+        if pause is not None and (scope == "all" or pause.cancels or not question.only_resets):
             return f"paused: {scope}"
     return None
 
