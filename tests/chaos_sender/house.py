@@ -78,6 +78,13 @@ class House:
         self.staff = {kind: self._hire(kind) for kind in PROCESSES}
         self.flowing = asyncio.Event()
         self.mined = 0
+        self.weather: Callable[[House], None] | None = None
+        """What happens before each block of the flow."""
+        self.after_block: Callable[[], None] | None = None
+        """What happens once, after the next one."""
+        self.verdicts: Counter[str] = Counter()
+        self.over_bps: list[int] = []
+        """Of each plan that was judged, what it paid beyond what was foreseen, in bps of its notional."""
         self._twin = Shard(ShardId(self.shard))
         self._twin_read = 0
         self._lock = asyncio.Lock()
@@ -151,9 +158,17 @@ class House:
     async def _mine_on(self) -> None:
         while True:
             await self.flowing.wait()
-            await self.on_chain(self.devnet.flow.block)
+            await self.on_chain(self._block)
             self.mined += 1
             await asyncio.sleep(BLOCK_S)
+
+    def _block(self) -> None:
+        if self.weather is not None:
+            self.weather(self)
+        self.devnet.flow.block()
+        after, self.after_block = self.after_block, None
+        if after is not None:
+            after()
 
     async def blocks(self, count: int) -> None:
         until = self.mined + count

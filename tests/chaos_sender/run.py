@@ -22,12 +22,15 @@ from typing import Any
 
 from chaos_sender.faults import FAULTS, Found, play
 from chaos_sender.house import House, opened
+from chaos_sender.judged import MARGIN_BPS
+from chaos_sender.market import MARKETS, turns
 from chaos_sender.mints import MOST_DEPTH, mint_is_taken_away
 from chaos_sender.robbery import is_robbed
 from chaos_sender.setting import POOLS
 
 ACTS: Mapping[str, partial[Awaitable[Found]]] = {
     **{name: partial(play, name=name) for name in FAULTS},
+    **{name: partial(turns, name=name) for name in MARKETS},
     **{
         f"mint: a reorg, {depth} deep": partial(mint_is_taken_away, depth=depth)
         for depth in range(1, MOST_DEPTH + 1)
@@ -70,6 +73,8 @@ class Report:
     tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in ACTS})
     counted: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    over_bps: list[int] = field(default_factory=list)
+    """Of each plan that was judged, what it paid beyond what was foreseen, in bps of its notional."""
 
     @property
     def never_fired(self) -> list[str]:
@@ -77,12 +82,23 @@ class Report:
         dealt_all = all(tally.runs for tally in self.tallies.values())
         return [name for name, tally in self.tallies.items() if not tally.fired] if dealt_all else []
 
+    @property
+    def dear(self) -> list[str]:
+        """What is wrong with the costs of all plans together: 99 in 100 must stay within the foreseen."""
+        far = [over for over in self.over_bps if over > MARGIN_BPS]
+        return (
+            [f"{len(far)} of {len(self.over_bps)} plans were dearer: {far}"]
+            if len(far) * 100 > len(self.over_bps)
+            else []
+        )
+
     def as_json(self) -> dict[str, Any]:
         faults = {name: tally.cells() for name, tally in self.tallies.items() if tally.runs}
         return {
             "faults": faults,
             "counted": dict(sorted(self.counted.items())),
             "wrong": self.wrong,
+            "over_bps": sorted(self.over_bps),
             "never_fired": self.never_fired,
         }
 
@@ -95,6 +111,8 @@ class Report:
                 yield f"{name:42}" + "".join(f"{cell:>10}" for cell in cells)
         yield ""
         yield from (f"{what:52} {count:8}" for what, count in sorted(self.counted.items()))
+        if self.over_bps:
+            yield f"paid beyond the foreseen, bps of notional, by plan: {sorted(self.over_bps)}"
         yield from (f"WRONG: {wrong}" for wrong in self.wrong)
         yield from (f"NEVER FIRED: {name}" for name in self.never_fired)
 
@@ -116,20 +134,20 @@ async def act_out(house: House, name: str, report: Report) -> None:
     report.wrong += [f"after {name}: {wrong}" for wrong in found.all_wrong]
 
 
-def deal(dice: random.Random, runs: int) -> Iterator[list[str]]:
+def deal(dice: random.Random, runs: int, names: Sequence[str]) -> Iterator[list[str]]:
     """Deal every act before any comes again."""
     deck: list[str] = []
     for _ in range(runs):
         while len(deck) < _ACTS_EACH:
-            deck += dice.sample(list(ACTS), len(ACTS))
+            deck += dice.sample(names, len(names))
         yield deck[:_ACTS_EACH]
         del deck[:_ACTS_EACH]
 
 
-async def run_all(runs: int, seed: int, folder: Path) -> Report:
+async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> Report:
     """Play every run, on a fresh deployment each."""
     report = Report()
-    for number, acts in enumerate(deal(random.Random(seed), runs)):
+    for number, acts in enumerate(deal(random.Random(seed), runs, names)):
         began_s = time.monotonic()
         _say(f"run {number + 1} of {runs}")
         place = folder / f"run-{number + 1}"
@@ -155,6 +173,8 @@ async def _run(place: Path, seed: int, pool: str, acts: Sequence[str], report: R
             await _forge(house, report)
         finally:
             report.counted += house.story.seen
+            report.counted += house.verdicts
+            report.over_bps += house.over_bps
             report.counted += Counter(
                 f"plan ended: {_kind(end)}" for ends in house.story.plans.values() for end in ends
             )
@@ -192,10 +212,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=int)
     parser.add_argument("seed", type=int)
+    parser.add_argument("--only", default="", help="Only acts whose name begins so.")
     chosen = parser.parse_args()
+    names = [name for name in ACTS if name.startswith(chosen.only)]
     folder = Path(tempfile.mkdtemp(prefix="evenkeel-chaos-sender-"))
     began_s = time.monotonic()
-    report = asyncio.run(run_all(chosen.runs, chosen.seed, folder))
+    report = asyncio.run(run_all(chosen.runs, chosen.seed, folder, names))
+    report.wrong += report.dear
     for line in report.lines():
         _say(line)
     told = {"runs": chosen.runs, "seed": chosen.seed, "took_s": round(time.monotonic() - began_s)}

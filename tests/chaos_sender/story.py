@@ -43,6 +43,9 @@ class Story:
         """By nonce, all that was signed for it, in order."""
         self.plans: dict[str, list[str]] = {}
         """By plan, how it was closed, each time."""
+        self.opened: dict[str, PlanOpened] = {}
+        self.closed: dict[str, PlanClosed] = {}
+        """By plan, its last end."""
         self.stalled: set[str] = set()
         self.seen: Counter[str] = Counter()
 
@@ -85,8 +88,10 @@ class Story:
         match said:
             case PlanOpened(plan=plan):
                 self.plans.setdefault(plan, [])
+                self.opened[plan] = said
             case PlanClosed(plan=plan, outcome=outcome):
                 self.plans.setdefault(plan, []).append(outcome)
+                self.closed[plan] = said
             case PlanStalled(plan=plan):
                 self.stalled.add(plan)
             case _:
