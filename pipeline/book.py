@@ -10,14 +10,15 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.views import Holding
 from pipeline.shard import Shard
 from pipeline.units import NATIVE, Address, Bps, RawAmount
+from pipeline.wants import is_ours
 
 
 def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPosition]]:
-    """Walk the NFTs of a book: those of its owner in its pools."""
+    """Walk the NFTs of a book: those of its owner in its pools, but for what is set apart."""
     pools = policy.all_pools()
     manager = policy.chain.position_manager
     for key, position in shard.tables.group(f"position/{manager}", NftPosition):
-        if position.owner == policy.owner and position.pool in pools:
+        if position.owner == policy.owner and position.pool in pools and is_ours(shard.tables, key):
             yield key, position
 
 

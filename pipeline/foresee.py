@@ -71,7 +71,7 @@ def foresee(
     amounts = deployable(shard, policy, live.pool(), freed)
     swap = size_swap(without, amounts, policy, goal, market)
     approvals, swaps = approvals_of_plan(shard, policy, amounts, swap), bool(swap.amount_in)
-    transactions = transactions_of_plan(len(leaving), swaps=swaps, approvals=approvals)
+    transactions = transactions_of_plan(len(leaving), policy.chain, swaps=swaps, approvals=approvals)
     usual = usual_gas(len(leaving), swaps=swaps, approvals=approvals)
     lower_x96, upper_x96 = sqrt_price_at_tick(goal.tick_lower), sqrt_price_at_tick(goal.tick_upper)
     return Foreseen(

@@ -13,6 +13,7 @@ from pipeline.math.sandwich import safe_window_x96
 from pipeline.math.slippage import least_burned, least_minted, least_of_quote, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.effects import Goal, Phase, Step
+from pipeline.messages.entries import Pool
 from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.protocols.uniswap_v3 import LivePool, mean_tick
@@ -28,6 +29,8 @@ from pipeline.units import Address, RawAmount, Seconds, SqrtPriceX96, Wei
 
 WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000
 """Limits of one transaction each; of a withdrawal for each NFT."""
+MOST_CALL_GAS = 5_000_000
+"""A signer signs for no more unless its file says so: a withdrawal of many NFTs is several transactions."""
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,12 +94,17 @@ def _with_data(made: Draft, data_gas: int) -> Draft:
 def gas_of_plan(withdrawals: int, chain: ChainProfile, *, swaps: bool, approvals: int) -> int:
     """Add the gas limits of a whole plan up."""
     calls = withdrawals * WITHDRAW_GAS + swaps * SWAP_GAS + approvals * APPROVE_GAS + MINT_GAS
-    return calls + transactions_of_plan(withdrawals, swaps=swaps, approvals=approvals) * chain.data_gas
+    return calls + transactions_of_plan(withdrawals, chain, swaps=swaps, approvals=approvals) * chain.data_gas
 
 
-def transactions_of_plan(withdrawals: int, *, swaps: bool, approvals: int) -> int:
-    """Count the transactions of a whole plan, as its gas is counted: one withdraws all."""
-    return bool(withdrawals) + swaps + approvals + 1
+def transactions_of_plan(withdrawals: int, chain: ChainProfile, *, swaps: bool, approvals: int) -> int:
+    """Count the transactions of a whole plan, as its gas is counted."""
+    return -(-withdrawals // withdrawn_at_once(chain)) + swaps + approvals + 1
+
+
+def withdrawn_at_once(chain: ChainProfile) -> int:
+    """Count the NFTs that one transaction withdraws at most."""
+    return max((MOST_CALL_GAS - chain.data_gas) // WITHDRAW_GAS, 1)
 
 
 def _deadline_s(policy: Policy, market: Market) -> Seconds:
@@ -108,14 +116,13 @@ def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) ->
     window = price_window_x96(live.sqrt_price_x96, policy.limits.slippage_bps(live.pool().fee_pips))
     held = dict(own_positions(shard, policy))
     # about spot: whoever pushes the price before a burn makes it pay more at the price as it was, never less
-    withdrawals, least = [], [0, 0]
+    withdrawals = []
     for token_id in goal.withdraw:
         position = held.get(f"position/{policy.chain.position_manager}/{token_id}")
         if position is None or not (position.liquidity or position.owed0 or position.owed1):
             continue
         low, high = position.tick_lower, position.tick_upper
         minimums = least_burned(position.liquidity, low, high, window)
-        least = [least[0] + minimums[0], least[1] + minimums[1]]
         withdrawals.append(
             Withdrawal(
                 token_id=token_id,
@@ -124,16 +131,22 @@ def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) ->
                 minimum1=minimums[1],
             )
         )
-    if not withdrawals:
-        return ()
-    data = write_withdraw(withdrawals, recipient=policy.owner, deadline_s=_deadline_s(policy, market))
-    call = Call(to=policy.chain.position_manager, data=data, gas_limit=WITHDRAW_GAS * len(withdrawals))
-    pool = live.pool()
-    gained = tuple(
-        Minimum(token=token, delta=RawAmount(amount))
-        for token, amount in zip((pool.token0, pool.token1), least, strict=True)
+    most, pool = withdrawn_at_once(policy.chain), live.pool()
+    return tuple(
+        _withdraw(policy, pool, withdrawals[first : first + most], market)
+        for first in range(0, len(withdrawals), most)
     )
-    return (Draft(step="withdraw", call=call, minimums=gained),)
+
+
+def _withdraw(policy: Policy, pool: Pool, withdrawals: list[Withdrawal], market: Market) -> Draft:
+    data = write_withdraw(withdrawals, recipient=policy.owner, deadline_s=_deadline_s(policy, market))
+    least0, least1 = sum(each.minimum0 for each in withdrawals), sum(each.minimum1 for each in withdrawals)
+    call = Call(to=policy.chain.position_manager, data=data, gas_limit=WITHDRAW_GAS * len(withdrawals))
+    gained = (
+        Minimum(token=pool.token0, delta=RawAmount(least0)),
+        Minimum(token=pool.token1, delta=RawAmount(least1)),
+    )
+    return Draft(step="withdraw", call=call, minimums=gained)
 
 
 def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:

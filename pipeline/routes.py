@@ -2,21 +2,21 @@
 
 `follow` takes an event in: whether it attaches, what it undoes, what is followed from here on.
 `wants` tells what must still be read, `interests` which logs of a block concern the shard.
-Only entries named here are written: head, route/, policy/, writer, set-aside, resumed/, halted.
+Only entries named here are written: head, route/, policy/, writer, set-aside, resumed/, halted, gift/, adopted/.
 """
 
 from enum import Enum, auto
 
 import msgspec
 
-from pipeline.errors import MalformedLogError
-from pipeline.messages.base import BlockRef, RawLog
+from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
 from pipeline.messages.events import (
     AnyEvent,
     BalanceObserved,
     BlockSeen,
     BlocksReverted,
+    NftAdopted,
     ObservationFailed,
     OwnerObserved,
     PolicyRemoved,
@@ -27,8 +27,9 @@ from pipeline.messages.events import (
     Watched,
     WriterStarted,
 )
+from pipeline.messages.nfts import Adopted
 from pipeline.messages.policy import Policy
-from pipeline.protocols.tokens import ZERO_ADDRESS, decode_nft_transfer
+from pipeline.nft_routes import follow_nft
 from pipeline.state import Tables
 from pipeline.units import TokenId
 from pipeline.wants import named_items, policies, profile, resumes, wanted
@@ -103,6 +104,8 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
             return Followed(_follow_policy(tables, event))
         case Resumed():
             _follow_resumed(tables, event)
+        case NftAdopted():
+            tables.put(f"adopted/{event.item}", Adopted(ours=event.ours, reason=event.reason, by=event.by))
     return Followed(Arrival.APPLIES)
 
 
@@ -138,7 +141,7 @@ def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
     tables.finalise(chain.final_depth_blocks)
     for log in event.logs:
         if log.address == chain.position_manager:
-            _follow_nft(tables, log)
+            follow_nft(tables, log, event)
     return Arrival.APPLIES
 
 
@@ -146,24 +149,6 @@ def _set_aside(tables: Tables) -> Arrival:
     before = tables.find("set-aside", SetAside)
     tables.put("set-aside", SetAside(count=1 + (before.count if before else 0)))
     return Arrival.SET_ASIDE
-
-
-def _follow_nft(tables: Tables, log: RawLog) -> None:
-    """Note who has an NFT now; one that comes to an owner is read, one that is burned is forgotten."""
-    try:
-        moved = decode_nft_transfer(log)
-    except MalformedLogError:
-        return  # told by the step that tracks it
-    if moved is None:
-        return
-    key = f"route/position/{log.address}/{moved.token_id}"
-    route = tables.find(key, Route)
-    if moved.recipient == ZERO_ADDRESS:
-        tables.put(key, None)
-    elif route is not None:
-        tables.put(key, msgspec.structs.replace(route, owner=moved.recipient))
-    elif moved.recipient in {policy.owner for policy in policies(tables)}:
-        tables.put(key, Route(owner=moved.recipient))
 
 
 def _follow_revert(tables: Tables, event: BlocksReverted) -> Followed:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pipeline.messages.entries import Quarantine, Resume, Route, Why
+from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.state import Tables
 from pipeline.units import Address
@@ -57,7 +58,7 @@ def _wanted_by(tables: Tables, policy: Policy) -> Iterator[Wanted]:
         elif _awaits_repair(tables, item):
             yield Wanted(item=item, why="repair")
     for key, route in tables.group("route/position", Route):
-        if route.owner == policy.owner:
+        if route.owner == policy.owner and is_ours(tables, key.removeprefix("route/")):
             yield from _wanted_position(tables, policy, key.removeprefix("route/"), route)
 
 
@@ -81,6 +82,21 @@ def _wanted_position(tables: Tables, policy: Policy, item: str, route: Route) ->
             yield Wanted(item=item, why=pool_route.why if pool_route else "bootstrap")
         elif _awaits_repair(tables, item):
             yield Wanted(item=item, why="repair")
+
+
+def is_ours(tables: Tables, item: str) -> bool:
+    """Ask whether an NFT of an owner is its book's: by the operator's word, else unless somebody else sent it."""
+    word = tables.find(f"adopted/{item}", Adopted)
+    return tables.find(f"gift/{item}", Gift) is None if word is None else word.ours
+
+
+def set_apart(tables: Tables, policy: Policy) -> list[str]:
+    """List the NFTs that a book's owner has and the book does without."""
+    return [
+        item
+        for key, route in tables.group("route/position", Route)
+        if route.owner == policy.owner and not is_ours(tables, item := key.removeprefix("route/"))
+    ]
 
 
 def quarantine(tables: Tables, item: str) -> Quarantine | None:

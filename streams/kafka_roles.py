@@ -74,7 +74,7 @@ ROLES: Mapping[Role, Access] = {
         writes=(),
     ),
     "operate": Access(
-        ("apply", "pause", "resume", "kill", "drain", "intents close"),
+        ("apply", "pause", "resume", "adopt", "kill", "drain", "intents close"),
         reads=_ALL,
         writes=(EVENTS,),
         creates=True,

@@ -18,7 +18,7 @@ from pipeline.moment import Moment
 from pipeline.shard import Shard
 from pipeline.show import show_book, show_position
 from pipeline.units import ChainId, Offset, ShardId
-from pipeline.wants import policies, quarantined
+from pipeline.wants import policies, quarantined, set_apart
 from streams.applied import policies_in_force
 from streams.fold import cursor_of
 from streams.readers import Reader
@@ -46,6 +46,8 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
     at: ShardNow
     stock: Stock | None
     positions: tuple[Assessed, ...]
+    set_apart: tuple[str, ...]
+    """NFTs of the owner that the book does without: `position/M/id`."""
     marks: tuple[str, ...]
 
     def view(self) -> BookView | None:
@@ -84,7 +86,7 @@ async def books_of(reader: Reader, chain_id: ChainId, shards: Sequence[ShardNow]
         if book not in found:
             at = shards[shard_of(book, len(shards))]
             says = "its shard has not taken it up yet: is `evenkeel work` running?"
-            found[book] = BookNow(policy=policy, at=at, stock=None, positions=(), marks=(says,))
+            found[book] = BookNow(policy=policy, at=at, stock=None, positions=(), set_apart=(), marks=(says,))
     return [found[book] for book in sorted(found)]
 
 
@@ -118,7 +120,10 @@ def _books(at: ShardNow) -> Iterator[BookNow]:
                 stock = take_stock(at.shard, policy, positions)
         except PipelineError as error:
             marks.append(f"not known: {error}")
-        yield BookNow(policy=policy, at=at, stock=stock, positions=positions, marks=tuple(marks))
+        apart = tuple(set_apart(at.shard.tables, policy))
+        yield BookNow(
+            policy=policy, at=at, stock=stock, positions=positions, set_apart=apart, marks=tuple(marks)
+        )
 
 
 def _marks(at: ShardNow, policy: Policy, unknown: Refused | None) -> Iterator[str]:

@@ -113,6 +113,18 @@ def topic(value: int | str) -> str:
     return "0x" + word(int(value, 16) if isinstance(value, str) else value)
 
 
+def own_receipt(transaction_hash: str, succeeds: bool = True, to: str = MANAGER) -> Receipt:
+    return Receipt(
+        transaction_hash=transaction_hash,
+        transaction_index=0,
+        sender=OWNER,
+        to=to,
+        succeeded=succeeds,
+        gas_used=100_000,
+        effective_gas_price_wei=10**9,
+    )
+
+
 class ToyChain:
     """One pool, one position manager, two tokens; deep-copied where the chain forks."""
 
@@ -136,7 +148,9 @@ class ToyChain:
         self.pool = LivePool.of(POOL, empty, {}, {}, {})
         self.logs: list[RawLog] = []
         self.transaction: str | None = None
-        """Hash of the one that is being carried out."""
+        """Hash of that which the next logs belong to; None: each is one of its own."""
+        self.receipts: list[Receipt] = []
+        """Of the owner's own transactions in the block at hand."""
         self.nfts: dict[int, NftPosition] = {}
         self.balances = {
             (a, t): n for a, n in ((OWNER, 6 * 10**18), (STRANGER, 10**24)) for t in (BASE, QUOTE)
@@ -154,7 +168,7 @@ class ToyChain:
     # -------------------------------------------------------------- one block
     def mine(self, operations: int) -> BlockRef:
         """Begin a block of so many random operations; its logs stand in `logs`."""
-        self.logs = []
+        self.logs, self.receipts = [], []
         number = self.head.number + 1
         unique = sha256(f"{self.head.hash}/{number}/{self.salt}".encode()).hexdigest()
         self.head = BlockRef(
@@ -234,7 +248,14 @@ class ToyChain:
         if all(self.balances[owner, t] >= a for t, a in zip((BASE, QUOTE), amounts, strict=True)):
             self.mint(owner, lower, upper, liquidity)
 
-    def mint(self, owner: str, lower: int, upper: int, liquidity: int) -> int:
+    def mint(self, owner: str, lower: int, upper: int, liquidity: int, sender: str | None = None) -> int:
+        """Mint an NFT to an owner, who sends the transaction unless somebody else is named."""
+        if (sender or owner) == OWNER and self.transaction is None:
+            self.transaction = "0x" + sha256(f"{self.head.hash}/{len(self.logs)}".encode()).hexdigest()
+            self.receipts.append(own_receipt(self.transaction))
+            token_id = self.mint(owner, lower, upper, liquidity, sender)
+            self.transaction = None
+            return token_id
         a0, a1 = range_amounts(self.pool.sqrt_price_x96, lower, upper, liquidity, round_up=True)
         token_id = len(self.nfts) + 1
         self.pool.track(
@@ -417,7 +438,7 @@ class ToyWatcher:
                 base_fee_wei=self.base_fee_wei,
                 logs=select(mine, self.chain.logs),
                 reads=(*native, *allowances),
-                receipts=receipts,
+                receipts=(*receipts, *self.chain.receipts),
             )
         )
         self.read_wanted()

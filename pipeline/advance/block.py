@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pipeline.advance.books import judge_book
+from pipeline.advance.gifts import tell_gifts
 from pipeline.advance.turn import Turn
 from pipeline.decode import decode
 from pipeline.messages.base import Output
@@ -24,6 +25,7 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Mome
     outputs: list[Output] = [
         *show_swaps(shard, tracked, now),
         *quarantine_alerts(tracked.quarantined, now),
+        *tell_gifts(shard, event, chain, now),
     ]
     for policy in policies(shard.tables):
         turn = Turn(shard=shard, policy=policy, block=event.block, base_fee_wei=event.base_fee_wei, now=now)

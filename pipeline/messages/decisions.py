@@ -161,6 +161,13 @@ class ChecksSkipped(Output, frozen=True, kw_only=True, tag=True):
     count: int
 
 
+class NftSetApart(Output, frozen=True, kw_only=True, tag=True):
+    """An NFT came to a book's owner in somebody else's transaction: the book does without it until it is adopted."""
+
+    book: BookId
+    item: str
+
+
 class ReadFailed(Output, frozen=True, kw_only=True, tag=True):
     """A read that a book needs could not be had; it declines until one comes."""
 
@@ -201,6 +208,7 @@ AnyDecision = (
     | Released
     | PoolDrifted
     | ChecksSkipped
+    | NftSetApart
     | ReadFailed
     | BlockSetAside
     | ChainStalled

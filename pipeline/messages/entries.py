@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.costs import PlanCost
 from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
+from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import Policy
 from pipeline.units import (
     Address,
@@ -265,6 +266,8 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     "halted": Halted,
     "pause": Pause,
     "resumed": Resume,
+    "gift": Gift,
+    "adopted": Adopted,
     "schema": Schema,
 }
 

@@ -178,6 +178,15 @@ class Resumed(Event, frozen=True, kw_only=True, tag=True):
     by: str
 
 
+class NftAdopted(Event, frozen=True, kw_only=True, tag=True):
+    """Count an NFT (`position/M/id`) among those of its owner's book, or leave it out, however it came."""
+
+    item: str
+    ours: bool
+    reason: str
+    by: str
+
+
 # ------------------------------------------------------------------ reports of the signer, on the book's shard
 class IntentReport(Event, frozen=True, kw_only=True):
     """What the signer did with an intent."""
@@ -251,6 +260,7 @@ AnyEvent = (
     | PolicyRemoved
     | Paused
     | Resumed
+    | NftAdopted
     | Simulated
     | Signed
     | Sent

@@ -55,6 +55,8 @@ ROUTING = frozenset(
     {
         "head",
         "route",
+        "gift",
+        "adopted",
         "policy",
         "writer",
         "halted",

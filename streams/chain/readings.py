@@ -12,7 +12,7 @@ from pipeline.messages.events import ObservationFailed
 from pipeline.routes import item_of
 from pipeline.state import Tables
 from pipeline.units import Address, BlockNumber, Hash, Term
-from pipeline.wants import Wanted, followed_pools, named_items, policies, profile, wanted
+from pipeline.wants import Wanted, followed_pools, is_ours, named_items, policies, profile, wanted
 from streams.chain.follower import Follower
 from streams.chain.pace import Pace
 from streams.chain.port import Node
@@ -162,8 +162,9 @@ def _checked_items(tables: Tables) -> Iterator[str]:
     for policy in policies(tables):
         yield from (item for item in named_items(policy) if item.startswith(("pool/", "balance/")))
         for key, route in tables.group("route/position", Route):
-            if route.owner == policy.owner and route.pool in policy.all_pools():
-                yield key.removeprefix("route/")
+            item = key.removeprefix("route/")
+            if route.owner == policy.owner and route.pool in policy.all_pools() and is_ours(tables, item):
+                yield item
 
 
 def _is_due(tables: Tables, item: str, head: BlockRef) -> bool:

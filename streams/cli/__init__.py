@@ -36,6 +36,7 @@ _COMMANDS: Mapping[str, str] = {
     "why": "why",
     "pause": "operate",
     "resume": "operate",
+    "adopt": "adopting",
     "kill": "stopping",
     "drain": "stopping",
     "topics": "topics",

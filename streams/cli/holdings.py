@@ -28,6 +28,8 @@ OneBook = Annotated[str | None, typer.Option("--book", help="Only this book.", a
 _PRICE_DIGITS = 6
 STALE_S = 60
 """A log without a new record for longer stands still: a chain has a block every few seconds."""
+_NAMED = 8
+"""So many NFTs that are set apart are named."""
 _SLOW_S = 10
 """Records that wait for longer have no worker."""
 
@@ -73,6 +75,7 @@ def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
         "~state",
     ]
     print_table(f"inventory on chain {settings.chain}", columns, [_book_row(each) for each in books])
+    _say_what_is_set_apart(books)
     where = [row for each in books for row in _holding_rows(each)]
     if where:
         print_table("where it lies", ["book", ">wallets", ">native", ">positions", ">fees"], where)
@@ -134,6 +137,7 @@ def _certainty(book: BookNow) -> dict[str, object]:
         "block": None if book.at.head is None else str(book.at.head.number),
         "age_s": None if age_s is None else str(age_s),
         "records_behind": str(book.at.records_behind),
+        "set_apart": list(book.set_apart),
         "marks": list(state_of(book)),
     }
 
@@ -162,6 +166,7 @@ def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
     print_table(
         f"positions on chain {settings.chain}", columns, [_position_row(each, view) for each, view in views]
     )
+    _say_what_is_set_apart(books)
     for each in books:
         if each.stock is None:
             say(f"{each.policy.book}: its positions are not known: {'; '.join(state_of(each))}")
@@ -248,6 +253,18 @@ def no_such_book(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     there = f"; there are {', '.join(names)}" if names else "; there are no books yet"
     return f"there is no book {name}{did_you_mean(name, names)}{there}"
+
+
+def _say_what_is_set_apart(books: Iterable[BookNow]) -> None:
+    """Name the NFTs of each owner that its book does without, a few of them."""
+    for each in books:
+        numbers = [item.rpartition("/")[2] for item in each.set_apart]
+        if numbers:
+            more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+            say(
+                f"{each.policy.book}: does without NFT {', '.join(numbers[:_NAMED])}{more}, "
+                "which somebody else sent or an operator left out: `evenkeel adopt ID` takes one in"
+            )
 
 
 def _say_if_none(books: Iterable[BookNow]) -> None:

@@ -10,6 +10,7 @@ from pipeline.messages.decisions import (
     ChainStalled,
     ChecksSkipped,
     Declined,
+    NftSetApart,
     PlanClosed,
     PlanOpened,
     PlanRevised,
@@ -81,8 +82,15 @@ def _alert(said: Output) -> str:
             return f"pool {said.pool} differs from the chain: {'; '.join(said.differences)}"
         case ChecksSkipped():
             return f"pool {said.pool} was not checked {said.count} times in a row"
+        case NftSetApart():
+            return f"{said.book}: {said.item} was sent by somebody else and is set apart: `evenkeel adopt` takes it in"
         case ReadFailed():
             return f"{said.item} cannot be read: {said.reason}"
+    return _alert_of_shard(said)
+
+
+def _alert_of_shard(said: Output) -> str:
+    match said:
         case BlockSetAside():
             head = "no head" if said.head is None else f"head {said.head.number}"
             return f"block {said.block.number} does not attach to {head}"

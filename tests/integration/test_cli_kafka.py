@@ -16,7 +16,8 @@ import msgspec
 import pytest
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from builders import OWNER, policy, started
+from builders import MANAGER as TOY_MANAGER
+from builders import OWNER, STRANGER, policy, started
 from builders import POOL as TOY_POOL
 from intents import intent
 
@@ -25,7 +26,7 @@ from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.decisions import Declined, RebalanceProposed, StepRefused
 from pipeline.messages.effects import Goal, Plan
 from pipeline.messages.entries import Cursor, Halted, Pause, Pool, Quarantine, Route
-from pipeline.messages.events import BlockSeen, Paused, PolicySet, Signed
+from pipeline.messages.events import BlockSeen, NftAdopted, Paused, PolicySet, Signed
 from pipeline.shard import Shard
 from pipeline.units import ChainId
 from streams.applied import append, appending
@@ -284,6 +285,30 @@ def test_a_resume_of_an_item_goes_to_the_shards_that_follow_it(kept, desk):
     assert grown == [int(shard == kept.shard.id) for shard in range(PARTITIONS)]
 
 
+def test_what_a_stranger_sent_is_named_and_an_operator_adopts_it(kept, desk):
+    had = desk.run("inventory", "--json").objects[0]["set_apart"]
+    chain = kept.watcher.chain
+    chain.mine(0)
+    number = chain.mint(OWNER, -500, 500, 10**12, sender=STRANGER)
+    kept.watcher.tell()
+    kept.append()
+    kept.commit()
+    item = f"position/{TOY_MANAGER}/{number}"
+    (told,) = desk.run("inventory", "--json").objects
+    assert set(told["set_apart"]) - set(had) == {item}
+    numbers = ", ".join(each.rpartition("/")[2] for each in told["set_apart"])
+    for command in ("inventory", "positions"):
+        assert f"alpha: does without NFT {numbers}, which" in desk.run(command).err
+    before = len(desk.log(kept.shard.id))
+    for wrong in (("999",), (str(number), "--book", "beta")):
+        assert desk.run("adopt", *wrong).code == 1
+    assert len(desk.log(kept.shard.id)) == before
+    assert desk.run("adopt", str(number), "--reason", "mine").code == 0
+    assert desk.run("adopt", str(number), "--ignore", "--book", "alpha").code == 0
+    words = [e for e in desk.log(kept.shard.id) if isinstance(e, NftAdopted)]
+    assert [(e.item, e.ours, e.reason) for e in words] == [(item, True, "mine"), (item, False, "by hand")]
+
+
 # ------------------------------------------------------------------ topics
 def test_topics_are_listed_and_missing_ones_named(desk):
     nothing = desk.run("topics", "list")
@@ -324,7 +349,7 @@ def test_tail_shows_what_is_no_json_and_tombstones(desk):
 @pytest.fixture
 def kept(desk):
     """A book of the toy chain as a worker has committed it: its log on events.v1, its entries on state.v1."""
-    watcher = started(5)
+    watcher = started(3)
     watcher.chain.mine(0)
     watcher.chain.mint(OWNER, -300, 200, 10**18)
     watcher.tell()
@@ -480,9 +505,9 @@ def test_an_unknown_book_is_an_error_that_names_those_there_are(kept, desk):
 @pytest.mark.parametrize("columns", ["80", "120"])
 @pytest.mark.parametrize("command", ["inventory", "positions", "doctor"])
 def test_nothing_of_a_screen_is_cut_off(kept, desk, monkeypatch, command, columns):
-    whole = desk.run(command).out
+    whole = desk.run(command).err
     monkeypatch.setenv("COLUMNS", columns)
-    narrow = desk.run(command).out
+    narrow = desk.run(command).err
     assert max(map(len, narrow.splitlines())) <= int(columns)
     assert "…" not in narrow or "…" in whole
     lost = set(re.findall(r"[\w.,%±]+", whole)) - set(re.findall(r"[\w.,%±]+", narrow)) - _moving(whole)
@@ -499,22 +524,22 @@ def test_the_doctor_misses_what_forks_the_chain(desk, monkeypatch, tmp_path):
     desk.run("apply")
     monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path / "nothing"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "no anvil here to fork the chain with, for one" in desk.run("doctor").out
+    assert "no anvil here to fork the chain with, for one" in desk.run("doctor").err
 
 
 def test_the_doctor_finds_what_is_wrong(desk):
     sick = desk.run("doctor")
     assert sick.code == 1
-    assert "missing topics" in sick.out
-    assert "rpc_url is not set" in sick.out
+    assert "missing topics" in sick.err
+    assert "rpc_url is not set" in sick.err
     desk.portfolio(a_book("one", 1))
     desk.run("apply")
-    assert "one: its shard has not taken it up yet: is `evenkeel work` running?" in desk.run("doctor").out
+    assert "one: its shard has not taken it up yet: is `evenkeel work` running?" in desk.run("doctor").err
     wrong = Pool(
         **(dict.fromkeys(Pool.__struct_fields__, 0) | {"token0": MANAGER, "token1": USDC, "decimals1": 8})
     )
     desk.commit(0, (STATE.name, f"pool/{POOL}", encode_entry(wrong)))
-    shown = desk.run("doctor").out
+    shown = desk.run("doctor").err
     assert "book one: USDC has 8 decimals, not 6" in shown
     assert f"reference_pool {POOL} is not one of base and quote" in shown
 
@@ -575,7 +600,7 @@ def test_why_walks_back_over_many_records_to_block_and_policy(desk):
         assert output["value"]["id"] == record.id
         assert cause["value"]["block"]["number"] == str(record.because_of.offset)
         assert policy["value"]["policy"]["policy_version"] == version
-    shown = desk.run("why", said[7].id).out
+    shown = desk.run("why", said[7].id).err
     assert "inside_band" in shown
     assert "band_bps 1000 (10%)" in " ".join(shown.split())
 
@@ -652,14 +677,14 @@ def test_why_takes_what_intents_list_shows_and_a_transactions_hash(decided, desk
     by_id = desk.run("why", shown.id)
     assert by_id.code == 0
     assert "its signer said: Signed" in by_id.out.splitlines()[0]
-    assert desk.run("why", shown.digest).out == by_id.out
-    assert desk.run("why", hash_.upper().replace("0X", "0x")).out == by_id.out
+    assert desk.run("why", shown.digest).out == by_id.err
+    assert desk.run("why", hash_.upper().replace("0X", "0x")).out == by_id.err
     for unknown in ("f" * 16, "0x" + "00" * 32):
         assert desk.run("why", unknown).code == 1
 
 
 def test_tail_says_decisions_in_words_and_raw_if_asked(decided, desk):
-    words = desk.run("topics", "tail", "decisions", "--no-follow").out
+    words = desk.run("topics", "tail", "decisions", "--no-follow").err
     for part in (
         "would buy 4.9300 WETH",
         "refused at withdraw",
@@ -667,7 +692,7 @@ def test_tail_says_decisions_in_words_and_raw_if_asked(decided, desk):
         "two: does nothing, inside its band",
     ):
         assert part in words, part
-    raw = desk.run("topics", "tail", "decisions", "--no-follow", "--raw").out
+    raw = desk.run("topics", "tail", "decisions", "--no-follow", "--raw").err
     assert "base_to_buy=4930000000000000000" in raw
 
 

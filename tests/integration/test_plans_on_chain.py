@@ -3,16 +3,22 @@
 import pytest
 from chain_desk import TERM, ChainDesk
 from chain_plans import allowances, buy, desk_on, is_tracked, liquid, pool_name, push, until_closed
+from msgspec.structs import replace
 from sender_house import block_ref
 
+from pipeline.book import own_positions
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
-from pipeline.messages.decisions import PlanClosed, PlanRevised, Quarantined
+from pipeline.messages.decisions import NftSetApart, PlanClosed, PlanRevised, Quarantined
+from pipeline.messages.entries import NftPosition
 from pipeline.messages.events import BlocksReverted, CancellationSigned
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
+from pipeline.plan import WITHDRAW_GAS
+from pipeline.wants import set_apart
+from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.reads import read
+from streams.devnet.reads import range_around, read, token_ids
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
@@ -50,6 +56,35 @@ def test_a_jump_behind_the_withdrawal_does_not_turn_the_book_over(
     closed = desk.said(PlanClosed)[0]
     assert paid_by_receipts(desk, closed, []) == (closed.cost.transactions, closed.cost.gas_wei)
     assert lost_by_swaps(desk, closed) == closed.cost.swap_loss
+
+
+def test_sixty_dust_nfts_from_a_stranger_do_not_stop_a_live_book(chain: Chain, world: World) -> None:
+    """Minted to the owner or transferred to it: all of it is one plan's withdrawal refused for ever, if it counts."""
+    name = POOLS[0]
+    desk = desk_on(chain, world, name, "wait")
+    (own,) = (number for number, _ in _held(desk))
+    pool, stranger = world.pool(name), world.accounts.traders[1]
+    ticks = range_around(chain, pool, -1_000, 1_000)
+    minted = actions.mint_position(world, desk.book.owner, pool, ticks, world.amounts(pool, 10**14))
+    theirs = actions.mint_position(world, stranger, pool, ticks, world.amounts(pool, 10**14))
+    desk.block(*[replace(minted, sender=stranger)] * 30)
+    desk.block(*[theirs] * 30)
+    theirs_now = token_ids(chain, world, stranger)[-30:]
+    desk.block(*[actions.transfer_nft(world, stranger, desk.book.owner, each) for each in theirs_now])
+    assert len(desk.said(NftSetApart)) == 60
+    push(desk, ether=130)
+    assert until_closed(desk) == "done"
+    (withdrawn,) = (intent for intent in desk.done if intent.step == "withdraw")
+    assert withdrawn.call.gas_limit == WITHDRAW_GAS
+    assert len(set_apart(desk.shard.tables, desk.book)) == 60
+    numbers = {number for number, held in _held(desk) if held.liquidity}
+    assert numbers == {max(token_ids(chain, world, desk.book.owner))}, "its own new one"
+    assert own not in numbers
+    assert not desk.refusals
+
+
+def _held(desk: ChainDesk) -> list[tuple[int, NftPosition]]:
+    return [(int(key.rpartition("/")[2]), held) for key, held in own_positions(desk.shard, desk.book)]
 
 
 @pytest.mark.parametrize("name", POOLS)

@@ -188,7 +188,7 @@ def test_a_book_that_takes_a_followed_pool_up_is_shown_at_once():
 
 
 def test_the_stories_are_worth_telling():
-    for seed in range(6):
+    for seed in range(12):
         for act in range(13):
             watcher = started(seed, policy(chain=chain(7)))
             for each in (0, act, 0):

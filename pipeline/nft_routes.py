@@ -1,0 +1,51 @@
+"""Who has an NFT, and how it came there: `routes` for the position manager's transfers."""
+
+import msgspec
+
+from pipeline.errors import MalformedLogError
+from pipeline.messages.base import RawLog
+from pipeline.messages.entries import Route
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.nfts import Gift
+from pipeline.protocols.tokens import ZERO_ADDRESS, decode_nft_transfer
+from pipeline.state import Tables
+from pipeline.units import Address
+from pipeline.wants import policies
+
+
+def follow_nft(tables: Tables, log: RawLog, event: BlockSeen) -> None:
+    """Note who has an NFT now; one that comes to an owner is read, one that is burned is forgotten."""
+    try:
+        moved = decode_nft_transfer(log)
+    except MalformedLogError:
+        return  # told by the step that tracks it
+    if moved is None:
+        return
+    item = f"position/{log.address}/{moved.token_id}"
+    key = f"route/{item}"
+    _note_origin(tables, item, log, event, moved.recipient)
+    route = tables.find(key, Route)
+    if moved.recipient == ZERO_ADDRESS:
+        tables.put(key, None)
+    elif route is not None:
+        tables.put(key, msgspec.structs.replace(route, owner=moved.recipient))
+    elif moved.recipient in {policy.owner for policy in policies(tables)}:
+        tables.put(key, Route(owner=moved.recipient))
+
+
+def _note_origin(tables: Tables, item: str, log: RawLog, event: BlockSeen, recipient: Address) -> None:
+    """Note whether an NFT comes to an owner by the book's own transaction: anybody can mint or send one to anybody.
+
+    The last arrival holds, across reorgs too: another branch may give its number to another NFT.
+    """
+    senders = {
+        sender
+        for policy in policies(tables)
+        if policy.owner == recipient
+        for sender in (policy.owner, policy.signer, *policy.accounts)
+    }
+    if not senders:
+        return
+    own = {receipt.transaction_hash for receipt in event.receipts if receipt.sender in senders}
+    gift = None if log.transaction_hash in own else Gift(at_block=event.block.number)
+    tables.put(f"gift/{item}", gift)

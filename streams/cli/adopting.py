@@ -1,0 +1,69 @@
+"""`adopt`: an operator's word on whether an NFT is its owner's book's."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import SettingsError
+from pipeline.messages.entries import Route
+from pipeline.messages.events import NftAdopted
+from pipeline.units import ShardId
+from pipeline.wants import policies, profile
+from streams.applied import append, appending
+from streams.cli.console import run, say, settings_for
+from streams.cli.holdings import OneBook, no_such_book
+from streams.cli.operate import Reason, who
+from streams.present import ShardNow, shards_now
+from streams.readers import reading
+from streams.settings import Settings
+
+
+def adopt(
+    token_id: Annotated[int, typer.Argument(help="The NFT's number.", min=0)],
+    *,
+    book: OneBook = None,
+    ignore: Annotated[
+        bool, typer.Option("--ignore", help="Leave the NFT out of its owner's book instead.")
+    ] = False,
+    reason: Reason = "by hand",
+) -> None:
+    """Take an NFT that somebody else sent into its owner's book, or leave one out of it."""
+    settings = settings_for("adopt")
+    shard, item, owner = run(_find(settings, token_id, book))
+    event = NftAdopted(item=item, ours=not ignore, reason=reason, by=who())
+    offset = run(_append(settings, shard, event))
+    done = "left out of" if ignore else "taken into"
+    say(f"NFT {token_id} is {done} book {owner}: shard {shard}, offset {offset}")
+
+
+async def _find(settings: Settings, token_id: int, book: str | None) -> tuple[ShardId, str, str]:
+    """Find an NFT's shard, name, and book. Raises: SettingsError where no book's owner has it."""
+    async with reading(settings.kafka) as reader:
+        shards = await shards_now(reader, settings.chain, settings.partitions)
+    known = [policy.book for each in shards for policy in policies(each.shard.tables)]
+    if book is not None and book not in known:
+        raise SettingsError(no_such_book(book, known))
+    for each in shards:
+        found = _held(each, token_id, book)
+        if found is not None:
+            return found
+    owner = "the owner of any book" if book is None else f"the owner of book {book}"
+    raise SettingsError(f"NFT {token_id} is not known as one that {owner} has")
+
+
+def _held(at: ShardNow, token_id: int, book: str | None) -> tuple[ShardId, str, str] | None:
+    tables = at.shard.tables
+    chain = profile(tables)
+    if chain is None:
+        return None
+    item = f"position/{chain.position_manager}/{token_id}"
+    route = tables.find(f"route/{item}", Route)
+    for policy in policies(tables):
+        if route is not None and route.owner == policy.owner and book in {None, policy.book}:
+            return at.shard.id, item, policy.book
+    return None
+
+
+async def _append(settings: Settings, shard: ShardId, event: NftAdopted) -> int:
+    async with appending(settings.kafka) as producer:
+        return await append(producer, settings.chain, shard, event)
