@@ -25,7 +25,7 @@ from pipeline.protocols.uniswap_v3.calldata import (
 )
 from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 from pipeline.shard import Shard
-from pipeline.units import Address, RawAmount, Seconds, SqrtPriceX96, Wei
+from pipeline.units import Address, Bps, RawAmount, Seconds, SqrtPriceX96, Wei
 
 WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000
 """Limits of one transaction each; of a withdrawal for each NFT."""
@@ -41,6 +41,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     reference_x96: SqrtPriceX96
     """The pool's own time-weighted price: not spot."""
     spot_from_twap_ticks: int
+    slippage_bps: Bps
+    """How far from the reference a swap or a mint may be: the policy's, and more where waiting has cost as much."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,13 +66,20 @@ def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei)
         base_fee_wei=base_fee_wei,
         reference_x96=sqrt_price_at_tick(twap_tick),
         spot_from_twap_ticks=abs(live.tick - twap_tick),
+        slippage_bps=policy.limits.slippage_bps(live.pool().fee_pips),
     )
 
 
 def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
     """Describe the market without any mean price: enough for what no price has a say in."""
-    spot_x96 = need_pool(shard, policy.reference_pool).sqrt_price_x96
-    return Market(now_s=now_s, base_fee_wei=base_fee_wei, reference_x96=spot_x96, spot_from_twap_ticks=0)
+    live = need_pool(shard, policy.reference_pool)
+    return Market(
+        now_s=now_s,
+        base_fee_wei=base_fee_wei,
+        reference_x96=live.sqrt_price_x96,
+        spot_from_twap_ticks=0,
+        slippage_bps=policy.limits.slippage_bps(live.pool().fee_pips),
+    )
 
 
 # ------------------------------------------------------------------ the phases
@@ -165,7 +174,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
             ratio.amount_in,
             market.reference_x96,
             pool.fee_pips,
-            limits.slippage_bps(pool.fee_pips),
+            market.slippage_bps,
             zero_for_one=down,
         ),
         least_of_quote(ratio.amount_out, limits.swap_tolerance_bps),
@@ -203,7 +212,7 @@ def size_swap(
     limit: what others trade before it may move the price.
     """
     fee_pips, ticks = live.pool().fee_pips, (goal.tick_lower, goal.tick_upper)
-    low_x96, high_x96 = price_window_x96(market.reference_x96, policy.limits.slippage_bps(fee_pips))
+    low_x96, high_x96 = price_window_x96(market.reference_x96, market.slippage_bps)
     safe_low_x96, safe_high_x96 = safe_window_x96(live.sqrt_price_x96, fee_pips)
     if policy.action.large_swaps == "private":
         swap = swap_to_ratio(live, *amounts, *ticks, window_x96=(low_x96, high_x96))
@@ -227,7 +236,7 @@ def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     live, manager = need_pool(shard, goal.pool), policy.chain.position_manager
     pool = live.pool()
     amounts = deployable(shard, policy, pool)
-    window = price_window_x96(market.reference_x96, policy.limits.slippage_bps(pool.fee_pips))
+    window = price_window_x96(market.reference_x96, market.slippage_bps)
     minimums = least_minted(*amounts, goal.tick_lower, goal.tick_upper, window)
     data = write_mint(
         token0=pool.token0,

@@ -11,8 +11,9 @@ from pipeline.advance.stalls import put, unstalled
 from pipeline.advance.turn import Turn
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen
+from pipeline.goal import need_pool
 from pipeline.guard import TIP_WEI, Question, Refusal, costs_of, guard
-from pipeline.inventory import Stock
+from pipeline.inventory import WHOLE_BPS, Stock
 from pipeline.messages.base import Output
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.decisions import PlanRevised
@@ -24,7 +25,7 @@ from pipeline.plan import Draft, Market, draft, market_at_spot, read_market
 from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
 from pipeline.settle import fails_alike, failure_of, predecessor
 from pipeline.strategies import STRATEGIES, Act
-from pipeline.units import RawAmount, Seconds, Wei
+from pipeline.units import Bps, RawAmount, Seconds, Wei
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,8 @@ def prepare(
             market = (market_at_spot if phase == "reset" else read_market)(
                 turn.shard, turn.policy, turn.block.timestamp_s, turn.base_fee_wei
             )
+            missed = _missed(turn, plan, phase, goal, stock)
+            market = _widened(turn, plan, market, missed)
             course = _course(turn, phase, goal, market, stock)
             if course.why:
                 goal, why = course.goal, course.why
@@ -90,7 +93,7 @@ def prepare(
             return Held(phase=phase, refusal=Refusal(reason="step_failed", detail=detail))
         if drafts:
             question = _question(turn, plan.notional_quote, stock, market, drafts, foreseen=foreseen)
-            question = replace(question, missed_quote=_missed(turn, plan, phase, goal, stock))
+            question = replace(question, missed_quote=missed)
             refusal = guard(question)
             held = None if refusal is None else Held(phase=phase, refusal=refusal)
             return held or Ready(phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why)
@@ -102,6 +105,17 @@ def _missed(turn: Turn, plan: Plan, phase: Phase, goal: Goal, stock: Stock) -> R
     if plan.idle_since is None or phase not in {"swap", "mint"}:
         return RawAmount(0)
     return missed_fees(turn.shard, turn.policy, goal, plan.idle_since, stock)
+
+
+def _widened(turn: Turn, plan: Plan, market: Market, missed: RawAmount) -> Market:
+    """Let a swap or a mint be so much further from the reference as waiting has cost, but no further than spot may be.
+
+    Units: bps of what the plan moves; a tick is a bps. Rounds: down.
+    """
+    fee_pips = need_pool(turn.shard, turn.policy.reference_pool).pool().fee_pips
+    cost_bps = missed * WHOLE_BPS // max(plan.notional_quote, 1)
+    most_bps = max(market.slippage_bps, min(turn.policy.limits.spot_ticks(fee_pips), WHOLE_BPS - 1))
+    return replace(market, slippage_bps=Bps(min(market.slippage_bps + cost_bps, most_bps)))
 
 
 def _allows_in_vain(turn: Turn, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:

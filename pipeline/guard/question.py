@@ -58,8 +58,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return self.shard.tables.need(f"pool/{self.policy.reference_pool}", Pool)
 
     def slippage_bps(self) -> Bps:
-        """Tell the slippage that holds in that pool."""
-        return self.policy.limits.slippage_bps(self.pool().fee_pips)
+        """Tell the slippage that holds now."""
+        return self.market.slippage_bps
 
     def today(self) -> tuple[Action, ...]:
         """List the actions of the last 24 hours."""

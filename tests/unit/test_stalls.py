@@ -447,6 +447,24 @@ def test_a_plan_is_not_begun_above_the_ceiling_whatever_is_traded():
     assert not desk.said(SubmitTransaction)
 
 
+def test_a_mint_may_be_further_from_the_mean_once_waiting_has_cost_as_much():
+    desk = desk_at("mint", "wait")
+    book = desk.shard.tables.need("policy/alpha", Policy)
+    narrow = replace(book, limits=replace(book.limits, max_slippage_bps=0), policy_version="narrow")
+    desk.set_policy(narrow)
+    for _ in range(8):
+        desk.block()
+    assert stalls(desk, "mint") == ["mint_limited"], "where nobody trades nothing is missed"
+    assert not desk.said(PlanClosed)
+    for _ in range(8):
+        if not desk.pending:
+            trade(desk, blocks=1)
+    assert [each.step for each in desk.pending][-1:] == ["mint"]
+    desk.refuse("simulation")  # the trades behind it have moved the price
+    assert ending(desk) == "done"
+    assert is_whole(desk)
+
+
 def test_fees_that_a_reorg_took_back_are_not_missed():
     desk = desk_at("mint", "wait")
     a_little_too_dear(desk)
