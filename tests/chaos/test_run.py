@@ -10,6 +10,7 @@ from chaos.rules import MUST_FIRE
 from chaos.run import _TRUNCATED, Report, deal
 from chaos_sender import run as sender_run
 from chaos_sender.faults import FAULTS as DEATHS
+from chaos_sender.market import MARKETS
 
 
 def a_full_report() -> Report:
@@ -66,9 +67,9 @@ def test_one_fault_alone_can_be_dealt():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_sender_campaign_plays_every_death_and_every_depth_of_a_reorg(seed):
+def test_the_sender_campaign_plays_every_death_every_depth_of_a_reorg_and_every_market(seed):
     depths = {f"mint: a reorg, {depth} deep": depth for depth in range(1, 11)}
     acts = sender_run.ACTS
-    dealt = [*itertools.chain(*sender_run.deal(random.Random(seed), 5))]
-    assert set(dealt[: len(acts)]) == set(acts) == {*DEATHS, *depths}
+    dealt = [*itertools.chain(*sender_run.deal(random.Random(seed), 6, list(acts)))]
+    assert set(dealt[: len(acts)]) == set(acts) == {*DEATHS, *depths, *MARKETS}
     assert {name: acts[name].keywords["depth"] for name in depths} == depths

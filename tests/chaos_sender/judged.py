@@ -11,6 +11,7 @@ from pipeline.inventory import WHOLE_BPS
 from pipeline.math.amounts import range_amounts
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanOpened
+from pipeline.units import SqrtPriceX96
 from streams.devnet.reads import balance, position, slot0, token_ids
 
 TOLERANCE_BPS = 150
@@ -18,6 +19,7 @@ TOLERANCE_BPS = 150
 MARGIN_BPS = 10
 """Of the notional, beyond the foreseen cost."""
 _BLOCK_S = 12
+_MOVES = frozenset({"withdraw", "swap", "mint"})
 
 
 class Verdict(msgspec.Struct):
@@ -42,12 +44,11 @@ def judged_plans(house: House, known: set[str]) -> Verdict:
 
 
 def _faults(house: House, opened: PlanOpened, closed: PlanClosed) -> Iterator[tuple[str, str]]:
-    idle = _idle_deviation(house, opened.plan)
-    if idle is not None and closed.deviation_after_bps is not None:
-        ours = abs(closed.deviation_after_bps)
-        if ours > idle + TOLERANCE_BPS:
-            text = f"plan {opened.plan} ended {ours} bps off its target, {idle} without it ({closed.outcome})"
-            yield "plans that ended worse than doing nothing", text
+    deviations = _deviations(house, opened.plan)
+    if deviations is not None and deviations[0] > deviations[1] + TOLERANCE_BPS:
+        ours, idle = deviations
+        text = f"plan {opened.plan} left {ours} bps off the target, {idle} without it ({closed.outcome})"
+        yield "plans that left it worse than doing nothing", text
     took_s = _at_s(closed) - _at_s(opened)
     policy = policy_of(house.world, house.pool)
     if took_s > policy.action.stall_after_s + FINAL_DEPTH_BLOCKS * _BLOCK_S:
@@ -65,16 +66,26 @@ def _at_s(said: PlanOpened | PlanClosed) -> int:
     return said.because_of.block.timestamp_s
 
 
-def _idle_deviation(house: House, plan: str) -> int | None:
-    """Tell how far off the book would be now, had the plan sent nothing: what it had before, at the present price."""
-    first = _first_block(house, plan)
-    if first is None:
+def _deviations(house: House, plan: str) -> tuple[int, int] | None:
+    """Tell how far off its target a plan's swap, or else its last step, leaves the book, and how far off it would be without it.
+
+    Both at the price at the end of that block, by the chain itself; None where nothing of the plan is there.
+    """
+    blocks = {step: block for block, step in sorted(_mined(house, plan)) if step in _MOVES}
+    if not blocks:
         return None
-    chain, world, owner, block = house.chain, house.world, house.owner, first - 1
-    pool, price_x96 = world.pool(house.pool), slot0(chain, world.pool(house.pool)).sqrt_price_x96
+    last = blocks.get("swap", max(blocks.values()))
+    price_x96 = slot0(house.chain, house.world.pool(house.pool), block=last).sqrt_price_x96
+    before = min(blocks.values()) - 1
+    return _deviation(house, last, price_x96), _deviation(house, before, price_x96)
+
+
+def _deviation(house: House, block: int, price_x96: SqrtPriceX96) -> int:
+    """Tell how far off its target the share of what the owner has at the end of a block would be at a price, in bps."""
+    chain, world, owner = house.chain, house.world, house.owner
+    pool = world.pool(house.pool)
     held = [balance(chain, token, owner, block=block) for token in (pool.token0, pool.token1)]
-    native = int(chain.rpc("eth_getBalance", owner, hex(block)), 16)
-    held[pool.token1 == world.weth] += native
+    held[pool.token1 == world.weth] += int(chain.rpc("eth_getBalance", owner, hex(block)), 16)
     for token_id in token_ids(chain, world, owner, block=block):
         nft = position(chain, world, token_id, block=block)
         amounts = range_amounts(price_x96, nft.lower, nft.upper, nft.liquidity, round_up=False)
@@ -87,13 +98,13 @@ def _idle_deviation(house: House, plan: str) -> int | None:
     return abs(worth * WHOLE_BPS // (worth + quote) - target)
 
 
-def _first_block(house: House, plan: str) -> int | None:
-    """Find the block of a plan's first transaction that moved tokens, on the branch as it is."""
+def _mined(house: House, plan: str) -> Iterator[tuple[int, str]]:
+    """List a plan's transactions that succeeded on the branch as it is: block and step."""
     story = house.story
-    own = [
-        hash_
-        for hash_, (digest, attempt) in story.attempts.items()
-        if not attempt.cancels and digest in story.intents and story.intents[digest].plan == plan
-    ]
-    receipts = (house.chain.rpc("eth_getTransactionReceipt", hash_) for hash_ in own)
-    return min((int(each["blockNumber"], 16) for each in receipts if each is not None), default=None)
+    for hash_, (digest, attempt) in story.attempts.items():
+        intent = story.intents.get(digest)
+        if intent is None or intent.plan != plan or attempt.cancels:
+            continue
+        receipt = house.chain.rpc("eth_getTransactionReceipt", hash_)
+        if receipt is not None and receipt["status"] == "0x1":
+            yield int(receipt["blockNumber"], 16), intent.step

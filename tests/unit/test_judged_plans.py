@@ -13,20 +13,20 @@ from pipeline.messages.decisions import PlanClosed
 
 @pytest.fixture
 def verdict(monkeypatch):
-    """Judge one plan that began at 1 and ended at a second with a deviation and a swap loss, beside an idle book."""
+    """Judge one plan that took so long, left such a deviation and lost so much in its swap."""
 
-    def run(*, idle: int = 100, ends_at_s: int = 60, deviation: int = -100, lost: int = DOLLAR):
+    def run(*, idle: int = 100, ends_at_s: int = 60, ours: int = 100, lost: int = DOLLAR):
         begun = opened(1)
         end = closed(1 + ends_at_s, begun)
         cost = type(end.cost)(
             **{f: getattr(end.cost, f) for f in end.cost.__struct_fields__} | {"swap_loss": lost}
         )
         fields = {name: getattr(end, name) for name in end.__struct_fields__}
-        end = PlanClosed(**fields | {"cost": cost, "deviation_after_bps": deviation})
+        end = PlanClosed(**fields | {"cost": cost})
         story = SimpleNamespace(opened={begun.plan: begun}, closed={begun.plan: end})
         house = SimpleNamespace(story=story, over_bps=[], world=None, pool=None, verdicts=Counter())
         action = SimpleNamespace(action=SimpleNamespace(stall_after_s=600))
-        monkeypatch.setattr(judged, "_idle_deviation", lambda *_: idle)
+        monkeypatch.setattr(judged, "_deviations", lambda *_: (ours, idle))
         monkeypatch.setattr(judged, "policy_of", lambda *_: action)
         return house, judged.judged_plans(house, set())
 
@@ -40,9 +40,9 @@ def test_a_plan_that_did_well_has_no_fault(verdict):
     assert len(house.over_bps) == 1
 
 
-def test_a_plan_that_ends_further_off_than_doing_nothing_is_found(verdict):
-    assert not verdict(idle=100, deviation=-250)[1].wrong
-    assert "251 bps off its target, 100 without it" in verdict(idle=100, deviation=-251)[1].wrong[0]
+def test_a_plan_that_leaves_the_book_further_off_than_doing_nothing_is_found(verdict):
+    assert not verdict(idle=100, ours=250)[1].wrong
+    assert "251 bps off the target, 100 without it" in verdict(idle=100, ours=251)[1].wrong[0]
 
 
 def test_a_plan_that_takes_too_long_is_found(verdict):
