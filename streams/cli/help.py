@@ -12,31 +12,38 @@ from streams.marks import did_you_mean
 
 TOPICS: Mapping[str, str] = {
     "settings": """\
-Read from the environment, else from evenkeel.yaml in the current folder (lower case, without the prefix), else from a devnet
-in EVENKEEL_FOLDER. An unknown EVENKEEL_ variable is an error.
+Read from the environment, else from evenkeel.yaml in the current folder (lower
+case, without the prefix), else from a devnet in EVENKEEL_FOLDER. An unknown
+EVENKEEL_ variable is an error.
 
-  EVENKEEL_BROKER         host:port of the Kafka brokers, several with commas
-  EVENKEEL_CHAIN_ID       the chain's number
-  EVENKEEL_RPC_URL        the node's http(s) URL, several with commas; kept out of logs and errors
-  EVENKEEL_PARTITIONS     number of shards, fixed at the first start (4)
-  EVENKEEL_FOLDER         where a run keeps its files (.evenkeel)
-  EVENKEEL_INSTANCE       name of this process, the same after a restart, another for each worker (the host's name)
-  EVENKEEL_CACHE          where downloads are kept (~/.cache/evenkeel)
-  EVENKEEL_LOG_FORMAT     auto, console or json
-  EVENKEEL_LOG_LEVEL      debug, info, warning or error
+  EVENKEEL_BROKER      host:port of the Kafka brokers, several with commas
+  EVENKEEL_CHAIN_ID    the chain's number
+  EVENKEEL_RPC_URL     the node's URL, several with commas; not shown in logs
+  EVENKEEL_PARTITIONS  number of shards, fixed at the first start (4)
+  EVENKEEL_FOLDER      where a run keeps its files (.evenkeel)
+  EVENKEEL_INSTANCE    name of this process: the same after a restart, another
+                       for each worker (the host's name)
+  EVENKEEL_CACHE       where downloads are kept (~/.cache/evenkeel)
+  EVENKEEL_LOG_FORMAT  auto, console or json
+  EVENKEEL_LOG_LEVEL   debug, info, warning or error
 
 How to log in to the broker:
-  EVENKEEL_KAFKA_SECURITY_PROTOCOL, EVENKEEL_KAFKA_SASL_MECHANISM, EVENKEEL_KAFKA_USER, EVENKEEL_KAFKA_PASSWORD_FILE,
-  EVENKEEL_KAFKA_CA, EVENKEEL_KAFKA_CERTIFICATE, EVENKEEL_KAFKA_KEY
+
+  EVENKEEL_KAFKA_SECURITY_PROTOCOL, EVENKEEL_KAFKA_SASL_MECHANISM,
+  EVENKEEL_KAFKA_USER, EVENKEEL_KAFKA_PASSWORD_FILE, EVENKEEL_KAFKA_CA,
+  EVENKEEL_KAFKA_CERTIFICATE, EVENKEEL_KAFKA_KEY
 
 NO_COLOR turns colours off.""",
     "exit-codes": f"""\
    0  done
-   1  an error, in one line; or what was asked about is not as it must be (doctor, state verify, devnet status)
+   1  an error, in one line; or what was asked about is not as it must be
+      (doctor, state verify, devnet status)
    2  the command line is wrong
-  {HALTED}  a program that serves has ended, and a person must look before it is started again
+  {HALTED}  a program that serves has ended, and a person must look before it is
+      started again
   70  a worker has ended; start it again
-  {CONFIGURATION}  what a program that serves was given is wrong; starting it again is of no use
+  {CONFIGURATION}  what a program that serves was given is wrong; starting it again is
+      of no use
  130  ended by Ctrl-C""",
     "live": """\
 A book sends transactions only if all of these say so:
@@ -45,22 +52,32 @@ A book sends transactions only if all of these say so:
   2. the book's mode is live
   3. evenkeel apply --live (or evenkeel up --live)
 
-and a signer runs, evenkeel submit SIGNER.yaml --live, whose file allows it. See evenkeel help stopping.""",
+and a signer runs, evenkeel submit SIGNER.yaml --live, whose file allows it.
+How to stop it: evenkeel help stopping.""",
     "stopping": """\
 From the weakest to the strongest:
 
-  evenkeel pause book/ID                   one book; evenkeel resume book/ID ends it
-  evenkeel drain                           pauses all, and waits until no intent is open
-  evenkeel kill                            all; what is signed may still be mined
-  evenkeel kill --cancel                   all; what is signed and not mined is cancelled
-  evenkeel kill --local SIGNER.yaml        one signer, by a file beside its own; needs no broker
-  evenkeel submit --cancel-all SIGNER.yaml what waits is cancelled with the key and the node alone
+  evenkeel pause book/ID
+      one book; evenkeel resume book/ID ends it
+  evenkeel drain
+      all books, and waits until no intent is open
+  evenkeel kill
+      all books; what is signed may still be mined
+  evenkeel kill --cancel
+      all books; what is signed and not mined is cancelled
+  evenkeel kill --local SIGNER.yaml
+      one signer, by a file beside its own; needs no broker
+  evenkeel submit --cancel-all SIGNER.yaml
+      what waits is cancelled with the key and the node alone
 
-evenkeel resume ends a kill or a drain, evenkeel resume --local SIGNER.yaml the file's.""",
+evenkeel resume ends a kill or a drain, evenkeel resume --local SIGNER.yaml
+removes the file.""",
     "completion": """\
-  evenkeel --install-completion bash    (or zsh, fish) completes commands, options, topics and books
+  evenkeel --install-completion
 
-Books are those of portfolio.yaml in the current folder. evenkeel --show-completion bash prints what is installed.""",
+installs completion of commands, options, topics and books for your shell (bash,
+zsh or fish). Books are those of portfolio.yaml in the current folder.
+evenkeel --show-completion prints what is installed.""",
 }
 
 

@@ -2,22 +2,21 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
-import msgspec
 import typer
 
 from pipeline.errors import SettingsError
-from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PositionView
-from pipeline.units import Address, RawAmount, Tick
+from pipeline.units import Tick
 from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.wording import Named, named_in, range_text
 from streams.codec import encode
-from streams.human import bps_text, duration_text, price_text, rounded_amount_text, short
+from streams.human import bps_text, duration_text, price_text, short
 from streams.marks import did_you_mean
 from streams.present import BookNow, ShardNow, books_now
 from streams.readers import reading
@@ -32,24 +31,6 @@ _NAMED = 8
 """So many NFTs that are set apart are named."""
 _SLOW_S = 10
 """Records that wait for longer have no worker."""
-
-
-class Named(msgspec.Struct, frozen=True):
-    """How tokens are called, and how many decimals they have."""
-
-    tokens: Mapping[Address, tuple[str, int]]
-
-    def amount(self, token: Address, raw: RawAmount) -> str:
-        """Show an amount with its symbol; of a token that no policy names, the raw number."""
-        if token not in self.tokens:
-            return f"{raw} raw {short(token)}"
-        symbol, decimals = self.tokens[token]
-        return f"{rounded_amount_text(raw, decimals)} {symbol}"
-
-
-def named_in(policy: Policy) -> Named:
-    """Take the names of tokens from a book's policy."""
-    return Named({token.address: (token.symbol, token.decimals) for token in policy.tokens})
 
 
 # ------------------------------------------------------------------ inventory
@@ -199,14 +180,8 @@ def _pool_name(pool: Pool, names: Named) -> str:
 def _range_text(policy: Policy, pool: Pool, view: PositionView) -> str:
     """Show a range in prices of the book's base, lowest first, with its ticks."""
     base_is_0 = pool.token0 == policy.base or pool.token1 == policy.quote
-    ends = [
-        price_text(
-            sqrt_price_at_tick(Tick(tick)), pool.decimals0, pool.decimals1, base_is_0=base_is_0, digits=5
-        )
-        for tick in (view.tick_lower, view.tick_upper)
-    ]
-    low, high = ends if base_is_0 else reversed(ends)
-    return f"{low}–{high} (ticks {view.tick_lower}..{view.tick_upper})"  # noqa: RUF001 - a range is written so
+    ticks = (Tick(view.tick_lower), Tick(view.tick_upper))
+    return range_text(ticks, (pool.decimals0, pool.decimals1), base_is_0=base_is_0)
 
 
 # ------------------------------------------------------------------ how sure it is

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from pipeline.inventory import WHOLE_BPS
-from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
     BlockSetAside,
@@ -29,7 +28,8 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount, Tick
 from streams.cli import costs
-from streams.human import amount_text, bps_text, duration_text, price_text, rounded_amount_text, short
+from streams.cli.wording import named_in, range_text
+from streams.human import amount_text, bps_text, duration_text
 
 _WHY_NOT: Mapping[str, str] = {
     "not_observed": "{item} has not been read yet",
@@ -124,11 +124,7 @@ def _trade(base_to_buy: RawAmount, policy: Policy | None) -> str:
 
 
 def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str:
-    for spec in policy.tokens if policy is not None else ():
-        if spec.address == token:
-            sign = "-" if raw < 0 else ""
-            return f"{sign}{rounded_amount_text(abs(raw), spec.decimals)} {spec.symbol}"
-    return f"{raw} raw{'' if token is None else f' {short(token)}'}"
+    return named_in(policy).amount(token, raw)
 
 
 def _range(lower: Tick, upper: Tick, policy: Policy | None) -> str:
@@ -137,13 +133,8 @@ def _range(lower: Tick, upper: Tick, policy: Policy | None) -> str:
         return f"ticks {lower} to {upper}"
     base_is_0 = policy.base < policy.quote  # a pool orders its tokens by address
     tokens = (policy.base, policy.quote) if base_is_0 else (policy.quote, policy.base)
-    decimals = [policy.decimals(token) for token in tokens]
-    ends = [
-        price_text(sqrt_price_at_tick(tick), *decimals, base_is_0=base_is_0, digits=6)
-        for tick in (lower, upper)
-    ]
-    low, high = ends if base_is_0 else reversed(ends)
-    return f"{low} to {high} (ticks {lower} to {upper})"
+    decimals = (policy.decimals(tokens[0]), policy.decimals(tokens[1]))
+    return range_text((lower, upper), decimals, base_is_0=base_is_0)
 
 
 def _tried(run: DryRun, policy: Policy | None) -> str:

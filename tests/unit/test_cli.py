@@ -158,7 +158,7 @@ def test_the_help_of_settings_names_each_and_no_other():
 def test_a_help_topic_names_only_commands_that_exist_and_fits(topic):
     for written in re.findall(r"evenkeel((?: [a-z]+)+)", TOPICS[topic]):
         assert tuple(written.split()[:1]) in COMMANDS, written
-    assert max(map(len, TOPICS[topic].splitlines())) <= 128
+    assert max(map(len, TOPICS[topic].splitlines())) <= 80
 
 
 def test_version(evenkeel):

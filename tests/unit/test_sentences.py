@@ -103,7 +103,7 @@ def test_a_dry_run_tells_cost_range_and_shares():
     for part in (
         "a dry-run of block 7 is done: 1 transaction, 0.002000 coin of gas",
         "new range ",
-        "(ticks -10 to 20)",
+        "(ticks -10..20)",
         "value 10.0000 USDC lower, gas included",
         "share 41% before, 50.1% after",
     ):

@@ -1,0 +1,44 @@
+"""Amounts and ranges as every screen shows them: an amount with its token's symbol, a range in prices of the base."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.policy import Policy
+from pipeline.units import Address, RawAmount, Tick
+from streams.human import price_text, rounded_amount_text, short
+
+_DIGITS = 5
+"""Of a price at the end of a range."""
+
+
+class Named(msgspec.Struct, frozen=True):
+    """How tokens are called, and how many decimals they have."""
+
+    tokens: Mapping[Address, tuple[str, int]]
+
+    def amount(self, token: Address | None, raw: RawAmount) -> str:
+        """Show an amount with its symbol; of a token that no policy names, the raw number."""
+        if token is None:
+            return f"{raw} raw"
+        if token not in self.tokens:
+            return f"{raw} raw {short(token)}"
+        symbol, decimals = self.tokens[token]
+        sign = "-" if raw < 0 else ""
+        return f"{sign}{rounded_amount_text(abs(raw), decimals)} {symbol}"
+
+
+def named_in(policy: Policy | None) -> Named:
+    """Take the names of tokens from a book's policy; without one there are none."""
+    tokens = () if policy is None else policy.tokens
+    return Named({token.address: (token.symbol, token.decimals) for token in tokens})
+
+
+def range_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_0: bool) -> str:
+    """Show a range in prices of the base, lowest first, with its ticks. `decimals` are those of token0 and token1."""
+    ends = [
+        price_text(sqrt_price_at_tick(tick), *decimals, base_is_0=base_is_0, digits=_DIGITS) for tick in ticks
+    ]
+    low, high = ends if base_is_0 else reversed(ends)
+    return f"{low}–{high} (ticks {ticks[0]}..{ticks[1]})"  # noqa: RUF001 - a range is written so
