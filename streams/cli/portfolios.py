@@ -15,6 +15,7 @@ from streams.cli.asked import refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
 from streams.cli.leaving import refuse_to_leave
+from streams.cli.wider import wider_than_signers
 from streams.human import bps_text, seconds_text, short
 from streams.marks import Problem, read_yaml
 from streams.portfolio import load_portfolio
@@ -169,12 +170,15 @@ def _changes(step: Step, in_force: Mapping[BookId, Policy]) -> str:
 
 
 def say_versions(policies: Iterable[Policy]) -> None:
-    """Say each acting book's whole version, as a signer's file pins it."""
+    """Say each acting book's whole version, as a signer's file pins it, and which of its limits are wider than that file's usual ones."""
     acting = [policy for policy in policies if policy.mode == "live"]
     if acting:
         say("for the signer's file, which acts for these versions alone:\npolicies:")
     for policy in acting:
         say(f"  {policy.book}: {policy.policy_version}")
+    for policy in acting:
+        for wider in wider_than_signers(policy):
+            say(wider)
 
 
 def print_policies(policies: Iterable[Policy], partitions: int) -> None:

@@ -114,6 +114,15 @@ def test_a_history_that_is_too_short_makes_no_plan(window_s):
     assert not desk.said(PlanOpened)
 
 
+def test_where_gas_has_no_price_no_plan_withdraws():
+    """So nothing of such a book ever lies outside, where the ceiling of gas would hold it."""
+    book = live()
+    desk = pushed(replace(book, chain=replace(book.chain, wrapped_native=STRANGER)))
+    assert [(o.phase, o.reason) for o in desk.said(StepRefused)] == [("withdraw", "cost")]
+    assert "gas cannot be priced" in desk.said(StepRefused)[0].detail
+    assert not desk.said(SubmitTransaction)
+
+
 def test_a_pause_and_the_cooldown_come_before_any_proposal():
     desk = Desk(live())
     desk.watcher.append(Paused(scope="all", reason="stop", by="me"))
