@@ -72,9 +72,8 @@ def deployable(
     freed: tuple[RawAmount, RawAmount] = (RawAmount(0), RawAmount(0)),
 ) -> tuple[RawAmount, RawAmount]:
     """Tell what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
-    reserves = {policy.base: policy.action.reserve_base, policy.quote: policy.action.reserve_quote}
     amounts = []
     for token, more in zip((pool.token0, pool.token1), freed, strict=True):
         balance = shard.tables.need(f"balance/{policy.owner}/{token}", Balance)
-        amounts.append(RawAmount(max(balance.amount + more - reserves.get(token, 0), 0)))
+        amounts.append(RawAmount(max(balance.amount + more - policy.reserve(token), 0)))
     return amounts[0], amounts[1]

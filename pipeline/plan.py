@@ -32,6 +32,9 @@ WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000
 MOST_CALL_GAS = 5_000_000
 """A signer signs for no more unless its file says so: a withdrawal of many NFTs is several transactions."""
 
+Amounts = tuple[RawAmount, RawAmount]
+_NOTHING = RawAmount(0), RawAmount(0)
+
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
     """What a phase is planned and guarded with."""
@@ -52,6 +55,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     minimums: tuple[Minimum, ...] = ()
     swap: SwapPlan | None = None
+    phase: Phase | None = None
+    """Of which it is, where it goes out with an earlier one."""
 
 
 def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
@@ -82,7 +87,6 @@ def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: W
     )
 
 
-# ------------------------------------------------------------------ the phases
 def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
     """Make a phase's transactions from the state as it is; none where there is nothing to do.
 
@@ -90,11 +94,11 @@ def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market
     """
     drafts = _DRAFTS[phase](shard, policy, goal, market)
     return (
-        tuple(_with_data(each, policy.chain.data_gas) for each in drafts) if policy.chain.data_gas else drafts
+        tuple(with_data(each, policy.chain.data_gas) for each in drafts) if policy.chain.data_gas else drafts
     )
 
 
-def _with_data(made: Draft, data_gas: int) -> Draft:
+def with_data(made: Draft, data_gas: int) -> Draft:
     """Leave room in a gas limit for what posting the data takes."""
     call = msgspec.structs.replace(made.call, gas_limit=made.call.gas_limit + data_gas)
     return msgspec.structs.replace(made, call=call)
@@ -233,11 +237,19 @@ def tell_limit(swap: SwapPlan) -> str:
 
 
 def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    live, manager = need_pool(shard, goal.pool), policy.chain.position_manager
-    pool = live.pool()
-    amounts = deployable(shard, policy, pool)
+    return draft_mint(
+        shard, policy, goal, market, deployable(shard, policy, need_pool(shard, goal.pool).pool())
+    )
+
+
+def draft_mint(
+    shard: Shard, policy: Policy, goal: Goal, market: Market, amounts: Amounts, *, asks: Amounts = _NOTHING
+) -> tuple[Draft, ...]:
+    """Make a mint of at most two amounts; it asks for what it takes within the slippage, and no less than `asks`."""
+    pool, manager = need_pool(shard, goal.pool).pool(), policy.chain.position_manager
     window = price_window_x96(market.reference_x96, market.slippage_bps)
-    minimums = least_minted(*amounts, goal.tick_lower, goal.tick_upper, window)
+    least = least_minted(*amounts, goal.tick_lower, goal.tick_upper, window)
+    minimums = max(least[0], asks[0]), max(least[1], asks[1])
     data = write_mint(
         token0=pool.token0,
         token1=pool.token1,

@@ -1,10 +1,11 @@
 """The whole loop on a real chain, in one hand: the watcher's reads and blocks, a shard, the signer's judge, the owner."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from intents import attempt
 from sender_house import ROOMY, limits_of
 
 from pipeline.advance import advance
@@ -18,9 +19,10 @@ from pipeline.messages.events import (
     Simulated,
     WriterStarted,
 )
+from pipeline.messages.journal import NO_CHARGE, IntentKnown
 from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import ChainView, new_account, reconcile
+from pipeline.nonces import ChainView, bind, new_account, reconcile
 from pipeline.routes import follow
 from pipeline.shard import Shard
 from pipeline.state import Tables
@@ -123,9 +125,22 @@ class ChainDesk:
             self.done.append(sent)
         self._run(self._take_blocks)
 
-    def _act(self, intent: SubmitTransaction) -> SubmitTransaction | None:
+    def block_of_all(self) -> None:
+        """Mine a block with all of ours, each judged behind those before it that wait; and take it in."""
+        sent: list[SubmitTransaction] = []
+        while self.pending:
+            one = self._act(self.pending.pop(0), behind=sent)
+            sent += [] if one is None else [one]
+        self.chain.mine()
+        self.done += sent
+        self._run(self._take_blocks)
+
+    def _act(
+        self, intent: SubmitTransaction, behind: Sequence[SubmitTransaction] = ()
+    ) -> SubmitTransaction | None:
         """Judge one intent on the head, as the signer does, and have its owner send it."""
-        refusal = self._lost(intent) or self._run(lambda node: self._judge(node, intent))
+        lost = None if behind else self._lost(intent)
+        refusal = lost or self._run(lambda node: self._judge(node, intent, behind))
         if refusal is not None:
             self.refusals.append(refusal)
             self.append(IntentRefused(intent=intent.digest, reason=refusal.reason, detail=refusal.detail))
@@ -191,14 +206,33 @@ class ChainDesk:
         async for event in observe(node, place, wants, multicall=self.world.multicall):
             self.append(event)
 
-    async def _judge(self, node: HttpSenderNode, intent: SubmitTransaction) -> Refusal | None:
-        """Ask the signer's judge; the one before it is mined already."""
+    async def _judge(
+        self, node: HttpSenderNode, intent: SubmitTransaction, behind: Sequence[SubmitTransaction]
+    ) -> Refusal | None:
+        """Ask the signer's judge; what it does not follow in the block at hand is mined already."""
         judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: None)
         look = await node.look(await node.newest(), intent.owner, ())
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
-        account = reconcile(new_account(intent.owner, look.nonce), view)
+        account = new_account(intent.owner, look.nonce)
+        for number, each in enumerate(behind, 1):
+            account = bind(account, each, attempt(number), look.head, NO_CHARGE)
+        memory = Memory(account=reconcile(account, view), intents={i.digest: _open(i) for i in behind})
+        if not behind:
+            intent = msgspec.structs.replace(intent, after=None)
         try:
-            await judge.judge(msgspec.structs.replace(intent, after=None), Memory(account=account), look)
+            await judge.judge(intent, memory, look)
         except Refusal as refusal:
             return refusal
         return None
+
+
+def _open(intent: SubmitTransaction) -> IntentKnown:
+    """Know an intent as one that is signed and in no block yet."""
+    return IntentKnown(
+        signer=intent.signer,
+        intent=intent.digest,
+        shard=0,
+        position=intent.position,
+        outcome="open",
+        keep_until_block=intent.made_at.number + 100,
+    )

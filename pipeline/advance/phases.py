@@ -20,6 +20,7 @@ from pipeline.messages.decisions import PlanRevised
 from pipeline.messages.effects import PHASES, BookEffects, Goal, Intent, Phase, Plan, PlannedStep
 from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.mint_behind import draft_mint_behind
 from pipeline.missed import missed_fees
 from pipeline.plan import Draft, Market, draft, market_at_spot, read_market
 from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
@@ -79,6 +80,7 @@ def prepare(
             if course.why:
                 goal, why = course.goal, course.why
             drafts = draft(phase, turn.shard, turn.policy, goal, market) if course.swaps else ()
+            drafts = (*drafts, *_behind(turn, plan, drafts, goal, market))
         except SwapLimitedError as error:
             limited = Refusal(reason="swap_limited", detail=str(error))
             earlier = guard(_question(turn, plan.notional_quote, stock, market, (), foreseen=foreseen))
@@ -98,6 +100,20 @@ def prepare(
             held = None if refusal is None else Held(phase=phase, refusal=refusal)
             return held or Ready(phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why)
     return None
+
+
+def _behind(
+    turn: Turn, plan: Plan, drafts: tuple[Draft, ...], goal: Goal, market: Market
+) -> tuple[Draft, ...]:
+    """Let the mint go out with the swap, so that both may be mined in one block, where nobody must be allowed anything for it.
+
+    Not one that came to nothing twice for the same reason.
+    """
+    swap = next((each for each in drafts if each.step == "swap"), None)
+    if swap is None or len(drafts) > 1 or fails_alike(plan, "mint"):
+        return ()
+    behind = draft_mint_behind(turn.shard, turn.policy, goal, market, swap)
+    return behind if len(behind) == 1 else ()
 
 
 def _missed(turn: Turn, plan: Plan, phase: Phase, goal: Goal, stock: Stock) -> RawAmount:
@@ -200,7 +216,9 @@ def command(turn: Turn, plan: Plan, ready: Ready) -> Iterator[Output]:
     for place, each in enumerate(ready.drafts):
         action = f"{plan.id}/{ready.phase}/{place}/{plan.attempt}"
         said = _submit(turn, plan, action, each, after)
-        steps.append(PlannedStep(phase=ready.phase, step=each.step, intent=said.digest, after=after))
+        steps.append(
+            PlannedStep(phase=each.phase or ready.phase, step=each.step, intent=said.digest, after=after)
+        )
         intent = Intent(book=turn.policy.book, plan=plan.id, step=each.step, made_at_block=turn.block.number)
         turn.shard.tables.put(f"intent/{said.digest}", intent)
         after = said.digest

@@ -41,10 +41,14 @@ def spot_from_twap(question: Question) -> str | None:
 
 
 def mint_limited(question: Question) -> str | None:
-    """A mint's minimums stand about the mean: at a price beyond the slippage from it they are not met."""
+    """A mint's minimums stand about the mean: at a price beyond the slippage from it they are not met.
+
+    Behind a swap the price counts that the swap leaves.
+    """
     if all(each.step != "mint" for each in question.drafts):
         return None
-    spot_x96 = question.pool().sqrt_price_x96
+    swap = next((each.swap for each in question.drafts if each.swap is not None), None)
+    spot_x96 = question.pool().sqrt_price_x96 if swap is None else swap.sqrt_price_after_x96
     low_x96, high_x96 = price_window_x96(question.market.reference_x96, question.slippage_bps())
     if low_x96 <= spot_x96 <= high_x96:
         return None

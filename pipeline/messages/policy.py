@@ -152,6 +152,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
                 return spec.decimals
         raise KeyError(token)
 
+    def reserve(self, token: Address) -> RawAmount:
+        """Tell how much of a token stays in the wallet."""
+        reserves = {self.base: self.action.reserve_base, self.quote: self.action.reserve_quote}
+        return reserves.get(token, RawAmount(0))
+
     def standing(self, token: Address) -> RawAmount:
         """Tell how much of a token a spender may go on being allowed to take when no plan needs it."""
         bounds = {self.base: self.action.standing_base, self.quote: self.action.standing_quote}

@@ -35,6 +35,8 @@ class Tale(msgspec.Struct, frozen=True):
     """Of the reference price, in bps: where it is narrow swaps are cut short, and plans become steps."""
     pool: int = 10**22
     """Liquidity of others. The smaller it is, the more a swap of ours moves the price."""
+    standing: int = 0
+    """What spenders may go on being allowed: where it is enough, a mint goes out with its swap."""
     delay: int = 0
     """So many blocks from the reorg on nothing of ours is mined."""
 
@@ -55,12 +57,19 @@ def book(tale: Tale) -> Policy:
             max_slippage_bps=tale.slippage,
             max_age_blocks=20,
         ),
-        action=Rerange(half_width_ticks=tale.half, stall_after_s=120, on_stall=tale.on_stall),
+        action=Rerange(
+            half_width_ticks=tale.half,
+            stall_after_s=120,
+            on_stall=tale.on_stall,
+            standing_base=tale.standing,
+            standing_quote=tale.standing,
+        ),
     )
 
 
 def play(tale: Tale) -> Lifecycle:
     life = Lifecycle(book(tale), depth=tale.pool)
+    life.let_stand(tale.standing)
     life.block(lambda chain: whale(chain, down=tale.down, amount=3 * tale.pool // 100))
     for at, move in enumerate(tale.market):
         if at == tale.reorg_at:
@@ -103,6 +112,7 @@ def tales(draw: st.DrawFn) -> Tale:
         delay=draw(st.integers(0, 8)),
         slippage=draw(st.sampled_from([10, 30, _SLIPPAGE_BPS])),
         pool=draw(st.sampled_from([5 * 10**20, 10**22])),
+        standing=draw(st.sampled_from([0, 10**24])),
     )
 
 
@@ -126,14 +136,20 @@ def test_enough_of_such_tales_swap_and_change_their_minds() -> None:
                 delay=dice.randint(0, 6),
                 slippage=dice.choice([10, 30, _SLIPPAGE_BPS]),
                 pool=dice.choice([5 * 10**20, 10**22]),
+                standing=dice.choice([0, 10**24]),
             )
         )
         assert_no_worse(life)
         reached["plans"] += len(life.said(PlanOpened))
         reached["swaps"] += len(swaps_of(life))
         reached["revised"] += len(life.said(PlanRevised))
+        reached["together"] += len(
+            {i.made_at.hash for i in life.commanded("swap")}
+            & {i.made_at.hash for i in life.commanded("mint")}
+        )
         reached["steps"] += sum(bool(each.cut_short) for each in life.said(PlanOpened))
     assert reached["plans"] >= 40, reached
     assert reached["swaps"] >= 30, reached
     assert reached["revised"] >= 10, reached
     assert reached["steps"] >= 5, reached
+    assert reached["together"] >= 8, reached

@@ -1,6 +1,6 @@
 """Whatever a reorg undoes of a plan, and whatever of it comes back: the plan ends, whole, and soon."""
 
-from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from desk import live
@@ -14,6 +14,9 @@ from pipeline.messages.policy import Rerange
 _DEADLINE_BLOCKS = 26
 _BLOCKS = 7
 """From the block that opens a plan to its last one."""
+_BLOCKS_OF_THREE = 3
+"""The same of a plan whose mint goes out with its swap."""
+_MUCH = 10**24
 
 
 def nothing_old(life: Lifecycle) -> Wants:
@@ -39,10 +42,11 @@ INCLUSIONS = {
 }
 
 
-def opened(**changes) -> Lifecycle:
-    life = Lifecycle(
-        live(action=Rerange(half_width_ticks=100, stall_after_s=600, on_stall="wait"), **changes)
-    )
+def opened(**standing: int) -> Lifecycle:
+    action = Rerange(half_width_ticks=100, stall_after_s=600, on_stall="wait", **standing)
+    life = Lifecycle(live(action=action))
+    if standing:
+        life.let_stand(_MUCH)
     life.block(lambda chain: whale(chain, down=True))
     assert life.is_open
     return life
@@ -52,26 +56,40 @@ def opened(**changes) -> Lifecycle:
 @pytest.mark.parametrize("pushed", [None, True, False], ids=["quiet", "down", "up"])
 @pytest.mark.parametrize("blocks", range(1, _BLOCKS + 1))
 def test_a_reorg_of_any_depth_at_any_time(blocks: int, pushed: bool | None, inclusion: str) -> None:
-    reached: Counter[str] = Counter()
     for depth in range(1, blocks + 1):
-        life = opened()
-        for _ in range(blocks):
-            life.block()
-        before = {step: len(life.mined(step)) for step in ("withdraw", "swap", "mint", "reset")}
-        life.reorg(depth)
-        undone = [step for step, count in before.items() if len(life.mined(step)) < count]
-        wants = INCLUSIONS[inclusion](life)
-        if pushed is not None:
-            life.block(lambda chain: whale(chain, down=pushed, amount=3 * 10**20), wants=wants)
-        taken = life.until_over(wants=wants)
-        reached[",".join(undone) or "nothing"] += 1
-        assert taken <= _DEADLINE_BLOCKS + 12, (
-            "what is left out comes to its deadline, and all of it is made again"
-        )
-        assert life.outcomes()[-1] == "done"
-        life.assert_whole()
-        assert all(life.most_of_a_plan(step) <= 1 for step in ("withdraw", "swap", "mint"))
-        closed = life.said(PlanClosed)[-1]
-        assert closed.cost.transactions == life.transactions_of(closed), "what was undone has cost nothing"
-        assert closed.cost.gas_wei == closed.cost.transactions * TOY_GAS_WEI
-    assert reached
+        reorg(opened(), blocks, depth, pushed, INCLUSIONS[inclusion])
+
+
+@pytest.mark.parametrize("inclusion", INCLUSIONS)
+@pytest.mark.parametrize("pushed", [None, True, False], ids=["quiet", "down", "up"])
+@pytest.mark.parametrize("blocks", range(1, _BLOCKS_OF_THREE + 1))
+def test_a_reorg_of_any_depth_where_the_mint_goes_out_with_the_swap(
+    blocks: int, pushed: bool | None, inclusion: str
+) -> None:
+    for depth in range(1, blocks + 1):
+        life = opened(standing_base=_MUCH, standing_quote=_MUCH)
+        reorg(life, blocks, depth, pushed, INCLUSIONS[inclusion])
+        swap, mint = life.commanded("swap")[0], life.commanded("mint")[0]
+        assert (mint.after, mint.made_at) == (swap.digest, swap.made_at)
+
+
+def reorg(
+    life: Lifecycle, blocks: int, depth: int, pushed: bool | None, inclusion: Callable[[Lifecycle], Wants]
+) -> None:
+    for _ in range(blocks):
+        life.block()
+    life.reorg(depth)
+    wants = inclusion(life)
+    if pushed is not None:
+        life.block(lambda chain: whale(chain, down=pushed, amount=3 * 10**20), wants=wants)
+    taken = life.until_over(wants=wants)
+    assert taken <= _DEADLINE_BLOCKS + 12, (
+        "what is left out comes to its deadline, and all of it is made again"
+    )
+    life.block()  # a minted NFT is read first
+    assert life.outcomes()[-1] == "done"
+    life.assert_whole()
+    assert all(life.most_of_a_plan(step) <= 1 for step in ("withdraw", "swap", "mint"))
+    closed = life.said(PlanClosed)[-1]
+    assert closed.cost.transactions == life.transactions_of(closed), "what was undone has cost nothing"
+    assert closed.cost.gas_wei == closed.cost.transactions * TOY_GAS_WEI

@@ -21,7 +21,8 @@ from pipeline.protocols.uniswap_v3.calldata import (
 )
 
 OWNER, WETH, USDC, SPENDER = (f"0x{byte * 20}" for byte in ("ab", "11", "22", "33"))
-MOST = 2**128 - 1
+MOST = 2**127
+"""More than anybody is owed."""
 
 SWAP = write_swap(
     token_in=WETH,
