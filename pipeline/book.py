@@ -52,6 +52,21 @@ def take_stock(shard: Shard, policy: Policy, positions: Iterable[Assessed]) -> S
     )
 
 
+def worth(policy: Policy, stock: Stock, position: Assessed) -> RawAmount:
+    """Value an NFT of a book in its quote, at the price of its stock. Rounds: down."""
+    value_of_base = value_in_token1 if stock.base_is_token0 else value_in_token0
+    value = 0
+    for token in (position.token0, position.token1):
+        amount = sum(_part(position, token))
+        is_base = token == policy.base
+        value += (
+            value_of_base(RawAmount(amount), stock.sqrt_price_x96)
+            if is_base
+            else _at_par(policy, token, amount)
+        )
+    return RawAmount(value)
+
+
 def _holding(shard: Shard, policy: Policy, token: Address, positions: Iterable[Assessed]) -> Holding:
     parts = [_part(position, token) for position in positions]
     native = token == policy.chain.wrapped_native

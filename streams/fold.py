@@ -9,6 +9,7 @@ from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import (
     ChecksSkipped,
     Decision,
+    NftLeft,
     NftSetApart,
     PlanMessage,
     PoolDrifted,
@@ -112,7 +113,7 @@ def _topic_of_view(name: str) -> str:
 def _subject(shard: ShardId, output: Output) -> str:
     """Name what a decision or an alert is about: its key."""
     match output:
-        case Decision(book=book) | PlanMessage(book=book) | NftSetApart(book=book):
+        case Decision(book=book) | PlanMessage(book=book) | NftLeft(book=book) | NftSetApart(book=book):
             return f"book/{book}"
         case Quarantined(item=item) | Released(item=item) | ReadFailed(item=item):
             return item

@@ -6,6 +6,7 @@ follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan
 from pipeline.advance.block import advance_block
 from pipeline.advance.dry_runs import take_dry_run
 from pipeline.advance.endings import end_plans, ending
+from pipeline.advance.leavings import tell_leavings
 from pipeline.advance.operators import apply_policy, held_before, operate, released
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
@@ -55,6 +56,8 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
     shard.tables.remember()
     try:
         outputs = _advance(shard, offset, event)
+        now = _moment(shard, offset, head, chain)
+        outputs = (*outputs, *tell_leavings(shard, event, before, now))
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops

@@ -168,6 +168,20 @@ class NftSetApart(Output, frozen=True, kw_only=True, tag=True):
     item: str
 
 
+class NftLeft(Output, frozen=True, kw_only=True, tag=True):
+    """An NFT has left a live book by anybody's hand: it was transferred or burned. Amounts are those before the block."""
+
+    book: BookId
+    item: str
+    to: Address | None
+    """Its owner now; None: it was burned, or nobody of the shard's knows it any more."""
+    amount0: RawAmount
+    """Principal and fees."""
+    amount1: RawAmount
+    value_quote: RawAmount | None
+    """At the reference pool's spot before the block, rounded down; None where the book's inventory was not known."""
+
+
 class ReadFailed(Output, frozen=True, kw_only=True, tag=True):
     """A read that a book needs could not be had; it declines until one comes."""
 
@@ -208,6 +222,7 @@ AnyDecision = (
     | Released
     | PoolDrifted
     | ChecksSkipped
+    | NftLeft
     | NftSetApart
     | ReadFailed
     | BlockSetAside

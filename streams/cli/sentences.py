@@ -9,6 +9,7 @@ from pipeline.messages.decisions import (
     ChainStalled,
     ChecksSkipped,
     Declined,
+    NftLeft,
     NftSetApart,
     PlanClosed,
     PlanOpened,
@@ -67,6 +68,8 @@ def sentence(said: Output, policy: Policy | None) -> str:
             return f"{said.book}: refused at {said.phase} because {said.reason}: {said.detail}"
         case PlanStalled():
             return f"{said.book}: the plan cannot go on at {said.phase}: {said.reason}"
+        case NftLeft():
+            return f"{said.book}: {_left(said, policy)}"
         case PlanClosed():
             return f"{said.book}: the plan has ended: {said.outcome}{costs.real_text(said, policy)}"
     return _alert(said)
@@ -154,3 +157,15 @@ def _tried(run: DryRun, policy: Policy | None) -> str:
             f"share {bps_text(run.before.base_share_bps)} before, {bps_text(run.after.base_share_bps)} after"
         )
     return ", ".join(parts)
+
+
+def _left(said: NftLeft, policy: Policy | None) -> str:
+    number = said.item.rpartition("/")[2]
+    where = "was burned" if said.to is None else f"has left for {said.to}"
+    quote = None if policy is None else policy.quote
+    worth = (
+        "of unknown worth"
+        if said.value_quote is None
+        else f"worth {_amount(said.value_quote, policy, quote)}"
+    )
+    return f"NFT {number}, {worth}, {where}"
