@@ -62,8 +62,8 @@ ACTS = [
     "drain",
     "devnet down",
 ]
-ELSEWHERE = {"devnet up", "init", "up", "watch", "work", "rehearse", "--install-completion"}
-"""Started by the test itself, or not for a test: it writes into the user's shell."""
+ELSEWHERE = {"adopt 17", "devnet up", "init", "up", "watch", "work", "rehearse", "--install-completion"}
+"""Started by the test itself, or shown by a test of its own, or not for a test: it writes into the user's shell."""
 
 
 def masked(screen: str, folder: str) -> str:
