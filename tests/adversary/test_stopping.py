@@ -76,6 +76,11 @@ class Stopped(SenderHouse):
     def weth(self) -> int:
         return balance(self.chain, self.world.weth, self.owner)
 
+    def waiting_data(self) -> list[str]:
+        """List what the transactions carry that wait with the node."""
+        pools = self.chain.rpc("txpool_content")["pending"].values()
+        return [waiting["input"] for pool in pools for waiting in pool.values()]
+
     def bound(self) -> list[NonceBound]:
         return [entry for entry in self.journal().values() if isinstance(entry, NonceBound)]
 
@@ -216,6 +221,7 @@ def test_a_stop_file_that_says_cancel_takes_back_what_waits(house) -> None:
     put_stop_file(house.stop_file, cancels=True, reason="a test")
     house.tell(Resumed(scope="all", reason="go", by="eve"))
     house.until(lambda: is_cancelling(house.bound()[0]))
+    house.until(lambda: house.waiting_data() == ["0x"])  # it is in the journal before the node has it
     with house.mining():
         house.until_last_said(wanted, f"nonce {nonce} was cancelled")
     assert (house.weth(), house.nonce()) == (had, nonce + 1)
