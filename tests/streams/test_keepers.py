@@ -153,6 +153,7 @@ async def test_nothing_ends_while_nothing_waits():
     process = Process(FakeBroker())
     process.keepers.own(LOGS)
     await asyncio.gather(*(process.deliver(shard, log) for shard, log in LOGS.items()))
+    await until(lambda: all(process.cursor(shard) == len(log) - 1 for shard, log in LOGS.items()))
     watch = asyncio.ensure_future(process.keepers.watch())
     await asyncio.sleep(3 * keepers_module.STALLED_S)
     assert not watch.done()

@@ -11,15 +11,15 @@ from streams.settings import Settings
 
 def test_a_second_one_of_the_same_name_in_the_same_folder_is_refused(tmp_path):
     settings = Settings(folder=tmp_path / "run", instance="here")
-    with _alone(settings):
+    with _alone(settings, "up"):
         with (
             pytest.raises(SettingsError, match=r"`evenkeel up` runs already in .*run as here"),
-            _alone(settings),
+            _alone(settings, "up"),
         ):
             pass
-        with _alone(Settings(folder=tmp_path / "run", instance="there")):
+        with _alone(Settings(folder=tmp_path / "run", instance="there"), "up"):
             pass
-    with _alone(settings):
+    with _alone(settings, "up"):
         pass
 
 
@@ -27,5 +27,5 @@ def test_one_that_was_killed_leaves_nothing_behind(tmp_path):
     settings = Settings(folder=tmp_path, instance="here")
     with (tmp_path / "up-here.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-    with _alone(settings):
+    with _alone(settings, "up"):
         pass
