@@ -1,7 +1,7 @@
 """What a book is and what is wanted of it: an event like any other, so that a replay knows it too."""
 
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -176,7 +176,33 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def version_of(policy: Policy) -> str:
-    """Digest all of a policy but its version: sha256 of its JSON with sorted names, in hex."""
-    fields = msgspec.to_builtins(policy)
-    del fields["policy_version"]
+    """Digest all of a policy but its version: sha256 of its JSON with sorted names, in hex.
+
+    What has its default is left out, so a field that a later release adds changes no version that there is.
+    """
+    fields = _told(policy)
+    fields.pop("policy_version", None)
     return sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
+
+
+def _told(value: msgspec.Struct) -> dict[str, Any]:
+    """List what a part of a policy says beyond its defaults."""
+    told = dict(_tag(value))
+    for field in msgspec.structs.fields(value):
+        said = _plain(getattr(value, field.name))
+        if field.required or said != _plain(field.default):
+            told[field.encode_name] = said
+    return told
+
+
+def _tag(value: msgspec.Struct) -> list[tuple[str, Any]]:
+    config = value.__struct_config__
+    return [] if config.tag_field is None else [(config.tag_field, config.tag)]
+
+
+def _plain(said: Any) -> Any:
+    if isinstance(said, msgspec.Struct):
+        return _told(said)
+    if isinstance(said, tuple):
+        return [_plain(each) for each in said]
+    return msgspec.to_builtins(said)

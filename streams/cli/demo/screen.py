@@ -2,17 +2,23 @@
 
 import sys
 from collections import deque
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.messages.base import Output
+from pipeline.messages.policy import Policy
 from streams.cli.console import out
 from streams.cli.demo.stage import BAND_BPS, TARGET_BPS, Stage
 from streams.cli.demo.witness import Witness
+from streams.cli.sentences import sentence
+from streams.codec import decode_output
 from streams.devnet.reads import slot0
 from streams.plain_text import one_line
 
@@ -60,7 +66,7 @@ class Screen:
             self.say(describe_dry_run(tried))
         self._tried = len(witness.tried)
         for alert in witness.alerts[self._alerts :]:
-            self.say(_alert(alert))
+            self.say(_alert(alert, witness.policies))
         self._alerts = len(witness.alerts)
         if self._is_live:
             self._live.update(Group(_table(witness, stage), Text("\n".join(self._lines))))
@@ -97,10 +103,11 @@ def describe_dry_run(said: dict[str, Any]) -> str:
     )
 
 
-def _alert(said: dict[str, Any]) -> str:
-    """Say an alert in a line: its kind and whatever it tells."""
-    plain = {k: v for k, v in said.items() if k not in {"type", "version", "id", "because_of"}}
-    return f"{said['type']}: " + ", ".join(f"{name} {value}" for name, value in plain.items())
+def _alert(said: dict[str, Any], policies: Mapping[str, Policy]) -> str:
+    """Say in a sentence what else came of a block: a plan's progress, an alert."""
+    output = decode_output(msgspec.json.encode(said))
+    assert isinstance(output, Output)  # nothing else lies on decisions.v1
+    return sentence(output, policies.get(said.get("book", "")))
 
 
 def _bar(share_bps: int) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from pipeline.messages.policy import Policy
 from pipeline.units import ChainId
+from streams.codec import decode_entry
 from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, Record, reading
 from streams.topics import BOOKS, DEAD_LETTERS, DECISIONS, POSITIONS, STATE
@@ -31,6 +33,7 @@ class Witness:
         self.tried: list[Message] = []
         """What dry-runs came to."""
         self.alerts: list[Message] = []
+        self.policies: dict[str, Policy] = {}
         self.dead_letters = 0
         self.rewound: Counter[int] = Counter()
 
@@ -46,10 +49,7 @@ class Witness:
         key = (record.key or b"").decode()
         name = record.topic.partition(".")[2]
         if name == STATE.name:
-            if key == "head" and record.value:
-                block = msgspec.json.decode(record.value)["block"]
-                self.heads[record.shard] = int(block["number"])
-                self.head_hashes[record.shard] = block["hash"]
+            self._take_entry(record, key)
         elif name == DEAD_LETTERS.name:
             self.dead_letters += record.value is not None and key != "rewound"
         elif key == "rewound":
@@ -61,6 +61,16 @@ class Witness:
             table.pop(key, None)
             if record.value:
                 table[key] = msgspec.json.decode(record.value)
+
+    def _take_entry(self, record: Record, key: str) -> None:
+        if key == "head" and record.value:
+            block = msgspec.json.decode(record.value)["block"]
+            self.heads[record.shard] = int(block["number"])
+            self.head_hashes[record.shard] = block["hash"]
+        elif key.startswith("policy/") and record.value:
+            policy = decode_entry(key, record.value)
+            assert isinstance(policy, Policy)
+            self.policies[policy.book] = policy
 
     def _decide(self, message: Message) -> None:
         if message["type"] == "ProposalTried":
