@@ -99,7 +99,7 @@ class Asked:
         return [fault async for fault in contract_faults(self._reader, policy, self._at)]
 
     async def allowances(self, policy: Policy) -> list[str]:
-        """Say what of a book's tokens somebody may take already, and whether its policy lets that stand.
+        """Say in a line what of a book's tokens somebody may take already, and whether its policy lets that stand.
 
         What is more than may stand the next plan takes back. Raises: NodeError.
         """
@@ -113,12 +113,13 @@ class Asked:
             if spender is not None
         ]
         told = await self._reader.ask([ask for _, _, ask in found])
-        return [
-            f"book {policy.book}: {name} may take {_amount(policy, token, answer[0])} of {policy.owner} already"
-            f"{_bound(policy, token, answer[0])}"
-            for (token, name, _), answer in zip(found, told, strict=True)
-            if not isinstance(answer, UnreadableError) and answer[0]
-        ]
+        takers: dict[str, list[str]] = {}
+        for (token, name, _), answer in zip(found, told, strict=True):
+            if not isinstance(answer, UnreadableError) and answer[0]:
+                what = f"{_amount(policy, token, answer[0])}{_bound(policy, token, answer[0])}"
+                takers.setdefault(what, []).append(name)
+        parts = [f"{' and '.join(names)} {what}" for what, names in takers.items()]
+        return [f"book {policy.book}: {policy.owner} allows already: {'; '.join(parts)}"] if parts else []
 
     async def _is_contract(self, account: Address) -> bool:
         code = await self._node.code(account, self._at.hash)
@@ -135,7 +136,7 @@ def _bound(policy: Policy, token: Address, raw: int) -> str:
     if not bound:
         return ""
     within = "within" if raw <= bound else "more than"
-    return f", {within} the {_amount(policy, token, bound)} that its policy lets stand"
+    return f" ({within} the {_amount(policy, token, bound)} that its policy lets stand)"
 
 
 def _amount(policy: Policy, token: Address, raw: int) -> str:

@@ -241,16 +241,15 @@ def test_what_spenders_may_take_already_is_named(desk, chain, world):
     )
     code, told = desk(odd=world.usdc_high, mode="live")
     assert code == 0
-    said = [line for line in told.splitlines() if " may take " in line]
+    said = [line for line in told.splitlines() if " already: " in line]
     assert said == [
-        f"book alpha: the router may take any amount of WETH of {owner} already",
-        f"book alpha: the position manager may take 7.500000 USDC of {owner} already",
+        f"book alpha: {owner} allows already: the router any amount of WETH; the position manager 7.500000 USDC"
     ]
-    assert " may take " not in desk(odd=world.usdc_high, mode="watch")[1]
+    assert " already: " not in desk(odd=world.usdc_high, mode="watch")[1]
     for bound, says in ((8, "within"), (7, "more than")):
         changes = [("rerange: {", f"rerange: {{standing_quote: {bound}, ")]
         told = desk(odd=world.usdc_high, mode="live", changes=changes)[1]
-        assert f" of {owner} already, {says} the {bound}.000000 USDC that its policy lets stand" in told
+        assert f"7.500000 USDC ({says} the {bound}.000000 USDC that its policy lets stand)" in told
 
 
 @pytest.mark.parametrize("mode", ["dry-run", "watch"])
