@@ -122,10 +122,11 @@ class FakeWorld:
         return encode(["(bool,bytes)[]"], [results])
 
     # -------------------------------------------------------------- what can be done
-    def move_nft(self, nft: int, sender: str, recipient: str) -> FakeTransaction:
+    def move_nft(self, nft: int, sender: str, recipient: str, *, by: str | None = None) -> FakeTransaction:
+        """Move an NFT; `by` says who sends the transaction, where that is not its sender."""
         topics = (TRANSFER_TOPIC, topic(sender), topic(recipient), topic(nft))
         return FakeTransaction(
-            sender=Address(sender), to=MANAGER, logs=(FakeLog(address=MANAGER, topics=topics),)
+            sender=Address(by or sender), to=MANAGER, logs=(FakeLog(address=MANAGER, topics=topics),)
         )
 
     def swap(self, pool: Address, sender: Address = STRANGER) -> FakeTransaction:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from chaos.crew import Member
 from chaos.ground import HouseError, start_again
 from chaos.house import PATIENCE_S, House
-from chaos.proxy import RefusesAfter, Waits
+from chaos.proxy import RECEIPTS, RefusesAfter, Waits
 
 from pipeline.units import BookId
 from streams.topics import shard_of
@@ -145,7 +145,7 @@ async def watcher_frozen(house: House) -> None:
     """It stops while it asks the node; another takes over; woken, it says what no longer counts, and stands by."""
     first = house.watcher()
     second = house.other_watcher()
-    with house.proxy.troubled(Waits("eth_getBlockReceipts", only=first.name)) as gate:
+    with house.proxy.troubled(Waits(*RECEIPTS, only=first.name)) as gate:
         assert isinstance(gate, Waits)
         await asyncio.wait_for(gate.somebody_waits.wait(), 60)
         first.signal(signal.SIGSTOP)

@@ -15,6 +15,8 @@ from streams.devnet.ports import HOST
 Question = dict[str, Any]
 Answer = dict[str, Any]
 
+RECEIPTS = ("eth_getBlockReceipts", "eth_getTransactionReceipt")
+"""Of a block; one by one after the node has failed to tell those of a block."""
 BLOCKS = frozenset({"eth_getBlockByNumber", "eth_getBlockByHash", "eth_getBlockReceipts"})
 AT_A_HASH = frozenset({"eth_call", "eth_getBalance"})
 
@@ -223,15 +225,17 @@ class Forgets(Trouble):
         self._dice = dice
 
     async def after(self, question: Question, answer: Answer) -> Answer:
-        receipts = answer.get("result")
-        if question["method"] != "eth_getBlockReceipts" or not receipts or self._dice.random() < 0.3:
+        result = answer.get("result")
+        if question["method"] not in RECEIPTS or not result or self._dice.random() < 0.3:
             return answer
+        receipts = result if isinstance(result, list) else [result]
         with_logs = [receipt for receipt in receipts if receipt["logs"]]
         if not with_logs:
             return answer
         self.met += 1
         if self._dice.random() < 0.5:
-            return {**answer, "result": [{**receipt, "logs": []} for receipt in receipts]}
+            forgotten = [{**receipt, "logs": []} for receipt in receipts]
+            return {**answer, "result": forgotten if isinstance(result, list) else forgotten[0]}
         kept = self._dice.choice(with_logs)["logs"]
         kept.pop(self._dice.randrange(len(kept)))
         return answer

@@ -505,9 +505,9 @@ def test_an_unknown_book_is_an_error_that_names_those_there_are(kept, desk):
 @pytest.mark.parametrize("columns", ["80", "120"])
 @pytest.mark.parametrize("command", ["inventory", "positions", "doctor"])
 def test_nothing_of_a_screen_is_cut_off(kept, desk, monkeypatch, command, columns):
-    whole = desk.run(command).err
+    whole = desk.run(command).out
     monkeypatch.setenv("COLUMNS", columns)
-    narrow = desk.run(command).err
+    narrow = desk.run(command).out
     assert max(map(len, narrow.splitlines())) <= int(columns)
     assert "…" not in narrow or "…" in whole
     lost = set(re.findall(r"[\w.,%±]+", whole)) - set(re.findall(r"[\w.,%±]+", narrow)) - _moving(whole)
@@ -524,22 +524,22 @@ def test_the_doctor_misses_what_forks_the_chain(desk, monkeypatch, tmp_path):
     desk.run("apply")
     monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path / "nothing"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "no anvil here to fork the chain with, for one" in desk.run("doctor").err
+    assert "no anvil here to fork the chain with, for one" in desk.run("doctor").out
 
 
 def test_the_doctor_finds_what_is_wrong(desk):
     sick = desk.run("doctor")
     assert sick.code == 1
-    assert "missing topics" in sick.err
-    assert "rpc_url is not set" in sick.err
+    assert "missing topics" in sick.out
+    assert "rpc_url is not set" in sick.out
     desk.portfolio(a_book("one", 1))
     desk.run("apply")
-    assert "one: its shard has not taken it up yet: is `evenkeel work` running?" in desk.run("doctor").err
+    assert "one: its shard has not taken it up yet: is `evenkeel work` running?" in desk.run("doctor").out
     wrong = Pool(
         **(dict.fromkeys(Pool.__struct_fields__, 0) | {"token0": MANAGER, "token1": USDC, "decimals1": 8})
     )
     desk.commit(0, (STATE.name, f"pool/{POOL}", encode_entry(wrong)))
-    shown = desk.run("doctor").err
+    shown = desk.run("doctor").out
     assert "book one: USDC has 8 decimals, not 6" in shown
     assert f"reference_pool {POOL} is not one of base and quote" in shown
 
@@ -600,7 +600,7 @@ def test_why_walks_back_over_many_records_to_block_and_policy(desk):
         assert output["value"]["id"] == record.id
         assert cause["value"]["block"]["number"] == str(record.because_of.offset)
         assert policy["value"]["policy"]["policy_version"] == version
-    shown = desk.run("why", said[7].id).err
+    shown = desk.run("why", said[7].id).out
     assert "inside_band" in shown
     assert "band_bps 1000 (10%)" in " ".join(shown.split())
 
@@ -677,14 +677,14 @@ def test_why_takes_what_intents_list_shows_and_a_transactions_hash(decided, desk
     by_id = desk.run("why", shown.id)
     assert by_id.code == 0
     assert "its signer said: Signed" in by_id.out.splitlines()[0]
-    assert desk.run("why", shown.digest).out == by_id.err
-    assert desk.run("why", hash_.upper().replace("0X", "0x")).out == by_id.err
+    assert desk.run("why", shown.digest).out == by_id.out
+    assert desk.run("why", hash_.upper().replace("0X", "0x")).out == by_id.out
     for unknown in ("f" * 16, "0x" + "00" * 32):
         assert desk.run("why", unknown).code == 1
 
 
 def test_tail_says_decisions_in_words_and_raw_if_asked(decided, desk):
-    words = desk.run("topics", "tail", "decisions", "--no-follow").err
+    words = desk.run("topics", "tail", "decisions", "--no-follow").out
     for part in (
         "would buy 4.9300 WETH",
         "refused at withdraw",
@@ -692,7 +692,7 @@ def test_tail_says_decisions_in_words_and_raw_if_asked(decided, desk):
         "two: does nothing, inside its band",
     ):
         assert part in words, part
-    raw = desk.run("topics", "tail", "decisions", "--no-follow", "--raw").err
+    raw = desk.run("topics", "tail", "decisions", "--no-follow", "--raw").out
     assert "base_to_buy=4930000000000000000" in raw
 
 

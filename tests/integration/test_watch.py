@@ -39,8 +39,10 @@ from pipeline.wants import wanted
 from streams.devnet import actions
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
+from streams.devnet.contract import method
 from streams.devnet.flow import OrderFlow
 from streams.devnet.reads import minted_token_id, range_around
+from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 from streams.topics import shard_of
 
@@ -331,8 +333,13 @@ async def test_an_nft_transferred_in_is_read_before_the_next_block(scene: Scene)
         (receipt,) = await asyncio.to_thread(chain.execute, mint)
         token_id = minted_token_id(receipt, world)
         await scene.mine(2)
-        transfer = actions.transfer_nft(world, provider, owner, token_id)
-        moved = await asyncio.to_thread(scene.flow.block, transfer)
+        manager = world.position_manager
+        approve = method("uniswap-v3/NonfungiblePositionManager", "approve").encode(owner, token_id)
+        await asyncio.to_thread(chain.execute, Tx(sender=provider, to=manager, data=approve))
+        taken = method("uniswap-v3/NonfungiblePositionManager", "transferFrom").encode(
+            provider, owner, token_id
+        )  # by the owner: else it is a stranger's gift
+        moved = await asyncio.to_thread(scene.flow.block, Tx(sender=owner, to=manager, data=taken))
         await scene.mine(4)
         fold = await scene.caught_up(shard)
     (seen,) = [event for event in fold.applied(PositionObserved) if event.token_id == token_id]

@@ -108,7 +108,7 @@ async def test_a_node_that_comes_back_as_another_chain_is_refused() -> None:
 async def test_an_nft_that_comes_to_an_owner_is_read_before_the_next_block() -> None:
     async with await following(Rig()) as rig:
         rig.chain.mine(rig.world.move_nft(7, ZERO_ADDRESS, STRANGER))
-        came = rig.chain.mine(rig.world.move_nft(7, STRANGER, OWNERS[0]))
+        came = rig.chain.mine(rig.world.move_nft(7, STRANGER, OWNERS[0], by=OWNERS[0]))
         for _ in range(5):
             rig.chain.mine(rig.world.swap(POOLS[0]))
         await rig.settled()
@@ -404,7 +404,8 @@ async def test_a_node_that_fails_in_the_middle_of_reads_does_not_hold_up_blocks_
 async def test_pools_nfts_and_balances_are_compared_every_so_many_blocks_before_the_next_one() -> None:
     async with await following(Rig(), blocks=2) as rig:
         rig.chain.mine(
-            rig.world.move_nft(1, ZERO_ADDRESS, OWNERS[0]), rig.world.move_nft(3, ZERO_ADDRESS, STRANGER)
+            rig.world.move_nft(1, ZERO_ADDRESS, OWNERS[0], by=OWNERS[0]),
+            rig.world.move_nft(3, ZERO_ADDRESS, STRANGER),
         )
         await rig.settled()
         for _ in range(25):
