@@ -1,0 +1,100 @@
+"""Logs of real deployments, with what followed from them: written once, folded again by every later version.
+
+A recording is two gzipped files of JSON lines: the shard's records, and what each led to on decisions.v1 and
+intents.v1. What goes to the other topics, and the state at the end, are kept as digests.
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.shard import Shard
+from pipeline.units import Offset, ShardId
+from streams.codec import encode_entry
+from streams.fold import fold_record, pass_over
+from streams.topics import DECISIONS, INTENTS
+
+LOGS = Path(__file__).parent / "golden" / "logs"
+KEPT_WHOLE = (DECISIONS.name, INTENTS.name)
+
+
+class Recording(NamedTuple):
+    """One shard's log."""
+
+    name: str
+    shard: ShardId
+    records: Sequence[tuple[Offset, bytes]]
+
+
+class Outcome(NamedTuple):
+    """What follows from a log."""
+
+    said: list[dict[str, object]]
+    """On the topics that are kept whole: the offset that led to it, topic, key and value."""
+    digests: dict[str, str]
+    """Of each other topic's records, and of the state."""
+
+
+def outcome_of(recording: Recording) -> Outcome:
+    """Fold a recording from nothing."""
+    shard, said = Shard(recording.shard), []
+    digests = {}
+    for offset, payload in recording.records:
+        pass_over(shard, Offset(offset - 1))
+        for output in fold_record(shard, offset, payload):
+            if output.topic in KEPT_WHOLE:
+                value = None if output.value is None else json.loads(output.value)
+                said.append(
+                    {"offset": offset, "topic": output.topic, "key": output.key.decode(), "value": value}
+                )
+            else:
+                digest = digests.setdefault(output.topic, hashlib.sha256())
+                digest.update(b"%d\n%s\n%s\n" % (offset, output.key, output.value or b"-"))
+    state = hashlib.sha256()
+    for key, entry in sorted(shard.tables.entries().items()):
+        state.update(b"%s\n%s\n" % (key.encode(), encode_entry(entry)))
+    hexes = {topic: digest.hexdigest() for topic, digest in sorted(digests.items())}
+    return Outcome(said, {**hexes, "state": state.hexdigest()})
+
+
+def names() -> list[str]:
+    """List the recordings there are."""
+    return sorted(path.name.removesuffix(".log.gz") for path in LOGS.glob("*.log.gz"))
+
+
+def read_log(name: str) -> Recording:
+    """Read a recording's log."""
+    shard, *records = _lines(LOGS / f"{name}.log.gz")
+    return Recording(
+        name, ShardId(shard["shard"]), [(Offset(each["offset"]), each["event"].encode()) for each in records]
+    )
+
+
+def read_outcome(name: str) -> Outcome:
+    """Read what followed from it."""
+    digests, *said = _lines(LOGS / f"{name}.said.gz")
+    return Outcome(said, digests)
+
+
+def write_log(recording: Recording) -> None:
+    """Write a log."""
+    records = [{"offset": offset, "event": payload.decode()} for offset, payload in recording.records]
+    _write(LOGS / f"{recording.name}.log.gz", [{"shard": recording.shard}, *records])
+
+
+def write_outcome(name: str, outcome: Outcome) -> None:
+    """Write what follows from a log."""
+    _write(LOGS / f"{name}.said.gz", [outcome.digests, *outcome.said])
+
+
+def _lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def _write(path: Path, lines: Iterable[object]) -> None:
+    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
