@@ -220,13 +220,13 @@ class RefusesAfter(Trouble):
 class Forgets(Trouble):
     """Receipts come without their logs, or without some of them, as if nothing had happened in the block."""
 
-    def __init__(self, dice: random.Random) -> None:
+    def __init__(self, dice: random.Random, *methods: str) -> None:
         super().__init__()
-        self._dice = dice
+        self._dice, self._methods = dice, methods or RECEIPTS
 
     async def after(self, question: Question, answer: Answer) -> Answer:
         result = answer.get("result")
-        if question["method"] not in RECEIPTS or not result or self._dice.random() < 0.3:
+        if question["method"] not in self._methods or not result or self._dice.random() < 0.3:
             return answer
         receipts = result if isinstance(result, list) else [result]
         with_logs = [receipt for receipt in receipts if receipt["logs"]]

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from freezing import freeze
 
 from streams.devnet import processes
 from streams.devnet.ports import HOST, free_port, is_free
@@ -39,7 +40,7 @@ def test_end_stops_only_the_recorded_one(tmp_path: Path) -> None:
 
 def test_end_kills_one_that_hangs(tmp_path: Path) -> None:
     process = sleeper(tmp_path)
-    os.kill(process.pid, signal.SIGSTOP)
+    freeze(process.pid)
     assert end_all({"it": record_of(process.pid)}, within_s=0.2) == {"it": False}
     assert process.wait(5) == -signal.SIGKILL
 

@@ -68,7 +68,7 @@ async def full_blocks(chain: Chain, world: World, node: HttpNode, count: int = 6
         (Says(WHOLE, code=-32000, message="some new sentence"), 1),
         (Says(WHOLE, code=-32603, message="Internal error"), 3),
         (Says(WHOLE, code=429, message="this method is limited"), 3),
-        (Forgets(random.Random(1)), 20),
+        (Forgets(random.Random(1), "eth_getBlockReceipts"), 20),
     ],
     ids=["missing", "refused", "internal error", "limited", "receipts without logs"],
 )
