@@ -25,17 +25,19 @@ def largest_step(
     market: Market,
     stock: Stock,
     *,
+    whole: Foreseen,
     freed: tuple[RawAmount, RawAmount],
 ) -> tuple[Goal, Foreseen] | None:
     """Find the range between a goal's and the one that needs no swap which leaves the share nearest to its target.
+
+    `whole` is what the goal itself would come to.
 
     The goal itself, where its swap is not cut short, but moves the price so far that the share stays outside the inner band.
     None where there is no step: the goal is the whole way, or cannot hold the share at any price, or even the least
     swap would be cut short.
     """
-    whole = foresee(shard, policy, goal, market, stock, freed=freed)
     if not whole.swap.limited:
-        inner = policy.strategy.band_bps - policy.strategy.hysteresis_bps
+        inner = policy.strategy.inner_bps
         is_whole = (
             whole.deviations(policy)[1] <= inner or misfit_bps(shard, policy, goal, stock, freed) > inner
         )

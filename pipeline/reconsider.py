@@ -49,8 +49,8 @@ def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: Market, st
             return Course(goal=goal)
         elif each == wanted and seen.holds_price and deviation_after(seen, policy) <= before:
             return _course(goal, wanted, f"the share is {before} bps from its target now")
-    if limited is not None and before > inner_bps(policy):
-        step = largest_step(shard, policy, wanted, market, stock, freed=_NOTHING)
+    if limited is not None and before > policy.strategy.inner_bps:
+        step = largest_step(shard, policy, wanted, market, stock, whole=seen, freed=_NOTHING)
         if step is None or not comes_nearer(step[1], policy):
             raise SwapLimitedError(tell_limit(limited))
         return _course(goal, step[0], step[1].cut_short)
@@ -64,7 +64,7 @@ def _course(before: Goal, after: Goal, why: str) -> Course:
 
 
 def _is_good_enough(seen: Foreseen, policy: Policy, before: int) -> bool:
-    return seen.holds_price and deviation_after(seen, policy) <= min(before, inner_bps(policy))
+    return seen.holds_price and deviation_after(seen, policy) <= min(before, policy.strategy.inner_bps)
 
 
 def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> Course:
@@ -94,8 +94,3 @@ def _taken_quote(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> int:
 def deviation_after(seen: Foreseen, policy: Policy) -> int:
     """Tell how far from its target the share would be, in bps."""
     return abs(seen.share_after_bps - policy.strategy.target_share_bps)
-
-
-def inner_bps(policy: Policy) -> int:
-    """Tell within how many bps of its target the share must come for the book to be left alone again."""
-    return policy.strategy.band_bps - policy.strategy.hysteresis_bps

@@ -29,7 +29,7 @@ def look_ahead(turn: Turn, stock: Stock) -> tuple[Goal, Foreseen] | Refusal:
     try:
         market = read_market(shard, policy, turn.block.timestamp_s, turn.base_fee_wei)
         foreseen = foresee(shard, policy, goal, market, stock, freed=freed)
-        step = largest_step(shard, policy, goal, market, stock, freed=freed)
+        step = largest_step(shard, policy, goal, market, stock, whole=foreseen, freed=freed)
     except PipelineError as error:
         return Refusal(reason="not_plannable", detail=str(error))
     if policy.action.large_swaps == "refuse" and foreseen.swap.pays_sandwich:

@@ -14,7 +14,7 @@ def no_improvement(question: Question) -> str | None:
     if not seen.swap.liquidity:
         return "nothing would be minted"
     before, after = seen.deviations(question.policy)
-    inner = band.band_bps - band.hysteresis_bps
+    inner = band.inner_bps
     if after > inner and not seen.cut_short:
         return f"the share would still be {after} bps from its target, more than {inner}"
     if seen.was_idle and seen.holds_price:

@@ -57,7 +57,7 @@ def _most(question: Question) -> int:
         return most
     band = question.policy.strategy
     before, after = seen.deviations(question.policy)
-    if after <= band.band_bps - band.hysteresis_bps:
+    if after <= band.inner_bps:
         return most
     return most * max(before - after, 0) // max(before, 1)
 

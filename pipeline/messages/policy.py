@@ -54,6 +54,11 @@ class TargetBand(msgspec.Struct, frozen=True, kw_only=True, tag="target_band"):
     """All liquidity may be out of range this long."""
     cooldown_s: Seconds = Seconds(3_600)
 
+    @property
+    def inner_bps(self) -> int:
+        """Tell how near to its target a share that was outside must come to count as inside again."""
+        return self.band_bps - self.hysteresis_bps
+
 
 StallPolicy = Literal["wait", "mint_as_is", "hold_and_alert"]
 """What to do when a step in the middle cannot go on: wait; give up the swap; leave the tokens and say so."""

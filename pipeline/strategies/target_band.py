@@ -9,8 +9,8 @@ from pipeline.units import Bps, Seconds
 
 def follow_band(path: BookPath, band: TargetBand, deviation_bps: Bps) -> bool:
     """Tell whether the share counts as outside: beyond the band, or not yet well inside it again."""
-    inner_bps = band.band_bps - band.hysteresis_bps if path.outside_band else band.band_bps
-    return abs(deviation_bps) > inner_bps
+    most_bps = band.inner_bps if path.outside_band else band.band_bps
+    return abs(deviation_bps) > most_bps
 
 
 def target_band(path: BookPath, band: TargetBand, now_s: Seconds) -> Verdict:
