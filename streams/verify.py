@@ -16,11 +16,11 @@ from pipeline.shard import Shard
 from pipeline.state import Tables, Value
 from pipeline.units import ChainId, Offset, ShardId, Term
 from pipeline.wants import Wanted, followed_pools, policies, profile
-from streams.chain.port import Node
-from streams.chain.reads import Place, observe
 from streams.checkpoint.port import OPENED
 from streams.codec import decode_entry, decode_event
 from streams.fold import cursor_of, fold_record, pass_over
+from streams.node.chain_reads import Place, observe
+from streams.node.port import Node
 from streams.readers import Reader, Record
 from streams.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
 

@@ -30,7 +30,6 @@ from pipeline.units import Address, Term
 from pipeline.wants import Wanted, followed_pools, wanted
 from streams.chain.ahead import Block
 from streams.chain.blocks_seen import blocks_seen
-from streams.chain.reads import Place, observe
 from streams.chain.submit.judge import Judge
 from streams.chain.submit.memory import Memory
 from streams.chain.submit.node import HttpSenderNode
@@ -38,6 +37,7 @@ from streams.chain.submit.verdict import Refusal
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
 from streams.devnet.world import Pool, World
+from streams.node.chain_reads import Place, observe
 
 TERM = Term(1)
 ACTION = Rerange(half_width_ticks=600, stall_after_s=60)

@@ -10,10 +10,10 @@ from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
 from pipeline.protocols.tokens import TRANSFER_TOPIC, ZERO_ADDRESS
 from pipeline.protocols.uniswap_v3 import SWAP_TOPIC
 from pipeline.units import Address, BookId, ChainId
-from streams.chain.calls import Method, method
-from streams.chain.fake import Contract, FakeChain, FakeLog, FakeTransaction
-from streams.chain.multicall import MULTICALL3
-from streams.chain.port import Header
+from streams.node.contract_calls import Method, method
+from streams.node.fake import Contract, FakeChain, FakeLog, FakeTransaction
+from streams.node.multicall import MULTICALL3
+from streams.node.port import Header
 
 
 def address(number: int) -> Address:

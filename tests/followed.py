@@ -13,12 +13,12 @@ from pipeline.units import Term
 from pipeline.wants import wanted
 from streams.chain.ahead import Block
 from streams.chain.blocks_seen import blocks_seen
-from streams.chain.multicall import MULTICALL3
-from streams.chain.node import HttpNode
-from streams.chain.port import Node
-from streams.chain.reads import Place, observe
 from streams.codec import decode_entry, decode_event, encode, encode_entry
 from streams.devnet.world import Pool, World
+from streams.node.chain_reads import Place, observe
+from streams.node.http_node import HttpNode
+from streams.node.multicall import MULTICALL3
+from streams.node.port import Node
 
 TERM = Term(1)
 

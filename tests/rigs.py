@@ -24,11 +24,11 @@ from pipeline.routes import Arrival
 from pipeline.state import Tables
 from pipeline.units import ChainId, Offset
 from pipeline.wants import policies, wanted
-from streams.chain.fake import FakeChain
 from streams.chain.fake_log import Death, FakeBroker, FakeEventLog
 from streams.chain.pace import Pace
 from streams.chain.watch import Watch
 from streams.codec import decode_event, encode
+from streams.node.fake import FakeChain
 
 PACE = Pace(
     poll_s=0,

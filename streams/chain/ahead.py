@@ -9,7 +9,7 @@ import msgspec
 from pipeline.errors import NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, BlockNumber, Wei
-from streams.chain.port import Body, Header, Node
+from streams.node.port import Body, Header, Node
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from pipeline.state import Tables
 from pipeline.units import Address, Term
 from pipeline.wants import policies, profile
 from streams.chain.ahead import Block
-from streams.chain.calls import Reader
-from streams.chain.port import Node
-from streams.chain.read_wallet import read_allowances
+from streams.node.contract_calls import Reader
+from streams.node.port import Node
+from streams.node.read_wallet import read_allowances
 
 
 async def blocks_seen(

@@ -14,7 +14,7 @@ from pipeline.messages.events import BlocksReverted
 from pipeline.state import Tables
 from pipeline.units import BlockNumber, Hash, Term
 from streams.chain.pace import Pace
-from streams.chain.port import Header, Node
+from streams.node.port import Header, Node
 
 log = structlog.get_logger(__name__)
 

@@ -16,11 +16,11 @@ from pipeline.errors import NodeError
 from pipeline.messages.transactions import Call
 from pipeline.offers import Fees
 from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
-from streams.chain.answers import quantity
 from streams.chain.forwarder import forwarding
-from streams.chain.port import Header
-from streams.chain.rpc import parsed
 from streams.chain.submit.node import HttpSenderNode
+from streams.node.answers import quantity
+from streams.node.port import Header
+from streams.node.rpc import parsed
 from streams.supervise import tied_to_us
 
 _LOOPBACK = IPv4Network("127.0.0.0/8")

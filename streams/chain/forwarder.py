@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from pipeline.errors import NodeBusyError, NodeError
-from streams.chain.rpc import Outcome, Refused, Rpc
+from streams.node.rpc import Outcome, Refused, Rpc
 
 _HOST = "127.0.0.1"
 _MOST_REQUEST_BYTES = 1 << 22

@@ -1,6 +1,7 @@
 """One look at the chain for all shards: what its newest block is, or why the node does not say."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
@@ -8,9 +9,9 @@ import structlog
 from pipeline.errors import NodeError
 from pipeline.units import ChainId
 from streams.chain.pace import Pace, retry_delay_s
-from streams.chain.port import Header, Node
-from streams.chain.right_chain import check_chain
 from streams.chain.standstill import Trouble, View, trouble_after
+from streams.node.port import Header, Node
+from streams.node.right_chain import check_chain
 
 log = structlog.get_logger(__name__)
 
@@ -63,3 +64,21 @@ class Look:
 
     async def _check_chain(self) -> None:
         check_chain(await self._node.chain_id(), self._chain_id)
+
+
+async def await_chain(node: Node, chain_id: ChainId, pace: Pace) -> None:
+    """Ask a node until it answers. Raises: SettingsError if it follows another chain.
+
+    After the time in which a standstill is told, go on without its answer: who is begun can tell of it.
+    """
+    began_s = time.monotonic()
+    failures = 0
+    while time.monotonic() - began_s < pace.stall_after_s:
+        try:
+            check_chain(await node.chain_id(), chain_id)
+        except NodeError as error:
+            failures += 1
+            log.warning("the node does not answer, nothing is begun", error=str(error), failures=failures)
+            await asyncio.sleep(retry_delay_s(pace, failures - 1))
+        else:
+            return

@@ -15,8 +15,8 @@ from pipeline.units import Address, BlockNumber, Hash, Term
 from pipeline.wants import Wanted, followed_pools, is_ours, named_items, policies, profile, wanted
 from streams.chain.follower import Follower
 from streams.chain.pace import Pace
-from streams.chain.port import Node
-from streams.chain.reads import Observation, Place, observe
+from streams.node.chain_reads import Observation, Place, observe
+from streams.node.port import Node
 
 log = structlog.get_logger(__name__)
 

@@ -16,10 +16,10 @@ from streams.chain.branch import Branch
 from streams.chain.event_log import EventLog
 from streams.chain.follower import NO_TERM, Follower
 from streams.chain.pace import Pace
-from streams.chain.port import Header, Node
 from streams.chain.readings import Readings
 from streams.chain.standstill import Standstill, View
 from streams.codec import encode
+from streams.node.port import Header, Node
 
 log = structlog.get_logger(__name__)
 

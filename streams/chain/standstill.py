@@ -7,7 +7,7 @@ import msgspec
 from pipeline.errors import NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Hash, Seconds
-from streams.chain.port import Header
+from streams.node.port import Header
 
 _LONGEST_CAUSE = 400
 

@@ -19,15 +19,14 @@ from streams.chain.ahead import Ahead
 from streams.chain.event_log import EventLog
 from streams.chain.follower import Follower
 from streams.chain.kafka_log import KafkaLog
-from streams.chain.look import Look
-from streams.chain.multicall import MULTICALL3
-from streams.chain.node import HttpNode
+from streams.chain.look import Look, await_chain
 from streams.chain.pace import Pace, retry_delay_s
-from streams.chain.port import Node
-from streams.chain.right_chain import await_chain
 from streams.chain.shard_watch import Means, ShardWatch
 from streams.chain.standby import take_turns
 from streams.kafka_access import KafkaAccess
+from streams.node.http_node import HttpNode
+from streams.node.multicall import MULTICALL3
+from streams.node.port import Node
 from streams.topics import check_topics, ensure_topics
 
 log = structlog.get_logger(__name__)

@@ -9,19 +9,19 @@ from pipeline.errors import NodeError, SettingsError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
-from streams.chain.calls import Ask, Reader, method
-from streams.chain.contracts import Fault, contract_faults
-from streams.chain.file_facts import contradictions
-from streams.chain.multicall import MULTICALL3
-from streams.chain.tokens import token_fault
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.human import amount_text
 from streams.marks import FieldPath, Problem, read_yaml
+from streams.node.contract_calls import Ask, Reader, method
+from streams.node.contracts import Fault, contract_faults
+from streams.node.file_facts import contradictions
+from streams.node.multicall import MULTICALL3
+from streams.node.tokens import token_fault
 from streams.settings import Settings, read_text
 
 if TYPE_CHECKING:
-    from streams.chain.node import HttpNode
+    from streams.node.http_node import HttpNode
 
 _TIMEOUT_S = 10.0
 _ALLOWANCE = method("tokens/ERC20", "allowance")

@@ -190,7 +190,7 @@ def _contradictions(policy: Policy, address: Address, pool: Pool) -> Iterator[st
 
 async def _node(settings: Settings) -> str:
     """Ask which chain the node follows and how far; again where it has passing trouble, then it counts as away."""
-    from streams.chain.node import HttpNode  # noqa: PLC0415 - takes its time
+    from streams.node.http_node import HttpNode  # noqa: PLC0415 - takes its time
 
     url = urlsplit(settings.rpc_urls[0])
     node = HttpNode(settings.rpc_urls[0])

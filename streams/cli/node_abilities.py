@@ -7,7 +7,7 @@ import msgspec
 from pipeline.errors import NodeBusyError, SettingsError
 from pipeline.messages.policy import Policy
 from pipeline.units import BlockNumber
-from streams.chain.abilities import Abilities, try_abilities
+from streams.node.abilities import Abilities, try_abilities
 
 _READS = ("eth_getBlockByNumber", "eth_getBlockByHash", "eth_call", "eth_getBalance")
 """Without one of these nothing is followed."""
@@ -88,8 +88,8 @@ async def try_node(url: str, policies: Sequence[Policy], *, anvil_here: bool) ->
 
     Raises: SettingsError where something is missing without which they cannot go on, NodeBusyError where that is unclear.
     """
-    from streams.chain.node import HttpNode  # noqa: PLC0415 - takes its time
-    from streams.chain.rpc import Rpc  # noqa: PLC0415
+    from streams.node.http_node import HttpNode  # noqa: PLC0415 - takes its time
+    from streams.node.rpc import Rpc  # noqa: PLC0415
 
     depth_blocks = max((policy.chain.final_depth_blocks for policy in policies), default=_USUAL_DEPTH_BLOCKS)
     node, rpc = HttpNode(url, timeout_s=_TIMEOUT_S), Rpc(url, timeout_s=_TIMEOUT_S)

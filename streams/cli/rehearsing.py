@@ -17,7 +17,7 @@ def rehearse() -> None:
 
 async def _rehearse(settings: Settings) -> None:
     from streams.chain.dry_run.serve import run_tries  # noqa: PLC0415 - web3 takes its time
-    from streams.chain.right_chain import require_chain  # noqa: PLC0415
+    from streams.node.right_chain import require_chain  # noqa: PLC0415
 
     try:
         await require_chain(settings.rpc_urls[0], settings.chain)

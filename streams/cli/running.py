@@ -86,7 +86,7 @@ async def _up(settings: Settings, file: Path | None, signers: Sequence[Path], *,
 
 async def _ask_first(settings: Settings) -> None:
     """Ask the node which chain it follows before anything is written. Raises: SettingsError if it is another."""
-    from streams.chain.right_chain import require_chain  # noqa: PLC0415 - takes its time
+    from streams.node.right_chain import require_chain  # noqa: PLC0415 - takes its time
 
     try:
         await require_chain(settings.rpc_urls[0], settings.chain)

@@ -83,10 +83,10 @@ def signer_file_for(settings: Settings, file: Path) -> SignerFile:
 
 async def _begin(settings: Settings, file: SignerFile) -> None:
     """Begin a signer's journal, and send nothing."""
-    from streams.chain.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
     from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
     from streams.chain.submit.by_hand import begin_journal  # noqa: PLC0415
     from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
+    from streams.node.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
 
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
@@ -109,7 +109,6 @@ async def _begin(settings: Settings, file: SignerFile) -> None:
 async def _submit(
     settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool, new_signer: bool
 ) -> None:
-    from streams.chain.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
     from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
     from streams.chain.submit.forked import check_simulation  # noqa: PLC0415
     from streams.chain.submit.pools import (  # noqa: PLC0415
@@ -120,6 +119,7 @@ async def _submit(
     )
     from streams.chain.submit.serve import run_submit  # noqa: PLC0415
     from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
+    from streams.node.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
 
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)

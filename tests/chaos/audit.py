@@ -13,11 +13,11 @@ from pipeline.shard import Shard
 from pipeline.state import Value
 from pipeline.units import ChainId, Offset, ShardId
 from pipeline.wants import policies
-from streams.chain.node import HttpNode
 from streams.checkpoint.port import load
 from streams.codec import decode_output
 from streams.fold import fold_record
 from streams.kafka_access import KafkaAccess
+from streams.node.http_node import HttpNode
 from streams.readers import Record, reading
 from streams.topics import DEAD_LETTERS, DECISIONS, OUTPUTS, STATE
 from streams.verify import Verdict, against_the_chain

@@ -18,10 +18,10 @@ from pipeline.messages.entries import Balance
 from pipeline.messages.events import PoolObserved
 from pipeline.units import BookId, ShardId
 from pipeline.wants import Wanted, followed_pools, profile
-from streams.chain.node import HttpNode
-from streams.chain.reads import Place, observe
 from streams.codec import decode_event, decode_output, encode_entry
 from streams.kafka_access import KafkaAccess
+from streams.node.chain_reads import Place, observe
+from streams.node.http_node import HttpNode
 from streams.readers import reading
 from streams.topics import DECISIONS, STATE, shard_of
 from streams.verify import load_shard

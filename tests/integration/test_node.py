@@ -10,14 +10,14 @@ import pytest
 from pipeline.errors import BlockUnknownError, CallRevertedError
 from pipeline.protocols.tokens import DEPOSIT_TOPIC
 from pipeline.units import Address, BlockNumber, Hash
-from streams.chain.calls import method
-from streams.chain.fake import FakeChain, FakeLog, FakeTransaction
-from streams.chain.multicall import MULTICALL3
-from streams.chain.node import HttpNode
-from streams.chain.port import CallToSimulate, Header, Node
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.node.contract_calls import method
+from streams.node.fake import FakeChain, FakeLog, FakeTransaction
+from streams.node.http_node import HttpNode
+from streams.node.multicall import MULTICALL3
+from streams.node.port import CallToSimulate, Header, Node
 
 pytestmark = pytest.mark.anvil
 

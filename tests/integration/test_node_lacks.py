@@ -13,20 +13,20 @@ from watching import policy_of
 
 from pipeline.errors import PASSING_TROUBLE, NodeBusyError, SettingsError
 from pipeline.units import Address, BlockNumber, Seconds
-from streams.chain.abilities import try_abilities
-from streams.chain.calls import Reader
-from streams.chain.multicall import MULTICALL3
-from streams.chain.node import HttpNode
-from streams.chain.port import CallToSimulate
-from streams.chain.rpc import Rpc
 from streams.chain.submit.forked import ForkingSenderNode, check_simulation
-from streams.chain.tokens import token_fault
 from streams.cli.node_abilities import findings, try_node
 from streams.devnet import actions
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import Chain
 from streams.devnet.ports import free_port
 from streams.devnet.world import World
+from streams.node.abilities import try_abilities
+from streams.node.contract_calls import Reader
+from streams.node.http_node import HttpNode
+from streams.node.multicall import MULTICALL3
+from streams.node.port import CallToSimulate
+from streams.node.rpc import Rpc
+from streams.node.tokens import token_fault
 
 pytestmark = pytest.mark.anvil
 

@@ -15,13 +15,13 @@ from pipeline.messages.events import BlocksReverted, HeadStalled, ObservationFai
 from pipeline.routes import Arrival
 from pipeline.units import BlockNumber, ChainId
 from pipeline.wants import wanted
-from streams.chain.node import HttpNode
-from streams.chain.port import Header
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.flow import OrderFlow
 from streams.devnet.ports import free_port
 from streams.devnet.world import World
+from streams.node.http_node import HttpNode
+from streams.node.port import Header
 
 pytestmark = pytest.mark.anvil
 

@@ -4,8 +4,8 @@ import pytest
 
 from pipeline.messages.base import BlockRef
 from streams.chain.ahead import _CHUNK_BLOCKS, _CHUNKS_KEPT, Ahead
-from streams.chain.fake import FakeChain
-from streams.chain.port import Header
+from streams.node.fake import FakeChain
+from streams.node.port import Header
 
 
 class Reader:

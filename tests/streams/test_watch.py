@@ -29,8 +29,8 @@ from pipeline.routes import Arrival, item_of
 from pipeline.units import BookId
 from pipeline.wants import missing
 from streams.chain.ahead import _CHUNK_BLOCKS
-from streams.chain.fake import FakeChain
 from streams.chain.fake_log import CrashError
+from streams.node.fake import FakeChain
 
 ONE = PolicySet(policy=fake_policy("one", OWNERS[0]))
 

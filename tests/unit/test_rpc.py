@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from pipeline.errors import CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
-from streams.chain.rpc import Refused, Rpc
+from streams.node.rpc import Refused, Rpc
 
 Answer = Callable[[Any], Awaitable[web.StreamResponse]]
 KEYS = ("s3cretuser", "p4ssw0rd", "k3yInThePath", "t0kenInTheQuery")

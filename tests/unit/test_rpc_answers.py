@@ -7,7 +7,7 @@ import pytest
 from eth_utils.crypto import keccak
 
 from pipeline.errors import NodeError
-from streams.chain.answers import BlockAnswer, ReceiptAnswer, bloom_of, body_of, header_of, quantity
+from streams.node.answers import BlockAnswer, ReceiptAnswer, bloom_of, body_of, header_of, quantity
 
 HASH, PARENT = "0x" + "AB" * 32, "0x" + "cd" * 32
 TXS = ["0x" + "01" * 32, "0x" + "02" * 32]

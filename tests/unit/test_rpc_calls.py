@@ -20,9 +20,9 @@ from pipeline.errors import (
     UnreadableError,
 )
 from pipeline.units import Address, Hash
-from streams.chain.calls import Ask, Reader, method
-from streams.chain.fake import FakeChain
-from streams.chain.multicall import MULTICALL3, aggregate, aggregated
+from streams.node.contract_calls import Ask, Reader, method
+from streams.node.fake import FakeChain
+from streams.node.multicall import MULTICALL3, aggregate, aggregated
 
 USED = [
     ("uniswap-v3/UniswapV3Pool", name)

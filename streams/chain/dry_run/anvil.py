@@ -20,15 +20,15 @@ from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
 from pipeline.wants import Wanted, profile
 from streams.chain.ahead import Block
 from streams.chain.blocks_seen import allowances_at, blocks_seen, granted_by
-from streams.chain.calls import Reader
 from streams.chain.dry_run.port import Fork, NotTried
 from streams.chain.fork import ForkNode, forked
-from streams.chain.multicall import MULTICALL3
-from streams.chain.port import Header
-from streams.chain.reads import Place, observe
 from streams.chain.submit.node import HttpSenderNode, Look
 from streams.chain.submit.simulation import check_minimums, simulate
 from streams.chain.submit.verdict import Refusal
+from streams.node.chain_reads import Place, observe
+from streams.node.contract_calls import Reader
+from streams.node.multicall import MULTICALL3
+from streams.node.port import Header
 
 _LEAST_TIP_WEI = Wei(10**8)
 """Where the last blocks were empty."""

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from pipeline.errors import BlockUnknownError, CallRevertedError, NodeError, NodesDisagreeError
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
-from streams.chain.port import CallToSimulate, Header, SimulatedCall
 from streams.chain.submit.forked import ForkingSenderNode
 from streams.chain.submit.node import Look, SenderNode
 from streams.chain.submit.send_errors import SendOutcome, joint
 from streams.chain.submit.used_nonce import UsedNonce
+from streams.node.port import CallToSimulate, Header, SimulatedCall
 from streams.redaction import node_name
 
 T = TypeVar("T")

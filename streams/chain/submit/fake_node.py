@@ -11,11 +11,11 @@ from pipeline.errors import CalldataError, NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
-from streams.chain.port import Header
 from streams.chain.signer import SignedBytes, Unsigned
 from streams.chain.submit.node import CallToSimulate, Look, SimulatedCall
 from streams.chain.submit.send_errors import SendOutcome, outcome_of
 from streams.chain.submit.used_nonce import UsedNonce
+from streams.node.port import Header
 
 FAKE_CHAIN = ChainId(1_337)
 _BLOCK_S = 12

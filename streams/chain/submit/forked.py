@@ -8,8 +8,8 @@ import structlog
 from pipeline.errors import BlockUnknownError, MethodMissingError, RequestRefusedError, SettingsError
 from pipeline.units import Address, Hash, Seconds
 from streams.chain.fork import forked
-from streams.chain.port import CallToSimulate, SimulatedCall
 from streams.chain.submit.node import HttpSenderNode, SenderNode
+from streams.node.port import CallToSimulate, SimulatedCall
 
 log = structlog.get_logger(__name__)
 

@@ -9,13 +9,13 @@ from pipeline.errors import NodeError, NodeRefusedError, StateGoneError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
-from streams.chain.answers import ReceiptAnswer, quantity
-from streams.chain.node import HttpNode
-from streams.chain.port import CallToSimulate, Header, SimulatedCall, SimulatedLog
-from streams.chain.rpc import Question, granted, parsed
 from streams.chain.submit.send_errors import SendOutcome, outcome_of
 from streams.chain.submit.used_nonce import UsedNonce, find_used_nonce
-from streams.chain.trouble import broken
+from streams.node.answers import ReceiptAnswer, quantity
+from streams.node.http_node import HttpNode
+from streams.node.port import CallToSimulate, Header, SimulatedCall, SimulatedLog
+from streams.node.rpc import Question, granted, parsed
+from streams.node.trouble import broken
 
 __all__ = [
     "CallToSimulate",

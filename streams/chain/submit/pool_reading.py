@@ -8,14 +8,14 @@ from pipeline.errors import CallRevertedError, OutOfRangeError, UnreadableError
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, Hash, Liquidity, Seconds, SqrtPriceX96, Tick
-from streams.chain.calls import method
-from streams.chain.multicall import aggregate, aggregated
 from streams.chain.submit.depth import Near, depth_in_token1, ticks_near
 from streams.chain.submit.feeds import ASK_DECIMALS, ASK_ROUND
 from streams.chain.submit.limits import Feed, PricedPool, SignerLimits
 from streams.chain.submit.node import SenderNode
 from streams.chain.submit.twap import age_s, ask_past, read_past
 from streams.chain.submit.verdict import Refusal
+from streams.node.contract_calls import method
+from streams.node.multicall import aggregate, aggregated
 
 _POOL = "uniswap-v3/UniswapV3Pool"
 _NOW = tuple(method(_POOL, name) for name in ("slot0", "liquidity", "tickSpacing"))

@@ -5,11 +5,11 @@ from typing import Any
 
 from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
 from pipeline.units import Address, Hash
-from streams.chain.calls import Method, method
 from streams.chain.submit.charge import unvalued_pools
 from streams.chain.submit.feeds import ASK_DECIMALS, read_decimals
 from streams.chain.submit.limits import Feed, NamedFeed, NamedReferences, PricedPool, References
 from streams.chain.submit.node import SenderNode
+from streams.node.contract_calls import Method, method
 
 _POOL = "uniswap-v3/UniswapV3Pool"
 _FACTORY = "uniswap-v3/UniswapV3Factory"

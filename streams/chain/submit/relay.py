@@ -6,8 +6,8 @@ import msgspec
 
 from pipeline.errors import NodeError, NodeRefusedError
 from pipeline.units import BlockNumber, Hash
-from streams.chain.rpc import Rpc, parsed
 from streams.chain.submit.send_errors import SendOutcome, outcome_of
+from streams.node.rpc import Rpc, parsed
 
 SendMethod = Literal["eth_sendRawTransaction", "eth_sendPrivateTransaction"]
 

@@ -18,7 +18,6 @@ from pipeline.errors import ForeignNonceError, NodeError, NodesDisagreeError, Se
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.offers import Stop
 from pipeline.units import Address, ChainId, ShardId
-from streams.chain.multicall import MULTICALL3
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.signer import Signer
 from streams.chain.submit.beginning import begin, check_cursors, has_begun, skip
@@ -36,6 +35,7 @@ from streams.chain.submit.sending import Reach, Sending, pass_by
 from streams.chain.submit.stop_file import local_stop
 from streams.chain.submit.ways import Ways
 from streams.kafka_access import KafkaAccess
+from streams.node.multicall import MULTICALL3
 from streams.topics import check_copies, ensure_topics
 
 log = structlog.get_logger(__name__)

@@ -10,10 +10,10 @@ from pipeline.errors import UnreadableError
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, is_cancelling
 from pipeline.units import NATIVE, Address, RawAmount, Seconds
-from streams.chain.calls import Ask, method
-from streams.chain.multicall import aggregate, aggregated
 from streams.chain.submit.node import CallToSimulate, Look, SenderNode, SimulatedCall, SimulatedLog
 from streams.chain.submit.verdict import Refusal
+from streams.node.contract_calls import Ask, method
+from streams.node.multicall import aggregate, aggregated
 
 _READ_GAS = 150_000
 """A balance, also of a token behind a proxy."""

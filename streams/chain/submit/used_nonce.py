@@ -10,8 +10,8 @@ from eth_utils.crypto import keccak
 from pipeline.errors import NodeError
 from pipeline.messages.journal import Attempt
 from pipeline.units import Address, BlockNumber, Hash, Wei
-from streams.chain.answers import quantity
-from streams.chain.rpc import Rpc, parsed
+from streams.node.answers import quantity
+from streams.node.rpc import Rpc, parsed
 
 _DYNAMIC_FEE = 2
 

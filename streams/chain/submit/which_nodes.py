@@ -7,7 +7,7 @@ import msgspec
 
 from pipeline.errors import NodeRefusedError, SettingsError
 from pipeline.units import ChainId
-from streams.chain.rpc import Rpc, parsed
+from streams.node.rpc import Rpc, parsed
 from streams.redaction import is_loopback, node_name
 
 DEV_CHAINS = frozenset({ChainId(1_337), ChainId(31_337)})

@@ -4,10 +4,10 @@ from pipeline.advance.books import stock_of
 from pipeline.shard import Shard
 from pipeline.units import BookId, ChainId
 from pipeline.wants import policies
-from streams.chain.node import HttpNode
 from streams.cli.demo.second_opinion import inventory_at
 from streams.cli.demo.stage import Stage
 from streams.kafka_access import KafkaAccess
+from streams.node.http_node import HttpNode
 from streams.readers import reading
 from streams.topics import shard_of
 from streams.verify import Verdict, against_the_chain, against_the_fold, load_shard

@@ -3,8 +3,8 @@
 import msgspec
 
 from pipeline.units import Address
-from streams.chain.answers import quantity, raw_bytes
-from streams.chain.port import CallToSimulate, SimulatedCall, SimulatedLog
+from streams.node.answers import quantity, raw_bytes
+from streams.node.port import CallToSimulate, SimulatedCall, SimulatedLog
 
 
 class _Wire(msgspec.Struct, frozen=True, rename="camel"):

@@ -10,19 +10,19 @@ from pipeline.errors import (
     StateGoneError,
 )
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
-from streams.chain.answers import (
+from streams.node.answers import (
     BlockAnswer,
     header_of,
     quantity,
     raw_bytes,
 )
-from streams.chain.anvil import Undisturbed
-from streams.chain.multicall import MULTICALL3, aggregated
-from streams.chain.overrides import call_of, outcome, overrides_of
-from streams.chain.port import Body, CallToSimulate, Header, SimulatedCall
-from streams.chain.receipts import Receipts
-from streams.chain.rpc import Outcome, Refused, Rpc, granted, parsed
-from streams.chain.simulated import SIMULATION, request_of, simulated
+from streams.node.multicall import MULTICALL3, aggregated
+from streams.node.overrides import call_of, outcome, overrides_of
+from streams.node.port import Body, CallToSimulate, Header, SimulatedCall
+from streams.node.receipts import Receipts
+from streams.node.rpc import Outcome, Refused, Rpc, granted, parsed
+from streams.node.simulated import SIMULATION, request_of, simulated
+from streams.node.undisturbed import Undisturbed
 
 _TIMEOUT_S = 10.0
 _HASHES_ONLY = False

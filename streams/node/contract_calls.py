@@ -18,8 +18,8 @@ from pipeline.errors import (
 )
 from pipeline.protocols.words import TWO_256, WORD_BYTES, address, sint, uint
 from pipeline.units import Address, Hash, Seconds
-from streams.chain.multicall import aggregate, aggregated
-from streams.chain.port import CallToSimulate, Node, SimulatedCall
+from streams.node.multicall import aggregate, aggregated
+from streams.node.port import CallToSimulate, Node, SimulatedCall
 
 _CALLS_AT_ONCE = 300
 """In one aggregate: some millions of gas, far below what nodes allow a call."""

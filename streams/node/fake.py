@@ -15,9 +15,9 @@ from pipeline.errors import (
 )
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, ChainId, Hash, LogIndex, Seconds, Wei
-from streams.chain.answers import bloom_of
-from streams.chain.fake_tokens import Contract, simulate
-from streams.chain.port import Body, CallToSimulate, Header, SimulatedCall
+from streams.node.answers import bloom_of
+from streams.node.fake_tokens import Contract, simulate
+from streams.node.port import Body, CallToSimulate, Header, SimulatedCall
 
 Fault = Literal["null", "stall", "lie"]
 """`null`: the node does not know. `stall`: no answer in time. `lie`: an answer that contradicts itself."""

@@ -7,8 +7,8 @@ import msgspec
 from pipeline.errors import UnreadableError
 from pipeline.messages.policy import Policy, TokenSpec
 from pipeline.units import Address
-from streams.chain.calls import Ask, Reader, Told, method
 from streams.marks import FieldPath, Problem
+from streams.node.contract_calls import Ask, Reader, Told, method
 
 _DECIMALS = method("tokens/ERC20", "decimals")
 _POOL, _FACTORY = "uniswap-v3/UniswapV3Pool", "uniswap-v3/UniswapV3Factory"

@@ -8,7 +8,7 @@ import msgspec
 from pipeline.messages.entries import OracleSlot, Pool, TickInfo
 from pipeline.messages.events import TickObserved
 from pipeline.units import Address, GrowthX128, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
-from streams.chain.calls import Ask, Reader, method
+from streams.node.contract_calls import Ask, Reader, method
 
 _POOL = "uniswap-v3/UniswapV3Pool"
 _MAX_TICK = 887_272

@@ -10,9 +10,9 @@ import aiohttp
 import msgspec
 
 from pipeline.errors import NodeBusyError, NodeError, TooMuchAskedError
-from streams.chain.batches import Batches
-from streams.chain.bounded import ENCODINGS, read_bounded
-from streams.chain.trouble import broken, error_of, error_of_page, error_of_status
+from streams.node.batches import Batches
+from streams.node.bounded import ENCODINGS, read_bounded
+from streams.node.trouble import broken, error_of, error_of_page, error_of_status
 from streams.plain_text import one_line
 
 _MOST_BYTES = 1 << 26

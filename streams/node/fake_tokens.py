@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from eth_abi.abi import decode, encode
 
 from pipeline.units import Address
-from streams.chain.calls import method
-from streams.chain.port import CallToSimulate, Header, SimulatedCall
+from streams.node.contract_calls import method
+from streams.node.port import CallToSimulate, Header, SimulatedCall
 
 Contract = Callable[[bytes, Header], bytes | None]
 """Answers calldata as of a block; None reverts."""

@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 from pipeline.errors import BrokenAnswerError
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, Hash, LogIndex, Seconds, Wei
-from streams.chain.port import Body, Header
+from streams.node.port import Body, Header
 
 
 # ------------------------------------------------------------------ as they come over the wire

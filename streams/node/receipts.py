@@ -8,9 +8,9 @@ import msgspec
 import structlog
 
 from pipeline.errors import BlockUnknownError, NodeError, NodeRefusedError
-from streams.chain.answers import ReceiptAnswer, body_of
-from streams.chain.port import Body, Header
-from streams.chain.rpc import Outcome, Question, Refused, Rpc, granted, parsed
+from streams.node.answers import ReceiptAnswer, body_of
+from streams.node.port import Body, Header
+from streams.node.rpc import Outcome, Question, Refused, Rpc, granted, parsed
 
 log = structlog.get_logger(__name__)
 

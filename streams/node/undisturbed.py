@@ -11,8 +11,8 @@ from typing import TypeVar
 import msgspec
 
 from pipeline.units import Hash
-from streams.chain.answers import quantity
-from streams.chain.rpc import Refused, Rpc, parsed
+from streams.node.answers import quantity
+from streams.node.rpc import Refused, Rpc, parsed
 
 T = TypeVar("T")
 

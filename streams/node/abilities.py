@@ -8,12 +8,12 @@ import msgspec
 from pipeline.errors import NodeError, RequestRefusedError, StateGoneError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address
-from streams.chain.answers import raw_bytes
-from streams.chain.multicall import MULTICALL3, aggregate, aggregated
-from streams.chain.overrides import call_of, overrides_of
-from streams.chain.port import CallToSimulate, Header
-from streams.chain.rpc import Question, Refused, Rpc, parsed
-from streams.chain.simulated import request_of
+from streams.node.answers import raw_bytes
+from streams.node.multicall import MULTICALL3, aggregate, aggregated
+from streams.node.overrides import call_of, overrides_of
+from streams.node.port import CallToSimulate, Header
+from streams.node.rpc import Question, Refused, Rpc, parsed
+from streams.node.simulated import request_of
 
 Serves = Literal["yes", "no", "unclear"]
 """`unclear`: the node is busy, or its answer is none."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.units import Address
-from streams.chain.multicall import aggregate
-from streams.chain.port import CallToSimulate, SimulatedCall
+from streams.node.multicall import aggregate
+from streams.node.port import CallToSimulate, SimulatedCall
 
 _WORD = 32
 _FORWARDER = bytes.fromhex(

@@ -13,8 +13,8 @@ from eth_utils.crypto import keccak
 from pipeline.errors import CallRevertedError, MethodMissingError, RequestRefusedError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, RawAmount, Seconds
-from streams.chain.calls import Ask, Method, Reader, method
-from streams.chain.port import CallToSimulate, SimulatedCall
+from streams.node.contract_calls import Ask, Method, Reader, method
+from streams.node.port import CallToSimulate, SimulatedCall
 
 log = structlog.get_logger(__name__)
 

@@ -23,8 +23,8 @@ from pipeline.protocols.uniswap_v3.calldata import (
     write_withdraw,
 )
 from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
-from streams.chain.calls import Ask, Reader, method
-from streams.chain.port import CallToSimulate, SimulatedCall
+from streams.node.contract_calls import Ask, Reader, method
+from streams.node.port import CallToSimulate, SimulatedCall
 
 _NOBODY = Address("0x000000000000000000000000000065766e6b6565")
 """Has never had anything."""

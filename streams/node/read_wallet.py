@@ -8,7 +8,7 @@ from eth_utils.crypto import keccak
 from pipeline.errors import UnreadableError
 from pipeline.messages.entries import NftPosition, PoolPosition
 from pipeline.units import NATIVE, Address, GrowthX128, Liquidity, RawAmount, Tick, TokenId
-from streams.chain.calls import Ask, Reader, Told, method
+from streams.node.contract_calls import Ask, Reader, Told, method
 
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _BALANCE = method("tokens/ERC20", "balanceOf")

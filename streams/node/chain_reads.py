@@ -16,12 +16,12 @@ from pipeline.messages.events import (
 from pipeline.messages.policy import ChainProfile
 from pipeline.units import NATIVE, Address, Term, TokenId
 from pipeline.wants import Wanted
-from streams.chain.calls import Reader
-from streams.chain.multicall import MULTICALL3
-from streams.chain.port import Node
-from streams.chain.read_pool import read_pool
-from streams.chain.read_wallet import PositionRead, read_balances, read_owner, read_positions
-from streams.chain.tokens import token_fault
+from streams.node.contract_calls import Reader
+from streams.node.multicall import MULTICALL3
+from streams.node.port import Node
+from streams.node.read_pool import read_pool
+from streams.node.read_wallet import PositionRead, read_balances, read_owner, read_positions
+from streams.node.tokens import token_fault
 
 Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
 _READ_AT_ONCE = 300
