@@ -3,9 +3,9 @@
 from pipeline.errors import ImpossibleFactError
 from pipeline.inventory import Assessed
 from pipeline.messages.entries import NftPosition
-from pipeline.protocols.uniswap_v3 import amounts_of_liquidity, collectable, fees_alone, in_range
 from pipeline.shard import Shard
 from pipeline.units import Address, RawAmount
+from pipeline.venues.uniswap_v3 import amounts_of_liquidity, collectable, fees_alone, in_range
 
 
 def assess(shard: Shard, key: str, position: NftPosition) -> Assessed:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pipeline.errors import MalformedLogError
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import Fact, Unreadable
-from pipeline.protocols.tokens import decode_token_log
-from pipeline.protocols.uniswap_v3 import decode_manager_log, decode_pool_log
 from pipeline.units import Address
+from pipeline.venues.uniswap_v3 import decode_manager_log, decode_pool_log
+from pipeline.venues.wallet.token_logs import decode_token_log
 
 _LONGEST_REASON = 500
 

@@ -14,11 +14,11 @@ from pipeline.messages.effects import Goal
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.policy import Policy
 from pipeline.plan import Market, gas_of_plan, size_swap, transactions_of_plan
-from pipeline.protocols.uniswap_v3 import withdrawn
-from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.shard import Shard
 from pipeline.units import Bps, RawAmount
 from pipeline.usual_gas import usual_gas
+from pipeline.venues.uniswap_v3 import withdrawn
+from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 _LEAST_SHARE = Fraction(1, 20)
 

@@ -10,9 +10,9 @@ from pipeline.math.ranges import range_at_share
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Balance, Pool
 from pipeline.messages.policy import Policy
-from pipeline.protocols.uniswap_v3 import LivePool
 from pipeline.shard import Shard
 from pipeline.units import Address, RawAmount, TokenId
+from pipeline.venues.uniswap_v3 import LivePool
 
 
 def need_pool(shard: Shard, address: Address) -> LivePool:

@@ -6,10 +6,10 @@ import msgspec
 
 from pipeline.messages.base import RawLog, Receipt
 from pipeline.messages.entries import Route
-from pipeline.protocols.tokens import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC, token_id_of
-from pipeline.protocols.uniswap_v3 import MANAGER_TOPICS
 from pipeline.state import Tables
 from pipeline.units import Address
+from pipeline.venues.uniswap_v3 import MANAGER_TOPICS
+from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC, token_id_of
 from pipeline.wants import followed_pools, policies, profile
 
 

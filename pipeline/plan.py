@@ -16,16 +16,16 @@ from pipeline.messages.effects import Goal, Phase, Step
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.messages.transactions import Call, Minimum
-from pipeline.protocols.uniswap_v3 import LivePool, mean_tick
-from pipeline.protocols.uniswap_v3.calldata import (
+from pipeline.shard import Shard
+from pipeline.units import Address, Bps, RawAmount, Seconds, SqrtPriceX96, Wei
+from pipeline.venues.uniswap_v3 import LivePool, mean_tick
+from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
     write_mint,
     write_swap,
     write_withdraw,
 )
-from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
-from pipeline.shard import Shard
-from pipeline.units import Address, Bps, RawAmount, Seconds, SqrtPriceX96, Wei
+from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 
 WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000
 """Limits of one transaction each; of a withdrawal for each NFT."""

@@ -12,9 +12,9 @@ from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
 from pipeline.partial import comes_nearer, largest_step
 from pipeline.plan import Market, tell_limit
-from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 _NOTHING = (RawAmount(0), RawAmount(0))
 _LEAST_TAKEN_PERCENT = 95

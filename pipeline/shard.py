@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from pipeline.messages.entries import OracleSlot, Pool, PoolPosition, TickInfo
-from pipeline.protocols.uniswap_v3 import LivePool
 from pipeline.state import Tables, Value
 from pipeline.units import Address, ShardId, Tick
+from pipeline.venues.uniswap_v3 import LivePool
 
 
 class Shard:

@@ -24,10 +24,10 @@ from pipeline.messages.facts import (
     Unreadable,
 )
 from pipeline.messages.policy import ChainProfile
-from pipeline.protocols.tokens import ZERO_ADDRESS, token_id_of
-from pipeline.protocols.uniswap_v3 import LivePool, apply_manager_fact
 from pipeline.shard import Shard
 from pipeline.units import NATIVE, Address, RawAmount, Seconds
+from pipeline.venues.uniswap_v3 import LivePool, apply_manager_fact
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, token_id_of
 from pipeline.wants import followed_pools, policies, quarantined, resumes
 
 Decoded = tuple[RawLog, Fact]

@@ -39,8 +39,9 @@ from pipeline.messages.facts import (
     Swapped,
 )
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
-from pipeline.protocols.tokens import TRANSFER_TOPIC, ZERO_ADDRESS
-from pipeline.protocols.uniswap_v3 import (
+from pipeline.routes import follow
+from pipeline.state import Tables
+from pipeline.venues.uniswap_v3 import (
     BURN_TOPIC,
     COLLECT_TOPIC,
     DECREASE_LIQUIDITY_TOPIC,
@@ -52,8 +53,7 @@ from pipeline.protocols.uniswap_v3 import (
     apply_manager_fact,
     quote,
 )
-from pipeline.routes import follow
-from pipeline.state import Tables
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
 from pipeline.wants import wanted
 
 

@@ -7,9 +7,9 @@ import msgspec
 from eth_abi.abi import decode, encode
 
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
-from pipeline.protocols.tokens import TRANSFER_TOPIC, ZERO_ADDRESS
-from pipeline.protocols.uniswap_v3 import SWAP_TOPIC
 from pipeline.units import Address, BookId, ChainId
+from pipeline.venues.uniswap_v3 import SWAP_TOPIC
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
 from streams.node.contract_calls import Method, method
 from streams.node.fake import Contract, FakeChain, FakeLog, FakeTransaction
 from streams.node.multicall import MULTICALL3

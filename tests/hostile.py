@@ -28,10 +28,10 @@ from pipeline.messages.events import (
     Signed,
 )
 from pipeline.messages.policy import Policy
-from pipeline.protocols.tokens import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC
-from pipeline.protocols.uniswap_v3 import MANAGER_TOPICS
-from pipeline.protocols.uniswap_v3 import topics as v3
 from pipeline.state import Tables
+from pipeline.venues.uniswap_v3 import MANAGER_TOPICS
+from pipeline.venues.uniswap_v3 import topics as v3
+from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC
 
 POOL_TOPICS = sorted(value for name, value in vars(v3).items() if name.endswith("_TOPIC"))
 TOPICS = [*POOL_TOPICS, *sorted(MANAGER_TOPICS), TRANSFER_TOPIC, DEPOSIT_TOPIC, WITHDRAWAL_TOPIC]

@@ -2,7 +2,7 @@
 
 from eth_utils.crypto import keccak
 
-from pipeline.protocols.tokens import TRANSFER_TOPIC
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 from streams.devnet.assembly import assemble
 from streams.devnet.chain import Chain
 

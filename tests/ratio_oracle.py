@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.liquidity import liquidity_for_amounts
-from pipeline.protocols.uniswap_v3 import LivePool, SwapPlan, quote, swap_to_ratio
-from pipeline.protocols.uniswap_v3.swap_to_ratio import HIGHEST_LIMIT_X96, LOWEST_LIMIT_X96
 from pipeline.units import RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3 import LivePool, SwapPlan, quote, swap_to_ratio
+from pipeline.venues.uniswap_v3.swap_to_ratio import HIGHEST_LIMIT_X96, LOWEST_LIMIT_X96
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from pipeline.nonces import (
     status,
 )
 from pipeline.offers import FeeMarket, FeeRules, Replace, due
-from pipeline.protocols.uniswap_v3.calldata import read_calls
+from pipeline.venues.uniswap_v3.calldata import read_calls
 from streams.chain.submit import judge
 from streams.chain.submit.memory import Memory
 from streams.chain.submit.verdict import Refusal

@@ -5,8 +5,8 @@ from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER, STRANGER, ToyChain, to
 from pipeline.messages.base import Receipt
 from pipeline.messages.events import AnyEvent, Sent, Signed, Simulated
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.protocols.uniswap_v3 import quote
-from pipeline.protocols.uniswap_v3.calldata import read_calls
+from pipeline.venues.uniswap_v3 import quote
+from pipeline.venues.uniswap_v3.calldata import read_calls
 
 
 class ToySigner:

@@ -12,9 +12,9 @@ from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import RawLog
 from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.messages.facts import Initialized, ManagerFact, Minted, NftTransferred, PoolFact, Swapped
-from pipeline.protocols.tokens import ZERO_ADDRESS
-from pipeline.protocols.uniswap_v3 import LivePool, apply_manager_fact, decode_manager_log, decode_pool_log
 from pipeline.units import Address, Hash, LogIndex, Tick, TokenId
+from pipeline.venues.uniswap_v3 import LivePool, apply_manager_fact, decode_manager_log, decode_pool_log
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 
 PositionKey = tuple[Address, Tick, Tick]
 

@@ -4,7 +4,6 @@ from pipeline.math.amounts import range_amounts
 from pipeline.math.ticks import tick_at_sqrt_price
 from pipeline.messages.entries import Pool
 from pipeline.messages.facts import Initialized, Minted, Swapped
-from pipeline.protocols.uniswap_v3 import LivePool, Quote
 from pipeline.units import (
     Address,
     GrowthX128,
@@ -15,6 +14,7 @@ from pipeline.units import (
     SqrtPriceX96,
     Tick,
 )
+from pipeline.venues.uniswap_v3 import LivePool, Quote
 
 POOL = Address("0x" + "11" * 20)
 OWNER = Address("0x" + "22" * 20)

@@ -17,10 +17,10 @@ from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.entries import Mined, Pool
 from pipeline.missed import grown
 from pipeline.pricing import gas_in_quote, in_quote
-from pipeline.protocols.uniswap_v3 import LivePool, mean_tick
 from pipeline.settle import is_outside
 from pipeline.shard import Shard
 from pipeline.units import Bps, GrowthX128, Hash, Liquidity, RawAmount, SqrtPriceX96, Wei
+from pipeline.venues.uniswap_v3 import LivePool, mean_tick
 
 
 def count_cost(turn: Turn, tracked: Tracked) -> None:

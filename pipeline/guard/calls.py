@@ -6,8 +6,8 @@ from pipeline.errors import CalldataError
 from pipeline.guard.question import Question
 from pipeline.math.slippage import least_of_quote, minimum_out, price_window_x96
 from pipeline.plan import Draft
-from pipeline.protocols.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls
 from pipeline.units import Address
+from pipeline.venues.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls
 
 _DEADLINE_AT = {"mint": 10, "decreaseLiquidity": 4}
 _RECIPIENT_AT = {"collect": 1, "mint": 9, "exactInputSingle": 3}

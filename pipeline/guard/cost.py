@@ -8,9 +8,9 @@ from pipeline.inventory import WHOLE_BPS
 from pipeline.math.q import PIPS
 from pipeline.math.reversion import loss_to_reversion
 from pipeline.messages.costs import ForeseenCost
-from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan
 from pipeline.units import RawAmount
 from pipeline.usual_gas import USUAL_GAS
+from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 
 def costs_of(question: Question) -> ForeseenCost | None:

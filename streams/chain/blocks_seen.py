@@ -6,9 +6,9 @@ from pipeline.errors import StateGoneError, UnreadableError
 from pipeline.interests import Interests, interests, select, select_receipts
 from pipeline.messages.base import RawLog
 from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
-from pipeline.protocols.tokens import TRANSFER_TOPIC
 from pipeline.state import Tables
 from pipeline.units import Address, Term
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 from pipeline.wants import policies, profile
 from streams.chain.ahead import Block
 from streams.node.contract_calls import Reader

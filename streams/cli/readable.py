@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from pipeline.protocols import tokens
-from pipeline.protocols.uniswap_v3 import topics as v3_topics
+from pipeline.venues.uniswap_v3 import topics as v3_topics
+from pipeline.venues.wallet import token_logs as tokens
 from streams.human import bps_text, seconds_text, short
 
 

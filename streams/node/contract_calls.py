@@ -16,8 +16,8 @@ from pipeline.errors import (
     TooMuchAskedError,
     UnreadableError,
 )
-from pipeline.protocols.words import TWO_256, WORD_BYTES, address, sint, uint
 from pipeline.units import Address, Hash, Seconds
+from pipeline.venues.log_words import TWO_256, WORD_BYTES, address, sint, uint
 from streams.node.multicall import aggregate, aggregated
 from streams.node.port import CallToSimulate, Node, SimulatedCall
 

@@ -15,14 +15,14 @@ from pipeline.math.ticks import MIN_SQRT_PRICE_X96
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.plan import MINT_GAS, SWAP_GAS, WITHDRAW_GAS
-from pipeline.protocols.uniswap_v3.calldata import (
+from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
+from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
     write_approve,
     write_mint,
     write_swap,
     write_withdraw,
 )
-from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
 from streams.node.contract_calls import Ask, Reader, method
 from streams.node.port import CallToSimulate, SimulatedCall
 

@@ -10,7 +10,7 @@ from pipeline.math.slippage import least_minted, least_of_quote, minimum_out, pr
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Rerange
 from pipeline.plan import Draft, Market
-from pipeline.protocols.uniswap_v3.calldata import read_calls
+from pipeline.venues.uniswap_v3.calldata import read_calls
 
 
 class Watched:

@@ -24,7 +24,7 @@ from lifecycle import Lifecycle, deviation
 from pipeline.math.q import Q96
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.messages.policy import Limits, Rerange, TargetBand
-from pipeline.protocols.uniswap_v3 import quote
+from pipeline.venues.uniswap_v3 import quote
 
 BLOCKS, SEEDS, DAILY = 400, (1, 2, 3), 0.04
 LIQUIDITY = 10**22

@@ -10,8 +10,8 @@ import pytest
 from v3_pools import START_S, begun, minted, swapped
 
 from pipeline.errors import OutOfRangeError
-from pipeline.protocols.uniswap_v3 import LivePool, quote
 from pipeline.units import RawAmount, SqrtPriceX96
+from pipeline.venues.uniswap_v3 import LivePool, quote
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "data" / "vectors" / "v3core-swap-cases.json.gz"
 FIVE_DIGITS = Context(prec=5, rounding=ROUND_HALF_UP)

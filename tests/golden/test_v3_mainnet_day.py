@@ -17,8 +17,8 @@ from pipeline.errors import PoolDriftedError
 from pipeline.messages.base import RawLog
 from pipeline.messages.entries import OracleSlot, TickInfo
 from pipeline.messages.facts import Burned, Collected, Minted, PoolFact, Swapped
-from pipeline.protocols.uniswap_v3 import LivePool, decode_pool_log
 from pipeline.units import Address, GrowthX128, Hash, Liquidity, LogIndex, Tick
+from pipeline.venues.uniswap_v3 import LivePool, decode_pool_log
 
 DAY = Path(__file__).parents[2].parent / "shared" / "data" / "mainnet-2024-01-05"
 

@@ -8,8 +8,8 @@ from typing import Protocol
 import pytest
 
 from pipeline.errors import BlockUnknownError, CallRevertedError
-from pipeline.protocols.tokens import DEPOSIT_TOPIC
 from pipeline.units import Address, BlockNumber, Hash
+from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.world import World

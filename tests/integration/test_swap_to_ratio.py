@@ -10,15 +10,15 @@ from pipeline.errors import DevnetError
 from pipeline.math.amounts import range_amounts
 from pipeline.math.slippage import least_burned, least_minted, minimum_out, price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.protocols.uniswap_v3 import SwapPlan, quote, swap_to_ratio, withdrawn
-from pipeline.protocols.uniswap_v3.calldata import (
+from pipeline.units import Address, Bps, Liquidity, Pips, RawAmount, Tick
+from pipeline.venues.uniswap_v3 import SwapPlan, quote, swap_to_ratio, withdrawn
+from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
     write_approve,
     write_mint,
     write_swap,
     write_withdraw,
 )
-from pipeline.units import Address, Bps, Liquidity, Pips, RawAmount, Tick
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, minted_token_id, position, range_around, read, slot0

@@ -9,7 +9,7 @@ from odd_tokens import ONE, place_token, set_index, token_code
 
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, ReadFailed, RebalanceProposed
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.protocols.uniswap_v3.calldata import read_calls
+from pipeline.venues.uniswap_v3.calldata import read_calls
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.contract import method

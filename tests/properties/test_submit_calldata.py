@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from intents import SIGNER, intent, wide_budget
 
-from pipeline.protocols.uniswap_v3.calldata import (
+from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
     write_approve,
     write_mint,

@@ -9,8 +9,8 @@ from v3_pools import begun, minted
 
 from pipeline.math.amounts import range_amounts
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.protocols.uniswap_v3 import LivePool, SwapPlan
 from pipeline.units import Liquidity, RawAmount, Tick
+from pipeline.venues.uniswap_v3 import LivePool, SwapPlan
 
 FEES = {1: 100, 10: 500, 60: 3000, 200: 10_000}
 REACH = 14

@@ -15,8 +15,8 @@ from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MAX_TICK, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
 from pipeline.messages import facts
 from pipeline.messages.entries import PoolPosition
-from pipeline.protocols.uniswap_v3 import LivePool, quote
 from pipeline.units import RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3 import LivePool, quote
 
 AT = {"address": POOL, "log_index": 1}
 magnitudes = st.one_of(

@@ -24,9 +24,9 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.policy import Policy, version_of
-from pipeline.protocols.tokens import ZERO_ADDRESS
 from pipeline.routes import Arrival, item_of
 from pipeline.units import BookId
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 from pipeline.wants import missing
 from streams.chain.ahead import _CHUNK_BLOCKS
 from streams.chain.fake_log import CrashError

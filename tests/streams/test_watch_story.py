@@ -10,8 +10,8 @@ from rigs import Rig
 from pipeline.errors import FencedError
 from pipeline.messages.entries import Halted
 from pipeline.messages.events import PolicyRemoved, PolicySet, Resumed
-from pipeline.protocols.tokens import ZERO_ADDRESS
 from pipeline.units import BookId
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 from streams.chain.fake_log import CrashError
 
 DEATHS = ("before", "within", "after")

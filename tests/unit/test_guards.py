@@ -24,8 +24,8 @@ from pipeline.messages.decisions import (
 from pipeline.messages.events import Paused
 from pipeline.messages.policy import Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.protocols.uniswap_v3.calldata import read_calls
 from pipeline.units import Seconds
+from pipeline.venues.uniswap_v3.calldata import read_calls
 
 
 def limited(**changes: Any):

@@ -7,7 +7,7 @@ from desk import Desk, live
 from pipeline.advance.views import shown
 from pipeline.book import own_positions
 from pipeline.messages.decisions import NftLeft
-from pipeline.protocols.tokens import TRANSFER_TOPIC, ZERO_ADDRESS
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
 
 
 @pytest.mark.parametrize("recipient", [STRANGER, ZERO_ADDRESS])

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from pipeline.messages.decisions import PlanClosed, Quarantined
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.protocols.uniswap_v3.calldata import read_calls
+from pipeline.venues.uniswap_v3.calldata import read_calls
 
 MUCH = 10**24
 STANDING = Rerange(half_width_ticks=100, stall_after_s=60, standing_base=MUCH, standing_quote=MUCH)

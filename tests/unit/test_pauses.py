@@ -9,7 +9,7 @@ from intents import SIGNER, intent
 
 from pipeline.messages.events import Paused
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.protocols.uniswap_v3.calldata import write_approve
+from pipeline.venues.uniswap_v3.calldata import write_approve
 from streams.chain.submit.calldata import takes_back
 from streams.chain.submit.pauses import Pauses
 from streams.chain.submit.serve import Submit

@@ -33,8 +33,8 @@ from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.plan import draft, read_market
-from pipeline.protocols.uniswap_v3.calldata import read_calls
 from pipeline.shard import Shard
+from pipeline.venues.uniswap_v3.calldata import read_calls
 
 
 @pytest.mark.parametrize("down", [True, False])

@@ -15,8 +15,8 @@ from pipeline.messages.effects import Plan
 from pipeline.messages.events import BlockSeen, Resumed
 from pipeline.messages.views import BookView, SwapSeen
 from pipeline.pricing import gas_in_quote
-from pipeline.protocols.uniswap_v3 import mean_tick
 from pipeline.shard import Shard
+from pipeline.venues.uniswap_v3 import mean_tick
 from streams.codec import decode_entry, decode_output, encode_entry
 
 

@@ -29,9 +29,9 @@ from pipeline.messages.decisions import (
 from pipeline.messages.entries import Balance, NftPosition, Pool, Quarantine
 from pipeline.messages.events import BlockSeen, Paused, PolicySet, Resumed
 from pipeline.messages.views import BookView
-from pipeline.protocols.tokens import TRANSFER_TOPIC
-from pipeline.protocols.uniswap_v3 import BURN_TOPIC, MINT_TOPIC, SWAP_TOPIC
 from pipeline.shard import Shard
+from pipeline.venues.uniswap_v3 import BURN_TOPIC, MINT_TOPIC, SWAP_TOPIC
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 from pipeline.wants import quarantined
 
 

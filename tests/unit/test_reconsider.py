@@ -9,7 +9,7 @@ from toy_signer import whale
 from pipeline.messages.decisions import PlanClosed, PlanRevised
 from pipeline.messages.events import IntentRefused
 from pipeline.messages.policy import Limits, Rerange
-from pipeline.protocols.uniswap_v3.calldata import read_calls
+from pipeline.venues.uniswap_v3.calldata import read_calls
 
 WIDE = Limits(twap_window_s=24, max_spot_from_twap_ticks=3_000, max_cost_bps=1_000, max_slippage_bps=1_000)
 

@@ -9,8 +9,8 @@ from v3_pools import begun, minted
 from pipeline.errors import ImpossibleFactError, OutOfRangeError
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
-from pipeline.protocols.uniswap_v3 import LivePool, quote, swap_to_ratio, withdrawn
 from pipeline.units import RawAmount, Tick
+from pipeline.venues.uniswap_v3 import LivePool, quote, swap_to_ratio, withdrawn
 
 ETHER, DOLLAR = 10**18, 10**6
 EDGE = 887_270

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import CalldataError
-from pipeline.protocols.abi import function
-from pipeline.protocols.uniswap_v3.calldata import (
+from pipeline.venues.abi import function
+from pipeline.venues.uniswap_v3.calldata import (
     MANAGER,
     ROUTER,
     TOKEN,

@@ -11,10 +11,11 @@ from contracts_abi import load_abi
 from pipeline.errors import MalformedLogError
 from pipeline.messages import facts
 from pipeline.messages.base import RawLog
-from pipeline.protocols import PROTOCOLS, tokens, uniswap_v3
-from pipeline.protocols.tokens import ZERO_ADDRESS, decode_nft_transfer, decode_token_log
-from pipeline.protocols.uniswap_v3 import decode_manager_log, decode_pool_log
 from pipeline.units import Address, Hash, LogIndex
+from pipeline.venues import uniswap_v3
+from pipeline.venues.uniswap_v3 import decode_manager_log, decode_pool_log
+from pipeline.venues.wallet import token_logs as tokens
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, decode_nft_transfer, decode_token_log
 
 EMITTER = Address("0x" + "ab" * 20)
 A, B, C = (Address(f"0x{byte * 20}") for byte in ("0a", "fe", "c0"))
@@ -207,9 +208,3 @@ def test_a_token_whose_transfer_is_an_nfts_is_refused() -> None:
         decode_token_log(log_of(MANAGER, "Transfer", A, B, 12))
     with pytest.raises(MalformedLogError, match="3 topics where there should be 4"):
         decode_manager_log(log_of("tokens/ERC20", "Transfer", A, B, 12))
-
-
-def test_the_protocol_is_found_by_name() -> None:
-    protocol = PROTOCOLS["uniswap-v3"]
-    assert protocol.decode_pool_log(SWAP) == decode_pool_log(SWAP)
-    assert protocol.LivePool is uniswap_v3.LivePool

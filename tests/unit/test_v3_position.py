@@ -9,7 +9,8 @@ from pipeline.math.q import Q96, Q128
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages import facts
 from pipeline.messages.entries import NftPosition, PoolPosition, TickInfo
-from pipeline.protocols.uniswap_v3 import (
+from pipeline.units import Address, RawAmount, Seconds, Tick
+from pipeline.venues.uniswap_v3 import (
     LivePool,
     apply_manager_fact,
     collectable,
@@ -19,7 +20,6 @@ from pipeline.protocols.uniswap_v3 import (
     observe,
     quote,
 )
-from pipeline.units import Address, RawAmount, Seconds, Tick
 
 MANAGER = Address("0x" + "77" * 20)
 OWNER = Address("0x" + "22" * 20)

@@ -10,9 +10,9 @@ from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import Burned, Minted, PoolFact
-from pipeline.protocols.tokens import TRANSFER_TOPIC
-from pipeline.protocols.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.units import NATIVE, Address, Bps, Hash, Liquidity, LogIndex, RawAmount, Tick
+from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 from streams.chain.submit.calldata import KnownCall
 from streams.chain.submit.limits import PricedPool, SignerLimits
 from streams.chain.submit.node import SimulatedLog

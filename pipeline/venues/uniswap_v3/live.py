@@ -8,10 +8,10 @@ from typing import assert_never
 
 from pipeline.messages import facts
 from pipeline.messages.entries import OracleSlot, Pool, PoolPosition, TickInfo
-from pipeline.protocols.uniswap_v3 import liquidity, others
-from pipeline.protocols.uniswap_v3.swaps import replay_swap
-from pipeline.protocols.uniswap_v3.working import PositionKey, WorkingPool
 from pipeline.units import Address, Tick
+from pipeline.venues.uniswap_v3 import liquidity, others
+from pipeline.venues.uniswap_v3.swaps import replay_swap
+from pipeline.venues.uniswap_v3.working import PositionKey, WorkingPool
 
 
 @dataclass(kw_only=True, slots=True)

@@ -4,10 +4,10 @@ from typing import cast
 
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import LiquidityDecreased, LiquidityIncreased, ManagerFact, NftCollected
-from pipeline.protocols.tokens import NFT_TRANSFER_SHAPE, TRANSFER_TOPIC
-from pipeline.protocols.uniswap_v3 import topics
-from pipeline.protocols.words import Shape, address, decode, shape_of, uint
 from pipeline.units import Liquidity, RawAmount, TokenId
+from pipeline.venues.log_words import Shape, address, decode, shape_of, uint
+from pipeline.venues.uniswap_v3 import topics
+from pipeline.venues.wallet.token_logs import NFT_TRANSFER_SHAPE, TRANSFER_TOPIC
 
 MANAGER_TOPICS = frozenset(
     {

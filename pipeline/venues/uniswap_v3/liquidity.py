@@ -8,8 +8,8 @@ from pipeline.math.q import MAX_UINT128
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, max_liquidity_per_tick
 from pipeline.messages.entries import PoolPosition, TickInfo
 from pipeline.messages.facts import Burned, Collected, Minted
-from pipeline.protocols.uniswap_v3.working import WorkingPool, drifted, impossible
 from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
+from pipeline.venues.uniswap_v3.working import WorkingPool, drifted, impossible
 
 
 def replay_mint(pool: WorkingPool, mint: Minted, timestamp_s: int) -> None:

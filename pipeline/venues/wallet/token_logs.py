@@ -4,8 +4,8 @@ from typing import cast
 
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import NftTransferred, TokensMoved
-from pipeline.protocols.words import Shape, address, decode, shape_of
 from pipeline.units import Address, RawAmount, TokenId
+from pipeline.venues.log_words import Shape, address, decode, shape_of
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """Of ERC-20 (amount in the data) and of ERC-721 (id in a topic) alike."""

@@ -7,8 +7,8 @@ from typing import TypeVar
 import msgspec
 
 from pipeline.errors import ImpossibleFactError
-from pipeline.protocols.uniswap_v3.working import WorkingPool
 from pipeline.units import Liquidity, Tick
+from pipeline.venues.uniswap_v3.working import WorkingPool
 
 PoolT = TypeVar("PoolT", bound=WorkingPool)
 

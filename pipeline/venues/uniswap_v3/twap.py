@@ -3,8 +3,8 @@
 from pipeline.errors import OutOfRangeError
 from pipeline.math.oracle import observe_slots
 from pipeline.math.q import wrap_int
-from pipeline.protocols.uniswap_v3.live import LivePool
 from pipeline.units import Seconds, Tick
+from pipeline.venues.uniswap_v3.live import LivePool
 
 
 def observe(live: LivePool, now_s: int, seconds_ago: Seconds) -> tuple[int, int]:

@@ -18,9 +18,9 @@ from pipeline.math.liquidity import NOT_NEEDED, liquidity_sides, sides_fit
 from pipeline.math.search import first_where
 from pipeline.math.swap_to_ratio import input_to_price, price_at_ratio
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
-from pipeline.protocols.uniswap_v3.quote import quote
-from pipeline.protocols.uniswap_v3.working import WorkingPool
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3.quote import quote
+from pipeline.venues.uniswap_v3.working import WorkingPool
 
 LOWEST_LIMIT_X96 = SqrtPriceX96(MIN_SQRT_PRICE_X96 + 1)
 HIGHEST_LIMIT_X96 = SqrtPriceX96(MAX_SQRT_PRICE_X96 - 1)

@@ -17,8 +17,8 @@ from pipeline.math.ticks import (
     tick_at_sqrt_price,
 )
 from pipeline.messages.facts import Swapped
-from pipeline.protocols.uniswap_v3.working import WorkingPool, drifted, impossible
 from pipeline.units import RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3.working import WorkingPool, drifted, impossible
 
 
 def replay_swap(pool: WorkingPool, swap: Swapped, timestamp_s: int) -> None:

@@ -1,13 +1,13 @@
 """Uniswap V3, bit for bit: its logs, a pool that follows them, its NFTs, its time-weighted prices."""
 
 from pipeline.math.amounts import amounts_of_liquidity
-from pipeline.protocols.uniswap_v3.live import LivePool
-from pipeline.protocols.uniswap_v3.manager_logs import MANAGER_TOPICS, decode_manager_log
-from pipeline.protocols.uniswap_v3.pool_logs import decode_pool_log
-from pipeline.protocols.uniswap_v3.position import apply_manager_fact, collectable, fees_alone, in_range
-from pipeline.protocols.uniswap_v3.quote import Quote, quote
-from pipeline.protocols.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
-from pipeline.protocols.uniswap_v3.topics import (
+from pipeline.venues.uniswap_v3.live import LivePool
+from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS, decode_manager_log
+from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
+from pipeline.venues.uniswap_v3.position import apply_manager_fact, collectable, fees_alone, in_range
+from pipeline.venues.uniswap_v3.quote import Quote, quote
+from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
+from pipeline.venues.uniswap_v3.topics import (
     BURN_TOPIC,
     CARDINALITY_TOPIC,
     COLLECT_PROTOCOL_TOPIC,
@@ -22,8 +22,8 @@ from pipeline.protocols.uniswap_v3.topics import (
     SET_FEE_PROTOCOL_TOPIC,
     SWAP_TOPIC,
 )
-from pipeline.protocols.uniswap_v3.twap import mean_tick, observe
-from pipeline.protocols.uniswap_v3.withdrawn import withdrawn
+from pipeline.venues.uniswap_v3.twap import mean_tick, observe
+from pipeline.venues.uniswap_v3.withdrawn import withdrawn
 
 __all__ = [
     "BURN_TOPIC",

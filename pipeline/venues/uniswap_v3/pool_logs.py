@@ -15,9 +15,9 @@ from pipeline.messages.facts import (
     ProtocolFeeSet,
     Swapped,
 )
-from pipeline.protocols.uniswap_v3 import topics
-from pipeline.protocols.words import Shape, address, decode, shape_of, sint, uint
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.log_words import Shape, address, decode, shape_of, sint, uint
+from pipeline.venues.uniswap_v3 import topics
 
 
 def decode_pool_log(log: RawLog) -> PoolFact | None:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import CalldataError
-from pipeline.protocols.abi import Function, function
 from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
+from pipeline.venues.abi import Function, function
 
 MANAGER = "uniswap-v3/NonfungiblePositionManager"
 ROUTER = "uniswap-v3/SwapRouter02"

@@ -12,8 +12,8 @@ from pipeline.math.ticks import (
     sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
-from pipeline.protocols.uniswap_v3.working import WorkingPool
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3.working import WorkingPool
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from pipeline.messages.facts import (
     ProtocolFeesCollected,
     ProtocolFeeSet,
 )
-from pipeline.protocols.uniswap_v3.working import WorkingPool, drifted, impossible
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.working import WorkingPool, drifted, impossible
 
 
 def replay_initialize(pool: WorkingPool, fact: Initialized, timestamp_s: int) -> None:
