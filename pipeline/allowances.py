@@ -1,5 +1,6 @@
 """What router and position manager may take of an owner's tokens: given exactly, or standing within the policy's bound."""
 
+from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.goal import need_pool
 from pipeline.messages.entries import Allowance
@@ -31,14 +32,14 @@ def grants(shard: Shard, policy: Policy) -> tuple[tuple[Address, Address], ...]:
 def allowances(shard: Shard, policy: Policy) -> dict[str, RawAmount]:
     """Name the allowances that a plan may give, each with the amount at which it may stand afterwards."""
     return {
-        f"allowance/{policy.owner}/{token}/{spender}": policy.standing(token)
+        keys.allowance(policy.owner, token, spender): policy.standing(token)
         for token, spender in grants(shard, policy)
     }
 
 
 def is_allowed(shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount) -> bool:
     """Ask whether a spender may take an amount already, and not much more than that or than may stand."""
-    granted = shard.tables.find(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
+    granted = shard.tables.find(keys.allowance(policy.owner, token, spender), Allowance)
     most = max(amount * _MOST_GRANTED_PERCENT // 100, policy.standing(token))
     return granted is not None and amount <= granted.amount <= most
 
@@ -54,7 +55,7 @@ def allow(
     """
     if is_allowed(shard, policy, token, spender, amount):
         return ()
-    granted = shard.tables.find(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
+    granted = shard.tables.find(keys.allowance(policy.owner, token, spender), Allowance)
     none = granted is not None and not granted.amount
     cleared = () if none else (approve(token, spender, RawAmount(0)),)
     return (*cleared, approve(token, spender, max(amount, policy.standing(token))))
@@ -67,7 +68,7 @@ def take_back(shard: Shard, policy: Policy) -> tuple[Call, ...]:
     """
     calls = []
     for token, spender in grants(shard, policy):
-        allowance = shard.tables.need(f"allowance/{policy.owner}/{token}/{spender}", Allowance)
+        allowance = shard.tables.need(keys.allowance(policy.owner, token, spender), Allowance)
         if allowance.amount > policy.standing(token):
             calls.append(approve(token, spender, RawAmount(0)))
     return tuple(calls)

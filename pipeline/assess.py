@@ -1,10 +1,11 @@
 """Step 3: what a position is worth in tokens, to the wei."""
 
+from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.inventory import Assessed
 from pipeline.messages.entries import NftPosition
 from pipeline.shard import Shard
-from pipeline.units import Address, RawAmount
+from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3 import amounts_of_liquidity, collectable, fees_alone, in_range
 
 
@@ -13,7 +14,7 @@ def assess(shard: Shard, key: str, position: NftPosition) -> Assessed:
     live = shard.live_pool(position.pool)
     if live is None:
         raise ImpossibleFactError(f"{key}: pool {position.pool} is not followed")
-    manager = Address(key.split("/")[1])
+    manager, _ = keys.position.parse(key)
     lower, upper = position.tick_lower, position.tick_upper
     used = live.positions.get((manager, lower, upper))
     if used is None:

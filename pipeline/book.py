@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.inventory import WHOLE_BPS, Assessed, Stock
 from pipeline.math.value import value_in_token0, value_in_token1
@@ -17,7 +18,7 @@ def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPositi
     """Walk the NFTs of a book: those of its owner in its pools, but for what is set apart."""
     pools = policy.all_pools()
     manager = policy.chain.position_manager
-    for key, position in shard.tables.group(f"position/{manager}", NftPosition):
+    for key, position in shard.tables.group(keys.position.under(manager), NftPosition):
         if position.owner == policy.owner and position.pool in pools and is_ours(shard.tables, key):
             yield key, position
 
@@ -29,7 +30,7 @@ def take_stock(shard: Shard, policy: Policy, positions: Iterable[Assessed]) -> S
     totals = {h.token: h.wallet + h.native + h.principal + h.fees for h in holdings}
     base = RawAmount(totals.get(policy.base, 0))
     quote = RawAmount(sum(_at_par(policy, token, amount) for token, amount in totals.items()))
-    reference = shard.tables.need(f"pool/{policy.reference_pool}", Pool)
+    reference = shard.tables.need(keys.pool(policy.reference_pool), Pool)
     if {reference.token0, reference.token1} != {policy.base, policy.quote}:
         raise ImpossibleFactError(f"reference pool {policy.reference_pool} is not of base and quote")
     base_is_token0 = reference.token0 == policy.base
@@ -88,7 +89,7 @@ def _part(position: Assessed, token: Address) -> tuple[int, int]:
 
 
 def _balance(shard: Shard, account: Address, token: Address) -> int:
-    balance = shard.tables.find(f"balance/{account}/{token}", Balance)
+    balance = shard.tables.find(keys.balance(account, token), Balance)
     return 0 if balance is None else balance.amount
 
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import msgspec
 
+from pipeline import keys
 from pipeline.allowances import approvals_of_plan
 from pipeline.goal import deployable, need_pool
 from pipeline.inventory import WHOLE_BPS, Stock
@@ -66,7 +67,7 @@ def foresee(
     """
     live = need_pool(shard, goal.pool)
     manager = policy.chain.position_manager
-    leaving = [shard.tables.need(f"position/{manager}/{token_id}", NftPosition) for token_id in goal.withdraw]
+    leaving = [shard.tables.need(keys.position(manager, token_id), NftPosition) for token_id in goal.withdraw]
     without = withdrawn(live, [(p.tick_lower, p.tick_upper, p.liquidity) for p in leaving if p.liquidity])
     amounts = deployable(shard, policy, live.pool(), freed)
     swap = size_swap(without, amounts, policy, goal, market)

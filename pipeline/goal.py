@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import msgspec
 
+from pipeline import keys
 from pipeline.book import own_positions
 from pipeline.errors import ImpossibleFactError
 from pipeline.math.ranges import range_at_share
@@ -26,7 +27,7 @@ def need_pool(shard: Shard, address: Address) -> LivePool:
 def liquidity_to_move(shard: Shard, policy: Policy) -> tuple[TokenId, ...]:
     """List the NFTs of the reference pool in which anything is left."""
     held = (
-        TokenId(int(key.rpartition("/")[2]))
+        keys.position.parse(key)[1]
         for key, position in own_positions(shard, policy)
         if position.pool == policy.reference_pool and (position.liquidity or position.owed0 or position.owed1)
     )
@@ -74,6 +75,6 @@ def deployable(
     """Tell what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
     amounts = []
     for token, more in zip((pool.token0, pool.token1), freed, strict=True):
-        balance = shard.tables.need(f"balance/{policy.owner}/{token}", Balance)
+        balance = shard.tables.need(keys.balance(policy.owner, token), Balance)
         amounts.append(RawAmount(max(balance.amount + more - policy.reserve(token), 0)))
     return amounts[0], amounts[1]

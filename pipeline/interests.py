@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.base import RawLog, Receipt
 from pipeline.messages.entries import Route
 from pipeline.state import Tables
@@ -31,11 +32,11 @@ def interests(tables: Tables) -> Interests | None:
     books, chain = policies(tables), profile(tables)
     if chain is None:
         return None
-    routed = tables.group("route/position", Route)
+    routed = tables.group(keys.route.under(keys.position.family), Route)
     return Interests(
         pools=followed_pools(tables),
         manager=chain.position_manager,
-        token_ids=frozenset(int(key.rpartition("/")[2]) for key, _ in routed),
+        token_ids=frozenset(keys.position.parse(keys.item_of(key))[1] for key, _ in routed),
         owners=frozenset(book.owner for book in books),
         accounts=frozenset(account for book in books for account in book.accounts),
         tokens=frozenset(token.address for book in books for token in book.tokens),

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from pipeline import keys
 from pipeline.goal import deployable, need_pool
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Balance
@@ -30,7 +31,7 @@ def draft_mint_behind(
     amount0, amount1 = (RawAmount(amount + changes[token]) for token, amount in now)
     asks, bought = [RawAmount(0), RawAmount(0)], 0 if changes[pool.token0] > 0 else 1
     if policy.reserve(tokens[bought]):
-        held = shard.tables.need(f"balance/{policy.owner}/{tokens[bought]}", Balance).amount
+        held = shard.tables.need(keys.balance(policy.owner, tokens[bought]), Balance).amount
         asks[bought] = RawAmount(held + 1)
         if asks[bought] * 100 > (amount0, amount1)[bought] * _MOST_ASKED_PERCENT:
             return ()

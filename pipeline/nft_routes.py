@@ -2,6 +2,7 @@
 
 import msgspec
 
+from pipeline import keys
 from pipeline.errors import MalformedLogError
 from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Route
@@ -21,8 +22,8 @@ def follow_nft(tables: Tables, log: RawLog, event: BlockSeen) -> None:
         return  # told by the step that tracks it
     if moved is None:
         return
-    item = f"position/{log.address}/{moved.token_id}"
-    key = f"route/{item}"
+    item = keys.position(log.address, moved.token_id)
+    key = keys.route(item)
     _note_origin(tables, item, log, event, moved.recipient)
     route = tables.find(key, Route)
     if moved.recipient == ZERO_ADDRESS:
@@ -48,4 +49,4 @@ def _note_origin(tables: Tables, item: str, log: RawLog, event: BlockSeen, recip
         return
     own = {receipt.transaction_hash for receipt in event.receipts if receipt.sender in senders}
     gift = None if log.transaction_hash in own else Gift(at_block=event.block.number)
-    tables.put(f"gift/{item}", gift)
+    tables.put(keys.gift(item), gift)

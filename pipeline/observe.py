@@ -1,15 +1,18 @@
 """Reads of the chain: a first or a repairing one is written, a check only compares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.entries import Balance, NftPosition, OracleSlot, Pool, TickInfo
 from pipeline.messages.events import BalanceObserved, OwnerObserved, PoolObserved, PositionObserved
 from pipeline.shard import Shard
 from pipeline.units import Address, RawAmount
 from pipeline.wants import followed_pools
 
+Index = TypeVar("Index", bound=int)
 Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
 
 
@@ -21,7 +24,7 @@ def write_read(shard: Shard, event: Observation) -> None:
         case PositionObserved():
             _write_position(shard, event)
         case BalanceObserved():
-            key = f"balance/{event.account}/{event.token}"
+            key = keys.balance(event.account, event.token)
             shard.tables.put(key, Balance(amount=event.amount))
         case OwnerObserved():
             pass  # its list concerns only what is routed
@@ -30,15 +33,15 @@ def write_read(shard: Shard, event: Observation) -> None:
 def _write_pool(shard: Shard, event: PoolObserved) -> None:
     """Replace a pool; the pool positions are read again with the NFTs that use them."""
     tables, at = shard.tables, event.pool
-    new = {f"tick/{at}/{t.tick}": t.info for t in event.ticks}
-    slots = {f"observation/{at}/{i}": slot for i, slot in enumerate(event.observations)}
-    gone = [key for key, _ in tables.group(f"tick/{at}", TickInfo) if key not in new]
-    gone += [key for key, _ in tables.group(f"observation/{at}", OracleSlot) if key not in slots]
+    new = {keys.tick(at, t.tick): t.info for t in event.ticks}
+    slots = {keys.observation(at, i): slot for i, slot in enumerate(event.observations)}
+    gone = [key for key, _ in tables.group(keys.tick.under(at), TickInfo) if key not in new]
+    gone += [key for key, _ in tables.group(keys.observation.under(at), OracleSlot) if key not in slots]
     for key in gone:
         tables.put(key, None)
     for key, value in (*new.items(), *slots.items()):
         tables.put(key, value)
-    tables.put(f"pool/{at}", event.state)
+    tables.put(keys.pool(at), event.state)
     shard.drop_live([at])
 
 
@@ -47,7 +50,7 @@ def _write_position(shard: Shard, event: PositionObserved) -> None:
     position = event.position
     if position.pool not in followed_pools(shard.tables):
         return
-    key = f"position/{event.manager}/{event.token_id}"
+    key = keys.position(event.manager, event.token_id)
     known = shard.tables.find(key, NftPosition)
     if known is not None:  # a read cannot tell principal from fees; what was followed can
         position = msgspec.structs.replace(
@@ -70,7 +73,7 @@ def differences(shard: Shard, event: Observation) -> list[str]:
         case PositionObserved():
             return list(_position_differences(shard, event))
         case BalanceObserved():
-            ours = shard.tables.find(f"balance/{event.account}/{event.token}", Balance)
+            ours = shard.tables.find(keys.balance(event.account, event.token), Balance)
             amount = None if ours is None else ours.amount
             return [] if amount in {None, event.amount} else [f"amount: {amount}, {event.amount}"]
         case OwnerObserved():
@@ -79,20 +82,22 @@ def differences(shard: Shard, event: Observation) -> list[str]:
 
 def _pool_differences(shard: Shard, event: PoolObserved) -> Iterator[str]:
     tables, at = shard.tables, event.pool
-    ours = tables.find(f"pool/{at}", Pool)
+    ours = tables.find(keys.pool(at), Pool)
     if ours is None:
         return
     yield from _field_differences("", ours, event.state)
-    ticks = {key.rpartition("/")[2]: info for key, info in tables.group(f"tick/{at}", TickInfo)}
-    yield from _table_differences("tick", ticks, {str(t.tick): t.info for t in event.ticks})
-    slots = {key.rpartition("/")[2]: s for key, s in tables.group(f"observation/{at}", OracleSlot)}
-    theirs = {str(i): slot for i, slot in enumerate(event.observations)}
+    ticks = {keys.tick.parse(key)[1]: info for key, info in tables.group(keys.tick.under(at), TickInfo)}
+    yield from _table_differences("tick", ticks, {t.tick: t.info for t in event.ticks})
+    slots = {
+        keys.observation.parse(key)[1]: s for key, s in tables.group(keys.observation.under(at), OracleSlot)
+    }
+    theirs = dict(enumerate(event.observations))
     yield from _table_differences("observation", slots, theirs)
 
 
 def _position_differences(shard: Shard, event: PositionObserved) -> Iterator[str]:
     """Compare an NFT and its pool position; the chain does not tell how much of owed is principal."""
-    ours = shard.tables.find(f"position/{event.manager}/{event.token_id}", NftPosition)
+    ours = shard.tables.find(keys.position(event.manager, event.token_id), NftPosition)
     if ours is None:
         return
     plain = msgspec.structs.replace(ours, principal_owed0=RawAmount(0), principal_owed1=RawAmount(0))
@@ -112,10 +117,10 @@ def _field_differences(what: str, ours: msgspec.Struct, theirs: msgspec.Struct) 
 
 def _table_differences(
     what: str,
-    ours: dict[str, TickInfo] | dict[str, OracleSlot],
-    theirs: dict[str, TickInfo] | dict[str, OracleSlot],
+    ours: Mapping[Index, TickInfo] | Mapping[Index, OracleSlot],
+    theirs: Mapping[Index, TickInfo] | Mapping[Index, OracleSlot],
 ) -> Iterator[str]:
-    for key in sorted(ours.keys() | theirs.keys(), key=int):
+    for key in sorted(ours.keys() | theirs.keys()):
         mine, chain = ours.get(key), theirs.get(key)
         if mine is None or chain is None:
             yield f"{what} {key}: {'absent' if mine is None else 'there'}, {'absent' if chain is None else 'there'}"

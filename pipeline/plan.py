@@ -5,6 +5,7 @@ withdraw (burn and collect) -> swap (to the new range's ratio) -> mint -> reset 
 
 import msgspec
 
+from pipeline import keys
 from pipeline.allowances import APPROVE_GAS, allow, router_of, take_back
 from pipeline.book import own_positions
 from pipeline.errors import SwapLimitedError
@@ -131,7 +132,7 @@ def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) ->
     # about spot: whoever pushes the price before a burn makes it pay more at the price as it was, never less
     withdrawals = []
     for token_id in goal.withdraw:
-        position = held.get(f"position/{policy.chain.position_manager}/{token_id}")
+        position = held.get(keys.position(policy.chain.position_manager, token_id))
         if position is None or not (position.liquidity or position.owed0 or position.owed1):
             continue
         low, high = position.tick_lower, position.tick_upper

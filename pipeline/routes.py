@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
 from pipeline.messages.events import (
@@ -36,6 +37,7 @@ from pipeline.wants import named_items, policies, profile, resumes, wanted
 
 Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
 _LONGEST_REASON = 500
+_RESUMED_ITEMS = keys.families(keys.pool, keys.position, keys.balance, keys.book)
 OBSERVATIONS = (PoolObserved, OwnerObserved, PositionObserved, BalanceObserved)
 
 
@@ -105,7 +107,7 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
         case Resumed():
             _follow_resumed(tables, event)
         case NftAdopted():
-            tables.put(f"adopted/{event.item}", Adopted(ours=event.ours, reason=event.reason, by=event.by))
+            tables.put(keys.adopted(event.item), Adopted(ours=event.ours, reason=event.reason, by=event.by))
     return Followed(Arrival.APPLIES)
 
 
@@ -113,18 +115,18 @@ def _unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
     """Tell why a watcher's record does not count, if so: it was replaced, or the shard is halted."""
     if not isinstance(event, Watched) or isinstance(event, WriterStarted):
         return None
-    writer = tables.find("writer", Writer)
+    writer = tables.find(keys.WRITER, Writer)
     if writer is None or event.term != writer.term:
         return Arrival.OUTDATED
-    return Arrival.HALTED if tables.find("halted", Halted) is not None else None
+    return Arrival.HALTED if tables.find(keys.HALTED, Halted) is not None else None
 
 
 def _follow_writer(tables: Tables, event: WriterStarted) -> Arrival:
     """Of equal terms the first in the log wins."""
-    writer = tables.find("writer", Writer)
+    writer = tables.find(keys.WRITER, Writer)
     if writer is not None and event.term <= writer.term:
         return Arrival.OUTDATED
-    tables.put("writer", Writer(term=event.term, instance=event.instance))
+    tables.put(keys.WRITER, Writer(term=event.term, instance=event.instance))
     return Arrival.APPLIES
 
 
@@ -136,7 +138,7 @@ def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
         return Arrival.KNOWN
     if event.block.parent_hash != head.hash or event.block.number != head.number + 1:
         return _set_aside(tables)
-    tables.put("set-aside", None)
+    tables.put(keys.SET_ASIDE, None)
     tables.begin(event.block)
     tables.finalise(chain.final_depth_blocks)
     for log in event.logs:
@@ -146,8 +148,8 @@ def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
 
 
 def _set_aside(tables: Tables) -> Arrival:
-    before = tables.find("set-aside", SetAside)
-    tables.put("set-aside", SetAside(count=1 + (before.count if before else 0)))
+    before = tables.find(keys.SET_ASIDE, SetAside)
+    tables.put(keys.SET_ASIDE, SetAside(count=1 + (before.count if before else 0)))
     return Arrival.SET_ASIDE
 
 
@@ -170,7 +172,7 @@ def _follow_revert(tables: Tables, event: BlocksReverted) -> Followed:
 
 
 def _halt(tables: Tables, reason: str) -> Followed:
-    tables.put("halted", Halted(reason=reason))
+    tables.put(keys.HALTED, Halted(reason=reason))
     return Followed(Arrival.HALTS)
 
 
@@ -190,7 +192,7 @@ def _follow_observation(tables: Tables, event: Observation) -> Arrival:
         tables.begin(event.block)
     if _at_head(tables, event.block) is Arrival.ELSEWHERE:
         return Arrival.ELSEWHERE
-    key = f"route/{want.item}"
+    key = keys.route(want.item)
     before = tables.find(key, Route) or Route()
     number = event.block.number
     if isinstance(event, PositionObserved):
@@ -208,7 +210,7 @@ def _follow_observation(tables: Tables, event: Observation) -> Arrival:
 
 
 def _follow_listed(tables: Tables, event: OwnerObserved, token_id: TokenId) -> None:
-    key = f"route/position/{event.manager}/{token_id}"
+    key = keys.route(keys.position(event.manager, token_id))
     known = tables.find(key, Route) or Route()
     tables.put(key, msgspec.structs.replace(known, owner=event.owner))
 
@@ -217,23 +219,23 @@ def item_of(event: Observation) -> str:
     """Name the item that a read is about."""
     match event:
         case PoolObserved():
-            return f"pool/{event.pool}"
+            return keys.pool(event.pool)
         case OwnerObserved():
-            return f"owner/{event.owner}"
+            return keys.owner(event.owner)
         case PositionObserved():
-            return f"position/{event.manager}/{event.token_id}"
+            return keys.position(event.manager, event.token_id)
         case BalanceObserved():
-            return f"balance/{event.account}/{event.token}"
+            return keys.balance(event.account, event.token)
 
 
 # ------------------------------------------------------------------ policies come and go
 def _follow_policy(tables: Tables, event: PolicySet | PolicyRemoved) -> Arrival:
     book = event.policy.book if isinstance(event, PolicySet) else event.book
-    before = tables.find(f"policy/{book}", Policy)
+    before = tables.find(keys.policy(book), Policy)
     after = event.policy if isinstance(event, PolicySet) else None
     if before == after:
         return Arrival.KNOWN
-    tables.put(f"policy/{book}", after)
+    tables.put(keys.policy(book), after)
     if not policies(tables):
         tables.empty_chain()
     elif before is not None:
@@ -247,29 +249,27 @@ def _forget_unused(tables: Tables, before: Policy) -> None:
     The book's own quarantine goes with it: the policy may have been its cause, and the next block judges the new one.
     """
     still = {item for policy in policies(tables) for item in named_items(policy)}
-    unused = {item for item in named_items(before) if item not in still} | {f"book/{before.book}"}
+    unused = {item for item in named_items(before) if item not in still} | {keys.book(before.book)}
     tables.forget(lambda key: _belongs_to(key, unused))
 
 
 def _belongs_to(key: str, items: set[str]) -> bool:
     """Ask whether an entry tells of one of these items: `tick/P/t` of `pool/P`, `route/X` and `checked/X` of X."""
-    kind, _, rest = key.partition("/")
-    if kind in {"tick", "observation", "pool-position"}:
-        return f"pool/{rest.partition('/')[0]}" in items
-    if kind in {"route", "quarantine", "checked", "resumed"}:
-        return rest in items
-    if kind == "skipped-checks":
-        return f"pool/{rest}" in items
+    family = keys.family(key)
+    if family in keys.OF_A_POOL:
+        return keys.pool(keys.pool_of(key)) in items
+    if family in keys.OF_AN_ITEM:
+        return keys.item_of(key) in items
     return key in items
 
 
 # ------------------------------------------------------------------ operators
 def _follow_resumed(tables: Tables, event: Resumed) -> None:
     """Note the operator's word; a shard that is resumed begins anew, as if it had never seen a block."""
-    if event.scope == "shard":
-        tables.put("halted", None)
+    if event.scope == keys.SHARD:
+        tables.put(keys.HALTED, None)
         tables.empty_chain()
-    if event.scope.startswith(("pool/", "position/", "balance/", "book/")):
+    if keys.family(event.scope) in _RESUMED_ITEMS:
         count = 1 + resumes(tables, event.scope)
         resume = Resume(count=count, reason=event.reason, by=event.by)
-        tables.put(f"resumed/{event.scope}", resume)
+        tables.put(keys.resumed(event.scope), resume)

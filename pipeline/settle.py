@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.effects import PHASES, Failure, Intent, Phase, Plan, PlannedStep
 from pipeline.messages.entries import Allowance, Mined
 from pipeline.state import Tables
@@ -81,7 +82,7 @@ def _is_exposed(plan: Plan, tables: Tables) -> bool:
 # ------------------------------------------------------------------ one transaction
 def _fate(step: PlannedStep, tables: Tables) -> str:
     """Tell what became of a transaction on this branch: `in flight`, `mined`, or why nothing came of it."""
-    intent = tables.find(f"intent/{step.intent}", Intent)
+    intent = tables.find(keys.intent(step.intent), Intent)
     receipt = None if intent is None else _receipt(intent.hashes, tables)
     if receipt is not None:
         return "mined" if receipt.succeeded else "reverted"
@@ -96,12 +97,12 @@ def _fate(step: PlannedStep, tables: Tables) -> str:
 
 def mined(digest: str, tables: Tables) -> Mined | None:
     """Find what became of an intent on this branch: any of its transaction's hashes may be the one."""
-    intent = tables.find(f"intent/{digest}", Intent)
+    intent = tables.find(keys.intent(digest), Intent)
     return None if intent is None else _receipt(intent.hashes, tables)
 
 
 def _receipt(hashes: tuple[Hash, ...], tables: Tables) -> Mined | None:
-    found = (tables.find(f"receipt/{each}", Mined) for each in hashes)
+    found = (tables.find(keys.receipt(each), Mined) for each in hashes)
     return next((receipt for receipt in found if receipt is not None), None)
 
 
@@ -119,7 +120,7 @@ def predecessor(plan: Plan, tables: Tables, final: BlockNumber) -> str | None:
     for step in reversed(plan.steps):
         receipt = mined(step.intent, tables)
         if receipt is not None and receipt.succeeded:
-            followable = not tables.need(f"intent/{step.intent}", Intent).unfollowable
+            followable = not tables.need(keys.intent(step.intent), Intent).unfollowable
             return step.intent if followable and receipt.at_block > final else None
     return None
 
@@ -141,7 +142,7 @@ def drop_from(plan: Plan, phase: Phase, tables: Tables, final: BlockNumber) -> t
 
 def _may_change(step: PlannedStep, tables: Tables, final: BlockNumber) -> bool:
     """Ask whether a reorg may change what became of a transaction: it was signed, and its nonce is not final."""
-    intent = tables.find(f"intent/{step.intent}", Intent)
+    intent = tables.find(keys.intent(step.intent), Intent)
     if intent is None or not intent.hashes or step.outcome is not None:
         return False
     receipt = _receipt((*intent.hashes, *intent.cancellations), tables)
@@ -185,5 +186,5 @@ def is_final(plan: Plan, tables: Tables, final: BlockNumber) -> bool:
 
 def never_sent(plan: Plan, tables: Tables) -> bool:
     """Ask whether no transaction of a plan was ever signed: what is made again follows something that was."""
-    intents = [tables.find(f"intent/{step.intent}", Intent) for step in plan.steps]
+    intents = [tables.find(keys.intent(step.intent), Intent) for step in plan.steps]
     return plan.attempt == 1 and all(intent is None or not intent.hashes for intent in intents)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from pipeline import keys
 from pipeline.messages.entries import OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.state import Tables, Value
-from pipeline.units import Address, ShardId, Tick
+from pipeline.units import Address, ShardId
 from pipeline.venues.uniswap_v3 import LivePool
 
 
@@ -21,7 +22,7 @@ class Shard:
         """Find a pool's working copy, made from its entries where there is none; None before it was read."""
         live = self._live.get(address)
         if live is None:
-            pool = self.tables.find(f"pool/{address}", Pool)
+            pool = self.tables.find(keys.pool(address), Pool)
             if pool is None:
                 return None
             live = self._live[address] = self._revive(address, pool)
@@ -35,31 +36,26 @@ class Shard:
     def store(self, live: LivePool) -> None:
         """Write what a working copy touched back to the entries."""
         at, tables = live.address, self.tables
-        tables.put(f"pool/{at}", live.pool())
+        tables.put(keys.pool(at), live.pool())
         for tick in sorted(live.touched_ticks):
-            tables.put(f"tick/{at}/{tick}", live.ticks.get(tick))
+            tables.put(keys.tick(at, tick), live.ticks.get(tick))
         for index in sorted(live.touched_observations):
-            tables.put(f"observation/{at}/{index}", live.observations.get(index))
+            tables.put(keys.observation(at, index), live.observations.get(index))
         for owner, lower, upper in sorted(live.touched_positions):
-            tables.put(
-                f"pool-position/{at}/{owner}/{lower}/{upper}", live.positions.get((owner, lower, upper))
-            )
+            tables.put(keys.pool_position(at, owner, lower, upper), live.positions.get((owner, lower, upper)))
         live.settle()
 
     def _revive(self, address: Address, pool: Pool) -> LivePool:
         tables = self.tables
-        ticks = {_last(key): info for key, info in tables.group(f"tick/{address}", TickInfo)}
-        slots = {_last(key): slot for key, slot in tables.group(f"observation/{address}", OracleSlot)}
-        positions = {
-            _range(key): position for key, position in tables.group(f"pool-position/{address}", PoolPosition)
+        ticks = {
+            keys.tick.parse(key)[1]: info for key, info in tables.group(keys.tick.under(address), TickInfo)
         }
-        return LivePool.of(address, pool, {Tick(t): i for t, i in ticks.items()}, slots, positions)
-
-
-def _last(key: str) -> int:
-    return int(key.rpartition("/")[2])
-
-
-def _range(key: str) -> tuple[Address, Tick, Tick]:
-    _, _, owner, lower, upper = key.split("/")
-    return Address(owner), Tick(int(lower)), Tick(int(upper))
+        slots = {
+            keys.observation.parse(key)[1]: slot
+            for key, slot in tables.group(keys.observation.under(address), OracleSlot)
+        }
+        positions = {
+            keys.pool_position.parse(key)[1:]: position
+            for key, position in tables.group(keys.pool_position.under(address), PoolPosition)
+        }
+        return LivePool.of(address, pool, ticks, slots, positions)

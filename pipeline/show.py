@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.decide import deviation_bps
 from pipeline.inventory import Assessed, Stock, Tracked
 from pipeline.messages.entries import Pool
@@ -9,7 +10,7 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PoolView, PositionView, SwapSeen, ViewRemoved
 from pipeline.moment import Moment
 from pipeline.shard import Shard
-from pipeline.units import Address, TokenId
+from pipeline.units import Address, BookId
 from pipeline.wants import policies
 
 
@@ -43,18 +44,18 @@ def show_pool(address: Address, state: Pool, now: Moment) -> PoolView:
 
 def remove_pool(address: Address, now: Moment) -> ViewRemoved:
     """Say that a pool's state is no longer known."""
-    return ViewRemoved(**now.stamp_of_chain("pool", address), topic=PoolView.topic, key=f"pool/{address}")
+    return ViewRemoved(**now.stamp_of_chain("pool", address), topic=PoolView.topic, key=keys.pool(address))
 
 
 def show_position(policy: Policy, assessed: Assessed, now: Moment) -> PositionView:
     """Tell one NFT of a book."""
-    _, manager, token_id = assessed.key.split("/")
+    manager, token_id = keys.position.parse(assessed.key)
     position = assessed.position
     return PositionView(
         **now.stamp("pos", assessed.key),
         book=policy.book,
-        manager=Address(manager),
-        token_id=TokenId(int(token_id)),
+        manager=manager,
+        token_id=token_id,
         pool=position.pool,
         tick_lower=position.tick_lower,
         tick_upper=position.tick_upper,
@@ -87,6 +88,6 @@ def remove_position(key: str, now: Moment) -> ViewRemoved:
     return ViewRemoved(**now.stamp("pos", key), topic=PositionView.topic, key=key)
 
 
-def remove_book(book: str, now: Moment) -> ViewRemoved:
+def remove_book(book: BookId, now: Moment) -> ViewRemoved:
     """Say that this inventory is not known, or that there is no such book."""
-    return ViewRemoved(**now.stamp("book", book), topic=BookView.topic, key=f"book/{book}")
+    return ViewRemoved(**now.stamp("book", book), topic=BookView.topic, key=keys.book(book))

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from pipeline import keys
 from pipeline.errors import ImpossibleFactError
+from pipeline.keys import family, group_of
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.entries import CHAIN_FAMILIES, Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
@@ -19,27 +21,26 @@ Value = Entry | Policy
 V = TypeVar("V", bound=Value)
 R = TypeVar("R")
 
-HEAD = "head"
-HIGHEST = "highest-head"
-
-_IN_NO_VIEW = frozenset(
-    {
-        *(HEAD, HIGHEST, "cursor", "frame", "writer", "set-aside", "skipped-checks", "halted", "pause"),
-        *("path", "effects", "plan", "intent", "dry-run", "receipt", "allowance", "observation"),
-    }
+_IN_NO_VIEW = keys.families(
+    keys.HEAD,
+    keys.HIGHEST,
+    keys.CURSOR,
+    keys.frame,
+    keys.WRITER,
+    keys.SET_ASIDE,
+    keys.skipped_checks,
+    keys.HALTED,
+    keys.pause,
+    keys.path,
+    keys.effects,
+    keys.plan,
+    keys.intent,
+    keys.dry_run,
+    keys.receipt,
+    keys.allowance,
+    keys.observation,
 )
 """Families that no view of a pool, an NFT or a book is made of."""
-
-
-def family(key: str) -> str:
-    """Name the kind of an entry: the first part of its key."""
-    return key.partition("/")[0]
-
-
-def group_of(key: str) -> str:
-    """Name what an entry is listed under: `tick/P` for `tick/P/t`, `policy` for `policy/book`."""
-    parts = key.split("/", 2)
-    return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
 
 
 class _OpenFrame:
@@ -109,7 +110,7 @@ class Tables:
     @property
     def head(self) -> BlockRef | None:
         """The last block that attached."""
-        head = self.find(HEAD, Head)
+        head = self.find(keys.HEAD, Head)
         return None if head is None else head.block
 
     def branch_hash(self, number: BlockNumber) -> Hash | None:
@@ -139,7 +140,7 @@ class Tables:
 
     def _begins_at(self, number: BlockNumber) -> bool:
         overwritten = self._frames[number].overwritten
-        return HEAD in overwritten and overwritten[HEAD] is None
+        return keys.HEAD in overwritten and overwritten[keys.HEAD] is None
 
     # -------------------------------------------------------------- write
     def put(self, key: str, value: Value | None) -> None:
@@ -161,16 +162,16 @@ class Tables:
     def begin(self, block: BlockRef) -> None:
         """Make a block the head and open its frame; what came too deep below is final."""
         self._undo.append(partial(self._put_frame, block.number, self._frames.get(block.number)))
-        self._frames[block.number] = _OpenFrame(block, {HEAD: self._entries.get(HEAD)})
+        self._frames[block.number] = _OpenFrame(block, {keys.HEAD: self._entries.get(keys.HEAD)})
         self._dirty_frames.add(block.number)
-        self._write(HEAD, Head(block=block))
-        highest = self.find(HIGHEST, HighestHead)
+        self._write(keys.HEAD, Head(block=block))
+        highest = self.find(keys.HIGHEST, HighestHead)
         if highest is None or block.number > highest.number:
-            self._write(HIGHEST, HighestHead(number=block.number))
+            self._write(keys.HIGHEST, HighestHead(number=block.number))
 
     def finalise(self, depth_blocks: int) -> None:
         """Forget the frames of blocks that no reorg may reach any more."""
-        highest = self.find(HIGHEST, HighestHead)
+        highest = self.find(keys.HIGHEST, HighestHead)
         if highest is None:
             return
         for number in [n for n in self._frames if n <= highest.number - depth_blocks]:
@@ -228,9 +229,9 @@ class Tables:
         for number in sorted(self._dirty_frames):
             frame = self._frames.get(number)
             if frame is not None:
-                changed[f"frame/{number}"] = Frame(block=frame.block, overwritten=dict(frame.overwritten))
+                changed[keys.frame(number)] = Frame(block=frame.block, overwritten=dict(frame.overwritten))
             elif number in self._stored_frames:
-                changed[f"frame/{number}"] = None
+                changed[keys.frame(number)] = None
         return changed
 
     def committed(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from pipeline import keys
 from pipeline.errors import ImpossibleFactError, MalformedLogError
 from pipeline.inventory import Tracked
 from pipeline.messages.base import RawLog
@@ -25,7 +26,7 @@ from pipeline.messages.facts import (
 )
 from pipeline.messages.policy import ChainProfile
 from pipeline.shard import Shard
-from pipeline.units import NATIVE, Address, RawAmount, Seconds
+from pipeline.units import NATIVE, Address, RawAmount, Seconds, TokenId
 from pipeline.venues.uniswap_v3 import LivePool, apply_manager_fact
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, token_id_of
 from pipeline.wants import followed_pools, policies, quarantined, resumes
@@ -66,10 +67,13 @@ def track(shard: Shard, event: BlockSeen, chain: ChainProfile, facts: Iterable[D
 def _item_of(block: _Block, log: RawLog) -> str:
     """Name what a log can spoil: its pool, its NFT or its token."""
     if log.address in block.pools:
-        return f"pool/{log.address}"
+        return keys.pool(log.address)
     if log.address == block.chain.position_manager:
-        return f"position/{log.address}/{token_id_of(log)}"
-    return f"token/{log.address}"
+        token_id = token_id_of(log)
+        if token_id is None:
+            return keys.unreadable_position(log.address)
+        return keys.position(log.address, token_id)
+    return keys.token(log.address)
 
 
 def _guarded(block: _Block, item: str, log: RawLog, fact: Fact) -> None:
@@ -111,8 +115,8 @@ def _pool_fact(fact: Fact) -> PoolFact:
 
 
 # ------------------------------------------------------------------ NFTs
-def _position(block: _Block, manager: Address, token_id: int) -> tuple[str, NftPosition | None]:
-    key = f"position/{manager}/{token_id}"
+def _position(block: _Block, manager: Address, token_id: TokenId) -> tuple[str, NftPosition | None]:
+    key = keys.position(manager, token_id)
     if key in block.positions:
         return key, block.positions[key]
     return key, block.shard.tables.find(key, NftPosition)
@@ -128,7 +132,7 @@ def _transfer_nft(block: _Block, fact: NftTransferred) -> None:
 
 def _apply_to_nft(block: _Block, fact: LiquidityIncreased | LiquidityDecreased | NftCollected) -> None:
     key, position = _position(block, fact.address, fact.token_id)
-    if position is None or block.closed(f"pool/{position.pool}"):
+    if position is None or block.closed(keys.pool(position.pool)):
         return
     live = block.shard.live_pool(position.pool)
     if live is None:
@@ -142,7 +146,7 @@ def _apply_to_nft(block: _Block, fact: LiquidityIncreased | LiquidityDecreased |
 # ------------------------------------------------------------------ balances
 def _move_tokens(block: _Block, fact: TokensMoved) -> None:
     for account, delta in ((fact.sender, -fact.amount), (fact.recipient, fact.amount)):
-        key = f"balance/{account}/{fact.address}"
+        key = keys.balance(account, fact.address)
         balance = block.shard.tables.find(key, Balance)
         if balance is None or block.closed(key):
             continue  # not followed, or not read yet
@@ -161,7 +165,7 @@ def _native_balances(block: _Block, event: BlockSeen) -> dict[str, Balance | Non
         if isinstance(read, NativeBalance)
     }
     accounts = {account for policy in policies(block.shard.tables) for account in policy.accounts}
-    return {f"balance/{account}/{NATIVE}": told.get(account) for account in sorted(accounts)}
+    return {keys.balance(account, NATIVE): told.get(account) for account in sorted(accounts)}
 
 
 def _write_own_transactions(shard: Shard, event: BlockSeen) -> None:
@@ -173,14 +177,14 @@ def _write_own_transactions(shard: Shard, event: BlockSeen) -> None:
             effective_gas_price_wei=receipt.effective_gas_price_wei,
             at_block=event.block.number,
         )
-        shard.tables.put(f"receipt/{receipt.transaction_hash}", mined)
+        shard.tables.put(keys.receipt(receipt.transaction_hash), mined)
     told = {
-        f"allowance/{read.owner}/{read.token}/{read.spender}": Allowance(amount=read.amount)
+        keys.allowance(read.owner, read.token, read.spender): Allowance(amount=read.amount)
         for read in event.reads
         if isinstance(read, AllowanceRead)
     }
     for policy in policies(shard.tables):
-        for key, _ in list(shard.tables.group(f"allowance/{policy.owner}", Allowance)):
+        for key, _ in list(shard.tables.group(keys.allowance.under(policy.owner), Allowance)):
             if key not in told:
                 shard.tables.put(key, None)
     for key, allowance in told.items():
@@ -201,7 +205,7 @@ def _write(block: _Block, event: BlockSeen) -> Tracked:
     }
     balances |= _native_balances(block, event)
     tracked = Tracked(
-        swaps=[(log, swap) for log, swap in block.swaps if f"pool/{swap.address}" not in block.failed],
+        swaps=[(log, swap) for log, swap in block.swaps if keys.pool(swap.address) not in block.failed],
         quarantined=block.failed,
     )
     _write_pools(block)
@@ -210,7 +214,7 @@ def _write(block: _Block, event: BlockSeen) -> Tracked:
         tables.put(key, value)
     for item, reason in block.failed.items():
         tables.put(
-            f"quarantine/{item}",
+            keys.quarantine(item),
             Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(tables, item)),
         )
     return tracked
@@ -218,7 +222,7 @@ def _write(block: _Block, event: BlockSeen) -> Tracked:
 
 def _write_pools(block: _Block) -> None:
     for address in sorted(block.live):
-        if f"pool/{address}" in block.failed:
+        if keys.pool(address) in block.failed:
             block.shard.drop_live([address])
         else:
             block.shard.store(block.live[address])
@@ -226,18 +230,19 @@ def _write_pools(block: _Block) -> None:
 
 def _pool_failed(block: _Block, key: str, position: NftPosition | None) -> bool:
     former = position or block.shard.tables.find(key, NftPosition)
-    return former is not None and f"pool/{former.pool}" in block.failed
+    return former is not None and keys.pool(former.pool) in block.failed
 
 
 def _spread_failures(block: _Block) -> None:
     """A token whose log cannot be read spoils every balance of it; a failed item carries one reason."""
-    for item in [i for i in block.failed if i.startswith("token/")]:
+    for item in [i for i in block.failed if i in keys.token]:
         reason = block.failed.pop(item)
-        for key in _balances_of(block.shard, item.removeprefix("token/")):
+        (token,) = keys.token.parse(item)
+        for key in _balances_of(block.shard, token):
             block.failed.setdefault(key, reason)
 
 
-def _balances_of(shard: Shard, token: str) -> Iterable[str]:
+def _balances_of(shard: Shard, token: Address) -> Iterable[str]:
     accounts = {account for policy in policies(shard.tables) for account in policy.accounts}
-    keys = (f"balance/{account}/{token}" for account in sorted(accounts))
-    return [key for key in keys if shard.tables.find(key, Balance) is not None]
+    balances = (keys.balance(account, token) for account in sorted(accounts))
+    return [key for key in balances if shard.tables.find(key, Balance) is not None]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.entries import Quarantine, Resume, Route, Why
 from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import ChainProfile, Policy
@@ -18,10 +19,14 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     why: Why
 
 
+_READ_ORDER = (keys.pool.family, keys.owner.family, keys.position.family, keys.balance.family)
+"""A position can be read once its pool is."""
+
+
 # ------------------------------------------------------------------ policies
 def policies(tables: Tables) -> tuple[Policy, ...]:
     """List the shard's books by id."""
-    return tuple(policy for _, policy in tables.group("policy", Policy))
+    return tuple(policy for _, policy in tables.group(keys.policy.under(), Policy))
 
 
 def profile(tables: Tables) -> ChainProfile | None:
@@ -41,8 +46,7 @@ def wanted(tables: Tables) -> list[Wanted]:
     for policy in policies(tables):
         for want in _wanted_by(tables, policy):
             found.setdefault(want.item, want)
-    order = {"pool": 0, "owner": 1, "position": 2, "balance": 3}
-    return sorted(found.values(), key=lambda want: (order[want.item.partition("/")[0]], want.item))
+    return sorted(found.values(), key=lambda want: (_READ_ORDER.index(keys.family(want.item)), want.item))
 
 
 def missing(tables: Tables, policy: Policy) -> list[str]:
@@ -52,23 +56,23 @@ def missing(tables: Tables, policy: Policy) -> list[str]:
 
 def _wanted_by(tables: Tables, policy: Policy) -> Iterator[Wanted]:
     for item in named_items(policy):
-        route = tables.find(f"route/{item}", Route)
+        route = tables.find(keys.route(item), Route)
         if route is None or route.observed_at_block is None:
             yield Wanted(item=item, why="bootstrap")
         elif _awaits_repair(tables, item):
             yield Wanted(item=item, why="repair")
-    for key, route in tables.group("route/position", Route):
-        if route.owner == policy.owner and is_ours(tables, key.removeprefix("route/")):
-            yield from _wanted_position(tables, policy, key.removeprefix("route/"), route)
+    for key, route in tables.group(keys.route.under(keys.position.family), Route):
+        if route.owner == policy.owner and is_ours(tables, item := keys.item_of(key)):
+            yield from _wanted_position(tables, policy, item, route)
 
 
 def named_items(policy: Policy) -> Iterator[str]:
     for pool in policy.all_pools():
-        yield f"pool/{pool}"
-    yield f"owner/{policy.owner}"
+        yield keys.pool(pool)
+    yield keys.owner(policy.owner)
     for account in policy.accounts:
         for token in policy.tokens:
-            yield f"balance/{account}/{token.address}"
+            yield keys.balance(account, token.address)
 
 
 def _wanted_position(tables: Tables, policy: Policy, item: str, route: Route) -> Iterator[Wanted]:
@@ -76,7 +80,7 @@ def _wanted_position(tables: Tables, policy: Policy, item: str, route: Route) ->
     if route.observed_at_block is None:
         yield Wanted(item=item, why="bootstrap")
     elif route.pool in policy.all_pools():
-        pool_route = tables.find(f"route/pool/{route.pool}", Route)
+        pool_route = tables.find(keys.route(keys.pool(route.pool)), Route)
         pool_at = None if pool_route is None else pool_route.observed_at_block
         if pool_at is not None and route.observed_at_block < pool_at:
             yield Wanted(item=item, why=pool_route.why if pool_route else "bootstrap")
@@ -86,26 +90,26 @@ def _wanted_position(tables: Tables, policy: Policy, item: str, route: Route) ->
 
 def is_ours(tables: Tables, item: str) -> bool:
     """Ask whether an NFT of an owner is its book's: by the operator's word, else unless somebody else sent it."""
-    word = tables.find(f"adopted/{item}", Adopted)
-    return tables.find(f"gift/{item}", Gift) is None if word is None else word.ours
+    word = tables.find(keys.adopted(item), Adopted)
+    return tables.find(keys.gift(item), Gift) is None if word is None else word.ours
 
 
 def set_apart(tables: Tables, policy: Policy) -> list[str]:
     """List the NFTs that a book's owner has and the book does without."""
     return [
         item
-        for key, route in tables.group("route/position", Route)
-        if route.owner == policy.owner and not is_ours(tables, item := key.removeprefix("route/"))
+        for key, route in tables.group(keys.route.under(keys.position.family), Route)
+        if route.owner == policy.owner and not is_ours(tables, item := keys.item_of(key))
     ]
 
 
 def quarantine(tables: Tables, item: str) -> Quarantine | None:
     """Look up why an item is not carried on; a check's finding ends with a repair read after it."""
-    raised = tables.find(f"quarantine/{item}", Quarantine)
+    raised = tables.find(keys.quarantine(item), Quarantine)
     if raised is not None:
         return raised
-    found = tables.find(f"checked/{item}", Quarantine)
-    route = tables.find(f"route/{item}", Route)
+    found = tables.find(keys.checked(item), Quarantine)
+    route = tables.find(keys.route(item), Route)
     if found is None or route is None:
         return found
     return None if route.repaired > found.resumed else found
@@ -114,10 +118,10 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
 def quarantined(tables: Tables) -> dict[str, Quarantine]:
     """Collect every item that is not carried on."""
     held: dict[str, Quarantine] = {}
-    for kind in ("pool", "position", "balance", "book"):
-        for part in ("quarantine", "checked"):
-            for key, _ in tables.group(f"{part}/{kind}", Quarantine):
-                item = key.partition("/")[2]
+    for kind in (keys.pool, keys.position, keys.balance, keys.book):
+        for part in (keys.quarantine, keys.checked):
+            for key, _ in tables.group(part.under(kind.family), Quarantine):
+                item = keys.item_of(key)
                 found = quarantine(tables, item)
                 if found is not None:
                     held[item] = found
@@ -126,11 +130,11 @@ def quarantined(tables: Tables) -> dict[str, Quarantine]:
 
 def _awaits_repair(tables: Tables, item: str) -> bool:
     """Ask whether an operator's word has not been followed by a read yet, on the branch as it is."""
-    route = tables.find(f"route/{item}", Route)
+    route = tables.find(keys.route(item), Route)
     return route is not None and route.repaired < resumes(tables, item)
 
 
 def resumes(tables: Tables, item: str) -> int:
     """Count the operators' words on an item. They follow the log: no reorg takes them back."""
-    resume = tables.find(f"resumed/{item}", Resume)
+    resume = tables.find(keys.resumed(item), Resume)
     return 0 if resume is None else resume.count

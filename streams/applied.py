@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from pipeline import keys
 from pipeline.errors import MalformedRecordError, SettingsError
 from pipeline.messages.events import Event, PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
@@ -48,14 +49,14 @@ async def _committed(reader: Reader, shard: TopicPartition) -> tuple[dict[BookId
     cursor = -1
     async for record in reader.read({shard: 0}):
         key = (record.key or b"").decode()
-        if key.startswith("policy/"):
-            book = BookId(key.partition("/")[2])
+        if key in keys.policy:
+            (book,) = keys.policy.parse(key)
             if record.value is None:
                 policies.pop(book, None)
             else:
                 policy: Any = decode_entry(key, record.value)
                 policies[book] = policy
-        elif key == "cursor" and record.value is not None:
+        elif key == keys.CURSOR and record.value is not None:
             entry: Any = decode_entry(key, record.value)
             cursor = entry.offset
     return policies, cursor

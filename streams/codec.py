@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 
+from pipeline import keys
 from pipeline.errors import MalformedRecordError, OversizedError
+from pipeline.keys import family
 from pipeline.messages.base import BlockRef, Message
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
@@ -15,7 +17,7 @@ from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.policy import version_of
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
-from pipeline.state import Value, family
+from pipeline.state import Value
 from streams.names import why_unnameable
 from streams.topics import MAX_RECORD_BYTES
 from streams.wire import wire_form
@@ -31,7 +33,6 @@ NEWEST_VERSION = 1
 OLDEST_VERSION = 1
 """Of messages: readers take the newest and, once there is one, that before it."""
 
-FRAME = "frame"
 NOTHING = b"null"
 
 _encode = msgspec.json.Encoder().encode
@@ -183,7 +184,7 @@ def decode_entry(key: str, payload: bytes) -> Value:
     Raises: MalformedRecordError naming key and field.
     """
     kind = family(key)
-    if kind == FRAME:
+    if kind == keys.frame.family:
         return _decode_frame(key, payload)
     try:
         return _entries[kind].decode(payload)

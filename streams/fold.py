@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.advance import advance, give_up
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.base import Output, View
@@ -85,7 +86,7 @@ def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> 
         size_bytes=len(payload),
         payload=payload[:_KEPT_BYTES],
     )
-    return TopicRecord(DEAD_LETTERS.name, f"{shard}/{offset}".encode(), encode(letter), shard)
+    return TopicRecord(DEAD_LETTERS.name, keys.dead_letter(shard, offset).encode(), encode(letter), shard)
 
 
 def _records(shard: ShardId, output: Output) -> Iterator[TopicRecord]:
@@ -93,15 +94,15 @@ def _records(shard: ShardId, output: Output) -> Iterator[TopicRecord]:
         case Rewound():
             value = encode(output)
             for topic in OUTPUTS:
-                yield TopicRecord(topic.name, b"rewound", value, shard)
+                yield TopicRecord(topic.name, keys.REWOUND.encode(), value, shard)
         case ViewRemoved():
             yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), None, shard)
         case View():
             yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard)
         case SwapSeen():
-            yield TopicRecord(SWAPS.name, f"pool/{output.pool}".encode(), encode(output), shard)
+            yield TopicRecord(SWAPS.name, keys.pool(output.pool).encode(), encode(output), shard)
         case SubmitTransaction():
-            yield TopicRecord(INTENTS.name, f"book/{output.book}".encode(), encode(output), shard)
+            yield TopicRecord(INTENTS.name, keys.book(output.book).encode(), encode(output), shard)
         case _:
             yield TopicRecord(DECISIONS.name, _subject(shard, output).encode(), encode(output), shard)
 
@@ -114,9 +115,9 @@ def _subject(shard: ShardId, output: Output) -> str:
     """Name what a decision or an alert is about: its key."""
     match output:
         case Decision(book=book) | PlanMessage(book=book) | NftLeft(book=book) | NftSetApart(book=book):
-            return f"book/{book}"
+            return keys.book(book)
         case Quarantined(item=item) | Released(item=item) | ReadFailed(item=item):
             return item
         case PoolDrifted(pool=pool) | ChecksSkipped(pool=pool):
-            return f"pool/{pool}"
-    return f"shard/{shard}"
+            return keys.pool(pool)
+    return keys.shard(shard)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from pipeline import keys
 from pipeline.advance.books import why_unknown
 from pipeline.assess import assess
 from pipeline.book import own_positions, take_stock
@@ -97,7 +98,7 @@ async def _shard_now(reader: Reader, chain_id: ChainId, number: ShardId) -> Shar
     _, end = (await reader.bounds([log]))[log]
     unread = await anext(reader.read_between(log, cursor + 1, end), None)
     newest = unread or await reader.record_at(log, cursor)
-    halted = shard.tables.find("halted", Halted)
+    halted = shard.tables.find(keys.HALTED, Halted)
     return ShardNow(
         shard=shard,
         head=shard.tables.head,
@@ -131,8 +132,8 @@ def _marks(at: ShardNow, policy: Policy, unknown: Refused | None) -> Iterator[st
     tables = at.shard.tables
     if at.halted is not None:
         yield f"shard {at.shard.id} is halted: {at.halted}"
-    for scope in ("all", f"book/{policy.book}"):
-        pause = tables.find(f"pause/{scope}", Pause)
+    for scope in (keys.ALL, keys.book(policy.book)):
+        pause = tables.find(keys.pause(scope), Pause)
         if pause is not None:
             yield f"paused ({scope}) by {pause.by}: {pause.reason}"
     if unknown is not None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import msgspec
 from aiokafka import TopicPartition
 
+from pipeline import keys
 from pipeline.book import own_positions
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.entries import Writer
@@ -54,7 +55,7 @@ async def against_the_chain(node: Node, shard: Shard, verdict: Verdict) -> None:
     chain, head = profile(shard.tables), shard.tables.head
     if chain is None or head is None:
         return
-    writer = shard.tables.find("writer", Writer)
+    writer = shard.tables.find(keys.WRITER, Writer)
     place = Place(chain=chain, block=head, term=writer.term if writer else Term(0))
     async for read in observe(node, place, list(_items(shard))):
         if not isinstance(read, OBSERVATIONS):
@@ -67,13 +68,13 @@ async def against_the_chain(node: Node, shard: Shard, verdict: Verdict) -> None:
 
 def _items(shard: Shard) -> Iterator[Wanted]:
     for pool in sorted(followed_pools(shard.tables)):
-        yield Wanted(item=f"pool/{pool}", why="check")
+        yield Wanted(item=keys.pool(pool), why="check")
     for policy in policies(shard.tables):
         for key, _ in own_positions(shard, policy):
             yield Wanted(item=key, why="check")
         for account in policy.accounts:
             for token in policy.tokens:
-                yield Wanted(item=f"balance/{account}/{token.address}", why="check")
+                yield Wanted(item=keys.balance(account, token.address), why="check")
 
 
 # ------------------------------------------------------------------ against the fold

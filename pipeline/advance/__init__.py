@@ -3,6 +3,7 @@
 follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan, guard -> judge -> show
 """
 
+from pipeline import keys
 from pipeline.advance.block import advance_block
 from pipeline.advance.dry_runs import take_dry_run
 from pipeline.advance.endings import end_plans, ending
@@ -75,8 +76,8 @@ def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> 
     before = shard.tables.head
     follow(shard.tables, event)
     reason = why_halted(event, error)
-    shard.tables.put("halted", Halted(reason=reason))
-    return (ShardHalted(**_moment(shard, offset, before, None).stamp("alert", "shard"), reason=reason),)
+    shard.tables.put(keys.HALTED, Halted(reason=reason))
+    return (ShardHalted(**_moment(shard, offset, before, None).stamp("alert", keys.SHARD), reason=reason),)
 
 
 def _moment(shard: Shard, offset: Offset, before: BlockRef | None, chain: ChainProfile | None) -> Moment:
@@ -130,8 +131,8 @@ def _applied(
 
 def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Moment) -> tuple[Output, ...]:
     if arrival is Arrival.HALTS:
-        halted = shard.tables.need("halted", Halted)
-        return (ShardHalted(**now.stamp("alert", "shard"), reason=halted.reason),)
+        halted = shard.tables.need(keys.HALTED, Halted)
+        return (ShardHalted(**now.stamp("alert", keys.SHARD), reason=halted.reason),)
     match event:
         case BlockSeen() | BlocksReverted() if arrival is Arrival.SET_ASIDE:
             return _set_aside(shard, event, now)
@@ -142,7 +143,7 @@ def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Moment) -
 
 def _set_aside(shard: Shard, event: BlockSeen | BlocksReverted, now: Moment) -> tuple[Output, ...]:
     """Tell of the first record that does not attach; the entry counts the rest."""
-    if shard.tables.need("set-aside", SetAside).count > 1:
+    if shard.tables.need(keys.SET_ASIDE, SetAside).count > 1:
         return ()
     block = event.block if isinstance(event, BlockSeen) else event.to
     return (BlockSetAside(**now.stamp("alert", block.hash), block=block, head=shard.tables.head),)

@@ -1,5 +1,6 @@
 """What an NFT is worth, measured anew only when something that it follows from is new."""
 
+from pipeline import keys
 from pipeline.assess import assess
 from pipeline.inventory import Assessed
 from pipeline.messages.entries import NftPosition, Pool, PoolPosition, TickInfo
@@ -8,13 +9,13 @@ from pipeline.shard import Shard
 
 def assessed(shard: Shard, key: str, position: NftPosition) -> Assessed:
     """Measure one NFT, or remember. Raises: ImpossibleFactError where its pool or range is not followed."""
-    tables, pool, manager = shard.tables, position.pool, key.split("/")[1]
+    tables, pool, (manager, _) = shard.tables, position.pool, keys.position.parse(key)
     lower, upper = position.tick_lower, position.tick_upper
     made_of = (
         position,
-        tables.find(f"pool/{pool}", Pool),
-        tables.find(f"tick/{pool}/{lower}", TickInfo),
-        tables.find(f"tick/{pool}/{upper}", TickInfo),
-        tables.find(f"pool-position/{pool}/{manager}/{lower}/{upper}", PoolPosition),
+        tables.find(keys.pool(pool), Pool),
+        tables.find(keys.tick(pool, lower), TickInfo),
+        tables.find(keys.tick(pool, upper), TickInfo),
+        tables.find(keys.pool_position(pool, manager, lower, upper), PoolPosition),
     )
     return tables.derived(key, made_of, lambda: assess(shard, key, position))

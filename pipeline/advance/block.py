@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.advance.books import judge_book
 from pipeline.advance.gifts import tell_gifts
 from pipeline.advance.turn import Turn
@@ -45,5 +46,5 @@ def halt_if_too_many(shard: Shard, chain: ChainProfile, now: Moment) -> Iterator
     held = quarantined(shard.tables)
     if len(held) > chain.max_quarantined:
         reason = f"{len(held)} items in quarantine, more than {chain.max_quarantined}"
-        shard.tables.put("halted", Halted(reason=reason))
-        yield ShardHalted(**now.stamp("alert", "shard"), reason=reason)
+        shard.tables.put(keys.HALTED, Halted(reason=reason))
+        yield ShardHalted(**now.stamp("alert", keys.SHARD), reason=reason)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.advance.assessed import assessed
 from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
@@ -57,7 +58,7 @@ def _turn_of(turn: Turn, tracked: Tracked) -> Iterator[Output]:
 
 
 def _path(turn: Turn) -> BookPath:
-    return turn.shard.tables.find(f"path/{turn.policy.book}", BookPath) or BookPath()
+    return turn.shard.tables.find(keys.path(turn.policy.book), BookPath) or BookPath()
 
 
 def _judge(turn: Turn, path: BookPath, stock: Stock) -> Judgement:
@@ -79,22 +80,22 @@ def stock_of(shard: Shard, policy: Policy) -> Stock:
     """Assess a book's NFTs and add it up, or remember. Raises: PipelineError."""
     positions = [assessed(shard, key, position) for key, position in own_positions(shard, policy)]
     balances = (
-        shard.tables.find(f"balance/{account}/{token}", Balance)
+        shard.tables.find(keys.balance(account, token), Balance)
         for account in policy.accounts
         for token in (*(token.address for token in policy.tokens), NATIVE)
     )
-    reference = shard.tables.find(f"pool/{policy.reference_pool}", Pool)
+    reference = shard.tables.find(keys.pool(policy.reference_pool), Pool)
     made_of = (policy, reference, *positions, *balances)
-    return shard.tables.derived(f"book/{policy.book}", made_of, lambda: take_stock(shard, policy, positions))
+    return shard.tables.derived(keys.book(policy.book), made_of, lambda: take_stock(shard, policy, positions))
 
 
 # ------------------------------------------------------------------ gates before the inventory
 def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
     """Tell why a book's inventory is not known: something is unread, in quarantine, or has no price."""
     unread = missing(shard.tables, policy) or [
-        f"balance/{account}/{NATIVE}"
+        keys.balance(account, NATIVE)
         for account in policy.accounts
-        if shard.tables.find(f"balance/{account}/{NATIVE}", Balance) is None
+        if shard.tables.find(keys.balance(account, NATIVE), Balance) is None
     ]
     if unread:
         return Refused(gate="observed", reason="not_observed", item=unread[0])
@@ -109,50 +110,50 @@ def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
 
 def _no_price(shard: Shard, policy: Policy) -> Refused | None:
     """A pool that was made and never initialised has no price: nothing can be valued by it."""
-    reference = shard.tables.find(f"pool/{policy.reference_pool}", Pool)
+    reference = shard.tables.find(keys.pool(policy.reference_pool), Pool)
     if reference is None or reference.sqrt_price_x96:
         return None
-    return Refused(gate="value", reason="no_price", item=f"pool/{policy.reference_pool}")
+    return Refused(gate="value", reason="no_price", item=keys.pool(policy.reference_pool))
 
 
 def _items(shard: Shard, policy: Policy) -> Iterator[str]:
-    yield f"book/{policy.book}"
+    yield keys.book(policy.book)
     for pool in policy.all_pools():
-        yield f"pool/{pool}"
+        yield keys.pool(pool)
     for key, _ in own_positions(shard, policy):
         yield key
-    yield f"position/{policy.chain.position_manager}/None"  # a log of the manager that nobody can read
+    yield keys.unreadable_position(policy.chain.position_manager)
     for account in policy.accounts:
         for token in policy.tokens:
-            yield f"balance/{account}/{token.address}"
+            yield keys.balance(account, token.address)
 
 
 def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:
     """A book's own quarantine ends with the operator's word: there is nothing to read for it."""
-    return item.startswith("book/") and resumes(shard.tables, item) > held.resumed
+    return item in keys.book and resumes(shard.tables, item) > held.resumed
 
 
 def _paused(shard: Shard, policy: Policy) -> Refused | None:
-    for scope in ("all", f"book/{policy.book}"):
-        if shard.tables.find(f"pause/{scope}", Pause) is not None:
+    for scope in (keys.ALL, keys.book(policy.book)):
+        if shard.tables.find(keys.pause(scope), Pause) is not None:
             return Refused(gate="pause", reason="paused", item=scope)
     return None
 
 
 def _quarantine_book(turn: Turn, error: Exception) -> Iterator[Quarantined]:
     """Stop a book; say so once a reason, also if it cannot even be declined at the blocks after."""
-    item, reason = f"book/{turn.policy.book}", f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
-    before = turn.shard.tables.find(f"quarantine/{item}", Quarantine)
+    item, reason = keys.book(turn.policy.book), f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+    before = turn.shard.tables.find(keys.quarantine(item), Quarantine)
     if before is not None and before.reason == reason and not _book_resumed(turn.shard, item, before):
         return
     held = Quarantine(reason=reason, at_block=turn.block.number, resumed=resumes(turn.shard.tables, item))
-    turn.shard.tables.put(f"quarantine/{item}", held)
+    turn.shard.tables.put(keys.quarantine(item), held)
     stamp = turn.now.stamp("alert", item, action="quarantine")
     yield Quarantined(**stamp, item=item, reason=reason)
 
 
 def _effects(shard: Shard, policy: Policy) -> BookEffects:
-    return shard.tables.find(f"effects/{policy.book}", BookEffects) or BookEffects()
+    return shard.tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
 
 
 # ------------------------------------------------------------------ what is said
@@ -162,7 +163,7 @@ def _conclude(turn: Turn, path: BookPath, stock: Stock | None, judgement: Judgem
     if isinstance(judgement, Act) and stock is not None:
         effects = _effects(turn.shard, turn.policy)
         done = replace(effects, last_proposed_at_s=turn.block.timestamp_s, proposals=effects.proposals + 1)
-        tables.put(f"effects/{book}", done)
+        tables.put(keys.effects(book), done)
         path = replace(path, declined_gate=None, declined_reason=None, declined_at_block=None)
         proposal = _proposal(turn, path, stock, judgement)
         yield proposal
@@ -178,7 +179,7 @@ def _conclude(turn: Turn, path: BookPath, stock: Stock | None, judgement: Judgem
             declined_at_block=turn.block.number,
         )
         yield _refusal(turn, stock, judgement)
-    tables.put(f"path/{book}", path)
+    tables.put(keys.path(book), path)
 
 
 def _is_news(turn: Turn, path: BookPath, refused: Refused) -> bool:

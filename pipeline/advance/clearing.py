@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.advance.phases import Held, Ready, command, prepare
 from pipeline.advance.stalls import forget_broken, put, refused
 from pipeline.advance.turn import Turn
@@ -51,7 +52,7 @@ def _without_unanswered(turn: Turn, plan: Plan) -> Plan:
     steps = tuple(
         replace(step, outcome="unanswered")
         if step.outcome is None
-        and (intent := turn.shard.tables.find(f"intent/{step.intent}", Intent)) is not None
+        and (intent := turn.shard.tables.find(keys.intent(step.intent), Intent)) is not None
         and not intent.hashes
         and intent.made_at_block < oldest
         else step

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.advance.turn import Turn
 from pipeline.guard import DAY_S
 from pipeline.messages.costs import ForeseenCost
@@ -33,4 +34,4 @@ def count_again(turn: Turn, costs: ForeseenCost) -> None:
 
 
 def _key(turn: Turn) -> str:
-    return f"effects/{turn.policy.book}"
+    return keys.effects(turn.policy.book)

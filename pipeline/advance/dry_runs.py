@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.advance.holding_off import hold_off
 from pipeline.advance.turn import Turn
 from pipeline.messages.decisions import ProposalTried, RebalanceProposed
@@ -18,7 +19,7 @@ _MOST_UNTRIED = 8
 
 def want_dry_run(turn: Turn, proposal: RebalanceProposed, proposed_before_s: Seconds | None) -> None:
     """Remember a proposal that is to be tried."""
-    key = f"dry-run/{turn.policy.book}"
+    key = keys.dry_run(turn.policy.book)
     known = turn.shard.tables.find(key, DryRuns) or DryRuns()
     untried = Untried(
         proposal=proposal.id.rpartition(".")[2],
@@ -31,7 +32,7 @@ def want_dry_run(turn: Turn, proposal: RebalanceProposed, proposed_before_s: Sec
 
 def take_dry_run(shard: Shard, event: DryRunEnded, now: Moment) -> Iterator[ProposalTried]:
     """Tell what came of a dry-run; one that is not waited for, or not any more, changes nothing."""
-    key = f"dry-run/{event.book}"
+    key = keys.dry_run(event.book)
     known = shard.tables.find(key, DryRuns) or DryRuns()
     tried = next((each for each in known.untried if each.proposal == event.proposal), None)
     if tried is None:
@@ -51,8 +52,8 @@ def take_dry_run(shard: Shard, event: DryRunEnded, now: Moment) -> Iterator[Prop
 
 def _give_back(shard: Shard, event: DryRunEnded, tried: Untried) -> None:
     """Treat a book's last proposal, if the market refused it on the fork, as that of a live book."""
-    policy = shard.tables.find(f"policy/{event.book}", Policy)
-    effects = shard.tables.find(f"effects/{event.book}", BookEffects)
+    policy = shard.tables.find(keys.policy(event.book), Policy)
+    effects = shard.tables.find(keys.effects(event.book), BookEffects)
     if policy is None or effects is None or event.run.outcome != "refused":
         return
     if effects.last_proposed_at_s == tried.at.timestamp_s:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.messages.decisions import NftSetApart
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen
@@ -17,9 +18,9 @@ def tell_gifts(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Moment)
     if not any(log.address == chain.position_manager for log in event.logs):
         return
     books = {policy.owner: policy.book for policy in policies(shard.tables)}
-    for key, gift in shard.tables.group("gift/position", Gift):
-        item = key.removeprefix("gift/")
-        route = shard.tables.find(f"route/{item}", Route)
+    for key, gift in shard.tables.group(keys.gift.under(keys.position.family), Gift):
+        item = keys.item_of(key)
+        route = shard.tables.find(keys.route(item), Route)
         if gift.at_block != event.block.number or route is None or is_ours(shard.tables, item):
             continue
         if route.owner in books:

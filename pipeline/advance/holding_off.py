@@ -6,6 +6,7 @@ may not give again costs `FIRST_WAIT_S`, twice as much each time in a row, and n
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.decide import held_off_s
 from pipeline.guard import PASSING
 from pipeline.messages.effects import BookEffects
@@ -23,7 +24,7 @@ def hold_off(
     """Give a proposal's cooldown back if the reason against it may have passed by the next block."""
     if reason not in PASSING:
         return
-    key = f"effects/{policy.book}"
+    key = keys.effects(policy.book)
     effects = shard.tables.need(key, BookEffects)
     held = replace(
         effects,
@@ -36,7 +37,7 @@ def hold_off(
 
 def forget_refusals(shard: Shard, policy: Policy) -> None:
     """Let the next refusal count as the first: a plan has come to its end."""
-    key = f"effects/{policy.book}"
+    key = keys.effects(policy.book)
     effects = shard.tables.find(key, BookEffects)
     if effects is not None:
         shard.tables.put(key, replace(effects, refused_at_s=None, refusals_in_a_row=0))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.advance.views import Shown
 from pipeline.book import worth
 from pipeline.messages.decisions import NftLeft
@@ -17,7 +18,7 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Moment) -> 
     if not isinstance(event, BlockSeen):
         return
     for key, (policy, found) in sorted(before.positions.items()):
-        route = shard.tables.find(f"route/{key}", Route)
+        route = shard.tables.find(keys.route(key), Route)
         to = None if route is None else route.owner
         if policy.mode != "live" or to == policy.owner:
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.messages.decisions import Released
 from pipeline.messages.entries import NftPosition, Pause
 from pipeline.messages.events import AnyEvent, Paused, PolicyRemoved, PolicySet, Resumed
@@ -37,5 +38,5 @@ def operate(shard: Shard, event: Paused | Resumed) -> None:
     pause = None
     if isinstance(event, Paused):
         pause = Pause(reason=event.reason, by=event.by, cancels=event.cancels)
-    shard.tables.put(f"pause/{event.scope}", pause)
+    shard.tables.put(keys.pause(event.scope), pause)
     shard.drop_live()

@@ -1,5 +1,6 @@
 """What a whole plan would come to on the book as it is: asked before it is opened, and again before it withdraws."""
 
+from pipeline import keys
 from pipeline.advance.assessed import assessed
 from pipeline.advance.turn import Turn
 from pipeline.errors import PipelineError
@@ -42,8 +43,8 @@ def look_ahead(turn: Turn, stock: Stock) -> tuple[Goal, Foreseen] | Refusal:
 def _freed(turn: Turn, leaving: tuple[TokenId, ...]) -> tuple[RawAmount, RawAmount]:
     """Add up what leaving NFTs pay: principal and fees."""
     shard = turn.shard
-    keys = [f"position/{turn.policy.chain.position_manager}/{token_id}" for token_id in leaving]
-    held = [assessed(shard, key, shard.tables.need(key, NftPosition)) for key in keys]
+    nfts = [keys.position(turn.policy.chain.position_manager, token_id) for token_id in leaving]
+    held = [assessed(shard, nft, shard.tables.need(nft, NftPosition)) for nft in nfts]
     return (
         RawAmount(sum(each.principal0 + each.fees0 for each in held)),
         RawAmount(sum(each.principal1 + each.fees1 for each in held)),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.advance.counted import count_again
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.stalls import put, unstalled
@@ -194,7 +195,7 @@ def _question(
     counted: bool = False,
 ) -> Question:
     """Put what the guards look at together; of a plan that is counted already, its own action is left out."""
-    effects = turn.shard.tables.find(f"effects/{turn.policy.book}", BookEffects) or BookEffects()
+    effects = turn.shard.tables.find(keys.effects(turn.policy.book), BookEffects) or BookEffects()
     return Question(
         shard=turn.shard,
         policy=turn.policy,
@@ -220,7 +221,7 @@ def command(turn: Turn, plan: Plan, ready: Ready) -> Iterator[Output]:
             PlannedStep(phase=each.phase or ready.phase, step=each.step, intent=said.digest, after=after)
         )
         intent = Intent(book=turn.policy.book, plan=plan.id, step=each.step, made_at_block=turn.block.number)
-        turn.shard.tables.put(f"intent/{said.digest}", intent)
+        turn.shard.tables.put(keys.intent(said.digest), intent)
         after = said.digest
         yield said
     if plan.attempt > 1:
@@ -258,7 +259,7 @@ def _submit(turn: Turn, plan: Plan, action: str, each: Draft, after: str | None)
         plan=plan.id,
         step=each.step,
         attempt=plan.attempt,
-        position=f"book/{policy.book}",
+        position=keys.book(policy.book),
         after=after,
         made_at=turn.block,
         call=each.call,

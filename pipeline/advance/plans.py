@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.counted import count_action
 from pipeline.advance.holding_off import hold_off
@@ -39,7 +40,7 @@ from pipeline.units import Seconds
 
 def find_plan(turn: Turn) -> Plan | None:
     """Look up the book's last plan."""
-    return turn.shard.tables.find(f"plan/{turn.policy.book}", Plan)
+    return turn.shard.tables.find(keys.plan(turn.policy.book), Plan)
 
 
 def plan_is_open(turn: Turn) -> bool:
@@ -112,8 +113,8 @@ def _forget_former(turn: Turn) -> None:
     """Let go of the intents of the plan before, which has ended, and of receipts that no reorg can change."""
     tables, former = turn.shard.tables, find_plan(turn)
     for step in former.steps if former else ():
-        tables.put(f"intent/{step.intent}", None)
-    for key, receipt in list(tables.group("receipt", Mined)):
+        tables.put(keys.intent(step.intent), None)
+    for key, receipt in list(tables.group(keys.receipt.under(), Mined)):
         if receipt.at_block < turn.final_block:
             tables.put(key, None)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Quarantine, SkippedChecks
@@ -36,7 +37,7 @@ def take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, ..
 def _unusable(shard: Shard, event: Observation, error: Exception, now: Moment) -> Quarantined:
     item, reason = item_of(event), f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
     held = Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(shard.tables, item))
-    shard.tables.put(f"quarantine/{item}", held)
+    shard.tables.put(keys.quarantine(item), held)
     return Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
 
 
@@ -44,7 +45,7 @@ def _take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, .
     if event.why == "check":
         return tuple(_check(shard, event, now))
     item = item_of(event)
-    shard.tables.put(f"quarantine/{item}", None)
+    shard.tables.put(keys.quarantine(item), None)
     write_read(shard, event)
     if event.why == "repair":
         return (Released(**now.stamp("alert", item, action="release"), item=item),)
@@ -55,7 +56,7 @@ def _check(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
     """Compare at the head; a difference quarantines the item."""
     item = item_of(event)
     if isinstance(event, PoolObserved):
-        shard.tables.put(f"skipped-checks/{event.pool}", None)
+        shard.tables.put(keys.skipped_checks(event.pool), None)
     if quarantine(shard.tables, item) is not None:
         return
     found = differences(shard, event)
@@ -66,7 +67,7 @@ def _check(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
         yield PoolDrifted(**stamp, pool=event.pool, differences=tuple(found[:SHOWN_DIFFERENCES]))
     reason = _reason(event, found)
     shard.tables.put(
-        f"checked/{item}",
+        keys.checked(item),
         Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(shard.tables, item)),
     )
     yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
@@ -80,7 +81,7 @@ def _reason(event: Observation, found: list[str]) -> str:
 
 def check_elsewhere(shard: Shard, event: PoolObserved, now: Moment) -> tuple[Output, ...]:
     """Count a check that stood at another block; several in a row leave the pool unchecked."""
-    key = f"skipped-checks/{event.pool}"
+    key = keys.skipped_checks(event.pool)
     before = shard.tables.find(key, SkippedChecks)
     count = 1 + (before.count if before else 0)
     shard.tables.put(key, SkippedChecks(count=count))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.advance.turn import Turn
 from pipeline.errors import OutOfRangeError, PipelineError
 from pipeline.goal import deployable
@@ -26,11 +27,11 @@ from pipeline.venues.uniswap_v3 import LivePool, mean_tick
 def count_cost(turn: Turn, tracked: Tracked) -> None:
     """Add what a block has cost the book's plan, while it is open: also where the book is not known."""
     tables, policy = turn.shard.tables, turn.policy
-    plan = tables.find(f"plan/{policy.book}", Plan)
+    plan = tables.find(keys.plan(policy.book), Plan)
     live = turn.shard.live_pool(policy.reference_pool)
     if plan is None or plan.closed is not None or live is None or not live.sqrt_price_x96:
         return
-    before = tables.find(f"cost/{policy.book}", PlanCost)
+    before = tables.find(keys.cost(policy.book), PlanCost)
     if before is None or before.plan != plan.id:
         before = PlanCost(plan=plan.id)
     at_x96 = _reference_x96(turn, live)
@@ -48,15 +49,15 @@ def count_cost(turn: Turn, tracked: Tracked) -> None:
             grown_x128=_growth(live),
             earning=_earning(turn, plan, live),
         )
-    tables.put(f"cost/{policy.book}", after)
+    tables.put(keys.cost(policy.book), after)
 
 
 def with_cost(shard: Shard, said: Output, deviation_bps: Bps | None) -> Output:
     """Tell with a plan's end what it has cost, and what was foreseen; anything else is said as it is."""
-    plan = shard.tables.find(f"plan/{said.book}", Plan) if isinstance(said, PlanClosed) else None
+    plan = shard.tables.find(keys.plan(said.book), Plan) if isinstance(said, PlanClosed) else None
     if not isinstance(said, PlanClosed) or plan is None or plan.id != said.plan:
         return said
-    counted = shard.tables.find(f"cost/{said.book}", PlanCost)
+    counted = shard.tables.find(keys.cost(said.book), PlanCost)
     cost = counted.cost if counted is not None and counted.plan == plan.id else None
     return replace(
         said,
@@ -81,7 +82,7 @@ def _add_gas(
     """Count each receipt once, also one whose hash the signer told after its block."""
     cost, counted = before.cost, list(before.counted)
     for tx_hash in _hashes(turn, plan):
-        receipt = turn.shard.tables.find(f"receipt/{tx_hash}", Mined)
+        receipt = turn.shard.tables.find(keys.receipt(tx_hash), Mined)
         if receipt is None or tx_hash in counted:
             continue
         wei = receipt.gas_used * receipt.effective_gas_price_wei
@@ -100,7 +101,7 @@ def _add_gas(
 def _hashes(turn: Turn, plan: Plan, step: str | None = None) -> Iterator[Hash]:
     """List the transactions that a plan's steps were signed as; without a step, cancellations too."""
     for each in plan.steps:
-        intent = turn.shard.tables.find(f"intent/{each.intent}", Intent)
+        intent = turn.shard.tables.find(keys.intent(each.intent), Intent)
         if intent is not None and step in {None, each.step}:
             yield from intent.hashes
             yield from intent.cancellations if step is None else ()
@@ -112,7 +113,7 @@ def _swap_loss(turn: Turn, plan: Plan, tracked: Tracked, at_x96: SqrtPriceX96) -
     own = set(_hashes(turn, plan, "swap"))
     loss = 0
     for log, swap in tracked.swaps:
-        pool = turn.shard.tables.find(f"pool/{swap.address}", Pool)
+        pool = turn.shard.tables.find(keys.pool(swap.address), Pool)
         if log.transaction_hash not in own or pool is None:
             continue
         for token, delta in ((pool.token0, swap.amount0_delta), (pool.token1, swap.amount1_delta)):

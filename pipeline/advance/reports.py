@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed, Simulated
 from pipeline.shard import Shard
@@ -12,7 +13,7 @@ def take_report(
     shard: Shard, event: Simulated | Signed | Sent | CancellationSigned | IntentRefused | Dropped
 ) -> None:
     """Note nonce and hashes of an open intent, or that nothing will come of it. Repetition changes nothing."""
-    key = f"intent/{event.intent}"
+    key = keys.intent(event.intent)
     intent = shard.tables.find(key, Intent)
     if intent is None:
         return
@@ -43,9 +44,11 @@ def _follow_no_more(shard: Shard, intent: Intent, digest: str) -> None:
     """Let nothing follow what a refused intent followed: the signer has cancelled it, or does not know it."""
     plan = _plan_of(shard, intent)
     for step in plan.steps if plan is not None else ():
-        before = shard.tables.find(f"intent/{step.after}", Intent) if step.intent == digest else None
+        if step.intent != digest or step.after is None:
+            continue
+        before = shard.tables.find(keys.intent(step.after), Intent)
         if before is not None:
-            shard.tables.put(f"intent/{step.after}", replace(before, unfollowable=True))
+            shard.tables.put(keys.intent(step.after), replace(before, unfollowable=True))
 
 
 def _end(shard: Shard, intent: Intent, digest: str, outcome: str) -> None:
@@ -56,9 +59,9 @@ def _end(shard: Shard, intent: Intent, digest: str, outcome: str) -> None:
         replace(step, outcome=outcome) if step.intent == digest and step.outcome is None else step
         for step in plan.steps
     )
-    shard.tables.put(f"plan/{intent.book}", replace(plan, steps=steps))
+    shard.tables.put(keys.plan(intent.book), replace(plan, steps=steps))
 
 
 def _plan_of(shard: Shard, intent: Intent) -> Plan | None:
-    plan = shard.tables.find(f"plan/{intent.book}", Plan)
+    plan = shard.tables.find(keys.plan(intent.book), Plan)
     return plan if plan is not None and plan.id == intent.plan else None

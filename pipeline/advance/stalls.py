@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.advance.holding_off import forget_refusals, hold_off
 from pipeline.advance.turn import Turn
 from pipeline.guard import Refusal
@@ -57,7 +58,7 @@ def forget_broken(turn: Turn, plan: Plan, standing: Standing) -> Plan:
     phase = standing.phase or "withdraw"
     plan, forgotten = drop_from(plan, phase, turn.shard.tables, turn.final_block)
     for digest in forgotten:
-        turn.shard.tables.put(f"intent/{digest}", None)
+        turn.shard.tables.put(keys.intent(digest), None)
     return note_failure(plan, phase, standing.reason)
 
 
@@ -67,7 +68,7 @@ def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
     The cooldown is given back too, unless the signer would say the same again at the next block. Where the market
     was the signer's reason, the book waits as after any refusal by the market.
     """
-    key = f"effects/{turn.policy.book}"
+    key = keys.effects(turn.policy.book)
     effects = turn.shard.tables.need(key, BookEffects)
     effects = replace(effects, actions=effects.actions[:-1])
     if not reason.endswith(_SAID_AGAIN):
@@ -116,7 +117,7 @@ def tries_again_later(turn: Turn, plan: Plan) -> bool:
 
 def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
     """Say the end, once on a branch: a reorg may open the plan again, until all of it is final."""
-    path = turn.shard.tables.find(f"path/{turn.policy.book}", BookPath)
+    path = turn.shard.tables.find(keys.path(turn.policy.book), BookPath)
     if path is not None and path.finished_plan == plan.id:
         if is_final(plan, turn.shard.tables, turn.final_block):
             put(turn, replace(plan, closed="done", allowances=still_watched(plan)))
@@ -153,4 +154,4 @@ def unstalled(plan: Plan) -> Plan:
 
 def put(turn: Turn, plan: Plan) -> None:
     """Remember a plan as it is now."""
-    turn.shard.tables.put(f"plan/{turn.policy.book}", plan)
+    turn.shard.tables.put(keys.plan(turn.policy.book), plan)

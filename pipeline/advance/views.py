@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from pipeline import keys
 from pipeline.advance.assessed import assessed
 from pipeline.advance.books import stock_of, why_unknown
 from pipeline.book import own_positions
@@ -44,7 +45,7 @@ def shown(shard: Shard) -> Shown:
 
 
 def _collect(shard: Shard) -> Shown:
-    pools = {address: shard.tables.find(f"pool/{address}", Pool) for address in published_pools(shard)}
+    pools = {address: shard.tables.find(keys.pool(address), Pool) for address in published_pools(shard)}
     books = policies(shard.tables)
     return Shown(
         pools={address: pool for address, pool in sorted(pools.items()) if pool is not None},
@@ -96,7 +97,7 @@ def tell_views(
 
 def _is_report(shard: Shard, event: AnyEvent) -> bool:
     chain = profile(shard.tables)
-    halted = shard.tables.find("halted", Halted) is not None
+    halted = shard.tables.find(keys.HALTED, Halted) is not None
     if chain is None or halted or not isinstance(event, BlockSeen):
         return False
     return event.block.number % chain.report_every_blocks == 0

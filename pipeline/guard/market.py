@@ -1,10 +1,10 @@
 """The operator's word, the age of the block, the price as it is."""
 
+from pipeline import keys
 from pipeline.guard.question import Question
 from pipeline.math.slippage import price_window_x96
 from pipeline.messages.entries import HighestHead, Pause
 from pipeline.plan import tell_limit
-from pipeline.state import HIGHEST
 
 TIP_WEI = 10**9
 """Beside the base fee, where a price of gas is wanted before anybody offers one."""
@@ -15,16 +15,16 @@ def paused(question: Question) -> str | None:
 
     Whoever cancels what is signed wants nothing sent at all: the signer would refuse that too.
     """
-    for scope in ("all", f"book/{question.policy.book}"):
-        pause = question.shard.tables.find(f"pause/{scope}", Pause)
-        if pause is not None and (scope == "all" or pause.cancels or not question.only_resets):
+    for scope in (keys.ALL, keys.book(question.policy.book)):
+        pause = question.shard.tables.find(keys.pause(scope), Pause)
+        if pause is not None and (scope == keys.ALL or pause.cancels or not question.only_resets):
             return f"paused: {scope}"
     return None
 
 
 def stale_block(question: Question) -> str | None:
     """A branch that is still far below the highest block ever seen tells an old price: it is being caught up with."""
-    head, highest = question.shard.tables.head, question.shard.tables.find(HIGHEST, HighestHead)
+    head, highest = question.shard.tables.head, question.shard.tables.find(keys.HIGHEST, HighestHead)
     if head is None or highest is None:
         return "there is no head"
     behind, most = highest.number - head.number, question.policy.limits.max_age_blocks

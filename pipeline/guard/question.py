@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from pipeline import keys
 from pipeline.foresee import Foreseen
 from pipeline.messages.effects import Action, BookEffects
 from pipeline.messages.entries import Pool
@@ -55,7 +56,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     def pool(self) -> Pool:
         """Find the pool that the plan is about."""
-        return self.shard.tables.need(f"pool/{self.policy.reference_pool}", Pool)
+        return self.shard.tables.need(keys.pool(self.policy.reference_pool), Pool)
 
     def slippage_bps(self) -> Bps:
         """Tell the slippage that holds now."""

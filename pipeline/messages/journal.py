@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.base import Message
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed, Simulated
 from pipeline.messages.transactions import SubmitTransaction
@@ -180,34 +181,14 @@ def journal_key(entry: AnyJournal) -> str:
     """Name what an entry replaces."""
     match entry:
         case JournalOpened():
-            return opened_key(entry.signer)
+            return keys.journal_opened(entry.signer)
         case JournalSeal():
-            return seal_key(entry.signer)
+            return keys.journal_seal(entry.signer)
         case SignerStanding():
-            return f"signer/{entry.signer}"
+            return keys.journal_standing(entry.signer)
         case NonceBound():
-            return nonce_key(entry.signer, entry.nonce)
+            return keys.journal_nonce(entry.signer, entry.nonce)
         case IntentKnown():
-            return intent_key(entry.signer, entry.intent)
+            return keys.journal_intent(entry.signer, entry.intent)
         case IntentsRead():
-            return f"cursor/{entry.signer}/{entry.shard}"
-
-
-def opened_key(signer: Address) -> str:
-    """Name the entry by which a process finds the journal's end."""
-    return f"opened/{signer}"
-
-
-def seal_key(signer: Address) -> str:
-    """Name the seal's entry."""
-    return f"seal/{signer}"
-
-
-def nonce_key(signer: Address, nonce: int) -> str:
-    """Name a nonce's entry."""
-    return f"nonce/{signer}/{nonce}"
-
-
-def intent_key(signer: Address, digest: str) -> str:
-    """Name an intent's entry."""
-    return f"intent/{signer}/{digest}"
+            return keys.journal_cursor(entry.signer, entry.shard)

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.base import BlockRef, Output, View
 from pipeline.messages.entries import Pool
 from pipeline.units import (
@@ -52,7 +53,7 @@ class PoolView(View, frozen=True, kw_only=True, tag=True):
 
     @property
     def key(self) -> str:
-        return f"pool/{self.pool}"
+        return keys.pool(self.pool)
 
 
 class PositionView(View, frozen=True, kw_only=True, tag=True):
@@ -76,7 +77,7 @@ class PositionView(View, frozen=True, kw_only=True, tag=True):
 
     @property
     def key(self) -> str:
-        return f"position/{self.manager}/{self.token_id}"
+        return keys.position(self.manager, self.token_id)
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +107,7 @@ class BookView(View, frozen=True, kw_only=True, tag=True):
 
     @property
     def key(self) -> str:
-        return f"book/{self.book}"
+        return keys.book(self.book)
 
 
 class ViewRemoved(Output, frozen=True, kw_only=True, tag=True):

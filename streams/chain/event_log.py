@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from pipeline import keys
+from pipeline.keys import family
 from pipeline.messages.entries import CHAIN_FAMILIES, Frame
-from pipeline.state import Value, family
+from pipeline.state import Value
 from pipeline.units import Offset, ShardId
 
 
@@ -51,21 +53,19 @@ class EventLog(Protocol):
         ...
 
 
-ROUTING = frozenset(
-    {
-        "head",
-        "route",
-        "gift",
-        "adopted",
-        "policy",
-        "writer",
-        "halted",
-        "resumed",
-        "highest-head",
-        "set-aside",
-        "frame",
-        "cursor",
-    }
+ROUTING = keys.families(
+    keys.HEAD,
+    keys.route,
+    keys.gift,
+    keys.adopted,
+    keys.policy,
+    keys.WRITER,
+    keys.HALTED,
+    keys.resumed,
+    keys.HIGHEST,
+    keys.SET_ASIDE,
+    keys.frame,
+    keys.CURSOR,
 )
 """The families of entries that say what a shard follows."""
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal
 
+from pipeline import keys
 from pipeline.errors import InfrastructureError
 from pipeline.messages.entries import Cursor
 from pipeline.state import Value
@@ -37,12 +38,12 @@ class FakeBroker:
 
     def commit(self, shard: int, entries: Mapping[str, Value], cursor: Offset) -> None:
         """Let a worker commit."""
-        whole = {**entries, "cursor": Cursor(offset=cursor)}
+        whole = {**entries, keys.CURSOR: Cursor(offset=cursor)}
         self._state[shard] = {key: encode_entry(value) for key, value in whole.items()}
 
     def state(self, shard: int) -> Mapping[str, Value]:
         """Tell what was committed, of what routing needs."""
-        kept = {key: raw for key, raw in self._state[shard].items() if key.partition("/")[0] in ROUTING}
+        kept = {key: raw for key, raw in self._state[shard].items() if keys.family(key) in ROUTING}
         return {key: routing_only(decode_entry(key, raw)) for key, raw in kept.items()}
 
 

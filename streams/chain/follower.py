@@ -2,6 +2,7 @@
 
 import structlog
 
+from pipeline import keys
 from pipeline.errors import FencedError, LogLostError, MalformedRecordError
 from pipeline.messages.entries import Cursor, Halted, Writer
 from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, PositionObserved, WriterStarted
@@ -67,13 +68,13 @@ class Follower:
     @property
     def term(self) -> Term:
         """The term whose records count here; 0 before any."""
-        writer = self.tables.find("writer", Writer)
+        writer = self.tables.find(keys.WRITER, Writer)
         return NO_TERM if writer is None else writer.term
 
     @property
     def is_idle(self) -> bool:
         """Ask whether nothing may be written here: the shard has no books, or waits for an operator."""
-        return self.tables.find("halted", Halted) is not None or not policies(self.tables)
+        return self.tables.find(keys.HALTED, Halted) is not None or not policies(self.tables)
 
     def check_writer(self, term: Term, marker: Offset) -> None:
         """Make sure that the records of the watcher that began here still count. Raises: FencedError."""

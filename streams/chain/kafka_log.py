@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import EventLogError, InfrastructureError, StateLostError
-from pipeline.state import Value, family
+from pipeline.keys import family
+from pipeline.state import Value
 from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.event_log import ROUTING, Record, routing_only
 from streams.checkpoint.port import cut_off

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 import msgspec
 import structlog
 
+from pipeline import keys
 from pipeline.errors import NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Route
@@ -160,14 +161,14 @@ def _checked_items(tables: Tables) -> Iterator[str]:
     An NFT is compared with the pool position that it uses.
     """
     for policy in policies(tables):
-        yield from (item for item in named_items(policy) if item.startswith(("pool/", "balance/")))
-        for key, route in tables.group("route/position", Route):
-            item = key.removeprefix("route/")
+        yield from (item for item in named_items(policy) if item in keys.pool or item in keys.balance)
+        for key, route in tables.group(keys.route.under(keys.position.family), Route):
+            item = keys.item_of(key)
             if route.owner == policy.owner and route.pool in policy.all_pools() and is_ours(tables, item):
                 yield item
 
 
 def _is_due(tables: Tables, item: str, head: BlockRef) -> bool:
     """Leave out what is wanted anyway and what was just read here; a shard passes over what it has in quarantine."""
-    route = tables.find(f"route/{item}", Route)
+    route = tables.find(keys.route(item), Route)
     return route is not None and route.observed_at_block not in {None, head.number}

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted
-from pipeline.units import ShardId
+from pipeline.units import ShardId, TokenId
 from pipeline.wants import policies, profile
 from streams.applied import append, appending
 from streams.cli.console import run, say, settings_for
@@ -29,14 +30,14 @@ def adopt(
 ) -> None:
     """Take an NFT that somebody else sent into its owner's book, or leave one out of it."""
     settings = settings_for("adopt")
-    shard, item, owner = run(_find(settings, token_id, book))
+    shard, item, owner = run(_find(settings, TokenId(token_id), book))
     event = NftAdopted(item=item, ours=not ignore, reason=reason, by=who())
     offset = run(_append(settings, shard, event))
     done = "left out of" if ignore else "taken into"
     say(f"NFT {token_id} is {done} book {owner}: shard {shard}, offset {offset}")
 
 
-async def _find(settings: Settings, token_id: int, book: str | None) -> tuple[ShardId, str, str]:
+async def _find(settings: Settings, token_id: TokenId, book: str | None) -> tuple[ShardId, str, str]:
     """Find an NFT's shard, name, and book. Raises: SettingsError where no book's owner has it."""
     async with reading(settings.kafka) as reader:
         shards = await shards_now(reader, settings.chain, settings.partitions)
@@ -51,13 +52,13 @@ async def _find(settings: Settings, token_id: int, book: str | None) -> tuple[Sh
     raise SettingsError(f"NFT {token_id} is not known as one that {owner} has")
 
 
-def _held(at: ShardNow, token_id: int, book: str | None) -> tuple[ShardId, str, str] | None:
+def _held(at: ShardNow, token_id: TokenId, book: str | None) -> tuple[ShardId, str, str] | None:
     tables = at.shard.tables
     chain = profile(tables)
     if chain is None:
         return None
-    item = f"position/{chain.position_manager}/{token_id}"
-    route = tables.find(f"route/{item}", Route)
+    item = keys.position(chain.position_manager, token_id)
+    route = tables.find(keys.route(item), Route)
     for policy in policies(tables):
         if route is not None and route.owner == policy.owner and book in {None, policy.book}:
             return at.shard.id, item, policy.book

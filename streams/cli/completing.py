@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline import keys
+from pipeline.units import BookId
 from streams.topics import TOPICS
 
 _PORTFOLIO = Path("portfolio.yaml")
@@ -18,7 +20,7 @@ def books(incomplete: str) -> list[str]:
 def scopes(incomplete: str) -> list[str]:
     """List what `pause` and `resume` take of it: `all`, and each book as `book/ID`."""
     return [
-        scope for scope in ("all", *(f"book/{name}" for name in _books())) if scope.startswith(incomplete)
+        scope for scope in (keys.ALL, *(keys.book(name) for name in _books())) if scope.startswith(incomplete)
     ]
 
 
@@ -28,9 +30,9 @@ def topics(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _books() -> Iterator[str]:
+def _books() -> Iterator[BookId]:
     try:
         text = _PORTFOLIO.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return
-    yield from dict.fromkeys(_BOOK.findall(text))
+    yield from map(BookId, dict.fromkeys(_BOOK.findall(text)))

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from pipeline import keys
 from pipeline.errors import PASSING_TROUBLE, EvenkeelError, NodeError, SettingsError
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
@@ -120,7 +121,11 @@ class _State:
     async def tokens(self, settings: Settings) -> str:
         """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""
         tables = [each.shard.tables for each in await self._load(settings)]
-        pools = {key.partition("/")[2]: pool for each in tables for key, pool in each.group("pool", Pool)}
+        pools = {
+            keys.pool.parse(key)[0]: pool
+            for each in tables
+            for key, pool in each.group(keys.pool.under(), Pool)
+        }
         wrong = {
             says
             for book in self._books

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
@@ -155,7 +156,7 @@ def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
 
 
 def _position_row(book: BookNow, view: PositionView) -> tuple[str, ...]:
-    pool = book.at.shard.tables.need(f"pool/{view.pool}", Pool)
+    pool = book.at.shard.tables.need(keys.pool(view.pool), Pool)
     names, tokens = named_in(book.policy), (pool.token0, pool.token1)
     amounts = (view.principal0, view.principal1, view.fees0, view.fees1)
     texts = [names.amount(tokens[i % 2], raw) for i, raw in enumerate(amounts)]
@@ -233,7 +234,7 @@ def no_such_book(name: str, known: Iterable[str]) -> str:
 def _say_what_is_set_apart(books: Iterable[BookNow]) -> None:
     """Name the NFTs of each owner that its book does without, a few of them."""
     for each in books:
-        numbers = [item.rpartition("/")[2] for item in each.set_apart]
+        numbers = [keys.nft_of(item) for item in each.set_apart]
         if numbers:
             more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
             say(

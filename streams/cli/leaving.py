@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.effects import Plan
 from pipeline.messages.entries import Allowance
@@ -10,7 +11,7 @@ from pipeline.messages.events import PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.settle import is_open, stand
 from pipeline.shard import Shard
-from pipeline.units import Address, BookId, ChainId
+from pipeline.units import BookId, ChainId
 from streams.applied import Step
 from streams.readers import Reader
 from streams.verify import load_shard
@@ -43,7 +44,7 @@ async def refuse_to_leave(
                 "apply it with standing_base and standing_quote at 0 first, and they are taken back; "
                 "--leave-plans leaves them"
             )
-        plan = shard.tables.find(f"plan/{book}", Plan)
+        plan = shard.tables.find(keys.plan(book), Plan)
         if plan is not None and is_open(plan, shard.tables):
             phase = stand(plan, shard.tables).phase
             raise SettingsError(
@@ -68,9 +69,9 @@ def _standing(shard: Shard, policy: Policy | None) -> Iterator[str]:
     """List what a policy lets stand and stands: once the book is gone nobody takes it back."""
     if policy is None or policy.mode != "live":
         return
-    for key, allowance in shard.tables.group(f"allowance/{policy.owner}", Allowance):
-        _, _, token, spender = key.split("/")
-        if allowance.amount and policy.standing(Address(token)):
+    for key, allowance in shard.tables.group(keys.allowance.under(policy.owner), Allowance):
+        _, token, spender = keys.allowance.parse(key)
+        if allowance.amount and policy.standing(token):
             yield f"{allowance.amount} of {token} by {spender}"
 
 

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
+from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.events import Paused, Resumed
-from pipeline.units import BookId, ShardId
+from pipeline.units import Address, ShardId
 from streams.applied import append, appending, policies_in_force
 from streams.chain.submit.stop_file import remove_stop_file, stop_file_of
 from streams.cli.completing import scopes
@@ -22,10 +23,11 @@ from streams.readers import reading
 from streams.settings import Settings
 from streams.topics import shard_of
 
+_ADDRESS = Address("0x[0-9a-f]{40}")
 _ITEMS = {
-    "pool": re.compile(r"pool/0x[0-9a-f]{40}"),
-    "position": re.compile(r"position/0x[0-9a-f]{40}/(0|[1-9][0-9]{0,77})"),
-    "balance": re.compile(r"balance/0x[0-9a-f]{40}/0x[0-9a-f]{40}"),
+    keys.pool.family: re.compile(keys.pool(_ADDRESS)),
+    keys.position.family: re.compile(keys.position.under(_ADDRESS, "(0|[1-9][0-9]{0,77})")),
+    keys.balance.family: re.compile(keys.balance(_ADDRESS, _ADDRESS)),
 }
 """How the items are written of which an operator can ask a repair."""
 
@@ -33,13 +35,13 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads th
 
 
 def pause(
-    scope: Annotated[str, typer.Argument(help="all, or book/ID.", autocompletion=scopes)] = "all",
+    scope: Annotated[str, typer.Argument(help="all, or book/ID.", autocompletion=scopes)] = keys.ALL,
     *,
     reason: Reason = "by hand",
 ) -> None:
     """Decide nothing for a book, or for all, until resumed. What is watched goes on being watched."""
     settings = settings_for("pause")
-    if scope != "all" and _kind(scope) != "book":
+    if scope != keys.ALL and scope not in keys.book:
         raise SettingsError(f"{scope} cannot be paused: all, or book/ID")
     run(_append(settings, scope, Paused(scope=scope, reason=reason, by=who())))
 
@@ -52,7 +54,7 @@ def resume(
             "pool/P, position/M/ID, balance/ACCOUNT/TOKEN.",
             autocompletion=scopes,
         ),
-    ] = "all",
+    ] = keys.ALL,
     *,
     reason: Reason = "by hand",
     local: Annotated[
@@ -65,8 +67,8 @@ def resume(
         _resume_here(local)
         return
     settings = settings_for("resume")
-    scope = scope if _kind(scope) == "book" else scope.lower()
-    if scope != "all" and _kind(scope) not in {"book", "shard", *_ITEMS}:
+    scope = scope if scope in keys.book else scope.lower()
+    if scope != keys.ALL and _kind(scope) not in {keys.book.family, keys.shard.family, *_ITEMS}:
         raise SettingsError(
             f"{scope} cannot be resumed: all, book/ID, shard/N, pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
         )
@@ -74,7 +76,7 @@ def resume(
         raise SettingsError(
             f"{scope} is not the name of an item: write pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
         )
-    told = "shard" if _kind(scope) == "shard" else scope
+    told = keys.SHARD if scope in keys.shard else scope
     run(_append(settings, scope, Resumed(scope=told, reason=reason, by=who())))
 
 
@@ -98,13 +100,13 @@ async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> No
 
 async def _shards(settings: Settings, scope: str) -> list[ShardId]:
     """Name the shards that a scope concerns: a book's own, those that follow an item, else all of them."""
-    if _kind(scope) == "shard":
+    if scope in keys.shard:
         return [_shard_number(scope, settings.partitions)]
     if _kind(scope) in _ITEMS:
         return await _followers(settings, scope)
-    if _kind(scope) != "book":
+    if scope not in keys.book:
         return [ShardId(shard) for shard in range(settings.partitions)]
-    book = BookId(scope.partition("/")[2])
+    book = keys.book.parse(scope)[0]
     async with reading(settings.kafka) as reader:
         books = await policies_in_force(reader, settings.chain)
     if book not in books:
@@ -116,8 +118,10 @@ async def _followers(settings: Settings, item: str) -> list[ShardId]:
     """Find the shards that follow an item or hold it in quarantine. Raises: SettingsError where none does."""
     async with reading(settings.kafka) as reader:
         shards = await shards_now(reader, settings.chain, settings.partitions)
-    keys = (f"route/{item}", f"quarantine/{item}", f"checked/{item}")
-    found = [each.shard.id for each in shards if any(key in each.shard.tables.entries() for key in keys)]
+    held_under = (keys.route(item), keys.quarantine(item), keys.checked(item))
+    found = [
+        each.shard.id for each in shards if any(key in each.shard.tables.entries() for key in held_under)
+    ]
     if not found:
         raise SettingsError(
             f"no shard follows {item}: nothing to resume (`evenkeel inventory` names what is held)"
@@ -126,15 +130,14 @@ async def _followers(settings: Settings, item: str) -> list[ShardId]:
 
 
 def _shard_number(scope: str, partitions: int) -> ShardId:
-    name = scope.partition("/")[2]
+    name = keys.item_of(scope)
     if not name.isdigit() or int(name) >= partitions:
         raise SettingsError(f"{scope} is no shard: 0 to {partitions - 1}")
     return ShardId(int(name))
 
 
 def _kind(scope: str) -> str:
-    kind, _, rest = scope.partition("/")
-    return kind if rest else ""
+    return keys.family(scope) if keys.item_of(scope) else ""
 
 
 def who() -> str:

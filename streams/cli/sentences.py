@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from pipeline import keys
 from pipeline.inventory import WHOLE_BPS
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
@@ -160,7 +161,7 @@ def _tried(run: DryRun, policy: Policy | None) -> str:
 
 
 def _left(said: NftLeft, policy: Policy | None) -> str:
-    number = said.item.rpartition("/")[2]
+    number = keys.nft_of(said.item)
     where = "was burned" if said.to is None else f"has left for {said.to}"
     quote = None if policy is None else policy.quote
     worth = (

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline import keys
 from pipeline.errors import InfrastructureError
 from pipeline.messages.entries import Cursor
 from pipeline.messages.events import Paused
@@ -82,7 +83,7 @@ def drain(
 async def _pause(settings: Settings, reason: str, *, cancels: bool = False) -> None:
     async with appending(settings.kafka) as producer:
         for shard in range(settings.partitions):
-            paused = Paused(scope="all", reason=reason, by=who(), cancels=cancels)
+            paused = Paused(scope=keys.ALL, reason=reason, by=who(), cancels=cancels)
             await append(producer, settings.chain, ShardId(shard), paused)
     say("paused: all. `evenkeel resume all` ends it")
 
@@ -113,7 +114,7 @@ async def _behind(reader: Reader, settings: Settings) -> list[str]:
     for place in await reader.shards(EVENTS.on(settings.chain)):
         _, end = (await reader.bounds([place]))[place]
         shard = await load_shard(reader, settings.chain, ShardId(place.partition))
-        cursor = shard.tables.find("cursor", Cursor)
+        cursor = shard.tables.find(keys.CURSOR, Cursor)
         taken = -1 if cursor is None else cursor.offset
         if taken < end - 1:
             behind.append(f"shard {place.partition} stands at record {taken} of {end - 1}")

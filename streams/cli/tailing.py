@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from rich.text import Text
 
+from pipeline import keys
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.base import Output
 from pipeline.messages.policy import Policy
@@ -108,8 +109,8 @@ def _book_of(record: Record, fields: Mapping[str, Any]) -> str | None:
     match fields:
         case {"book": str(book)} | {"policy": {"book": str(book)}}:
             return book
-    kind, _, name = (record.key or b"").decode(errors="replace").partition("/")
-    return name if kind == "book" else None
+    key = (record.key or b"").decode(errors="replace")
+    return keys.book.parse(key)[0] if key in keys.book else None
 
 
 def _block_of(fields: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from pipeline import keys
 from pipeline.errors import UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import (
@@ -14,7 +15,7 @@ from pipeline.messages.events import (
     PositionObserved,
 )
 from pipeline.messages.policy import ChainProfile
-from pipeline.units import NATIVE, Address, Term, TokenId
+from pipeline.units import NATIVE, Address, Term
 from pipeline.wants import Wanted
 from streams.node.contract_calls import Reader
 from streams.node.multicall import MULTICALL3
@@ -58,7 +59,7 @@ async def observe(
 def _by_kind(wants: Sequence[Wanted]) -> list[tuple[str, list[Wanted]]]:
     kinds: dict[str, list[Wanted]] = {}
     for want in wants:
-        kinds.setdefault(want.item.partition("/")[0], []).append(want)
+        kinds.setdefault(keys.family(want.item), []).append(want)
     return list(kinds.items())
 
 
@@ -66,7 +67,7 @@ async def _read_pools(
     reader: Reader, place: Place, wants: Sequence[Wanted]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     for want in wants:
-        pool = Address(_name(want)[0])
+        (pool,) = keys.pool.parse(want.item)
         try:
             read = await read_pool(reader, pool)
         except UnreadableError as error:
@@ -88,7 +89,7 @@ async def _read_owners(
 ) -> AsyncIterator[Observation | ObservationFailed]:
     manager = place.chain.position_manager
     for want in wants:
-        owner = Address(_name(want)[0])
+        (owner,) = keys.owner.parse(want.item)
         try:
             token_ids = await read_owner(reader, manager, owner)
         except UnreadableError as error:
@@ -108,7 +109,7 @@ async def _read_positions(
     reader: Reader, place: Place, wants: Sequence[Wanted]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     manager = place.chain.position_manager
-    token_ids = [TokenId(int(_name(want)[1])) for want in wants]
+    token_ids = [keys.position.parse(want.item)[1] for want in wants]
     reads = await read_positions(reader, manager, place.chain.factory, token_ids)
     for want, token_id, read in zip(wants, token_ids, reads, strict=True):
         if not isinstance(read, PositionRead):
@@ -128,7 +129,7 @@ async def _read_positions(
 async def _read_balances(
     reader: Reader, place: Place, wants: Sequence[Wanted]
 ) -> AsyncIterator[Observation | ObservationFailed]:
-    pairs = [(Address(_name(want)[0]), Address(_name(want)[1])) for want in wants]
+    pairs = [keys.balance.parse(want.item) for want in wants]
     amounts = await read_balances(reader, pairs)
     new = {token for want, (_, token) in zip(wants, pairs, strict=True) if want.why != "check"}
     faults = {token: await _token_fault(reader, place, token) for token in sorted(new)}
@@ -155,18 +156,13 @@ async def _token_fault(reader: Reader, place: Place, token: Address) -> Unreadab
     return None if fault is None else UnreadableError(fault)
 
 
-def _name(want: Wanted) -> list[str]:
-    """Split what follows the kind: `M/id` of `position/M/id`."""
-    return want.item.split("/")[1:]
-
-
 def _failed(place: Place, want: Wanted, error: UnreadableError) -> ObservationFailed:
     return ObservationFailed(term=place.term, block=place.block, item=want.item, reason=str(error))
 
 
 _READS = {
-    "pool": _read_pools,
-    "owner": _read_owners,
-    "position": _read_positions,
-    "balance": _read_balances,
+    keys.pool.family: _read_pools,
+    keys.owner.family: _read_owners,
+    keys.position.family: _read_positions,
+    keys.balance.family: _read_balances,
 }

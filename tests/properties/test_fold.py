@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.advance import advance
 from pipeline.guard import PASSING
+from pipeline.keys import family
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
     Declined,
@@ -23,7 +24,6 @@ from pipeline.messages.entries import CHAIN_FAMILIES
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.policy import Limits, Policy, TargetBand
 from pipeline.shard import Shard
-from pipeline.state import family
 
 few = settings(max_examples=40, deadline=None)
 

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.advance import advance
+from pipeline.keys import family
 from pipeline.messages.decisions import Quarantined, ShardHalted
 from pipeline.messages.entries import Halted, Pool
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, PolicySet, Resumed
 from pipeline.routes import Arrival, follow
 from pipeline.shard import Shard
-from pipeline.state import Tables, family
+from pipeline.state import Tables
 from pipeline.units import Offset, ShardId
 from streams.chain.event_log import ROUTING
 from streams.codec import decode_entry, decode_output, encode, encode_entry

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.errors import BlockUnknownError, CallRevertedError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Writer
@@ -161,7 +162,7 @@ class AnvilFork:
         if body is None:
             raise BlockUnknownError(f"the fork does not know its block {self._header.block.number}")
         block = Block(self._header, body, {})
-        term = tables.need("writer", Writer).term
+        term = tables.need(keys.WRITER, Writer).term
         (event,) = await blocks_seen(tables, self._node, [block], term, multicall=self._multicall)
         return event
 
@@ -169,7 +170,7 @@ class AnvilFork:
         """Read what a shard wants at the head."""
         chain = profile(tables)
         assert chain is not None, "a shard without books wants nothing"
-        place = Place(chain=chain, block=self._header.block, term=tables.need("writer", Writer).term)
+        place = Place(chain=chain, block=self._header.block, term=tables.need(keys.WRITER, Writer).term)
         return [read async for read in observe(self._node, place, wants, multicall=self._multicall)]
 
     # -------------------------------------------------------------- as a signer does

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from pipeline import keys
 from pipeline.messages.effects import BookEffects, Untried
 from pipeline.messages.entries import HighestHead, Writer
 from pipeline.messages.events import BlockSeen
@@ -19,7 +20,7 @@ def take_back(shard: Shard, book: BookId, untried: Untried, event: BlockSeen) ->
     Raises: NotTried.
     """
     tables = shard.tables
-    policy = tables.find(f"policy/{book}", Policy)
+    policy = tables.find(keys.policy(book), Policy)
     if policy is None or policy.policy_version != untried.policy_version:
         raise NotTried("refused", "the policy has changed since")
     head, at = tables.head, untried.at
@@ -34,15 +35,15 @@ def take_back(shard: Shard, book: BookId, untried: Untried, event: BlockSeen) ->
     before = tables.head
     if before is None:
         raise NotTried("too_old", f"block {at.number} is the shard's first")
-    effects = tables.find(f"effects/{book}", BookEffects) or BookEffects()
+    effects = tables.find(keys.effects(book), BookEffects) or BookEffects()
     then = replace(
         effects, last_proposed_at_s=untried.proposed_before_s, refused_at_s=None, refusals_in_a_row=0
     )
-    tables.put(f"effects/{book}", then)
+    tables.put(keys.effects(book), then)
     for other in policies(tables):
-        tables.put(f"policy/{other.book}", None)
-    tables.put(f"policy/{book}", replace(policy, mode="live"))
-    tables.put("writer", Writer(term=event.term, instance="dry-run"))
-    tables.put("halted", None)
-    tables.put("highest-head", HighestHead(number=parent))
+        tables.put(keys.policy(other.book), None)
+    tables.put(keys.policy(book), replace(policy, mode="live"))
+    tables.put(keys.WRITER, Writer(term=event.term, instance="dry-run"))
+    tables.put(keys.HALTED, None)
+    tables.put(keys.HIGHEST, HighestHead(number=parent))
     return Seconds(max(at.timestamp_s - before.timestamp_s, 1))

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from pipeline import keys
 from pipeline.errors import PASSING_TROUBLE, NodeError
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import DryRuns, Untried
@@ -34,7 +35,6 @@ log = structlog.get_logger(__name__)
 
 POINTS = ("found", "forked", "tried", "told")
 """Where a test may end the process."""
-_OURS = b"dry-run/"
 _LAST_DECISIONS = (50, 50, 50, 2_000, 100_000)
 """So many are looked through, one try after the other."""
 _COMMITTED_S = 0.5
@@ -129,11 +129,11 @@ class Tries:
             self._note(record)
 
     def _note(self, record: Record) -> None:
-        if record.key is None or not record.key.startswith(_OURS):
+        key = (record.key or b"").decode()
+        if key not in keys.dry_run:
             return
-        key = record.key.decode()
         entry = None if record.value is None else decode_entry(key, record.value)
-        place = ShardId(record.shard), BookId(key.partition("/")[2])
+        place = ShardId(record.shard), *keys.dry_run.parse(key)
         self._untried[place] = entry.untried if isinstance(entry, DryRuns) else ()
         self._news.set()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from pipeline import keys
 from pipeline.advance import advance
 from pipeline.advance.books import stock_of
 from pipeline.book import own_positions
@@ -23,7 +24,7 @@ from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.shard import Shard
-from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, TokenId, Wei
+from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, Wei
 from pipeline.wants import wanted
 from streams.chain.dry_run.before import take_back
 from streams.chain.dry_run.port import Fork, NotTried
@@ -43,7 +44,7 @@ class Trial:
         """Take the shard back to before the proposal's block, whose record stands at an offset. Raises: NotTried."""
         self._shard, self._book, self._untried, self._event = shard, book, untried, event
         self.block_s: Seconds = take_back(shard, book, untried, event)
-        self.policy = shard.tables.need(f"policy/{book}", Policy)
+        self.policy = shard.tables.need(keys.policy(book), Policy)
         self._offset = offset
         self._said: list[Output] = []
         self._steps: list[DryRunStep] = []
@@ -160,11 +161,11 @@ class Trial:
         ]
 
     def _hashes(self) -> dict[str, SubmitTransaction]:
-        intents = self._shard.tables.group("intent", Intent)
+        intents = self._shard.tables.group(keys.intent.under(), Intent)
         return {
             hash_: self._sent[digest]
             for key, intent in intents
-            if (digest := key.partition("/")[2]) in self._sent
+            if (digest := keys.intent.parse(key)[0]) in self._sent
             for hash_ in intent.hashes
         }
 
@@ -186,7 +187,7 @@ class Trial:
     def _balances(self) -> dict[Address, RawAmount]:
         tokens = (*(token.address for token in self.policy.tokens), NATIVE)
         found = {
-            token: self._shard.tables.find(f"balance/{self.policy.owner}/{token}", Balance)
+            token: self._shard.tables.find(keys.balance(self.policy.owner, token), Balance)
             for token in tokens
         }
         return {token: balance.amount for token, balance in found.items() if balance is not None}
@@ -205,7 +206,7 @@ class Trial:
     def _minted(self) -> tuple[MintedPosition, ...]:
         return tuple(
             MintedPosition(
-                token_id=TokenId(int(key.rpartition("/")[2])),
+                token_id=keys.position.parse(key)[1],
                 pool=position.pool,
                 tick_lower=position.tick_lower,
                 tick_upper=position.tick_upper,

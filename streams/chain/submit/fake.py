@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline import keys
 from pipeline.errors import CommitError, FencedError
 from pipeline.messages.journal import AnyJournal, AnyReport
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.offers import Stop
-from pipeline.units import Offset, ShardId
+from pipeline.units import Address, Offset, ShardId
+from streams.chain.submit.journal import is_of
 from streams.chain.submit.pauses import Pauses
 from streams.chain.submit.port import Delivered, Passed, Stored
 from streams.checkpoint.fake import Crashed
@@ -70,9 +72,9 @@ class FakeJournal:
         """Fence whoever had it and hand over what is stored."""
         self.broker.owner = self
         key, value = marker
-        signer = key.partition(b"/")[2]
+        signer = Address(keys.signer_of(key.decode()))
         for stored in self.broker.stored:
-            if stored.key.partition(b"/")[2].partition(b"/")[0] == signer:
+            if is_of(stored.key, signer):
                 take(stored)
         self.broker.write(key, value)
         self.usable = True

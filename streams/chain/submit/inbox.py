@@ -9,6 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from pipeline import keys
 from pipeline.errors import InfrastructureError, MalformedRecordError
 from pipeline.messages.entries import Cursor, Pause
 from pipeline.messages.policy import Policy
@@ -108,10 +109,10 @@ class KafkaInbox:
         for key, entry in found.items():
             match entry:
                 case Pause(cancels=cancels):
-                    self._pauses.note_pause(shard, key.removeprefix("pause/"), cancels=cancels)
+                    self._pauses.note_pause(shard, *keys.pause.parse(key), cancels=cancels)
                 case Policy():
                     self._pauses.note_policy(entry)
-        read = found.get("cursor")
+        read = found.get(keys.CURSOR)
         cursor = read.offset if isinstance(read, Cursor) else -1
         (log,) = await reader.shards(EVENTS.on(self._chain_id), [shard])
         begin, end = (await reader.bounds([log]))[log]
@@ -163,11 +164,11 @@ class KafkaInbox:
 
 def _entry(key: str, payload: bytes | None) -> Pause | Policy | Cursor | None:
     """Read an entry that matters here. A pause that cannot be read is a pause; of the others nothing is known then."""
-    if payload is None or not (key == "cursor" or key.startswith(("pause/", "policy/"))):
+    if payload is None or not (key == keys.CURSOR or key in keys.pause or key in keys.policy):
         return None
     try:
         entry = decode_entry(key, payload)
     except MalformedRecordError as error:
         log.warning("an entry of a shard cannot be read", key=key, error=str(error))
-        return Pause(reason=str(error), by="") if key.startswith("pause/") else None
+        return Pause(reason=str(error), by="") if key in keys.pause else None
     return entry if isinstance(entry, Pause | Policy | Cursor) else None

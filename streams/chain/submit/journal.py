@@ -9,6 +9,7 @@ from zlib import crc32
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
+from pipeline import keys
 from pipeline.errors import CommitError, FencedError, InfrastructureError
 from pipeline.messages.journal import AnyReport
 from pipeline.units import Address, ChainId, ShardId
@@ -36,7 +37,7 @@ def journal_shard(signer: Address, partitions: int) -> ShardId:
 
 def is_of(key: bytes, signer: Address) -> bool:
     """Ask whether a key of `nonces.v1` is a signer's."""
-    return key.partition(b"/")[2].partition(b"/")[0] == signer.encode()
+    return keys.signer_of(key.decode(errors="replace")) == signer
 
 
 async def journal_place(reader: Reader, chain_id: ChainId, signer: Address) -> TopicPartition:

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
+from pipeline import keys
 from pipeline.errors import MalformedRecordError, SettingsError
 from pipeline.messages.journal import (
     AnyJournal,
     IntentKnown,
     IntentsRead,
     NonceBound,
-    intent_key,
     journal_key,
 )
 from pipeline.messages.transactions import SubmitTransaction
@@ -100,7 +100,7 @@ class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def signer(self) -> str:
         """Name whose key it stands under."""
-        return self.key.partition("/")[2].partition("/")[0]
+        return keys.signer_of(self.key)
 
     def __str__(self) -> str:
         return f"{self.why} (key {self.key})"
@@ -178,7 +178,7 @@ def _intent_in(record: Record) -> SubmitTransaction | None:
 
 
 def _known(intent: SubmitTransaction, record: Record, journal: Mapping[str, AnyJournal]) -> Known:
-    entry: Any = journal.get(intent_key(intent.signer, intent.digest))
+    entry: Any = journal.get(keys.journal_intent(intent.signer, intent.digest))
     bound = next(
         (
             each
@@ -188,7 +188,7 @@ def _known(intent: SubmitTransaction, record: Record, journal: Mapping[str, AnyJ
         ),
         None,
     )
-    cursor = journal.get(f"cursor/{intent.signer}/{record.shard}")
+    cursor = journal.get(keys.journal_cursor(intent.signer, ShardId(record.shard)))
     return Known(
         intent=intent,
         shard=ShardId(record.shard),

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.dead_letters import DeadLetter
-from pipeline.messages.journal import AnyJournal, AnyReport, IntentKnown, IntentsRead, intent_key, journal_key
+from pipeline.messages.journal import AnyJournal, AnyReport, IntentKnown, IntentsRead, journal_key
 from pipeline.nonces import Account
 from pipeline.units import Address, Offset, ShardId
 from streams.chain.submit.memory import Memory, account_changes, load_memory
@@ -86,13 +87,13 @@ class Ledger:
             size_bytes=len(record.payload),
             payload=record.payload[:_LONGEST_LETTER],
         )
-        key = f"{INTENTS.name}/{record.shard}/{record.offset}".encode()
+        key = keys.dead_letter_of(INTENTS.name, record.shard, record.offset).encode()
         self._letters.append(TopicRecord(DEAD_LETTERS.name, key, encode(letter), record.shard))
 
     def forget(self, known: Iterable[IntentKnown]) -> None:
         """Let go of intents that nobody can send again."""
         for each in known:
-            self._dirty[intent_key(self._signer, each.intent)] = None
+            self._dirty[keys.journal_intent(self._signer, each.intent)] = None
             del self.memory.intents[each.intent]
 
     # -------------------------------------------------------------- keeping

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
+from pipeline import keys
 from pipeline.messages.journal import (
     AnyJournal,
     IntentKnown,
@@ -13,7 +14,6 @@ from pipeline.messages.journal import (
     NonceBound,
     SignerStanding,
     journal_key,
-    nonce_key,
 )
 from pipeline.nonces import Account, account_of
 from pipeline.units import BlockNumber, ShardId
@@ -74,7 +74,7 @@ def account_changes(before: Account | None, after: Account) -> dict[str, AnyJour
     new = {bound.nonce: bound for bound in after.nonces}
     signer = after.standing.signer
     changes: dict[str, AnyJournal | None] = {
-        nonce_key(signer, nonce): new.get(nonce)
+        keys.journal_nonce(signer, nonce): new.get(nonce)
         for nonce in sorted(old | new)
         if old.get(nonce) != new.get(nonce)
     }

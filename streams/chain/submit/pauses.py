@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 
+from pipeline import keys
 from pipeline.messages.events import AnyEvent, Paused, PolicySet, Resumed
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.offers import Stop
 from pipeline.units import Address, ShardId
 from streams.chain.submit.calldata import takes_back
-
-_ALL = "all"
-_BOOK = "book/"
 
 
 class Pauses:
@@ -47,7 +45,7 @@ class Pauses:
     def note_policy(self, policy: Policy) -> None:
         """Learn whose accounts a book uses."""
         mine = {policy.owner, policy.signer or policy.owner}
-        self._accounts.setdefault(_BOOK + policy.book, set()).update(mine)
+        self._accounts.setdefault(keys.book(policy.book), set()).update(mine)
 
     def stopping(self, intent: SubmitTransaction) -> Stop | None:
         """Tell which pause stops an intent; the one that cancels goes before the others."""
@@ -57,8 +55,8 @@ class Pauses:
     def _matching(self, intent: SubmitTransaction) -> Iterator[Stop]:
         accounts = {intent.owner, intent.signer}
         for (_, scope), cancels in self._paused.items():
-            if scope != _ALL and not cancels and takes_back(intent):
+            if scope != keys.ALL and not cancels and takes_back(intent):
                 continue  # it makes a paused book safer
             mine = self._accounts.get(scope, set()) & accounts
-            if scope in {_ALL, _BOOK + intent.book} or mine:
+            if scope in {keys.ALL, keys.book(intent.book)} or mine:
                 yield Stop(why=f"{scope} is paused", cancels=cancels)

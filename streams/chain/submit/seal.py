@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+from pipeline import keys
 from pipeline.errors import JournalError, MalformedRecordError
-from pipeline.messages.journal import AnyJournal, JournalSeal, journal_key, opened_key, seal_key
+from pipeline.messages.journal import AnyJournal, JournalSeal, journal_key
 from pipeline.units import Address, ChainId
 from streams.chain.signer import Signer
 from streams.chain.submit.port import Stored
@@ -54,12 +55,12 @@ class Stamp:
     @property
     def opened_key(self) -> bytes:
         """Name the marker's key: what lies there is replaced at each start and read by nobody."""
-        return opened_key(self.signer).encode()
+        return keys.journal_opened(self.signer).encode()
 
     @property
     def seal_key(self) -> bytes:
         """Name the seal's key."""
-        return seal_key(self.signer).encode()
+        return keys.journal_seal(self.signer).encode()
 
     def seal(self, sequence: int, macs: Mapping[bytes, str], forgotten: Sequence[bytes] = ()) -> bytes:
         """Write the seal of a commit after which these keys are live."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from pipeline import keys
 from pipeline.errors import JournalError
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.journal import AnyJournal, JournalOpened
@@ -144,5 +145,5 @@ def _letter(fault: Fault) -> TopicRecord:
         size_bytes=len(value),
         payload=value[:_LONGEST_LETTER],
     )
-    key = f"{NONCES.name}/{fault.stored.partition}/{fault.stored.offset}".encode()
+    key = keys.dead_letter_of(NONCES.name, fault.stored.partition, fault.stored.offset).encode()
     return TopicRecord(DEAD_LETTERS.name, key, encode(letter), ShardId(0))

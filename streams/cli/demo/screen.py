@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import keys
 from pipeline.messages.base import Output
 from pipeline.messages.policy import Policy
 from streams.cli.console import out
@@ -122,7 +123,7 @@ def _table(witness: Witness, stage: Stage) -> Table:
     for column in ("book", "WETH at USDC", "NFTs in range", "base share in its band", "value USDC"):
         table.add_column(column)
     for actor in stage.cast:
-        book = witness.books.get(f"book/{actor.book}")
+        book = witness.books.get(keys.book(actor.book))
         mine = [p for p in witness.positions.values() if p["book"] == actor.book]
         ranges = f"{sum(p['in_range'] for p in mine)} of {len(mine)}"
         price = _price(

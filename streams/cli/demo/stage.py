@@ -14,6 +14,7 @@ from typing import IO
 import msgspec
 
 from pipeline.errors import DevnetError
+from pipeline.units import BookId
 from streams.cli.demo.files import BOOK, PORTFOLIO, SIGNER
 from streams.cli.demo.second_opinion import Terms
 from streams.devnet import actions, net, reads
@@ -22,7 +23,7 @@ from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import FIRST_PRICE_USDC, Pool, World
 
-LIVE_BOOK = "usdc-low"
+LIVE_BOOK = BookId("usdc-low")
 OWN_WETH = 25 * 10**18
 OWN_NATIVE_WEI = 3 * 10**18
 OWN_USDC = 25 * FIRST_PRICE_USDC * 10**6
@@ -37,7 +38,7 @@ END_S = 10.0
 class Cast:
     """One book of the demo."""
 
-    book: str
+    book: BookId
     owner: str
     pool: Pool
     usdc: str
@@ -216,7 +217,7 @@ def staged(folder: Path, cache: Path, seed: int, say: Callable[[str], None]) -> 
     """Bring everything up but `evenkeel` itself; take all of it down at the end."""
     with net.up(folder / "devnet", seed=seed, cache=cache, usual_ports=False, say=say) as devnet:
         world = devnet.world
-        names = (("usdc-low", "weth_usdc_low_500"), ("usdc-high", "weth_usdc_high_500"))
+        names = ((LIVE_BOOK, "weth_usdc_low_500"), (BookId("usdc-high"), "weth_usdc_high_500"))
         cast = tuple(
             Cast(
                 book=book,
@@ -233,7 +234,7 @@ def staged(folder: Path, cache: Path, seed: int, say: Callable[[str], None]) -> 
         try:
             for actor in cast:
                 _endow(stage, actor)
-            _endow(stage, replace(cast[0], book="control", owner=world.accounts.owners[2]))
+            _endow(stage, replace(cast[0], book=BookId("control"), owner=world.accounts.owners[2]))
             yield stage
         finally:
             stage.stop_up()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline import keys
 from pipeline.errors import DevnetError
 from streams.cli.demo.checks import Checks
 from streams.cli.demo.screen import Screen
@@ -107,7 +108,7 @@ class Story:
 
     def _compare(self, head: Header) -> None:
         """Note how far the live book and the control are from their target."""
-        book = self._witness.books.get(f"book/{LIVE_BOOK}")
+        book = self._witness.books.get(keys.book(LIVE_BOOK))
         if book is None or head.number % _COMPARE_EVERY:
             return
         control = inventory_at(self._stage.devnet.chain, self._stage.world, self._stage.control, head.number)
@@ -222,7 +223,7 @@ class Story:
     def _send_whale(self, actor: Cast) -> None:
         """Push a pool's price further the way its book leans: over ticks, out of every narrow range."""
         stage, world = self._stage, self._stage.world
-        deviation_bps = int(self._witness.books.get(f"book/{actor.book}", {}).get("deviation_bps", 0))
+        deviation_bps = int(self._witness.books.get(keys.book(actor.book), {}).get("deviation_bps", 0))
         sells_weth = deviation_bps > 0  # a falling price makes liquidity into more base
         weth_is_token0 = actor.pool.token0 == world.weth
         down = sells_weth == weth_is_token0

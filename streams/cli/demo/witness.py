@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.policy import Policy
 from pipeline.units import ChainId
 from streams.codec import decode_entry
@@ -51,8 +52,8 @@ class Witness:
         if name == STATE.name:
             self._take_entry(record, key)
         elif name == DEAD_LETTERS.name:
-            self.dead_letters += record.value is not None and key != "rewound"
-        elif key == "rewound":
+            self.dead_letters += record.value is not None and key != keys.REWOUND
+        elif key == keys.REWOUND:
             self.rewound[record.shard] += name == DECISIONS.name
         elif name == DECISIONS.name and record.value:
             self._decide(msgspec.json.decode(record.value))
@@ -63,11 +64,11 @@ class Witness:
                 table[key] = msgspec.json.decode(record.value)
 
     def _take_entry(self, record: Record, key: str) -> None:
-        if key == "head" and record.value:
+        if key == keys.HEAD and record.value:
             block = msgspec.json.decode(record.value)["block"]
             self.heads[record.shard] = int(block["number"])
             self.head_hashes[record.shard] = block["hash"]
-        elif key.startswith("policy/") and record.value:
+        elif key in keys.policy and record.value:
             policy = decode_entry(key, record.value)
             assert isinstance(policy, Policy)
             self.policies[policy.book] = policy
