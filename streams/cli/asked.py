@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eth_utils.address import to_checksum_address
+
 from pipeline.errors import NodeError, SettingsError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
@@ -13,7 +15,7 @@ from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.human import amount_text
 from streams.marks import FieldPath, Problem, read_yaml
-from streams.node.contract_calls import Ask, Reader, method
+from streams.node.contract_calls import Reader
 from streams.node.contracts import Fault, contract_faults
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
@@ -21,10 +23,11 @@ from streams.node.tokens import token_fault
 from streams.settings import Settings, read_text
 
 if TYPE_CHECKING:
+    from streams.node.client import Call
     from streams.node.http_node import HttpNode
 
 _TIMEOUT_S = 10.0
-_ALLOWANCE = method("tokens/ERC20", "allowance")
+_TOKEN, _POOL = "tokens/ERC20", "uniswap-v3/UniswapV3Pool"  # interfaces
 _ENDLESS = 2**128
 _DELEGATED = bytes.fromhex("ef0100")
 """Code of a plain account that lets a contract act for it; its key still signs."""
@@ -59,6 +62,7 @@ class Asked:
         """Take a node that is connected."""
         self._node = node
         self._at = at
+        self._web3 = node.web3(at.hash)
         self._reader = Reader(node, multicall=MULTICALL3, at=at.hash)
 
     async def problems(self, policy: Policy, path: FieldPath) -> AsyncIterator[Problem]:
@@ -71,7 +75,7 @@ class Asked:
         if policy.mode == "live" and await self._is_contract(policy.owner):
             says = f"{policy.owner} is a contract: acting through a Safe is not supported yet"
             yield Problem((*path, "owner"), says)
-        contradicted = [problem async for problem in contradictions(self._reader, policy, path)]
+        contradicted = [problem async for problem in contradictions(self._web3, policy, path)]
         for problem in contradicted:
             yield problem
         if policy.mode != "watch" and not contradicted:
@@ -96,7 +100,7 @@ class Asked:
 
     async def wrong_contracts(self, policy: Policy) -> list[Fault]:
         """Try the calls of a plan on the contracts of a book's profile. Raises: NodeError."""
-        return [fault async for fault in contract_faults(self._reader, policy, self._at)]
+        return [fault async for fault in contract_faults(self._web3, self._reader, policy, self._at)]
 
     async def allowances(self, policy: Policy) -> list[str]:
         """Say in a line what of a book's tokens somebody may take already, and whether its policy lets that stand.
@@ -107,12 +111,12 @@ class Asked:
             return []
         spenders = {"the router": policy.chain.router, "the position manager": policy.chain.position_manager}
         found = [
-            (token, name, Ask(token, _ALLOWANCE, (policy.owner, spender)))
+            (token, name, self._allowance(token, policy.owner, spender))
             for token in (policy.base, policy.quote)
             for name, spender in spenders.items()
             if spender is not None
         ]
-        told = await self._reader.ask([ask for _, _, ask in found])
+        told = await self._web3.ask([call for _, _, call in found])
         takers: dict[str, list[str]] = {}
         for (token, name, _), answer in zip(found, told, strict=True):
             if not isinstance(answer, UnreadableError) and answer[0]:
@@ -121,12 +125,16 @@ class Asked:
         parts = [f"{' and '.join(names)} {what}" for what, names in takers.items()]
         return [f"book {policy.book}: {policy.owner} allows already: {'; '.join(parts)}"] if parts else []
 
+    def _allowance(self, token: Address, owner: Address, spender: Address) -> "Call":
+        functions = self._web3.contract(token, _TOKEN).functions
+        return functions.allowance(to_checksum_address(owner), to_checksum_address(spender))
+
     async def _is_contract(self, account: Address) -> bool:
         code = await self._node.code(account, self._at.hash)
         return bool(code) and not code.startswith(_DELEGATED)
 
     async def _spacing(self, pool: Address) -> int | None:
-        (told,) = await self._reader.ask([Ask(pool, method("uniswap-v3/UniswapV3Pool", "tickSpacing"))])
+        (told,) = await self._web3.ask([self._web3.contract(pool, _POOL).functions.tickSpacing()])
         return None if isinstance(told, UnreadableError) else int(told[0])
 
 

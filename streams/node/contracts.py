@@ -4,10 +4,12 @@ Somebody who has nothing is given a little by the pool, swaps it through the rou
 """
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import msgspec
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
 
 from pipeline.allowances import APPROVE_GAS
 from pipeline.errors import CallRevertedError, MethodMissingError, UnreadableError
@@ -23,12 +25,16 @@ from pipeline.venues.uniswap_v3.calldata import (
     write_swap,
     write_withdraw,
 )
-from streams.node.contract_calls import Ask, Reader, method
+from streams.node.contract_calls import Reader, method
 from streams.node.port import CallToSimulate, SimulatedCall
+
+if TYPE_CHECKING:
+    from streams.node.client import Client
 
 _NOBODY = Address("0x000000000000000000000000000065766e6b6565")
 """Has never had anything."""
 _BALANCE, _TRANSFER = method("tokens/ERC20", "balanceOf"), method("tokens/ERC20", "transfer")
+_TOKEN = "tokens/ERC20"  # noqa: S105 - an interface
 _POOL, _FACTORY = "uniswap-v3/UniswapV3Pool", "uniswap-v3/UniswapV3Factory"
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _READ_GAS, _TRANSFER_GAS = 300_000, 1_500_000
@@ -56,13 +62,15 @@ class _Setting(msgspec.Struct, frozen=True, kw_only=True):
     amounts: tuple[RawAmount, RawAmount]
 
 
-async def contract_faults(reader: Reader, policy: Policy, at: BlockRef) -> AsyncIterator[Fault]:
-    """Find what speaks against the contracts through which a book would act. Raises: NodeError."""
-    setting = await _setting(reader, policy)
+async def contract_faults(
+    client: "Client", reader: Reader, policy: Policy, at: BlockRef
+) -> AsyncIterator[Fault]:
+    """Find what speaks against the contracts through which a book would act; both ask at one block. Raises: NodeError."""
+    setting = await _setting(client, policy)
     if setting is None:
         yield Fault(field="factory", says=f"{policy.reference_pool} is not a pool that can be tried")
         return
-    async for fault in _strangers(reader, policy, setting):
+    async for fault in _strangers(client, policy, setting):
         yield fault
     if policy.chain.router is None:
         return
@@ -78,48 +86,43 @@ async def contract_faults(reader: Reader, policy: Policy, at: BlockRef) -> Async
         yield tried
 
 
-async def _setting(reader: Reader, policy: Policy) -> _Setting | None:
-    pool = policy.reference_pool
-    names = ("token0", "token1", "fee", "tickSpacing", "slot0")
+async def _setting(client: "Client", policy: Policy) -> _Setting | None:
+    pool = client.contract(policy.reference_pool, _POOL).functions
+    parts = [pool.token0(), pool.token1(), pool.fee(), pool.tickSpacing(), pool.slot0()]
     try:
-        told = await reader.need([Ask(pool, method(_POOL, name)) for name in names])
+        (token0,), (token1,), (fee,), (spacing,), slot0 = await client.need(parts)
     except UnreadableError:
         return None
-    (token0,), (token1,), (fee,), (spacing,), slot0 = told
-    held = await reader.ask([Ask(token, _BALANCE, (pool,)) for token in (token0, token1)])
+    holder = to_checksum_address(policy.reference_pool)
+    balances = [client.contract(token, _TOKEN).functions.balanceOf(holder) for token in (token0, token1)]
+    held = await client.ask(balances)
     amounts = [0 if isinstance(each, UnreadableError) else int(each[0]) // _PART for each in held]
     here = int(slot0[1]) // spacing * spacing
     return _Setting(
-        tokens=(token0, token1),
+        tokens=(Address(token0), Address(token1)),
         fee_pips=Pips(fee),
         ticks=(Tick(here - _SPACINGS * spacing), Tick(here + _SPACINGS * spacing)),
         amounts=(RawAmount(amounts[0]), RawAmount(amounts[1])),
     )
 
 
-async def _strangers(reader: Reader, policy: Policy, setting: _Setting) -> AsyncIterator[Fault]:
+async def _strangers(client: "Client", policy: Policy, setting: _Setting) -> AsyncIterator[Fault]:
     """Find contracts that belong to another deployment than the pool."""
     chain = policy.chain
-    pool_of = Ask(chain.factory, method(_FACTORY, "getPool"), (*setting.tokens, setting.fee_pips))
-    asks = {
-        "factory": (pool_of, policy.reference_pool, "its pool of these tokens and this fee"),
-        "position_manager": (
-            Ask(chain.position_manager, method(_MANAGER, "factory")),
-            chain.factory,
-            "its factory",
-        ),
-        "wrapped_native": (
-            Ask(chain.position_manager, method(_MANAGER, "WETH9")),
-            chain.wrapped_native,
-            "the position manager's wrapped native token",
-        ),
+    factory = client.contract(chain.factory, _FACTORY).functions
+    manager = client.contract(chain.position_manager, _MANAGER).functions
+    expected = {
+        "factory": (policy.reference_pool, "its pool of these tokens and this fee"),
+        "position_manager": (chain.factory, "its factory"),
+        "wrapped_native": (chain.wrapped_native, "the position manager's wrapped native token"),
     }
-    told = await reader.ask([ask for ask, _, _ in asks.values()])
-    for (field, (_, expected, what)), answer in zip(asks.items(), told, strict=True):
+    pool_of = factory.getPool(*map(to_checksum_address, setting.tokens), setting.fee_pips)
+    told = await client.ask([pool_of, manager.factory(), manager.WETH9()])
+    for (field, (address, what)), answer in zip(expected.items(), told, strict=True):
         if isinstance(answer, UnreadableError):
             yield Fault(field=field, says=str(answer))
-        elif answer[0] != expected:
-            yield Fault(field=field, says=f"{what} is {answer[0]}, not {expected}")
+        elif answer[0] != address:
+            yield Fault(field=field, says=f"{what} is {answer[0]}, not {address}")
 
 
 # ------------------------------------------------------------------ the calls themselves

@@ -1,18 +1,22 @@
 """What a portfolio file says of tokens and pools, held against the chain: decimals, and which tokens a pool trades."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
+from eth_utils.address import to_checksum_address
 
 from pipeline.errors import UnreadableError
 from pipeline.messages.policy import Policy, TokenSpec
 from pipeline.units import Address
 from streams.marks import FieldPath, Problem
-from streams.node.contract_calls import Ask, Reader, Told, method
+from streams.node.contract_calls import Told
 
-_DECIMALS = method("tokens/ERC20", "decimals")
+if TYPE_CHECKING:
+    from streams.node.client import Client
+
+_TOKEN = "tokens/ERC20"  # noqa: S105 - an interface
 _POOL, _FACTORY = "uniswap-v3/UniswapV3Pool", "uniswap-v3/UniswapV3Factory"
-_PARTS = ("token0", "token1", "fee")
 
 
 class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,14 +28,16 @@ class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
     """None: the factory did not answer."""
 
 
-async def contradictions(reader: Reader, policy: Policy, path: FieldPath) -> AsyncIterator[Problem]:
+async def contradictions(client: "Client", policy: Policy, path: FieldPath) -> AsyncIterator[Problem]:
     """Find what the chain says otherwise than a book of the file at `path`. Raises: NodeError."""
-    told = await reader.ask([Ask(token.address, _DECIMALS) for token in policy.tokens])
+    told = await client.ask(
+        [client.contract(token.address, _TOKEN).functions.decimals() for token in policy.tokens]
+    )
     for j, (token, answer) in enumerate(zip(policy.tokens, told, strict=True)):
         if not isinstance(answer, UnreadableError) and answer[0] != token.decimals:
             says = f"{token.decimals}, but {token.symbol} at {token.address} has {answer[0]}"
             yield Problem((*path, "tokens", j, "decimals"), says)
-    known = await _pools(reader, policy)
+    known = await _pools(client, policy)
     for j, pool in enumerate(policy.pools):
         for says in _of_pool(policy, pool, known[pool]):
             yield Problem((*path, "pools", j), says)
@@ -39,21 +45,20 @@ async def contradictions(reader: Reader, policy: Policy, path: FieldPath) -> Asy
         yield Problem((*path, "reference_pool"), says)
 
 
-async def _pools(reader: Reader, policy: Policy) -> Mapping[Address, PoolFacts | None]:
+async def _pools(client: "Client", policy: Policy) -> Mapping[Address, PoolFacts | None]:
     """Ask each pool what it is; None: it does not answer as a pool does."""
     pools = policy.all_pools()
-    told = await reader.ask([Ask(pool, method(_POOL, part)) for pool in pools for part in _PARTS])
-    found: dict[Address, PoolFacts | None] = {}
-    for i, pool in enumerate(pools):
-        found[pool] = _facts(told[i * len(_PARTS) : (i + 1) * len(_PARTS)])
+    functions = [client.contract(pool, _POOL).functions for pool in pools]
+    told = await client.ask([part for of in functions for part in (of.token0(), of.token1(), of.fee())])
+    found = {pool: _facts(told[3 * i : 3 * i + 3]) for i, pool in enumerate(pools)}
     asked = {pool: facts for pool, facts in found.items() if facts is not None}
+    factory = client.contract(policy.chain.factory, _FACTORY).functions
     lookups = [
-        Ask(policy.chain.factory, method(_FACTORY, "getPool"), (*facts.tokens, facts.fee_pips))
-        for facts in asked.values()
+        factory.getPool(*map(to_checksum_address, facts.tokens), facts.fee_pips) for facts in asked.values()
     ]
-    for (pool, facts), answer in zip(asked.items(), await reader.ask(lookups), strict=True):
+    for (pool, facts), answer in zip(asked.items(), await client.ask(lookups), strict=True):
         if not isinstance(answer, UnreadableError):
-            found[pool] = msgspec.structs.replace(facts, of_factory=Address(answer[0].lower()))
+            found[pool] = msgspec.structs.replace(facts, of_factory=Address(answer[0]))
     return found
 
 
@@ -61,9 +66,7 @@ def _facts(answers: Sequence[Told]) -> PoolFacts | None:
     if any(isinstance(answer, UnreadableError) for answer in answers):
         return None
     (token0,), (token1,), (fee_pips,) = answers  # type: ignore[misc] # none of them is an error
-    return PoolFacts(
-        tokens=(Address(token0.lower()), Address(token1.lower())), fee_pips=fee_pips, of_factory=None
-    )
+    return PoolFacts(tokens=(Address(token0), Address(token1)), fee_pips=fee_pips, of_factory=None)
 
 
 def _of_pool(policy: Policy, pool: Address, facts: PoolFacts | None) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """A real node, asked over JSON-RPC. It retries nothing: that is the watcher's, who knows why it asks."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +24,9 @@ from streams.node.receipts import Receipts
 from streams.node.rpc import Outcome, Refused, Rpc, granted, parsed
 from streams.node.simulated import SIMULATION, request_of, simulated
 from streams.node.undisturbed import Undisturbed
+
+if TYPE_CHECKING:
+    from streams.node.client import Client
 
 _TIMEOUT_S = 10.0
 _HASHES_ONLY = False
@@ -122,6 +126,14 @@ class HttpNode:
         """Ask for the code that stands at an address; nothing at a plain account's."""
         answer = await self._rpc.ask("eth_getCode", account, {"blockHash": at})
         return raw_bytes(parsed(_TEXT, answer, "eth_getCode"))
+
+    def web3(self, at: Hash) -> "Client":
+        """Read contracts as they stood after a block with web3: for what is asked seldom."""
+        from streams.node.client import Client  # noqa: PLC0415 - takes its time; nobody who follows needs it
+
+        return Client(
+            lambda questions: self._undisturbed.ask({at}, lambda: self._rpc.ask_all(questions)), at=at
+        )
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -8,12 +8,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiohttp
 import msgspec
+import structlog
 
 from pipeline.errors import NodeBusyError, NodeError, TooMuchAskedError
 from streams.node.batches import Batches
 from streams.node.bounded import ENCODINGS, read_bounded
 from streams.node.trouble import broken, error_of, error_of_page, error_of_status
+from streams.node.usage import Usage
 from streams.plain_text import one_line
+
+log = structlog.get_logger(__name__)
 
 _MOST_BYTES = 1 << 26
 """Of one response, unpacked: the receipts of ten full blocks weigh a sixth of it."""
@@ -56,6 +60,7 @@ class Rpc:
         self._session: aiohttp.ClientSession | None = None
         self._decoder = msgspec.json.Decoder(list[_Answer] | _Answer)
         self._batches = Batches()
+        self.usage = Usage()
 
     @property
     def batch_size(self) -> int:
@@ -84,6 +89,7 @@ class Rpc:
         if self._session is not None:
             await self._session.close()
             self._session = None
+            log.debug("asked a node", **msgspec.structs.asdict(self.usage))
 
     async def _ask_part(self, questions: Sequence[Question]) -> list[Outcome]:
         """Ask in one request, or where that is too much for the node, in two."""
@@ -104,9 +110,11 @@ class Rpc:
             for place, (method, params) in enumerate(questions)
         ]
         what = questions[0][0]
+        self.usage.sent(len(questions))
         status, payload = await self._post(
             what, msgspec.json.encode(requests if len(requests) > 1 else requests[0])
         )
+        self.usage.received_bytes += len(payload)
         answers = self._decoded(what, status, payload)
         if isinstance(answers, list):
             return self._outcomes(questions, answers, status)
