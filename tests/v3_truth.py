@@ -16,7 +16,7 @@ from pipeline.venues.uniswap_v3 import collectable, fees_alone, mean_tick, obser
 from streams.devnet.actions import EVERYTHING, MAX_UINT256
 from streams.devnet.chain import Chain
 from streams.devnet.contract import Method, method
-from streams.devnet.rpc import RpcRefusedError
+from streams.node.blocking import RpcRefusedError
 
 _POOL = "uniswap-v3/UniswapV3Pool"
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"

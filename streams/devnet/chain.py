@@ -11,12 +11,12 @@ from typing import Any, Self
 import msgspec
 
 from pipeline.errors import DevnetError
+from streams.node.blocking import BlockingRpc, RpcRefusedError
 
 from . import processes
 from .artifacts import anvil_program
 from .cache import DEFAULT_CACHE
 from .ports import HOST, free_port, is_free
-from .rpc import Rpc, RpcRefusedError
 from .transactions import Receipt, Tx, parse_receipt
 
 CHAIN_ID = 31_337
@@ -51,7 +51,7 @@ class Chain:
     folder: Path
     port: int
     argv: list[str] = field(repr=False)
-    rpc: Rpc = field(repr=False)
+    rpc: BlockingRpc = field(repr=False)
     chain_id: int = CHAIN_ID
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -218,7 +218,7 @@ def start_chain(
     for attempt in range(_START_TRIES):
         port = free_port(usual_port if attempt == 0 else None)
         argv = _command(program, port, state, chain_id)
-        chain = Chain(folder=folder, port=port, argv=argv, rpc=Rpc(HOST, port), chain_id=chain_id)
+        chain = Chain(folder=folder, port=port, argv=argv, rpc=BlockingRpc(HOST, port), chain_id=chain_id)
         try:
             chain.start()
         except DevnetError:

@@ -15,6 +15,7 @@ import msgspec
 
 from pipeline.errors import DevnetError
 from streams.kafka_access import KafkaAccess
+from streams.node.blocking import BlockingRpc
 
 from . import broker as brokers
 from . import chain as chains
@@ -27,7 +28,6 @@ from .flow import FlowSettings, OrderFlow
 from .metadata import cluster_served
 from .ports import HOST
 from .processes import ProcessRecord, is_running, is_stopped, record_of
-from .rpc import Rpc
 from .setup import Say, prepare
 from .world import World
 
@@ -264,7 +264,7 @@ def _serves(record: Record) -> bool:
 
 
 def _height(record: Record) -> int | None:
-    rpc = Rpc(HOST, int(record.rpc_url.rpartition(":")[2]), timeout_s=_ANSWER_S)
+    rpc = BlockingRpc(HOST, int(record.rpc_url.rpartition(":")[2]), timeout_s=_ANSWER_S)
     try:
         return int(rpc("eth_blockNumber"), 16)
     except DevnetError:

@@ -26,8 +26,8 @@ from streams.codec import encode
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.reads import balance
-from streams.devnet.rpc import Rpc
 from streams.devnet.world import World
+from streams.node.blocking import BlockingRpc
 from streams.topics import EVENTS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
@@ -90,7 +90,7 @@ class Stopped(SenderHouse):
         ended = threading.Event()
 
         def mine() -> None:
-            rpc = Rpc("127.0.0.1", urlsplit(self.chain.url).port)  # a connection is one thread's
+            rpc = BlockingRpc("127.0.0.1", urlsplit(self.chain.url).port)  # a connection is one thread's
             while not ended.wait(0.3):
                 if sum("cancels it" in line for line in self.lines) >= once_cancelled:
                     rpc("evm_mine")

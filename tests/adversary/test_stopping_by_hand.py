@@ -12,8 +12,8 @@ import pytest
 from streams.devnet.actions import wrap
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance
-from streams.devnet.rpc import Rpc
 from streams.devnet.world import World
+from streams.node.blocking import BlockingRpc
 
 pytestmark = pytest.mark.anvil
 
@@ -55,7 +55,7 @@ def test_what_waits_is_cancelled_with_a_file_and_a_node_alone(
         ended = threading.Event()
 
         def mine() -> None:
-            rpc = Rpc("127.0.0.1", urlsplit(chain.url).port)
+            rpc = BlockingRpc("127.0.0.1", urlsplit(chain.url).port)
             while not ended.wait(0.5):
                 if (tmp_path / "told").read_text().count("cancels it") >= 2:
                     rpc("evm_mine")

@@ -10,8 +10,8 @@ from chaos.house import House
 
 from pipeline.messages.events import HeadStalled, Resumed
 from streams.devnet import actions, reads
-from streams.devnet.rpc import RpcRefusedError
 from streams.devnet.transactions import Tx
+from streams.node.blocking import RpcRefusedError
 
 _FINAL_DEPTH = 65
 

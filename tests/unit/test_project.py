@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -97,6 +98,50 @@ def test_what_is_imported_is_asked_for_and_not_another_distributions_business():
     foreign = imported() - sys.stdlib_module_names - set(PACKAGES)
     assert len(foreign) > 10
     assert {name for name in foreign if asked.isdisjoint(map(canonical, owners[name]))} == set()
+
+
+# ------------------------------------------------------------------ one client of nodes
+HTTP_CLIENTS = {
+    "aiohttp",
+    "http.client",
+    "httpx",
+    "requests",
+    "urllib.request",
+    "urllib3",
+    "websockets",
+    "web3",
+    "ens",
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """List the modules that a file imports, and their parents."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text_of(path))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            found |= {".".join(parts[: n + 1]) for n in range(len(parts))}
+    return found
+
+
+def test_only_the_nodes_client_speaks_to_nodes():
+    asks = {named(path): HTTP_CLIENTS & imports_of(path) for path in modules()}
+    outside = {name: found for name, found in asks.items() if found and not name.startswith("streams/node/")}
+    forwarder = "streams/chain/forwarder.py"  # serves a fork, and asks through the client
+    assert outside == {forwarder: {"aiohttp"}}
+    assert "aiohttp.web" in imports_of(ROOT / forwarder)
+    assert every(r"aiohttp\.?\w*", read(forwarder)) == ["aiohttp"]
+    speaks = {named(path) for path in modules() if "jsonrpc" in text_of(path)}
+    assert {name for name in speaks if not name.startswith("streams/node/")} == {forwarder}
+
+
+def test_who_only_follows_or_looks_does_not_load_web3():
+    """Its import takes a second and 15 MiB."""
+    code = "import sys, streams.cli, streams.chain.watch, streams.work; sys.exit('web3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 # ------------------------------------------------------------------ sizes

@@ -1,4 +1,7 @@
-"""JSON-RPC over one kept-open connection: what the devnet needs to drive its own node, fast and in order."""
+"""JSON-RPC over one connection that blocks: for code that drives a chain of this machine, question by question.
+
+That chain is ours and has no key, so it needs none of the bounds and the sorting of `rpc.py`.
+"""
 
 import http.client
 import itertools
@@ -16,11 +19,9 @@ class RpcRefusedError(DevnetError):
 
     def __init__(self, method: str, error: dict[str, Any]) -> None:
         super().__init__(f"{method}: {error.get('message', error)}")
-        self.code = error.get("code")
-        self.data = error.get("data")
 
 
-class Rpc:
+class BlockingRpc:
     """A connection to one node, opened at the first call and again after a loss."""
 
     def __init__(self, host: str, port: int, *, timeout_s: float = _TIMEOUT_S) -> None:
