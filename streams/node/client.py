@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import msgspec
-from eth_typing import ABI
 from eth_utils.address import to_checksum_address
 from web3 import AsyncWeb3
 from web3.contract.async_contract import AsyncContract, AsyncContractFunction
@@ -97,7 +96,7 @@ class Client:
 
     def contract(self, address: Address, interface: str) -> AsyncContract:
         """Name a contract, e.g. with "uniswap-v3/UniswapV3Pool"; nothing is asked yet."""
-        abi = cast("ABI", load_abi(*interface.split("/")))
+        abi: Any = load_abi(*interface.split("/"))
         return self.w3.eth.contract(address=to_checksum_address(address), abi=abi)
 
     async def ask(self, calls: Sequence[Call]) -> list[Told]:
