@@ -150,7 +150,11 @@ async def test_what_does_not_fit_waits_on_the_broker():
     broker = FakeBroker()
     process = Process(log, Slow(broker))
     delivery = asyncio.ensure_future(process.deliver(range(len(log))))
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while len(process.keeper._waiting) < WAITING_RECORDS:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    for _ in range(1_000):
+        await asyncio.sleep(0)
     assert not delivery.done()
     assert len(process.keeper._waiting) == WAITING_RECORDS
     gate.set()

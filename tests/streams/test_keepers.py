@@ -34,20 +34,26 @@ class Process:
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Watch a thousand times as often."""
-    for name in ("WATCH_EVERY_S", "UNDELIVERED_S", "STALLED_S"):
+    """Watch two hundred times as often."""
+    for name in ("WATCH_EVERY_S", "UNDELIVERED_S"):
         monkeypatch.setattr(keepers_module, name, getattr(keepers_module, name) / 200)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the process as soon, too. A machine that stands still for so long looks like a broker that does."""
+    monkeypatch.setattr(keepers_module, "STALLED_S", keepers_module.STALLED_S / 200)
+
+
 async def within_a_while(watch: Awaitable[None]) -> None:
-    await asyncio.wait_for(watch, 10)
+    await asyncio.wait_for(watch, 60)
 
 
 async def test_every_owned_shard_is_kept_at_once():
@@ -132,15 +138,18 @@ async def test_a_log_of_which_nothing_is_delivered_is_read():
     await process.keepers.release_all()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_delivery_that_dries_up_ends_the_process():
     process = Process(FakeBroker())
     process.keepers.own([ShardId(0)])
     await process.deliver(0, LOGS[0][:5])
+    await until(lambda: process.cursor(0) == 4)
     with pytest.raises(StalledError, match=f"shard 0: stands at 4, its log goes to {len(LOGS[0]) - 1}"):
         await within_a_while(process.keepers.watch())
     await process.keepers.release_all()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_commit_that_never_comes_ends_the_process():
     process = Process(FakeBroker(), hang_at=0)
     process.keepers.own([ShardId(0)])
@@ -149,6 +158,7 @@ async def test_a_commit_that_never_comes_ends_the_process():
         await within_a_while(process.keepers.watch())
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_nothing_ends_while_nothing_waits():
     process = Process(FakeBroker())
     process.keepers.own(LOGS)
@@ -196,6 +206,7 @@ async def test_a_broker_that_is_away_for_a_moment_is_borne_with():
     await process.keepers.release_all()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_broker_that_stays_away_ends_the_process():
     process = Process(FakeBroker(), SilentLog(away=float("inf")))
     process.keepers.own(LOGS)

@@ -69,27 +69,54 @@ async def test_shards_that_cannot_be_let_go_end_the_process(monkeypatch):
 
 
 class Group:
-    rebalancing = True
+    """A group whose rebalances the test begins and ends, and the clock by which they last."""
+
+    def __init__(self) -> None:
+        self.rebalancing = True
+        self.now_s = 0.0
+        self.looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        return self.now_s
+
+    async def looked_at(self) -> None:
+        """Wait until the watch has looked twice: the second look began after this call."""
+        until = self.looks + 2
+        async with asyncio.timeout(60):
+            while self.looks < until:  # noqa: ASYNC110
+                await asyncio.sleep(0)
 
 
-async def test_a_rebalance_without_end_ends_the_process(monkeypatch):
-    monkeypatch.setattr(streams.work, "WATCH_EVERY_S", 0.01)
-    monkeypatch.setattr(streams.work, "_REBALANCE_S", 0.2)
-    with pytest.raises(StalledError, match="the group has been rebalanced for"):
-        async with asyncio.timeout(10):
-            await watch_rebalances(Group())
-
-
-async def test_rebalances_that_end_are_no_reason_to(monkeypatch):
-    monkeypatch.setattr(streams.work, "WATCH_EVERY_S", 0.01)
-    monkeypatch.setattr(streams.work, "_REBALANCE_S", 0.2)
+@pytest.fixture
+def group(monkeypatch) -> Group:
     group = Group()
+    monkeypatch.setattr(streams.work, "WATCH_EVERY_S", 0)
+    monkeypatch.setattr(streams.work, "time", group)
+    return group
+
+
+async def test_a_rebalance_without_end_ends_the_process(group):
+    watching = asyncio.ensure_future(watch_rebalances(group))
+    await group.looked_at()
+    group.now_s += streams.work._REBALANCE_S
+    await group.looked_at()
+    assert not watching.done()
+    group.now_s += 1
+    with pytest.raises(StalledError, match="the group has been rebalanced for 91 s"):
+        async with asyncio.timeout(60):
+            await watching
+
+
+async def test_rebalances_that_end_are_no_reason_to(group):
     watching = asyncio.ensure_future(watch_rebalances(group))
     for _ in range(5):
         group.rebalancing = True
-        await asyncio.sleep(0.1)
+        await group.looked_at()
+        group.now_s += streams.work._REBALANCE_S * 0.6
+        await group.looked_at()
         group.rebalancing = False
-        await asyncio.sleep(0.05)
+        await group.looked_at()
     assert not watching.done()
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
