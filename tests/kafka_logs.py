@@ -35,6 +35,24 @@ async def read_committed(
         await consumer.stop()
 
 
+async def until_marked(bootstrap: str, topic: str, partition: int) -> None:
+    """Wait until no transaction is open on a partition: a broker acknowledges a commit before it marks each partition."""
+    async with asyncio.timeout(60):
+        end = await _end(bootstrap, topic, partition, "read_uncommitted")
+        while await _end(bootstrap, topic, partition, "read_committed") < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def _end(bootstrap: str, topic: str, partition: int, isolation_level: str) -> int:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level=isolation_level)
+    await consumer.start()
+    try:
+        at = TopicPartition(topic, partition)
+        return (await consumer.end_offsets([at]))[at]
+    finally:
+        await consumer.stop()
+
+
 async def append(bootstrap: str, topic: str, partition: int, payloads: Sequence[bytes | None]) -> None:
     """Append records as the writers of a log do: idempotent, not in a transaction."""
     producer = AIOKafkaProducer(

@@ -39,6 +39,7 @@ PASTLESS = "weth_usdc_low_3000"
 ROOMY = {"max_spot_from_twap_ticks": 1_500, "max_share_of_depth_bps": 10_000, "swap_tolerance_bps": 100}
 """For stories that a pushed price begins: what a signer says to it has tests of its own."""
 _PAST_BLOCKS = 20
+_NO_ANSWER = {None, "Simulated", "Signed"}
 _PHRASE = "test test test test test test test test test test test junk"
 
 
@@ -242,6 +243,24 @@ class SenderHouse:
 
     def until_said(self, digest: str, last: str, shard: int = 0) -> list[str]:
         return self.until(lambda: (names := self.said(digest, shard)) and last in names and names)
+
+    def last_said(self, wanted: SubmitTransaction) -> str | None:
+        """The reason of a refusal, or the last report's name."""
+        shard = wanted.because_of.shard
+        found = [r for r in self.reports(shard) if getattr(r, "intent", None) == wanted.digest]
+        return getattr(found[-1], "reason", type(found[-1]).__name__) if found else None
+
+    def until_last_said(self, wanted: SubmitTransaction, word: str) -> None:
+        self.until(lambda: self.last_said(wanted) == word)
+
+    def until_refused_as_paused(self, make: Callable[[], SubmitTransaction]) -> SubmitTransaction:
+        """Ask again and again until the word has reached the signer; what came before it is nobody's fault."""
+        return self.until(lambda: (asked := self.answered(make()))[1] == "paused" and asked[0])
+
+    def answered(self, wanted: SubmitTransaction) -> tuple[SubmitTransaction, str]:
+        """Put an intent, wait until it is sent or refused, and tell which."""
+        self.put(wanted)
+        return wanted, self.until(lambda: (word := self.last_said(wanted)) not in _NO_ANSWER and word)
 
     def nonce(self) -> int:
         return int(self.chain.rpc("eth_getTransactionCount", self.owner, "latest"), 16)

@@ -68,5 +68,22 @@ def children_of(pid: int) -> set[int]:
     return found
 
 
+def are_gone(pids: set[int], within_s: float = 20.0) -> bool:
+    """Wait until none of them lives: who is killed with its parent may end a moment after it."""
+    deadline_s = time.monotonic() + within_s
+    while any(_lives(pid) for pid in pids):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def command_of(pid: int) -> list[str]:
     return (Path("/proc") / str(pid) / "cmdline").read_bytes().decode().rstrip("\0").split("\0")

@@ -53,26 +53,6 @@ class Stopped(SenderHouse):
             topic = EVENTS.on(self.chain_id)
             asyncio.run(append(self.bootstrap, topic, shard, [encode(event) for event in events]))
 
-    def last_said(self, wanted: Any) -> str | None:
-        """The reason of a refusal, or the last report's name."""
-        shard = wanted.because_of.shard
-        found = [r for r in self.reports(shard) if getattr(r, "intent", None) == wanted.digest]
-        return getattr(found[-1], "reason", type(found[-1]).__name__) if found else None
-
-    def until_last_said(self, wanted: Any, word: str) -> None:
-        self.until(lambda: self.last_said(wanted) == word)
-
-    def until_refused_as_paused(self, make: Any) -> Any:
-        """Ask again and again until the word has reached the signer; what came before it is nobody's fault."""
-
-        def refused() -> Any:
-            wanted = make()
-            self.put(wanted)
-            self.until(lambda: self.last_said(wanted) is not None)
-            return wanted if self.last_said(wanted) == "paused" else None
-
-        return self.until(refused)
-
     def weth(self) -> int:
         return balance(self.chain, self.world.weth, self.owner)
 
@@ -159,9 +139,7 @@ def test_a_forged_intent_under_another_books_name_on_another_shard_does_not_pass
 
 def _is_sent(house: Stopped, wanted: Any) -> bool:
     other = house.deposit(book=wanted.book, shard=wanted.because_of.shard)
-    house.put(other)
-    house.until(lambda: house.last_said(other) is not None)
-    return house.last_said(other) != "paused"
+    return house.answered(other)[1] != "paused"
 
 
 # ------------------------------------------------------------------ the word to cancel

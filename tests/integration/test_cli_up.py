@@ -5,10 +5,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from users import User, children_of, command_of
+from users import User, are_gone, children_of, command_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(720)]
 
@@ -60,7 +59,7 @@ def test_from_nothing_to_a_proposal_and_its_reason(user):
         process.terminate()
         assert process.wait(timeout=20) == 0, user.read("up.log")[-2_000:]
         assert time.monotonic() - asked_s < 10
-        assert not any((Path("/proc") / str(pid)).exists() for pid in kept)
+        assert are_gone(kept)
     assert user.run("devnet", "status").returncode == 1
 
 

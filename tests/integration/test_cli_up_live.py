@@ -3,10 +3,9 @@
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from users import User, children_of, command_of
+from users import User, are_gone, children_of, command_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(720)]
 
@@ -62,7 +61,7 @@ def ends_in_order(user: User, log: str) -> None:
     up.terminate()
     assert up.wait(timeout=20) == 0, user.read(log)[-2_000:]
     assert time.monotonic() - asked_s < 10
-    assert not any((Path("/proc") / str(pid)).exists() for pid in kept)
+    assert are_gone(kept)
 
 
 def test_up_runs_a_signer_only_where_it_is_told_to_and_a_book_is_live(user):

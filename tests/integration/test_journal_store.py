@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from kafka_logs import read_committed
+from kafka_logs import read_committed, until_marked
 
 from pipeline.errors import CommitError, FencedError
 from streams.chain.submit.fake import FakeJournal, FakeSignerBroker
@@ -59,7 +59,9 @@ async def ground(request) -> AsyncIterator[Ground]:
             await _put(bootstrap, NONCES.on(chain_id), key, value)
 
         async def letters() -> list[bytes | None]:
-            return [value for _, value in await read_committed(bootstrap, DEAD_LETTERS.on(chain_id), 0)]
+            topic = DEAD_LETTERS.on(chain_id)
+            await until_marked(bootstrap, topic, 0)
+            return [value for _, value in await read_committed(bootstrap, topic, 0)]
 
         ground = Ground(lambda: KafkaJournal(KafkaAccess(bootstrap), chain_id, SIGNER), put, letters)
     yield ground

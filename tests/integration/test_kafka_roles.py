@@ -234,9 +234,10 @@ TAKEN_AWAY = {
 def test_an_acl_that_is_taken_away_ends_a_program_with_one_line(premises, running):
     view = premises.user("view")
     until(running, lambda: "next_nonce" in running["submit"].read("submit.log"), "signer at work")
-    until(running, lambda: running["work"].read("work.log").count("opened at") == PARTITIONS, "shards open")
+    until(running, lambda: running["work"].read("work.log").count("opened at") >= PARTITIONS, "shards open")
     until(running, lambda: events(view, "BlockSeen") != [], "watcher at work")
-    time.sleep(3)  # rehearse follows by now
+    follows = "tries proposals of dry-run books"
+    until(running, lambda: follows in running["rehearse"].read("rehearse.log"), "rehearse at work")
     for role in ("rehearse", "submit", "work", "watch"):  # the watcher's blocks keep the others at work
         acl = TAKEN_AWAY[role]._replace(name=TAKEN_AWAY[role].name.format(premises.chain_id))
         asyncio.run(premises.broker.forbid(role, acl))

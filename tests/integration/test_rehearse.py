@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from desk import Desk, live
-from kafka_logs import append, read_committed
+from kafka_logs import append, read_committed, until_marked
 from toy_fork import ToyForks
 
 from pipeline.errors import BlockUnknownError, BrokenAnswerError, NodeBusyError, NodeError
@@ -89,7 +89,7 @@ class Deployment:
         async with asyncio.timeout(180):
             while not task.done() and not await self.endings():  # noqa: ASYNC110 - the log is asked
                 await asyncio.sleep(0.2)
-            await asyncio.wait({task}, timeout=2)
+            await asyncio.wait({task}, timeout=60 if dies_at else 2)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
@@ -99,14 +99,11 @@ class Deployment:
 
     async def told(self) -> list[ProposalTried]:
         await self.work()
-        async with asyncio.timeout(60):  # the broker acknowledges a commit before it marks each partition
-            while not (records := await self._decisions()):  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+        topic = DECISIONS.on(self.chain_id)
+        await until_marked(self.bootstrap, topic, SHARD)
+        records = await read_committed(self.bootstrap, topic, SHARD)
         said = [decode_output(value or b"") for _, value in records]
         return [each for each in said if isinstance(each, ProposalTried)]
-
-    async def _decisions(self) -> list[tuple[bytes | None, bytes | None]]:
-        return await read_committed(self.bootstrap, DECISIONS.on(self.chain_id), SHARD)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from kafka_logs import append
+from structlog.testing import capture_logs
 
 from pipeline.errors import FencedError, SettingsError
 from pipeline.units import ChainId
@@ -47,8 +48,10 @@ async def chain_id(broker) -> ChainId:
 
 
 @asynccontextmanager
-async def taking_turns(watcher: Watcher, broker, chain_id: ChainId) -> AsyncIterator[asyncio.Task[None]]:
-    pace = Pace(stand_by_s=STAND_BY_S)
+async def taking_turns(
+    watcher: Watcher, broker, chain_id: ChainId, *, stand_by_s: float = STAND_BY_S
+) -> AsyncIterator[asyncio.Task[None]]:
+    pace = Pace(stand_by_s=stand_by_s)
     task = asyncio.create_task(take_turns(watcher, broker.kafka, chain_id, pace))
     try:
         yield task
@@ -58,30 +61,31 @@ async def taking_turns(watcher: Watcher, broker, chain_id: ChainId) -> AsyncIter
 
 
 async def test_it_stands_by_while_anything_is_written_and_then_takes_over(broker, chain_id):
-    watcher = Watcher(asyncio.Event().wait)
-    async with taking_turns(watcher, broker, chain_id):
-        for _ in range(8):
-            await append(
-                broker.bootstrap_servers,
-                EVENTS.on(chain_id),
-                1,
-                [b"a record"],
-            )
-            await asyncio.sleep(0.4)
+    watcher, stand_by_s = (
+        Watcher(asyncio.Event().wait),
+        4 * STAND_BY_S,
+    )  # no pause of a busy machine is as long
+    async with taking_turns(watcher, broker, chain_id, stand_by_s=stand_by_s), asyncio.timeout(120):
+        ends_s = time.monotonic() + stand_by_s + 1
+        while time.monotonic() < ends_s:
+            written_s = time.monotonic()
+            await append(broker.bootstrap_servers, EVENTS.on(chain_id), 1, [b"a record"])
+            await asyncio.sleep(0.2)
         assert len(watcher.began_s) == 1
-        written_s = time.monotonic()
         while len(watcher.began_s) == 1:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        assert time.monotonic() - written_s > STAND_BY_S / 2
+    assert watcher.began_s[1] - written_s >= stand_by_s
 
 
 async def test_each_time_it_waits_for_twice_as_long(broker, chain_id):
     watcher = Watcher()
-    async with taking_turns(watcher, broker, chain_id), asyncio.timeout(60):
-        while len(watcher.began_s) < 4:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    for times, pause_s in enumerate(watcher.pauses_s):
-        assert STAND_BY_S * 2**times <= pause_s < STAND_BY_S * 2**times + 3
+    with capture_logs() as lines:
+        async with taking_turns(watcher, broker, chain_id), asyncio.timeout(120):
+            while len(watcher.began_s) < 4:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    told_s = [line["until_silent_s"] for line in lines if line["event"] == "stands by"]
+    assert told_s[:3] == [STAND_BY_S, 2 * STAND_BY_S, 4 * STAND_BY_S]
+    assert all(pause_s >= silent_s for pause_s, silent_s in zip(watcher.pauses_s, told_s, strict=False))
 
 
 async def test_what_else_ends_it_ends_it(broker, chain_id):

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -329,29 +328,18 @@ def test_a_pause_stops_new_intents_at_once_and_across_a_restart(house):
     pid = house.start()
     house.until(lambda: "serving" in house.log())
     tell(Paused(scope="book/b1", reason="test", by="test"))
-    time.sleep(0.5)
-    first = house.deposit()
-    house.put(first)
-    house.until(lambda: _reason(house, first) == "paused")
+    house.until_refused_as_paused(house.deposit)
+    assert house.answered(house.deposit())[1] == "paused"
     house.stop(pid)
 
     pid = house.start()
     second, other = house.deposit(), house.deposit(book="b2")
     house.put(second, other)
-    house.until(lambda: _reason(house, second) == "paused")
-    house.until(lambda: _reason(house, other) == "Sent")
+    house.until_last_said(second, "paused")
+    house.until_last_said(other, "Sent")
     tell(Resumed(scope="book/b1", reason="test", by="test"))
-    time.sleep(0.5)
-    third = house.deposit()
-    house.put(third)
-    house.until(lambda: _reason(house, third) == "Sent")
+    house.until(lambda: house.answered(house.deposit())[1] == "Sent")
     house.stop(pid)
-
-
-def _reason(house, wanted):
-    """The reason of a refusal, or the last report's name."""
-    found = [r for r in house.reports() if getattr(r, "intent", None) == wanted.digest]
-    return (getattr(found[-1], "reason", type(found[-1]).__name__)) if found else None
 
 
 def test_bytes_that_are_no_intent_become_dead_letters_and_stop_nothing(house):
@@ -411,8 +399,8 @@ def test_limits_of_gas_count_over_a_day(house):
     pid = house.start()
     wanted = [house.deposit() for _ in range(3)]
     house.put(*wanted)
-    house.until(lambda: _reason(house, wanted[2]) == "limits")
-    assert [_reason(house, each) for each in wanted] == ["Sent", "Sent", "limits"]
+    house.until_last_said(wanted[2], "limits")
+    assert [house.last_said(each) for each in wanted] == ["Sent", "Sent", "limits"]
     house.stop(pid)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from freezing import freeze
 from watching import (
     PARTITIONS,
     QUICK,
@@ -236,7 +237,7 @@ async def test_of_two_watchers_only_the_higher_term_counts(scene: Scene) -> None
 
 async def test_two_watchers_that_go_on_for_ever_take_turns(scene: Scene) -> None:
     """The first stands by while the second writes, and goes on when that is gone."""
-    pace = msgspec.structs.replace(QUICK, stand_by_s=2.0)
+    pace = msgspec.structs.replace(QUICK, stand_by_s=5.0)
     shard = await scene.keep("one", 0)
     async with scene.watching(instance="first", stands_by=True, pace=pace) as first:
         await scene.read(shard)
@@ -269,7 +270,7 @@ async def test_a_watcher_frozen_while_another_takes_over_writes_nothing_that_cou
         await scene.read(shard)
         await scene.mine(3)
         await scene.caught_up(shard)
-        frozen.send_signal(signal.SIGSTOP)
+        freeze(frozen.pid)
         await scene.mine(3)
         async with scene.watching(instance="second"):
             await scene.caught_up(shard)
