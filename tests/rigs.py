@@ -126,8 +126,11 @@ class Rig:
                 if task.done() and not task.cancelled() and task.exception() is not None:
                     task.result()
             await asyncio.sleep(0.0002 if turn % 50 == 49 else 0)
+        folds = [self.fold(shard) for shard in range(self.partitions)]
         raise AssertionError(
-            f"never came: {[[type(e).__name__ for e in self.events(s)][-8:] for s in range(self.partitions)]}"
+            f"never came: the chain is at {self.chain.head.block.number}, the shards at "
+            f"{[fold.tables.head and fold.tables.head.number for fold in folds]}, with "
+            f"{[[type(event).__name__ for event, _ in fold.arrivals][-8:] for fold in folds]}"
         )
 
     async def settled(self) -> None:

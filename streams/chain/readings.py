@@ -143,7 +143,7 @@ class Readings:
         ]
 
     def _due_checks(self) -> list[Wanted]:
-        """List the pools, NFTs and balances to compare at this head."""
+        """List the pools, NFTs and balances to compare at this head, but for what is wanted there anyway."""
         tables = self._follower.tables
         chain, head = profile(tables), tables.head
         if chain is None or head is None or head.number % chain.check_every_blocks:
@@ -152,6 +152,7 @@ class Readings:
             return []
         at, done = self._follower.checked
         items = set(_checked_items(tables)) - (done if at == head.hash else set())
+        items -= {want.item for want in wanted(tables)}  # to repair it, or because its pool was read after it
         return [Wanted(item=item, why="check") for item in sorted(items) if _is_due(tables, item, head)]
 
 
@@ -169,6 +170,6 @@ def _checked_items(tables: Tables) -> Iterator[str]:
 
 
 def _is_due(tables: Tables, item: str, head: BlockRef) -> bool:
-    """Leave out what is wanted anyway and what was just read here; a shard passes over what it has in quarantine."""
+    """Leave out what was never read and what was just read here; a shard passes over what it has in quarantine."""
     route = tables.find(keys.route(item), Route)
     return route is not None and route.observed_at_block not in {None, head.number}

@@ -475,6 +475,30 @@ async def test_an_operators_word_brings_a_repairing_read_once() -> None:
         rig.check()
 
 
+async def test_what_is_to_be_repaired_at_a_block_of_checks_is_read_once() -> None:
+    """Else the watcher would end at that block, and each one after it: nobody could go on."""
+    async with await following(Rig(), blocks=2) as rig:
+        while rig.chain.head.block.number < 9:
+            rig.chain.mine()
+        await rig.settled()
+        await rig.kill(rig.tasks.pop())
+        rig.chain.mine()
+        claims = rig.partitions
+        with pytest.raises(CrashError):
+            await rig.start(dies_at=(claims + 1, "after"))
+        rig.tasks.clear()
+        assert rig.fold().tables.head.number == 10, "a block of checks, of which none was made"
+        await rig.append(0, Resumed(scope=f"pool/{POOLS[0]}", reason="looked", by="me"))
+        rig.start()
+        await rig.settled()
+        await rig.until(lambda: [e for e in rig.events() if getattr(e, "why", "") == "check"])
+        at_10 = [e for e in rig.fold().applied(PoolObserved) if e.block.number == 10]
+        assert [e.why for e in at_10] == ["repair"]
+        rig.chain.mine()
+        await rig.settled()
+        rig.check()
+
+
 async def test_a_chain_that_stands_still_is_told_once_each_time() -> None:
     async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
         for times in (1, 2):

@@ -25,6 +25,8 @@ class Story:
     def __init__(self, rig: Rig, seed: int) -> None:
         self.rig, self.dice = rig, random.Random(seed)
         self.nfts = 0
+        self.tallest = 0
+        """The highest block that the chain has ever had: a watcher may know it, and wait until there is one again."""
         self.deaths = 0
 
     async def play(self, scenes: int) -> None:
@@ -45,7 +47,7 @@ class Story:
         for _ in range(_ENDINGS):
             for shard in self.halted():
                 await self.rig.append(shard, Resumed(scope="shard", reason="looked", by="me"))
-            self.rig.chain.mine(self.rig.world.swap(POOLS[0]))
+            self.mine_on()
             self.bury()
             try:
                 await self.rig.settled()
@@ -62,6 +64,12 @@ class Story:
             for shard in range(self.rig.partitions)
             if self.rig.fold(shard).tables.find("halted", Halted) is not None
         ]
+
+    def mine_on(self) -> None:
+        """Mine one block at least, and past every height that anybody has seen: less of a chain is no other chain."""
+        self.rig.chain.mine(self.rig.world.swap(POOLS[0]))
+        while self.rig.chain.head.block.number <= self.tallest:
+            self.rig.chain.mine(self.rig.world.swap(POOLS[0]))
 
     # -------------------------------------------------------------- watchers
     def begin(self) -> None:
@@ -89,6 +97,7 @@ class Story:
     async def mine(self) -> None:
         for _ in range(self.dice.choice([1, 1, 2, 9])):
             self.rig.chain.mine(*(self.transaction() for _ in range(self.dice.choice([0, 1, 3]))))
+            self.tallest = max(self.tallest, self.rig.chain.head.block.number)
 
     def transaction(self) -> object:
         world, dice = self.rig.world, self.dice
