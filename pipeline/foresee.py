@@ -6,15 +6,17 @@ import msgspec
 
 from pipeline import keys
 from pipeline.allowances import approvals_of_plan
+from pipeline.depth import most_minted, moved_in_token1
 from pipeline.goal import deployable, need_pool
 from pipeline.inventory import WHOLE_BPS, Stock
+from pipeline.market import Market
 from pipeline.math.ranges import share_of_token0
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.policy import Policy
-from pipeline.plan import Market, gas_of_plan, size_swap, transactions_of_plan
+from pipeline.plan import gas_of_plan, size_swap, transactions_of_plan
 from pipeline.shard import Shard
 from pipeline.units import Bps, RawAmount
 from pipeline.usual_gas import usual_gas
@@ -43,8 +45,17 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """The book has no liquidity in range."""
     holds_price: bool
     """The new range does, after our swap."""
+    mint_moves: int
+    """What the mint offers, in raw token1."""
+    mint_most: RawAmount
+    """What the pool's depth lets it offer."""
     cut_short: str = ""
     """Why it is only a step towards the target; empty: it is the whole way."""
+
+    @property
+    def fits_depth(self) -> bool:
+        """Whether the pool's depth takes the whole mint."""
+        return self.mint_moves <= self.mint_most
 
     def deviations(self, policy: Policy) -> tuple[int, int]:
         """Tell how far from its target the share is and would be, in bps."""
@@ -84,6 +95,12 @@ def foresee(
         share_before_bps=stock.base_share_bps,
         share_after_bps=_share_after_bps(stock, swap),
         was_idle=not stock.any_in_range,
+        mint_moves=moved_in_token1(
+            market,
+            (RawAmount(swap.amount0 - swap.left_over0), RawAmount(swap.amount1 - swap.left_over1)),
+            swap.sqrt_price_after_x96,
+        ),
+        mint_most=most_minted(shard, without, policy, market),
         holds_price=lower_x96 <= swap.sqrt_price_after_x96 < upper_x96,
     )
 

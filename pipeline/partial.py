@@ -10,10 +10,11 @@ from pipeline.errors import PipelineError
 from pipeline.foresee import Foreseen, foresee, misfit_bps
 from pipeline.goal import as_is, need_pool
 from pipeline.inventory import Stock
+from pipeline.market import Market
 from pipeline.math.search import first_where
 from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
-from pipeline.plan import Market, tell_limit
+from pipeline.plan import tell_limit
 from pipeline.shard import Shard
 from pipeline.units import RawAmount, Tick
 

@@ -8,18 +8,25 @@ import msgspec
 from pipeline import keys
 from pipeline.allowances import APPROVE_GAS, allow, router_of, take_back
 from pipeline.book import own_positions
+from pipeline.depth import depth_window, part_of_mint
 from pipeline.errors import SwapLimitedError
 from pipeline.goal import deployable, need_pool
+from pipeline.market import Market, least_swapped, mint_window, narrower, swap_window
 from pipeline.math.sandwich import safe_window_x96
-from pipeline.math.slippage import least_burned, least_minted, least_of_quote, minimum_out, price_window_x96
-from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.math.slippage import (
+    least_burned,
+    least_minted,
+    least_of_quote,
+    price_window_x96,
+    taken_by_mint,
+)
 from pipeline.messages.effects import Goal, Phase, Step
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.shard import Shard
-from pipeline.units import Address, Bps, RawAmount, Seconds, SqrtPriceX96, Wei
-from pipeline.venues.uniswap_v3 import LivePool, mean_tick
+from pipeline.units import Address, RawAmount, Seconds
+from pipeline.venues.uniswap_v3 import LivePool
 from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
     write_mint,
@@ -37,18 +44,6 @@ Amounts = tuple[RawAmount, RawAmount]
 _NOTHING = RawAmount(0), RawAmount(0)
 
 
-class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """What a phase is planned and guarded with."""
-
-    now_s: Seconds
-    base_fee_wei: Wei
-    reference_x96: SqrtPriceX96
-    """The pool's own time-weighted price: not spot."""
-    spot_from_twap_ticks: int
-    slippage_bps: Bps
-    """How far from the reference a swap or a mint may be: the policy's, and more where waiting has cost as much."""
-
-
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One transaction, before anybody has agreed to it."""
 
@@ -58,34 +53,6 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     swap: SwapPlan | None = None
     phase: Phase | None = None
     """Of which it is, where it goes out with an earlier one."""
-
-
-def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
-    """Take the reference price from the followed observations.
-
-    Raises: OutOfRangeError where they do not reach back over the policy's window.
-    """
-    live = need_pool(shard, policy.reference_pool)
-    twap_tick = mean_tick(live, now_s, policy.limits.twap_window_s)
-    return Market(
-        now_s=now_s,
-        base_fee_wei=base_fee_wei,
-        reference_x96=sqrt_price_at_tick(twap_tick),
-        spot_from_twap_ticks=abs(live.tick - twap_tick),
-        slippage_bps=policy.limits.slippage_bps(live.pool().fee_pips),
-    )
-
-
-def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
-    """Describe the market without any mean price: enough for what no price has a say in."""
-    live = need_pool(shard, policy.reference_pool)
-    return Market(
-        now_s=now_s,
-        base_fee_wei=base_fee_wei,
-        reference_x96=live.sqrt_price_x96,
-        spot_from_twap_ticks=0,
-        slippage_bps=policy.limits.slippage_bps(live.pool().fee_pips),
-    )
 
 
 def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
@@ -175,13 +142,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     down = ratio.zero_for_one
     token_in, token_out = (pool.token0, pool.token1) if down else (pool.token1, pool.token0)
     least = max(
-        minimum_out(
-            ratio.amount_in,
-            market.reference_x96,
-            pool.fee_pips,
-            market.slippage_bps,
-            zero_for_one=down,
-        ),
+        least_swapped(policy, market, pool.fee_pips, ratio.amount_in, zero_for_one=down),
         least_of_quote(ratio.amount_out, limits.swap_tolerance_bps),
     )
     data = write_swap(
@@ -208,54 +169,70 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     )
 
 
-def size_swap(
-    live: LivePool, amounts: tuple[RawAmount, RawAmount], policy: Policy, goal: Goal, market: Market
-) -> SwapPlan:
-    """Size the swap to the new range's ratio, ending no further from the reference than the slippage allows.
+def size_swap(live: LivePool, amounts: Amounts, policy: Policy, goal: Goal, market: Market) -> SwapPlan:
+    """Size the swap to the new range's ratio, ending no further from the means than slippage and signer allow.
 
-    Nor further from spot than it may without a sandwich of it paying, unless it goes privately. It is sent with the wider
-    limit: what others trade before it may move the price.
+    Nor may it sell more than the pool's depth allows, nor end further from spot than it may without a sandwich of it
+    paying, unless it goes privately. It is sent with the limit of the means: what others trade before it may move the price.
     """
     fee_pips, ticks = live.pool().fee_pips, (goal.tick_lower, goal.tick_upper)
-    low_x96, high_x96 = price_window_x96(market.reference_x96, market.slippage_bps)
-    safe_low_x96, safe_high_x96 = safe_window_x96(live.sqrt_price_x96, fee_pips)
-    if policy.action.large_swaps == "private":
-        swap = swap_to_ratio(live, *amounts, *ticks, window_x96=(low_x96, high_x96))
-        is_safe = safe_low_x96 <= swap.sqrt_price_after_x96 <= safe_high_x96
-        return msgspec.structs.replace(swap, pays_sandwich=not is_safe and not swap.limited)
-    window_x96 = max(low_x96, safe_low_x96), min(high_x96, safe_high_x96)
-    swap = swap_to_ratio(live, *amounts, *ticks, window_x96=window_x96)
-    limit_x96 = low_x96 if swap.zero_for_one else high_x96
-    pays_sandwich = swap.limited and swap.limit_x96 != limit_x96
-    return msgspec.structs.replace(swap, limit_x96=limit_x96, pays_sandwich=pays_sandwich)
+    means, depth = swap_window(policy, market, fee_pips), depth_window(live, policy, market)
+    safe = safe_window_x96(live.sqrt_price_x96, fee_pips)
+    goes_privately = policy.action.large_swaps == "private"
+    window = narrower(means, depth) if goes_privately else narrower(narrower(means, depth), safe)
+    swap = swap_to_ratio(live, *amounts, *ticks, window_x96=window)
+    end = 0 if swap.zero_for_one else 1
+    by_depth = swap.limited and swap.limit_x96 == depth[end] != means[end]
+    by_safety = swap.limited and not by_depth and swap.limit_x96 != means[end]
+    is_safe = safe[0] <= swap.sqrt_price_after_x96 <= safe[1]
+    return msgspec.structs.replace(
+        swap,
+        limit_x96=means[end],
+        beyond_depth=by_depth,
+        pays_sandwich=not is_safe and not swap.limited if goes_privately else by_safety,
+    )
 
 
 def tell_limit(swap: SwapPlan) -> str:
-    """Say how much of what is to be sold the price limit lets through, or is safe from a sandwich."""
+    """Say how much of what is to be sold the price limit lets through, the pool's depth allows, or is safe from a sandwich."""
+    if swap.beyond_depth:
+        return f"to sell more than {swap.amount_in} is beyond max_share_of_depth, of what the pool holds within 1 %"
     if swap.pays_sandwich:
         return f"to sell more than {swap.amount_in} moves the price by over twice the fee, and a sandwich of it pays"
     return f"the price limit {swap.limit_x96} lets only {swap.amount_in} be sold"
 
 
 def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    return draft_mint(
-        shard, policy, goal, market, deployable(shard, policy, need_pool(shard, goal.pool).pool())
-    )
+    live = need_pool(shard, goal.pool)
+    amounts = deployable(shard, policy, live.pool())
+    if market.mints_in_part:
+        amounts = part_of_mint(shard, policy, live, market, amounts) or amounts
+    taken = taken_by_mint(*amounts, goal.tick_lower, goal.tick_upper, live.sqrt_price_x96)
+    return draft_mint(shard, policy, goal, market, taken)
 
 
 def draft_mint(
-    shard: Shard, policy: Policy, goal: Goal, market: Market, amounts: Amounts, *, asks: Amounts = _NOTHING
+    shard: Shard,
+    policy: Policy,
+    goal: Goal,
+    market: Market,
+    amounts: Amounts,
+    *,
+    asks: Amounts = _NOTHING,
 ) -> tuple[Draft, ...]:
-    """Make a mint of at most two amounts; it asks for what it takes within the slippage, and no less than `asks`."""
+    """Make a mint of two amounts as the range takes them; it asks for what it takes within the slippage, and for `asks` at least.
+
+    With more of one token than goes with the other, the minimums would be met far beyond the window.
+    """
     pool, manager = need_pool(shard, goal.pool).pool(), policy.chain.position_manager
-    window = price_window_x96(market.reference_x96, market.slippage_bps)
-    least = least_minted(*amounts, goal.tick_lower, goal.tick_upper, window)
+    ticks = goal.tick_lower, goal.tick_upper
+    least = least_minted(*amounts, *ticks, mint_window(policy, market))
     minimums = max(least[0], asks[0]), max(least[1], asks[1])
     data = write_mint(
         token0=pool.token0,
         token1=pool.token1,
         fee_pips=pool.fee_pips,
-        ticks=(goal.tick_lower, goal.tick_upper),
+        ticks=ticks,
         amounts=amounts,
         minimums=minimums,
         recipient=policy.owner,

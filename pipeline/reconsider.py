@@ -2,16 +2,18 @@
 
 import msgspec
 
+from pipeline.depth import part_of_mint
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen, base_and_quote, foresee, share_to_hold
 from pipeline.goal import as_is, choose_goal, deployable, need_pool
 from pipeline.inventory import Stock
+from pipeline.market import Market
 from pipeline.math.amounts import range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
 from pipeline.partial import comes_nearer, largest_step
-from pipeline.plan import Market, tell_limit
+from pipeline.plan import tell_limit
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
@@ -67,8 +69,22 @@ def _is_good_enough(seen: Foreseen, policy: Policy, before: int) -> bool:
     return seen.holds_price and deviation_after(seen, policy) <= min(before, policy.strategy.inner_bps)
 
 
-def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> Course:
+def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock) -> Course:
     """Keep the range if it takes nearly all that may go into it; else take one of the same width that takes more."""
+    course = _range_to_mint(shard, policy, goal, stock)
+    if not market.mints_in_part:
+        return course
+    live = need_pool(shard, goal.pool)
+    amounts = deployable(shard, policy, live.pool())
+    part = part_of_mint(shard, policy, live, market, amounts)
+    if part is None or part == amounts:
+        return course
+    went, whole = (sum(base_and_quote(stock, each)) for each in (part, amounts))
+    why = f"the pool's depth takes {went} of {whole} quote, the rest stays in the wallet"
+    return msgspec.structs.replace(course, why="; ".join(each for each in (course.why, why) if each))
+
+
+def _range_to_mint(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> Course:
     whole = sum(base_and_quote(stock, deployable(shard, policy, need_pool(shard, goal.pool).pool())))
     taken = _taken_quote(shard, policy, goal, stock)
     if taken * 100 >= whole * _LEAST_TAKEN_PERCENT:

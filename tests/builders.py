@@ -38,7 +38,7 @@ from pipeline.messages.facts import (
     NftCollected,
     Swapped,
 )
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import ChainProfile, Policy, SignersLimits, TargetBand, TokenSpec, version_of
 from pipeline.routes import follow
 from pipeline.state import Tables
 from pipeline.venues.uniswap_v3 import (
@@ -68,6 +68,10 @@ OWNER, STRANGER = address(0x01), address(0x02)
 FINAL_DEPTH = 12
 START_S = 1_700_000_000
 UINT128 = 2**128 - 1
+
+
+ROOMY_SIGNER = SignersLimits(max_loss_bps=9_000, max_share_of_depth_bps=10**7, twap_window_s=24)
+"""A signer's file that stands in the way of no plan on a toy chain."""
 
 
 def policy(**changes: object) -> Policy:

@@ -20,7 +20,16 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.journal import NO_CHARGE, IntentKnown
-from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import (
+    ChainProfile,
+    Limits,
+    Policy,
+    Rerange,
+    SignersLimits,
+    TargetBand,
+    TokenSpec,
+    version_of,
+)
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import ChainView, bind, new_account, reconcile
 from pipeline.routes import follow
@@ -50,6 +59,7 @@ LIMITS = Limits(
     max_actions_per_day=1_000,
     max_slippage_bps=300,
     max_age_blocks=8,
+    signer=SignersLimits(max_loss_bps=500, max_share_of_depth_bps=10_000, twap_window_s=60),
 )
 
 

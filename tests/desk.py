@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from builders import MANAGER, OWNER, ToyWatcher, policy, started
+from builders import MANAGER, OWNER, ROOMY_SIGNER, ToyWatcher, policy, started
 from toy_signer import ToySigner, whale
 
 from pipeline.advance import advance
@@ -26,6 +26,7 @@ def live(**changes: Any) -> Policy:
             max_daily_gas_bps=10_000,
             max_actions_per_day=1_000,
             max_slippage_bps=2_000,
+            signer=ROOMY_SIGNER,
         ),
         "action": Rerange(half_width_ticks=100, stall_after_s=60),
     }

@@ -7,7 +7,16 @@ import msgspec
 from pipeline.advance import advance
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.events import AnyEvent, BlockSeen, PolicySet, WriterStarted
-from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import (
+    ChainProfile,
+    Limits,
+    Policy,
+    Rerange,
+    SignersLimits,
+    TargetBand,
+    TokenSpec,
+    version_of,
+)
 from pipeline.shard import Shard
 from pipeline.units import Term
 from pipeline.wants import wanted
@@ -55,6 +64,7 @@ def world_policy(world: World, owner: str, pool: Pool, chain_id: int, **changes:
             max_daily_gas_bps=10_000,
             max_actions_per_day=1_000,
             max_age_blocks=8,
+            signer=SignersLimits(max_loss_bps=900, max_share_of_depth_bps=10_000, twap_window_s=60),
         ),
         "action": Rerange(half_width_ticks=500, reserve_base=10**18, reserve_quote=3_000 * 10**6),
     }

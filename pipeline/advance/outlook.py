@@ -8,10 +8,10 @@ from pipeline.foresee import Foreseen, foresee, share_to_hold
 from pipeline.goal import choose_goal, liquidity_to_move
 from pipeline.guard import Refusal
 from pipeline.inventory import Stock
+from pipeline.market import read_market
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import NftPosition
 from pipeline.partial import brings_into_range, comes_nearer, largest_step
-from pipeline.plan import read_market
 from pipeline.units import RawAmount, TokenId
 
 

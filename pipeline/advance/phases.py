@@ -15,6 +15,7 @@ from pipeline.foresee import Foreseen
 from pipeline.goal import need_pool
 from pipeline.guard import TIP_WEI, Question, Refusal, costs_of, guard
 from pipeline.inventory import WHOLE_BPS, Stock
+from pipeline.market import Market, market_at_spot, read_market
 from pipeline.messages.base import Output
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.decisions import PlanRevised
@@ -23,11 +24,13 @@ from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.mint_behind import draft_mint_behind
 from pipeline.missed import missed_fees
-from pipeline.plan import Draft, Market, draft, market_at_spot, read_market
+from pipeline.plan import Draft, draft
+from pipeline.pricing import gas_in_quote
 from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
 from pipeline.settle import fails_alike, failure_of, predecessor
 from pipeline.strategies import STRATEGIES, Act
 from pipeline.units import Bps, RawAmount, Seconds, Wei
+from pipeline.usual_gas import USUAL_GAS
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +80,8 @@ def prepare(
             )
             missed = _missed(turn, plan, phase, goal, stock)
             market = _widened(turn, plan, market, missed)
+            if phase == "mint" and _mints_in_part(turn, plan, market, missed):
+                market = replace(market, mints_in_part=True)
             course = _course(turn, phase, goal, market, stock)
             if course.why:
                 goal, why = course.goal, course.why
@@ -135,6 +140,16 @@ def _widened(turn: Turn, plan: Plan, market: Market, missed: RawAmount) -> Marke
     return replace(market, slippage_bps=Bps(min(market.slippage_bps + cost_bps, most_bps)))
 
 
+def _mints_in_part(turn: Turn, plan: Plan, market: Market, missed: RawAmount) -> bool:
+    """Ask whether waiting for the pool's depth has cost as much as another mint would, or the policy's time is over."""
+    gas_wei = USUAL_GAS["mint"] * (turn.base_fee_wei + TIP_WEI)
+    another = gas_in_quote(turn.policy, gas_wei, market.reference_x96)
+    since_s = plan.stalled_since_s if plan.stalled_phase == "mint" else None
+    waited_s = 0 if since_s is None else turn.block.timestamp_s - since_s
+    is_over = since_s is not None and waited_s >= turn.policy.action.stall_after_s
+    return is_over or (another is not None and missed > another)
+
+
 def _allows_in_vain(turn: Turn, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:
     """Ask whether an allowance would be given once more for what came to nothing twice for the same reason.
 
@@ -152,7 +167,7 @@ def _course(turn: Turn, phase: Phase, goal: Goal, market: Market, stock: Stock) 
     if phase == "swap":
         return reconsider_swap(turn.shard, turn.policy, goal, market, stock)
     if phase == "mint":
-        return reconsider_mint(turn.shard, turn.policy, goal, stock)
+        return reconsider_mint(turn.shard, turn.policy, goal, market, stock)
     return Course(goal=goal)
 
 

@@ -8,6 +8,7 @@ from pipeline.guard.calls import deadline, min_out, not_allowed, price_limit
 from pipeline.guard.cost import cost, costs_of, daily_cost, daily_gas
 from pipeline.guard.market import (
     TIP_WEI,
+    depth,
     gas_price,
     mint_limited,
     paused,
@@ -36,6 +37,7 @@ GUARDS: dict[str, Guard] = {
     "gas_price": gas_price,
     "swap_limited": swap_limited,
     "mint_limited": mint_limited,
+    "depth": depth,
     "no_improvement": no_improvement,
     "notional": notional,
     "daily_notional": daily_notional,
@@ -61,6 +63,7 @@ PASSING = frozenset(
         "gas_price",
         "swap_limited",
         "mint_limited",
+        "depth",
         "no_improvement",
         "cost",
         "min_out",

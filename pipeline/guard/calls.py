@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.errors import CalldataError
 from pipeline.guard.question import Question
-from pipeline.math.slippage import least_of_quote, minimum_out, price_window_x96
+from pipeline.market import least_swapped, swap_window
+from pipeline.math.slippage import least_of_quote
 from pipeline.plan import Draft
 from pipeline.units import Address
 from pipeline.venues.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls
@@ -49,15 +50,11 @@ def min_out(question: Question) -> str | None:
     pool, limits = question.pool(), question.policy.limits
     for each, call in _calls(question, "exactInputSingle"):
         token_in, _, _, _, amount_in, asked, _ = call.arguments
-        least = minimum_out(
-            amount_in,
-            question.market.reference_x96,
-            pool.fee_pips,
-            question.slippage_bps(),
-            zero_for_one=token_in == pool.token0,
+        least = least_swapped(
+            question.policy, question.market, pool.fee_pips, amount_in, zero_for_one=token_in == pool.token0
         )
         if asked < least:
-            return f"asks for {asked}, the reference price says {least}"
+            return f"asks for {asked}, the mean says {least}"
         if each.swap is None:
             return f"asks for {asked}, nobody has quoted it"
         quoted = each.swap.amount_out
@@ -69,8 +66,8 @@ def min_out(question: Question) -> str | None:
 
 
 def price_limit(question: Question) -> str | None:
-    """A swap must end no further from the reference price than the slippage."""
-    low_x96, high_x96 = price_window_x96(question.market.reference_x96, question.slippage_bps())
+    """A swap must end no further from the means than slippage and signer allow."""
+    low_x96, high_x96 = swap_window(question.policy, question.market, question.pool().fee_pips)
     for _, call in _calls(question, "exactInputSingle"):
         if not low_x96 <= call.arguments[6] <= high_x96:
             return f"may go to the price {call.arguments[6]}, not within {low_x96} to {high_x96}"

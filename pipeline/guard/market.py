@@ -1,10 +1,13 @@
 """The operator's word, the age of the block, the price as it is."""
 
 from pipeline import keys
+from pipeline.depth import is_worth_a_mint, most_minted, moved_in_token1
+from pipeline.goal import need_pool
 from pipeline.guard.question import Question
-from pipeline.math.slippage import price_window_x96
+from pipeline.market import mint_window
 from pipeline.messages.entries import HighestHead, Pause
 from pipeline.plan import tell_limit
+from pipeline.units import RawAmount
 
 TIP_WEI = 10**9
 """Beside the base fee, where a price of gas is wanted before anybody offers one."""
@@ -41,7 +44,7 @@ def spot_from_twap(question: Question) -> str | None:
 
 
 def mint_limited(question: Question) -> str | None:
-    """A mint's minimums stand about the mean: at a price beyond the slippage from it they are not met.
+    """A mint's minimums stand about the means: at a price beyond the slippage from them they are not met.
 
     Behind a swap the price counts that the swap leaves.
     """
@@ -49,10 +52,37 @@ def mint_limited(question: Question) -> str | None:
         return None
     swap = next((each.swap for each in question.drafts if each.swap is not None), None)
     spot_x96 = question.pool().sqrt_price_x96 if swap is None else swap.sqrt_price_after_x96
-    low_x96, high_x96 = price_window_x96(question.market.reference_x96, question.slippage_bps())
+    low_x96, high_x96 = mint_window(question.policy, question.market)
     if low_x96 <= spot_x96 <= high_x96:
         return None
     return f"spot is {spot_x96}, the minimums are met within {low_x96} to {high_x96}"
+
+
+def depth(question: Question) -> str | None:
+    """A mint that is much of what the pool holds makes its price: the signer has a bound, and a plan has to end within it.
+
+    A book that earns is left as it is. One that is idle puts in what fits.
+    """
+    seen, market = question.foreseen, question.market
+    if seen is not None:
+        if seen.fits_depth or (seen.was_idle and is_worth_a_mint(seen.mint_moves, seen.mint_most)):
+            return None
+        return _tell_depth(question, seen.mint_moves, seen.mint_most)
+    live = need_pool(question.shard, question.policy.reference_pool)
+    for each in question.drafts:
+        if each.step == "mint":
+            amounts = RawAmount(-each.minimums[0].delta), RawAmount(-each.minimums[1].delta)
+            moves = moved_in_token1(market, amounts, live.sqrt_price_x96)
+            most = most_minted(question.shard, live, question.policy, market)
+            if moves > most:
+                return _tell_depth(question, moves, most)
+    return None
+
+
+def _tell_depth(question: Question, moves: int, most: RawAmount) -> str:
+    token1 = question.pool().token1
+    moves_quote, most_quote = question.in_quote(token1, moves), question.in_quote(token1, most)
+    return f"the mint is worth {moves_quote} quote; of what the pool holds within 1 %, {most_quote} would fit max_share_of_depth"
 
 
 def gas_price(question: Question) -> str | None:

@@ -6,13 +6,14 @@ import msgspec
 
 from pipeline import keys
 from pipeline.foresee import Foreseen
+from pipeline.market import Market
 from pipeline.messages.effects import Action, BookEffects
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
-from pipeline.plan import Draft, Market
+from pipeline.plan import Draft
 from pipeline.pricing import gas_in_quote, in_quote
 from pipeline.shard import Shard
-from pipeline.units import Address, Bps, RawAmount
+from pipeline.units import Address, RawAmount
 
 DAY_S = 86_400
 
@@ -57,10 +58,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     def pool(self) -> Pool:
         """Find the pool that the plan is about."""
         return self.shard.tables.need(keys.pool(self.policy.reference_pool), Pool)
-
-    def slippage_bps(self) -> Bps:
-        """Tell the slippage that holds now."""
-        return self.market.slippage_bps
 
     def today(self) -> tuple[Action, ...]:
         """List the actions of the last 24 hours."""

@@ -116,6 +116,19 @@ def least_minted(
     return least0, least1
 
 
+def taken_by_mint(
+    amount0: RawAmount, amount1: RawAmount, tick_lower: Tick, tick_upper: Tick, sqrt_price_x96: SqrtPriceX96
+) -> tuple[RawAmount, RawAmount]:
+    """Tell what a mint of at most two amounts takes of each at a price: the rest of the one has nothing to go with it.
+
+    Rounds: up, as the pool does.
+    Raises: OutOfRangeError where the manager would revert.
+    """
+    liquidity = liquidity_for_amounts(sqrt_price_x96, tick_lower, tick_upper, amount0, amount1)
+    taken0, taken1 = range_amounts(sqrt_price_x96, tick_lower, tick_upper, liquidity, round_up=True)
+    return RawAmount(min(taken0, amount0)), RawAmount(min(taken1, amount1))
+
+
 def _checked(sqrt_price_x96: SqrtPriceX96) -> SqrtPriceX96:
     if not MIN_SQRT_PRICE_X96 <= sqrt_price_x96 < MAX_SQRT_PRICE_X96:
         raise OutOfRangeError(f"reference price {sqrt_price_x96} lies outside what a pool can have")

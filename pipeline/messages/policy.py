@@ -69,6 +69,16 @@ LargeSwaps = Literal["split", "private", "refuse"]
 that; by a relay alone, whole; not at all."""
 
 
+class SignersLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file of the book's signer allows, so that nothing is planned that it would refuse. It asks for itself."""
+
+    max_loss_bps: Bps = Bps(100)
+    """Of what a swap or a mint moves, by its minimums, at the mean over `twap_window_s`."""
+    max_share_of_depth_bps: Bps = Bps(1_000)
+    """Of what the pool holds within 1 % of its price, a swap or a mint may move."""
+    twap_window_s: Seconds = Seconds(300)
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What no action may exceed. Amounts are raw quote."""
 
@@ -94,6 +104,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """So many blocks after its block an intent may still be signed."""
     deadline_s: Seconds = Seconds(300)
     """After the block's time a transaction may still be mined."""
+    signer: SignersLimits = SignersLimits()
 
     def slippage_bps(self, fee_pips: int) -> Bps:
         """Tell the slippage that holds in a pool of a fee."""

@@ -1,6 +1,6 @@
 """`init`, `check`, `apply`: the portfolio file and how it gets into the log."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
 from streams.applied import Step, append, appending, policies_in_force, steps_to
+from streams.chain.signer_file import SignerFile, load_signer_file
 from streams.cli.asked import refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
@@ -44,13 +45,20 @@ def init(
     say(f"wrote {file}, for {where}. Next: evenkeel apply {file}")
 
 
-def check(file: File = DEFAULT_FILE) -> None:
+def check(
+    file: File = DEFAULT_FILE,
+    *,
+    signer: Annotated[
+        Path | None, typer.Option(help="A signer's file: say which of the books' limits contradict it.")
+    ] = None,
+) -> None:
     """Read a portfolio file and say what is wrong with it, or what it asks for. Needs no broker; asks a node if it can."""
     settings = settings_for("check")
     policies = read_portfolio(settings, file)
+    signers = [] if signer is None else [load_signer_file(signer)]
     run(_ask_the_chain(settings, file, policies))
     print_policies(policies, settings.partitions)
-    say_versions(policies)
+    say_versions(policies, signers)
 
 
 def apply(
@@ -78,6 +86,7 @@ async def apply_file(
     prune: bool = False,
     live: bool = False,
     leave_plans: bool = False,
+    signers: Sequence[SignerFile] = (),
 ) -> list[Step]:
     """Compare a file with what is in force, print the difference, and append it."""
     wanted = read_portfolio(settings, file)
@@ -97,7 +106,7 @@ async def apply_file(
             for step in steps:
                 await append(producer, chain_id, step.shard, step.event)
     _print_steps(steps, wanted, in_force, dry_run=dry_run, prune=prune)
-    say_versions(wanted)
+    say_versions(wanted, signers)
     return steps
 
 
@@ -169,16 +178,21 @@ def _changes(step: Step, in_force: Mapping[BookId, Policy]) -> str:
     return "; ".join(differences(before, after)) or "its version only: it was applied by another release"
 
 
-def say_versions(policies: Iterable[Policy]) -> None:
-    """Say each acting book's whole version, as a signer's file pins it, and which of its limits are wider than that file's usual ones."""
+def say_versions(policies: Iterable[Policy], signers: Sequence[SignerFile] = ()) -> None:
+    """Say each acting book's whole version, as a signer's file pins it, and which of its limits are wider than the signers'.
+
+    Each signer acts in its own pools; where no file is known, in what a file usually allows.
+    """
     acting = [policy for policy in policies if policy.mode == "live"]
     if acting:
         say("for the signer's file, which acts for these versions alone:\npolicies:")
     for policy in acting:
         say(f"  {policy.book}: {policy.policy_version}")
     for policy in acting:
-        for wider in wider_than_signers(policy):
-            say(wider)
+        own: list[SignerFile | None] = [file for file in signers if policy.reference_pool in file.pools]
+        for file in own or [None]:
+            for wider in wider_than_signers(policy, file):
+                say(wider)
 
 
 def print_policies(policies: Iterable[Policy], partitions: int) -> None:

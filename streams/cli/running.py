@@ -73,12 +73,11 @@ async def _up(settings: Settings, file: Path | None, signers: Sequence[Path], *,
     assert settings.rpc_urls, "asked for here: a missing one must not wait for the child"
     if signers and not live:
         raise SettingsError("--signer: nothing is sent without --live")
-    for signer in signers:
-        signer_file_for(settings, signer)
+    signer_files = [signer_file_for(settings, signer) for signer in signers]
     await _ask_first(settings)
     await ensure_topics(settings.kafka, settings.chain, settings.partitions)
     if file is not None:
-        await apply_file(settings, file, live=live)
+        await apply_file(settings, file, live=live, signers=signer_files)
     children = _children(settings, signers if await _is_live(settings, signers) else ())
     say(f"runs {', '.join(child.name for child in children)}; Ctrl-C ends all")
     await supervise(children)

@@ -1,4 +1,4 @@
-"""Where a live book's limits are wider than a signer's: what it plans the signer would refuse."""
+"""Where a live book's limits are wider than its signer's, or state another than it has: what it plans would be refused."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,23 +9,47 @@ from streams.human import bps_text, seconds_text
 
 _ANY_FEE = 0
 """No tier: the widest."""
+Text = Callable[[int], str]
 
 
-def wider_than_signers(policy: Policy) -> Iterator[str]:
-    """Name each limit of a book that is wider than what a signer's file allows unless it names more."""
+def wider_than_signers(policy: Policy, file: SignerFile | None = None) -> Iterator[str]:
+    """Name each limit of a book that contradicts a signer's file; without one, what a file says unless it names more."""
     if policy.mode != "live":
         return
-    limits, defaults = policy.limits, {name: each.default for name, each in SignerFile.model_fields.items()}
-    ticks = spot_ticks_of(_ANY_FEE)
-    pairs: list[tuple[str, int | None, str, int, Callable[[int], str]]] = [
-        ("max_slippage", limits.max_slippage_bps, "max_loss", defaults["max_loss"], bps_text),
-        ("swap_tolerance", limits.swap_tolerance_bps, "swap_tolerance", defaults["swap_tolerance"], bps_text),
-        ("max_spot_from_twap_ticks", limits.max_spot_from_twap_ticks, "max_spot_from_twap_ticks", ticks, str),
-        ("deadline", limits.deadline_s, "max_deadline", defaults["max_deadline"], seconds_text),
+    limits, of = policy.limits, _of_file(file)
+    whose = "a signer's" if file is None else "its signer's"
+    unless = " unless its file says more" if file is None else ""
+    own = limits.signer
+    if limits.max_slippage_bps is not None and limits.max_slippage_bps > own.max_loss_bps:
+        yield (
+            f"{policy.book}: max_slippage {bps_text(limits.max_slippage_bps)} is wider than signer.max_loss, "
+            f"{bps_text(own.max_loss_bps)}: nothing is planned beyond that"
+        )
+    pairs: list[tuple[str, int | None, str, Text]] = [
+        ("swap_tolerance", limits.swap_tolerance_bps, "swap_tolerance", bps_text),
+        ("max_spot_from_twap_ticks", limits.max_spot_from_twap_ticks, "max_spot_from_twap_ticks", str),
+        ("deadline", limits.deadline_s, "max_deadline", seconds_text),
+        ("signer.max_loss", own.max_loss_bps, "max_loss", bps_text),
+        ("signer.max_share_of_depth", own.max_share_of_depth_bps, "max_share_of_depth", bps_text),
     ]
-    for name, wanted, theirs, most, text in pairs:
-        if wanted is not None and wanted > most:
+    for name, wanted, theirs, text in pairs:
+        if wanted is not None and wanted > of[theirs]:
             yield (
-                f"{policy.book}: {name} {text(wanted)} is wider than a signer's {theirs}, {text(most)} unless its file says "
-                "more: it would refuse what needs it (limits)"
+                f"{policy.book}: {name} {text(wanted)} is wider than {whose} {theirs}, {text(of[theirs])}{unless}: it would "
+                "refuse what needs it (limits)"
             )
+    if own.twap_window_s != of["twap_window"]:
+        yield (
+            f"{policy.book}: signer.twap_window {seconds_text(own.twap_window_s)} is not {whose} twap_window, "
+            f"{seconds_text(of['twap_window'])}{unless}: it holds what is planned against another mean"
+        )
+
+
+def _of_file(file: SignerFile | None) -> dict[str, int]:
+    """Take a file's limits, or what they are where a file says nothing of them."""
+    named = (
+        {name: each.default for name, each in SignerFile.model_fields.items()} if file is None else dict(file)
+    )
+    if named["max_spot_from_twap_ticks"] is None:
+        named["max_spot_from_twap_ticks"] = spot_ticks_of(_ANY_FEE)
+    return named

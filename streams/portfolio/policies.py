@@ -8,7 +8,16 @@ import msgspec
 from pydantic import ValidationError
 
 from contracts_abi import UnknownContractError, load_deployment
-from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import (
+    ChainProfile,
+    Limits,
+    Policy,
+    Rerange,
+    SignersLimits,
+    TargetBand,
+    TokenSpec,
+    version_of,
+)
 from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.chain_numbers import numbers_of
 from streams.marks import Document, FieldPath, Problem, problems_of, read_yaml
@@ -126,6 +135,11 @@ def _limits(book: BookSection, chain_id: ChainId) -> Limits:
         max_fee_per_gas_wei=Wei(section.max_fee_gwei * 10**9),
         max_age_blocks=section.max_age_blocks or numbers_of(chain_id).intent_age_blocks,
         deadline_s=section.deadline,
+        signer=SignersLimits(
+            max_loss_bps=section.signer.max_loss,
+            max_share_of_depth_bps=section.signer.max_share_of_depth,
+            twap_window_s=section.signer.twap_window,
+        ),
     )
 
 

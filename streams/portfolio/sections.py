@@ -87,6 +87,14 @@ class TargetBandSection(Section):
     cooldown: Duration = Seconds(3_600)
 
 
+class SignersLimitsSection(Section):
+    """What the file of the book's signer allows, under the same names: nothing is planned that it would refuse."""
+
+    max_loss: Share = Bps(100)
+    max_share_of_depth: Share = Bps(1_000)
+    twap_window: Duration = Seconds(300)
+
+
 class LimitsSection(Section):
     """What no action of a live book may exceed. Amounts are in the book's quote; what is None follows from pool or chain."""
 
@@ -103,6 +111,7 @@ class LimitsSection(Section):
     max_fee_gwei: Annotated[int, Field(ge=1, le=10_000)] = 200
     max_age_blocks: Annotated[int, Field(ge=1, le=1_000)] | None = None
     deadline: Duration = Seconds(300)
+    signer: SignersLimitsSection = SignersLimitsSection()
 
 
 class RerangeSection(Section):

@@ -63,6 +63,9 @@ def _limits(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "max_fee_gwei", plain_number(Decimal(limits.max_fee_per_gas_wei).scaleb(-9))
     yield "max_age_blocks", str(limits.max_age_blocks)
     yield "deadline", seconds_text(limits.deadline_s)
+    yield "signer.max_loss", bps_text(limits.signer.max_loss_bps)
+    yield "signer.max_share_of_depth", bps_text(limits.signer.max_share_of_depth_bps)
+    yield "signer.twap_window", seconds_text(limits.signer.twap_window_s)
 
 
 def _rerange(policy: Policy, action: Rerange) -> Iterator[tuple[str, str]]:

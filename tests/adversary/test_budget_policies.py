@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from builders import ROOMY_SIGNER
 from chain_desk import ChainDesk, book_on
 from msgspec.structs import replace
 from sender_house import limits_of
@@ -19,7 +20,11 @@ from streams.devnet.world import World
 
 ETHER, DOLLAR = 10**18, 10**6
 ANYTHING_GOES = Limits(
-    max_slippage_bps=9_999, max_cost_bps=9_999, max_spot_from_twap_ticks=800_000, twap_window_s=48
+    max_slippage_bps=9_999,
+    max_cost_bps=9_999,
+    max_spot_from_twap_ticks=800_000,
+    twap_window_s=48,
+    signer=ROOMY_SIGNER,
 )
 
 

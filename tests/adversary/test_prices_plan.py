@@ -6,10 +6,11 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline import plan
+from pipeline.market import Market
 from pipeline.math.slippage import least_minted, least_of_quote, minimum_out, price_window_x96
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Rerange
-from pipeline.plan import Draft, Market
+from pipeline.plan import Draft
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from builders import STRANGER, ToyChain
+from builders import ROOMY_SIGNER, STRANGER, ToyChain
 from desk import live
 from lifecycle import Lifecycle, deviation
 
@@ -105,7 +105,12 @@ def report(name: str, told: list[Counter[str]]) -> None:
 
 def main() -> None:
     """Measure all ways."""
-    usual = {"max_daily_cost_bps": 10_000, "max_daily_gas_bps": 10_000, "max_actions_per_day": 1_000}
+    usual = {
+        "max_daily_cost_bps": 10_000,
+        "max_daily_gas_bps": 10_000,
+        "max_actions_per_day": 1_000,
+        "signer": ROOMY_SIGNER,
+    }
     default, wide = Limits(**usual), Limits(**usual, max_slippage_bps=200, max_spot_from_twap_ticks=400)
     split, whole = Rerange(half_width_ticks=150), Rerange(half_width_ticks=150, large_swaps="private")
     report(

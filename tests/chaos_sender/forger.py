@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from builders import ROOMY_SIGNER
 from chaos.tail import BrokerAwayError, Tail
 from chaos_sender.setting import BOOK, policy_of
 from msgspec.structs import replace
@@ -408,7 +409,9 @@ def _another_policy(forger: Forger, topic: Topic) -> Iterator[Record]:
     policy = policy_of(
         forger.house.world,
         forger.house.pool,
-        limits=Limits(max_slippage_bps=9_999, max_cost_bps=9_999, max_spot_from_twap_ticks=100_000),
+        limits=Limits(
+            max_slippage_bps=9_999, max_cost_bps=9_999, max_spot_from_twap_ticks=100_000, signer=ROOMY_SIGNER
+        ),
         strategy=TargetBand(
             target_share_bps=9_000, band_bps=100, hysteresis_bps=50, hold_out_of_range_s=12, cooldown_s=0
         ),

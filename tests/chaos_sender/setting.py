@@ -3,7 +3,15 @@
 from pathlib import Path
 from string import Template
 
-from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand, TokenSpec
+from pipeline.messages.policy import (
+    ChainProfile,
+    Limits,
+    Policy,
+    Rerange,
+    SignersLimits,
+    TargetBand,
+    TokenSpec,
+)
 from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -122,6 +130,9 @@ def policy_of(world: World, name: str, **changes: object) -> Policy:
             max_daily_gas_bps=Bps(10_000),
             max_age_blocks=12,
             deadline_s=Seconds(600),
+            signer=SignersLimits(
+                max_loss_bps=Bps(1_000), max_share_of_depth_bps=Bps(10_000), twap_window_s=Seconds(180)
+            ),
         ),
         "action": Rerange(
             half_width_ticks=_HALF_WIDTH,

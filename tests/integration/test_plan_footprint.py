@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from pipeline.messages.decisions import PlanClosed, PlanOpened
 from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import version_of
+from pipeline.usual_gas import USUAL_GAS
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
 
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.anvil
 STANDING = {"standing_base": 1_000 * ETHER, "standing_quote": 3_000_000 * DOLLAR}
 _PLANS_BEFORE = 3
 """After these each spender has been allowed each token, and the wallet has kept something of both."""
+_GAS_TOLERANCE = 0.03
+"""What a plan is foreseen to use of gas is within 3 % of what the published bytecode uses."""
 POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
 
 
@@ -84,6 +87,9 @@ def gas_of_small_plan(desk: ChainDesk) -> int:
     withdrawn, swapped, minted = (int(receipt["blockNumber"], 16) for _, receipt in receipts)
     assert swapped == minted
     assert minted - withdrawn <= 1, "blocks at whose end the book has no liquidity"
+    for step, receipt in receipts:
+        used = int(receipt["gasUsed"], 16)
+        assert used == pytest.approx(USUAL_GAS[step], rel=_GAS_TOLERANCE), (step, used)
     return sum(int(receipt["gasUsed"], 16) for _, receipt in receipts)
 
 

@@ -3,7 +3,7 @@
 import copy
 from collections import Counter
 
-from builders import FINAL_DEPTH, OWNER, POOL, ToyWatcher, policy, started
+from builders import FINAL_DEPTH, OWNER, POOL, ROOMY_SIGNER, ToyWatcher, policy, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,7 +160,9 @@ def test_records_that_come_twice_change_nothing(seed, data):
 BAND = TargetBand(band_bps=300, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=480)
 WATCHED = policy(strategy=BAND)
 REFUSED = policy(
-    strategy=BAND, mode="live", limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=1, max_cost_bps=500)
+    strategy=BAND,
+    mode="live",
+    limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=1, max_cost_bps=500, signer=ROOMY_SIGNER),
 )
 """A live book whose market is hardly ever calm enough."""
 

@@ -1,6 +1,6 @@
 """Whatever the book, its limits and the push: a plan that is opened ends what began it, and nothing is lost on the way."""
 
-from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER
+from builders import BASE, MANAGER, OWNER, QUOTE, ROOMY_SIGNER, ROUTER
 from desk import Desk, live
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -37,6 +37,7 @@ def books(draw: st.DrawFn) -> Policy:
             max_daily_gas_bps=10_000,
             max_actions_per_day=1_000,
             max_slippage_bps=2_000,
+            signer=ROOMY_SIGNER,
         ),
         action=Rerange(
             half_width_ticks=draw(st.sampled_from([5, 20, 100, 300, 600])),

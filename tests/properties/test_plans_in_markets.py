@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import msgspec
+from builders import ROOMY_SIGNER
 from desk import live
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -56,6 +57,7 @@ def book(tale: Tale) -> Policy:
             max_cost_bps=1_000,
             max_slippage_bps=tale.slippage,
             max_age_blocks=20,
+            signer=ROOMY_SIGNER,
         ),
         action=Rerange(
             half_width_ticks=tale.half,

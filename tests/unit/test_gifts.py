@@ -7,6 +7,7 @@ from desk import Desk, live
 from pipeline.advance import advance
 from pipeline.book import own_positions
 from pipeline.goal import liquidity_to_move
+from pipeline.market import market_at_spot
 from pipeline.messages.decisions import Declined, NftSetApart, PlanClosed, PlanOpened
 from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted, Resumed
@@ -16,7 +17,6 @@ from pipeline.plan import (
     WITHDRAW_GAS,
     draft,
     gas_of_plan,
-    market_at_spot,
     transactions_of_plan,
 )
 from pipeline.shard import Shard

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from builders import STRANGER
+from builders import ROOMY_SIGNER, STRANGER
 from desk import Desk, live
 from msgspec.structs import replace
 
@@ -70,6 +70,7 @@ OPENINGS: dict[str, Callable[[pytest.MonkeyPatch], Desk]] = {
     "spot_from_twap": lambda _: pushed(limited(max_spot_from_twap_ticks=1)),
     "gas_price": lambda _: pushed(limited(max_fee_per_gas_wei=1)),
     "swap_limited": lambda _: pushed(limited(max_slippage_bps=1)),
+    "depth": lambda _: pushed(limited(signer=replace(ROOMY_SIGNER, max_share_of_depth_bps=20))),
     "no_improvement": lambda _: pushed(live(action=Rerange(half_width_ticks=100, reserve_base=10**30))),
     "notional": lambda _: pushed(limited(max_notional_quote=1)),
     "daily_notional": lambda _: pushed(limited(max_daily_notional_quote=1)),
@@ -222,7 +223,7 @@ def test_a_range_about_the_price_is_an_improvement_for_what_is_idle():
 
 @pytest.mark.parametrize(
     ("binding", "changes"),
-    [("minimum_out", {"swap_tolerance_bps": 5_000, "max_slippage_bps": 700}), ("least_of_quote", {})],
+    [("least_swapped", {"swap_tolerance_bps": 5_000, "max_slippage_bps": 700}), ("least_of_quote", {})],
 )
 def test_a_swap_whose_minimum_follows_one_price_alone_is_refused(binding, changes, monkeypatch):
     """The mean less slippage, and the quote less the tolerance: without either there is a `min_out`."""

@@ -5,10 +5,11 @@ from collections import Counter
 
 import msgspec
 import pytest
-from builders import BASE, FINAL_DEPTH, MANAGER, OWNER, POOL, QUOTE, ROUTER
+from builders import BASE, FINAL_DEPTH, MANAGER, OWNER, POOL, QUOTE, ROOMY_SIGNER, ROUTER
 from desk import Desk, live
 
 from pipeline.advance import advance
+from pipeline.market import read_market
 from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import (
     Declined,
@@ -32,7 +33,7 @@ from pipeline.messages.events import (
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
-from pipeline.plan import draft, read_market
+from pipeline.plan import draft
 from pipeline.shard import Shard
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
@@ -340,7 +341,11 @@ def test_other_limits_change_nothing_of_an_open_plan():
         live(
             policy_version="v2",
             limits=Limits(
-                twap_window_s=24, max_spot_from_twap_ticks=2_000, max_cost_bps=400, max_slippage_bps=2_000
+                twap_window_s=24,
+                max_spot_from_twap_ticks=2_000,
+                max_cost_bps=400,
+                max_slippage_bps=2_000,
+                signer=ROOMY_SIGNER,
             ),
         )
     )

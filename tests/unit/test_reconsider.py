@@ -1,7 +1,7 @@
 """A plan on a book that has changed since it was opened: it goes on, another way, without a swap, or not at all."""
 
 import pytest
-from builders import BASE, OWNER
+from builders import BASE, OWNER, ROOMY_SIGNER
 from desk import live
 from lifecycle import Lifecycle, deviation
 from toy_signer import whale
@@ -11,7 +11,13 @@ from pipeline.messages.events import IntentRefused
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
-WIDE = Limits(twap_window_s=24, max_spot_from_twap_ticks=3_000, max_cost_bps=1_000, max_slippage_bps=1_000)
+WIDE = Limits(
+    twap_window_s=24,
+    max_spot_from_twap_ticks=3_000,
+    max_cost_bps=1_000,
+    max_slippage_bps=1_000,
+    signer=ROOMY_SIGNER,
+)
 
 
 def opened(**changes) -> Lifecycle:

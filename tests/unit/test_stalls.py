@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from builders import BASE, OWNER, QUOTE, ROUTER, STRANGER
+from builders import BASE, OWNER, QUOTE, ROOMY_SIGNER, ROUTER, STRANGER
 from desk import Desk, live
 from msgspec.structs import replace
 from toy_signer import whale
@@ -103,6 +103,7 @@ REFUSING: dict[str, Refusing] = {
     "cost": other_limits(max_cost_bps=0),
     "not_allowed": patched(phases, "draft", elsewhere),
     "mint_limited": other_limits(max_slippage_bps=0),
+    "depth": other_limits(signer=replace(ROOMY_SIGNER, max_share_of_depth_bps=0)),
     "min_out": patched(plan, "least_of_quote", for_nothing),
     "price_limit": patched(plan, "size_swap", any_limit),
     "deadline": patched(plan, "_deadline_s", never_ending),
@@ -110,7 +111,7 @@ REFUSING: dict[str, Refusing] = {
 OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions", "daily_cost", "daily_gas"}
 """These limit a whole action: once it has begun nothing of them is asked."""
 SWAP_ONLY = {"swap_limited", "min_out", "price_limit"}
-MINT_ONLY = {"mint_limited"}
+MINT_ONLY = {"mint_limited", "depth"}
 NOT_OF_RESETS = {*SWAP_ONLY, "deadline", "paused", "spot_from_twap", "gas_price", "cost"}
 CASES = [
     (guard, phase)

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from builders import ROOMY_SIGNER
 from desk import live
 from lifecycle import Lifecycle, deviation
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ LIMITS = Limits(
     max_daily_cost_bps=10_000,
     max_daily_gas_bps=10_000,
     max_actions_per_day=1_000,
+    signer=ROOMY_SIGNER,
 )
 
 

@@ -1,17 +1,42 @@
-"""Limits of a live book that are wider than a signer's file allows unless it names more."""
+"""Limits of a live book that are wider than its signer's, or state another than its file has."""
 
 from builders import policy
 
-from pipeline.messages.policy import Limits
+from pipeline.messages.policy import Limits, SignersLimits
+from streams.chain.signer_file import SignerFile
 from streams.cli.wider import wider_than_signers
 
 
 def test_each_limit_that_is_wider_is_named_with_the_signers_own():
-    wide = Limits(max_slippage_bps=200, swap_tolerance_bps=16, max_spot_from_twap_ticks=201, deadline_s=901)
+    wide = Limits(
+        max_slippage_bps=200,
+        swap_tolerance_bps=16,
+        max_spot_from_twap_ticks=201,
+        deadline_s=901,
+        signer=SignersLimits(max_loss_bps=101, max_share_of_depth_bps=1_001, twap_window_s=180),
+    )
     said = list(wider_than_signers(policy(mode="live", limits=wide)))
     names = ["max_slippage 2%", "swap_tolerance 0.16%", "max_spot_from_twap_ticks 201", "deadline"]
-    assert [name in each for name, each in zip(names, said, strict=True)] == [True] * 4
-    assert "max_loss, 1%" in said[0]
+    names += ["signer.max_loss 1.01%", "signer.max_share_of_depth 10.01%", "signer.twap_window 3m"]
+    assert [name in each for name, each in zip(names, said, strict=True)] == [True] * 7
+    assert "signer.max_loss, 1.01%" in said[0]
+    assert all("unless its file says more" in each for each in said[1:])
+
+
+def test_a_signers_own_file_is_what_counts_where_it_is_there():
+    account, pool = "0x" + "1a" * 20, "0x" + "2b" * 20
+    fields = {"chain": 31337, "devnet_account": account, "pools": [pool], "budget_token": pool}
+    amounts = {"max_loss_per_day": 1, "max_notional": 1, "max_notional_per_day": 10}
+    strict = SignerFile.model_validate(fields | amounts | {"max_share_of_depth": "5%", "twap_window": "10m"})
+    says = list(wider_than_signers(policy(mode="live"), strict))
+    assert [each.partition(" is ")[0] for each in says] == [
+        "alpha: signer.max_share_of_depth 10%",
+        "alpha: signer.twap_window 5m",
+    ]
+    assert "its signer's max_share_of_depth, 5%:" in says[0]
+    roomy = SignerFile.model_validate(fields | amounts | {"max_loss": "3%"})
+    stated = Limits(max_slippage_bps=200, signer=SignersLimits(max_loss_bps=300))
+    assert not list(wider_than_signers(policy(mode="live", limits=stated), roomy))
 
 
 def test_as_wide_is_not_wider_and_a_book_that_does_not_act_needs_no_signer():

@@ -22,7 +22,7 @@ from pipeline.venues.uniswap_v3.topics import (
     SET_FEE_PROTOCOL_TOPIC,
     SWAP_TOPIC,
 )
-from pipeline.venues.uniswap_v3.twap import mean_tick, observe
+from pipeline.venues.uniswap_v3.twap import mean_liquidity, mean_tick, observe
 from pipeline.venues.uniswap_v3.withdrawn import withdrawn
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "decode_pool_log",
     "fees_alone",
     "in_range",
+    "mean_liquidity",
     "mean_tick",
     "observe",
     "quote",

@@ -42,6 +42,8 @@ class SwapPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The limit is in the way: more of the excess would be sold without it."""
     pays_sandwich: bool = False
     """A sandwich of it pays; where it is limited, of more than it: that is what limits it."""
+    beyond_depth: bool = False
+    """It is limited: more than it would be more of the pool's depth than a swap may move."""
     amount0: RawAmount
     """Held after the swap: what the mint is offered."""
     amount1: RawAmount
