@@ -16,7 +16,7 @@ from pipeline.messages.decisions import PlanClosed, PlanRevised, PlanStalled, St
 from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.plan import size_swap, tell_limit
+from pipeline.plan import draft, size_swap, tell_limit
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.calldata import read_calls
@@ -166,3 +166,18 @@ def test_a_mints_minimums_are_met_where_the_signer_wants_them(push, half, max_lo
                 assert all(abs(end - mean) <= max_loss_bps + 1 for end in offer.accepted())
         desk.block()
     assert found
+
+
+def test_an_excess_of_one_token_is_not_offered():
+    """With it the minimums would be met wherever the other one is all taken, far beyond the window."""
+    book = signed_by(live(), max_loss_bps=60)
+    desk = Desk(book)
+    pool, head = desk.shard.live_pool(POOL), desk.watcher.chain.head
+    market = read_market(desk.shard, book, head.timestamp_s, 10**9)
+    lower = pool.tick // pool.tick_spacing * pool.tick_spacing
+    goal = Goal(pool=POOL, tick_lower=lower - 6_000, tick_upper=lower + 9_000, withdraw=())
+    (mint,) = [each for each in draft("mint", desk.shard, book, goal, market) if each.step == "mint"]
+    lower, upper, *amounts = read_calls(mint.call.data)[0].arguments[3:9]
+    offer = Offer(lower=lower, upper=upper, desired=tuple(amounts[:2]), least=tuple(amounts[2:]))
+    mean = tick_at_sqrt_price(market.signers_x96)
+    assert all(abs(end - mean) <= 61 for end in offer.accepted()), offer.accepted()
