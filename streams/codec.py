@@ -15,6 +15,7 @@ from pipeline.messages.entries import ENTRY_TYPES, Frame
 from pipeline.messages.events import AnyEvent, PolicySet
 from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.policy import version_of
+from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.state import Value
@@ -42,6 +43,7 @@ _output = msgspec.json.Decoder(AnyOutput, strict=False)
 _intent = msgspec.json.Decoder(SubmitTransaction | Rewound, strict=False)
 _record = msgspec.json.Decoder(JournalRecord, strict=False)
 _journal = msgspec.json.Decoder(AnyJournal, strict=False)
+_process = msgspec.json.Decoder(ProcessSeen, strict=False)
 _entries: Mapping[str, msgspec.json.Decoder[Value]] = {
     name: msgspec.json.Decoder(kind, strict=False) for name, kind in ENTRY_TYPES.items()
 }
@@ -133,6 +135,14 @@ def decode_output(payload: bytes, *, where: str = "output") -> AnyOutput:
     """Read a record of a topic that a shard writes to. Raises: MalformedRecordError naming `where` and the field."""
     output: AnyOutput = _decode(_output, payload, where)
     return output
+
+
+def decode_process(payload: bytes, *, where: str) -> ProcessSeen:
+    """Read a heartbeat. Raises: MalformedRecordError naming `where` and the field."""
+    seen: ProcessSeen = _decode(_process, payload, where)
+    if seen.beat_s < 1:
+        raise MalformedRecordError(f"{where}: {seen.beat_s} is no time between two beats - at `$.beat_s`")
+    return seen
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], payload: bytes, where: str) -> Any:

@@ -9,7 +9,18 @@ from typing import Literal, NamedTuple
 
 from pipeline.errors import SettingsError
 from pipeline.units import Address, ChainId
-from streams.topics import DEAD_LETTERS, DECISIONS, EVENTS, INTENTS, NONCES, OUTPUTS, STATE, TOPICS, Topic
+from streams.topics import (
+    DEAD_LETTERS,
+    DECISIONS,
+    EVENTS,
+    INTENTS,
+    NONCES,
+    OUTPUTS,
+    PROCESSES,
+    STATE,
+    TOPICS,
+    Topic,
+)
 
 Role = Literal["watch", "work", "submit", "rehearse", "view", "operate"]
 Resource = Literal["topic", "group", "transactional-id"]
@@ -58,16 +69,18 @@ class Access(NamedTuple):
 _ALL = tuple(TOPICS.values())
 
 ROLES: Mapping[Role, Access] = {
-    "watch": Access(("watch",), reads=(EVENTS, STATE), writes=(EVENTS,)),
+    "watch": Access(("watch",), reads=(EVENTS, STATE), writes=(EVENTS, PROCESSES)),
     "work": Access(
-        ("work",), reads=(EVENTS, STATE, *OUTPUTS, DEAD_LETTERS), writes=(STATE, *OUTPUTS, DEAD_LETTERS)
+        ("work",),
+        reads=(EVENTS, STATE, *OUTPUTS, DEAD_LETTERS),
+        writes=(STATE, *OUTPUTS, DEAD_LETTERS, PROCESSES),
     ),
     "submit": Access(
         ("submit", "intents journal"),
         reads=(EVENTS, STATE, INTENTS, NONCES),
-        writes=(EVENTS, NONCES, DEAD_LETTERS),
+        writes=(EVENTS, NONCES, DEAD_LETTERS, PROCESSES),
     ),
-    "rehearse": Access(("rehearse",), reads=(EVENTS, STATE, DECISIONS), writes=(EVENTS,)),
+    "rehearse": Access(("rehearse",), reads=(EVENTS, STATE, DECISIONS), writes=(EVENTS, PROCESSES)),
     "view": Access(
         ("positions", "inventory", "plans", "why", "topics", "doctor", "state", "intents list"),
         reads=_ALL,
@@ -76,7 +89,7 @@ ROLES: Mapping[Role, Access] = {
     "operate": Access(
         ("apply", "pause", "resume", "adopt", "kill", "drain", "intents close"),
         reads=_ALL,
-        writes=(EVENTS,),
+        writes=(EVENTS, PROCESSES),
         creates=True,
     ),
 }

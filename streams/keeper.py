@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
+from pipeline.messages.base import BlockRef
 from pipeline.shard import Shard
 from pipeline.units import Offset, ShardId
 from streams.checkpoint.port import Checkpoint
@@ -50,6 +51,8 @@ class ShardKeeper:
         self.id = shard
         self.cursor = BEFORE_THE_FIRST
         """The last record that this process knows to be committed."""
+        self.head: BlockRef | None = None
+        """The block at which that record left the shard."""
         self.delivered = False
         """Whether a record has ever arrived."""
         self._checkpoint = checkpoint
@@ -159,7 +162,7 @@ class ShardKeeper:
         self._progress(shard)
 
     def _progress(self, shard: Shard) -> None:
-        self.cursor = cursor_of(shard)
+        self.cursor, self.head = cursor_of(shard), shard.tables.head
         self._progressed_at_s = time.monotonic()
 
     # -------------------------------------------------------------- what was not delivered

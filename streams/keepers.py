@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from pipeline.errors import EventLogError, LogLostError, StalledError
-from pipeline.units import Offset, ShardId
+from pipeline.units import BlockNumber, Offset, ShardId
 from streams.checkpoint.port import Checkpoint
 from streams.event_log import PASSED, EventLog
 from streams.keeper import Arrived, ShardKeeper
@@ -75,6 +75,10 @@ class Keepers:
     async def release_all(self) -> None:
         """Let go of every shard after its present batch."""
         await self.release(set(self._keepers) | self._owned)
+
+    def heads(self) -> Mapping[ShardId, BlockNumber]:
+        """Tell how far each shard of ours is, as committed."""
+        return {shard: each.head.number for shard, each in self._keepers.items() if each.head is not None}
 
     async def watch(self) -> None:
         """End the process when records wait and nothing is committed. Raises: StalledError, EventLogError."""

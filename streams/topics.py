@@ -1,7 +1,7 @@
 """One line per topic, and the means to create and to check them.
 
 Every topic of a deployment has as many partitions as it has shards, and whatever belongs to a shard lies in
-the partition with its number. All but `events.v1` are written in transactions: read them with
+the partition with its number. All but `events.v1` and `processes.v1` are written in transactions: read them with
 `isolation_level="read_committed"`.
 """
 
@@ -22,6 +22,7 @@ from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.journal import AnyJournal, JournalRecord
+from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.units import BookId, ChainId, ShardId
@@ -76,6 +77,9 @@ NONCES = Topic(
     "nonces.v1", "signer and nonce or intent", (JournalRecord, *get_args(AnyJournal)), _LAST_PER_KEY
 )
 
+_FOR_A_DAY = {"cleanup.policy": "compact,delete", "retention.ms": str(24 * 60 * 60 * 1000)}
+PROCESSES = Topic("processes.v1", "role and instance", (ProcessSeen,), {**_FOR_A_DAY, **_SOON})
+
 TOPICS: Mapping[str, Topic] = {
     topic.name: topic
     for topic in (
@@ -89,6 +93,7 @@ TOPICS: Mapping[str, Topic] = {
         BOOKS,
         DEAD_LETTERS,
         NONCES,
+        PROCESSES,
     )
 }
 

@@ -24,6 +24,7 @@ from streams.checkpoint.port import Checkpoint
 from streams.committed import CommittedTransport
 from streams.event_log import KafkaEventLog
 from streams.exit_codes import code_of
+from streams.heartbeat import Progress, beating
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied
 from streams.kafka_roles import group_of_workers
@@ -82,11 +83,14 @@ class _Worker:
         keepers = Keepers(self._checkpoint, events, end_the_process)
         app = _app(self._kafka, self._chain_id, self._instance, self._data_dir)
         _keep_books_in(app, EVENTS.on(self._chain_id), keepers, Rejoined(self._instance))
-        begun = await _begun(app.start(), told)
-        if begun:
-            log.info("worker %s is ready", self._instance)
-            await self._until_told(told, app, keepers)
-        await _release(keepers)
+        async with beating(
+            *(self._kafka, self._chain_id, "work", self._instance), progress=lambda: Progress(keepers.heads())
+        ):
+            begun = await _begun(app.start(), told)
+            if begun:
+                log.info("worker %s is ready", self._instance)
+                await self._until_told(told, app, keepers)
+            await _release(keepers)
         if begun:  # in the middle of its start Faust cannot be stopped in order
             await _stop(app)
 

@@ -5,10 +5,8 @@ anywhere leaves nothing to repair: the next one folds the same log and goes on f
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -23,11 +21,13 @@ from streams.chain.look import Look, await_chain
 from streams.chain.pace import Pace, retry_delay_s
 from streams.chain.shard_watch import Means, ShardWatch
 from streams.chain.standby import take_turns
+from streams.heartbeat import Progress, beating
 from streams.kafka_access import KafkaAccess
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
 from streams.topics import check_topics, ensure_topics
+from streams.until_told import until_told
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +49,13 @@ async def run_watch(
     follows another chain, InfrastructureError where the broker fails.
     """
     pace = pace or Pace()
+    at_work: Watch | None = None
 
     async def watch() -> None:
+        nonlocal at_work
         event_log = KafkaLog(kafka, chain_id, timeout_s=pace.append_timeout_s)
         node = HttpNode(rpc_url, timeout_s=pace.call_timeout_s)
-        watch = Watch(
+        at_work = watch = Watch(
             node,
             event_log,
             chain_id=chain_id,
@@ -71,9 +73,14 @@ async def run_watch(
             await event_log.start()
             await watch.run()
         finally:
+            at_work = None
             await watch.close()
 
-    await _until_told(take_turns(watch, kafka, chain_id, pace) if stands_by else watch())
+    def progress() -> Progress:
+        return Progress() if at_work is None else at_work.progress()
+
+    async with beating(kafka, chain_id, "watch", instance, progress=progress):
+        await until_told(take_turns(watch, kafka, chain_id, pace) if stands_by else watch())
 
 
 class Watch:
@@ -131,6 +138,12 @@ class Watch:
             await shard.take_over(term, self._instance)
         log.info("watches", term=term, instance=self._instance)
 
+    def progress(self) -> Progress:
+        """Tell each shard's head, and the newest block that the node has shown."""
+        heads = {s.follower.shard: head.number for s in self.shards if (head := s.follower.tables.head)}
+        newest = self._look.view().newest
+        return Progress(heads, None if newest is None else newest.block.number)
+
     async def close(self) -> None:
         """Let go of everything."""
         await self._ahead.close()
@@ -167,24 +180,3 @@ async def _never_in_silence(endless: Coroutine[Any, Any, None]) -> None:
         if task is not None and not task.cancelling():
             raise InfrastructureError("a task was broken off from within") from None
         raise
-
-
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Work until a signal asks for the end."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    running = asyncio.create_task(work)
-    told = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            await running
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-        for task in (running, told):
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task

@@ -18,6 +18,7 @@ from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of
 from streams.cli.node_abilities import try_node
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
+from streams.cli.processes import process_rows
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.present import BookNow, ShardNow, books_of, shards_now
@@ -56,7 +57,8 @@ async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
         "dry-runs": _dry_runs,
         "portfolio": _portfolio,
     }
-    return [(name, *await _answer(check, settings)) for name, check in checks.items()]
+    rows = [(name, *await _answer(check, settings)) for name, check in checks.items()]
+    return [*rows, *await process_rows(settings, state.modes())]
 
 
 async def _answer(check: Check, settings: Settings) -> tuple[str, str]:
@@ -117,6 +119,10 @@ class _State:
             raise SettingsError("; ".join(stopped))
         modes = ", ".join(f"{book.policy.book} ({book.policy.mode})" for book in self._books)
         return f"in force: {modes or 'none'}"
+
+    def modes(self) -> set[str]:
+        """Tell the modes of the books in force, as far as they were looked at."""
+        return {book.policy.mode for book in self._books}
 
     async def tokens(self, settings: Settings) -> str:
         """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""

@@ -15,6 +15,7 @@ from pipeline.messages.views import BookView, PositionView
 from pipeline.units import Tick
 from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.processes import silences
 from streams.cli.wording import Named, named_in, range_text
 from streams.codec import encode
 from streams.human import bps_text, duration_text, price_text, short
@@ -38,7 +39,8 @@ _SLOW_S = 10
 def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
     """Show each book's inventory now: value, share of the base against its band, where it lies, and how sure it is."""
     settings = settings_for("inventory")
-    books = _chosen(run(_read(settings)), book)
+    books, silent = run(_read(settings))
+    books = _chosen(books, book)
     if as_json:
         for each in books:
             print_json(json.dumps(_as_json(each)))
@@ -61,6 +63,7 @@ def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
     where = [row for each in books for row in _holding_rows(each)]
     if where:
         print_table("where it lies", ["book", ">wallets", ">native", ">positions", ">fees"], where)
+    _say_all(silent)
     _say_if_none(books)
 
 
@@ -128,7 +131,8 @@ def _certainty(book: BookNow) -> dict[str, object]:
 def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
     """Show each position now: its range in prices, what burning it would pay, and the fees it has earned on top."""
     settings = settings_for("positions")
-    books = _chosen(run(_read(settings)), book)
+    books, silent = run(_read(settings))
+    books = _chosen(books, book)
     views = [(each, view) for each in books for view in each.position_views()]
     if as_json:
         for each, view in views:
@@ -152,6 +156,7 @@ def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
     for each in books:
         if each.stock is None:
             say(f"{each.policy.book}: its positions are not known: {'; '.join(state_of(each))}")
+    _say_all(silent)
     _say_if_none(books)
 
 
@@ -211,9 +216,11 @@ def _age_s(at: ShardNow) -> int | None:
 
 
 # ------------------------------------------------------------------ reading
-async def _read(settings: Settings) -> list[BookNow]:
+async def _read(settings: Settings) -> tuple[list[BookNow], list[str]]:
+    """Compute the books, and say which processes have fallen silent."""
     async with reading(settings.kafka) as reader:
-        return await books_now(reader, settings.chain, settings.partitions)
+        books = await books_now(reader, settings.chain, settings.partitions)
+        return books, await silences(reader, settings.chain)
 
 
 def _chosen(books: Sequence[BookNow], name: str | None) -> list[BookNow]:
@@ -241,6 +248,11 @@ def _say_what_is_set_apart(books: Iterable[BookNow]) -> None:
                 f"{each.policy.book}: does without NFT {', '.join(numbers[:_NAMED])}{more}, "
                 "which somebody else sent or an operator left out: `evenkeel adopt ID` takes one in"
             )
+
+
+def _say_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
 
 
 def _say_if_none(books: Iterable[BookNow]) -> None:

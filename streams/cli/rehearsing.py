@@ -27,6 +27,7 @@ async def _rehearse(settings: Settings) -> None:
         kafka=settings.kafka,
         chain_id=settings.chain,
         partitions=settings.partitions,
+        instance=settings.instance,
         forks=_forks(settings),
     )
 

@@ -14,6 +14,7 @@ from streams.applied import policies_in_force
 from streams.cli.console import run, say, settings_for
 from streams.cli.portfolios import apply_file
 from streams.cli.submitting import signer_file_for
+from streams.heartbeat import beating
 from streams.readers import reading
 from streams.settings import Settings, made, variable_of
 from streams.supervise import Child, supervise
@@ -80,7 +81,8 @@ async def _up(settings: Settings, file: Path | None, signers: Sequence[Path], *,
         await apply_file(settings, file, live=live, signers=signer_files)
     children = _children(settings, signers if await _is_live(settings, signers) else ())
     say(f"runs {', '.join(child.name for child in children)}; Ctrl-C ends all")
-    await supervise(children)
+    async with beating(settings.kafka, settings.chain, "up", settings.instance):
+        await supervise(children)
 
 
 async def _ask_first(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 
@@ -31,9 +32,12 @@ def test_from_nothing_to_a_proposal_and_its_reason(user):
     up = user.start("up", "portfolio.yaml", log="up.log")
     user.until(lambda: len(positions(user)) == 2, "positions")
 
+    user.until(lambda: "rehearse" in {each["role"] for each in processes(user)}, "heartbeat of each")
     doctor = user.run("doctor")
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert "in force: usdc-high (dry-run), usdc-low (dry-run)" in doctor.stdout
+    for role in ("up", "watch", "work", "rehearse"):
+        assert f"{role} {socket.gethostname()}" in doctor.stdout, doctor.stdout
     assert "as it is" in user.run("apply").stdout
 
     user.until(lambda: decisions(user) != [], "decision")
@@ -51,8 +55,14 @@ def test_from_nothing_to_a_proposal_and_its_reason(user):
     os.kill(worker, signal.SIGKILL)
     user.until(lambda: "killed by SIGKILL" in user.read("up.log"), "word of the death")
     user.until(lambda: user.read("up.log").count("opened at") >= opened + 2, "shards opened again")
+    user.until(lambda: "killed by SIGKILL" in str(errors_of(user)), "word of the death in the heartbeat")
 
     for process in (up, devnet):
+        if process is devnet:
+            assert processes(user) == [], "each has said that it ends"
+            missing = user.run("doctor")
+            assert missing.returncode == 1
+            assert "no `evenkeel work` shows a heartbeat" in " ".join(missing.stdout.split())
         kept = children_of(process.pid)
         assert kept
         asked_s = time.monotonic()
@@ -61,6 +71,17 @@ def test_from_nothing_to_a_proposal_and_its_reason(user):
         assert time.monotonic() - asked_s < 10
         assert are_gone(kept)
     assert user.run("devnet", "status").returncode == 1
+
+
+def processes(user: User) -> list[dict]:
+    """List the newest heartbeat of each process."""
+    shown = user.run("topics", "tail", "processes", "--no-follow", "--from-beginning", "--json").stdout
+    newest = {(line := json.loads(each))["key"]: line["value"] for each in shown.splitlines()}
+    return [value for value in newest.values() if value is not None]
+
+
+def errors_of(user: User) -> list[str | None]:
+    return [each["last_error"] for each in processes(user)]
 
 
 def decisions(user: User) -> list[dict]:

@@ -81,6 +81,7 @@ class Deployment:
                 kafka=KafkaAccess(self.bootstrap),
                 chain_id=self.chain_id,
                 partitions=1,
+                instance="test",
                 forks=forks,
                 pace=pace,
                 reach=reach,

@@ -5,9 +5,8 @@ die anywhere: the next one finds the same proposals again.
 """
 
 import asyncio
-import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
 import msgspec
 import structlog
@@ -25,10 +24,12 @@ from streams.chain.dry_run.trial import Trial
 from streams.chain.pace import Pace, retry_delay_s
 from streams.codec import decode_entry, decode_event
 from streams.fold import cursor_of
+from streams.heartbeat import beating
 from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, Record, reading
 from streams.redaction import redact
 from streams.topics import DECISIONS, EVENTS, STATE, ensure_topics
+from streams.until_told import until_told
 from streams.verify import load_shard
 
 log = structlog.get_logger(__name__)
@@ -59,28 +60,21 @@ async def run_tries(
     kafka: KafkaAccess,
     chain_id: ChainId,
     partitions: int,
+    instance: str,
     forks: Forks,
     pace: TryPace | None = None,
     reach: Callable[[str], None] = _pass_by,
 ) -> None:
     """Try what comes until SIGTERM, SIGINT or cancelled. Raises: InfrastructureError where the broker fails."""
     await ensure_topics(kafka, chain_id, partitions)
-    loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(beating(kafka, chain_id, "rehearse", instance))
         tail, reader = [await stack.enter_async_context(reading(kafka)) for _ in range(2)]
         producer = await stack.enter_async_context(appending(kafka))
         tries = Tries(
             tail, reader, producer, chain_id=chain_id, forks=forks, pace=pace or TryPace(), reach=reach
         )
-        task = asyncio.ensure_future(tries.run())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
-        try:
-            with suppress(asyncio.CancelledError):
-                await task
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+        await until_told(tries.run())
 
 
 class Tries:

@@ -5,10 +5,8 @@ next one sends the very same bytes again.
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -34,9 +32,11 @@ from streams.chain.submit.sealed import SealedJournal
 from streams.chain.submit.sending import Reach, Sending, pass_by
 from streams.chain.submit.stop_file import local_stop
 from streams.chain.submit.ways import Ways
+from streams.heartbeat import Progress, beating
 from streams.kafka_access import KafkaAccess
 from streams.node.multicall import MULTICALL3
 from streams.topics import check_copies, ensure_topics
+from streams.until_told import until_told
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,10 @@ async def run_submit(
         if one_copy is not None:
             log.warning(one_copy)
         log.info("opening the journal", signer=signer.address, instance=instance)
-        await _until_told(submit)
+        async with beating(
+            *(kafka, chain_id, "submit", instance), signer=signer.address, progress=submit.progress
+        ):
+            await until_told(_open_and_serve(submit))
     finally:  # the nodes are open from the beginning
         await submit.close()
 
@@ -229,6 +232,10 @@ class Submit:
         await self._ledger.commit()
         return waits
 
+    def progress(self) -> Progress:
+        """Tell the newest block that was looked at."""
+        return Progress(newest_block=None if self._look is None else self._look.head.number)
+
     async def close(self) -> None:
         """Let go of every connection. Never raises."""
         await self._inbox.close()
@@ -279,20 +286,7 @@ def _report(error: NodeError, failures: int) -> None:
         log.warning("the node does not answer", error=str(error), failures=failures)
 
 
-async def _until_told(submit: Submit) -> None:
-    """Serve until a signal comes; what was begun is finished by the next process."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(_open_and_serve(submit))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        with suppress(asyncio.CancelledError):
-            await task
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
 async def _open_and_serve(submit: Submit) -> None:
+    """Serve; what was begun when a signal comes is finished by the next process."""
     await submit.open()
     await submit.serve()

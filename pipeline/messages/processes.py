@@ -1,0 +1,48 @@
+"""Which processes of a deployment run, on `processes.v1`: the present value under each process's key."""
+
+from typing import Literal
+
+import msgspec
+
+from pipeline.messages.base import Message
+from pipeline.units import Address, BlockNumber, Seconds, ShardId
+
+ProcessRole = Literal["up", "watch", "work", "rehearse", "submit"]
+
+
+class ShardHead(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a process is with one shard."""
+
+    shard: ShardId
+    block: BlockNumber
+
+
+class ProcessSeen(Message, frozen=True, kw_only=True, tag=True):
+    """A heartbeat. When the process was last seen is the broker's timestamp of the record."""
+
+    role: ProcessRole
+    instance: str
+    signer: Address | None
+    """Of `submit`: whose transactions it signs."""
+    pid: int
+    release: str
+    """The version of the program."""
+    started_at_s: Seconds
+    beat_s: Seconds
+    """So often the process writes this record."""
+    heads: tuple[ShardHead, ...]
+    newest_block: BlockNumber | None
+    """The newest block that the node has shown to it."""
+    last_error: str | None
+    """Its last log line at level warning or above."""
+    last_error_at_s: Seconds | None
+
+    @property
+    def name(self) -> str:
+        """Name the process: role, instance and, of a signer, its account."""
+        return "/".join(filter(None, (self.role, self.instance, self.signer)))
+
+    @property
+    def key(self) -> str:
+        """What it replaces by: the record's key on its compacted topic."""
+        return f"process/{self.name}"

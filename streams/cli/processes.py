@@ -1,0 +1,83 @@
+"""Which processes run, for `doctor`, `inventory` and `positions`: a row or a line for each, from its heartbeats."""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+from pipeline.errors import EvenkeelError, TopicError
+from pipeline.messages.processes import ProcessSeen
+from pipeline.units import ChainId
+from streams.human import duration_text
+from streams.processes import Processes, ProcessNow, processes_now
+from streams.readers import Reader, reading
+from streams.redaction import redact
+from streams.settings import Settings
+
+Row = tuple[str, str, str]
+
+
+async def process_rows(settings: Settings, modes: AbstractSet[str]) -> list[Row]:
+    """Give `doctor` a row for each process, and one for each that the books in force need and that does not run."""
+    try:
+        async with reading(settings.kafka) as reader:
+            found = await processes_now(reader, settings.chain)
+    except EvenkeelError as error:
+        return [("processes", "WRONG", redact(str(error)))]
+    return [*map(_row, found.processes), *_malformed(found), *_missing(found, modes)]
+
+
+async def silences(reader: Reader, chain_id: ChainId) -> list[str]:
+    """Say which processes have fallen silent; nothing where the deployment is older than their topic."""
+    try:
+        found = await processes_now(reader, chain_id)
+    except TopicError:
+        return []
+    return [*(each.silence() for each in found.silent()), *found.malformed]
+
+
+def _row(process: ProcessNow) -> Row:
+    seen = process.seen
+    name = f"{seen.role} {seen.instance}"
+    if process.state != "well":
+        return name, "WRONG", f"{process.silence()}; {'; '.join(_says(process))}"
+    return name, "well", "; ".join(_says(process))
+
+
+def _says(process: ProcessNow) -> Iterator[str]:
+    seen = process.seen
+    last_seen_s = process.seen_at_s
+    yield f"version {seen.release}, pid {seen.pid}, up for {duration_text(max(0, last_seen_s - seen.started_at_s))}"
+    yield f"last seen {duration_text(process.silent_s)} ago"
+    if seen.signer is not None:
+        yield f"signs for {seen.signer}"
+    if seen.heads:
+        yield "at block " + ", ".join(f"{head.block} (shard {head.shard})" for head in seen.heads)
+    if seen.newest_block is not None:
+        yield f"its node's newest block is {seen.newest_block}"
+    if seen.last_error is not None:
+        yield f"last warning or error{_when(seen, last_seen_s)}: {seen.last_error}"
+
+
+def _when(seen: ProcessSeen, last_seen_s: int) -> str:
+    if seen.last_error_at_s is None:
+        return ""
+    return f" {duration_text(max(0, last_seen_s - seen.last_error_at_s))} before that"
+
+
+def _malformed(found: Processes) -> Iterator[Row]:
+    for error in found.malformed:
+        yield "processes", "WRONG", redact(error)
+
+
+def _missing(found: Processes, modes: AbstractSet[str]) -> Iterator[Row]:
+    """Name what does not run although a book in force needs it."""
+    needed = {"watch": "no block is followed", "work": "no record is taken in"} if modes else {}
+    if "live" in modes:
+        needed |= {"submit": "nothing that a live book wants is signed"}
+    for role in found.missing(needed):
+        yield role, "WRONG", f"no `evenkeel {role}` shows a heartbeat: {needed[role]}"
+    if "dry-run" in modes and list(found.missing(["rehearse"])):
+        yield (
+            "rehearse",
+            "well",
+            "no `evenkeel rehearse` shows a heartbeat: proposals of dry-run books are not tried",
+        )
