@@ -97,6 +97,8 @@ receipt = Kind[Hash]("receipt", str)
 allowance = Kind[Address, Address, Address]("allowance", str, str, str)
 """Of an owner, in a token, for a spender."""
 cost = Kind[BookId]("cost", str)
+departure = Kind[str]("departure", str)
+"""Of an NFT, by its item."""
 frame = Kind[BlockNumber]("frame", int)
 
 # ------------------------------------------------------------------ effects part

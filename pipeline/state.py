@@ -39,6 +39,7 @@ _IN_NO_VIEW = keys.families(
     keys.receipt,
     keys.allowance,
     keys.observation,
+    keys.departure,
 )
 """Families that no view of a pool, an NFT or a book is made of."""
 

@@ -13,6 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.inventory import Assessed, Stock
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Pause
+from pipeline.messages.nfts import Departure
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PositionView
 from pipeline.moment import Moment
@@ -49,6 +50,8 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[Assessed, ...]
     set_apart: tuple[str, ...]
     """NFTs of the owner that the book does without: `position/M/id`."""
+    left: tuple[tuple[str, Departure], ...]
+    """NFTs that were transferred out of the book or burned lately, by item, the last one first."""
     marks: tuple[str, ...]
 
     def view(self) -> BookView | None:
@@ -82,12 +85,14 @@ async def books_now(reader: Reader, chain_id: ChainId, partitions: int) -> list[
 
 async def books_of(reader: Reader, chain_id: ChainId, shards: Sequence[ShardNow]) -> list[BookNow]:
     """Compute the books of all of a deployment's shards, which are loaded already. Raises: InfrastructureError."""
-    found = {book.policy.book: book for each in shards for book in _books(each)}
+    found = {book.policy.book: book for each in shards for book in books_at(each)}
     for book, policy in (await policies_in_force(reader, chain_id)).items():
         if book not in found:
             at = shards[shard_of(book, len(shards))]
             says = "its shard has not taken it up yet: is `evenkeel work` running?"
-            found[book] = BookNow(policy=policy, at=at, stock=None, positions=(), set_apart=(), marks=(says,))
+            found[book] = BookNow(
+                policy=policy, at=at, stock=None, positions=(), set_apart=(), left=(), marks=(says,)
+            )
     return [found[book] for book in sorted(found)]
 
 
@@ -109,7 +114,8 @@ async def _shard_now(reader: Reader, chain_id: ChainId, number: ShardId) -> Shar
     )
 
 
-def _books(at: ShardNow) -> Iterator[BookNow]:
+def books_at(at: ShardNow) -> Iterator[BookNow]:
+    """Compute the books of one shard, at its head."""
     for policy in policies(at.shard.tables):
         unknown = why_unknown(at.shard, policy)
         marks = list(_marks(at, policy, unknown))
@@ -123,8 +129,20 @@ def _books(at: ShardNow) -> Iterator[BookNow]:
             marks.append(f"not known: {error}")
         apart = tuple(set_apart(at.shard.tables, policy))
         yield BookNow(
-            policy=policy, at=at, stock=stock, positions=positions, set_apart=apart, marks=tuple(marks)
+            policy=policy,
+            at=at,
+            stock=stock,
+            positions=positions,
+            set_apart=apart,
+            left=tuple(_left(at, policy)),
+            marks=tuple(marks),
         )
+
+
+def _left(at: ShardNow, policy: Policy) -> list[tuple[str, Departure]]:
+    found = at.shard.tables.group(keys.departure.under(keys.position.family), Departure)
+    ours = [(keys.item_of(key), each) for key, each in found if each.book == policy.book]
+    return sorted(ours, key=lambda each: each[1].block.number, reverse=True)
 
 
 def _marks(at: ShardNow, policy: Policy, unknown: Refused | None) -> Iterator[str]:

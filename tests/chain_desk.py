@@ -125,8 +125,8 @@ class ChainDesk:
         return [each for each in self.outputs if isinstance(each, kind)]
 
     # -------------------------------------------------------------- the chain
-    def block(self, *others: Tx) -> None:
-        """Mine a block with the next of ours and then others' transactions, and take it in."""
+    def block(self, *others: Tx) -> list[str]:
+        """Mine a block with the next of ours and then others' transactions, take it in, and give the others' hashes."""
         sent = self._act(self.pending.pop(0)) if self.pending else None
         hashes = [self.chain.send(tx) for tx in others]
         self.chain.mine()
@@ -134,6 +134,7 @@ class ChainDesk:
         if sent is not None:
             self.done.append(sent)
         self._run(self._take_blocks)
+        return hashes
 
     def block_of_all(self) -> None:
         """Mine a block with all of ours, each judged behind those before it that wait; and take it in."""

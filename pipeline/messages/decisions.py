@@ -5,7 +5,7 @@ from typing import Literal
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.dry_run import DryRun
-from pipeline.units import Address, BookId, Bps, RawAmount, SqrtPriceX96, Tick
+from pipeline.units import Address, BookId, Bps, Hash, RawAmount, SqrtPriceX96, Tick
 
 Trigger = Literal["share_outside_band", "out_of_range"]
 
@@ -169,12 +169,14 @@ class NftSetApart(Output, frozen=True, kw_only=True, tag=True):
 
 
 class NftLeft(Output, frozen=True, kw_only=True, tag=True):
-    """An NFT has left a live book by anybody's hand: it was transferred or burned. Amounts are those before the block."""
+    """An NFT has left a live book: it was transferred or burned, no matter by whom. Amounts are those before the block."""
 
     book: BookId
     item: str
     to: Address | None
     """Its owner now; None: it was burned, or nobody of the shard's knows it any more."""
+    transaction_hash: Hash | None = None
+    """The transaction that moved it; None in records of before."""
     amount0: RawAmount
     """Principal and fees."""
     amount1: RawAmount

@@ -11,7 +11,7 @@ from pipeline import keys
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.costs import PlanCost
 from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
-from pipeline.messages.nfts import Adopted, Gift
+from pipeline.messages.nfts import Adopted, Departure, Gift
 from pipeline.messages.policy import Policy
 from pipeline.units import (
     Address,
@@ -269,6 +269,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.resumed.family: Resume,
     keys.gift.family: Gift,
     keys.adopted.family: Adopted,
+    keys.departure.family: Departure,
     keys.SCHEMA: Schema,
 }
 
@@ -286,5 +287,6 @@ CHAIN_FAMILIES = keys.families(
     keys.receipt,
     keys.allowance,
     keys.cost,
+    keys.departure,
 )
 """The first parts of the keys that rewind with a reorg."""

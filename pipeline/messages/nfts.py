@@ -1,18 +1,28 @@
-"""What a shard remembers of NFTs that somebody else sent, and of what operators said of NFTs. Log part: stays in a reorg."""
+"""What a shard remembers of NFTs that came from somebody else or left, and of what operators said of NFTs."""
 
-from pipeline.messages.base import Entry
-from pipeline.units import BlockNumber
+from pipeline.messages.base import BlockRef, Entry
+from pipeline.units import Address, BlockNumber, BookId, Hash, RawAmount
 
 
 class Gift(Entry, frozen=True, kw_only=True):
-    """`gift/item`: an NFT that came to its owner in a transaction of somebody else; no book has it until it is adopted."""
+    """`gift/item`: an NFT that came to its owner in a transaction of somebody else; no book has it until it is adopted. Log part."""
 
     at_block: BlockNumber
 
 
 class Adopted(Entry, frozen=True, kw_only=True):
-    """`adopted/item`: an operator's word that an NFT is its owner's book's, or is not."""
+    """`adopted/item`: an operator's word that an NFT is its owner's book's, or is not. Log part."""
 
     ours: bool
     reason: str
     by: str
+
+
+class Departure(Entry, frozen=True, kw_only=True):
+    """`departure/item`: an NFT that was transferred out of a live book, or burned, in the last 30 days. Chain part."""
+
+    book: BookId
+    to: Address | None
+    transaction_hash: Hash | None
+    value_quote: RawAmount | None
+    block: BlockRef

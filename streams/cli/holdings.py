@@ -16,13 +16,14 @@ from pipeline.units import Tick
 from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.processes import silences
-from streams.cli.wording import Named, named_in, range_text
+from streams.cli.wording import Named, left_text, named_in, range_text
 from streams.codec import encode
 from streams.human import bps_text, duration_text, price_text, short
 from streams.marks import did_you_mean
 from streams.present import BookNow, ShardNow, books_now
 from streams.readers import reading
 from streams.settings import Settings
+from streams.wire import wire_form
 
 OneBook = Annotated[str | None, typer.Option("--book", help="Only this book.", autocompletion=books)]
 
@@ -63,6 +64,7 @@ def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
     where = [row for each in books for row in _holding_rows(each)]
     if where:
         print_table("where it lies", ["book", ">wallets", ">native", ">positions", ">fees"], where)
+    _say_what_left(books)
     _say_all(silent)
     _say_if_none(books)
 
@@ -123,6 +125,7 @@ def _certainty(book: BookNow) -> dict[str, object]:
         "age_s": None if age_s is None else str(age_s),
         "records_behind": str(book.at.records_behind),
         "set_apart": list(book.set_apart),
+        "left": [{"item": item, **wire_form(each)} for item, each in book.left],
         "marks": list(state_of(book)),
     }
 
@@ -248,6 +251,15 @@ def _say_what_is_set_apart(books: Iterable[BookNow]) -> None:
                 f"{each.policy.book}: does without NFT {', '.join(numbers[:_NAMED])}{more}, "
                 "which somebody else sent or an operator left out: `evenkeel adopt ID` takes one in"
             )
+
+
+def _say_what_left(books: Iterable[BookNow]) -> None:
+    """Name the NFTs that left each book: what they were worth, when, and by which transaction."""
+    for each in books:
+        for item, left in each.left[:_NAMED]:
+            say(f"{each.policy.book}: {left_text(item, left, each.policy)}")
+        if len(each.left) > _NAMED:
+            say(f"{each.policy.book}: {len(each.left) - _NAMED} more NFTs have left in the last 30 days")
 
 
 def _say_all(lines: Iterable[str]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from pipeline import keys
 from pipeline.inventory import WHOLE_BPS
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
@@ -30,7 +29,7 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount, Tick
 from streams.cli import costs
-from streams.cli.wording import named_in, range_text
+from streams.cli.wording import left_text, named_in, range_text
 from streams.human import amount_text, bps_text, duration_text
 
 _WHY_NOT: Mapping[str, str] = {
@@ -70,7 +69,7 @@ def sentence(said: Output, policy: Policy | None) -> str:
         case PlanStalled():
             return f"{said.book}: the plan cannot go on at {said.phase}: {said.reason}"
         case NftLeft():
-            return f"{said.book}: {_left(said, policy)}"
+            return f"{said.book}: {left_text(said.item, said, policy)}"
         case PlanClosed():
             return f"{said.book}: the plan has ended: {said.outcome}{costs.real_text(said, policy)}"
     return _alert(said)
@@ -158,15 +157,3 @@ def _tried(run: DryRun, policy: Policy | None) -> str:
             f"share {bps_text(run.before.base_share_bps)} before, {bps_text(run.after.base_share_bps)} after"
         )
     return ", ".join(parts)
-
-
-def _left(said: NftLeft, policy: Policy | None) -> str:
-    number = keys.nft_of(said.item)
-    where = "was burned" if said.to is None else f"has left for {said.to}"
-    quote = None if policy is None else policy.quote
-    worth = (
-        "of unknown worth"
-        if said.value_quote is None
-        else f"worth {_amount(said.value_quote, policy, quote)}"
-    )
-    return f"NFT {number}, {worth}, {where}"

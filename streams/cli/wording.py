@@ -1,10 +1,14 @@
 """Amounts and ranges as every screen shows them: an amount with its token's symbol, a range in prices of the base."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import msgspec
 
+from pipeline import keys
 from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.decisions import NftLeft
+from pipeline.messages.nfts import Departure
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, RawAmount, Tick
 from streams.human import price_text, rounded_amount_text, short
@@ -33,6 +37,20 @@ def named_in(policy: Policy | None) -> Named:
     """Take the names of tokens from a book's policy; without one there are none."""
     tokens = () if policy is None else policy.tokens
     return Named({token.address: (token.symbol, token.decimals) for token in tokens})
+
+
+def left_text(item: str, left: NftLeft | Departure, policy: Policy | None) -> str:
+    """Say of an NFT that left a book what it was worth, where it went, by which transaction, and of a departure when."""
+    quote = None if policy is None else policy.quote
+    known = left.value_quote
+    worth = "of unknown worth" if known is None else f"worth {named_in(policy).amount(quote, known)}"
+    parts = ["was burned" if left.to is None else f"has left for {left.to}"]
+    if isinstance(left, Departure):
+        when = datetime.fromtimestamp(left.block.timestamp_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        parts.append(f"at block {left.block.number} ({when})")
+    if left.transaction_hash is not None:
+        parts.append(f"by transaction {left.transaction_hash}")
+    return f"NFT {keys.nft_of(item)}, {worth}, {' '.join(parts)}"
 
 
 def range_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_0: bool) -> str:

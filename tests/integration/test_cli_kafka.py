@@ -10,6 +10,7 @@ import os
 import random
 import re
 import sys
+import time
 from dataclasses import dataclass
 
 import msgspec
@@ -20,6 +21,7 @@ from builders import MANAGER as TOY_MANAGER
 from builders import OWNER, STRANGER, policy, started
 from builders import POOL as TOY_POOL
 from intents import intent
+from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of
 from pipeline.messages.base import BlockRef, Cause
@@ -27,8 +29,11 @@ from pipeline.messages.decisions import Declined, RebalanceProposed, StepRefused
 from pipeline.messages.effects import Goal, Plan
 from pipeline.messages.entries import Cursor, Halted, Pause, Pool, Quarantine, Route
 from pipeline.messages.events import BlockSeen, NftAdopted, Paused, PolicySet, Signed
+from pipeline.messages.nfts import Departure
+from pipeline.messages.processes import ProcessSeen, ShardHead
 from pipeline.shard import Shard
 from pipeline.units import ChainId
+from streams import processes
 from streams.applied import append, appending
 from streams.cli import holdings, main
 from streams.codec import decode_event, encode, encode_entry
@@ -36,7 +41,7 @@ from streams.fold import cursor_of, fold_record
 from streams.human import bps_text
 from streams.kafka_access import KafkaAccess
 from streams.readers import reading
-from streams.topics import BOOKS, DECISIONS, EVENTS, INTENTS, STATE, ensure_topics, shard_of
+from streams.topics import BOOKS, DECISIONS, EVENTS, INTENTS, PROCESSES, STATE, ensure_topics, shard_of
 from streams.verify import Verdict, against_the_fold, load_shard
 
 pytestmark = pytest.mark.kafka
@@ -452,6 +457,54 @@ def test_what_stops_a_book_stands_beside_its_numbers_and_the_doctor_is_not_well(
     (shown,) = desk.run("inventory", "--json").objects
     assert any(says in mark for mark in shown["marks"])
     assert desk.run("doctor").code == 1
+
+
+def test_an_nft_that_left_stands_below_the_inventory(kept, desk):
+    item, at = f"position/{TOY_MANAGER}/7", kept.shard.tables.head
+    left = Departure(book="alpha", to=STRANGER, transaction_hash="0xab", value_quote=12_345_678, block=at)
+    kept.commit(**{f"departure/{item}": left, "departure/position/m/8": replace(left, book="other")})
+    said = " ".join(desk.run("inventory").err.split())
+    assert f"alpha: NFT 7, worth 12.3456 USDC, has left for {STRANGER} at block {at.number} (" in said
+    assert said.endswith(") by transaction 0xab")
+    (shown,) = desk.run("inventory", "--json").objects
+    assert [(each["item"], each["value_quote"]) for each in shown["left"]] == [(item, "12345678")]
+
+
+def processes_seen(desk, *seen):
+    async def send() -> None:
+        async with appending(KafkaAccess(desk.bootstrap)) as producer:
+            for each in seen:
+                await producer.send_and_wait(
+                    PROCESSES.on(desk.chain_id), key=each.key.encode(), value=encode(each), partition=0
+                )
+
+    asyncio.run(send())
+
+
+def test_a_process_that_has_fallen_silent_is_named_and_the_doctor_is_not_well(kept, desk, monkeypatch):
+    """The heads, the last error and the age of each; and, where books are in force, the roles that nobody has."""
+    usual = ProcessSeen(
+        role="work", instance="a", signer=None, pid=7, release="1.2", started_at_s=int(time.time()) - 90, beat_s=600,
+        heads=(ShardHead(shard=1, block=17),), newest_block=None, last_error="no broker",
+        last_error_at_s=int(time.time()) - 30,
+    )  # fmt: skip
+    processes_seen(desk, usual, replace(usual, role="watch", instance="b", heads=(), last_error=None))
+    assert "heartbeat" not in desk.run("inventory").err
+    shown = " ".join(desk.run("doctor").out.split())
+    assert "work a well version 1.2, pid 7, up for 1m" in shown
+    assert "at block 17 (shard 1); last warning or error " in shown
+    assert "no `evenkeel watch`" not in shown
+    assert (
+        "rehearse well no `evenkeel rehearse` shows a heartbeat: proposals of dry-run books are not tried"
+        in shown
+    )
+    monkeypatch.setattr(processes, "STALE_BEATS", -1)
+    stale = desk.run("doctor")
+    assert stale.code == 1
+    assert "work a WRONG `evenkeel work` of a is stale: no heartbeat for" in " ".join(stale.out.split())
+    assert "no `evenkeel watch` shows a heartbeat: no block is followed" in " ".join(stale.out.split())
+    for command in ("inventory", "positions"):
+        assert "`evenkeel watch` of b is stale: no heartbeat for" in " ".join(desk.run(command).err.split())
 
 
 def test_an_inventory_that_is_not_known_is_no_number(kept, desk):

@@ -9,18 +9,20 @@ from sender_house import block_ref
 from pipeline.book import own_positions
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
-from pipeline.messages.decisions import NftSetApart, PlanClosed, PlanRevised, Quarantined
+from pipeline.messages.decisions import NftLeft, NftSetApart, PlanClosed, PlanRevised, Quarantined
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.events import BlocksReverted, CancellationSigned
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.plan import WITHDRAW_GAS
 from pipeline.wants import set_apart
+from streams.cli.wording import left_text
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import range_around, read, token_ids
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
+from streams.present import ShardNow, books_at
 
 pytestmark = pytest.mark.anvil
 
@@ -81,6 +83,35 @@ def test_sixty_dust_nfts_from_a_stranger_do_not_stop_a_live_book(chain: Chain, w
     assert numbers == {max(token_ids(chain, world, desk.book.owner))}, "its own new one"
     assert own not in numbers
     assert not desk.refusals
+
+
+def test_an_nft_that_its_owner_gives_away_is_reported_and_the_inventory_names_it(
+    chain: Chain, world: World
+) -> None:
+    desk = desk_on(chain, world, POOLS[0], "wait")
+    ((number, _),) = _held(desk)
+    before, friend = desk.said(BookView)[-1], world.accounts.traders[2]
+    (tx_hash,) = desk.block(actions.transfer_nft(world, desk.book.owner, friend, number))
+    (left,) = desk.said(NftLeft)
+    assert (left.to, left.transaction_hash) == (friend, tx_hash)
+    assert 0 < left.value_quote <= before.value_quote
+    at = ShardNow(
+        shard=desk.shard,
+        head=desk.shard.tables.head,
+        cursor=0,
+        records_behind=0,
+        waiting_since_ms=None,
+        halted=None,
+    )
+    (now,) = books_at(at)
+    ((item, departure),) = now.left
+    said = left_text(item, departure, desk.book)
+    assert said.startswith(f"NFT {number}, worth ")
+    assert f" USDC, has left for {friend} at block {at.head.number} (" in said
+    assert said.endswith(f" by transaction {tx_hash}")
+    desk.block(actions.transfer_nft(world, friend, desk.book.owner, number))
+    assert [each.left for each in books_at(at)] == [()], "it is back"
+    assert len(desk.said(NftLeft)) == 1
 
 
 def _held(desk: ChainDesk) -> list[tuple[int, NftPosition]]:
