@@ -67,6 +67,10 @@ class StateLostError(InfrastructureError):
     """What a shard had committed is not there any more: going on would say everything again, or something wrong."""
 
 
+class StateSpoiledError(StateLostError):
+    """A record of `state.v1` is no entry: no worker of ours wrote it."""
+
+
 class MalformedRecordError(EvenkeelError):
     """Bytes on a topic that are no message."""
 

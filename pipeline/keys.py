@@ -163,6 +163,8 @@ def signer_of(key: str) -> str:
 # ------------------------------------------------------------------ records of the output topics
 REWOUND: Final = "rewound"
 """Of a record that says where a branch ended."""
+process = Kind[str]("process", str)
+"""Of a heartbeat: role, instance and, of a signer, its account."""
 shard = Kind[ShardId]("shard", int)
 """Of an alert about a whole shard."""
 

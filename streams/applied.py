@@ -9,16 +9,19 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from pipeline import keys
 from pipeline.errors import MalformedRecordError, SettingsError
+from pipeline.messages.entries import Cursor
 from pipeline.messages.events import Event, PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId, ShardId
-from streams.codec import decode_entry, decode_event, encode
+from streams.checkpoint.port import family_of, load
+from streams.codec import decode_event, encode
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import started
 from streams.portfolio import publishing
 from streams.readers import Reader, broker_errors
 from streams.topics import EVENTS, MAX_RECORD_BYTES, STATE, shard_of
 
+_OF_POLICIES = keys.families(keys.policy, keys.CURSOR)
 _POLICY_EVENTS = (b'"PolicySet"', b'"PolicyRemoved"')
 """What to look for before decoding: a log is mostly blocks."""
 
@@ -45,21 +48,11 @@ async def policies_in_force(reader: Reader, chain_id: ChainId) -> dict[BookId, P
 
 
 async def _committed(reader: Reader, shard: TopicPartition) -> tuple[dict[BookId, Policy], int]:
-    policies: dict[BookId, Policy] = {}
-    cursor = -1
-    async for record in reader.read({shard: 0}):
-        key = (record.key or b"").decode()
-        if key in keys.policy:
-            (book,) = keys.policy.parse(key)
-            if record.value is None:
-                policies.pop(book, None)
-            else:
-                policy: Any = decode_entry(key, record.value)
-                policies[book] = policy
-        elif key == keys.CURSOR and record.value is not None:
-            entry: Any = decode_entry(key, record.value)
-            cursor = entry.offset
-    return policies, cursor
+    records = [each async for each in reader.read({shard: 0}) if family_of(each) in _OF_POLICIES]
+    entries = load(records)
+    policies = {entry.book: entry for entry in entries.values() if isinstance(entry, Policy)}
+    cursor = entries.get(keys.CURSOR)
+    return policies, cursor.offset if isinstance(cursor, Cursor) else -1
 
 
 def _follow(policies: dict[BookId, Policy], payload: bytes, where: str) -> None:

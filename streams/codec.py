@@ -193,6 +193,8 @@ def decode_entry(key: str, payload: bytes) -> Value:
 
     Raises: MalformedRecordError naming key and field.
     """
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise MalformedRecordError(f"{key}: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
     kind = family(key)
     if kind == keys.frame.family:
         return _decode_frame(key, payload)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import msgspec
+import structlog
 
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.decisions import PlanClosed, PlanOpened
@@ -11,6 +12,8 @@ from pipeline.units import ChainId
 from streams.codec import decode_output
 from streams.readers import Reader, Record
 from streams.topics import DECISIONS
+
+log = structlog.get_logger(__name__)
 
 _MARKS = (b'"PlanOpened"', b'"PlanClosed"', b'"Rewound"')
 """What to look for before decoding: most decisions are refusals."""
@@ -61,7 +64,8 @@ def _decoded(record: Record) -> object:
         return None
     try:
         return decode_output(record.value or b"", where=record.where)
-    except MalformedRecordError:
+    except MalformedRecordError as error:  # it names the place
+        log.warning("passes over what is no decision", error=str(error))
         return None
 
 

@@ -38,7 +38,8 @@ class Record(NamedTuple):
         return f"{self.topic}[{self.shard}]@{self.offset}"
 
 
-def _record(raw: Any) -> Record:
+def record_of(raw: Any) -> Record:
+    """Take a record as aiokafka gives it."""
     return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, raw.timestamp)
 
 
@@ -83,7 +84,7 @@ class Reader:
             batches = await self._consumer.getmany(shard, timeout_ms=_POLL_MS)
             for record in batches.get(shard, []):
                 if record.offset < end:
-                    yield _record(record)
+                    yield record_of(record)
             before, position = position, await self._consumer.position(shard)  # moves over markers too
             silent = silent + 1 if position == before else 0
             if silent > _SILENT_POLLS:
@@ -132,7 +133,7 @@ class Reader:
         while True:
             for records in (await self._consumer.getmany(timeout_ms=_POLL_MS)).values():
                 for record in records:
-                    yield _record(record)
+                    yield record_of(record)
 
     async def record_at(self, shard: TopicPartition, offset: int) -> Record | None:
         """Find the record at an offset; None if that is a marker's, not committed or not kept."""

@@ -1,7 +1,7 @@
 """A shard's committed state and outputs, held against an undisturbed fold of its log and against the chain."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import msgspec
 from aiokafka import TopicPartition
@@ -14,11 +14,11 @@ from pipeline.messages.events import BlockSeen, BlocksReverted, WriterStarted
 from pipeline.observe import differences
 from pipeline.routes import OBSERVATIONS, follow, item_of
 from pipeline.shard import Shard
-from pipeline.state import Tables, Value
+from pipeline.state import Tables
 from pipeline.units import ChainId, Offset, ShardId, Term
 from pipeline.wants import Wanted, followed_pools, policies, profile
-from streams.checkpoint.port import OPENED
-from streams.codec import decode_entry, decode_event
+from streams.checkpoint.port import load
+from streams.codec import decode_event
 from streams.fold import cursor_of, fold_record, pass_over
 from streams.node.chain_reads import Place, observe
 from streams.node.port import Node
@@ -39,14 +39,9 @@ class Verdict(msgspec.Struct, kw_only=True):
 
 
 async def load_shard(reader: Reader, chain_id: ChainId, number: ShardId) -> Shard:
-    """Load a shard's entries as committed, without opening it: its worker notices nothing."""
-    entries: dict[str, Value] = {}
-    async for record in reader.read(dict.fromkeys(await reader.shards(STATE.on(chain_id), [number]), 0)):
-        name = record.key or b""
-        entries.pop(name.decode(), None)
-        if record.value is not None and name != OPENED:
-            entries[name.decode()] = decode_entry(name.decode(), record.value)
-    return Shard(number, entries)
+    """Load a shard's entries as committed, without opening it: its worker notices nothing. Raises: StateSpoiledError."""
+    (states,) = await reader.shards(STATE.on(chain_id), [number])
+    return Shard(number, load([record async for record in reader.read({states: 0})]))
 
 
 # ------------------------------------------------------------------ against the chain
@@ -90,31 +85,37 @@ async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verd
             expected.setdefault(output.topic, []).append((output.key, output.value))
         _count_rules(routes, record, verdict)
     pass_over(calm, cursor)  # no record stands between
-    found: dict[str, Said] = {}
+    found: dict[str, list[Record]] = {}
     for topic in (*OUTPUTS, DEAD_LETTERS):
         starts = dict.fromkeys(await reader.shards(topic.on(chain_id), [shard.id]), 0)
-        found[topic.name] = [(record.key or b"", record.value) async for record in reader.read(starts)]
+        found[topic.name] = [record async for record in reader.read(starts)]
     # asked last: what comes after this answer is not among what was found
     behind = max(end for _, end in (await _bounds(reader, chain_id, shard.id)).values()) - cursor - 1
     if behind:
         verdict.behind.append(f"{behind} records of shard {shard.id}, which no worker has taken in")
-    for name, said in found.items():
+    for name, records in found.items():
         told = expected.get(name, [])
         verdict.compared["outputs"] += len(told)
-        verdict.wrong += _different(f"{name}[{shard.id}]", said[: len(told)] if behind else said, told)
+        verdict.wrong += _different(f"{name}[{shard.id}]", records[: len(told)] if behind else records, told)
     ours, theirs = dict(shard.tables.entries()), dict(calm.tables.entries())
     verdict.compared["state entries"] += len(theirs)
     differ = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     verdict.wrong += [f"shard {shard.id}: entry {key} is not that of the fold" for key in differ]
 
 
-def _different(place: str, said: Said, expected: Said) -> list[str]:
+def _different(place: str, records: Sequence[Record], expected: Said) -> list[str]:
     """Compare a partition with the fold. A compacted topic may have lost what was replaced."""
+    said = [(record.key or b"", record.value) for record in records]
     if said == expected:
         return []
     if _present(said) == _present(expected) and len(said) < len(expected):
         return []
-    return [f"{place}: {len(said)} records are not the {len(expected)} of the undisturbed fold"]
+    known = set(expected)
+    foreign = (record.where for record, one in zip(records, said, strict=True) if one not in known)
+    first = next(foreign, "none that it would not have")
+    return [
+        f"{place}: {len(said)} records are not the {len(expected)} of the undisturbed fold; the first that differs: {first}"
+    ]
 
 
 def _present(said: Said) -> dict[bytes, bytes]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.base import Message
 from pipeline.units import Address, BlockNumber, Seconds, ShardId
 
@@ -45,4 +46,4 @@ class ProcessSeen(Message, frozen=True, kw_only=True, tag=True):
     @property
     def key(self) -> str:
         """What it replaces by: the record's key on its compacted topic."""
-        return f"process/{self.name}"
+        return keys.process(self.name)

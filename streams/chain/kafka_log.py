@@ -10,12 +10,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import EventLogError, InfrastructureError, StateLostError
-from pipeline.keys import family
 from pipeline.state import Value
 from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.event_log import ROUTING, Record, routing_only
-from streams.checkpoint.port import cut_off
-from streams.codec import decode_entry
+from streams.checkpoint.port import cut_off, family_of, load
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, started, stopped
 from streams.markers import Passed, require_no_record
@@ -64,18 +62,14 @@ class KafkaLog:
             await started(self._producer, self._kafka, writes=self._events)
 
     async def state(self, shard: ShardId) -> Mapping[str, Value]:
-        """Read the entries that routing needs, as the worker has committed them."""
-        raw: dict[str, bytes | None] = {}
+        """Read the entries that routing needs, as the worker has committed them. Raises: StateLostError."""
         async with self._committed() as reader:
             (states,) = await reader.shards(self._states, [shard])
             begins_at, _ = (await reader.bounds([states]))[states]
             if begins_at:
                 raise StateLostError(cut_off(self._states, shard, begins_at))
-            async for record in reader.read({states: 0}):
-                key = (record.key or b"").decode(errors="replace")
-                if family(key) in ROUTING:
-                    raw[key] = record.value
-        found = {key: decode_entry(key, value) for key, value in raw.items() if value is not None}
+            records = [each async for each in reader.read({states: 0}) if family_of(each) in ROUTING]
+        found = load(records)
         return {key: routing_only(value) for key, value in found.items()}
 
     async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:

@@ -12,6 +12,7 @@ from pipeline.state import Value
 from pipeline.units import ShardId
 from streams.codec import encode_entry
 from streams.fold import CURSOR
+from streams.readers import Record
 from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TopicRecord
 
 from .port import COMMIT_TIMEOUT_S, OPENED, bounded, load, nothing_kept
@@ -85,7 +86,8 @@ class FakeCheckpoint:
         self._broker.owners[shard] = self
         self._broker.opened += 1
         self._broker.committed[STATE.name, shard].append((OPENED, str(self._broker.opened).encode()))
-        entries = load(self._broker.read_compacted(STATE.name, shard))
+        kept = self._broker.read_compacted(STATE.name, shard)
+        entries = load(Record(STATE.name, shard, i, *written, 0) for i, written in enumerate(kept))
         for topic in (*OUTPUTS, DEAD_LETTERS):
             if CURSOR not in entries and self._broker.read(topic.name, shard):
                 raise StateLostError(nothing_kept(shard, topic.name))

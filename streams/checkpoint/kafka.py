@@ -17,7 +17,7 @@ from streams.fold import CURSOR
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, started, stopped
 from streams.kafka_roles import transactional_id_of_shard
-from streams.readers import reading
+from streams.readers import Record, reading, record_of
 from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TOPICS, TopicRecord
 
 from .port import (
@@ -64,7 +64,7 @@ class KafkaCheckpoint:
     async def open(self, shard: ShardId) -> dict[str, Value]:
         """Fence the shard's former owner and load what it committed.
 
-        Raises: FencedError, CommitError, StateLostError.
+        Raises: FencedError, CommitError, StateLostError, StateSpoiledError.
         """
         self._shard = shard
         entries = await bounded(self._open(), self._open_timeout_s, f"opening shard {shard}")
@@ -120,7 +120,7 @@ class KafkaCheckpoint:
                 async for record in reader.read(dict.fromkeys(await reader.shards(name, [self._shard]), 0)):
                     raise StateLostError(nothing_kept(self._shard, record.where))
 
-    async def _read_until(self, marker: bytes) -> list[tuple[bytes, bytes | None]]:
+    async def _read_until(self, marker: bytes) -> list[Record]:
         """Read the shard's state from its beginning, as committed, to the marker of this opening.
 
         Raises: StateLostError if it no longer begins where it began.
@@ -140,10 +140,10 @@ class KafkaCheckpoint:
             if begins_at:  # compaction leaves the beginning where it was
                 raise StateLostError(cut_off(partition.topic, self._shard, begins_at))
             await consumer.seek_to_beginning(partition)
-            found: list[tuple[bytes, bytes | None]] = []
+            found: list[Record] = []
             while True:
                 for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
-                    found += [(record.key, record.value) for record in records]
+                    found += [record_of(record) for record in records]
                     if any(record.value == marker for record in records):
                         return found
         finally:

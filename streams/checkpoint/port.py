@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from pipeline.errors import CommitError
+from pipeline.errors import CommitError, MalformedRecordError, StateSpoiledError
+from pipeline.keys import family
 from pipeline.state import Value
 from pipeline.units import ShardId
 from streams.codec import decode_entry
+from streams.readers import Record
 from streams.topics import TopicRecord
 
 OPEN_TIMEOUT_S = 30.0
@@ -41,18 +43,44 @@ class Checkpoint(Protocol):
         """Let go of the shard. Never raises."""
 
 
-def load(committed: Iterable[tuple[bytes, bytes | None]]) -> dict[str, Value]:
+def load(committed: Iterable[Record]) -> dict[str, Value]:
     """Fold the records of a shard's state into its entries; only the order within a key counts.
 
-    Raises: MalformedRecordError.
+    Raises: StateSpoiledError naming the first record that is no entry, unless a later one has replaced it.
     """
-    latest: dict[bytes, bytes] = {}
-    for key, payload in committed:
-        if payload is None:
-            latest.pop(key, None)
-        elif key != OPENED:
-            latest[key] = payload
-    return {(name := key.decode()): decode_entry(name, payload) for key, payload in latest.items()}
+    latest: dict[bytes, Record] = {}
+    for record in committed:
+        key = record.key or b""
+        latest.pop(key, None)
+        if record.value is not None and key != OPENED:
+            latest[key] = record
+    named = ((_name(record), record) for record in latest.values())
+    return {name: _entry(name, record) for name, record in named}
+
+
+def family_of(record: Record) -> str:
+    """Name the kind of entry that a record holds."""
+    return family(_name(record))
+
+
+def _name(record: Record) -> str:
+    return (record.key or b"").decode(errors="backslashreplace")
+
+
+def _entry(name: str, record: Record) -> Value:
+    if name.encode() != (record.key or b""):
+        raise _spoiled(record, f"{name}: its key is not UTF-8")
+    try:
+        return decode_entry(name, record.value or b"")
+    except MalformedRecordError as error:
+        raise _spoiled(record, str(error)) from error
+
+
+def _spoiled(record: Record, why: str) -> StateSpoiledError:
+    return StateSpoiledError(
+        f"{record.where} is no entry of a shard's state, so the state cannot be known: {why}. "
+        "Find out who wrote it, then make the state again from the log (docs/operations.md, After a loss)"
+    )
 
 
 def cut_off(topic: str, shard: ShardId, begins_at: int) -> str:

@@ -11,12 +11,15 @@ from pipeline.venues.uniswap_v3 import topics as v3_topics
 from pipeline.venues.wallet import token_logs as tokens
 from streams.human import bps_text, seconds_text, short
 
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON, or arrays nested without end."""
+
 
 def fields_of(value: bytes | None) -> dict[str, Any]:
     """Read a record's fields; none where its value is not a JSON object."""
     try:
         fields = msgspec.json.decode(value or b"null")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NO_JSON:
         return {}
     return fields if isinstance(fields, dict) else {}
 
@@ -28,7 +31,7 @@ def json_of(value: bytes | None) -> str:
     try:
         msgspec.json.decode(value)
         return value.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NO_JSON:
         return json.dumps(value.decode(errors="replace"))
 
 

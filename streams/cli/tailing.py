@@ -16,7 +16,7 @@ from pipeline.messages.base import Output
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 from streams.cli.console import out, print_json, print_line
-from streams.cli.readable import fields_of, json_of
+from streams.cli.readable import NO_JSON, fields_of, json_of
 from streams.cli.sentences import sentence
 from streams.codec import decode_output
 from streams.human import short
@@ -46,7 +46,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
         if self.book is None and self.kind is None:
             return True
         fields = fields_of(record.value)
-        return self.kind in {None, fields.get("type")} and self.book in {None, _book_of(record, fields)}
+        return self.kind in (None, fields.get("type")) and self.book in (None, _book_of(record, fields))
 
 
 class Printer:
@@ -126,18 +126,18 @@ def _summary(key: str | None, value: bytes | None) -> str:
         return f"{key}: gone"
     try:
         fields = msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NO_JSON:
         return f"{key or ''} no JSON, {len(value)} bytes"
     if not isinstance(fields, dict):
         return f"{key or ''} {json.dumps(fields)}"
-    kind = fields.pop("type", None) or key or "record"
+    kind = str(fields.pop("type", None) or key or "record")
     parts = [_part(name, item) for name, item in fields.items() if name not in _UNSAID]
     return " ".join([kind, *filter(None, parts)])
 
 
 def _part(name: str, item: Any) -> str:
     match item:
-        case {"number": number, "hash": block_hash}:
+        case {"number": str(number), "hash": str(block_hash)}:
             return f"{name}={number}/{short(block_hash)}"
         case {"book": str(book), "policy_version": str(policy_version)}:
             return f"book={book} policy={policy_version[:12]}"

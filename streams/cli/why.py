@@ -12,7 +12,8 @@ from rich.text import Text
 from pipeline.errors import EvenkeelError
 from streams.cli.console import AsJson, out, print_json, print_line, run, settings_for
 from streams.cli.explained import explained
-from streams.cli.readable import field_lines, fields_of, json_of
+from streams.cli.places import Place, cause_of, fields_in, offset_of_cause, place_in
+from streams.cli.readable import field_lines, json_of
 from streams.plain_text import one_line
 from streams.readers import Reader, Record, reading
 from streams.settings import Settings
@@ -31,13 +32,6 @@ _OPERATORS = (b'"PolicySet"', b'"Paused"')
 """What to look for before decoding: a log is mostly blocks."""
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
-
-
-class Place(NamedTuple):
-    """Where in the log the cause of an output stands."""
-
-    shard: int
-    offset: int
 
 
 class Found(NamedTuple):
@@ -76,7 +70,7 @@ async def _walk(settings: Settings, output_id: str) -> list[Found]:
         output_id = await _whole_id(reader, settings, output_id)
         topic = _TOPIC_OF.get(output_id.partition(".")[0], DECISIONS)
         output = await _output(reader, topic.on(settings.chain), output_id)
-        place = _cause_of(output) if output else None
+        place = cause_of(output) if output else None
         if output is None or place is None:
             replaced = topic.kept.get("cleanup.policy") == "compact"
             says = "; a newer value of its key may have replaced it" if replaced else ""
@@ -86,8 +80,8 @@ async def _walk(settings: Settings, output_id: str) -> list[Found]:
         cause = await reader.record_at(log, place.offset)
         if cause is None:
             raise EvenkeelError(f"{log.topic}[{place.shard}] has no record at offset {place.offset}")
-        policy = await _policy_before(reader, log, place.offset, _fields(output).get("book"))
-        pause = await _pause_before(reader, log, place.offset, _fields(output))
+        policy = await _policy_before(reader, log, place.offset, fields_in(output).get("book"))
+        pause = await _pause_before(reader, log, place.offset, fields_in(output))
         after = [found async for found in _consequences(reader, settings, place, output)]
         after += [found async for found in _aftermath(reader, log, place.offset, output_id)]
         after += [found async for found in _dry_run(reader, settings, place, output_id)]
@@ -104,7 +98,7 @@ async def _whole_id(reader: Reader, settings: Settings, name: str) -> str:
         return name
     shards = dict.fromkeys(await reader.shards(INTENTS.on(settings.chain)), 0)
     async for record in reader.read(shards):
-        found = _fields(record).get("id", "")
+        found = fields_in(record).get("id", "")
         if isinstance(found, str) and found.endswith(f".{name}"):
             return found
     raise EvenkeelError(f"no intent has the digest {name}")
@@ -115,7 +109,7 @@ async def _intent_of_transaction(reader: Reader, settings: Settings, hash_: str)
     shards = dict.fromkeys(await reader.shards(EVENTS.on(settings.chain)), 0)
     async for record in reader.read(shards):
         if hash_.encode() in (record.value or b""):
-            match _fields(record):
+            match fields_in(record):
                 case {"type": "Signed" | "Sent", "transaction_hash": str(told), "intent": str(digest)}:
                     if told == hash_:
                         return digest
@@ -127,18 +121,18 @@ async def _consequences(
     reader: Reader, settings: Settings, place: Place, output: Record
 ) -> AsyncIterator[Found]:
     """Follow a proposal to what was decided on it by the same record: a plan, or a guard's refusal."""
-    fields = _fields(output)
-    if fields.get("type") in {"PlanOpened", "PlanClosed"}:
+    fields = fields_in(output)
+    if fields.get("type") in ("PlanOpened", "PlanClosed"):
         async for found in _other_end(reader, settings, place, fields):
             yield found
     if fields.get("type") != "RebalanceProposed":
         return
     said = TopicPartition(DECISIONS.on(settings.chain), place.shard)
-    async for record in reader.read_from_first(said, _offset_of_cause, place.offset):
-        other = _fields(record)
-        if _offset_of_cause(record) != place.offset:
+    async for record in reader.read_from_first(said, offset_of_cause, place.offset):
+        other = fields_in(record)
+        if offset_of_cause(record) != place.offset:
             return
-        if other.get("type") in {"StepRefused", "PlanOpened"} and other.get("book") == fields.get("book"):
+        if other.get("type") in ("StepRefused", "PlanOpened") and other.get("book") == fields.get("book"):
             yield Found("what came of it", record)
 
 
@@ -153,8 +147,8 @@ async def _other_end(
             yield Found("how it began", opened)
         return
     ended, said = None, TopicPartition(DECISIONS.on(settings.chain), place.shard)
-    async for record in reader.read_from_first(said, _offset_of_cause, place.offset):
-        if b'"PlanClosed"' in (record.value or b"") and _fields(record).get("plan") == plan:
+    async for record in reader.read_from_first(said, offset_of_cause, place.offset):
+        if b'"PlanClosed"' in (record.value or b"") and fields_in(record).get("plan") == plan:
             ended = record
     if ended is not None:
         yield Found("how it ended", ended)
@@ -185,12 +179,19 @@ async def _aftermath(
     hashes: set[str] = set()
     _, end = (await reader.bounds([log]))[log]
     async for record in reader.read_between(log, offset + 1, end):
-        fields = _fields(record)
-        if fields.get("intent") == digest:
-            hashes.add(fields.get("transaction_hash", ""))
-            yield Found(f"report: {fields['type']}", record)
-        elif any(receipt["transaction_hash"] in hashes for receipt in fields.get("receipts", ())):
-            yield Found("in this block", record)
+        match fields_in(record):
+            case {"intent": str(named), "type": str(kind), **rest} if named == digest:
+                hashes.add(str(rest.get("transaction_hash", "")))
+                yield Found(f"report: {kind}", record)
+            case {"receipts": list(receipts)} if any(_hash_of(receipt) in hashes for receipt in receipts):
+                yield Found("in this block", record)
+
+
+def _hash_of(receipt: object) -> str:
+    match receipt:
+        case {"transaction_hash": str(hash_)}:
+            return hash_
+    return ""
 
 
 async def _dry_run(reader: Reader, settings: Settings, place: Place, output_id: str) -> AsyncIterator[Found]:
@@ -198,8 +199,8 @@ async def _dry_run(reader: Reader, settings: Settings, place: Place, output_id: 
     if not output_id.startswith("reb."):
         return
     said = TopicPartition(DECISIONS.on(settings.chain), place.shard)
-    async for record in reader.read_from_first(said, _offset_of_cause, place.offset):
-        match _fields(record):
+    async for record in reader.read_from_first(said, offset_of_cause, place.offset):
+        match fields_in(record):
             case {"type": "ProposalTried", "proposal": str(proposal)} if output_id.endswith(f".{proposal}"):
                 yield Found("dry-run", record)
                 return
@@ -207,44 +208,20 @@ async def _dry_run(reader: Reader, settings: Settings, place: Place, output_id: 
 
 # ------------------------------------------------------------------ the output
 async def _output(reader: Reader, topic: str, output_id: str) -> Record | None:
-    place = _place_in(output_id)
+    place = place_in(output_id)
     for shard in await reader.shards(topic, None if place is None else [place.shard]):
         candidates = (
             reader.read({shard: 0})  # its id does not tell the cause
             if place is None
-            else reader.read_from_first(shard, _offset_of_cause, place.offset)
+            else reader.read_from_first(shard, offset_of_cause, place.offset)
         )
         async for record in candidates:
-            if _fields(record).get("id") == output_id:
+            if fields_in(record).get("id") == output_id:
                 return record
-            offset = _offset_of_cause(record)
+            offset = offset_of_cause(record)
             if place is not None and offset is not None and offset > place.offset:
                 break  # causes only grow
     return None
-
-
-def _place_in(output_id: str) -> Place | None:
-    """Read shard and offset of the cause out of `kind.<shard>.<offset>.<digest>`."""
-    match output_id.split("."):
-        case [_, shard, offset, _] if shard.isdecimal() and offset.isdecimal():
-            return Place(int(shard), int(offset))
-    return None
-
-
-def _cause_of(record: Record) -> Place | None:
-    match _fields(record):
-        case {"because_of": {"shard": str(shard), "offset": str(offset)}}:
-            return Place(int(shard), int(offset))
-    return None
-
-
-def _offset_of_cause(record: Record) -> int | None:
-    place = _cause_of(record)
-    return place.offset if place else None
-
-
-def _fields(record: Record | None) -> dict[str, Any]:
-    return {} if record is None else fields_of(record.value)
 
 
 # ------------------------------------------------------------------ the policy
@@ -264,7 +241,7 @@ async def _newest_before(
         start = max(0, end - _CHUNK_RECORDS)
         newest = None
         async for record in reader.read_between(log, start, end):
-            if any(kind in (record.value or b"") for kind in _OPERATORS) and holds(_fields(record)):
+            if any(kind in (record.value or b"") for kind in _OPERATORS) and holds(fields_in(record)):
                 newest = record
         if newest is not None:
             return newest
@@ -295,5 +272,5 @@ def _print_as_json(found: Found) -> None:
 def _print_for_people(found: Found) -> None:
     console = out()
     console.print(Text(f"{found.station}: {found.record.where}", style="bold"))
-    for name, value in field_lines(_fields(found.record)):
+    for name, value in field_lines(fields_in(found.record)):
         console.print(Text(f"  {one_line(name):<22} {one_line(value)}"), soft_wrap=True)

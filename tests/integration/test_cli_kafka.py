@@ -24,6 +24,8 @@ from intents import intent
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of
+from pipeline.errors import StateSpoiledError
+from pipeline.keys import family
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.decisions import Declined, RebalanceProposed, StepRefused
 from pipeline.messages.effects import Goal, Plan
@@ -35,13 +37,29 @@ from pipeline.shard import Shard
 from pipeline.units import ChainId
 from streams import processes
 from streams.applied import append, appending
+from streams.chain.event_log import ROUTING
+from streams.chain.kafka_log import KafkaLog
+from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.cli import holdings, main
-from streams.codec import decode_event, encode, encode_entry
+from streams.codec import MAX_PAYLOAD_BYTES, decode_event, decode_output, encode, encode_entry
+from streams.exit_codes import code_of
 from streams.fold import cursor_of, fold_record
 from streams.human import bps_text
 from streams.kafka_access import KafkaAccess
 from streams.readers import reading
-from streams.topics import BOOKS, DECISIONS, EVENTS, INTENTS, PROCESSES, STATE, ensure_topics, shard_of
+from streams.topics import (
+    BOOKS,
+    DEAD_LETTERS,
+    DECISIONS,
+    EVENTS,
+    INTENTS,
+    OUTPUTS,
+    PROCESSES,
+    STATE,
+    TopicRecord,
+    ensure_topics,
+    shard_of,
+)
 from streams.verify import Verdict, against_the_fold, load_shard
 
 pytestmark = pytest.mark.kafka
@@ -133,6 +151,9 @@ class Desk:
             await (producer.commit_transaction() if then == "commit" else producer.abort_transaction())
         finally:
             await producer.stop()
+
+    def topic(self, topic) -> str:
+        return topic.on(self.chain_id)
 
     def create_topics(self) -> None:
         asyncio.run(ensure_topics(KafkaAccess(self.bootstrap), self.chain_id, PARTITIONS))
@@ -370,6 +391,7 @@ class Kept:
         self.desk, self.watcher = desk, watcher
         self.shard = Shard(shard_of("alpha", PARTITIONS))
         self.taken = 0
+        self.told: list[TopicRecord] = []
         desk.create_topics()
         self.append()
         self.commit()
@@ -384,13 +406,22 @@ class Kept:
         offset = cursor_of(self.shard)
         for event in self.unread:
             offset += 1
-            fold_record(self.shard, offset, encode(event))
+            self.told += fold_record(self.shard, offset, encode(event))
         self.unread = []
         for key, value in entries.items():
             self.shard.tables.put(key, value)
         found = self.shard.tables.entries().items()
         records = [(STATE.name, key, encode_entry(value)) for key, value in found]
         self.desk.commit(self.shard.id, *records)
+
+    def entry(self, key: bytes) -> bytes | None:
+        """Give an entry as it is on state.v1."""
+        value = self.shard.tables.entries().get(key.decode(errors="replace"))
+        return None if value is None else encode_entry(value)
+
+    @property
+    def said(self):
+        return [decode_output(record.value) for record in self.told if record.value is not None]
 
     @property
     def book(self):
@@ -600,6 +631,132 @@ def test_the_doctor_finds_what_is_wrong(desk):
 def test_without_books_it_says_what_to_do(desk):
     desk.create_topics()
     assert "there are no books yet: `evenkeel init`" in desk.run("positions").err
+
+
+# ------------------------------------------------------------------ bytes of strangers
+NESTED = b"[" * 10_000
+NO_MESSAGES = [
+    b"",
+    b"\x00\xff",
+    b"null",
+    b"[1, 2]",
+    NESTED,
+    b'{"type": ["Declined"], "id": {"a": 1}, "book": ["one"], "because_of": {"shard": "x", "offset": "\xc2\xb2"}}',
+    b'{"type": "Declined", "id": 5, "block": {"number": 1, "hash": [2]}, "because_of": {"block": "none"}}',
+    b'{"type": "BookView", "book": "alpha", "holdings": [7], "receipts": [3], "intent": ["0123456789abcdef"]}',
+]
+OVERSIZED = b'"' + b"a" * (MAX_PAYLOAD_BYTES + 1) + b'"'
+
+
+def test_bytes_that_are_no_message_on_an_output_topic_disturb_no_reader(kept, desk, monkeypatch):
+    """Every output topic, every command that reads one; what is right is shown as before."""
+    decided = [output.id for output in kept.said if isinstance(output, Declined)]
+    asyncio.run(tell(desk, kept))
+    before = desk.run("inventory").out
+    for topic in (*OUTPUTS, DEAD_LETTERS):
+        desk.commit(kept.shard.id, *[(topic.name, f"book/{i}", each) for i, each in enumerate(NO_MESSAGES)])
+    asyncio.run(put(desk, kept.shard.id, b"book/alpha", OVERSIZED, topic=BOOKS))
+    ways = [(), ("--json",), ("--csv",), ("--raw",), ("--book", "alpha"), ("--type", "Rewound")]
+    for topic, used in ((DECISIONS, ways), *((other, ways[:1]) for other in OUTPUTS if other != DECISIONS)):
+        name = topic.name.removesuffix(".v1")
+        for way in used:
+            shown = desk.run("topics", "tail", name, "--no-follow", "--from-beginning", *way)
+            assert (shown.code, "Traceback" in shown.err) == (0, False), (name, way, shown.err[-500:])
+    found = desk.run("why", decided[0])
+    assert found.code == 0, found.err
+    assert "Declined" in found.out or "alpha" in found.out
+    missing = desk.run("why", "0123456789abcdef")
+    assert (missing.code, missing.err) == (1, "error: no intent has the digest 0123456789abcdef\n")
+    assert unaged(desk.run("inventory").out) == unaged(before)
+    for command in (("positions",), ("plans",), ("intents", "list"), ("topics", "list"), ("state", "show")):
+        shown = desk.run(*command)
+        assert (shown.code, "Traceback" in shown.err) == (0, False), (command, shown.err[-500:])
+    verdict = Verdict()
+    asyncio.run(compare(desk, kept.shard.id, verdict))
+    assert any(
+        "books.v1" in wrong and f"the first that differs: {desk.topic(BOOKS)}" in wrong
+        for wrong in verdict.wrong
+    )
+
+
+def test_a_record_of_the_state_that_is_no_entry_is_named_by_its_place_until_it_is_replaced(kept, desk):
+    """By everybody who reads the state: worker, watcher, whoever applies, inventory and doctor."""
+    for key, payload, why in (
+        (b"pool/0x12", b"\x00\xff", "pool/0x12: Input data was truncated|pool/0x12: JSON is malformed"),
+        (b"policy/alpha", NESTED, "policy/alpha: "),
+        (b"cursor", b'{"offset": "7"', "cursor: "),
+        (b"head", OVERSIZED, "head: [0-9]+ bytes, more than "),
+        (b"foreign", b"{}", "foreign: no entry has such a key"),
+        (b"head/\xff", b"{}", r"head/\\xff: its key is not UTF-8"),
+    ):
+        good = kept.entry(key)
+        end = asyncio.run(put(desk, kept.shard.id, key, payload))
+        at = f"{desk.topic(STATE)}[{kept.shard.id}]@{end}"
+        checkpoint = KafkaCheckpoint(KafkaAccess(desk.bootstrap), desk.chain_id, instance="test")
+        with pytest.raises(StateSpoiledError, match=re.escape(at) + f" is no entry .*: ({why})") as spoiled:
+            asyncio.run(opened(checkpoint, kept.shard.id))
+        assert code_of(spoiled.value, 70) == 65
+        shown = desk.run("inventory")
+        assert shown.code == 65, shown.err
+        assert shown.err.startswith(
+            f"error: {at} is no entry of a shard's state, so the state cannot be known: "
+        )
+        assert len(shown.err.splitlines()) == 1
+        if family(key.decode(errors="replace")) in ROUTING:
+            with pytest.raises(StateSpoiledError, match=re.escape(at)):
+                asyncio.run(routing(desk, kept.shard.id))
+        else:
+            asyncio.run(routing(desk, kept.shard.id))
+        asyncio.run(put(desk, kept.shard.id, key, good))
+    assert desk.run("inventory").code == 0, "what has been replaced does no harm"
+    asyncio.run(
+        opened(KafkaCheckpoint(KafkaAccess(desk.bootstrap), desk.chain_id, instance="test"), kept.shard.id)
+    )
+
+
+def unaged(table: str) -> str:
+    """Leave the ages out of a table, and the width that they give to a column."""
+    return re.sub(r"\b\d+s\b|\s+|─+|━+", "", table)
+
+
+async def tell(desk, kept) -> None:
+    """Put what the shard has said where its worker would have."""
+    records = [(record.topic, record.key.decode(), record.value) for record in kept.told]
+    await desk._commit(kept.shard.id, records, "commit")
+
+
+async def compare(desk, shard: int, verdict: Verdict) -> None:
+    async with reading(KafkaAccess(desk.bootstrap)) as reader:
+        await against_the_fold(reader, desk.chain_id, await load_shard(reader, desk.chain_id, shard), verdict)
+
+
+async def put(desk, shard: int, key: bytes, value: bytes | None, *, topic=STATE) -> int:
+    """Write one record as a stranger may: in no transaction, as large as they like once compressed."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=desk.bootstrap, compression_type="gzip", max_request_size=64 * 1024 * 1024
+    )
+    await producer.start()
+    try:
+        sent = await producer.send_and_wait(desk.topic(topic), key=key, value=value, partition=shard)
+    finally:
+        await producer.stop()
+    return sent.offset
+
+
+async def opened(checkpoint: KafkaCheckpoint, shard: int) -> None:
+    try:
+        await checkpoint.open(shard)
+    finally:
+        await checkpoint.close()
+
+
+async def routing(desk, shard: int) -> None:
+    watched = KafkaLog(KafkaAccess(desk.bootstrap), desk.chain_id, timeout_s=30)
+    await watched.start()
+    try:
+        await watched.state(shard)
+    finally:
+        await watched.close()
 
 
 # ------------------------------------------------------------------ state verify

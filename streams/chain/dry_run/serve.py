@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from pipeline import keys
-from pipeline.errors import PASSING_TROUBLE, NodeError
+from pipeline.errors import PASSING_TROUBLE, MalformedRecordError, NodeError
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import DryRuns, Untried
 from pipeline.messages.events import BlockSeen, DryRunEnded
@@ -123,10 +123,14 @@ class Tries:
             self._note(record)
 
     def _note(self, record: Record) -> None:
-        key = (record.key or b"").decode()
+        key = (record.key or b"").decode(errors="replace")
         if key not in keys.dry_run:
             return
-        entry = None if record.value is None else decode_entry(key, record.value)
+        try:
+            entry = None if record.value is None else decode_entry(key, record.value)
+        except MalformedRecordError as error:
+            log.warning("passes over what is no entry", where=record.where, error=str(error))
+            return
         place = ShardId(record.shard), *keys.dry_run.parse(key)
         self._untried[place] = entry.untried if isinstance(entry, DryRuns) else ()
         self._news.set()

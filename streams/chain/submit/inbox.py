@@ -103,7 +103,7 @@ class KafkaInbox:
         async for record in reader.read({states: 0}):
             key = (record.key or b"").decode(errors="replace")
             found.pop(key, None)
-            entry = _entry(key, record.value)
+            entry = _entry(key, record.value, record.where)
             if entry is not None:
                 found[key] = entry
         for key, entry in found.items():
@@ -162,13 +162,13 @@ class KafkaInbox:
             self._news.set()
 
 
-def _entry(key: str, payload: bytes | None) -> Pause | Policy | Cursor | None:
+def _entry(key: str, payload: bytes | None, where: str) -> Pause | Policy | Cursor | None:
     """Read an entry that matters here. A pause that cannot be read is a pause; of the others nothing is known then."""
     if payload is None or not (key == keys.CURSOR or key in keys.pause or key in keys.policy):
         return None
     try:
         entry = decode_entry(key, payload)
     except MalformedRecordError as error:
-        log.warning("an entry of a shard cannot be read", key=key, error=str(error))
+        log.warning("an entry of a shard cannot be read", where=where, key=key, error=str(error))
         return Pause(reason=str(error), by="") if key in keys.pause else None
     return entry if isinstance(entry, Pause | Policy | Cursor) else None
