@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 FAMILIES = {kind.family for kind in vars(keys).values() if isinstance(kind, keys.Kind)}
 OF_OTHER_THINGS = {
     "pipeline/venues/abi.py": "names of contracts",
+    "streams/node/client.py": "names of contracts",
     "streams/node/contract_calls.py": "names of contracts",
     "streams/node/rpc.py": "addresses of nodes",
     "streams/devnet/artifacts.py": "names of contracts",
