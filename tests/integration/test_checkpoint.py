@@ -342,7 +342,9 @@ async def test_a_commit_needs_an_open_shard(fresh: Callable[[], Checkpoint]) -> 
 
 async def test_an_entry_that_is_none_stops_the_opening(store: Store, fresh: Callable[[], Checkpoint]) -> None:
     await store.write_garbage("tick/0xaa/0", b'{"liquidity_gross":"1"}')
-    with pytest.raises(StateSpoiledError, match=r"state.v1\[\d\]@0 is no entry .*tick/0xaa/0: .*liquidity_net"):
+    with pytest.raises(
+        StateSpoiledError, match=r"state.v1\[\d\]@0 is no entry .*tick/0xaa/0: .*liquidity_net"
+    ):
         await fresh().open(SHARD)
 
 
