@@ -72,6 +72,11 @@ def is_outside(plan: Plan, tables: Tables) -> bool:
     return any(step.step == "withdraw" and _fate(step, tables) == "mined" for step in plan.steps)
 
 
+def lies_outside(plan: Plan, phase: Phase, tables: Tables) -> bool:
+    """Ask whether what a phase is to move lies outside: a swap's and a mint's tokens always, in a withdrawal what a part of it freed."""
+    return phase in {"swap", "mint"} or (phase == "withdraw" and is_outside(plan, tables))
+
+
 def _is_exposed(plan: Plan, tables: Tables) -> bool:
     """Ask whether a spender may take more than may stand, as far as is known: what was not read may be anything."""
     bounds = {bound.allowance: bound.most for bound in plan.standing}

@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from pipeline.errors import MalformedRecordError
-from pipeline.messages.decisions import PlanClosed, PlanOpened
+from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
 from pipeline.messages.views import Rewound
 from pipeline.units import ChainId
 from streams.codec import decode_output
@@ -15,7 +15,7 @@ from streams.topics import DECISIONS
 
 log = structlog.get_logger(__name__)
 
-_MARKS = (b'"PlanOpened"', b'"PlanClosed"', b'"Rewound"')
+_MARKS = (b'"PlanOpened"', b'"PlanStalled"', b'"PlanClosed"', b'"Rewound"')
 """What to look for before decoding: most decisions are refusals."""
 
 
@@ -24,6 +24,8 @@ class PlanTold(msgspec.Struct, frozen=True, kw_only=True):
 
     opened: PlanOpened
     closed: PlanClosed | None = None
+    held: PlanStalled | None = None
+    """What it was last held back by, while it is open."""
 
 
 async def plans_told(reader: Reader, chain_id: ChainId) -> list[PlanTold]:
@@ -41,6 +43,8 @@ async def fold_plans(records: AsyncIterator[Record]) -> list[PlanTold]:
         match _decoded(record):
             case PlanOpened() as opened:
                 plans.setdefault(opened.plan, PlanTold(opened=opened))
+            case PlanStalled() as held if held.plan in plans:
+                plans[held.plan] = msgspec.structs.replace(plans[held.plan], held=held)
             case PlanClosed() as closed if closed.plan in plans:
                 plans[closed.plan] = PlanTold(opened=plans[closed.plan].opened, closed=closed)
             case Rewound(to=to):

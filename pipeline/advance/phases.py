@@ -10,6 +10,7 @@ from pipeline.advance.counted import count_again
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.stalls import put, unstalled
 from pipeline.advance.turn import Turn
+from pipeline.advance.weighing import mints_in_part
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen
 from pipeline.goal import need_pool
@@ -23,14 +24,12 @@ from pipeline.messages.effects import PHASES, BookEffects, Goal, Intent, Phase, 
 from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.mint_behind import draft_mint_behind
-from pipeline.missed import missed_fees
+from pipeline.missed import growth_now, missed_fees
 from pipeline.plan import Draft, draft
-from pipeline.pricing import gas_in_quote
 from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
-from pipeline.settle import fails_alike, failure_of, predecessor
+from pipeline.settle import fails_alike, failure_of, lies_outside, predecessor
 from pipeline.strategies import STRATEGIES, Act
 from pipeline.units import Bps, RawAmount, Seconds, Wei
-from pipeline.usual_gas import USUAL_GAS
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +49,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
     phase: Phase
     refusal: Refusal
+    missed_quote: RawAmount = RawAmount(0)
+    """What waiting has cost in fees, where its tokens lie outside."""
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +71,7 @@ def prepare(
     What moves or sizes anything is judged again on the book as it is. What is foreseen of the whole is given where the
     plan is to begin: then that judgement was made a moment ago.
     """
-    goal, why = plan.goal, ""
+    goal, why, missed = plan.goal, "", RawAmount(0)
     for phase in PHASES[PHASES.index(due) :]:
         if phase in plan.given_up:
             continue
@@ -80,7 +81,7 @@ def prepare(
             )
             missed = _missed(turn, plan, phase, goal, stock)
             market = _widened(turn, plan, market, missed)
-            if phase == "mint" and _mints_in_part(turn, plan, market, missed):
+            if phase == "mint" and mints_in_part(turn, plan, missed, stock):
                 market = replace(market, mints_in_part=True)
             course = _course(turn, phase, goal, market, stock)
             if course.why:
@@ -90,7 +91,7 @@ def prepare(
         except SwapLimitedError as error:
             limited = Refusal(reason="swap_limited", detail=str(error))
             earlier = guard(_question(turn, plan.notional_quote, stock, market, (), foreseen=foreseen))
-            return Held(phase=phase, refusal=earlier or limited)
+            return Held(phase=phase, refusal=earlier or limited, missed_quote=missed)
         except PipelineError as error:
             return Held(phase=phase, refusal=Refusal(reason="not_plannable", detail=str(error)))
         if drafts and phase == "withdraw" and foreseen is None:
@@ -103,7 +104,7 @@ def prepare(
             question = _question(turn, plan.notional_quote, stock, market, drafts, foreseen=foreseen)
             question = replace(question, missed_quote=missed)
             refusal = guard(question)
-            held = None if refusal is None else Held(phase=phase, refusal=refusal)
+            held = None if refusal is None else Held(phase=phase, refusal=refusal, missed_quote=missed)
             return held or Ready(phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why)
     return None
 
@@ -124,7 +125,7 @@ def _behind(
 
 def _missed(turn: Turn, plan: Plan, phase: Phase, goal: Goal, stock: Stock) -> RawAmount:
     """Tell what has been missed since the plan was first held back with its tokens outside."""
-    if plan.idle_since is None or phase not in {"swap", "mint"}:
+    if plan.idle_since is None or not lies_outside(plan, phase, turn.shard.tables):
         return RawAmount(0)
     return missed_fees(turn.shard, turn.policy, goal, plan.idle_since, stock)
 
@@ -138,16 +139,6 @@ def _widened(turn: Turn, plan: Plan, market: Market, missed: RawAmount) -> Marke
     cost_bps = missed * WHOLE_BPS // max(plan.notional_quote, 1)
     most_bps = max(market.slippage_bps, min(turn.policy.limits.spot_ticks(fee_pips), WHOLE_BPS - 1))
     return replace(market, slippage_bps=Bps(min(market.slippage_bps + cost_bps, most_bps)))
-
-
-def _mints_in_part(turn: Turn, plan: Plan, market: Market, missed: RawAmount) -> bool:
-    """Ask whether waiting for the pool's depth has cost as much as another mint would, or the policy's time is over."""
-    gas_wei = USUAL_GAS["mint"] * (turn.base_fee_wei + TIP_WEI)
-    another = gas_in_quote(turn.policy, gas_wei, market.reference_x96)
-    since_s = plan.stalled_since_s if plan.stalled_phase == "mint" else None
-    waited_s = 0 if since_s is None else turn.block.timestamp_s - since_s
-    is_over = since_s is not None and waited_s >= turn.policy.action.stall_after_s
-    return is_over or (another is not None and missed > another)
 
 
 def _allows_in_vain(turn: Turn, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:
@@ -183,6 +174,7 @@ def _begin_again(turn: Turn, plan: Plan, stock: Stock, path: BookPath, market: M
     goal, seen = looked
     drafts = draft("withdraw", turn.shard, policy, goal, market)
     question = _question(turn, seen.moved_quote, stock, market, drafts, foreseen=seen, counted=True)
+    question = replace(question, missed_quote=_missed(turn, plan, "withdraw", goal, stock))
     refusal = guard(question)
     if refusal is not None and refusal.reason == "no_improvement":
         return Stopped(phase="withdraw", why=f"{refusal.reason}: {refusal.detail}")
@@ -243,6 +235,8 @@ def command(turn: Turn, plan: Plan, ready: Ready) -> Iterator[Output]:
         count_again(turn, ready.costs)
     at_s = turn.block.timestamp_s
     plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=at_s, goal=ready.goal)
+    if lies_outside(plan, ready.phase, turn.shard.tables):
+        plan = replace(plan, tried_since=growth_now(turn.shard, turn.policy))
     put(turn, plan if plan.stalled_phase == ready.phase else unstalled(plan))
 
 

@@ -21,11 +21,11 @@ from pipeline.advance.stalls import (
     refused,
     rest,
     stall,
-    tries_again_later,
     unstalled,
     wait,
 )
 from pipeline.advance.turn import Turn
+from pipeline.advance.weighing import gives_swap_up, tries_again_later
 from pipeline.allowances import allowances
 from pipeline.decide import Refused
 from pipeline.guard import Refusal
@@ -136,9 +136,10 @@ def carry_plan(turn: Turn, stock: Stock, path: BookPath) -> Iterator[Output]:
         yield from wait(turn, plan, standing)
     elif standing.kind == "broken":
         yield from mend(turn, plan, standing)
-    elif standing.kind == "due" and not tries_again_later(turn, plan):
-        prepared = prepare(turn, plan, standing.phase or "withdraw", stock, path)
-        yield from _go_on(turn, plan, prepared)
+    elif standing.kind == "due":
+        phase = standing.phase or "withdraw"
+        if not tries_again_later(turn, plan, phase, stock):
+            yield from _go_on(turn, plan, prepare(turn, plan, phase, stock, path), stock)
 
 
 def _as_bounded_now(turn: Turn, plan: Plan) -> Plan:
@@ -156,10 +157,14 @@ def _bounds(turn: Turn) -> tuple[Bound, ...]:
     return tuple(Bound(allowance=key, most=most) for key, most in found if most)
 
 
-def _go_on(turn: Turn, plan: Plan, prepared: Prepared | None) -> Iterator[Output]:
+def _go_on(turn: Turn, plan: Plan, prepared: Prepared | None, stock: Stock) -> Iterator[Output]:
     match prepared:
         case Ready():
             yield from command(turn, plan, prepared)
+        case Held(phase="swap", refusal=refusal, missed_quote=missed) if gives_swap_up(
+            turn, plan, refusal, missed, stock
+        ):
+            put(turn, unstalled(replace(plan, given_up=(*plan.given_up, "swap"))))
         case Held(phase=phase, refusal=refusal):
             yield from stall(turn, plan, phase, refusal)
         case Stopped(phase=phase, why=why):

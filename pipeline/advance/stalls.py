@@ -13,7 +13,15 @@ from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.effects import BookEffects, Phase, Plan
 from pipeline.messages.entries import BookPath
 from pipeline.missed import growth_now
-from pipeline.settle import Standing, drop_from, is_final, never_sent, note_failure, still_watched
+from pipeline.settle import (
+    Standing,
+    drop_from,
+    is_final,
+    lies_outside,
+    never_sent,
+    note_failure,
+    still_watched,
+)
 
 _SAID_AGAIN = ("refused: limits", "refused: malformed", "refused: paused")
 """What a signer refuses for reasons of its own, whatever the block."""
@@ -96,7 +104,7 @@ def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Ou
         reason = f"{refusal.reason}: {refusal.detail}"
         yield PlanStalled(**stamp, book=turn.policy.book, plan=plan.id, phase=phase, reason=reason)
     plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
-    if phase in {"swap", "mint"} and plan.idle_since is None:
+    if plan.idle_since is None and lies_outside(plan, phase, turn.shard.tables):
         plan = replace(plan, idle_since=growth_now(turn.shard, turn.policy))
     action = turn.policy.action
     if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
@@ -105,14 +113,6 @@ def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Ou
         put(turn, unstalled(replace(plan, given_up=(*plan.given_up, phase))))
     else:
         yield from close(turn, plan, f"stalled at {phase}: {refusal.reason}")
-
-
-def tries_again_later(turn: Turn, plan: Plan) -> bool:
-    """Ask whether a step that failed for longer than the policy's time was tried within that time: once is enough."""
-    now_s, patience_s = turn.block.timestamp_s, turn.policy.action.stall_after_s
-    if plan.stalled_reason != "step_failed" or plan.stalled_since_s is None or plan.commanded_at_s is None:
-        return False
-    return now_s - plan.stalled_since_s >= patience_s > now_s - plan.commanded_at_s
 
 
 def finish(turn: Turn, plan: Plan) -> Iterator[Output]:

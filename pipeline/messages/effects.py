@@ -121,6 +121,8 @@ class Plan(Entry, frozen=True, kw_only=True):
     stalled_reason: str | None = None
     idle_since: Growth | None = None
     """When a phase whose tokens lie outside was first held back: what is missed is counted from there."""
+    tried_since: Growth | None = None
+    """When such a phase was last commanded: what is missed from there on decides when it is tried again."""
     failures: tuple[Failure, ...] = ()
     """Of each phase that came to nothing, the last."""
     closed: str | None = None

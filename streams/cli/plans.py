@@ -95,7 +95,7 @@ def _row(plan: PlanTold, policy: Policy | None) -> tuple[str, ...]:
         opened.plan,
         opened.book,
         _time_of(opened.because_of.block),
-        "open" if closed is None else closed.outcome,
+        _ending(plan),
         _amount(opened.notional_quote, policy),
         _amount(None if opened.foreseen is None else opened.foreseen.expected, policy),
         _amount(None if cost is None else cost.paid, policy),
@@ -104,6 +104,13 @@ def _row(plan: PlanTold, policy: Policy | None) -> tuple[str, ...]:
         "" if cost is None else str(cost.blocks_outside),
         _deviations(plan),
     )
+
+
+def _ending(plan: PlanTold) -> str:
+    """Say how a plan ended, or what an open one was last held back by."""
+    if plan.closed is not None:
+        return plan.closed.outcome
+    return "open" if plan.held is None else f"open; last held at {plan.held.phase}: {plan.held.reason}"
 
 
 def _deviations(plan: PlanTold) -> str:
