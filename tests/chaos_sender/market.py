@@ -20,6 +20,8 @@ _WIDE_TICKS, _WIDE_WETH = 9_000, 12_000 * 10**18
 _JIT_WETH = 600 * 10**18
 _SANDWICH_WETH = 60 * 10**18
 _MOST_DEPTH = 10
+_MOST_PLANS = 8
+_JIT = "JIT positions around our swaps"
 _SWAP = "04e45aaf"
 """exactInputSingle of the router, wherever in a multicall."""
 
@@ -102,7 +104,10 @@ class _Storm:
 
 
 async def jit_liquidity(house: House) -> None:
-    """Add far more liquidity than the book has right before its swap, and take it out in the block after."""
+    """Add far more liquidity than the book has right before its swap, and take it out in the block after.
+
+    Not every plan swaps, so one plan after another until it has been done once.
+    """
     provider, added = house.world.accounts.traders[0], list[int]()
 
     def add_or_take(house: House) -> None:
@@ -118,10 +123,13 @@ async def jit_liquidity(house: House) -> None:
         ticks, amounts = range_around(chain, pool, -60, 60), world.amounts(pool, _JIT_WETH)
         with _ahead_of_the_owner(house):
             minting = chain.send(actions.mint_position(world, provider, pool, ticks, amounts))
-        house.verdicts["JIT positions around our swaps"] += 1
+        house.verdicts[_JIT] += 1
         house.after_block = lambda: added.append(minted_token_id(chain.receipt(minting), world))
 
-    await _through_a_plan(house, add_or_take)
+    for _ in range(_MOST_PLANS):
+        await _through_a_plan(house, add_or_take)
+        if house.verdicts[_JIT]:
+            return
 
 
 async def sandwicher(house: House) -> None:
