@@ -13,6 +13,7 @@ _WIDE = Context(prec=160)
 _SECONDS_OF: Mapping[str, int] = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:\d+\s*[wdhms]\s*)+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_NAME = re.compile(r"[^\s.:/@]+(\.[^\s.:/@]+)+")
 _SHARE = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>%|bps)")
 _BPS_OF: Mapping[str, int] = {"%": 100, "bps": 1}
 
@@ -56,6 +57,11 @@ def parse_address(text: object) -> Address:
     if not digits.strip("0"):
         raise ValueError("is the zero address")
     return Address("0x" + digits.lower())
+
+
+def is_name(text: str) -> bool:
+    """Ask whether a text stands where an address may stand and is a name in its place: `treasury.example.eth`."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _checksummed(digits: str) -> str:

@@ -46,6 +46,16 @@ class Document:
         ]
         return SettingsError("\n".join(line for _, line in sorted(lines)))
 
+    def paths_of(self, text: str) -> Iterator[FieldPath]:
+        """Find the fields that hold a text."""
+        for path in self.places:
+            found = self.value
+            for part in path:
+                inside = isinstance(found, dict | list) and part != ""
+                found = found[part] if inside else None
+            if found == text:
+                yield path
+
     def _order(self, path: FieldPath) -> int:
         while path not in self.places:
             path = path[:-1]

@@ -42,6 +42,13 @@ class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
     decimals: int
 
 
+class AddressName(msgspec.Struct, frozen=True, kw_only=True):
+    """A name, and the address that it stood for when the policy was made. It is for people: nothing is decided by it."""
+
+    name: str
+    address: Address
+
+
 class TargetBand(msgspec.Struct, frozen=True, kw_only=True, tag="target_band"):
     """Parameters of the strategy of that name: bring the base share back once it has left its band."""
 
@@ -158,6 +165,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     action: Rerange = Rerange()
     mode: Mode = "dry-run"
+    names: tuple[AddressName, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Of the book's addresses, those that its file has by name; left out where there are none."""
     policy_version: str = ""
     """sha256 of everything else, in hex."""
 
@@ -190,6 +199,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """List the book's pools and its reference, each once, in the policy's order."""
         return tuple(dict.fromkeys((*self.pools, self.reference_pool)))
 
+    def all_addresses(self) -> frozenset[Address]:
+        """List every address that the book's file has, or leaves to what is known of its chain."""
+        chain = self.chain
+        contracts = (chain.wrapped_native, chain.position_manager, chain.factory, chain.router, self.signer)
+        tokens = (token.address for token in self.tokens)
+        named = (*self.accounts, *tokens, *self.all_pools(), *contracts)
+        return frozenset(address for address in named if address is not None)
+
+    def name_of(self, address: Address) -> str | None:
+        """Tell under which name the book's file has an address."""
+        return next((each.name for each in self.known_names() if each.address == address), None)
+
+    def known_names(self) -> tuple[AddressName, ...]:
+        """List the names, none where the file has addresses only."""
+        return self.names or ()
+
 
 def version_of(policy: Policy) -> str:
     """Digest all of a policy but its version: sha256 of its JSON with sorted names, in hex.
@@ -217,6 +242,8 @@ def _tag(value: msgspec.Struct) -> list[tuple[str, Any]]:
 
 
 def _plain(said: Any) -> Any:
+    if said is msgspec.UNSET:
+        return None
     if isinstance(said, msgspec.Struct):
         return _told(said)
     if isinstance(said, tuple):

@@ -9,11 +9,12 @@ import typer
 
 from pipeline.errors import SettingsError
 from pipeline.units import Address, ChainId
-from streams.cli.console import AsJson, print_json, say, settings_for
-from streams.human import parse_address
+from streams.cli.asked import named_address
+from streams.cli.console import AsJson, print_json, run, say, settings_for
 from streams.kafka_roles import ROLES, Acl, Resource, Role
 from streams.kafka_roles import acls as acls_of
 from streams.marks import did_you_mean
+from streams.settings import Settings
 
 _OPTION_OF: dict[Resource, str] = {
     "topic": "--topic",
@@ -33,13 +34,14 @@ def acls(
         typer.Option(help="Who is allowed it, as the broker names them; by default User:evenkeel-ROLE."),
     ] = None,
     signer: Annotated[
-        str | None, typer.Option(help="The account of a `submit`: its transactions are its own.")
+        str | None,
+        typer.Option(help="The account of a `submit`, or its ENS name: its transactions are its own."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the kafka-acls commands that allow each role its work, and nothing else."""
     settings = settings_for("topics")
-    account = None if signer is None else _account(signer)
+    account = None if signer is None else run(_account(settings, signer))
     wanted = _roles(roles)
     if not roles and account is None:
         say("without --signer there is nothing for role submit")
@@ -60,9 +62,9 @@ def _roles(named: Sequence[str] | None) -> list[Role]:
     return [role for role in ROLES if not named or role in named]
 
 
-def _account(text: str) -> Address:
+async def _account(settings: Settings, text: str) -> Address:
     try:
-        return parse_address(text)
+        return await named_address(settings, text)
     except ValueError as error:
         raise SettingsError(f"--signer: {error}") from None
 

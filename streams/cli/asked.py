@@ -1,6 +1,6 @@
 """What only a node can tell of a portfolio: how its tokens behave, who its owners are, how fine its pools are."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +13,20 @@ from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.human import amount_text
+from streams.human import amount_text, is_name, parse_address
 from streams.marks import FieldPath, Problem, read_yaml
 from streams.node.contract_calls import Reader
 from streams.node.contracts import Fault, contract_faults
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.tokens import token_fault
+from streams.portfolio.names import lookup_in
+from streams.portfolio.words import words_of
 from streams.settings import Settings, read_text
 
 if TYPE_CHECKING:
     from streams.node.client import Call
+    from streams.node.ens import Resolved
     from streams.node.http_node import HttpNode
 
 _TIMEOUT_S = 10.0
@@ -53,6 +56,23 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
     if problems:
         raise read_yaml(read_text(file), str(file)).refuse(problems)
     return "\n".join(["the node knows nothing against its tokens and pools", *allowed])
+
+
+async def resolve_names(
+    settings: Settings, chain_id: ChainId, names: Collection[str]
+) -> Mapping[str, "Resolved"]:
+    """Ask the node at one block what names stand for. Raises: NodeError, SettingsError where it follows another chain."""
+    if not names or not settings.rpc_url:
+        return {}
+    async with asking(settings, chain_id) as asked:
+        return await asked.names(names)
+
+
+async def named_address(settings: Settings, text: str) -> Address:
+    """Read an address of the command line, or the name of one. Raises: ValueError, NodeError, SettingsError."""
+    if not is_name(text):
+        return parse_address(text)
+    return lookup_in(await resolve_names(settings, settings.chain, [text]))(text)
 
 
 class Asked:
@@ -123,11 +143,18 @@ class Asked:
                 what = f"{_amount(policy, token, answer[0])}{_bound(policy, token, answer[0])}"
                 takers.setdefault(what, []).append(name)
         parts = [f"{' and '.join(names)} {what}" for what, names in takers.items()]
-        return [f"book {policy.book}: {policy.owner} allows already: {'; '.join(parts)}"] if parts else []
+        owner = words_of(policy)["owner"][0]
+        return [f"book {policy.book}: {owner} allows already: {'; '.join(parts)}"] if parts else []
 
     def _allowance(self, token: Address, owner: Address, spender: Address) -> "Call":
         functions = self._web3.contract(token, _TOKEN).functions
         return functions.allowance(to_checksum_address(owner), to_checksum_address(spender))
+
+    async def names(self, names: Collection[str]) -> Mapping[str, "Resolved"]:
+        """Resolve ENS names. Raises: NodeError."""
+        from streams.node.ens import resolve  # noqa: PLC0415 - takes its time
+
+        return await resolve(self._web3, names)
 
     async def _is_contract(self, account: Address) -> bool:
         code = await self._node.code(account, self._at.hash)

@@ -243,12 +243,12 @@ async def _dry_runs(settings: Settings) -> str:
 
 
 async def _portfolio(settings: Settings) -> str:
-    policies = _read_portfolio(settings)
+    policies = await _read_portfolio(settings)
     if policies is None:
         return f"no {DEFAULT_FILE} here"
     asked = await refuse_what_the_chain_refuses(settings, DEFAULT_FILE, policies)
     return f"{DEFAULT_FILE} has {len(policies)} books; {asked.partition(chr(10))[0]}"  # allowances have their row
 
 
-def _read_portfolio(settings: Settings) -> tuple[Policy, ...] | None:
-    return read_portfolio(settings, DEFAULT_FILE) if DEFAULT_FILE.exists() else None
+async def _read_portfolio(settings: Settings) -> tuple[Policy, ...] | None:
+    return (await read_portfolio(settings, DEFAULT_FILE)) if DEFAULT_FILE.exists() else None

@@ -12,15 +12,16 @@ from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
 from streams.applied import Step, append, appending, policies_in_force, steps_to
 from streams.chain.signer_file import SignerFile, load_signer_file
-from streams.cli.asked import refuse_what_the_chain_refuses
+from streams.cli.asked import refuse_what_the_chain_refuses, resolve_names
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
 from streams.cli.leaving import refuse_to_leave
 from streams.cli.wider import wider_than_signers
-from streams.human import bps_text, seconds_text, short
+from streams.human import bps_text, seconds_text
 from streams.marks import Problem, read_yaml
-from streams.portfolio import load_portfolio
-from streams.portfolio.words import differences
+from streams.portfolio import load_portfolio, names_in
+from streams.portfolio.names import moved
+from streams.portfolio.words import address_text, differences
 from streams.readers import reading
 from streams.settings import Settings, devnet_in, read_text
 from streams.topics import ensure_topics, shard_of
@@ -54,11 +55,16 @@ def check(
 ) -> None:
     """Read a portfolio file and say what is wrong with it, or what it asks for. Needs no broker; asks a node if it can."""
     settings = settings_for("check")
-    policies = read_portfolio(settings, file)
     signers = [] if signer is None else [load_signer_file(signer)]
-    run(_ask_the_chain(settings, file, policies))
+    policies = run(_checked(settings, file))
     print_policies(policies, settings.partitions)
     say_versions(policies, signers)
+
+
+async def _checked(settings: Settings, file: Path) -> tuple[Policy, ...]:
+    policies = await read_portfolio(settings, file)
+    await _ask_the_chain(settings, file, policies)
+    return policies
 
 
 def apply(
@@ -72,10 +78,15 @@ def apply(
     leave_plans: Annotated[
         bool, typer.Option("--leave-plans", help="Leave open plans in the middle, tokens where they are.")
     ] = False,
+    moved_names: Annotated[
+        bool,
+        typer.Option("--moved-names", help="Yes, names may stand for other addresses than when applied."),
+    ] = False,
 ) -> None:
     """Make a portfolio file hold: append what has changed to each book's log."""
     settings = settings_for("apply")
-    run(apply_file(settings, file, dry_run=dry_run, prune=prune, live=live, leave_plans=leave_plans))
+    words = {"prune": prune, "live": live, "leave_plans": leave_plans, "moved_names": moved_names}
+    run(apply_file(settings, file, dry_run=dry_run, **words))
 
 
 async def apply_file(
@@ -87,9 +98,10 @@ async def apply_file(
     live: bool = False,
     leave_plans: bool = False,
     signers: Sequence[SignerFile] = (),
+    moved_names: bool = False,
 ) -> list[Step]:
     """Compare a file with what is in force, print the difference, and append it."""
-    wanted = read_portfolio(settings, file)
+    wanted = await read_portfolio(settings, file)
     acting = [policy.book for policy in wanted if policy.mode == "live"]
     if acting and not (live or dry_run):
         raise SettingsError(f"{file}: {', '.join(acting)} would act: say --live as well")
@@ -98,6 +110,8 @@ async def apply_file(
     if not dry_run:
         await ensure_topics(settings.kafka, chain_id, settings.partitions)
     in_force = await _in_force(settings, chain_id, may_be_new=dry_run)
+    if not (moved_names or dry_run):
+        _refuse_moved_names(file, wanted, in_force)
     steps = steps_to(wanted, in_force, settings.partitions, prune=prune)
     if not dry_run and steps:
         async with reading(settings.kafka) as reader:
@@ -117,16 +131,39 @@ async def _ask_the_chain(settings: Settings, file: Path, policies: tuple[Policy,
         say(told)
 
 
-def read_portfolio(settings: Settings, file: Path) -> tuple[Policy, ...]:
-    """Read a portfolio file; on the devnet its addresses are known. Raises: SettingsError."""
+async def read_portfolio(settings: Settings, file: Path) -> tuple[Policy, ...]:
+    """Read a portfolio file, its names resolved by the node; on the devnet its addresses are known.
+
+    Raises: SettingsError, NodeError where names cannot be asked for.
+    """
     devnet = devnet_in(settings.folder)
     text = read_text(file)
-    policies = load_portfolio(text, str(file), devnet=devnet.world.profile() if devnet else None)
+    names = await resolve_names(settings, *names_in(text, str(file)))
+    profile = devnet.world.profile() if devnet else None
+    policies = load_portfolio(text, str(file), devnet=profile, names=names)
     chain_id = policies[0].chain.chain_id
     if settings.chain_id is not None and settings.chain_id != chain_id:
         says = f"{chain_id}, but this deployment is on chain {settings.chain_id} (EVENKEEL_CHAIN_ID)"
         raise read_yaml(text, str(file)).refuse([Problem(("chain", "id"), says)])
     return policies
+
+
+def _refuse_moved_names(file: Path, wanted: Iterable[Policy], in_force: Mapping[BookId, Policy]) -> None:
+    """Refuse names that stand for another address than when they were applied. Raises: SettingsError by line and field."""
+    document = read_yaml(read_text(file), str(file))
+    problems = [
+        Problem(
+            path,
+            f"{now.name} stands for {now.address} now, and stood for {was.address} when book {policy.book} was applied: "
+            "--moved-names applies it, or write the address",
+        )
+        for policy in wanted
+        if policy.book in in_force
+        for was, now in moved(in_force[policy.book], policy)
+        for path in document.paths_of(now.name)
+    ]
+    if problems:
+        raise document.refuse(dict.fromkeys(problems))
 
 
 async def _in_force(settings: Settings, chain_id: ChainId, *, may_be_new: bool) -> dict[BookId, Policy]:
@@ -174,7 +211,7 @@ def _changes(step: Step, in_force: Mapping[BookId, Policy]) -> str:
     before, after = in_force.get(step.event.policy.book), step.event.policy
     if before is None:
         pools = "a pool" if len(after.pools) == 1 else f"{len(after.pools)} pools"
-        return f"{after.mode}, {pools}, owner {short(after.owner)}"
+        return f"{after.mode}, {pools}, owner {address_text(after, after.owner)}"
     return "; ".join(differences(before, after)) or "its version only: it was applied by another release"
 
 
@@ -205,8 +242,8 @@ def print_policies(policies: Iterable[Policy], partitions: int) -> None:
                 policy.book,
                 str(shard_of(policy.book, partitions)),
                 policy.mode,
-                short(policy.owner),
-                " ".join(short(pool) for pool in policy.pools),
+                address_text(policy, policy.owner),
+                " ".join(address_text(policy, pool) for pool in policy.pools),
                 bps_text(policy.strategy.target_share_bps),
                 f"±{bps_text(policy.strategy.band_bps)}",
                 seconds_text(policy.strategy.cooldown_s),

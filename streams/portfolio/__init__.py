@@ -1,6 +1,6 @@
 """The portfolio file: which books there are and how each is to be kept."""
 
 from pipeline.messages.policy import version_of
-from streams.portfolio.policies import load_portfolio, policies, publishing
+from streams.portfolio.policies import load_portfolio, names_in, policies, publishing
 
-__all__ = ["load_portfolio", "policies", "publishing", "version_of"]
+__all__ = ["load_portfolio", "names_in", "policies", "publishing", "version_of"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Context, Decimal
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -22,26 +23,36 @@ from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.chain_numbers import numbers_of
 from streams.marks import Document, FieldPath, Problem, problems_of, read_yaml
 from streams.portfolio.checks import problems_in
+from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 
 _WIDE = Context(prec=80)
 _CONTRACTS = ("wrapped_native", "position_manager", "factory")
 
 
-def load_portfolio(text: str, file: str, *, devnet: ChainProfile | None = None) -> tuple[Policy, ...]:
+def names_in(text: str, file: str) -> tuple[ChainId, frozenset[str]]:
+    """Find the names that a portfolio file has in place of addresses, and the chain on which they are to be resolved.
+
+    Raises: SettingsError naming file, line, column and field of what is wrong however the names resolve.
+    """
+    collecting = Collecting()
+    portfolio = _validated(read_yaml(text, file), collecting)
+    return portfolio.chain.id, frozenset(collecting.names)
+
+
+def load_portfolio(
+    text: str, file: str, *, devnet: ChainProfile | None = None, names: Resolved = MappingProxyType({})
+) -> tuple[Policy, ...]:
     """Read a portfolio file into the policies of its books, in the file's order.
 
     Raises: SettingsError naming file, line, column and field of everything that is wrong.
     """
     document = read_yaml(text, file)
-    try:
-        portfolio = Portfolio.model_validate(document.value if document.value is not None else {})
-    except ValidationError as error:
-        raise document.refuse(problems_of(error, Portfolio)) from None
+    portfolio = _validated(document, lookup_in(names))
     problems = list(problems_in(portfolio))
     if problems:
         raise document.refuse(problems)
-    made = policies(portfolio, _profile(portfolio.chain, document, devnet))
+    made = policies(portfolio, _profile(portfolio.chain, document, devnet), names)
     problems = [
         problem for i, policy in enumerate(made) for problem in _what_acting_needs(policy, ("books", i))
     ]
@@ -50,12 +61,25 @@ def load_portfolio(text: str, file: str, *, devnet: ChainProfile | None = None) 
     return made
 
 
-def policies(portfolio: Portfolio, chain: ChainProfile) -> tuple[Policy, ...]:
+def _validated(document: Document, lookup: Lookup) -> Portfolio:
+    value = document.value if document.value is not None else {}
+    try:
+        return Portfolio.model_validate(value, context=lookup)
+    except ValidationError as error:
+        raise document.refuse(problems_of(error, Portfolio)) from None
+
+
+def policies(
+    portfolio: Portfolio, chain: ChainProfile, names: Resolved = MappingProxyType({})
+) -> tuple[Policy, ...]:
     """Complete each book: its pools' views are published by the first book in the file that names them."""
     published: set[Address] = set()
     made = []
     for book in portfolio.books:
         policy = _policy(book, chain)
+        policy = msgspec.structs.replace(
+            policy, names=names_of(policy.all_addresses(), names) or msgspec.UNSET
+        )
         publishes = tuple(pool for pool in policy.all_pools() if pool not in published)
         published.update(publishes)
         made.append(publishing(policy, publishes))

@@ -16,9 +16,11 @@ from pydantic import (
 
 from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
-from streams.human import parse_address, parse_bps, parse_seconds
+from streams.human import parse_bps, parse_seconds
+from streams.portfolio.names import read_address
 
-Addr = Annotated[Address, BeforeValidator(parse_address)]
+Addr = Annotated[Address, BeforeValidator(read_address)]
+"""An address, or an ENS name in its place."""
 Share = Annotated[Bps, BeforeValidator(parse_bps)]
 Duration = Annotated[Seconds, BeforeValidator(parse_seconds)]
 

@@ -19,8 +19,26 @@ def differences(before: Policy, after: Policy) -> Iterator[str]:
             yield f"{field} {was} -> {now}"
 
 
+def address_text(policy: Policy, address: Address) -> str:
+    """Show enough of an address of a book to recognise it, and its name where its file has one."""
+    name = policy.name_of(address)
+    return short(address) if name is None else f"{short(address)} ({name})"
+
+
 def words_of(policy: Policy) -> Mapping[str, tuple[str, ...]]:
-    """Spread a policy over the file's fields. A list has several words, addresses whole."""
+    """Spread a policy over the file's fields. A list has several words, addresses whole and with their names."""
+    return {
+        field: tuple(_with_names(policy, word) for word in words) for field, words in _fields(policy).items()
+    }
+
+
+def _with_names(policy: Policy, word: str) -> str:
+    for each in policy.known_names():
+        word = word.replace(each.address, f"{each.address} ({each.name})")
+    return word
+
+
+def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
     return {
         "mode": (policy.mode,),
         "owner": (policy.owner,),

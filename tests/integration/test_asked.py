@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from ens_names import place_ens
 from odd_tokens import place_token, token_code
 from sender_house import CHAIN_IDS
 
@@ -17,6 +18,7 @@ from streams.devnet.contract import method
 from streams.devnet.deployer import Deployer
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
+from streams.human import short
 
 pytestmark = pytest.mark.anvil
 
@@ -188,6 +190,67 @@ def test_who_applies_without_a_node_is_told_by_the_doctor(desk, chain, world, br
     (row,) = (line for line in told.splitlines() if line.startswith("transfers"))
     assert "WRONG" in row
     assert f"book alpha: ODD: token {ODD} takes a fee on transfers" in row
+
+
+# ------------------------------------------------------------------ names in place of addresses
+@pytest.fixture
+def wide(broker, monkeypatch):
+    monkeypatch.setenv("EVENKEEL_BROKER", broker.bootstrap_servers)
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+@pytest.mark.kafka
+@pytest.mark.usefixtures("wide")
+def test_a_name_is_resolved_shown_and_applied_as_the_address_that_it_stands_for(desk, chain, world, cache):
+    """Moved afterwards, it is refused by line and field until somebody says that this is meant."""
+    deployer, first, second = world.accounts.deployer, *world.accounts.owners[:2]
+    pool = world.pool("weth_usdc_low_500").address
+    named = ((f'owner: "{first}"', "owner: treasury.eth"), (f'pools: ["{pool}"]', "pools: [low.pools.eth]"))
+
+    def told_by(*words: str) -> tuple[int, str]:
+        return desk(*words, changes=named, odd=world.usdc_high)
+
+    where = "portfolio.yaml:10:12: books[0].owner: treasury.eth"
+    code, told = told_by("check")
+    assert (code, f"{where} cannot be resolved: this chain has no ENS registry" in told) == (1, True)
+    ens = place_ens(chain, deployer, cache)
+    ens.point("low.pools.eth", pool)
+    code, told = told_by("check")
+    assert code == 1
+    assert f"{where} does not resolve: it has no resolver" in told
+    assert "low.pools.eth" not in told
+    ens.point("treasury.eth", "0x" + "00" * 20)
+    assert f"{where} does not resolve: its resolver {ens.resolver} knows no address" in told_by("check")[1]
+    ens.point("treasury.eth", first)
+    code, told = told_by("check")
+    assert (code, f"{short(first)} (treasury.eth)" in told) == (0, True)
+    assert f"{short(pool)} (low.pools.eth)" in told
+    code, told = told_by("apply")
+    assert (code, f"owner {short(first)} (treasury.eth)" in told) == (0, True)
+    assert "as it is" in told_by("apply")[1]
+    code, told = desk("apply", "--dry-run", odd=world.usdc_high)
+    changes = f"owner {short(first)} (treasury.eth) -> {short(first)}; accounts"
+    assert (code, changes in told) == (0, True), "the very address was applied, and the name beside it"
+
+    ens.point("treasury.eth", second)
+    code, told = told_by("apply")
+    assert code == 1
+    assert f"{where} stands for {second} now, and stood for {first} when book alpha was applied" in told
+    changes = f"owner {short(first)} (treasury.eth) -> {short(second)} (treasury.eth)"
+    assert changes in told_by("apply", "--dry-run")[1]
+    code, told = told_by("apply", "--moved-names")
+    assert (code, changes in told) == (0, True)
+
+
+def test_a_name_on_the_command_line_is_resolved_too(desk, chain, world, cache):
+    ens = place_ens(chain, world.accounts.deployer, cache)
+    ens.point("keeper.eth", world.accounts.owners[0])
+    code, told = desk("topics", "acls", "submit", "--signer", "keeper.eth")
+    assert (code, world.accounts.owners[0] in told) == (0, True)
+    code, told = desk("topics", "acls", "submit", "--signer", "nobody.eth")
+    assert (code, "--signer: nobody.eth does not resolve" in told) == (1, True)
+    code, told = desk("topics", "acls", "submit", "--signer", "Keeper.eth")
+    assert (code, "only names of a-z, 0-9 and hyphens are" in told) == (1, True)
 
 
 # ------------------------------------------------------------------ the contracts of the profile

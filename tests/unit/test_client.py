@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 from pipeline.errors import NodeBusyError, StateGoneError, UnreadableError
 from pipeline.units import Address, Hash
 from streams.node.client import Client
+from streams.node.ens import _node, resolve
 from streams.node.rpc import Rpc
 
 AT = Hash("0x" + "ab" * 32)
@@ -181,3 +182,32 @@ async def test_a_number_beyond_a_word_of_the_machine_is_exact() -> None:
         assert await client.ask([token.functions.totalSupply()]) == [(2**256 - 1,)]
         response = await client.w3.provider.make_request("odd", [])
     assert response["result"] == 2**200 + 1
+
+
+def test_a_name_is_hashed_as_eip_137_says() -> None:
+    assert _node("eth").hex() == "93cdeb708b7545dc668eb9280176169d1c33cfd8ed6f04690a0bcc88a93fc4ae"
+    assert _node("foo.eth").hex() == "de9b09fd7c5f901e23a3f19fecc54828e9c848539801e86591bd9801b019f84f"
+
+
+@pytest.mark.parametrize(
+    "name", ["Ada.eth", "ad\u0430.eth", "a_b.eth", "-a.eth", "a..eth", "ada", "a b.eth", "xn--a\n.eth"]
+)
+async def test_a_name_that_may_be_taken_for_another_is_not_asked_for(name: str) -> None:
+    def reply(question: dict[str, Any]) -> Any:
+        return {"result": "0x01"} if question["method"] == "eth_getCode" else answer(["address"], TOKEN)
+
+    async with asking(reply) as (client, server, _):
+        assert "only names of a-z" in str((await resolve(client, [name]))[name])
+        assert [question["method"] for (question,) in server.requests] == ["eth_getCode"]
+        assert await resolve(client, ["ada.eth", "b.ada.eth"]) == {"ada.eth": TOKEN, "b.ada.eth": TOKEN}
+    assert [len(questions) for questions in server.requests] == [1, 1, 2, 2]
+
+
+async def test_a_node_in_trouble_is_not_a_name_without_an_address() -> None:
+    async with asking(lambda _: {"error": {"code": -32000, "message": "missing trie node"}}) as (
+        client,
+        _,
+        _,
+    ):
+        with pytest.raises(StateGoneError):
+            await resolve(client, ["ada.eth"])

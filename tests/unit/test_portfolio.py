@@ -4,12 +4,13 @@ import re
 import msgspec
 import pytest
 
-from pipeline.errors import SettingsError
+from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand
 from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
-from streams.human import bps_text
-from streams.portfolio import load_portfolio, version_of
+from streams.human import bps_text, short
+from streams.portfolio import load_portfolio, names_in, version_of
+from streams.portfolio.names import moved
 from streams.portfolio.sections import LimitsSection, RerangeSection
 from streams.portfolio.words import differences
 
@@ -537,7 +538,7 @@ def _leaves(value, path=()):
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _leaves(item, (*path, name))
-    elif path != ("policy_version",) and path[-1] not in {"book", "type"}:
+    elif path != ("policy_version",) and path[-1] not in {"book", "type", "names"}:
         yield path
 
 
@@ -571,3 +572,69 @@ def test_no_change_of_a_policy_is_left_unsaid(path):
     }
     place[path[-1]] = enums.get(path[-1]) or (7 if path[-1] in numbers else _changed(place[path[-1]]))
     assert list(differences(before, msgspec.convert(changed, Policy)))
+
+
+# ------------------------------------------------------------------ names in place of addresses
+NAMED = FILE.replace(f"owner: {OWNER}", "owner: treasury.eth").replace(f"[{POOL}]", "[pool.example.eth]")
+KNOWN = {"treasury.eth": OWNER.lower(), "pool.example.eth": POOL.lower()}
+
+
+def test_a_file_with_names_becomes_the_policy_of_their_addresses():
+    (plain,), (named,) = load(FILE), load_portfolio(NAMED, "p.yaml", names=KNOWN)
+    assert {each.name: each.address for each in named.names} == KNOWN
+    assert msgspec.structs.replace(named, names=msgspec.UNSET, policy_version=plain.policy_version) == plain
+    assert named.policy_version != plain.policy_version
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "field"),
+    [
+        (f"owner: {OWNER}", "owner: a.eth", "books[0].owner"),
+        ("mode: dry-run", "accounts: [a.eth]", "books[0].accounts[0]"),
+        ("mode: dry-run", "signer: a.eth", "books[0].signer"),
+        (f"[{POOL}]", "[a.eth]", "books[0].pools[0]"),
+        (f"reference_pool: {POOL}", "reference_pool: a.eth", "books[0].reference_pool"),
+        (f"address: {USDC}", "address: a.eth", "books[0].tokens[1].address"),
+        ("id: 1", "id: 1\n  factory: a.eth", "chain.factory"),
+    ],
+)
+def test_a_name_may_stand_wherever_an_address_may_and_is_refused_there(was, becomes, field):
+    text = FILE.replace(was, becomes)
+    assert names_in(text, "p.yaml") == (1, {"a.eth"})
+    for names, says in (
+        ({}, "a.eth is a name: a node must be named to resolve it (EVENKEEL_RPC_URL)"),
+        ({"a.eth": UnreadableError("does not resolve: why")}, "a.eth does not resolve: why"),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            load_portfolio(text, "p.yaml", names=names)
+        line = line_of(text, "a.eth")
+        assert re.fullmatch(rf"p\.yaml:{line}:\d+: {re.escape(f'{field}: {says}')}", str(refused.value))
+    (policy,) = load_portfolio(text, "p.yaml", names={"a.eth": "0x" + "5" * 40})
+    assert [(each.name, each.address) for each in policy.names] == [("a.eth", "0x" + "5" * 40)]
+
+
+def test_a_symbol_with_a_dot_is_no_name():
+    text = FILE.replace("USDC,", "USDC.e,").replace("quote: USDC", "quote: USDC.e")
+    assert names_in(text, "p.yaml") == (1, frozenset())
+    assert load(text)[0].quote == USDC.lower()
+
+
+def test_two_names_of_one_account_are_one_account():
+    text = FILE.replace("mode: dry-run", "mode: watch") + second().replace(OTHER_OWNER, "b.eth")
+    text = text.replace(OWNER, "a.eth")
+    with pytest.raises(SettingsError, match=r"books\[1\]\.owner: .* is in book eth already"):
+        load_portfolio(text, "p.yaml", names={"a.eth": OWNER.lower(), "b.eth": OWNER.lower()})
+    names_in(text, "p.yaml")
+
+
+def test_a_name_is_shown_beside_its_address_in_each_difference():
+    (plain,), (named,) = load(FILE), load_portfolio(NAMED, "p.yaml", names=KNOWN)
+    owner, pool = short(OWNER.lower()), short(POOL.lower())
+    assert f"owner {owner} -> {owner} (treasury.eth)" in list(differences(plain, named))
+    (after,) = load_portfolio(NAMED, "p.yaml", names=KNOWN | {"pool.example.eth": OTHER_POOL.lower()})
+    said = f"pools {pool} (pool.example.eth) -> {short(OTHER_POOL.lower())} (pool.example.eth)"
+    assert said in list(differences(named, after))
+    assert [(was.address, now.address) for was, now in moved(named, after)] == [
+        (POOL.lower(), OTHER_POOL.lower())
+    ]
+    assert list(moved(plain, after)) == []

@@ -1,0 +1,72 @@
+"""ENS names in place of addresses: which a file has, and what they stood for when a policy was made of it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import sha256
+
+from pydantic import ValidationInfo
+
+from pipeline.errors import UnreadableError
+from pipeline.messages.policy import AddressName, Policy
+from pipeline.units import Address
+from streams.human import is_name, parse_address
+
+Resolved = Mapping[str, Address | UnreadableError]
+"""What each name stands for, or why that is not known."""
+Lookup = Callable[[str], Address]
+"""Gives a name's address. Raises: ValueError where there is none."""
+
+
+def read_address(text: object, info: ValidationInfo) -> Address:
+    """Read an address, or the name of one. Raises: ValueError."""
+    written = str(text).strip()
+    if not is_name(written):
+        return parse_address(text)
+    if info.context is None:
+        raise ValueError(f"{written} is a name, and only an address may stand here")
+    lookup: Lookup = info.context
+    return lookup(written)
+
+
+class Collecting:
+    """A lookup that notes which names are asked for, and gives each a stand-in of its own."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.names: set[str] = set()
+
+    def __call__(self, name: str) -> Address:
+        """Note a name."""
+        self.names.add(name)
+        return Address("0x" + sha256(name.encode()).hexdigest()[:40])
+
+
+def lookup_in(resolved: Resolved) -> Lookup:
+    """Look names up among those that were resolved."""
+
+    def lookup(name: str) -> Address:
+        found = resolved.get(name)
+        if found is None:
+            raise ValueError(f"{name} is a name: a node must be named to resolve it (EVENKEEL_RPC_URL)")
+        if not isinstance(found, UnreadableError):
+            return found
+        raise ValueError(f"{name} {found}")
+
+    return lookup
+
+
+def names_of(addresses: Iterable[Address], resolved: Resolved) -> tuple[AddressName, ...]:
+    """List the names under which a file knows some of a book's addresses, in the order of names."""
+    used = set(addresses)
+    return tuple(
+        AddressName(name=name, address=found)
+        for name, found in sorted(resolved.items())
+        if not isinstance(found, UnreadableError) and found in used
+    )
+
+
+def moved(before: Policy, after: Policy) -> Iterator[tuple[AddressName, AddressName]]:
+    """Find the names of a book that stand for another address than when it was last applied."""
+    were = {each.name: each for each in before.known_names()}
+    for now in after.known_names():
+        if now.name in were and were[now.name].address != now.address:
+            yield were[now.name], now

@@ -1,0 +1,53 @@
+"""ENS on a devnet's chain: the published registry where it stands on Ethereum, and the published resolver."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_utils.crypto import keccak
+
+from streams.devnet.chain import Chain
+from streams.devnet.contract import method
+from streams.devnet.deployer import Deployer
+from streams.devnet.transactions import Tx
+from streams.node.ens import REGISTRY
+
+_ROOT = bytes(32)
+_OWNER_OF_ROOT = "0x" + keccak(_ROOT + bytes(32)).hex()
+"""The registry's slot: its mapping of records is the first of its state, and the owner the first of a record."""
+
+
+@dataclass(frozen=True)
+class Ens:
+    """All names, owned by one account."""
+
+    chain: Chain
+    owner: str
+    resolver: str
+
+    def own(self, name: str) -> bytes:
+        """Register a name and those above it; return its node."""
+        node = _ROOT
+        for label in reversed(name.split(".")):
+            hashed = keccak(text=label)
+            self._send(
+                REGISTRY, method("ens/ENSRegistry", "setSubnodeOwner").encode(node, hashed, self.owner)
+            )
+            node = keccak(node + hashed)
+        return node
+
+    def point(self, name: str, address: str) -> None:
+        """Let a name stand for an address."""
+        node = self.own(name)
+        self._send(REGISTRY, method("ens/ENSRegistry", "setResolver").encode(node, self.resolver))
+        self._send(self.resolver, method("ens/PublicResolver", "setAddr").encode(node, address))
+
+    def _send(self, to: str, data: str) -> None:
+        self.chain.execute(Tx(sender=self.owner, to=to, data=data))
+
+
+def place_ens(chain: Chain, owner: str, cache: Path) -> Ens:
+    """Put registry and resolver on a chain; the owner has the root."""
+    deployer = Deployer(chain, owner, cache)
+    deployer.place("ens/ENSRegistry", REGISTRY)
+    chain.rpc("anvil_setStorageAt", REGISTRY, _OWNER_OF_ROOT, "0x" + owner[2:].rjust(64, "0"))
+    return Ens(chain, owner, deployer.deploy("ens/PublicResolver", REGISTRY))
