@@ -85,8 +85,17 @@ def apply(
 ) -> None:
     """Make a portfolio file hold: append what has changed to each book's log."""
     settings = settings_for("apply")
-    words = {"prune": prune, "live": live, "leave_plans": leave_plans, "moved_names": moved_names}
-    run(apply_file(settings, file, dry_run=dry_run, **words))
+    run(
+        apply_file(
+            settings,
+            file,
+            dry_run=dry_run,
+            prune=prune,
+            live=live,
+            leave_plans=leave_plans,
+            moved_names=moved_names,
+        )
+    )
 
 
 async def apply_file(
