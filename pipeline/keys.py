@@ -1,14 +1,14 @@
 """The keys of everything that is kept under one: a shard's entries, the views, a signer's journal.
 
 A key is its family and its parts, `tick/0x.../-60`. Here is the only place that builds keys and takes them apart:
-`keys.tick(pool, index)` makes one, `keys.tick.parse(key)` gives pool and index back, `key in keys.tick` asks for the family,
+`keys.tick(pool, index)` builds one, `keys.tick.parse(key)` gives pool and index back, `keys.tick.matches(key)` asks for the family,
 and `keys.tick.under(pool)` is what `Tables.group` lists a pool's ticks under.
 
 An *item* is what can be read of the chain: a pool, an owner, a position or a balance; of some quarantines a book or a token.
 A *scope* is what an operator can pause: `ALL` or a book.
 """
 
-from typing import Any, Final, Generic, TypeVarTuple
+from typing import Any, Final, Protocol, TypeVarTuple
 
 from pipeline.errors import ImpossibleFactError
 from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, ShardId, Tick, TokenId
@@ -16,37 +16,47 @@ from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, ShardId, 
 Parts = TypeVarTuple("Parts")
 
 
-class Kind(Generic[*Parts]):
-    """A kind of key: its family, and whether each part of it is a text or a number."""
+class Kind(Protocol[*Parts]):
+    """A kind of key: called with its parts it builds one."""
 
-    def __init__(self, family: str, *readers: type[str] | type[int]) -> None:
-        self.family: Final = family
-        self._readers = readers
-        self._begins = f"{family}/"
-        self._form = "/".join([family, *["%s"] * len(readers)])
+    family: str
 
     def __call__(self, *parts: *Parts) -> str:
         """Build the key of these parts."""
-        return self._form % parts
 
-    def __contains__(self, key: str) -> bool:
+    def matches(self, key: str) -> bool:
         """Ask whether a key is of this kind."""
-        return key.startswith(self._begins)
 
-    def under(self, *first: object) -> str:
-        """Name what `Tables.group` lists keys with these first parts under: all but the last, two at most with the family."""
-        return "/".join([self.family, *map(str, first)])
+    def under(self, first: object) -> str:
+        """Name what `Tables.group` lists keys with this first part under, where they have more."""
 
     def parse(self, key: str) -> tuple[*Parts]:
         """Take a key apart; the last part is the whole rest. Raises: ImpossibleFactError."""
-        found = key.split("/", len(self._readers))
-        if found[0] != self.family or len(found) != 1 + len(self._readers):
-            raise ImpossibleFactError(f"{key!r} is not a key of the form {self._form.replace('%s', '...')}")
+
+
+def _kind(family: str, *readers: type[str] | type[int]) -> Any:
+    """Make a kind of one to four parts, each a text or a number. A plain function builds fastest, and it is built most."""
+    begins = f"{family}/"
+    build: Any = (
+        lambda a: f"{begins}{a}",
+        lambda a, b: f"{begins}{a}/{b}",
+        lambda a, b, c: f"{begins}{a}/{b}/{c}",
+        lambda a, b, c, d: f"{begins}{a}/{b}/{c}/{d}",
+    )[len(readers) - 1]
+
+    def parse(key: str) -> tuple[str | int, ...]:
+        found = key.split("/", len(readers))
+        if found[0] != family or len(found) != 1 + len(readers):
+            raise ImpossibleFactError(f"{key!r} is not a key of {len(readers)} parts behind {begins}")
         try:
-            parts = [read(part) for read, part in zip(self._readers, found[1:], strict=True)]
+            return tuple([read(part) for read, part in zip(readers, found[1:], strict=True)])
         except ValueError as error:
             raise ImpossibleFactError(f"{key!r} has a part that cannot be read: {error}") from error
-        return tuple(parts)  # type: ignore[return-value]
+
+    build.family, build.parse = family, parse
+    build.matches = lambda key: key.startswith(begins)
+    build.under = lambda first: f"{begins}{first}"
+    return build
 
 
 def family(key: str) -> str:
@@ -66,14 +76,14 @@ def group_of(key: str) -> str:
 
 
 # ------------------------------------------------------------------ items, and the views of them
-pool = Kind[Address]("pool", str)
-position = Kind[Address, TokenId]("position", str, int)
+pool: Kind[Address] = _kind("pool", str)
+position: Kind[Address, TokenId] = _kind("position", str, int)
 """Of a position manager, and one of its NFTs."""
-balance = Kind[Address, Address]("balance", str, str)
+balance: Kind[Address, Address] = _kind("balance", str, str)
 """Of an account, in a token."""
-owner = Kind[Address]("owner", str)
-token = Kind[Address]("token", str)
-book = Kind[BookId]("book", str)
+owner: Kind[Address] = _kind("owner", str)
+token: Kind[Address] = _kind("token", str)
+book: Kind[BookId] = _kind("book", str)
 ALL: Final = "all"
 SHARD: Final = "shard"
 """What an operator resumes where a whole shard is halted."""
@@ -81,32 +91,32 @@ SHARD: Final = "shard"
 
 def unreadable_position(manager: Address) -> str:
     """Name the item of a manager's log that does not tell which NFT it is of."""
-    return position.under(manager, None)
+    return f"{position.under(manager)}/None"
 
 
 # ------------------------------------------------------------------ chain part
 HEAD: Final = "head"
-tick = Kind[Address, Tick]("tick", str, int)
-observation = Kind[Address, int]("observation", str, int)
-pool_position = Kind[Address, Address, Tick, Tick]("pool-position", str, str, int, int)
+tick: Kind[Address, Tick] = _kind("tick", str, int)
+observation: Kind[Address, int] = _kind("observation", str, int)
+pool_position: Kind[Address, Address, Tick, Tick] = _kind("pool-position", str, str, int, int)
 """Of a pool: the range of one of its owners."""
-route = Kind[str]("route", str)
-path = Kind[BookId]("path", str)
-quarantine = Kind[str]("quarantine", str)
-receipt = Kind[Hash]("receipt", str)
-allowance = Kind[Address, Address, Address]("allowance", str, str, str)
+route: Kind[str] = _kind("route", str)
+path: Kind[BookId] = _kind("path", str)
+quarantine: Kind[str] = _kind("quarantine", str)
+receipt: Kind[Hash] = _kind("receipt", str)
+allowance: Kind[Address, Address, Address] = _kind("allowance", str, str, str)
 """Of an owner, in a token, for a spender."""
-cost = Kind[BookId]("cost", str)
-departure = Kind[str]("departure", str)
+cost: Kind[BookId] = _kind("cost", str)
+departure: Kind[str] = _kind("departure", str)
 """Of an NFT, by its item."""
-frame = Kind[BlockNumber]("frame", int)
+frame: Kind[BlockNumber] = _kind("frame", int)
 
 # ------------------------------------------------------------------ effects part
-effects = Kind[BookId]("effects", str)
-plan = Kind[BookId]("plan", str)
-intent = Kind[str]("intent", str)
+effects: Kind[BookId] = _kind("effects", str)
+plan: Kind[BookId] = _kind("plan", str)
+intent: Kind[str] = _kind("intent", str)
 """Of a transaction that a plan asked for, by its digest."""
-dry_run = Kind[BookId]("dry-run", str)
+dry_run: Kind[BookId] = _kind("dry-run", str)
 
 # ------------------------------------------------------------------ log part
 CURSOR: Final = "cursor"
@@ -115,14 +125,14 @@ HIGHEST: Final = "highest-head"
 SCHEMA: Final = "schema"
 SET_ASIDE: Final = "set-aside"
 WRITER: Final = "writer"
-policy = Kind[BookId]("policy", str)
-checked = Kind[str]("checked", str)
-skipped_checks = Kind[Address]("skipped-checks", str)
-pause = Kind[str]("pause", str)
+policy: Kind[BookId] = _kind("policy", str)
+checked: Kind[str] = _kind("checked", str)
+skipped_checks: Kind[Address] = _kind("skipped-checks", str)
+pause: Kind[str] = _kind("pause", str)
 """Of a scope."""
-resumed = Kind[str]("resumed", str)
-gift = Kind[str]("gift", str)
-adopted = Kind[str]("adopted", str)
+resumed: Kind[str] = _kind("resumed", str)
+gift: Kind[str] = _kind("gift", str)
+adopted: Kind[str] = _kind("adopted", str)
 
 OF_A_POOL: Final = families(tick, observation, pool_position, skipped_checks)
 """Entries that tell of a pool beside its own."""
@@ -146,13 +156,13 @@ def nft_of(item: str) -> str:
 
 
 # ------------------------------------------------------------------ a signer's journal: the signer comes first in each
-journal_opened = Kind[Address]("opened", str)
+journal_opened: Kind[Address] = _kind("opened", str)
 """By which a process finds the journal's end."""
-journal_seal = Kind[Address]("seal", str)
-journal_standing = Kind[Address]("signer", str)
-journal_cursor = Kind[Address, ShardId]("cursor", str, int)
-journal_nonce = Kind[Address, int]("nonce", str, int)
-journal_intent = Kind[Address, str]("intent", str, str)
+journal_seal: Kind[Address] = _kind("seal", str)
+journal_standing: Kind[Address] = _kind("signer", str)
+journal_cursor: Kind[Address, ShardId] = _kind("cursor", str, int)
+journal_nonce: Kind[Address, int] = _kind("nonce", str, int)
+journal_intent: Kind[Address, str] = _kind("intent", str, str)
 
 
 def signer_of(key: str) -> str:
@@ -163,9 +173,9 @@ def signer_of(key: str) -> str:
 # ------------------------------------------------------------------ records of the output topics
 REWOUND: Final = "rewound"
 """Of a record that says where a branch ended."""
-process = Kind[str]("process", str)
+process: Kind[str] = _kind("process", str)
 """Of a heartbeat: role, instance and, of a signer, its account."""
-shard = Kind[ShardId]("shard", int)
+shard: Kind[ShardId] = _kind("shard", int)
 """Of an alert about a whole shard."""
 
 

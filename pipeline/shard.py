@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from pipeline import keys
-from pipeline.messages.entries import OracleSlot, Pool, PoolPosition, TickInfo
+from pipeline.messages.entries import Cursor, OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.state import Tables, Value
-from pipeline.units import Address, ShardId
+from pipeline.units import Address, Offset, ShardId
 from pipeline.venues.uniswap_v3 import LivePool
+
+BEFORE_THE_FIRST = Offset(-1)
 
 
 class Shard:
@@ -17,6 +19,12 @@ class Shard:
         self.id = id
         self.tables = Tables(entries)
         self._live: dict[Address, LivePool] = {}
+
+    @property
+    def cursor(self) -> Offset:
+        """The last record of the log that is in the entries; -1 where there is none."""
+        cursor = self.tables.find(keys.CURSOR, Cursor)
+        return BEFORE_THE_FIRST if cursor is None else cursor.offset
 
     def live_pool(self, address: Address) -> LivePool | None:
         """Find a pool's working copy, made from its entries where there is none; None before it was read."""

@@ -235,7 +235,7 @@ def _pool_failed(block: _Block, key: str, position: NftPosition | None) -> bool:
 
 def _spread_failures(block: _Block) -> None:
     """A token whose log cannot be read spoils every balance of it; a failed item carries one reason."""
-    for item in [i for i in block.failed if i in keys.token]:
+    for item in [i for i in block.failed if keys.token.matches(i)]:
         reason = block.failed.pop(item)
         (token,) = keys.token.parse(item)
         for key in _balances_of(block.shard, token):

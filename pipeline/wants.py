@@ -21,12 +21,17 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 _READ_ORDER = (keys.pool.family, keys.owner.family, keys.position.family, keys.balance.family)
 """A position can be read once its pool is."""
+_QUARANTINES = tuple(
+    why.under(kind.family)
+    for kind in (keys.pool, keys.position, keys.balance, keys.book)
+    for why in (keys.quarantine, keys.checked)
+)
 
 
 # ------------------------------------------------------------------ policies
 def policies(tables: Tables) -> tuple[Policy, ...]:
     """List the shard's books by id."""
-    return tuple(policy for _, policy in tables.group(keys.policy.under(), Policy))
+    return tuple(policy for _, policy in tables.group(keys.policy.family, Policy))
 
 
 def profile(tables: Tables) -> ChainProfile | None:
@@ -118,13 +123,12 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
 def quarantined(tables: Tables) -> dict[str, Quarantine]:
     """Collect every item that is not carried on."""
     held: dict[str, Quarantine] = {}
-    for kind in (keys.pool, keys.position, keys.balance, keys.book):
-        for part in (keys.quarantine, keys.checked):
-            for key, _ in tables.group(part.under(kind.family), Quarantine):
-                item = keys.item_of(key)
-                found = quarantine(tables, item)
-                if found is not None:
-                    held[item] = found
+    for held_under in _QUARANTINES:
+        for key, _ in tables.group(held_under, Quarantine):
+            item = keys.item_of(key)
+            found = quarantine(tables, item)
+            if found is not None:
+                held[item] = found
     return held
 
 

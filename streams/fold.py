@@ -1,9 +1,9 @@
 """Apply a record of a shard's log and say what goes onto which topic: the same wherever a log is folded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pipeline import keys
-from pipeline.advance import advance, give_up
+from pipeline.drive import pass_over, take, take_no_further
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.base import Output, View
 from pipeline.messages.dead_letters import DeadLetter
@@ -18,7 +18,6 @@ from pipeline.messages.decisions import (
     ReadFailed,
     Released,
 )
-from pipeline.messages.entries import Cursor
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import Rewound, SwapSeen, ViewRemoved
@@ -27,18 +26,14 @@ from pipeline.units import Offset, ShardId
 from streams.codec import decode_event, encode
 from streams.topics import DEAD_LETTERS, DECISIONS, EVENTS, INTENTS, OUTPUTS, SWAPS, TopicRecord
 
-CURSOR = "cursor"
-BEFORE_THE_FIRST = Offset(-1)
-
 _KEPT_BYTES = 1024 * 1024
 _LONGEST_ERROR = 2_000
 """It quotes what is wrong, and that may be megabytes."""
 
 
-def cursor_of(shard: Shard) -> Offset:
-    """Tell the last record that is in the shard's entries; -1 where there is none."""
-    cursor = shard.tables.find(CURSOR, Cursor)
-    return BEFORE_THE_FIRST if cursor is None else cursor.offset
+def fold_log(shard: Shard, records: Iterable[tuple[Offset, bytes | None]]) -> list[TopicRecord]:
+    """Apply records of the shard's log, and collect what they lead to."""
+    return [told for offset, payload in records for told in fold_record(shard, offset, payload)]
 
 
 def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[TopicRecord, ...]:
@@ -46,35 +41,29 @@ def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[To
 
     A record that the shard has seen leads to nothing; bytes that are no message lead to a dead letter.
     """
-    if offset <= cursor_of(shard):
+    if offset <= shard.cursor:
         return ()
-    records: tuple[TopicRecord, ...]
     try:
         event = decode_event(payload or b"", where=f"{EVENTS.name}[{shard.id}]@{offset}")
     except MalformedRecordError as error:
-        records = (_dead_letter(shard.id, offset, payload or b"", str(error)),)
-    else:
-        records = _folded(shard, offset, event)
-    shard.tables.put(CURSOR, Cursor(offset=offset))
-    return records
-
-
-def pass_over(shard: Shard, offset: Offset) -> None:
-    """Move the cursor over offsets that hold no record: what ends a transaction, or was taken back with one."""
-    if offset > cursor_of(shard):
-        shard.tables.put(CURSOR, Cursor(offset=offset))
+        pass_over(shard, offset)
+        return (_dead_letter(shard.id, offset, payload or b"", str(error)),)
+    return _folded(shard, offset, event)
 
 
 def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord, ...]:
-    """Advance, and write what was said; what cannot be written halts the shard, as what cannot be taken in does."""
+    """Take an event in, and write what is said of it; what cannot be written halts the shard."""
+    outputs = take(shard, offset, event)
     try:
-        outputs = advance(shard, offset, event)
-        return tuple(record for output in outputs for record in _records(shard.id, output))
+        return _written(shard.id, outputs)
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record leads to, only its shard stops
-        outputs = give_up(shard, offset, event, error)
-        return tuple(record for output in outputs for record in _records(shard.id, output))
+        return _written(shard.id, take_no_further(shard, offset, event, error))
+
+
+def _written(shard: ShardId, outputs: Iterable[Output]) -> tuple[TopicRecord, ...]:
+    return tuple(record for output in outputs for record in _records(shard, output))
 
 
 def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> TopicRecord:

@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
+from pipeline.drive import pass_over
 from pipeline.messages.base import BlockRef
-from pipeline.shard import Shard
+from pipeline.shard import BEFORE_THE_FIRST, Shard
 from pipeline.units import Offset, ShardId
 from streams.checkpoint.port import Checkpoint
 from streams.event_log import PASSED, EventLog, Payload
-from streams.fold import BEFORE_THE_FIRST, cursor_of, fold_record, pass_over
+from streams.fold import fold_record
 from streams.topics import TopicRecord
 
 log = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class ShardKeeper:
         self._progress(shard)
 
     def _progress(self, shard: Shard) -> None:
-        self.cursor, self.head = cursor_of(shard), shard.tables.head
+        self.cursor, self.head = shard.cursor, shard.tables.head
         self._progressed_at_s = time.monotonic()
 
     # -------------------------------------------------------------- what was not delivered
@@ -178,7 +179,7 @@ class ShardKeeper:
             yield missing
 
     async def _missing(self, shard: Shard, before: Offset) -> AsyncGenerator[tuple[Offset, Payload], None]:
-        first = Offset(cursor_of(shard) + 1)
+        first = Offset(shard.cursor + 1)
         if first < before:
             log.warning("shard %s: reads %s to %s, which were not delivered", shard.id, first, before - 1)
             async for record in self._events.between(shard.id, first, before):

@@ -22,7 +22,6 @@ from pipeline.show import show_book, show_position
 from pipeline.units import ChainId, Offset, ShardId
 from pipeline.wants import policies, quarantined, set_apart
 from streams.applied import policies_in_force
-from streams.fold import cursor_of
 from streams.readers import Reader
 from streams.topics import EVENTS, shard_of
 from streams.verify import load_shard
@@ -98,7 +97,7 @@ async def books_of(reader: Reader, chain_id: ChainId, shards: Sequence[ShardNow]
 
 async def _shard_now(reader: Reader, chain_id: ChainId, number: ShardId) -> ShardNow:
     shard = await load_shard(reader, chain_id, number)
-    cursor = cursor_of(shard)
+    cursor = shard.cursor
     (log,) = await reader.shards(EVENTS.on(chain_id), [number])
     _, end = (await reader.bounds([log]))[log]
     unread = await anext(reader.read_between(log, cursor + 1, end), None)

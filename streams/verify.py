@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 
 from pipeline import keys
 from pipeline.book import own_positions
+from pipeline.drive import pass_over
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.entries import Writer
 from pipeline.messages.events import BlockSeen, BlocksReverted, WriterStarted
@@ -19,7 +20,7 @@ from pipeline.units import ChainId, Offset, ShardId, Term
 from pipeline.wants import Wanted, followed_pools, policies, profile
 from streams.checkpoint.port import load
 from streams.codec import decode_event
-from streams.fold import cursor_of, fold_record, pass_over
+from streams.fold import fold_record
 from streams.node.chain_reads import Place, observe
 from streams.node.port import Node
 from streams.readers import Reader, Record
@@ -78,7 +79,7 @@ async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verd
 
     While the shard moves on, what it has said since is passed over.
     """
-    calm, routes, cursor = Shard(shard.id), Tables(), cursor_of(shard)
+    calm, routes, cursor = Shard(shard.id), Tables(), shard.cursor
     expected: dict[str, Said] = {}
     async for record in _log(reader, chain_id, shard.id, cursor):
         for output in fold_record(calm, Offset(record.offset), record.value):

@@ -8,7 +8,7 @@ import msgspec
 from intents import attempt
 from sender_house import ROOMY, limits_of
 
-from pipeline.advance import advance
+from pipeline.drive import drive
 from pipeline.interests import interests
 from pipeline.messages.events import (
     AnyEvent,
@@ -115,7 +115,7 @@ class ChainDesk:
     # -------------------------------------------------------------- the log
     def append(self, event: AnyEvent) -> list[Any]:
         follow(self.routes, event)
-        new = advance(self.shard, len(self.log), event)
+        new = drive(self.shard, [event])
         self.log.append(event)
         self.outputs += new
         self.pending += [each for each in new if isinstance(each, SubmitTransaction)]

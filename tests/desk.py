@@ -5,7 +5,7 @@ from typing import Any
 from builders import MANAGER, OWNER, ROOMY_SIGNER, ToyWatcher, policy, started
 from toy_signer import ToySigner, whale
 
-from pipeline.advance import advance
+from pipeline.drive import drive
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.events import IntentRefused, PolicySet
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
@@ -40,7 +40,6 @@ class Desk:
         self.watcher: ToyWatcher = started(seed, book, depth=depth)
         self.shard = Shard(0)
         self.signer = ToySigner()
-        self.offset = 0
         self.pending: list[SubmitTransaction] = []
         self.outputs: list[Any] = []
         self.fails: set[str] = set()
@@ -48,11 +47,12 @@ class Desk:
         for _ in range(6):
             self.block()
 
+    @property
+    def offset(self) -> int:
+        return self.shard.cursor + 1
+
     def take(self) -> list[Any]:
-        new = []
-        while self.offset < len(self.watcher.log):
-            new += advance(self.shard, self.offset, self.watcher.log[self.offset])
-            self.offset += 1
+        new = drive(self.shard, self.watcher.log[self.offset :])
         self.outputs += new
         self.pending += [o for o in new if isinstance(o, SubmitTransaction)]
         return new

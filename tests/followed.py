@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pipeline.advance import advance
+from pipeline.drive import drive
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.events import AnyEvent, BlockSeen, PolicySet, WriterStarted
 from pipeline.messages.policy import (
@@ -89,7 +89,7 @@ class Followed:
     def take(self, event: AnyEvent) -> list[Output]:
         """Apply an event as it comes over the wire."""
         event = decode_event(encode(event), where="test")
-        outputs = list(advance(self.shard, len(self.log), event))
+        outputs = drive(self.shard, [event])
         self.log.append(event)
         self.said += outputs
         return outputs

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER, ToyChain, started
 from toy_sender import ToySender, Wants, branch_of, everything, mined_in
 
-from pipeline.advance import advance
+from pipeline.drive import drive
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
@@ -48,7 +48,6 @@ class Lifecycle:
         self.watcher = started(seed, book, depth=depth)
         self.shard = Shard(0)
         self.sender = ToySender()
-        self.offset = 0
         self.queue: list[SubmitTransaction] = []
         self.outputs: list[object] = []
         self.book = book
@@ -67,11 +66,12 @@ class Lifecycle:
     def chain(self) -> ToyChain:
         return self.watcher.chain
 
+    @property
+    def offset(self) -> int:
+        return self.shard.cursor + 1
+
     def take(self) -> list[object]:
-        new: list[object] = []
-        while self.offset < len(self.watcher.log):
-            new += advance(self.shard, self.offset, self.watcher.log[self.offset])
-            self.offset += 1
+        new: list[object] = list(drive(self.shard, self.watcher.log[self.offset :]))
         self.outputs += new
         self.queue += [each for each in new if isinstance(each, SubmitTransaction)]
         return new

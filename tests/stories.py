@@ -12,7 +12,7 @@ from pipeline.shard import Shard
 from pipeline.state import Value
 from pipeline.units import Offset, ShardId
 from streams.codec import encode
-from streams.fold import fold_record
+from streams.fold import fold_log
 from streams.topics import OUTPUTS, TOPICS
 
 Log = tuple[bytes | None, ...]
@@ -46,10 +46,9 @@ def undisturbed(shard_id: ShardId, log: Sequence[bytes | None]) -> tuple[Said, d
     """Fold a log in one go: what it says on each topic, and the entries it leaves."""
     shard = Shard(shard_id)
     said: Said = defaultdict(list)
-    for offset, payload in enumerate(log):
-        for record in fold_record(shard, Offset(offset), payload):
-            assert record.partition == shard_id
-            said[record.topic].append((record.key, record.value))
+    for record in fold_log(shard, enumerate(log)):
+        assert record.partition == shard_id
+        said[record.topic].append((record.key, record.value))
     return dict(said), present(shard.tables.changes())
 
 

@@ -130,7 +130,7 @@ def _items(shard: Shard, policy: Policy) -> Iterator[str]:
 
 def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:
     """A book's own quarantine ends with the operator's word: there is nothing to read for it."""
-    return item in keys.book and resumes(shard.tables, item) > held.resumed
+    return keys.book.matches(item) and resumes(shard.tables, item) > held.resumed
 
 
 def _paused(shard: Shard, policy: Policy) -> Refused | None:

@@ -50,7 +50,7 @@ def _leaves(shard: Shard, policy: Policy) -> bool:
 
 def _unfinished(shard: Shard, book: BookId | None = None) -> dict[BookId, str | None]:
     """Tell of every plan that is not closed, by book, at which phase it is; None: all of it is mined."""
-    plans = ((keys.plan.parse(key)[0], plan) for key, plan in shard.tables.group(keys.plan.under(), Plan))
+    plans = ((keys.plan.parse(key)[0], plan) for key, plan in shard.tables.group(keys.plan.family, Plan))
     standings = {
         name: stand(plan, shard.tables)
         for name, plan in plans

@@ -114,7 +114,7 @@ def _forget_former(turn: Turn) -> None:
     tables, former = turn.shard.tables, find_plan(turn)
     for step in former.steps if former else ():
         tables.put(keys.intent(step.intent), None)
-    for key, receipt in list(tables.group(keys.receipt.under(), Mined)):
+    for key, receipt in list(tables.group(keys.receipt.family, Mined)):
         if receipt.at_block < turn.final_block:
             tables.put(key, None)
 

@@ -162,7 +162,9 @@ def _checked_items(tables: Tables) -> Iterator[str]:
     An NFT is compared with the pool position that it uses.
     """
     for policy in policies(tables):
-        yield from (item for item in named_items(policy) if item in keys.pool or item in keys.balance)
+        yield from (
+            item for item in named_items(policy) if keys.pool.matches(item) or keys.balance.matches(item)
+        )
         for key, route in tables.group(keys.route.under(keys.position.family), Route):
             item = keys.item_of(key)
             if route.owner == policy.owner and route.pool in policy.all_pools() and is_ours(tables, item):

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline import keys
 from pipeline.errors import CommitError, FencedError, StateLostError
 from pipeline.state import Value
 from pipeline.units import ShardId
 from streams.codec import encode_entry
-from streams.fold import CURSOR
 from streams.readers import Record
 from streams.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TopicRecord
 
@@ -89,7 +89,7 @@ class FakeCheckpoint:
         kept = self._broker.read_compacted(STATE.name, shard)
         entries = load(Record(STATE.name, shard, i, *written, 0) for i, written in enumerate(kept))
         for topic in (*OUTPUTS, DEAD_LETTERS):
-            if CURSOR not in entries and self._broker.read(topic.name, shard):
+            if keys.CURSOR not in entries and self._broker.read(topic.name, shard):
                 raise StateLostError(nothing_kept(shard, topic.name))
         self._usable = True
         return entries

@@ -9,11 +9,11 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
+from pipeline import keys
 from pipeline.errors import CommitError, FencedError, StateLostError
 from pipeline.state import Value
 from pipeline.units import ChainId, ShardId
 from streams.codec import encode_entry
-from streams.fold import CURSOR
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied, started, stopped
 from streams.kafka_roles import transactional_id_of_shard
@@ -108,7 +108,7 @@ class KafkaCheckpoint:
             await started(self._producer, self._kafka)  # fences, and aborts what the former owner left open
             await self._write(self._producer, [TopicRecord(STATE.name, OPENED, marker, self._shard)])
             entries = load(await self._read_until(marker))
-        if CURSOR not in entries:
+        if keys.CURSOR not in entries:
             await self._refuse_if_it_has_spoken()
         return entries
 

@@ -130,7 +130,7 @@ class _State:
         pools = {
             keys.pool.parse(key)[0]: pool
             for each in tables
-            for key, pool in each.group(keys.pool.under(), Pool)
+            for key, pool in each.group(keys.pool.family, Pool)
         }
         wrong = {
             says

@@ -26,7 +26,7 @@ from streams.topics import shard_of
 _ADDRESS = Address("0x[0-9a-f]{40}")
 _ITEMS = {
     keys.pool.family: re.compile(keys.pool(_ADDRESS)),
-    keys.position.family: re.compile(keys.position.under(_ADDRESS, "(0|[1-9][0-9]{0,77})")),
+    keys.position.family: re.compile(keys.position.under(_ADDRESS) + "/(0|[1-9][0-9]{0,77})"),
     keys.balance.family: re.compile(keys.balance(_ADDRESS, _ADDRESS)),
 }
 """How the items are written of which an operator can ask a repair."""
@@ -41,7 +41,7 @@ def pause(
 ) -> None:
     """Decide nothing for a book, or for all, until resumed. What is watched goes on being watched."""
     settings = settings_for("pause")
-    if scope != keys.ALL and scope not in keys.book:
+    if scope != keys.ALL and not keys.book.matches(scope):
         raise SettingsError(f"{scope} cannot be paused: all, or book/ID")
     run(_append(settings, scope, Paused(scope=scope, reason=reason, by=who())))
 
@@ -67,7 +67,7 @@ def resume(
         _resume_here(local)
         return
     settings = settings_for("resume")
-    scope = scope if scope in keys.book else scope.lower()
+    scope = scope if keys.book.matches(scope) else scope.lower()
     if scope != keys.ALL and _kind(scope) not in {keys.book.family, keys.shard.family, *_ITEMS}:
         raise SettingsError(
             f"{scope} cannot be resumed: all, book/ID, shard/N, pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
@@ -76,7 +76,7 @@ def resume(
         raise SettingsError(
             f"{scope} is not the name of an item: write pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
         )
-    told = keys.SHARD if scope in keys.shard else scope
+    told = keys.SHARD if keys.shard.matches(scope) else scope
     run(_append(settings, scope, Resumed(scope=told, reason=reason, by=who())))
 
 
@@ -100,11 +100,11 @@ async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> No
 
 async def _shards(settings: Settings, scope: str) -> list[ShardId]:
     """Name the shards that a scope concerns: a book's own, those that follow an item, else all of them."""
-    if scope in keys.shard:
+    if keys.shard.matches(scope):
         return [_shard_number(scope, settings.partitions)]
     if _kind(scope) in _ITEMS:
         return await _followers(settings, scope)
-    if scope not in keys.book:
+    if not keys.book.matches(scope):
         return [ShardId(shard) for shard in range(settings.partitions)]
     book = keys.book.parse(scope)[0]
     async with reading(settings.kafka) as reader:

@@ -10,7 +10,6 @@ import typer
 
 from pipeline import keys
 from pipeline.errors import InfrastructureError
-from pipeline.messages.entries import Cursor
 from pipeline.messages.events import Paused
 from pipeline.units import ShardId
 from streams.applied import append, appending
@@ -114,8 +113,6 @@ async def _behind(reader: Reader, settings: Settings) -> list[str]:
     for place in await reader.shards(EVENTS.on(settings.chain)):
         _, end = (await reader.bounds([place]))[place]
         shard = await load_shard(reader, settings.chain, ShardId(place.partition))
-        cursor = shard.tables.find(keys.CURSOR, Cursor)
-        taken = -1 if cursor is None else cursor.offset
-        if taken < end - 1:
-            behind.append(f"shard {place.partition} stands at record {taken} of {end - 1}")
+        if shard.cursor < end - 1:
+            behind.append(f"shard {place.partition} stands at record {shard.cursor} of {end - 1}")
     return behind

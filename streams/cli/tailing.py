@@ -110,7 +110,7 @@ def _book_of(record: Record, fields: Mapping[str, Any]) -> str | None:
         case {"book": str(book)} | {"policy": {"book": str(book)}}:
             return book
     key = (record.key or b"").decode(errors="replace")
-    return keys.book.parse(key)[0] if key in keys.book else None
+    return keys.book.parse(key)[0] if keys.book.matches(key) else None
 
 
 def _block_of(fields: Mapping[str, Any]) -> str:

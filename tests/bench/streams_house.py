@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka_logs import append, read_committed
 
+from pipeline import keys
 from streams.checkpoint.port import load
 from streams.codec import decode_entry, encode_entry
-from streams.fold import CURSOR
 from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, MAX_RECORD_BYTES, OUTPUTS, STATE, Topic, ensure_topics
 
@@ -103,7 +103,9 @@ class House:
                 self._must_run()
                 for records in (await consumer.getmany(timeout_ms=200)).values():
                     cpu_s = self.cpu_s()
-                    found += [_commit(record, cpu_s) for record in records if record.key == CURSOR.encode()]
+                    found += [
+                        _commit(record, cpu_s) for record in records if record.key == keys.CURSOR.encode()
+                    ]
         return found
 
     @asynccontextmanager
@@ -136,4 +138,4 @@ class House:
 
 
 def _commit(record: Any, cpu_s: float) -> Commit:
-    return Commit(decode_entry(CURSOR, record.value).offset, record.timestamp / 1000, cpu_s)
+    return Commit(decode_entry(keys.CURSOR, record.value).offset, record.timestamp / 1000, cpu_s)

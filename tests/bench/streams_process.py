@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pipeline.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
 from streams.checkpoint.kafka import KafkaCheckpoint
-from streams.fold import cursor_of, fold_record
+from streams.fold import fold_record
 from streams.kafka_access import KafkaAccess
 from streams.keeper import BATCH_RECORDS
 from streams.topics import EVENTS, MAX_RECORD_BYTES, TopicRecord
@@ -36,7 +36,7 @@ async def bare_loop(bootstrap: str, chain_id: ChainId) -> None:
     await consumer.start()
     partition = TopicPartition(EVENTS.on(chain_id), _SHARD)
     consumer.assign([partition])
-    consumer.seek(partition, cursor_of(shard) + 1)
+    consumer.seek(partition, shard.cursor + 1)
     while True:
         for records in (await consumer.getmany(timeout_ms=1000, max_records=BATCH_RECORDS)).values():
             outputs: list[TopicRecord] = []

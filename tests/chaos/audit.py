@@ -11,11 +11,11 @@ from chaos.tail import Tail
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.shard import Shard
 from pipeline.state import Value
-from pipeline.units import ChainId, Offset, ShardId
+from pipeline.units import ChainId, ShardId
 from pipeline.wants import policies
 from streams.checkpoint.port import load
 from streams.codec import decode_output
-from streams.fold import fold_record
+from streams.fold import fold_log
 from streams.kafka_access import KafkaAccess
 from streams.node.http_node import HttpNode
 from streams.readers import Record, reading
@@ -82,9 +82,9 @@ class Audit:
 
     def _fold(self, expected: Places) -> None:
         for shard, page in zip(self._shards, self._ledger.pages, strict=True):
-            for offset in range(self._folded[shard.id], page.end):
-                for output in fold_record(shard, Offset(offset), page.payloads[offset]):
-                    expected.setdefault((output.topic, shard.id), []).append((output.key, output.value))
+            records = [(at, page.payloads[at]) for at in range(self._folded[shard.id], page.end)]
+            for output in fold_log(shard, records):
+                expected.setdefault((output.topic, shard.id), []).append((output.key, output.value))
             self._folded[shard.id] = page.end
 
     async def _hear(self, found: Places, finding: Finding) -> None:

@@ -26,7 +26,7 @@ from pipeline.messages.effects import Plan
 from pipeline.messages.events import PolicySet
 from pipeline.settle import is_open, mined
 from pipeline.shard import Shard
-from pipeline.units import ChainId, Offset, ShardId
+from pipeline.units import ChainId, ShardId
 from streams.applied import append, appending
 from streams.chain.signer import devnet_signer
 from streams.chain.submit.by_hand import begin_journal
@@ -34,7 +34,7 @@ from streams.chain.submit.node import HttpSenderNode
 from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Header
-from streams.fold import fold_record
+from streams.fold import fold_log
 from streams.kafka_access import KafkaAccess
 from streams.topics import ensure_topics, shard_of
 
@@ -201,8 +201,7 @@ class House:
         await self.ledger.read()
         await self.story.read()
         payloads = self.ledger.pages[self.shard].payloads
-        for offset in range(self._twin_read, len(payloads)):
-            fold_record(self._twin, Offset(offset), payloads[offset])
+        fold_log(self._twin, enumerate(payloads[self._twin_read :], self._twin_read))
         self._twin_read = len(payloads)
 
     async def until(

@@ -43,7 +43,7 @@ from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.cli import holdings, main
 from streams.codec import MAX_PAYLOAD_BYTES, decode_event, decode_output, encode, encode_entry
 from streams.exit_codes import code_of
-from streams.fold import cursor_of, fold_record
+from streams.fold import fold_log
 from streams.human import bps_text
 from streams.kafka_access import KafkaAccess
 from streams.readers import reading
@@ -403,10 +403,7 @@ class Kept:
 
     def commit(self, **entries) -> None:
         """Fold what is on the log, and commit it, with some entries put in by hand."""
-        offset = cursor_of(self.shard)
-        for event in self.unread:
-            offset += 1
-            self.told += fold_record(self.shard, offset, encode(event))
+        self.told += fold_log(self.shard, enumerate(map(encode, self.unread), self.shard.cursor + 1))
         self.unread = []
         for key, value in entries.items():
             self.shard.tables.put(key, value)

@@ -21,7 +21,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.decisions import ProposalTried, RebalanceProposed
 from pipeline.messages.events import DryRunEnded
 from pipeline.shard import Shard
-from pipeline.units import ChainId, Offset, ShardId
+from pipeline.units import ChainId, ShardId
 from streams.chain.dry_run.anvil import AnvilForks
 from streams.chain.dry_run.port import Forks, NotTried
 from streams.chain.dry_run.serve import POINTS, TryPace, run_tries
@@ -30,7 +30,7 @@ from streams.codec import decode_event, decode_output, encode
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain
-from streams.fold import fold_record
+from streams.fold import fold_log
 from streams.kafka_access import KafkaAccess
 from streams.topics import DECISIONS, EVENTS, ensure_topics
 
@@ -63,9 +63,7 @@ class Deployment:
         """Take in what is new, in one transaction."""
         checkpoint = KafkaCheckpoint(KafkaAccess(self.bootstrap), self.chain_id, instance="test")
         shard = Shard(SHARD, await checkpoint.open(SHARD))
-        outputs: list[Any] = []
-        for offset, event in enumerate(await self.log()):
-            outputs += fold_record(shard, Offset(offset), encode(event))
+        outputs = fold_log(shard, enumerate([encode(event) for event in await self.log()]))
         await checkpoint.commit(outputs, shard.tables.changes())
         await checkpoint.close()
 

@@ -23,9 +23,9 @@ from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, Paused
 from pipeline.routes import Arrival, follow
 from pipeline.shard import Shard
 from pipeline.state import Tables, Value
-from pipeline.units import Offset, ShardId
+from pipeline.units import ShardId
 from streams.codec import decode_event, decode_output, encode
-from streams.fold import fold_record
+from streams.fold import fold_log
 from streams.topics import DEAD_LETTERS, TopicRecord
 
 # a failure is told by its seed; to shrink it would take minutes
@@ -43,7 +43,7 @@ noises = st.lists(
 
 def fold(payloads: Sequence[bytes | None]) -> tuple[dict[str, Value], list[TopicRecord]]:
     shard = Shard(ShardId(0))
-    said = [r for offset, p in enumerate(payloads) for r in fold_record(shard, Offset(offset), p)]
+    said = fold_log(shard, enumerate(payloads))
     return {k: v for k, v in shard.tables.changes().items() if v is not None}, said
 
 
@@ -105,16 +105,9 @@ def test_nothing_is_decided_while_something_is_set_aside(seed, kind, dice):
     shard = Shard(ShardId(0))
 
     def take(*events: AnyEvent) -> list[Output]:
-        nonlocal offset
-        outputs = []
-        for event in events:
-            outputs += [
-                decode_output(r.value) for r in fold_record(shard, Offset(offset), encode(event)) if r.value
-            ]
-            offset += 1
-        return outputs
+        records = fold_log(shard, enumerate(map(encode, events), shard.cursor + 1))
+        return [decode_output(record.value) for record in records if record.value]
 
-    offset = 0
     take(*watcher.log)
     strange = KINDS[kind](random.Random(dice), shard.tables)
     head = shard.tables.head

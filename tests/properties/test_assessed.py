@@ -4,10 +4,10 @@ from builders import FINAL_DEPTH, policy, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.advance import advance
 from pipeline.advance.assessed import assessed
 from pipeline.assess import assess
 from pipeline.book import own_positions
+from pipeline.drive import drive
 from pipeline.shard import Shard
 
 
@@ -24,8 +24,8 @@ def test_what_is_remembered_is_what_measuring_gives(seed, common, gone, after):
     for operations in (0, *[2] * after):
         watcher.block(operations)
     shard = Shard(0)
-    for offset, event in enumerate(watcher.log):
-        advance(shard, offset, event)
+    for event in watcher.log:
+        drive(shard, [event])
         for key, position in own_positions(shard, policy()):
             assert _or_error(assessed, shard, key, position) == _or_error(assess, shard, key, position)
 
@@ -40,12 +40,11 @@ def _or_error(measure, *nft):
 def test_a_quiet_block_measures_nothing_anew(monkeypatch):
     watcher = started(1)
     shard = Shard(0)
-    for offset, event in enumerate(watcher.log):
-        advance(shard, offset, event)
+    drive(shard, watcher.log)
     watcher.block(1)
-    advance(shard, len(watcher.log) - 1, watcher.log[-1])
+    drive(shard, watcher.log[-1:])
     measured = []
     monkeypatch.setattr("pipeline.advance.assessed.assess", lambda *nft: measured.append(nft))
     watcher.block(0)
-    advance(shard, len(watcher.log) - 1, watcher.log[-1])
+    drive(shard, watcher.log[-1:])
     assert not measured

@@ -9,7 +9,9 @@ from hostile import Hostile
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from pipeline import keys
 from pipeline.advance import advance
+from pipeline.drive import drive
 from pipeline.keys import family
 from pipeline.messages.decisions import Quarantined, ShardHalted
 from pipeline.messages.entries import Halted, Pool
@@ -20,7 +22,7 @@ from pipeline.state import Tables
 from pipeline.units import Offset, ShardId
 from streams.chain.event_log import ROUTING
 from streams.codec import decode_entry, decode_output, encode, encode_entry
-from streams.fold import CURSOR, fold_record
+from streams.fold import fold_record
 
 some = settings(
     max_examples=150,
@@ -42,8 +44,7 @@ def deep(seed: int, *, is_live: bool) -> tuple[Shard, Tables, int]:
     for _ in range(4):
         watcher.block()
     shard = Shard(ShardId(0))
-    for offset, event in enumerate(watcher.log):
-        advance(shard, Offset(offset), event)
+    drive(shard, watcher.log)
     return shard, watcher.routes, len(watcher.log)
 
 
@@ -68,7 +69,7 @@ def take(shard: Shard, routes: Tables, offset: int, event: AnyEvent) -> None:
 
 def agree(shard: Shard, routes: Tables, *, but: frozenset[str] = frozenset()) -> bool:
     """Ask whether worker and watcher follow the same: what is halted by a step the watcher need not know."""
-    families = ROUTING - {CURSOR, "halted", "frame"} - but
+    families = ROUTING - {keys.CURSOR, "halted", "frame"} - but
     ours, theirs = (
         {k: v for k, v in tables.entries().items() if family(k) in families}
         for tables in (shard.tables, routes)

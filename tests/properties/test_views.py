@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline.advance import advance
 from pipeline.advance.books import stock_of, why_unknown
 from pipeline.assess import assess
 from pipeline.book import own_positions
+from pipeline.drive import drive
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
 from pipeline.messages.policy import Policy, TargetBand
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, ViewRemoved
@@ -107,7 +107,7 @@ def compare(watcher: ToyWatcher, *, amounts: bool) -> None:
     told: dict[str, tuple[int, dict[str, Any]]] = {}
     """By key: the block that it was said of, and what."""
     for offset, event in enumerate(watcher.log):
-        for output in advance(shard, offset, event):
+        for output in drive(shard, [event]):
             match output:
                 case Rewound(to=to):
                     told = {key: view for key, view in told.items() if view[0] <= to.number}
@@ -164,7 +164,7 @@ def test_an_emptied_nft_leaves_once_nothing_is_owed():
     watcher.tell()
     shard, said = Shard(0), []
     for offset, event in enumerate(watcher.log):
-        said += [(offset, o) for o in advance(shard, offset, event) if getattr(o, "key", None) == key]
+        said += [(offset, o) for o in drive(shard, [event]) if getattr(o, "key", None) == key]
     owed = [view for offset, view in said if offset == before - 1]
     assert [type(view) for view in owed] == [PositionView]
     assert (owed[0].liquidity, owed[0].principal0 > 0) == (0, True)
@@ -179,7 +179,7 @@ def test_a_book_that_takes_a_followed_pool_up_is_shown_at_once():
     watcher.set_policy(policy(**beta))
     shard = Shard(0)
     watcher.block(0)  # tells the native balance
-    said = [o for offset, event in enumerate(watcher.log) for o in advance(shard, offset, event)]
+    said = drive(shard, watcher.log)
     known = [view.because_of.offset for view in said if isinstance(view, BookView) and view.book == "beta"]
     nfts = [v.because_of.offset for v in said if isinstance(v, PositionView) and v.book == "beta"]
     assert known == [len(watcher.log) - 1]

@@ -4,8 +4,8 @@ import pytest
 from builders import MANAGER, OWNER, POOL, STRANGER, policy, started
 from desk import Desk, live
 
-from pipeline.advance import advance
 from pipeline.book import own_positions
+from pipeline.drive import drive
 from pipeline.goal import liquidity_to_move
 from pipeline.market import market_at_spot
 from pipeline.messages.decisions import Declined, NftSetApart, PlanClosed, PlanOpened
@@ -98,8 +98,7 @@ def test_what_the_owner_mints_or_has_at_the_beginning_is_the_books():
     minted = watcher.chain.mint(OWNER, -300, 200, 10**18)
     watcher.tell()
     shard = Shard(0)
-    for offset, event in enumerate(watcher.log):
-        advance(shard, offset, event)
+    drive(shard, watcher.log)
     had = {number for number, nft in watcher.chain.nfts.items() if nft.owner == OWNER}
     assert {int(key.rpartition("/")[2]) for key, _ in own_positions(shard, live())} == had
     assert minted in had
@@ -146,8 +145,7 @@ def with_many(count):
         watcher.chain.mint(OWNER, -500, 500 + 10 * (n % 20), 10**14)
     watcher.tell()
     shard = Shard(0)
-    for offset, event in enumerate(watcher.log):
-        advance(shard, offset, event)
+    drive(shard, watcher.log)
     return watcher, shard
 
 

@@ -8,7 +8,7 @@ import pytest
 from builders import BASE, FINAL_DEPTH, MANAGER, OWNER, POOL, QUOTE, ROOMY_SIGNER, ROUTER
 from desk import Desk, live
 
-from pipeline.advance import advance
+from pipeline.drive import drive
 from pipeline.market import read_market
 from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import (
@@ -226,10 +226,7 @@ def test_the_same_story_gives_the_same_intents():
             desk.block()
     assert one.said(SubmitTransaction) == two.said(SubmitTransaction)
     again = Shard(0)
-    outputs = [
-        o for at, event in enumerate(copy.deepcopy(one.watcher.log)) for o in advance(again, at, event)
-    ]
-    assert outputs == one.outputs
+    assert drive(again, copy.deepcopy(one.watcher.log)) == one.outputs
     assert msgspec.structs.asdict(again.tables.need("effects/alpha", BookEffects))["proposals"] == 1
     assert POOL
 

@@ -7,7 +7,7 @@ import pytest
 from builders import POOL, STRANGER
 from desk import Desk, live
 
-from pipeline.advance import advance
+from pipeline.drive import drive
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.costs import RealCost
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed
@@ -74,10 +74,12 @@ def test_the_end_values_the_swap_at_the_mean_before_its_block(done):
     tx_hash = "0x" + swap.digest.rjust(64, "0")
     (seen,) = [each for each in desk.said(SwapSeen) if each.transaction_hash == tx_hash]
     shard, at_s = Shard(0), seen.because_of.block.timestamp_s
-    for offset, event in enumerate(desk.watcher.log):
-        if isinstance(event, BlockSeen) and event.block.timestamp_s == at_s:
-            break
-        advance(shard, offset, event)
+    (before,) = [
+        place
+        for place, event in enumerate(desk.watcher.log)
+        if isinstance(event, BlockSeen) and event.block.timestamp_s == at_s
+    ]
+    drive(shard, desk.watcher.log[:before])
     price = 1.0001 ** mean_tick(shard.live_pool(POOL), at_s, 24)
     loss = seen.amount0_delta * price + seen.amount1_delta
     assert loss > 0, "a fee is taken"

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import keys
 
 ROOT = Path(__file__).parents[2]
-FAMILIES = {kind.family for kind in vars(keys).values() if isinstance(kind, keys.Kind)}
+FAMILIES = {kind.family for kind in vars(keys).values() if hasattr(kind, "family") and kind is not keys.Kind}
 OF_OTHER_THINGS = {
     "pipeline/venues/abi.py": "names of contracts",
     "streams/node/client.py": "names of contracts",

@@ -17,6 +17,7 @@ from builders import (
 )
 
 from pipeline.advance import advance
+from pipeline.drive import drive
 from pipeline.messages.base import RawLog
 from pipeline.messages.decisions import (
     ChecksSkipped,
@@ -41,15 +42,14 @@ class Told:
     def __init__(self, seed: int = 5) -> None:
         self.watcher: ToyWatcher = started(seed)
         self.shard = Shard(0)
-        self.offset = 0
         self.catch_up()
 
+    @property
+    def offset(self) -> int:
+        return self.shard.cursor + 1
+
     def catch_up(self) -> list[object]:
-        new: list[object] = []
-        while self.offset < len(self.watcher.log):
-            new += advance(self.shard, self.offset, self.watcher.log[self.offset])
-            self.offset += 1
-        return new
+        return list(drive(self.shard, self.watcher.log[self.offset :]))
 
     def block(self, *extra: RawLog) -> list[object]:
         """Tell a block with a swap, and with logs that no honest chain has."""

@@ -4,17 +4,17 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.messages.effects import BookEffects, Untried
-from pipeline.messages.entries import HighestHead, Writer
+from pipeline.messages.entries import Cursor, HighestHead, Writer
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
-from pipeline.units import BlockNumber, BookId, Seconds
+from pipeline.units import BlockNumber, BookId, Offset, Seconds
 from pipeline.wants import policies
 from streams.chain.dry_run.port import NotTried
 
 
-def take_back(shard: Shard, book: BookId, untried: Untried, event: BlockSeen) -> Seconds:
-    """Take a shard of one's own back to before a block's record, and tell how long the block took.
+def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, event: BlockSeen) -> Seconds:
+    """Take a shard of one's own back to before a block's record, which stands at an offset, and tell how long the block took.
 
     The chain part goes back by its frames, as in a reorg; of effects only the cooldown's beginning matters.
     Raises: NotTried.
@@ -45,5 +45,6 @@ def take_back(shard: Shard, book: BookId, untried: Untried, event: BlockSeen) ->
     tables.put(keys.policy(book), replace(policy, mode="live"))
     tables.put(keys.WRITER, Writer(term=event.term, instance="dry-run"))
     tables.put(keys.HALTED, None)
+    tables.put(keys.CURSOR, Cursor(offset=Offset(offset - 1)))
     tables.put(keys.HIGHEST, HighestHead(number=parent))
     return Seconds(max(at.timestamp_s - before.timestamp_s, 1))

@@ -23,7 +23,6 @@ from streams.chain.dry_run.port import Forks, NotTried
 from streams.chain.dry_run.trial import Trial
 from streams.chain.pace import Pace, retry_delay_s
 from streams.codec import decode_entry, decode_event
-from streams.fold import cursor_of
 from streams.heartbeat import beating
 from streams.kafka_access import KafkaAccess
 from streams.readers import Reader, Record, reading
@@ -124,7 +123,7 @@ class Tries:
 
     def _note(self, record: Record) -> None:
         key = (record.key or b"").decode(errors="replace")
-        if key not in keys.dry_run:
+        if not keys.dry_run.matches(key):
             return
         try:
             entry = None if record.value is None else decode_entry(key, record.value)
@@ -187,7 +186,7 @@ class Tries:
     async def _is_told(self, shard: ShardId, untried: Untried) -> bool:
         """Ask whether the outcome is in the log already, where the worker has not come to it."""
         place = TopicPartition(EVENTS.on(self._chain_id), shard)
-        cursor = cursor_of(await load_shard(self._reader, self._chain_id, shard))
+        cursor = (await load_shard(self._reader, self._chain_id, shard)).cursor
         _, end = (await self._reader.bounds([place]))[place]
         async for record in self._reader.read_between(place, cursor + 1, end):
             value = record.value or b""

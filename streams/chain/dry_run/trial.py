@@ -1,12 +1,12 @@
-"""One proposal, carried out on a fork by the very code that carries live books: `advance`, on a copy of the shard."""
+"""One proposal, carried out on a fork by the very code that carries live books: `drive`, on a copy of the shard."""
 
 from collections.abc import Iterable
 
 from pipeline import keys
-from pipeline.advance import advance
 from pipeline.advance.books import stock_of
 from pipeline.book import own_positions
 from pipeline.decide import deviation_bps
+from pipeline.drive import drive
 from pipeline.errors import PipelineError
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, RebalanceProposed, StepRefused
@@ -43,9 +43,8 @@ class Trial:
     ) -> None:
         """Take the shard back to before the proposal's block, whose record stands at an offset. Raises: NotTried."""
         self._shard, self._book, self._untried, self._event = shard, book, untried, event
-        self.block_s: Seconds = take_back(shard, book, untried, event)
+        self.block_s: Seconds = take_back(shard, book, untried, offset, event)
         self.policy = shard.tables.need(keys.policy(book), Policy)
-        self._offset = offset
         self._said: list[Output] = []
         self._steps: list[DryRunStep] = []
         self._sent: dict[str, SubmitTransaction] = {}
@@ -115,10 +114,7 @@ class Trial:
         return self._commands(outputs)
 
     def _apply(self, events: Iterable[AnyEvent]) -> list[Output]:
-        outputs: list[Output] = []
-        for event in events:
-            outputs += advance(self._shard, self._offset, event)
-            self._offset = Offset(self._offset + 1)
+        outputs = drive(self._shard, events)
         self._said += outputs
         return outputs
 
@@ -161,7 +157,7 @@ class Trial:
         ]
 
     def _hashes(self) -> dict[str, SubmitTransaction]:
-        intents = self._shard.tables.group(keys.intent.under(), Intent)
+        intents = self._shard.tables.group(keys.intent.family, Intent)
         return {
             hash_: self._sent[digest]
             for key, intent in intents

@@ -164,11 +164,11 @@ class KafkaInbox:
 
 def _entry(key: str, payload: bytes | None, where: str) -> Pause | Policy | Cursor | None:
     """Read an entry that matters here. A pause that cannot be read is a pause; of the others nothing is known then."""
-    if payload is None or not (key == keys.CURSOR or key in keys.pause or key in keys.policy):
+    if payload is None or not (key == keys.CURSOR or keys.pause.matches(key) or keys.policy.matches(key)):
         return None
     try:
         entry = decode_entry(key, payload)
     except MalformedRecordError as error:
         log.warning("an entry of a shard cannot be read", where=where, key=key, error=str(error))
-        return Pause(reason=str(error), by="") if key in keys.pause else None
+        return Pause(reason=str(error), by="") if keys.pause.matches(key) else None
     return entry if isinstance(entry, Pause | Policy | Cursor) else None

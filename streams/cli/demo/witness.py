@@ -68,7 +68,7 @@ class Witness:
             block = msgspec.json.decode(record.value)["block"]
             self.heads[record.shard] = int(block["number"])
             self.head_hashes[record.shard] = block["hash"]
-        elif key in keys.policy and record.value:
+        elif keys.policy.matches(key) and record.value:
             policy = decode_entry(key, record.value)
             assert isinstance(policy, Policy)
             self.policies[policy.book] = policy

@@ -1,0 +1,41 @@
+"""Drive a shard through its log: events in, outputs out, state kept. Worker, verification, dry-run and tests all do it so.
+
+The cursor is part of the state: it stands at the last record that was taken in, and a record at or before it leads to nothing.
+"""
+
+from collections.abc import Iterable
+
+from pipeline import keys
+from pipeline.advance import advance, give_up
+from pipeline.messages.base import Output
+from pipeline.messages.entries import Cursor
+from pipeline.messages.events import AnyEvent
+from pipeline.shard import Shard
+from pipeline.units import Offset
+
+
+def drive(shard: Shard, events: Iterable[AnyEvent]) -> list[Output]:
+    """Take the records behind the cursor in, one after the other, and collect what they lead to. Never raises."""
+    return [output for event in events for output in take(shard, Offset(shard.cursor + 1), event)]
+
+
+def take(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
+    """Take one record in, and return what it leads to, in order. Never raises."""
+    if offset <= shard.cursor:
+        return ()
+    outputs = advance(shard, offset, event)
+    pass_over(shard, offset)
+    return outputs
+
+
+def take_no_further(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[Output, ...]:
+    """Take the record that was taken in last back, and halt the shard at it: what it leads to cannot be told."""
+    outputs = give_up(shard, offset, event, error)
+    pass_over(shard, offset)
+    return outputs
+
+
+def pass_over(shard: Shard, offset: Offset) -> None:
+    """Move the cursor over an offset without an event: what ends a transaction, was taken back with one, or is no message."""
+    if offset > shard.cursor:
+        shard.tables.put(keys.CURSOR, Cursor(offset=offset))
