@@ -83,13 +83,13 @@ def foresee(
     amounts = deployable(shard, policy, live.pool(), freed)
     swap = size_swap(without, amounts, policy, goal, market)
     approvals, swaps = approvals_of_plan(shard, policy, amounts, swap), bool(swap.amount_in)
-    transactions = transactions_of_plan(len(leaving), policy.chain, swaps=swaps, approvals=approvals)
+    transactions = transactions_of_plan(len(leaving), policy, swaps=swaps, approvals=approvals)
     usual = usual_gas(len(leaving), swaps=swaps, approvals=approvals)
     lower_x96, upper_x96 = sqrt_price_at_tick(goal.tick_lower), sqrt_price_at_tick(goal.tick_upper)
     return Foreseen(
         moved_quote=RawAmount(sum(base_and_quote(stock, amounts))),
         swap=swap,
-        gas_limit=gas_of_plan(len(leaving), policy.chain, swaps=swaps, approvals=approvals),
+        gas_limit=gas_of_plan(len(leaving), policy, swaps=swaps, approvals=approvals),
         gas_expected=usual + transactions * policy.chain.data_gas,
         transactions=transactions,
         share_before_bps=stock.base_share_bps,

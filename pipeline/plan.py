@@ -22,7 +22,7 @@ from pipeline.math.slippage import (
 )
 from pipeline.messages.effects import Goal, Phase, Step
 from pipeline.messages.entries import Pool
-from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds
@@ -36,9 +36,7 @@ from pipeline.venues.uniswap_v3.calldata import (
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 
 WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000
-"""Limits of one transaction each; of a withdrawal for each NFT."""
-MOST_CALL_GAS = 5_000_000
-"""A signer signs for no more unless its file says so: a withdrawal of many NFTs is several transactions."""
+"""Limits of one transaction each; of a withdrawal for each NFT, and as many NFTs as the signer's limit allows."""
 
 Amounts = tuple[RawAmount, RawAmount]
 _NOTHING = RawAmount(0), RawAmount(0)
@@ -72,20 +70,23 @@ def with_data(made: Draft, data_gas: int) -> Draft:
     return msgspec.structs.replace(made, call=call)
 
 
-def gas_of_plan(withdrawals: int, chain: ChainProfile, *, swaps: bool, approvals: int) -> int:
+def gas_of_plan(withdrawals: int, policy: Policy, *, swaps: bool, approvals: int) -> int:
     """Add the gas limits of a whole plan up."""
     calls = withdrawals * WITHDRAW_GAS + swaps * SWAP_GAS + approvals * APPROVE_GAS + MINT_GAS
-    return calls + transactions_of_plan(withdrawals, chain, swaps=swaps, approvals=approvals) * chain.data_gas
+    return (
+        calls
+        + transactions_of_plan(withdrawals, policy, swaps=swaps, approvals=approvals) * policy.chain.data_gas
+    )
 
 
-def transactions_of_plan(withdrawals: int, chain: ChainProfile, *, swaps: bool, approvals: int) -> int:
+def transactions_of_plan(withdrawals: int, policy: Policy, *, swaps: bool, approvals: int) -> int:
     """Count the transactions of a whole plan, as its gas is counted."""
-    return -(-withdrawals // withdrawn_at_once(chain)) + swaps + approvals + 1
+    return -(-withdrawals // withdrawn_at_once(policy)) + swaps + approvals + 1
 
 
-def withdrawn_at_once(chain: ChainProfile) -> int:
-    """Count the NFTs that one transaction withdraws at most."""
-    return max((MOST_CALL_GAS - chain.data_gas) // WITHDRAW_GAS, 1)
+def withdrawn_at_once(policy: Policy) -> int:
+    """Count the NFTs that one transaction withdraws at most, within the gas limit that the signer allows."""
+    return max((policy.limits.signer.max_gas_limit - policy.chain.data_gas) // WITHDRAW_GAS, 1)
 
 
 def _deadline_s(policy: Policy, market: Market) -> Seconds:
@@ -112,7 +113,7 @@ def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) ->
                 minimum1=minimums[1],
             )
         )
-    most, pool = withdrawn_at_once(policy.chain), live.pool()
+    most, pool = withdrawn_at_once(policy), live.pool()
     return tuple(
         _withdraw(policy, pool, withdrawals[first : first + most], market)
         for first in range(0, len(withdrawals), most)

@@ -1,7 +1,9 @@
 """`doctor`: whether everything that a run stands on is there, asked once, answered in full."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -13,12 +15,15 @@ from pipeline.messages.policy import Policy
 from pipeline.units import Address
 from pipeline.wants import policies
 from streams.applied import policies_in_force
+from streams.chain.signer_file import SignerFile
 from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of
 from streams.cli.node_abilities import try_node
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
 from streams.cli.processes import process_rows
+from streams.cli.submitting import signer_file_for
+from streams.cli.wider import wider_than_signers
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.present import BookNow, ShardNow, books_of, shards_now
@@ -32,22 +37,30 @@ _NODE_TRIES, _NODE_TRIED_AGAIN_S = 3, 1.0
 Check = Callable[[Settings], Awaitable[str]]
 
 
-def doctor() -> None:
-    """Check broker, topics, books, node and portfolio. Exits with 1 if one of them is not as it must be."""
+def doctor(
+    *,
+    signer: Annotated[
+        list[Path] | None,
+        typer.Option(help="A signer's file: its limits against those of the books in force."),
+    ] = None,
+) -> None:
+    """Check broker, topics, books, processes, node and portfolio. Exits with 1 if one of them is not as it must be."""
     settings = settings_for("doctor")
-    rows = run(_examine(settings))
+    signers = [signer_file_for(settings, file) for file in signer or ()]
+    rows = run(_examine(settings, signers))
     print_table("doctor", ["part", "state", "~says"], rows)
     if any(state == "WRONG" for _, state, _ in rows):
         raise typer.Exit(1)
 
 
-async def _examine(settings: Settings) -> list[tuple[str, str, str]]:
-    state = _State()
+async def _examine(settings: Settings, signers: Sequence[SignerFile]) -> list[tuple[str, str, str]]:
+    state = _State(signers)
     checks: dict[str, Check] = {
         "broker": _broker,
         "topics": _topics,
         "shards": state.shards,
         "books": state.books,
+        **({"signers": state.signers} if signers else {}),
         "tokens": state.tokens,
         "transfers": _transfers,
         "contracts": _contracts,
@@ -85,7 +98,8 @@ async def _topics(settings: Settings) -> str:
 class _State:
     """The shards' committed state, loaded once for all that look at it."""
 
-    def __init__(self) -> None:
+    def __init__(self, signers: Sequence[SignerFile]) -> None:
+        self._signers = signers
         self._shards: list[ShardNow] | None = None
         self._books: list[BookNow] = []
 
@@ -119,6 +133,20 @@ class _State:
             raise SettingsError("; ".join(stopped))
         modes = ", ".join(f"{book.policy.book} ({book.policy.mode})" for book in self._books)
         return f"in force: {modes or 'none'}"
+
+    async def signers(self, settings: Settings) -> str:
+        """Hold the limits of each live book against its signers' files, which act in their own pools."""
+        await self._load(settings)
+        pairs = [
+            (book.policy, file)
+            for book in self._books
+            for file in self._signers
+            if book.policy.mode == "live" and book.policy.reference_pool in file.pools
+        ]
+        wrong = [says for policy, file in pairs for says in wider_than_signers(policy, file)]
+        if wrong:
+            raise SettingsError("; ".join(wrong))
+        return f"allow what {len(pairs)} live books in their pools plan"
 
     def modes(self) -> set[str]:
         """Tell the modes of the books in force, as far as they were looked at."""

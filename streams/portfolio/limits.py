@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from pipeline.plan import MINT_GAS
 from pipeline.units import ChainId
 from streams.chain_numbers import numbers_of
 from streams.human import bps_text, seconds_text
@@ -28,6 +29,7 @@ def problems_in_limits(book: BookSection, path: FieldPath, chain_id: ChainId) ->
     yield from _shares(book, path)
     yield from _times(book, path, numbers_of(chain_id).block_s)
     yield from _amounts(book, path)
+    yield from _gas(book, path, numbers_of(chain_id).data_gas)
 
 
 def _shares(book: BookSection, path: FieldPath) -> Iterator[Problem]:
@@ -55,6 +57,13 @@ def _times(book: BookSection, path: FieldPath, block_s: int) -> Iterator[Problem
         value = getattr(getattr(book, section), name)
         if value > _DAY_S:
             yield Problem((*path, section, name), f"{seconds_text(value)} is longer than a day")
+
+
+def _gas(book: BookSection, path: FieldPath, data_gas: int) -> Iterator[Problem]:
+    least, stated = MINT_GAS + data_gas, book.limits.signer.max_gas_limit
+    if stated < least:
+        says = f"{stated} is less than the {least} of a mint: no plan would ever come to its end"
+        yield Problem((*path, "limits", "signer", "max_gas_limit"), says)
 
 
 def _amounts(book: BookSection, path: FieldPath) -> Iterator[Problem]:

@@ -13,7 +13,6 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted, Resumed
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.plan import (
-    MOST_CALL_GAS,
     WITHDRAW_GAS,
     draft,
     gas_of_plan,
@@ -151,25 +150,28 @@ def with_many(count):
 
 @pytest.mark.parametrize("count", [9, 10, 11, 30])
 @pytest.mark.parametrize("data_gas", [0, 600_000])
-def test_a_withdrawal_of_many_is_several_transactions_each_of_which_a_signer_takes(count, data_gas):
+@pytest.mark.parametrize("most_gas", [5_000_000, 1_600_000])
+def test_a_withdrawal_of_many_is_several_transactions_each_of_which_a_signer_takes(count, data_gas, most_gas):
     from msgspec.structs import replace
 
     from pipeline.messages.effects import Goal
+    from pipeline.messages.policy import SignersLimits
 
     _, shard = with_many(count)
-    book = live(chain=replace(policy().chain, data_gas=data_gas))
+    limits = replace(live().limits, signer=SignersLimits(max_gas_limit=most_gas))
+    book = live(chain=replace(policy().chain, data_gas=data_gas), limits=limits)
     moved = liquidity_to_move(shard, book)
     goal = Goal(pool=POOL, tick_lower=-100, tick_upper=100, withdraw=moved)
     drafts = draft("withdraw", shard, book, goal, market_at_spot(shard, book, 1_700_000_500, 10**9))
-    assert all(each.call.gas_limit <= MOST_CALL_GAS for each in drafts)
-    at_once = (MOST_CALL_GAS - data_gas) // WITHDRAW_GAS
+    assert all(each.call.gas_limit <= most_gas for each in drafts)
+    at_once = (most_gas - data_gas) // WITHDRAW_GAS
     assert len(drafts) == -(-len(moved) // at_once)
     withdrawn = sum(each.call.gas_limit - data_gas for each in drafts) // WITHDRAW_GAS
     assert withdrawn == len(moved)
-    others = transactions_of_plan(0, book.chain, swaps=True, approvals=4)
-    assert transactions_of_plan(len(moved), book.chain, swaps=True, approvals=4) == len(drafts) + others
-    gas = gas_of_plan(len(moved), book.chain, swaps=True, approvals=4) - gas_of_plan(
-        0, book.chain, swaps=True, approvals=4
+    others = transactions_of_plan(0, book, swaps=True, approvals=4)
+    assert transactions_of_plan(len(moved), book, swaps=True, approvals=4) == len(drafts) + others
+    gas = gas_of_plan(len(moved), book, swaps=True, approvals=4) - gas_of_plan(
+        0, book, swaps=True, approvals=4
     )
     assert gas == sum(each.call.gas_limit for each in drafts)
 

@@ -13,12 +13,19 @@ def test_each_limit_that_is_wider_is_named_with_the_signers_own():
         swap_tolerance_bps=16,
         max_spot_from_twap_ticks=201,
         deadline_s=901,
-        signer=SignersLimits(max_loss_bps=101, max_share_of_depth_bps=1_001, twap_window_s=180),
+        signer=SignersLimits(
+            max_loss_bps=101, max_share_of_depth_bps=1_001, twap_window_s=180, max_gas_limit=5_000_001
+        ),
     )
     said = list(wider_than_signers(policy(mode="live", limits=wide)))
     names = ["max_slippage 2%", "swap_tolerance 0.16%", "max_spot_from_twap_ticks 201", "deadline"]
-    names += ["signer.max_loss 1.01%", "signer.max_share_of_depth 10.01%", "signer.twap_window 3m"]
-    assert [name in each for name, each in zip(names, said, strict=True)] == [True] * 7
+    names += [
+        "signer.max_loss 1.01%",
+        "signer.max_share_of_depth 10.01%",
+        "signer.max_gas_limit 5000001",
+        "signer.twap_window 3m",
+    ]
+    assert [name in each for name, each in zip(names, said, strict=True)] == [True] * 8
     assert "signer.max_loss, 1.01%" in said[0]
     assert all("unless its file says more" in each for each in said[1:])
 
@@ -27,10 +34,13 @@ def test_a_signers_own_file_is_what_counts_where_it_is_there():
     account, pool = "0x" + "1a" * 20, "0x" + "2b" * 20
     fields = {"chain": 31337, "devnet_account": account, "pools": [pool], "budget_token": pool}
     amounts = {"max_loss_per_day": 1, "max_notional": 1, "max_notional_per_day": 10}
-    strict = SignerFile.model_validate(fields | amounts | {"max_share_of_depth": "5%", "twap_window": "10m"})
+    strict = SignerFile.model_validate(
+        fields | amounts | {"max_share_of_depth": "5%", "twap_window": "10m", "max_gas_limit": 1_500_000}
+    )
     says = list(wider_than_signers(policy(mode="live"), strict))
     assert [each.partition(" is ")[0] for each in says] == [
         "alpha: signer.max_share_of_depth 10%",
+        "alpha: signer.max_gas_limit 5000000",
         "alpha: signer.twap_window 5m",
     ]
     assert "its signer's max_share_of_depth, 5%:" in says[0]
