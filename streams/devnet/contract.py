@@ -5,9 +5,14 @@ from typing import Any
 
 import msgspec
 from eth_abi.abi import decode, encode
-from eth_utils.crypto import keccak
+from eth_utils.abi import (
+    event_abi_to_log_topic,
+    function_abi_to_4byte_selector,
+    get_abi_input_types,
+    get_abi_output_types,
+)
 
-from contracts_abi import Abi, load_abi, types_of
+from contracts_abi import Abi, load_abi
 from pipeline.errors import DevnetError
 
 
@@ -45,19 +50,23 @@ def method(contract: str, name: str, *, arity: int | None = None) -> Method:
     ]
     if len(found) != 1:
         raise DevnetError(f"{contract} has {len(found)} functions {name!r}, not one")
-    (entry,) = found
-    inputs, outputs = types_of(entry["inputs"]), types_of(entry["outputs"])
-    return Method(selector=keccak(text=f"{name}({','.join(inputs)})")[:4], inputs=inputs, outputs=outputs)
+    entry: Any = found[0]
+    return Method(
+        selector=function_abi_to_4byte_selector(entry),
+        inputs=tuple(get_abi_input_types(entry)),
+        outputs=tuple(get_abi_output_types(entry)),
+    )
 
 
 @functools.cache
 def event_topic(contract: str, name: str) -> str:
     """Return the first topic of a contract's event, e.g. `event_topic("uniswap-v3/UniswapV3Pool", "Swap")`."""
+    entry: Any
     (entry,) = (e for e in load_abi(*contract.split("/")) if e["type"] == "event" and e["name"] == name)
-    return "0x" + keccak(text=f"{name}({','.join(types_of(entry['inputs']))})").hex()
+    return "0x" + event_abi_to_log_topic(entry).hex()
 
 
 def encode_constructor(abi: Abi, *arguments: Any) -> bytes:
     """Return what follows the creation code when a contract is deployed."""
-    inputs = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), ())
-    return encode(types_of(inputs), arguments)
+    constructor: Any = next((entry for entry in abi if entry["type"] == "constructor"), None)
+    return encode([] if constructor is None else get_abi_input_types(constructor), arguments)
