@@ -64,8 +64,11 @@ async def resolve_names(
     """Ask the node at one block what names stand for. Raises: NodeError, SettingsError where it follows another chain."""
     if not names or not settings.rpc_url:
         return {}
-    async with asking(settings, chain_id) as asked:
-        return await asked.names(names)
+    try:
+        async with asking(settings, chain_id) as asked:
+            return await asked.names(names)
+    except NodeError as error:
+        raise type(error)(f"{', '.join(sorted(names))}: not resolved: {error}") from None
 
 
 async def named_address(settings: Settings, text: str) -> Address:

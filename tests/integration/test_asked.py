@@ -253,6 +253,15 @@ def test_a_name_on_the_command_line_is_resolved_too(desk, chain, world, cache):
     assert (code, "only names of a-z, 0-9 and hyphens are" in told) == (1, True)
 
 
+def test_a_name_is_not_taken_for_unknown_where_no_node_answers(desk, world, monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "http://127.0.0.1:1")
+    code, told = desk(owner="treasury.eth", odd=world.usdc_high)
+    assert (code, told) == (
+        1,
+        "error: treasury.eth: not resolved: eth_chainId: no answer: ClientConnectorError\n",
+    )
+
+
 # ------------------------------------------------------------------ the contracts of the profile
 @pytest.fixture
 def old_router(chain, world, cache) -> str:
