@@ -2,13 +2,13 @@
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
-from pipeline.goal import need_pool
 from pipeline.messages.entries import Allowance
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call
 from pipeline.shard import Shard
 from pipeline.units import Address, RawAmount
 from pipeline.venues.uniswap_v3.calldata import write_approve
+from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 APPROVE_GAS = 80_000

@@ -11,7 +11,7 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.views import Holding
 from pipeline.shard import Shard
 from pipeline.units import NATIVE, Address, Bps, RawAmount
-from pipeline.wants import is_ours
+from pipeline.venues.uniswap_v3.routes import is_ours
 
 
 def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPosition]]:

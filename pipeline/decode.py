@@ -1,39 +1,42 @@
-"""Step 1: raw logs become facts, in the view of the contract that emitted them."""
+"""Step 1: raw logs become facts, each decoded by the venue whose contract emitted it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from pipeline.errors import MalformedLogError
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import Fact, Unreadable
-from pipeline.units import Address
-from pipeline.venues.uniswap_v3 import decode_manager_log, decode_pool_log
-from pipeline.venues.wallet.token_logs import decode_token_log
+from pipeline.venues.port import VenueBlock
 
 _LONGEST_REASON = 500
 
-Decoded = tuple[RawLog, Fact]
+
+class Decoded(msgspec.Struct, frozen=True):
+    """A log, what it says, and the venue's block that applies it."""
+
+    block: VenueBlock
+    log: RawLog
+    fact: Fact
 
 
-def decode(logs: Iterable[RawLog], pools: frozenset[Address], manager: Address) -> list[Decoded]:
-    """Read a block's logs in order; leave out what tells nothing that is followed.
+def decode(logs: Iterable[RawLog], blocks: Sequence[VenueBlock]) -> list[Decoded]:
+    """Decode a block's logs in order; leave out what says nothing that is followed.
 
     A log with a known topic and an impossible shape stays in, as `Unreadable`.
     """
     decoded: list[Decoded] = []
     for log in logs:
-        fact = _decode_log(log, pools, manager)
+        block = next(each for each in blocks if each.emits(log))
+        fact = _decode_log(log, block)
         if fact is not None:
-            decoded.append((log, fact))
+            decoded.append(Decoded(block, log, fact))
     return decoded
 
 
-def _decode_log(log: RawLog, pools: frozenset[Address], manager: Address) -> Fact | None:
+def _decode_log(log: RawLog, block: VenueBlock) -> Fact | None:
     try:
-        if log.address in pools:
-            return decode_pool_log(log)
-        if log.address == manager:
-            return decode_manager_log(log)
-        return decode_token_log(log)
+        return block.decode(log)
     except MalformedLogError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a log is made of, only what it is about stops

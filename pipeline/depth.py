@@ -3,7 +3,6 @@
 The signer measures the depth itself, at its own head, and knows of pools that the book does not name.
 """
 
-from pipeline.goal import need_pool
 from pipeline.inventory import WHOLE_BPS
 from pipeline.market import Market, Window
 from pipeline.math.slippage import price_window_x96
@@ -12,6 +11,7 @@ from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
 from pipeline.units import Bps, Liquidity, RawAmount, SqrtPriceX96
 from pipeline.venues.uniswap_v3 import LivePool, quote
+from pipeline.venues.uniswap_v3.pools import live_pool, need_pool
 from pipeline.venues.uniswap_v3.working import WorkingPool
 
 NEAR_BPS = Bps(100)
@@ -53,7 +53,7 @@ def most_minted(shard: Shard, pool: WorkingPool, policy: Policy, market: Market)
     tokens = need_pool(shard, pool.address).pool()
     depths = [most_moved(pool, policy, market)]
     for address in policy.all_pools():
-        other = shard.live_pool(address)
+        other = live_pool(shard, address)
         if address == pool.address or other is None or not other.sqrt_price_x96:
             continue
         entry = other.pool()

@@ -7,7 +7,7 @@ import msgspec
 from pipeline import keys
 from pipeline.allowances import approvals_of_plan
 from pipeline.depth import most_minted, moved_in_token1
-from pipeline.goal import deployable, need_pool
+from pipeline.goal import deployable
 from pipeline.inventory import WHOLE_BPS, Stock
 from pipeline.market import Market
 from pipeline.math.ranges import share_of_token0
@@ -21,6 +21,7 @@ from pipeline.shard import Shard
 from pipeline.units import Bps, RawAmount
 from pipeline.usual_gas import usual_gas
 from pipeline.venues.uniswap_v3 import withdrawn
+from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 _LEAST_SHARE = Fraction(1, 20)

@@ -6,22 +6,13 @@ import msgspec
 
 from pipeline import keys
 from pipeline.book import own_positions
-from pipeline.errors import ImpossibleFactError
 from pipeline.math.ranges import range_at_share
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Balance, Pool
 from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
-from pipeline.units import Address, RawAmount, TokenId
-from pipeline.venues.uniswap_v3 import LivePool
-
-
-def need_pool(shard: Shard, address: Address) -> LivePool:
-    """Find a pool that must be followed. Raises: ImpossibleFactError."""
-    live = shard.live_pool(address)
-    if live is None:
-        raise ImpossibleFactError(f"pool {address} is not followed")
-    return live
+from pipeline.units import RawAmount, TokenId
+from pipeline.venues.uniswap_v3.pools import need_pool
 
 
 def liquidity_to_move(shard: Shard, policy: Policy) -> tuple[TokenId, ...]:

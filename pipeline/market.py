@@ -5,7 +5,6 @@ Both bounds are kept: the policy's, about its mean, and that of the signer, abou
 
 import msgspec
 
-from pipeline.goal import need_pool
 from pipeline.math.slippage import minimum_out, price_window_x96
 from pipeline.math.ticks import (
     MAX_SQRT_PRICE_X96,
@@ -19,6 +18,7 @@ from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
 from pipeline.units import Bps, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, Wei
 from pipeline.venues.uniswap_v3 import mean_liquidity, mean_tick
+from pipeline.venues.uniswap_v3.pools import need_pool
 
 Window = tuple[SqrtPriceX96, SqrtPriceX96]
 """Lowest and highest price; where the lowest is above the highest there is none."""

@@ -4,7 +4,7 @@ import msgspec
 
 from pipeline import keys
 from pipeline.depth import most_minted, moved_in_token1
-from pipeline.goal import deployable, need_pool
+from pipeline.goal import deployable
 from pipeline.market import Market
 from pipeline.math.slippage import taken_by_mint
 from pipeline.messages.effects import Goal
@@ -13,6 +13,7 @@ from pipeline.messages.policy import Policy
 from pipeline.plan import Draft, draft_mint, with_data
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.pools import need_pool
 
 _MOST_ASKED_PERCENT = 98
 """So much of the token that a swap brings a mint behind it may ask for at most, or it would fail at the next small trade."""

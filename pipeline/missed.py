@@ -1,7 +1,7 @@
 """What a plan misses while its tokens lie outside: the fees that its range would have earned since it was held back."""
 
 from pipeline.foresee import base_and_quote
-from pipeline.goal import deployable, need_pool
+from pipeline.goal import deployable
 from pipeline.inventory import Stock
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.q import MAX_UINT256
@@ -9,6 +9,7 @@ from pipeline.messages.effects import Goal, Growth
 from pipeline.messages.policy import Policy
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.pools import need_pool
 
 
 def growth_now(shard: Shard, policy: Policy) -> Growth:

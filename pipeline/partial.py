@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pipeline.errors import PipelineError
 from pipeline.foresee import Foreseen, foresee, misfit_bps
-from pipeline.goal import as_is, need_pool
+from pipeline.goal import as_is
 from pipeline.inventory import Stock
 from pipeline.market import Market
 from pipeline.math.search import first_where
@@ -17,6 +17,7 @@ from pipeline.messages.policy import Policy
 from pipeline.plan import tell_limit
 from pipeline.shard import Shard
 from pipeline.units import RawAmount, Tick
+from pipeline.venues.uniswap_v3.pools import need_pool
 
 
 def largest_step(

@@ -10,7 +10,7 @@ from pipeline.allowances import APPROVE_GAS, allow, router_of, take_back
 from pipeline.book import own_positions
 from pipeline.depth import depth_window, part_of_mint
 from pipeline.errors import SwapLimitedError
-from pipeline.goal import deployable, need_pool
+from pipeline.goal import deployable
 from pipeline.market import Market, least_swapped, mint_window, narrower, swap_window
 from pipeline.math.sandwich import safe_window_x96
 from pipeline.math.slippage import (
@@ -33,6 +33,7 @@ from pipeline.venues.uniswap_v3.calldata import (
     write_swap,
     write_withdraw,
 )
+from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 
 WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000

@@ -5,7 +5,7 @@ import msgspec
 from pipeline.depth import part_of_mint
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen, base_and_quote, foresee, share_to_hold
-from pipeline.goal import as_is, choose_goal, deployable, need_pool
+from pipeline.goal import as_is, choose_goal, deployable
 from pipeline.inventory import Stock
 from pipeline.market import Market
 from pipeline.math.amounts import range_amounts
@@ -16,6 +16,7 @@ from pipeline.partial import comes_nearer, largest_step
 from pipeline.plan import tell_limit
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 _NOTHING = (RawAmount(0), RawAmount(0))

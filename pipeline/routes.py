@@ -14,31 +14,28 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
 from pipeline.messages.events import (
     AnyEvent,
-    BalanceObserved,
     BlockSeen,
     BlocksReverted,
     NftAdopted,
     ObservationFailed,
-    OwnerObserved,
+    Observed,
     PolicyRemoved,
     PolicySet,
-    PoolObserved,
-    PositionObserved,
     Resumed,
     Watched,
     WriterStarted,
 )
 from pipeline.messages.nfts import Adopted
 from pipeline.messages.policy import Policy
-from pipeline.nft_routes import follow_nft
+from pipeline.policies import policies, profile
+from pipeline.quarantine import resumes
 from pipeline.state import Tables
-from pipeline.units import TokenId
-from pipeline.wants import named_items, policies, profile, resumes, wanted
+from pipeline.venues.port import Venue
+from pipeline.venues.registry import KINDS, venue_of_read, venues_of
+from pipeline.wants import named_items, wanted
 
-Observation = PoolObserved | OwnerObserved | PositionObserved | BalanceObserved
 _LONGEST_REASON = 500
-_RESUMED_ITEMS = keys.families(keys.pool, keys.position, keys.balance, keys.book)
-OBSERVATIONS = (PoolObserved, OwnerObserved, PositionObserved, BalanceObserved)
+_RESUMED_ITEMS = frozenset({*KINDS, keys.book.family})
 
 
 class Arrival(Enum):
@@ -98,7 +95,7 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
             return Followed(_follow_block(tables, event))
         case BlocksReverted():
             return _follow_revert(tables, event)
-        case PoolObserved() | OwnerObserved() | PositionObserved() | BalanceObserved():
+        case Observed():
             return Followed(_follow_observation(tables, event))
         case ObservationFailed():
             return Followed(_at_head(tables, event.block))
@@ -141,9 +138,9 @@ def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
     tables.put(keys.SET_ASIDE, None)
     tables.begin(event.block)
     tables.finalise(chain.final_depth_blocks)
-    for log in event.logs:
-        if log.address == chain.position_manager:
-            follow_nft(tables, log, event)
+    for venue in venues_of(chain):
+        for log in event.logs:
+            venue.follow_log(tables, log, event)
     return Arrival.APPLIES
 
 
@@ -181,51 +178,26 @@ def _at_head(tables: Tables, block: BlockRef) -> Arrival:
     return Arrival.APPLIES if head is not None and head.hash == block.hash else Arrival.ELSEWHERE
 
 
-def _follow_observation(tables: Tables, event: Observation) -> Arrival:
+def _follow_observation(tables: Tables, event: Observed) -> Arrival:
     """Mark a wanted item as read. A read at another block than the head counts for nothing."""
     if event.why == "check":
         return _at_head(tables, event.block)
-    want = next((want for want in wanted(tables) if want.item == item_of(event)), None)
-    if want is None:
+    if event.item not in {want.item for want in wanted(tables)}:
         return Arrival.KNOWN
     if tables.head is None:
         tables.begin(event.block)
     if _at_head(tables, event.block) is Arrival.ELSEWHERE:
         return Arrival.ELSEWHERE
-    key = keys.route(want.item)
+    key = keys.route(event.item)
     before = tables.find(key, Route) or Route()
-    number = event.block.number
-    if isinstance(event, PositionObserved):
-        before = msgspec.structs.replace(before, pool=event.position.pool, owner=event.position.owner)
-    tables.put(
-        key,
-        msgspec.structs.replace(
-            before, observed_at_block=number, why=event.why, repaired=resumes(tables, want.item)
-        ),
+    read = msgspec.structs.replace(
+        before,
+        observed_at_block=event.block.number,
+        why=event.why,
+        repaired=resumes(tables, event.item),
     )
-    if isinstance(event, OwnerObserved):
-        for token_id in event.token_ids:
-            _follow_listed(tables, event, token_id)
+    tables.put(key, venue_of_read(tables, event).follow_read(tables, event, read))
     return Arrival.APPLIES
-
-
-def _follow_listed(tables: Tables, event: OwnerObserved, token_id: TokenId) -> None:
-    key = keys.route(keys.position(event.manager, token_id))
-    known = tables.find(key, Route) or Route()
-    tables.put(key, msgspec.structs.replace(known, owner=event.owner))
-
-
-def item_of(event: Observation) -> str:
-    """Name the item that a read is about."""
-    match event:
-        case PoolObserved():
-            return keys.pool(event.pool)
-        case OwnerObserved():
-            return keys.owner(event.owner)
-        case PositionObserved():
-            return keys.position(event.manager, event.token_id)
-        case BalanceObserved():
-            return keys.balance(event.account, event.token)
 
 
 # ------------------------------------------------------------------ policies come and go
@@ -250,17 +222,18 @@ def _forget_unused(tables: Tables, before: Policy) -> None:
     """
     still = {item for policy in policies(tables) for item in named_items(policy)}
     unused = {item for item in named_items(before) if item not in still} | {keys.book(before.book)}
-    tables.forget(lambda key: _belongs_to(key, unused))
+    of_venues = venues_of(before.chain)
+    tables.forget(lambda key: _belongs_to(key, unused, of_venues))
 
 
-def _belongs_to(key: str, items: set[str]) -> bool:
+def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool:
     """Ask whether an entry tells of one of these items: `tick/P/t` of `pool/P`, `route/X` and `checked/X` of X."""
     family = keys.family(key)
-    if family in keys.OF_A_POOL:
-        return keys.pool(keys.pool_of(key)) in items
     if family in keys.OF_AN_ITEM:
         return keys.item_of(key) in items
-    return key in items
+    if keys.skipped_checks.matches(key):
+        return keys.pool(keys.pool_of(key)) in items
+    return any(venue.item_of_entry(key) in items for venue in of_venues)
 
 
 # ------------------------------------------------------------------ operators

@@ -9,9 +9,9 @@ from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PoolView, PositionView, SwapSeen, ViewRemoved
 from pipeline.moment import Moment
+from pipeline.policies import policies
 from pipeline.shard import Shard
 from pipeline.units import Address, BookId
-from pipeline.wants import policies
 
 
 def published_pools(shard: Shard) -> frozenset[Address]:

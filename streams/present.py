@@ -6,7 +6,6 @@ import msgspec
 
 from pipeline import keys
 from pipeline.advance.books import why_unknown
-from pipeline.assess import assess
 from pipeline.book import own_positions, take_stock
 from pipeline.decide import Refused
 from pipeline.errors import PipelineError
@@ -17,10 +16,13 @@ from pipeline.messages.nfts import Departure
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PositionView
 from pipeline.moment import Moment
+from pipeline.policies import policies
+from pipeline.quarantine import quarantined
 from pipeline.shard import Shard
 from pipeline.show import show_book, show_position
 from pipeline.units import ChainId, Offset, ShardId
-from pipeline.wants import policies, quarantined, set_apart
+from pipeline.venues.uniswap_v3.assess import assess
+from pipeline.venues.uniswap_v3.routes import set_apart
 from streams.applied import policies_in_force
 from streams.readers import Reader
 from streams.topics import EVENTS, shard_of

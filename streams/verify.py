@@ -11,13 +11,14 @@ from pipeline.book import own_positions
 from pipeline.drive import pass_over
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.entries import Writer
-from pipeline.messages.events import BlockSeen, BlocksReverted, WriterStarted
-from pipeline.observe import differences
-from pipeline.routes import OBSERVATIONS, follow, item_of
+from pipeline.messages.events import BlockSeen, BlocksReverted, Observed, WriterStarted
+from pipeline.policies import followed_pools, policies, profile
+from pipeline.routes import follow
 from pipeline.shard import Shard
 from pipeline.state import Tables
 from pipeline.units import ChainId, Offset, ShardId, Term
-from pipeline.wants import Wanted, followed_pools, policies, profile
+from pipeline.venues.due_read import DueRead
+from pipeline.venues.registry import venue_of_read
 from streams.checkpoint.port import load
 from streams.codec import decode_event
 from streams.fold import fold_record
@@ -54,23 +55,26 @@ async def against_the_chain(node: Node, shard: Shard, verdict: Verdict) -> None:
     writer = shard.tables.find(keys.WRITER, Writer)
     place = Place(chain=chain, block=head, term=writer.term if writer else Term(0))
     async for read in observe(node, place, list(_items(shard))):
-        if not isinstance(read, OBSERVATIONS):
+        if not isinstance(read, Observed):
             verdict.wrong.append(f"shard {shard.id}: {read.item} cannot be read: {read.reason}")
             continue
         verdict.compared[f"{type(read).__name__.removesuffix('Observed').lower()}s"] += 1
-        item = f"shard {shard.id}: {item_of(read)}"
-        verdict.wrong += [f"{item}: {difference}, the chain's" for difference in differences(shard, read)]
+        item = f"shard {shard.id}: {read.item}"
+        verdict.wrong += [
+            f"{item}: {difference}, the chain's"
+            for difference in venue_of_read(shard.tables, read).differences(shard, read)
+        ]
 
 
-def _items(shard: Shard) -> Iterator[Wanted]:
+def _items(shard: Shard) -> Iterator[DueRead]:
     for pool in sorted(followed_pools(shard.tables)):
-        yield Wanted(item=keys.pool(pool), why="check")
+        yield DueRead(item=keys.pool(pool), why="check")
     for policy in policies(shard.tables):
         for key, _ in own_positions(shard, policy):
-            yield Wanted(item=key, why="check")
+            yield DueRead(item=key, why="check")
         for account in policy.accounts:
             for token in policy.tokens:
-                yield Wanted(item=keys.balance(account, token.address), why="check")
+                yield DueRead(item=keys.balance(account, token.address), why="check")
 
 
 # ------------------------------------------------------------------ against the fold
@@ -144,7 +148,7 @@ def _count_rules(routes: Tables, record: Record, verdict: Verdict) -> None:
         verdict.rules["watchers that took over"] += 1
     elif isinstance(event, BlocksReverted):
         verdict.rules["reorgs undone"] += 1
-    elif isinstance(event, OBSERVATIONS):
+    elif isinstance(event, Observed):
         verdict.rules[f"reads ({event.why})"] += 1
     elif isinstance(event, BlockSeen):
         verdict.rules["blocks"] += 1

@@ -39,6 +39,7 @@ from pipeline.messages.facts import (
     Swapped,
 )
 from pipeline.messages.policy import ChainProfile, Policy, SignersLimits, TargetBand, TokenSpec, version_of
+from pipeline.policies import book_accounts
 from pipeline.routes import follow
 from pipeline.state import Tables
 from pipeline.venues.uniswap_v3 import (
@@ -434,7 +435,9 @@ class ToyWatcher:
         ]
         assert mine is not None
         amount_wei = 10**15 + self.chain.head.number
-        native = [NativeBalance(account=each, amount_wei=amount_wei) for each in sorted(mine.accounts)]
+        native = [
+            NativeBalance(account=each, amount_wei=amount_wei) for each in sorted(book_accounts(self.routes))
+        ]
         self.append(
             BlockSeen(
                 term=self.term,

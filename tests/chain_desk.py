@@ -32,11 +32,13 @@ from pipeline.messages.policy import (
 )
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import ChainView, bind, new_account, reconcile
+from pipeline.policies import followed_pools
 from pipeline.routes import follow
 from pipeline.shard import Shard
 from pipeline.state import Tables
 from pipeline.units import Address, Term
-from pipeline.wants import Wanted, followed_pools, wanted
+from pipeline.venues.due_read import DueRead
+from pipeline.wants import wanted
 from streams.chain.ahead import Block
 from streams.chain.blocks_seen import blocks_seen
 from streams.chain.submit.judge import Judge
@@ -198,10 +200,10 @@ class ChainDesk:
                 self.routes, node, [Block(header, body, {})], TERM, multicall=self.world.multicall
             )
             self.append(event)
-            checks: list[Wanted] = []
+            checks: list[DueRead] = []
             if number % self.book.chain.check_every_blocks == 0:
                 named = (f"balance/{self.book.owner}/{token.address}" for token in self.book.tokens)
-                checks = [Wanted(item=item, why="check") for item in named]
+                checks = [DueRead(item=item, why="check") for item in named]
             await self._read(node, checks)
             await self._read_wanted(node)
 
@@ -209,7 +211,7 @@ class ChainDesk:
         for _ in range(4):
             await self._read(node, wanted(self.routes))
 
-    async def _read(self, node: HttpSenderNode, wants: list[Wanted]) -> None:
+    async def _read(self, node: HttpSenderNode, wants: list[DueRead]) -> None:
         newest = await node.newest()
         at = self.routes.head or newest.block
         holders = tuple(sorted(followed_pools(self.routes)))

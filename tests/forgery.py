@@ -18,8 +18,9 @@ from pipeline.messages.events import (
     OwnerObserved,
     WriterStarted,
 )
+from pipeline.policies import policies
 from pipeline.state import Tables
-from pipeline.wants import policies, wanted
+from pipeline.wants import wanted
 from streams.codec import decode_event, encode
 
 Forge = Callable[[random.Random, Tables], AnyEvent]

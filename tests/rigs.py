@@ -20,10 +20,11 @@ from pipeline.messages.events import (
     PoolObserved,
     PositionObserved,
 )
+from pipeline.policies import policies
 from pipeline.routes import Arrival
 from pipeline.state import Tables
 from pipeline.units import ChainId, Offset
-from pipeline.wants import policies, wanted
+from pipeline.wants import wanted
 from streams.chain.fake_log import Death, FakeBroker, FakeEventLog
 from streams.chain.pace import Pace
 from streams.chain.watch import Watch

@@ -13,7 +13,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.shard import Shard
 from pipeline.state import Tables
 from pipeline.units import Wei
-from pipeline.wants import Wanted
+from pipeline.venues.due_read import DueRead
 from streams.chain.dry_run.trial import Trial
 from streams.codec import decode_entry, encode_entry
 
@@ -50,7 +50,7 @@ class ToyFork:
         assert isinstance(event, BlockSeen)
         return event
 
-    async def read(self, tables: Tables, wants: Sequence[Wanted]) -> Sequence[AnyEvent]:
+    async def read(self, tables: Tables, wants: Sequence[DueRead]) -> Sequence[AnyEvent]:
         del tables
         return [self.watcher.chain.read(want.item, want.why, self.watcher.term) for want in wants]
 

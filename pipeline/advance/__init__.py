@@ -18,7 +18,6 @@ from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed,
 from pipeline.messages.entries import Halted, SetAside
 from pipeline.messages.events import (
     AnyEvent,
-    BalanceObserved,
     BlockSeen,
     BlocksReverted,
     CancellationSigned,
@@ -27,12 +26,11 @@ from pipeline.messages.events import (
     HeadStalled,
     IntentRefused,
     ObservationFailed,
-    OwnerObserved,
+    Observed,
     Paused,
     PolicyRemoved,
     PolicySet,
     PoolObserved,
-    PositionObserved,
     Resumed,
     Sent,
     Signed,
@@ -40,10 +38,10 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.policy import ChainProfile
 from pipeline.moment import Moment
+from pipeline.policies import profile
 from pipeline.routes import Arrival, Followed, follow, why_halted
 from pipeline.shard import Shard
 from pipeline.units import ChainId, Offset
-from pipeline.wants import profile
 
 __all__ = ["advance", "give_up"]
 
@@ -72,7 +70,7 @@ def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> 
     What the record had written is taken back, but for what the watcher's fold of it writes too.
     """
     shard.tables.undo()
-    shard.drop_live()
+    shard.drop_working_copies()
     before = shard.tables.head
     follow(shard.tables, event)
     reason = why_halted(event, error)
@@ -111,7 +109,7 @@ def _applied(
             return advance_block(shard, event, chain, now)
         case BlocksReverted():
             return rewind(shard, event, followed.rewound, now)
-        case PoolObserved() | OwnerObserved() | PositionObserved() | BalanceObserved():
+        case Observed():
             return take_read(shard, event, now)
         case ObservationFailed():
             stamp = now.stamp("alert", event.item, action=event.reason)

@@ -1,10 +1,10 @@
 """What an NFT is worth, measured anew only when something that it follows from is new."""
 
 from pipeline import keys
-from pipeline.assess import assess
 from pipeline.inventory import Assessed
 from pipeline.messages.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.shard import Shard
+from pipeline.venues.uniswap_v3.assess import assess
 
 
 def assessed(shard: Shard, key: str, position: NftPosition) -> Assessed:

@@ -13,16 +13,19 @@ from pipeline.messages.entries import Halted
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import ChainProfile
 from pipeline.moment import Moment
+from pipeline.policies import policies
+from pipeline.quarantine import quarantined
 from pipeline.shard import Shard
 from pipeline.show import show_swaps
-from pipeline.track import track
-from pipeline.wants import followed_pools, policies, quarantined
+from pipeline.track import FailedItems, track
+from pipeline.venues.registry import venues_of
 
 
 def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Moment) -> tuple[Output, ...]:
     """Take a block in, quiet or not: it is also the passage of time."""
-    facts = decode(event.logs, followed_pools(shard.tables), chain.position_manager)
-    tracked = track(shard, event, chain, facts)
+    items = FailedItems(shard)
+    blocks = [venue.begin_block(shard, items, event) for venue in venues_of(chain)]
+    tracked = track(shard, event, blocks, items, decode(event.logs, blocks))
     outputs: list[Output] = [
         *show_swaps(shard, tracked, now),
         *quarantine_alerts(tracked.quarantined, now),

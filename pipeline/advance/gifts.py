@@ -9,8 +9,9 @@ from pipeline.messages.events import BlockSeen
 from pipeline.messages.nfts import Gift
 from pipeline.messages.policy import ChainProfile
 from pipeline.moment import Moment
+from pipeline.policies import policies
 from pipeline.shard import Shard
-from pipeline.wants import is_ours, policies
+from pipeline.venues.uniswap_v3.routes import is_ours
 
 
 def tell_gifts(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Moment) -> Iterator[NftSetApart]:

@@ -12,10 +12,10 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen
 from pipeline.messages.nfts import Departure
 from pipeline.moment import Moment
+from pipeline.policies import policies
 from pipeline.shard import Shard
 from pipeline.units import Address, Hash, RawAmount, Seconds
 from pipeline.venues.wallet.token_logs import decode_nft_transfer
-from pipeline.wants import policies
 
 _REMEMBERED_S = Seconds(30 * 24 * 60 * 60)
 

@@ -4,20 +4,19 @@ from collections.abc import Iterator
 
 from pipeline import keys
 from pipeline.messages.decisions import Released
-from pipeline.messages.entries import NftPosition, Pause
+from pipeline.messages.entries import Pause
 from pipeline.messages.events import AnyEvent, Paused, PolicyRemoved, PolicySet, Resumed
 from pipeline.moment import Moment
+from pipeline.quarantine import quarantined
 from pipeline.shard import Shard
-from pipeline.wants import followed_pools, quarantined
+from pipeline.venues.registry import venues
 
 
 def apply_policy(shard: Shard) -> None:
-    """Let go of the NFTs whose pool no book uses any more."""
-    pools = followed_pools(shard.tables)
-    entries = shard.tables.entries().items()
-    unfollowed = {key for key, value in entries if isinstance(value, NftPosition) and value.pool not in pools}
-    shard.tables.forget(unfollowed.__contains__)
-    shard.drop_live()
+    """Forget what no policy needs any more, such as NFTs whose pool no book uses."""
+    for venue in venues(shard.tables):
+        shard.tables.forget(venue.unfollowed(shard.tables).__contains__)
+    shard.drop_working_copies()
 
 
 def held_before(shard: Shard, event: AnyEvent) -> frozenset[str]:
@@ -39,4 +38,4 @@ def operate(shard: Shard, event: Paused | Resumed) -> None:
     if isinstance(event, Paused):
         pause = Pause(reason=event.reason, by=event.by, cancels=event.cancels)
     shard.tables.put(keys.pause(event.scope), pause)
-    shard.drop_live()
+    shard.drop_working_copies()

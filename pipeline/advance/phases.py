@@ -13,7 +13,6 @@ from pipeline.advance.turn import Turn
 from pipeline.advance.weighing import mints_in_part
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.foresee import Foreseen
-from pipeline.goal import need_pool
 from pipeline.guard import TIP_WEI, Question, Refusal, costs_of, guard
 from pipeline.inventory import WHOLE_BPS, Stock
 from pipeline.market import Market, market_at_spot, read_market
@@ -30,6 +29,7 @@ from pipeline.reconsider import Course, reconsider_mint, reconsider_swap
 from pipeline.settle import fails_alike, failure_of, lies_outside, predecessor
 from pipeline.strategies import STRATEGIES, Act
 from pipeline.units import Bps, RawAmount, Seconds, Wei
+from pipeline.venues.uniswap_v3.pools import need_pool
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):

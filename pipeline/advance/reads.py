@@ -6,19 +6,18 @@ from pipeline import keys
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Quarantine, SkippedChecks
-from pipeline.messages.events import BalanceObserved, PoolObserved
+from pipeline.messages.events import BalanceObserved, Observed, PoolObserved
 from pipeline.moment import Moment
-from pipeline.observe import Observation, differences, write_read
-from pipeline.routes import item_of
+from pipeline.quarantine import quarantine, resumes
 from pipeline.shard import Shard
-from pipeline.wants import quarantine, resumes
+from pipeline.venues.registry import venue_of_read
 
 SKIPPED_CHECKS_ALERT = 3
 SHOWN_DIFFERENCES = 8
 _LONGEST_REASON = 500
 
 
-def take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, ...]:
+def take_read(shard: Shard, event: Observed, now: Moment) -> tuple[Output, ...]:
     """Write a first or repairing read; compare a check, and never repair by it.
 
     A read that cannot be taken in leaves no trace but its item's quarantine.
@@ -30,36 +29,36 @@ def take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, ..
         raise
     except Exception as error:  # noqa: BLE001 - whatever a read says, only its item stops
         shard.tables.undo(savepoint)
-        shard.drop_live()
+        shard.drop_working_copies()
         return (_unusable(shard, event, error, now),)
 
 
-def _unusable(shard: Shard, event: Observation, error: Exception, now: Moment) -> Quarantined:
-    item, reason = item_of(event), f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+def _unusable(shard: Shard, event: Observed, error: Exception, now: Moment) -> Quarantined:
+    item, reason = event.item, f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
     held = Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(shard.tables, item))
     shard.tables.put(keys.quarantine(item), held)
     return Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
 
 
-def _take_read(shard: Shard, event: Observation, now: Moment) -> tuple[Output, ...]:
+def _take_read(shard: Shard, event: Observed, now: Moment) -> tuple[Output, ...]:
     if event.why == "check":
         return tuple(_check(shard, event, now))
-    item = item_of(event)
+    item = event.item
     shard.tables.put(keys.quarantine(item), None)
-    write_read(shard, event)
+    venue_of_read(shard.tables, event).write_read(shard, event)
     if event.why == "repair":
         return (Released(**now.stamp("alert", item, action="release"), item=item),)
     return ()
 
 
-def _check(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
+def _check(shard: Shard, event: Observed, now: Moment) -> Iterator[Output]:
     """Compare at the head; a difference quarantines the item."""
-    item = item_of(event)
+    item = event.item
     if isinstance(event, PoolObserved):
         shard.tables.put(keys.skipped_checks(event.pool), None)
     if quarantine(shard.tables, item) is not None:
         return
-    found = differences(shard, event)
+    found = venue_of_read(shard.tables, event).differences(shard, event)
     if not found:
         return
     if isinstance(event, PoolObserved):
@@ -73,7 +72,7 @@ def _check(shard: Shard, event: Observation, now: Moment) -> Iterator[Output]:
     yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
 
 
-def _reason(event: Observation, found: list[str]) -> str:
+def _reason(event: Observed, found: list[str]) -> str:
     if isinstance(event, BalanceObserved):
         return f"a balance has changed without a transfer ({found[0]}): a rebasing token, or one with a hidden fee"
     return f"a check found {len(found)} differences, the first: {found[0]}"

@@ -22,13 +22,14 @@ from pipeline.settle import is_outside
 from pipeline.shard import Shard
 from pipeline.units import Bps, GrowthX128, Hash, Liquidity, RawAmount, SqrtPriceX96, Wei
 from pipeline.venues.uniswap_v3 import LivePool, mean_tick
+from pipeline.venues.uniswap_v3.pools import live_pool
 
 
 def count_cost(turn: Turn, tracked: Tracked) -> None:
     """Add what a block has cost the book's plan, while it is open: also where the book is not known."""
     tables, policy = turn.shard.tables, turn.policy
     plan = tables.find(keys.plan(policy.book), Plan)
-    live = turn.shard.live_pool(policy.reference_pool)
+    live = live_pool(turn.shard, policy.reference_pool)
     if plan is None or plan.closed is not None or live is None or not live.sqrt_price_x96:
         return
     before = tables.find(keys.cost(policy.book), PlanCost)

@@ -14,6 +14,7 @@ from pipeline.messages.entries import Halted, Pool
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
 from pipeline.messages.policy import Policy
 from pipeline.moment import Moment
+from pipeline.policies import policies, profile
 from pipeline.shard import Shard
 from pipeline.show import (
     published_pools,
@@ -25,7 +26,6 @@ from pipeline.show import (
     show_position,
 )
 from pipeline.units import Address, BookId
-from pipeline.wants import policies, profile
 
 
 class Shown(msgspec.Struct, frozen=True):

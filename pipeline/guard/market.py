@@ -2,12 +2,12 @@
 
 from pipeline import keys
 from pipeline.depth import is_worth_a_mint, most_minted, moved_in_token1
-from pipeline.goal import need_pool
 from pipeline.guard.question import Question
 from pipeline.market import mint_window
 from pipeline.messages.entries import HighestHead, Pause
 from pipeline.plan import tell_limit
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.pools import need_pool
 
 TIP_WEI = 10**9
 """Beside the base fee, where a price of gas is wanted before anybody offers one."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo, Why
@@ -93,6 +94,11 @@ class Observed(Watched, frozen=True, kw_only=True):
     block: BlockRef
     why: Why
 
+    @property
+    def item(self) -> str:
+        """The item that was read."""
+        raise NotImplementedError
+
 
 class TickObserved(msgspec.Struct, frozen=True, kw_only=True):
     tick: Tick
@@ -109,6 +115,10 @@ class PoolObserved(Observed, frozen=True, kw_only=True, tag=True):
     observations: tuple[OracleSlot, ...]
     """Every slot below cardinality_next, by index."""
 
+    @property
+    def item(self) -> str:
+        return keys.pool(self.pool)
+
 
 class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):
     """Every NFT of the position manager that an owner has."""
@@ -116,6 +126,10 @@ class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):
     owner: Address
     manager: Address
     token_ids: tuple[TokenId, ...]
+
+    @property
+    def item(self) -> str:
+        return keys.owner(self.owner)
 
 
 class PositionObserved(Observed, frozen=True, kw_only=True, tag=True):
@@ -126,6 +140,10 @@ class PositionObserved(Observed, frozen=True, kw_only=True, tag=True):
     position: NftPosition
     pool_position: PoolPosition
 
+    @property
+    def item(self) -> str:
+        return keys.position(self.manager, self.token_id)
+
 
 class BalanceObserved(Observed, frozen=True, kw_only=True, tag=True):
     """What an account has of a token."""
@@ -133,6 +151,10 @@ class BalanceObserved(Observed, frozen=True, kw_only=True, tag=True):
     account: Address
     token: Address
     amount: RawAmount
+
+    @property
+    def item(self) -> str:
+        return keys.balance(self.account, self.token)
 
 
 class ObservationFailed(Watched, frozen=True, kw_only=True, tag=True):

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 from pipeline.errors import StateGoneError, UnreadableError
-from pipeline.interests import Interests, interests, select, select_receipts
-from pipeline.messages.base import RawLog
+from pipeline.interests import interests, select, select_receipts
 from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
+from pipeline.policies import policies, profile
 from pipeline.state import Tables
 from pipeline.units import Address, Term
-from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
-from pipeline.wants import policies, profile
 from streams.chain.ahead import Block
 from streams.node.contract_calls import Reader
 from streams.node.port import Node
@@ -42,13 +40,9 @@ async def blocks_seen(
             ),
         )
         events.append(event)
-        if event.block.number % chain.check_every_blocks == 0 or _moves_nfts(mine, event.logs):
+        if event.block.number % chain.check_every_blocks == 0 or mine.brings_items(event.logs):
             break
     return events
-
-
-def _moves_nfts(mine: Interests, logs: Sequence[RawLog]) -> bool:
-    return any(log.address == mine.manager and log.topics[0] == TRANSFER_TOPIC for log in logs)
 
 
 def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:

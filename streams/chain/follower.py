@@ -6,10 +6,10 @@ from pipeline import keys
 from pipeline.errors import FencedError, LogLostError, MalformedRecordError
 from pipeline.messages.entries import Cursor, Halted, Writer
 from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, PositionObserved, WriterStarted
-from pipeline.routes import Arrival, follow, item_of
+from pipeline.policies import policies
+from pipeline.routes import Arrival, follow
 from pipeline.state import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
-from pipeline.wants import policies
 from streams.chain.event_log import EventLog, Record
 from streams.codec import decode_event
 
@@ -99,7 +99,7 @@ class Follower:
     def _note_check(self, event: PoolObserved | PositionObserved | BalanceObserved) -> None:
         at, items = self.checked
         items = items if at == event.block.hash else frozenset()
-        self.checked = (event.block.hash, items | {item_of(event)})
+        self.checked = (event.block.hash, items | {event.item})
 
     def _check_reach(self, start: Offset, first: Offset, end: Offset) -> None:
         if start < first:

@@ -10,10 +10,12 @@ from pipeline.errors import NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Route
 from pipeline.messages.events import ObservationFailed
-from pipeline.routes import item_of
+from pipeline.policies import followed_pools, policies, profile
 from pipeline.state import Tables
 from pipeline.units import Address, BlockNumber, Hash, Term
-from pipeline.wants import Wanted, followed_pools, is_ours, named_items, policies, profile, wanted
+from pipeline.venues.due_read import DueRead
+from pipeline.venues.registry import venues_of
+from pipeline.wants import wanted
 from streams.chain.follower import Follower
 from streams.chain.pace import Pace
 from streams.node.chain_reads import Observation, Place, observe
@@ -51,12 +53,12 @@ class Readings:
         self._failed_rounds = 0
         self._checked_at: Hash | None = None
 
-    def due(self, block: BlockRef) -> list[Wanted]:
+    def due(self, block: BlockRef) -> list[DueRead]:
         """List what is to be read at a block: checks of the shard's head first, then what is wanted."""
         return [*self._due_checks(), *self._due_wants(block)]
 
     async def read(
-        self, block: BlockRef, wants: Sequence[Wanted], term: Term
+        self, block: BlockRef, wants: Sequence[DueRead], term: Term
     ) -> AsyncIterator[Observation | ObservationFailed]:
         """Read, and give what is worth a record: a reason for which a contract cannot be read comes once.
 
@@ -80,7 +82,7 @@ class Readings:
         left = {want.item: want for want in wants}
         try:
             async for event in observe(self._node, place, wants, multicall=self._multicall):
-                want = left.pop(event.item if isinstance(event, ObservationFailed) else item_of(event))
+                want = left.pop(event.item)
                 if not isinstance(event, ObservationFailed) or await self._is_news(want, event):
                     yield event
             self._failed_rounds = 0
@@ -91,7 +93,7 @@ class Readings:
             self._put_off([want for want in left.values() if want.why != "check"], block, str(error))
 
     # -------------------------------------------------------------- what failed
-    async def _is_news(self, want: Wanted, failed: ObservationFailed) -> bool:
+    async def _is_news(self, want: DueRead, failed: ObservationFailed) -> bool:
         """Note a failure, unless it is the block that has gone: the branch is looked at next."""
         block = failed.block
         if await self._node.header(block.hash) is None:
@@ -106,7 +108,7 @@ class Readings:
         self._try_later(failed.item, failed.block, failed.reason)
         return before is None or before.recorded != failed.reason
 
-    def _put_off(self, wants: Sequence[Wanted], block: BlockRef, error: str) -> None:
+    def _put_off(self, wants: Sequence[DueRead], block: BlockRef, error: str) -> None:
         """Read these later: the node fails, which says nothing about them."""
         shard = self._follower.shard
         for want in wants:
@@ -127,7 +129,7 @@ class Readings:
         )
 
     # -------------------------------------------------------------- what is due
-    def _due_wants(self, block: BlockRef) -> list[Wanted]:
+    def _due_wants(self, block: BlockRef) -> list[DueRead]:
         """Leave out what failed and is not to be tried again yet; forget what is wanted no more."""
         wants = wanted(self._follower.tables)
         items = {want.item for want in wants}
@@ -142,7 +144,7 @@ class Readings:
             or now_s >= failed[want.item].next_at_s
         ]
 
-    def _due_checks(self) -> list[Wanted]:
+    def _due_checks(self) -> list[DueRead]:
         """List the pools, NFTs and balances to compare at this head, but for what is wanted there anyway."""
         tables = self._follower.tables
         chain, head = profile(tables), tables.head
@@ -153,22 +155,14 @@ class Readings:
         at, done = self._follower.checked
         items = set(_checked_items(tables)) - (done if at == head.hash else set())
         items -= {want.item for want in wanted(tables)}  # to repair it, or because its pool was read after it
-        return [Wanted(item=item, why="check") for item in sorted(items) if _is_due(tables, item, head)]
+        return [DueRead(item=item, why="check") for item in sorted(items) if _is_due(tables, item, head)]
 
 
 def _checked_items(tables: Tables) -> Iterator[str]:
-    """Name what is compared every `check_every_blocks`: what a fold of logs could get wrong without any log saying so.
-
-    An NFT is compared with the pool position that it uses.
-    """
+    """Name what is compared every `check_every_blocks`: what a fold of logs could get wrong without any log saying so."""
     for policy in policies(tables):
-        yield from (
-            item for item in named_items(policy) if keys.pool.matches(item) or keys.balance.matches(item)
-        )
-        for key, route in tables.group(keys.route.under(keys.position.family), Route):
-            item = keys.item_of(key)
-            if route.owner == policy.owner and route.pool in policy.all_pools() and is_ours(tables, item):
-                yield item
+        for venue in venues_of(policy.chain):
+            yield from venue.checked_items(tables, policy)
 
 
 def _is_due(tables: Tables, item: str, head: BlockRef) -> bool:

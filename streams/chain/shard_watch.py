@@ -8,8 +8,9 @@ import structlog
 from pipeline.errors import NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import Event, HeadStalled, WriterStarted
+from pipeline.policies import policies
 from pipeline.units import Address, Offset, Term
-from pipeline.wants import Wanted, policies
+from pipeline.venues.due_read import DueRead
 from streams.chain.ahead import Ahead
 from streams.chain.blocks_seen import blocks_seen
 from streams.chain.branch import Branch
@@ -114,7 +115,7 @@ class ShardWatch:
             return True
         return await self._go_back(newest)
 
-    async def _read(self, block: BlockRef, wants: Sequence[Wanted]) -> bool:
+    async def _read(self, block: BlockRef, wants: Sequence[DueRead]) -> bool:
         """Append what is read at a block, also if the node fails in the middle."""
         pending: list[Event] = []
         grown = False

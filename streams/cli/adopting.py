@@ -8,8 +8,8 @@ from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted
+from pipeline.policies import policies, profile
 from pipeline.units import ShardId, TokenId
-from pipeline.wants import policies, profile
 from streams.applied import append, appending
 from streams.cli.console import run, say, settings_for
 from streams.cli.holdings import OneBook, no_such_book

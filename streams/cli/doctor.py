@@ -12,8 +12,8 @@ from pipeline import keys
 from pipeline.errors import PASSING_TROUBLE, EvenkeelError, NodeError, SettingsError
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
+from pipeline.policies import policies
 from pipeline.units import Address
-from pipeline.wants import policies
 from streams.applied import policies_in_force
 from streams.chain.signer_file import SignerFile
 from streams.cli.asked import asking, refuse_what_the_chain_refuses

@@ -16,7 +16,7 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.policy import ChainProfile
 from pipeline.units import NATIVE, Address, Term
-from pipeline.wants import Wanted
+from pipeline.venues.due_read import DueRead
 from streams.node.contract_calls import Reader
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
@@ -42,7 +42,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def observe(
-    node: Node, place: Place, wants: Sequence[Wanted], *, multicall: Address = MULTICALL3
+    node: Node, place: Place, wants: Sequence[DueRead], *, multicall: Address = MULTICALL3
 ) -> AsyncIterator[Observation | ObservationFailed]:
     """Read what is wanted after all logs of a block, in order; what cannot be read says why.
 
@@ -56,15 +56,15 @@ async def observe(
                 yield each
 
 
-def _by_kind(wants: Sequence[Wanted]) -> list[tuple[str, list[Wanted]]]:
-    kinds: dict[str, list[Wanted]] = {}
+def _by_kind(wants: Sequence[DueRead]) -> list[tuple[str, list[DueRead]]]:
+    kinds: dict[str, list[DueRead]] = {}
     for want in wants:
         kinds.setdefault(keys.family(want.item), []).append(want)
     return list(kinds.items())
 
 
 async def _read_pools(
-    reader: Reader, place: Place, wants: Sequence[Wanted]
+    reader: Reader, place: Place, wants: Sequence[DueRead]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     for want in wants:
         (pool,) = keys.pool.parse(want.item)
@@ -85,7 +85,7 @@ async def _read_pools(
 
 
 async def _read_owners(
-    reader: Reader, place: Place, wants: Sequence[Wanted]
+    reader: Reader, place: Place, wants: Sequence[DueRead]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     manager = place.chain.position_manager
     for want in wants:
@@ -106,7 +106,7 @@ async def _read_owners(
 
 
 async def _read_positions(
-    reader: Reader, place: Place, wants: Sequence[Wanted]
+    reader: Reader, place: Place, wants: Sequence[DueRead]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     manager = place.chain.position_manager
     token_ids = [keys.position.parse(want.item)[1] for want in wants]
@@ -127,7 +127,7 @@ async def _read_positions(
 
 
 async def _read_balances(
-    reader: Reader, place: Place, wants: Sequence[Wanted]
+    reader: Reader, place: Place, wants: Sequence[DueRead]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     pairs = [keys.balance.parse(want.item) for want in wants]
     amounts = await read_balances(reader, pairs)
@@ -156,7 +156,7 @@ async def _token_fault(reader: Reader, place: Place, token: Address) -> Unreadab
     return None if fault is None else UnreadableError(fault)
 
 
-def _failed(place: Place, want: Wanted, error: UnreadableError) -> ObservationFailed:
+def _failed(place: Place, want: DueRead, error: UnreadableError) -> ObservationFailed:
     return ObservationFailed(term=place.term, block=place.block, item=want.item, reason=str(error))
 
 

@@ -9,10 +9,10 @@ from chaos.ledger import Ledger
 from chaos.tail import Tail
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
+from pipeline.policies import policies
 from pipeline.shard import Shard
 from pipeline.state import Value
 from pipeline.units import ChainId, ShardId
-from pipeline.wants import policies
 from streams.checkpoint.port import load
 from streams.codec import decode_output
 from streams.fold import fold_log

@@ -13,13 +13,15 @@ from pipeline.messages.events import (
     BlockSeen,
     HeadStalled,
     ObservationFailed,
+    Observed,
     Resumed,
     WriterStarted,
 )
-from pipeline.routes import OBSERVATIONS, Arrival, follow
+from pipeline.policies import policies
+from pipeline.routes import Arrival, follow
 from pipeline.state import Tables
 from pipeline.units import ChainId
-from pipeline.wants import missing, policies, wanted
+from pipeline.wants import missing, wanted
 from streams.codec import decode_entry, decode_event
 from streams.readers import Record
 from streams.topics import EVENTS, STATE
@@ -84,7 +86,7 @@ class Page:
                 self._half_read = frozenset(self.half_read())
             case _ if type(event).__name__ == "BlocksReverted":
                 rules["a branch was undone"] += 1
-            case _ if isinstance(event, OBSERVATIONS) and self._half_read:
+            case _ if isinstance(event, Observed) and self._half_read:
                 if not self._half_read & {want.item for want in wanted(self.tables)}:
                     self._half_read = frozenset()
                     rules["a bootstrap was taken up in the middle"] += 1

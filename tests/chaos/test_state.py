@@ -16,8 +16,9 @@ from chaos.house import House, opened
 from pipeline.messages.decisions import PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Balance
 from pipeline.messages.events import PoolObserved
+from pipeline.policies import followed_pools, profile
 from pipeline.units import BookId, ShardId
-from pipeline.wants import Wanted, followed_pools, profile
+from pipeline.venues.due_read import DueRead
 from streams.codec import decode_event, decode_output, encode_entry
 from streams.kafka_access import KafkaAccess
 from streams.node.chain_reads import Place, observe
@@ -140,7 +141,7 @@ async def a_check_that_differs(house: House, shard: int) -> PoolObserved:
     node = HttpNode(house.devnet.rpc_url)
     try:
         place = Place(chain=chain, block=head, term=house.ledger.pages[shard].writer.term)
-        (read,) = [read async for read in observe(node, place, [Wanted(item=f"pool/{pool}", why="check")])]
+        (read,) = [read async for read in observe(node, place, [DueRead(item=f"pool/{pool}", why="check")])]
     finally:
         await node.close()
     assert isinstance(read, PoolObserved)

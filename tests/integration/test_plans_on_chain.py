@@ -15,7 +15,7 @@ from pipeline.messages.events import BlocksReverted, CancellationSigned
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.plan import WITHDRAW_GAS
-from pipeline.wants import set_apart
+from pipeline.venues.uniswap_v3.routes import set_apart
 from streams.cli.wording import left_text
 from streams.devnet import actions
 from streams.devnet.chain import Chain

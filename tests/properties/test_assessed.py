@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.advance.assessed import assessed
-from pipeline.assess import assess
 from pipeline.book import own_positions
 from pipeline.drive import drive
 from pipeline.shard import Shard
+from pipeline.venues.uniswap_v3.assess import assess
 
 
 @settings(max_examples=25, deadline=None)

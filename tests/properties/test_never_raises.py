@@ -154,7 +154,7 @@ def test_the_examples_come_far():
 def test_a_pool_that_was_never_initialised_declines_and_stops_nobody_else():
     shard, _, offset = deep(1, is_live=False)
     shard.tables.put(f"pool/{POOL}", _without_price(shard.tables.need(f"pool/{POOL}", Pool)))
-    shard.drop_live()
+    shard.drop_working_copies()
     head = shard.tables.head
     event = BlockSeen(term=1, block=_next(head), base_fee_wei=7, logs=(), reads=_native(shard), receipts=())
     outputs = advance(shard, Offset(offset), event)

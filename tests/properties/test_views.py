@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of, why_unknown
-from pipeline.assess import assess
 from pipeline.book import own_positions
 from pipeline.drive import drive
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
 from pipeline.messages.policy import Policy, TargetBand
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, ViewRemoved
 from pipeline.moment import Moment
+from pipeline.policies import policies
 from pipeline.shard import Shard
 from pipeline.show import show_book, show_pool, show_position
-from pipeline.wants import policies
+from pipeline.venues.uniswap_v3.assess import assess
 
 AMOUNTS = {"principal0", "principal1", "fees0", "fees1"}
 REACHED: Counter[str] = Counter()

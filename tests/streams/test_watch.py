@@ -24,7 +24,7 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.policy import Policy, version_of
-from pipeline.routes import Arrival, item_of
+from pipeline.routes import Arrival
 from pipeline.units import BookId
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 from pipeline.wants import missing
@@ -418,7 +418,7 @@ async def test_pools_nfts_and_balances_are_compared_every_so_many_blocks_before_
             f"balance/{OWNERS[0]}/{DOLLAR}",
             f"balance/{OWNERS[0]}/{WRAPPED}",
         )
-        assert {(event.block.number, item_of(event)) for _, event in checks} == {
+        assert {(event.block.number, event.item) for _, event in checks} == {
             (number, item) for number in (10, 20) for item in ours
         }
         assert len(checks) == 8

@@ -19,7 +19,8 @@ from pipeline.plan import (
     transactions_of_plan,
 )
 from pipeline.shard import Shard
-from pipeline.wants import set_apart, wanted
+from pipeline.venues.uniswap_v3.routes import set_apart
+from pipeline.wants import wanted
 
 DUST = 60
 

@@ -17,6 +17,7 @@ from pipeline.messages.views import BookView, SwapSeen
 from pipeline.pricing import gas_in_quote
 from pipeline.shard import Shard
 from pipeline.venues.uniswap_v3 import mean_tick
+from pipeline.venues.uniswap_v3.pools import need_pool
 from streams.codec import decode_entry, decode_output, encode_entry
 
 
@@ -80,7 +81,7 @@ def test_the_end_values_the_swap_at_the_mean_before_its_block(done):
         if isinstance(event, BlockSeen) and event.block.timestamp_s == at_s
     ]
     drive(shard, desk.watcher.log[:before])
-    price = 1.0001 ** mean_tick(shard.live_pool(POOL), at_s, 24)
+    price = 1.0001 ** mean_tick(need_pool(shard, POOL), at_s, 24)
     loss = seen.amount0_delta * price + seen.amount1_delta
     assert loss > 0, "a fee is taken"
     assert closed.cost.swap_loss == pytest.approx(loss, rel=1e-9, abs=10)

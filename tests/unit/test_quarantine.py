@@ -30,10 +30,10 @@ from pipeline.messages.decisions import (
 from pipeline.messages.entries import Balance, NftPosition, Pool, Quarantine
 from pipeline.messages.events import BlockSeen, Paused, PolicySet, Resumed
 from pipeline.messages.views import BookView
+from pipeline.quarantine import quarantined
 from pipeline.shard import Shard
 from pipeline.venues.uniswap_v3 import BURN_TOPIC, MINT_TOPIC, SWAP_TOPIC
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
-from pipeline.wants import quarantined
 
 
 class Told:
@@ -186,7 +186,7 @@ def test_a_check_finds_what_the_fold_itself_got_wrong_of_an_nft_or_its_range(fam
     key = item if family == "position" else f"pool-position/{POOL}/{MANAGER}/-300/200"
     entry = told.shard.tables.entries()[key]
     told.shard.tables.put(key, msgspec.structs.replace(entry, **{field: getattr(entry, field) + 1}))
-    told.shard.drop_live([POOL])
+    told.shard.drop_working_copies([f"pool/{POOL}"])
     told.watcher.append(told.watcher.chain.read(item, "check", 1))
     (said,) = [o for o in told.catch_up() if isinstance(o, Quarantined)]
     assert said.item == item

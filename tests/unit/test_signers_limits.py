@@ -20,6 +20,7 @@ from pipeline.plan import draft, size_swap, tell_limit
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.calldata import read_calls
+from pipeline.venues.uniswap_v3.pools import need_pool
 from streams.chain.submit import depth as signers_depth
 from streams.chain.submit.value import Offer
 
@@ -39,7 +40,7 @@ def pushed(book: Policy, *, depth: int = 10**23, blocks: int = 8) -> Desk:
 
 def near_of(shard: Shard) -> signers_depth.Near:
     """The pool as the signer reads it, whatever stood in it before."""
-    pool = shard.live_pool(POOL)
+    pool = need_pool(shard, POOL)
     ticks = signers_depth.ticks_near(pool.sqrt_price_x96, pool.tick_spacing)
     nets = {tick: pool.ticks[tick].liquidity_net for tick in ticks if tick in pool.ticks}
     return signers_depth.Near(
@@ -62,7 +63,7 @@ def test_the_depth_is_what_the_signer_measures(seed, ranges):
         chain.mint("0x" + "77" * 20, lower * spacing, (lower + width) * spacing, 10**22)
         desk.watcher.tell(())
     desk.take()
-    ours = depth_in_token1(desk.shard.live_pool(POOL), 2**127)
+    ours = depth_in_token1(need_pool(desk.shard, POOL), 2**127)
     theirs = signers_depth.depth_in_token1(near_of(desk.shard))
     assert abs(ours - theirs) <= 10 + ours // 10**9
 
@@ -72,7 +73,7 @@ def test_the_depth_is_what_the_signer_measures(seed, ranges):
 def test_a_swap_sells_no_more_of_the_depth_than_the_signer_lets_it(down, way):
     book = signed_by(live(action=Rerange(large_swaps=way)), max_share_of_depth_bps=3)
     desk = Desk(book)
-    pool, head = desk.shard.live_pool(POOL), desk.watcher.chain.head
+    pool, head = need_pool(desk.shard, POOL), desk.watcher.chain.head
     market = read_market(desk.shard, book, head.timestamp_s, 10**9)
     amounts = (2 * 10**18, 0) if down else (0, 2 * 10**18)
     lower = pool.tick // pool.tick_spacing * pool.tick_spacing
@@ -123,7 +124,7 @@ def test_a_mint_in_the_middle_waits_for_depth_then_takes_the_part_that_fits():
     assert "the rest stays in the wallet" in desk.said(PlanRevised)[0].reason
     assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
     (mint,) = [o for o in desk.said(SubmitTransaction) if o.step == "mint"]
-    price_x96 = desk.shard.live_pool(POOL).sqrt_price_x96
+    price_x96 = need_pool(desk.shard, POOL).sqrt_price_x96
     amount0, amount1 = (-each.delta for each in mint.minimums)
     assert 0 < value_in_token1(amount0, price_x96) + amount1 < 5 * 10**18
 
@@ -172,7 +173,7 @@ def test_an_excess_of_one_token_is_not_offered():
     """With it the minimums would be met wherever the other one is all taken, far beyond the window."""
     book = signed_by(live(), max_loss_bps=60)
     desk = Desk(book)
-    pool, head = desk.shard.live_pool(POOL), desk.watcher.chain.head
+    pool, head = need_pool(desk.shard, POOL), desk.watcher.chain.head
     market = read_market(desk.shard, book, head.timestamp_s, 10**9)
     lower = pool.tick // pool.tick_spacing * pool.tick_spacing
     goal = Goal(pool=POOL, tick_lower=lower - 6_000, tick_upper=lower + 9_000, withdraw=())

@@ -82,3 +82,8 @@ def token_id_of(log: RawLog) -> TokenId | None:
         return TokenId(int(log.topics[place], 16))
     except (IndexError, ValueError):
         return None
+
+
+def address_of_topic(topic: str) -> Address:
+    """Read the address in a topic: its last 20 bytes."""
+    return Address("0x" + topic[-40:])

@@ -16,9 +16,10 @@ from pipeline.messages.journal import NO_CHARGE, Attempt
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.nonces import Account, bind, new_account
 from pipeline.offers import FeeCaps, FeeMarket, Fees, first_fees
+from pipeline.policies import profile
 from pipeline.state import Tables
 from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
-from pipeline.wants import Wanted, profile
+from pipeline.venues.due_read import DueRead
 from streams.chain.ahead import Block
 from streams.chain.blocks_seen import allowances_at, blocks_seen, granted_by
 from streams.chain.dry_run.port import Fork, NotTried
@@ -166,7 +167,7 @@ class AnvilFork:
         (event,) = await blocks_seen(tables, self._node, [block], term, multicall=self._multicall)
         return event
 
-    async def read(self, tables: Tables, wants: Sequence[Wanted]) -> Sequence[AnyEvent]:
+    async def read(self, tables: Tables, wants: Sequence[DueRead]) -> Sequence[AnyEvent]:
         """Read what a shard wants at the head."""
         chain = profile(tables)
         assert chain is not None, "a shard without books wants nothing"

@@ -7,9 +7,9 @@ from pipeline.messages.effects import BookEffects, Untried
 from pipeline.messages.entries import Cursor, HighestHead, Writer
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import Policy
+from pipeline.policies import policies
 from pipeline.shard import Shard
 from pipeline.units import BlockNumber, BookId, Offset, Seconds
-from pipeline.wants import policies
 from streams.chain.dry_run.port import NotTried
 
 

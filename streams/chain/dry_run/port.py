@@ -10,7 +10,7 @@ from pipeline.messages.events import AnyEvent, BlockSeen
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state import Tables
 from pipeline.units import Address, Seconds, Wei
-from pipeline.wants import Wanted
+from pipeline.venues.due_read import DueRead
 
 
 class NotTried(Exception):  # noqa: N818 - an answer, not an error of ours
@@ -46,7 +46,7 @@ class Fork(Protocol):
         """Make the next block of what was sent, and give a shard its share."""
         ...
 
-    async def read(self, tables: Tables, wants: Sequence[Wanted]) -> Sequence[AnyEvent]:
+    async def read(self, tables: Tables, wants: Sequence[DueRead]) -> Sequence[AnyEvent]:
         """Read what a shard wants at the head."""
         ...
 

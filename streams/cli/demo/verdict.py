@@ -1,9 +1,9 @@
 """The end of the demo: every shard verified, and each inventory compared with what leaving everything would pay."""
 
 from pipeline.advance.books import stock_of
+from pipeline.policies import policies
 from pipeline.shard import Shard
 from pipeline.units import BookId, ChainId
-from pipeline.wants import policies
 from streams.cli.demo.second_opinion import inventory_at
 from streams.cli.demo.stage import Stage
 from streams.kafka_access import KafkaAccess

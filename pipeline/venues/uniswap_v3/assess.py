@@ -3,15 +3,17 @@
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.inventory import Assessed
+from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.messages.entries import NftPosition
 from pipeline.shard import Shard
 from pipeline.units import RawAmount
-from pipeline.venues.uniswap_v3 import amounts_of_liquidity, collectable, fees_alone, in_range
+from pipeline.venues.uniswap_v3.pools import live_pool
+from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
 
 
 def assess(shard: Shard, key: str, position: NftPosition) -> Assessed:
     """Measure one NFT. Raises: ImpossibleFactError where its pool or range is not followed."""
-    live = shard.live_pool(position.pool)
+    live = live_pool(shard, position.pool)
     if live is None:
         raise ImpossibleFactError(f"{key}: pool {position.pool} is not followed")
     manager, _ = keys.position.parse(key)

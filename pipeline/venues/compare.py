@@ -1,0 +1,13 @@
+"""How what a shard holds is compared with what the chain answers."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+
+def field_differences(what: str, ours: msgspec.Struct, theirs: msgspec.Struct) -> Iterator[str]:
+    """List the fields in which two values of one type differ, each as `name: ours, theirs`."""
+    for field in ours.__struct_fields__:
+        mine, chain = getattr(ours, field), getattr(theirs, field)
+        if mine != chain:
+            yield f"{what}{field}: {mine}, {chain}"

@@ -1,0 +1,116 @@
+"""What the pipeline needs of a venue, so that no step knows which venues there are.
+
+An *item* is what a venue keeps and what can fail alone: a pool, an NFT, a balance. Its name is `kind/...`, and the entries
+that tell of it are listed by the venue. A venue is bound to one chain profile and has no state of its own.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from pipeline.messages.base import RawLog
+from pipeline.messages.entries import Route
+from pipeline.messages.events import BlockSeen, Observed
+from pipeline.messages.facts import Fact, Swapped
+from pipeline.messages.policy import Policy
+from pipeline.shard import Shard
+from pipeline.state import Tables
+from pipeline.venues.due_read import DueRead
+
+
+class Items(Protocol):
+    """Which items fail within one block, and which are in quarantine since an earlier one."""
+
+    def is_closed(self, item: str) -> bool:
+        """Ask whether an item is not to be carried on."""
+
+    def failed(self, item: str) -> bool:
+        """Ask whether an item fails within this block."""
+
+    def fail(self, item: str, reason: str) -> None:
+        """Put an item in quarantine; the first reason within a block holds."""
+
+    def take_failed(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Remove the failures of one kind and return them, for a venue that fails other items in their place."""
+
+
+class VenueBlock(Protocol):
+    """A venue within one block: its logs move working copies, and what has not failed is written at the end."""
+
+    swaps: list[tuple[RawLog, Swapped]]
+    """Trades of followed pools, in log order."""
+
+    def emits(self, log: RawLog) -> bool:
+        """Ask whether a log comes from a contract of this venue."""
+
+    def decode(self, log: RawLog) -> Fact | None:
+        """Decode one log of this venue; None where it says nothing that is followed. Raises: MalformedLogError."""
+
+    def item_of(self, log: RawLog) -> str:
+        """Name the item that fails where a log cannot be applied."""
+
+    def apply(self, log: RawLog, fact: Fact) -> None:
+        """Move working copies by one fact. Raises: PipelineError."""
+
+    def spread_failures(self) -> None:
+        """Fail what depends on a failed item; called once, before anything is written."""
+
+    def write(self, event: BlockSeen) -> None:
+        """Write every item that has not failed, and what the block's reads tell."""
+
+
+LogFilter = Callable[[RawLog], bool]
+
+
+class LogInterest(Protocol):
+    """Which logs of a block concern a shard's items at a venue; made from the tables before the block."""
+
+    def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:
+        """Make the filter for one block's logs: what arrives within the block is followed from its first log on."""
+
+    def brings_items(self, logs: Sequence[RawLog]) -> bool:
+        """Ask whether items may come or go with these logs, so that the next block waits for reads."""
+
+
+class Venue(Protocol):
+    """One venue of a chain: an AMM deployment, or the wallets."""
+
+    kinds: tuple[str, ...]
+    """Kinds of its items, in the order in which they must be read."""
+
+    # ---------------------------------------------------------------- which items are followed
+    def named_items(self, policy: Policy) -> Iterator[str]:
+        """List the items that a policy names."""
+
+    def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
+        """List reads that are due beside those of the named items."""
+
+    def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
+        """List the items of a book that are compared with the chain periodically."""
+
+    def follow_log(self, tables: Tables, log: RawLog, event: BlockSeen) -> None:
+        """Note what a log changes of the routes: items that come, go or change hands."""
+
+    def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
+        """Note what a read tells of further routes, and return the item's own with what the read tells of it."""
+
+    def item_of_entry(self, key: str) -> str | None:
+        """Name the item that an entry tells of; None where the entry is no venue's or another's."""
+
+    def unfollowed(self, tables: Tables) -> set[str]:
+        """List keys of entries that no policy needs any more."""
+
+    # ---------------------------------------------------------------- logs and reads
+    def interest(self, tables: Tables) -> LogInterest:
+        """Collect what the shard's books follow now."""
+
+    def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> VenueBlock:
+        """Open a block's working copies."""
+
+    def reads(self) -> tuple[type[Observed], ...]:
+        """List the messages that tell this venue's items as read from the chain."""
+
+    def write_read(self, shard: Shard, event: Observed) -> None:
+        """Take a read as the truth of its item."""
+
+    def differences(self, shard: Shard, event: Observed) -> list[str]:
+        """List where a read is not what the shard holds, each as `name: ours, the chain's`."""

@@ -1,0 +1,41 @@
+"""The venues that exist: the one place that names their packages."""
+
+from functools import lru_cache
+
+from pipeline.errors import ImpossibleFactError
+from pipeline.messages.events import Observed
+from pipeline.messages.policy import ChainProfile
+from pipeline.policies import profile
+from pipeline.state import Tables
+from pipeline.venues.port import Venue
+from pipeline.venues.uniswap_v3.venue import UniswapV3
+from pipeline.venues.wallet.venue import Wallet
+
+KINDS = (*UniswapV3.kinds, *Wallet.kinds)
+"""Kinds of all items, in the order in which they must be read."""
+
+
+@lru_cache(maxsize=16)
+def venues_of(chain: ChainProfile) -> tuple[Venue, ...]:
+    """List the venues of a chain; the wallet comes last, for it takes the logs of every other contract."""
+    return UniswapV3(chain), Wallet(chain)
+
+
+def venues(tables: Tables) -> tuple[Venue, ...]:
+    """List the venues that a shard's books use; none on a shard without books."""
+    chain = profile(tables)
+    return () if chain is None else venues_of(chain)
+
+
+def venue_of_read(tables: Tables, event: Observed) -> Venue:
+    """Find the venue whose item a read tells. Raises: ImpossibleFactError."""
+    for venue in venues(tables):
+        if isinstance(event, venue.reads()):
+            return venue
+    raise ImpossibleFactError(f"no venue reads {type(event).__name__}")
+
+
+def item_of_entry(tables: Tables, key: str) -> str | None:
+    """Name the item that an entry tells of, at whichever venue; None where it tells of none."""
+    found = (venue.item_of_entry(key) for venue in venues(tables))
+    return next((item for item in found if item is not None), None)

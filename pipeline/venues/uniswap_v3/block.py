@@ -1,0 +1,130 @@
+"""Uniswap V3 within one block: logs move pools and NFTs, exactly; nothing is written before the block's last log."""
+
+import msgspec
+
+from pipeline import keys
+from pipeline.errors import ImpossibleFactError
+from pipeline.messages.base import RawLog
+from pipeline.messages.entries import NftPosition
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.facts import (
+    Fact,
+    LiquidityDecreased,
+    LiquidityIncreased,
+    NftCollected,
+    NftTransferred,
+    PoolFact,
+    Swapped,
+)
+from pipeline.policies import followed_pools
+from pipeline.shard import Shard
+from pipeline.units import Address, Seconds, TokenId
+from pipeline.venues.port import Items
+from pipeline.venues.uniswap_v3.live import LivePool
+from pipeline.venues.uniswap_v3.manager_logs import decode_manager_log
+from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
+from pipeline.venues.uniswap_v3.pools import live_pool, store_pool
+from pipeline.venues.uniswap_v3.position import apply_manager_fact
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, token_id_of
+
+
+class UniswapV3Block:
+    """The pools and NFTs that one block touches."""
+
+    def __init__(self, shard: Shard, items: Items, manager: Address, now_s: Seconds) -> None:
+        """Have touched nothing yet."""
+        self.swaps: list[tuple[RawLog, Swapped]] = []
+        self._shard = shard
+        self._items = items
+        self._manager = manager
+        self._now_s = now_s
+        self._pools = followed_pools(shard.tables)
+        self._live: dict[Address, LivePool] = {}
+        self._positions: dict[str, NftPosition | None] = {}
+
+    def emits(self, log: RawLog) -> bool:
+        """Ask whether a followed pool or the position manager emitted a log."""
+        return log.address in self._pools or log.address == self._manager
+
+    def decode(self, log: RawLog) -> Fact | None:
+        """Decode a pool's or the position manager's log. Raises: MalformedLogError."""
+        return decode_pool_log(log) if log.address in self._pools else decode_manager_log(log)
+
+    def item_of(self, log: RawLog) -> str:
+        """Name the pool or the NFT that fails where a log cannot be applied."""
+        if log.address in self._pools:
+            return keys.pool(log.address)
+        token_id = token_id_of(log)
+        if token_id is None:
+            return keys.unreadable_position(log.address)
+        return keys.position(log.address, token_id)
+
+    def apply(self, log: RawLog, fact: Fact) -> None:
+        """Move a pool or an NFT by one fact. Raises: PipelineError."""
+        match fact:
+            case NftTransferred():
+                self._transfer_nft(fact)
+            case LiquidityIncreased() | LiquidityDecreased() | NftCollected():
+                self._apply_to_nft(fact)
+            case _:
+                self._apply_to_pool(log, fact)
+
+    # -------------------------------------------------------------- pools
+    def _apply_to_pool(self, log: RawLog, fact: Fact) -> None:
+        live = self._live.get(fact.address) or live_pool(self._shard, fact.address)
+        if live is None:
+            return  # not read yet: the read will contain it
+        self._live[fact.address] = live
+        assert isinstance(fact, PoolFact)
+        live.apply(fact, self._now_s)
+        if isinstance(fact, Swapped):
+            self.swaps.append((log, fact))
+
+    # -------------------------------------------------------------- NFTs
+    def _position(self, manager: Address, token_id: TokenId) -> tuple[str, NftPosition | None]:
+        key = keys.position(manager, token_id)
+        if key in self._positions:
+            return key, self._positions[key]
+        return key, self._shard.tables.find(key, NftPosition)
+
+    def _transfer_nft(self, fact: NftTransferred) -> None:
+        key, position = self._position(fact.address, fact.token_id)
+        if position is None:
+            return  # new here: read after the block
+        burned = fact.recipient == ZERO_ADDRESS
+        self._positions[key] = None if burned else msgspec.structs.replace(position, owner=fact.recipient)
+
+    def _apply_to_nft(self, fact: LiquidityIncreased | LiquidityDecreased | NftCollected) -> None:
+        key, position = self._position(fact.address, fact.token_id)
+        if position is None or self._items.is_closed(keys.pool(position.pool)):
+            return
+        live = live_pool(self._shard, position.pool)
+        if live is None:
+            return
+        used = live.positions.get((fact.address, position.tick_lower, position.tick_upper))
+        if used is None:
+            raise ImpossibleFactError(
+                f"pool {position.pool} does not follow the range of NFT {fact.token_id}"
+            )
+        self._positions[key] = apply_manager_fact(position, used, fact)
+
+    # -------------------------------------------------------------- the block's end
+    def spread_failures(self) -> None:
+        """Fail nothing more: an NFT of a pool that fails keeps its former value, and is not at fault."""
+
+    def write(self, event: BlockSeen) -> None:
+        """Write every pool and NFT that has not failed."""
+        del event
+        for address in sorted(self._live):
+            if self._items.failed(keys.pool(address)):
+                self._shard.drop_working_copies([keys.pool(address)])
+            else:
+                store_pool(self._shard, self._live[address])
+        self.swaps = [each for each in self.swaps if not self._items.failed(keys.pool(each[1].address))]
+        for key, position in self._positions.items():
+            if not self._items.failed(key) and not self._pool_failed(key, position):
+                self._shard.tables.put(key, position)
+
+    def _pool_failed(self, key: str, position: NftPosition | None) -> bool:
+        former = position or self._shard.tables.find(key, NftPosition)
+        return former is not None and self._items.failed(keys.pool(former.pool))

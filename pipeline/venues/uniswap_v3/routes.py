@@ -1,0 +1,103 @@
+"""Which pools and NFTs a shard follows, and which of them must still be read."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pipeline import keys
+from pipeline.messages.entries import NftPosition, Resume, Route
+from pipeline.messages.events import Observed, OwnerObserved, PositionObserved
+from pipeline.messages.nfts import Adopted, Gift
+from pipeline.messages.policy import Policy
+from pipeline.policies import followed_pools
+from pipeline.state import Tables
+from pipeline.venues.due_read import DueRead
+
+_OF_A_POOL = keys.families(keys.pool, keys.tick, keys.observation, keys.pool_position)
+
+
+def named_items(policy: Policy) -> Iterator[str]:
+    """List the pools of a policy, and its owner, whose NFTs are looked up."""
+    for pool in policy.all_pools():
+        yield keys.pool(pool)
+    yield keys.owner(policy.owner)
+
+
+def routed_positions(tables: Tables, policy: Policy) -> Iterator[tuple[str, Route]]:
+    """Walk the NFTs that a book counts: those of its owner, but for what is set apart."""
+    for key, route in tables.group(keys.route.under(keys.position.family), Route):
+        item = keys.item_of(key)
+        if route.owner == policy.owner and is_ours(tables, item):
+            yield item, route
+
+
+def due_reads(tables: Tables, policy: Policy) -> Iterator[DueRead]:
+    """List the NFTs of a book that were never read, or not since their pool was."""
+    for item, route in routed_positions(tables, policy):
+        if route.observed_at_block is None:
+            yield DueRead(item=item, why="bootstrap")
+        elif route.pool in policy.all_pools():
+            pool_route = tables.find(keys.route(keys.pool(route.pool)), Route)
+            pool_at = None if pool_route is None else pool_route.observed_at_block
+            if pool_at is not None and route.observed_at_block < pool_at:
+                yield DueRead(item=item, why=pool_route.why if pool_route else "bootstrap")
+            elif route.repaired < _resumes(tables, item):
+                yield DueRead(item=item, why="repair")
+
+
+def _resumes(tables: Tables, item: str) -> int:
+    resume = tables.find(keys.resumed(item), Resume)
+    return 0 if resume is None else resume.count
+
+
+def checked_items(tables: Tables, policy: Policy) -> Iterator[str]:
+    """List the pools and NFTs that are compared periodically; an NFT with the pool position that it uses."""
+    for pool in policy.all_pools():
+        yield keys.pool(pool)
+    for item, route in routed_positions(tables, policy):
+        if route.pool in policy.all_pools():
+            yield item
+
+
+def is_ours(tables: Tables, item: str) -> bool:
+    """Ask whether an NFT of an owner is its book's: by the operator's word, else unless somebody else sent it."""
+    word = tables.find(keys.adopted(item), Adopted)
+    return tables.find(keys.gift(item), Gift) is None if word is None else word.ours
+
+
+def set_apart(tables: Tables, policy: Policy) -> list[str]:
+    """List the NFTs that a book's owner has and the book does without."""
+    return [
+        item
+        for key, route in tables.group(keys.route.under(keys.position.family), Route)
+        if route.owner == policy.owner and not is_ours(tables, item := keys.item_of(key))
+    ]
+
+
+def follow_read(tables: Tables, event: Observed, route: Route) -> Route:
+    """Note who has an NFT and in which pool, and the NFTs that an owner has."""
+    match event:
+        case PositionObserved():
+            return msgspec.structs.replace(route, pool=event.position.pool, owner=event.position.owner)
+        case OwnerObserved():
+            for token_id in event.token_ids:
+                key = keys.route(keys.position(event.manager, token_id))
+                known = tables.find(key, Route) or Route()
+                tables.put(key, msgspec.structs.replace(known, owner=event.owner))
+        case _:
+            pass
+    return route
+
+
+def item_of_entry(key: str) -> str | None:
+    """Name the pool or NFT that an entry tells of: `pool/P` for `tick/P/t`."""
+    if keys.family(key) in _OF_A_POOL:
+        return keys.pool(keys.pool_of(key))
+    return key if keys.position.matches(key) or keys.owner.matches(key) else None
+
+
+def unfollowed(tables: Tables) -> set[str]:
+    """List the keys of NFTs whose pool no book uses any more."""
+    pools = followed_pools(tables)
+    entries = tables.entries().items()
+    return {key for key, value in entries if isinstance(value, NftPosition) and value.pool not in pools}

@@ -1,0 +1,77 @@
+"""Uniswap V3 as a venue: one factory's pools, and the NFTs of one position manager."""
+
+from collections.abc import Iterator
+
+from pipeline import keys
+from pipeline.messages.base import RawLog
+from pipeline.messages.entries import Route
+from pipeline.messages.events import BlockSeen, Observed
+from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.shard import Shard
+from pipeline.state import Tables
+from pipeline.venues.due_read import DueRead
+from pipeline.venues.port import Items
+from pipeline.venues.uniswap_v3 import log_filter, reads, routes
+from pipeline.venues.uniswap_v3.block import UniswapV3Block
+from pipeline.venues.uniswap_v3.nft_routes import follow_nft
+
+
+class UniswapV3:
+    """The pools and NFTs of one deployment."""
+
+    kinds: tuple[str, ...] = (keys.pool.family, keys.owner.family, keys.position.family)
+
+    def __init__(self, chain: ChainProfile) -> None:
+        """Take the deployment's addresses from the chain's profile."""
+        self._manager = chain.position_manager
+
+    # -------------------------------------------------------------- which items are followed
+    def named_items(self, policy: Policy) -> Iterator[str]:
+        """List the pools that a policy names, and its owner."""
+        return routes.named_items(policy)
+
+    def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
+        """List the NFTs that must be read."""
+        return routes.due_reads(tables, policy)
+
+    def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
+        """List the pools and NFTs that are compared periodically."""
+        return routes.checked_items(tables, policy)
+
+    def follow_log(self, tables: Tables, log: RawLog, event: BlockSeen) -> None:
+        """Note who has an NFT now."""
+        if log.address == self._manager:
+            follow_nft(tables, log, event)
+
+    def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
+        """Note who has an NFT and in which pool, and the NFTs that an owner has."""
+        return routes.follow_read(tables, event, route)
+
+    def item_of_entry(self, key: str) -> str | None:
+        """Name the pool or NFT that an entry tells of."""
+        return routes.item_of_entry(key)
+
+    def unfollowed(self, tables: Tables) -> set[str]:
+        """List the keys of NFTs whose pool no book uses any more."""
+        return routes.unfollowed(tables)
+
+    # -------------------------------------------------------------- logs and reads
+    def interest(self, tables: Tables) -> log_filter.UniswapV3Interest:
+        """Collect the pools, NFTs and owners that a shard follows now."""
+        return log_filter.interest(tables, self._manager)
+
+    def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> UniswapV3Block:
+        """Open a block's working copies."""
+        return UniswapV3Block(shard, items, self._manager, event.block.timestamp_s)
+
+    def reads(self) -> tuple[type[Observed], ...]:
+        """List the messages that tell of pools, owners and NFTs."""
+        return reads.READS
+
+    def write_read(self, shard: Shard, event: Observed) -> None:
+        """Take a read as the truth of its pool or NFT."""
+        reads.write_read(shard, event)
+
+    def differences(self, shard: Shard, event: Observed) -> list[str]:
+        """List where the chain's pool or NFT is not what the shard holds."""
+        return reads.differences(shard, event)

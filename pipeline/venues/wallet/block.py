@@ -1,0 +1,98 @@
+"""The wallets within one block: transfers move balances; the coin's balances and the allowances are read."""
+
+from collections.abc import Iterable
+
+from pipeline import keys
+from pipeline.messages.base import RawLog
+from pipeline.messages.entries import Allowance, Balance
+from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
+from pipeline.messages.facts import Fact, Swapped, TokensMoved
+from pipeline.policies import book_accounts, policies
+from pipeline.shard import Shard
+from pipeline.units import NATIVE, Address, RawAmount
+from pipeline.venues.port import Items
+from pipeline.venues.wallet.token_logs import decode_token_log
+
+
+class WalletBlock:
+    """The balances that one block touches."""
+
+    def __init__(self, shard: Shard, items: Items) -> None:
+        """Have touched nothing yet."""
+        self.swaps: list[tuple[RawLog, Swapped]] = []
+        self._shard = shard
+        self._items = items
+        self._balances: dict[str, int] = {}
+
+    def emits(self, log: RawLog) -> bool:
+        """Take every log for a token's: the wallet is asked last."""
+        del log
+        return True
+
+    def decode(self, log: RawLog) -> Fact | None:
+        """Decode a token's log. Raises: MalformedLogError."""
+        return decode_token_log(log)
+
+    def item_of(self, log: RawLog) -> str:
+        """Name the token: where one of its logs cannot be read, every balance of it fails."""
+        return keys.token(log.address)
+
+    def apply(self, log: RawLog, fact: Fact) -> None:
+        """Move what sender and recipient have. A balance that would be negative fails, the other does not."""
+        del log
+        assert isinstance(fact, TokensMoved)
+        for account, delta in ((fact.sender, -fact.amount), (fact.recipient, fact.amount)):
+            key = keys.balance(account, fact.address)
+            balance = self._shard.tables.find(key, Balance)
+            if balance is None or self._items.is_closed(key):
+                continue  # not followed, or not read yet
+            amount = self._balances.get(key, balance.amount) + delta
+            if amount < 0:
+                self._items.fail(key, f"ImpossibleFactError: a transfer of {fact.amount} leaves {amount}")
+            else:
+                self._balances[key] = amount
+
+    # -------------------------------------------------------------- the block's end
+    def spread_failures(self) -> None:
+        """Fail every balance of a token of which a log could not be read, in the token's place."""
+        for item, reason in self._items.take_failed(keys.token.family):
+            for key in self._balances_of(*keys.token.parse(item)):
+                self._items.fail(key, reason)
+
+    def write(self, event: BlockSeen) -> None:
+        """Write every balance that has not failed, the coin's balances and the allowances as read."""
+        tables = self._shard.tables
+        for key, amount in self._balances.items():
+            if not self._items.failed(key):
+                tables.put(key, Balance(amount=RawAmount(amount)))
+        self._write_native_balances(event)
+        self._write_allowances(event)
+
+    def _write_native_balances(self, event: BlockSeen) -> None:
+        """Forget a coin balance that the block does not tell: no log would have told it either."""
+        read = {
+            each.account: Balance(amount=RawAmount(each.amount_wei))
+            for each in event.reads
+            if isinstance(each, NativeBalance)
+        }
+        for account in sorted(book_accounts(self._shard.tables)):
+            self._shard.tables.put(keys.balance(account, NATIVE), read.get(account))
+
+    def _write_allowances(self, event: BlockSeen) -> None:
+        """Keep what spenders may still take of the owners' tokens, and nothing of what was not read."""
+        tables = self._shard.tables
+        read = {
+            keys.allowance(each.owner, each.token, each.spender): Allowance(amount=each.amount)
+            for each in event.reads
+            if isinstance(each, AllowanceRead)
+        }
+        for policy in policies(tables):
+            for key, _ in list(tables.group(keys.allowance.under(policy.owner), Allowance)):
+                if key not in read:
+                    tables.put(key, None)
+        for key, allowance in read.items():
+            tables.put(key, allowance)
+
+    def _balances_of(self, token: Address) -> Iterable[str]:
+        keys = (keys.balance(account, token) for account in sorted(book_accounts(self._shard.tables)))
+        return [key for key in keys if self._shard.tables.find(key, Balance) is not None]

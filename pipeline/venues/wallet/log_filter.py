@@ -1,0 +1,55 @@
+"""Which logs of a block move a book's tokens."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from pipeline.messages.base import RawLog
+from pipeline.messages.policy import ChainProfile
+from pipeline.policies import book_accounts, policies
+from pipeline.state import Tables
+from pipeline.units import Address
+from pipeline.venues.port import LogFilter
+from pipeline.venues.wallet.token_logs import (
+    DEPOSIT_TOPIC,
+    TRANSFER_TOPIC,
+    WITHDRAWAL_TOPIC,
+    address_of_topic,
+)
+
+
+class WalletInterest(msgspec.Struct, frozen=True):
+    """The tokens and accounts that a shard follows."""
+
+    accounts: frozenset[Address]
+    tokens: frozenset[Address]
+    wrapped_native: Address
+
+    def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:
+        """Make the filter for one block: transfers of a book's token from or to a book's account."""
+        del logs
+        return self._concerns
+
+    def _concerns(self, log: RawLog) -> bool:
+        if not log.topics or (log.address not in self.tokens and log.address != self.wrapped_native):
+            return False
+        if log.topics[0] == TRANSFER_TOPIC and len(log.topics) == 3:
+            ends = (address_of_topic(log.topics[1]), address_of_topic(log.topics[2]))
+            return any(account in self.accounts for account in ends)
+        if log.address == self.wrapped_native and log.topics[0] in {DEPOSIT_TOPIC, WITHDRAWAL_TOPIC}:
+            return len(log.topics) == 2 and address_of_topic(log.topics[1]) in self.accounts
+        return False
+
+    def brings_items(self, logs: Sequence[RawLog]) -> bool:
+        """Tell that transfers bring no new balances to read: a policy names them all."""
+        del logs
+        return False
+
+
+def interest(tables: Tables, chain: ChainProfile) -> WalletInterest:
+    """Collect the tokens and accounts that a shard follows now."""
+    return WalletInterest(
+        accounts=book_accounts(tables),
+        tokens=frozenset(token.address for policy in policies(tables) for token in policy.tokens),
+        wrapped_native=chain.wrapped_native,
+    )

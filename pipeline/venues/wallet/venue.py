@@ -1,0 +1,86 @@
+"""The wallets as a venue: tokens, the chain's own coin, and what spenders may take."""
+
+from collections.abc import Iterator
+
+from pipeline import keys
+from pipeline.messages.base import RawLog
+from pipeline.messages.entries import Balance, Route
+from pipeline.messages.events import BalanceObserved, BlockSeen, Observed
+from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.shard import Shard
+from pipeline.state import Tables
+from pipeline.venues.due_read import DueRead
+from pipeline.venues.port import Items
+from pipeline.venues.wallet import log_filter
+from pipeline.venues.wallet.block import WalletBlock
+
+
+class Wallet:
+    """The balances of the accounts that books count."""
+
+    kinds: tuple[str, ...] = (keys.balance.family,)
+
+    def __init__(self, chain: ChainProfile) -> None:
+        """Know the chain's wrapped coin, whose deposits and withdrawals are no transfers."""
+        self._chain = chain
+
+    # -------------------------------------------------------------- which items are followed
+    def named_items(self, policy: Policy) -> Iterator[str]:
+        """List the balances of a policy's accounts in its tokens."""
+        for account in policy.accounts:
+            for token in policy.tokens:
+                yield keys.balance(account, token.address)
+
+    def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
+        """List no reads but those of the named balances."""
+        del tables, policy
+        yield from ()
+
+    def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
+        """List the balances that are compared periodically."""
+        del tables
+        yield from self.named_items(policy)
+
+    def follow_log(self, tables: Tables, log: RawLog, event: BlockSeen) -> None:
+        """Note nothing: no log brings a balance that a policy does not name."""
+
+    def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
+        """Return the route as it is: a balance tells of nothing else."""
+        del tables, event
+        return route
+
+    def item_of_entry(self, key: str) -> str | None:
+        """Name the balance that an entry is."""
+        return key if keys.balance.matches(key) else None
+
+    def unfollowed(self, tables: Tables) -> set[str]:
+        """List nothing: a balance is forgotten with the policy that named it."""
+        del tables
+        return set()
+
+    # -------------------------------------------------------------- logs and reads
+    def interest(self, tables: Tables) -> log_filter.WalletInterest:
+        """Collect the tokens and accounts that a shard follows now."""
+        return log_filter.interest(tables, self._chain)
+
+    def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> WalletBlock:
+        """Open a block's working copies."""
+        del event
+        return WalletBlock(shard, items)
+
+    def reads(self) -> tuple[type[Observed], ...]:
+        """List the message that tells of a balance."""
+        return (BalanceObserved,)
+
+    def write_read(self, shard: Shard, event: Observed) -> None:
+        """Take a read as the truth of its balance."""
+        assert isinstance(event, BalanceObserved)
+        shard.tables.put(event.item, Balance(amount=event.amount))
+
+    def differences(self, shard: Shard, event: Observed) -> list[str]:
+        """Compare a balance; one that is not followed differs from nothing."""
+        assert isinstance(event, BalanceObserved)
+        ours = shard.tables.find(event.item, Balance)
+        if ours is None or ours.amount == event.amount:
+            return []
+        return [f"amount: {ours.amount}, {event.amount}"]
