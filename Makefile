@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check format bench bench-client bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-client bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +23,16 @@ demo: $(READY) tools ## The whole system on this machine: a broker, a chain, 200
 test: $(READY) tools ## Every test, on real brokers and real chains (WORKERS=3)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-check: $(READY) ## Lint, types, and the rules of imports
+check: $(READY) ## Lint, types, spelling, and the rules of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+
+coverage: $(READY) ## Branch coverage of pipeline/ by its unit, property and golden tests: 95 % at least
+	$(BIN)/coverage run -m pytest tests/unit tests/properties tests/golden
+	$(BIN)/coverage report
 
 format: $(READY) ## Lay the code out
 	$(BIN)/ruff check --fix .

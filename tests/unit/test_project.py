@@ -100,6 +100,21 @@ def test_what_is_imported_is_asked_for_and_not_another_distributions_business():
     assert {name for name in foreign if asked.isdisjoint(map(canonical, owners[name]))} == set()
 
 
+IMPORTED_BY_NOTHING_OF_OURS = {
+    "cramjam": "aiokafka compresses with it where it is installed",
+    "sympy": "nothing yet",
+}
+
+
+def test_what_is_asked_for_is_imported():
+    """A dependency that nothing imports is left out; what another one imports for us is named here, with the reason."""
+    table = tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
+    asked = {canonical(re.split(r"[^\w.-]", each)[0]) for each in table}
+    owners = importlib.metadata.packages_distributions()
+    used = {canonical(owner) for name in imported() for owner in owners.get(name, ())}
+    assert asked - used == set(IMPORTED_BY_NOTHING_OF_OURS)
+
+
 # ------------------------------------------------------------------ one client of nodes
 HTTP_CLIENTS = {
     "aiohttp",
