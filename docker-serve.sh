@@ -1,9 +1,12 @@
 #!/bin/sh
 # Run `evenkeel` in a container that is started again after every failure, but for two: after 65 a person must look first,
 # after 78 what it was given is wrong. Of a program that serves both become 0 here, which `restart: on-failure` leaves ended.
+child=
+stopped=
+trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child"' TERM INT # before there is a child: a stop may come at once
 evenkeel "$@" &
 child=$!
-trap 'kill -TERM "$child"' TERM INT
+[ -z "$stopped" ] || kill -TERM "$child"
 wait "$child"
 code=$?
 while kill -0 "$child" 2>/dev/null; do # a signal has ended the wait, not the child

@@ -1,6 +1,7 @@
 """Dockerfile and docker-compose.yml, as far as they can be wrong without an engine to try them on."""
 
 import re
+import signal
 import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_a_container_that_is_stopped_tells_its_program_and_waits_for_it(tmp_path
         running.terminate()
         assert running.stdout.readline() == "in order\n"
         assert running.wait(10) == 3
+
+
+def test_a_stop_right_after_the_start_reaches_the_program(tmp_path):
+    program = tmp_path / "evenkeel"
+    program.write_text("#!/bin/sh\nkill -TERM $PPID\nexec sleep 100\n")
+    program.chmod(0o755)
+    slow = tmp_path / "slow.sh"  # the same script on a machine that stands still once the program runs
+    lines = (ROOT / "docker-serve.sh").read_text().splitlines()
+    begun = lines.index('evenkeel "$@" &')
+    slow.write_text("\n".join([*lines[: begun + 1], "sleep 0.5", *lines[begun + 1 :]]))
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["/bin/sh", slow, "watch"], env=path, timeout=60, check=False)
+    assert done.returncode == 128 + signal.SIGTERM
 
 
 def test_the_image_holds_the_anvil_that_dry_runs_need():
