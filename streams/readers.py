@@ -65,12 +65,16 @@ class Reader:
         ends = await self._consumer.end_offsets(shards)
         return {shard: (begins[shard], ends[shard]) for shard in shards}
 
-    async def read(self, starts: Mapping[TopicPartition, int]) -> AsyncIterator[Record]:
-        """Read from these offsets to what is committed by now, partition by partition in order."""
+    async def read(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int] | None = None
+    ) -> AsyncIterator[Record]:
+        """Read from these offsets to others, or to what is committed by now, partition by partition in order."""
         bounds = await self.bounds(list(starts))
         for shard, start in starts.items():
             begin, end = bounds[shard]
-            async for record in self.read_between(shard, max(begin, start), end):
+            async for record in self.read_between(
+                shard, max(begin, start), end if ends is None else ends[shard]
+            ):
                 yield record
 
     async def read_between(self, shard: TopicPartition, start: int, end: int) -> AsyncIterator[Record]:
@@ -103,10 +107,19 @@ class Reader:
         return await require_no_record(self._consumer, shard, start, end)
 
     async def last(
-        self, shard: TopicPartition, count: int, takes: Callable[[Record], bool] = lambda _: True
+        self,
+        shard: TopicPartition,
+        count: int,
+        takes: Callable[[Record], bool] = lambda _: True,
+        *,
+        before: int | None = None,
     ) -> list[Record]:
-        """Read a partition's last records of a kind: further back than their number, for markers take offsets too."""
-        begin, end = (await self.bounds([shard]))[shard]
+        """Read a partition's last records of a kind, before an offset or of all.
+
+        It reads further back than their number, for markers take offsets too.
+        """
+        begin, now = (await self.bounds([shard]))[shard]
+        end = now if before is None else before
         span = count
         while True:
             span *= 4

@@ -35,20 +35,26 @@ async def read_committed(
         await consumer.stop()
 
 
-async def until_marked(bootstrap: str, topic: str, partition: int) -> None:
-    """Wait until no transaction is open on a partition: a broker acknowledges a commit before it marks each partition."""
+async def until_marked(bootstrap: str, partition: int, *topics: str) -> None:
+    """Wait until no transaction is open on a partition of topics: a commit is acknowledged before it is marked there."""
+    written = await _ends(bootstrap, partition, topics, "read_uncommitted")
+
+    async def is_marked() -> bool:
+        marked = await _ends(bootstrap, partition, topics, "read_committed")
+        return all(marked[at] >= end for at, end in written.items())
+
     async with asyncio.timeout(60):
-        end = await _end(bootstrap, topic, partition, "read_uncommitted")
-        while await _end(bootstrap, topic, partition, "read_committed") < end:  # noqa: ASYNC110
+        while not await is_marked():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
-async def _end(bootstrap: str, topic: str, partition: int, isolation_level: str) -> int:
+async def _ends(
+    bootstrap: str, partition: int, topics: Sequence[str], isolation_level: str
+) -> dict[TopicPartition, int]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level=isolation_level)
     await consumer.start()
     try:
-        at = TopicPartition(topic, partition)
-        return (await consumer.end_offsets([at]))[at]
+        return await consumer.end_offsets([TopicPartition(topic, partition) for topic in topics])
     finally:
         await consumer.stop()
 

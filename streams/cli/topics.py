@@ -169,15 +169,22 @@ async def _tail(
     async with reading(settings.kafka) as reader:
         shards = await reader.shards(topic.on(settings.chain), None if shard is None else [shard])
         bounds = await reader.bounds(shards)
-        starts = {part: begin if last is None else end for part, (begin, end) in bounds.items()}
+        ends = {
+            part: end for part, (_, end) in bounds.items()
+        }  # what comes from here on is shown once, or not at all
+        starts = ends if last is not None else {part: begin for part, (begin, _) in bounds.items()}
         if chosen.since_ms is not None:
-            starts |= await reader.offsets_since(shards, chosen.since_ms)
+            starts = await reader.offsets_since(shards, chosen.since_ms)
         printer = Printer(show, await _policies(reader, settings) if show in {"words", "csv"} else {})
         if last:
-            before = [record for part in shards for record in await reader.last(part, last, chosen.takes)]
+            before = [
+                record
+                for part in shards
+                for record in await reader.last(part, last, chosen.takes, before=ends[part])
+            ]
             for record in sorted(before, key=lambda record: record.timestamp_ms):
                 printer.print(record)
-        async for record in reader.follow(starts) if follow else reader.read(starts):
+        async for record in reader.follow(starts) if follow else reader.read(starts, ends):
             if chosen.takes(record):
                 printer.print(record)
 

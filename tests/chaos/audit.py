@@ -1,6 +1,7 @@
 """What was said and kept, held against an undisturbed fold of the log, and the state against the chain."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -25,6 +26,8 @@ from streams.verify import Verdict, against_the_chain
 Said = tuple[bytes, bytes | None]
 Places = dict[tuple[str, int], list[Said]]
 """What lies in each partition of each topic."""
+_SHOWN_S = 10.0
+"""So long after its mark in one partition a commit may come to be marked in the others."""
 _NEVER = frozenset({"Quarantined", "PoolDrifted", "ChecksSkipped"})
 """What no fault of the harness may lead to: nothing is wrong with the chain or the fold."""
 
@@ -67,7 +70,7 @@ class Audit:
             await settle()
             ends = [page.end for page in self._ledger.pages]
             await asyncio.to_thread(self._fold, expected)
-            await self._hear(found, finding)
+            await self._hear_all(found, expected, finding)
             kept = await self._kept()
             await self._ledger.read_logs()
         for place in sorted(expected.keys() | found.keys()):
@@ -86,6 +89,16 @@ class Audit:
             for output in fold_log(shard, records):
                 expected.setdefault((output.topic, shard.id), []).append((output.key, output.value))
             self._folded[shard.id] = page.end
+
+    async def _hear_all(self, found: Places, expected: Places, finding: Finding) -> None:
+        """Hear what was said, as much as was to be said at least: a commit shows in one partition after the other."""
+        deadline_s = time.monotonic() + _SHOWN_S
+        await self._hear(found, finding)
+        while any(len(found.get(place, [])) < len(said) for place, said in expected.items()):
+            if time.monotonic() > deadline_s:
+                return
+            await asyncio.sleep(0.1)
+            await self._hear(found, finding)
 
     async def _hear(self, found: Places, finding: Finding) -> None:
         for record in await self._said.news():

@@ -106,8 +106,8 @@ class Member:
             self.process.send_signal(number)
 
     def spawn_twin(self) -> Popen[bytes]:
-        """Start a second process with the same name, which nobody keeps."""
-        return processes.spawn(self._argv, folder=self._folder, log=self.log, env=self._env)
+        """Start a second process with the same name, which nobody keeps; one folder would not take it."""
+        return self._spawn({"EVENKEEL_FOLDER": str(self._folder / "elsewhere")})
 
     def rss_bytes(self) -> int:
         """Tell how much memory it has in use; 0 if it does not run."""
@@ -117,13 +117,16 @@ class Member:
                     return int(line.split()[1]) * 1024
         return 0
 
+    def _spawn(self, changes: Mapping[str, str]) -> Popen[bytes]:
+        return processes.spawn(self._argv, folder=self._folder, log=self.log, env={**self._env, **changes})
+
     async def _keep(self) -> None:
         failures = 0
         while self._wanted:
             began_s = time.monotonic()
             self.read()
             self.shards = set()
-            self.process = self.spawn_twin()
+            self.process = self._spawn({})
             self.starts += 1
             while self.process.poll() is None:  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from forgery import KINDS, malformed_records
-from kafka_logs import append, read_committed
+from kafka_logs import append, read_committed, until_marked
 from noise import noisy, story
 from stories import SAID_ON, undisturbed
 
@@ -56,6 +56,7 @@ async def test_a_worker_takes_noise_as_an_undisturbed_fold_does(broker, tmp_path
     finally:
         worker.kill()
         worker.wait()
+    await until_marked(server, SHARD, *(TOPICS[topic].on(chain_id) for topic in SAID_ON))
     said = {topic: await read_committed(server, TOPICS[topic].on(chain_id), SHARD) for topic in SAID_ON}
     assert {topic: records for topic, records in said.items() if records} == outputs
     assert len(said[DEAD_LETTERS.name]) == malformed

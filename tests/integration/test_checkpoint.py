@@ -138,7 +138,7 @@ class KafkaStore:
 
     async def read(self, topic: str, shard: ShardId) -> list[tuple[bytes, bytes | None]]:
         name = TOPICS[topic].on(self.chain_id)
-        await until_marked(self.broker.bootstrap_servers, name, shard)
+        await until_marked(self.broker.bootstrap_servers, shard, name)
         found = await read_committed(self.broker.bootstrap_servers, name, shard)
         return [record for record in found if record[0] != b"opened"]
 

@@ -60,7 +60,7 @@ async def ground(request) -> AsyncIterator[Ground]:
 
         async def letters() -> list[bytes | None]:
             topic = DEAD_LETTERS.on(chain_id)
-            await until_marked(bootstrap, topic, 0)
+            await until_marked(bootstrap, 0, topic)
             return [value for _, value in await read_committed(bootstrap, topic, 0)]
 
         ground = Ground(lambda: KafkaJournal(KafkaAccess(bootstrap), chain_id, SIGNER), put, letters)

@@ -99,7 +99,7 @@ class Deployment:
     async def told(self) -> list[ProposalTried]:
         await self.work()
         topic = DECISIONS.on(self.chain_id)
-        await until_marked(self.bootstrap, topic, SHARD)
+        await until_marked(self.bootstrap, SHARD, topic)
         records = await read_committed(self.bootstrap, topic, SHARD)
         said = [decode_output(value or b"") for _, value in records]
         return [each for each in said if isinstance(each, ProposalTried)]

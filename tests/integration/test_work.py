@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from kafka_logs import append, read_committed
+from kafka_logs import append, read_committed, until_marked
 from stories import SAID_ON, Log, Said, story, undisturbed
 
 from pipeline.units import ChainId, ShardId
@@ -126,6 +126,7 @@ class House:
 
     async def assert_as_undisturbed(self, shard: int, log: Log) -> None:
         outputs, entries = undisturbed(ShardId(shard), log)
+        await until_marked(self.bootstrap, shard, *(TOPICS[name].on(self.chain_id) for name in SAID_ON))
         assert await self.said(shard) == outputs
         assert await self.kept(shard) == entries
 
