@@ -37,6 +37,8 @@ _END_S = 2.5
 """So long broker and chain may take to end by themselves before they are killed."""
 _LEAVE_S = 3.5
 """And the keeper to notice that they have ended."""
+_GONE_S = 3.0
+"""So long a part that no longer answers may take to be gone."""
 _ANSWER_S = 2.0
 _POLL_S = 0.05
 
@@ -193,8 +195,16 @@ def keep(
         try:
             on_block(devnet.flow.block())
         except DevnetError:
-            if devnet.is_whole:
+            if not _soon_ended(devnet):
                 raise
+
+
+def _soon_ended(devnet: Devnet) -> bool:
+    """Ask whether a part ends: one that is told to stops answering a little before its process is gone."""
+    deadline_s = time.monotonic() + _GONE_S
+    while devnet.is_whole and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
+    return not devnet.is_whole
 
 
 def load_record(folder: Path = DEFAULT_FOLDER) -> Record:

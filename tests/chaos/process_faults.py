@@ -92,7 +92,7 @@ async def _ends_behind_the_door(house: House, clients: str) -> None:
     await house.ensure_workers(2)
     for third in [each for each in house.running("work") if each is not worker][1:]:
         await third.stop()  # or the one shard that has no book may be all that is left for it
-    await _until_it_keeps_books(house, worker)
+    await _until_shared(house, worker)
     await house.blocks(12)  # so that it has opened them
     process = worker.process
     assert process is not None
@@ -128,14 +128,18 @@ async def _busy_worker(house: House) -> Member:
     return house.dice.choice(busy)
 
 
-async def _until_it_keeps_books(house: House, worker: Member) -> None:
-    """Wait until a worker keeps a shard with books: on another one nothing comes, and so nothing is missed."""
+async def _until_shared(house: House, worker: Member) -> None:
+    """Wait until workers share all shards, so that the group rests, and one keeps a book: elsewhere nothing comes."""
+    everything = list(range(len(house.ledger.pages)))
 
-    def does() -> bool:
-        worker.read()
-        return worker.is_running and bool(_booked(house) & worker.shards)
+    def is_shared() -> bool:
+        workers = house.running("work")
+        for each in workers:
+            each.read()
+        kept = sorted(shard for each in workers for shard in each.shards)
+        return kept == everything and worker.is_running and bool(_booked(house) & worker.shards)
 
-    await _until(does, PATIENCE_S, f"{worker.name} kept a shard with books")
+    await _until(is_shared, PATIENCE_S, f"all shards were shared, and {worker.name} kept one with books")
 
 
 def _booked(house: House) -> set[int]:

@@ -134,6 +134,30 @@ def test_kept_it_mines_until_told_to_stop(tmp_path: Path, cache: Path) -> None:
     assert mined == [first, first + 1, first + 2]
 
 
+class Mute:
+    """A devnet whose chain no longer answers, and whose process is there for so many more looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.flow, self._looks = self, looks
+
+    def block(self) -> Header:
+        raise DevnetError("no answer")
+
+    @property
+    def is_whole(self) -> bool:
+        self._looks -= 1
+        return self._looks >= 0
+
+
+def test_a_chain_that_stops_answering_shortly_before_it_ends_has_not_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep(Mute(looks=5), block_s=0, stop=threading.Event())
+    monkeypatch.setattr(net, "_GONE_S", 0.1)
+    with pytest.raises(DevnetError, match="no answer"):
+        keep(Mute(looks=10**6), block_s=0, stop=threading.Event())
+
+
 def test_a_part_that_ended_is_seen(tmp_path: Path, cache: Path) -> None:
     with up(tmp_path, cache=cache, usual_ports=False) as devnet:
         devnet.chain.kill()

@@ -239,7 +239,7 @@ async def test_a_broker_that_is_killed_loses_nothing(own_broker, tmp_path):
         await house.until_applied(0, 20)
         own_broker.kill()
         await asyncio.sleep(3)
-        own_broker.start()
+        own_broker.start(within_s=180)
         await house.append(0, log[40:])
         await house.until_applied(0, len(log) - 1)
         await house.assert_as_undisturbed(0, log)
