@@ -4,7 +4,6 @@ import asyncio
 import codecs
 import ctypes
 import os
-import random
 import signal
 import sys
 import time
@@ -15,8 +14,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from pipeline.errors import SettingsError
-from streams.exit_codes import CONFIGURATION, HALTED
+from streams.backoff import backoff_s
 from streams.plain_text import several_lines
+from streams.process import CONFIGURATION, HALTED, at_each_stop_signal
 
 log = structlog.get_logger(__name__)
 
@@ -46,9 +46,8 @@ class Patience:
     """How often it is said that a child stays ended."""
 
     def delay_s(self, failures: int) -> float:
-        """Draw a wait that doubles with each failure in a row, jittered so that no two come back in step."""
-        longest_s = min(self.most_s, self.first_s * 2 ** min(failures, 30))
-        return random.SystemRandom().uniform(longest_s / 2, longest_s)
+        """Draw the wait before the next start."""
+        return backoff_s(failures, first_s=self.first_s, most_s=self.most_s)
 
 
 async def supervise(children: Sequence[Child], patience: Patience | None = None) -> None:
@@ -57,7 +56,6 @@ async def supervise(children: Sequence[Child], patience: Patience | None = None)
     Raises: SettingsError, once all have ended, where one says that it was given what cannot be.
     """
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
     tied = tied_to_us()
     keepers = [_Keeper(child, patience or Patience(), stopping, tied) for child in children]
 
@@ -67,15 +65,10 @@ async def supervise(children: Sequence[Child], patience: Patience | None = None)
                 keeper.kill()
         stopping.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    try:
+    with at_each_stop_signal(stop):
         async with asyncio.TaskGroup() as group:
             for keeper in keepers:
                 group.create_task(keeper.keep())
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
     for keeper in keepers:
         if keeper.hopeless is not None:
             raise SettingsError(f"{keeper.name}: {keeper.hopeless.removeprefix('error: ')}")

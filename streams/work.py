@@ -6,7 +6,6 @@ Faust assigns shards and delivers records. What makes a record count, exactly on
 import asyncio
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Coroutine, Iterator
@@ -23,7 +22,6 @@ from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.checkpoint.port import Checkpoint
 from streams.committed import CommittedTransport
 from streams.event_log import KafkaEventLog
-from streams.exit_codes import code_of
 from streams.heartbeat import Progress, beating
 from streams.kafka_access import KafkaAccess
 from streams.kafka_errors import denied
@@ -31,6 +29,7 @@ from streams.kafka_roles import group_of_workers
 from streams.keeper import Arrived
 from streams.keepers import WATCH_EVERY_S, Keepers
 from streams.plain_text import one_line
+from streams.process import at_each_stop_signal, code_of
 from streams.redaction import redact
 from streams.topics import EVENTS, MAX_RECORD_BYTES, check_topics
 from streams.worker_group import Rejoined, check_group, watch_group
@@ -69,14 +68,13 @@ class _Worker:
 
     async def run(self, partitions: int) -> None:
         told_to_stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
-        told = asyncio.create_task(told_to_stop.wait())
-        if await _begun(check_topics(self._kafka, self._chain_id, partitions), told):
-            with ending_the_process_on_any_error():
-                if await _begun(check_group(self._kafka, group_of_workers(self._chain_id)), told):
-                    await self._work(told)
-        _leave(0)
+        with at_each_stop_signal(told_to_stop.set):
+            told = asyncio.create_task(told_to_stop.wait())
+            if await _begun(check_topics(self._kafka, self._chain_id, partitions), told):
+                with ending_the_process_on_any_error():
+                    if await _begun(check_group(self._kafka, group_of_workers(self._chain_id)), told):
+                        await self._work(told)
+            _leave(0)
 
     async def _work(self, told: "asyncio.Task[Any]") -> None:
         events = KafkaEventLog(self._kafka, self._chain_id)

@@ -1,8 +1,8 @@
 """How often the watcher asks, and how long it waits."""
 
-import random
-
 import msgspec
+
+from streams.backoff import backoff_s
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,5 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def retry_delay_s(pace: Pace, failures: int) -> float:
-    """Draw a wait that doubles with each failure in a row, jittered so that no two come back in step."""
-    longest_s = min(pace.retry_most_s, pace.retry_first_s * 2 ** min(failures, 20))
-    return random.SystemRandom().uniform(longest_s / 2, longest_s)
+    """Draw the wait behind so many failures in a row."""
+    return backoff_s(failures, first_s=pace.retry_first_s, most_s=pace.retry_most_s)

@@ -26,8 +26,8 @@ from streams.kafka_access import KafkaAccess
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
+from streams.process import until_told
 from streams.topics import check_topics, ensure_topics
-from streams.until_told import until_told
 
 log = structlog.get_logger(__name__)
 

@@ -15,9 +15,9 @@ from typer.main import get_command
 
 from pipeline.errors import EvenkeelError
 from streams.cli.groups import Group
-from streams.exit_codes import CONFIGURATION, code_of
 from streams.marks import did_you_mean
 from streams.plain_text import several_lines
+from streams.process import CONFIGURATION, code_of
 from streams.redaction import redact
 
 _COMMANDS: Mapping[str, str] = {

@@ -26,8 +26,8 @@ from streams.devnet.chain import start_chain
 from streams.devnet.contract import method
 from streams.devnet.reads import balance
 from streams.devnet.world import World
-from streams.exit_codes import HALTED
 from streams.kafka_access import KafkaAccess
+from streams.process import HALTED
 from streams.topics import DEAD_LETTERS, NONCES
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]

@@ -42,10 +42,10 @@ from streams.chain.kafka_log import KafkaLog
 from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.cli import holdings, main, topics
 from streams.codec import MAX_PAYLOAD_BYTES, decode_event, decode_output, encode, encode_entry
-from streams.exit_codes import code_of
 from streams.fold import fold_log
 from streams.human import bps_text
 from streams.kafka_access import KafkaAccess
+from streams.process import code_of
 from streams.readers import reading
 from streams.topics import (
     BOOKS,

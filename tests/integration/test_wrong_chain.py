@@ -12,7 +12,7 @@ from sender_house import CHAIN_IDS
 
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain
-from streams.exit_codes import CONFIGURATION
+from streams.process import CONFIGURATION
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 

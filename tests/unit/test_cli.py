@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from streams.cli import app, main
 from streams.cli.help import TOPICS
-from streams.exit_codes import CONFIGURATION
+from streams.process import CONFIGURATION
 from streams.settings import Settings, variable_of
 from streams.worker_group import Rejoined
 

@@ -115,6 +115,12 @@ def test_what_is_asked_for_is_imported():
     assert asked - used == set(IMPORTED_BY_NOTHING_OF_OURS)
 
 
+# ------------------------------------------------------------------ one way to be told to stop
+def test_signals_are_heard_in_one_place():
+    hears = re.compile(r"\.add_signal_handler\(|\bsignal\.signal\(")
+    assert [named(path) for path in modules() if hears.search(text_of(path))] == ["streams/process.py"]
+
+
 # ------------------------------------------------------------------ one client of nodes
 HTTP_CLIENTS = {
     "aiohttp",

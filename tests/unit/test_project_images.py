@@ -11,7 +11,7 @@ import yaml
 from typer.main import get_command
 
 from streams.cli import app
-from streams.exit_codes import CONFIGURATION, HALTED
+from streams.process import CONFIGURATION, HALTED
 from streams.settings import Settings, variable_of
 
 ROOT = Path(__file__).parents[2]

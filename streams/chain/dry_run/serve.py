@@ -25,10 +25,10 @@ from streams.chain.pace import Pace, retry_delay_s
 from streams.codec import decode_entry, decode_event
 from streams.heartbeat import beating
 from streams.kafka_access import KafkaAccess
+from streams.process import until_told
 from streams.readers import Reader, Record, reading
 from streams.redaction import redact
 from streams.topics import DECISIONS, EVENTS, STATE, ensure_topics
-from streams.until_told import until_told
 from streams.verify import load_shard
 
 log = structlog.get_logger(__name__)

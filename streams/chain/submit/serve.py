@@ -35,8 +35,8 @@ from streams.chain.submit.ways import Ways
 from streams.heartbeat import Progress, beating
 from streams.kafka_access import KafkaAccess
 from streams.node.multicall import MULTICALL3
+from streams.process import until_told
 from streams.topics import check_copies, ensure_topics
-from streams.until_told import until_told
 
 log = structlog.get_logger(__name__)
 
