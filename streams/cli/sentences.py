@@ -29,6 +29,7 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount, Tick
 from streams.cli import costs
+from streams.cli.refusals import in_units
 from streams.cli.wording import left_text, named_in, range_text
 from streams.human import amount_text, bps_text, duration_text
 
@@ -65,9 +66,11 @@ def sentence(said: Output, policy: Policy | None) -> str:
             where = _range(said.tick_lower, said.tick_upper, policy)
             return f"{said.book}: the plan goes on to {where} instead, from {said.phase} on: {said.reason}"
         case StepRefused():
-            return f"{said.book}: refused at {said.phase} because {said.reason}: {said.detail}"
+            return (
+                f"{said.book}: refused at {said.phase} because {said.reason}: {in_units(said.detail, policy)}"
+            )
         case PlanStalled():
-            return f"{said.book}: the plan cannot go on at {said.phase}: {said.reason}"
+            return f"{said.book}: the plan cannot go on at {said.phase}: {in_units(said.reason, policy)}"
         case NftLeft():
             return f"{said.book}: {left_text(said.item, said, policy)}"
         case PlanClosed():
@@ -143,7 +146,7 @@ def _range(lower: Tick, upper: Tick, policy: Policy | None) -> str:
 def _tried(run: DryRun, policy: Policy | None) -> str:
     """Say what a dry-run came to: its cost, the new range, and the share before and after."""
     if run.outcome != "done":
-        return f"is {run.outcome.replace('_', ' ')}: {run.reason}"
+        return f"is {run.outcome.replace('_', ' ')}: {in_units(run.reason, policy)}"
     gas_wei = sum(step.cost_wei for step in run.steps)
     parts = [
         f"is done: {len(run.steps)} {'transaction' if len(run.steps) == 1 else 'transactions'}, {amount_text(gas_wei, _NATIVE_DECIMALS, places=6)} coin of gas"
