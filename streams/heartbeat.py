@@ -27,7 +27,9 @@ log = structlog.get_logger(__name__)
 
 BEAT_S = 5
 _WRITE_S = 4.0
-"""For one record, with the connection; shorter than a beat."""
+"""For one record; shorter than a beat."""
+_CONNECT_S = 20.0
+"""On a machine that is busy it takes several beats, and begun again each time it would never end."""
 _LAST_S = 1.0
 """For the last record: the process is about to end."""
 SAY_EVERY_S = 30.0
@@ -123,9 +125,10 @@ class _Heart:
     async def _write(self, record: Callable[[], bytes | None], within_s: float) -> None:
         """Write one record; say so where that fails."""
         try:
-            async with asyncio.timeout(within_s):
-                if self._producer is None:
+            if self._producer is None:
+                async with asyncio.timeout(_CONNECT_S):
                     self._producer = await self._connected()
+            async with asyncio.timeout(within_s):
                 await self._producer.send_and_wait(
                     self._topic, key=self._me.key.encode(), value=record(), partition=_PARTITION
                 )

@@ -1,4 +1,4 @@
-"""The last log line of a process at level warning or above, for its heartbeat."""
+"""The last log line of a process at level warning or above, of Kafka's clients at level error, for its heartbeat."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,8 @@ from streams.plain_text import one_line
 from streams.redaction import redact
 
 _MOST_CHARACTERS = 300
+_LIBRARIES = ("aiokafka", "faust", "mode")
+"""They warn of what they try again by themselves."""
 _UNSAID = frozenset({"event", "level", "logger", "timestamp", "program", "exc_info", "stack_info"})
 
 
@@ -30,7 +32,7 @@ class LastError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line. Never raises."""
-        if record.name != self._besides:
+        if record.name != self._besides and not _is_retried(record):
             try:
                 self.keep(_text_of(record), int(record.created))
             except Exception:  # noqa: BLE001 - as logging does
@@ -39,6 +41,10 @@ class LastError(logging.Handler):
     def keep(self, text: str, at_s: int) -> None:
         """Keep a text as the last error."""
         self.line = Line(one_line(redact(text))[:_MOST_CHARACTERS], Seconds(at_s))
+
+
+def _is_retried(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR and record.name.partition(".")[0] in _LIBRARIES
 
 
 def _text_of(record: logging.LogRecord) -> str:

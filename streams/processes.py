@@ -14,8 +14,8 @@ from streams.human import duration_text
 from streams.readers import Reader
 from streams.topics import PROCESSES
 
-STALE_BEATS = 3
-DEAD_BEATS = 12
+STALE_BEATS, DEAD_BEATS = 6, 24
+"""Half a minute, and two, by the usual beat: a busy machine is late by several beats."""
 
 
 class ProcessNow(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class ProcessNow(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> Literal["well", "stale", "dead"]:
-        """Tell whether beats are missing: more than three, more than twelve."""
+        """Tell whether beats are missing, and how many."""
         missed = self.silent_s / self.seen.beat_s
         return "dead" if missed > DEAD_BEATS else "stale" if missed > STALE_BEATS else "well"
 

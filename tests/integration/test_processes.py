@@ -112,7 +112,7 @@ async def nowhere() -> AsyncIterator[KafkaAccess]:
 
 @pytest.mark.parametrize("lacks", ["broker", "answer", "topic"])
 async def test_what_cannot_be_written_is_a_line_and_holds_nothing_up(broker, nowhere, lacks, monkeypatch):
-    monkeypatch.setattr(heartbeat, "_WRITE_S", 0.5)
+    monkeypatch.setattr(heartbeat, "_CONNECT_S", 0.5)
     monkeypatch.setattr(heartbeat, "SAY_EVERY_S", 1.0)
     kafka = {"broker": KafkaAccess("127.0.0.1:1"), "answer": nowhere, "topic": broker.kafka}[lacks]
     began_s = time.monotonic()
@@ -147,5 +147,5 @@ def test_silence_is_told_in_beats():
         role="work", instance="here", signer=None, pid=1, release="1", started_at_s=0, beat_s=5,
         heads=(), newest_block=None, last_error=None, last_error_at_s=None,
     )  # fmt: skip
-    states = {silent_s: ProcessNow(seen, 0, silent_s).state for silent_s in (0, 15, 16, 60, 61)}
-    assert states == {0: "well", 15: "well", 16: "stale", 60: "stale", 61: "dead"}
+    states = {silent_s: ProcessNow(seen, 0, silent_s).state for silent_s in (0, 30, 31, 120, 121)}
+    assert states == {0: "well", 30: "well", 31: "stale", 120: "stale", 121: "dead"}
