@@ -1,11 +1,13 @@
 """README's tour on one devnet without order flow: each command's screen, kept as text at 80 and at 120 columns.
 
 What varies from run to run is masked: a hexadecimal word with 0x, or of 12 digits or more, becomes `HEX`, an output's id `ID`, an age
-`AGE`, any other number `9`, and the spaces of a column two. Left out are lines about records that no worker has taken in yet, and the
-policy's fields under `why`. A missing file is written, and the test fails once.
+`AGE`, any other number `9`. A table keeps its columns: each is as wide as its masked cells, which stand to the side on which they stood
+or are indented as they were. Left out are lines about records that no worker has taken in yet, the rows of the
+processes in `doctor`, and the policy's fields under `why`. A missing file is written, and the test fails once.
 """
 
 import difflib
+import itertools
 import json
 import logging
 import re
@@ -30,11 +32,13 @@ _MASKS = (
     (re.compile(r"\b0x[0-9a-f]{4}…[0-9a-f]{4}|\b0x[0-9a-f]+|\b(?=[0-9]*[a-f])[0-9a-f]{12,}\b"), "HEX"),
     (re.compile(r"\b(?:\d+[wdhms])+\b"), "AGE"),
     (re.compile(r"\d[\d,.]*\d|\d"), "9"),
+)
+_LEFT_OUT = (
     (re.compile(r"^(policy: .*\n)(?:  .*\n?)+", re.MULTILINE), r"\1"),
     (re.compile(r"^not compared: .*\n", re.MULTILINE), ""),
-    (re.compile(r" {2,}"), "  "),
-    (re.compile(r" +$", re.MULTILINE), ""),
+    (re.compile(r"^(?:up|watch|work|rehearse) tour  .*\n(?:  .*\n)*", re.MULTILINE), ""),
 )
+_GUTTER = "  "
 
 SCREENS: dict[str, tuple[str, ...]] = {
     "devnet status": (),
@@ -69,15 +73,47 @@ ELSEWHERE = {"adopt 17", "devnet up", "init", "up", "watch", "work", "rehearse",
 def masked(screen: str, folder: str) -> str:
     """Replace what varies from run to run."""
     text = screen.replace(folder, "FOLDER")
+    for pattern, word in _LEFT_OUT:
+        text = pattern.sub(word, text)
+    blocks = itertools.groupby(text.rstrip("\n").split("\n"), key=lambda line: _GUTTER in line.rstrip())
+    parts = [
+        laid_out(list(lines)) if is_table else [in_words(line) for line in lines]
+        for is_table, lines in blocks
+    ]
+    return "\n".join(line.rstrip() for part in parts for line in part)
+
+
+def in_words(text: str) -> str:
     for pattern, word in _MASKS:
         text = pattern.sub(word, text)
-    return text.rstrip("\n")
+    return text
+
+
+def laid_out(lines: list[str]) -> list[str]:
+    """Mask the cells of a table, and lay it out as it was: a column ends where two places are free in every line."""
+    width = max(map(len, lines))
+    lines = [line.ljust(width) for line in lines]
+    free = "".join(" " if all(line[i] == " " for line in lines) else "x" for i in range(width))
+    spans = [found.span() for found in re.finditer(r"x+(?: x+)*", free)]
+    columns = [_column([line[start:end] for line in lines]) for start, end in spans]
+    indent = " " * (spans[0][0] if spans else 0)
+    return [indent + _GUTTER.join(cells) for cells in zip(*columns, strict=True)]
+
+
+def _column(cells: list[str]) -> list[str]:
+    """Mask one column's cells. Where all end at its right side they go on to; else each keeps what it is indented by."""
+    there = [cell for cell in cells if cell.strip()]
+    to_right = all(cell[-1] != " " for cell in there) and any(cell[0] == " " for cell in there)
+    words = [in_words(cell.strip() if to_right else cell.rstrip()) for cell in cells]
+    width = max(map(len, words))
+    return [word.rjust(width) if to_right else word.ljust(width) for word in words]
 
 
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[User]:
     """A devnet whose blocks are empty, the example portfolio in force, and everything up."""
     user = User(tmp_path_factory.mktemp("tour"), cache)
+    user.env["EVENKEEL_INSTANCE"] = "tour"
     try:
         user.start("devnet", "up", "--no-flow", "--block-time", "0.5", log="devnet.log")
         user.until(lambda: "next, elsewhere" in user.read("devnet.log"), "devnet")
