@@ -1,11 +1,23 @@
 """Read and write logs of a real broker as a test needs it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from pipeline.state import Value
+from streams.checkpoint.port import load
+from streams.readers import Record
+from streams.topics import STATE
+
+
+def entries_of(
+    records: Iterable[tuple[bytes | None, bytes | None]],
+) -> dict[str, Value]:
+    """Fold keys and values of a partition of state.v1 into a shard's entries."""
+    return load(Record(STATE.name, 0, at, key, value, 0) for at, (key, value) in enumerate(records))
 
 
 async def read_committed(

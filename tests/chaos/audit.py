@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from chaos.ledger import Ledger
 from chaos.tail import Tail
+from kafka_logs import entries_of
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.policies import policies
 from pipeline.shard import Shard
 from pipeline.state import Value
 from pipeline.units import ChainId, ShardId
-from streams.checkpoint.port import load
 from streams.codec import decode_output
 from streams.fold import fold_log
 from streams.kafka_access import KafkaAccess
@@ -111,7 +111,7 @@ class Audit:
             found: list[list[Said]] = [[] for _ in self._shards]
             async for record in reader.read(dict.fromkeys(await reader.shards(STATE.on(self._chain_id)), 0)):
                 found[record.shard].append((record.key or b"", record.value))
-        return [load(records) for records in found]
+        return [entries_of(records) for records in found]
 
     # -------------------------------------------------------------- each thing that was said
     def _judge(self, record: Record, finding: Finding) -> None:

@@ -9,13 +9,12 @@ import sys
 
 import pytest
 from forgery import KINDS, malformed_records
-from kafka_logs import append, read_committed, until_marked
+from kafka_logs import append, entries_of, read_committed, until_marked
 from noise import noisy, story
 from stories import SAID_ON, undisturbed
 
 from pipeline.messages.entries import Cursor
 from pipeline.units import ChainId, Offset, ShardId
-from streams.checkpoint.port import load
 from streams.codec import encode
 from streams.kafka_access import KafkaAccess
 from streams.topics import DEAD_LETTERS, EVENTS, STATE, TOPICS, ensure_topics
@@ -68,7 +67,7 @@ async def test_a_worker_takes_noise_as_an_undisturbed_fold_does(broker, tmp_path
 
 
 async def kept(server: str, chain_id: ChainId) -> dict[str, object]:
-    return dict(load(await read_committed(server, STATE.on(chain_id), SHARD)))
+    return dict(entries_of(await read_committed(server, STATE.on(chain_id), SHARD)))
 
 
 def start(server: str, chain_id: ChainId, folder) -> "subprocess.Popen[bytes]":

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from kafka_logs import append, delete_before_the_end, read_committed, recreate
+from kafka_logs import append, delete_before_the_end, entries_of, read_committed, recreate
 from stories import story
 
 from pipeline.errors import InfrastructureError, StateLostError
@@ -19,7 +19,6 @@ from pipeline.units import ChainId, Offset, ShardId
 from streams.chain.kafka_log import KafkaLog
 from streams.checkpoint.fake import FakeBroker, FakeCheckpoint
 from streams.checkpoint.kafka import KafkaCheckpoint
-from streams.checkpoint.port import load
 from streams.devnet.broker import Broker
 from streams.readers import reading
 from streams.topics import DECISIONS, EVENTS, STATE, TopicRecord, ensure_topics
@@ -184,7 +183,7 @@ async def ended(program: str, broker: Broker, chain_id: ChainId, folder: Path) -
 
 
 async def kept(server: str, chain_id: ChainId) -> dict[str, object]:
-    return dict(load(await read_committed(server, STATE.on(chain_id), SHARD)))
+    return dict(entries_of(await read_committed(server, STATE.on(chain_id), SHARD)))
 
 
 def start(program: str, broker: Broker, chain_id: ChainId, folder: Path) -> "subprocess.Popen[bytes]":

@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from kafka_logs import append, read_committed, until_marked
+from kafka_logs import append, entries_of, read_committed, until_marked
 from stories import SAID_ON, Log, Said, story, undisturbed
 
 from pipeline.units import ChainId, ShardId
-from streams.checkpoint.port import load
 from streams.devnet.broker import Broker
 from streams.kafka_access import KafkaAccess
 from streams.topics import EVENTS, POOL_STATES, STATE, TOPICS, Topic, ensure_topics
@@ -114,7 +113,7 @@ class House:
         return {topic: records for topic, records in topics.items() if records}
 
     async def kept(self, shard: int) -> dict[str, object]:
-        return load(await self.read(STATE.name, shard))
+        return entries_of(await self.read(STATE.name, shard))
 
     async def read(self, topic: str, shard: int) -> list[tuple[bytes, bytes | None]]:
         return await read_committed(self.bootstrap, TOPICS[topic].on(self.chain_id), shard)
