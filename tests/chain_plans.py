@@ -1,13 +1,16 @@
 """A live book on a chain, brought to the middle of a plan: what tests of plans on real bytecode share."""
 
-from chain_desk import ACTION, LIMITS, ChainDesk, book_on
+from chain_desk import ACTION, LIMITS, TERM, ChainDesk, book_on
 from msgspec.structs import replace
+from sender_house import block_ref
 
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.entries import Balance, NftPosition
+from pipeline.messages.events import BlocksReverted, CancellationSigned
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, position, range_around, read
+from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
 ETHER, DOLLAR = 10**18, 10**6
@@ -94,3 +97,27 @@ def is_tracked(desk: ChainDesk) -> bool:
         == balance(desk.chain, token.address, desk.book.owner)
         for token in desk.book.tokens
     )
+
+
+def undo(desk: ChainDesk, depth: int) -> None:
+    """Take the newest blocks away; empty ones come in their place."""
+    ancestor = block_ref(desk.chain.header(desk.chain.header().number - depth))
+    desk.pending.clear()
+    desk.chain.reorg(depth)
+    desk.append(BlocksReverted(term=TERM, to=ancestor, reverted=()))
+
+
+def cancel_all(desk: ChainDesk) -> list[str]:
+    """Cancel, as the signer does, what waits: each nonce is used up by a payment of nothing to the owner himself."""
+    cancellations = []
+    lost = [
+        intent
+        for intent in desk.done
+        if desk.chain.rpc("eth_getTransactionReceipt", desk.hashes[intent.digest]) is None
+    ]
+    for intent in lost:
+        tx_hash = desk.chain.send(Tx(sender=intent.owner, to=intent.owner, data="0x", gas=21_000))
+        desk.append(CancellationSigned(intent=intent.digest, nonce=0, transaction_hash=tx_hash))
+        cancellations.append(tx_hash)
+    desk.block()
+    return cancellations

@@ -25,11 +25,11 @@ from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of
 from pipeline.errors import StateSpoiledError
-from pipeline.keys import family
+from pipeline.keys import allowance, family
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.decisions import Declined, RebalanceProposed, StepRefused
 from pipeline.messages.effects import Goal, Plan
-from pipeline.messages.entries import Cursor, Halted, Pause, Pool, Quarantine, Route
+from pipeline.messages.entries import Allowance, Cursor, Halted, Pause, Pool, Quarantine, Route
 from pipeline.messages.events import BlockSeen, NftAdopted, Paused, PolicySet, Signed
 from pipeline.messages.nfts import Departure
 from pipeline.messages.processes import ProcessSeen, ShardHead
@@ -989,6 +989,33 @@ def test_a_live_book_leaves_no_plan_in_the_middle_unless_told(desk):
     assert desk.run("apply", "--live").code == 0, "another width changes nothing that a plan rests on"
     assert leave("--leave-plans").code == 0
     assert [e.policy.mode for e in desk.log(shard)] == ["live", "live", "watch"]
+
+
+def test_a_live_book_whose_spenders_may_go_on_taking_does_not_leave_unless_told(desk):
+    """Without its policy nobody would take back what it lets stand."""
+    live = "    mode: live\n    rerange: {half_width_ticks: 100, standing_quote: 500}\n"
+    live += "    limits: {max_notional: 1000, max_daily_notional: 5000}\n"
+    head = f"chain: {{id: {desk.chain_id}, live_on: {desk.chain_id}, router: '{MANAGER}', "
+    desk.portfolio(a_book("one", 1) + live)
+    file = desk.folder / "portfolio.yaml"
+    file.write_text(file.read_text().replace(f"chain: {{id: {desk.chain_id}, ", head))
+    assert desk.run("apply", "--live").code == 0
+    shard = shard_of("one", PARTITIONS)
+    (policy,) = [event.policy for event in desk.log(shard)]
+    key = allowance(policy.owner, policy.quote, policy.chain.position_manager)
+    desk.commit(shard, (STATE.name, key, encode_entry(Allowance(amount=7))))
+    bound, text = "standing_quote: 500", file.read_text()
+    file.write_text(text.replace("mode: live", "mode: watch"))
+    told = desk.run("apply", "--live")
+    assert told.code == 1
+    says = f"book one leaves live, but spenders may still take of its owner's tokens: 7 of {policy.quote} by {MANAGER}"
+    assert says in told.err
+    assert "--leave-plans leaves them" in told.err
+    file.write_text(text.replace(bound, "standing_quote: 0"))
+    assert desk.run("apply", "--live").code == 0, "now they are taken back"
+    file.write_text(text.replace("mode: live", "mode: watch"))
+    assert desk.run("apply", "--live").code == 0, "what no policy lets stand keeps nobody"
+    assert [event.policy.mode for event in desk.log(shard)] == ["live", "live", "watch"]
 
 
 def test_a_place_is_found_among_neighbours_gaps_and_tombstones(desk):

@@ -2,14 +2,18 @@
 
 import pytest
 from chain_desk import ChainDesk
-from chain_plans import DOLLAR, ETHER, allowances, buy, desk_on, push
+from chain_plans import DOLLAR, ETHER, allowances, buy, cancel_all, desk_on, is_tracked, liquid, push, undo
 from msgspec.structs import replace
 
-from pipeline.messages.decisions import PlanClosed, PlanOpened
-from pipeline.messages.events import PolicySet
+from pipeline.messages.decisions import PlanClosed, PlanOpened, StepRefused
+from pipeline.messages.events import IntentRefused, PolicySet
 from pipeline.messages.policy import version_of
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import RawAmount
 from pipeline.usual_gas import USUAL_GAS
+from pipeline.venues.uniswap_v3.calldata import write_approve
 from streams.devnet.chain import Chain
+from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
@@ -17,6 +21,8 @@ pytestmark = pytest.mark.anvil
 STANDING = {"standing_base": 1_000 * ETHER, "standing_quote": 3_000_000 * DOLLAR}
 _PLANS_BEFORE = 3
 """After these each spender has been allowed each token, and the wallet has kept something of both."""
+_LATE_BLOCKS = 26
+"""After which the deadline of what waits is past."""
 _GAS_TOLERANCE = 0.03
 """What a plan is foreseen to use of gas is within 3 % of what the published bytecode uses."""
 POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
@@ -42,6 +48,56 @@ def test_an_ordinary_plan_is_small(chain: Chain, world: World, name: str) -> Non
     for _ in range(6):
         desk.block()
     assert allowances(desk) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("mined", ["both", "the swap"])
+def test_a_reorg_takes_a_swap_from_under_the_mint_behind_it(chain: Chain, world: World, mined: str) -> None:
+    """Past their deadline the signer cancels what waits, and refuses what follows it: both are made again, once."""
+    desk = desk_on(chain, world, POOLS[mined == "both"], "wait")
+    set_standing(desk, **STANDING)
+    let_stand(desk)
+    allow_all(desk)
+    push(desk, ether=130)
+    for _ in range(4):
+        if [each.step for each in desk.pending] == ["swap", "mint"]:
+            break
+        desk.block_of_all()
+    assert [each.step for each in desk.pending] == ["swap", "mint"], desk.said(StepRefused)
+    if mined == "both":
+        desk.block_of_all()
+    else:
+        desk.block()
+    waiting, closed = list(desk.pending), len(desk.said(PlanClosed))
+    undo(desk, 1)
+    for each in waiting:
+        says = "it follows what a reorg took away"
+        desk.append(IntentRefused(intent=each.digest, reason="predecessor", detail=says))
+    for _ in range(_LATE_BLOCKS):
+        desk.block()
+    assert len(cancel_all(desk)) == 1 + (mined == "both")
+    until_done(desk, closed + 1)
+    assert [each.outcome for each in desk.said(PlanClosed)][closed:] == ["done"]
+    plan = desk.said(PlanOpened)[-1].plan
+    made = [each.step for each in desk.done if each.plan == plan and is_mined(desk, each)]
+    assert [made.count(step) for step in ("withdraw", "swap", "mint")] == [1, 1, 1], made
+    assert len(liquid(desk)) == 1
+    assert is_tracked(desk)
+    assert all(0 <= amount <= bound for amount, bound in zip(allowances(desk), bounds(), strict=True))
+
+
+def allow_all(desk: ChainDesk) -> None:
+    """Let router and position manager take what may stand, as plans before have left it."""
+    tokens = (desk.book.base, STANDING["standing_base"]), (desk.book.quote, STANDING["standing_quote"])
+    approvals = [
+        Tx(sender=desk.book.owner, to=token, data=write_approve(spender, RawAmount(amount)), gas=80_000)
+        for token, amount in tokens
+        for spender in (desk.world.router, desk.world.position_manager)
+    ]
+    desk.block(*approvals)
+
+
+def is_mined(desk: ChainDesk, intent: SubmitTransaction) -> bool:
+    return desk.chain.rpc("eth_getTransactionReceipt", desk.hashes[intent.digest]) is not None
 
 
 def set_standing(desk: ChainDesk, **amounts: int) -> None:

@@ -1,17 +1,27 @@
 """Plans on real bytecode that the price or a reorg overtakes: they change their minds, and they are recovered."""
 
 import pytest
-from chain_desk import TERM, ChainDesk
-from chain_plans import allowances, buy, desk_on, is_tracked, liquid, pool_name, push, until_closed
+from chain_desk import ChainDesk
+from chain_plans import (
+    allowances,
+    buy,
+    cancel_all,
+    desk_on,
+    is_tracked,
+    liquid,
+    pool_name,
+    push,
+    undo,
+    until_closed,
+    until_pending,
+)
 from msgspec.structs import replace
-from sender_house import block_ref
 
 from pipeline.book import own_positions
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import NftLeft, NftSetApart, PlanClosed, PlanRevised, Quarantined
 from pipeline.messages.entries import NftPosition
-from pipeline.messages.events import BlocksReverted, CancellationSigned
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.plan import WITHDRAW_GAS
@@ -20,7 +30,6 @@ from streams.cli.wording import left_text
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import range_around, read, token_ids
-from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 from streams.present import ShardNow, books_at
 
@@ -185,25 +194,21 @@ def phase_of(desk: ChainDesk, intent: SubmitTransaction) -> str:
     return next(step for step in later if step != "approve")
 
 
-def undo(desk: ChainDesk, depth: int) -> None:
-    """Take the newest blocks away; empty ones come in their place."""
-    ancestor = block_ref(desk.chain.header(desk.chain.header().number - depth))
-    desk.pending.clear()
-    desk.chain.reorg(depth)
-    desk.append(BlocksReverted(term=TERM, to=ancestor, reverted=()))
-
-
-def cancel_all(desk: ChainDesk) -> list[str]:
-    """Cancel, as the signer does, what waits: each nonce is used up by a payment of nothing to the owner himself."""
-    cancellations = []
-    lost = [
-        intent
-        for intent in desk.done
-        if desk.chain.rpc("eth_getTransactionReceipt", desk.hashes[intent.digest]) is None
-    ]
-    for intent in lost:
-        tx_hash = desk.chain.send(Tx(sender=intent.owner, to=intent.owner, data="0x", gas=21_000))
-        desk.append(CancellationSigned(intent=intent.digest, nonce=0, transaction_hash=tx_hash))
-        cancellations.append(tx_hash)
-    desk.block()
-    return cancellations
+@pytest.mark.parametrize("name", POOLS)
+def test_what_a_plan_that_ended_in_the_middle_had_allowed_is_taken_back(
+    chain: Chain, world: World, name: str
+) -> None:
+    """The mint is refused until the policy's time is over; the position manager may take nothing from then on."""
+    desk = desk_on(chain, world, name, "hold_and_alert")
+    push(desk, ether=130)
+    until_pending(desk, "mint")
+    roomy = desk.limits
+    desk.limits = replace(roomy, budget=replace(roomy.budget, max_notional=1))
+    assert until_closed(desk).startswith("stalled at mint")
+    assert any(allowances(desk))
+    assert not liquid(desk)
+    for _ in range(4):
+        desk.block()
+    assert allowances(desk) == [0, 0, 0, 0]
+    assert [i.step for i in desk.done][-1] == "reset"
+    assert is_tracked(desk)
