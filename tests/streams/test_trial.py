@@ -1,7 +1,7 @@
 """A dry-run on the toy chain: what the live book would do, to the last number, and nothing of it stays."""
 
 import pytest
-from builders import OWNER
+from builders import OWNER, ROOMY_SIGNER
 from desk import Desk, live
 from toy_fork import ToyFork, stored, trial_of, untried_of
 
@@ -75,7 +75,7 @@ async def test_later_blocks_change_nothing_of_it():
 
 
 async def test_a_guard_that_refuses_the_beginning():
-    desk = proposing(limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=1))
+    desk = proposing(limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=1, signer=ROOMY_SIGNER))
     with pytest.raises(NotTried, match="spot_from_twap") as end:
         await tried(desk)
     assert end.value.outcome == "refused"
