@@ -24,7 +24,7 @@ def take(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
     if offset <= shard.cursor:
         return ()
     outputs = advance(shard, offset, event)
-    pass_over(shard, offset)
+    shard.tables.put(keys.CURSOR, Cursor(offset=offset))
     return outputs
 
 

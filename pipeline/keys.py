@@ -145,6 +145,11 @@ def pool_of(key: str) -> Address:
     return Address(key.split("/", 2)[1])
 
 
+def manager_of(item: str) -> Address:
+    """Take the position manager out of a position's item."""
+    return Address(item.split("/", 2)[1])
+
+
 def item_of(key: str) -> str:
     """Take out what follows the family: of an entry that tells of an item, the item."""
     return key.partition("/")[2]

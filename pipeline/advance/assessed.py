@@ -9,7 +9,7 @@ from pipeline.venues.uniswap_v3.assess import assess
 
 def assessed(shard: Shard, key: str, position: NftPosition) -> Assessed:
     """Measure one NFT, or remember. Raises: ImpossibleFactError where its pool or range is not followed."""
-    tables, pool, (manager, _) = shard.tables, position.pool, keys.position.parse(key)
+    tables, pool, manager = shard.tables, position.pool, keys.manager_of(key)
     lower, upper = position.tick_lower, position.tick_upper
     made_of = (
         position,
