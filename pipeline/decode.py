@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from pipeline.errors import MalformedLogError
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import Fact, Unreadable
@@ -12,12 +10,8 @@ from pipeline.venues.port import VenueBlock
 _LONGEST_REASON = 500
 
 
-class Decoded(msgspec.Struct, frozen=True):
-    """A log, what it says, and the venue's block that applies it."""
-
-    block: VenueBlock
-    log: RawLog
-    fact: Fact
+Decoded = tuple[VenueBlock, RawLog, Fact]
+"""The venue's block that applies a log, the log, and what it says."""
 
 
 def decode(logs: Iterable[RawLog], blocks: Sequence[VenueBlock]) -> list[Decoded]:
@@ -27,10 +21,12 @@ def decode(logs: Iterable[RawLog], blocks: Sequence[VenueBlock]) -> list[Decoded
     """
     decoded: list[Decoded] = []
     for log in logs:
-        block = next(each for each in blocks if each.emits(log))
-        fact = _decode_log(log, block)
-        if fact is not None:
-            decoded.append(Decoded(block, log, fact))
+        for block in blocks:
+            if block.emits(log):
+                fact = _decode_log(log, block)
+                if fact is not None:
+                    decoded.append((block, log, fact))
+                break
     return decoded
 
 

@@ -139,8 +139,7 @@ def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
     tables.begin(event.block)
     tables.finalise(chain.final_depth_blocks)
     for venue in venues_of(chain):
-        for log in event.logs:
-            venue.follow_log(tables, log, event)
+        venue.follow_logs(tables, event)
     return Arrival.APPLIES
 
 

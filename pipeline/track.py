@@ -9,9 +9,10 @@ from pipeline import keys
 from pipeline.decode import Decoded
 from pipeline.errors import MalformedLogError
 from pipeline.inventory import Tracked
+from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Mined, Quarantine
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.facts import Unreadable
+from pipeline.messages.facts import Fact, Unreadable
 from pipeline.quarantine import quarantined, resumes
 from pipeline.shard import Shard
 from pipeline.venues.port import VenueBlock
@@ -52,10 +53,10 @@ def track(
     decoded: Iterable[Decoded],
 ) -> Tracked:
     """Apply a block's facts and reads, then write what they left."""
-    for each in decoded:
-        item = each.block.item_of(each.log)
+    for block, log, fact in decoded:
+        item = block.item_of(log)
         if not items.is_closed(item):
-            _apply(items, item, each)
+            _apply(items, item, block, log, fact)
     for block in blocks:
         block.spread_failures()
     for block in blocks:
@@ -65,12 +66,12 @@ def track(
     return Tracked(swaps=[swap for block in blocks for swap in block.swaps], quarantined=items.reasons)
 
 
-def _apply(items: FailedItems, item: str, decoded: Decoded) -> None:
+def _apply(items: FailedItems, item: str, block: VenueBlock, log: RawLog, fact: Fact) -> None:
     """Keep one item's trouble from the others; which items fail follows from the log alone."""
     try:
-        if isinstance(decoded.fact, Unreadable):
-            raise MalformedLogError(decoded.fact.reason)  # noqa: TRY301 - handled like any other failure
-        decoded.block.apply(decoded.log, decoded.fact)
+        if isinstance(fact, Unreadable):
+            raise MalformedLogError(fact.reason)  # noqa: TRY301 - handled like any other failure
+        block.apply(log, fact)
     except Exception as error:  # noqa: BLE001 - whatever a step raises, only its item stops
         items.fail(item, f"{type(error).__name__}: {error}")
 

@@ -17,6 +17,7 @@ from pipeline.shard import Shard
 from pipeline.units import Address, Hash, RawAmount, Seconds
 from pipeline.venues.wallet.token_logs import decode_nft_transfer
 
+_DEPARTURES = keys.departure.under(keys.position.family)
 _REMEMBERED_S = Seconds(30 * 24 * 60 * 60)
 
 
@@ -59,10 +60,11 @@ def _remember(shard: Shard, event: BlockSeen, left: NftLeft) -> None:
 
 def _forget(shard: Shard, event: BlockSeen) -> None:
     """Forget an NFT that has come back, one whose book is gone, and one that left long ago."""
-    if shard.tables.head != event.block:
+    departures = list(shard.tables.group(_DEPARTURES, Departure))
+    if not departures or shard.tables.head != event.block:
         return
     owners = {policy.book: policy.owner for policy in policies(shard.tables)}
-    for key, departure in list(shard.tables.group(keys.departure.under(keys.position.family), Departure)):
+    for key, departure in departures:
         owner = owners.get(departure.book)
         age_s = event.block.timestamp_s - departure.block.timestamp_s
         is_back = _owner(shard, keys.item_of(key)) == owner

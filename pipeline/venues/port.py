@@ -87,8 +87,8 @@ class Venue(Protocol):
     def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
         """List the items of a book that are compared with the chain periodically."""
 
-    def follow_log(self, tables: Tables, log: RawLog, event: BlockSeen) -> None:
-        """Note what a log changes of the routes: items that come, go or change hands."""
+    def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
+        """Note what a block's logs change of the routes: items that come, go or change hands."""
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
         """Note what a read tells of further routes, and return the item's own with what the read tells of it."""

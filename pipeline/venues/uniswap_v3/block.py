@@ -1,5 +1,7 @@
 """Uniswap V3 within one block: logs move pools and NFTs, exactly; nothing is written before the block's last log."""
 
+from typing import cast
+
 import msgspec
 
 from pipeline import keys
@@ -38,7 +40,8 @@ class UniswapV3Block:
         self._items = items
         self._manager = manager
         self._now_s = now_s
-        self._pools = followed_pools(shard.tables)
+        self._pools = {address: keys.pool(address) for address in followed_pools(shard.tables)}
+        """The item of each followed pool."""
         self._live: dict[Address, LivePool] = {}
         self._positions: dict[str, NftPosition | None] = {}
 
@@ -52,8 +55,9 @@ class UniswapV3Block:
 
     def item_of(self, log: RawLog) -> str:
         """Name the pool or the NFT that fails where a log cannot be applied."""
-        if log.address in self._pools:
-            return keys.pool(log.address)
+        pool = self._pools.get(log.address)
+        if pool is not None:
+            return pool
         token_id = token_id_of(log)
         if token_id is None:
             return keys.unreadable_position(log.address)
@@ -62,20 +66,21 @@ class UniswapV3Block:
     def apply(self, log: RawLog, fact: Fact) -> None:
         """Move a pool or an NFT by one fact. Raises: PipelineError."""
         match fact:
+            case _ if fact.address in self._pools:
+                self._apply_to_pool(log, cast("PoolFact", fact))
             case NftTransferred():
                 self._transfer_nft(fact)
             case LiquidityIncreased() | LiquidityDecreased() | NftCollected():
                 self._apply_to_nft(fact)
             case _:
-                self._apply_to_pool(log, fact)
+                raise ImpossibleFactError(f"{type(fact).__name__} of the position manager")
 
     # -------------------------------------------------------------- pools
-    def _apply_to_pool(self, log: RawLog, fact: Fact) -> None:
+    def _apply_to_pool(self, log: RawLog, fact: PoolFact) -> None:
         live = self._live.get(fact.address) or live_pool(self._shard, fact.address)
         if live is None:
             return  # not read yet: the read will contain it
         self._live[fact.address] = live
-        assert isinstance(fact, PoolFact)
         live.apply(fact, self._now_s)
         if isinstance(fact, Swapped):
             self.swaps.append((log, fact))

@@ -13,6 +13,7 @@ from pipeline.policies import followed_pools
 from pipeline.state import Tables
 from pipeline.venues.due_read import DueRead
 
+_ROUTED = keys.route.under(keys.position.family)
 _OF_A_POOL = keys.families(keys.pool, keys.tick, keys.observation, keys.pool_position)
 
 
@@ -25,7 +26,7 @@ def named_items(policy: Policy) -> Iterator[str]:
 
 def routed_positions(tables: Tables, policy: Policy) -> Iterator[tuple[str, Route]]:
     """Walk the NFTs that a book counts: those of its owner, but for what is set apart."""
-    for key, route in tables.group(keys.route.under(keys.position.family), Route):
+    for key, route in tables.group(_ROUTED, Route):
         item = keys.item_of(key)
         if route.owner == policy.owner and is_ours(tables, item):
             yield item, route
@@ -69,7 +70,7 @@ def set_apart(tables: Tables, policy: Policy) -> list[str]:
     """List the NFTs that a book's owner has and the book does without."""
     return [
         item
-        for key, route in tables.group(keys.route.under(keys.position.family), Route)
+        for key, route in tables.group(_ROUTED, Route)
         if route.owner == policy.owner and not is_ours(tables, item := keys.item_of(key))
     ]
 

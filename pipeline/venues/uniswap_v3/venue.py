@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from pipeline import keys
-from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import ChainProfile, Policy
@@ -38,10 +37,11 @@ class UniswapV3:
         """List the pools and NFTs that are compared periodically."""
         return routes.checked_items(tables, policy)
 
-    def follow_log(self, tables: Tables, log: RawLog, event: BlockSeen) -> None:
+    def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
         """Note who has an NFT now."""
-        if log.address == self._manager:
-            follow_nft(tables, log, event)
+        for log in event.logs:
+            if log.address == self._manager:
+                follow_nft(tables, log, event)
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
         """Note who has an NFT and in which pool, and the NFTs that an owner has."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from pipeline import keys
-from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Balance, Route
 from pipeline.messages.events import BalanceObserved, BlockSeen, Observed
 from pipeline.messages.policy import ChainProfile, Policy
@@ -41,7 +40,7 @@ class Wallet:
         del tables
         yield from self.named_items(policy)
 
-    def follow_log(self, tables: Tables, log: RawLog, event: BlockSeen) -> None:
+    def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
         """Note nothing: no log brings a balance that a policy does not name."""
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
