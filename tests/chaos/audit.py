@@ -10,7 +10,8 @@ from chaos.ledger import Ledger
 from chaos.tail import Tail
 from kafka_logs import entries_of
 
-from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
+from pipeline.guard import PASSING
+from pipeline.messages.decisions import PlanClosed, PlanOpened, ProposalTried, RebalanceProposed, StepRefused
 from pipeline.policies import policies
 from pipeline.shard import Shard
 from pipeline.state import Value
@@ -133,8 +134,14 @@ class Audit:
                 self._proposed.pop(book, None)  # its cooldown is given back
             case StepRefused(book=book) if book not in self._opened:
                 self._proposed.pop(book, None)  # the market refused it: it has not begun one
+            case ProposalTried() if _is_passing(said) and self._is_last(said):
+                self._proposed.pop(said.book, None)  # it did so on the fork, of a book that only looks
             case _:
                 pass
+
+    def _is_last(self, said: ProposalTried) -> bool:
+        last = self._proposed.get(said.book)
+        return last is not None and last.id.rpartition(".")[2] == said.proposal
 
     def _judge_cooldown(self, said: RebalanceProposed, finding: Finding) -> None:
         before = self._proposed.get(said.book)
@@ -178,6 +185,10 @@ class Audit:
         numbers = [block.number for block in blocks]  # none where the head has just been read anew
         if numbers and numbers != list(range(numbers[0], numbers[0] - len(numbers), -1)):
             finding.wrong.append(f"shard {shard.id}: blocks are missing among {numbers}")
+
+
+def _is_passing(said: ProposalTried) -> bool:
+    return said.run.outcome == "refused" and said.run.reason.partition(":")[0] in PASSING
 
 
 def _at_s(said: RebalanceProposed) -> int:

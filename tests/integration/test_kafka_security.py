@@ -41,19 +41,19 @@ _new_chains = itertools.count(8_800_100)
 
 READS = {
     "watch": {"events.v1", "state.v1"},
-    "work": set(TOPICS) - {"nonces.v1"},
+    "work": set(TOPICS) - {"nonces.v1", "processes.v1"},
     "submit": {"events.v1", "state.v1", "intents.v1", "nonces.v1"},
     "rehearse": {"events.v1", "state.v1", "decisions.v1"},
     "view": set(TOPICS),
     "operate": set(TOPICS),
 }
 WRITES = {
-    "watch": {"events.v1"},
+    "watch": {"events.v1", "processes.v1"},
     "work": set(TOPICS) - {"nonces.v1", "events.v1"},
-    "submit": {"events.v1", "nonces.v1", "dead-letters.v1"},
-    "rehearse": {"events.v1"},
+    "submit": {"events.v1", "nonces.v1", "dead-letters.v1", "processes.v1"},
+    "rehearse": {"events.v1", "processes.v1"},
     "view": set(),
-    "operate": {"events.v1"},
+    "operate": {"events.v1", "processes.v1"},
 }
 TRANSACTIONS = {
     "work": {f"evenkeel-{QUIET}.shard-0", f"evenkeel-{QUIET}.shard-17"},
