@@ -1,6 +1,7 @@
 """Kafka with a password: SASL, TLS and ACLs on a real broker. Each role does its work there, and nothing else."""
 
 import asyncio
+import gc
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -31,7 +32,15 @@ from streams.kafka_roles import ROLES, acls
 from streams.readers import reading
 from streams.topics import TOPICS, check_topics, ensure_topics
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
+pytestmark = [
+    [pytest.mark.kafka, pytest.mark.timeout(900)],
+    # of a producer that the broker refuses aiokafka 0.14 may lose its first connection without closing it, seen in 6 of 18 runs:
+    # told whenever the garbage is collected, in whichever test that is
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <(function _SelectorTransport.__del__|socket.socket fd)"
+        ":pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 SIGNER, OTHER_SIGNER = "0x" + "51" * 20, "0x" + "52" * 20
 PARTITIONS = 2
@@ -60,6 +69,13 @@ TRANSACTIONS = {
     "submit": {f"evenkeel-{QUIET}.signer-{SIGNER}"},
 }
 GROUPS = {"work": {f"evenkeel-{QUIET}.work"}}
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_left_to_other_tests() -> Iterator[None]:
+    """Collect what aiokafka left open while this file's filter holds."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
