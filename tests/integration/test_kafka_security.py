@@ -33,7 +33,8 @@ from streams.readers import reading
 from streams.topics import TOPICS, check_topics, ensure_topics
 
 pytestmark = [
-    [pytest.mark.kafka, pytest.mark.timeout(900)],
+    pytest.mark.kafka,
+    pytest.mark.timeout(900),
     # of a producer that the broker refuses aiokafka 0.14 may lose its first connection without closing it, seen in 6 of 18 runs:
     # told whenever the garbage is collected, in whichever test that is
     pytest.mark.filterwarnings(
