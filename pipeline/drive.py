@@ -36,6 +36,6 @@ def take_no_further(shard: Shard, offset: Offset, event: AnyEvent, error: Except
 
 
 def pass_over(shard: Shard, offset: Offset) -> None:
-    """Move the cursor over an offset without an event: what ends a transaction, was taken back with one, or is no message."""
+    """Advance the cursor past an offset without an event: a transaction marker, an aborted record, or an invalid message."""
     if offset > shard.cursor:
         shard.tables.put(keys.CURSOR, Cursor(offset=offset))

@@ -141,7 +141,7 @@ OF_AN_ITEM: Final = families(route, quarantine, checked, resumed)
 
 
 def pool_of(key: str) -> Address:
-    """Take the pool out of its own key, or out of that of an entry that tells of it."""
+    """Parse the pool from its own key, or from the key of an entry that belongs to it."""
     return Address(key.split("/", 2)[1])
 
 
@@ -151,7 +151,7 @@ def manager_of(item: str) -> Address:
 
 
 def item_of(key: str) -> str:
-    """Take out what follows the family: of an entry that tells of an item, the item."""
+    """Return what follows the family: for an entry that belongs to an item, the item."""
     return key.partition("/")[2]
 
 

@@ -1,12 +1,12 @@
-"""Which items are in quarantine, and how often an operator has wanted one back."""
+"""Which items are in quarantine."""
 
 from pipeline import keys
-from pipeline.messages.entries import Quarantine, Resume, Route
+from pipeline.messages.entries import Quarantine, Route
 from pipeline.state import Tables
-from pipeline.venues.registry import KINDS
+from pipeline.venues.registry import HELD_KINDS
 
 _QUARANTINES = tuple(
-    why.under(kind) for kind in (*KINDS, keys.book.family) for why in (keys.quarantine, keys.checked)
+    why.under(kind) for kind in (*HELD_KINDS, keys.book.family) for why in (keys.quarantine, keys.checked)
 )
 
 
@@ -32,9 +32,3 @@ def quarantined(tables: Tables) -> dict[str, Quarantine]:
             if found is not None:
                 held[item] = found
     return held
-
-
-def resumes(tables: Tables, item: str) -> int:
-    """Count the operators' words on an item. They follow the log: no reorg takes them back."""
-    resume = tables.find(keys.resumed(item), Resume)
-    return 0 if resume is None else resume.count

@@ -28,14 +28,14 @@ from pipeline.messages.events import (
 from pipeline.messages.nfts import Adopted
 from pipeline.messages.policy import Policy
 from pipeline.policies import policies, profile
-from pipeline.quarantine import resumes
+from pipeline.resumed import resumes
 from pipeline.state import Tables
 from pipeline.venues.port import Venue
-from pipeline.venues.registry import KINDS, venue_of_read, venues_of
+from pipeline.venues.registry import HELD_KINDS, venue_of_read, venues_of
 from pipeline.wants import named_items, wanted
 
 _LONGEST_REASON = 500
-_RESUMED_ITEMS = frozenset({*KINDS, keys.book.family})
+_RESUMED_ITEMS = frozenset({*HELD_KINDS, keys.book.family})
 
 
 class Arrival(Enum):

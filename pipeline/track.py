@@ -13,7 +13,8 @@ from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Mined, Quarantine
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.facts import Fact, Unreadable
-from pipeline.quarantine import quarantined, resumes
+from pipeline.quarantine import quarantined
+from pipeline.resumed import resumes
 from pipeline.shard import Shard
 from pipeline.venues.port import VenueBlock
 

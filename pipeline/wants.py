@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from pipeline import keys
-from pipeline.messages.entries import Resume, Route
+from pipeline.messages.entries import Route
 from pipeline.messages.policy import Policy
 from pipeline.policies import policies
+from pipeline.resumed import resumes_at
 from pipeline.state import Tables
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.registry import KINDS, venues_of
@@ -31,11 +32,6 @@ def named_items(policy: Policy) -> Iterator[str]:
         yield from venue.named_items(policy)
 
 
-def _resumes(tables: Tables, key: str) -> int:
-    resume = tables.find(key, Resume)
-    return 0 if resume is None else resume.count
-
-
 def _named_routes(tables: Tables, policy: Policy) -> tuple[tuple[str, str, str], ...]:
     """List the items that a policy names, each with the keys of its route and of its resumes.
 
@@ -53,7 +49,7 @@ def _wanted_by(tables: Tables, policy: Policy) -> Iterator[DueRead]:
         route = tables.find(route_key, Route)
         if route is None or route.observed_at_block is None:
             yield DueRead(item=item, why="bootstrap")
-        elif route.repaired < _resumes(tables, resumed_key):
+        elif route.repaired < resumes_at(tables, resumed_key):
             yield DueRead(item=item, why="repair")
     for venue in venues_of(policy.chain):
         yield from venue.due_reads(tables, policy)

@@ -18,7 +18,8 @@ from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, Rebal
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import Balance, BookPath, Pause, Pool, Quarantine
 from pipeline.messages.policy import Policy
-from pipeline.quarantine import quarantined, resumes
+from pipeline.quarantine import quarantined
+from pipeline.resumed import resumes
 from pipeline.shard import Shard
 from pipeline.strategies import Act
 from pipeline.units import NATIVE

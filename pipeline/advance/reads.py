@@ -8,7 +8,8 @@ from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined,
 from pipeline.messages.entries import Quarantine, SkippedChecks
 from pipeline.messages.events import BalanceObserved, Observed, PoolObserved
 from pipeline.moment import Moment
-from pipeline.quarantine import quarantine, resumes
+from pipeline.quarantine import quarantine
+from pipeline.resumed import resumes
 from pipeline.shard import Shard
 from pipeline.venues.registry import venue_of_read
 

@@ -76,6 +76,8 @@ class Venue(Protocol):
 
     kinds: tuple[str, ...]
     """Kinds of its items, in the order in which they must be read."""
+    held_kinds: tuple[str, ...]
+    """Those of them that can be in quarantine and resumed."""
 
     # ---------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
@@ -91,10 +93,10 @@ class Venue(Protocol):
         """Note what a block's logs change of the routes: items that come, go or change hands."""
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
-        """Note what a read tells of further routes, and return the item's own with what the read tells of it."""
+        """Record the routes of further items that a read reveals, and return the route of its own item as read."""
 
     def item_of_entry(self, key: str) -> str | None:
-        """Name the item that an entry tells of; None where the entry is no venue's or another's."""
+        """Name the item that an entry belongs to; None where it belongs to no item of this venue."""
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List keys of entries that no policy needs any more."""

@@ -13,6 +13,8 @@ from pipeline.venues.wallet.venue import Wallet
 
 KINDS = (*UniswapV3.kinds, *Wallet.kinds)
 """Kinds of all items, in the order in which they must be read."""
+HELD_KINDS = (*UniswapV3.held_kinds, *Wallet.held_kinds)
+"""Those of them that can be in quarantine and resumed."""
 
 
 @lru_cache(maxsize=16)
@@ -36,6 +38,6 @@ def venue_of_read(tables: Tables, event: Observed) -> Venue:
 
 
 def item_of_entry(tables: Tables, key: str) -> str | None:
-    """Name the item that an entry tells of, at whichever venue; None where it tells of none."""
+    """Name the item that an entry belongs to, at whichever venue; None where it belongs to none."""
     found = (venue.item_of_entry(key) for venue in venues(tables))
     return next((item for item in found if item is not None), None)

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import msgspec
 
 from pipeline import keys
-from pipeline.messages.entries import NftPosition, Resume, Route
+from pipeline.messages.entries import NftPosition, Route
 from pipeline.messages.events import Observed, OwnerObserved, PositionObserved
 from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import Policy
 from pipeline.policies import followed_pools
+from pipeline.resumed import resumes
 from pipeline.state import Tables
 from pipeline.venues.due_read import DueRead
 
@@ -42,13 +43,8 @@ def due_reads(tables: Tables, policy: Policy) -> Iterator[DueRead]:
             pool_at = None if pool_route is None else pool_route.observed_at_block
             if pool_at is not None and route.observed_at_block < pool_at:
                 yield DueRead(item=item, why=pool_route.why if pool_route else "bootstrap")
-            elif route.repaired < _resumes(tables, item):
+            elif route.repaired < resumes(tables, item):
                 yield DueRead(item=item, why="repair")
-
-
-def _resumes(tables: Tables, item: str) -> int:
-    resume = tables.find(keys.resumed(item), Resume)
-    return 0 if resume is None else resume.count
 
 
 def checked_items(tables: Tables, policy: Policy) -> Iterator[str]:
@@ -91,7 +87,7 @@ def follow_read(tables: Tables, event: Observed, route: Route) -> Route:
 
 
 def item_of_entry(key: str) -> str | None:
-    """Name the pool or NFT that an entry tells of: `pool/P` for `tick/P/t`."""
+    """Name the pool or NFT that an entry belongs to: `pool/P` for `tick/P/t`."""
     if keys.family(key) in _OF_A_POOL:
         return keys.pool(keys.pool_of(key))
     return key if keys.position.matches(key) or keys.owner.matches(key) else None

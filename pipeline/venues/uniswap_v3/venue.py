@@ -19,6 +19,7 @@ class UniswapV3:
     """The pools and NFTs of one deployment."""
 
     kinds: tuple[str, ...] = (keys.pool.family, keys.owner.family, keys.position.family)
+    held_kinds: tuple[str, ...] = (keys.pool.family, keys.position.family)
 
     def __init__(self, chain: ChainProfile) -> None:
         """Take the deployment's addresses from the chain's profile."""
@@ -48,7 +49,7 @@ class UniswapV3:
         return routes.follow_read(tables, event, route)
 
     def item_of_entry(self, key: str) -> str | None:
-        """Name the pool or NFT that an entry tells of."""
+        """Name the pool or NFT that an entry belongs to."""
         return routes.item_of_entry(key)
 
     def unfollowed(self, tables: Tables) -> set[str]:

@@ -18,6 +18,7 @@ class Wallet:
     """The balances of the accounts that books count."""
 
     kinds: tuple[str, ...] = (keys.balance.family,)
+    held_kinds: tuple[str, ...] = (keys.balance.family,)
 
     def __init__(self, chain: ChainProfile) -> None:
         """Know the chain's wrapped coin, whose deposits and withdrawals are no transfers."""
@@ -44,7 +45,7 @@ class Wallet:
         """Note nothing: no log brings a balance that a policy does not name."""
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
-        """Return the route as it is: a balance tells of nothing else."""
+        """Return the route as it is: a balance reveals no further items."""
         del tables, event
         return route
 
@@ -68,7 +69,7 @@ class Wallet:
         return WalletBlock(shard, items)
 
     def reads(self) -> tuple[type[Observed], ...]:
-        """List the message that tells of a balance."""
+        """List the message that carries a balance."""
         return (BalanceObserved,)
 
     def write_read(self, shard: Shard, event: Observed) -> None:
