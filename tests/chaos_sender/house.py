@@ -83,6 +83,8 @@ class House:
         self.after_block: Callable[[], None] | None = None
         """What happens once, after the next one."""
         self.verdicts: Counter[str] = Counter()
+        self.judged_wrong: list[str] = []
+        """Plans that were found stuck, or worse than doing nothing."""
         self.over_bps: list[int] = []
         """Of each plan that was judged, what it paid beyond what was foreseen, in bps of its notional."""
         self._twin = Shard(ShardId(self.shard))

@@ -39,7 +39,9 @@ def judged_plans(house: House, known: set[str]) -> Verdict:
         verdict.told["plans judged"] += 1
         for what, wrong in _faults(house, opened, closed):
             verdict.told[what] += 1
-            verdict.wrong += [wrong] if wrong else []
+            if wrong:
+                verdict.wrong.append(wrong)
+                house.judged_wrong.append(name)
     return verdict
 
 

@@ -73,6 +73,8 @@ class Report:
     tallies: dict[str, Tally] = field(default_factory=lambda: {name: Tally() for name in ACTS})
     counted: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    courses: dict[str, list[str]] = field(default_factory=dict)
+    """By run and plan, what happened in it, where the signer refused something by its limits or a plan was stuck."""
     over_bps: list[int] = field(default_factory=list)
     """Of each plan that was judged, what it paid beyond what was foreseen, in bps of its notional."""
 
@@ -99,6 +101,7 @@ class Report:
             "counted": dict(sorted(self.counted.items())),
             "wrong": self.wrong,
             "over_bps": sorted(self.over_bps),
+            "courses": self.courses,
             "never_fired": self.never_fired,
         }
 
@@ -113,6 +116,8 @@ class Report:
         yield from (f"{what:52} {count:8}" for what, count in sorted(self.counted.items()))
         if self.over_bps:
             yield f"paid beyond the foreseen, bps of notional, by plan: {sorted(self.over_bps)}"
+        for plan, course in self.courses.items():
+            yield from (f"to be read: {plan}", *(f"    {line}" for line in course))
         yield from (f"WRONG: {wrong}" for wrong in self.wrong)
         yield from (f"NEVER FIRED: {name}" for name in self.never_fired)
 
@@ -176,6 +181,7 @@ async def _run(place: Path, seed: int, pool: str, acts: Sequence[str], report: R
             report.counted += house.story.seen
             report.counted += house.verdicts
             report.over_bps += house.over_bps
+            report.courses |= {f"run {seed}, {plan}": house.story.course[plan] for plan in _to_read(house)}
             report.counted += Counter(
                 f"plan ended: {_kind(end)}" for ends in house.story.plans.values() for end in ends
             )
@@ -183,6 +189,13 @@ async def _run(place: Path, seed: int, pool: str, acts: Sequence[str], report: R
                 f"intent ended: {e}" for ends in house.story.ends.values() for e in ends
             )
             report.counted += Counter({f"deaths of {s.kind}": s.deaths for s in house.staff.values()})
+
+
+def _to_read(house: House) -> list[str]:
+    """List the plans that the signer's limits refused something of, and those that were stuck or worse."""
+    told = house.story.course.items()
+    refused = [plan for plan, course in told if any(" refused: limits" in line for line in course)]
+    return list(dict.fromkeys([*refused, *house.judged_wrong]))
 
 
 async def _forge(house: House, report: Report) -> None:

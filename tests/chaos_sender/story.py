@@ -7,7 +7,7 @@ from typing import Any
 from chaos.tail import Tail
 
 from pipeline.errors import MalformedRecordError
-from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
+from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanRevised, PlanStalled, StepRefused
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed
 from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
@@ -18,6 +18,7 @@ from streams.topics import DECISIONS, EVENTS, INTENTS, NONCES
 
 _ONCE = frozenset({"withdraw", "swap", "mint"})
 """Of a plan these have an effect once at most; approvals do not add up."""
+_OF_A_PLAN = (PlanOpened, PlanRevised, StepRefused, PlanStalled, PlanClosed)
 _REPORTS = (b'"Signed"', b'"Sent"', b'"CancellationSigned"', b'"IntentRefused"', b'"Dropped"')
 
 
@@ -47,6 +48,8 @@ class Story:
         self.closed: dict[str, PlanClosed] = {}
         """By plan, its last end."""
         self.stalled: set[str] = set()
+        self.course: dict[str, list[str]] = defaultdict(list)
+        """By plan, what was commanded and refused, in the order in which it was read."""
         self.seen: Counter[str] = Counter()
 
     async def read(self) -> None:
@@ -64,6 +67,7 @@ class Story:
             self.seen["SubmitTransaction"] += 1
             self.repeated += said.digest in self.intents
             self.intents[said.digest] = said
+            self.course[said.plan].append(f"{said.made_at.number} {said.step} {said.digest[:6]}")
 
     def _take_events(self, record: Any) -> None:
         if not any(name in record.value[:200] for name in _REPORTS):
@@ -75,12 +79,17 @@ class Story:
                 self.cancellations[intent].add(hash_)
             case Sent(intent=intent):
                 self.sent.add(intent)
-            case IntentRefused(intent=intent, reason=reason):
-                self.ends[intent].append(f"refused: {reason}")
-            case Dropped(intent=intent):
-                self.ends[intent].append("dropped")
+            case IntentRefused(intent=intent, reason=reason, detail=detail):
+                self._end(intent, f"refused: {reason}", detail)
+            case Dropped(intent=intent, reason=reason):
+                self._end(intent, "dropped", reason)
             case _:
                 pass
+
+    def _end(self, intent: str, how: str, detail: str) -> None:
+        self.ends[intent].append(how)
+        commanded = self.intents.get(intent)
+        self.course[commanded.plan if commanded else "?"].append(f"{intent[:6]} {how}: {detail}")
 
     def _take_decisions(self, record: Any) -> None:
         said = decode_output(record.value, where=record.where)
@@ -96,6 +105,11 @@ class Story:
                 self.stalled.add(plan)
             case _:
                 pass
+        if isinstance(said, _OF_A_PLAN):
+            at = said.because_of.block
+            words = [str(getattr(said, name, "")) for name in ("phase", "outcome", "reason", "detail")]
+            told = " ".join([str(at and at.number), type(said).__name__, *filter(None, words)])
+            self.course[said.plan].append(told)
 
     def _take_nonces(self, record: Any) -> None:
         try:
