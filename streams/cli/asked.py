@@ -83,8 +83,8 @@ class Asked:
 
     def __init__(self, node: "HttpNode", at: BlockRef) -> None:
         """Take a node that is connected."""
-        self._node = node
-        self._at = at
+        self.node = node
+        self.at = at
         self._web3 = node.web3(at.hash)
         self._reader = Reader(node, multicall=MULTICALL3, at=at.hash)
 
@@ -116,14 +116,14 @@ class Asked:
         """Say why a token of a book cannot be kept. Raises: NodeError."""
         try:
             return await token_fault(
-                self._reader, token, policy.all_pools(), self._at, acts=policy.mode == "live"
+                self._reader, token, policy.all_pools(), self.at, acts=policy.mode == "live"
             )
         except UnreadableError as error:
             return str(error)
 
     async def wrong_contracts(self, policy: Policy) -> list[Fault]:
         """Try the calls of a plan on the contracts of a book's profile. Raises: NodeError."""
-        return [fault async for fault in contract_faults(self._web3, self._reader, policy, self._at)]
+        return [fault async for fault in contract_faults(self._web3, self._reader, policy, self.at)]
 
     async def allowances(self, policy: Policy) -> list[str]:
         """Say in a line what of a book's tokens somebody may take already, and whether its policy lets that stand.
@@ -160,7 +160,7 @@ class Asked:
         return await resolve(self._web3, names)
 
     async def _is_contract(self, account: Address) -> bool:
-        code = await self._node.code(account, self._at.hash)
+        code = await self.node.code(account, self.at.hash)
         return bool(code) and not code.startswith(_DELEGATED)
 
     async def _spacing(self, pool: Address) -> int | None:

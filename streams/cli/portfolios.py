@@ -64,6 +64,10 @@ def check(
 async def _checked(settings: Settings, file: Path) -> tuple[Policy, ...]:
     policies = await read_portfolio(settings, file)
     await _ask_the_chain(settings, file, policies)
+    from streams.cli.sizes import sizes_now  # noqa: PLC0415 - takes its time
+
+    for said in await sizes_now(settings, policies):
+        say(said)
     return policies
 
 

@@ -1,12 +1,14 @@
 """`check`, `apply` and `doctor` ask the node what only the chain knows, and name book, token and line."""
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from chain_plans import DOLLAR, ETHER
 from ens_names import place_ens
 from odd_tokens import place_token, token_code
 from sender_house import CHAIN_IDS
@@ -16,6 +18,7 @@ from streams.devnet import actions
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.contract import method
 from streams.devnet.deployer import Deployer
+from streams.devnet.reads import balance, range_around, read, slot0
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 from streams.human import short
@@ -357,3 +360,33 @@ def test_a_pool_of_tokens_that_the_book_does_not_name_and_one_of_another_factory
     assert code == 1
     assert "books[0].pools[0]: it trades " in told
     assert f"{world.usdc_high} is not among the book's tokens" in told
+
+
+# ------------------------------------------------------------------ which size fits
+def test_check_says_which_size_of_a_book_its_pool_takes(desk, chain, world):
+    """Of what others hold within 1 % of the price, a share; where the book is larger, that its plans would be refused."""
+    pool, owner = world.pool("weth_usdc_low_500"), world.accounts.owners[0]
+    others = read(chain, pool.address, "uniswap-v3/UniswapV3Pool", "liquidity")
+    ticks = range_around(chain, pool, -1_000, 1_000)
+    chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 40 * ETHER)))
+    for token, kept in ((world.weth, ETHER), (world.usdc_low, 3_000 * DOLLAR)):
+        nowhere, sent = world.accounts.spare[0], balance(chain, token, owner) - kept
+        chain.execute(actions.transfer(token, owner, nowhere, sent))
+    chain.rpc("anvil_mine", hex(40), hex(12))
+    root = slot0(chain, pool).sqrt_price_x96 / 2**96
+    held = others * (1 - 0.99**0.5) * (1 / root if pool.token0 == world.usdc_low else root) / DOLLAR
+
+    def sized(mode: str, share: int) -> list[str]:
+        signer = f"limits: {{signer: {{max_share_of_depth: {share}%}}, "
+        told = desk(odd=world.usdc_high, mode=mode, changes=[("limits: {", signer)])[1]
+        return [line for line in told.splitlines() if "in one mint" in line or "which size" in line]
+
+    for mode, share, too_large in (("dry-run", 10, True), ("live", 100, False)):
+        (told,) = sized(mode, share)
+        mint, most = (float(each.replace(",", "")) for each in re.findall(r"([0-9,.]+) USDC", told))
+        assert mint == pytest.approx(2 * 41 * 3_000, rel=0.01), told
+        assert most == pytest.approx(held * share / 100 * 0.9, rel=0.001), "planned at 90 % of the share"
+        assert told.startswith("book alpha: it would mint ")
+        assert ("more than fits" in told) == too_large
+        assert ("refused (depth)" in told) == too_large
+    assert sized("watch", 10) == []
