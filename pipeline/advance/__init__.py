@@ -12,7 +12,7 @@ from pipeline.advance.operators import apply_policy, held_before, operate, relea
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
 from pipeline.advance.reports import take_report
-from pipeline.advance.views import shown, tell_views
+from pipeline.advance.views import shown_before, tell_views, tell_views_if_possible
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, ShardHalted
 from pipeline.messages.entries import Halted, SetAside
@@ -51,54 +51,56 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
 
     Steps that raise end their item or their book. Whatever else raises halts the shard: see `give_up`.
     """
-    before, head, chain = shown(shard), shard.tables.head, profile(shard.tables)
+    before, head = shown_before(shard), shard.tables.head
     shard.tables.remember()
     try:
-        outputs = _advance(shard, offset, event)
-        now = _moment(shard, offset, head, chain)
-        outputs = (*outputs, *tell_leavings(shard, event, before, now))
+        now, outputs = _advance(shard, offset, event)
+        leavings = tuple(tell_leavings(shard, event, before, now))
+        return (*outputs, *leavings, *tell_views(shard, event, before, head, now))
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
-        outputs = give_up(shard, offset, event, error)
-    return (*outputs, *tell_views(shard, event, before, head, _moment(shard, offset, head, chain)))
+        (halted,) = give_up(shard, offset, event, error)
+        return (halted, *tell_views_if_possible(shard, event, before, head, _moment(shard, offset, head)))
 
 
-def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[Output, ...]:
+def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[ShardHalted]:
     """Halt the shard at a record that cannot be taken in, and say why; an operator's `Resumed` gets it past.
 
     What the record had written is taken back, but for what the watcher's fold of it writes too.
     """
     shard.tables.undo()
     shard.drop_working_copies()
-    before = shard.tables.head
+    head = shard.tables.head
     follow(shard.tables, event)
     reason = why_halted(event, error)
     shard.tables.put(keys.HALTED, Halted(reason=reason))
-    return (ShardHalted(**_moment(shard, offset, before, None).stamp("alert", keys.SHARD), reason=reason),)
+    return (ShardHalted(**_moment(shard, offset, head).stamp("alert", keys.SHARD), reason=reason),)
 
 
-def _moment(shard: Shard, offset: Offset, before: BlockRef | None, chain: ChainProfile | None) -> Moment:
-    """Tell where a shard stands that has just taken a record in, by what it knew before where it knows no more."""
+def _moment(
+    shard: Shard, offset: Offset, head_before: BlockRef | None, chain: ChainProfile | None = None
+) -> Moment:
+    """Tell where a shard stands that has just followed a record, by what it knew before where it knows no more."""
     chain = chain or profile(shard.tables)
     return Moment(
         shard=shard.id,
         offset=offset,
-        block=shard.tables.head or before,
+        block=shard.tables.head or head_before,
         chain_id=chain.chain_id if chain else ChainId(0),
     )
 
 
-def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
-    chain, before = profile(shard.tables), shard.tables.head
+def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Moment, tuple[Output, ...]]:
+    chain, head = profile(shard.tables), shard.tables.head
     ends, held = ending(shard, event), held_before(shard, event)
     followed = follow(shard.tables, event)
-    now = _moment(shard, offset, before, chain)
+    now = _moment(shard, offset, head, chain)
     if followed.arrival is not Arrival.APPLIES:
-        return _not_applied(shard, event, followed.arrival, now)
+        return now, _not_applied(shard, event, followed.arrival, now)
     ended = tuple(end_plans(shard, ends, now))
     applied = _applied(shard, event, followed, chain or profile(shard.tables), now)
-    return (*ended, *applied, *released(shard, held, now))
+    return now, (*ended, *applied, *released(shard, held, now))
 
 
 def _applied(

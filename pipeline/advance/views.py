@@ -44,6 +44,19 @@ def shown(shard: Shard) -> Shown:
     return shard.tables.derived("views", (shard.tables.seen_writes,), lambda: _collect(shard))
 
 
+def shown_before(shard: Shard) -> Shown:
+    """Collect what a shard shows before a record. Never raises: what cannot be collected is taken as not shown.
+
+    The record then halts the shard when its views are told, unless it is the operator's `Resumed`, which empties the shard.
+    """
+    try:
+        return shown(shard)
+    except MemoryError:  # of the machine, not of the shard
+        raise
+    except Exception:  # noqa: BLE001 - told by what follows
+        return Shown(pools={}, positions={}, books={})
+
+
 def _collect(shard: Shard) -> Shown:
     pools = {address: shard.tables.find(keys.pool(address), Pool) for address in published_pools(shard)}
     books = policies(shard.tables)
@@ -93,6 +106,18 @@ def tell_views(
     yield from _pools(shard, before, after, now, again=reverted)
     yield from _told_positions(before, after, now, again=reverted or (moved and _is_report(shard, event)))
     yield from _told_books(before, after, now, again=reverted)
+
+
+def tell_views_if_possible(
+    shard: Shard, event: AnyEvent, before: Shown, head: BlockRef | None, now: Moment
+) -> tuple[Output, ...]:
+    """Tell the views of a shard that has just been halted; none where they are what cannot be told."""
+    try:
+        return tuple(tell_views(shard, event, before, head, now))
+    except MemoryError:  # of the machine, not of the shard
+        raise
+    except Exception:  # noqa: BLE001 - the shard is halted already, and has said so
+        return ()
 
 
 def _is_report(shard: Shard, event: AnyEvent) -> bool:

@@ -146,7 +146,8 @@ class _State:
         wrong = [says for policy, file in pairs for says in wider_than_signers(policy, file)]
         if wrong:
             raise SettingsError("; ".join(wrong))
-        return f"allow what {len(pairs)} live books in their pools plan"
+        books = ", ".join(sorted({policy.book for policy, _ in pairs}))
+        return f"allow what is planned by {books}" if books else "no live book is in their pools"
 
     def modes(self) -> set[str]:
         """Tell the modes of the books in force, as far as they were looked at."""

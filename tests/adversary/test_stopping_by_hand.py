@@ -38,7 +38,7 @@ def test_what_waits_is_cancelled_with_a_file_and_a_node_alone(
     )
     file = tmp_path / "signer.yaml"
     file.write_text(
-        f'chain: 31337\ndevnet_account: "{owner}"\npools: ["{pool}"]\n{places}\nbudget_token: "{world.weth}"\nmax_loss_per_day: 1\nmax_notional: 10\nmax_notional_per_day: 20\nmax_tip_gwei: 200\nmax_fee_gwei: 400\ncancel_max_fee_gwei: 600\n'
+        f'chain: 31337\ndevnet_account: "{owner}"\npools: ["{pool}"]\n{places}\nbudget_token: "{world.weth}"\nmax_loss_per_day: 1\nmax_notional: 10\nmax_notional_per_day: 20\nmax_tip_gwei: 200\nmax_fee_gwei: 400\ncancel_max_fee_gwei: 600\nsend_url: http://127.0.0.1:1\n'
     )
     bare = {name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL_")}
     env = {
@@ -73,5 +73,8 @@ def test_what_waits_is_cancelled_with_a_file_and_a_node_alone(
     said = (tmp_path / "told").read_text()
     assert code == 0, said
     assert "2 nonces were cancelled" in said
+    assert "no node shows what went to send_url: --up-to-nonce N" in said, (
+        "a relay that is away hinders nothing"
+    )
     assert balance(chain, world.weth, owner) == had
     assert (tmp_path / "signer.yaml.stop").read_text().startswith("cancel")

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -85,6 +86,28 @@ BOOK = """\
 
 def a_book(book: str, owner: int, *, pool: str = POOL, band: str = "10%") -> str:
     return BOOK.format(book=book, owner=f"0x{owner:040x}", weth=WETH, usdc=USDC, pool=pool, band=band)
+
+
+BOUNDED = "limits: {max_notional: 1000, max_daily_notional: 5000}"
+
+
+def live_portfolio(desk: "Desk", limits: str = BOUNDED, rerange: str = "{half_width_ticks: 100}") -> Path:
+    """Write a portfolio of one live book."""
+    desk.portfolio(a_book("one", 1) + f"    mode: live\n    rerange: {rerange}\n    {limits}\n")
+    file = desk.folder / "portfolio.yaml"
+    head = f"chain: {{id: {desk.chain_id}, "
+    file.write_text(file.read_text().replace(head, f"{head}live_on: {desk.chain_id}, router: '{MANAGER}', "))
+    return file
+
+
+def signer_file(desk: "Desk", name: str, *, pool: str, max_loss: str, version: str) -> Path:
+    file = desk.folder / f"{name}.yaml"
+    file.write_text(
+        f"chain: {desk.chain_id}\nkeystore: key.json\npassword_file: password\npools: ['{pool}']\n"
+        f"budget_token: '{USDC}'\nmax_loss_per_day: 10\nmax_notional: 1000\nmax_notional_per_day: 5000\n"
+        f"max_loss: {max_loss}\npolicies: {{one: {version}}}\n"
+    )
+    return file
 
 
 @dataclass
@@ -647,6 +670,25 @@ def test_the_doctor_finds_what_is_wrong(desk):
     assert f"reference_pool {POOL} is not one of base and quote" in shown
 
 
+def test_the_doctor_holds_live_books_against_their_signers_files(desk):
+    """A file that allows less is named by book and limit; a book of other pools is none of its business."""
+    live_portfolio(desk, "limits: {max_notional: 1000, max_daily_notional: 5000, signer: {max_loss: 0.8%}}")
+    assert desk.run("apply", "--live").code == 0
+    ((_, version),) = desk.policies()
+
+    def row(max_loss: dict[str, str]) -> str:
+        files = [
+            signer_file(desk, pool, pool=pool, max_loss=most, version=version)
+            for pool, most in max_loss.items()
+        ]
+        done = desk.run("doctor", *(word for file in files for word in ("--signer", str(file))))
+        return " ".join(next(line for line in done.out.splitlines() if line.startswith("signers")).split())
+
+    wider = "one: signer.max_loss 0.8% is wider than its signer's max_loss, 0.7%: it would refuse what needs it (limits)"
+    assert row({POOL: "0.7%"}) == f"signers WRONG {wider}"
+    assert row({POOL: "0.8%", OTHER_POOL: "0.7%"}) == "signers well allow what is planned by one"
+
+
 def test_without_books_it_says_what_to_do(desk):
     desk.create_topics()
     assert "there are no books yet: `evenkeel init`" in desk.run("positions").err
@@ -961,12 +1003,7 @@ def test_tail_writes_csv_that_reads_back(decided, desk):
 
 
 def test_a_live_book_leaves_no_plan_in_the_middle_unless_told(desk):
-    live = "    mode: live\n    rerange: {half_width_ticks: 100}\n"
-    live += "    limits: {max_notional: 1000, max_daily_notional: 5000}\n"
-    head = f"chain: {{id: {desk.chain_id}, live_on: {desk.chain_id}, router: '{MANAGER}', "
-    desk.portfolio(a_book("one", 1) + live)
-    file = desk.folder / "portfolio.yaml"
-    file.write_text(file.read_text().replace(f"chain: {{id: {desk.chain_id}, ", head))
+    file = live_portfolio(desk)
     assert desk.run("apply", "--live").code == 0
     shard = shard_of("one", PARTITIONS)
     plan = Plan(
@@ -993,12 +1030,7 @@ def test_a_live_book_leaves_no_plan_in_the_middle_unless_told(desk):
 
 def test_a_live_book_whose_spenders_may_go_on_taking_does_not_leave_unless_told(desk):
     """Without its policy nobody would take back what it lets stand."""
-    live = "    mode: live\n    rerange: {half_width_ticks: 100, standing_quote: 500}\n"
-    live += "    limits: {max_notional: 1000, max_daily_notional: 5000}\n"
-    head = f"chain: {{id: {desk.chain_id}, live_on: {desk.chain_id}, router: '{MANAGER}', "
-    desk.portfolio(a_book("one", 1) + live)
-    file = desk.folder / "portfolio.yaml"
-    file.write_text(file.read_text().replace(f"chain: {{id: {desk.chain_id}, ", head))
+    file = live_portfolio(desk, rerange="{half_width_ticks: 100, standing_quote: 500}")
     assert desk.run("apply", "--live").code == 0
     shard = shard_of("one", PARTITIONS)
     (policy,) = [event.policy for event in desk.log(shard)]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from any_message import structs
 from builders import POOL, policy, started
 from desk import Desk, live
@@ -184,6 +185,48 @@ def test_what_a_step_raises_outside_its_guards_halts_the_shard_until_resumed(mon
     assert agree(shard, routes), "the watcher, who knows no steps, follows the same"
     assert advance(shard, Offset(offset + 1), event) == ()
     advance(shard, Offset(offset + 2), Resumed(scope="shard", reason="go", by="me"))
+    assert shard.tables.find("halted", Halted) is None
+
+
+@pytest.mark.parametrize("broken", ["_told_positions", "_collect", "profile"])
+def test_what_raises_while_views_are_told_halts_the_shard_until_resumed(broken, monkeypatch):
+    from pipeline.advance import views
+
+    shard, routes, offset = deep(1, is_live=False)
+    event = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())
+
+    def fails(*_, **__):
+        raise KeyError("a test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(views, broken, fails)
+        said = advance(shard, Offset(offset), event)
+        assert [alert.reason for alert in said if isinstance(alert, ShardHalted)] == [
+            "BlockSeen could not be taken in: KeyError: 'a test'"
+        ]
+        follow(routes, event)
+        assert agree(shard, routes)
+    advance(shard, Offset(offset + 1), Resumed(scope="shard", reason="go", by="me"))
+    assert shard.tables.find("halted", Halted) is None
+
+
+def test_a_state_that_cannot_be_shown_halts_its_shard_until_it_is_resumed(monkeypatch):
+    from pipeline.advance import views
+
+    shard, _, offset = deep(1, is_live=False)
+    collect = views._collect
+
+    def fails(shard):
+        if shard.tables.head is not None:
+            raise KeyError("a test")
+        return collect(shard)
+
+    monkeypatch.setattr(views, "_collect", fails)
+    shard.tables._derived.clear()
+    event = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())
+    (halted,) = advance(shard, Offset(offset), event)
+    assert isinstance(halted, ShardHalted)
+    advance(shard, Offset(offset + 1), Resumed(scope="shard", reason="go", by="me"))
     assert shard.tables.find("halted", Halted) is None
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand
+from pipeline.plan import MINT_GAS
 from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
 from streams.human import bps_text, short
@@ -388,6 +389,11 @@ ABSURD = [
         "limits.max_daily_notional",
         "499 a day is less than max_notional, 500",
     ),
+    (
+        "limits: {signer: {max_gas_limit: 999}}",
+        "limits.signer.max_gas_limit",
+        f"999 is less than the {MINT_GAS} of a mint: no plan would ever come to its end",
+    ),
     ("rerange: {half_width_ticks: 0}", "rerange.half_width_ticks", "greater than or equal to 1"),
     ("rerange: {stall_after: 0s}", "rerange.stall_after", "0s is less than 2 blocks of 12 s"),
     ("rerange: {stall_after: 40d}", "rerange.stall_after", "longer than a day"),
@@ -412,6 +418,19 @@ def test_an_absurd_limit_is_refused_with_line_and_field(file, says, field, wrong
     assert line.startswith(f"p.yaml:{line_of(text, says)}:")
     assert f": books[0].{field}: " in line
     assert wrong in line
+
+
+def test_a_gas_limit_that_lets_a_mint_pass_is_allowed_and_posting_data_counts():
+    def stated(gas: int, chain_id: int = 1) -> Policy:
+        says = f"limits: {{signer: {{max_gas_limit: {gas}}}}}\n    mode: dry-run"
+        return load(FILE.replace("id: 1", f"id: {chain_id}").replace("mode: dry-run", says))[0]
+
+    assert stated(MINT_GAS).limits.signer.max_gas_limit == MINT_GAS
+    least = MINT_GAS + numbers_of(42161).data_gas
+    assert least > MINT_GAS
+    assert stated(least, 42161).limits.signer.max_gas_limit == least
+    with pytest.raises(SettingsError, match=f"less than the {least} of a mint"):
+        stated(least - 1, 42161)
 
 
 def test_a_book_that_only_watches_may_say_what_it_likes():
