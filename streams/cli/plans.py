@@ -182,8 +182,11 @@ def _total(found: Sequence[PlanTold], policy: Policy | None) -> tuple[str, ...]:
 
 # ------------------------------------------------------------------ for programs
 def _json_of(plan: PlanTold) -> str:
-    closed = "null" if plan.closed is None else encode(plan.closed).decode()
-    return f'{{"opened":{encode(plan.opened).decode()},"closed":{closed}}}'
+    parts = {"opened": plan.opened, "closed": plan.closed, "held": plan.held}
+    told = (
+        f'"{name}":{encode(each).decode() if each is not None else "null"}' for name, each in parts.items()
+    )
+    return f"{{{','.join(told)}}}"
 
 
 def _heading() -> list[str]:

@@ -28,6 +28,7 @@ from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.missed import missed_fees
+from pipeline.plan import WITHDRAW_GAS
 from pipeline.units import RawAmount, Seconds, SqrtPriceX96
 
 Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
@@ -437,6 +438,45 @@ def test_gas_above_the_ceiling_is_paid_once_waiting_has_cost_as_much(phase):
     assert desk.said(PlanClosed), "by then the fees that were missed would have paid for it"
     dear = [i for i in desk.signer.done if i.step == phase]
     assert dear[-1].max_fee_per_gas_wei == 201 * 10**9
+
+
+@pytest.mark.parametrize("is_outside", [True, False])
+def test_a_withdrawal_made_again_pays_for_gas_only_where_a_part_of_it_lies_outside(is_outside):
+    """Of two transactions one was mined and one reverted, or both reverted: then nothing misses any fees."""
+    limits = replace(live().limits, signer=replace(ROOMY_SIGNER, max_gas_limit=2 * WITHDRAW_GAS))
+    action = Rerange(half_width_ticks=100, stall_after_s=60, on_stall="wait")
+    desk = Desk(live(limits=limits, action=action))
+    desk.watcher.chain.mine(0)
+    for upper in (60, 70):
+        desk.watcher.chain.mint(OWNER, -50, upper, 10**16)
+    desk.watcher.tell()
+    desk.take()
+    desk.block(push=True)
+    first, _ = desk.pending
+    assert {each.step for each in desk.pending} == {"withdraw"}
+    with only(desk, {first.digest} if is_outside else set()):
+        desk.block()
+    a_little_too_dear(desk)
+    for _ in range(12):
+        desk.block()
+    assert stalls(desk, "withdraw")[-1] == "gas_price", "where nobody trades nothing is missed"
+    assert len(desk.signer.done) == 2
+    trade(desk, blocks=8)
+    again = desk.signer.done[2:]
+    assert bool(again) == is_outside
+    if is_outside:
+        withdrawn = [each for each in again if each.step == "withdraw"]
+        assert len(withdrawn) == 1, "what is mined already is not withdrawn again"
+        assert withdrawn[0].max_fee_per_gas_wei == 201 * 10**9
+
+
+@contextmanager
+def only(desk: Desk, mined: set[str]) -> Iterator[None]:
+    """Of what goes into the next block let only these succeed."""
+    execute = desk.signer.execute
+    desk.signer.execute = lambda chain, each, **_: execute(chain, each, succeeds=each.digest in mined)
+    yield
+    desk.signer.execute = execute
 
 
 def test_a_plan_is_not_begun_above_the_ceiling_whatever_is_traded():
