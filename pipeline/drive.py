@@ -10,7 +10,7 @@ from pipeline.advance import advance, give_up
 from pipeline.messages.base import Output
 from pipeline.messages.entries import Cursor
 from pipeline.messages.events import AnyEvent
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import Offset
 
 

@@ -17,11 +17,11 @@ from aiokafka.errors import KafkaError
 from pipeline.errors import EvenkeelError, TopicMissingError
 from pipeline.messages.processes import ProcessRole, ProcessSeen, ShardHead
 from pipeline.units import Address, BlockNumber, ChainId, Seconds, ShardId
-from streams.codec import encode
-from streams.kafka_access import KafkaAccess
-from streams.kafka_errors import started, stopped
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import encode
+from streams.kafka.errors import started, stopped
+from streams.kafka.topics import PROCESSES
 from streams.last_error import LastError
-from streams.topics import PROCESSES
 
 log = structlog.get_logger(__name__)
 

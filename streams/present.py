@@ -6,26 +6,26 @@ import msgspec
 
 from pipeline import keys
 from pipeline.advance.books import why_unknown
-from pipeline.book import own_positions, take_stock
-from pipeline.decide import Refused
+from pipeline.book.inventory import Assessed, Stock
+from pipeline.book.stock import own_positions, take_stock
+from pipeline.decide.gates import Refused
 from pipeline.errors import PipelineError
-from pipeline.inventory import Assessed, Stock
+from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Pause
 from pipeline.messages.nfts import Departure
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PositionView
-from pipeline.moment import Moment
-from pipeline.policies import policies
-from pipeline.quarantine import quarantined
-from pipeline.shard import Shard
-from pipeline.show import show_book, show_position
+from pipeline.state.policies import policies
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
 from pipeline.venues.uniswap_v3.assess import assess
 from pipeline.venues.uniswap_v3.routes import set_apart
-from streams.applied import policies_in_force
-from streams.readers import Reader
-from streams.topics import EVENTS, shard_of
+from pipeline.views import show_book, show_position
+from streams.kafka.readers import Reader
+from streams.kafka.topics import EVENTS, shard_of
+from streams.policy_rollout import policies_in_force
 from streams.verify import load_shard
 
 
@@ -65,8 +65,8 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
             show_position(self.policy, each, self._moment()) for each in self.positions if each.holds_anything
         ]
 
-    def _moment(self) -> Moment:
-        return Moment(
+    def _moment(self) -> Provenance:
+        return Provenance(
             shard=self.at.shard.id,
             offset=self.at.cursor,
             block=self.at.head,

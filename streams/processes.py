@@ -9,10 +9,10 @@ import msgspec
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.processes import ProcessSeen
 from pipeline.units import ChainId
-from streams.codec import decode_process
 from streams.human import duration_text
-from streams.readers import Reader
-from streams.topics import PROCESSES
+from streams.kafka.codec import decode_process
+from streams.kafka.readers import Reader
+from streams.kafka.topics import PROCESSES
 
 STALE_BEATS, DEAD_BEATS = 6, 24
 """Half a minute, and two, by the usual beat: a busy machine is late by several beats."""

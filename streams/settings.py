@@ -19,10 +19,17 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from pipeline.errors import SettingsError
 from pipeline.messages.policy import ChainProfile
 from pipeline.units import Address, ChainId
-from streams.kafka_access import KafkaAccess
-from streams.kafka_settings import KafkaSettings
-from streams.marks import Document, Problem, did_you_mean, path_text, problems_of, read_yaml
+from streams.kafka.access import KafkaAccess
+from streams.kafka.settings import KafkaSettings
 from streams.redaction import remember_secret
+from streams.yaml_positions import (
+    Document,
+    Problem,
+    did_you_mean,
+    path_text,
+    problems_of,
+    read_yaml,
+)
 
 PREFIX = "EVENKEEL_"
 SETTINGS_FILE = Path("evenkeel.yaml")
@@ -148,7 +155,7 @@ def made(folder: Path) -> Path:
 
 
 # ------------------------------------------------------------------ a devnet in the run's folder
-class DevnetPool(msgspec.Struct, frozen=True):
+class DevnetFilePool(msgspec.Struct, frozen=True):
     address: str
     token0: str
     token1: str
@@ -168,7 +175,7 @@ class DevnetWorld(msgspec.Struct, frozen=True):
     factory: Address
     position_manager: Address
     accounts: DevnetAccounts
-    pools: dict[str, DevnetPool]
+    pools: dict[str, DevnetFilePool]
     router: Address | None = None
 
     def profile(self) -> ChainProfile:
@@ -182,7 +189,7 @@ class DevnetWorld(msgspec.Struct, frozen=True):
         )
 
 
-class Devnet(msgspec.Struct, frozen=True):
+class DevnetFile(msgspec.Struct, frozen=True):
     """A devnet as its file describes it."""
 
     bootstrap_servers: str
@@ -190,13 +197,13 @@ class Devnet(msgspec.Struct, frozen=True):
     world: DevnetWorld
 
 
-def devnet_in(folder: Path) -> Devnet | None:
+def devnet_in(folder: Path) -> DevnetFile | None:
     """Find the devnet that is up in a folder. Raises: SettingsError if its file makes no sense."""
     file = folder / DEVNET_FOLDER / DEVNET_FILE
     if not file.exists():
         return None
     try:
-        return msgspec.json.decode(read_text(file), type=Devnet)
+        return msgspec.json.decode(read_text(file), type=DevnetFile)
     except msgspec.DecodeError as error:
         raise SettingsError(f"{file}: {error}") from None
 

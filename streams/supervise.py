@@ -33,7 +33,7 @@ class Child:
 
 
 @dataclass(frozen=True)
-class Patience:
+class RestartDelays:
     """How long to wait before the next start, and for an end."""
 
     first_s: float = 0.5
@@ -50,14 +50,14 @@ class Patience:
         return backoff_s(failures, first_s=self.first_s, most_s=self.most_s)
 
 
-async def supervise(children: Sequence[Child], patience: Patience | None = None) -> None:
+async def supervise(children: Sequence[Child], patience: RestartDelays | None = None) -> None:
     """Keep the children running until SIGTERM or SIGINT, then end them; a second signal kills them.
 
     Raises: SettingsError, once all have ended, where one says that it was given what cannot be.
     """
     stopping = asyncio.Event()
     tied = tied_to_us()
-    keepers = [_Keeper(child, patience or Patience(), stopping, tied) for child in children]
+    keepers = [_Keeper(child, patience or RestartDelays(), stopping, tied) for child in children]
 
     def stop() -> None:
         if stopping.is_set():
@@ -78,7 +78,7 @@ class _Keeper:
     """Runs one child again and again."""
 
     def __init__(
-        self, child: Child, patience: Patience, stopping: asyncio.Event, tied: Callable[[], None]
+        self, child: Child, patience: RestartDelays, stopping: asyncio.Event, tied: Callable[[], None]
     ) -> None:
         self._child = child
         self.name = child.name

@@ -10,7 +10,7 @@ import structlog
 from structlog.dev import Column, KeyValueColumnFormatter, LogLevelColumnFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from streams.broker_lines import BrokerLines
+from streams.kafka.broker_lines import BrokerLines
 from streams.plain_text import json_line, one_line, several_lines
 from streams.redaction import redact
 

@@ -7,25 +7,25 @@ import msgspec
 from aiokafka import TopicPartition
 
 from pipeline import keys
-from pipeline.book import own_positions
+from pipeline.book.stock import own_positions
 from pipeline.drive import pass_over
 from pipeline.errors import MalformedRecordError
+from pipeline.follow.routes import follow
 from pipeline.messages.entries import Writer
 from pipeline.messages.events import BlockSeen, BlocksReverted, Observed, WriterStarted
-from pipeline.policies import followed_pools, policies, profile
-from pipeline.routes import follow
-from pipeline.shard import Shard
-from pipeline.state import Tables
+from pipeline.state.policies import followed_pools, policies, profile
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import ChainId, Offset, ShardId, Term
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.registry import venue_of_read
-from streams.checkpoint.port import load
-from streams.codec import decode_event
-from streams.fold import fold_record
-from streams.node.chain_reads import Place, observe
+from streams.kafka.checkpoint.port import load
+from streams.kafka.codec import decode_event
+from streams.kafka.readers import Reader, Record
+from streams.kafka.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
+from streams.node.chain_reads import ReadContext, observe
 from streams.node.port import Node
-from streams.readers import Reader, Record
-from streams.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
+from streams.work.fold import fold_record
 
 Said = list[tuple[bytes, bytes | None]]
 
@@ -53,7 +53,7 @@ async def against_the_chain(node: Node, shard: Shard, verdict: Verdict) -> None:
     if chain is None or head is None:
         return
     writer = shard.tables.find(keys.WRITER, Writer)
-    place = Place(chain=chain, block=head, term=writer.term if writer else Term(0))
+    place = ReadContext(chain=chain, block=head, term=writer.term if writer else Term(0))
     async for read in observe(node, place, list(_items(shard))):
         if not isinstance(read, Observed):
             verdict.wrong.append(f"shard {shard.id}: {read.item} cannot be read: {read.reason}")

@@ -9,7 +9,9 @@ from hashlib import sha256
 
 import msgspec
 
-from pipeline.interests import interests, select
+from pipeline.follow.due_reads import wanted
+from pipeline.follow.log_filter import log_filter, select
+from pipeline.follow.routes import follow
 from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
 from pipeline.messages.base import BlockRef, RawLog, Receipt
@@ -39,9 +41,8 @@ from pipeline.messages.facts import (
     Swapped,
 )
 from pipeline.messages.policy import ChainProfile, Policy, SignersLimits, TargetBand, TokenSpec, version_of
-from pipeline.policies import book_accounts
-from pipeline.routes import follow
-from pipeline.state import Tables
+from pipeline.state.policies import book_accounts
+from pipeline.state.tables import Tables
 from pipeline.venues.uniswap_v3 import (
     BURN_TOPIC,
     COLLECT_TOPIC,
@@ -55,7 +56,6 @@ from pipeline.venues.uniswap_v3 import (
     quote,
 )
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
-from pipeline.wants import wanted
 
 
 def address(n: int) -> str:
@@ -427,7 +427,7 @@ class ToyWatcher:
 
     def tell(self, receipts: tuple[Receipt, ...] = ()) -> None:
         """Append the chain's head as it is, and read what it makes wanted."""
-        mine = interests(self.routes)
+        mine = log_filter(self.routes)
         allowances = [
             AllowanceRead(owner=OWNER, token=t, spender=s, amount=self.chain.allowances.get((OWNER, t, s), 0))
             for t in (BASE, QUOTE)

@@ -9,7 +9,9 @@ from intents import attempt
 from sender_house import ROOMY, limits_of
 
 from pipeline.drive import drive
-from pipeline.interests import interests
+from pipeline.follow.due_reads import wanted
+from pipeline.follow.log_filter import log_filter
+from pipeline.follow.routes import follow
 from pipeline.messages.events import (
     AnyEvent,
     IntentRefused,
@@ -31,24 +33,22 @@ from pipeline.messages.policy import (
     version_of,
 )
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import ChainView, bind, new_account, reconcile
-from pipeline.policies import followed_pools
-from pipeline.routes import follow
-from pipeline.shard import Shard
-from pipeline.state import Tables
+from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
+from pipeline.state.policies import followed_pools
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import Address, Term
 from pipeline.venues.due_read import DueRead
-from pipeline.wants import wanted
-from streams.chain.ahead import Block
-from streams.chain.blocks_seen import blocks_seen
-from streams.chain.submit.judge import Judge
-from streams.chain.submit.memory import Memory
-from streams.chain.submit.node import HttpSenderNode
-from streams.chain.submit.verdict import Refusal
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
-from streams.devnet.world import Pool, World
-from streams.node.chain_reads import Place, observe
+from streams.devnet.world import DevnetPool, World
+from streams.node.chain_reads import ReadContext, observe
+from streams.submit.judge import Judge
+from streams.submit.node import HttpSenderNode
+from streams.submit.signer_state import SignerState
+from streams.submit.verdict import Refusal
+from streams.watch.blocks_seen import blocks_seen
+from streams.watch.prefetch import Block
 
 TERM = Term(1)
 ACTION = Rerange(half_width_ticks=600, stall_after_s=60)
@@ -65,7 +65,7 @@ LIMITS = Limits(
 )
 
 
-def book_on(world: World, pool: Pool, owner: str, **changes: Any) -> Policy:
+def book_on(world: World, pool: DevnetPool, owner: str, **changes: Any) -> Policy:
     """A live book of WETH and a pool's dollars, whose limits leave it room."""
     usdc = world.usdc_of(pool)
     fields: dict[str, Any] = {
@@ -195,7 +195,7 @@ class ChainDesk:
             assert header is not None
             (body,) = await node.bodies([header])
             assert body is not None
-            assert interests(self.routes) is not None
+            assert log_filter(self.routes) is not None
             (event,) = await blocks_seen(
                 self.routes, node, [Block(header, body, {})], TERM, multicall=self.world.multicall
             )
@@ -215,7 +215,7 @@ class ChainDesk:
         newest = await node.newest()
         at = self.routes.head or newest.block
         holders = tuple(sorted(followed_pools(self.routes)))
-        place = Place(chain=self.book.chain, block=at, term=TERM, holders=holders)
+        place = ReadContext(chain=self.book.chain, block=at, term=TERM, holders=holders)
         async for event in observe(node, place, wants, multicall=self.world.multicall):
             self.append(event)
 
@@ -229,7 +229,7 @@ class ChainDesk:
         account = new_account(intent.owner, look.nonce)
         for number, each in enumerate(behind, 1):
             account = bind(account, each, attempt(number), look.head, NO_CHARGE)
-        memory = Memory(account=reconcile(account, view), intents={i.digest: _open(i) for i in behind})
+        memory = SignerState(account=reconcile(account, view), intents={i.digest: _open(i) for i in behind})
         if not behind:
             intent = msgspec.structs.replace(intent, after=None)
         try:

@@ -10,7 +10,7 @@ from pipeline.messages.entries import NftPosition
 from pipeline.messages.events import IntentRefused, PolicySet
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 
 
 def live(**changes: Any) -> Policy:

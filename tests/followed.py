@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline.drive import drive
+from pipeline.follow.due_reads import wanted
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.events import AnyEvent, BlockSeen, PolicySet, WriterStarted
 from pipeline.messages.policy import (
@@ -17,22 +18,21 @@ from pipeline.messages.policy import (
     TokenSpec,
     version_of,
 )
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import Term
-from pipeline.wants import wanted
-from streams.chain.ahead import Block
-from streams.chain.blocks_seen import blocks_seen
-from streams.codec import decode_entry, decode_event, encode, encode_entry
-from streams.devnet.world import Pool, World
-from streams.node.chain_reads import Place, observe
+from streams.devnet.world import DevnetPool, World
+from streams.kafka.codec import decode_entry, decode_event, encode, encode_entry
+from streams.node.chain_reads import ReadContext, observe
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
+from streams.watch.blocks_seen import blocks_seen
+from streams.watch.prefetch import Block
 
 TERM = Term(1)
 
 
-def world_policy(world: World, owner: str, pool: Pool, chain_id: int, **changes: object) -> Policy:
+def world_policy(world: World, owner: str, pool: DevnetPool, chain_id: int, **changes: object) -> Policy:
     """A book of the devnet that proposes soon once its range is left behind."""
     usdc = world.usdc_of(pool)
     usual: dict[str, object] = {
@@ -96,7 +96,7 @@ class Followed:
 
     async def read_wanted(self, block) -> None:
         for _ in range(4):
-            place = Place(chain=self.policy.chain, block=block, term=TERM)
+            place = ReadContext(chain=self.policy.chain, block=block, term=TERM)
             async for event in observe(self.node, place, wanted(self.shard.tables), multicall=MULTICALL3):
                 self.take(event)
         assert not wanted(self.shard.tables)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from pipeline.errors import MalformedRecordError
+from pipeline.follow.due_reads import wanted
 from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.entries import Writer
 from pipeline.messages.events import (
@@ -18,10 +19,9 @@ from pipeline.messages.events import (
     OwnerObserved,
     WriterStarted,
 )
-from pipeline.policies import policies
-from pipeline.state import Tables
-from pipeline.wants import wanted
-from streams.codec import decode_event, encode
+from pipeline.state.policies import policies
+from pipeline.state.tables import Tables
+from streams.kafka.codec import decode_event, encode
 
 Forge = Callable[[random.Random, Tables], AnyEvent]
 

@@ -28,7 +28,7 @@ from pipeline.messages.events import (
     Signed,
 )
 from pipeline.messages.policy import Policy
-from pipeline.state import Tables
+from pipeline.state.tables import Tables
 from pipeline.venues.uniswap_v3 import MANAGER_TOPICS
 from pipeline.venues.uniswap_v3 import topics as v3
 from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC

@@ -3,7 +3,7 @@
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.journal import Attempt
 from pipeline.messages.transactions import Call, Minimum, SubmitTransaction
-from streams.chain.submit.limits import Budget
+from streams.submit.limits import Budget
 
 GWEI = 10**9
 SIGNER = "0x" + "51" * 20

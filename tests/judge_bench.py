@@ -9,15 +9,15 @@ from sender_house import SenderHouse
 
 from pipeline.messages.journal import NO_CHARGE
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import ChainView, bind, new_account, reconcile
-from pipeline.offers import Stop
-from streams.chain.submit.judge import Approved, Judge
-from streams.chain.submit.memory import Memory
-from streams.chain.submit.node import HttpSenderNode, Look
-from streams.chain.submit.shape import check_shape
-from streams.chain.submit.verdict import Refusal
+from pipeline.sign.gas_fees import Stop
+from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.submit.judge import Approved, Judge
+from streams.submit.node import HttpSenderNode, SignerView
+from streams.submit.shape import check_shape
+from streams.submit.signer_state import SignerState
+from streams.submit.verdict import Refusal
 
 
 class Bench(SenderHouse):
@@ -33,13 +33,13 @@ class Bench(SenderHouse):
         node = HttpSenderNode(self.chain.url, timeout_s=10)
         try:
             judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: self.stop)
-            look: Look = await node.look(await node.newest(), self.owner, ())
+            look: SignerView = await node.look(await node.newest(), self.owner, ())
             account = new_account(self.owner, look.nonce)
             for number, each in enumerate(waiting, 1):
                 account = bind(account, each, attempt(number), look.head, NO_CHARGE)
             view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
             check_shape(intent, shard)
-            return await judge.judge(intent, Memory(account=reconcile(account, view)), look)
+            return await judge.judge(intent, SignerState(account=reconcile(account, view)), look)
         finally:
             await node.close()
 

@@ -7,10 +7,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from pipeline.state import Value
-from streams.checkpoint.port import load
-from streams.readers import Record
-from streams.topics import STATE
+from pipeline.state.tables import Value
+from streams.kafka.checkpoint.port import load
+from streams.kafka.readers import Record
+from streams.kafka.topics import STATE
 
 
 def entries_of(

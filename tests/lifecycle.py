@@ -7,6 +7,7 @@ from collections.abc import Callable
 from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER, ToyChain, started
 from toy_sender import ToySender, Wants, branch_of, everything, mined_in
 
+from pipeline.act.settle import is_open
 from pipeline.drive import drive
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.messages.base import Receipt
@@ -16,8 +17,7 @@ from pipeline.messages.entries import NftPosition
 from pipeline.messages.journal import Inclusion
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.settle import is_open
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 
 Market = Callable[[ToyChain], object]
 

@@ -11,8 +11,8 @@ import resource
 import sys
 from pathlib import Path
 
-from streams.chain.signer import keystore_signer
-from streams.chain.unsigned import Unsigned
+from streams.submit.signer import keystore_signer
+from streams.submit.unsigned import Unsigned
 
 _STEP = 1 << 20
 _OVERLAP = 256

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from builders import ToyWatcher, started
 from forgery import KINDS
 
+from pipeline.follow.routes import follow
 from pipeline.messages.events import AnyEvent, WriterStarted
-from pipeline.routes import follow
-from pipeline.state import Tables
+from pipeline.state.tables import Tables
 from pipeline.units import Term
 
 Noise = tuple[int, str, int]

@@ -8,13 +8,13 @@ from judge_bench import Bench
 
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.submit.limits import Feed
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.contract import method
 from streams.devnet.reads import balance, minted_token_id, position, range_around, slot0
 from streams.devnet.transactions import Tx
-from streams.devnet.world import Pool, World
+from streams.devnet.world import DevnetPool, World
+from streams.submit.limits import Feed
 
 ETHER, DOLLAR = 10**18, 10**6
 T = TypeVar("T")
@@ -42,14 +42,14 @@ def undone(chain: Chain) -> Any:
 
 
 # ------------------------------------------------------------------ prices
-def swap_to(world: World, pool: Pool, trader: str, from_x96: int, to_x96: int) -> Tx:
+def swap_to(world: World, pool: DevnetPool, trader: str, from_x96: int, to_x96: int) -> Tx:
     """Trade as much as takes the price there."""
     sold = pool.token0 if to_x96 < from_x96 else pool.token1
     amount = 150_000 * ETHER if sold == world.weth else 1_500_000_000 * DOLLAR
     return actions.swap_exact_in(world, trader, pool, sold, amount, limit_x96=to_x96)
 
 
-def push(bench: Bench, pool: Pool, ticks: int) -> None:
+def push(bench: Bench, pool: DevnetPool, ticks: int) -> None:
     """Move the price by so many ticks, in the head's block."""
     was = slot0(bench.chain, pool)
     target_x96 = sqrt_price_at_tick(was.tick + ticks)
@@ -64,7 +64,7 @@ def hold(bench: Bench, seconds: int) -> None:
     bench.chain.rpc("anvil_mine", hex(seconds // 12 + 1), hex(12))
 
 
-def rising(pool: Pool, token: str) -> int:
+def rising(pool: DevnetPool, token: str) -> int:
     """Tell in which direction of ticks a token of the pool becomes dearer."""
     return 1 if token == pool.token0 else -1
 
@@ -85,7 +85,7 @@ def brings(bench: Bench, token: str, intent: SubmitTransaction) -> int:
         return balance(bench.chain, token, bench.owner) - had
 
 
-def sandwiched(bench: Bench, pool: Pool, bought: str, intent: SubmitTransaction) -> int:
+def sandwiched(bench: Bench, pool: DevnetPool, bought: str, intent: SubmitTransaction) -> int:
     """Push the price as far as the intent's minimum lets, before it, and tell the least that it then brings."""
     chain, world, trader = bench.chain, bench.world, bench.world.accounts.traders[1]
     spot_x96, had = slot0(chain, pool).sqrt_price_x96, balance(chain, bought, bench.owner)
@@ -102,7 +102,9 @@ def sandwiched(bench: Bench, pool: Pool, bought: str, intent: SubmitTransaction)
     return _farthest(brought_at, spot_x96, far_x96)
 
 
-def sandwiched_mint(bench: Bench, pool: Pool, intent: SubmitTransaction, *, up: bool) -> tuple[int, int]:
+def sandwiched_mint(
+    bench: Bench, pool: DevnetPool, intent: SubmitTransaction, *, up: bool
+) -> tuple[int, int]:
     """Push the price as far as a mint's minimums let, before it, and tell (what went in, the most that is lost).
 
     Counted in token1 at the price before the push, at which the pool ends again.
@@ -153,7 +155,7 @@ def _farthest(brought_at: Callable[[int], T | None], near_x96: int, far_x96: int
 
 def mint(
     bench: Bench,
-    pool: Pool,
+    pool: DevnetPool,
     ticks: tuple[int, int],
     *,
     weth: int = ETHER,
@@ -175,12 +177,12 @@ def mint(
     return bench.intent(bench.world.position_manager, data, gas_limit=900_000)
 
 
-def around(bench: Bench, pool: Pool, half_width: int = 600) -> tuple[int, int]:
+def around(bench: Bench, pool: DevnetPool, half_width: int = 600) -> tuple[int, int]:
     return range_around(bench.chain, pool, -half_width, half_width)
 
 
 # ------------------------------------------------------------------ references
-def give_past(bench: Bench, pool: Pool) -> None:
+def give_past(bench: Bench, pool: DevnetPool) -> None:
     """Let a pool keep observations, and write some."""
     trader = bench.world.accounts.traders[2]
     bench.chain.execute(actions.grow_observations(pool, trader, 60))

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import Offset, ShardId
-from streams.codec import encode_entry
-from streams.fold import fold_record
-from streams.topics import DECISIONS, INTENTS
+from streams.kafka.codec import encode_entry
+from streams.kafka.topics import DECISIONS, INTENTS
+from streams.work.fold import fold_record
 
 LOGS = Path(__file__).parent / "golden" / "logs"
 KEPT_WHOLE = (DECISIONS.name, INTENTS.name)

@@ -9,7 +9,9 @@ from fake_world import POOLS, FakeWorld, balance_at, price_at
 from watching import Fold
 
 from pipeline.errors import MalformedRecordError
-from pipeline.interests import select_receipts
+from pipeline.follow.due_reads import wanted
+from pipeline.follow.log_filter import select_receipts
+from pipeline.follow.routes import Arrival
 from pipeline.messages.base import Entry
 from pipeline.messages.entries import Halted
 from pipeline.messages.events import (
@@ -20,18 +22,16 @@ from pipeline.messages.events import (
     PoolObserved,
     PositionObserved,
 )
-from pipeline.policies import policies
-from pipeline.routes import Arrival
-from pipeline.state import Tables
+from pipeline.state.policies import policies
+from pipeline.state.tables import Tables
 from pipeline.units import ChainId, Offset
-from pipeline.wants import wanted
-from streams.chain.fake_log import Death, FakeBroker, FakeEventLog
-from streams.chain.pace import Pace
-from streams.chain.watch import Watch
-from streams.codec import decode_event, encode
+from streams.kafka.codec import decode_event, encode
 from streams.node.fake import FakeChain
+from streams.watch.fake_log import Death, FakeEventLog, FakeWatchBroker
+from streams.watch.timing import Timing
+from streams.watch.watcher import Watch
 
-PACE = Pace(
+TIMING = Timing(
     poll_s=0,
     halt_after_s=1,
     stall_after_s=10**6,
@@ -45,12 +45,17 @@ _TURNS = 50_000
 
 class Rig:
     def __init__(
-        self, partitions: int = 2, *, pace: Pace = PACE, forgets: bool = True, chain: FakeChain | None = None
+        self,
+        partitions: int = 2,
+        *,
+        timing: Timing = TIMING,
+        forgets: bool = True,
+        chain: FakeChain | None = None,
     ) -> None:
         self.chain = chain or FakeChain(forgets=forgets)
         self.world = FakeWorld(self.chain)
-        self.broker = FakeBroker(partitions)
-        self.pace = pace
+        self.broker = FakeWatchBroker(partitions)
+        self.timing = timing
         self.now_s = 0.0
         self.partitions = partitions
         self.tasks: list[asyncio.Task[None]] = []
@@ -68,7 +73,7 @@ class Rig:
             chain_id=ChainId(31_337),
             partitions=self.partitions,
             instance=instance,
-            pace=self.pace,
+            timing=self.timing,
             clock=self.clock,
         )
 
@@ -120,13 +125,13 @@ class Rig:
 
     # -------------------------------------------------------------- waiting
     async def until(self, holds: Callable[[], object]) -> None:
-        for turn in range(_TURNS):
+        for context in range(_TURNS):
             if holds():
                 return
             for task in self.tasks:
                 if task.done() and not task.cancelled() and task.exception() is not None:
                     task.result()
-            await asyncio.sleep(0.0002 if turn % 50 == 49 else 0)
+            await asyncio.sleep(0.0002 if context % 50 == 49 else 0)
         folds = [self.fold(shard) for shard in range(self.partitions)]
         raise AssertionError(
             f"never came: the chain is at {self.chain.head.block.number}, the shards at "

@@ -20,8 +20,8 @@ from streams.devnet.broker import _PROPERTIES, _archive_classes, _archive_path
 from streams.devnet.cache import made_once
 from streams.devnet.jars import jars, java_command
 from streams.devnet.ports import HOST, free_port
-from streams.kafka_access import KafkaAccess, Login, Mechanism, tls_context
-from streams.kafka_roles import Acl
+from streams.kafka.access import KafkaAccess, Login, Mechanism, tls_context
+from streams.kafka.roles import Acl
 
 ADMIN = "admin"
 _READY_S = 90.0

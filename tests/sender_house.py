@@ -17,21 +17,21 @@ from kafka_logs import append, read_committed
 
 from pipeline.messages.base import BlockRef
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.signer import LocalSigner
-from streams.chain.submit.by_hand import begin_journal
-from streams.chain.submit.limits import PricedPool, References, SignerLimits
-from streams.chain.submit.node import HttpSenderNode
-from streams.chain.submit.serve import SubmitPace, run_submit
-from streams.codec import decode_event, decode_journal, encode
-from streams.devnet.chain import Chain, Header
+from streams.devnet.chain import Chain, DevnetBlock
 from streams.devnet.contract import method
-from streams.devnet.world import Pool, World
-from streams.kafka_access import KafkaAccess
-from streams.topics import EVENTS, INTENTS, NONCES, ensure_topics
+from streams.devnet.world import DevnetPool, World
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import decode_event, decode_journal, encode
+from streams.kafka.topics import EVENTS, INTENTS, NONCES, ensure_topics
+from streams.submit.journal_commands import begin_journal
+from streams.submit.limits import PricedPool, References, SignerLimits
+from streams.submit.node import HttpSenderNode
+from streams.submit.serve import SubmitTiming, run_submit
+from streams.submit.signer import LocalSigner
 
 CHAIN_IDS = itertools.count(9_700_000 + os.getpid() % 1000 * 100)
 PARTITIONS = 2
-PACE = SubmitPace(poll_s=0.05, soon_s=0.02, wait_s=3.0, strange_looks=2)
+TIMING = SubmitTiming(poll_s=0.05, soon_s=0.02, wait_s=3.0, strange_looks=2)
 ROUTER = "uniswap-v3/SwapRouter02"
 MANAGER = "uniswap-v3/NonfungiblePositionManager"
 PASTLESS = "weth_usdc_low_3000"
@@ -53,7 +53,7 @@ def signer_of(address: str) -> LocalSigner:
     raise AssertionError(address)
 
 
-def priced_pool(pool: Pool) -> PricedPool:
+def priced_pool(pool: DevnetPool) -> PricedPool:
     return PricedPool(address=pool.address, token0=pool.token0, token1=pool.token1, fee_pips=pool.fee_pips)
 
 
@@ -133,7 +133,7 @@ class SenderHouse:
             "instance": f"p{os.getpid()}",
             "signer": self.signer,
             "limits": self.limits,
-            "pace": PACE,
+            "timing": TIMING,
             "reach": reach,
         }
         await run_submit(**(usual | changes))
@@ -279,7 +279,7 @@ class SenderHouse:
         return [tx for block in blocks for tx in block["transactions"] if tx["from"] == self.owner]
 
 
-def block_ref(header: Header) -> BlockRef:
+def block_ref(header: DevnetBlock) -> BlockRef:
     return BlockRef(
         number=header.number,
         hash=header.hash,

@@ -6,11 +6,11 @@ from intents import intent, wide_budget
 
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
-from streams.chain.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
-from streams.chain.submit.limits import PricedPool, SignerLimits
-from streams.chain.submit.serve import Submit, SubmitPace
 from streams.devnet.contract import method
+from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
+from streams.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
+from streams.submit.limits import PricedPool, SignerLimits
+from streams.submit.serve import Submit, SubmitTiming
 
 GWEI = 10**9
 SIGNER, STRANGER = "0x" + "51" * 20, "0x" + "52" * 20
@@ -25,7 +25,7 @@ LIMITS = SignerLimits(
     final_depth_blocks=4,
     bump_after_blocks=2,
 )
-PACE = SubmitPace(strange_looks=2)
+TIMING = SubmitTiming(strange_looks=2)
 
 
 class Stage:
@@ -62,7 +62,7 @@ class Stage:
             partitions=2,
             signer=FakeSigner(SIGNER),
             limits=LIMITS,
-            pace=PACE,
+            timing=TIMING,
             clock=lambda: self.now_s,
             reach=reach,
             **changes,

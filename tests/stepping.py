@@ -13,13 +13,13 @@ from sender_house import block_ref, limits_of, signer_of
 
 from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
-from streams.chain.submit.node import HttpSenderNode, SenderNode
-from streams.chain.submit.serve import Submit, SubmitPace
 from streams.devnet.chain import Chain
 from streams.devnet.contract import method
 from streams.devnet.ports import free_port
 from streams.devnet.world import World
+from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
+from streams.submit.node import HttpSenderNode, SenderNode
+from streams.submit.serve import Submit, SubmitTiming
 
 GWEI = 10**9
 
@@ -72,7 +72,7 @@ class Stepping:
             "partitions": 1,
             "signer": self.signer,
             "limits": self.limits,
-            "pace": SubmitPace(strange_looks=2),
+            "timing": SubmitTiming(strange_looks=2),
             "multicall": self.world.multicall,
             "new_signer": f"signer/{self.owner}" not in self.broker.entries(),
         }

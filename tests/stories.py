@@ -8,12 +8,12 @@ from builders import started
 
 from pipeline.errors import EventLogError
 from pipeline.messages.events import Paused, Resumed
-from pipeline.shard import Shard
-from pipeline.state import Value
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Value
 from pipeline.units import Offset, ShardId
-from streams.codec import encode
-from streams.fold import fold_log
-from streams.topics import OUTPUTS, TOPICS
+from streams.kafka.codec import encode
+from streams.kafka.topics import OUTPUTS, TOPICS
+from streams.work.fold import fold_log
 
 Log = tuple[bytes | None, ...]
 Said = dict[str, list[tuple[bytes, bytes | None]]]

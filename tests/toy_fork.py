@@ -10,12 +10,12 @@ from toy_signer import ToySigner
 from pipeline.messages.effects import DryRuns, Untried
 from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.shard import Shard
-from pipeline.state import Tables
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import Wei
 from pipeline.venues.due_read import DueRead
-from streams.chain.dry_run.trial import Trial
-from streams.codec import decode_entry, encode_entry
+from streams.kafka.codec import decode_entry, encode_entry
+from streams.rehearse.trial import Trial
 
 
 class ToyFork:

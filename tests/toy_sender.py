@@ -19,7 +19,8 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.journal import NO_CHARGE, Attempt, Inclusion, IntentKnown, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import (
+from pipeline.sign.gas_fees import FeeMarket, FeeRules, Replace, due
+from pipeline.sign.nonces import (
     ChainView,
     add_attempt,
     bind,
@@ -29,11 +30,10 @@ from pipeline.nonces import (
     retire,
     status,
 )
-from pipeline.offers import FeeMarket, FeeRules, Replace, due
 from pipeline.venues.uniswap_v3.calldata import read_calls
-from streams.chain.submit import judge
-from streams.chain.submit.memory import Memory
-from streams.chain.submit.verdict import Refusal
+from streams.submit import judge
+from streams.submit.signer_state import SignerState
+from streams.submit.verdict import Refusal
 
 Wants = Callable[[Attempt], bool]
 RULES = FeeRules(
@@ -59,7 +59,7 @@ class ToySender:
     """Signs in order of arrival, sends again and cancels as the real one does; knows the chain by its head alone."""
 
     def __init__(self, *, final_depth: int = 12) -> None:
-        self.memory = Memory(account=new_account(OWNER, 0))
+        self.memory = SignerState(account=new_account(OWNER, 0))
         self.final_depth = final_depth
         self.refusals: list[Refusal] = []
         self.cancelled = 0

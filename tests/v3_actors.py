@@ -10,7 +10,7 @@ from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_pri
 from pipeline.units import Tick
 from streams.devnet import actions, direct
 from streams.devnet.transactions import Tx
-from streams.devnet.world import MAX_TICK, Pair, Pool, World
+from streams.devnet.world import MAX_TICK, DevnetPool, Pair, World
 
 Act = Callable[[], Tx | None]
 
@@ -21,7 +21,7 @@ class Actors:
 
     rng: random.Random
     world: World
-    pool: Pool
+    pool: DevnetPool
     follower: Follower
     most: Pair
     """The greatest amounts of token0 and token1 that a swap asks for, as powers of ten."""

@@ -14,7 +14,7 @@ from streams.devnet.chain import Chain
 from streams.devnet.contract import method
 from streams.devnet.reads import read
 from streams.devnet.transactions import DEPLOY_GAS, Tx
-from streams.devnet.world import Pair, Pool, World
+from streams.devnet.world import DevnetPool, Pair, World
 
 FACTORY = "uniswap-v3/UniswapV3Factory"
 BLOCKS = 120
@@ -29,7 +29,7 @@ class Play:
 
     chain: Chain
     world: World
-    pool: Pool
+    pool: DevnetPool
     seed: int
     most: Pair
     most_liquidity: int
@@ -86,7 +86,9 @@ class Play:
         self.next_block = head + 1
 
 
-def create_pool(chain: Chain, world: World, *, fee_pips: int, tick_spacing: int, price_x96: int) -> Pool:
+def create_pool(
+    chain: Chain, world: World, *, fee_pips: int, tick_spacing: int, price_x96: int
+) -> DevnetPool:
     """A pool of the two USDCs, of which there is as much as one likes."""
     sender = world.accounts.deployer
     if read(chain, world.factory, FACTORY, "feeAmountTickSpacing", fee_pips) == 0:
@@ -100,7 +102,7 @@ def create_pool(chain: Chain, world: World, *, fee_pips: int, tick_spacing: int,
     chain.execute(Tx(sender=sender, to=address, data=begin))
     for actor in (world.callee, *world.accounts.owners):
         chain.execute(*(actions.mint_usdc(token, sender, actor, 10**60) for token in (token0, token1)))
-    return Pool(
+    return DevnetPool(
         name="made for one test",
         address=address,
         token0=token0,

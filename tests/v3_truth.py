@@ -15,7 +15,7 @@ from pipeline.units import RawAmount, Seconds, TokenId
 from pipeline.venues.uniswap_v3 import collectable, fees_alone, mean_tick, observe
 from streams.devnet.actions import EVERYTHING, MAX_UINT256
 from streams.devnet.chain import Chain
-from streams.devnet.contract import Method, method
+from streams.devnet.contract import EncodedMethod, method
 from streams.node.blocking import RpcRefusedError
 
 _POOL = "uniswap-v3/UniswapV3Pool"
@@ -153,5 +153,5 @@ class Truth:
         self.compared += 1
         assert followed == said
 
-    def _ask(self, address: str, called: Method, *arguments: Any) -> Any:
+    def _ask(self, address: str, called: EncodedMethod, *arguments: Any) -> Any:
         return called.decode(self.chain.call(address, called.encode(*arguments)))

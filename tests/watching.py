@@ -12,24 +12,24 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.interests import Interests, interests, select
+from pipeline.follow.log_filter import LogFilter, log_filter, select
+from pipeline.follow.routes import Arrival, follow
 from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
-from pipeline.routes import Arrival, follow
-from pipeline.state import Tables
+from pipeline.state.tables import Tables
 from pipeline.units import Address, BookId, ChainId, LogIndex
-from streams.chain.kafka_log import KafkaLog
-from streams.chain.pace import Pace
-from streams.chain.watch import run_watch
-from streams.codec import decode_event, encode
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
-from streams.kafka_access import KafkaAccess
-from streams.topics import ensure_topics, shard_of
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import decode_event, encode
+from streams.kafka.topics import ensure_topics, shard_of
+from streams.watch.kafka_log import KafkaLog
+from streams.watch.timing import Timing
+from streams.watch.watcher import run_watch
 
-QUICK = Pace(poll_s=0.03, halt_after_s=0.2, call_timeout_s=5, retry_first_s=0.05, retry_most_s=0.5)
+QUICK = Timing(poll_s=0.03, halt_after_s=0.2, call_timeout_s=5, retry_first_s=0.05, retry_most_s=0.5)
 PARTITIONS = 4
 _CHAIN_IDS = itertools.count(700_000 + os.getpid() % 10_000 * 20)
 
@@ -138,13 +138,13 @@ class Fold:
         self.records = 0
         self.branch: list[BlockSeen] = []
         """The blocks applied and not reverted."""
-        self.selections: dict[str, list[Interests]] = {}
+        self.selections: dict[str, list[LogFilter]] = {}
         """What the shard followed right before a block, and a little earlier, under its hash."""
-        self._followed: list[Interests] = []
+        self._followed: list[LogFilter] = []
         self._read_pools: dict[str, set[str]] = {}
 
     def take(self, event: AnyEvent) -> None:
-        mine = interests(self.tables)
+        mine = log_filter(self.tables)
         if mine is not None and mine not in self._followed[-1:]:
             self._followed.append(mine)
         headless = self.tables.head is None  # its last book has just gone, or an operator began anew
@@ -232,7 +232,7 @@ async def watching(
     url: str,
     *,
     instance: str = "here",
-    pace: Pace = QUICK,
+    timing: Timing = QUICK,
     stands_by: bool = False,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a watcher in this process."""
@@ -243,7 +243,7 @@ async def watching(
             partitions=PARTITIONS,
             rpc_url=url,
             instance=instance,
-            pace=pace,
+            timing=timing,
             stands_by=stands_by,
         )
     )
@@ -257,17 +257,17 @@ async def watching(
 _PROGRAM = """
 import asyncio, json, sys
 import msgspec
-from streams.chain.pace import Pace
-from streams.chain.watch import run_watch
-from streams.kafka_access import KafkaAccess
+from streams.watch.timing import Timing
+from streams.watch.watcher import run_watch
+from streams.kafka.access import KafkaAccess
 given = json.loads(sys.argv[1])
 given["kafka"] = KafkaAccess(given.pop("bootstrap"))
-asyncio.run(run_watch(**given | {"pace": msgspec.convert(given["pace"], Pace)}))
+asyncio.run(run_watch(**given | {"timing": msgspec.convert(given["timing"], Timing)}))
 """
 
 
 def start_watcher(
-    bootstrap: str, chain_id: int, url: str, *, instance: str, log: Path, pace: Pace = QUICK
+    bootstrap: str, chain_id: int, url: str, *, instance: str, log: Path, timing: Timing = QUICK
 ) -> subprocess.Popen[bytes]:
     """Run a watcher as a process of its own, to be killed."""
     given = {
@@ -276,7 +276,7 @@ def start_watcher(
         "partitions": PARTITIONS,
         "rpc_url": url,
         "instance": instance,
-        "pace": msgspec.to_builtins(pace),
+        "timing": msgspec.to_builtins(timing),
     }
     with log.open("ab") as output:
         return subprocess.Popen(

@@ -5,14 +5,15 @@ follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan
 
 from pipeline import keys
 from pipeline.advance.block import advance_block
+from pipeline.advance.departures import tell_leavings
 from pipeline.advance.dry_runs import take_dry_run
 from pipeline.advance.endings import end_plans, ending
-from pipeline.advance.leavings import tell_leavings
 from pipeline.advance.operators import apply_policy, held_before, operate, released
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
 from pipeline.advance.reports import take_report
 from pipeline.advance.views import shown_before, tell_views, tell_views_if_possible
+from pipeline.follow.routes import Arrival, Followed, follow, why_halted
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, ShardHalted
 from pipeline.messages.entries import Halted, SetAside
@@ -37,10 +38,9 @@ from pipeline.messages.events import (
     Simulated,
 )
 from pipeline.messages.policy import ChainProfile
-from pipeline.moment import Moment
-from pipeline.policies import profile
-from pipeline.routes import Arrival, Followed, follow, why_halted
-from pipeline.shard import Shard
+from pipeline.state.policies import profile
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset
 
 __all__ = ["advance", "give_up"]
@@ -61,7 +61,7 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
         (halted,) = give_up(shard, offset, event, error)
-        return (halted, *tell_views_if_possible(shard, event, before, head, _moment(shard, offset, head)))
+        return (halted, *tell_views_if_possible(shard, event, before, head, _provenance(shard, offset, head)))
 
 
 def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[ShardHalted]:
@@ -75,15 +75,15 @@ def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> 
     follow(shard.tables, event)
     reason = why_halted(event, error)
     shard.tables.put(keys.HALTED, Halted(reason=reason))
-    return (ShardHalted(**_moment(shard, offset, head).stamp("alert", keys.SHARD), reason=reason),)
+    return (ShardHalted(**_provenance(shard, offset, head).stamp("alert", keys.SHARD), reason=reason),)
 
 
-def _moment(
+def _provenance(
     shard: Shard, offset: Offset, head_before: BlockRef | None, chain: ChainProfile | None = None
-) -> Moment:
+) -> Provenance:
     """Tell where a shard stands that has just followed a record, by what it knew before where it knows no more."""
     chain = chain or profile(shard.tables)
-    return Moment(
+    return Provenance(
         shard=shard.id,
         offset=offset,
         block=shard.tables.head or head_before,
@@ -91,11 +91,11 @@ def _moment(
     )
 
 
-def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Moment, tuple[Output, ...]]:
+def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Provenance, tuple[Output, ...]]:
     chain, head = profile(shard.tables), shard.tables.head
     ends, held = ending(shard, event), held_before(shard, event)
     followed = follow(shard.tables, event)
-    now = _moment(shard, offset, head, chain)
+    now = _provenance(shard, offset, head, chain)
     if followed.arrival is not Arrival.APPLIES:
         return now, _not_applied(shard, event, followed.arrival, now)
     ended = tuple(end_plans(shard, ends, now))
@@ -104,7 +104,7 @@ def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Moment, tup
 
 
 def _applied(
-    shard: Shard, event: AnyEvent, followed: Followed, chain: ChainProfile | None, now: Moment
+    shard: Shard, event: AnyEvent, followed: Followed, chain: ChainProfile | None, now: Provenance
 ) -> tuple[Output, ...]:
     match event:
         case BlockSeen() if chain is not None:
@@ -129,7 +129,7 @@ def _applied(
     return ()
 
 
-def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Moment) -> tuple[Output, ...]:
+def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Provenance) -> tuple[Output, ...]:
     if arrival is Arrival.HALTS:
         halted = shard.tables.need(keys.HALTED, Halted)
         return (ShardHalted(**now.stamp("alert", keys.SHARD), reason=halted.reason),)
@@ -141,7 +141,7 @@ def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Moment) -
     return ()
 
 
-def _set_aside(shard: Shard, event: BlockSeen | BlocksReverted, now: Moment) -> tuple[Output, ...]:
+def _set_aside(shard: Shard, event: BlockSeen | BlocksReverted, now: Provenance) -> tuple[Output, ...]:
     """Tell of the first record that does not attach; the entry counts the rest."""
     if shard.tables.need(keys.SET_ASIDE, SetAside).count > 1:
         return ()

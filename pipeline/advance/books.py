@@ -5,72 +5,74 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pipeline import keys
-from pipeline.advance.assessed import assessed
+from pipeline.advance.book_context import BookContext
 from pipeline.advance.dry_runs import want_dry_run
+from pipeline.advance.measured_nfts import assessed
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.real_cost import count_cost, with_cost
-from pipeline.advance.turn import Turn
-from pipeline.book import own_positions, take_stock
-from pipeline.decide import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
-from pipeline.inventory import Stock, Tracked
+from pipeline.book.inventory import Stock, Tracked
+from pipeline.book.stock import own_positions, take_stock
+from pipeline.decide.gates import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
+from pipeline.decide.strategies import Act
+from pipeline.follow.due_reads import missing
+from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import Balance, BookPath, Pause, Pool, Quarantine
 from pipeline.messages.policy import Policy
-from pipeline.quarantine import quarantined
-from pipeline.resumed import resumes
-from pipeline.shard import Shard
-from pipeline.strategies import Act
+from pipeline.state.resumes import resumes
+from pipeline.state.shard import Shard
 from pipeline.units import NATIVE
-from pipeline.wants import missing
 
 _LONGEST_REASON = 500
 
 
-def judge_book(turn: Turn, tracked: Tracked) -> tuple[Output, ...]:
+def judge_book(context: BookContext, tracked: Tracked) -> tuple[Output, ...]:
     """Bring a book to the end of a block; whatever raises leaves no trace but the book's quarantine."""
-    tables = turn.shard.tables
+    tables = context.shard.tables
     savepoint = tables.savepoint()
     try:
-        return tuple(_turn_of(turn, tracked))
+        return tuple(_at_block_end(context, tracked))
     except MemoryError:  # of the machine, not of the book
         raise
     except Exception as error:  # noqa: BLE001 - whatever a step raises, only its book stops
         tables.undo(savepoint)
-        return tuple(_quarantine_book(turn, error))
+        return tuple(_quarantine_book(context, error))
 
 
-def _turn_of(turn: Turn, tracked: Tracked) -> Iterator[Output]:
-    shard, policy = turn.shard, turn.policy
-    path = _path(turn)
-    count_cost(turn, tracked)
+def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
+    shard, policy = context.shard, context.policy
+    path = _path(context)
+    count_cost(context, tracked)
     unknown = why_unknown(shard, policy)
     if unknown is not None:
-        yield from rest_plan(turn, unknown) if policy.mode == "live" else ()
-        yield from _conclude(turn, path, None, unknown)
+        yield from rest_plan(context, unknown) if policy.mode == "live" else ()
+        yield from _conclude(context, path, None, unknown)
         return
     stock = stock_of(shard, policy)
-    path = walk_path(path, stock, policy, turn.block.timestamp_s, stranded=is_stranded(turn))
-    carried = list(carry_plan(turn, stock, path)) if policy.mode == "live" else []
+    path = walk_path(path, stock, policy, context.block.timestamp_s, stranded=is_stranded(context))
+    carried = list(carry_plan(context, stock, path)) if policy.mode == "live" else []
     carried = [with_cost(shard, said, deviation_bps(stock, policy)) for said in carried]
-    judgement = _judge(turn, path, stock)
+    judgement = _judge(context, path, stock)
     yield from carried
-    yield from _conclude(turn, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
+    yield from _conclude(context, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
 
 
-def _path(turn: Turn) -> BookPath:
-    return turn.shard.tables.find(keys.path(turn.policy.book), BookPath) or BookPath()
+def _path(context: BookContext) -> BookPath:
+    return context.shard.tables.find(keys.path(context.policy.book), BookPath) or BookPath()
 
 
-def _judge(turn: Turn, path: BookPath, stock: Stock) -> Judgement:
+def _judge(context: BookContext, path: BookPath, stock: Stock) -> Judgement:
     """Ask the operator first, then the plan that is under way, then the strategy."""
-    paused = _paused(turn.shard, turn.policy)
+    paused = _paused(context.shard, context.policy)
     if paused is not None:
         return paused
-    if plan_is_open(turn):
+    if plan_is_open(context):
         return Refused(gate="plan", reason="plan_open")
-    return judge(stock, path, _effects(turn.shard, turn.policy), turn.policy, turn.block.timestamp_s)
+    return judge(
+        stock, path, _effects(context.shard, context.policy), context.policy, context.block.timestamp_s
+    )
 
 
 def _finished(carried: list[Output], path: BookPath) -> str | None:
@@ -142,15 +144,17 @@ def _paused(shard: Shard, policy: Policy) -> Refused | None:
     return None
 
 
-def _quarantine_book(turn: Turn, error: Exception) -> Iterator[Quarantined]:
+def _quarantine_book(context: BookContext, error: Exception) -> Iterator[Quarantined]:
     """Stop a book; say so once a reason, also if it cannot even be declined at the blocks after."""
-    item, reason = keys.book(turn.policy.book), f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
-    before = turn.shard.tables.find(keys.quarantine(item), Quarantine)
-    if before is not None and before.reason == reason and not _book_resumed(turn.shard, item, before):
+    item, reason = keys.book(context.policy.book), f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+    before = context.shard.tables.find(keys.quarantine(item), Quarantine)
+    if before is not None and before.reason == reason and not _book_resumed(context.shard, item, before):
         return
-    held = Quarantine(reason=reason, at_block=turn.block.number, resumed=resumes(turn.shard.tables, item))
-    turn.shard.tables.put(keys.quarantine(item), held)
-    stamp = turn.now.stamp("alert", item, action="quarantine")
+    held = Quarantine(
+        reason=reason, at_block=context.block.number, resumed=resumes(context.shard.tables, item)
+    )
+    context.shard.tables.put(keys.quarantine(item), held)
+    stamp = context.now.stamp("alert", item, action="quarantine")
     yield Quarantined(**stamp, item=item, reason=reason)
 
 
@@ -159,43 +163,45 @@ def _effects(shard: Shard, policy: Policy) -> BookEffects:
 
 
 # ------------------------------------------------------------------ what is said
-def _conclude(turn: Turn, path: BookPath, stock: Stock | None, judgement: Judgement) -> Iterator[Output]:
+def _conclude(
+    context: BookContext, path: BookPath, stock: Stock | None, judgement: Judgement
+) -> Iterator[Output]:
     """Say a proposal always, a refusal when it is news or due again; remember both."""
-    tables, book = turn.shard.tables, turn.policy.book
+    tables, book = context.shard.tables, context.policy.book
     if isinstance(judgement, Act) and stock is not None:
-        effects = _effects(turn.shard, turn.policy)
-        done = replace(effects, last_proposed_at_s=turn.block.timestamp_s, proposals=effects.proposals + 1)
+        effects = _effects(context.shard, context.policy)
+        done = replace(effects, last_proposed_at_s=context.block.timestamp_s, proposals=effects.proposals + 1)
         tables.put(keys.effects(book), done)
         path = replace(path, declined_gate=None, declined_reason=None, declined_at_block=None)
-        proposal = _proposal(turn, path, stock, judgement)
+        proposal = _proposal(context, path, stock, judgement)
         yield proposal
-        if turn.policy.mode == "dry-run":
-            want_dry_run(turn, proposal, effects.last_proposed_at_s)
-        if turn.policy.mode == "live":
-            yield from open_plan(turn, stock, path, effects.last_proposed_at_s, proposal)
-    elif isinstance(judgement, Refused) and _is_news(turn, path, judgement):
+        if context.policy.mode == "dry-run":
+            want_dry_run(context, proposal, effects.last_proposed_at_s)
+        if context.policy.mode == "live":
+            yield from open_plan(context, stock, path, effects.last_proposed_at_s, proposal)
+    elif isinstance(judgement, Refused) and _is_news(context, path, judgement):
         path = replace(
             path,
             declined_gate=judgement.gate,
             declined_reason=judgement.reason,
-            declined_at_block=turn.block.number,
+            declined_at_block=context.block.number,
         )
-        yield _refusal(turn, stock, judgement)
+        yield _refusal(context, stock, judgement)
     tables.put(keys.path(book), path)
 
 
-def _is_news(turn: Turn, path: BookPath, refused: Refused) -> bool:
+def _is_news(context: BookContext, path: BookPath, refused: Refused) -> bool:
     if (path.declined_gate, path.declined_reason) != (refused.gate, refused.reason):
         return True
     said_at = path.declined_at_block
-    return said_at is None or turn.block.number - said_at >= turn.policy.chain.report_every_blocks
+    return said_at is None or context.block.number - said_at >= context.policy.chain.report_every_blocks
 
 
-def _refusal(turn: Turn, stock: Stock | None, refused: Refused) -> Declined:
-    policy = turn.policy
+def _refusal(context: BookContext, stock: Stock | None, refused: Refused) -> Declined:
+    policy = context.policy
     known = stock is not None and stock.value_quote > 0
     return Declined(
-        **turn.now.stamp("dec", policy.book, action=refused.gate, policy_version=policy.policy_version),
+        **context.now.stamp("dec", policy.book, action=refused.gate, policy_version=policy.policy_version),
         book=policy.book,
         policy_version=policy.policy_version,
         gate=refused.gate,
@@ -207,11 +213,11 @@ def _refusal(turn: Turn, stock: Stock | None, refused: Refused) -> Declined:
     )
 
 
-def _proposal(turn: Turn, path: BookPath, stock: Stock, act: Act) -> RebalanceProposed:
-    policy = turn.policy
+def _proposal(context: BookContext, path: BookPath, stock: Stock, act: Act) -> RebalanceProposed:
+    policy = context.policy
     since_s = path.out_of_range_since_s
     return RebalanceProposed(
-        **turn.now.stamp("reb", policy.book, action="rebalance", policy_version=policy.policy_version),
+        **context.now.stamp("reb", policy.book, action="rebalance", policy_version=policy.policy_version),
         book=policy.book,
         policy_version=policy.policy_version,
         trigger=act.trigger,
@@ -223,5 +229,5 @@ def _proposal(turn: Turn, path: BookPath, stock: Stock, act: Act) -> RebalancePr
         target_share_bps=policy.strategy.target_share_bps,
         deviation_bps=deviation_bps(stock, policy),
         base_to_buy=base_to_buy(stock, policy),
-        out_of_range_s=0 if since_s is None else turn.block.timestamp_s - since_s,
+        out_of_range_s=0 if since_s is None else context.block.timestamp_s - since_s,
     )

@@ -5,54 +5,54 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pipeline import keys
+from pipeline.act.allowances import allowances
+from pipeline.act.settle import Standing, fails_alike, is_final, stand, still_watched
+from pipeline.advance.book_context import BookContext
 from pipeline.advance.phases import Held, Ready, command, prepare
 from pipeline.advance.stalls import forget_broken, put, refused
-from pipeline.advance.turn import Turn
-from pipeline.allowances import allowances
-from pipeline.inventory import Stock
+from pipeline.book.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.entries import BookPath
-from pipeline.settle import Standing, fails_alike, is_final, stand, still_watched
 
 
-def is_clearing(turn: Turn, plan: Plan | None) -> bool:
+def is_clearing(context: BookContext, plan: Plan | None) -> bool:
     """Ask whether a plan that has ended takes something back at the moment: no other one begins beside it."""
-    if plan is None or not _may_be_cleared(turn, plan):
+    if plan is None or not _may_be_cleared(context, plan):
         return False
-    standing = stand(plan, turn.shard.tables)
+    standing = stand(plan, context.shard.tables)
     return standing.phase == "reset" and not fails_alike(plan, "reset")
 
 
-def clear(turn: Turn, plan: Plan, stock: Stock, path: BookPath) -> Iterator[Output]:
+def clear(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Iterator[Output]:
     """Take back what a plan that has ended left allowed."""
-    if not _may_be_cleared(turn, plan):
+    if not _may_be_cleared(context, plan):
         return
-    plan = _without_unanswered(turn, plan)
-    standing = stand(plan, turn.shard.tables)
+    plan = _without_unanswered(context, plan)
+    standing = stand(plan, context.shard.tables)
     if standing.kind == "finished":
-        if is_final(plan, turn.shard.tables, turn.final_block):
-            put(turn, replace(plan, allowances=still_watched(plan)))
+        if is_final(plan, context.shard.tables, context.final_block):
+            put(context, replace(plan, allowances=still_watched(plan)))
     elif standing.kind == "broken":
-        put(turn, forget_broken(turn, plan, standing))
-    elif standing.kind == "due" and not _tries_later(turn, plan):
-        yield from _reset(turn, plan, standing, stock, path)
+        put(context, forget_broken(context, plan, standing))
+    elif standing.kind == "due" and not _tries_later(context, plan):
+        yield from _reset(context, plan, standing, stock, path)
 
 
-def _may_be_cleared(turn: Turn, plan: Plan) -> bool:
+def _may_be_cleared(context: BookContext, plan: Plan) -> bool:
     """Only what the owner whom the book still has allows its spenders; another policy may name others."""
-    if turn.policy.mode != "live" or not plan.allowances:
+    if context.policy.mode != "live" or not plan.allowances:
         return False
-    return set(plan.allowances) <= set(allowances(turn.shard, turn.policy))
+    return set(plan.allowances) <= set(allowances(context.shard, context.policy))
 
 
-def _without_unanswered(turn: Turn, plan: Plan) -> Plan:
+def _without_unanswered(context: BookContext, plan: Plan) -> Plan:
     """Give up what the signer has not answered within its age: it would refuse it by now."""
-    oldest = turn.block.number - turn.policy.limits.max_age_blocks
+    oldest = context.block.number - context.policy.limits.max_age_blocks
     steps = tuple(
         replace(step, outcome="unanswered")
         if step.outcome is None
-        and (intent := turn.shard.tables.find(keys.intent(step.intent), Intent)) is not None
+        and (intent := context.shard.tables.find(keys.intent(step.intent), Intent)) is not None
         and not intent.hashes
         and intent.made_at_block < oldest
         else step
@@ -60,19 +60,21 @@ def _without_unanswered(turn: Turn, plan: Plan) -> Plan:
     )
     if steps != plan.steps:
         plan = replace(plan, steps=steps)
-        put(turn, plan)
+        put(context, plan)
     return plan
 
 
-def _tries_later(turn: Turn, plan: Plan) -> bool:
-    since_s = turn.block.timestamp_s - (plan.commanded_at_s or turn.block.timestamp_s)
-    return fails_alike(plan, "reset") and since_s < turn.policy.action.stall_after_s
+def _tries_later(context: BookContext, plan: Plan) -> bool:
+    since_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
+    return fails_alike(plan, "reset") and since_s < context.policy.action.stall_after_s
 
 
-def _reset(turn: Turn, plan: Plan, standing: Standing, stock: Stock, path: BookPath) -> Iterator[Output]:
-    prepared = prepare(turn, plan, standing.phase or "reset", stock, path)
+def _reset(
+    context: BookContext, plan: Plan, standing: Standing, stock: Stock, path: BookPath
+) -> Iterator[Output]:
+    prepared = prepare(context, plan, standing.phase or "reset", stock, path)
     if isinstance(prepared, Ready):
-        yield from command(turn, plan, prepared)
+        yield from command(context, plan, prepared)
     elif isinstance(prepared, Held) and plan.stalled_reason != prepared.refusal.reason:
-        yield refused(turn, plan.id, "reset", prepared.refusal)
-        put(turn, replace(plan, stalled_reason=prepared.refusal.reason))
+        yield refused(context, plan.id, "reset", prepared.refusal)
+        put(context, replace(plan, stalled_reason=prepared.refusal.reason))

@@ -3,34 +3,36 @@
 from collections.abc import Iterator
 
 from pipeline import keys
-from pipeline.advance.holding_off import hold_off
-from pipeline.advance.turn import Turn
+from pipeline.advance.book_context import BookContext
+from pipeline.advance.market_refusals import hold_off
 from pipeline.messages.decisions import ProposalTried, RebalanceProposed
 from pipeline.messages.effects import BookEffects, DryRuns, Untried
 from pipeline.messages.events import DryRunEnded
 from pipeline.messages.policy import Policy
-from pipeline.moment import Moment
-from pipeline.shard import Shard
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
 from pipeline.units import Seconds
 
 _MOST_UNTRIED = 8
 """Where nobody tries them, the oldest are forgotten."""
 
 
-def want_dry_run(turn: Turn, proposal: RebalanceProposed, proposed_before_s: Seconds | None) -> None:
+def want_dry_run(
+    context: BookContext, proposal: RebalanceProposed, proposed_before_s: Seconds | None
+) -> None:
     """Remember a proposal that is to be tried."""
-    key = keys.dry_run(turn.policy.book)
-    known = turn.shard.tables.find(key, DryRuns) or DryRuns()
+    key = keys.dry_run(context.policy.book)
+    known = context.shard.tables.find(key, DryRuns) or DryRuns()
     untried = Untried(
         proposal=proposal.id.rpartition(".")[2],
-        at=turn.block,
+        at=context.block,
         policy_version=proposal.policy_version,
         proposed_before_s=proposed_before_s,
     )
-    turn.shard.tables.put(key, DryRuns(untried=(*known.untried, untried)[-_MOST_UNTRIED:]))
+    context.shard.tables.put(key, DryRuns(untried=(*known.untried, untried)[-_MOST_UNTRIED:]))
 
 
-def take_dry_run(shard: Shard, event: DryRunEnded, now: Moment) -> Iterator[ProposalTried]:
+def take_dry_run(shard: Shard, event: DryRunEnded, now: Provenance) -> Iterator[ProposalTried]:
     """Tell what came of a dry-run; one that is not waited for, or not any more, changes nothing."""
     key = keys.dry_run(event.book)
     known = shard.tables.find(key, DryRuns) or DryRuns()

@@ -6,15 +6,15 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline import keys
+from pipeline.act.settle import stand, still_watched
 from pipeline.advance.real_cost import with_cost
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.effects import Plan
 from pipeline.messages.events import AnyEvent, PolicyRemoved, PolicySet, Resumed
 from pipeline.messages.policy import Policy
-from pipeline.moment import Moment
-from pipeline.settle import stand, still_watched
-from pipeline.shard import Shard
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
 from pipeline.units import BookId
 
 
@@ -59,7 +59,7 @@ def _unfinished(shard: Shard, book: BookId | None = None) -> dict[BookId, str | 
     return {name: s.phase if s.kind != "finished" else None for name, s in standings.items()}
 
 
-def end_plans(shard: Shard, ends: Ending, now: Moment) -> Iterator[Output]:
+def end_plans(shard: Shard, ends: Ending, now: Provenance) -> Iterator[Output]:
     """Close plans: what they were for must be judged anew."""
     for book, outcome in ends.outcomes.items():
         plan = shard.tables.need(keys.plan(book), Plan)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from pipeline import keys
+from pipeline.follow.quarantine import quarantined
 from pipeline.messages.decisions import Released
 from pipeline.messages.entries import Pause
 from pipeline.messages.events import AnyEvent, Paused, PolicyRemoved, PolicySet, Resumed
-from pipeline.moment import Moment
-from pipeline.quarantine import quarantined
-from pipeline.shard import Shard
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
 from pipeline.venues.registry import venues
 
 
@@ -26,7 +26,7 @@ def held_before(shard: Shard, event: AnyEvent) -> frozenset[str]:
     )
 
 
-def released(shard: Shard, held: frozenset[str], now: Moment) -> Iterator[Released]:
+def released(shard: Shard, held: frozenset[str], now: Provenance) -> Iterator[Released]:
     """Tell which items a changed policy has let out of quarantine: its book, and what no book names any more."""
     for item in sorted(held - quarantined(shard.tables).keys() if held else ()):
         yield Released(**now.stamp("alert", item, action="release"), item=item)

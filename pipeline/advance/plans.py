@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pipeline import keys
+from pipeline.act.allowances import allowances
+from pipeline.act.guards import GuardRefusal
+from pipeline.act.settle import is_open, stand
+from pipeline.advance.book_context import BookContext
 from pipeline.advance.clearing import clear, is_clearing
-from pipeline.advance.counted import count_action
-from pipeline.advance.holding_off import hold_off
+from pipeline.advance.daily_counts import count_action
+from pipeline.advance.market_refusals import hold_off
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.phases import Held, Prepared, Ready, Stopped, command, prepare
 from pipeline.advance.stalls import (
@@ -24,74 +28,76 @@ from pipeline.advance.stalls import (
     unstalled,
     wait,
 )
-from pipeline.advance.turn import Turn
 from pipeline.advance.weighing import gives_swap_up, tries_again_later
-from pipeline.allowances import allowances
-from pipeline.decide import Refused
-from pipeline.guard import Refusal
-from pipeline.inventory import Stock
+from pipeline.book.inventory import Stock
+from pipeline.decide.gates import Refused
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened, RebalanceProposed
 from pipeline.messages.effects import PHASES, Bound, Plan
 from pipeline.messages.entries import BookPath, Mined
-from pipeline.settle import is_open, stand
 from pipeline.units import Seconds
 
 
-def find_plan(turn: Turn) -> Plan | None:
+def find_plan(context: BookContext) -> Plan | None:
     """Look up the book's last plan."""
-    return turn.shard.tables.find(keys.plan(turn.policy.book), Plan)
+    return context.shard.tables.find(keys.plan(context.policy.book), Plan)
 
 
-def plan_is_open(turn: Turn) -> bool:
+def plan_is_open(context: BookContext) -> bool:
     """Ask whether the book is in the middle of something."""
-    plan = find_plan(turn)
-    return is_clearing(turn, plan) if plan is not None and plan.closed else is_open(plan, turn.shard.tables)
+    plan = find_plan(context)
+    return (
+        is_clearing(context, plan)
+        if plan is not None and plan.closed
+        else is_open(plan, context.shard.tables)
+    )
 
 
-def is_stranded(turn: Turn) -> bool:
+def is_stranded(context: BookContext) -> bool:
     """Ask whether the book's last plan ended in the middle."""
-    plan = find_plan(turn)
+    plan = find_plan(context)
     return plan is not None and plan.closed is not None and plan.closed.startswith(("stalled", "left"))
 
 
 # ------------------------------------------------------------------ open
 def open_plan(
-    turn: Turn,
+    context: BookContext,
     stock: Stock,
     path: BookPath,
     proposed_before_s: Seconds | None,
     proposal: RebalanceProposed,
 ) -> Iterator[Output]:
     """Begin to carry a proposal out, if every guard lets its first phase go."""
-    plan_id = turn.now.stamp("plan", turn.policy.book, policy_version=turn.policy.policy_version)["id"]
-    looked = look_ahead(turn, stock)
-    if isinstance(looked, Refusal):
-        hold_off(turn.shard, turn.policy, looked.reason, turn.block.timestamp_s, proposed_before_s)
-        yield refused(turn, plan_id, "withdraw", looked)
+    plan_id = context.now.stamp("plan", context.policy.book, policy_version=context.policy.policy_version)[
+        "id"
+    ]
+    looked = look_ahead(context, stock)
+    if isinstance(looked, GuardRefusal):
+        hold_off(context.shard, context.policy, looked.reason, context.block.timestamp_s, proposed_before_s)
+        yield refused(context, plan_id, "withdraw", looked)
         return
     goal, foreseen = looked
     plan = Plan(
         id=plan_id,
-        made_at=turn.block,
+        made_at=context.block,
         goal=goal,
         notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
-        allowances=tuple(allowances(turn.shard, turn.policy)),
-        standing=_bounds(turn),
+        allowances=tuple(allowances(context.shard, context.policy)),
+        standing=_bounds(context),
     )
-    ready = prepare(turn, plan, "withdraw", stock, path, foreseen=foreseen)
+    ready = prepare(context, plan, "withdraw", stock, path, foreseen=foreseen)
     if not isinstance(ready, Ready):
-        nothing = Refusal(reason="no_goal", detail="there is nothing to do")
+        nothing = GuardRefusal(reason="no_goal", detail="there is nothing to do")
         refusal = ready.refusal if isinstance(ready, Held) else nothing
-        hold_off(turn.shard, turn.policy, refusal.reason, turn.block.timestamp_s, proposed_before_s)
-        yield refused(turn, plan_id, "withdraw", refusal)
+        hold_off(context.shard, context.policy, refusal.reason, context.block.timestamp_s, proposed_before_s)
+        yield refused(context, plan_id, "withdraw", refusal)
         return
-    _forget_former(turn)
+    _forget_former(context)
     plan = replace(plan, foreseen=ready.costs, deviation_before_bps=proposal.deviation_bps)
     yield PlanOpened(
-        **turn.now.stamp("plan", turn.policy.book, policy_version=turn.policy.policy_version),
-        book=turn.policy.book,
+        **context.now.stamp("plan", context.policy.book, policy_version=context.policy.policy_version),
+        book=context.policy.book,
         plan=plan.id,
         pool=goal.pool,
         tick_lower=goal.tick_lower,
@@ -105,78 +111,78 @@ def open_plan(
         share_after_bps=foreseen.share_after_bps,
         deviation_bps=proposal.deviation_bps,
     )
-    count_action(turn, plan.notional_quote, ready.costs)
-    yield from command(turn, plan, ready)
+    count_action(context, plan.notional_quote, ready.costs)
+    yield from command(context, plan, ready)
 
 
-def _forget_former(turn: Turn) -> None:
+def _forget_former(context: BookContext) -> None:
     """Let go of the intents of the plan before, which has ended, and of receipts that no reorg can change."""
-    tables, former = turn.shard.tables, find_plan(turn)
+    tables, former = context.shard.tables, find_plan(context)
     for step in former.steps if former else ():
         tables.put(keys.intent(step.intent), None)
     for key, receipt in list(tables.group(keys.receipt.family, Mined)):
-        if receipt.at_block < turn.final_block:
+        if receipt.at_block < context.final_block:
             tables.put(key, None)
 
 
 # ------------------------------------------------------------------ carry on
-def carry_plan(turn: Turn, stock: Stock, path: BookPath) -> Iterator[Output]:
+def carry_plan(context: BookContext, stock: Stock, path: BookPath) -> Iterator[Output]:
     """Do what the plan needs at this block, if it is open."""
-    plan = find_plan(turn)
+    plan = find_plan(context)
     if plan is None:
         return
-    plan = _as_bounded_now(turn, plan)
+    plan = _as_bounded_now(context, plan)
     if plan.closed is not None:
-        yield from clear(turn, plan, stock, path)
+        yield from clear(context, plan, stock, path)
         return
-    standing = stand(plan, turn.shard.tables)
+    standing = stand(plan, context.shard.tables)
     if standing.kind == "finished":
-        yield from finish(turn, plan)
+        yield from finish(context, plan)
     elif standing.kind == "waiting":
-        yield from wait(turn, plan, standing)
+        yield from wait(context, plan, standing)
     elif standing.kind == "broken":
-        yield from mend(turn, plan, standing)
+        yield from mend(context, plan, standing)
     elif standing.kind == "due":
         phase = standing.phase or "withdraw"
-        if not tries_again_later(turn, plan, phase, stock):
-            yield from _go_on(turn, plan, prepare(turn, plan, phase, stock, path), stock)
+        if not tries_again_later(context, plan, phase, stock):
+            yield from _go_on(context, plan, prepare(context, plan, phase, stock, path), stock)
 
 
-def _as_bounded_now(turn: Turn, plan: Plan) -> Plan:
+def _as_bounded_now(context: BookContext, plan: Plan) -> Plan:
     """Hold what spenders may go on taking against the policy as it is now: it may have changed since."""
-    bounds = _bounds(turn) if plan.allowances else plan.standing
+    bounds = _bounds(context) if plan.allowances else plan.standing
     if bounds == plan.standing:
         return plan
     plan = replace(plan, standing=bounds)
-    put(turn, plan)
+    put(context, plan)
     return plan
 
 
-def _bounds(turn: Turn) -> tuple[Bound, ...]:
-    found = allowances(turn.shard, turn.policy).items()
+def _bounds(context: BookContext) -> tuple[Bound, ...]:
+    found = allowances(context.shard, context.policy).items()
     return tuple(Bound(allowance=key, most=most) for key, most in found if most)
 
 
-def _go_on(turn: Turn, plan: Plan, prepared: Prepared | None, stock: Stock) -> Iterator[Output]:
+def _go_on(context: BookContext, plan: Plan, prepared: Prepared | None, stock: Stock) -> Iterator[Output]:
     match prepared:
         case Ready():
-            yield from command(turn, plan, prepared)
+            yield from command(context, plan, prepared)
         case Held(phase="swap", refusal=refusal, missed_quote=missed) if gives_swap_up(
-            turn, plan, refusal, missed, stock
+            context, plan, refusal, missed, stock
         ):
-            put(turn, unstalled(replace(plan, given_up=(*plan.given_up, "swap"))))
+            put(context, unstalled(replace(plan, given_up=(*plan.given_up, "swap"))))
         case Held(phase=phase, refusal=refusal):
-            yield from stall(turn, plan, phase, refusal)
+            yield from stall(context, plan, phase, refusal)
         case Stopped(phase=phase, why=why):
-            yield from close(turn, plan, f"stopped at {phase}: {why}")
+            yield from close(context, plan, f"stopped at {phase}: {why}")
         case None:
-            put(turn, unstalled(replace(plan, given_up=PHASES)))
+            put(context, unstalled(replace(plan, given_up=PHASES)))
 
 
-def rest_plan(turn: Turn, unknown: Refused) -> Iterator[Output]:
+def rest_plan(context: BookContext, unknown: Refused) -> Iterator[Output]:
     """Let an open plan wait for its book to be known again."""
-    plan = find_plan(turn)
-    standing = stand(plan, turn.shard.tables) if plan is not None else None
+    plan = find_plan(context)
+    standing = stand(plan, context.shard.tables) if plan is not None else None
     if plan is None or plan.closed is not None or standing is None or standing.kind == "finished":
         return
-    yield from rest(turn, plan, standing.phase or "withdraw", f"{unknown.reason}: {unknown.item}")
+    yield from rest(context, plan, standing.phase or "withdraw", f"{unknown.reason}: {unknown.item}")

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from pipeline import keys
+from pipeline.follow.quarantine import quarantine
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Quarantine, SkippedChecks
 from pipeline.messages.events import BalanceObserved, Observed, PoolObserved
-from pipeline.moment import Moment
-from pipeline.quarantine import quarantine
-from pipeline.resumed import resumes
-from pipeline.shard import Shard
+from pipeline.state.provenance import Provenance
+from pipeline.state.resumes import resumes
+from pipeline.state.shard import Shard
 from pipeline.venues.registry import venue_of_read
 
 SKIPPED_CHECKS_ALERT = 3
@@ -18,7 +18,7 @@ SHOWN_DIFFERENCES = 8
 _LONGEST_REASON = 500
 
 
-def take_read(shard: Shard, event: Observed, now: Moment) -> tuple[Output, ...]:
+def take_read(shard: Shard, event: Observed, now: Provenance) -> tuple[Output, ...]:
     """Write a first or repairing read; compare a check, and never repair by it.
 
     A read that cannot be taken in leaves no trace but its item's quarantine.
@@ -34,14 +34,14 @@ def take_read(shard: Shard, event: Observed, now: Moment) -> tuple[Output, ...]:
         return (_unusable(shard, event, error, now),)
 
 
-def _unusable(shard: Shard, event: Observed, error: Exception, now: Moment) -> Quarantined:
+def _unusable(shard: Shard, event: Observed, error: Exception, now: Provenance) -> Quarantined:
     item, reason = event.item, f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
     held = Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(shard.tables, item))
     shard.tables.put(keys.quarantine(item), held)
     return Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
 
 
-def _take_read(shard: Shard, event: Observed, now: Moment) -> tuple[Output, ...]:
+def _take_read(shard: Shard, event: Observed, now: Provenance) -> tuple[Output, ...]:
     if event.why == "check":
         return tuple(_check(shard, event, now))
     item = event.item
@@ -52,7 +52,7 @@ def _take_read(shard: Shard, event: Observed, now: Moment) -> tuple[Output, ...]
     return ()
 
 
-def _check(shard: Shard, event: Observed, now: Moment) -> Iterator[Output]:
+def _check(shard: Shard, event: Observed, now: Provenance) -> Iterator[Output]:
     """Compare at the head; a difference quarantines the item."""
     item = event.item
     if isinstance(event, PoolObserved):
@@ -79,7 +79,7 @@ def _reason(event: Observed, found: list[str]) -> str:
     return f"a check found {len(found)} differences, the first: {found[0]}"
 
 
-def check_elsewhere(shard: Shard, event: PoolObserved, now: Moment) -> tuple[Output, ...]:
+def check_elsewhere(shard: Shard, event: PoolObserved, now: Provenance) -> tuple[Output, ...]:
     """Count a check that stood at another block; several in a row leave the pool unchecked."""
     key = keys.skipped_checks(event.pool)
     before = shard.tables.find(key, SkippedChecks)

@@ -3,12 +3,14 @@
 from pipeline.messages.base import Output
 from pipeline.messages.events import BlocksReverted
 from pipeline.messages.views import Rewound
-from pipeline.moment import Moment
-from pipeline.shard import Shard
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
 from pipeline.venues.registry import item_of_entry
 
 
-def rewind(shard: Shard, event: BlocksReverted, rewound: frozenset[str], now: Moment) -> tuple[Output, ...]:
+def rewind(
+    shard: Shard, event: BlocksReverted, rewound: frozenset[str], now: Provenance
+) -> tuple[Output, ...]:
     """Tell every output partition where the branch ended; the views are told behind it."""
     items = {item_of_entry(shard.tables, key) for key in rewound}
     shard.drop_working_copies(item for item in items if item is not None)

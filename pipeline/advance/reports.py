@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed, Simulated
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import Hash
 
 

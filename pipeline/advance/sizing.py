@@ -2,11 +2,11 @@
 
 import msgspec
 
+from pipeline.act.guards import GuardRefusal
+from pipeline.advance.book_context import BookContext
 from pipeline.advance.books import stock_of
 from pipeline.advance.outlook import look_ahead
-from pipeline.advance.turn import Turn
-from pipeline.guard import Refusal
-from pipeline.pricing import in_quote
+from pipeline.book.pricing import in_quote
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.pools import need_pool
 
@@ -19,14 +19,14 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     fits: bool
 
 
-def size_now(turn: Turn) -> Size | Refusal:
+def size_now(turn: BookContext) -> Size | GuardRefusal:
     """Run a plan of a book in thought, whether or not its strategy would act, and hold its mint against the depth.
 
     Raises: PipelineError where the book cannot be valued.
     """
     stock = stock_of(turn.shard, turn.policy)
     looked = look_ahead(turn, stock)
-    if isinstance(looked, Refusal):
+    if isinstance(looked, GuardRefusal):
         return looked
     _, seen = looked
     token1 = need_pool(turn.shard, turn.policy.reference_pool).pool().token1

@@ -5,15 +5,9 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pipeline import keys
-from pipeline.advance.holding_off import forget_refusals, hold_off
-from pipeline.advance.turn import Turn
-from pipeline.guard import Refusal
-from pipeline.messages.base import Output
-from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
-from pipeline.messages.effects import BookEffects, Phase, Plan
-from pipeline.messages.entries import BookPath
-from pipeline.missed import growth_now
-from pipeline.settle import (
+from pipeline.act.guards import GuardRefusal
+from pipeline.act.missed_fees import growth_now
+from pipeline.act.settle import (
     Standing,
     drop_from,
     is_final,
@@ -22,124 +16,130 @@ from pipeline.settle import (
     note_failure,
     still_watched,
 )
+from pipeline.advance.book_context import BookContext
+from pipeline.advance.market_refusals import forget_refusals, hold_off
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
+from pipeline.messages.effects import BookEffects, Phase, Plan
+from pipeline.messages.entries import BookPath
 
 _SAID_AGAIN = ("refused: limits", "refused: malformed", "refused: paused")
 """What a signer refuses for reasons of its own, whatever the block."""
 
 
-def wait(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
+def wait(context: BookContext, plan: Plan, standing: Standing) -> Iterator[Output]:
     """Say, once, that nobody answers; what is signed may still be mined, so nothing is given up."""
-    waited_s = turn.block.timestamp_s - (plan.commanded_at_s or turn.block.timestamp_s)
-    if plan.stalled_reason == "unanswered" or waited_s < turn.policy.action.stall_after_s:
+    waited_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
+    if plan.stalled_reason == "unanswered" or waited_s < context.policy.action.stall_after_s:
         return
-    stamp = turn.now.stamp("stall", turn.policy.book, action=f"{standing.phase}/unanswered")
+    stamp = context.now.stamp("stall", context.policy.book, action=f"{standing.phase}/unanswered")
     reason = f"unanswered: {standing.reason}"
     yield PlanStalled(
-        **stamp, book=turn.policy.book, plan=plan.id, phase=standing.phase or "withdraw", reason=reason
+        **stamp, book=context.policy.book, plan=plan.id, phase=standing.phase or "withdraw", reason=reason
     )
-    put(turn, replace(plan, stalled_reason="unanswered"))
+    put(context, replace(plan, stalled_reason="unanswered"))
 
 
-def rest(turn: Turn, plan: Plan, phase: Phase, reason: str) -> Iterator[Output]:
+def rest(context: BookContext, plan: Plan, phase: Phase, reason: str) -> Iterator[Output]:
     """Say, once, that a plan does not go on because its book is not known; a block or two of that are nothing."""
-    rested_s = turn.block.timestamp_s - (plan.commanded_at_s or plan.made_at.timestamp_s)
+    rested_s = context.block.timestamp_s - (plan.commanded_at_s or plan.made_at.timestamp_s)
     code = reason.partition(":")[0]
-    if plan.stalled_reason == code or rested_s < turn.policy.action.stall_after_s:
+    if plan.stalled_reason == code or rested_s < context.policy.action.stall_after_s:
         return
-    stamp = turn.now.stamp("stall", turn.policy.book, action=f"{phase}/{code}")
-    yield PlanStalled(**stamp, book=turn.policy.book, plan=plan.id, phase=phase, reason=reason)
-    put(turn, replace(plan, stalled_reason=code))
+    stamp = context.now.stamp("stall", context.policy.book, action=f"{phase}/{code}")
+    yield PlanStalled(**stamp, book=context.policy.book, plan=plan.id, phase=phase, reason=reason)
+    put(context, replace(plan, stalled_reason=code))
 
 
-def mend(turn: Turn, plan: Plan, standing: Standing) -> Iterator[Output]:
+def mend(context: BookContext, plan: Plan, standing: Standing) -> Iterator[Output]:
     """A transaction failed or was refused: end a plan that never began, make the phase again otherwise, and all that followed it."""
-    if never_sent(plan, turn.shard.tables):
-        yield from _give_up_unsent(turn, plan, standing.reason)
+    if never_sent(plan, context.shard.tables):
+        yield from _give_up_unsent(context, plan, standing.reason)
         return
-    plan = forget_broken(turn, plan, standing)
-    refusal = Refusal(reason="step_failed", detail=standing.reason)
-    yield from stall(turn, plan, standing.phase or "withdraw", refusal)
+    plan = forget_broken(context, plan, standing)
+    refusal = GuardRefusal(reason="step_failed", detail=standing.reason)
+    yield from stall(context, plan, standing.phase or "withdraw", refusal)
 
 
-def forget_broken(turn: Turn, plan: Plan, standing: Standing) -> Plan:
+def forget_broken(context: BookContext, plan: Plan, standing: Standing) -> Plan:
     """Make a broken phase and all that followed it due again, and count how often it broke for the same reason."""
     phase = standing.phase or "withdraw"
-    plan, forgotten = drop_from(plan, phase, turn.shard.tables, turn.final_block)
+    plan, forgotten = drop_from(plan, phase, context.shard.tables, context.final_block)
     for digest in forgotten:
-        turn.shard.tables.put(keys.intent(digest), None)
+        context.shard.tables.put(keys.intent(digest), None)
     return note_failure(plan, phase, standing.reason)
 
 
-def _give_up_unsent(turn: Turn, plan: Plan, reason: str) -> Iterator[Output]:
+def _give_up_unsent(context: BookContext, plan: Plan, reason: str) -> Iterator[Output]:
     """Close a plan of which nothing was signed: nothing has changed, so it counts for nothing.
 
     The cooldown is given back too, unless the signer would say the same again at the next block. Where the market
     was the signer's reason, the book waits as after any refusal by the market.
     """
-    key = keys.effects(turn.policy.book)
-    effects = turn.shard.tables.need(key, BookEffects)
+    key = keys.effects(context.policy.book)
+    effects = context.shard.tables.need(key, BookEffects)
     effects = replace(effects, actions=effects.actions[:-1])
     if not reason.endswith(_SAID_AGAIN):
         effects = replace(effects, last_proposed_at_s=plan.proposed_before_s)
-    turn.shard.tables.put(key, effects)
+    context.shard.tables.put(key, effects)
     hold_off(
-        turn.shard,
-        turn.policy,
+        context.shard,
+        context.policy,
         reason.rpartition("refused: ")[2],
-        turn.block.timestamp_s,
+        context.block.timestamp_s,
         plan.proposed_before_s,
     )
-    yield from close(turn, replace(plan, allowances=still_watched(plan)), f"never sent: {reason}")
+    yield from close(context, replace(plan, allowances=still_watched(plan)), f"never sent: {reason}")
 
 
-def stall(turn: Turn, plan: Plan, phase: Phase, refusal: Refusal) -> Iterator[Output]:
+def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> Iterator[Output]:
     """Say why the plan does not go on, once a reason; after the policy's time do what it says."""
-    now_s = turn.block.timestamp_s
+    now_s = context.block.timestamp_s
     known = plan.stalled_since_s is not None and plan.stalled_phase == phase
     since_s = plan.stalled_since_s if known and plan.stalled_since_s is not None else now_s
     if plan.stalled_reason != refusal.reason:
         if refusal.reason != "step_failed":
-            yield refused(turn, plan.id, phase, refusal)
-        stamp = turn.now.stamp("stall", turn.policy.book, action=f"{phase}/{refusal.reason}")
+            yield refused(context, plan.id, phase, refusal)
+        stamp = context.now.stamp("stall", context.policy.book, action=f"{phase}/{refusal.reason}")
         reason = f"{refusal.reason}: {refusal.detail}"
-        yield PlanStalled(**stamp, book=turn.policy.book, plan=plan.id, phase=phase, reason=reason)
+        yield PlanStalled(**stamp, book=context.policy.book, plan=plan.id, phase=phase, reason=reason)
     plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
-    if plan.idle_since is None and lies_outside(plan, phase, turn.shard.tables):
-        plan = replace(plan, idle_since=growth_now(turn.shard, turn.policy))
-    action = turn.policy.action
+    if plan.idle_since is None and lies_outside(plan, phase, context.shard.tables):
+        plan = replace(plan, idle_since=growth_now(context.shard, context.policy))
+    action = context.policy.action
     if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
-        put(turn, plan)
+        put(context, plan)
     elif action.on_stall == "mint_as_is" and phase == "swap":
-        put(turn, unstalled(replace(plan, given_up=(*plan.given_up, phase))))
+        put(context, unstalled(replace(plan, given_up=(*plan.given_up, phase))))
     else:
-        yield from close(turn, plan, f"stalled at {phase}: {refusal.reason}")
+        yield from close(context, plan, f"stalled at {phase}: {refusal.reason}")
 
 
-def finish(turn: Turn, plan: Plan) -> Iterator[Output]:
+def finish(context: BookContext, plan: Plan) -> Iterator[Output]:
     """Say the end, once on a branch: a reorg may open the plan again, until all of it is final."""
-    path = turn.shard.tables.find(keys.path(turn.policy.book), BookPath)
+    path = context.shard.tables.find(keys.path(context.policy.book), BookPath)
     if path is not None and path.finished_plan == plan.id:
-        if is_final(plan, turn.shard.tables, turn.final_block):
-            put(turn, replace(plan, closed="done", allowances=still_watched(plan)))
+        if is_final(plan, context.shard.tables, context.final_block):
+            put(context, replace(plan, closed="done", allowances=still_watched(plan)))
         return
-    forget_refusals(turn.shard, turn.policy)
-    stamp = turn.now.stamp("plan", turn.policy.book, action="done")
-    yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome="done")
+    forget_refusals(context.shard, context.policy)
+    stamp = context.now.stamp("plan", context.policy.book, action="done")
+    yield PlanClosed(**stamp, book=context.policy.book, plan=plan.id, outcome="done")
 
 
-def close(turn: Turn, plan: Plan, outcome: str) -> Iterator[Output]:
+def close(context: BookContext, plan: Plan, outcome: str) -> Iterator[Output]:
     """End a plan that is not done, and say how."""
-    put(turn, replace(plan, closed=outcome))
-    stamp = turn.now.stamp("plan", turn.policy.book, action="closed")
-    yield PlanClosed(**stamp, book=turn.policy.book, plan=plan.id, outcome=outcome)
+    put(context, replace(plan, closed=outcome))
+    stamp = context.now.stamp("plan", context.policy.book, action="closed")
+    yield PlanClosed(**stamp, book=context.policy.book, plan=plan.id, outcome=outcome)
 
 
-def refused(turn: Turn, plan_id: str, phase: Phase, refusal: Refusal) -> StepRefused:
+def refused(context: BookContext, plan_id: str, phase: Phase, refusal: GuardRefusal) -> StepRefused:
     """Say that a guard does not let a phase go out."""
-    stamp = turn.now.stamp("stall", turn.policy.book, action=f"{phase}/refused/{refusal.reason}")
+    stamp = context.now.stamp("stall", context.policy.book, action=f"{phase}/refused/{refusal.reason}")
     return StepRefused(
         **stamp,
-        book=turn.policy.book,
+        book=context.policy.book,
         plan=plan_id,
         phase=phase,
         reason=refusal.reason,
@@ -152,6 +152,6 @@ def unstalled(plan: Plan) -> Plan:
     return replace(plan, stalled_since_s=None, stalled_phase=None, stalled_reason=None)
 
 
-def put(turn: Turn, plan: Plan) -> None:
+def put(context: BookContext, plan: Plan) -> None:
     """Remember a plan as it is now."""
-    turn.shard.tables.put(keys.plan(turn.policy.book), plan)
+    context.shard.tables.put(keys.plan(context.policy.book), plan)

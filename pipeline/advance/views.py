@@ -5,18 +5,19 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from pipeline import keys
-from pipeline.advance.assessed import assessed
 from pipeline.advance.books import stock_of, why_unknown
-from pipeline.book import own_positions
-from pipeline.inventory import Assessed, Stock
+from pipeline.advance.measured_nfts import assessed
+from pipeline.book.inventory import Assessed, Stock
+from pipeline.book.stock import own_positions
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.entries import Halted, Pool
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
 from pipeline.messages.policy import Policy
-from pipeline.moment import Moment
-from pipeline.policies import policies, profile
-from pipeline.shard import Shard
-from pipeline.show import (
+from pipeline.state.policies import policies, profile
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
+from pipeline.units import Address, BookId
+from pipeline.views import (
     published_pools,
     remove_book,
     remove_pool,
@@ -25,7 +26,6 @@ from pipeline.show import (
     show_pool,
     show_position,
 )
-from pipeline.units import Address, BookId
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -92,7 +92,7 @@ def _stock(shard: Shard, policy: Policy) -> Iterator[Stock]:
 
 # ------------------------------------------------------------------ what is told of it
 def tell_views(
-    shard: Shard, event: AnyEvent, before: Shown, head: BlockRef | None, now: Moment
+    shard: Shard, event: AnyEvent, before: Shown, head: BlockRef | None, now: Provenance
 ) -> Iterator[Output]:
     """Tell every view that a record changed, of which `before` and `head` were the present until then.
 
@@ -109,7 +109,7 @@ def tell_views(
 
 
 def tell_views_if_possible(
-    shard: Shard, event: AnyEvent, before: Shown, head: BlockRef | None, now: Moment
+    shard: Shard, event: AnyEvent, before: Shown, head: BlockRef | None, now: Provenance
 ) -> tuple[Output, ...]:
     """Tell the views of a shard that has just been halted; none where they are what cannot be told."""
     try:
@@ -128,7 +128,7 @@ def _is_report(shard: Shard, event: AnyEvent) -> bool:
     return event.block.number % chain.report_every_blocks == 0
 
 
-def _pools(shard: Shard, before: Shown, after: Shown, now: Moment, *, again: bool) -> Iterator[Output]:
+def _pools(shard: Shard, before: Shown, after: Shown, now: Provenance, *, again: bool) -> Iterator[Output]:
     """A pool that another shard publishes from here on is not taken back: its view is that one's."""
     for address, pool in after.pools.items():
         if again or before.pools.get(address) != pool:
@@ -137,7 +137,7 @@ def _pools(shard: Shard, before: Shown, after: Shown, now: Moment, *, again: boo
         yield remove_pool(address, now)
 
 
-def _told_positions(before: Shown, after: Shown, now: Moment, *, again: bool) -> Iterator[Output]:
+def _told_positions(before: Shown, after: Shown, now: Provenance, *, again: bool) -> Iterator[Output]:
     for key, (policy, found) in after.positions.items():
         former = before.positions.get(key)
         if again or former is None or _face(*former) != _face(policy, found):
@@ -152,7 +152,7 @@ def _face(policy: Policy, found: Assessed) -> tuple[object, ...]:
     return (policy.book, found.position, found.in_range, *amounts)
 
 
-def _told_books(before: Shown, after: Shown, now: Moment, *, again: bool) -> Iterator[Output]:
+def _told_books(before: Shown, after: Shown, now: Provenance, *, again: bool) -> Iterator[Output]:
     for book, (policy, stock) in after.books.items():
         former = before.books.get(book)
         if again or former is None or _differs(former, policy, stock, now):
@@ -161,7 +161,7 @@ def _told_books(before: Shown, after: Shown, now: Moment, *, again: bool) -> Ite
         yield remove_book(book, now)
 
 
-def _differs(former: tuple[Policy, Stock], policy: Policy, stock: Stock, now: Moment) -> bool:
+def _differs(former: tuple[Policy, Stock], policy: Policy, stock: Stock, now: Provenance) -> bool:
     """Ask whether a book's view says anything else; the same conclusion under another policy is not news."""
     if former[0] is policy and former[1] is stock:
         return False

@@ -1,37 +1,39 @@
 """Waiting against going on: the fees that tokens outside miss, held against what it costs to try again, or to go another way."""
 
-from pipeline.advance.turn import Turn
-from pipeline.guard import TIP_WEI, Refusal
-from pipeline.inventory import Stock
+from pipeline.act.guards import TIP_WEI, GuardRefusal
+from pipeline.act.missed_fees import missed_fees
+from pipeline.act.settle import lies_outside
+from pipeline.act.usual_gas import USUAL_GAS, usual_gas
+from pipeline.advance.book_context import BookContext
+from pipeline.book.inventory import Stock
+from pipeline.book.pricing import gas_in_quote
 from pipeline.messages.effects import Phase, Plan
-from pipeline.missed import missed_fees
-from pipeline.pricing import gas_in_quote
-from pipeline.settle import lies_outside
 from pipeline.units import RawAmount
-from pipeline.usual_gas import USUAL_GAS, usual_gas
 
 _OF_THE_SWAP = frozenset({"swap_limited", "mint_limited"})
 """What holds a swap back and would let a mint without it pass. Spot far from its mean holds both."""
 _APPROVALS = 5
 
 
-def tries_again_later(turn: Turn, plan: Plan, phase: Phase, stock: Stock) -> bool:
+def tries_again_later(context: BookContext, plan: Plan, phase: Phase, stock: Stock) -> bool:
     """Ask whether a step that failed for longer than the policy's time was tried within that time: once is enough.
 
     But for one whose tokens lie outside, once the fees missed since it was tried are what trying costs.
     """
-    now_s, patience_s = turn.block.timestamp_s, turn.policy.action.stall_after_s
+    now_s, patience_s = context.block.timestamp_s, context.policy.action.stall_after_s
     if plan.stalled_reason != "step_failed" or plan.stalled_since_s is None or plan.commanded_at_s is None:
         return False
     if not now_s - plan.stalled_since_s >= patience_s > now_s - plan.commanded_at_s:
         return False
-    if plan.tried_since is None or not lies_outside(plan, phase, turn.shard.tables):
+    if plan.tried_since is None or not lies_outside(plan, phase, context.shard.tables):
         return True
-    missed = missed_fees(turn.shard, turn.policy, plan.goal, plan.tried_since, stock)
-    return not is_worth(turn, missed, USUAL_GAS[phase], stock)
+    missed = missed_fees(context.shard, context.policy, plan.goal, plan.tried_since, stock)
+    return not is_worth(context, missed, USUAL_GAS[phase], stock)
 
 
-def gives_swap_up(turn: Turn, plan: Plan, refusal: Refusal, missed: RawAmount, stock: Stock) -> bool:
+def gives_swap_up(
+    context: BookContext, plan: Plan, refusal: GuardRefusal, missed: RawAmount, stock: Stock
+) -> bool:
     """Ask whether waiting for a price has cost as much as another plan would: then the range that fits the wallet is minted.
 
     Nothing is sold then, so the share stays as it is, the tokens earn again, and the next proposal goes on from there.
@@ -39,19 +41,19 @@ def gives_swap_up(turn: Turn, plan: Plan, refusal: Refusal, missed: RawAmount, s
     return (
         "swap" not in plan.given_up
         and refusal.reason in _OF_THE_SWAP
-        and is_worth(turn, missed, usual_gas(1, swaps=True, approvals=_APPROVALS), stock)
+        and is_worth(context, missed, usual_gas(1, swaps=True, approvals=_APPROVALS), stock)
     )
 
 
-def is_worth(turn: Turn, missed: RawAmount, gas: int, stock: Stock) -> bool:
+def is_worth(context: BookContext, missed: RawAmount, gas: int, stock: Stock) -> bool:
     """Ask whether missed fees come to what gas costs now; nothing missed never does."""
-    cost = gas_in_quote(turn.policy, gas * (turn.base_fee_wei + TIP_WEI), stock.sqrt_price_x96)
+    cost = gas_in_quote(context.policy, gas * (context.base_fee_wei + TIP_WEI), stock.sqrt_price_x96)
     return cost is not None and missed > cost
 
 
-def mints_in_part(turn: Turn, plan: Plan, missed: RawAmount, stock: Stock) -> bool:
+def mints_in_part(context: BookContext, plan: Plan, missed: RawAmount, stock: Stock) -> bool:
     """Ask whether waiting for the pool's depth has cost as much as another mint would, or the policy's time is over."""
     since_s = plan.stalled_since_s if plan.stalled_phase == "mint" else None
-    waited_s = 0 if since_s is None else turn.block.timestamp_s - since_s
-    is_over = since_s is not None and waited_s >= turn.policy.action.stall_after_s
-    return is_over or is_worth(turn, missed, USUAL_GAS["mint"], stock)
+    waited_s = 0 if since_s is None else context.block.timestamp_s - since_s
+    is_over = since_s is not None and waited_s >= context.policy.action.stall_after_s
+    return is_over or is_worth(context, missed, USUAL_GAS["mint"], stock)

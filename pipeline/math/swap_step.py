@@ -7,7 +7,7 @@ from pipeline.math.q import PIPS
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class SwapStep(msgspec.Struct, frozen=True, kw_only=True):
     """What a step did. The trader pays `amount_in` and `fee`."""
 
     sqrt_price_x96: SqrtPriceX96
@@ -54,7 +54,7 @@ def step_with_input(
     liquidity: Liquidity,
     remaining: RawAmount,
     fee_pips: Pips,
-) -> Step:
+) -> SwapStep:
     """Spend up to `remaining`, going no further than the target.
 
     Rounds: for the pool.
@@ -63,7 +63,7 @@ def step_with_input(
     budget = less_fee(remaining, fee_pips)
     amount_in, amount_out = amounts_between(start_x96, target_x96, liquidity)
     if budget >= amount_in:
-        return Step(
+        return SwapStep(
             sqrt_price_x96=target_x96,
             amount_in=amount_in,
             amount_out=amount_out,
@@ -71,7 +71,7 @@ def step_with_input(
         )
     end_x96 = price_after_input(start_x96, liquidity, budget, zero_for_one=target_x96 <= start_x96)
     amount_in, amount_out = amounts_between(start_x96, end_x96, liquidity)
-    return Step(
+    return SwapStep(
         sqrt_price_x96=end_x96,
         amount_in=amount_in,
         amount_out=amount_out,
@@ -85,7 +85,7 @@ def step_with_output(
     liquidity: Liquidity,
     remaining: RawAmount,
     fee_pips: Pips,
-) -> Step:
+) -> SwapStep:
     """Obtain up to `remaining`, going no further than the target.
 
     Rounds: for the pool.
@@ -95,7 +95,7 @@ def step_with_output(
     if remaining < amounts_between(start_x96, target_x96, liquidity)[1]:
         end_x96 = price_after_output(start_x96, liquidity, remaining, zero_for_one=target_x96 <= start_x96)
     amount_in, amount_out = amounts_between(start_x96, end_x96, liquidity)
-    return Step(
+    return SwapStep(
         sqrt_price_x96=end_x96,
         amount_in=amount_in,
         amount_out=min(amount_out, remaining),

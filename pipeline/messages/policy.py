@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipeline.tiers import slippage_bps_of, spot_ticks_of
+from pipeline.fee_tiers import slippage_bps_of, spot_ticks_of
 from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds, Wei
 
 Mode = Literal["watch", "dry-run", "live"]

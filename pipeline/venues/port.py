@@ -12,8 +12,8 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.facts import Fact, Swapped
 from pipeline.messages.policy import Policy
-from pipeline.shard import Shard
-from pipeline.state import Tables
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.venues.due_read import DueRead
 
 

@@ -5,8 +5,8 @@ from functools import lru_cache
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.events import Observed
 from pipeline.messages.policy import ChainProfile
-from pipeline.policies import profile
-from pipeline.state import Tables
+from pipeline.state.policies import profile
+from pipeline.state.tables import Tables
 from pipeline.venues.port import Venue
 from pipeline.venues.uniswap_v3.venue import UniswapV3
 from pipeline.venues.wallet.venue import Wallet

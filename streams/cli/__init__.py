@@ -15,10 +15,10 @@ from typer.main import get_command
 
 from pipeline.errors import EvenkeelError
 from streams.cli.groups import Group
-from streams.marks import did_you_mean
 from streams.plain_text import several_lines
 from streams.process import CONFIGURATION, code_of
 from streams.redaction import redact
+from streams.yaml_positions import did_you_mean
 
 _COMMANDS: Mapping[str, str] = {
     "init": "portfolios",

@@ -11,10 +11,10 @@ from pipeline.errors import SettingsError
 from pipeline.units import Address, ChainId
 from streams.cli.asked import named_address
 from streams.cli.console import AsJson, print_json, run, say, settings_for
-from streams.kafka_roles import ROLES, Acl, Resource, Role
-from streams.kafka_roles import acls as acls_of
-from streams.marks import did_you_mean
+from streams.kafka.roles import ROLES, Acl, Resource, Role
+from streams.kafka.roles import acls as acls_of
 from streams.settings import Settings
+from streams.yaml_positions import did_you_mean
 
 _OPTION_OF: dict[Resource, str] = {
     "topic": "--topic",

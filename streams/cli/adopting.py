@@ -8,14 +8,14 @@ from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted
-from pipeline.policies import policies, profile
+from pipeline.state.policies import policies, profile
 from pipeline.units import ShardId, TokenId
-from streams.applied import append, appending
 from streams.cli.console import run, say, settings_for
 from streams.cli.holdings import OneBook, no_such_book
 from streams.cli.operate import Reason, who
+from streams.kafka.readers import reading
+from streams.policy_rollout import append, appending
 from streams.present import ShardNow, shards_now
-from streams.readers import reading
 from streams.settings import Settings
 
 

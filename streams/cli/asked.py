@@ -14,15 +14,15 @@ from pipeline.units import Address, ChainId
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.human import amount_text, is_name, parse_address
-from streams.marks import FieldPath, Problem, read_yaml
-from streams.node.contract_calls import Reader
-from streams.node.contracts import Fault, contract_faults
+from streams.node.contract_calls import ContractReader
+from streams.node.contracts import ContractFault, contract_faults
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.tokens import token_fault
 from streams.portfolio.names import lookup_in
 from streams.portfolio.words import words_of
 from streams.settings import Settings, read_text
+from streams.yaml_positions import FieldPath, Problem, read_yaml
 
 if TYPE_CHECKING:
     from streams.node.client import Call
@@ -86,7 +86,7 @@ class Asked:
         self.node = node
         self.at = at
         self._web3 = node.web3(at.hash)
-        self._reader = Reader(node, multicall=MULTICALL3, at=at.hash)
+        self._reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
 
     async def problems(self, policy: Policy, path: FieldPath) -> AsyncIterator[Problem]:
         """Find what the chain says against a book. Raises: NodeError."""
@@ -121,7 +121,7 @@ class Asked:
         except UnreadableError as error:
             return str(error)
 
-    async def wrong_contracts(self, policy: Policy) -> list[Fault]:
+    async def wrong_contracts(self, policy: Policy) -> list[ContractFault]:
         """Try the calls of a plan on the contracts of a book's profile. Raises: NodeError."""
         return [fault async for fault in contract_faults(self._web3, self._reader, policy, self.at)]
 
@@ -193,7 +193,7 @@ async def asking(settings: Settings, chain_id: ChainId) -> AsyncIterator[Asked]:
 
     Raises: NodeError, SettingsError where it follows another chain.
     """
-    from streams.chain.submit.forked import ForkingSenderNode  # noqa: PLC0415 - takes its time
+    from streams.submit.forked import ForkingSenderNode  # noqa: PLC0415 - takes its time
 
     program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
     node = ForkingSenderNode(settings.rpc_urls[0], timeout_s=_TIMEOUT_S, program=program)

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.offers import FeeRules
-from streams.chain.signer_file import SignerFile
-from streams.chain.submit.stop_file import put_stop_file, stop_file_of
+from pipeline.sign.gas_fees import FeeRules
 from streams.chain_numbers import numbers_of
 from streams.cli.console import say
 from streams.settings import Settings
+from streams.submit.signer_file import SignerFile
+from streams.submit.stop_file import put_stop_file, stop_file_of
 
 if TYPE_CHECKING:
-    from streams.chain.signer import Signer
+    from streams.submit.signer import Signer
 
 WITHIN_S = 600
 """So long at most it waits for what it cancels to be mined."""
@@ -24,8 +24,8 @@ async def cancel_all(
 
     Raises: SettingsError, InfrastructureError naming what is left.
     """
-    from streams.chain.submit.cancel_all import CancelAll  # noqa: PLC0415 - web3 takes its time
-    from streams.chain.submit.node import HttpSenderNode  # noqa: PLC0415
+    from streams.submit.cancel_all import CancelAll  # noqa: PLC0415 - web3 takes its time
+    from streams.submit.node import HttpSenderNode  # noqa: PLC0415
 
     stop_file = stop_file_of(path)
     put_stop_file(stop_file, cancels=True, reason="submit --cancel-all")

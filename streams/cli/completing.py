@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline import keys
 from pipeline.units import BookId
-from streams.topics import TOPICS
+from streams.kafka.topics import TOPICS
 
 _PORTFOLIO = Path("portfolio.yaml")
 _BOOK = re.compile(r"^\s*(?:-\s+)?book:\s*[\"']?([a-z0-9][a-z0-9_-]*)", re.MULTILINE)

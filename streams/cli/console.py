@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streams.kafka_roles import role_of
+from streams.kafka.roles import role_of
 from streams.plain_text import json_line, one_line, several_lines
 from streams.settings import Settings, load_settings
 from streams.telemetry import configure_log

@@ -12,10 +12,8 @@ from pipeline import keys
 from pipeline.errors import PASSING_TROUBLE, EvenkeelError, NodeError, SettingsError
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
-from pipeline.policies import policies
+from pipeline.state.policies import policies
 from pipeline.units import Address
-from streams.applied import policies_in_force
-from streams.chain.signer_file import SignerFile
 from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of
@@ -26,11 +24,13 @@ from streams.cli.submitting import signer_file_for
 from streams.cli.wider import wider_than_signers
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
+from streams.kafka.readers import reading
+from streams.kafka.topics import TOPICS, check_topics
+from streams.policy_rollout import policies_in_force
 from streams.present import BookNow, ShardNow, books_of, shards_now
-from streams.readers import reading
 from streams.redaction import redact
 from streams.settings import Settings
-from streams.topics import TOPICS, check_topics
+from streams.submit.signer_file import SignerFile
 
 _NODE_TRIES, _NODE_TRIED_AGAIN_S = 3, 1.0
 

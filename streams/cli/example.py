@@ -2,7 +2,7 @@
 
 from string import Template
 
-from streams.settings import Devnet
+from streams.settings import DevnetFile
 
 _FILE = Template("""\
 # Evenkeel's portfolio: which books there are and how each is to be kept.
@@ -94,7 +94,7 @@ _LIVELY = """\
 """
 
 
-def example_portfolio(devnet: Devnet | None) -> str:
+def example_portfolio(devnet: DevnetFile | None) -> str:
     """Write a portfolio for the devnet, a book for each of its 0.05% pools, or one for Ethereum."""
     if devnet is None:
         return _FILE.substitute(chain_id=1, books=_BOOK.substitute(_MAINNET))

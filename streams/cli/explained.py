@@ -9,8 +9,8 @@ from pipeline.messages.events import Paused, PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from streams.cli.sentences import sentence
-from streams.codec import decode_event, decode_output
-from streams.readers import Record
+from streams.kafka.codec import decode_event, decode_output
+from streams.kafka.readers import Record
 
 _SAID = frozenset({"what came of it", "dry-run", "how it began", "how it ended"})
 """Stations that have a sentence of their own."""

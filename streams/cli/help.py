@@ -7,8 +7,8 @@ import typer
 
 from pipeline.errors import SettingsError
 from streams.cli.console import out
-from streams.marks import did_you_mean
 from streams.process import CONFIGURATION, HALTED
+from streams.yaml_positions import did_you_mean
 
 TOPICS: Mapping[str, str] = {
     "settings": """\

@@ -17,13 +17,13 @@ from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.processes import silences
 from streams.cli.wording import Named, left_text, named_in, range_text
-from streams.codec import encode
 from streams.human import bps_text, duration_text, price_text, short
-from streams.marks import did_you_mean
+from streams.kafka.codec import encode
+from streams.kafka.readers import reading
+from streams.kafka.wire import wire_form
 from streams.present import BookNow, ShardNow, books_now
-from streams.readers import reading
 from streams.settings import Settings
-from streams.wire import wire_form
+from streams.yaml_positions import did_you_mean
 
 OneBook = Annotated[str | None, typer.Option("--book", help="Only this book.", autocompletion=books)]
 

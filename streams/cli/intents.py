@@ -12,26 +12,26 @@ import typer
 from pipeline.errors import SettingsError
 from pipeline.messages.events import Dropped
 from pipeline.units import Address
-from streams.applied import append, appending
-from streams.chain.submit.known import (
+from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.groups import Group
+from streams.cli.submitting import signer_file_for, signer_of
+from streams.human import short
+from streams.kafka.codec import encode
+from streams.kafka.readers import reading
+from streams.policy_rollout import append, appending
+from streams.settings import Settings
+from streams.submit.intent_status import (
+    IntentStatus,
     Journals,
-    Known,
     find,
-    known_intents,
+    intent_statuses,
     read_journals,
     why_not_closable,
     with_reports,
 )
-from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
-from streams.cli.groups import Group
-from streams.cli.submitting import signer_file_for, signer_of
-from streams.codec import encode
-from streams.human import short
-from streams.readers import reading
-from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from streams.chain.submit.audit import Fault
+    from streams.submit.audit import JournalFault
 
 intents = typer.Typer(
     cls=Group,
@@ -70,7 +70,7 @@ def list_intents(
     )
 
 
-def _row(known: Known) -> tuple[str, ...]:
+def _row(known: IntentStatus) -> tuple[str, ...]:
     intent = known.intent
     return (
         intent.digest,
@@ -84,7 +84,7 @@ def _row(known: Known) -> tuple[str, ...]:
     )
 
 
-def _as_json(known: Known) -> dict[str, object]:
+def _as_json(known: IntentStatus) -> dict[str, object]:
     """The intent as it is on its topic, and how far it is."""
     return {
         **json.loads(encode(known.intent)),
@@ -95,17 +95,17 @@ def _as_json(known: Known) -> dict[str, object]:
     }
 
 
-async def _known_and_reported(settings: Settings) -> tuple[Journals, list[Known]]:
+async def _known_and_reported(settings: Settings) -> tuple[Journals, list[IntentStatus]]:
     async with reading(settings.kafka) as reader:
         journals = await read_journals(reader, settings.chain)
-        known = await known_intents(reader, settings.chain, journals=journals)
+        known = await intent_statuses(reader, settings.chain, journals=journals)
         return journals, await with_reports(reader, settings.chain, known)
 
 
-async def _known(settings: Settings) -> tuple[Journals, list[Known]]:
+async def _known(settings: Settings) -> tuple[Journals, list[IntentStatus]]:
     async with reading(settings.kafka) as reader:
         journals = await read_journals(reader, settings.chain)
-        return journals, await known_intents(reader, settings.chain, journals=journals)
+        return journals, await intent_statuses(reader, settings.chain, journals=journals)
 
 
 @intents.command("close")
@@ -118,7 +118,7 @@ def close(
 
 
 async def _close(settings: Settings, name: str) -> None:
-    from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
+    from streams.submit.agreed import sender_node  # noqa: PLC0415
 
     journals, all_known = await _known(settings)
     known = find(all_known, name)
@@ -171,23 +171,25 @@ def journal(
         raise SettingsError("one thing at a time: --set-aside, --forget or --skip-intents")
     settings = settings_for("intents journal")
     signer_file = signer_file_for(settings, file)
-    from streams.chain.submit import by_hand  # noqa: PLC0415 - keys take their time
+    from streams.submit import journal_commands  # noqa: PLC0415 - keys take their time
 
     access = (settings.kafka, settings.chain, signer_of(signer_file))
     if set_aside:
-        _show(run(by_hand.set_aside(*access)), "set aside; the journal is what its signer last wrote")
+        _show(
+            run(journal_commands.set_aside(*access)), "set aside; the journal is what its signer last wrote"
+        )
     elif forget:
-        _show(run(by_hand.forget(*access)), "forgotten; the signer begins with --new-signer")
+        _show(run(journal_commands.forget(*access)), "forgotten; the signer begins with --new-signer")
     elif skip_intents:
-        run(by_hand.skip_intents(*access, settings.partitions))
+        run(journal_commands.skip_intents(*access, settings.partitions))
         say("what stands on intents.v1 is passed over")
     else:
-        faults = run(by_hand.faults_of(*access))
+        faults = run(journal_commands.faults_of(*access))
         _show(faults, "nothing is wrong with it" if not faults else "--set-aside puts it right")
         raise typer.Exit(1 if faults else 0)
 
 
-def _show(faults: "Sequence[Fault]", end: str) -> None:
+def _show(faults: "Sequence[JournalFault]", end: str) -> None:
     if faults:
         rows = [(fault.where, fault.key, fault.why) for fault in faults]
         print_table("not what the signer wrote", ["record", "key", "why"], rows)

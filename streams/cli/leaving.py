@@ -4,16 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline import keys
+from pipeline.act.settle import is_open, stand
 from pipeline.errors import SettingsError
 from pipeline.messages.effects import Plan
 from pipeline.messages.entries import Allowance
 from pipeline.messages.events import PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
-from pipeline.settle import is_open, stand
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import BookId, ChainId
-from streams.applied import Step
-from streams.readers import Reader
+from streams.kafka.readers import Reader
+from streams.policy_rollout import RolloutStep
 from streams.verify import load_shard
 
 
@@ -21,7 +21,7 @@ async def refuse_to_leave(
     reader: Reader,
     chain_id: ChainId,
     file: Path,
-    steps: Sequence[Step],
+    steps: Sequence[RolloutStep],
     in_force: Mapping[BookId, Policy],
     *,
     leave_plans: bool,
@@ -53,7 +53,9 @@ async def refuse_to_leave(
             )
 
 
-def _leaving(steps: Sequence[Step], in_force: Mapping[BookId, Policy]) -> Iterator[tuple[Step, BookId, str]]:
+def _leaving(
+    steps: Sequence[RolloutStep], in_force: Mapping[BookId, Policy]
+) -> Iterator[tuple[RolloutStep, BookId, str]]:
     """Walk the steps after which a book's plan would not go on."""
     for step in steps:
         if isinstance(step.event, PolicySet):
@@ -76,10 +78,10 @@ def _standing(shard: Shard, policy: Policy | None) -> Iterator[str]:
 
 
 async def _refuse_open_intents(reader: Reader, chain_id: ChainId, file: Path, going: set[BookId]) -> None:
-    from streams.chain.submit.known import OPEN, known_intents, read_journals  # noqa: PLC0415 - keys take their time
+    from streams.submit.intent_status import OPEN, intent_statuses, read_journals  # noqa: PLC0415 - keys take their time
 
     journals = await read_journals(reader, chain_id)
-    for known in await known_intents(reader, chain_id, journals=journals):
+    for known in await intent_statuses(reader, chain_id, journals=journals):
         if known.intent.book not in going:
             continue
         for unreadable in journals.unreadable:

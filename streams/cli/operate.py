@@ -13,15 +13,15 @@ from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.events import Paused, Resumed
 from pipeline.units import Address, ShardId
-from streams.applied import append, appending, policies_in_force
-from streams.chain.submit.stop_file import remove_stop_file, stop_file_of
 from streams.cli.completing import scopes
 from streams.cli.console import run, say, settings_for
 from streams.cli.holdings import no_such_book
+from streams.kafka.readers import reading
+from streams.kafka.topics import shard_of
+from streams.policy_rollout import append, appending, policies_in_force
 from streams.present import shards_now
-from streams.readers import reading
 from streams.settings import Settings
-from streams.topics import shard_of
+from streams.submit.stop_file import remove_stop_file, stop_file_of
 
 _ADDRESS = Address("0x[0-9a-f]{40}")
 _ITEMS = {

@@ -3,31 +3,31 @@
 from typing import Any, NamedTuple
 
 from streams.cli.readable import fields_of
-from streams.readers import Record
+from streams.kafka.readers import Record
 
 _OFFSET_DIGITS = 19
 """An offset has no more."""
 
 
-class Place(NamedTuple):
+class LogPosition(NamedTuple):
     """Where in the log the cause of an output stands."""
 
     shard: int
     offset: int
 
 
-def place_in(output_id: str) -> Place | None:
+def place_in(output_id: str) -> LogPosition | None:
     """Read shard and offset of the cause out of `kind.<shard>.<offset>.<digest>`."""
     match output_id.split("."):
         case [_, shard, offset, _] if _are_numbers(shard, offset):
-            return Place(int(shard), int(offset))
+            return LogPosition(int(shard), int(offset))
     return None
 
 
-def cause_of(record: Record) -> Place | None:
+def cause_of(record: Record) -> LogPosition | None:
     match fields_in(record):
         case {"because_of": {"shard": str(shard), "offset": str(offset)}} if _are_numbers(shard, offset):
-            return Place(int(shard), int(offset))
+            return LogPosition(int(shard), int(offset))
     return None
 
 

@@ -8,21 +8,21 @@ from typing import Annotated
 
 import typer
 
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import SettingsError, TopicError
-from pipeline.inventory import WHOLE_BPS
 from pipeline.messages.base import BlockRef
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId
-from streams.applied import policies_in_force
 from streams.cli.console import AsJson, print_json, print_line, print_table, run, say, settings_for
 from streams.cli.holdings import OneBook
-from streams.codec import encode
 from streams.human import amount_text, bps_text
-from streams.marks import did_you_mean
-from streams.plans_told import PlanTold, plans_told
-from streams.readers import reading
+from streams.kafka.codec import encode
+from streams.kafka.readers import reading
+from streams.plan_reports import PlanTold, plans_told
+from streams.policy_rollout import policies_in_force
 from streams.settings import Settings
+from streams.yaml_positions import did_you_mean
 
 _NATIVE_DECIMALS = 18
 _COLUMNS = (

@@ -10,21 +10,21 @@ from pipeline.errors import SettingsError, TopicError
 from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
-from streams.applied import Step, append, appending, policies_in_force, steps_to
-from streams.chain.signer_file import SignerFile, load_signer_file
 from streams.cli.asked import refuse_what_the_chain_refuses, resolve_names
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
 from streams.cli.leaving import refuse_to_leave
 from streams.cli.wider import wider_than_signers
 from streams.human import bps_text, seconds_text
-from streams.marks import Problem, read_yaml
+from streams.kafka.readers import reading
+from streams.kafka.topics import ensure_topics, shard_of
+from streams.policy_rollout import RolloutStep, append, appending, policies_in_force, steps_to
 from streams.portfolio import load_portfolio, names_in
 from streams.portfolio.names import moved
 from streams.portfolio.words import address_text, differences
-from streams.readers import reading
 from streams.settings import Settings, devnet_in, read_text
-from streams.topics import ensure_topics, shard_of
+from streams.submit.signer_file import SignerFile, load_signer_file
+from streams.yaml_positions import Problem, read_yaml
 
 DEFAULT_FILE = Path("portfolio.yaml")
 
@@ -112,7 +112,7 @@ async def apply_file(
     leave_plans: bool = False,
     signers: Sequence[SignerFile] = (),
     moved_names: bool = False,
-) -> list[Step]:
+) -> list[RolloutStep]:
     """Compare a file with what is in force, print the difference, and append it."""
     wanted = await read_portfolio(settings, file)
     acting = [policy.book for policy in wanted if policy.mode == "live"]
@@ -190,7 +190,7 @@ async def _in_force(settings: Settings, chain_id: ChainId, *, may_be_new: bool) 
 
 
 def _print_steps(
-    steps: list[Step],
+    steps: list[RolloutStep],
     wanted: tuple[Policy, ...],
     in_force: dict[BookId, Policy],
     *,
@@ -210,15 +210,15 @@ def _print_steps(
         say(f"still in force, not in the file: {', '.join(left_over)} (--prune removes them)")
 
 
-def _book(step: Step) -> str:
+def _book(step: RolloutStep) -> str:
     return step.event.policy.book if isinstance(step.event, PolicySet) else step.event.book
 
 
-def _version(step: Step) -> str:
+def _version(step: RolloutStep) -> str:
     return step.event.policy.policy_version[:12] if isinstance(step.event, PolicySet) else ""
 
 
-def _changes(step: Step, in_force: Mapping[BookId, Policy]) -> str:
+def _changes(step: RolloutStep, in_force: Mapping[BookId, Policy]) -> str:
     if not isinstance(step.event, PolicySet):
         return ""
     before, after = in_force.get(step.event.policy.book), step.event.policy

@@ -7,8 +7,8 @@ from pipeline.errors import EvenkeelError, TopicError
 from pipeline.messages.processes import ProcessSeen
 from pipeline.units import ChainId
 from streams.human import duration_text
+from streams.kafka.readers import Reader, reading
 from streams.processes import Processes, ProcessNow, processes_now
-from streams.readers import Reader, reading
 from streams.redaction import redact
 from streams.settings import Settings
 

@@ -16,8 +16,8 @@ def rehearse() -> None:
 
 
 async def _rehearse(settings: Settings) -> None:
-    from streams.chain.dry_run.serve import run_tries  # noqa: PLC0415 - web3 takes its time
     from streams.node.right_chain import require_chain  # noqa: PLC0415
+    from streams.rehearse.serve import run_tries  # noqa: PLC0415 - web3 takes its time
 
     try:
         await require_chain(settings.rpc_urls[0], settings.chain)
@@ -33,7 +33,7 @@ async def _rehearse(settings: Settings) -> None:
 
 
 def _forks(settings: Settings) -> Any:
-    from streams.chain.dry_run.anvil import AnvilForks, NoForks  # noqa: PLC0415
+    from streams.rehearse.anvil import AnvilForks, NoForks  # noqa: PLC0415
 
     program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
     return NoForks() if program is None else AnvilForks(program, settings.rpc_urls[0])

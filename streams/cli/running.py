@@ -10,15 +10,15 @@ from typing import IO, Annotated
 import typer
 
 from pipeline.errors import NodeError, SettingsError
-from streams.applied import policies_in_force
 from streams.cli.console import run, say, settings_for
 from streams.cli.portfolios import apply_file
 from streams.cli.submitting import signer_file_for
 from streams.heartbeat import beating
-from streams.readers import reading
+from streams.kafka.readers import reading
+from streams.kafka.topics import ensure_topics
+from streams.policy_rollout import policies_in_force
 from streams.settings import Settings, made, variable_of
 from streams.supervise import Child, supervise
-from streams.topics import ensure_topics
 
 _LOG_FORMAT = variable_of("log_format")
 
@@ -26,7 +26,7 @@ _LOG_FORMAT = variable_of("log_format")
 def watch() -> None:
     """Follow the chain: append each block, and what the books need read, to their shards' logs."""
     settings = settings_for("watch", serving=True)
-    from streams.chain.watch import run_watch  # noqa: PLC0415 - takes its time
+    from streams.watch.watcher import run_watch  # noqa: PLC0415 - takes its time
 
     run(
         run_watch(
@@ -43,7 +43,7 @@ def watch() -> None:
 def work() -> None:
     """Keep books: fold the logs of the shards that Kafka gives us, and say what follows."""
     settings = settings_for("work", serving=True)
-    from streams.work import run_worker  # noqa: PLC0415 - Faust takes its time
+    from streams.work.app import run_worker  # noqa: PLC0415 - Faust takes its time
 
     with _alone(settings, "work"):
         run_worker(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.inventory import WHOLE_BPS
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
     BlockSetAside,

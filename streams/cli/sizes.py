@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
+from pipeline.act.guards import GuardRefusal
+from pipeline.advance.book_context import BookContext
 from pipeline.advance.sizing import Size, size_now
-from pipeline.advance.turn import Turn
 from pipeline.errors import NodeError, PipelineError, UnreadableError
-from pipeline.guard import Refusal
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
-from pipeline.moment import Moment
+from pipeline.state.provenance import Provenance
 from pipeline.units import Wei
-from streams.chain.book_read import read_book
+from streams.book_read import read_book
 from streams.cli.asked import asking
 from streams.human import bps_text, rounded_amount_text
 from streams.node.port import Node
@@ -33,11 +33,11 @@ async def sizes_now(settings: Settings, policies: Sequence[Policy]) -> list[str]
 async def _size(node: Node, policy: Policy, at: BlockRef) -> str:
     try:
         shard = await read_book(node, policy, at)
-        moment = Moment(shard=shard.id, offset=shard.cursor, block=at, chain_id=policy.chain.chain_id)
-        size = size_now(Turn(shard=shard, policy=policy, block=at, base_fee_wei=Wei(0), now=moment))
+        moment = Provenance(shard=shard.id, offset=shard.cursor, block=at, chain_id=policy.chain.chain_id)
+        size = size_now(BookContext(shard=shard, policy=policy, block=at, base_fee_wei=Wei(0), now=moment))
     except (UnreadableError, PipelineError) as error:
         return f"book {policy.book}: which size fits is not known: {error}"
-    if isinstance(size, Refusal):
+    if isinstance(size, GuardRefusal):
         return f"book {policy.book}: which size fits is not known: {size.reason}: {size.detail}"
     return f"book {policy.book}: {_said(policy, size)}"
 

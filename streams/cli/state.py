@@ -10,9 +10,9 @@ from pipeline.errors import EvenkeelError
 from pipeline.units import ShardId
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.groups import Group
-from streams.codec import encode_entry
+from streams.kafka.codec import encode_entry
+from streams.kafka.readers import reading
 from streams.node.http_node import HttpNode
-from streams.readers import reading
 from streams.settings import Settings
 from streams.verify import Verdict, against_the_chain, against_the_fold, load_shard
 

@@ -12,14 +12,14 @@ from pipeline import keys
 from pipeline.errors import InfrastructureError
 from pipeline.messages.events import Paused
 from pipeline.units import ShardId
-from streams.applied import append, appending
-from streams.chain.submit.known import OPEN, known_intents, read_journals
-from streams.chain.submit.stop_file import put_stop_file, stop_file_of
 from streams.cli.console import run, say, settings_for
 from streams.cli.operate import Reason, who
-from streams.readers import Reader, reading
+from streams.kafka.readers import Reader, reading
+from streams.kafka.topics import EVENTS
+from streams.policy_rollout import append, appending
 from streams.settings import Settings
-from streams.topics import EVENTS
+from streams.submit.intent_status import OPEN, intent_statuses, read_journals
+from streams.submit.stop_file import put_stop_file, stop_file_of
 from streams.verify import load_shard
 
 _LOOK_AGAIN_S = 1.0
@@ -62,7 +62,7 @@ def _kill_here(signer_files: Sequence[Path], reason: str, *, cancels: bool) -> N
 async def _say_what_is_cancelled(settings: Settings) -> None:
     """Name what has been signed and no block has, as the journals tell it: the signers that run cancel it now."""
     async with reading(settings.kafka) as reader:
-        known = await known_intents(reader, settings.chain)
+        known = await intent_statuses(reader, settings.chain)
     for each in known:
         if each.stands in {"signed", "sent"}:
             nonce = "" if each.bound is None else f", nonce {each.bound.nonce}"
@@ -100,7 +100,7 @@ async def _drain(settings: Settings, reason: str, within_s: int) -> None:
 
 async def _open_intents(reader: Reader, settings: Settings) -> list[str]:
     journals = await read_journals(reader, settings.chain)
-    known = await known_intents(reader, settings.chain, journals=journals)
+    known = await intent_statuses(reader, settings.chain, journals=journals)
     still_open = [f"intent {each.intent.digest} is {each.stands}" for each in known if each.stands in OPEN]
     signers = {each.intent.signer for each in known}
     hidden = [f"what became of it cannot be read: {e}" for e in journals.unreadable if e.signer in signers]

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.errors import SettingsError
-from streams.chain.signer_file import SignerFile, load_signer_file, places_of
-from streams.chain.submit.stop_file import stop_file_of
 from streams.cli.cancelling import cancel_all
 from streams.cli.console import run, say, settings_for
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
+from streams.kafka.topics import ensure_topics
 from streams.settings import Settings, devnet_in
-from streams.topics import ensure_topics
+from streams.submit.signer_file import SignerFile, load_signer_file, places_of
+from streams.submit.stop_file import stop_file_of
 
 _CALL_TIMEOUT_S = 10.0
 
@@ -83,10 +83,10 @@ def signer_file_for(settings: Settings, file: Path) -> SignerFile:
 
 async def _begin(settings: Settings, file: SignerFile) -> None:
     """Begin a signer's journal, and send nothing."""
-    from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
-    from streams.chain.submit.by_hand import begin_journal  # noqa: PLC0415
-    from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
     from streams.node.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
+    from streams.submit.agreed import sender_node  # noqa: PLC0415
+    from streams.submit.journal_commands import begin_journal  # noqa: PLC0415
+    from streams.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
 
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
@@ -109,17 +109,17 @@ async def _begin(settings: Settings, file: SignerFile) -> None:
 async def _submit(
     settings: Settings, file: SignerFile, *, stop_file: Path, adopt_nonce: bool, new_signer: bool
 ) -> None:
-    from streams.chain.submit.agreed import sender_node  # noqa: PLC0415
-    from streams.chain.submit.forked import check_simulation  # noqa: PLC0415
-    from streams.chain.submit.pools import (  # noqa: PLC0415
+    from streams.node.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
+    from streams.submit.agreed import sender_node  # noqa: PLC0415
+    from streams.submit.forked import check_simulation  # noqa: PLC0415
+    from streams.submit.pools import (  # noqa: PLC0415
         check_budget_token,
         read_pools,
         read_references,
         read_token_decimals,
     )
-    from streams.chain.submit.serve import run_submit  # noqa: PLC0415
-    from streams.chain.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
-    from streams.node.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
+    from streams.submit.serve import run_submit  # noqa: PLC0415
+    from streams.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
 
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
@@ -157,8 +157,8 @@ async def _submit(
 
 
 def _relay(file: SignerFile) -> Any:
-    from streams.chain.submit.relay import HttpRelay  # noqa: PLC0415
-    from streams.chain.submit.which_nodes import check_way  # noqa: PLC0415
+    from streams.submit.relay import HttpRelay  # noqa: PLC0415
+    from streams.submit.which_nodes import check_way  # noqa: PLC0415
 
     if file.send_url is None:
         return None
@@ -169,7 +169,7 @@ def _relay(file: SignerFile) -> Any:
 
 def signer_of(file: SignerFile) -> Any:
     """Open the key that a signer's file names. Raises: SettingsError."""
-    from streams.chain.signer import devnet_signer, keystore_signer  # noqa: PLC0415
+    from streams.submit.signer import devnet_signer, keystore_signer  # noqa: PLC0415
 
     if file.devnet_account is not None:
         return devnet_signer(file.devnet_account, file.chain)

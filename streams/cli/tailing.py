@@ -18,11 +18,11 @@ from pipeline.units import BookId
 from streams.cli.console import out, print_json, print_line
 from streams.cli.readable import NO_JSON, fields_of, json_of
 from streams.cli.sentences import sentence
-from streams.codec import decode_output
 from streams.human import short
+from streams.kafka.codec import decode_output
+from streams.kafka.readers import Record
+from streams.kafka.topics import DECISIONS
 from streams.plain_text import one_line
-from streams.readers import Record
-from streams.topics import DECISIONS
 
 Way = Literal["words", "raw", "json", "csv"]
 

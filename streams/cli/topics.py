@@ -11,17 +11,17 @@ import typer
 from pipeline.errors import SettingsError, TopicError
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId
-from streams.applied import policies_in_force
 from streams.cli import completing
 from streams.cli.acls import acls
 from streams.cli.console import AsJson, print_json, print_table, run, settings_for
 from streams.cli.groups import Group
 from streams.cli.tailing import Chosen, Printer, Way
 from streams.human import parse_seconds
-from streams.marks import did_you_mean
-from streams.readers import Reader, reading
+from streams.kafka.readers import Reader, reading
+from streams.kafka.topics import TOPICS, Topic
+from streams.policy_rollout import policies_in_force
 from streams.settings import Settings
-from streams.topics import TOPICS, Topic
+from streams.yaml_positions import did_you_mean
 
 topics = typer.Typer(
     cls=Group, rich_markup_mode=None, help="Look at the topics.", add_completion=False, no_args_is_help=True

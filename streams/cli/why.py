@@ -12,12 +12,12 @@ from rich.text import Text
 from pipeline.errors import EvenkeelError
 from streams.cli.console import AsJson, out, print_json, print_line, run, settings_for
 from streams.cli.explained import explained
-from streams.cli.places import Place, cause_of, fields_in, offset_of_cause, place_in
+from streams.cli.places import LogPosition, cause_of, fields_in, offset_of_cause, place_in
 from streams.cli.readable import field_lines, json_of
+from streams.kafka.readers import Reader, Record, reading
+from streams.kafka.topics import BOOKS, DECISIONS, EVENTS, INTENTS, POOL_STATES, POSITIONS, SWAPS, Topic
 from streams.plain_text import one_line
-from streams.readers import Reader, Record, reading
 from streams.settings import Settings
-from streams.topics import BOOKS, DECISIONS, EVENTS, INTENTS, POOL_STATES, POSITIONS, SWAPS, Topic
 
 _TOPIC_OF: Mapping[str, Topic] = {
     "int": INTENTS,
@@ -118,7 +118,7 @@ async def _intent_of_transaction(reader: Reader, settings: Settings, hash_: str)
 
 # ------------------------------------------------------------------ what came of a proposal
 async def _consequences(
-    reader: Reader, settings: Settings, place: Place, output: Record
+    reader: Reader, settings: Settings, place: LogPosition, output: Record
 ) -> AsyncIterator[Found]:
     """Follow a proposal to what was decided on it by the same record: a plan, or a guard's refusal."""
     fields = fields_in(output)
@@ -137,7 +137,7 @@ async def _consequences(
 
 
 async def _other_end(
-    reader: Reader, settings: Settings, place: Place, fields: Mapping[str, Any]
+    reader: Reader, settings: Settings, place: LogPosition, fields: Mapping[str, Any]
 ) -> AsyncIterator[Found]:
     """Follow a plan's beginning to the last end that was told of it, and an end back to the beginning."""
     plan = fields.get("plan", "")
@@ -194,7 +194,9 @@ def _hash_of(receipt: object) -> str:
     return ""
 
 
-async def _dry_run(reader: Reader, settings: Settings, place: Place, output_id: str) -> AsyncIterator[Found]:
+async def _dry_run(
+    reader: Reader, settings: Settings, place: LogPosition, output_id: str
+) -> AsyncIterator[Found]:
     """Follow a proposal that does not act on to what a dry-run of it came to."""
     if not output_id.startswith("reb."):
         return

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
+from pipeline.fee_tiers import spot_ticks_of
 from pipeline.messages.policy import Policy
-from pipeline.tiers import spot_ticks_of
-from streams.chain.signer_file import SignerFile
 from streams.human import bps_text, seconds_text
+from streams.submit.signer_file import SignerFile
 
 _ANY_FEE = 0
 """No tier: the widest."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from .contract import Method, method
+from .contract import EncodedMethod, method
 from .transactions import Tx
-from .world import Pair, Pool, World
+from .world import DevnetPool, Pair, World
 
 EVERYTHING = (2**128 - 1, 2**128 - 1)
 MAX_UINT256 = 2**256 - 1
@@ -15,7 +15,7 @@ _POOL = "uniswap-v3/UniswapV3Pool"
 
 
 # ------------------------------------------------------------------ liquidity, through the position manager
-def mint_position(world: World, owner: str, pool: Pool, ticks: Pair, amounts: Pair) -> Tx:
+def mint_position(world: World, owner: str, pool: DevnetPool, ticks: Pair, amounts: Pair) -> Tx:
     """Open a position with at most these amounts; what the price does not take stays with the owner."""
     terms = (pool.token0, pool.token1, pool.fee_pips, *ticks, *amounts, 0, 0, owner, _NEVER_S)
     return _to(world.position_manager, owner, method(_MANAGER, "mint"), terms)
@@ -48,7 +48,7 @@ def transfer_nft(world: World, owner: str, to: str, token_id: int) -> Tx:
 
 # ------------------------------------------------------------------ swaps, through the router
 def swap_exact_in(
-    world: World, trader: str, pool: Pool, token_in: str, amount_in: int, *, limit_x96: int = 0
+    world: World, trader: str, pool: DevnetPool, token_in: str, amount_in: int, *, limit_x96: int = 0
 ) -> Tx:
     """Sell an amount, or less of it where the price limit is reached first (0: no limit)."""
     terms = (token_in, _other(pool, token_in), pool.fee_pips, trader, amount_in, 0, limit_x96)
@@ -56,7 +56,7 @@ def swap_exact_in(
 
 
 def swap_exact_out(
-    world: World, trader: str, pool: Pool, token_in: str, amount_out: int, *, limit_x96: int = 0
+    world: World, trader: str, pool: DevnetPool, token_in: str, amount_out: int, *, limit_x96: int = 0
 ) -> Tx:
     """Buy an amount at whatever it costs, or less of it where the price limit is reached first (0: no limit)."""
     terms = (token_in, _other(pool, token_in), pool.fee_pips, trader, amount_out, MAX_UINT256, limit_x96)
@@ -103,24 +103,24 @@ def approve_all(world: World, owner: str) -> tuple[Tx, ...]:
 
 
 # ------------------------------------------------------------------ the knobs of a pool
-def set_protocol_fee(world: World, pool: Pool, fee0: int, fee1: int) -> Tx:
+def set_protocol_fee(world: World, pool: DevnetPool, fee0: int, fee1: int) -> Tx:
     """Give the protocol one part in `fee` of the swap fees: 0, or 4 to 10."""
     return _to(pool.address, world.accounts.deployer, method(_POOL, "setFeeProtocol"), fee0, fee1)
 
 
-def collect_protocol(world: World, pool: Pool, to: str, *, amounts_max: Pair = EVERYTHING) -> Tx:
+def collect_protocol(world: World, pool: DevnetPool, to: str, *, amounts_max: Pair = EVERYTHING) -> Tx:
     """Pay out the protocol's fees; the pool keeps one unit of each."""
     return _to(pool.address, world.accounts.deployer, method(_POOL, "collectProtocol"), to, *amounts_max)
 
 
-def grow_observations(pool: Pool, sender: str, cardinality_next: int) -> Tx:
+def grow_observations(pool: DevnetPool, sender: str, cardinality_next: int) -> Tx:
     """Make room for more price observations."""
     return _to(pool.address, sender, method(_POOL, "increaseObservationCardinalityNext"), cardinality_next)
 
 
-def _to(contract: str, sender: str, called: Method, *arguments: object) -> Tx:
+def _to(contract: str, sender: str, called: EncodedMethod, *arguments: object) -> Tx:
     return Tx(sender=sender, to=contract, data=called.encode(*arguments))
 
 
-def _other(pool: Pool, token: str) -> str:
+def _other(pool: DevnetPool, token: str) -> str:
     return pool.token1 if token == pool.token0 else pool.token0

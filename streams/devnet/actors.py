@@ -10,7 +10,7 @@ from . import actions
 from .chain import Chain
 from .reads import position, slot0, token_ids
 from .transactions import Tx
-from .world import Q96, Pair, Pool, World
+from .world import Q96, DevnetPool, Pair, World
 
 _PIPS = 1_000_000
 _DEEP_POCKET_WEI = 20_000 * 10**18
@@ -33,7 +33,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         return int(weth * self.price_usdc * 10**6)
 
 
-def arbitrage(scene: Scene, pool: Pool) -> list[Tx]:
+def arbitrage(scene: Scene, pool: DevnetPool) -> list[Tx]:
     """Pull a pool towards the fair price, as far as its fee leaves a profit."""
     fair_x96 = sqrt_price_x96(scene.world, pool, scene.price_usdc)
     margin_x96 = fair_x96 * pool.fee_pips // (2 * _PIPS)  # half, being a square root
@@ -51,13 +51,13 @@ def arbitrage(scene: Scene, pool: Pool) -> list[Tx]:
     ]
 
 
-def sqrt_price_x96(world: World, pool: Pool, price_usdc: float) -> int:
+def sqrt_price_x96(world: World, pool: DevnetPool, price_usdc: float) -> int:
     """Return a price of WETH in dollars as the pool writes it."""
     token1_per_token0 = price_usdc / 10**12 if pool.token0 == world.weth else 10**12 / price_usdc
     return int(math.sqrt(token1_per_token0) * Q96)
 
 
-def trade_noise(scene: Scene, pool: Pool, count: int, dice: random.Random) -> list[Tx]:
+def trade_noise(scene: Scene, pool: DevnetPool, count: int, dice: random.Random) -> list[Tx]:
     """Swap both ways for reasons of one's own, now and then several times in one transaction."""
     world = scene.world
     swaps: list[Tx] = []
@@ -76,7 +76,7 @@ def trade_noise(scene: Scene, pool: Pool, count: int, dice: random.Random) -> li
     return swaps
 
 
-def provide(scene: Scene, pools: Sequence[Pool], dice: random.Random) -> list[Tx]:
+def provide(scene: Scene, pools: Sequence[DevnetPool], dice: random.Random) -> list[Tx]:
     """Let one provider open, thin out, collect from or close a position."""
     world = scene.world
     provider = dice.choice(world.accounts.providers)
@@ -92,7 +92,7 @@ def provide(scene: Scene, pools: Sequence[Pool], dice: random.Random) -> list[Tx
     return act(scene, provider, dice.choice(others), dice)
 
 
-def _open(scene: Scene, provider: str, pool: Pool, dice: random.Random) -> list[Tx]:
+def _open(scene: Scene, provider: str, pool: DevnetPool, dice: random.Random) -> list[Tx]:
     ticks = _some_range(scene, pool, dice)
     weth = _MEDIAN_POSITION_WETH * math.exp(dice.gauss(0, 0.7))
     amounts = scene.world.amounts(pool, int(weth * 10**18))
@@ -117,7 +117,7 @@ def _close(scene: Scene, provider: str, token_id: int, _: random.Random) -> list
     ]
 
 
-def _some_range(scene: Scene, pool: Pool, dice: random.Random) -> Pair:
+def _some_range(scene: Scene, pool: DevnetPool, dice: random.Random) -> Pair:
     """Return a range about the price, or now and then beside it."""
     spacing = pool.tick_spacing
     middle = slot0(scene.chain, pool).tick // spacing

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import DevnetError
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
 
 from . import processes
 from .cache import DEFAULT_CACHE, made_once

@@ -17,7 +17,7 @@ from . import processes
 from .artifacts import anvil_program
 from .cache import DEFAULT_CACHE
 from .ports import HOST, free_port, is_free
-from .transactions import Receipt, Tx, parse_receipt
+from .transactions import DevnetReceipt, Tx, parse_receipt
 
 CHAIN_ID = 31_337
 USUAL_PORT = 8545
@@ -32,7 +32,7 @@ _POLL_S = 0.01
 _START_TRIES = 3
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True):
+class DevnetBlock(msgspec.Struct, frozen=True, kw_only=True):
     """A block of the devnet, as far as driving it needs."""
 
     number: int
@@ -86,7 +86,7 @@ class Chain:
                 )
             time.sleep(_POLL_S)
 
-    def header(self, block: int | str = "latest") -> Header:
+    def header(self, block: int | str = "latest") -> DevnetBlock:
         """Read a block's header by number, hash or tag."""
         tag = hex(block) if isinstance(block, int) else block
         by = (
@@ -104,14 +104,14 @@ class Chain:
         sent: str = self.rpc("eth_sendTransaction", tx.request())
         return sent
 
-    def mine(self, *, base_fee_wei: int | None = None) -> Header:
+    def mine(self, *, base_fee_wei: int | None = None) -> DevnetBlock:
         """Mine exactly one block with what is queued."""
         if base_fee_wei is not None:
             self.rpc("anvil_setNextBlockBaseFeePerGas", hex(base_fee_wei))
         self.rpc("evm_mine")
         return self.header()
 
-    def receipt(self, tx_hash: str) -> Receipt:
+    def receipt(self, tx_hash: str) -> DevnetReceipt:
         """Return what became of a mined transaction.
 
         Raises: DevnetError if it is in no block.
@@ -121,7 +121,7 @@ class Chain:
             raise DevnetError(f"transaction {tx_hash} is in no block")
         return parse_receipt(raw)
 
-    def execute(self, *txs: Tx) -> tuple[Receipt, ...]:
+    def execute(self, *txs: Tx) -> tuple[DevnetReceipt, ...]:
         """Send transactions and mine them into one block.
 
         Raises: DevnetError with the reason if one fails.
@@ -141,7 +141,7 @@ class Chain:
         answer: str = self.rpc("eth_call", request, tag)
         return answer
 
-    def rollback(self, depth: int) -> Header:
+    def rollback(self, depth: int) -> DevnetBlock:
         """Take the last blocks away, their transactions with them; return the new head.
 
         anvil keeps the base fee of the lost head for the next block, so it is set as the new head demands.
@@ -151,7 +151,7 @@ class Chain:
         self.rpc("anvil_setNextBlockBaseFeePerGas", hex(next_base_fee_wei(head)))
         return head
 
-    def reorg(self, depth: int, *, blocks: int | None = None) -> Header:
+    def reorg(self, depth: int, *, blocks: int | None = None) -> DevnetBlock:
         """Replace the last `depth` blocks by other, empty ones, one more than before unless told; return the head."""
         fork = self.rollback(depth)
         # one wei more, or an empty block would be the one just removed
@@ -232,7 +232,7 @@ def start_chain(
     raise AssertionError
 
 
-def next_base_fee_wei(head: Header) -> int:
+def next_base_fee_wei(head: DevnetBlock) -> int:
     """Return what EIP-1559 demands of the block after this one."""
     target = head.gas_limit // 2
     change = head.base_fee_wei * abs(head.gas_used - target) // target // 8
@@ -262,8 +262,8 @@ def _command(program: Path, port: int, state: Path | None, chain_id: int) -> lis
     ]
 
 
-def _header(raw: dict[str, Any]) -> Header:
-    return Header(
+def _header(raw: dict[str, Any]) -> DevnetBlock:
+    return DevnetBlock(
         number=int(raw["number"], 16),
         hash=raw["hash"],
         parent_hash=raw["parentHash"],

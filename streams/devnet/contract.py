@@ -16,7 +16,7 @@ from contracts_abi import Abi, load_abi
 from pipeline.errors import DevnetError
 
 
-class Method(msgspec.Struct, frozen=True, kw_only=True):
+class EncodedMethod(msgspec.Struct, frozen=True, kw_only=True):
     """One function of a contract, ready to encode."""
 
     selector: bytes
@@ -34,7 +34,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @functools.cache
-def method(contract: str, name: str, *, arity: int | None = None) -> Method:
+def method(contract: str, name: str, *, arity: int | None = None) -> EncodedMethod:
     """Return a contract's function, e.g. `method("uniswap-v3/UniswapV3Pool", "mint")`.
 
     Of several with one name, the one with as many arguments.
@@ -51,7 +51,7 @@ def method(contract: str, name: str, *, arity: int | None = None) -> Method:
     if len(found) != 1:
         raise DevnetError(f"{contract} has {len(found)} functions {name!r}, not one")
     entry: Any = found[0]
-    return Method(
+    return EncodedMethod(
         selector=function_abi_to_4byte_selector(entry),
         inputs=tuple(get_abi_input_types(entry)),
         outputs=tuple(get_abi_output_types(entry)),

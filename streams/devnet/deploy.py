@@ -15,7 +15,7 @@ from .contract import method
 from .deployer import Deployer
 from .reads import range_around, read
 from .transactions import DEPLOY_GAS, Tx
-from .world import FIRST_PRICE_USDC, MULTICALL, Q96, Accounts, Pool, World
+from .world import FIRST_PRICE_USDC, MULTICALL, Q96, Accounts, DevnetPool, World
 
 WETH_EACH = 200_000 * 10**18
 USDC_EACH = 2_000_000_000 * 10**6
@@ -101,14 +101,14 @@ def _deploy_contracts(chain: Chain, accounts: Accounts, cache: Path) -> World:
     )
 
 
-def _create_pool(chain: Chain, world: World, name: str, usdc: str, fee_pips: int) -> Pool:
+def _create_pool(chain: Chain, world: World, name: str, usdc: str, fee_pips: int) -> DevnetPool:
     token0, token1 = sorted((world.weth, usdc))
     sender = world.accounts.deployer
     price_x96 = first_sqrt_price_x96(weth_is_token0=token0 == world.weth)
     data = method(_MANAGER, "createAndInitializePoolIfNecessary").encode(token0, token1, fee_pips, price_x96)
     chain.execute(Tx(sender=sender, to=world.position_manager, data=data, gas=DEPLOY_GAS))
     address = read(chain, world.factory, "uniswap-v3/UniswapV3Factory", "getPool", token0, token1, fee_pips)
-    pool = Pool(
+    pool = DevnetPool(
         name=name,
         address=address,
         token0=token0,

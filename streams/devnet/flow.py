@@ -3,7 +3,7 @@
 import msgspec
 
 from .actors import Scene, arbitrage, provide, trade_noise
-from .chain import Chain, Header
+from .chain import Chain, DevnetBlock
 from .paths import BaseFeePath, PricePath, PriceSettings, seeded
 from .transactions import Tx
 from .world import World
@@ -37,7 +37,7 @@ class OrderFlow:
         """The fair price of WETH at the last block."""
         return self._price.price_usdc
 
-    def block(self, *first: Tx) -> Header:
+    def block(self, *first: Tx) -> DevnetBlock:
         """Send a block's transactions, `first` and whatever a caller queued before them, and mine one block."""
         orders = self._orders()
         for tx in (*first, *orders):

@@ -14,7 +14,7 @@ from typing import Self
 import msgspec
 
 from pipeline.errors import DevnetError
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
 from streams.node.blocking import BlockingRpc
 
 from . import broker as brokers
@@ -22,7 +22,7 @@ from . import chain as chains
 from . import processes
 from .broker import Broker, start_broker
 from .cache import DEFAULT_CACHE
-from .chain import Chain, Header, start_chain
+from .chain import Chain, DevnetBlock, start_chain
 from .deploy import build_world
 from .flow import FlowSettings, OrderFlow
 from .metadata import cluster_served
@@ -43,7 +43,7 @@ _ANSWER_S = 2.0
 _POLL_S = 0.05
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class DevnetRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What `devnet.json` says: where everything is, and which processes are ours."""
 
     bootstrap_servers: str
@@ -113,7 +113,7 @@ class Devnet:
         """Write `devnet.json`, again after a restart of a part."""
         if self.broker.process is None or self.chain.process is None:
             raise DevnetError("only a running devnet can be recorded")
-        record = Record(
+        record = DevnetRecord(
             bootstrap_servers=self.bootstrap_servers,
             rpc_url=self.rpc_url,
             broker=record_of(self.broker.process.pid),
@@ -185,7 +185,7 @@ def keep(
     *,
     block_s: float,
     stop: threading.Event,
-    on_block: Callable[[Header], None] = lambda _: None,
+    on_block: Callable[[DevnetBlock], None] = lambda _: None,
 ) -> None:
     """Mine a block of order flow every `block_s` seconds until told to stop, or until a part ends.
 
@@ -207,7 +207,7 @@ def _soon_ended(devnet: Devnet) -> bool:
     return not devnet.is_whole
 
 
-def load_record(folder: Path = DEFAULT_FOLDER) -> Record:
+def load_record(folder: Path = DEFAULT_FOLDER) -> DevnetRecord:
     """Read where a devnet is.
 
     Raises: DevnetError if none is recorded there, or the file says something else.
@@ -216,7 +216,7 @@ def load_record(folder: Path = DEFAULT_FOLDER) -> Record:
     if not path.exists():
         raise DevnetError(f"no devnet is recorded in {folder}")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        return msgspec.json.decode(path.read_bytes(), type=DevnetRecord)
     except msgspec.DecodeError as error:
         raise DevnetError(f"{path}: {error}") from error
 
@@ -269,11 +269,11 @@ def _part(name: str, process: ProcessRecord, where: str, *, serves: str | None) 
     )
 
 
-def _serves(record: Record) -> bool:
+def _serves(record: DevnetRecord) -> bool:
     return cluster_served(HOST, int(record.bootstrap_servers.rpartition(":")[2])) is not None
 
 
-def _height(record: Record) -> int | None:
+def _height(record: DevnetRecord) -> int | None:
     rpc = BlockingRpc(HOST, int(record.rpc_url.rpartition(":")[2]), timeout_s=_ANSWER_S)
     try:
         return int(rpc("eth_blockNumber"), 16)

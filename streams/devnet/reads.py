@@ -6,8 +6,8 @@ import msgspec
 
 from .chain import Chain
 from .contract import method
-from .transactions import Receipt
-from .world import Pair, Pool, World
+from .transactions import DevnetReceipt
+from .world import DevnetPool, Pair, World
 
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _POOL = "uniswap-v3/UniswapV3Pool"
@@ -44,7 +44,7 @@ class Position(msgspec.Struct, frozen=True):
     owed1: int
 
 
-def slot0(chain: Chain, pool: Pool, *, block: int | str = "latest") -> Slot0:
+def slot0(chain: Chain, pool: DevnetPool, *, block: int | str = "latest") -> Slot0:
     return Slot0(*read(chain, pool.address, _POOL, "slot0", block=block))
 
 
@@ -75,13 +75,13 @@ def read(
     return called.decode(chain.call(address, called.encode(*arguments), block=block))
 
 
-def range_around(chain: Chain, pool: Pool, below: int, above: int) -> Pair:
+def range_around(chain: Chain, pool: DevnetPool, below: int, above: int) -> Pair:
     """Return the range from `below` to `above` ticks about the pool's price, on its spacing."""
     tick, spacing = slot0(chain, pool).tick, pool.tick_spacing
     return (tick + below) // spacing * spacing, -(-(tick + above) // spacing) * spacing
 
 
-def minted_token_id(receipt: Receipt, world: World) -> int:
+def minted_token_id(receipt: DevnetReceipt, world: World) -> int:
     """Return the number of the NFT that a mint made."""
     (token_id,) = (
         int(log.topics[3], 16)

@@ -38,7 +38,7 @@ class Log(msgspec.Struct, frozen=True):
     data: str
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class DevnetReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a transaction."""
 
     tx_hash: str
@@ -49,10 +49,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[Log, ...]
 
 
-def parse_receipt(raw: dict[str, object]) -> Receipt:
+def parse_receipt(raw: dict[str, object]) -> DevnetReceipt:
     """Read a receipt as a node gives it."""
     logs = msgspec.convert(raw["logs"], tuple[Log, ...])
-    return Receipt(
+    return DevnetReceipt(
         tx_hash=str(raw["transactionHash"]),
         block=int(str(raw["blockNumber"]), 16),
         succeeded=raw["status"] == "0x1",

@@ -12,7 +12,7 @@ FIRST_PRICE_USDC = 3_000
 MULTICALL = "0xca11bde05977b3631167028862be2a173976ca11"
 
 
-class Pool(msgspec.Struct, frozen=True, kw_only=True):
+class DevnetPool(msgspec.Struct, frozen=True, kw_only=True):
     """A Uniswap V3 pool of WETH and one of the USDCs."""
 
     name: str
@@ -54,23 +54,23 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     multicall: str
     callee: str
     accounts: Accounts
-    pools: dict[str, Pool]
+    pools: dict[str, DevnetPool]
     first_block: int  # of the factory: nothing of this world is older
 
     @property
     def tokens(self) -> tuple[str, str, str]:
         return self.weth, self.usdc_low, self.usdc_high
 
-    def pool(self, name: str) -> Pool:
+    def pool(self, name: str) -> DevnetPool:
         """Return a pool by name: weth_usdc_low_500, weth_usdc_high_500, weth_usdc_low_3000."""
         return self.pools[name]
 
-    def amounts(self, pool: Pool, amount_weth: int) -> Pair:
+    def amounts(self, pool: DevnetPool, amount_weth: int) -> Pair:
         """Return an amount of WETH and ample dollars for it, in the pool's order."""
         usdc = 10 * amount_weth * FIRST_PRICE_USDC * 10**6 // 10**18
         return (amount_weth, usdc) if pool.token0 == self.weth else (usdc, amount_weth)
 
-    def usdc_of(self, pool: Pool) -> str:
+    def usdc_of(self, pool: DevnetPool) -> str:
         """Return the pool's dollar side."""
         return pool.token1 if pool.token0 == self.weth else pool.token0
 

@@ -12,7 +12,7 @@ from streams.node.answers import raw_bytes
 from streams.node.multicall import MULTICALL3, aggregate, aggregated
 from streams.node.overrides import call_of, overrides_of
 from streams.node.port import CallToSimulate, Header
-from streams.node.rpc import Question, Refused, Rpc, parsed
+from streams.node.rpc import CallRefused, Question, Rpc, parsed
 from streams.node.simulated import request_of
 
 Serves = Literal["yes", "no", "unclear"]
@@ -94,7 +94,7 @@ async def _tried(rpc: Rpc, name: str, question: Question) -> Ability:
     for left in reversed(range(_TRIES)):
         try:
             (outcome,) = await rpc.ask_all([question])
-            if not isinstance(outcome, Refused):
+            if not isinstance(outcome, CallRefused):
                 return _answered(name, outcome)
             if isinstance(outcome.error, RequestRefusedError | StateGoneError):
                 return Ability(name=name, serves="no", says=str(outcome.error))

@@ -17,7 +17,7 @@ from pipeline.messages.events import (
 from pipeline.messages.policy import ChainProfile
 from pipeline.units import NATIVE, Address, Term
 from pipeline.venues.due_read import DueRead
-from streams.node.contract_calls import Reader
+from streams.node.contract_calls import ContractReader
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
 from streams.node.read_pool import read_pool
@@ -29,7 +29,7 @@ _READ_AT_ONCE = 300
 """Positions or balances in one go."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ReadContext(msgspec.Struct, frozen=True, kw_only=True):
     """Where and by whom is read: what every observation of one round has in common."""
 
     chain: ChainProfile
@@ -42,13 +42,13 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def observe(
-    node: Node, place: Place, wants: Sequence[DueRead], *, multicall: Address = MULTICALL3
+    node: Node, place: ReadContext, wants: Sequence[DueRead], *, multicall: Address = MULTICALL3
 ) -> AsyncIterator[Observation | ObservationFailed]:
     """Read what is wanted after all logs of a block, in order; what cannot be read says why.
 
     Raises: NodeError.
     """
-    reader = Reader(node, multicall=multicall, at=place.block.hash)
+    reader = ContractReader(node, multicall=multicall, at=place.block.hash)
     for kind, group in _by_kind(wants):
         for at in range(0, len(group), _READ_AT_ONCE):
             part = group[at : at + _READ_AT_ONCE]
@@ -64,7 +64,7 @@ def _by_kind(wants: Sequence[DueRead]) -> list[tuple[str, list[DueRead]]]:
 
 
 async def _read_pools(
-    reader: Reader, place: Place, wants: Sequence[DueRead]
+    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     for want in wants:
         (pool,) = keys.pool.parse(want.item)
@@ -85,7 +85,7 @@ async def _read_pools(
 
 
 async def _read_owners(
-    reader: Reader, place: Place, wants: Sequence[DueRead]
+    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     manager = place.chain.position_manager
     for want in wants:
@@ -106,7 +106,7 @@ async def _read_owners(
 
 
 async def _read_positions(
-    reader: Reader, place: Place, wants: Sequence[DueRead]
+    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     manager = place.chain.position_manager
     token_ids = [keys.position.parse(want.item)[1] for want in wants]
@@ -127,7 +127,7 @@ async def _read_positions(
 
 
 async def _read_balances(
-    reader: Reader, place: Place, wants: Sequence[DueRead]
+    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
 ) -> AsyncIterator[Observation | ObservationFailed]:
     pairs = [keys.balance.parse(want.item) for want in wants]
     amounts = await read_balances(reader, pairs)
@@ -145,7 +145,7 @@ async def _read_balances(
         )
 
 
-async def _token_fault(reader: Reader, place: Place, token: Address) -> UnreadableError | None:
+async def _token_fault(reader: ContractReader, place: ReadContext, token: Address) -> UnreadableError | None:
     """Say why a token's balances cannot be followed by its transfers."""
     if token == NATIVE:
         return None
@@ -156,7 +156,7 @@ async def _token_fault(reader: Reader, place: Place, token: Address) -> Unreadab
     return None if fault is None else UnreadableError(fault)
 
 
-def _failed(place: Place, want: DueRead, error: UnreadableError) -> ObservationFailed:
+def _failed(place: ReadContext, want: DueRead, error: UnreadableError) -> ObservationFailed:
     return ObservationFailed(term=place.term, block=place.block, item=want.item, reason=str(error))
 
 

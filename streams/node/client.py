@@ -20,7 +20,7 @@ from contracts_abi import load_abi
 from pipeline.errors import CallRevertedError, UnreadableError
 from pipeline.units import Address, Hash
 from streams.node.contract_calls import Told
-from streams.node.rpc import Outcome, Question, Refused
+from streams.node.rpc import CallRefused, Outcome, Question
 
 AskAll = Callable[[Sequence[Question]], Awaitable[list[Outcome]]]
 Call = AsyncContractFunction
@@ -78,7 +78,7 @@ class BatchingProvider(AsyncJSONBaseProvider):
 
 def _response(outcome: Outcome) -> RPCResponse:
     """Give an answer as web3 takes it. A revert is web3's to read; every other trouble is raised."""
-    if not isinstance(outcome, Refused):
+    if not isinstance(outcome, CallRefused):
         return {"jsonrpc": "2.0", "id": 0, "result": msgspec.json.decode(outcome)}
     if isinstance(outcome.error, CallRevertedError):
         return {"jsonrpc": "2.0", "id": 0, "error": {"code": _REVERTED, "message": str(outcome.error)}}

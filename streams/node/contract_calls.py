@@ -102,7 +102,7 @@ Told = tuple[Any, ...] | UnreadableError
 """What a function returned, or why nothing is known of it."""
 
 
-class Reader:
+class ContractReader:
     """Asks contracts as they stood after one block."""
 
     def __init__(self, node: Node, *, multicall: Address, at: Hash) -> None:

@@ -11,12 +11,12 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 
-from pipeline.allowances import APPROVE_GAS
+from pipeline.act.allowances import APPROVE_GAS
+from pipeline.act.drafts import MINT_GAS, SWAP_GAS, WITHDRAW_GAS
 from pipeline.errors import CallRevertedError, MethodMissingError, UnreadableError
 from pipeline.math.ticks import MIN_SQRT_PRICE_X96
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
-from pipeline.plan import MINT_GAS, SWAP_GAS, WITHDRAW_GAS
 from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
 from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
@@ -25,7 +25,7 @@ from pipeline.venues.uniswap_v3.calldata import (
     write_swap,
     write_withdraw,
 )
-from streams.node.contract_calls import Reader, method
+from streams.node.contract_calls import ContractReader, method
 from streams.node.port import CallToSimulate, SimulatedCall
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _SPACINGS = 10
 """Half the width of the range that is tried."""
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class ContractFault(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with a contract that a profile names."""
 
     field: str
@@ -63,12 +63,12 @@ class _Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def contract_faults(
-    client: "Client", reader: Reader, policy: Policy, at: BlockRef
-) -> AsyncIterator[Fault]:
+    client: "Client", reader: ContractReader, policy: Policy, at: BlockRef
+) -> AsyncIterator[ContractFault]:
     """Find what speaks against the contracts through which a book would act; both ask at one block. Raises: NodeError."""
     setting = await _setting(client, policy)
     if setting is None:
-        yield Fault(field="factory", says=f"{policy.reference_pool} is not a pool that can be tried")
+        yield ContractFault(field="factory", says=f"{policy.reference_pool} is not a pool that can be tried")
         return
     async for fault in _strangers(client, policy, setting):
         yield fault
@@ -79,9 +79,11 @@ async def contract_faults(
     except MethodMissingError as error:
         if policy.mode != "live":
             return
-        tried = Fault(field="router", says=f"its calls cannot be tried, as a live book needs: {error}")
+        tried = ContractFault(
+            field="router", says=f"its calls cannot be tried, as a live book needs: {error}"
+        )
     except CallRevertedError as error:
-        tried = Fault(field="router", says=f"its calls cannot be run: {error}")
+        tried = ContractFault(field="router", says=f"its calls cannot be run: {error}")
     if tried is not None:
         yield tried
 
@@ -106,7 +108,7 @@ async def _setting(client: "Client", policy: Policy) -> _Setting | None:
     )
 
 
-async def _strangers(client: "Client", policy: Policy, setting: _Setting) -> AsyncIterator[Fault]:
+async def _strangers(client: "Client", policy: Policy, setting: _Setting) -> AsyncIterator[ContractFault]:
     """Find contracts that belong to another deployment than the pool."""
     chain = policy.chain
     factory = client.contract(chain.factory, _FACTORY).functions
@@ -120,41 +122,47 @@ async def _strangers(client: "Client", policy: Policy, setting: _Setting) -> Asy
     told = await client.ask([pool_of, manager.factory(), manager.WETH9()])
     for (field, (address, what)), answer in zip(expected.items(), told, strict=True):
         if isinstance(answer, UnreadableError):
-            yield Fault(field=field, says=str(answer))
+            yield ContractFault(field=field, says=str(answer))
         elif answer[0] != address:
-            yield Fault(field=field, says=f"{what} is {answer[0]}, not {address}")
+            yield ContractFault(field=field, says=f"{what} is {answer[0]}, not {address}")
 
 
 # ------------------------------------------------------------------ the calls themselves
-async def _tried(reader: Reader, policy: Policy, setting: _Setting, at: BlockRef) -> Fault | None:
+async def _tried(
+    reader: ContractReader, policy: Policy, setting: _Setting, at: BlockRef
+) -> ContractFault | None:
     """Swap, mint and withdraw as a plan would; tell of the first that does not do its work."""
     if not all(setting.amounts):
-        return Fault(field="router", says=f"pool {policy.reference_pool} has too little to try a swap with")
+        return ContractFault(
+            field="router", says=f"pool {policy.reference_pool} has too little to try a swap with"
+        )
     time_s = Seconds(at.timestamp_s + _BLOCK_S)
     calls = [*_borrow(policy, setting), *_swap(policy, setting, time_s), *_mint(policy, setting, time_s)]
     told = await reader.simulate(calls, time_s)
     swapped, minted = told[_SWAPPED], told[_MINTED]
     if not all(each.succeeded for each in told[:_BEFORE_SWAP]):
-        return Fault(
+        return ContractFault(
             field="router", says=f"tokens of pool {policy.reference_pool} cannot be sent and approved"
         )
     if not swapped.succeeded:
-        return Fault(
+        return ContractFault(
             field="router", says=f"{policy.chain.router} does not take the swap of a plan: {_why(swapped)}"
         )
     came = _amount(told[_SWAPPED + 1]) - _amount(told[_SWAPPED - 1])
     if came <= 0:
-        return Fault(field="router", says=f"{policy.chain.router} takes a swap's input and pays nothing")
+        return ContractFault(
+            field="router", says=f"{policy.chain.router} takes a swap's input and pays nothing"
+        )
     position = _position(minted)
     if position is None:
-        return Fault(
+        return ContractFault(
             field="position_manager",
             says=f"{policy.chain.position_manager} does not take the mint of a plan: {_why(minted)}",
         )
     (withdrawn,) = (await reader.simulate([*calls, _withdraw(policy, position, time_s)], time_s))[-1:]
     if not withdrawn.succeeded:
         says = f"{policy.chain.position_manager} does not take the withdrawal of a plan: {_why(withdrawn)}"
-        return Fault(field="position_manager", says=says)
+        return ContractFault(field="position_manager", says=says)
     return None
 
 

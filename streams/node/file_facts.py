@@ -9,8 +9,8 @@ from eth_utils.address import to_checksum_address
 from pipeline.errors import UnreadableError
 from pipeline.messages.policy import Policy, TokenSpec
 from pipeline.units import Address
-from streams.marks import FieldPath, Problem
 from streams.node.contract_calls import Told
+from streams.yaml_positions import FieldPath, Problem
 
 if TYPE_CHECKING:
     from streams.node.client import Client

@@ -21,7 +21,7 @@ from streams.node.multicall import MULTICALL3, aggregated
 from streams.node.overrides import call_of, outcome, overrides_of
 from streams.node.port import Body, CallToSimulate, Header, SimulatedCall
 from streams.node.receipts import Receipts
-from streams.node.rpc import Outcome, Refused, Rpc, granted, parsed
+from streams.node.rpc import CallRefused, Outcome, Rpc, granted, parsed
 from streams.node.simulated import SIMULATION, request_of, simulated
 from streams.node.undisturbed import Undisturbed
 
@@ -141,7 +141,7 @@ class HttpNode:
 
 
 def _is_gone(outcome: Outcome) -> bool:
-    return isinstance(outcome, Refused) and isinstance(outcome.error, StateGoneError)
+    return isinstance(outcome, CallRefused) and isinstance(outcome.error, StateGoneError)
 
 
 def _wei(outcome: Outcome) -> Wei:

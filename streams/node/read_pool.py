@@ -8,7 +8,7 @@ import msgspec
 from pipeline.messages.entries import OracleSlot, Pool, TickInfo
 from pipeline.messages.events import TickObserved
 from pipeline.units import Address, GrowthX128, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
-from streams.node.contract_calls import Ask, Reader, method
+from streams.node.contract_calls import Ask, ContractReader, method
 
 _POOL = "uniswap-v3/UniswapV3Pool"
 _MAX_TICK = 887_272
@@ -35,7 +35,7 @@ class PoolRead(msgspec.Struct, frozen=True):
     observations: tuple[OracleSlot, ...]
 
 
-async def read_pool(reader: Reader, pool: Address) -> PoolRead:
+async def read_pool(reader: ContractReader, pool: Address) -> PoolRead:
     """Read a pool's fields, every initialised tick and every observation slot. Raises: UnreadableError."""
     found = dict(zip(_FIELDS, await _each(reader, pool, [(name,) for name in _FIELDS]), strict=True))
     decimals = await reader.need(
@@ -64,7 +64,9 @@ async def read_pool(reader: Reader, pool: Address) -> PoolRead:
 _DECIMALS = method("tokens/ERC20", "decimals")
 
 
-async def _each(reader: Reader, pool: Address, calls: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+async def _each(
+    reader: ContractReader, pool: Address, calls: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
     return await reader.need([Ask(pool, method(_POOL, name), tuple(rest)) for name, *rest in calls])
 
 

@@ -8,7 +8,7 @@ from eth_utils.crypto import keccak
 from pipeline.errors import UnreadableError
 from pipeline.messages.entries import NftPosition, PoolPosition
 from pipeline.units import NATIVE, Address, GrowthX128, Liquidity, RawAmount, Tick, TokenId
-from streams.node.contract_calls import Ask, Reader, Told, method
+from streams.node.contract_calls import Ask, ContractReader, Told, method
 
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _BALANCE = method("tokens/ERC20", "balanceOf")
@@ -29,7 +29,7 @@ class PositionRead(msgspec.Struct, frozen=True):
     pool_position: PoolPosition
 
 
-async def read_owner(reader: Reader, manager: Address, owner: Address) -> tuple[TokenId, ...]:
+async def read_owner(reader: ContractReader, manager: Address, owner: Address) -> tuple[TokenId, ...]:
     """List every NFT of an owner. Raises: UnreadableError."""
     ((count,),) = await reader.need([Ask(manager, _NFTS, (owner,))])
     found = await reader.need([Ask(manager, _NFT_OF_OWNER, (owner, index)) for index in range(count)])
@@ -37,7 +37,7 @@ async def read_owner(reader: Reader, manager: Address, owner: Address) -> tuple[
 
 
 async def read_balances(
-    reader: Reader, pairs: Sequence[tuple[Address, Address]]
+    reader: ContractReader, pairs: Sequence[tuple[Address, Address]]
 ) -> list[RawAmount | UnreadableError]:
     """Read what accounts have of tokens, (account, token) by (account, token)."""
     told = await reader.ask(
@@ -52,7 +52,7 @@ async def read_balances(
 
 
 async def read_allowances(
-    reader: Reader, triples: Sequence[tuple[Address, Address, Address]]
+    reader: ContractReader, triples: Sequence[tuple[Address, Address, Address]]
 ) -> list[RawAmount | UnreadableError]:
     """Read what spenders may still take, (owner, token, spender) by (owner, token, spender)."""
     told = await reader.ask([Ask(token, _ALLOWANCE, (owner, spender)) for owner, token, spender in triples])
@@ -60,7 +60,7 @@ async def read_allowances(
 
 
 async def read_positions(
-    reader: Reader, manager: Address, factory: Address, token_ids: Sequence[TokenId]
+    reader: ContractReader, manager: Address, factory: Address, token_ids: Sequence[TokenId]
 ) -> list[PositionRead | UnreadableError]:
     """Read NFTs, all at once: what the manager keeps, then their pools, then what those keep."""
     told = await reader.ask(

@@ -10,7 +10,7 @@ import structlog
 from pipeline.errors import BlockUnknownError, NodeError, NodeRefusedError
 from streams.node.answers import ReceiptAnswer, body_of
 from streams.node.port import Body, Header
-from streams.node.rpc import Outcome, Question, Refused, Rpc, granted, parsed
+from streams.node.rpc import CallRefused, Outcome, Question, Rpc, granted, parsed
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +83,7 @@ class Receipts:
 
 
 def _body(header: Header, answer: Outcome) -> Body | None:
-    if isinstance(answer, Refused) and isinstance(answer.error, BlockUnknownError):
+    if isinstance(answer, CallRefused) and isinstance(answer.error, BlockUnknownError):
         return None
     receipts = parsed(_BLOCK, granted(answer), _WHOLE)
     return None if receipts is None else body_of(header, receipts)

@@ -39,13 +39,13 @@ class _Answer(msgspec.Struct, frozen=True):
     error: _Refusal | str | None = None
 
 
-class Refused(msgspec.Struct, frozen=True):
+class CallRefused(msgspec.Struct, frozen=True):
     """Why one question of several has no answer: anything but a busy node, which fails all of them."""
 
     error: NodeError
 
 
-Outcome = msgspec.Raw | Refused
+Outcome = msgspec.Raw | CallRefused
 
 
 class Rpc:
@@ -97,7 +97,7 @@ class Rpc:
             outcomes = await self._ask_once(questions)
         except TooMuchAskedError as error:
             if len(questions) == 1:
-                return [Refused(error)]
+                return [CallRefused(error)]
             self._batches.refused(len(questions), error)
             half = (len(questions) + 1) // 2
             return [*await self._ask_part(questions[:half]), *await self._ask_part(questions[half:])]
@@ -134,7 +134,7 @@ class Rpc:
             raise broken(what, f"{len(questions)} questions, {len(answers)} answers, not one for each")
         outcomes = [self._outcome(method, found[at], status) for at, (method, _) in enumerate(questions)]
         for outcome in outcomes:
-            if isinstance(outcome, Refused) and isinstance(outcome.error, TooMuchAskedError):
+            if isinstance(outcome, CallRefused) and isinstance(outcome.error, TooMuchAskedError):
                 raise outcome.error
         return outcomes
 
@@ -154,7 +154,7 @@ class Rpc:
     def _no_batch(self, what: str, answer: _Answer, status: int) -> NodeError:
         """Say why many questions have one answer: a limit of the moment, or the node takes no such batch."""
         outcome = self._outcome(what, answer, status)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, CallRefused):
             return TooMuchAskedError(f"{what}: the node takes no batch: {outcome.error}")
         return broken(what, "one answer to many questions")
 
@@ -192,7 +192,7 @@ class Rpc:
             error = error_of(method, code=code, message=self._redacted(said.message or ""), status=status)
         if isinstance(error, NodeBusyError):
             raise error
-        return Refused(error)
+        return CallRefused(error)
 
     def _redacted(self, text: str) -> str:
         for secret in self._secrets:
@@ -203,7 +203,7 @@ class Rpc:
 
 def granted(outcome: Outcome) -> msgspec.Raw:
     """Give the answer. Raises: NodeError where there is none."""
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, CallRefused):
         raise outcome.error
     return outcome
 

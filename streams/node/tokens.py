@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 from pipeline.errors import CallRevertedError, MethodMissingError, RequestRefusedError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, RawAmount, Seconds
-from streams.node.contract_calls import Ask, Method, Reader, method
+from streams.node.contract_calls import Ask, ContractReader, Method, method
 from streams.node.port import CallToSimulate, SimulatedCall
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ _REBASING: tuple[tuple[Method, tuple[object, ...]], ...] = (
 """What shares of a pot, interest-bearing tokens and tokens of elastic supply answer, and no other token."""
 
 
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
+class TransferTrial(msgspec.Struct, frozen=True, kw_only=True):
     """A transfer to try: of what, from whom, how much; 0: nobody has any."""
 
     token: Address
@@ -55,7 +55,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def token_fault(
-    reader: Reader, token: Address, holders: Sequence[Address], at: BlockRef, *, acts: bool
+    reader: ContractReader, token: Address, holders: Sequence[Address], at: BlockRef, *, acts: bool
 ) -> str | None:
     """Say why a token cannot be kept by its transfers; None: nothing speaks against it.
 
@@ -81,7 +81,9 @@ async def token_fault(
     return _verdict(trial, told[len(_REBASING) :])
 
 
-async def _simulated(reader: Reader, calls: Sequence[CallToSimulate], at: BlockRef) -> list[SimulatedCall]:
+async def _simulated(
+    reader: ContractReader, calls: Sequence[CallToSimulate], at: BlockRef
+) -> list[SimulatedCall]:
     """Run calls in whichever way the node serves. Raises: MethodMissingError where it serves none, NodeError."""
     try:
         return await reader.simulate(calls, Seconds(at.timestamp_s + _BLOCK_S))
@@ -93,7 +95,9 @@ async def _simulated(reader: Reader, calls: Sequence[CallToSimulate], at: BlockR
             raise MethodMissingError(f"{error}; with state overrides, {other}") from None
 
 
-async def _untried(reader: Reader, token: Address, error: MethodMissingError, *, acts: bool) -> str | None:
+async def _untried(
+    reader: ContractReader, token: Address, error: MethodMissingError, *, acts: bool
+) -> str | None:
     """Judge a token by its functions alone."""
     told = await reader.ask([Ask(token, each, arguments) for each, arguments in _REBASING])
     for (each, _), answer in zip(_REBASING, told, strict=True):
@@ -106,17 +110,17 @@ async def _untried(reader: Reader, token: Address, error: MethodMissingError, *,
     )
 
 
-async def _trial(reader: Reader, token: Address, holders: Sequence[Address]) -> Trial:
+async def _trial(reader: ContractReader, token: Address, holders: Sequence[Address]) -> TransferTrial:
     told = await reader.ask([Ask(token, _BALANCE, (holder,)) for holder in holders])
     has = [0 if isinstance(each, UnreadableError) else int(each[0]) for each in told]
     if not any(has):
-        return Trial(token=token, holder=_NOBODY, amount=RawAmount(0))
+        return TransferTrial(token=token, holder=_NOBODY, amount=RawAmount(0))
     most = max(has)
     amount = min(most, max(most // _PART, _LEAST))
-    return Trial(token=token, holder=holders[has.index(most)], amount=RawAmount(amount))
+    return TransferTrial(token=token, holder=holders[has.index(most)], amount=RawAmount(amount))
 
 
-def _there_and_back(trial: Trial) -> list[CallToSimulate]:
+def _there_and_back(trial: TransferTrial) -> list[CallToSimulate]:
     if not trial.amount:
         return []
     here, there = (_read(trial.token, _BALANCE, (who,)) for who in (trial.holder, _NOBODY))
@@ -135,7 +139,7 @@ def _transfer(token: Address, sender: Address, recipient: Address, amount: RawAm
     return CallToSimulate(sender=sender, to=token, data=data, gas_limit=_TRANSFER_GAS)
 
 
-def _verdict(trial: Trial, told: Sequence[SimulatedCall]) -> str | None:
+def _verdict(trial: TransferTrial, told: Sequence[SimulatedCall]) -> str | None:
     """Compare what left and what came with what was sent, there and back; a transfer may return nothing."""
     if not told:
         return None
@@ -152,7 +156,7 @@ def _verdict(trial: Trial, told: Sequence[SimulatedCall]) -> str | None:
     return None
 
 
-def _amount(trial: Trial, read: SimulatedCall) -> int:
+def _amount(trial: TransferTrial, read: SimulatedCall) -> int:
     if not read.succeeded:
         raise UnreadableError(f"balances of token {trial.token} cannot be read in a simulation")
     return int(_BALANCE.decode(read.returned)[0])

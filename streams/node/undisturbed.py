@@ -12,7 +12,7 @@ import msgspec
 
 from pipeline.units import Hash
 from streams.node.answers import quantity
-from streams.node.rpc import Refused, Rpc, parsed
+from streams.node.rpc import CallRefused, Rpc, parsed
 
 T = TypeVar("T")
 
@@ -77,4 +77,4 @@ class Undisturbed:
 
     async def _is_anvil(self) -> bool:
         (version,) = await self._rpc.ask_all([("web3_clientVersion", ())])
-        return not isinstance(version, Refused) and bytes(version).lower().startswith(b'"anvil')
+        return not isinstance(version, CallRefused) and bytes(version).lower().startswith(b'"anvil')

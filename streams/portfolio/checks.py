@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.units import Address
 from streams.human import bps_text, seconds_text
-from streams.marks import FieldPath, Problem, did_you_mean
 from streams.portfolio.limits import problems_in_limits
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
+from streams.yaml_positions import FieldPath, Problem, did_you_mean
 
 _ALL_BPS = 10_000
 _LONGEST_S = 365 * 86_400

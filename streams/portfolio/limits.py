@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from pipeline.plan import MINT_GAS
+from pipeline.act.drafts import MINT_GAS
 from pipeline.units import ChainId
 from streams.chain_numbers import numbers_of
 from streams.human import bps_text, seconds_text
-from streams.marks import FieldPath, Problem
 from streams.portfolio.sections import BookSection
+from streams.yaml_positions import FieldPath, Problem
 
 _MOST_BPS: Mapping[str, int] = {
     "max_cost": 1_000,

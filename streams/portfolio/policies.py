@@ -21,10 +21,10 @@ from pipeline.messages.policy import (
 )
 from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.chain_numbers import numbers_of
-from streams.marks import Document, FieldPath, Problem, problems_of, read_yaml
 from streams.portfolio.checks import problems_in
 from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
+from streams.yaml_positions import Document, FieldPath, Problem, problems_of, read_yaml
 
 _WIDE = Context(prec=80)
 _CONTRACTS = ("wrapped_native", "position_manager", "factory")

@@ -8,21 +8,21 @@ import pytest
 from msgspec.structs import replace
 from sender_house import CHAIN_IDS, MANAGER, ROUTER, SenderHouse, limits_of
 
-from pipeline.budget import most_gas_wei
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.nonces import Account, bind, new_account
-from streams.chain.submit.data_fee import GAS_PRICE_ORACLE, NODE_INTERFACE
-from streams.chain.submit.judge import Approved, Judge
-from streams.chain.submit.memory import Memory
-from streams.chain.submit.node import HttpSenderNode
-from streams.chain.submit.verdict import Refusal
+from pipeline.sign.budget import most_gas_wei
+from pipeline.sign.nonces import Account, bind, new_account
 from streams.devnet import actions
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.contract import method
 from streams.devnet.reads import minted_token_id, position, range_around
 from streams.devnet.world import World
+from streams.submit.data_fee import GAS_PRICE_ORACLE, NODE_INTERFACE
+from streams.submit.judge import Approved, Judge
+from streams.submit.node import HttpSenderNode
+from streams.submit.signer_state import SignerState
+from streams.submit.verdict import Refusal
 
 pytestmark = pytest.mark.anvil
 
@@ -41,7 +41,7 @@ class Bench(SenderHouse):
             judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: None)
             look = await node.look(await node.newest(), self.owner, ())
             self.account = self.account or new_account(self.owner, look.nonce)
-            return await judge.judge(intent, Memory(account=self.account), look)
+            return await judge.judge(intent, SignerState(account=self.account), look)
         finally:
             await node.close()
 

@@ -11,12 +11,12 @@ from pipeline.errors import MalformedRecordError
 from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Limits, Policy, version_of
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.submit.limits import SignerLimits
-from streams.codec import decode_event, encode
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, range_around
 from streams.devnet.world import World
+from streams.kafka.codec import decode_event, encode
+from streams.submit.limits import SignerLimits
 
 ETHER, DOLLAR = 10**18, 10**6
 ANYTHING_GOES = Limits(

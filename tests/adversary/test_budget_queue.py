@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from sender_house import CHAIN_IDS, PACE, SenderHouse
+from sender_house import CHAIN_IDS, TIMING, SenderHouse
 
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.submit.patience import Patience
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.world import World
+from streams.submit.patience import WaitBudget
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def answered_after_s(house: SenderHouse, forged: list[SubmitTransaction]) -> flo
 @pytest.mark.kafka
 @pytest.mark.anvil
 def test_intents_of_far_blocks_hold_nobody_up(house):
-    pid = house.start(pace=replace(PACE, wait_s=300.0))
+    pid = house.start(timing=replace(TIMING, wait_s=300.0))
     assert answered_after_s(house, [ahead(house, blocks) for blocks in (4, 1_000, 2**40)]) < 20
     house.stop(pid)
 
@@ -53,14 +53,14 @@ def test_intents_of_far_blocks_hold_nobody_up(house):
 @pytest.mark.kafka
 @pytest.mark.anvil
 def test_intents_of_the_next_blocks_hold_a_partition_up_once_and_not_one_after_the_other(house):
-    pid = house.start(pace=replace(PACE, wait_s=2.0))
+    pid = house.start(timing=replace(TIMING, wait_s=2.0))
     assert answered_after_s(house, [ahead(house, 1 + place % 3) for place in range(30)]) < 20
     house.stop(pid)
 
 
 def test_a_partition_is_held_up_for_a_tenth_of_the_time_at_most():
     now_s = [0.0]
-    patience = Patience(30.0, lambda: now_s[0])
+    patience = WaitBudget(30.0, lambda: now_s[0])
     held_s = 0.0
     for _ in range(1_000):  # whoever is held up no longer asks at once to be held up again
         began_s = now_s[0]

@@ -9,9 +9,9 @@ import pytest
 from stepping import SaysNo, proxied
 
 from pipeline.errors import NodeError
-from streams.chain.fork import ForkNode, forked
-from streams.chain.forwarder import forwarding
 from streams.devnet.artifacts import anvil_program
+from streams.rehearse.fork import ForkNode, forked
+from streams.rehearse.forwarder import forwarding
 
 pytestmark = pytest.mark.anvil
 

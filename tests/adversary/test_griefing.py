@@ -8,7 +8,7 @@ from chain_desk import ACTION, LIMITS, ChainDesk, book_on
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline.guard import PASSING
+from pipeline.act.guards import PASSING
 from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import BookEffects, DryRuns

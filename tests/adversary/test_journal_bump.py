@@ -18,17 +18,17 @@ from stepping import nameless
 
 from pipeline.messages.journal import NO_CHARGE, Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import Call
-from streams.chain.submit.by_hand import faults_of, set_aside
-from streams.chain.submit.journal import journal_shard
-from streams.codec import decode_output, encode, encode_record
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.contract import method
 from streams.devnet.reads import balance
 from streams.devnet.world import World
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import decode_output, encode, encode_record
+from streams.kafka.topics import DEAD_LETTERS, NONCES
 from streams.process import HALTED
-from streams.topics import DEAD_LETTERS, NONCES
+from streams.submit.journal import journal_shard
+from streams.submit.journal_commands import faults_of, set_aside
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from pipeline.errors import CalldataError, JournalError
 from pipeline.messages.journal import NO_CHARGE, Attempt, NonceBound
-from pipeline.offers import Fees, Replace
-from streams.chain.signer import LocalSigner, Unsigned
-from streams.chain.submit.bound import read_bound
-from streams.chain.submit.cancellation import attempt_of, sign_cancellation
-from streams.chain.submit.fake import FakeJournal, FakeSignerBroker
-from streams.chain.submit.fake_node import FakeSigner
-from streams.chain.submit.sealed import SealedJournal
-from streams.chain.submit.signing import Signing
+from pipeline.sign.gas_fees import Fees, Replace
+from streams.submit.bound import read_bound
+from streams.submit.cancellation import attempt_of, sign_cancellation
+from streams.submit.fake import FakeJournal, FakeSignerBroker
+from streams.submit.fake_node import FakeSigner
+from streams.submit.sealed import SealedJournal
+from streams.submit.signer import LocalSigner, Unsigned
+from streams.submit.signing import Signing
 
 CHAIN, NONCE = 31_337, 7
 TOKEN, THIEF = "0x" + "a1" * 20, "0x" + "ee" * 20

@@ -13,13 +13,13 @@ from pipeline.errors import JournalError, MemoryLostError
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.journal import Attempt, IntentKnown, NonceBound, SignerStanding
 from pipeline.messages.transactions import Call
-from streams.chain.submit.fake import FakeJournal, FakeSignerBroker
-from streams.chain.submit.fake_node import FAKE_CHAIN, FakeSigner
-from streams.chain.submit.port import Stored
-from streams.chain.submit.seal import Stamp
-from streams.chain.submit.sealed import SealedJournal
-from streams.codec import decode_output, encode, encode_record
 from streams.devnet.contract import method
+from streams.kafka.codec import decode_output, encode, encode_record
+from streams.submit.fake import FakeJournal, FakeSignerBroker
+from streams.submit.fake_node import FAKE_CHAIN, FakeSigner
+from streams.submit.port import Stored
+from streams.submit.seal import Stamp
+from streams.submit.sealed import SealedJournal
 
 Forgery = Callable[[FakeSignerBroker], None]
 

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from pipeline.errors import AccessError
 from pipeline.units import ChainId
 from streams.devnet.ports import HOST
-from streams.kafka_access import KafkaAccess, Login
-from streams.readers import reading
-from streams.topics import check_topics
+from streams.kafka.access import KafkaAccess, Login
+from streams.kafka.readers import reading
+from streams.kafka.topics import check_topics
 
 CANARY = "canary-password"
 _API_VERSIONS, _HANDSHAKE, _AUTHENTICATE = 18, 17, 36

@@ -8,12 +8,12 @@ from signer_stage import SIGNER, Stage
 from pipeline.errors import ForeignNonceError, JournalError, MemoryLostError, SettingsError
 from pipeline.messages.journal import IntentsRead
 from pipeline.units import ShardId
-from streams.chain.submit.beginning import skip
-from streams.chain.submit.fake import FakeInbox, FakeJournal, FakeReports
-from streams.chain.submit.fake_node import FAKE_CHAIN, FakeSigner
-from streams.chain.submit.ledger import Ledger
-from streams.chain.submit.sealed import SealedJournal
-from streams.codec import encode
+from streams.kafka.codec import encode
+from streams.submit.fake import FakeInbox, FakeJournal, FakeReports
+from streams.submit.fake_node import FAKE_CHAIN, FakeSigner
+from streams.submit.journal_writer import JournalWriter
+from streams.submit.sealed import SealedJournal
+from streams.submit.startup import skip
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_a_topic_that_is_not_what_was_read_halts_until_it_is_passed_over(s
         await stage.process().open()
     done = len(stage.node.effects())
 
-    ledger = Ledger(
+    ledger = JournalWriter(
         SIGNER,
         SealedJournal(FakeJournal(stage.broker), FakeSigner(SIGNER), FAKE_CHAIN),
         FakeReports(stage.broker),
@@ -114,7 +114,7 @@ async def test_a_topic_that_is_not_what_was_read_halts_until_it_is_passed_over(s
 
 async def test_other_partitions_than_the_cursors_halt(stage):
     await read_some(stage)
-    ledger = Ledger(
+    ledger = JournalWriter(
         SIGNER,
         SealedJournal(FakeJournal(stage.broker), FakeSigner(SIGNER), FAKE_CHAIN),
         FakeReports(stage.broker),

@@ -13,10 +13,10 @@ from eth_account import Account
 
 from pipeline.errors import SettingsError
 from streams import redaction
-from streams.chain.signer import keystore_signer
-from streams.chain.signer_file import load_signer_file
+from streams.kafka.topics import copies_missing
 from streams.redaction import redact, remember_digest
-from streams.topics import copies_missing
+from streams.submit.signer import keystore_signer
+from streams.submit.signer_file import load_signer_file
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse 'battery' staple"  # noqa: S105 - of these tests alone

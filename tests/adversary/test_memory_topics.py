@@ -7,19 +7,19 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from intents import intent
 from kafka_logs import append
-from signer_stage import LIMITS, PACE, ROUTER, SIGNER, WETH
+from signer_stage import LIMITS, ROUTER, SIGNER, TIMING, WETH
 
 from pipeline.errors import JournalError, MemoryLostError, TopicError
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.submit.by_hand import begin_journal, skip_intents
-from streams.chain.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
-from streams.chain.submit.inbox import KafkaInbox
-from streams.chain.submit.journal import KafkaJournal, KafkaReports
-from streams.chain.submit.serve import Submit
-from streams.codec import encode
 from streams.devnet.contract import method
-from streams.kafka_access import KafkaAccess
-from streams.topics import INTENTS, NONCES, TOPICS, Topic, check_copies, ensure_topics
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import encode
+from streams.kafka.topics import INTENTS, NONCES, TOPICS, Topic, check_copies, ensure_topics
+from streams.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
+from streams.submit.inbox import KafkaInbox
+from streams.submit.journal import KafkaJournal, KafkaReports
+from streams.submit.journal_commands import begin_journal, skip_intents
+from streams.submit.serve import Submit
 
 pytestmark = pytest.mark.kafka
 
@@ -51,7 +51,7 @@ class Deployment:
             partitions=partitions,
             signer=self.signer,
             limits=LIMITS,
-            pace=PACE,
+            timing=TIMING,
             **changes,
         )
         try:

@@ -11,8 +11,8 @@ from stepping import SaysHttp, SaysNo, Stepping, proxied
 from structlog.testing import capture_logs
 
 from pipeline.errors import BlockUnknownError, NodeBusyError, NodeError, NodesDisagreeError
-from streams.chain.submit.agreed import AgreedNode, sender_node
-from streams.chain.submit.node import HttpSenderNode
+from streams.submit.agreed import AgreedNode, sender_node
+from streams.submit.node import HttpSenderNode
 
 pytestmark = pytest.mark.anvil
 

@@ -8,17 +8,17 @@ from sender_house import limits_of
 from pipeline.math.amounts import amount0_delta
 from pipeline.math.slippage import price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
-from streams.chain.submit.depth import Near, Range, depth_in_token1, ticks_near
 from streams.devnet import actions
 from streams.devnet.contract import method
 from streams.devnet.reads import balance, minted_token_id, position, read, slot0
-from streams.devnet.world import Pool
+from streams.devnet.world import DevnetPool
+from streams.submit.depth import Near, Range, depth_in_token1, ticks_near
 
 POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
 _POOL = "uniswap-v3/UniswapV3Pool"
 
 
-def held_within_1_percent(bench: Bench, pool: Pool) -> int:
+def held_within_1_percent(bench: Bench, pool: DevnetPool) -> int:
     """Take it all out by trading to 1 % below and to 1 % above, and count it in token1 at the price as it is."""
     chain, trader = bench.chain, bench.world.accounts.traders[1]
     spot_x96 = slot0(chain, pool).sqrt_price_x96
@@ -34,7 +34,7 @@ def held_within_1_percent(bench: Bench, pool: Pool) -> int:
     return min(below, above * spot_x96 * spot_x96 >> 192)
 
 
-def near(bench: Bench, pool: Pool) -> Near:
+def near(bench: Bench, pool: DevnetPool) -> Near:
     chain, now = bench.chain, slot0(bench.chain, pool)
     spacing = read(chain, pool.address, _POOL, "tickSpacing")
     nets = {

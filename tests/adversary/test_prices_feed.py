@@ -10,9 +10,9 @@ from price_play import DOLLAR, ETHER, brings, place_feed
 from sender_house import PASTLESS, limits_of, priced_pool
 
 from pipeline.errors import SettingsError
-from streams.chain.submit.limits import Feed, NamedFeed, NamedReferences, References
-from streams.chain.submit.node import HttpSenderNode
-from streams.chain.submit.pools import read_pools, read_references
+from streams.submit.limits import Feed, NamedFeed, NamedReferences, References
+from streams.submit.node import HttpSenderNode
+from streams.submit.pools import read_pools, read_references
 
 pytestmark = pytest.mark.anvil
 

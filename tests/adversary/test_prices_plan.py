@@ -5,12 +5,12 @@ from builders import POOL
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline import plan
-from pipeline.market import Market
+from pipeline.act import drafts
+from pipeline.act.drafts import Draft
+from pipeline.act.market import Market
 from pipeline.math.slippage import least_minted, least_of_quote, minimum_out, price_window_x96
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Rerange
-from pipeline.plan import Draft
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 
@@ -22,7 +22,7 @@ class Watched:
     ) -> None:
         self.drafted: list[tuple[Draft, Market, int]] = []
         for phase in ("swap", "mint"):
-            monkeypatch.setitem(plan._DRAFTS, phase, self._kept(plan._DRAFTS[phase]))
+            monkeypatch.setitem(drafts._DRAFTS, phase, self._kept(drafts._DRAFTS[phase]))
         book = live(action=Rerange(half_width_ticks=half_width_ticks, stall_after_s=60))
         self.desk = Desk(replace(book, limits=replace(book.limits, **limits)))
 

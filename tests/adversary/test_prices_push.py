@@ -7,10 +7,10 @@ from sender_house import PASTLESS, limits_of, priced_pool
 
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.submit.limits import References
 from streams.devnet import actions
 from streams.devnet.reads import balance, minted_token_id, position, slot0
-from streams.devnet.world import Pool
+from streams.devnet.world import DevnetPool
+from streams.submit.limits import References
 
 pytestmark = pytest.mark.anvil
 
@@ -25,7 +25,7 @@ def limits(bench: Bench, references: References, *, listed: tuple[str, ...] = (N
     return limits_of(bench.world, twap_window_s=WINDOW_S, pools=pools, references=references)
 
 
-def pushed(bench: Bench, ticks: int) -> Pool:
+def pushed(bench: Bench, ticks: int) -> DevnetPool:
     """The pool that is traded in, held at a wrong price for more than a window."""
     pool = bench.world.pool(NAME)
     give_past(bench, bench.world.pool(OTHER))
@@ -34,7 +34,7 @@ def pushed(bench: Bench, ticks: int) -> Pool:
     return pool
 
 
-def asked(bench: Bench, pool: Pool) -> list[SubmitTransaction]:
+def asked(bench: Bench, pool: DevnetPool) -> list[SubmitTransaction]:
     """A mint about the pushed price, and a sale of each token, with the strictest minimums that can be met."""
     weth, usdc = bench.world.weth, bench.world.usdc_of(pool)
     sales = []
@@ -44,7 +44,7 @@ def asked(bench: Bench, pool: Pool) -> list[SubmitTransaction]:
     return [mint(bench, pool, around(bench, pool), slack_bps=20, weth=ETHER), *sales]
 
 
-def lost_bps_of_mint(bench: Bench, pool: Pool, intent: SubmitTransaction, fair_tick: int) -> int:
+def lost_bps_of_mint(bench: Bench, pool: DevnetPool, intent: SubmitTransaction, fair_tick: int) -> int:
     """Carry a mint out, let the pusher go home, and compare at the fair price what went in with what is there."""
     chain, world = bench.chain, bench.world
 

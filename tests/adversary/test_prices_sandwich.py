@@ -9,10 +9,10 @@ from sender_house import ROUTER, limits_of
 from pipeline.math.slippage import least_of_quote, minimum_out
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.submit.verdict import Refusal
 from streams.devnet.contract import method
 from streams.devnet.reads import slot0
-from streams.devnet.world import Pool
+from streams.devnet.world import DevnetPool
+from streams.submit.verdict import Refusal
 
 pytestmark = pytest.mark.anvil
 
@@ -22,7 +22,7 @@ WINDOW_S, TOLERANCE_BPS, BOUND_TICKS = 180, 15, 50
 JUMP_TICKS = 4_447  # 56 %
 
 
-def sale(bench: Bench, pool: Pool, *, of_weth: bool) -> tuple[str, str, int]:
+def sale(bench: Bench, pool: DevnetPool, *, of_weth: bool) -> tuple[str, str, int]:
     """What is sold, what is bought, how much."""
     weth, usdc = bench.world.weth, bench.world.usdc_of(pool)
     return (weth, usdc, 3 * ETHER) if of_weth else (usdc, weth, 9_000 * DOLLAR)

@@ -10,9 +10,9 @@ from sender_house import limits_of
 from pipeline.math.slippage import least_of_quote
 from pipeline.messages.journal import Attempt
 from pipeline.units import ShardId
-from streams.chain.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
-from streams.chain.submit.node import HttpSenderNode
-from streams.chain.submit.serve import Submit, SubmitPace
+from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
+from streams.submit.node import HttpSenderNode
+from streams.submit.serve import Submit, SubmitTiming
 
 pytestmark = pytest.mark.anvil
 
@@ -44,7 +44,7 @@ def versions(bench: Bench, moved_ticks: int) -> tuple[Attempt, ...]:
             partitions=1,
             signer=bench.signer,
             limits=bench.limits,
-            pace=SubmitPace(),
+            timing=SubmitTiming(),
             new_signer=True,
         )
         await submit.open()
@@ -58,8 +58,8 @@ def versions(bench: Bench, moved_ticks: int) -> tuple[Attempt, ...]:
                 await submit.step()
                 keep_out()
                 bench.chain.mine()
-            assert submit._ledger.account.nonces, broker.reports(ShardId(0))
-            (bound,) = submit._ledger.account.nonces
+            assert submit._writer.account.nonces, broker.reports(ShardId(0))
+            (bound,) = submit._writer.account.nonces
             return tuple(bound.attempts)
         finally:
             await submit.close()

@@ -14,11 +14,11 @@ from structlog.testing import capture_logs
 
 from pipeline.errors import SettingsError
 from pipeline.messages.events import Dropped
-from pipeline.nonces import status
-from streams.chain.signer_file import load_signer_file
-from streams.chain.submit.node import HttpSenderNode
-from streams.chain.submit.relay import HttpRelay
+from pipeline.sign.nonces import status
 from streams.redaction import redact
+from streams.submit.node import HttpSenderNode
+from streams.submit.relay import HttpRelay
+from streams.submit.signer_file import load_signer_file
 
 SEND = "eth_sendRawTransaction"
 PRIVATE = "eth_sendPrivateTransaction"

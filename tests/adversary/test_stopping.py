@@ -16,19 +16,19 @@ from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse, limits_of
 from pipeline.errors import InfrastructureError, SettingsError
 from pipeline.messages.events import AnyEvent, Paused, PolicySet, Resumed
 from pipeline.messages.journal import NonceBound
-from pipeline.nonces import is_cancelling
+from pipeline.sign.nonces import is_cancelling
 from pipeline.units import ChainId
-from streams.chain.signer import Unsigned
-from streams.chain.submit.cancel_all import CancelAll
-from streams.chain.submit.node import HttpSenderNode
-from streams.chain.submit.stop_file import put_stop_file, remove_stop_file
-from streams.codec import encode
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.reads import balance
 from streams.devnet.world import World
+from streams.kafka.codec import encode
+from streams.kafka.topics import EVENTS
 from streams.node.blocking import BlockingRpc
-from streams.topics import EVENTS
+from streams.submit.cancel_all import CancelAll
+from streams.submit.node import HttpSenderNode
+from streams.submit.signer import Unsigned
+from streams.submit.stop_file import put_stop_file, remove_stop_file
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 

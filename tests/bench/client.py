@@ -138,8 +138,8 @@ async def compare(was: Any, now: Any, name: str) -> float:
     questions = [(method, params)] * count
     assert list(map(bytes, await was.ask_all(questions))) == list(map(bytes, await now.ask_all(questions)))
     spent: dict[Any, list[float]] = {was: [], now: []}
-    for turn in range(ROUNDS):
-        for rpc in (was, now) if turn % 2 else (now, was):
+    for context in range(ROUNDS):
+        for rpc in (was, now) if context % 2 else (now, was):
             spent[rpc].append(await spent_us(times, lambda rpc=rpc: rpc.ask_all(questions)))
     old_us, new_us = (statistics.median(each) for each in spent.values())
     ratio = statistics.median(old / new for old, new in zip(*spent.values(), strict=True))

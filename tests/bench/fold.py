@@ -11,10 +11,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from builders import ToyWatcher, started
 
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import Offset, ShardId
-from streams.codec import encode, encode_entry
-from streams.fold import fold_record
+from streams.kafka.codec import encode, encode_entry
+from streams.work.fold import fold_record
 
 SWAPS_PER_BLOCK = {0: 2_000, 1: 2_000, 10: 1_000, 100: 200}
 """And so many blocks of each kind."""

@@ -84,7 +84,7 @@ def whole_way_or_nothing(measure: Callable[[], Any]) -> Any:
     """Measure as it was before plans could be steps."""
     with (
         patch("pipeline.advance.outlook.largest_step", lambda *_, **__: None),
-        patch("pipeline.reconsider.largest_step", lambda *_, **__: None),
+        patch("pipeline.act.reconsider.largest_step", lambda *_, **__: None),
     ):
         return measure()
 

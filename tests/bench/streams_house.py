@@ -15,10 +15,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka_logs import append, read_committed
 
 from pipeline import keys
-from streams.checkpoint.port import load
-from streams.codec import decode_entry, encode_entry
-from streams.kafka_access import KafkaAccess
-from streams.topics import EVENTS, MAX_RECORD_BYTES, OUTPUTS, STATE, Topic, ensure_topics
+from streams.kafka.access import KafkaAccess
+from streams.kafka.checkpoint.port import load
+from streams.kafka.codec import decode_entry, encode_entry
+from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, OUTPUTS, STATE, Topic, ensure_topics
 
 Kind = Literal["worker", "bare"]
 

@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaProducer
 from streams_house import House
 from streams_loads import Load, load_of
 
-from streams.codec import decode_output
-from streams.topics import DECISIONS, EVENTS, MAX_RECORD_BYTES
+from streams.kafka.codec import decode_output
+from streams.kafka.topics import DECISIONS, EVENTS, MAX_RECORD_BYTES
 
 BLOCKS_PER_S = 4
 SWAPS = 10

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from builders import ToyChain, policy, started
 from msgspec.structs import replace
 
-from streams.codec import encode
+from streams.kafka.codec import encode
 
 _SIZES = (10**16,) * 15 + (10**17,) * 4 + (2 * 10**18,)
 """A swap moves the price by a tenth of a tick, by a tick, and one in twenty by twenty ticks."""

@@ -8,10 +8,10 @@ from builders import POOL
 from streams_house import House
 
 from pipeline.messages.entries import TickInfo
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import ShardId
-from streams.checkpoint.kafka import KafkaCheckpoint
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
 
 ENTRIES = 300_000
 _PER_COMMIT = 50_000

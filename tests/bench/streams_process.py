@@ -11,14 +11,14 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
-from streams.checkpoint.kafka import KafkaCheckpoint
-from streams.fold import fold_record
-from streams.kafka_access import KafkaAccess
-from streams.keeper import BATCH_RECORDS
-from streams.topics import EVENTS, MAX_RECORD_BYTES, TopicRecord
-from streams.work import run_worker
+from streams.kafka.access import KafkaAccess
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, TopicRecord
+from streams.work.app import run_worker
+from streams.work.fold import fold_record
+from streams.work.keeper import BATCH_RECORDS
 
 _SHARD = ShardId(0)
 

@@ -17,11 +17,11 @@ from pipeline.messages.events import BlockSeen, PolicySet, Sent
 from pipeline.messages.policy import TargetBand
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Bps, Seconds
-from streams.applied import append, appending
-from streams.codec import decode_event, decode_intent
-from streams.kafka_access import KafkaAccess
-from streams.readers import reading
-from streams.topics import EVENTS, INTENTS
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import decode_event, decode_intent
+from streams.kafka.readers import reading
+from streams.kafka.topics import EVENTS, INTENTS
+from streams.policy_rollout import append, appending
 
 LEAST = 30
 """Fewer transactions say nothing."""

@@ -10,19 +10,19 @@ from chaos.ledger import Ledger
 from chaos.tail import Tail
 from kafka_logs import entries_of
 
-from pipeline.guard import PASSING
+from pipeline.act.guards import PASSING
 from pipeline.messages.decisions import PlanClosed, PlanOpened, ProposalTried, RebalanceProposed, StepRefused
-from pipeline.policies import policies
-from pipeline.shard import Shard
-from pipeline.state import Value
+from pipeline.state.policies import policies
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Value
 from pipeline.units import ChainId, ShardId
-from streams.codec import decode_output
-from streams.fold import fold_log
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import decode_output
+from streams.kafka.readers import Record, reading
+from streams.kafka.topics import DEAD_LETTERS, DECISIONS, OUTPUTS, STATE
 from streams.node.http_node import HttpNode
-from streams.readers import Record, reading
-from streams.topics import DEAD_LETTERS, DECISIONS, OUTPUTS, STATE
 from streams.verify import Verdict, against_the_chain
+from streams.work.fold import fold_log
 
 Said = tuple[bytes, bytes | None]
 Places = dict[tuple[str, int], list[Said]]

@@ -14,10 +14,10 @@ from subprocess import Popen
 from typing import Any
 
 from streams.devnet import processes
-from streams.supervise import Patience
+from streams.supervise import RestartDelays
 
 _POLL_S = 0.05
-_PATIENCE = Patience(first_s=0.4, most_s=4.0, healthy_s=15.0)
+_PATIENCE = RestartDelays(first_s=0.4, most_s=4.0, healthy_s=15.0)
 _KEEPS = re.compile(r"keeps shards \[(.*)\]")
 _ENTRY = Path(__file__).with_name("entry.py")
 

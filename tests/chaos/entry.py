@@ -3,11 +3,11 @@
 import asyncio
 import sys
 
-import streams.keepers
-from streams.chain.pace import Pace
-from streams.chain.watch import run_watch
+import streams.work.keepers
 from streams.cli.console import settings_for
 from streams.cli.running import work
+from streams.watch.timing import Timing
+from streams.watch.watcher import run_watch
 
 STAND_BY_S = 20.0
 HURRIED_STALL_S = 6.0
@@ -17,8 +17,8 @@ HURRIED_WATCHDOG_S = 20.0
 
 def watch(*, hurried: bool) -> None:
     settings = settings_for("watch", serving=True)
-    usual = Pace(stand_by_s=STAND_BY_S)
-    pace = Pace(stall_after_s=HURRIED_STALL_S, retry_most_s=2.0, stand_by_s=HURRIED_STAND_BY_S)
+    usual = Timing(stand_by_s=STAND_BY_S)
+    timing = Timing(stall_after_s=HURRIED_STALL_S, retry_most_s=2.0, stand_by_s=HURRIED_STAND_BY_S)
     asyncio.run(
         run_watch(
             kafka=settings.kafka,
@@ -26,7 +26,7 @@ def watch(*, hurried: bool) -> None:
             partitions=settings.partitions,
             rpc_url=settings.rpc_urls[0],
             instance=settings.instance,
-            pace=pace if hurried else usual,
+            timing=timing if hurried else usual,
             stands_by=True,
         )
     )
@@ -38,7 +38,7 @@ def main() -> None:
     if kind == "watch":
         watch(hurried=hurried)
     else:
-        streams.keepers.STALLED_S = HURRIED_WATCHDOG_S if hurried else streams.keepers.STALLED_S
+        streams.work.keepers.STALLED_S = HURRIED_WATCHDOG_S if hurried else streams.work.keepers.STALLED_S
         work()
 
 

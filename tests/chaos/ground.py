@@ -11,7 +11,7 @@ from chaos.books import endow, tend
 from pipeline.messages.base import BlockRef
 from streams.devnet import net, processes
 from streams.devnet.broker import Broker
-from streams.devnet.chain import Header
+from streams.devnet.chain import DevnetBlock
 from streams.devnet.metadata import cluster_served
 from streams.devnet.ports import HOST
 
@@ -44,7 +44,7 @@ class Ground:
         async with self.chain_lock:
             return await asyncio.to_thread(work, *arguments)
 
-    async def head(self) -> Header:
+    async def head(self) -> DevnetBlock:
         return await self.on_chain(self.devnet.chain.header)
 
     async def flow(self) -> None:
@@ -53,7 +53,7 @@ class Ground:
             await self.on_chain(self.next_block)
             await asyncio.sleep(BLOCK_S)
 
-    def next_block(self) -> Header:
+    def next_block(self) -> DevnetBlock:
         """Mine a block of the order flow, in which an owner may do something too."""
         orders = []
         if self._tending.random() < TENDED_SHARE:

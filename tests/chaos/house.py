@@ -24,13 +24,13 @@ from pipeline.errors import InfrastructureError
 from pipeline.messages.events import Event, PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
-from streams.applied import appending
-from streams.codec import encode
 from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.ports import HOST, free_port
-from streams.kafka_access import KafkaAccess
-from streams.topics import EVENTS, ensure_topics, shard_of
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import encode
+from streams.kafka.topics import EVENTS, ensure_topics, shard_of
+from streams.policy_rollout import appending
 
 PARTITIONS = 4
 PATIENCE_S = 180.0

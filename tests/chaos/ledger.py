@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from chaos.tail import Tail
 
 from pipeline.errors import MalformedRecordError
+from pipeline.follow.due_reads import missing, wanted
+from pipeline.follow.routes import Arrival, follow
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Cursor, Head, SetAside, Writer
 from pipeline.messages.events import (
@@ -17,14 +19,12 @@ from pipeline.messages.events import (
     Resumed,
     WriterStarted,
 )
-from pipeline.policies import policies
-from pipeline.routes import Arrival, follow
-from pipeline.state import Tables
+from pipeline.state.policies import policies
+from pipeline.state.tables import Tables
 from pipeline.units import ChainId
-from pipeline.wants import missing, wanted
-from streams.codec import decode_entry, decode_event
-from streams.readers import Record
-from streams.topics import EVENTS, STATE
+from streams.kafka.codec import decode_entry, decode_event
+from streams.kafka.readers import Record
+from streams.kafka.topics import EVENTS, STATE
 
 _ARRIVALS = {
     Arrival.SET_ASIDE: "a block was set aside",

@@ -12,8 +12,8 @@ from kafka_logs import delete_before_the_end
 
 from pipeline.messages.events import WriterStarted
 from pipeline.units import Term
-from streams.codec import encode
-from streams.topics import EVENTS, STATE
+from streams.kafka.codec import encode
+from streams.kafka.topics import EVENTS, STATE
 
 _GROUP_ENDS_S = 60.0
 

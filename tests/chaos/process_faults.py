@@ -11,7 +11,7 @@ from chaos.house import PATIENCE_S, House
 from chaos.proxy import RECEIPTS, RefusesAfter, Waits
 
 from pipeline.units import BookId
-from streams.topics import shard_of
+from streams.kafka.topics import shard_of
 
 _SESSION_S = 10.0
 """A worker that is silent for longer loses its shards."""

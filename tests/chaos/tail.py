@@ -8,8 +8,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import InfrastructureError
-from streams.kafka_access import KafkaAccess
-from streams.readers import Reader, Record, reading
+from streams.kafka.access import KafkaAccess
+from streams.kafka.readers import Reader, Record, reading
 
 _PATIENCE_S = 12.0
 

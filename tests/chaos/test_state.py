@@ -16,15 +16,15 @@ from chaos.house import House, opened
 from pipeline.messages.decisions import PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Balance
 from pipeline.messages.events import PoolObserved
-from pipeline.policies import followed_pools, profile
+from pipeline.state.policies import followed_pools, profile
 from pipeline.units import BookId, ShardId
 from pipeline.venues.due_read import DueRead
-from streams.codec import decode_event, decode_output, encode_entry
-from streams.kafka_access import KafkaAccess
-from streams.node.chain_reads import Place, observe
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import decode_event, decode_output, encode_entry
+from streams.kafka.readers import reading
+from streams.kafka.topics import DECISIONS, STATE, shard_of
+from streams.node.chain_reads import ReadContext, observe
 from streams.node.http_node import HttpNode
-from streams.readers import reading
-from streams.topics import DECISIONS, STATE, shard_of
 from streams.verify import load_shard
 
 pytestmark = [
@@ -140,7 +140,7 @@ async def a_check_that_differs(house: House, shard: int) -> PoolObserved:
     pool = min(followed_pools(tables))
     node = HttpNode(house.devnet.rpc_url)
     try:
-        place = Place(chain=chain, block=head, term=house.ledger.pages[shard].writer.term)
+        place = ReadContext(chain=chain, block=head, term=house.ledger.pages[shard].writer.term)
         (read,) = [read async for read in observe(node, place, [DueRead(item=f"pool/{pool}", why="check")])]
     finally:
         await node.close()

@@ -17,7 +17,7 @@ from hexbytes import HexBytes
 from pipeline.errors import DevnetError
 from streams.devnet.contract import method
 from streams.devnet.reads import read
-from streams.topics import NONCES
+from streams.kafka.topics import NONCES
 
 if TYPE_CHECKING:
     from chaos_sender.house import House

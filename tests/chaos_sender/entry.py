@@ -10,14 +10,14 @@ import msgspec
 
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.events import BlockSeen
-from streams import keeper
-from streams.chain.follower import Follower
-from streams.chain.kafka_log import KafkaLog
-from streams.chain.submit import serve
-from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.cli.running import watch, work
 from streams.cli.submitting import submit
-from streams.codec import decode_event
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka.codec import decode_event
+from streams.submit import serve
+from streams.watch.follower import Follower
+from streams.watch.kafka_log import KafkaLog
+from streams.work import keeper
 
 
 class _Tagged(msgspec.Struct):

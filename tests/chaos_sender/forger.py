@@ -31,11 +31,11 @@ from pipeline.messages.journal import (
 )
 from pipeline.messages.policy import Limits, TargetBand
 from pipeline.messages.transactions import Call, SubmitTransaction
-from streams.chain.submit.journal import journal_shard
-from streams.codec import encode, encode_record
 from streams.devnet.contract import method
 from streams.devnet.reads import balance
-from streams.topics import DECISIONS, EVENTS, INTENTS, NONCES, TOPICS, Topic
+from streams.kafka.codec import encode, encode_record
+from streams.kafka.topics import DECISIONS, EVENTS, INTENTS, NONCES, TOPICS, Topic
+from streams.submit.journal import journal_shard
 
 if TYPE_CHECKING:
     from chaos_sender.house import House

@@ -21,22 +21,22 @@ from chaos_sender.setting import BOOK, LIVELY, endow, policy_of, write_signer
 from chaos_sender.staff import Staff
 from chaos_sender.story import Story, nonce_of
 
+from pipeline.act.settle import is_open, mined
 from pipeline.messages.base import BlockRef
 from pipeline.messages.effects import Plan
 from pipeline.messages.events import PolicySet
-from pipeline.settle import is_open, mined
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import ChainId, ShardId
-from streams.applied import append, appending
-from streams.chain.signer import devnet_signer
-from streams.chain.submit.by_hand import begin_journal
-from streams.chain.submit.node import HttpSenderNode
 from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.devnet.chain import Header
-from streams.fold import fold_log
-from streams.kafka_access import KafkaAccess
-from streams.topics import ensure_topics, shard_of
+from streams.devnet.chain import DevnetBlock
+from streams.kafka.access import KafkaAccess
+from streams.kafka.topics import ensure_topics, shard_of
+from streams.policy_rollout import append, appending
+from streams.submit.journal_commands import begin_journal
+from streams.submit.node import HttpSenderNode
+from streams.submit.signer import devnet_signer
+from streams.work.fold import fold_log
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ class House:
         async with self._lock:
             return await asyncio.to_thread(work, *arguments)
 
-    async def head(self) -> Header:
+    async def head(self) -> DevnetBlock:
         return await self.on_chain(self.chain.header)
 
     async def _mine_on(self) -> None:

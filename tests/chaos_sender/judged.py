@@ -7,7 +7,7 @@ import msgspec
 from chaos_sender.house import House
 from chaos_sender.setting import FINAL_DEPTH_BLOCKS, policy_of
 
-from pipeline.inventory import WHOLE_BPS
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.math.amounts import range_amounts
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanOpened

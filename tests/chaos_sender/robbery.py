@@ -10,10 +10,10 @@ from chaos_sender.forger import Forger
 from chaos_sender.house import House
 
 from pipeline.errors import CommitError, FencedError
-from streams.chain.signer import devnet_signer
-from streams.chain.submit.by_hand import set_aside
-from streams.kafka_access import KafkaAccess
-from streams.topics import EVENTS, INTENTS, NONCES
+from streams.kafka.access import KafkaAccess
+from streams.kafka.topics import EVENTS, INTENTS, NONCES
+from streams.submit.journal_commands import set_aside
+from streams.submit.signer import devnet_signer
 
 _SHOVE = 0.012
 _SAFE = (INTENTS, NONCES, EVENTS, INTENTS, NONCES)

@@ -12,9 +12,9 @@ from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused,
 from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import ChainId
-from streams.codec import decode_event, decode_intent, decode_journal, decode_output
 from streams.devnet.chain import Chain
-from streams.topics import DECISIONS, EVENTS, INTENTS, NONCES
+from streams.kafka.codec import decode_event, decode_intent, decode_journal, decode_output
+from streams.kafka.topics import DECISIONS, EVENTS, INTENTS, NONCES
 
 _ONCE = frozenset({"withdraw", "swap", "mint"})
 """Of a plan these have an effect once at most; approvals do not add up."""

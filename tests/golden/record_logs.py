@@ -17,8 +17,8 @@ from pipeline.units import ChainId, Offset, ShardId
 from streams.cli.demo import _play
 from streams.cli.demo.stage import staged
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.event_log import KafkaEventLog
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
+from streams.kafka.event_log import KafkaEventLog
 from streams.settings import DEFAULT_PARTITIONS
 
 SENDER_FAULTS = ("any time: submit", "settle: a reorg, 1 to 10 deep")

@@ -15,9 +15,9 @@ from stories import SAID_ON, undisturbed
 
 from pipeline.messages.entries import Cursor
 from pipeline.units import ChainId, Offset, ShardId
-from streams.codec import encode
-from streams.kafka_access import KafkaAccess
-from streams.topics import DEAD_LETTERS, EVENTS, STATE, TOPICS, ensure_topics
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import encode
+from streams.kafka.topics import DEAD_LETTERS, EVENTS, STATE, TOPICS, ensure_topics
 
 pytestmark = pytest.mark.kafka
 

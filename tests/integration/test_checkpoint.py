@@ -19,14 +19,14 @@ from kafka_logs import read_committed, until_marked
 from pipeline.errors import CommitError, FencedError, StateSpoiledError, TopicError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Cursor, Frame, Head, TickInfo
-from pipeline.state import Value
+from pipeline.state.tables import Value
 from pipeline.units import BlockNumber, ChainId, GrowthX128, Hash, Liquidity, Offset, Seconds, ShardId
-from streams.checkpoint.fake import Crashed, FakeBroker, FakeCheckpoint
-from streams.checkpoint.kafka import KafkaCheckpoint
-from streams.checkpoint.port import Checkpoint
-from streams.codec import MAX_PAYLOAD_BYTES, encode_entry
 from streams.devnet.broker import Broker
-from streams.topics import DECISIONS, STATE, SWAPS, TOPICS, TopicRecord, ensure_topics
+from streams.kafka.checkpoint.fake import Crashed, FakeBroker, FakeCheckpoint
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka.checkpoint.port import Checkpoint
+from streams.kafka.codec import MAX_PAYLOAD_BYTES, encode_entry
+from streams.kafka.topics import DECISIONS, STATE, SWAPS, TOPICS, TopicRecord, ensure_topics
 
 SHARD = ShardId(1)
 OTHER = ShardId(0)
@@ -52,9 +52,9 @@ Changes = Mapping[str, Value | None]
 
 _DIE = """
 import asyncio, json, os, signal, sys
-from streams.checkpoint.kafka import KafkaCheckpoint
-from streams.kafka_access import KafkaAccess
-from streams.topics import TopicRecord
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka.access import KafkaAccess
+from streams.kafka.topics import TopicRecord
 
 async def die():
     checkpoint = KafkaCheckpoint(KafkaAccess({bootstrap!r}), {chain_id}, instance="dead")

@@ -34,21 +34,16 @@ from pipeline.messages.entries import Allowance, Cursor, Halted, Pause, Pool, Qu
 from pipeline.messages.events import BlockSeen, NftAdopted, Paused, PolicySet, Signed
 from pipeline.messages.nfts import Departure
 from pipeline.messages.processes import ProcessSeen, ShardHead
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import ChainId
 from streams import processes
-from streams.applied import append, appending
-from streams.chain.event_log import ROUTING
-from streams.chain.kafka_log import KafkaLog
-from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.cli import holdings, main, topics
-from streams.codec import MAX_PAYLOAD_BYTES, decode_event, decode_output, encode, encode_entry
-from streams.fold import fold_log
 from streams.human import bps_text
-from streams.kafka_access import KafkaAccess
-from streams.process import code_of
-from streams.readers import reading
-from streams.topics import (
+from streams.kafka.access import KafkaAccess
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka.codec import MAX_PAYLOAD_BYTES, decode_event, decode_output, encode, encode_entry
+from streams.kafka.readers import reading
+from streams.kafka.topics import (
     BOOKS,
     DEAD_LETTERS,
     DECISIONS,
@@ -61,7 +56,12 @@ from streams.topics import (
     ensure_topics,
     shard_of,
 )
+from streams.policy_rollout import append, appending
+from streams.process import code_of
 from streams.verify import Verdict, against_the_fold, load_shard
+from streams.watch.kafka_log import KafkaLog
+from streams.watch.port import ROUTING
+from streams.work.fold import fold_log
 
 pytestmark = pytest.mark.kafka
 

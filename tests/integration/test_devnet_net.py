@@ -14,8 +14,8 @@ from freezing import freeze
 
 from pipeline.errors import DevnetError
 from streams.devnet import net, processes
-from streams.devnet.chain import Header
-from streams.devnet.net import Down, Record, down, keep, load_record, status, up
+from streams.devnet.chain import DevnetBlock
+from streams.devnet.net import DevnetRecord, Down, down, keep, load_record, status, up
 from streams.devnet.processes import ProcessRecord
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
@@ -48,7 +48,7 @@ def kept_elsewhere(folder: Path, cache: Path) -> subprocess.Popen[str]:
     return keeper
 
 
-def gone(record: Record) -> bool:
+def gone(record: DevnetRecord) -> bool:
     deadline_s = time.monotonic() + 10
     while time.monotonic() < deadline_s:
         if not (processes.is_running(record.broker) or processes.is_running(record.chain)):
@@ -123,7 +123,7 @@ def test_kept_it_mines_until_told_to_stop(tmp_path: Path, cache: Path) -> None:
     stop = threading.Event()
     mined: list[int] = []
 
-    def note(block: Header) -> None:
+    def note(block: DevnetBlock) -> None:
         mined.append(block.number)
         if len(mined) == 3:
             stop.set()
@@ -140,7 +140,7 @@ class Mute:
     def __init__(self, looks: int) -> None:
         self.flow, self._looks = self, looks
 
-    def block(self) -> Header:
+    def block(self) -> DevnetBlock:
         raise DevnetError("no answer")
 
     @property

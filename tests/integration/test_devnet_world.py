@@ -18,7 +18,7 @@ from streams.devnet.reads import (
     slot0,
     token_ids,
 )
-from streams.devnet.world import Pool, World, load_world
+from streams.devnet.world import DevnetPool, World, load_world
 
 pytestmark = pytest.mark.anvil
 
@@ -27,7 +27,7 @@ POOLS = ("weth_usdc_low_500", "weth_usdc_high_500", "weth_usdc_low_3000")
 
 
 @pytest.fixture(params=POOLS)
-def pool(request: pytest.FixtureRequest, world: World) -> Pool:
+def pool(request: pytest.FixtureRequest, world: World) -> DevnetPool:
     return world.pool(request.param)
 
 
@@ -39,7 +39,7 @@ def test_both_token_orders_exist(world: World) -> None:
 
 
 def test_each_pool_begins_at_the_first_price_with_ranges_about_it(
-    chain: Chain, world: World, pool: Pool
+    chain: Chain, world: World, pool: DevnetPool
 ) -> None:
     expected_x96 = first_sqrt_price_x96(weth_is_token0=pool.token0 == world.weth)
     assert slot0(chain, pool).sqrt_price_x96 == expected_x96
@@ -83,7 +83,7 @@ def test_the_lenses_answer(chain: Chain, world: World) -> None:
     assert read(chain, world.multicall, "multicall/Multicall3", "getBlockNumber") == chain.header().number
 
 
-def test_a_position_lives_its_whole_life(chain: Chain, world: World, pool: Pool) -> None:
+def test_a_position_lives_its_whole_life(chain: Chain, world: World, pool: DevnetPool) -> None:
     owner, heir = world.accounts.owners[:2]
     ticks = range_around(chain, pool, -600, 600)
     amounts = world.amounts(pool, 10**18)
@@ -106,7 +106,7 @@ def test_a_position_lives_its_whole_life(chain: Chain, world: World, pool: Pool)
     assert balance(chain, world.weth, heir) > before
 
 
-def test_a_swap_stops_at_its_limit(chain: Chain, world: World, pool: Pool) -> None:
+def test_a_swap_stops_at_its_limit(chain: Chain, world: World, pool: DevnetPool) -> None:
     trader = world.accounts.traders[0]
     limit_x96 = slot0(chain, pool).sqrt_price_x96 * 1_001 // 1_000
     amount = balance(chain, pool.token1, trader)
@@ -114,14 +114,14 @@ def test_a_swap_stops_at_its_limit(chain: Chain, world: World, pool: Pool) -> No
     assert slot0(chain, pool).sqrt_price_x96 == limit_x96
 
 
-def test_exact_out_gives_exactly_that(chain: Chain, world: World, pool: Pool) -> None:
+def test_exact_out_gives_exactly_that(chain: Chain, world: World, pool: DevnetPool) -> None:
     trader = world.accounts.traders[0]
     before = balance(chain, pool.token0, trader)
     chain.execute(actions.swap_exact_out(world, trader, pool, pool.token1, 10**9))
     assert balance(chain, pool.token0, trader) - before == 10**9
 
 
-def test_swaps_together_are_one_transaction(chain: Chain, world: World, pool: Pool) -> None:
+def test_swaps_together_are_one_transaction(chain: Chain, world: World, pool: DevnetPool) -> None:
     trader = world.accounts.traders[0]
     swaps = [actions.swap_exact_in(world, trader, pool, pool.token0, 10**9) for _ in range(3)]
     (receipt,) = chain.execute(actions.swaps_together(world, swaps))
@@ -137,7 +137,7 @@ def test_wrapping_and_unwrapping_balance_out(chain: Chain, world: World) -> None
     assert balance(chain, world.weth, owner) == before
 
 
-def test_a_flash_pays_its_fee(chain: Chain, world: World, pool: Pool) -> None:
+def test_a_flash_pays_its_fee(chain: Chain, world: World, pool: DevnetPool) -> None:
     sender = world.accounts.spare[0]
     (receipt,) = chain.execute(direct.flash(world, sender, pool, (10**6, 10**12)))
     (flash,) = (log for log in receipt.logs if log.topics[0] == event_topic(_POOL, "Flash"))
@@ -146,7 +146,7 @@ def test_a_flash_pays_its_fee(chain: Chain, world: World, pool: Pool) -> None:
     assert words == [10**6, 10**12, *fees]
 
 
-def test_direct_swaps_take_both_directions_and_kinds(chain: Chain, world: World, pool: Pool) -> None:
+def test_direct_swaps_take_both_directions_and_kinds(chain: Chain, world: World, pool: DevnetPool) -> None:
     sender = world.accounts.spare[0]
     for zero_for_one in (True, False):
         for amount in (10**9, -(10**9)):
@@ -155,7 +155,7 @@ def test_direct_swaps_take_both_directions_and_kinds(chain: Chain, world: World,
             assert event_topic(_POOL, "Swap") in [log.topics[0] for log in receipt.logs]
 
 
-def test_a_direct_position_pays_back(chain: Chain, world: World, pool: Pool) -> None:
+def test_a_direct_position_pays_back(chain: Chain, world: World, pool: DevnetPool) -> None:
     sender = world.accounts.spare[0]
     ticks = range_around(chain, pool, -300, 300)
     before = balance(chain, world.weth, world.callee)
@@ -168,7 +168,7 @@ def test_a_direct_position_pays_back(chain: Chain, world: World, pool: Pool) -> 
     assert before - balance(chain, world.weth, world.callee) <= 1, "rounded for the pool once"
 
 
-def test_the_protocol_takes_its_share(chain: Chain, world: World, pool: Pool) -> None:
+def test_the_protocol_takes_its_share(chain: Chain, world: World, pool: DevnetPool) -> None:
     chain.execute(actions.set_protocol_fee(world, pool, 4, 10))
     assert slot0(chain, pool).fee_protocol == 4 + (10 << 4)
     trader = world.accounts.traders[0]

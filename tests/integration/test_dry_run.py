@@ -15,16 +15,16 @@ from pipeline.messages.effects import DryRuns, Untried
 from pipeline.messages.entries import Mined
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import ShardId
-from streams.chain.dry_run.anvil import AnvilForks
-from streams.chain.dry_run.trial import Trial
-from streams.chain.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
-from streams.chain.submit.node import HttpSenderNode
-from streams.chain.submit.serve import Submit, SubmitPace
 from streams.devnet import actions, reads
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
-from streams.devnet.world import Pool, World
+from streams.devnet.world import DevnetPool, World
+from streams.rehearse.anvil import AnvilForks
+from streams.rehearse.trial import Trial
+from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
+from streams.submit.node import HttpSenderNode
+from streams.submit.serve import Submit, SubmitTiming
 
 pytestmark = pytest.mark.anvil
 
@@ -35,7 +35,7 @@ NAMES = ("weth_usdc_low_500", "weth_usdc_high_500")  # WETH is token1, and token
 class Ground:
     """A chain with an owner's NFT in a narrow range, and a trader who may move the price."""
 
-    def __init__(self, chain: Chain, world: World, pool: Pool, cache: Path) -> None:
+    def __init__(self, chain: Chain, world: World, pool: DevnetPool, cache: Path) -> None:
         self.chain, self.world, self.pool = chain, world, pool
         self.owner = world.accounts.owners[0]
         self.forks = AnvilForks(anvil_program(cache=cache), chain.url)
@@ -97,7 +97,7 @@ async def carry_out(ground: Ground, live: Followed, commands: list[SubmitTransac
         partitions=1,
         signer=signer_of(ground.owner),
         limits=limits_of(ground.world, **ROOMY | {"max_loss_bps": 900}),
-        pace=SubmitPace(),
+        timing=SubmitTiming(),
         new_signer=True,
     )
     await submit.open()

@@ -10,12 +10,12 @@ from kafka_logs import append
 
 from pipeline.errors import EventLogError
 from pipeline.units import ChainId, Offset, ShardId
-from streams import event_log
 from streams.devnet.broker import Broker
 from streams.devnet.ports import free_port
-from streams.event_log import KafkaEventLog
-from streams.kafka_access import KafkaAccess
-from streams.topics import EVENTS, ensure_topics
+from streams.kafka import event_log
+from streams.kafka.access import KafkaAccess
+from streams.kafka.event_log import KafkaEventLog
+from streams.kafka.topics import EVENTS, ensure_topics
 
 pytestmark = pytest.mark.kafka
 

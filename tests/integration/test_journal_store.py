@@ -9,11 +9,11 @@ import pytest
 from kafka_logs import read_committed, until_marked
 
 from pipeline.errors import CommitError, FencedError
-from streams.chain.submit.fake import FakeJournal, FakeSignerBroker
-from streams.chain.submit.journal import KafkaJournal, journal_shard
-from streams.chain.submit.port import JournalStore, Stored
-from streams.kafka_access import KafkaAccess
-from streams.topics import DEAD_LETTERS, NONCES, TopicRecord, ensure_topics
+from streams.kafka.access import KafkaAccess
+from streams.kafka.topics import DEAD_LETTERS, NONCES, TopicRecord, ensure_topics
+from streams.submit.fake import FakeJournal, FakeSignerBroker
+from streams.submit.journal import KafkaJournal, journal_shard
+from streams.submit.port import JournalStore, Stored
 
 pytestmark = pytest.mark.kafka
 

@@ -17,16 +17,16 @@ from users import User
 
 from pipeline.messages.base import BlockRef
 from pipeline.units import ChainId
-from streams.applied import appending
-from streams.chain.submit.journal import journal_shard
-from streams.codec import encode
-from streams.devnet.chain import Chain, Header, start_chain
+from streams.devnet.chain import Chain, DevnetBlock, start_chain
 from streams.devnet.contract import method
 from streams.devnet.flow import OrderFlow
 from streams.devnet.world import World
-from streams.kafka_roles import ROLES, Acl, acls
-from streams.readers import reading
-from streams.topics import INTENTS, NONCES
+from streams.kafka.codec import encode
+from streams.kafka.readers import reading
+from streams.kafka.roles import ROLES, Acl, acls
+from streams.kafka.topics import INTENTS, NONCES
+from streams.policy_rollout import appending
+from streams.submit.journal import journal_shard
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(900)]
 
@@ -57,7 +57,7 @@ class Premises:
             "rpc_url": chain.url,
             "world": msgspec.to_builtins(world),
         }
-        self.newest: Header | None = None
+        self.newest: DevnetBlock | None = None
         self._stop = threading.Event()
         self._trade = threading.Thread(target=self._trading)
 

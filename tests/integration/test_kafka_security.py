@@ -27,10 +27,10 @@ from secured_broker import ADMIN, SecuredBroker, secured_broker
 
 from pipeline.errors import AccessError, EvenkeelError, InfrastructureError
 from pipeline.units import ChainId
-from streams.kafka_access import KafkaAccess, Login, tls_context
-from streams.kafka_roles import ROLES, acls
-from streams.readers import reading
-from streams.topics import TOPICS, check_topics, ensure_topics
+from streams.kafka.access import KafkaAccess, Login, tls_context
+from streams.kafka.readers import reading
+from streams.kafka.roles import ROLES, acls
+from streams.kafka.topics import TOPICS, check_topics, ensure_topics
 
 pytestmark = [
     pytest.mark.kafka,

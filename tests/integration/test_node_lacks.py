@@ -13,7 +13,6 @@ from watching import policy_of
 
 from pipeline.errors import PASSING_TROUBLE, NodeBusyError, SettingsError
 from pipeline.units import Address, BlockNumber, Seconds
-from streams.chain.submit.forked import ForkingSenderNode, check_simulation
 from streams.cli.node_abilities import findings, try_node
 from streams.devnet import actions
 from streams.devnet.artifacts import anvil_program
@@ -21,12 +20,13 @@ from streams.devnet.chain import Chain
 from streams.devnet.ports import free_port
 from streams.devnet.world import World
 from streams.node.abilities import try_abilities
-from streams.node.contract_calls import Reader
+from streams.node.contract_calls import ContractReader
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import CallToSimulate
 from streams.node.rpc import Rpc
 from streams.node.tokens import token_fault
+from streams.submit.forked import ForkingSenderNode, check_simulation
 
 pytestmark = pytest.mark.anvil
 
@@ -56,7 +56,7 @@ async def node(proxy: NodeProxy) -> AsyncIterator[HttpNode]:
 
 async def fault(node: HttpNode, world: World, token: str, *, acts: bool) -> str | None:
     at = (await node.newest()).block
-    reader = Reader(node, multicall=MULTICALL3, at=at.hash)
+    reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
     holders = (Address(world.pool(POOL).address),)
     return await token_fault(reader, Address(token), holders, at, acts=acts)
 

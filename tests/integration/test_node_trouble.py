@@ -11,10 +11,10 @@ from chaos.proxy import Forgets, NodeProxy, Nulls, Refuses, Says, StandsStill, T
 from watching import QUICK, Fold, Log, assert_equals_chain, deployment, own_chain_id, policy_of, watching
 
 from pipeline.errors import MethodMissingError, NodeBusyError, NodeError
+from pipeline.follow.due_reads import wanted
+from pipeline.follow.routes import Arrival
 from pipeline.messages.events import BlocksReverted, HeadStalled, ObservationFailed, PolicySet
-from pipeline.routes import Arrival
 from pipeline.units import BlockNumber, ChainId
-from pipeline.wants import wanted
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.flow import OrderFlow
@@ -155,7 +155,7 @@ async def watched(broker: Broker, chain: Chain, world: World, proxy: NodeProxy) 
         chain_id = ChainId(chain.chain_id)
         log = await stack.enter_async_context(deployment(broker.bootstrap_servers, chain_id))
         url = proxy.url_for("here")
-        await stack.enter_async_context(watching(broker.bootstrap_servers, chain_id, url, pace=QUICK))
+        await stack.enter_async_context(watching(broker.bootstrap_servers, chain_id, url, timing=QUICK))
         yield Scene(chain, world, proxy, log, url)
 
 
@@ -203,11 +203,11 @@ async def test_a_replica_ninety_blocks_behind_changes_nothing(
     async with AsyncExitStack() as stack:
         chain_id = ChainId(chain.chain_id)
         log = await stack.enter_async_context(deployment(broker.bootstrap_servers, chain_id))
-        pace = type(QUICK)(
+        timing = type(QUICK)(
             **{name: getattr(QUICK, name) for name in QUICK.__struct_fields__} | {"stall_after_s": 5.0}
         )
         url = proxy.url_for("here")
-        await stack.enter_async_context(watching(broker.bootstrap_servers, chain_id, url, pace=pace))
+        await stack.enter_async_context(watching(broker.bootstrap_servers, chain_id, url, timing=timing))
         scene = Scene(chain, world, proxy, log, url)
         shard = await scene.keep()
         await scene.read(shard)

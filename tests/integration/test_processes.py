@@ -14,10 +14,10 @@ from pipeline.messages.processes import ProcessSeen
 from pipeline.units import BlockNumber, ChainId, ShardId
 from streams import heartbeat
 from streams.heartbeat import Progress, beating
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
+from streams.kafka.readers import reading
+from streams.kafka.topics import PROCESSES, ensure_topics
 from streams.processes import Processes, ProcessNow, processes_now
-from streams.readers import reading
-from streams.topics import PROCESSES, ensure_topics
 
 pytestmark = pytest.mark.kafka
 

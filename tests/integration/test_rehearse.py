@@ -20,19 +20,19 @@ from pipeline.errors import BlockUnknownError, BrokenAnswerError, NodeBusyError,
 from pipeline.messages.base import BlockRef
 from pipeline.messages.decisions import ProposalTried, RebalanceProposed
 from pipeline.messages.events import DryRunEnded
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import ChainId, ShardId
-from streams.chain.dry_run.anvil import AnvilForks
-from streams.chain.dry_run.port import Forks, NotTried
-from streams.chain.dry_run.serve import POINTS, TryPace, run_tries
-from streams.checkpoint.kafka import KafkaCheckpoint
-from streams.codec import decode_event, decode_output, encode
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain
-from streams.fold import fold_log
-from streams.kafka_access import KafkaAccess
-from streams.topics import DECISIONS, EVENTS, ensure_topics
+from streams.kafka.access import KafkaAccess
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka.codec import decode_event, decode_output, encode
+from streams.kafka.topics import DECISIONS, EVENTS, ensure_topics
+from streams.rehearse.anvil import AnvilForks
+from streams.rehearse.port import Forks, NotTried
+from streams.rehearse.serve import POINTS, TryTiming, run_tries
+from streams.work.fold import fold_log
 
 SHARD = ShardId(0)
 ROOT = str(Path(__file__).parents[2])
@@ -67,7 +67,7 @@ class Deployment:
         await checkpoint.commit(outputs, shard.tables.changes())
         await checkpoint.close()
 
-    async def rehearse(self, forks: Forks, *, dies_at: str = "", pace: TryPace | None = None) -> None:
+    async def rehearse(self, forks: Forks, *, dies_at: str = "", timing: TryTiming | None = None) -> None:
         """Try until an outcome stands in the log, and a moment longer; or until it dies."""
 
         def reach(point: str) -> None:
@@ -81,7 +81,7 @@ class Deployment:
                 partitions=1,
                 instance="test",
                 forks=forks,
-                pace=pace,
+                timing=timing,
                 reach=reach,
             )
         )
@@ -177,7 +177,7 @@ class FailingForks:
 
 @pytest.mark.kafka
 async def test_a_fork_that_hangs_is_given_up(deployment: Deployment):
-    await deployment.rehearse(HungForks(), pace=TryPace(within_s=1))
+    await deployment.rehearse(HungForks(), timing=TryTiming(within_s=1))
     (told,) = await deployment.told()
     assert (told.run.outcome, told.run.reason) == ("failed", "no end within 1 s")
 

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from pipeline.errors import FencedError, SettingsError
 from pipeline.units import ChainId
-from streams.chain.pace import Pace
-from streams.chain.standby import take_turns
-from streams.topics import EVENTS, ensure_topics
+from streams.kafka.topics import EVENTS, ensure_topics
+from streams.watch.standby import take_turns
+from streams.watch.timing import Timing
 
 pytestmark = pytest.mark.kafka
 
@@ -51,8 +51,8 @@ async def chain_id(broker) -> ChainId:
 async def taking_turns(
     watcher: Watcher, broker, chain_id: ChainId, *, stand_by_s: float = STAND_BY_S
 ) -> AsyncIterator[asyncio.Task[None]]:
-    pace = Pace(stand_by_s=stand_by_s)
-    task = asyncio.create_task(take_turns(watcher, broker.kafka, chain_id, pace))
+    timing = Timing(stand_by_s=stand_by_s)
+    task = asyncio.create_task(take_turns(watcher, broker.kafka, chain_id, timing))
     try:
         yield task
     finally:

@@ -16,12 +16,12 @@ from stories import story
 from pipeline.errors import InfrastructureError, StateLostError
 from pipeline.messages.entries import Cursor
 from pipeline.units import ChainId, Offset, ShardId
-from streams.chain.kafka_log import KafkaLog
-from streams.checkpoint.fake import FakeBroker, FakeCheckpoint
-from streams.checkpoint.kafka import KafkaCheckpoint
 from streams.devnet.broker import Broker
-from streams.readers import reading
-from streams.topics import DECISIONS, EVENTS, STATE, TopicRecord, ensure_topics
+from streams.kafka.checkpoint.fake import FakeBroker, FakeCheckpoint
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
+from streams.kafka.readers import reading
+from streams.kafka.topics import DECISIONS, EVENTS, STATE, TopicRecord, ensure_topics
+from streams.watch.kafka_log import KafkaLog
 
 SHARD = ShardId(0)
 SAID = TopicRecord(DECISIONS.name, b"book/alpha", b"{}", SHARD)

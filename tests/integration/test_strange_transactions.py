@@ -16,16 +16,16 @@ from sender_house import CHAIN_IDS
 
 from pipeline.errors import EventLogError
 from pipeline.messages.events import Paused
-from pipeline.shard import Shard
-from streams.chain.follower import Follower
-from streams.chain.kafka_log import KafkaLog
-from streams.codec import encode
+from pipeline.state.shard import Shard
 from streams.devnet.broker import Broker
-from streams.event_log import PASSED, KafkaEventLog
-from streams.kafka_access import KafkaAccess
-from streams.readers import reading
-from streams.topics import EVENTS, ensure_topics
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import encode
+from streams.kafka.event_log import PASSED, KafkaEventLog
+from streams.kafka.readers import reading
+from streams.kafka.topics import EVENTS, ensure_topics
 from streams.verify import load_shard
+from streams.watch.follower import Follower
+from streams.watch.kafka_log import KafkaLog
 
 pytestmark = pytest.mark.kafka
 
@@ -201,7 +201,7 @@ def test_a_record_that_is_missing_is_named_with_what_to_do(deployment) -> None:
     deployment.put(*(paused(f"book/{n}") for n in range(4)))
 
     async def read(first: int, end: int) -> None:
-        from streams.markers import require_no_record
+        from streams.kafka.markers import require_no_record
 
         async with reading(deployment.kafka) as reader:
             place = TopicPartition(deployment.topic, 0)

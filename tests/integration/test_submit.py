@@ -12,15 +12,15 @@ from sender_house import CHAIN_IDS, SenderHouse, limits_of
 
 from pipeline.messages.events import Paused, Resumed
 from pipeline.messages.journal import IntentKnown, NonceBound
-from pipeline.nonces import status
-from streams.chain.submit.sending import POINTS
-from streams.codec import encode
+from pipeline.sign.nonces import status
 from streams.devnet.actions import swap_exact_in, wrap
 from streams.devnet.broker import Broker, start_broker
 from streams.devnet.chain import start_chain
 from streams.devnet.reads import balance
 from streams.devnet.world import World
-from streams.topics import DEAD_LETTERS, EVENTS
+from streams.kafka.codec import encode
+from streams.kafka.topics import DEAD_LETTERS, EVENTS
+from streams.submit.sending import POINTS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 

@@ -14,7 +14,7 @@ from streams.devnet.chain import start_chain
 from streams.devnet.contract import method
 from streams.devnet.reads import balance, range_around, read
 from streams.devnet.transactions import DEPLOY_GAS, Tx
-from streams.devnet.world import Pool, World
+from streams.devnet.world import DevnetPool, World
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
@@ -38,7 +38,7 @@ def house(
         create = method(MANAGER, "createAndInitializePoolIfNecessary").encode(*pair, price_x96)
         chain.execute(Tx(sender=provider, to=world.position_manager, data=create, gas=DEPLOY_GAS))
         address = read(chain, world.factory, "uniswap-v3/UniswapV3Factory", "getPool", *pair)
-        pool = Pool(
+        pool = DevnetPool(
             name="odd", address=address, token0=world.weth, token1=TETHER, fee_pips=500, tick_spacing=10
         )
         world = msgspec.structs.replace(world, pools={"odd": pool})

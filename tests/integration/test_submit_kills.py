@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from sender_house import CHAIN_IDS, SenderHouse
 
-from streams.chain.submit.sending import POINTS
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.world import World
+from streams.submit.sending import POINTS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 

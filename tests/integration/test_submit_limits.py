@@ -12,12 +12,12 @@ from sender_house import CHAIN_IDS, PASTLESS, limits_of, priced_pool
 from pipeline.messages.base import Cause
 from pipeline.messages.transactions import Minimum, SubmitTransaction
 from pipeline.units import NATIVE
-from streams.chain.submit.verdict import Refusal
 from streams.devnet import actions
 from streams.devnet.chain import start_chain
 from streams.devnet.contract import method
 from streams.devnet.reads import balance, minted_token_id, position, range_around
 from streams.devnet.world import World
+from streams.submit.verdict import Refusal
 
 pytestmark = pytest.mark.anvil
 

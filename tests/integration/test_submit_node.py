@@ -6,9 +6,9 @@ import pytest
 from sender_house import signer_of
 
 from pipeline.errors import BlockUnknownError
-from streams.chain.signer import Unsigned
-from streams.chain.submit.node import CallToSimulate, HttpSenderNode
 from streams.devnet.contract import method
+from streams.submit.node import CallToSimulate, HttpSenderNode
+from streams.submit.signer import Unsigned
 
 pytestmark = pytest.mark.anvil
 

@@ -22,7 +22,7 @@ from pipeline.venues.uniswap_v3.calldata import (
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, minted_token_id, position, range_around, read, slot0
-from streams.devnet.transactions import Receipt, Tx
+from streams.devnet.transactions import DevnetReceipt, Tx
 from streams.devnet.world import Pair, World
 
 pytestmark = pytest.mark.anvil
@@ -55,7 +55,7 @@ class Book:
     def deadline_s(self) -> int:
         return self.play.chain.header().timestamp_s + 300
 
-    def send(self, *calls: tuple[str, str]) -> tuple[Receipt, ...]:
+    def send(self, *calls: tuple[str, str]) -> tuple[DevnetReceipt, ...]:
         """Have the owner make calls, each a transaction, all in one block."""
         return self.play.chain.execute(*(Tx(sender=self.owner, to=to, data=data) for to, data in calls))
 
@@ -108,7 +108,7 @@ class Book:
         )
         return self.play.world.position_manager, data
 
-    def minted(self, receipt: Receipt) -> int:
+    def minted(self, receipt: DevnetReceipt) -> int:
         """The liquidity of the NFT that a mint made."""
         token_id = minted_token_id(receipt, self.play.world)
         return position(self.play.chain, self.play.world, token_id).liquidity

@@ -15,7 +15,7 @@ from streams.devnet.chain import Chain
 from streams.devnet.contract import method
 from streams.devnet.reads import range_around, read
 from streams.devnet.transactions import DEPLOY_GAS, Tx
-from streams.devnet.world import Pool, World
+from streams.devnet.world import DevnetPool, World
 
 pytestmark = pytest.mark.anvil
 
@@ -24,7 +24,7 @@ MANAGER = "uniswap-v3/NonfungiblePositionManager"
 BELOW_WETH, ABOVE_WETH = "0x" + "00" * 18 + "0dd1", "0x" + "ff" * 18 + "0dd1"
 
 
-def odd_world(chain: Chain, world: World, token: str, code: str) -> tuple[World, Pool]:
+def odd_world(chain: Chain, world: World, token: str, code: str) -> tuple[World, DevnetPool]:
     """Put an odd dollar on the chain, a deep pool of it, and an owner with a position."""
     place_token(chain, token, code)
     world = msgspec.structs.replace(world, usdc_low=token)
@@ -35,7 +35,9 @@ def odd_world(chain: Chain, world: World, token: str, code: str) -> tuple[World,
     create = method(MANAGER, "createAndInitializePoolIfNecessary").encode(token0, token1, 500, price_x96)
     chain.execute(Tx(sender=provider, to=world.position_manager, data=create, gas=DEPLOY_GAS))
     address = read(chain, world.factory, "uniswap-v3/UniswapV3Factory", "getPool", token0, token1, 500)
-    pool = Pool(name="odd", address=address, token0=token0, token1=token1, fee_pips=500, tick_spacing=10)
+    pool = DevnetPool(
+        name="odd", address=address, token0=token0, token1=token1, fee_pips=500, tick_spacing=10
+    )
     world = msgspec.structs.replace(world, pools={"odd": pool})
     trader = world.accounts.traders[0]
     for who in (provider, owner, trader):
@@ -49,7 +51,7 @@ def odd_world(chain: Chain, world: World, token: str, code: str) -> tuple[World,
     return world, pool
 
 
-def provide(chain: Chain, world: World, pool: Pool) -> None:
+def provide(chain: Chain, world: World, pool: DevnetPool) -> None:
     provider, owner = world.accounts.providers[0], world.accounts.owners[0]
     chain.execute(
         actions.grow_observations(pool, provider, 60),
@@ -60,7 +62,7 @@ def provide(chain: Chain, world: World, pool: Pool) -> None:
     )
 
 
-def push(world: World, pool: Pool, ether: int) -> Tx:
+def push(world: World, pool: DevnetPool, ether: int) -> Tx:
     return actions.swap_exact_in(world, world.accounts.traders[0], pool, world.weth, ether * ETHER)
 
 

@@ -13,8 +13,8 @@ from pipeline.errors import TopicError
 from pipeline.units import ChainId
 from streams.devnet.broker import Broker
 from streams.devnet.ports import free_port
-from streams.kafka_access import KafkaAccess
-from streams.topics import DECISIONS, EVENTS, STATE, TOPICS, check_topics, ensure_topics
+from streams.kafka.access import KafkaAccess
+from streams.kafka.topics import DECISIONS, EVENTS, STATE, TOPICS, check_topics, ensure_topics
 
 pytestmark = pytest.mark.kafka
 

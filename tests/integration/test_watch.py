@@ -24,6 +24,8 @@ from watching import (
 )
 
 from pipeline.errors import FencedError
+from pipeline.follow.due_reads import wanted
+from pipeline.follow.routes import Arrival
 from pipeline.messages.events import (
     BlockSeen,
     BlocksReverted,
@@ -34,9 +36,7 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.policy import Policy
-from pipeline.routes import Arrival
 from pipeline.units import ChainId
-from pipeline.wants import wanted
 from streams.devnet import actions
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
@@ -45,7 +45,7 @@ from streams.devnet.flow import OrderFlow
 from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
-from streams.topics import shard_of
+from streams.kafka.topics import shard_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
@@ -237,12 +237,12 @@ async def test_of_two_watchers_only_the_higher_term_counts(scene: Scene) -> None
 
 async def test_two_watchers_that_go_on_for_ever_take_turns(scene: Scene) -> None:
     """The first stands by while the second writes, and goes on when that is gone."""
-    pace = msgspec.structs.replace(QUICK, stand_by_s=5.0)
+    timing = msgspec.structs.replace(QUICK, stand_by_s=5.0)
     shard = await scene.keep("one", 0)
-    async with scene.watching(instance="first", stands_by=True, pace=pace) as first:
+    async with scene.watching(instance="first", stands_by=True, timing=timing) as first:
         await scene.read(shard)
         await scene.mine(3)
-        async with scene.watching(instance="second", stands_by=True, pace=pace) as second:
+        async with scene.watching(instance="second", stands_by=True, timing=timing) as second:
             await scene.log.until(shard, lambda fold: len(fold.of(WriterStarted)) == 2)
             for _ in range(12):
                 await scene.mine(1)
@@ -372,15 +372,15 @@ async def test_what_owners_have_at_the_beginning_is_found(scene: Scene) -> None:
 @pytest.mark.parametrize("fault", ["stops", "dies"])
 async def test_a_node_that_goes_silent_and_comes_back(scene: Scene, fault: str) -> None:
     shard = await scene.keep("one", 0)
-    pace = QUICK
-    async with scene.watching(pace=pace):
+    timing = QUICK
+    async with scene.watching(timing=timing):
         await scene.read(shard)
         await scene.mine(3)
         await scene.caught_up(shard)
         process = scene.chain.process
         assert process is not None
         process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(1.0 if fault == "stops" else pace.call_timeout_s + 1)
+        await asyncio.sleep(1.0 if fault == "stops" else timing.call_timeout_s + 1)
         process.send_signal(signal.SIGCONT)
         await scene.mine(3)
         fold = await scene.caught_up(shard)

@@ -19,8 +19,8 @@ from stories import SAID_ON, Log, Said, story, undisturbed
 
 from pipeline.units import ChainId, ShardId
 from streams.devnet.broker import Broker
-from streams.kafka_access import KafkaAccess
-from streams.topics import EVENTS, POOL_STATES, STATE, TOPICS, Topic, ensure_topics
+from streams.kafka.access import KafkaAccess
+from streams.kafka.topics import EVENTS, POOL_STATES, STATE, TOPICS, Topic, ensure_topics
 
 pytestmark = pytest.mark.kafka
 
@@ -33,17 +33,17 @@ _chain_ids = itertools.count(930_000)
 _RUN = """
 import logging, sys
 from pathlib import Path
-from streams.kafka_access import KafkaAccess
-from streams.work import run_worker
+from streams.kafka.access import KafkaAccess
+from streams.work.app import run_worker
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
 run_worker(KafkaAccess(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], Path(sys.argv[5]))
 """
 
 
 _WITHOUT_PREFLIGHT = """
-import streams.work
+import streams.work.app
 async def nothing(*_): ...
-streams.work.check_topics = nothing
+streams.work.app.check_topics = nothing
 """
 
 

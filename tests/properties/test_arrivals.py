@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from noise import first_block, noisy, story
 
 from pipeline.errors import MalformedRecordError
+from pipeline.follow.routes import Arrival, follow
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import BlockSetAside, Declined, RebalanceProposed
 from pipeline.messages.entries import SetAside
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, Paused, Resumed
-from pipeline.routes import Arrival, follow
-from pipeline.shard import Shard
-from pipeline.state import Tables, Value
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables, Value
 from pipeline.units import ShardId
-from streams.codec import decode_event, decode_output, encode
-from streams.fold import fold_log
-from streams.topics import DEAD_LETTERS, TopicRecord
+from streams.kafka.codec import decode_event, decode_output, encode
+from streams.kafka.topics import DEAD_LETTERS, TopicRecord
+from streams.work.fold import fold_log
 
 # a failure is told by its seed; to shrink it would take minutes
 few = settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])

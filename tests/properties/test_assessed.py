@@ -4,10 +4,10 @@ from builders import FINAL_DEPTH, policy, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.advance.assessed import assessed
-from pipeline.book import own_positions
+from pipeline.advance.measured_nfts import assessed
+from pipeline.book.stock import own_positions
 from pipeline.drive import drive
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.assess import assess
 
 
@@ -44,7 +44,7 @@ def test_a_quiet_block_measures_nothing_anew(monkeypatch):
     watcher.block(1)
     drive(shard, watcher.log[-1:])
     measured = []
-    monkeypatch.setattr("pipeline.advance.assessed.assess", lambda *nft: measured.append(nft))
+    monkeypatch.setattr("pipeline.advance.measured_nfts.assess", lambda *nft: measured.append(nft))
     watcher.block(0)
     drive(shard, watcher.log[-1:])
     assert not measured

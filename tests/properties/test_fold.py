@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import keys
+from pipeline.act.guards import PASSING
 from pipeline.drive import drive
-from pipeline.guard import PASSING
 from pipeline.keys import family
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
@@ -24,7 +24,7 @@ from pipeline.messages.decisions import (
 from pipeline.messages.entries import CHAIN_FAMILIES
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.policy import Limits, Policy, TargetBand
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 
 few = settings(max_examples=40, deadline=None)
 

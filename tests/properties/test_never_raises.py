@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from pipeline import keys
 from pipeline.advance import advance
 from pipeline.drive import drive
+from pipeline.follow.routes import Arrival, follow
 from pipeline.keys import family
 from pipeline.messages.decisions import Quarantined, ShardHalted
 from pipeline.messages.entries import Halted, Pool
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, PolicySet, Resumed
-from pipeline.routes import Arrival, follow
-from pipeline.shard import Shard
-from pipeline.state import Tables
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import Offset, ShardId
-from streams.chain.event_log import ROUTING
-from streams.codec import decode_entry, decode_output, encode, encode_entry
-from streams.fold import fold_record
+from streams.kafka.codec import decode_entry, decode_output, encode, encode_entry
+from streams.watch.port import ROUTING
+from streams.work.fold import fold_record
 
 some = settings(
     max_examples=150,
@@ -231,7 +231,7 @@ def test_a_state_that_cannot_be_shown_halts_its_shard_until_it_is_resumed(monkey
 
 
 def test_what_raises_while_it_is_followed_halts_worker_and_watcher_alike(monkeypatch):
-    from pipeline import routes as module
+    from pipeline.follow import routes as module
 
     shard, routes, offset = deep(1, is_live=False)
 
@@ -256,8 +256,8 @@ def test_a_book_that_fails_after_it_has_written_leaves_no_trace_of_it(monkeypatc
     shard, _, offset = deep(1, is_live=False)
     before = shard.tables.find("effects/alpha", books.BookEffects)
 
-    def broken(turn, *_):
-        turn.shard.tables.put("effects/alpha", books.BookEffects(proposals=99))
+    def broken(context, *_):
+        context.shard.tables.put("effects/alpha", books.BookEffects(proposals=99))
         raise RuntimeError("a test")
 
     monkeypatch.setattr(books, "_conclude", broken)

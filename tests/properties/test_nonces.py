@@ -5,10 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intents import GWEI, SIGNER, attempt, block, intent
 
-from pipeline.budget import DAY_S, most_gas_wei, spent_within
 from pipeline.errors import ForeignNonceError
 from pipeline.messages.journal import NO_CHARGE, Attempt, Inclusion
-from pipeline.nonces import (
+from pipeline.sign.budget import DAY_S, most_gas_wei, spent_within
+from pipeline.sign.gas_fees import (
+    FeeCaps,
+    FeeMarket,
+    FeeRules,
+    Replace,
+    Resend,
+    Stop,
+    bumped_fees,
+    due,
+    first_fees,
+)
+from pipeline.sign.nonces import (
     Account,
     ChainView,
     account_of,
@@ -20,7 +31,6 @@ from pipeline.nonces import (
     retire,
     status,
 )
-from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, Stop, bumped_fees, due, first_fees
 
 weis = st.one_of(st.integers(0, 20), st.integers(0, 1_000 * GWEI), st.integers(0, 2**80))
 markets = st.builds(FeeMarket, base_fee_wei=weis, tip_wei=weis)

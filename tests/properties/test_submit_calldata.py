@@ -14,9 +14,9 @@ from pipeline.venues.uniswap_v3.calldata import (
     write_swap,
     write_withdraw,
 )
-from streams.chain.submit.calldata import known_calls
-from streams.chain.submit.limits import PricedPool, SignerLimits
-from streams.chain.submit.verdict import Refusal
+from streams.submit.calldata import known_calls
+from streams.submit.limits import PricedPool, SignerLimits
+from streams.submit.verdict import Refusal
 
 ROUTER, MANAGER = "0x" + "c1" * 20, "0x" + "c2" * 20
 WETH, USDC = "0x" + "a1" * 20, "0x" + "a2" * 20

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of, why_unknown
-from pipeline.book import own_positions
+from pipeline.book.stock import own_positions
 from pipeline.drive import drive
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
 from pipeline.messages.policy import Policy, TargetBand
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, ViewRemoved
-from pipeline.moment import Moment
-from pipeline.policies import policies
-from pipeline.shard import Shard
-from pipeline.show import show_book, show_pool, show_position
+from pipeline.state.policies import policies
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.assess import assess
+from pipeline.views import show_book, show_pool, show_position
 
 AMOUNTS = {"principal0", "principal1", "fees0", "fees1"}
 REACHED: Counter[str] = Counter()
@@ -73,7 +73,7 @@ def tell(watcher: ToyWatcher, act: int, every: int) -> None:
             watcher.set_policy(versioned(replace(policy(chain=chain(every)), **changed)))
 
 
-def from_the_state(shard: Shard, now: Moment) -> dict[str, Any]:
+def from_the_state(shard: Shard, now: Provenance) -> dict[str, Any]:
     """Compute each view anew, by nothing but the entries."""
     fresh = Shard(shard.id, dict(shard.tables.entries()))
     views: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def from_the_state(shard: Shard, now: Moment) -> dict[str, Any]:
     return {key: _says(view) for key, view in views.items()}
 
 
-def _nft(shard: Shard, book: Policy, key: str, position: Any, now: Moment) -> dict[str, Any]:
+def _nft(shard: Shard, book: Policy, key: str, position: Any, now: Provenance) -> dict[str, Any]:
     try:
         view = show_position(book, assess(shard, key, position), now)
     except Exception:  # noqa: BLE001 - what cannot be measured is not shown
@@ -116,7 +116,7 @@ def compare(watcher: ToyWatcher, *, amounts: bool) -> None:
                     REACHED["removed"] += 1
                 case PoolView() | PositionView() | BookView():
                     told[output.key] = (output.because_of.block.number, _says(output))
-        now = Moment(shard=0, offset=offset, block=shard.tables.head, chain_id=31337)
+        now = Provenance(shard=0, offset=offset, block=shard.tables.head, chain_id=31337)
         expected = from_the_state(shard, now)
         gone = set() if policies(shard.tables) else {f"pool/{POOL}"}  # another shard's now
         unpublished = {f"pool/{POOL}"} if f"pool/{POOL}" not in expected else gone

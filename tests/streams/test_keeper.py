@@ -13,10 +13,10 @@ from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.entries import Cursor
 from pipeline.messages.events import Paused
 from pipeline.units import ShardId
-from streams.checkpoint.fake import CRASH_POINTS, Crashed, FakeBroker, FakeCheckpoint
-from streams.codec import decode_output, encode
-from streams.keeper import WAITING_RECORDS, Arrived, ShardKeeper
-from streams.topics import DEAD_LETTERS, POOL_STATES
+from streams.kafka.checkpoint.fake import CRASH_POINTS, Crashed, FakeBroker, FakeCheckpoint
+from streams.kafka.codec import decode_output, encode
+from streams.kafka.topics import DEAD_LETTERS, POOL_STATES
+from streams.work.keeper import WAITING_RECORDS, Arrived, ShardKeeper
 
 SHARD = ShardId(1)
 LOG = story(1)

@@ -8,10 +8,10 @@ from stories import ListLog, Log, story, undisturbed
 
 from pipeline.errors import EventLogError, FencedError, StalledError
 from pipeline.units import ShardId
-from streams import keepers as keepers_module
-from streams.checkpoint.fake import FakeBroker, FakeCheckpoint
-from streams.keeper import Arrived
-from streams.keepers import Keepers
+from streams.kafka.checkpoint.fake import FakeBroker, FakeCheckpoint
+from streams.work import keepers as keepers_module
+from streams.work.keeper import Arrived
+from streams.work.keepers import Keepers
 
 LOGS = {ShardId(0): story(1), ShardId(1): story(2)}
 

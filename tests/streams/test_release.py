@@ -5,14 +5,14 @@ import asyncio
 import pytest
 from stories import ListLog, story
 
-import streams.keepers
-import streams.work
+import streams.work.app
+import streams.work.keepers
 from pipeline.errors import StalledError
 from pipeline.units import ShardId
-from streams.checkpoint.fake import FakeBroker, FakeCheckpoint
-from streams.keeper import Arrived, ShardKeeper
-from streams.keepers import Keepers
-from streams.work import watch_rebalances
+from streams.kafka.checkpoint.fake import FakeBroker, FakeCheckpoint
+from streams.work.app import watch_rebalances
+from streams.work.keeper import Arrived, ShardKeeper
+from streams.work.keepers import Keepers
 
 SHARD = ShardId(0)
 LOG = story(1)
@@ -54,7 +54,7 @@ async def test_a_keeper_that_is_stopped_while_it_opens_ends(waiting):
 
 
 async def test_shards_that_cannot_be_let_go_end_the_process(monkeypatch):
-    monkeypatch.setattr(streams.keepers, "RELEASE_S", 0.05)
+    monkeypatch.setattr(streams.work.keepers, "RELEASE_S", 0.05)
     failures: list[BaseException] = []
     checkpoint = SlowCheckpoint(FakeBroker())
     keepers = Keepers(lambda: checkpoint, ListLog({SHARD: LOG}), failures.append)
@@ -91,15 +91,15 @@ class Group:
 @pytest.fixture
 def group(monkeypatch) -> Group:
     group = Group()
-    monkeypatch.setattr(streams.work, "WATCH_EVERY_S", 0)
-    monkeypatch.setattr(streams.work, "time", group)
+    monkeypatch.setattr(streams.work.app, "WATCH_EVERY_S", 0)
+    monkeypatch.setattr(streams.work.app, "time", group)
     return group
 
 
 async def test_a_rebalance_without_end_ends_the_process(group):
     watching = asyncio.ensure_future(watch_rebalances(group))
     await group.looked_at()
-    group.now_s += streams.work._REBALANCE_S
+    group.now_s += streams.work.app._REBALANCE_S
     await group.looked_at()
     assert not watching.done()
     group.now_s += 1
@@ -113,7 +113,7 @@ async def test_rebalances_that_end_are_no_reason_to(group):
     for _ in range(5):
         group.rebalancing = True
         await group.looked_at()
-        group.now_s += streams.work._REBALANCE_S * 0.6
+        group.now_s += streams.work.app._REBALANCE_S * 0.6
         await group.looked_at()
         group.rebalancing = False
         await group.looked_at()

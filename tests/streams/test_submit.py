@@ -7,17 +7,17 @@ from collections import Counter
 
 import msgspec
 import pytest
-from signer_stage import LIMITS, PACE, SIGNER, STRANGER, Stage
+from signer_stage import LIMITS, SIGNER, STRANGER, TIMING, Stage
 
 from pipeline.errors import CommitError, FencedError, ForeignNonceError, NodeError
 from pipeline.messages.events import Dropped, IntentRefused, Paused, Resumed, Sent, Signed
-from pipeline.nonces import status
-from streams.chain.signer import Unsigned
-from streams.chain.submit.cancel_all import CancelAll
-from streams.chain.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
-from streams.chain.submit.sending import POINTS
-from streams.chain.submit.serve import Submit
-from streams.checkpoint.fake import Crashed
+from pipeline.sign.nonces import status
+from streams.kafka.checkpoint.fake import Crashed
+from streams.submit.cancel_all import CancelAll
+from streams.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
+from streams.submit.sending import POINTS
+from streams.submit.serve import Submit
+from streams.submit.signer import Unsigned
 
 GWEI = 10**9
 SEEDS = int(os.environ.get("SENDER_SEEDS", "60"))
@@ -334,7 +334,7 @@ async def test_an_eaten_nonce_is_dropped_when_an_operator_adopts_the_chains(stag
 async def test_a_chain_that_does_not_move_gets_nothing_signed(stage):
     process = await stage.start()
     await process.step()
-    stage.now_s += PACE.stalled_after_s + 1
+    stage.now_s += TIMING.stalled_after_s + 1
     wanted = stage.ask()
     await process.step()
     assert stage.said(wanted) == []
@@ -356,7 +356,7 @@ async def test_an_intent_from_the_future_waits_and_is_then_orphaned(stage):
     assert await process.step()
     assert "is far above the head" in stage.reports(far)[0].detail
     assert stage.said(ahead) == stage.said(behind) == [], "the node may be a little behind"
-    stage.now_s += PACE.wait_s + 1
+    stage.now_s += TIMING.wait_s + 1
     assert not await process.step()
     (refused,) = stage.reports(ahead)
     assert (refused.reason, "is not known yet" in refused.detail) == ("orphaned", True)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from streams.supervise import Patience, why
+from streams.supervise import RestartDelays, why
 
 PROGRAM = """
 import asyncio, sys
-from streams.supervise import Child, Patience, supervise
+from streams.supervise import Child, RestartDelays, supervise
 from streams.telemetry import configure_log
 configure_log("json")
 children = [Child(name=n, argv=[sys.executable, "-c", code]) for n, code in CHILDREN]
-asyncio.run(supervise(children, Patience(first_s=0.1, most_s=0.4, healthy_s=HEALTHY_S, end_s=END_S)))
+asyncio.run(supervise(children, RestartDelays(first_s=0.1, most_s=0.4, healthy_s=HEALTHY_S, end_s=END_S)))
 print("ended in order")
 """
 
@@ -143,7 +143,7 @@ def test_children_die_with_a_killed_parent(tmp_path):
 
 
 def test_waits_double_to_a_limit_and_are_jittered():
-    patience = Patience(first_s=1.0, most_s=8.0)
+    patience = RestartDelays(first_s=1.0, most_s=8.0)
     for failures, longest_s in [(0, 1), (1, 2), (2, 4), (3, 8), (9, 8), (10_000, 8)]:
         waits = [patience.delay_s(failures) for _ in range(200)]
         assert longest_s / 2 <= min(waits) <= max(waits) <= longest_s

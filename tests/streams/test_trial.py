@@ -9,8 +9,8 @@ from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.events import Paused, PolicySet, WriterStarted
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
-from streams.chain.dry_run import trial as trial_module
-from streams.chain.dry_run.port import NotTried
+from streams.rehearse import trial as trial_module
+from streams.rehearse.port import NotTried
 
 DRY = {"mode": "dry-run"}
 

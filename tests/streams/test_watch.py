@@ -6,9 +6,11 @@ import pytest
 from eth_utils.crypto import keccak
 from fake_world import DOLLAR, MANAGER, OWNERS, POOLS, STRANGER, WRAPPED, fake_policy
 from msgspec.structs import replace
-from rigs import PACE, Rig
+from rigs import TIMING, Rig
 
 from pipeline.errors import FencedError, InfrastructureError, SettingsError
+from pipeline.follow.due_reads import missing
+from pipeline.follow.routes import Arrival
 from pipeline.messages.entries import Halted, Writer
 from pipeline.messages.events import (
     BlockSeen,
@@ -24,13 +26,11 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.policy import Policy, version_of
-from pipeline.routes import Arrival
 from pipeline.units import BookId
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
-from pipeline.wants import missing
-from streams.chain.ahead import _CHUNK_BLOCKS
-from streams.chain.fake_log import CrashError
 from streams.node.fake import FakeChain
+from streams.watch.fake_log import CrashError
+from streams.watch.prefetch import _CHUNK_BLOCKS
 
 ONE = PolicySet(policy=fake_policy("one", OWNERS[0]))
 
@@ -500,7 +500,7 @@ async def test_what_is_to_be_repaired_at_a_block_of_checks_is_read_once() -> Non
 
 
 async def test_a_chain_that_stands_still_is_told_once_each_time() -> None:
-    async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
+    async with await following(Rig(timing=replace(TIMING, stall_after_s=20))) as rig:
         for times in (1, 2):
             await rig.until(lambda times=times: len(rig.fold().of(HeadStalled)) == times)
             await rig.turns(2_000)
@@ -514,7 +514,7 @@ async def test_a_chain_that_stands_still_is_told_once_each_time() -> None:
 
 
 async def test_a_node_that_is_away_is_a_chain_that_stands_still() -> None:
-    async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
+    async with await following(Rig(timing=replace(TIMING, stall_after_s=20))) as rig:
         rig.chain.fail("newest", *["stall"] * 100_000)
         await rig.turns()
         rig.now_s += 30
@@ -532,7 +532,7 @@ async def stalled(rig: Rig) -> HeadStalled:
 async def test_a_head_that_stands_still_while_the_nodes_moves_is_reported_with_its_cause(
     question: str,
 ) -> None:
-    async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
+    async with await following(Rig(timing=replace(TIMING, stall_after_s=20))) as rig:
         head = rig.chain.head.block
         rig.chain.fail(question, *["stall"] * 1_000_000)
         for _ in range(5):
@@ -551,7 +551,7 @@ async def test_a_head_that_stands_still_while_the_nodes_moves_is_reported_with_i
 
 
 async def test_a_standstill_names_what_the_node_shows_where_nothing_fails() -> None:
-    async with await following(Rig(pace=replace(PACE, stall_after_s=20)), blocks=6) as rig:
+    async with await following(Rig(timing=replace(TIMING, stall_after_s=20)), blocks=6) as rig:
         number = rig.chain.head.block.number
         rig.chain.lags_blocks = 2
         await rig.turns()
@@ -560,7 +560,7 @@ async def test_a_standstill_names_what_the_node_shows_where_nothing_fails() -> N
 
 
 async def test_a_node_that_does_not_answer_is_named_as_the_cause() -> None:
-    async with await following(Rig(pace=replace(PACE, stall_after_s=20))) as rig:
+    async with await following(Rig(timing=replace(TIMING, stall_after_s=20))) as rig:
         rig.chain.fail("newest", *["stall"] * 1_000_000)
         await rig.turns()
         assert (await stalled(rig)).cause.startswith("newest: no answer in time; for ")

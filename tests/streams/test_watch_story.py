@@ -12,7 +12,7 @@ from pipeline.messages.entries import Halted
 from pipeline.messages.events import PolicyRemoved, PolicySet, Resumed
 from pipeline.units import BookId
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
-from streams.chain.fake_log import CrashError
+from streams.watch.fake_log import CrashError
 
 DEATHS = ("before", "within", "after")
 FAULTS = ("null", "stall", "lie")

@@ -7,7 +7,7 @@ import pytest
 
 _KEPT_MIB = """
 import sys
-from streams.allocator import give_back_freed_memory
+from streams.work.allocator import give_back_freed_memory
 
 def resident_mib():
     with open("/proc/self/status") as status:

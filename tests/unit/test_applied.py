@@ -6,9 +6,9 @@ import pytest
 from pipeline.errors import SettingsError
 from pipeline.messages.events import PolicyRemoved, PolicySet
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
-from streams.applied import Step, steps_to
+from streams.kafka.topics import shard_of
+from streams.policy_rollout import RolloutStep, steps_to
 from streams.portfolio import publishing
-from streams.topics import shard_of
 
 PARTITIONS = 4
 CHAIN = ChainProfile(chain_id=5, wrapped_native="0xw", position_manager="0xm", factory="0xf")
@@ -31,11 +31,11 @@ def book(name: str, *publishes: str, owner: str | None = None, cooldown_s: int =
     return publishing(policy, publishes)
 
 
-def steps(wanted: list[Policy], in_force: list[Policy], *, prune: bool = False) -> list[Step]:
+def steps(wanted: list[Policy], in_force: list[Policy], *, prune: bool = False) -> list[RolloutStep]:
     return steps_to(wanted, {policy.book: policy for policy in in_force}, PARTITIONS, prune=prune)
 
 
-def said(found: list[Step]) -> list[tuple[str, tuple[str, ...]]]:
+def said(found: list[RolloutStep]) -> list[tuple[str, tuple[str, ...]]]:
     return [
         (step.event.policy.book, step.event.policy.publishes)
         if isinstance(step.event, PolicySet)
@@ -44,7 +44,7 @@ def said(found: list[Step]) -> list[tuple[str, tuple[str, ...]]]:
     ]
 
 
-def never_unpublished(found: list[Step], in_force: list[Policy]) -> bool:
+def never_unpublished(found: list[RolloutStep], in_force: list[Policy]) -> bool:
     """Whether each pool published before and after has a publisher at every moment between."""
     now = {policy.book: set(policy.publishes) for policy in in_force}
     must = set().union(*now.values())

@@ -6,9 +6,9 @@ import pytest
 from aiokafka import errors
 
 from pipeline.errors import CommitError, FencedError
-from streams.chain.submit.journal import KafkaJournal
-from streams.checkpoint.kafka import KafkaCheckpoint
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
+from streams.kafka.checkpoint.kafka import KafkaCheckpoint
+from streams.submit.journal import KafkaJournal
 
 KAFKA = KafkaAccess("127.0.0.1:9")
 WRITERS = {

@@ -17,7 +17,7 @@ from streams.cli import app, main
 from streams.cli.help import TOPICS
 from streams.process import CONFIGURATION
 from streams.settings import Settings, variable_of
-from streams.worker_group import Rejoined
+from streams.work.group import Rejoined
 
 CANARY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 

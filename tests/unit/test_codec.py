@@ -12,9 +12,16 @@ from pipeline.messages.decisions import Quarantined
 from pipeline.messages.entries import ENTRY_TYPES, Cursor, Frame, Head, TickInfo
 from pipeline.messages.events import BlockSeen, NativeBalance, Paused, WriterStarted
 from pipeline.messages.views import SwapSeen
-from streams import codec
-from streams.codec import MAX_PAYLOAD_BYTES, decode_entry, decode_event, decode_output, encode, encode_entry
-from streams.wire import wire_form
+from streams.kafka import codec
+from streams.kafka.codec import (
+    MAX_PAYLOAD_BYTES,
+    decode_entry,
+    decode_event,
+    decode_output,
+    encode,
+    encode_entry,
+)
+from streams.kafka.wire import wire_form
 
 BLOCK = BlockRef(
     number=19_000_000, hash="0x" + "ab" * 32, parent_hash="0x" + "aa" * 32, timestamp_s=1_704_412_800

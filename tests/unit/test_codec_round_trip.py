@@ -11,7 +11,7 @@ from msgspec import inspect
 
 from pipeline.messages.entries import ENTRY_TYPES, Frame
 from pipeline.messages.events import AnyEvent
-from streams.codec import AnyOutput, decode_entry, decode_event, decode_output, encode, encode_entry
+from streams.kafka.codec import AnyOutput, decode_entry, decode_event, decode_output, encode, encode_entry
 
 few = settings(max_examples=25, deadline=None)
 

@@ -4,9 +4,9 @@ from builders import started
 
 from pipeline.drive import drive, pass_over, take, take_no_further
 from pipeline.messages.decisions import ShardHalted
-from pipeline.shard import BEFORE_THE_FIRST, Shard
-from streams.codec import encode
-from streams.fold import fold_log
+from pipeline.state.shard import BEFORE_THE_FIRST, Shard
+from streams.kafka.codec import encode
+from streams.work.fold import fold_log
 
 
 def told(seed=3, blocks=4):

@@ -11,9 +11,9 @@ from pipeline.messages.decisions import Declined, ProposalTried, RebalancePropos
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.events import DryRunEnded, PolicyRemoved
-from pipeline.shard import Shard
-from streams.codec import encode
-from streams.fold import fold_log
+from pipeline.state.shard import Shard
+from streams.kafka.codec import encode
+from streams.work.fold import fold_log
 
 DONE = DryRun(outcome="done", blocks=4)
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pipeline.messages.views import Rewound, ViewRemoved
 from pipeline.units import ShardId
-from streams.codec import AnyOutput
-from streams.fold import _records
-from streams.topics import DECISIONS, OUTPUTS, TOPICS
+from streams.kafka.codec import AnyOutput
+from streams.kafka.topics import DECISIONS, OUTPUTS, TOPICS
+from streams.work.fold import _records
 
 KINDS = sorted({kind for topic in OUTPUTS for kind in topic.messages}, key=lambda kind: kind.__name__)
 

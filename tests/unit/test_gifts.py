@@ -4,23 +4,23 @@ import pytest
 from builders import MANAGER, OWNER, POOL, STRANGER, policy, started
 from desk import Desk, live
 
-from pipeline.book import own_positions
-from pipeline.drive import drive
-from pipeline.goal import liquidity_to_move
-from pipeline.market import market_at_spot
-from pipeline.messages.decisions import Declined, NftSetApart, PlanClosed, PlanOpened
-from pipeline.messages.entries import Route
-from pipeline.messages.events import NftAdopted, Resumed
-from pipeline.messages.transactions import SubmitTransaction
-from pipeline.plan import (
+from pipeline.act.drafts import (
     WITHDRAW_GAS,
     draft,
     gas_of_plan,
     transactions_of_plan,
 )
-from pipeline.shard import Shard
+from pipeline.act.goal import liquidity_to_move
+from pipeline.act.market import market_at_spot
+from pipeline.book.stock import own_positions
+from pipeline.drive import drive
+from pipeline.follow.due_reads import wanted
+from pipeline.messages.decisions import Declined, NftSetApart, PlanClosed, PlanOpened
+from pipeline.messages.entries import Route
+from pipeline.messages.events import NftAdopted, Resumed
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.routes import set_apart
-from pipeline.wants import wanted
 
 DUST = 60
 

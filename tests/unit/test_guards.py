@@ -9,9 +9,9 @@ from builders import ROOMY_SIGNER, STRANGER
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline import plan
+from pipeline.act import drafts
+from pipeline.act.guards import GUARDS, OTHER_REASONS
 from pipeline.advance import outlook
-from pipeline.guard import GUARDS, OTHER_REASONS
 from pipeline.math.reversion import loss_to_reversion
 from pipeline.messages.decisions import (
     Declined,
@@ -51,9 +51,9 @@ def far_below_the_highest() -> Desk:
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    was = plan.draft
+    was = drafts.draft
 
-    def tampered(*asked: Any) -> tuple[plan.Draft, ...]:
+    def tampered(*asked: Any) -> tuple[drafts.Draft, ...]:
         return tuple(replace(each, call=replace(each.call, to=STRANGER)) for each in was(*asked))
 
     monkeypatch.setattr("pipeline.advance.phases.draft", tampered)
@@ -61,7 +61,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def without_end(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(plan, "_deadline_s", lambda _, market: Seconds(market.now_s + 10**6))
+    monkeypatch.setattr(drafts, "_deadline_s", lambda _, market: Seconds(market.now_s + 10**6))
     return pushed(live())
 
 
@@ -230,7 +230,7 @@ def test_a_swap_whose_minimum_follows_one_price_alone_is_refused(binding, change
     for is_patched in (False, True):
         with monkeypatch.context() as patch:
             if is_patched:
-                patch.setattr(plan, binding, lambda *_, **__: 1)
+                patch.setattr(drafts, binding, lambda *_, **__: 1)
             desk = Desk(limited(**changes))
             desk.block(push=True)
             desk.block()

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.errors import SettingsError
 from pipeline.units import ChainId
-from streams.kafka_roles import ROLES, acls, role_of
-from streams.topics import TOPICS
+from streams.kafka.roles import ROLES, acls, role_of
+from streams.kafka.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
 SIGNER = "0x" + "51" * 20

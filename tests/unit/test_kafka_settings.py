@@ -7,10 +7,10 @@ from certificates import Authority
 from pydantic import SecretStr
 
 from pipeline.errors import SettingsError
-from streams import work
-from streams.kafka_access import KafkaAccess, Login, read_password, tls_context
+from streams.kafka.access import KafkaAccess, Login, read_password, tls_context
 from streams.redaction import redact
 from streams.settings import Settings, load_settings, variable_of
+from streams.work import app as worker_app
 
 CANARY = "canary'pass://word\\1"
 
@@ -45,7 +45,7 @@ def test_without_a_word_it_is_plain_text():
     access = load_settings().kafka
     assert access == KafkaAccess("127.0.0.1:9092")
     assert access.client()["security_protocol"] == "PLAINTEXT"
-    assert work._credentials(access) is None
+    assert worker_app._credentials(access) is None
 
 
 @pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
@@ -58,7 +58,7 @@ def test_a_login_reaches_aiokafka_and_faust(said, protocol, mechanism):
     assert client["sasl_mechanism"] == mechanism
     assert (client["sasl_plain_username"], client["sasl_plain_password"]) == ("watch", CANARY)
     assert (client["ssl_context"] is not None) == (protocol == "SASL_SSL")
-    faust = work._credentials(access)
+    faust = worker_app._credentials(access)
     assert (faust.protocol.value, faust.mechanism.value) == (protocol, mechanism)
     assert (faust.username, faust.password, faust.ssl_context) == ("watch", CANARY, access.tls)
 
@@ -70,7 +70,7 @@ def test_tls_alone_checks_the_brokers_name(said):
     assert access.tls is not None
     assert access.tls.check_hostname
     assert access.tls.verify_mode.name == "CERT_REQUIRED"
-    assert work._credentials(access).context is access.tls
+    assert worker_app._credentials(access).context is access.tls
 
 
 @pytest.mark.parametrize(

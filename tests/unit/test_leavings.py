@@ -6,7 +6,7 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline.advance.views import shown
-from pipeline.book import own_positions
+from pipeline.book.stock import own_positions
 from pipeline.messages.decisions import NftLeft
 from pipeline.messages.nfts import Departure
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS

@@ -7,8 +7,8 @@ from aiokafka.errors import TopicAuthorizationFailedError
 
 from pipeline.errors import AccessError
 from pipeline.units import Offset, ShardId
-from streams.chain.kafka_log import _Tail
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
+from streams.watch.kafka_log import _Tail
 
 
 class RefusedConsumer:

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from intents import GWEI, SIGNER, attempt, block, intent
 
-from pipeline.budget import DAY_S, spent_within
 from pipeline.errors import ForeignNonceError, JournalError
 from pipeline.messages.journal import NO_CHARGE, Charge, Inclusion
-from pipeline.nonces import (
+from pipeline.sign.budget import DAY_S, spent_within
+from pipeline.sign.nonces import (
     Account,
     ChainView,
     account_of,

@@ -5,8 +5,18 @@ from intents import GWEI, SIGNER, attempt, block, intent
 from msgspec.structs import replace
 
 from pipeline.messages.journal import NO_CHARGE, SendRefusal
-from pipeline.nonces import Account, add_attempt, bind, mark_refused, mark_sent, new_account
-from pipeline.offers import FeeCaps, FeeMarket, FeeRules, Replace, Resend, Stop, bumped_fees, due, first_fees
+from pipeline.sign.gas_fees import (
+    FeeCaps,
+    FeeMarket,
+    FeeRules,
+    Replace,
+    Resend,
+    Stop,
+    bumped_fees,
+    due,
+    first_fees,
+)
+from pipeline.sign.nonces import Account, add_attempt, bind, mark_refused, mark_sent, new_account
 
 RULES = FeeRules(
     bump_after_blocks=3,

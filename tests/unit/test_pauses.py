@@ -10,10 +10,10 @@ from intents import SIGNER, intent
 from pipeline.messages.events import Paused
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.venues.uniswap_v3.calldata import write_approve
-from streams.chain.submit.calldata import takes_back
-from streams.chain.submit.pauses import Pauses
-from streams.chain.submit.serve import Submit
-from streams.chain.submit.stop_file import put_stop_file
+from streams.submit.calldata import takes_back
+from streams.submit.pauses import Pauses
+from streams.submit.serve import Submit
+from streams.submit.stop_file import put_stop_file
 
 RESET = write_approve(address(7), 0)
 

@@ -8,8 +8,9 @@ import pytest
 from builders import BASE, FINAL_DEPTH, MANAGER, OWNER, POOL, QUOTE, ROOMY_SIGNER, ROUTER
 from desk import Desk, live
 
+from pipeline.act.drafts import draft
+from pipeline.act.market import read_market
 from pipeline.drive import drive
-from pipeline.market import read_market
 from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import (
     Declined,
@@ -33,8 +34,7 @@ from pipeline.messages.events import (
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
-from pipeline.plan import draft
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 

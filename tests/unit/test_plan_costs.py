@@ -7,6 +7,7 @@ import pytest
 from builders import POOL, STRANGER
 from desk import Desk, live
 
+from pipeline.book.pricing import gas_in_quote
 from pipeline.drive import drive
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.costs import RealCost
@@ -14,11 +15,10 @@ from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalancePropose
 from pipeline.messages.effects import Plan
 from pipeline.messages.events import BlockSeen, Resumed
 from pipeline.messages.views import BookView, SwapSeen
-from pipeline.pricing import gas_in_quote
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3 import mean_tick
 from pipeline.venues.uniswap_v3.pools import need_pool
-from streams.codec import decode_entry, decode_output, encode_entry
+from streams.kafka.codec import decode_entry, decode_output, encode_entry
 
 
 def through_a_plan(desk: Desk) -> tuple[PlanOpened, PlanClosed]:

@@ -17,9 +17,9 @@ from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
 from pipeline.messages.views import Rewound
 from streams.cli import plans as command
 from streams.cli.costs import foreseen_text, real_text
-from streams.codec import decode_output, encode
-from streams.plans_told import PlanTold, fold_plans
-from streams.readers import Record
+from streams.kafka.codec import decode_output, encode
+from streams.kafka.readers import Record
+from streams.plan_reports import PlanTold, fold_plans
 
 
 def rewound(number: int) -> Rewound:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import version_of
-from streams.codec import decode_event, encode
+from streams.kafka.codec import decode_event, encode
 
 
 def variants_of(part: msgspec.Struct) -> list[msgspec.Struct]:

@@ -15,8 +15,8 @@ from typer.main import get_command
 
 from pipeline.messages.entries import ENTRY_TYPES
 from streams.cli import app
+from streams.kafka.topics import STATE, TOPICS
 from streams.settings import Settings, variable_of
-from streams.topics import STATE, TOPICS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("contracts_abi", "pipeline", "streams")
@@ -151,7 +151,7 @@ def imports_of(path: Path) -> set[str]:
 def test_only_the_nodes_client_speaks_to_nodes():
     asks = {named(path): HTTP_CLIENTS & imports_of(path) for path in modules()}
     outside = {name: found for name, found in asks.items() if found and not name.startswith("streams/node/")}
-    forwarder = "streams/chain/forwarder.py"  # serves a fork, and asks through the client
+    forwarder = "streams/rehearse/forwarder.py"  # serves a fork, and asks through the client
     assert outside == {forwarder: {"aiohttp"}}
     assert "aiohttp.web" in imports_of(ROOT / forwarder)
     assert every(r"aiohttp\.?\w*", read(forwarder)) == ["aiohttp"]
@@ -161,7 +161,7 @@ def test_only_the_nodes_client_speaks_to_nodes():
 
 def test_who_only_follows_or_looks_does_not_load_web3():
     """Its import takes a second and 15 MiB."""
-    code = "import sys, streams.cli, streams.chain.watch, streams.work; sys.exit('web3' in sys.modules)"
+    code = "import sys, streams.cli, streams.watch.watcher, streams.work.app; sys.exit('web3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
@@ -259,13 +259,23 @@ def test_what_crosses_a_topic_is_told():
         assert re.search(rf"`{kind}[`/]", page), f"entry {kind}"
 
 
-def test_every_part_of_the_house_is_told():
+FOLDERS_LISTED_WHOLE = (
+    *(f"pipeline/{name}" for name in ("advance", "state", "follow", "book", "decide", "act", "sign")),
+    *(f"streams/{name}" for name in ("node", "kafka", "watch", "work")),
+)
+
+
+def test_the_layout_names_every_package_and_module():
     told = read("docs/architecture.md")
     for package in ("pipeline", "streams"):
         for part in sorted((ROOT / package).iterdir()):
             if not part.name.startswith("_"):
                 name = f"{part.name}/" if part.is_dir() else part.name
                 assert re.search(rf"(?<![\w/]){re.escape(name)}", told), f"{package}/{name}"
+    for folder in FOLDERS_LISTED_WHOLE:
+        for part in sorted((ROOT / folder).iterdir()):
+            if not part.name.startswith("_"):
+                assert re.search(rf"(?<![\w/]){re.escape(part.stem)}(?!\w)", told), f"{folder}/{part.name}"
 
 
 def test_decisions_are_numbered_without_a_gap_and_say_the_same_three_things():

@@ -18,6 +18,7 @@ from builders import (
 
 from pipeline.advance import advance
 from pipeline.drive import drive
+from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import RawLog
 from pipeline.messages.decisions import (
     ChecksSkipped,
@@ -30,8 +31,7 @@ from pipeline.messages.decisions import (
 from pipeline.messages.entries import Balance, NftPosition, Pool, Quarantine
 from pipeline.messages.events import BlockSeen, Paused, PolicySet, Resumed
 from pipeline.messages.views import BookView
-from pipeline.quarantine import quarantined
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3 import BURN_TOPIC, MINT_TOPIC, SWAP_TOPIC
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 

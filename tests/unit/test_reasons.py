@@ -9,7 +9,7 @@ from builders import address
 from desk import live
 from msgspec.structs import replace
 
-from pipeline.guard import GUARDS, OTHER_REASONS
+from pipeline.act.guards import GUARDS, OTHER_REASONS
 from pipeline.messages.decisions import Gate
 from pipeline.messages.events import RefusalReason
 from pipeline.messages.policy import Limits, Rerange, TargetBand

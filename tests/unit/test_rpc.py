@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from pipeline.errors import CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
-from streams.node.rpc import Refused, Rpc
+from streams.node.rpc import CallRefused, Rpc
 
 Answer = Callable[[Any], Awaitable[web.StreamResponse]]
 KEYS = ("s3cretuser", "p4ssw0rd", "k3yInThePath", "t0kenInTheQuery")
@@ -97,7 +97,7 @@ async def test_a_refusal_of_one_question_leaves_the_others() -> None:
 
     async with node(answering(answer)) as rpc:
         first, second = await rpc.ask_all([("echo", (1,)), ("echo", (2,))])
-    assert isinstance(first, Refused)
+    assert isinstance(first, CallRefused)
     assert isinstance(first.error, CallRevertedError)
     assert str(first.error) == "echo: execution reverted (3), HTTP 200"
     assert bytes(second) == b"2"

@@ -20,7 +20,7 @@ from pipeline.errors import (
     UnreadableError,
 )
 from pipeline.units import Address, Hash
-from streams.node.contract_calls import Ask, Reader, method
+from streams.node.contract_calls import Ask, ContractReader, method
 from streams.node.fake import FakeChain
 from streams.node.multicall import MULTICALL3, aggregate, aggregated
 
@@ -129,7 +129,7 @@ def test_an_answer_of_another_shape_is_unreadable(name: str, answer: bytes) -> N
 
 async def test_a_node_without_the_block_says_nothing_of_the_contracts() -> None:
     chain = FakeChain()
-    reader = Reader(chain, multicall=MULTICALL3, at=Hash("0x" + "11" * 32))
+    reader = ContractReader(chain, multicall=MULTICALL3, at=Hash("0x" + "11" * 32))
     ask = Ask(Address("0x" + "22" * 20), method("tokens/ERC20", "decimals"))
     with pytest.raises(BlockUnknownError):
         await reader.ask([ask, ask])
@@ -147,7 +147,7 @@ async def test_a_call_that_costs_too_much_gas_is_made_in_parts() -> None:
         return encode(["(bool,bytes)[]"], [[(True, call[4:36]) for _, _, call in calls]])
 
     chain.contracts[MULTICALL3] = multicall
-    reader = Reader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
+    reader = ContractReader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
     owner_of = method("uniswap-v3/NonfungiblePositionManager", "ownerOf")
     told = await reader.ask([Ask(Address("0x" + "22" * 20), owner_of, (n,)) for n in range(300)])
     assert [n for n, each in enumerate(told) if isinstance(each, UnreadableError)] == [hungry]
@@ -163,14 +163,14 @@ async def test_what_ails_a_node_is_no_answer_of_a_contract(error: type[NodeError
             raise error("not now")
 
     chain = Ailing()
-    reader = Reader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
+    reader = ContractReader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
     with pytest.raises(error):
         await reader.ask([Ask(Address("0x" + "22" * 20), method("tokens/ERC20", "decimals"))] * 3)
 
 
 async def test_a_chain_without_multicall_says_so() -> None:
     chain = FakeChain()
-    reader = Reader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
+    reader = ContractReader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
     (told,) = await reader.ask([Ask(Address("0x" + "22" * 20), method("tokens/ERC20", "decimals"))])
     assert str(told) == f"no Multicall3 at {MULTICALL3}"
 
@@ -185,7 +185,7 @@ async def test_asks_in_parts_and_joins_them_in_order() -> None:
         return encode(["(bool,bytes)[]"], [[(True, call[4:36]) for _, _, call in calls]])
 
     chain.contracts[MULTICALL3] = multicall
-    reader = Reader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
+    reader = ContractReader(chain, multicall=MULTICALL3, at=chain.head.block.hash)
     owner_of = method("uniswap-v3/NonfungiblePositionManager", "ownerOf")
     told = await reader.need([Ask(Address("0x" + "22" * 20), owner_of, (n,)) for n in range(1_000)])
     assert told == [(f"0x{n:040x}",) for n in range(1_000)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.chain.submit.send_errors import SendOutcome, joint, outcome_of, refusal_of
+from streams.submit.send_errors import SendOutcome, joint, outcome_of, refusal_of
 
 GETH = {
     "already known": "known",

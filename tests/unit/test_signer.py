@@ -8,8 +8,8 @@ from eth_account import Account
 
 from pipeline.errors import SettingsError
 from streams import redaction
-from streams.chain.signer import LocalSigner, Unsigned, devnet_signer, keystore_signer
 from streams.redaction import redact
+from streams.submit.signer import LocalSigner, Unsigned, devnet_signer, keystore_signer
 
 KEY = bytes(range(1, 33))
 FIRST_OF_ANVIL = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"

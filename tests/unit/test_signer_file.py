@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SettingsError
-from streams.chain.signer_file import Places, load_signer_file
-from streams.chain.submit.limits import References
 from streams.chain_numbers import numbers_of
+from streams.submit.limits import References
+from streams.submit.signer_file import Places, load_signer_file
 
 VERSION = "ab" * 32
 FILE = f"""\

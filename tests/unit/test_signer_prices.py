@@ -7,9 +7,9 @@ from eth_abi.abi import encode
 from intents import wide_budget
 
 from pipeline.errors import SettingsError, UnreadableError
-from streams.chain.signer_file import SignerFile, load_signer_file
-from streams.chain.submit.limits import PricedPool, SignerLimits
-from streams.chain.submit.twap import age_s, read_past
+from streams.submit.limits import PricedPool, SignerLimits
+from streams.submit.signer_file import SignerFile, load_signer_file
+from streams.submit.twap import age_s, read_past
 
 POOL = "0x" + "e1" * 20
 WETH, USDC, FEED = "0x" + "a1" * 20, "0x" + "a2" * 20, "0x" + "fe" * 20

@@ -7,22 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from pipeline.act.depth import depth_in_token1
+from pipeline.act.drafts import draft, size_swap, tell_limit
+from pipeline.act.market import read_market
 from pipeline.advance import phases
-from pipeline.depth import depth_in_token1
-from pipeline.market import read_market
 from pipeline.math.ticks import tick_at_sqrt_price
 from pipeline.math.value import value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanRevised, PlanStalled, StepRefused
 from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.plan import draft, size_swap, tell_limit
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.calldata import read_calls
 from pipeline.venues.uniswap_v3.pools import need_pool
-from streams.chain.submit import depth as signers_depth
-from streams.chain.submit.value import Offer
+from streams.submit import depth as signers_depth
+from streams.submit.value import Offer
 
 
 def signed_by(book: Policy | None = None, **changes: int) -> Policy:

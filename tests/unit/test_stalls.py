@@ -10,10 +10,12 @@ from desk import Desk, live
 from msgspec.structs import replace
 from toy_signer import whale
 
-from pipeline import plan
+from pipeline.act import drafts
+from pipeline.act.drafts import WITHDRAW_GAS
+from pipeline.act.guards import GUARDS
+from pipeline.act.missed_fees import missed_fees
 from pipeline.advance import phases
 from pipeline.advance.books import stock_of
-from pipeline.guard import GUARDS
 from pipeline.messages.decisions import (
     Declined,
     PlanClosed,
@@ -27,8 +29,6 @@ from pipeline.messages.events import IntentRefused, Paused, Resumed
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
-from pipeline.missed import missed_fees
-from pipeline.plan import WITHDRAW_GAS
 from pipeline.units import RawAmount, Seconds, SqrtPriceX96
 
 Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
@@ -100,14 +100,14 @@ REFUSING: dict[str, Refusing] = {
     "paused": paused,
     "spot_from_twap": other_limits(max_spot_from_twap_ticks=-1),
     "gas_price": dear_gas,
-    "swap_limited": patched(plan, "size_swap", cut_short),
+    "swap_limited": patched(drafts, "size_swap", cut_short),
     "cost": other_limits(max_cost_bps=0),
     "not_allowed": patched(phases, "draft", elsewhere),
     "mint_limited": other_limits(max_slippage_bps=0),
     "depth": other_limits(signer=replace(ROOMY_SIGNER, max_share_of_depth_bps=0)),
-    "min_out": patched(plan, "least_of_quote", for_nothing),
-    "price_limit": patched(plan, "size_swap", any_limit),
-    "deadline": patched(plan, "_deadline_s", never_ending),
+    "min_out": patched(drafts, "least_of_quote", for_nothing),
+    "price_limit": patched(drafts, "size_swap", any_limit),
+    "deadline": patched(drafts, "_deadline_s", never_ending),
 }
 OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions", "daily_cost", "daily_gas"}
 """These limit a whole action: once it has begun nothing of them is asked."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SettingsError
-from streams.chain.submit.stop_file import local_stop, put_stop_file, remove_stop_file, stop_file_of
+from streams.submit.stop_file import local_stop, put_stop_file, remove_stop_file, stop_file_of
 
 EVENKEEL = [sys.executable, "-P", "-m", "streams.cli"]
 

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from streams import redaction
-from streams.broker_lines import BrokerLines
+from streams.kafka.broker_lines import BrokerLines
 from streams.telemetry import configure_log
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
@@ -107,7 +107,7 @@ def test_a_lost_broker_is_one_line_at_once_and_one_every_30_s():
         )
         assert passes("faust.app", "KafkaConnectionError('gone')") is None
     assert passes("aiokafka.conn", "Sending username and password in the clear") is not None
-    assert passes("streams.keepers", "no answer: KafkaConnectionError") is not None
+    assert passes("streams.work.keepers", "no answer: KafkaConnectionError") is not None
     at_s[0] = 130.0
     record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, lost, (), None)
     assert lines.filter(record)

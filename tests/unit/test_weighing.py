@@ -4,7 +4,7 @@ import pytest
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline import plan as planning
+from pipeline.act import drafts
 from pipeline.advance import phases, weighing
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanRevised, PlanStalled
 from pipeline.messages.policy import Rerange
@@ -55,8 +55,8 @@ def test_a_swap_that_waits_for_its_price_is_given_up_once_that_has_cost_a_plan(
     """Before the policy's time is over: the tokens earn again in the range that fits them, and nothing is sold."""
     monkeypatch.setattr(phases, "missed_fees", lambda *_: missed)
     desk = desk_before("swap", on_stall)
-    was = planning.size_swap
-    monkeypatch.setattr(planning, "size_swap", lambda *a: replace(was(*a), limited=True))
+    was = drafts.size_swap
+    monkeypatch.setattr(drafts, "size_swap", lambda *a: replace(was(*a), limited=True))
     for _ in range(7):
         desk.block()
     plan = desk.said(PlanOpened)[0].plan

@@ -3,8 +3,8 @@
 from builders import policy
 
 from pipeline.messages.policy import Limits, SignersLimits
-from streams.chain.signer_file import SignerFile
 from streams.cli.wider import wider_than_signers
+from streams.submit.signer_file import SignerFile
 
 
 def test_each_limit_that_is_wider_is_named_with_the_signers_own():

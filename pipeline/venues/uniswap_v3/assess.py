@@ -1,11 +1,11 @@
 """Step 3: what a position is worth in tokens, to the wei."""
 
 from pipeline import keys
+from pipeline.book.inventory import Assessed
 from pipeline.errors import ImpossibleFactError
-from pipeline.inventory import Assessed
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.messages.entries import NftPosition
-from pipeline.shard import Shard
+from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.pools import live_pool
 from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range

@@ -18,8 +18,8 @@ from pipeline.messages.facts import (
     PoolFact,
     Swapped,
 )
-from pipeline.policies import followed_pools
-from pipeline.shard import Shard
+from pipeline.state.policies import followed_pools
+from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, TokenId
 from pipeline.venues.port import Items
 from pipeline.venues.uniswap_v3.live import LivePool

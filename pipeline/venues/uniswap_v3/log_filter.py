@@ -7,8 +7,8 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Route
-from pipeline.policies import followed_pools, policies
-from pipeline.state import Tables
+from pipeline.state.policies import followed_pools, policies
+from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.port import LogFilter
 from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS

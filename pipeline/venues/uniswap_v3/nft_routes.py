@@ -8,8 +8,8 @@ from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.nfts import Gift
-from pipeline.policies import policies
-from pipeline.state import Tables
+from pipeline.state.policies import policies
+from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, decode_nft_transfer
 

@@ -3,8 +3,8 @@
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.entries import OracleSlot, Pool, PoolPosition, TickInfo
-from pipeline.shard import Shard
-from pipeline.state import Tables
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.uniswap_v3.live import LivePool
 

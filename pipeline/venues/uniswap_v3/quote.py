@@ -5,7 +5,7 @@ import msgspec
 from pipeline.errors import OutOfRangeError
 from pipeline.math.bitmap import stop_above, stop_below
 from pipeline.math.q import MAX_UINT128
-from pipeline.math.swap_step import Step, step_with_input, step_with_output
+from pipeline.math.swap_step import SwapStep, step_with_input, step_with_output
 from pipeline.math.ticks import (
     MAX_SQRT_PRICE_X96,
     MIN_SQRT_PRICE_X96,
@@ -78,7 +78,7 @@ def _check(pool: WorkingPool, amount: RawAmount, limit_x96: SqrtPriceX96, *, dow
         raise OutOfRangeError(f"limit {limit_x96} is not above the price {pool.sqrt_price_x96}")
 
 
-def _sides(step: Step, *, exact_input: bool) -> tuple[int, int]:
+def _sides(step: SwapStep, *, exact_input: bool) -> tuple[int, int]:
     """Tell what a step took of the amount that was specified, and of the other."""
     paid = step.amount_in + step.fee
     return (paid, step.amount_out) if exact_input else (step.amount_out, paid)

@@ -8,8 +8,8 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.entries import NftPosition, OracleSlot, Pool, TickInfo
 from pipeline.messages.events import Observed, OwnerObserved, PoolObserved, PositionObserved
-from pipeline.policies import followed_pools
-from pipeline.shard import Shard
+from pipeline.state.policies import followed_pools
+from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount
 from pipeline.venues.compare import field_differences
 from pipeline.venues.uniswap_v3.pools import live_pool, store_pool

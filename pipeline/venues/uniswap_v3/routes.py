@@ -9,9 +9,9 @@ from pipeline.messages.entries import NftPosition, Route
 from pipeline.messages.events import Observed, OwnerObserved, PositionObserved
 from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import Policy
-from pipeline.policies import followed_pools
-from pipeline.resumed import resumes
-from pipeline.state import Tables
+from pipeline.state.policies import followed_pools
+from pipeline.state.resumes import resumes
+from pipeline.state.tables import Tables
 from pipeline.venues.due_read import DueRead
 
 _ROUTED = keys.route.under(keys.position.family)

@@ -143,13 +143,13 @@ class _Search:
         most = self.now.amount0 if self.down else self.now.amount1
         if not most:
             return RawAmount(0), False
-        turn = first_where(lambda x: self._is_turned(self.after(x)), 1, most, self._guess(most))
-        before = turn - 1
+        context = first_where(lambda x: self._is_turned(self.after(x)), 1, most, self._guess(most))
+        before = context - 1
         liquidity = self.minted(before)
-        if turn <= most and self.minted(turn) > liquidity:
-            return RawAmount(turn), False
+        if context <= most and self.minted(context) > liquidity:
+            return RawAmount(context), False
         amount_in = first_where(lambda x: self.minted(x) >= liquidity, 0, before, before)
-        limited = turn > most and self.after(most).sqrt_price_x96 == self.limit_x96
+        limited = context > most and self.after(most).sqrt_price_x96 == self.limit_x96
         return RawAmount(amount_in), limited
 
     def after(self, amount_in: int) -> _Held:

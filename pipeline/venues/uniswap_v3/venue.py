@@ -6,8 +6,8 @@ from pipeline import keys
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import ChainProfile, Policy
-from pipeline.shard import Shard
-from pipeline.state import Tables
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes

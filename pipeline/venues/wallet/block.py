@@ -7,8 +7,8 @@ from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Allowance, Balance
 from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
 from pipeline.messages.facts import Fact, Swapped, TokensMoved
-from pipeline.policies import book_accounts, policies
-from pipeline.shard import Shard
+from pipeline.state.policies import book_accounts, policies
+from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, RawAmount
 from pipeline.venues.port import Items
 from pipeline.venues.wallet.token_logs import decode_token_log

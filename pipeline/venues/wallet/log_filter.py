@@ -6,8 +6,8 @@ import msgspec
 
 from pipeline.messages.base import RawLog
 from pipeline.messages.policy import ChainProfile
-from pipeline.policies import book_accounts, policies
-from pipeline.state import Tables
+from pipeline.state.policies import book_accounts, policies
+from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.port import LogFilter
 from pipeline.venues.wallet.token_logs import (

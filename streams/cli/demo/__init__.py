@@ -23,8 +23,8 @@ from streams.cli.demo.story import BEFORE, Story, Told
 from streams.cli.demo.verdict import judge
 from streams.cli.demo.witness import Witness, witnessing
 from streams.devnet.cache import DEFAULT_CACHE
+from streams.kafka.topics import ensure_topics
 from streams.settings import DEFAULT_FOLDER, DEFAULT_PARTITIONS
-from streams.topics import ensure_topics
 from streams.verify import Verdict
 
 _READY_S = 60.0

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from pipeline.guard import PASSING
+from pipeline.act.guards import PASSING
 from streams.cli.demo.second_opinion import inventory_at, objections
 from streams.cli.demo.stage import Stage
 from streams.cli.demo.witness import Witness

@@ -19,8 +19,8 @@ from streams.cli.console import out
 from streams.cli.demo.stage import BAND_BPS, TARGET_BPS, Stage
 from streams.cli.demo.witness import Witness
 from streams.cli.sentences import sentence
-from streams.codec import decode_output
 from streams.devnet.reads import slot0
+from streams.kafka.codec import decode_output
 from streams.plain_text import one_line
 
 _LINES, _BAR, _EVERY = 12, 40, 10

@@ -12,7 +12,7 @@ import msgspec
 from streams.devnet import reads
 from streams.devnet.chain import Chain
 from streams.devnet.contract import method
-from streams.devnet.world import Pool, World
+from streams.devnet.world import DevnetPool, World
 
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _ALL = 2**128 - 1
@@ -27,14 +27,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     usdc: str
     usdc_at_par: tuple[str, ...]
     pools: tuple[str, ...]
-    reference: Pool
+    reference: DevnetPool
     target_bps: int
     band_bps: int
     hysteresis_bps: int
     cooldown_s: int
 
 
-class Inventory(msgspec.Struct, frozen=True, kw_only=True):
+class ChainInventory(msgspec.Struct, frozen=True, kw_only=True):
     """A book at a block, by the chain alone."""
 
     base_amount: int
@@ -46,7 +46,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     all_out_of_range: bool
 
 
-def inventory_at(chain: Chain, world: World, terms: Terms, block: int) -> Inventory:
+def inventory_at(chain: Chain, world: World, terms: Terms, block: int) -> ChainInventory:
     """Ask for everything that the book holds after a block."""
     weth, usdc, idle = _positions(chain, world, terms, block)
     weth += reads.balance(chain, world.weth, terms.owner, block=block)
@@ -57,7 +57,7 @@ def inventory_at(chain: Chain, world: World, terms: Terms, block: int) -> Invent
     usdc_per_weth = price if terms.reference.token0 == world.weth else 1 / price
     base_value = int(weth * usdc_per_weth)
     value = base_value + usdc
-    return Inventory(
+    return ChainInventory(
         base_amount=weth,
         quote_amount=usdc,
         value_quote=value,
@@ -112,7 +112,7 @@ def _burned(chain: Chain, world: World, owner: str, nft: tuple[int, int], block:
 
 # ------------------------------------------------------------------ judging a decision
 def objections(
-    said: Mapping[str, Any], found: Inventory, terms: Terms, last_proposed_at_s: int | None
+    said: Mapping[str, Any], found: ChainInventory, terms: Terms, last_proposed_at_s: int | None
 ) -> list[str]:
     """List what is wrong with a decision, given the book as the chain tells it."""
     deviation_bps = found.base_share_bps - terms.target_bps

@@ -21,7 +21,7 @@ from streams.devnet import actions, net, reads
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
-from streams.devnet.world import FIRST_PRICE_USDC, Pool, World
+from streams.devnet.world import FIRST_PRICE_USDC, DevnetPool, World
 
 LIVE_BOOK = BookId("usdc-low")
 OWN_WETH = 25 * 10**18
@@ -40,7 +40,7 @@ class Cast:
 
     book: BookId
     owner: str
-    pool: Pool
+    pool: DevnetPool
     usdc: str
     other_usdc: str
 

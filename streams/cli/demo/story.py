@@ -14,7 +14,7 @@ from streams.cli.demo.second_opinion import inventory_at
 from streams.cli.demo.stage import COOLDOWN_S, LIVE_BOOK, RANGE_TICKS, TARGET_BPS, Cast, Stage
 from streams.cli.demo.witness import Witness
 from streams.devnet import actions
-from streams.devnet.chain import Header
+from streams.devnet.chain import DevnetBlock
 from streams.devnet.reads import range_around, slot0
 
 BLOCKS, BEFORE = 200, 50
@@ -52,7 +52,7 @@ class Story:
         self._number = BEFORE
         self._reorg_due_at = 145
 
-    async def run(self) -> Header:
+    async def run(self) -> DevnetBlock:
         """Tell blocks 51 to 200 and return the last."""
         events: Mapping[int, Callable[[], Awaitable[None]]] = {
             80: self._add_pool,
@@ -96,7 +96,7 @@ class Story:
         self.told.dry_runs = [said["run"] for said in self._witness.tried]
         self._screen.show(self._witness, self._stage.devnet.chain.header().number, self._stage)
 
-    async def settled(self, head: Header) -> None:
+    async def settled(self, head: DevnetBlock) -> None:
         """Wait until every book's shard stands at a block. Raises: DevnetError."""
         shards = len(self._stage.cast)
         if not await self._witness.until(lambda: self._witness.at(head.hash, shards), CATCH_UP_S):
@@ -106,7 +106,7 @@ class Story:
         self._checks.judge_new(self._witness, self.told.orphaned)
         self._screen.show(self._witness, head.number, self._stage)
 
-    def _compare(self, head: Header) -> None:
+    def _compare(self, head: DevnetBlock) -> None:
         """Note how far the live book and the control are from their target."""
         book = self._witness.books.get(keys.book(LIVE_BOOK))
         if book is None or head.number % _COMPARE_EVERY:
@@ -115,7 +115,7 @@ class Story:
         self.told.live_deviation_bps.append(abs(int(book["deviation_bps"])))
         self.told.control_deviation_bps.append(abs(control.base_share_bps - TARGET_BPS))
 
-    async def _block(self, *, wait: bool = True) -> Header:
+    async def _block(self, *, wait: bool = True) -> DevnetBlock:
         begun_s = time.monotonic()
         head = self._stage.devnet.flow.block()
         self._number += 1
@@ -170,7 +170,7 @@ class Story:
         self._screen.say(f"`{command}` is back and has caught up")
 
     # -------------------------------------------------------------- the reorg
-    def _ripe(self, head: Header) -> bool:
+    def _ripe(self, head: DevnetBlock) -> bool:
         """Ask whether a book may propose within the branch: its cooldown must end there."""
         return any(
             self._may_propose(actor, head.timestamp_s + 2 * _BLOCK_TIME_S) for actor in self._stage.cast

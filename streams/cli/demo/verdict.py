@@ -1,15 +1,15 @@
 """The end of the demo: every shard verified, and each inventory compared with what leaving everything would pay."""
 
 from pipeline.advance.books import stock_of
-from pipeline.policies import policies
-from pipeline.shard import Shard
+from pipeline.state.policies import policies
+from pipeline.state.shard import Shard
 from pipeline.units import BookId, ChainId
 from streams.cli.demo.second_opinion import inventory_at
 from streams.cli.demo.stage import Stage
-from streams.kafka_access import KafkaAccess
+from streams.kafka.access import KafkaAccess
+from streams.kafka.readers import reading
+from streams.kafka.topics import shard_of
 from streams.node.http_node import HttpNode
-from streams.readers import reading
-from streams.topics import shard_of
 from streams.verify import Verdict, against_the_chain, against_the_fold, load_shard
 
 

@@ -11,10 +11,10 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.policy import Policy
 from pipeline.units import ChainId
-from streams.codec import decode_entry
-from streams.kafka_access import KafkaAccess
-from streams.readers import Reader, Record, reading
-from streams.topics import BOOKS, DEAD_LETTERS, DECISIONS, POSITIONS, STATE
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import decode_entry
+from streams.kafka.readers import Reader, Record, reading
+from streams.kafka.topics import BOOKS, DEAD_LETTERS, DECISIONS, POSITIONS, STATE
 
 Message = dict[str, Any]
 _TICK_S = 0.02

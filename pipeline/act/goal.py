@@ -1,0 +1,71 @@
+"""What a plan is for: a range, and which NFTs' liquidity moves there with all that the owner may deploy."""
+
+from fractions import Fraction
+
+import msgspec
+
+from pipeline import keys
+from pipeline.book.stock import own_positions
+from pipeline.math.ranges import range_at_share
+from pipeline.messages.effects import Goal
+from pipeline.messages.entries import Balance, Pool
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import RawAmount, TokenId
+from pipeline.venues.uniswap_v3.pools import need_pool
+
+
+def liquidity_to_move(shard: Shard, policy: Policy) -> tuple[TokenId, ...]:
+    """List the NFTs of the reference pool in which anything is left."""
+    held = (
+        keys.position.parse(key)[1]
+        for key, position in own_positions(shard, policy)
+        if position.pool == policy.reference_pool and (position.liquidity or position.owed0 or position.owed1)
+    )
+    return tuple(sorted(held))
+
+
+def choose_goal(shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], base_share: Fraction) -> Goal:
+    """Choose the range, about the price, in which so much of its value is base; these NFTs move there.
+
+    Raises: OutOfRangeError, ImpossibleFactError.
+    """
+    live = need_pool(shard, policy.reference_pool)
+    lower, upper = range_at_share(
+        live.sqrt_price_x96,
+        live.tick_spacing,
+        policy.action.half_width_ticks,
+        base_share if live.pool().token0 == policy.base else 1 - base_share,
+    )
+    return Goal(pool=policy.reference_pool, tick_lower=lower, tick_upper=upper, withdraw=withdraw)
+
+
+def as_is(
+    shard: Shard,
+    policy: Policy,
+    goal: Goal,
+    freed: tuple[RawAmount, RawAmount] = (RawAmount(0), RawAmount(0)),
+) -> Goal:
+    """Give the swap up: choose the range whose share is that of what the wallet has, and of what is still to be freed."""
+    live = need_pool(shard, goal.pool)
+    amount0, amount1 = deployable(shard, policy, live.pool(), freed)
+    value0 = amount0 * live.sqrt_price_x96**2
+    total = value0 + (amount1 << 192)
+    share0 = Fraction(value0, total) if total else Fraction(1, 2)
+    half = policy.action.half_width_ticks
+    lower, upper = range_at_share(live.sqrt_price_x96, live.tick_spacing, half, share0)
+    return msgspec.structs.replace(goal, tick_lower=lower, tick_upper=upper)
+
+
+def deployable(
+    shard: Shard,
+    policy: Policy,
+    pool: Pool,
+    freed: tuple[RawAmount, RawAmount] = (RawAmount(0), RawAmount(0)),
+) -> tuple[RawAmount, RawAmount]:
+    """Tell what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
+    amounts = []
+    for token, more in zip((pool.token0, pool.token1), freed, strict=True):
+        balance = shard.tables.need(keys.balance(policy.owner, token), Balance)
+        amounts.append(RawAmount(max(balance.amount + more - policy.reserve(token), 0)))
+    return amounts[0], amounts[1]

@@ -1,0 +1,49 @@
+"""How much may move, how often, and whether it helps. Asked before a plan begins."""
+
+from pipeline.act.guards.question import Question
+
+
+def no_improvement(question: Question) -> str | None:
+    """A move that leaves the book no better would come again after each cooldown, for ever.
+
+    Only a step that the market cuts short may leave it outside the inner band: it was weighed when it was chosen.
+    """
+    seen, band = question.foreseen, question.policy.strategy
+    if seen is None:
+        return None
+    if not seen.swap.liquidity:
+        return "nothing would be minted"
+    before, after = seen.deviations(question.policy)
+    inner = band.inner_bps
+    if after > inner and not seen.cut_short:
+        return f"the share would still be {after} bps from its target, more than {inner}"
+    if seen.was_idle and seen.holds_price:
+        return None
+    if after >= before:
+        return f"the share would be {after} bps from its target, it is {before} now"
+    return None
+
+
+def notional(question: Question) -> str | None:
+    """One action may move so much."""
+    most = question.policy.limits.max_notional_quote
+    if question.foreseen is not None and most is not None and question.notional_quote > most:
+        return f"moves {question.notional_quote}, more than {most}"
+    return None
+
+
+def daily_notional(question: Question) -> str | None:
+    """All actions of a day may move so much."""
+    most = question.policy.limits.max_daily_notional_quote
+    if question.foreseen is None or most is None:
+        return None
+    total = question.notional_quote + sum(action.notional for action in question.today())
+    return f"{total} within a day, more than {most}" if total > most else None
+
+
+def daily_actions(question: Question) -> str | None:
+    """There may be so many actions in a day."""
+    count, most = 1 + len(question.today()), question.policy.limits.max_actions_per_day
+    if question.foreseen is None or count <= most:
+        return None
+    return f"{count} actions within a day, more than {most}"

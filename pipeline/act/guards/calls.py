@@ -1,0 +1,95 @@
+"""What the bytes say, read back: only what is on the list, for our owner, at prices and times within the limits."""
+
+from collections.abc import Iterable, Iterator
+
+from pipeline.act.drafts import Draft
+from pipeline.act.guards.question import Question
+from pipeline.act.market import least_swapped, swap_window
+from pipeline.errors import CalldataError
+from pipeline.math.slippage import least_of_quote
+from pipeline.units import Address
+from pipeline.venues.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls
+
+_DEADLINE_AT = {"mint": 10, "decreaseLiquidity": 4}
+_RECIPIENT_AT = {"collect": 1, "mint": 9, "exactInputSingle": 3}
+
+
+def not_allowed(question: Question) -> str | None:
+    """Every call must be one of the few, on our contracts, in favour of our owner."""
+    for each in question.drafts:
+        try:
+            calls = read_calls(each.call.data)
+        except CalldataError as error:
+            return str(error)
+        wrong = next((w for call in calls if (w := _wrong(question, each, call)) is not None), None)
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _wrong(question: Question, each: Draft, call: Called) -> str | None:
+    policy = question.policy
+    contracts: dict[str, Iterable[Address | None]] = {
+        MANAGER: (policy.chain.position_manager,),
+        ROUTER: (policy.chain.router,),
+        TOKEN: (policy.base, policy.quote),
+    }
+    if each.call.to not in contracts[call.contract]:
+        return f"{call.name} on {each.call.to}"
+    place = _RECIPIENT_AT.get(call.name)
+    if place is not None and call.arguments[place] != policy.owner:
+        return f"{call.name} pays {call.arguments[place]}"
+    spenders = {policy.chain.position_manager, policy.chain.router}
+    if call.name == "approve" and call.arguments[0] not in spenders:
+        return f"approve of {call.arguments[0]}"
+    return None
+
+
+def min_out(question: Question) -> str | None:
+    """A swap must ask for the stricter of the reference price less slippage and its quote less the tolerance."""
+    pool, limits = question.pool(), question.policy.limits
+    for each, call in _calls(question, "exactInputSingle"):
+        token_in, _, _, _, amount_in, asked, _ = call.arguments
+        least = least_swapped(
+            question.policy, question.market, pool.fee_pips, amount_in, zero_for_one=token_in == pool.token0
+        )
+        if asked < least:
+            return f"asks for {asked}, the mean says {least}"
+        if each.swap is None:
+            return f"asks for {asked}, nobody has quoted it"
+        quoted = each.swap.amount_out
+        if quoted < asked:
+            return f"would bring {quoted}, asked are {asked}"
+        if asked < least_of_quote(quoted, limits.swap_tolerance_bps):
+            return f"asks for {asked} of {quoted} that it would bring, tolerated are {limits.swap_tolerance_bps} bps"
+    return None
+
+
+def price_limit(question: Question) -> str | None:
+    """A swap must end no further from the means than slippage and signer allow."""
+    low_x96, high_x96 = swap_window(question.policy, question.market, question.pool().fee_pips)
+    for _, call in _calls(question, "exactInputSingle"):
+        if not low_x96 <= call.arguments[6] <= high_x96:
+            return f"may go to the price {call.arguments[6]}, not within {low_x96} to {high_x96}"
+    return None
+
+
+def deadline(question: Question) -> str | None:
+    """Whatever depends on a price must end in time."""
+    now_s = question.market.now_s
+    last_s = now_s + question.policy.limits.deadline_s
+    for _, call in _calls(question, "exactInputSingle", *_DEADLINE_AT):
+        ends_s = (
+            call.deadline_s if call.name == "exactInputSingle" else call.arguments[_DEADLINE_AT[call.name]]
+        )
+        if ends_s is None or not now_s < ends_s <= last_s:
+            return f"{call.name} may be mined until {ends_s}, now is {now_s}, at most {last_s}"
+    return None
+
+
+def _calls(question: Question, *names: str) -> Iterator[tuple[Draft, Called]]:
+    """Walk the calls of these names; what cannot be read was refused before."""
+    for each in question.drafts:
+        for call in read_calls(each.call.data):
+            if call.name in names:
+                yield each, call

@@ -1,0 +1,112 @@
+"""What acting costs: gas, swap fee, impact, and what arbitrage takes when it undoes the impact."""
+
+import msgspec
+
+from pipeline.act.guards.market import TIP_WEI
+from pipeline.act.guards.question import Question
+from pipeline.act.usual_gas import USUAL_GAS
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.math.q import PIPS
+from pipeline.math.reversion import loss_to_reversion
+from pipeline.messages.costs import ForeseenCost
+from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
+
+
+def costs_of(question: Question) -> ForeseenCost | None:
+    """Tell what the whole plan costs, later what a phase does; None where gas has no price."""
+    seen = question.foreseen
+    if seen is None:
+        limit = sum(each.call.gas_limit for each in question.drafts)
+        expected = sum(USUAL_GAS[each.step] for each in question.drafts)
+        count, swaps = len(question.drafts), [each.swap for each in question.drafts if each.swap]
+    else:
+        limit, expected, count, swaps = seen.gas_limit, seen.gas_expected, seen.transactions, [seen.swap]
+    at_limits, usual = (_gas_cost_quote(question, gas, count) for gas in (limit, expected))
+    if at_limits is None or usual is None:
+        return None
+    parts = [_swap_cost_quote(question, swap) for swap in swaps]
+    return ForeseenCost(
+        gas_expected=RawAmount(usual),
+        gas_at_limits=RawAmount(at_limits),
+        swap_fee=RawAmount(sum(part.fee for part in parts)),
+        impact=RawAmount(sum(part.impact for part in parts)),
+        way_back=RawAmount(sum(part.way_back for part in parts)),
+    )
+
+
+def cost(question: Question) -> str | None:
+    """Hold what the whole plan costs, later what a phase does, against the plan's notional."""
+    costs = costs_of(question)
+    if costs is None:
+        return "gas cannot be priced: neither base nor quote is the wrapped native token"
+    most = _most(question) + question.missed_quote
+    if costs.total <= most:
+        return None
+    return f"costs {costs.total} quote, {costs.gas_at_limits} of it gas, more than {most}"
+
+
+def _most(question: Question) -> int:
+    """Tell what may be spent: on a step that ends outside the inner band only the part by which it brings the share nearer.
+
+    Where a step also lets an idle book earn again, it is no mere step. Units: raw quote. Rounds: down.
+    """
+    most = question.notional_quote * question.policy.limits.max_cost_bps // WHOLE_BPS
+    seen = question.foreseen
+    if seen is None or seen.was_idle:
+        return most
+    band = question.policy.strategy
+    before, after = seen.deviations(question.policy)
+    if after <= band.inner_bps:
+        return most
+    return most * max(before - after, 0) // max(before, 1)
+
+
+def daily_cost(question: Question) -> str | None:
+    """All actions of a day may cost so much of the book."""
+    costs = costs_of(question)
+    if question.foreseen is None or costs is None:
+        return None
+    most = question.value_quote * question.policy.limits.max_daily_cost_bps // WHOLE_BPS
+    total = costs.total + sum(action.cost for action in question.today())
+    return f"costs {total} quote within a day, more than {most}" if total > most else None
+
+
+def daily_gas(question: Question) -> str | None:
+    """All gas of a day may cost so much of the book."""
+    costs = costs_of(question)
+    if question.foreseen is None or costs is None:
+        return None
+    most = question.value_quote * question.policy.limits.max_daily_gas_bps // WHOLE_BPS
+    total = costs.gas_at_limits + sum(action.gas for action in question.today())
+    return f"gas costs {total} quote within a day, more than {most}" if total > most else None
+
+
+def _gas_cost_quote(question: Question, gas_used: int, transactions: int) -> int | None:
+    data_wei = transactions * question.policy.chain.data_fee_wei
+    return question.gas_in_quote(gas_used * (question.market.base_fee_wei + TIP_WEI) + data_wei)
+
+
+class _SwapCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a swap costs, in raw quote."""
+
+    fee: int = 0
+    impact: int = 0
+    way_back: int = 0
+
+
+def _swap_cost_quote(question: Question, swap: SwapPlan) -> _SwapCost:
+    """Value what goes in less what comes out at the reference price, at least the fee; and the way back of the price."""
+    if not swap.amount_in:
+        return _SwapCost()
+    pool = question.pool()
+    tokens = pool.token0, pool.token1
+    token_in, token_out = tokens if swap.zero_for_one else tokens[::-1]
+    paid = question.in_quote(token_in, swap.amount_in)
+    fee = paid * pool.fee_pips // PIPS
+    reverted = loss_to_reversion(
+        swap.liquidity, pool.sqrt_price_x96, swap.sqrt_price_after_x96, pool.fee_pips
+    )
+    lost = paid - question.in_quote(token_out, swap.amount_out)
+    way_back = question.in_quote(pool.token1, reverted)
+    return _SwapCost(fee=fee, impact=max(lost - fee, 0), way_back=way_back)

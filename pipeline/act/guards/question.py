@@ -1,0 +1,69 @@
+"""What every guard may look at, and what it answers."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from pipeline import keys
+from pipeline.act.drafts import Draft
+from pipeline.act.foresight import Foreseen
+from pipeline.act.market import Market
+from pipeline.book.pricing import gas_in_quote, in_quote
+from pipeline.messages.effects import Action, BookEffects
+from pipeline.messages.entries import Pool
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address, RawAmount
+
+DAY_S = 86_400
+
+
+class GuardRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Which guard refused, and by how much."""
+
+    reason: str
+    detail: str
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase that is to go out, and what it is held against."""
+
+    shard: Shard
+    policy: Policy
+    market: Market
+    effects: BookEffects
+    drafts: tuple[Draft, ...]
+    notional_quote: RawAmount
+    value_quote: RawAmount
+    """The whole book's."""
+    foreseen: Foreseen | None
+    """What the whole plan comes to, where these are its first transactions: what limits a whole action is asked here."""
+
+    missed_quote: RawAmount = RawAmount(0)
+    """Fees that were missed since the phase was first held back, where its tokens lie outside. Going on may cost so much more."""
+
+    @property
+    def only_resets(self) -> bool:
+        """Whether nothing but permissions is taken back."""
+        return bool(self.drafts) and all(each.step == "reset" for each in self.drafts)
+
+    def in_quote(self, token: Address, amount: int) -> int:
+        """Value an amount of base or quote at the reference price. Rounds: down."""
+        return in_quote(self.policy, token, amount, self.market.reference_x96)
+
+    def gas_in_quote(self, cost_wei: int) -> int | None:
+        """Value what gas costs; None where neither base nor quote is the wrapped native token. Rounds: down."""
+        return gas_in_quote(self.policy, cost_wei, self.market.reference_x96)
+
+    def pool(self) -> Pool:
+        """Find the pool that the plan is about."""
+        return self.shard.tables.need(keys.pool(self.policy.reference_pool), Pool)
+
+    def today(self) -> tuple[Action, ...]:
+        """List the actions of the last 24 hours."""
+        since_s = self.market.now_s - DAY_S
+        return tuple(action for action in self.effects.actions if action.at_s > since_s)
+
+
+Guard = Callable[[Question], str | None]
+"""Says what is against a phase; None: nothing."""

@@ -1,0 +1,129 @@
+"""The prices and the depth that a phase is planned and guarded with, and between which prices a swap or a mint is wanted.
+
+Both bounds are kept: the policy's, about its mean, and that of the signer, about the mean over the signer's own window.
+"""
+
+import msgspec
+
+from pipeline.math.slippage import minimum_out, price_window_x96
+from pipeline.math.ticks import (
+    MAX_SQRT_PRICE_X96,
+    MAX_TICK,
+    MIN_SQRT_PRICE_X96,
+    MIN_TICK,
+    sqrt_price_at_tick,
+    tick_at_sqrt_price,
+)
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Bps, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, Wei
+from pipeline.venues.uniswap_v3 import mean_liquidity, mean_tick
+from pipeline.venues.uniswap_v3.pools import need_pool
+
+Window = tuple[SqrtPriceX96, SqrtPriceX96]
+"""Lowest and highest price; where the lowest is above the highest there is none."""
+
+_PIPS_OF_BP = 100
+_DRIFT_PARTS = 10
+"""The signer asks some blocks later. Meanwhile its mean follows spot, by a tenth of the way at most within a tenth of its window."""
+_ROUNDING_TICKS = 2
+_SHUT = MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
+
+
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phase is planned and guarded with."""
+
+    now_s: Seconds
+    base_fee_wei: Wei
+    reference_x96: SqrtPriceX96
+    """The pool's own time-weighted price: not spot."""
+    signers_x96: SqrtPriceX96
+    """The same over the window of the signer."""
+    spot_from_twap_ticks: int
+    """From whichever of the two is further."""
+    slippage_bps: Bps
+    """How far from the reference a swap or a mint may be: the policy's, and more where waiting has cost as much."""
+    mean_liquidity: Liquidity
+    """In range over the window of the signer: what comes for one block barely raises it."""
+    mints_in_part: bool = False
+    """Waiting has cost as much as another mint would: of what the pool's depth does not take at once a part goes in."""
+
+    @property
+    def drift_ticks(self) -> int:
+        """How far the signer's mean may go before it is asked."""
+        return self.spot_from_twap_ticks // _DRIFT_PARTS + _ROUNDING_TICKS
+
+
+def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
+    """Take the means from the followed observations.
+
+    Raises: OutOfRangeError where they do not reach back over the policy's window, or the signer's.
+    """
+    live, limits = need_pool(shard, policy.reference_pool), policy.limits
+    ticks = [mean_tick(live, now_s, each) for each in (limits.twap_window_s, limits.signer.twap_window_s)]
+    return Market(
+        now_s=now_s,
+        base_fee_wei=base_fee_wei,
+        reference_x96=sqrt_price_at_tick(ticks[0]),
+        signers_x96=sqrt_price_at_tick(ticks[1]),
+        spot_from_twap_ticks=max(abs(live.tick - tick) for tick in ticks),
+        slippage_bps=limits.slippage_bps(live.pool().fee_pips),
+        mean_liquidity=mean_liquidity(live, now_s, limits.signer.twap_window_s),
+    )
+
+
+def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
+    """Describe the market without any mean price: enough for what no price has a say in."""
+    live = need_pool(shard, policy.reference_pool)
+    return Market(
+        now_s=now_s,
+        base_fee_wei=base_fee_wei,
+        reference_x96=live.sqrt_price_x96,
+        signers_x96=live.sqrt_price_x96,
+        spot_from_twap_ticks=0,
+        slippage_bps=policy.limits.slippage_bps(live.pool().fee_pips),
+        mean_liquidity=live.liquidity,
+    )
+
+
+# ------------------------------------------------------------------ between which prices
+def swap_window(policy: Policy, market: Market, fee_pips: Pips) -> Window:
+    """Tell between which prices a swap must end: by the policy's slippage, and by what the signer lets it lose, fee and all."""
+    theirs_bps = _signers_slippage_bps(policy, market, fee_pips)
+    if theirs_bps is None:
+        return _SHUT
+    ours = price_window_x96(market.reference_x96, market.slippage_bps)
+    return narrower(ours, price_window_x96(market.signers_x96, theirs_bps))
+
+
+def mint_window(policy: Policy, market: Market) -> Window:
+    """Tell between which prices a mint's minimums are to be met: by the policy's slippage, and as near the signer's mean as it wants."""
+    most = max(policy.limits.signer.max_loss_bps - market.drift_ticks, 0)  # a tick is a basis point
+    mean = tick_at_sqrt_price(market.signers_x96)
+    ends = Tick(max(mean - most, MIN_TICK)), Tick(min(mean + most, MAX_TICK))
+    ours = price_window_x96(market.reference_x96, market.slippage_bps)
+    return narrower(ours, (sqrt_price_at_tick(ends[0]), sqrt_price_at_tick(ends[1])))
+
+
+def narrower(one: Window, other: Window) -> Window:
+    """Keep the prices that lie in both windows."""
+    return max(one[0], other[0]), min(one[1], other[1])
+
+
+def least_swapped(
+    policy: Policy, market: Market, fee_pips: Pips, amount_in: RawAmount, *, zero_for_one: bool
+) -> RawAmount:
+    """Tell the least that a swap must bring by both means, as `swap_window`. Rounds: up."""
+    theirs_bps = _signers_slippage_bps(policy, market, fee_pips)
+    bounds = (market.reference_x96, market.slippage_bps), (market.signers_x96, theirs_bps or Bps(0))
+    return max(
+        minimum_out(amount_in, mean_x96, fee_pips, most_bps, zero_for_one=zero_for_one)
+        for mean_x96, most_bps in bounds
+    )
+
+
+def _signers_slippage_bps(policy: Policy, market: Market, fee_pips: Pips) -> Bps | None:
+    """Tell what the signer's limit on losses leaves for the price once the fee is paid; None: nothing. Rounds: down."""
+    fee_bps = -(-fee_pips // _PIPS_OF_BP)
+    left = policy.limits.signer.max_loss_bps - fee_bps - market.drift_ticks
+    return Bps(left) if left >= 0 else None

@@ -1,0 +1,44 @@
+"""What a plan misses while its tokens lie outside: the fees that its range would have earned since it was held back."""
+
+from pipeline.act.foresight import base_and_quote
+from pipeline.act.goal import deployable
+from pipeline.book.inventory import Stock
+from pipeline.math.liquidity import liquidity_for_amounts
+from pipeline.math.q import MAX_UINT256
+from pipeline.messages.effects import Goal, Growth
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.pools import need_pool
+
+
+def growth_now(shard: Shard, policy: Policy) -> Growth:
+    """Take the fees that the reference pool has ever earned for a unit of liquidity."""
+    pool = need_pool(shard, policy.reference_pool).pool()
+    return Growth(growth0_x128=pool.growth0_x128, growth1_x128=pool.growth1_x128)
+
+
+def missed_fees(shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: Stock) -> RawAmount:
+    """Value the fees that the tokens would have earned in the range, beside the liquidity that is in range now.
+
+    liquidity * growth since / 2^128 * others / (others + liquidity); nothing where a reorg took the growth back
+
+    Units:  raw quote, at spot.
+    Rounds: down.
+    """
+    live = need_pool(shard, goal.pool)
+    amounts = deployable(shard, policy, live.pool())
+    liquidity = liquidity_for_amounts(live.sqrt_price_x96, goal.tick_lower, goal.tick_upper, *amounts)
+    others = live.liquidity
+    if not liquidity or not others:
+        return RawAmount(0)
+    now = growth_now(shard, policy)
+    more = (grown(now.growth0_x128, since.growth0_x128), grown(now.growth1_x128, since.growth1_x128))
+    fees = [RawAmount((liquidity * each >> 128) * others // (others + liquidity)) for each in more]
+    return RawAmount(sum(base_and_quote(stock, (fees[0], fees[1]))))
+
+
+def grown(now_x128: int, since_x128: int) -> int:
+    """Subtract two growths as the pool does, modulo 2^256; what would be more than half of that has gone backwards."""
+    difference = (now_x128 - since_x128) & MAX_UINT256
+    return difference if difference <= MAX_UINT256 // 2 else 0

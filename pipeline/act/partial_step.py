@@ -1,0 +1,81 @@
+"""The largest step towards a goal: the range nearest to the goal's whose swap ends within the window of prices.
+
+A range's swap is the smaller the nearer the range is to the one that fits what is held without any swap. So between the two
+a search by exact quotes finds the first that nothing cuts short.
+"""
+
+from msgspec.structs import replace
+
+from pipeline.act.drafts import tell_limit
+from pipeline.act.foresight import Foreseen, foresee, misfit_bps
+from pipeline.act.goal import as_is
+from pipeline.act.market import Market
+from pipeline.book.inventory import Stock
+from pipeline.errors import PipelineError
+from pipeline.math.search import first_where
+from pipeline.messages.effects import Goal
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import RawAmount, Tick
+from pipeline.venues.uniswap_v3.pools import need_pool
+
+
+def largest_step(
+    shard: Shard,
+    policy: Policy,
+    goal: Goal,
+    market: Market,
+    stock: Stock,
+    *,
+    whole: Foreseen,
+    freed: tuple[RawAmount, RawAmount],
+) -> tuple[Goal, Foreseen] | None:
+    """Find the range between a goal's and the one that needs no swap which leaves the share nearest to its target.
+
+    `whole` is what the goal itself would come to.
+
+    The goal itself, where its swap is not cut short, but moves the price so far that the share stays outside the inner band.
+    None where there is no step: the goal is the whole way, or cannot hold the share at any price, or even the least
+    swap would be cut short.
+    """
+    if not whole.swap.limited:
+        inner = policy.strategy.inner_bps
+        is_whole = (
+            whole.deviations(policy)[1] <= inner or misfit_bps(shard, policy, goal, stock, freed) > inner
+        )
+        return None if is_whole else (goal, replace(whole, cut_short="its own swap moves the price"))
+    try:
+        start = as_is(shard, policy, goal, freed)
+    except PipelineError:
+        return None
+    spacing = need_pool(shard, goal.pool).tick_spacing
+    count = abs(start.tick_lower - goal.tick_lower) // spacing
+    width = goal.tick_upper - goal.tick_lower
+    towards = spacing if start.tick_lower > goal.tick_lower else -spacing
+
+    def at(number: int) -> tuple[Goal, Foreseen]:
+        lower = Tick(goal.tick_lower + number * towards)
+        nearer = replace(goal, tick_lower=lower, tick_upper=Tick(lower + width))
+        return nearer, foresee(shard, policy, nearer, market, stock, freed=freed)
+
+    number = first_where(lambda each: not at(each)[1].swap.limited, 1, count, 1)
+    if number > count:
+        return None
+    nearer, seen = at(number)
+    return nearer, replace(seen, cut_short=tell_limit(whole.swap))
+
+
+def comes_nearer(seen: Foreseen, policy: Policy) -> bool:
+    """Ask whether a step brings the share nearer to its target by the band's hysteresis at least: no dust is moved."""
+    before, after = seen.deviations(policy)
+    return (
+        seen.holds_price
+        and seen.swap.liquidity > 0
+        and before - after >= max(policy.strategy.hysteresis_bps, 1)
+    )
+
+
+def brings_into_range(seen: Foreseen, policy: Policy) -> bool:
+    """Ask whether a step lets a book that is idle earn again, no further from its target than it is."""
+    before, after = seen.deviations(policy)
+    return seen.was_idle and seen.holds_price and seen.swap.liquidity > 0 and after <= before

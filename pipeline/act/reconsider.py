@@ -1,0 +1,113 @@
+"""How a plan goes on, judged on the book as it is when a phase is due: with its goal, with another one, or without a swap."""
+
+import msgspec
+
+from pipeline.act.depth import part_of_mint
+from pipeline.act.drafts import tell_limit
+from pipeline.act.foresight import Foreseen, base_and_quote, foresee, share_to_hold
+from pipeline.act.goal import as_is, choose_goal, deployable
+from pipeline.act.market import Market
+from pipeline.act.partial_step import comes_nearer, largest_step
+from pipeline.book.inventory import Stock
+from pipeline.errors import PipelineError, SwapLimitedError
+from pipeline.math.amounts import range_amounts
+from pipeline.math.liquidity import liquidity_for_amounts
+from pipeline.messages.effects import Goal
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.pools import need_pool
+from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
+
+_NOTHING = (RawAmount(0), RawAmount(0))
+_LEAST_TAKEN_PERCENT = 95
+"""So much of what may go into a range must go into it, by value, or a range that fits it better is chosen."""
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """How a plan goes on from a phase."""
+
+    goal: Goal
+    swaps: bool = True
+    why: str = ""
+    """Why it is not as before; empty: it is."""
+
+
+def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock) -> Course:
+    """Choose the first that leaves the share no further from its target than it is: the goal, a new one, a step, no swap.
+
+    A goal that would leave the share outside the inner band is no longer good enough. A swap that is cut short is given up
+    where the share is inside that band anyway; elsewhere the largest step that the price limit allows takes its place.
+
+    Raises: PipelineError, SwapLimitedError among them, where none of these can be had.
+    """
+    before = abs(stock.base_share_bps - policy.strategy.target_share_bps)
+    wanted = choose_goal(shard, policy, goal.withdraw, share_to_hold(shard, policy, stock, _NOTHING))
+    limited: SwapPlan | None = None
+    for each in dict.fromkeys((goal, wanted)):
+        seen = foresee(shard, policy, each, market, stock, freed=_NOTHING)
+        if seen.swap.limited:
+            limited = seen.swap
+        elif each == goal and _is_good_enough(seen, policy, before):
+            return Course(goal=goal)
+        elif each == wanted and seen.holds_price and deviation_after(seen, policy) <= before:
+            return _course(goal, wanted, f"the share is {before} bps from its target now")
+    if limited is not None and before > policy.strategy.inner_bps:
+        step = largest_step(shard, policy, wanted, market, stock, whole=seen, freed=_NOTHING)
+        if step is None or not comes_nearer(step[1], policy):
+            raise SwapLimitedError(tell_limit(limited))
+        return _course(goal, step[0], step[1].cut_short)
+    why = f"no swap brings the share nearer to its target, {before} bps away"
+    return Course(goal=as_is(shard, policy, goal), swaps=False, why=why)
+
+
+def _course(before: Goal, after: Goal, why: str) -> Course:
+    """Go on for a goal, and say why where it is another one."""
+    return Course(goal=after, why=why if after != before else "")
+
+
+def _is_good_enough(seen: Foreseen, policy: Policy, before: int) -> bool:
+    return seen.holds_price and deviation_after(seen, policy) <= min(before, policy.strategy.inner_bps)
+
+
+def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock) -> Course:
+    """Keep the range if it takes nearly all that may go into it; else take one of the same width that takes more."""
+    course = _range_to_mint(shard, policy, goal, stock)
+    if not market.mints_in_part:
+        return course
+    live = need_pool(shard, goal.pool)
+    amounts = deployable(shard, policy, live.pool())
+    part = part_of_mint(shard, policy, live, market, amounts)
+    if part is None or part == amounts:
+        return course
+    went, whole = (sum(base_and_quote(stock, each)) for each in (part, amounts))
+    why = f"the pool's depth takes {went} of {whole} quote, the rest stays in the wallet"
+    return msgspec.structs.replace(course, why="; ".join(each for each in (course.why, why) if each))
+
+
+def _range_to_mint(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> Course:
+    whole = sum(base_and_quote(stock, deployable(shard, policy, need_pool(shard, goal.pool).pool())))
+    taken = _taken_quote(shard, policy, goal, stock)
+    if taken * 100 >= whole * _LEAST_TAKEN_PERCENT:
+        return Course(goal=goal)
+    try:
+        fitting = as_is(shard, policy, goal)
+    except PipelineError:
+        return Course(goal=goal)
+    if _taken_quote(shard, policy, fitting, stock) <= taken:
+        return Course(goal=goal)
+    return Course(goal=fitting, why=f"the range would take {taken} of {whole} quote")
+
+
+def _taken_quote(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> int:
+    """Value what a mint would put into a range, in quote. Rounds: down."""
+    live = need_pool(shard, goal.pool)
+    amounts, ticks = deployable(shard, policy, live.pool()), (goal.tick_lower, goal.tick_upper)
+    liquidity = liquidity_for_amounts(live.sqrt_price_x96, *ticks, *amounts)
+    return sum(base_and_quote(stock, range_amounts(live.sqrt_price_x96, *ticks, liquidity, round_up=False)))
+
+
+# ------------------------------------------------------------------ how far from the target
+def deviation_after(seen: Foreseen, policy: Policy) -> int:
+    """Tell how far from its target the share would be, in bps."""
+    return abs(seen.share_after_bps - policy.strategy.target_share_bps)

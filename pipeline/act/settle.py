@@ -1,0 +1,195 @@
+"""Step 8: where a plan stands, by the receipts and allowances on the branch as it is. It owns which phase is due."""
+
+from typing import Literal
+
+import msgspec
+
+from pipeline import keys
+from pipeline.messages.effects import PHASES, Failure, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.entries import Allowance, Mined
+from pipeline.state.tables import Tables
+from pipeline.units import BlockNumber, Hash
+
+_ALIKE = 2
+"""So often for the same reason, and it is no accident any more."""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan waits for: `due` a phase to be commanded, `waiting` for blocks, `broken` by a step, `finished`."""
+
+    kind: Literal["due", "waiting", "broken", "finished"]
+    phase: Phase | None = None
+    reason: str = ""
+
+
+def stand(plan: Plan, tables: Tables) -> Standing:
+    """Tell what a plan waits for. Nothing is due while anything of it, dropped or not, may still come into a block."""
+    for step in plan.steps:
+        if _fate(step, tables) == "in flight":
+            return Standing(kind="waiting", phase=step.phase, reason=f"{step.step}: not mined")
+    if plan.closed is None and not _has_minted(plan, tables):
+        for phase in PHASES[:-1]:
+            standing = _stand_phase(plan, phase, tables)
+            if standing is not None:
+                return standing
+    return _stand_reset(plan, tables)
+
+
+def _stand_phase(plan: Plan, phase: Phase, tables: Tables) -> Standing | None:
+    """Find what is against a phase being over; None: nothing. One that had nothing to do is passed by a later one."""
+    if phase in plan.given_up:
+        return None
+    steps = kept_steps(plan, phase)
+    later = PHASES[PHASES.index(phase) + 1 :]
+    if not steps:
+        return None if any(kept_steps(plan, each) for each in later) else Standing(kind="due", phase=phase)
+    return _broken(phase, steps, tables)
+
+
+def _stand_reset(plan: Plan, tables: Tables) -> Standing:
+    """Hold a plan open until nobody may take more than may stand, whatever was reset on the way."""
+    if not _is_exposed(plan, tables):
+        return Standing(kind="finished")
+    broken = _broken("reset", kept_steps(plan, "reset"), tables)
+    return broken or Standing(kind="due", phase="reset")
+
+
+def _broken(phase: Phase, steps: list[PlannedStep], tables: Tables) -> Standing | None:
+    fates = ((step.step, _fate(step, tables)) for step in steps)
+    bad = next((f"{name}: {fate}" for name, fate in fates if fate != "mined"), None)
+    return None if bad is None else Standing(kind="broken", phase=phase, reason=bad)
+
+
+def _has_minted(plan: Plan, tables: Tables) -> bool:
+    """Ask whether the new range is there: whatever failed before it, nothing is left to be moved."""
+    return any(step.step == "mint" and _fate(step, tables) == "mined" for step in plan.steps)
+
+
+def is_outside(plan: Plan, tables: Tables) -> bool:
+    """Ask whether the liquidity is withdrawn, the new range is not there, and it is still to be minted."""
+    if "mint" in plan.given_up or _has_minted(plan, tables):
+        return False
+    return any(step.step == "withdraw" and _fate(step, tables) == "mined" for step in plan.steps)
+
+
+def lies_outside(plan: Plan, phase: Phase, tables: Tables) -> bool:
+    """Ask whether what a phase is to move lies outside: a swap's and a mint's tokens always, in a withdrawal what a part of it freed."""
+    return phase in {"swap", "mint"} or (phase == "withdraw" and is_outside(plan, tables))
+
+
+def _is_exposed(plan: Plan, tables: Tables) -> bool:
+    """Ask whether a spender may take more than may stand, as far as is known: what was not read may be anything."""
+    bounds = {bound.allowance: bound.most for bound in plan.standing}
+    found = ((key, tables.find(key, Allowance)) for key in plan.allowances)
+    return any(each is None or each.amount > bounds.get(key, 0) for key, each in found)
+
+
+# ------------------------------------------------------------------ one transaction
+def _fate(step: PlannedStep, tables: Tables) -> str:
+    """Tell what became of a transaction on this branch: `in flight`, `mined`, or why nothing came of it."""
+    intent = tables.find(keys.intent(step.intent), Intent)
+    receipt = None if intent is None else _receipt(intent.hashes, tables)
+    if receipt is not None:
+        return "mined" if receipt.succeeded else "reverted"
+    if step.outcome is not None:
+        return step.outcome
+    if intent is not None and _receipt(intent.cancellations, tables) is not None:
+        return "cancelled"
+    if intent is not None and intent.unfollowable and not intent.cancellations:
+        return "lost: the signer does not know it"
+    return "in flight"
+
+
+def mined(digest: str, tables: Tables) -> Mined | None:
+    """Find what became of an intent on this branch: any of its transaction's hashes may be the one."""
+    intent = tables.find(keys.intent(digest), Intent)
+    return None if intent is None else _receipt(intent.hashes, tables)
+
+
+def _receipt(hashes: tuple[Hash, ...], tables: Tables) -> Mined | None:
+    found = (tables.find(keys.receipt(each), Mined) for each in hashes)
+    return next((receipt for receipt in found if receipt is not None), None)
+
+
+# ------------------------------------------------------------------ the plan
+def kept_steps(plan: Plan, phase: Phase) -> list[PlannedStep]:
+    """List the transactions of a phase as it was made last."""
+    return [step for step in plan.steps if step.phase == phase and not step.dropped]
+
+
+def predecessor(plan: Plan, tables: Tables, final: BlockNumber) -> str | None:
+    """Find what the next phase must go away with: the last that was mined on this branch, if a reorg may undo it.
+
+    `final` is the highest block that no reorg takes. A transaction that the signer does not follow is not named again.
+    """
+    for step in reversed(plan.steps):
+        receipt = mined(step.intent, tables)
+        if receipt is not None and receipt.succeeded:
+            followable = not tables.need(keys.intent(step.intent), Intent).unfollowable
+            return step.intent if followable and receipt.at_block > final else None
+    return None
+
+
+def drop_from(plan: Plan, phase: Phase, tables: Tables, final: BlockNumber) -> tuple[Plan, list[str]]:
+    """Make a phase and what follows it due again; tell also which intents can be forgotten, for nothing comes of them."""
+    going = PHASES[PHASES.index(phase) :]
+    steps: list[PlannedStep] = []
+    forgotten: list[str] = []
+    for step in plan.steps:
+        if step.phase not in going:
+            steps.append(step)
+        elif _may_change(step, tables, final):
+            steps.append(msgspec.structs.replace(step, dropped=True))
+        else:
+            forgotten.append(step.intent)
+    return msgspec.structs.replace(plan, steps=tuple(steps), attempt=plan.attempt + 1), forgotten
+
+
+def _may_change(step: PlannedStep, tables: Tables, final: BlockNumber) -> bool:
+    """Ask whether a reorg may change what became of a transaction: it was signed, and its nonce is not final."""
+    intent = tables.find(keys.intent(step.intent), Intent)
+    if intent is None or not intent.hashes or step.outcome is not None:
+        return False
+    receipt = _receipt((*intent.hashes, *intent.cancellations), tables)
+    return receipt is None or receipt.at_block > final
+
+
+def is_open(plan: Plan | None, tables: Tables) -> bool:
+    """Ask whether a plan still has something to do; a reorg may open a finished one again."""
+    return plan is not None and plan.closed is None and stand(plan, tables).kind != "finished"
+
+
+def failure_of(plan: Plan, phase: Phase) -> Failure | None:
+    """Find how a phase came to nothing the last time, if it did."""
+    return next((each for each in plan.failures if each.phase == phase), None)
+
+
+def note_failure(plan: Plan, phase: Phase, reason: str) -> Plan:
+    """Count that a phase came to nothing, from 1 where the reason is another than the last time."""
+    before = failure_of(plan, phase)
+    times = before.times + 1 if before is not None and before.reason == reason else 1
+    others = tuple(each for each in plan.failures if each.phase != phase)
+    new = Failure(phase=phase, reason=reason, times=times)
+    return msgspec.structs.replace(plan, failures=(*others, new))
+
+
+def fails_alike(plan: Plan, phase: Phase) -> bool:
+    """Ask whether a phase has come to nothing for the same reason again."""
+    failure = failure_of(plan, phase)
+    return failure is not None and failure.times >= _ALIKE
+
+
+def still_watched(plan: Plan) -> tuple[str, ...]:
+    """List the allowances that a plan goes on watching once it is over: what stands is taken back when its bound falls."""
+    return plan.allowances if plan.standing else ()
+
+
+def is_final(plan: Plan, tables: Tables, final: BlockNumber) -> bool:
+    """Ask whether no reorg opens a finished plan again: none of its transactions can still come, go or come back."""
+    return plan.made_at.number <= final and not any(_may_change(step, tables, final) for step in plan.steps)
+
+
+def never_sent(plan: Plan, tables: Tables) -> bool:
+    """Ask whether no transaction of a plan was ever signed: what is made again follows something that was."""
+    intents = [tables.find(keys.intent(step.intent), Intent) for step in plan.steps]
+    return plan.attempt == 1 and all(intent is None or not intent.hashes for intent in intents)

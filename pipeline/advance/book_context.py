@@ -1,0 +1,24 @@
+"""One book's turn at the end of one block."""
+
+import msgspec
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.policy import Policy
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
+from pipeline.units import BlockNumber, Wei
+
+
+class BookContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for everything that a book does at a block."""
+
+    shard: Shard
+    policy: Policy
+    block: BlockRef
+    base_fee_wei: Wei
+    now: Provenance
+
+    @property
+    def final_block(self) -> BlockNumber:
+        """The highest block that no reorg takes."""
+        return BlockNumber(self.block.number - self.policy.chain.final_depth_blocks)

@@ -1,0 +1,39 @@
+"""What a book's plans count for within a day: how many began, what they move and what they cost."""
+
+from msgspec.structs import replace
+
+from pipeline import keys
+from pipeline.act.guards import DAY_S
+from pipeline.advance.book_context import BookContext
+from pipeline.messages.costs import ForeseenCost
+from pipeline.messages.effects import Action, BookEffects
+from pipeline.units import RawAmount
+
+
+def count_action(context: BookContext, notional: RawAmount, costs: ForeseenCost) -> None:
+    """Count a plan that begins, at what it is foreseen to move and to cost, and forget those of another day."""
+    effects = context.shard.tables.find(_key(context), BookEffects) or BookEffects()
+    since_s = context.block.timestamp_s - DAY_S
+    actions = tuple(action for action in effects.actions if action.at_s > since_s)
+    begun = Action(
+        at_s=context.block.timestamp_s, notional=notional, cost=costs.total, gas=costs.gas_at_limits
+    )
+    context.shard.tables.put(_key(context), replace(effects, actions=(*actions, begun)))
+
+
+def count_again(context: BookContext, costs: ForeseenCost) -> None:
+    """Add what it costs to make a phase once more to the plan that is under way."""
+    effects = context.shard.tables.find(_key(context), BookEffects)
+    if effects is None or not effects.actions:
+        return
+    last = effects.actions[-1]
+    more = replace(
+        last,
+        cost=RawAmount(last.cost + costs.total),
+        gas=RawAmount(last.gas + costs.gas_at_limits),
+    )
+    context.shard.tables.put(_key(context), replace(effects, actions=(*effects.actions[:-1], more)))
+
+
+def _key(context: BookContext) -> str:
+    return keys.effects(context.policy.book)

@@ -1,0 +1,93 @@
+"""Step 5: a book at a block becomes a proposal or a refusal, with its numbers.
+
+The gates are asked in order; the first that refuses names itself. Path and effects are returned,
+not written: `advance` writes them.
+"""
+
+import msgspec
+
+from pipeline.book.inventory import WHOLE_BPS, Stock
+from pipeline.decide.strategies import STRATEGIES, Act, follow_band
+from pipeline.messages.decisions import Gate
+from pipeline.messages.effects import BookEffects
+from pipeline.messages.entries import BookPath
+from pipeline.messages.policy import Policy
+from pipeline.units import Bps, RawAmount, Seconds
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """No action, by which gate and why."""
+
+    gate: Gate
+    reason: str
+    item: str | None = None
+
+
+Judgement = Act | Refused
+
+FIRST_WAIT_S = Seconds(60)
+"""After a first refusal by the market. A few blocks: a price must be held away that long to be in the way again."""
+_MOST_DOUBLINGS = 30
+"""Sixty years: longer than any cooldown."""
+
+
+def walk_path(
+    path: BookPath, stock: Stock, policy: Policy, now_s: Seconds, *, stranded: bool = False
+) -> BookPath:
+    """Carry what a book remembers of its past over one block.
+
+    `stranded`: a plan of its own has left it without any liquidity; that is as idle as being out of range.
+    """
+    idle = not stock.any_in_range if stock.has_liquidity else stranded
+    since_s = (
+        (path.out_of_range_since_s if path.out_of_range_since_s is not None else now_s) if idle else None
+    )
+    outside = stock.value_quote > 0 and follow_band(path, policy.strategy, deviation_bps(stock, policy))
+    return msgspec.structs.replace(path, out_of_range_since_s=since_s, outside_band=outside)
+
+
+def deviation_bps(stock: Stock, policy: Policy) -> Bps:
+    """Subtract the target from the base share."""
+    return Bps(stock.base_share_bps - policy.strategy.target_share_bps)
+
+
+def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, now_s: Seconds) -> Judgement:
+    """Ask the gates that need the inventory, then the strategy, then the cooldown."""
+    if policy.mode == "watch":
+        return Refused(gate="mode", reason="watch_only")
+    if stock.unpriced:
+        return Refused(gate="value", reason="unpriced_token")
+    if not stock.value_quote:
+        return Refused(gate="value", reason="empty_book")
+    verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, now_s)
+    if not isinstance(verdict, Act):
+        return Refused(gate="band", reason=verdict.reason)
+    last_s = effects.last_proposed_at_s
+    if last_s is not None and now_s < last_s + policy.strategy.cooldown_s:
+        return Refused(gate="cooldown", reason="cooling_down")
+    if effects.refused_at_s is not None and now_s < effects.refused_at_s + held_off_s(effects, policy):
+        return Refused(gate="cooldown", reason="held_off")
+    return verdict
+
+
+def held_off_s(effects: BookEffects, policy: Policy) -> Seconds:
+    """Tell how long a book waits after the market has refused: twice as long each time, a cooldown at most."""
+    if not effects.refusals_in_a_row:
+        return Seconds(0)
+    doublings = min(effects.refusals_in_a_row - 1, _MOST_DOUBLINGS)
+    return Seconds(min(FIRST_WAIT_S << doublings, policy.strategy.cooldown_s))
+
+
+def base_to_buy(stock: Stock, policy: Policy) -> RawAmount:
+    """Measure the trade that would bring the share to its target at spot, without impact.
+
+    Units: raw base; negative to sell. Rounds: towards zero.
+    """
+    wanted_quote = stock.value_quote * policy.strategy.target_share_bps - stock.base_value_quote * WHOLE_BPS
+    price_squared = stock.sqrt_price_x96 * stock.sqrt_price_x96
+    numerator, denominator = abs(wanted_quote), WHOLE_BPS
+    if stock.base_is_token0:
+        amount = (numerator << 192) // (denominator * price_squared)
+    else:
+        amount = numerator * price_squared // (denominator << 192)
+    return RawAmount(amount if wanted_quote >= 0 else -amount)

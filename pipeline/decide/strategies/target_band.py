@@ -1,0 +1,28 @@
+"""Bring the base share back to its target once it has left its band, or all liquidity has been idle too long."""
+
+from pipeline.decide.strategies.verdict import Act, Rest, Verdict
+from pipeline.messages.decisions import Trigger
+from pipeline.messages.entries import BookPath
+from pipeline.messages.policy import TargetBand
+from pipeline.units import Bps, Seconds
+
+
+def follow_band(path: BookPath, band: TargetBand, deviation_bps: Bps) -> bool:
+    """Tell whether the share counts as outside: beyond the band, or not yet well inside it again."""
+    most_bps = band.inner_bps if path.outside_band else band.band_bps
+    return abs(deviation_bps) > most_bps
+
+
+def target_band(path: BookPath, band: TargetBand, now_s: Seconds) -> Verdict:
+    """Judge a book by its path up to and including this block."""
+    trigger = _trigger(path, band, now_s)
+    return Rest(reason="inside_band") if trigger is None else Act(trigger=trigger)
+
+
+def _trigger(path: BookPath, band: TargetBand, now_s: Seconds) -> Trigger | None:
+    if path.outside_band:
+        return "share_outside_band"
+    since_s = path.out_of_range_since_s
+    if since_s is not None and now_s - since_s > band.hold_out_of_range_s:
+        return "out_of_range"
+    return None

@@ -1,0 +1,55 @@
+"""What of the items that a shard's books name must still be read."""
+
+from collections.abc import Iterator
+
+from pipeline import keys
+from pipeline.messages.entries import Route
+from pipeline.messages.policy import Policy
+from pipeline.state.policies import policies
+from pipeline.state.resumes import resumes_at
+from pipeline.state.tables import Tables
+from pipeline.venues.due_read import DueRead
+from pipeline.venues.registry import KINDS, venues_of
+
+
+def wanted(tables: Tables) -> list[DueRead]:
+    """List what must be read at the head, in the order in which it can be read: pools before positions."""
+    found: dict[str, DueRead] = {}
+    for policy in policies(tables):
+        for want in _wanted_by(tables, policy):
+            found.setdefault(want.item, want)
+    return sorted(found.values(), key=lambda want: (KINDS.index(keys.family(want.item)), want.item))
+
+
+def missing(tables: Tables, policy: Policy) -> list[str]:
+    """List what one book still waits for: it decides only when nothing is."""
+    return [want.item for want in _wanted_by(tables, policy)]
+
+
+def named_items(policy: Policy) -> Iterator[str]:
+    """List the items that a policy names, at all venues of its chain."""
+    for venue in venues_of(policy.chain):
+        yield from venue.named_items(policy)
+
+
+def _named_routes(tables: Tables, policy: Policy) -> tuple[tuple[str, str, str], ...]:
+    """List the items that a policy names, each with the keys of its route and of its resumes.
+
+    They are asked for at every record, and are new with a policy only.
+    """
+    return tables.derived(
+        keys.policy(policy.book),
+        (policy,),
+        lambda: tuple((item, keys.route(item), keys.resumed(item)) for item in named_items(policy)),
+    )
+
+
+def _wanted_by(tables: Tables, policy: Policy) -> Iterator[DueRead]:
+    for item, route_key, resumed_key in _named_routes(tables, policy):
+        route = tables.find(route_key, Route)
+        if route is None or route.observed_at_block is None:
+            yield DueRead(item=item, why="bootstrap")
+        elif route.repaired < resumes_at(tables, resumed_key):
+            yield DueRead(item=item, why="repair")
+    for venue in venues_of(policy.chain):
+        yield from venue.due_reads(tables, policy)

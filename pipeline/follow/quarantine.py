@@ -1,0 +1,34 @@
+"""Which items are in quarantine."""
+
+from pipeline import keys
+from pipeline.messages.entries import Quarantine, Route
+from pipeline.state.tables import Tables
+from pipeline.venues.registry import HELD_KINDS
+
+_QUARANTINES = tuple(
+    why.under(kind) for kind in (*HELD_KINDS, keys.book.family) for why in (keys.quarantine, keys.checked)
+)
+
+
+def quarantine(tables: Tables, item: str) -> Quarantine | None:
+    """Look up why an item is not carried on; a check's finding ends with a repair read after it."""
+    raised = tables.find(keys.quarantine(item), Quarantine)
+    if raised is not None:
+        return raised
+    found = tables.find(keys.checked(item), Quarantine)
+    route = tables.find(keys.route(item), Route)
+    if found is None or route is None:
+        return found
+    return None if route.repaired > found.resumed else found
+
+
+def quarantined(tables: Tables) -> dict[str, Quarantine]:
+    """Collect every item that is not carried on."""
+    held: dict[str, Quarantine] = {}
+    for held_under in _QUARANTINES:
+        for key, _ in tables.group(held_under, Quarantine):
+            item = keys.item_of(key)
+            found = quarantine(tables, item)
+            if found is not None:
+                held[item] = found
+    return held

@@ -1,0 +1,247 @@
+"""What a shard follows: a fold of its own log, the same for the worker and for the watcher.
+
+`follow` takes an event in: whether it attaches, what it undoes, what is followed from here on.
+`wants` tells what must still be read, `interests` which logs of a block concern the shard.
+Only entries named here are written: head, route/, policy/, writer, set-aside, resumed/, halted, gift/, adopted/.
+"""
+
+from enum import Enum, auto
+
+import msgspec
+
+from pipeline import keys
+from pipeline.follow.due_reads import named_items, wanted
+from pipeline.messages.base import BlockRef
+from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
+from pipeline.messages.events import (
+    AnyEvent,
+    BlockSeen,
+    BlocksReverted,
+    NftAdopted,
+    ObservationFailed,
+    Observed,
+    PolicyRemoved,
+    PolicySet,
+    Resumed,
+    Watched,
+    WriterStarted,
+)
+from pipeline.messages.nfts import Adopted
+from pipeline.messages.policy import Policy
+from pipeline.state.policies import policies, profile
+from pipeline.state.resumes import resumes
+from pipeline.state.tables import Tables
+from pipeline.venues.port import Venue
+from pipeline.venues.registry import HELD_KINDS, venue_of_read, venues_of
+
+_LONGEST_REASON = 500
+_RESUMED_ITEMS = frozenset({*HELD_KINDS, keys.book.family})
+
+
+class Arrival(Enum):
+    """What becomes of a record: see `follow`."""
+
+    APPLIES = auto()
+    KNOWN = auto()
+    """Already taken in: a lagging node, a second watcher, a repeated policy."""
+    SET_ASIDE = auto()
+    """A block that does not attach: nothing is decided until one does."""
+    OUTDATED = auto()
+    """Written by a watcher that has been replaced."""
+    ELSEWHERE = auto()
+    """A read at another block than the head, or a revert to above it."""
+    HALTS = auto()
+    """A reorg deeper than anything the shard can undo."""
+    HALTED = auto()
+    """The shard is halted: only operators are heard."""
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """How an event arrived, and the keys that a rewind wrote."""
+
+    arrival: Arrival
+    rewound: frozenset[str] = frozenset()
+
+
+# ------------------------------------------------------------------ follow
+def follow(tables: Tables, event: AnyEvent) -> Followed:
+    """Take one record of the shard's log in, by the arrival table of docs/stream.md. Never raises.
+
+    Whatever raises leaves no trace but that the shard is halted: for the worker and for the watcher alike.
+    """
+    tables.remember()
+    try:
+        return _follow(tables, event)
+    except MemoryError:  # of the machine, not of the record
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
+        tables.undo()
+        return _halt(tables, why_halted(event, error))
+
+
+def why_halted(event: AnyEvent, error: Exception) -> str:
+    """Say in one line which record a shard could not take in, and why."""
+    return f"{type(event).__name__} could not be taken in: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+
+
+def _follow(tables: Tables, event: AnyEvent) -> Followed:
+    unheard = _unheard(tables, event)
+    if unheard is not None:
+        return Followed(unheard)
+    match event:
+        case WriterStarted():
+            return Followed(_follow_writer(tables, event))
+        case BlockSeen():
+            return Followed(_follow_block(tables, event))
+        case BlocksReverted():
+            return _follow_revert(tables, event)
+        case Observed():
+            return Followed(_follow_observation(tables, event))
+        case ObservationFailed():
+            return Followed(_at_head(tables, event.block))
+        case PolicySet() | PolicyRemoved():
+            return Followed(_follow_policy(tables, event))
+        case Resumed():
+            _follow_resumed(tables, event)
+        case NftAdopted():
+            tables.put(keys.adopted(event.item), Adopted(ours=event.ours, reason=event.reason, by=event.by))
+    return Followed(Arrival.APPLIES)
+
+
+def _unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
+    """Tell why a watcher's record does not count, if so: it was replaced, or the shard is halted."""
+    if not isinstance(event, Watched) or isinstance(event, WriterStarted):
+        return None
+    writer = tables.find(keys.WRITER, Writer)
+    if writer is None or event.term != writer.term:
+        return Arrival.OUTDATED
+    return Arrival.HALTED if tables.find(keys.HALTED, Halted) is not None else None
+
+
+def _follow_writer(tables: Tables, event: WriterStarted) -> Arrival:
+    """Of equal terms the first in the log wins."""
+    writer = tables.find(keys.WRITER, Writer)
+    if writer is not None and event.term <= writer.term:
+        return Arrival.OUTDATED
+    tables.put(keys.WRITER, Writer(term=event.term, instance=event.instance))
+    return Arrival.APPLIES
+
+
+def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
+    head, chain = tables.head, profile(tables)
+    if head is None or chain is None:
+        return _set_aside(tables)
+    if event.block.number <= head.number and tables.branch_hash(event.block.number) == event.block.hash:
+        return Arrival.KNOWN
+    if event.block.parent_hash != head.hash or event.block.number != head.number + 1:
+        return _set_aside(tables)
+    tables.put(keys.SET_ASIDE, None)
+    tables.begin(event.block)
+    tables.finalise(chain.final_depth_blocks)
+    for venue in venues_of(chain):
+        venue.follow_logs(tables, event)
+    return Arrival.APPLIES
+
+
+def _set_aside(tables: Tables) -> Arrival:
+    before = tables.find(keys.SET_ASIDE, SetAside)
+    tables.put(keys.SET_ASIDE, SetAside(count=1 + (before.count if before else 0)))
+    return Arrival.SET_ASIDE
+
+
+def _follow_revert(tables: Tables, event: BlocksReverted) -> Followed:
+    head, to = tables.head, event.to
+    if head is None or to.number > head.number:
+        return Followed(Arrival.ELSEWHERE)
+    if to.hash == head.hash:
+        return Followed(Arrival.KNOWN)
+    ours = tables.branch_hash(to.number)
+    if tables.final_block() == (to.number, ours) and to.hash != ours:
+        return _halt(
+            tables, f"block {to.number} was final as {ours}, the node's chain has {to.hash} in its place"
+        )
+    if to.number == head.number or (ours is not None and ours != to.hash):
+        return Followed(_set_aside(tables))
+    if not tables.reaches(to.number):
+        return _halt(tables, f"a reorg to block {to.number} is deeper than the shard can undo")
+    return Followed(Arrival.APPLIES, frozenset(tables.rewind(to.number)))
+
+
+def _halt(tables: Tables, reason: str) -> Followed:
+    tables.put(keys.HALTED, Halted(reason=reason))
+    return Followed(Arrival.HALTS)
+
+
+def _at_head(tables: Tables, block: BlockRef) -> Arrival:
+    head = tables.head
+    return Arrival.APPLIES if head is not None and head.hash == block.hash else Arrival.ELSEWHERE
+
+
+def _follow_observation(tables: Tables, event: Observed) -> Arrival:
+    """Mark a wanted item as read. A read at another block than the head counts for nothing."""
+    if event.why == "check":
+        return _at_head(tables, event.block)
+    if event.item not in {want.item for want in wanted(tables)}:
+        return Arrival.KNOWN
+    if tables.head is None:
+        tables.begin(event.block)
+    if _at_head(tables, event.block) is Arrival.ELSEWHERE:
+        return Arrival.ELSEWHERE
+    key = keys.route(event.item)
+    before = tables.find(key, Route) or Route()
+    read = msgspec.structs.replace(
+        before,
+        observed_at_block=event.block.number,
+        why=event.why,
+        repaired=resumes(tables, event.item),
+    )
+    tables.put(key, venue_of_read(tables, event).follow_read(tables, event, read))
+    return Arrival.APPLIES
+
+
+# ------------------------------------------------------------------ policies come and go
+def _follow_policy(tables: Tables, event: PolicySet | PolicyRemoved) -> Arrival:
+    book = event.policy.book if isinstance(event, PolicySet) else event.book
+    before = tables.find(keys.policy(book), Policy)
+    after = event.policy if isinstance(event, PolicySet) else None
+    if before == after:
+        return Arrival.KNOWN
+    tables.put(keys.policy(book), after)
+    if not policies(tables):
+        tables.empty_chain()
+    elif before is not None:
+        _forget_unused(tables, before)
+    return Arrival.APPLIES
+
+
+def _forget_unused(tables: Tables, before: Policy) -> None:
+    """Delete what only the former policy used; it must be read again if it is ever named again.
+
+    The book's own quarantine goes with it: the policy may have been its cause, and the next block judges the new one.
+    """
+    still = {item for policy in policies(tables) for item in named_items(policy)}
+    unused = {item for item in named_items(before) if item not in still} | {keys.book(before.book)}
+    of_venues = venues_of(before.chain)
+    tables.forget(lambda key: _belongs_to(key, unused, of_venues))
+
+
+def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool:
+    """Ask whether an entry tells of one of these items: `tick/P/t` of `pool/P`, `route/X` and `checked/X` of X."""
+    family = keys.family(key)
+    if family in keys.OF_AN_ITEM:
+        return keys.item_of(key) in items
+    if keys.skipped_checks.matches(key):
+        return keys.pool(keys.pool_of(key)) in items
+    return any(venue.item_of_entry(key) in items for venue in of_venues)
+
+
+# ------------------------------------------------------------------ operators
+def _follow_resumed(tables: Tables, event: Resumed) -> None:
+    """Note the operator's word; a shard that is resumed begins anew, as if it had never seen a block."""
+    if event.scope == keys.SHARD:
+        tables.put(keys.HALTED, None)
+        tables.empty_chain()
+    if keys.family(event.scope) in _RESUMED_ITEMS:
+        count = 1 + resumes(tables, event.scope)
+        resume = Resume(count=count, reason=event.reason, by=event.by)
+        tables.put(keys.resumed(event.scope), resume)

@@ -1,0 +1,26 @@
+"""The policies of a shard's books, and what they agree on."""
+
+from pipeline import keys
+from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.state.tables import Tables
+from pipeline.units import Address
+
+
+def policies(tables: Tables) -> tuple[Policy, ...]:
+    """List the policies of a shard's books, ordered by book id."""
+    return tuple(policy for _, policy in tables.group(keys.policy.family, Policy))
+
+
+def profile(tables: Tables) -> ChainProfile | None:
+    """Find the chain profile that a shard's books share; None on a shard without books."""
+    return next((policy.chain for policy in policies(tables)), None)
+
+
+def followed_pools(tables: Tables) -> frozenset[Address]:
+    """Collect the pools that any book of the shard names."""
+    return frozenset(pool for policy in policies(tables) for pool in policy.all_pools())
+
+
+def book_accounts(tables: Tables) -> frozenset[Address]:
+    """Collect the accounts whose balances any book of the shard counts."""
+    return frozenset(account for policy in policies(tables) for account in policy.accounts)

@@ -1,0 +1,47 @@
+"""A shard: a state machine over one log, with its tables and the working copies that venues keep of their items."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from pipeline import keys
+from pipeline.messages.entries import Cursor
+from pipeline.state.tables import Tables, Value
+from pipeline.units import Offset, ShardId
+
+C = TypeVar("C")
+
+BEFORE_THE_FIRST = Offset(-1)
+
+
+class Shard:
+    """All books whose id falls on one partition."""
+
+    def __init__(self, id: ShardId, entries: Mapping[str, Value] | None = None) -> None:  # noqa: A002
+        """Take over what a checkpoint gave back."""
+        self.id = id
+        self.tables = Tables(entries)
+        self._working: dict[str, object] = {}
+
+    @property
+    def cursor(self) -> Offset:
+        """The last record of the log that is in the entries; -1 where there is none."""
+        cursor = self.tables.find(keys.CURSOR, Cursor)
+        return BEFORE_THE_FIRST if cursor is None else cursor.offset
+
+    def working_copy(self, item: str, kind: type[C], make: Callable[[], C | None]) -> C | None:
+        """Find an item's working copy, made from its entries where there is none; None where there are no entries."""
+        found = self._working.get(item)
+        if isinstance(found, kind):
+            return found
+        made = make()
+        if made is not None:
+            self._working[item] = made
+        return made
+
+    def drop_working_copies(self, items: Iterable[str] | None = None) -> None:
+        """Throw working copies away, all of them by default: the entries are the truth."""
+        if items is None:
+            self._working.clear()
+            return
+        for item in items:
+            self._working.pop(item, None)

@@ -1,0 +1,35 @@
+"""A book as a node shows it at one block, without a log: read as the watcher reads what a new book names."""
+
+from pipeline.drive import drive
+from pipeline.errors import UnreadableError
+from pipeline.follow.due_reads import wanted
+from pipeline.messages.base import BlockRef
+from pipeline.messages.events import ObservationFailed, PolicySet, WriterStarted
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import ShardId, Term
+from pipeline.venues.due_read import DueRead
+from streams.node.chain_reads import ReadContext, observe
+from streams.node.port import Node
+
+_TERM = Term(1)
+
+
+async def read_book(node: Node, policy: Policy, at: BlockRef) -> Shard:
+    """Read everything that a book names, until nothing of it is wanted. It is kept by nobody.
+
+    Raises: UnreadableError where something cannot be read, NodeError.
+    """
+    shard = Shard(ShardId(0))
+    drive(shard, [PolicySet(policy=policy), WriterStarted(term=_TERM, instance="reader")])
+    place = ReadContext(chain=policy.chain, block=at, term=_TERM, holders=policy.all_pools())
+    before: list[DueRead] = []
+    while wants := wanted(shard.tables):
+        if wants == before:
+            raise UnreadableError(f"{wants[0].item} is read and still wanted")
+        before = wants
+        async for event in observe(node, place, wants):
+            if isinstance(event, ObservationFailed):
+                raise UnreadableError(f"{event.item}: {event.reason}")
+            drive(shard, [event])
+    return shard

@@ -1,0 +1,183 @@
+"""The checkpoint on a broker: a transactional producer a shard, and its partition of `state.v1`."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+
+from pipeline import keys
+from pipeline.errors import CommitError, FencedError, StateLostError
+from pipeline.state.tables import Value
+from pipeline.units import ChainId, ShardId
+from streams.kafka.access import KafkaAccess
+from streams.kafka.codec import encode_entry
+from streams.kafka.errors import denied, started, stopped
+from streams.kafka.readers import Record, reading, record_of
+from streams.kafka.roles import transactional_id_of_shard
+from streams.kafka.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TOPICS, TopicRecord
+
+from .port import (
+    CLOSE_TIMEOUT_S,
+    COMMIT_TIMEOUT_S,
+    OPEN_TIMEOUT_S,
+    OPENED,
+    bounded,
+    cut_off,
+    load,
+    nothing_kept,
+)
+
+_BATCH_BYTES = 1024 * 1024
+_TRANSACTION_MS = 10_000
+_REQUEST_MS = 15_000
+# in a transaction Kafka 4 first answers NOT_ENOUGH_REPLICAS to aiokafka's old request: soon again
+_RETRY_MS = 10
+_POLL_MS = 1_000
+
+
+class KafkaCheckpoint:
+    """One shard's entries on a broker, for one process."""
+
+    def __init__(
+        self,
+        kafka: KafkaAccess,
+        chain_id: ChainId,
+        *,
+        instance: str,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
+        commit_timeout_s: float = COMMIT_TIMEOUT_S,
+    ) -> None:
+        self._kafka = kafka
+        self._instance = instance
+        self._open_timeout_s = open_timeout_s
+        self._commit_timeout_s = commit_timeout_s
+        self._chain_id = chain_id
+        self._topics = {name: topic.on(chain_id) for name, topic in TOPICS.items()}
+        self._shard = ShardId(-1)
+        self._producer: AIOKafkaProducer | None = None
+        self._usable = False
+
+    async def open(self, shard: ShardId) -> dict[str, Value]:
+        """Fence the shard's former owner and load what it committed.
+
+        Raises: FencedError, CommitError, StateLostError, StateSpoiledError.
+        """
+        self._shard = shard
+        entries = await bounded(self._open(), self._open_timeout_s, f"opening shard {shard}")
+        self._usable = True
+        return entries
+
+    async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
+        """Write what a batch led to in one transaction. Raises: FencedError, CommitError."""
+        if not self._usable:
+            raise CommitError(f"shard {self._shard} is not open, or a commit has failed")
+        self._usable = False
+        await bounded(
+            self._commit(records, changes), self._commit_timeout_s, f"commit of shard {self._shard}"
+        )
+        self._usable = True
+
+    async def close(self) -> None:
+        """Let go of the shard. Never raises."""
+        self._usable = False
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(CommitError, KafkaError, OSError):
+                await bounded(producer.stop(), CLOSE_TIMEOUT_S, f"closing shard {self._shard}")
+
+    # -------------------------------------------------------------- open
+    async def _open(self) -> dict[str, Value]:
+        marker = f"{self._instance}/{secrets.token_hex(8)}".encode()
+        async with self._or_failing("opening"):
+            self._producer = AIOKafkaProducer(
+                **self._kafka.client(),
+                transactional_id=transactional_id_of_shard(self._chain_id, self._shard),
+                transaction_timeout_ms=_TRANSACTION_MS,
+                request_timeout_ms=_REQUEST_MS,
+                retry_backoff_ms=_RETRY_MS,
+                acks="all",
+                linger_ms=0,
+                max_batch_size=_BATCH_BYTES,
+                max_request_size=MAX_RECORD_BYTES,
+                compression_type="zstd",
+            )
+            await started(self._producer, self._kafka)  # fences, and aborts what the former owner left open
+            await self._write(self._producer, [TopicRecord(STATE.name, OPENED, marker, self._shard)])
+            entries = load(await self._read_until(marker))
+        if keys.CURSOR not in entries:
+            await self._refuse_if_it_has_spoken()
+        return entries
+
+    async def _refuse_if_it_has_spoken(self) -> None:
+        """Tell a shard that begins from one whose state is gone: what it says and its cursor are committed as one."""
+        async with reading(self._kafka) as reader:
+            for topic in (*OUTPUTS, DEAD_LETTERS):
+                name = self._topics[topic.name]
+                async for record in reader.read(dict.fromkeys(await reader.shards(name, [self._shard]), 0)):
+                    raise StateLostError(nothing_kept(self._shard, record.where))
+
+    async def _read_until(self, marker: bytes) -> list[Record]:
+        """Read the shard's state from its beginning, as committed, to the marker of this opening.
+
+        Raises: StateLostError if it no longer begins where it began.
+        """
+        consumer = AIOKafkaConsumer(
+            **self._kafka.client(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=MAX_RECORD_BYTES,
+        )
+        await started(consumer, self._kafka)
+        try:
+            partition = TopicPartition(self._topics[STATE.name], self._shard)
+            consumer.assign([partition])
+            begins_at = (await consumer.beginning_offsets([partition]))[partition]
+            if begins_at:  # compaction leaves the beginning where it was
+                raise StateLostError(cut_off(partition.topic, self._shard, begins_at))
+            await consumer.seek_to_beginning(partition)
+            found: list[Record] = []
+            while True:
+                for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+                    found += [record_of(record) for record in records]
+                    if any(record.value == marker for record in records):
+                        return found
+        finally:
+            await stopped(consumer)
+
+    # -------------------------------------------------------------- commit
+    async def _commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
+        async with self._or_failing("commit"):
+            entries = [
+                TopicRecord(
+                    STATE.name, key.encode(), None if value is None else encode_entry(value), self._shard
+                )
+                for key, value in changes.items()
+            ]
+            await self._write(self._producer, [*records, *entries])
+
+    async def _write(self, producer: Any, records: Sequence[TopicRecord]) -> None:
+        async with producer.transaction():
+            sent = [
+                await producer.send(self._topics[topic], key=key, value=value, partition=partition)
+                for topic, key, value, partition in records
+            ]
+            await asyncio.gather(*sent)  # a rejected batch does not fail the transaction by itself
+
+    @asynccontextmanager
+    async def _or_failing(self, what: str) -> AsyncIterator[None]:
+        """Turn the broker's errors into ours."""
+        try:
+            yield
+        except (ProducerFenced, InvalidProducerEpoch) as error:
+            raise FencedError(f"shard {self._shard} has been opened by another: {error!r}") from error
+        except (KafkaError, IllegalOperation, OSError, TimeoutError) as error:
+            # IllegalOperation: the transaction broke off behind our back, between two sends
+            refused = denied(error, self._kafka)
+            if refused is not None:
+                raise refused from error
+            raise CommitError(f"{what} of shard {self._shard} failed: {error!r}") from error

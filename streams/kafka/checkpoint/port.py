@@ -1,0 +1,119 @@
+"""What a checkpoint must do, and what every one of them does alike."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from pipeline.errors import CommitError, MalformedRecordError, StateSpoiledError
+from pipeline.keys import family
+from pipeline.state.tables import Value
+from pipeline.units import ShardId
+from streams.kafka.codec import decode_entry
+from streams.kafka.readers import Record
+from streams.kafka.topics import TopicRecord
+
+OPEN_TIMEOUT_S = 30.0
+COMMIT_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 1.5
+
+OPENED = b"opened"
+"""Key of the marker that an opening writes among the entries, to know when it has read them all."""
+
+T = TypeVar("T")
+
+
+class Checkpoint(Protocol):
+    """Holds one shard's entries for one process. After any error it is of no more use."""
+
+    async def open(self, shard: ShardId) -> dict[str, Value]:
+        """Fence the shard's former owner and load what it committed.
+
+        Raises: FencedError if another opens the shard meanwhile, CommitError if it takes too long,
+        StateLostError if what was committed is not there any more.
+        """
+
+    async def commit(self, records: Sequence[TopicRecord], changes: Mapping[str, Value | None]) -> None:
+        """Write what a batch led to, all or nothing.
+
+        Raises: FencedError if another has opened the shard since, CommitError if anything else fails: then
+        nobody can tell whether it was committed, and only opening again shows it.
+        """
+
+    async def close(self) -> None:
+        """Let go of the shard. Never raises."""
+
+
+def load(committed: Iterable[Record]) -> dict[str, Value]:
+    """Fold the records of a shard's state into its entries; only the order within a key counts.
+
+    Raises: StateSpoiledError naming the first record that is no entry, unless a later one has replaced it.
+    """
+    latest: dict[bytes, Record] = {}
+    for record in committed:
+        key = record.key or b""
+        latest.pop(key, None)
+        if record.value is not None and key != OPENED:
+            latest[key] = record
+    named = ((_name(record), record) for record in latest.values())
+    return {name: _entry(name, record) for name, record in named}
+
+
+def family_of(record: Record) -> str:
+    """Name the kind of entry that a record holds."""
+    return family(_name(record))
+
+
+def _name(record: Record) -> str:
+    return (record.key or b"").decode(errors="backslashreplace")
+
+
+def _entry(name: str, record: Record) -> Value:
+    if name.encode() != (record.key or b""):
+        raise _spoiled(record, f"{name}: its key is not UTF-8")
+    try:
+        return decode_entry(name, record.value or b"")
+    except MalformedRecordError as error:
+        raise _spoiled(record, str(error)) from error
+
+
+def _spoiled(record: Record, why: str) -> StateSpoiledError:
+    return StateSpoiledError(
+        f"{record.where} is no entry of a shard's state, so the state cannot be known: {why}. "
+        "Find out who wrote it, then make the state again from the log (docs/operations.md, After a loss)"
+    )
+
+
+def cut_off(topic: str, shard: ShardId, begins_at: int) -> str:
+    """Say that the first records of a shard's state are gone."""
+    return (
+        f"shard {shard}: {topic}[{shard}] begins at {begins_at}: what lay before was deleted, so its state cannot be "
+        "known. Restore the topic"
+    )
+
+
+def nothing_kept(shard: ShardId, where: str) -> str:
+    """Say that a shard's state is gone although it has said something."""
+    return (
+        f"shard {shard}: no state is kept of it, yet it has said {where}: its state was lost, and to fold its log again "
+        "would say everything twice. Restore the topic"
+    )
+
+
+async def bounded(work: Coroutine[Any, Any, T], timeout_s: float, name: str) -> T:
+    """Await work for so long at most, even if it ignores its cancellation. Raises: CommitError."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=timeout_s)
+    finally:
+        if not task.done():
+            task.add_done_callback(_forget)
+            task.cancel()
+    if not task.done():
+        raise CommitError(f"{name} took longer than {timeout_s} s")
+    return task.result()
+
+
+def _forget(task: "asyncio.Future[Any]") -> None:
+    """Take note of how late work ended, or asyncio complains that nobody did."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,190 @@
+"""What a broker refuses, in one line that says what to do about it: a password, a certificate, an ACL."""
+
+import asyncio
+import ssl
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    UnsupportedSaslMechanismError,
+)
+from aiokafka.protocol.metadata import MetadataRequest
+
+from pipeline.errors import AccessError, EvenkeelError, InfrastructureError
+from streams.kafka.access import KafkaAccess
+
+_PROBE_TIMEOUT_S = 10.0
+
+_DENIALS: dict[type[KafkaError], str] = {
+    TopicAuthorizationFailedError: "topic",
+    GroupAuthorizationFailedError: "group",
+    TransactionalIdAuthorizationFailed: "transactional id",
+    ClusterAuthorizationFailedError: "cluster",
+}
+NOT_ALLOWED = frozenset(_DENIALS)
+"""The errors that mean a missing ACL."""
+
+
+# ------------------------------------------------------------------ an ACL
+def denied(error: BaseException, kafka: KafkaAccess, *, topic: str = "") -> AccessError | None:
+    """Say which ACL is missing, if that is what an error means; `topic` helps where the error does not name it."""
+    kind = next((word for known, word in _DENIALS.items() if isinstance(error, known)), None)
+    if kind is None:
+        return None
+    return not_allowed(kafka, kind, _names_in(error) or ([topic] if topic else []))
+
+
+def not_allowed(kafka: KafkaAccess, kind: str, names: Iterable[str]) -> AccessError:
+    """Say that a user may not use something, and where the ACLs of its role are listed."""
+    what = " ".join([kind, ", ".join(sorted(names))]).strip()
+    needs = f"role {kafka.role} needs" if kafka.role else "each role needs"
+    listed = f"`evenkeel topics acls {kafka.role}".rstrip() + "`"
+    return AccessError(
+        f"{kafka.who} may not use {what}: an ACL that {needs} is missing ({listed} lists them)"
+    )
+
+
+def _names_in(error: BaseException) -> list[str]:
+    found: list[str] = []
+    for argument in error.args:
+        if isinstance(argument, str):
+            found.append(argument)
+        elif isinstance(argument, set | frozenset | list | tuple):
+            found += [name for name in argument if isinstance(name, str)]
+    return found
+
+
+async def hidden(client: Any, names: Iterable[str]) -> list[str]:
+    """List the topics whose existence the broker does not tell us, for want of an ACL."""
+    question = MetadataRequest(list(names), allow_auto_topic_creation=False)
+    answer = (await client.send(client.get_random_node(), question)).to_object()
+    code = TopicAuthorizationFailedError.errno
+    return [topic["topic"] for topic in answer["topics"] if topic["error_code"] == code]
+
+
+# ------------------------------------------------------------------ a password or a certificate
+async def started(client: Any, kafka: KafkaAccess, *, writes: str = "") -> None:
+    """Start a client of ours; an idempotent producer that may write no topic at all is refused here, so say what it writes.
+
+    Raises: AccessError if broker and client do not accept each other, InfrastructureError if it hangs up, else what
+    the client raises.
+    """
+    try:
+        await client.start()
+    except KafkaError as error:
+        refused: EvenkeelError | None = denied(error, kafka)
+        if writes and isinstance(error, ClusterAuthorizationFailedError):
+            refused = not_allowed(kafka, "topic", [writes])
+        if refused is None and isinstance(error, KafkaConnectionError):  # it does not say why
+            refused = await why_refused(kafka)
+        if refused is not None:
+            raise refused from None
+        raise
+    except (ValueError, KeyError):  # a SCRAM proof that is not one
+        if kafka.login is None:
+            raise
+        raise _impostor(kafka, f"the broker at {kafka.bootstrap}") from None
+
+
+async def stopped(client: Any) -> None:
+    """Stop a client. While a broker is lost, aiokafka lets the end of its own fetch out as if we had been cancelled."""
+    await without_its_cancellation(client.stop())
+
+
+async def without_its_cancellation(work: Coroutine[Any, Any, object]) -> None:
+    """Do what may cancel itself; only our own cancellation comes out."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    if not task.cancelled():
+        task.result()
+
+
+async def why_refused(kafka: KafkaAccess) -> EvenkeelError | None:
+    """Connect once to each address, and say why broker and client do not come together; None if nobody answers."""
+    arguments = {key: value for key, value in kafka.client().items() if key != "bootstrap_servers"}
+    for address in kafka.bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        at = f"the broker at {address.strip()}"
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                connection = await create_conn(host.strip("[]"), int(port), **arguments)
+                try:
+                    await connection.send(MetadataRequest([]))  # who must log in first is let in so far
+                finally:
+                    connection.close()
+        except ssl.SSLError as error:
+            return _no_tls(error, kafka, at)
+        except (KafkaConnectionError, ConnectionResetError):
+            return _hung_up(kafka, at)
+        except KafkaError as error:
+            return _no_login(error, kafka, at)
+        except (ValueError, KeyError):
+            return _impostor(kafka, at)
+        except TimeoutError:
+            return InfrastructureError(
+                f"{at} does not answer within {_PROBE_TIMEOUT_S:.0f} s: it is too busy, or it speaks something else "
+                f"there (EVENKEEL_KAFKA_SECURITY_PROTOCOL is {kafka.protocol})"
+            )
+        except OSError:
+            continue
+    return None
+
+
+def _no_login(error: KafkaError, kafka: KafkaAccess, at: str) -> EvenkeelError:
+    match error:
+        case SaslAuthenticationFailed():
+            return AccessError(
+                f"{at} does not know {kafka.who} with this password "
+                "(EVENKEEL_KAFKA_USER, EVENKEEL_KAFKA_PASSWORD_FILE, EVENKEEL_KAFKA_SASL_MECHANISM)"
+            )
+        case UnsupportedSaslMechanismError():
+            mechanism = kafka.login.mechanism if kafka.login else "SASL"
+            return AccessError(f"{at} does not take {mechanism} (EVENKEEL_KAFKA_SASL_MECHANISM)")
+        case IllegalSaslStateError():
+            return AccessError(
+                f"{at} takes no login there (EVENKEEL_KAFKA_SECURITY_PROTOCOL is {kafka.protocol})"
+            )
+        case _:
+            return InfrastructureError(f"{at}: {error or type(error).__name__}")
+
+
+def _no_tls(error: ssl.SSLError, kafka: KafkaAccess, at: str) -> EvenkeelError:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return AccessError(
+                f"{at} shows a certificate that is not trusted: {error.verify_message} (EVENKEEL_KAFKA_CA)"
+            )
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return _hung_up(kafka, at)
+        case _:
+            reason = (error.reason or "the handshake fails").replace("_", " ").lower()
+            return AccessError(
+                f"{at} and we do not come to TLS: {reason} (EVENKEEL_KAFKA_SECURITY_PROTOCOL is {kafka.protocol}, "
+                "a client certificate would be EVENKEEL_KAFKA_CERTIFICATE)"
+            )
+
+
+def _hung_up(kafka: KafkaAccess, at: str) -> EvenkeelError:
+    """Say what it may be: a broker that stops hangs up just so."""
+    return InfrastructureError(
+        f"{at} hangs up: it stops, or it speaks something else there (EVENKEEL_KAFKA_SECURITY_PROTOCOL is "
+        f"{kafka.protocol}), or it asks for a client certificate (EVENKEEL_KAFKA_CERTIFICATE)"
+    )
+
+
+def _impostor(kafka: KafkaAccess, at: str) -> EvenkeelError:
+    return AccessError(
+        f"{at} cannot prove that it knows the password of {kafka.who}: it is not the one it should be"
+    )

@@ -1,0 +1,295 @@
+"""One line per topic, and the means to create and to check them.
+
+Every topic of a deployment has as many partitions as it has shards, and whatever belongs to a shard lies in
+the partition with its number. All but `events.v1` and `processes.v1` are written in transactions: read them with
+`isolation_level="read_committed"`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, get_args
+from zlib import crc32
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from pipeline.errors import AccessError, TopicError, TopicMissingError
+from pipeline.messages.dead_letters import DeadLetter
+from pipeline.messages.decisions import AnyDecision
+from pipeline.messages.entries import ENTRY_TYPES
+from pipeline.messages.events import AnyEvent
+from pipeline.messages.journal import AnyJournal, JournalRecord
+from pipeline.messages.processes import ProcessSeen
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
+from pipeline.units import BookId, ChainId, ShardId
+from streams.kafka.access import KafkaAccess
+from streams.kafka.errors import NOT_ALLOWED, denied, hidden, not_allowed, started
+
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+
+_ADMIN_TIMEOUT_S = 30.0
+_TOPIC_EXISTS = 36
+_CREATED_POLL_S = 0.05
+_LEAST_COPIES = 2
+"""Of what must not be lost with one broker."""
+
+_EVERYWHERE = {"max.message.bytes": str(MAX_RECORD_BYTES), "message.timestamp.type": "LogAppendTime"}
+_FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+_LAST_PER_KEY = {"cleanup.policy": "compact"}
+# a shard deletes a frame a block: without this they pile up and opening a shard grows slow
+_SOON = {"segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": "120000"}
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """What a topic holds and how the broker must keep it."""
+
+    name: str
+    key: str
+    messages: tuple[type[Any], ...]
+    kept: Mapping[str, str]
+    """Retention or compaction, as the broker's settings."""
+
+    def on(self, chain_id: ChainId) -> str:
+        """Name the topic of one deployment."""
+        return f"evenkeel-{chain_id}.{self.name}"
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Every setting that must hold on the broker."""
+        return {**_EVERYWHERE, **self.kept}
+
+
+# the markers of a shard's rewinds stand between what it says, on every topic that it says something on
+EVENTS = Topic("events.v1", "none", get_args(AnyEvent), _FOR_EVER)
+STATE = Topic("state.v1", "entry", tuple(dict.fromkeys(ENTRY_TYPES.values())), {**_LAST_PER_KEY, **_SOON})
+SWAPS = Topic("swaps.v1", "pool", (SwapSeen, Rewound), _FOR_EVER)
+DECISIONS = Topic("decisions.v1", "book or item", (*get_args(AnyDecision), Rewound), _FOR_EVER)
+INTENTS = Topic("intents.v1", "book", (SubmitTransaction, Rewound), _FOR_EVER)
+POOL_STATES = Topic("pool-states.v1", "pool", (PoolView, Rewound), _LAST_PER_KEY)
+POSITIONS = Topic("positions.v1", "position", (PositionView, Rewound), _LAST_PER_KEY)
+BOOKS = Topic("books.v1", "book", (BookView, Rewound), _LAST_PER_KEY)
+DEAD_LETTERS = Topic("dead-letters.v1", "place of the record", (DeadLetter,), _FOR_EVER)
+NONCES = Topic(
+    "nonces.v1", "signer and nonce or intent", (JournalRecord, *get_args(AnyJournal)), _LAST_PER_KEY
+)
+
+_FOR_A_DAY = {"cleanup.policy": "compact,delete", "retention.ms": str(24 * 60 * 60 * 1000)}
+PROCESSES = Topic("processes.v1", "role and instance", (ProcessSeen,), {**_FOR_A_DAY, **_SOON})
+
+TOPICS: Mapping[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        EVENTS,
+        STATE,
+        SWAPS,
+        DECISIONS,
+        INTENTS,
+        POOL_STATES,
+        POSITIONS,
+        BOOKS,
+        DEAD_LETTERS,
+        NONCES,
+        PROCESSES,
+    )
+}
+
+OUTPUTS = (SWAPS, DECISIONS, INTENTS, POOL_STATES, POSITIONS, BOOKS)
+"""Where a shard says what it concludes: a rewind is told on each."""
+
+
+class TopicRecord(NamedTuple):
+    """What goes onto one of a shard's partitions. The topic is without its deployment's prefix."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    partition: ShardId
+
+
+def shard_of(book: BookId, partitions: int) -> ShardId:
+    """Tell on which shard a book lives: crc32 of its id, modulo the partitions."""
+    return ShardId(crc32(book.encode()) % partitions)
+
+
+async def ensure_topics(
+    kafka: KafkaAccess, chain_id: ChainId, partitions: int, *, replication_factor: int = 1
+) -> None:
+    """Create the topics that are missing, which only an operator's user may do, and check those that exist.
+
+    Raises: TopicError naming every topic and setting that is not as it must be; AccessError naming the topics that
+    the user may not see, or may not create.
+    """
+    async with _admin(kafka) as admin:
+        missing = await _missing(admin, kafka, chain_id)
+        if missing:
+            topics = [topic for topic in TOPICS.values() if topic.on(chain_id) in missing]
+            await _create(
+                admin,
+                kafka,
+                topics,
+                chain_id,
+                partitions=partitions,
+                replication_factor=replication_factor,
+            )
+        await _check(admin, chain_id, partitions)
+
+
+async def check_topics(kafka: KafkaAccess, chain_id: ChainId, partitions: int) -> None:
+    """Check that every topic exists and is as it must be.
+
+    Raises: TopicError naming every topic and setting that is not.
+    """
+    async with _admin(kafka) as admin:
+        missing = await _missing(admin, kafka, chain_id)
+        if missing:
+            raise TopicMissingError(f"missing topics: {', '.join(missing)}")
+        await _check(admin, chain_id, partitions)
+
+
+async def check_copies(kafka: KafkaAccess, chain_id: ChainId) -> str | None:
+    """Check that a signer's journal outlives the loss of a broker; where there is only one, return a warning instead.
+
+    Raises: TopicError naming what is not as it must be.
+    """
+    name = NONCES.on(chain_id)
+    async with _admin(kafka) as admin:
+        brokers = len((await admin.describe_cluster())["brokers"])
+        ((topic,), settings) = await admin.describe_topics([name]), (await _settings(admin, [name]))[name]
+    copies = min(len(partition["replicas"]) for partition in topic["partitions"])
+    if brokers == 1 and copies == 1:
+        return (
+            f"{name} has one copy, on the only broker: what is lost with it are the nonces that were signed"
+        )
+    wrong = copies_missing(
+        copies,
+        int(settings.get("min.insync.replicas", "1")),
+        unclean=settings.get("unclean.leader.election.enable", "false") != "false",
+    )
+    if wrong:
+        raise TopicError(f"{name}: {'; '.join(wrong)}: a signer would forget what it signed with one broker")
+    return None
+
+
+def copies_missing(copies: int, in_sync: int, *, unclean: bool) -> list[str]:
+    """Name what lets a committed record be lost with one broker, or keeps any from being committed."""
+    wrong = []
+    if copies < _LEAST_COPIES:
+        wrong.append(f"its replicas are {copies}, must be at least {_LEAST_COPIES}")
+    if in_sync < _LEAST_COPIES:
+        wrong.append(f"min.insync.replicas is {in_sync}, must be at least {_LEAST_COPIES}")
+    if in_sync > copies:
+        wrong.append(f"min.insync.replicas is {in_sync}, above its {copies} replicas: nothing can be written")
+    if unclean:
+        wrong.append("unclean.leader.election.enable is true, must be false")
+    return wrong
+
+
+@asynccontextmanager
+async def _admin(kafka: KafkaAccess) -> AsyncIterator[Any]:
+    admin = AIOKafkaAdminClient(**kafka.client())
+    try:
+        async with asyncio.timeout(_ADMIN_TIMEOUT_S):
+            try:
+                await started(admin, kafka)
+                yield admin
+            finally:
+                await admin.close()
+    except (KafkaError, OSError, TimeoutError) as error:
+        refused = denied(error, kafka)
+        if refused is not None:
+            raise refused from error
+        why = (
+            f"no answer in {_ADMIN_TIMEOUT_S:.0f} s by {kafka.protocol}" if str(error) == "" else repr(error)
+        )
+        raise TopicError(f"cannot look at the topics on {kafka.bootstrap}: {why}") from error
+
+
+async def _missing(admin: Any, kafka: KafkaAccess, chain_id: ChainId) -> list[str]:
+    there = set(await admin.list_topics())
+    unseen = [name for topic in TOPICS.values() if (name := topic.on(chain_id)) not in there]
+    secret = await hidden(admin._client, unseen) if unseen else []  # noqa: SLF001
+    if secret:
+        raise not_allowed(kafka, "topic", secret)
+    return unseen
+
+
+async def _create(
+    admin: Any,
+    kafka: KafkaAccess,
+    topics: Sequence[Topic],
+    chain_id: ChainId,
+    *,
+    partitions: int,
+    replication_factor: int,
+) -> None:
+    answer = await admin.create_topics(
+        [
+            NewTopic(topic.on(chain_id), partitions, replication_factor, topic_configs=dict(topic.settings))
+            for topic in topics
+        ]
+    )
+    # errors come inside the answer; one that exists by now was made by somebody else and is checked next
+    refused = [name for name, code, _ in answer.topic_errors if for_code(code) in NOT_ALLOWED]
+    if refused:
+        raise AccessError(
+            f"missing topics: {', '.join(sorted(refused))}: {kafka.who} may not create them; "
+            "`evenkeel apply` does, as a user of role operate"
+        )
+    failed = [
+        f"{name}: {text or for_code(code).__name__}"
+        for name, code, text in answer.topic_errors
+        if code not in (0, _TOPIC_EXISTS)
+    ]
+    if failed:
+        raise TopicError(f"cannot create topics: {'; '.join(failed)}")
+    names = [topic.on(chain_id) for topic in topics]
+    while any(topic["error_code"] for topic in await admin.describe_topics(names)):  # noqa: ASYNC110
+        await asyncio.sleep(_CREATED_POLL_S)  # the broker answers before it knows of them itself
+
+
+async def _check(admin: Any, chain_id: ChainId, partitions: int) -> None:
+    """Compare what the broker has with what must be, and say all differences at once."""
+    names = [topic.on(chain_id) for topic in TOPICS.values()]
+    counts = await _partition_counts(admin, names)
+    settings = await _settings(admin, names)
+    wrong = []
+    for topic in TOPICS.values():
+        name = topic.on(chain_id)
+        own_count = topic is NONCES  # a signer's memory outlives another number of shards
+        expected = {"partitions": str(counts[name] if own_count else partitions), **topic.settings}
+        found = {"partitions": str(counts[name]), **settings[name]}
+        wrong += [
+            f"{name}: {setting} is {found.get(setting, 'unknown')}, must be {value}"
+            for setting, value in expected.items()
+            if found.get(setting) != value
+        ]
+    if wrong:
+        raise TopicError("; ".join(wrong))
+
+
+async def _partition_counts(admin: Any, names: Sequence[str]) -> dict[str, int]:
+    described = await admin.describe_topics(list(names))
+    for topic in described:
+        if for_code(topic["error_code"]) in NOT_ALLOWED:
+            raise for_code(topic["error_code"])(topic["topic"])
+        if topic["error_code"]:
+            raise TopicError(f"{topic['topic']}: {for_code(topic['error_code']).__name__}")
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+async def _settings(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    answers = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name, configs=None) for name in names]
+    )
+    found: dict[str, dict[str, str]] = {}
+    for code, text, _, name, entries in (resource for answer in answers for resource in answer.resources):
+        if for_code(code) in NOT_ALLOWED:
+            raise for_code(code)(name)
+        if code:
+            raise TopicError(f"{name}: {text or for_code(code).__name__}")
+        found[name] = {entry[0]: entry[1] for entry in entries}
+    return found

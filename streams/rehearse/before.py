@@ -1,0 +1,50 @@
+"""A shard as it was before a proposal, with the proposal's book alone and live."""
+
+from msgspec.structs import replace
+
+from pipeline import keys
+from pipeline.messages.effects import BookEffects, Untried
+from pipeline.messages.entries import Cursor, HighestHead, Writer
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.policy import Policy
+from pipeline.state.policies import policies
+from pipeline.state.shard import Shard
+from pipeline.units import BlockNumber, BookId, Offset, Seconds
+from streams.rehearse.port import NotTried
+
+
+def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, event: BlockSeen) -> Seconds:
+    """Take a shard of one's own back to before a block's record, which stands at an offset, and tell how long the block took.
+
+    The chain part goes back by its frames, as in a reorg; of effects only the cooldown's beginning matters.
+    Raises: NotTried.
+    """
+    tables = shard.tables
+    policy = tables.find(keys.policy(book), Policy)
+    if policy is None or policy.policy_version != untried.policy_version:
+        raise NotTried("refused", "the policy has changed since")
+    head, at = tables.head, untried.at
+    if head is None or head.number < at.number or event.block != at:
+        raise NotTried("orphaned", f"the shard has gone back below block {at.number}")
+    parent = BlockNumber(at.number - 1)
+    if not tables.reaches(parent):
+        raise NotTried("too_old", f"the shard no longer remembers what was before block {at.number}")
+    if head.hash != at.hash and tables.branch_hash(at.number) != at.hash:
+        raise NotTried("orphaned", f"block {at.number} is another by now")
+    tables.rewind(parent)
+    before = tables.head
+    if before is None:
+        raise NotTried("too_old", f"block {at.number} is the shard's first")
+    effects = tables.find(keys.effects(book), BookEffects) or BookEffects()
+    then = replace(
+        effects, last_proposed_at_s=untried.proposed_before_s, refused_at_s=None, refusals_in_a_row=0
+    )
+    tables.put(keys.effects(book), then)
+    for other in policies(tables):
+        tables.put(keys.policy(other.book), None)
+    tables.put(keys.policy(book), replace(policy, mode="live"))
+    tables.put(keys.WRITER, Writer(term=event.term, instance="dry-run"))
+    tables.put(keys.HALTED, None)
+    tables.put(keys.CURSOR, Cursor(offset=Offset(offset - 1)))
+    tables.put(keys.HIGHEST, HighestHead(number=parent))
+    return Seconds(max(at.timestamp_s - before.timestamp_s, 1))

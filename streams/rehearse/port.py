@@ -1,0 +1,62 @@
+"""What a dry-run needs of a fork: a continuation of the chain from one block on, which nobody else sees."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.dry_run import DryRunOutcome
+from pipeline.messages.events import AnyEvent, BlockSeen
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.state.tables import Tables
+from pipeline.units import Address, Seconds, Wei
+from pipeline.venues.due_read import DueRead
+
+
+class NotTried(Exception):  # noqa: N818 - an answer, not an error of ours
+    """A proposal cannot be tried, now or later."""
+
+    def __init__(self, outcome: DryRunOutcome, reason: str) -> None:
+        """Take what programs read and a sentence that people read."""
+        super().__init__(f"{outcome}: {reason}")
+        self.outcome: DryRunOutcome = outcome
+        self.reason = reason
+
+
+class Fork(Protocol):
+    """The chain as it might go on. It tells what signer and watcher would tell, and no key is asked for.
+
+    Raises: NodeError where it does not answer.
+    """
+
+    @property
+    def lent_wei(self) -> Wei:
+        """What it lent the owner for gas; in no balance that it tells."""
+        ...
+
+    async def as_live(self, tables: Tables, event: BlockSeen) -> BlockSeen:
+        """Add to the record of its first block what the watcher reads of live books only."""
+        ...
+
+    async def send(self, intent: SubmitTransaction) -> Sequence[AnyEvent]:
+        """Send a transaction for the next block as its owner, or refuse it as a signer would; say which."""
+        ...
+
+    async def mine(self, tables: Tables) -> BlockSeen:
+        """Make the next block of what was sent, and give a shard its share."""
+        ...
+
+    async def read(self, tables: Tables, wants: Sequence[DueRead]) -> Sequence[AnyEvent]:
+        """Read what a shard wants at the head."""
+        ...
+
+
+class Forks(Protocol):
+    """Makes forks, one at a time."""
+
+    def at(self, block: BlockRef, owner: Address, block_s: Seconds) -> AbstractAsyncContextManager[Fork]:
+        """Fork the chain after a block, and throw the fork away at the end.
+
+        Raises: NotTried where the block is on no branch or its state is gone, NodeError.
+        """
+        ...

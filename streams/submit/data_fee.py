@@ -1,0 +1,68 @@
+"""What posting a transaction's data elsewhere costs, on chains that charge for it beside or within the gas."""
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.crypto import keccak
+
+from pipeline.errors import CallRevertedError
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Address, Hash, Wei
+from streams.submit.limits import SignerLimits
+from streams.submit.node import SenderNode
+from streams.submit.verdict import Refusal
+
+GAS_PRICE_ORACLE = Address("0x420000000000000000000000000000000000000f")
+"""Of OP-stack chains, at the same address on each."""
+NODE_INTERFACE = Address("0x00000000000000000000000000000000000000c8")
+"""Of Arbitrum: no contract, but the node answers as one."""
+
+_L1_FEE = keccak(text="getL1Fee(bytes)")[:4]
+_L1_GAS = keccak(text="gasEstimateL1Component(address,bool,bytes)")[:4]
+_MARGIN = 2
+"""The fee is that of the block it is mined in: other data prices than now may hold by then."""
+_ENVELOPE_BYTES = 200
+"""Nonce, fees, access list and signature around the calldata, rounded up; of bytes that do not compress."""
+
+
+async def data_fee_wei(node: SenderNode, intent: SubmitTransaction, limits: SignerLimits, at: Hash) -> Wei:
+    """Ask what an intent's transaction pays for its data beside its gas, and count twice that; 0 where a chain has none.
+
+    Raises: Refusal where the chain's oracle gives no answer, NodeError.
+    """
+    if limits.data_fee != "fee":
+        return Wei(0)
+    envelope = bytes(1 + place % 255 for place in range(_ENVELOPE_BYTES))
+    written = envelope + bytes.fromhex(intent.call.data.removeprefix("0x"))
+    (fee_wei,) = await _ask(
+        node, GAS_PRICE_ORACLE, _L1_FEE + encode(("bytes",), (written,)), ("uint256",), at
+    )
+    return Wei(fee_wei * _MARGIN)
+
+
+async def check_gas_limit(
+    node: SenderNode, intent: SubmitTransaction, gas_used: int, limits: SignerLimits, at: Hash
+) -> None:
+    """Refuse a gas limit that has no room for the data, where that is paid in gas: it would fail, and cost the gas.
+
+    Raises: Refusal, NodeError.
+    """
+    if limits.data_fee != "gas":
+        return
+    data = bytes.fromhex(intent.call.data.removeprefix("0x"))
+    question = _L1_GAS + encode(("address", "bool", "bytes"), (intent.call.to, False, data))
+    l1_gas, *_ = await _ask(node, NODE_INTERFACE, question, ("uint64", "uint256", "uint256"), at)
+    needed = gas_used + l1_gas
+    if needed > intent.call.gas_limit:
+        raise Refusal(
+            "limits",
+            f"its gas limit is {intent.call.gas_limit}, it needs {gas_used} and {l1_gas} for its data",
+        )
+
+
+async def _ask(
+    node: SenderNode, to: Address, question: bytes, types: tuple[str, ...], at: Hash
+) -> tuple[int, ...]:
+    try:
+        return tuple(decode(types, await node.call(to, question, at)))
+    except (CallRevertedError, DecodingError) as error:
+        raise Refusal("limits", f"{to} does not tell what the data costs: {error}") from None

@@ -1,0 +1,138 @@
+"""Intents as they come in: each is answered once, in its partition's order."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+
+from pipeline.errors import MalformedRecordError
+from pipeline.messages.events import IntentRefused
+from pipeline.messages.journal import IntentKnown
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Address, ShardId
+from streams.kafka.codec import decode_intent
+from streams.submit.journal_writer import JournalWriter
+from streams.submit.judge import Judge
+from streams.submit.limits import SignerLimits
+from streams.submit.node import SignerView
+from streams.submit.patience import WaitBudget
+from streams.submit.port import Delivered
+from streams.submit.sending import Reach, Sending, keep_until, pass_by
+from streams.submit.shape import check_shape, digest_of
+from streams.submit.verdict import NotYet, Refusal
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_NAME = 200
+_HAS_EFFECT = frozenset({"open", "final"})
+
+
+class Intake:
+    """One queue a partition; the head of a queue is answered before the next is looked at."""
+
+    def __init__(
+        self,
+        writer: JournalWriter,
+        judge: Judge,
+        sending: Sending,
+        *,
+        signer: Address,
+        limits: SignerLimits,
+        wait_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        reach: Reach = pass_by,
+    ) -> None:
+        """Let waiting for blocks that the node does not know yet hold a partition up for `wait_s` altogether."""
+        self._writer = writer
+        self._judge = judge
+        self._sending = sending
+        self._signer = signer
+        self._limits = limits
+        self._patience = WaitBudget(wait_s, clock)
+        self._reach = reach
+        self._queues: dict[ShardId, deque[Delivered]] = {}
+
+    def put(self, records: list[Delivered]) -> None:
+        """Take what has come."""
+        for record in records:
+            self._queues.setdefault(record.shard, deque()).append(record)
+
+    async def serve(self, look: SignerView) -> bool:
+        """Answer what can be answered on this head; tell whether something waits for the next. Raises: NodeError."""
+        for shard, queue in self._queues.items():
+            while queue and await self._answered(queue[0], look):
+                queue.popleft()
+                self._patience.release(shard)
+        await self._writer.publish()
+        return any(self._queues.values())
+
+    async def _answered(self, record: Delivered, look: SignerView) -> bool:
+        """Answer one record; False: not yet."""
+        try:
+            intent = decode_intent(record.payload, where=record.where)
+        except MalformedRecordError as error:
+            self._put_aside(record, str(error))
+            return True
+        if not isinstance(intent, SubmitTransaction) or intent.signer != self._signer:
+            self._read(record)
+            return True
+        try:
+            await self._answer(intent, record, look)
+        except NotYet as why:
+            if not self._patience.is_spent(record.shard):
+                return False
+            self._refuse(intent, record, look, Refusal("orphaned", f"{why}, and its partition waited enough"))
+        except Refusal as refusal:
+            self._refuse(intent, record, look, refusal)
+        return True
+
+    async def _answer(self, intent: SubmitTransaction, record: Delivered, look: SignerView) -> None:
+        check_shape(intent, record.shard)
+        known = self._writer.state.intents.get(intent.digest)
+        if known is not None and known.outcome in _HAS_EFFECT:
+            # the same intent, made again on the same block; to refuse it would say that nothing comes of it
+            log.info("an intent came again", intent=intent.digest, where=record.where, outcome=known.outcome)
+            self._read(record)
+            return
+        if known is not None:
+            raise Refusal("already_closed", f"it ended as {known.outcome}")
+        approved = await self._judge.judge(intent, self._writer.state, look)
+        self._reach("simulate")
+        self._judge.check_stop(intent)
+        self._read(record)
+        await self._sending.carry_out(intent, record.shard, approved, look)
+
+    def _refuse(
+        self, intent: SubmitTransaction, record: Delivered, look: SignerView, refusal: Refusal
+    ) -> None:
+        digest = digest_of(intent)
+        known = None if digest is None else self._writer.state.intents.get(digest)
+        if digest is None or (known is not None and known.outcome in _HAS_EFFECT):
+            # the name of another's intent must not be used to say that nothing comes of it
+            self._put_aside(record, str(refusal))
+            return
+        log.warning("refused", intent=digest, reason=refusal.reason, detail=refusal.detail)
+        if known is None:
+            self._writer.note_intent(
+                IntentKnown(
+                    signer=self._signer,
+                    intent=digest,
+                    shard=record.shard,
+                    position=intent.position[:_LONGEST_NAME],
+                    outcome="refused",
+                    keep_until_block=keep_until(intent, look, self._limits),
+                )
+            )
+        self._writer.note_report(
+            digest, IntentRefused(intent=digest, reason=refusal.reason, detail=refusal.detail)
+        )
+        self._read(record)
+
+    def _put_aside(self, record: Delivered, error: str) -> None:
+        log.error("no intent", where=record.where, error=error)
+        self._writer.note_letter(record, error)
+        self._read(record)
+
+    def _read(self, record: Delivered) -> None:
+        self._writer.note_read(record)

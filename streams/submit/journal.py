@@ -1,0 +1,189 @@
+"""A signer's journal on a broker: a transactional producer of its own, and its keys of one partition of `nonces.v1`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+from zlib import crc32
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+
+from pipeline import keys
+from pipeline.errors import CommitError, FencedError, InfrastructureError
+from pipeline.messages.journal import AnyReport
+from pipeline.units import Address, ChainId, ShardId
+from streams.kafka.access import KafkaAccess
+from streams.kafka.checkpoint.port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, bounded
+from streams.kafka.codec import encode
+from streams.kafka.errors import denied, started
+from streams.kafka.readers import Reader, broker_errors, reading
+from streams.kafka.roles import transactional_id_of_signer
+from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, NONCES, TOPICS, TopicRecord
+from streams.policy_rollout import appending
+from streams.submit.port import Stored
+
+_TRANSACTION_MS = 10_000
+_REQUEST_MS = 15_000
+_RETRY_MS = 10
+"""In a transaction Kafka 4 first answers NOT_ENOUGH_REPLICAS to aiokafka's old request: soon again."""
+_HELD_BACK_S = 0.02
+
+
+def journal_shard(signer: Address, partitions: int) -> ShardId:
+    """Tell in which partition of `nonces.v1` a signer's journal lies."""
+    return ShardId(crc32(signer.encode()) % partitions)
+
+
+def is_of(key: bytes, signer: Address) -> bool:
+    """Ask whether a key of `nonces.v1` is a signer's."""
+    return keys.signer_of(key.decode(errors="replace")) == signer
+
+
+async def journal_place(reader: Reader, chain_id: ChainId, signer: Address) -> TopicPartition:
+    """Find the partition with a signer's journal: by the topic's own count, which does not change with the shards'."""
+    places = await reader.shards(NONCES.on(chain_id))
+    return places[journal_shard(signer, len(places))]
+
+
+async def stored_between(
+    reader: Reader, place: TopicPartition, signer: Address, begin: int, end: int
+) -> AsyncIterator[Stored]:
+    """Read a signer's records from one offset to before another."""
+    async for record in reader.read_between(place, begin, end):
+        key = record.key or b""
+        if is_of(key, signer):
+            yield Stored(key, record.value, record.shard, record.offset)
+
+
+class KafkaJournal:
+    """`submit_port.JournalStore` on a broker."""
+
+    def __init__(
+        self,
+        kafka: KafkaAccess,
+        chain_id: ChainId,
+        signer: Address,
+        *,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
+        commit_timeout_s: float = COMMIT_TIMEOUT_S,
+    ) -> None:
+        """Connect in `open`."""
+        self._kafka = kafka
+        self._chain_id = chain_id
+        self._signer = signer
+        self._shard = ShardId(0)
+        self._open_timeout_s = open_timeout_s
+        self._commit_timeout_s = commit_timeout_s
+        self._producer: Any = None
+        self._usable = False
+
+    async def open(self, marker: tuple[bytes, bytes], take: Callable[[Stored], None]) -> None:
+        """Fence the signer's former process and hand over what is stored. Raises: FencedError, CommitError."""
+        await bounded(
+            self._open(*marker, take), self._open_timeout_s, f"opening the journal of {self._signer}"
+        )
+        self._usable = True
+
+    async def commit(self, records: Mapping[bytes, bytes | None], others: Sequence[TopicRecord] = ()) -> None:
+        """Write values by key and records of other topics in one transaction. Raises: FencedError, CommitError."""
+        if not self._usable:
+            raise CommitError(f"the journal of {self._signer} is not open, or a commit has failed")
+        self._usable = False
+        own = [TopicRecord(NONCES.name, key, value, self._shard) for key, value in records.items()]
+        await bounded(self._write([*own, *others]), self._commit_timeout_s, f"commit of {self._signer}")
+        self._usable = True
+
+    async def close(self) -> None:
+        """Close the connections. Never raises."""
+        self._usable = False
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(CommitError, KafkaError, OSError):
+                await bounded(producer.stop(), CLOSE_TIMEOUT_S, f"closing the journal of {self._signer}")
+
+    # -------------------------------------------------------------- to and from the broker
+    async def _open(self, key: bytes, value: bytes, take: Callable[[Stored], None]) -> None:
+        async with self._or_failing("opening"):
+            self._producer = AIOKafkaProducer(
+                **self._kafka.client(),
+                transactional_id=transactional_id_of_signer(self._chain_id, self._signer),
+                transaction_timeout_ms=_TRANSACTION_MS,
+                request_timeout_ms=_REQUEST_MS,
+                retry_backoff_ms=_RETRY_MS,
+                acks="all",
+                linger_ms=0,
+                max_request_size=MAX_RECORD_BYTES,
+            )
+            await started(self._producer, self._kafka)  # fences, and aborts what the former process left open
+        async with reading(self._kafka) as reader:
+            place = await journal_place(reader, self._chain_id, self._signer)
+            self._shard = ShardId(place.partition)
+            await self._write([TopicRecord(NONCES.name, key, value, self._shard)])
+            await self._read_to(reader, place, value, take)
+
+    async def _read_to(
+        self, reader: Reader, place: TopicPartition, marker: bytes, take: Callable[[Stored], None]
+    ) -> None:
+        """Read from the beginning to our own marker: another signer's open transaction may hold it back a little."""
+        position = 0
+        while True:
+            begin, end = (await reader.bounds([place]))[place]
+            async for stored in stored_between(reader, place, self._signer, max(begin, position), end):
+                if stored.value == marker:
+                    return
+                take(stored)
+            position = end
+            await asyncio.sleep(_HELD_BACK_S)
+
+    async def _write(self, records: Sequence[TopicRecord]) -> None:
+        async with self._or_failing("commit"), self._producer.transaction():
+            sent = [
+                await self._producer.send(
+                    TOPICS[topic].on(self._chain_id), key=key, value=value, partition=partition
+                )
+                for topic, key, value, partition in records
+            ]
+            await asyncio.gather(*sent)  # a rejected batch does not fail the transaction by itself
+
+    @asynccontextmanager
+    async def _or_failing(self, what: str) -> AsyncIterator[None]:
+        """Turn the broker's errors into ours."""
+        try:
+            yield
+        except (ProducerFenced, InvalidProducerEpoch) as error:
+            raise FencedError(f"another process signs for {self._signer} now: {error!r}") from error
+        except (KafkaError, IllegalOperation, OSError, TimeoutError) as error:
+            # IllegalOperation: the transaction broke off behind our back, between two sends
+            refused = denied(error, self._kafka)
+            if refused is not None:
+                raise refused from error
+            raise CommitError(f"{what} of the journal of {self._signer} failed: {error!r}") from error
+
+
+class KafkaReports:
+    """`submit_port.Reports` on a broker: idempotent, in no transaction, so that the logs stay gapless."""
+
+    def __init__(self, kafka: KafkaAccess, chain_id: ChainId) -> None:
+        """Connect at the first report."""
+        self._kafka = kafka
+        self._topic = EVENTS.on(chain_id)
+        self._producer: Any = None
+        self._open = AsyncExitStack()
+
+    async def append(self, shard: ShardId, reports: Sequence[AnyReport]) -> None:
+        """Append reports in order and wait for the broker's word. Raises: InfrastructureError."""
+        async with broker_errors(self._kafka):
+            if self._producer is None:
+                self._producer = await self._open.enter_async_context(appending(self._kafka))
+            sent = [
+                await self._producer.send(self._topic, value=encode(report), partition=shard)
+                for report in reports
+            ]
+            await asyncio.gather(*sent)
+
+    async def close(self) -> None:
+        """Close the connections. Never raises."""
+        self._producer = None
+        with suppress(InfrastructureError, KafkaError, OSError):
+            await bounded(self._open.aclose(), CLOSE_TIMEOUT_S, "closing the reports' producer")

@@ -1,0 +1,123 @@
+"""The journal as the signer writes it: noted in memory, committed at once, and only then said to the shards."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from pipeline import keys
+from pipeline.messages.dead_letters import DeadLetter
+from pipeline.messages.journal import AnyJournal, AnyReport, IntentKnown, IntentsRead, journal_key
+from pipeline.sign.nonces import Account
+from pipeline.units import Address, Offset, ShardId
+from streams.kafka.codec import encode
+from streams.kafka.topics import DEAD_LETTERS, INTENTS, TopicRecord
+from streams.submit.port import Delivered, Journal, Reports
+from streams.submit.signer_state import SignerState, account_changes, load_signer_state
+
+_LONGEST_LETTER = 8 * 1024 * 1024
+
+
+class JournalWriter:
+    """Memory and journal of one signer. After an error the process must end: only the journal knows what holds."""
+
+    def __init__(self, signer: Address, journal: Journal, reports: Reports) -> None:
+        """Read nothing yet."""
+        self._signer = signer
+        self._journal = journal
+        self._reports = reports
+        self._dirty: dict[str, AnyJournal | None] = {}
+        self._letters: list[TopicRecord] = []
+        self.state = SignerState()
+
+    async def open(self) -> None:
+        """Take the signer over from whoever had it. Raises: FencedError, CommitError, JournalError."""
+        self.state = load_signer_state(await self._journal.open())
+
+    async def close(self) -> None:
+        """Let go of both connections. Never raises."""
+        await self._journal.close()
+        await self._reports.close()
+
+    @property
+    def account(self) -> Account:
+        """The signer's nonces."""
+        assert self.state.account is not None
+        return self.state.account
+
+    # -------------------------------------------------------------- noting
+    def note_account(self, account: Account) -> None:
+        """Take an account's new standing."""
+        self._dirty |= account_changes(self.state.account, account)
+        self.state.account = account
+
+    def note_intent(self, known: IntentKnown) -> None:
+        """Take what became of an intent."""
+        self._dirty[journal_key(known)] = known
+        self.state.intents[known.intent] = known
+
+    def note_report(self, digest: str, *reports: AnyReport) -> None:
+        """Take more to be said of an intent that is known."""
+        known = self.state.intents[digest]
+        self.note_intent(msgspec.structs.replace(known, unsaid=(*known.unsaid, *reports)))
+
+    def note_read(self, record: Delivered) -> None:
+        """Take that a record of intents has been dealt with, and so all before it in its partition."""
+        before = self.state.cursors[record.shard]
+        self.note_cursor(
+            msgspec.structs.replace(before, next_offset=Offset(record.offset + 1), last=record.digest)
+        )
+
+    def note_cursor(self, cursor: IntentsRead) -> None:
+        """Take where the reading of a partition of intents goes on."""
+        self._dirty[journal_key(cursor)] = cursor
+        self.state.cursors[cursor.shard] = cursor
+
+    def drop_cursors(self, gone: Iterable[ShardId]) -> None:
+        """Forget partitions of intents that are no longer there."""
+        for shard in gone:
+            self._dirty[journal_key(self.state.cursors.pop(shard))] = None
+
+    def note_letter(self, record: Delivered, error: str) -> None:
+        """Keep a record that is no intent for an operator."""
+        letter = DeadLetter(
+            topic=INTENTS.name,
+            partition=record.shard,
+            offset=record.offset,
+            error=error,
+            size_bytes=len(record.payload),
+            payload=record.payload[:_LONGEST_LETTER],
+        )
+        key = keys.dead_letter_of(INTENTS.name, record.shard, record.offset).encode()
+        self._letters.append(TopicRecord(DEAD_LETTERS.name, key, encode(letter), record.shard))
+
+    def forget(self, known: Iterable[IntentKnown]) -> None:
+        """Let go of intents that nobody can send again."""
+        for each in known:
+            self._dirty[keys.journal_intent(self._signer, each.intent)] = None
+            del self.state.intents[each.intent]
+
+    # -------------------------------------------------------------- keeping
+    async def commit(self) -> None:
+        """Write what was noted since the last time, all or nothing. Raises: FencedError, CommitError."""
+        if self._dirty or self._letters:
+            dirty, letters = self._dirty, self._letters
+            self._dirty, self._letters = {}, []
+            await self._journal.commit(dirty, letters)
+
+    async def touch(self) -> None:
+        """Write something, to see whether the journal is still ours. Raises: FencedError, CommitError."""
+        standing = self.account.standing
+        self._dirty[journal_key(standing)] = standing
+        await self.commit()
+
+    async def publish(self) -> None:
+        """Commit, then say what is unsaid; that it was said is kept with the next commit. Raises: InfrastructureError."""
+        await self.commit()
+        unsaid: dict[ShardId, list[IntentKnown]] = {}
+        for known in self.state.intents.values():
+            if known.unsaid:
+                unsaid.setdefault(known.shard, []).append(known)
+        for shard, those in unsaid.items():
+            await self._reports.append(shard, [report for known in those for report in known.unsaid])
+            for known in those:
+                self.note_intent(msgspec.structs.replace(known, unsaid=()))

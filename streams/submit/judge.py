@@ -1,0 +1,275 @@
+"""Whether an intent may be signed on this head: asked in one order, the cheap questions first."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from pipeline.errors import CallRevertedError
+from pipeline.messages.journal import Charge, NonceBound
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.sign.gas_fees import FeeMarket, Fees, Stop, first_fees
+from pipeline.sign.nonces import Account, is_cancelling
+from pipeline.units import Address, BlockNumber, Hash, Wei
+from streams.submit.budgeting import check_budget, check_gas
+from streams.submit.calldata import KnownCall, is_approval, known_calls, latest_deadline_s
+from streams.submit.charge import charge_for, uncharged
+from streams.submit.data_fee import check_gas_limit, data_fee_wei
+from streams.submit.limits import SignerLimits
+from streams.submit.minimums import check_minimums_of_calls, check_state
+from streams.submit.node import SenderNode, SignerView
+from streams.submit.prices import PriceReader
+from streams.submit.signer_state import SignerState
+from streams.submit.simulation import Effect, check_minimums, simulate
+from streams.submit.value import check_effect, check_worst, pool_of, refuse_strange_transfers
+from streams.submit.verdict import NotYet, Refusal
+
+_LONGEST_VERSION = 80
+_PRICED = frozenset({"exactInputSingle", "mint"})
+
+
+class Approved(msgspec.Struct, frozen=True, kw_only=True):
+    """An intent may be signed now, at these fees."""
+
+    effect: Effect
+    fees: Fees
+    charge: Charge
+
+
+class Judge:
+    """Asks the journal, the chain and the signer's own limits; the intent's word counts only against itself."""
+
+    def __init__(
+        self,
+        node: SenderNode,
+        limits: SignerLimits,
+        *,
+        multicall: Address,
+        stop_of: Callable[[SubmitTransaction], Stop | None],
+    ) -> None:
+        """Take what does not change while the process runs."""
+        self._node = node
+        self._limits = limits
+        self._multicall = multicall
+        self._stop_of = stop_of
+        self._prices = PriceReader(node, limits, multicall=multicall)
+        self._outdated_of: tuple[Hash, tuple[str, ...]] | None = None
+        self._outdated: dict[str, Stop] = {}
+
+    async def judge(self, intent: SubmitTransaction, memory: SignerState, look: SignerView) -> Approved:
+        """Judge an intent of whole shape. Raises: Refusal, NotYet, NodeError."""
+        assert memory.account is not None
+        self._check_owner(intent)
+        self._check_policy(intent)
+        self._check_way(intent)
+        self.check_stop(intent)
+        self._check_age(intent, look)
+        await self._check_branch(intent, look)
+        _check_before(intent, memory)
+        _check_exclusive(intent, memory.account)
+        calls = known_calls(intent, self._limits)
+        self._check_deadline(latest_deadline_s(calls), look)
+        fees = self._first_fees(intent, look)
+        data_wei = await data_fee_wei(self._node, intent, self._limits, look.head.hash)
+        gas_wei = intent.call.gas_limit * fees.max_fee_wei + data_wei
+        check_gas(intent, gas_wei, memory.account, look, self._limits)
+        effect = await self._simulated(intent, memory.account, look)
+        await check_gas_limit(self._node, intent, effect.gas_used, self._limits, look.head.hash)
+        check_minimums(intent, effect)
+        charge = await self._charged(intent, calls, effect, look, data_wei)
+        check_budget(charge, memory.account, look, self._limits)
+        return Approved(effect=effect, fees=fees, charge=charge)
+
+    async def outdated(self, account: Account, look: SignerView) -> dict[str, Stop]:
+        """Hold what was signed and waits against the prices of this head, by digest: a minimum follows no price for long.
+
+        What is outdated is not bumped but cancelled, once it is stuck. Raises: NodeError.
+        """
+        waiting = tuple(bound for bound in account.waiting() if not is_cancelling(bound))
+        key = (look.head.hash, tuple(bound.intent.digest for bound in waiting))
+        if key != self._outdated_of:
+            found = {}
+            for bound in waiting:
+                try:
+                    await self._check_again(bound, account, look)
+                except Refusal as refusal:
+                    found[bound.intent.digest] = Stop(why=f"outdated: {refusal}", cancels=False)
+            self._outdated_of, self._outdated = key, found
+        return self._outdated
+
+    async def _check_again(self, bound: NonceBound, account: Account, look: SignerView) -> None:
+        """Simulate what waits behind those before it, and check what depends on prices. Raises: Refusal, NodeError."""
+        calls = known_calls(bound.intent, self._limits)
+        if not any(call.function in _PRICED for call in calls):
+            return
+        before = tuple(each for each in account.nonces if each.nonce < bound.nonce)
+        account = msgspec.structs.replace(account, nonces=before)
+        effect = await self._simulated(bound.intent, account, look)
+        await self._charged(bound.intent, calls, effect, look, Wei(0))
+
+    def check_stop(self, intent: SubmitTransaction) -> None:
+        """Ask whether anybody stops an intent: before it is judged, and right before it is signed. Raises: Refusal."""
+        stop = self._stop_of(intent)
+        if stop is not None:
+            raise Refusal("paused", stop.why)
+
+    def market(self, look: SignerView) -> FeeMarket:
+        """Tell what the chain asks, and at least our own tip."""
+        return FeeMarket(
+            base_fee_wei=look.next_base_fee_wei, tip_wei=max(look.tip_wei, self._limits.min_tip_wei)
+        )
+
+    def last_block(self, intent: SubmitTransaction) -> BlockNumber:
+        """Tell the last head on which an intent may be signed."""
+        return BlockNumber(intent.made_at.number + min(intent.max_age_blocks, self._limits.max_age_blocks))
+
+    # -------------------------------------------------------------- whose, when
+    def _check_owner(self, intent: SubmitTransaction) -> None:
+        if intent.owner != intent.signer:
+            raise Refusal(
+                "limits",
+                f"owner {intent.owner} is not signer {intent.signer}: acting through a Safe is not supported yet",
+            )
+
+    def _check_way(self, intent: SubmitTransaction) -> None:
+        """Sign what nobody may see beforehand only where all that is signed goes to a relay and stays there."""
+        if intent.is_private and not self._limits.stays_private:
+            raise Refusal(
+                "limits",
+                "it must go privately: that takes a send_url, and no public_after_blocks, in the signer's file",
+            )
+
+    def _check_policy(self, intent: SubmitTransaction) -> None:
+        """Act for the policies alone that the file names: one that anybody put into a log since is none of them."""
+        pinned = self._limits.policies
+        if pinned is None:
+            return
+        wanted = pinned.get(intent.book)
+        if wanted is None:
+            raise Refusal("limits", f"book {intent.book} is not among the policies of the signer's file")
+        if intent.policy_version != wanted:
+            raise Refusal(
+                "limits",
+                f"it is made under policy {intent.policy_version[:_LONGEST_VERSION]} of {intent.book}, "
+                f"the signer's file names {wanted}",
+            )
+
+    def _check_age(self, intent: SubmitTransaction, look: SignerView) -> None:
+        last = self.last_block(intent)
+        if look.head.number > last:
+            raise Refusal("expired", f"the head is {look.head.number}, it may be signed up to block {last}")
+        if look.head.timestamp_s > intent.deadline_s:
+            raise Refusal(
+                "expired", f"the head's time is {look.head.timestamp_s}, its deadline {intent.deadline_s}"
+            )
+        self._check_deadline(intent.deadline_s, look)
+
+    def _check_deadline(self, deadline_s: int | None, look: SignerView) -> None:
+        """Nothing signed may be mined at the prices of another day, whatever an intent asks for."""
+        most_s = look.head.timestamp_s + self._limits.max_deadline_s
+        if deadline_s is not None and deadline_s > most_s:
+            raise Refusal("limits", f"it may be mined until {deadline_s}, at most until {most_s}")
+
+    async def _check_branch(self, intent: SubmitTransaction, look: SignerView) -> None:
+        made_at, head = intent.made_at, look.head
+        if made_at.number > head.number + self._limits.max_ahead_blocks:
+            raise Refusal("orphaned", f"block {made_at.number} is far above the head, {head.number}")
+        if made_at.number > head.number:
+            raise NotYet(f"block {made_at.number} is not known yet, the head is {head.number}")
+        if made_at.number == head.number:
+            found: Hash | None = head.hash
+        else:
+            found = await self._node.block_hash(made_at.number)
+        if found is None:
+            raise NotYet(f"block {made_at.number} is not known any more, the head was {head.number}")
+        if found != made_at.hash:
+            raise Refusal("orphaned", f"block {made_at.number} is {found} now, it was made at {made_at.hash}")
+
+    # -------------------------------------------------------------- gas
+    def _first_fees(self, intent: SubmitTransaction, look: SignerView) -> Fees:
+        market, caps = self.market(look), self._limits.fees.caps(intent)
+        fees = first_fees(market, caps)
+        if fees is None:
+            raise Refusal(
+                "market",
+                f"the next block asks {market.base_fee_wei} wei a gas, the cap is {caps.max_fee_wei}",
+            )
+        return fees
+
+    # -------------------------------------------------------------- what it does
+    async def _simulated(self, intent: SubmitTransaction, account: Account, look: SignerView) -> Effect:
+        try:
+            return await simulate(
+                self._node,
+                intent,
+                account,
+                look,
+                tokens=self._limits.tokens,
+                multicall=self._multicall,
+                block_s=self._limits.block_s,
+            )
+        except CallRevertedError as error:
+            raise Refusal("simulation", f"it cannot be run: {error}") from None
+
+    async def _charged(
+        self,
+        intent: SubmitTransaction,
+        calls: tuple[KnownCall, ...],
+        effect: Effect,
+        look: SignerView,
+        data_wei: Wei,
+    ) -> Charge:
+        """Hold each loss against its limit, and tell what the whole counts for in the budget. Raises: Refusal."""
+        for call in calls:
+            if is_approval(call):
+                _check_allowance(call, effect, self._limits)
+        refuse_strange_transfers(intent.owner, effect, self._limits)
+        pool = pool_of(calls, effect, self._limits)
+        if pool is None:
+            return uncharged(calls, self._limits, data_wei)
+        prices = await self._prices.of(pool, look.head)
+        worst = check_worst(calls, prices, self._limits)
+        shown = check_effect(effect, prices, self._limits)
+        check_state(calls, effect, prices, self._limits)
+        check_minimums_of_calls(calls, effect, prices, self._limits)
+        return await charge_for(
+            calls,
+            prices,
+            worst,
+            shown,
+            self._limits,
+            prices_of=lambda other: self._prices.of(other, look.head),
+            data_fee_wei=data_wei,
+        )
+
+
+def _check_allowance(call: KnownCall, effect: Effect, limits: SignerLimits) -> None:
+    """Allow no more than the owner has, or than the signer's file lets stand. Raises: Refusal."""
+    amount, has = call.arguments[1], effect.balances[call.to]
+    stands = limits.standing_allowances.get(call.to, 0)
+    if amount > max(has, stands):
+        raise Refusal("limits", f"an allowance of {amount}, the owner has {has}, {stands} may stand")
+
+
+def _check_before(intent: SubmitTransaction, memory: SignerState) -> None:
+    """Follow only what was signed and is not being taken back."""
+    if intent.after is None:
+        return
+    before = memory.intents.get(intent.after)
+    if before is None:
+        raise Refusal("predecessor", f"it follows {intent.after}, which is not known here")
+    bound = memory.nonce_of(intent.after)
+    if before.outcome in {"refused", "dropped"} or (bound is not None and is_cancelling(bound)):
+        raise Refusal("predecessor", f"it follows {intent.after}, of which nothing comes")
+
+
+def _check_exclusive(intent: SubmitTransaction, account: Account) -> None:
+    """Let one intent at a time act on a position, but for those that follow each other."""
+    waiting = {bound.intent.digest: bound for bound in account.waiting()}
+    chain: set[str] = set()
+    before: NonceBound | None = waiting.get(intent.after or "")
+    while before is not None and before.intent.digest not in chain:
+        chain.add(before.intent.digest)
+        before = waiting.get(before.intent.after or "")
+    for digest, bound in waiting.items():
+        if bound.intent.position == intent.position and digest not in chain:
+            raise Refusal("already_open", f"{digest} acts on {intent.position} and is in no block yet")

@@ -1,0 +1,293 @@
+"""Signed, journalled, said, sent: the one way in which bytes leave, for the first time, again, or with more fees."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import structlog
+
+from pipeline.errors import SettingsError
+from pipeline.messages.events import CancellationSigned, Dropped, Sent, Signed, Simulated
+from pipeline.messages.journal import Attempt, IntentKnown, NonceBound
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.sign.gas_fees import FeeMarket, Replace, Stop, due
+from pipeline.sign.nonces import (
+    ChainView,
+    add_attempt,
+    adopt,
+    bind,
+    mark_refused,
+    mark_sent,
+    reconcile,
+    retire,
+    status,
+)
+from pipeline.units import BlockNumber, ChainId, Hash, ShardId
+from streams.submit.journal_writer import JournalWriter
+from streams.submit.judge import Approved
+from streams.submit.limits import SignerLimits
+from streams.submit.node import SenderNode, SignerView
+from streams.submit.send_errors import SendOutcome, refusal_of
+from streams.submit.signer import Signer
+from streams.submit.signing import Signing
+from streams.submit.waits import Waits
+from streams.submit.ways import Ways
+
+log = structlog.get_logger(__name__)
+
+Point = Literal["simulate", "nonce", "journal", "send", "report", "receipt", "final"]
+"""After which a test may let the process die."""
+POINTS: tuple[Point, ...] = ("simulate", "nonce", "journal", "send", "report")
+"""On the way out."""
+LATE_POINTS: tuple[Point, ...] = ("receipt", "final")
+"""Once its block is there, and once no reorg takes it away."""
+Reach = Callable[[Point], None]
+
+
+def pass_by(point: Point) -> None:
+    """Do nothing there."""
+    del point
+
+
+class Sending:
+    """The signer's nonces on their way into blocks."""
+
+    def __init__(
+        self,
+        writer: JournalWriter,
+        node: SenderNode,
+        signer: Signer,
+        ways: Ways,
+        *,
+        chain_id: ChainId,
+        limits: SignerLimits,
+        reach: Reach = pass_by,
+    ) -> None:
+        """Take what does not change while the process runs."""
+        self._writer = writer
+        self._node = node
+        self._signer = signer
+        self._signing = Signing(signer, chain_id)
+        self._ways = ways
+        self._limits = limits
+        self._reach = reach
+        self._offered: dict[int, Hash] = {}
+        """By nonce, the head at which this process gave it to the node."""
+        self._waits = Waits()
+
+    # -------------------------------------------------------------- a new intent
+    async def carry_out(
+        self, intent: SubmitTransaction, shard: ShardId, approved: Approved, look: SignerView
+    ) -> None:
+        """Give an approved intent the next nonce and send it. Raises: InfrastructureError."""
+        writer = self._writer
+        nonce = writer.account.next_nonce
+        attempt = self._ways.of_first(self._signing.first(intent, nonce, approved.fees), look.head)
+        self._reach("nonce")
+        writer.note_account(bind(writer.account, intent, attempt, look.head, approved.charge))
+        writer.note_intent(
+            IntentKnown(
+                signer=self._signer.address,
+                intent=intent.digest,
+                shard=shard,
+                position=intent.position,
+                outcome="open",
+                nonce=nonce,
+                keep_until_block=keep_until(intent, look, self._limits),
+                unsaid=(
+                    Simulated(intent=intent.digest, at=look.head, gas_used=approved.effect.gas_used),
+                    Signed(intent=intent.digest, nonce=nonce, transaction_hash=attempt.transaction_hash),
+                ),
+            )
+        )
+        await writer.commit()
+        self._reach("journal")
+        await writer.publish()
+        log.info("signed", intent=intent.digest, nonce=nonce, transaction=attempt.transaction_hash)
+        await self._offer(writer.account.nonces[-1], attempt, look)
+
+    # -------------------------------------------------------------- nonces that wait
+    async def follow(self, look: SignerView) -> None:
+        """Take over what the chain has of ours, and let go of what is final. Raises: ForeignNonceError."""
+        writer = self._writer
+        view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
+        account = reconcile(writer.account, view)
+        if account is not writer.account:
+            self._reach("receipt")
+        for bound in account.nonces:  # mined, so it was sent, though nobody told us
+            for attempt in bound.attempts:
+                if attempt.transaction_hash in look.inclusions and attempt.sent_at_block is None:
+                    account = mark_sent(account, attempt.transaction_hash, look.head.number)
+                    self._note_sent(bound, attempt)
+        account, gone = retire(account, look.head, self._limits.final_depth_blocks)
+        if account is not writer.account:
+            writer.note_account(account)
+        for bound in gone:
+            self._close(bound)
+            self._reach("final")
+        await writer.publish()
+
+    async def recognise(self, look: SignerView) -> bool:
+        """Take cancellations of ours into the journal that were signed without it; tell whether there were any.
+
+        `evenkeel submit --cancel-all` journals nothing. What it signed is known by its signature. Raises: NodeError.
+        """
+        writer, signer, known = self._writer, self._signer.address, False
+        for bound in writer.account.waiting():
+            hashes = {attempt.transaction_hash for attempt in bound.attempts}
+            if bound.nonce >= look.nonce or not hashes.isdisjoint(look.inclusions):
+                continue
+            after = bound.intent.made_at.number  # the nonce was free at a head above it
+            used = await self._node.used_nonce(signer, bound.nonce, after=after, upto=look.head.number)
+            if used is None or not used.cancels(signer):
+                return False
+            log.warning("cancelled without the journal", nonce=bound.nonce, transaction=used.transaction_hash)
+            writer.note_account(add_attempt(writer.account, bound.nonce, used.attempt(look.head.number)))
+            digest, hash_ = bound.intent.digest, used.transaction_hash
+            writer.note_report(
+                digest, CancellationSigned(intent=digest, nonce=bound.nonce, transaction_hash=hash_)
+            )
+            await writer.commit()
+            known = True
+        return known
+
+    def adopt(self, look: SignerView) -> bool:
+        """Accept that others used the key, on an operator's word; tell whether they did so beyond all that is known here.
+
+        Raises: ForeignNonceError where the chain is behind what was final, SettingsError where nobody used it.
+        """
+        view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
+        before = self._writer.account
+        account, gone = adopt(before, view)
+        if account is before:
+            raise SettingsError("--accept-nonce: chain and journal agree on every nonce: leave it out")
+        self._writer.note_account(account)
+        for bound in gone:
+            self._close(bound)
+        log.warning("accepted", chain_nonce=look.nonce, next_nonce=account.next_nonce, ended=len(gone))
+        return look.nonce > before.next_nonce
+
+    async def tend(
+        self, look: SignerView, market: FeeMarket, stop_of: Callable[[SubmitTransaction], Stop | None]
+    ) -> None:
+        """Send again what the node may have lost, bump what is stuck, cancel what must not land. Raises: InfrastructureError."""
+        account = self._writer.account
+        for each in due(
+            account, look.head, market, self._limits.fees, offered_at=self._offered, stop_of=stop_of
+        ):
+            bound = account.nonces[each.nonce - account.standing.floor_nonce]
+            if isinstance(each, Replace):
+                await self._replace(bound, each, look)
+            else:
+                await self._offer(bound, each.attempt, look)
+
+    async def _replace(self, bound: NonceBound, replacement: Replace, look: SignerView) -> None:
+        """Sign a nonce again, with more fees. Raises: JournalError, InfrastructureError."""
+        attempt = self._ways.of_next(self._signing.again(bound, replacement), bound)
+        self._reach("nonce")
+        writer, digest = self._writer, bound.intent.digest
+        writer.note_account(add_attempt(writer.account, bound.nonce, attempt))
+        report = CancellationSigned if replacement.cancels else Signed
+        writer.note_report(
+            digest, report(intent=digest, nonce=bound.nonce, transaction_hash=attempt.transaction_hash)
+        )
+        await writer.commit()
+        self._reach("journal")
+        await writer.publish()
+        log.warning(
+            "cancelling" if replacement.cancels else "bumped",
+            intent=digest,
+            nonce=bound.nonce,
+            max_fee_wei=attempt.max_fee_wei,
+        )
+        await self._offer(bound, attempt, look)
+
+    async def _offer(self, bound: NonceBound, attempt: Attempt, look: SignerView) -> None:
+        """Give the node journalled bytes that are what they are said to be. The next look tells whether they are mined.
+
+        Raises: JournalError, InfrastructureError.
+        """
+        kept = self._kept(bound.nonce)
+        attempt = self._signing.checked(kept, attempt.transaction_hash)
+        if attempt.cancels:
+            await self._ways.withdraw(kept)
+        outcome = await self._ways.send(attempt, look.head)
+        self._offered[bound.nonce] = look.head.hash
+        self._reach("send")
+        if outcome.has_it:
+            await self._note_taken(bound, attempt, look)
+        elif attempt.transaction_hash == self._kept(bound.nonce).attempts[-1].transaction_hash:
+            await self._note_refused(bound, attempt, outcome, look)
+
+    def _kept(self, nonce: int) -> NonceBound:
+        account = self._writer.account
+        return account.nonces[nonce - account.standing.floor_nonce]
+
+    async def _note_taken(self, bound: NonceBound, attempt: Attempt, look: SignerView) -> None:
+        writer = self._writer
+        self._waits.ended(bound.nonce)
+        account = mark_sent(writer.account, attempt.transaction_hash, look.head.number)
+        if account is writer.account:
+            return
+        writer.note_account(account)
+        if attempt.sent_at_block is None:
+            self._note_sent(bound, attempt)
+        await writer.publish()
+        self._reach("report")
+
+    async def _note_refused(
+        self, bound: NonceBound, attempt: Attempt, outcome: SendOutcome, look: SignerView
+    ) -> None:
+        """Keep what a node said in the journal: the next process offers no more for it than this one would."""
+        writer = self._writer
+        self._waits.note(bound.nonce, outcome, look.head)
+        refusal = refusal_of(outcome)
+        if refusal is not None:
+            writer.note_account(mark_refused(writer.account, attempt.transaction_hash, refusal))
+            await writer.commit()
+
+    def _note_sent(self, bound: NonceBound, attempt: Attempt) -> None:
+        if not attempt.cancels:  # a cancellation is no transaction of the intent's
+            digest = bound.intent.digest
+            self._writer.note_report(digest, Sent(intent=digest, transaction_hash=attempt.transaction_hash))
+
+    def _close(self, bound: NonceBound) -> None:
+        """End an intent whose nonce is final: nothing takes its block away any more."""
+        writer, digest = self._writer, bound.intent.digest
+        self._offered.pop(bound.nonce, None)
+        self._waits.ended(bound.nonce)
+        known = writer.state.intents[digest]
+        if status(bound) == "mined":
+            writer.note_intent(closed(known, "final"))
+            return
+        how = "cancelled" if bound.inclusion is not None else "used by a transaction that is not ours"
+        writer.note_intent(closed(known, "dropped"))
+        writer.note_report(
+            digest, Dropped(intent=digest, reason=f"nonce {bound.nonce} was {how}{_why(bound)}")
+        )
+
+
+def _why(bound: NonceBound) -> str:
+    """Quote the node that took none of an intent's transactions, where that ended it."""
+    refusals = [attempt.refusal for attempt in bound.attempts if not attempt.cancels and attempt.refusal]
+    invalid = [refusal.says for refusal in refusals if refusal.kind == "invalid"]
+    return f": no node takes it: {invalid[-1]}" if invalid else ""
+
+
+def closed(known: IntentKnown, outcome: Literal["dropped", "final"]) -> IntentKnown:
+    """End an intent."""
+    return IntentKnown(
+        signer=known.signer,
+        intent=known.intent,
+        shard=known.shard,
+        position=known.position,
+        outcome=outcome,
+        nonce=known.nonce,
+        keep_until_block=known.keep_until_block,
+        unsaid=known.unsaid,
+    )
+
+
+def keep_until(intent: SubmitTransaction, look: SignerView, limits: SignerLimits) -> BlockNumber:
+    """Tell above which head an intent may be forgotten, whatever block it claims: it would be expired."""
+    made_at = min(intent.made_at.number, look.head.number)
+    return BlockNumber(made_at + limits.max_age_blocks + limits.final_depth_blocks)

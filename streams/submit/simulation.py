@@ -1,0 +1,121 @@
+"""What an intent would do on the head: run behind our own transactions that wait, with balances before and after."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from pipeline.errors import UnreadableError
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.sign.nonces import Account, is_cancelling
+from pipeline.units import NATIVE, Address, RawAmount, Seconds
+from streams.node.contract_calls import Ask, method
+from streams.node.multicall import aggregate, aggregated
+from streams.submit.node import CallToSimulate, SenderNode, SignerView, SimulatedCall, SimulatedLog
+from streams.submit.verdict import Refusal
+
+_READ_GAS = 150_000
+"""A balance, also of a token behind a proxy."""
+_NOBODY = Address("0x" + "00" * 20)
+_ERROR = bytes.fromhex("08c379a0")  # Error(string)
+_LONGEST_REASON = 200
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transaction did to its owner."""
+
+    gas_used: int
+    deltas: Mapping[Address, RawAmount]
+    """By token, `NATIVE` for the chain's own coin; gas left out."""
+    balances: Mapping[Address, RawAmount]
+    """Afterwards."""
+    logs: tuple[SimulatedLog, ...]
+    logs_before: tuple[SimulatedLog, ...] = ()
+    """Of our own transactions that wait."""
+
+
+async def simulate(
+    node: SenderNode,
+    intent: SubmitTransaction,
+    account: Account,
+    look: SignerView,
+    *,
+    tokens: Sequence[Address],
+    multicall: Address,
+    block_s: Seconds,
+) -> Effect:
+    """Run an intent in the block after the head. Raises: Refusal where it fails, NodeError."""
+    before_us = [bound.intent for bound in account.waiting() if not is_cancelling(bound)]
+    held = tuple(dict.fromkeys((*tokens, *(minimum.token for minimum in intent.minimums), NATIVE)))
+    read = _read_balances(intent.owner, held, multicall)
+    calls = [*map(_call, before_us), read, _call(intent), read]
+    results = await node.simulate(calls, look.head.hash, Seconds(look.head.timestamp_s + block_s))
+    waiting, (before, ran, after) = results[:-3], results[-3:]
+    if not ran.succeeded:
+        raise Refusal("simulation", f"it fails on block {look.head.number}: {revert_reason(ran)}")
+    had, has = _balances(held, before), _balances(held, after)
+    return Effect(
+        gas_used=ran.gas_used,
+        deltas={token: RawAmount(has[token] - had[token]) for token in held},
+        balances=has,
+        logs=ran.logs,
+        logs_before=tuple(log for each in waiting for log in each.logs),
+    )
+
+
+def check_minimums(intent: SubmitTransaction, effect: Effect) -> None:
+    """Hold what the owner would get against what the plan counts on. Raises: Refusal."""
+    for minimum in intent.minimums:
+        found = effect.deltas[minimum.token]
+        if found < minimum.delta:
+            raise Refusal("simulation", f"{minimum.token} would change by {found}, must by {minimum.delta}")
+
+
+def revert_reason(call: SimulatedCall) -> str:
+    """Read why a call failed, as far as it says."""
+    said = call.returned
+    if said[:4] == _ERROR:
+        try:
+            (text,) = decode(("string",), said[4:])
+            return str(text)[:_LONGEST_REASON]
+        except (DecodingError, UnicodeDecodeError, OverflowError):
+            pass
+    if said:
+        return f"0x{said.hex()[:_LONGEST_REASON]}"
+    return (call.reason or "no reason given")[:_LONGEST_REASON]
+
+
+def _call(intent: SubmitTransaction) -> CallToSimulate:
+    call = intent.call
+    return CallToSimulate(
+        sender=intent.owner, to=call.to, data=call.data, value_wei=call.value_wei, gas_limit=call.gas_limit
+    )
+
+
+def _read_balances(owner: Address, held: Sequence[Address], multicall: Address) -> CallToSimulate:
+    questions = [_balance(owner, token, multicall) for token in held]
+    data = aggregate([(ask.to, ask.method.encode(*ask.arguments)) for ask in questions])
+    gas_limit = _READ_GAS * (len(held) + 1)
+    return CallToSimulate(sender=_NOBODY, to=multicall, data="0x" + data.hex(), gas_limit=gas_limit)
+
+
+def _balance(owner: Address, token: Address, multicall: Address) -> Ask:
+    if token == NATIVE:
+        return Ask(multicall, method("multicall/Multicall3", "getEthBalance"), (owner,))
+    return Ask(token, method("tokens/ERC20", "balanceOf"), (owner,))
+
+
+def _balances(held: Sequence[Address], read: SimulatedCall) -> dict[Address, RawAmount]:
+    if not read.succeeded:
+        raise Refusal("simulation", f"balances cannot be read: {revert_reason(read)}")
+    answers = zip(held, aggregated(read.returned), strict=True)
+    return {token: _balance_read(token, *answer) for token, answer in answers}
+
+
+def _balance_read(token: Address, succeeded: bool, answer: bytes) -> RawAmount:  # noqa: FBT001 - as Multicall3 answers
+    try:
+        (amount,) = method("tokens/ERC20", "balanceOf").decode(answer if succeeded else b"")
+    except UnreadableError:
+        raise Refusal("limits", f"the balance of {token} cannot be read") from None
+    return RawAmount(amount)

@@ -1,0 +1,90 @@
+"""A shard's share of blocks, as records."""
+
+from collections.abc import Sequence
+
+from pipeline.errors import StateGoneError, UnreadableError
+from pipeline.follow.log_filter import log_filter, select, select_receipts
+from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
+from pipeline.state.policies import policies, profile
+from pipeline.state.tables import Tables
+from pipeline.units import Address, Term
+from streams.node.contract_calls import ContractReader
+from streams.node.port import Node
+from streams.node.read_wallet import read_allowances
+from streams.watch.prefetch import Block
+
+
+async def blocks_seen(
+    tables: Tables, node: Node, blocks: Sequence[Block], term: Term, *, multicall: Address
+) -> list[BlockSeen]:
+    """Make records of blocks, as far as what the shard follows now can tell: those after may want reads first.
+
+    Raises: NodeError.
+    """
+    mine, chain = log_filter(tables), profile(tables)
+    if mine is None or chain is None:
+        return []
+    accounts = sorted({account for policy in policies(tables) for account in policy.accounts})
+    granted = granted_by(tables)
+    events: list[BlockSeen] = []
+    for block in blocks:
+        event = BlockSeen(
+            term=term,
+            block=block.header.block,
+            base_fee_wei=block.header.base_fee_wei,
+            logs=select(mine, block.body.logs),
+            receipts=select_receipts(mine, block.body.receipts),
+            reads=(
+                *await _native_balances(node, accounts, block),
+                *await allowances_at(
+                    ContractReader(node, multicall=multicall, at=block.header.block.hash), granted
+                ),
+            ),
+        )
+        events.append(event)
+        if event.block.number % chain.check_every_blocks == 0 or mine.brings_items(event.logs):
+            break
+    return events
+
+
+def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:
+    """List (owner, token, spender) of every book that may act: what is granted must be taken back."""
+    return [
+        (policy.owner, token, spender)
+        for policy in policies(tables)
+        if policy.mode == "live"
+        for token in (policy.base, policy.quote)
+        for spender in (policy.chain.position_manager, policy.chain.router)
+        if spender is not None
+    ]
+
+
+async def allowances_at(
+    reader: ContractReader, granted: Sequence[tuple[Address, Address, Address]]
+) -> tuple[AllowanceRead, ...]:
+    """Tell what spenders may take after a block; what the node cannot tell is left out."""
+    try:
+        amounts = await read_allowances(reader, granted) if granted else []
+    except StateGoneError:
+        return ()
+    return tuple(
+        AllowanceRead(owner=owner, token=token, spender=spender, amount=amount)
+        for (owner, token, spender), amount in zip(granted, amounts, strict=True)
+        if not isinstance(amount, UnreadableError)
+    )
+
+
+async def _native_balances(
+    node: Node, accounts: Sequence[Address], block: Block
+) -> tuple[NativeBalance, ...]:
+    """Tell what the books' accounts had after a block; what the node cannot tell is left out."""
+    known = dict(block.native_wei)
+    unasked = [account for account in accounts if account not in known]
+    if unasked:
+        questions = [(account, block.header.block.hash) for account in unasked]
+        known.update(zip(unasked, await node.native_balances(questions), strict=True))
+    return tuple(
+        NativeBalance(account=account, amount_wei=wei)
+        for account in accounts
+        if (wei := known[account]) is not None
+    )

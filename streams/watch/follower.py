@@ -1,0 +1,114 @@
+"""One shard as the watcher knows it: a fold of what it reads back, never of what it sent."""
+
+import structlog
+
+from pipeline import keys
+from pipeline.errors import FencedError, LogLostError, MalformedRecordError
+from pipeline.follow.routes import Arrival, follow
+from pipeline.messages.entries import Cursor, Halted, Writer
+from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, PositionObserved, WriterStarted
+from pipeline.state.policies import policies
+from pipeline.state.tables import Tables
+from pipeline.units import Hash, Offset, ShardId, Term
+from streams.kafka.codec import decode_event
+from streams.watch.port import EventRecord, WatchLog
+
+log = structlog.get_logger(__name__)
+
+NO_TERM = Term(0)
+
+
+class Follower:
+    """The fold of one shard's log."""
+
+    def __init__(self, shard: ShardId) -> None:
+        """Know nothing yet: `load` says where to begin."""
+        self.shard = shard
+        self.tables = Tables()
+        self.next_offset = Offset(0)
+        self.checked: tuple[Hash | None, frozenset[str]] = (None, frozenset())
+        """What was checked at a block's hash."""
+        self._written_at: Offset | None = None
+        """Where the present writer began, if that was read."""
+
+    async def load(self, event_log: WatchLog) -> None:
+        """Take what the worker has committed and fold the log from there to its end.
+
+        Raises: InfrastructureError if the log no longer reaches back to what was committed.
+        """
+        entries = dict(await event_log.state(self.shard))
+        first, end = await event_log.bounds(self.shard)
+        cursor = entries.pop("cursor", None)
+        start = Offset(cursor.offset + 1) if isinstance(cursor, Cursor) else Offset(0)
+        self._check_reach(start, first, end)
+        self.tables, self.next_offset, self._written_at = Tables(entries), start, None
+        async for record in event_log.history(self.shard, start, end):
+            self.take(record)
+
+    def take(self, record: EventRecord) -> None:
+        """Take one record in; those before the next expected are known already."""
+        if record.offset < self.next_offset:
+            return
+        if record.payload is not None and record.offset > self.next_offset:
+            raise LogLostError(
+                f"shard {self.shard}: the log goes on at {record.offset}, expected was {self.next_offset}"
+            )
+        self.next_offset = Offset(record.offset + 1)
+        if record.payload is None:
+            return
+        try:
+            event = decode_event(record.payload, where=f"shard {self.shard} at {record.offset}")
+        except MalformedRecordError as error:
+            log.warning(
+                "passes over what is no event", shard=self.shard, offset=record.offset, error=str(error)
+            )
+            return
+        self._follow(event, record.offset)
+
+    @property
+    def term(self) -> Term:
+        """The term whose records count here; 0 before any."""
+        writer = self.tables.find(keys.WRITER, Writer)
+        return NO_TERM if writer is None else writer.term
+
+    @property
+    def is_idle(self) -> bool:
+        """Ask whether nothing may be written here: the shard has no books, or waits for an operator."""
+        return self.tables.find(keys.HALTED, Halted) is not None or not policies(self.tables)
+
+    def check_writer(self, term: Term, marker: Offset) -> None:
+        """Make sure that the records of the watcher that began here still count. Raises: FencedError."""
+        if self.term != term or self._written_at != marker:
+            raise FencedError(
+                f"shard {self.shard}: another watcher writes since, with term {self.term}; ours is {term}"
+            )
+
+    def _follow(self, event: AnyEvent, offset: Offset) -> None:
+        arrival = follow(self.tables, event).arrival
+        if arrival is not Arrival.APPLIES:
+            log.debug("does not apply", shard=self.shard, offset=offset, arrival=arrival.name)
+            return
+        match event:
+            case WriterStarted():
+                self._written_at = offset
+            case PoolObserved() | PositionObserved() | BalanceObserved() if event.why == "check":
+                self._note_check(event)
+            case _:
+                pass
+
+    def _note_check(self, event: PoolObserved | PositionObserved | BalanceObserved) -> None:
+        at, items = self.checked
+        items = items if at == event.block.hash else frozenset()
+        self.checked = (event.block.hash, items | {event.item})
+
+    def _check_reach(self, start: Offset, first: Offset, end: Offset) -> None:
+        if start < first:
+            raise LogLostError(
+                f"shard {self.shard}: the log begins at {first}, what was committed ends before {start}: "
+                "records between are lost, its retention must be unlimited"
+            )
+        if start > end:
+            raise LogLostError(
+                f"shard {self.shard}: the log ends at {end}, but {start} records are in the committed state: "
+                "it is not the log that the state was made from"
+            )

@@ -1,0 +1,82 @@
+"""What the watcher needs of the log. `kafka_log.py` is a broker's, `fake_log.py` one in memory."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from pipeline import keys
+from pipeline.keys import family
+from pipeline.messages.entries import CHAIN_FAMILIES, Frame
+from pipeline.state.tables import Value
+from pipeline.units import Offset, ShardId
+
+
+class EventRecord(NamedTuple):
+    """One record of a shard's `events.v1`."""
+
+    offset: Offset
+    payload: bytes | None
+    """None: up to here there is no record, but what a transaction has left behind."""
+
+
+class WatchLog(Protocol):
+    """The shards' logs, and what a worker has committed of each.
+
+    Raises: InfrastructureError where the broker does not answer in time or refuses; the process must end.
+    """
+
+    async def state(self, shard: ShardId) -> Mapping[str, Value]:
+        """Read the entries that routing needs, as the worker has committed them."""
+        ...
+
+    async def bounds(self, shard: ShardId) -> tuple[Offset, Offset]:
+        """Tell the first offset that is kept, and the one after the last."""
+        ...
+
+    def history(self, shard: ShardId, start: Offset, end: Offset) -> AsyncIterator[EventRecord]:
+        """Read what lies between two offsets, the second excluded."""
+        ...
+
+    async def follow(self, starts: Mapping[ShardId, Offset]) -> None:
+        """Begin to read every shard on from an offset; `read` gives what comes."""
+        ...
+
+    async def read(self, shard: ShardId, *, through: Offset | None = None) -> list[EventRecord]:
+        """Take what has come since the last time; given an offset, wait until that has."""
+        ...
+
+    async def append(self, shard: ShardId, payloads: Sequence[bytes]) -> Offset:
+        """Append records in order and wait for the broker's word. Returns the last one's offset."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+ROUTING = keys.families(
+    keys.HEAD,
+    keys.route,
+    keys.gift,
+    keys.adopted,
+    keys.policy,
+    keys.WRITER,
+    keys.HALTED,
+    keys.resumed,
+    keys.HIGHEST,
+    keys.SET_ASIDE,
+    keys.frame,
+    keys.CURSOR,
+)
+"""The families of entries that say what a shard follows."""
+
+
+def routing_only(value: Value) -> Value:
+    """Take out of a frame what routing does not need: that is most of it."""
+    if not isinstance(value, Frame):
+        return value
+    kept = {
+        key: old
+        for key, old in value.overwritten.items()
+        if family(key) in ROUTING and family(key) in CHAIN_FAMILIES
+    }
+    return Frame(block=value.block, overwritten=kept)

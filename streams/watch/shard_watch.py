@@ -1,0 +1,177 @@
+"""One shard's share of the watch: what to append next, decided from what was read back."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from pipeline.errors import NodeError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.events import Event, HeadStalled, WriterStarted
+from pipeline.state.policies import policies
+from pipeline.units import Address, Offset, Term
+from pipeline.venues.due_read import DueRead
+from streams.kafka.codec import encode
+from streams.node.port import Header, Node
+from streams.watch.blocks_seen import blocks_seen
+from streams.watch.branch import Branch
+from streams.watch.follower import NO_TERM, Follower
+from streams.watch.port import WatchLog
+from streams.watch.prefetch import Prefetch
+from streams.watch.read_scheduler import ReadScheduler
+from streams.watch.standstill import ChainSeen, Standstill
+from streams.watch.timing import Timing
+
+log = structlog.get_logger(__name__)
+
+_EVENTS_AT_ONCE = 50
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """What all shards of a watch share."""
+
+    node: Node
+    event_log: WatchLog
+    prefetch: Prefetch
+    timing: Timing
+    clock: Callable[[], float]
+    multicall: Address
+
+
+class ShardWatch:
+    """Keeps one shard's log up with the chain."""
+
+    def __init__(self, follower: Follower, means: Means) -> None:
+        """Take a loaded follower; nothing but `take_over` may come first."""
+        self.follower = follower
+        self._node, self._event_log, self._prefetch = means.node, means.event_log, means.prefetch
+        self._timing, self._multicall = means.timing, means.multicall
+        self._branch = Branch(means.node, timing=means.timing, clock=means.clock)
+        self._read_scheduler = ReadScheduler(
+            follower, means.node, timing=means.timing, clock=means.clock, multicall=means.multicall
+        )
+        self._term = NO_TERM
+        self._marker = Offset(-1)
+        self._standstill = Standstill(means.clock, after_s=means.timing.stall_after_s)
+
+    # -------------------------------------------------------------- the log
+    async def take_over(self, term: Term, instance: str) -> None:
+        """Claim the shard and read back whether the claim holds. Raises: FencedError."""
+        self._term = term
+        claim = encode(WriterStarted(term=term, instance=instance))
+        self._marker = await self._event_log.append(self.follower.shard, [claim])
+        await self._read_back(self._marker)
+
+    async def step(self, view: ChainSeen) -> bool:
+        """Do the next thing that is due. Returns whether the log has grown by it.
+
+        Raises: FencedError, NodeError, InfrastructureError.
+        """
+        await self._read_back(None)
+        if self.follower.is_idle:
+            self._standstill.rests()
+            return False
+        self._standstill.stands_at(self.follower.tables.head)
+        if view.newest is not None and view.answers and await self._keep_up(view.newest):
+            self._standstill.went_well()
+            self._standstill.stands_at(self.follower.tables.head)
+            return True
+        if view.answers:
+            self._standstill.went_well()
+        return await self._report_standstill(view)
+
+    async def failed(self, error: NodeError, view: ChainSeen) -> None:
+        """Note that a step ended in an error of the node, and report a standstill that comes of it.
+
+        Raises: FencedError, InfrastructureError.
+        """
+        self._standstill.failed(error)
+        await self._report_standstill(view)
+
+    async def _read_back(self, through: Offset | None) -> None:
+        for record in await self._event_log.read(self.follower.shard, through=through):
+            self.follower.take(record)
+        self.follower.check_writer(self._term, self._marker)
+
+    async def _append(self, events: Sequence[Event]) -> None:
+        """Append, and believe only what comes back."""
+        payloads = [encode(event) for event in events]
+        await self._read_back(await self._event_log.append(self.follower.shard, payloads))
+
+    # -------------------------------------------------------------- the chain
+    async def _keep_up(self, newest: Header) -> bool:
+        head = self.follower.tables.head
+        due = self._read_scheduler.due(head or newest.block)
+        if head is None:
+            return await self._read(newest.block, due)
+        if due:
+            if not await self._branch.holds(head, newest):
+                return await self._go_back(newest)
+            if await self._read(head, due):
+                return True
+        if newest.block.hash == head.hash:
+            return False
+        if newest.block.number > head.number and await self._extend(head, newest):
+            return True
+        return await self._go_back(newest)
+
+    async def _read(self, block: BlockRef, wants: Sequence[DueRead]) -> bool:
+        """Append what is read at a block, also if the node fails in the middle."""
+        pending: list[Event] = []
+        grown = False
+        try:
+            async for event in self._read_scheduler.read(block, wants, self._term):
+                pending.append(event)
+                if len(pending) == _EVENTS_AT_ONCE:
+                    await self._append(pending)
+                    pending, grown = [], True
+        except NodeError:
+            if pending:
+                await self._append(pending)
+            raise
+        if pending:
+            await self._append(pending)
+        return grown or bool(pending)
+
+    async def _extend(self, head: BlockRef, newest: Header) -> bool:
+        """Append the blocks that follow, as far as they can be judged by what is known now."""
+        tables = self.follower.tables
+        self._prefetch.ask_for(account for policy in policies(tables) for account in policy.accounts)
+        blocks = await self._prefetch.after(head, newest)
+        try:
+            events = await blocks_seen(
+                tables,
+                self._node,
+                blocks[: self._timing.batch_blocks],
+                self._term,
+                multicall=self._multicall,
+            )
+        except NodeError:
+            self._prefetch.forget(head.number)  # the blocks may have left the chain since they were fetched
+            raise
+        if events:
+            await self._append(events)
+        return self.follower.tables.head != head
+
+    async def _go_back(self, newest: Header) -> bool:
+        """Undo what the node's chain no longer holds."""
+        event = await self._branch.revert(self.follower.tables, newest, self._term)
+        if event is None:
+            return False
+        log.info("goes back", shard=self.follower.shard, to=event.to.number, blocks=len(event.reverted))
+        self._prefetch.forget(event.to.number)
+        head = self.follower.tables.head
+        await self._append([event])
+        return self.follower.tables.head != head
+
+    async def _report_standstill(self, view: ChainSeen) -> bool:
+        """Record once that the shard's head stands still, and why."""
+        head = self.follower.tables.head
+        self._standstill.stands_at(head)
+        age_s = self._standstill.due()
+        if age_s is None:
+            return False
+        cause = self._standstill.cause(head, view)
+        log.warning("the head stands still", shard=self.follower.shard, age_s=age_s, cause=cause)
+        await self._append([HeadStalled(term=self._term, block=head, age_s=age_s, cause=cause)])
+        return True

@@ -1,0 +1,101 @@
+"""For how long a shard's head has stood still, and why: which question fails with what, since when, or what the node shows."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from pipeline.errors import NodeError
+from pipeline.messages.base import BlockRef
+from pipeline.units import Hash, Seconds
+from streams.node.port import Header
+
+_LONGEST_CAUSE = 400
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """An error of the node that has not ended yet."""
+
+    error: str
+    since_s: float
+    """When the first of its row came, by a clock that only runs forward."""
+
+    def after(self, now_s: float) -> str:
+        """Say what fails, and for how long it has."""
+        return f"{self.error}; for {int(now_s - self.since_s)} s"
+
+
+def trouble_after(before: Trouble | None, error: NodeError, now_s: float) -> Trouble:
+    """Take the newest words of a row of errors, and the time of its first."""
+    return Trouble(str(error), now_s if before is None else before.since_s)
+
+
+class ChainSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The chain as the whole watch saw it last."""
+
+    newest: Header | None
+    trouble: Trouble | None
+    """Why the node did not answer when it was last asked for its newest block; None: it did."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether the node answered the last time it was asked."""
+        return self.trouble is None
+
+
+class Standstill:
+    """One shard's head: since when it is the same, and what keeps the next block away."""
+
+    def __init__(self, clock: Callable[[], float], *, after_s: float) -> None:
+        """Count from now: a shard that is just taken over has had no chance to move."""
+        self._clock = clock
+        self._after_s = after_s
+        self._head: Hash | None = None
+        self._since_s = clock()
+        self._trouble: Trouble | None = None
+        self._reported = False
+
+    def failed(self, error: NodeError) -> None:
+        """Note that the node failed in the middle of a step."""
+        self._trouble = trouble_after(self._trouble, error, self._clock())
+
+    def went_well(self) -> None:
+        """Note that a step found nothing wrong with the node."""
+        self._trouble = None
+
+    def rests(self) -> None:
+        """Begin to count again: the shard has nothing to follow, or waits for an operator."""
+        self._since_s, self._reported = self._clock(), False
+
+    def stands_at(self, head: BlockRef | None) -> None:
+        """Note where the head is."""
+        found = None if head is None else head.hash
+        if found != self._head:
+            self._head = found
+            self.rests()
+
+    def due(self) -> Seconds | None:
+        """Give the age of a standstill that was not reported yet; None where there is none."""
+        age_s = self._clock() - self._since_s
+        if self._reported or age_s < self._after_s:
+            return None
+        self._reported = True
+        return Seconds(int(age_s))
+
+    def cause(self, head: BlockRef | None, view: ChainSeen) -> str:
+        """Say why no block follows."""
+        return self._cause(head, view)[:_LONGEST_CAUSE]
+
+    def _cause(self, head: BlockRef | None, view: ChainSeen) -> str:
+        now_s = self._clock()
+        if view.trouble is not None:
+            return view.trouble.after(now_s)
+        if self._trouble is not None:
+            return self._trouble.after(now_s)
+        if view.newest is None:
+            return "the node has not shown any block yet"
+        newest = view.newest.block
+        if head is None or newest.hash == head.hash:
+            return f"the node shows no block after {newest.number}"
+        if newest.number <= head.number:
+            return f"the node is behind: its newest block is {newest.number}, the shard is at {head.number}"
+        return f"the node shows block {newest.number}, but not what follows on block {head.number}"

@@ -1,0 +1,32 @@
+"""How often the watcher asks, and how long it waits."""
+
+import msgspec
+
+from streams.backoff import backoff_s
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of the wall, and sizes; nothing of this reaches an event but the age of a stalled head."""
+
+    poll_s: float = 0.25
+    """Between two looks for a new block."""
+    stall_after_s: float = 60.0
+    """So long without a new head is worth an alert."""
+    halt_after_s: float = 10.0
+    """For how long the node must show another block in place of a final one before the shard halts."""
+    call_timeout_s: float = 10.0
+    append_timeout_s: float = 30.0
+    retry_first_s: float = 0.25
+    retry_most_s: float = 15.0
+    reread_most_s: float = 30.0
+    """A read that failed is tried again at least this often."""
+    reread_most_blocks: int = 64
+    stand_by_s: float = 90.0
+    """Nothing was written for so long: a watcher that was replaced takes over again. More than until a stall is told."""
+    batch_blocks: int = 64
+    """Appended together at catch-up, before they are read back."""
+
+
+def retry_delay_s(timing: Timing, failures: int) -> float:
+    """Draw the wait behind so many failures in a row."""
+    return backoff_s(failures, first_s=timing.retry_first_s, most_s=timing.retry_most_s)

@@ -1,0 +1,187 @@
+"""`evenkeel watch`: follows a chain and gives every shard its share, one record a block.
+
+A shard's log is the only memory. What was appended counts once it is read back, so a watcher that dies
+anywhere leaves nothing to repair: the next one folds the same log and goes on from there.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from pipeline.errors import InfrastructureError, NodeError, TopicMissingError
+from pipeline.units import Address, ChainId, ShardId, Term
+from streams.heartbeat import Progress, beating
+from streams.kafka.access import KafkaAccess
+from streams.kafka.topics import check_topics, ensure_topics
+from streams.node.http_node import HttpNode
+from streams.node.multicall import MULTICALL3
+from streams.node.port import Node
+from streams.process import until_told
+from streams.watch.follower import Follower
+from streams.watch.head_poller import HeadPoller, await_chain
+from streams.watch.kafka_log import KafkaLog
+from streams.watch.port import WatchLog
+from streams.watch.prefetch import Prefetch
+from streams.watch.shard_watch import Means, ShardWatch
+from streams.watch.standby import take_turns
+from streams.watch.timing import Timing, retry_delay_s
+
+log = structlog.get_logger(__name__)
+
+
+async def run_watch(
+    *,
+    kafka: KafkaAccess,
+    chain_id: ChainId,
+    partitions: int,
+    rpc_url: str,
+    instance: str,
+    timing: Timing | None = None,
+    multicall: Address = MULTICALL3,
+    stands_by: bool = False,
+) -> None:
+    """Watch a chain until SIGTERM, SIGINT or cancelled; once replaced, stand by or end.
+
+    Raises: FencedError once another watcher has taken over, unless it is to stand by; SettingsError if the node
+    follows another chain, InfrastructureError where the broker fails.
+    """
+    timing = timing or Timing()
+    at_work: Watch | None = None
+
+    async def watch() -> None:
+        nonlocal at_work
+        event_log = KafkaLog(kafka, chain_id, timeout_s=timing.append_timeout_s)
+        node = HttpNode(rpc_url, timeout_s=timing.call_timeout_s)
+        at_work = watch = Watch(
+            node,
+            event_log,
+            chain_id=chain_id,
+            partitions=partitions,
+            instance=instance,
+            timing=timing,
+            multicall=multicall,
+        )
+        try:
+            try:
+                await check_topics(kafka, chain_id, partitions)
+            except TopicMissingError:  # to make them is to write: for a chain that the node follows
+                await await_chain(node, chain_id, timing)
+                await ensure_topics(kafka, chain_id, partitions)
+            await event_log.start()
+            await watch.run()
+        finally:
+            at_work = None
+            await watch.close()
+
+    def progress() -> Progress:
+        return Progress() if at_work is None else at_work.progress()
+
+    async with beating(kafka, chain_id, "watch", instance, progress=progress):
+        await until_told(take_turns(watch, kafka, chain_id, timing) if stands_by else watch())
+
+
+class Watch:
+    """All shards of a deployment, and the chain that they follow."""
+
+    def __init__(
+        self,
+        node: Node,
+        event_log: WatchLog,
+        *,
+        chain_id: ChainId,
+        partitions: int,
+        instance: str,
+        timing: Timing,
+        multicall: Address = MULTICALL3,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Do nothing yet: `run` begins."""
+        self._node, self._event_log, self._instance, self._timing = node, event_log, instance, timing
+        self._chain_id = chain_id
+        self._prefetch = Prefetch(node)
+        self._look = HeadPoller(node, chain_id, timing=timing, clock=clock)
+        means = Means(
+            node=node,
+            event_log=event_log,
+            prefetch=self._prefetch,
+            timing=timing,
+            clock=clock,
+            multicall=multicall,
+        )
+        self.shards = [ShardWatch(Follower(ShardId(number)), means) for number in range(partitions)]
+
+    async def run(self) -> None:
+        """Take over and keep every shard up with the chain, on and on.
+
+        Raises: FencedError, SettingsError, InfrastructureError.
+        """
+        await self.begin()
+        errors: list[BaseException] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for endless in (self._look.on_and_on(), *(self._attend(shard) for shard in self.shards)):
+                    tasks.create_task(_never_in_silence(endless))
+        except BaseExceptionGroup as group:
+            errors += group.exceptions
+        if errors:
+            raise errors[0]
+
+    async def begin(self) -> None:
+        """Fold every log, then claim them all, the first one first: who wins there goes on.
+
+        Raises: FencedError where another watcher was faster.
+        """
+        for shard in self.shards:
+            await shard.follower.load(self._event_log)
+        await await_chain(self._node, self._chain_id, self._timing)
+        term = Term(1 + max(shard.follower.term for shard in self.shards))
+        await self._event_log.follow({s.follower.shard: s.follower.next_offset for s in self.shards})
+        for shard in self.shards:
+            await shard.take_over(term, self._instance)
+        log.info("watches", term=term, instance=self._instance)
+
+    def progress(self) -> Progress:
+        """Tell each shard's head, and the newest block that the node has shown."""
+        heads = {s.follower.shard: head.number for s in self.shards if (head := s.follower.tables.head)}
+        newest = self._look.view().newest
+        return Progress(heads, None if newest is None else newest.block.number)
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        await self._prefetch.close()
+        await self._node.close()
+        await self._event_log.close()
+
+    async def _attend(self, shard: ShardWatch) -> None:
+        """Step on and on: at once while there is something to do, else at each look at the chain."""
+        rounds = failures = 0
+        while True:
+            view = self._look.view()
+            try:
+                grown = await shard.step(view)
+                failures = 0
+            except NodeError as error:
+                failures += 1
+                log.warning("the node fails", shard=shard.follower.shard, error=str(error), failures=failures)
+                await shard.failed(error, view)
+                await asyncio.sleep(retry_delay_s(self._timing, failures - 1))
+                continue
+            if not grown:
+                rounds = await self._look.after(rounds)
+
+
+async def _never_in_silence(endless: Coroutine[Any, Any, None]) -> None:
+    """Turn a cancellation that nobody asked for into an error: a group would go on without the task.
+
+    Raises: InfrastructureError.
+    """
+    try:
+        await endless
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            raise InfrastructureError("a task was broken off from within") from None
+        raise

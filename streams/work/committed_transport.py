@@ -1,0 +1,29 @@
+"""Faust reads what is committed: its own driver does so only in a mode that loses records (docs/adr/0002)."""
+
+from typing import Any
+
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+
+from streams.kafka.errors import without_its_cancellation
+
+
+class _CommittedThread(AIOKafkaConsumerThread):  # type: ignore[misc] # untyped
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - taken up when it starts
+        return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Stop in order though a broker is lost: its thread would end in a traceback."""
+        await without_its_cancellation(super().on_thread_stop())
+
+
+class _CommittedConsumer(Consumer):  # type: ignore[misc] # untyped
+    def _new_consumer_thread(self) -> Any:
+        return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class CommittedTransport(Transport):  # type: ignore[misc] # untyped
+    """The driver's own, but that a record of a transaction that was taken back is never delivered."""
+
+    Consumer = _CommittedConsumer

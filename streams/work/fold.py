@@ -1,0 +1,112 @@
+"""Apply a record of a shard's log and say what goes onto which topic: the same wherever a log is folded."""
+
+from collections.abc import Iterable, Iterator
+
+from pipeline import keys
+from pipeline.drive import pass_over, take, take_no_further
+from pipeline.errors import MalformedRecordError
+from pipeline.messages.base import Output, View
+from pipeline.messages.dead_letters import DeadLetter
+from pipeline.messages.decisions import (
+    ChecksSkipped,
+    Decision,
+    NftLeft,
+    NftSetApart,
+    PlanMessage,
+    PoolDrifted,
+    Quarantined,
+    ReadFailed,
+    Released,
+)
+from pipeline.messages.events import AnyEvent
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.messages.views import Rewound, SwapSeen, ViewRemoved
+from pipeline.state.shard import Shard
+from pipeline.units import Offset, ShardId
+from streams.kafka.codec import decode_event, encode
+from streams.kafka.topics import DEAD_LETTERS, DECISIONS, EVENTS, INTENTS, OUTPUTS, SWAPS, TopicRecord
+
+_KEPT_BYTES = 1024 * 1024
+_LONGEST_ERROR = 2_000
+"""It quotes what is wrong, and that may be megabytes."""
+
+
+def fold_log(shard: Shard, records: Iterable[tuple[Offset, bytes | None]]) -> list[TopicRecord]:
+    """Apply records of the shard's log, and collect what they lead to."""
+    return [told for offset, payload in records for told in fold_record(shard, offset, payload)]
+
+
+def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[TopicRecord, ...]:
+    """Apply one record of the shard's log and return what it leads to, in order.
+
+    A record that the shard has seen leads to nothing; bytes that are no message lead to a dead letter.
+    """
+    if offset <= shard.cursor:
+        return ()
+    try:
+        event = decode_event(payload or b"", where=f"{EVENTS.name}[{shard.id}]@{offset}")
+    except MalformedRecordError as error:
+        pass_over(shard, offset)
+        return (_dead_letter(shard.id, offset, payload or b"", str(error)),)
+    return _folded(shard, offset, event)
+
+
+def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord, ...]:
+    """Take an event in, and write what is said of it; what cannot be written halts the shard."""
+    outputs = take(shard, offset, event)
+    try:
+        return _written(shard.id, outputs)
+    except MemoryError:  # of the machine, not of the record
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a record leads to, only its shard stops
+        return _written(shard.id, take_no_further(shard, offset, event, error))
+
+
+def _written(shard: ShardId, outputs: Iterable[Output]) -> tuple[TopicRecord, ...]:
+    return tuple(record for output in outputs for record in _records(shard, output))
+
+
+def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> TopicRecord:
+    letter = DeadLetter(
+        topic=EVENTS.name,
+        partition=shard,
+        offset=offset,
+        error=error[:_LONGEST_ERROR],
+        size_bytes=len(payload),
+        payload=payload[:_KEPT_BYTES],
+    )
+    return TopicRecord(DEAD_LETTERS.name, keys.dead_letter(shard, offset).encode(), encode(letter), shard)
+
+
+def _records(shard: ShardId, output: Output) -> Iterator[TopicRecord]:
+    match output:
+        case Rewound():
+            value = encode(output)
+            for topic in OUTPUTS:
+                yield TopicRecord(topic.name, keys.REWOUND.encode(), value, shard)
+        case ViewRemoved():
+            yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), None, shard)
+        case View():
+            yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard)
+        case SwapSeen():
+            yield TopicRecord(SWAPS.name, keys.pool(output.pool).encode(), encode(output), shard)
+        case SubmitTransaction():
+            yield TopicRecord(INTENTS.name, keys.book(output.book).encode(), encode(output), shard)
+        case _:
+            yield TopicRecord(DECISIONS.name, _subject(shard, output).encode(), encode(output), shard)
+
+
+def _topic_of_view(name: str) -> str:
+    return f"{name}.v1"
+
+
+def _subject(shard: ShardId, output: Output) -> str:
+    """Name what a decision or an alert is about: its key."""
+    match output:
+        case Decision(book=book) | PlanMessage(book=book) | NftLeft(book=book) | NftSetApart(book=book):
+            return keys.book(book)
+        case Quarantined(item=item) | Released(item=item) | ReadFailed(item=item):
+            return item
+        case PoolDrifted(pool=pool) | ChecksSkipped(pool=pool):
+            return keys.pool(pool)
+    return keys.shard(shard)

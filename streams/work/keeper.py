@@ -1,0 +1,186 @@
+"""Keep one shard: take what waits for it, fold it, and commit what it leads to.
+
+The same for every way in which records may arrive: doubled, in any batches, or with a gap.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import NamedTuple
+
+from pipeline.drive import pass_over
+from pipeline.messages.base import BlockRef
+from pipeline.state.shard import BEFORE_THE_FIRST, Shard
+from pipeline.units import Offset, ShardId
+from streams.kafka.checkpoint.port import Checkpoint
+from streams.kafka.event_log import PASSED, EventLog, Payload
+from streams.kafka.topics import TopicRecord
+from streams.work.fold import fold_record
+
+log = logging.getLogger(__name__)
+
+BATCH_RECORDS = 400
+BATCH_BYTES = 32 * 1024 * 1024
+"""A commit takes no more than this of what came in."""
+WAITING_RECORDS = 2 * BATCH_RECORDS
+"""So many may wait for a shard in this process; the others wait on the broker."""
+
+
+class Arrived(NamedTuple):
+    """A record of the log, and how to say that it need not come again."""
+
+    offset: Offset
+    payload: bytes | None
+    acknowledge: Callable[[], object]
+
+
+class ShardKeeper:
+    """One shard in this process. Opens it when the first record arrives."""
+
+    def __init__(
+        self,
+        shard: ShardId,
+        checkpoint: Checkpoint,
+        events: EventLog,
+        *,
+        batch_records: int = BATCH_RECORDS,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> None:
+        self.id = shard
+        self.cursor = BEFORE_THE_FIRST
+        """The last record that this process knows to be committed."""
+        self.head: BlockRef | None = None
+        """The block at which that record left the shard."""
+        self.delivered = False
+        """Whether a record has ever arrived."""
+        self._checkpoint = checkpoint
+        self._events = events
+        self._batch_records = batch_records
+        self._batch_bytes = batch_bytes
+        self._waiting: deque[Arrived] = deque()
+        self._read_to = Offset(0)
+        self._progressed_at_s = time.monotonic()
+        self._busy = False
+        self._stopping = False
+        self._stirred = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    # -------------------------------------------------------------- from outside
+    async def arrive(self, record: Arrived) -> None:
+        """Queue a record once there is room."""
+        self.delivered = True
+        while len(self._waiting) >= WAITING_RECORDS and not self._stopping:
+            self._has_room.clear()
+            await self._has_room.wait()
+        self._waiting.append(record)
+        self._stirred.set()
+
+    def read_on(self, end: Offset) -> None:
+        """Read the log up to `end` without waiting for it to be delivered."""
+        self._read_to = end
+        self._stirred.set()
+
+    def stalled_s(self) -> float:
+        """Tell how long records have waited without any commit."""
+        if not self._waiting and not self._busy:
+            self._progressed_at_s = time.monotonic()
+        return time.monotonic() - self._progressed_at_s
+
+    async def stop(self) -> None:
+        """End after the present batch; what still waits will come again."""
+        self._stopping = True
+        self._stirred.set()
+        self._has_room.set()
+        await self._ended.wait()
+
+    # -------------------------------------------------------------- the task
+    async def keep(self) -> None:
+        """Apply what arrives until stopped. Raises: InfrastructureError; then the process must end."""
+        shard = None
+        try:
+            while True:
+                await self._stirred.wait()
+                if self._stopping:
+                    return
+                self._busy = True
+                if shard is None:
+                    shard = await self._open()
+                await self._apply(shard, self._take())
+                self._busy = False
+        finally:
+            await self._checkpoint.close()
+            self._ended.set()
+
+    async def _open(self) -> Shard:
+        began_s = time.monotonic()
+        shard = Shard(self.id, await self._checkpoint.open(self.id))
+        self._progress(shard)
+        log.info("shard %s opened at %s in %.2f s", self.id, self.cursor, time.monotonic() - began_s)
+        return shard
+
+    def _take(self) -> list[Arrived]:
+        """Take what waits, a commit's worth at most."""
+        batch: list[Arrived] = []
+        size_bytes = 0
+        while self._waiting and len(batch) < self._batch_records and size_bytes < self._batch_bytes:
+            batch.append(self._waiting.popleft())
+            size_bytes += len(batch[-1].payload or b"")
+        self._has_room.set()
+        if (
+            not self._waiting and not self._stopping
+        ):  # the word to stop may have come while the shard was opened
+            self._stirred.clear()
+        return batch
+
+    async def _apply(self, shard: Shard, batch: Sequence[Arrived]) -> None:
+        outputs: list[TopicRecord] = []
+        records = size_bytes = 0
+        async with aclosing(self._without_gaps(shard, batch)) as gapless:
+            async for offset, payload in gapless:
+                if payload is PASSED:
+                    pass_over(shard, offset)
+                    continue
+                outputs += fold_record(shard, offset, payload)
+                records += 1
+                size_bytes += len(payload or b"")
+                if records >= self._batch_records or size_bytes >= self._batch_bytes:
+                    await self._commit(shard, outputs)
+                    outputs, records, size_bytes = [], 0, 0
+                await asyncio.sleep(0)  # other shards' commits go on
+        await self._commit(shard, outputs)
+        for record in batch:
+            record.acknowledge()
+
+    async def _commit(self, shard: Shard, outputs: Sequence[TopicRecord]) -> None:
+        changes = shard.tables.changes()
+        if changes or outputs:
+            await self._checkpoint.commit(outputs, changes)
+            shard.tables.committed()
+        self._progress(shard)
+
+    def _progress(self, shard: Shard) -> None:
+        self.cursor, self.head = shard.cursor, shard.tables.head
+        self._progressed_at_s = time.monotonic()
+
+    # -------------------------------------------------------------- what was not delivered
+    async def _without_gaps(
+        self, shard: Shard, batch: Sequence[Arrived]
+    ) -> AsyncGenerator[tuple[Offset, Payload], None]:
+        """Give the records of a batch, and before each those that were passed over."""
+        for record in batch:
+            async for missing in self._missing(shard, record.offset):
+                yield missing
+            yield record.offset, record.payload
+        async for missing in self._missing(shard, self._read_to):
+            yield missing
+
+    async def _missing(self, shard: Shard, before: Offset) -> AsyncGenerator[tuple[Offset, Payload], None]:
+        first = Offset(shard.cursor + 1)
+        if first < before:
+            log.warning("shard %s: reads %s to %s, which were not delivered", shard.id, first, before - 1)
+            async for record in self._events.between(shard.id, first, before):
+                yield record
