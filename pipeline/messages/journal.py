@@ -143,6 +143,8 @@ class SignerStanding(JournalEntry, frozen=True, kw_only=True, tag=True):
     """Where the kept nonces begin: all below are used and final."""
 
     floor_nonce: int
+    floor_block: BlockNumber | None = None
+    """On this block all of them were used: a node whose head is lower is behind. None where it is not known."""
     spent: tuple[Spent, ...] = ()
     """By nonces below the floor, while a budget's window reaches back to them; oldest first."""
 

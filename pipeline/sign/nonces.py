@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.errors import ForeignNonceError, JournalError
+from pipeline.errors import BlockUnknownError, ForeignNonceError, JournalError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Attempt, Charge, Inclusion, NonceBound, SendRefusal, SignerStanding
 from pipeline.messages.transactions import SubmitTransaction
@@ -51,9 +51,9 @@ def account_of(standing: SignerStanding, nonces: Iterable[NonceBound]) -> Accoun
     return Account(standing=standing, nonces=ordered)
 
 
-def new_account(signer: Address, chain_nonce: int) -> Account:
+def new_account(signer: Address, chain_nonce: int, at_block: BlockNumber | None = None) -> Account:
     """Begin where the chain says the signer is."""
-    return Account(standing=SignerStanding(signer=signer, floor_nonce=chain_nonce))
+    return Account(standing=SignerStanding(signer=signer, floor_nonce=chain_nonce, floor_block=at_block))
 
 
 def status(bound: NonceBound) -> Status:
@@ -126,7 +126,8 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
 def reconcile(account: Account, view: ChainView) -> Account:
     """Take over what is in a block, and take back what no longer is.
 
-    Raises: ForeignNonceError if a nonce was used by a transaction that the journal does not have.
+    Raises: ForeignNonceError if a nonce was used by a transaction that the journal does not have, BlockUnknownError
+    where the node is behind what is final.
     """
     if view.nonce > account.next_nonce:
         raise ForeignNonceError(
@@ -179,6 +180,7 @@ def retire(account: Account, head: BlockRef, final_depth: int) -> tuple[Account,
     standing = msgspec.structs.replace(
         account.standing,
         floor_nonce=account.standing.floor_nonce + count,
+        floor_block=max(bound.inclusion.block_number for bound in gone if bound.inclusion is not None),
         spent=kept_spent(account.standing, gone, head),
     )
     return Account(standing=standing, nonces=account.nonces[count:]), gone
@@ -187,7 +189,8 @@ def retire(account: Account, head: BlockRef, final_depth: int) -> tuple[Account,
 def adopt(account: Account, view: ChainView) -> tuple[Account, tuple[NonceBound, ...]]:
     """Accept the nonces that others used, on an operator's word, and end all that was bound up to them.
 
-    The account stays as it is where nobody used any. Raises: ForeignNonceError where the chain is behind what was final: a lower nonce must never be bound twice.
+    The account stays as it is where nobody used any. Raises: ForeignNonceError where the chain is behind what was
+    final: a lower nonce must never be bound twice. BlockUnknownError where the node alone is behind.
     """
     _refuse_behind(account, view)
     foreign = [
@@ -206,17 +209,25 @@ def adopt(account: Account, view: ChainView) -> tuple[Account, tuple[NonceBound,
     standing = msgspec.structs.replace(
         account.standing,
         floor_nonce=floor,
+        floor_block=view.head.number,
         spent=kept_spent(account.standing, gone, view.head),
     )
     return Account(standing=standing, nonces=account.nonces[len(gone) :]), gone
 
 
 def _refuse_behind(account: Account, view: ChainView) -> None:
-    if view.nonce < account.standing.floor_nonce:
-        raise ForeignNonceError(
-            f"{account.standing.signer} is at nonce {view.nonce} although {account.standing.floor_nonce} were "
-            "used and final: another chain, a node that is behind, or a reorg deeper than any expected"
+    standing = account.standing
+    if view.nonce >= standing.floor_nonce:
+        return
+    if standing.floor_block is not None and view.head.number < standing.floor_block:
+        raise BlockUnknownError(
+            f"the node is behind: at block {view.head.number}, and by block {standing.floor_block} "
+            f"{standing.signer} had used {standing.floor_nonce} nonces"
         )
+    raise ForeignNonceError(
+        f"{standing.signer} is at nonce {view.nonce} although {standing.floor_nonce} were used and final, at "
+        f"block {view.head.number}: another chain, or a reorg deeper than any expected"
+    )
 
 
 # ------------------------------------------------------------------ within an account

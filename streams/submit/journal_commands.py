@@ -37,7 +37,7 @@ async def begin_journal(
             writer,
             KafkaInbox(kafka, chain_id),
             signer=signer.address,
-            chain_nonce=look.nonce,
+            look=look,
             shards=map(ShardId, range(partitions)),
             new=True,
         )

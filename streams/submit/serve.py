@@ -21,6 +21,7 @@ from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_copies, ensure_topics
 from streams.node.multicall import MULTICALL3
 from streams.process import until_told
+from streams.submit.heads import Heads
 from streams.submit.inbox import KafkaInbox
 from streams.submit.intake import Intake
 from streams.submit.journal import KafkaJournal, KafkaReports
@@ -147,7 +148,6 @@ class Submit:
         self._adopt_nonce = adopt_nonce
         self._new_signer = new_signer
         self._stop_file = stop_file
-        self._clock = clock
         self._writer = JournalWriter(signer.address, SealedJournal(journal, signer, chain_id), reports)
         self._judge = Judge(node, limits, multicall=multicall, stop_of=self._stop_of)
         self._ways = Ways(node, relay, public_after_blocks=public_after_blocks)
@@ -166,7 +166,7 @@ class Submit:
         )
         self._limits = limits
         self._look: SignerView | None = None
-        self._moved_at_s = clock()
+        self._heads = Heads(clock)
         self._strange = 0
         self._failures = 0
 
@@ -195,7 +195,7 @@ class Submit:
                 writer,
                 inbox,
                 signer=signer,
-                chain_nonce=look.nonce,
+                look=look,
                 shards=shards,
                 new=self._new_signer,
             )
@@ -230,7 +230,7 @@ class Submit:
         await self._sending.tend(
             look, self._judge.market(look), lambda each: self._stop_of(each) or outdated.get(each.digest)
         )
-        if self._clock() - self._moved_at_s > self._timing.stalled_after_s:
+        if self._heads.are_stalled(self._timing.stalled_after_s):
             return False
         waits = await self._intake.serve(look)
         self._writer.forget(self._writer.state.forgettable(look.head.number))
@@ -265,16 +265,17 @@ class Submit:
         return self._timing.poll_s
 
     async def _newest_look(self) -> SignerView:
-        """Look at the newest head; at the same head as before nothing can be new."""
+        """Look at the newest head; at the same head as before, or from a node that is behind it, nothing can be new."""
         head = await self._node.newest()
-        if self._look is None or self._look.head.hash != head.block.hash:
+        is_behind = self._heads.is_behind(head.block)
+        if self._look is None or (self._look.head.hash != head.block.hash and not is_behind):
+            self._heads.note(head.block)
             hashes = [
                 attempt.transaction_hash
                 for bound in self._writer.account.nonces
                 for attempt in bound.attempts
             ]
             self._look = await self._node.look(head, self._signer.address, hashes)
-            self._moved_at_s = self._clock()
         return self._look
 
     def _stop_of(self, intent: SubmitTransaction) -> Stop | None:

@@ -9,6 +9,7 @@ from pipeline.messages.journal import IntentsRead
 from pipeline.sign.nonces import new_account
 from pipeline.units import Address, Offset, ShardId
 from streams.submit.journal_writer import JournalWriter
+from streams.submit.node import SignerView
 from streams.submit.port import Inbox
 
 log = structlog.get_logger(__name__)
@@ -24,7 +25,7 @@ async def begin(
     inbox: Inbox,
     *,
     signer: Address,
-    chain_nonce: int,
+    look: SignerView,
     shards: Iterable[ShardId],
     new: bool,
 ) -> None:
@@ -32,18 +33,18 @@ async def begin(
 
     Raises: MemoryLostError where that needs an operator's word.
     """
-    if chain_nonce > 0 and not new:
+    if look.nonce > 0 and not new:
         raise MemoryLostError(
-            f"the journal of {signer} is empty, but its account has sent {chain_nonce} transactions. If it has "
+            f"the journal of {signer} is empty, but its account has sent {look.nonce} transactions. If it has "
             "never signed for this deployment, start it once with --new-signer. Else its journal was lost: what "
             "waits in mempools, what was done already and what its budgets have left are not known"
         )
-    writer.note_account(new_account(signer, chain_nonce))
+    writer.note_account(new_account(signer, look.nonce, look.head.number))
     for shard in shards:
         nothing = IntentsRead(signer=signer, shard=shard, next_offset=Offset(0))
         writer.note_cursor(await at_end(inbox, nothing) if new else nothing)
     await writer.commit()
-    log.info("a new journal", signer=signer, first_nonce=chain_nonce)
+    log.info("a new journal", signer=signer, first_nonce=look.nonce)
 
 
 def has_begun(signer: Address, next_nonce: int) -> SettingsError:
