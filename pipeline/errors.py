@@ -34,6 +34,10 @@ class CalldataError(PipelineError):
     """Calldata that cannot be written, or is not what we would write."""
 
 
+class CurveError(PipelineError):
+    """An invariant is no curve, or a curve has no value where it is asked for."""
+
+
 # ------------------------------------------------------------------ the shell
 class InfrastructureError(EvenkeelError):
     """The process cannot go on; its supervisor starts it again."""

@@ -1,0 +1,22 @@
+"""What follows from an invariant, as data: formulas for people, and the source of functions for machines."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Derived(msgspec.Struct, frozen=True, kw_only=True):
+    """All that `derive` makes of an equation. A file can keep it, and a process that reads it loads no sympy."""
+
+    equation: str
+    parameters: tuple[str, ...]
+    formulas: Mapping[str, str]
+    """By name, simplified; in the price P where it could be solved, else in the holdings x and y."""
+    sources: Mapping[str, str]
+    """Functions: `on_curve` (left minus right, price) and `at_holdings` of x, y and the parameters; where there is a closed
+    form `at_price` of P, `at_base` of x (quote and price), and of the parameters alone `low` and `high`, the prices where a token runs out."""
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether the holdings at a price are a formula; else they are solved for numerically."""
+        return "at_price" in self.sources

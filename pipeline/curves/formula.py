@@ -1,0 +1,77 @@
+"""Formulas as text: checked to be arithmetic and nothing else, before anything evaluates them."""
+
+import ast
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+from pipeline.errors import CurveError
+
+FUNCTIONS: Mapping[str, Callable[[float], float]] = {"sqrt": math.sqrt, "exp": math.exp, "log": math.log}
+"""What a formula may call."""
+_LONGEST = 100_000
+"""Characters of a formula; what is derived from a user's equation is some thousands."""
+
+_ARITHMETIC = (
+    *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow),
+    *(ast.UnaryOp, ast.USub, ast.UAdd),
+    *(ast.Name, ast.Load, ast.Constant, ast.Call),
+)
+_DEFINITION = (
+    ast.FunctionDef,
+    ast.arguments,
+    ast.arg,
+    ast.Assign,
+    ast.Store,
+    ast.Return,
+    ast.Tuple,
+    ast.List,
+)
+
+
+def names_in(formula: str) -> frozenset[str]:
+    """List the free names of an expression. Raises: CurveError if it is anything but arithmetic."""
+    tree = _parsed(formula)
+    if len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
+        raise CurveError(f"{formula!r} is not one expression")
+    _require_arithmetic(ast.walk(tree.body[0].value), formula, _ARITHMETIC)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+    if names & FUNCTIONS.keys():
+        raise CurveError(f"{formula!r}: {', '.join(sorted(names & FUNCTIONS.keys()))} is a function")
+    return frozenset(names)
+
+
+def function_from(source: str) -> Callable[..., tuple[float, ...]]:
+    """Make a function from the source of one definition. Raises: CurveError if it does more than arithmetic."""
+    tree = _parsed(source)
+    if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
+        raise CurveError("a compiled formula is not one function")
+    definition = tree.body[0]
+    _require_arithmetic(ast.walk(definition), definition.name, _ARITHMETIC + _DEFINITION)
+    if definition.decorator_list or definition.args.defaults:
+        raise CurveError("a compiled formula has decorators or defaults")
+    namespace: dict[str, object] = {"__builtins__": {}, **FUNCTIONS}
+    exec(compile(tree, f"<{definition.name}>", "exec"), namespace)  # noqa: S102 - arithmetic, as checked above
+    made: Callable[..., tuple[float, ...]] = namespace[definition.name]  # type: ignore[assignment]
+    return made
+
+
+def _parsed(text: str) -> ast.Module:
+    if len(text) > _LONGEST:
+        raise CurveError(f"a formula of {len(text)} characters is too long")
+    try:
+        return ast.parse(text.strip())
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise CurveError(f"{text!r} is not a formula: {error}") from error
+
+
+def _require_arithmetic(nodes: Iterable[ast.AST], formula: str, allowed: tuple[type[ast.AST], ...]) -> None:
+    for node in nodes:
+        if not isinstance(node, allowed):
+            raise CurveError(f"{formula!r} is not arithmetic: {type(node).__name__} in it")
+        if isinstance(node, ast.Constant) and (type(node.value) not in (int, float)):
+            raise CurveError(f"{formula!r} is not arithmetic: {node.value!r} in it")
+        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS):
+            raise CurveError(f"{formula!r} calls something else than {', '.join(FUNCTIONS)}")
+        if isinstance(node, ast.Call) and (len(node.args) != 1 or node.keywords):
+            raise CurveError(f"{formula!r} calls a function with other than one argument")

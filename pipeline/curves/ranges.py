@@ -1,0 +1,40 @@
+"""A Uniswap V3 position in whole tokens: the parameters of the curve `range`, whichever of its tokens is the base."""
+
+import msgspec
+
+from pipeline.errors import CurveError
+from pipeline.math.q import Q96
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.units import Liquidity, SqrtPriceX96, Tick
+
+MOST_DECIMALS = 255
+"""A token's `decimals` is a byte."""
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool's tokens. Raises: CurveError if a token cannot have so many decimals."""
+
+    decimals0: int
+    decimals1: int
+    base_is_token0: bool
+
+    def __post_init__(self) -> None:
+        for decimals in (self.decimals0, self.decimals1):
+            if not 0 <= decimals <= MOST_DECIMALS:
+                raise CurveError(f"a token does not have {decimals} decimals")
+
+    def price(self, sqrt_price_x96: SqrtPriceX96) -> float:
+        """Convert a pool's price to whole quote per whole base."""
+        token1_per_token0: float = sqrt_price_x96**2 * 10**self.decimals0 / (Q96**2 * 10**self.decimals1)
+        return token1_per_token0 if self.base_is_token0 else 1 / token1_per_token0
+
+
+def range_parameters(
+    pair: Pair, liquidity: Liquidity, tick_lower: Tick, tick_upper: Tick
+) -> dict[str, float]:
+    """Convert a position's liquidity and ticks to whole tokens. Raises: CurveError if it has no liquidity."""
+    if liquidity <= 0:
+        raise CurveError("a position without liquidity has no curve")
+    ends = sorted(pair.price(sqrt_price_at_tick(tick)) for tick in (tick_lower, tick_upper))
+    unit_squared = 10 ** (pair.decimals0 + pair.decimals1)
+    return {"L": (liquidity**2 / unit_squared) ** 0.5, "low": ends[0], "high": ends[1]}
