@@ -71,7 +71,9 @@ START_S = 1_700_000_000
 UINT128 = 2**128 - 1
 
 
-ROOMY_SIGNER = SignersLimits(max_loss_bps=9_000, max_share_of_depth_bps=10**7, twap_window_s=24)
+ROOMY_SIGNER = SignersLimits(
+    max_loss_bps=9_000, max_share_of_depth_bps=10**7, twap_window_s=24, swap_tolerance_bps=9_000
+)
 """A signer's file that stands in the way of no plan on a toy chain."""
 
 

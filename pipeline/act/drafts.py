@@ -9,7 +9,7 @@ from pipeline import keys
 from pipeline.act.allowances import APPROVE_GAS, allow, router_of, take_back
 from pipeline.act.depth import depth_window, part_of_mint
 from pipeline.act.goal import deployable
-from pipeline.act.market import Market, least_swapped, mint_window, narrower, swap_window
+from pipeline.act.market import Market, least_swapped, mint_window, narrower, swap_tolerance_bps, swap_window
 from pipeline.book.stock import own_positions
 from pipeline.errors import SwapLimitedError
 from pipeline.math.sandwich import safe_window_x96
@@ -133,7 +133,7 @@ def _withdraw(policy: Policy, pool: Pool, withdrawals: list[Withdrawal], market:
 
 
 def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    live, limits = need_pool(shard, goal.pool), policy.limits
+    live = need_pool(shard, goal.pool)
     pool = live.pool()
     ratio = size_swap(live, deployable(shard, policy, pool), policy, goal, market)
     if not ratio.amount_in:
@@ -145,7 +145,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tup
     token_in, token_out = (pool.token0, pool.token1) if down else (pool.token1, pool.token0)
     least = max(
         least_swapped(policy, market, pool.fee_pips, ratio.amount_in, zero_for_one=down),
-        least_of_quote(ratio.amount_out, limits.swap_tolerance_bps),
+        least_of_quote(ratio.amount_out, swap_tolerance_bps(policy)),
     )
     data = write_swap(
         token_in=token_in,

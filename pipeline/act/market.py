@@ -27,6 +27,8 @@ _PIPS_OF_BP = 100
 _DRIFT_PARTS = 10
 """The signer asks some blocks later. Meanwhile its mean follows spot, by a tenth of the way at most within a tenth of its window."""
 _ROUNDING_TICKS = 2
+_TOLERANCE_PERCENT = 67
+"""So much of the signer's swap_tolerance is planned with."""
 _SHUT = MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
 
 
@@ -120,6 +122,16 @@ def least_swapped(
         minimum_out(amount_in, mean_x96, fee_pips, most_bps, zero_for_one=zero_for_one)
         for mean_x96, most_bps in bounds
     )
+
+
+def swap_tolerance_bps(policy: Policy) -> Bps:
+    """Tell how far below its quote a swap's minimum stands: by the policy's tolerance, and well within the signer's.
+
+    The price goes on until the signer asks. Where it moves in our favour, the minimum falls short of what the swap brings then.
+    Rounds: down.
+    """
+    theirs_bps = max(policy.limits.signer.swap_tolerance_bps * _TOLERANCE_PERCENT // 100, 1)
+    return Bps(min(policy.limits.swap_tolerance_bps, theirs_bps))
 
 
 def _signers_slippage_bps(policy: Policy, market: Market, fee_pips: Pips) -> Bps | None:

@@ -59,7 +59,7 @@ $lively    #   max_cost: 1%                  # gas, swap fee and impact of one a
     #   max_fee_gwei: 200             # offered for a unit of gas, at most
     #   max_age_blocks: 5             # a minute of the chain's blocks: so many after its block a transaction may still be signed
     #   deadline: 5m                  # so long after its block it may still be mined
-    #   signer: {max_loss: 1%, max_share_of_depth: 10%, twap_window: 5m, max_gas_limit: 5000000}
+    #   signer: {max_loss: 1%, max_share_of_depth: 10%, twap_window: 5m, swap_tolerance: 0.15%, max_gas_limit: 5000000}
     #                                 # what the signer's file allows, where it says otherwise: nothing is planned that
     #                                 # it would refuse
     # rerange:                        # how a proposal is carried out: the liquidity moves to a new range

@@ -31,6 +31,7 @@ def wider_than_signers(policy: Policy, file: SignerFile | None = None) -> Iterat
         ("deadline", limits.deadline_s, "max_deadline", seconds_text),
         ("signer.max_loss", own.max_loss_bps, "max_loss", bps_text),
         ("signer.max_share_of_depth", own.max_share_of_depth_bps, "max_share_of_depth", bps_text),
+        ("signer.swap_tolerance", own.swap_tolerance_bps, "swap_tolerance", bps_text),
         ("signer.max_gas_limit", own.max_gas_limit, "max_gas_limit", str),
     ]
     for name, wanted, theirs, text in pairs:

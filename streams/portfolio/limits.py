@@ -38,6 +38,10 @@ def _shares(book: BookSection, path: FieldPath) -> Iterator[Problem]:
         if value is not None and not 0 < value <= most:
             says = f"{bps_text(value)} is not above 0% and up to {bps_text(most)}"
             yield Problem((*path, "limits", name), says)
+    theirs, most = book.limits.signer.swap_tolerance, _MOST_BPS["swap_tolerance"]
+    if not 0 < theirs <= most:
+        says = f"{bps_text(theirs)} is not above 0% and up to {bps_text(most)}"
+        yield Problem((*path, "limits", "signer", "swap_tolerance"), says)
     if book.limits.max_daily_gas > book.limits.max_daily_cost > 0:
         says = f"{bps_text(book.limits.max_daily_gas)} is more than max_daily_cost, {bps_text(book.limits.max_daily_cost)}: it limits nothing"
         yield Problem((*path, "limits", "max_daily_gas"), says)

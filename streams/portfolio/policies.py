@@ -163,6 +163,7 @@ def _limits(book: BookSection, chain_id: ChainId) -> Limits:
             max_loss_bps=section.signer.max_loss,
             max_share_of_depth_bps=section.signer.max_share_of_depth,
             twap_window_s=section.signer.twap_window,
+            swap_tolerance_bps=section.signer.swap_tolerance,
             max_gas_limit=section.signer.max_gas_limit,
         ),
     )

@@ -95,6 +95,7 @@ class SignersLimitsSection(Section):
     max_loss: Share = Bps(100)
     max_share_of_depth: Share = Bps(1_000)
     twap_window: Duration = Seconds(300)
+    swap_tolerance: Share = Bps(15)
     max_gas_limit: Annotated[int, Field(ge=1, le=30_000_000)] = 5_000_000
 
 

@@ -84,6 +84,7 @@ def _limits(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "signer.max_loss", bps_text(limits.signer.max_loss_bps)
     yield "signer.max_share_of_depth", bps_text(limits.signer.max_share_of_depth_bps)
     yield "signer.twap_window", seconds_text(limits.signer.twap_window_s)
+    yield "signer.swap_tolerance", bps_text(limits.signer.swap_tolerance_bps)
     yield "signer.max_gas_limit", str(limits.signer.max_gas_limit)
 
 

@@ -1,7 +1,7 @@
 """Somebody trades before a plan's swap or mint: its minimums are the stricter of the mean and the quote, about the mean."""
 
 import pytest
-from builders import POOL
+from builders import POOL, ROOMY_SIGNER
 from desk import Desk, live
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ class Watched:
     """A desk whose drafts and the market that they were made in are kept."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *, half_width_ticks: int = 100, **limits: int
+        self, monkeypatch: pytest.MonkeyPatch, *, half_width_ticks: int = 100, **limits: object
     ) -> None:
         self.drafted: list[tuple[Draft, Market, int]] = []
         for phase in ("swap", "mint"):
@@ -58,6 +58,23 @@ def test_a_swap_asks_for_the_stricter_of_the_mean_and_its_quote(monkeypatch, pus
         assert asked == max(by_quote, by_mean)
         assert (asked == by_mean) == (tolerance_bps == 3_000), "each of the two was the stricter once"
         assert swap.amount_out * (10_000 - tolerance_bps) <= asked * 10_000
+
+
+@pytest.mark.parametrize("push", [True, False])
+@pytest.mark.parametrize(("theirs_bps", "planned_bps"), [(15, 10), (100, 15), (1, 1)])
+def test_a_minimum_is_still_taken_by_the_signer_where_the_price_has_moved_in_our_favour(
+    monkeypatch, push, theirs_bps, planned_bps
+):
+    """By a third of what it tolerates, for it asks some blocks after the plan. The policy's own tolerance is 15 bps."""
+    signer = replace(ROOMY_SIGNER, swap_tolerance_bps=theirs_bps)
+    watched = Watched(monkeypatch, swap_tolerance_bps=15, signer=signer)
+    watched.run(push=push)
+    assert watched.of("swap")
+    for draft, _, _ in watched.of("swap"):
+        asked, brings = read_calls(draft.call.data)[0].arguments[5], draft.swap.amount_out
+        assert asked == least_of_quote(brings, planned_bps)
+        moved_bps = theirs_bps - planned_bps
+        assert asked >= least_of_quote(brings * (10_000 + moved_bps) // 10_000, theirs_bps)
 
 
 @pytest.mark.parametrize("push", [True, False])

@@ -131,7 +131,10 @@ def policy_of(world: World, name: str, **changes: object) -> Policy:
             max_age_blocks=12,
             deadline_s=Seconds(600),
             signer=SignersLimits(
-                max_loss_bps=Bps(1_000), max_share_of_depth_bps=Bps(10_000), twap_window_s=Seconds(180)
+                max_loss_bps=Bps(1_000),
+                max_share_of_depth_bps=Bps(10_000),
+                twap_window_s=Seconds(180),
+                swap_tolerance_bps=Bps(100),
             ),
         ),
         "action": Rerange(

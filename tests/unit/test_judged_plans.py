@@ -24,7 +24,9 @@ def verdict(monkeypatch):
         fields = {name: getattr(end, name) for name in end.__struct_fields__}
         end = PlanClosed(**fields | {"cost": cost})
         story = SimpleNamespace(opened={begun.plan: begun}, closed={begun.plan: end})
-        house = SimpleNamespace(story=story, over_bps=[], world=None, pool=None, verdicts=Counter())
+        house = SimpleNamespace(
+            story=story, over_bps=[], world=None, pool=None, verdicts=Counter(), judged_wrong=[]
+        )
         action = SimpleNamespace(action=SimpleNamespace(stall_after_s=600))
         monkeypatch.setattr(judged, "_deviations", lambda *_: (ours, idle))
         monkeypatch.setattr(judged, "policy_of", lambda *_: action)
@@ -48,7 +50,9 @@ def test_a_plan_that_leaves_the_book_further_off_than_doing_nothing_is_found(ver
 def test_a_plan_that_takes_too_long_is_found(verdict):
     most = 600 + judged.FINAL_DEPTH_BLOCKS * 12
     assert not verdict(ends_at_s=most)[1].wrong
-    assert f"took {most + 1} s" in verdict(ends_at_s=most + 1)[1].wrong[0]
+    house, found = verdict(ends_at_s=most + 1)
+    assert house.judged_wrong == list(house.story.closed), "its course is printed"
+    assert f"took {most + 1} s" in found.wrong[0]
 
 
 def test_plans_that_cost_more_than_foreseen_are_counted_and_more_than_one_in_a_hundred_is_wrong(verdict):

@@ -360,6 +360,11 @@ ABSURD = [
     ("limits: {max_slippage: 6%}", "limits.max_slippage", "6% is not above 0% and up to 5%"),
     ("limits: {swap_tolerance: 0%}", "limits.swap_tolerance", "0% is not above 0% and up to 1%"),
     ("limits: {swap_tolerance: 2%}", "limits.swap_tolerance", "2% is not above 0% and up to 1%"),
+    (
+        "limits: {signer: {swap_tolerance: 0%}}",
+        "limits.signer.swap_tolerance",
+        "0% is not above 0% and up to 1%",
+    ),
     ("limits: {max_daily_cost: 0%}", "limits.max_daily_cost", "0% is not above 0% and up to 10%"),
     ("limits: {max_daily_cost: 11%}", "limits.max_daily_cost", "11% is not above 0% and up to 10%"),
     ("limits: {max_daily_gas: 2%}", "limits.max_daily_gas", "2% is more than max_daily_cost, 1%"),

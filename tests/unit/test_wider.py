@@ -14,7 +14,11 @@ def test_each_limit_that_is_wider_is_named_with_the_signers_own():
         max_spot_from_twap_ticks=201,
         deadline_s=901,
         signer=SignersLimits(
-            max_loss_bps=101, max_share_of_depth_bps=1_001, twap_window_s=180, max_gas_limit=5_000_001
+            max_loss_bps=101,
+            max_share_of_depth_bps=1_001,
+            twap_window_s=180,
+            swap_tolerance_bps=16,
+            max_gas_limit=5_000_001,
         ),
     )
     said = list(wider_than_signers(policy(mode="live", limits=wide)))
@@ -22,10 +26,11 @@ def test_each_limit_that_is_wider_is_named_with_the_signers_own():
     names += [
         "signer.max_loss 1.01%",
         "signer.max_share_of_depth 10.01%",
+        "signer.swap_tolerance 0.16%",
         "signer.max_gas_limit 5000001",
         "signer.twap_window 3m",
     ]
-    assert [name in each for name, each in zip(names, said, strict=True)] == [True] * 8
+    assert [name in each for name, each in zip(names, said, strict=True)] == [True] * 9
     assert "signer.max_loss, 1.01%" in said[0]
     assert all("unless its file says more" in each for each in said[1:])
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.act.drafts import Draft
 from pipeline.act.guards.question import Question
-from pipeline.act.market import least_swapped, swap_window
+from pipeline.act.market import least_swapped, swap_tolerance_bps, swap_window
 from pipeline.errors import CalldataError
 from pipeline.math.slippage import least_of_quote
 from pipeline.units import Address
@@ -47,7 +47,7 @@ def _wrong(question: Question, each: Draft, call: Called) -> str | None:
 
 def min_out(question: Question) -> str | None:
     """A swap must ask for the stricter of the reference price less slippage and its quote less the tolerance."""
-    pool, limits = question.pool(), question.policy.limits
+    pool, tolerance_bps = question.pool(), swap_tolerance_bps(question.policy)
     for each, call in _calls(question, "exactInputSingle"):
         token_in, _, _, _, amount_in, asked, _ = call.arguments
         least = least_swapped(
@@ -60,8 +60,8 @@ def min_out(question: Question) -> str | None:
         quoted = each.swap.amount_out
         if quoted < asked:
             return f"would bring {quoted}, asked are {asked}"
-        if asked < least_of_quote(quoted, limits.swap_tolerance_bps):
-            return f"asks for {asked} of {quoted} that it would bring, tolerated are {limits.swap_tolerance_bps} bps"
+        if asked < least_of_quote(quoted, tolerance_bps):
+            return f"asks for {asked} of {quoted} that it would bring, tolerated are {tolerance_bps} bps"
     return None
 
 

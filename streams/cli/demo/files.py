@@ -23,7 +23,7 @@ BOOK = Template("""\
     limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, swap_tolerance: 1%,
              max_cost: 3%, max_daily_cost: 10%, max_daily_gas: 10%, max_actions_per_day: 100, max_age_blocks: 8,
              max_notional: 400000, max_daily_notional: 10000000,
-             signer: {max_loss: 3%, max_share_of_depth: 100%, twap_window: 3m}}
+             signer: {max_loss: 3%, max_share_of_depth: 100%, twap_window: 3m, swap_tolerance: 1%}}
     rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
     mode: $mode
 """)
