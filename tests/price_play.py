@@ -102,6 +102,34 @@ def sandwiched(bench: Bench, pool: DevnetPool, bought: str, intent: SubmitTransa
     return _farthest(brought_at, spot_x96, far_x96)
 
 
+def best_sandwich(bench: Bench, pool: DevnetPool, sold: str, amount: int) -> int:
+    """Tell what somebody gains at most, in the token sold, who trades before and behind a swap of so much in its block."""
+    chain, world, (victim, robber) = bench.chain, bench.world, bench.world.accounts.traders[:2]
+    bought = pool.token1 if sold == pool.token0 else pool.token0
+
+    def gained_by(front_amount: int) -> int:
+        with undone(chain):
+            had = balance(chain, sold, robber)
+            front = actions.swap_exact_in(world, robber, pool, sold, front_amount)
+            got = int(chain.call(front.to, front.data, sender=robber), 16)
+            chain.send(front)
+            chain.send(actions.swap_exact_in(world, victim, pool, sold, amount))
+            chain.send(actions.swap_exact_in(world, robber, pool, bought, got))
+            chain.mine()
+            return balance(chain, sold, robber) - had
+
+    return max(gained_by(amount * percent // 100) for percent in (2, 10, 50, 200))
+
+
+def amount_to(bench: Bench, pool: DevnetPool, sold: str, to_x96: int) -> int:
+    """Tell how much must be sold to take the price there."""
+    chain, trader = bench.chain, bench.world.accounts.traders[0]
+    with undone(chain):
+        had = balance(chain, sold, trader)
+        chain.execute(swap_to(bench.world, pool, trader, slot0(chain, pool).sqrt_price_x96, to_x96))
+        return had - balance(chain, sold, trader)
+
+
 def sandwiched_mint(
     bench: Bench, pool: DevnetPool, intent: SubmitTransaction, *, up: bool
 ) -> tuple[int, int]:

@@ -3,9 +3,22 @@
 import pytest
 from eth_abi.abi import encode
 from judge_bench import Bench
-from price_play import DOLLAR, ETHER, around, brings, mint, push, rising, sandwiched, sandwiched_mint
+from price_play import (
+    DOLLAR,
+    ETHER,
+    amount_to,
+    around,
+    best_sandwich,
+    brings,
+    mint,
+    push,
+    rising,
+    sandwiched,
+    sandwiched_mint,
+)
 from sender_house import ROUTER, limits_of
 
+from pipeline.math.sandwich import safe_window_x96
 from pipeline.math.slippage import least_of_quote, minimum_out
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.transactions import SubmitTransaction
@@ -53,6 +66,24 @@ def test_a_sandwich_takes_no_more_than_the_tolerance_at_any_price_that_is_signed
     got = sandwiched(bench, pool, bought, strict)
     assert honest * (10_000 - TOLERANCE_BPS) <= got * 10_000
     assert (honest - got) * 10_000 > 14 * honest, "the attack was as good as it can be"
+
+
+@pytest.mark.parametrize("of_weth", [True, False])
+@pytest.mark.parametrize("name", POOLS)
+def test_a_sandwich_pays_from_where_a_swap_moves_the_price_by_twice_the_fee(
+    defaults: Bench, name: str, of_weth: bool
+) -> None:
+    """So a public swap within that is safe, whatever its minimum."""
+    bench, pool = defaults, defaults.world.pool(name)
+    sold, _, _ = sale(bench, pool, of_weth=of_weth)
+    spot_x96 = slot0(bench.chain, pool).sqrt_price_x96
+    low_x96, high_x96 = safe_window_x96(spot_x96, pool.fee_pips)
+    safe = amount_to(bench, pool, sold, low_x96 if sold == pool.token0 else high_x96)
+    assert best_sandwich(bench, pool, sold, safe) * 10**6 < safe, (
+        "nothing, to the rounding of the smallest one"
+    )
+    assert best_sandwich(bench, pool, sold, safe * 9 // 10) < 0
+    assert best_sandwich(bench, pool, sold, 2 * safe) * 10**4 > safe
 
 
 @pytest.mark.parametrize("of_weth", [True, False])
