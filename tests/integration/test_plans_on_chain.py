@@ -21,7 +21,15 @@ from pipeline.act.drafts import WITHDRAW_GAS
 from pipeline.book.stock import own_positions
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
-from pipeline.messages.decisions import NftLeft, NftSetApart, PlanClosed, PlanRevised, Quarantined
+from pipeline.messages.decisions import (
+    NftLeft,
+    NftSetApart,
+    PlanClosed,
+    PlanOpened,
+    PlanRevised,
+    Quarantined,
+    StepRefused,
+)
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
@@ -212,3 +220,22 @@ def test_what_a_plan_that_ended_in_the_middle_had_allowed_is_taken_back(
     assert allowances(desk) == [0, 0, 0, 0]
     assert [i.step for i in desk.done][-1] == "reset"
     assert is_tracked(desk)
+
+
+def test_where_the_price_limit_cuts_a_swap_short_the_book_goes_in_steps(chain: Chain, world: World) -> None:
+    """A swap of which nothing fits into the window about the mean is refused; as soon as a part of it fits that part is made."""
+    desk = desk_on(chain, world, POOLS[1], "wait", max_slippage_bps=9)
+    push(desk, ether=300)
+    before = deviation(desk)
+    for _ in range(40):
+        desk.block()
+    assert {each.reason for each in desk.said(StepRefused)} == {"swap_limited"}
+    opened = desk.said(PlanOpened)
+    assert opened[0].cut_short.startswith("the price limit ")
+    target = desk.book.strategy.target_share_bps
+    for each in opened:
+        assert abs(each.share_after_bps - target) <= abs(each.share_before_bps - target) - 100, "a hysteresis"
+    assert {each.outcome for each in desk.said(PlanClosed)} == {"done"}
+    assert deviation(desk) <= desk.book.strategy.band_bps < before
+    assert len(liquid(desk)) == 1
+    assert not desk.refusals
