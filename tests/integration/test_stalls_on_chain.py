@@ -2,11 +2,14 @@
 
 import pytest
 from chain_plans import (
+    DOLLAR,
+    ETHER,
     NOWHERE,
     allowances,
     desk_on,
     is_tracked,
     liquid,
+    pool_name,
     push,
     until_closed,
     until_pending,
@@ -14,12 +17,15 @@ from chain_plans import (
 from msgspec.structs import replace
 
 from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, StepRefused
+from streams.devnet import actions
 from streams.devnet.chain import Chain
+from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
 
 POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
+GWEI = 10**9
 
 
 @pytest.mark.parametrize("name", POOLS)
@@ -73,3 +79,33 @@ def test_a_swap_that_the_signer_refuses_ends_as_the_policy_says(
     assert len(liquid(desk)) == 1
     assert ("swap" in [i.step for i in desk.done]) == (on_stall == "wait")
     assert allowances(desk) == [0, 0, 0, 0], "also what was left by hand"
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_gas_above_the_ceiling_is_paid_once_the_fees_missed_are_as_much(
+    chain: Chain, world: World, name: str
+) -> None:
+    """The swap is due and its tokens lie outside. As long as nobody trades nothing is missed, and it waits."""
+    desk = desk_on(chain, world, name, "wait")
+    push(desk, ether=130)
+
+    def dear_block(*others: Tx) -> None:
+        chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(100 * GWEI))
+        desk.block(*others)
+
+    for _ in range(12):
+        dear_block()
+    stalled = [each.reason.partition(":")[0] for each in desk.said(PlanStalled)]
+    assert stalled == ["gas_price"], "201 gwei are wanted, the ceiling is 200"
+    assert [each.step for each in desk.done] == ["withdraw"]
+    pool, trader = world.pools[pool_name(desk)], world.accounts.traders[0]
+    there = actions.swap_exact_in(world, trader, pool, world.weth, 100 * ETHER)
+    back = actions.swap_exact_in(world, trader, pool, world.usdc_of(pool), 300_000 * DOLLAR)
+    for _ in range(30):
+        if desk.said(PlanClosed):
+            break
+        dear_block(there, back)
+    assert [each.outcome for each in desk.said(PlanClosed)] == ["done"]
+    minted = next(each for each in desk.done if each.step == "mint")
+    assert minted.max_fee_per_gas_wei == 201 * GWEI
+    assert allowances(desk) == [0, 0, 0, 0]
