@@ -38,6 +38,10 @@ class CurveError(PipelineError):
     """An invariant is no curve, or a curve has no value where it is asked for."""
 
 
+class StatisticsError(PipelineError):
+    """Numbers are too few, or of a kind, that nothing can be estimated from them."""
+
+
 # ------------------------------------------------------------------ the shell
 class InfrastructureError(EvenkeelError):
     """The process cannot go on; its supervisor starts it again."""
