@@ -1,17 +1,20 @@
 """Fixtures of real parts: one broker for a whole run, and a fresh chain, with the world on it, for each test that asks."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from chaos.proxy import NodeProxy
 
 from streams.devnet.broker import Broker, start_broker
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.deploy import build_world
+from streams.devnet.ports import free_port
 from streams.devnet.setup import prepare
 from streams.devnet.world import World
+from streams.node.http_node import HttpNode
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +60,20 @@ def chain(built: tuple[World, Path, str], tmp_path: Path, cache: Path) -> Iterat
     """A chain of this test alone, with the world on it. States older than the world cannot be rolled back to."""
     with start_chain(tmp_path / "chain", cache=cache, state=built[1]) as running:
         yield running
+
+
+@pytest.fixture
+async def proxy(chain: Chain) -> AsyncIterator[NodeProxy]:
+    """Stand between a test and its chain, to have some trouble."""
+    between = NodeProxy(chain.url, free_port())
+    await between.start()
+    yield between
+    await between.stop()
+
+
+@pytest.fixture
+async def node(proxy: NodeProxy) -> AsyncIterator[HttpNode]:
+    """Ask the chain through the proxy."""
+    asked = HttpNode(proxy.url_for("here"), timeout_s=10)
+    yield asked
+    await asked.close()

@@ -1,25 +1,19 @@
 """On a real broker and a real chain: who may write to a signer's journal gets nothing signed by it, and cannot keep it down."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from eth_account import Account
 from kafka_logs import read_committed
 from msgspec.structs import replace
-from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse
-from stepping import nameless
+from sender_house import PARTITIONS, SenderHouse
+from signer_operator import operate, operated_house, write_signer_file
 
 from pipeline.messages.journal import NO_CHARGE, Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import Call
 from streams.devnet.broker import Broker
-from streams.devnet.chain import start_chain
 from streams.devnet.contract import method
 from streams.devnet.reads import balance
 from streams.devnet.world import World
@@ -42,14 +36,8 @@ ROOT = Path(__file__).parents[2]
 def house(
     broker: Broker, built: tuple[World, Path, str], tmp_path: Path, cache: Path
 ) -> Iterator[SenderHouse]:
-    with (
-        start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain,
-        nameless(chain) as url,  # an anvil would be refused on a chain that is none of the known test chains
-    ):
-        house = SenderHouse(broker.bootstrap_servers, chain, built[0], tmp_path)
-        house.node_url = url
-        yield house
-        house.end()
+    with operated_house(broker, built, tmp_path, cache) as opened:
+        yield opened
 
 
 def robbery(house: SenderHouse, call: Call, nonce: int) -> tuple[NonceBound, IntentKnown]:
@@ -169,93 +157,43 @@ def test_a_foreign_call_in_the_journal_is_never_bumped(house, wrapped):
 
 
 # ------------------------------------------------------------------ as an operator has it
-def _files(house: SenderHouse) -> Path:
-    keystore, password, file = (house.folder / name for name in ("key.json", "password", "signer.yaml"))
-    key = house.signer._account.key
-    keystore.write_text(json.dumps(Account.encrypt(key, "a password", kdf="pbkdf2", iterations=2)))
-    password.write_text("a password\n")
-    world = house.world
-    file.write_text(
-        f"""
-chain: {house.chain_id}
-keystore: {keystore}
-password_file: {password}
-factory: {world.factory}
-router: {world.router}
-position_manager: {world.position_manager}
-wrapped_native: {world.weth}
-pools: [{world.pool("weth_usdc_low_500").address}]
-single_reference: true
-single_node: true
-policies: {{b1: {"1" * 64}}}
-budget_token: {world.usdc_low}
-max_loss_per_day: 1000
-max_notional: 100000
-max_notional_per_day: 500000
-"""
-    )
-    for each in (keystore, password, file):
-        each.chmod(0o600)
-    return file
-
-
-def evenkeel(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess[str]:
-    ours = {
-        "BROKER": house.bootstrap,
-        "RPC_URL": house.node_url,
-        "CHAIN_ID": str(house.chain_id),
-        "PARTITIONS": str(PARTITIONS),
-        "FOLDER": str(house.folder / "run"),
-    }
-    rest = {name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL_")}
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "streams.cli", *arguments],
-        env={**rest, "PYTHONPATH": str(ROOT), **{f"EVENKEEL_{name}": value for name, value in ours.items()}},
-        cwd=house.folder,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-
-
 def test_garbage_in_a_journal_halts_by_name_and_an_operator_sets_it_aside(house):
-    file = str(_files(house))
+    file = str(write_signer_file(house))
     wanted = house.deposit()
     house.put(wanted)
     bricks = [(f"intent/{house.owner}/x", b"\x00garbage"), (f"cursor/{house.owner}/0", b"{}")]
     asyncio.run(write_as_a_stranger(house, bricks))
 
-    started = evenkeel(house, "submit", file, "--live")
+    started = operate(house, "submit", file, "--live")
     assert started.returncode == HALTED
     assert f"key intent/{house.owner}/x" in started.stderr
     assert "Traceback" not in started.stderr
-    shown = evenkeel(house, "intents", "list")
+    shown = operate(house, "intents", "list")
     assert shown.returncode == 0
     assert wanted.digest in shown.stdout
     assert f"(key intent/{house.owner}/x)" in shown.stderr
-    closing = evenkeel(house, "intents", "close", wanted.digest)
+    closing = operate(house, "intents", "close", wanted.digest)
     assert "a record of its signer cannot be read" in closing.stderr
-    drained = evenkeel(house, "drain", "--within", "1")
+    drained = operate(house, "drain", "--within", "1")
     assert "what became of it cannot be read: " in drained.stderr
 
-    listed = evenkeel(house, "intents", "journal", file)
+    listed = operate(house, "intents", "journal", file)
     assert listed.returncode == 1
     assert all(key in listed.stdout for key, _ in bricks)
     assert f"nonces.v1[{journal_shard(house.owner, PARTITIONS)}]@" in listed.stdout
-    put_right = evenkeel(house, "intents", "journal", file, "--set-aside")
+    put_right = operate(house, "intents", "journal", file, "--set-aside")
     assert put_right.returncode == 0, put_right.stderr
-    clean = evenkeel(house, "intents", "journal", file)
+    clean = operate(house, "intents", "journal", file)
     assert (clean.returncode, "nothing is wrong with it" in clean.stderr) == (0, True)
     assert house.signer._account.key.hex() not in listed.stdout + started.stderr + shown.stderr
 
-    begun = evenkeel(house, "submit", file, "--new-signer")
+    begun = operate(house, "submit", file, "--new-signer")
     assert "has a journal already" in begun.stderr
-    forgotten = evenkeel(house, "intents", "journal", file, "--forget")
+    forgotten = operate(house, "intents", "journal", file, "--forget")
     assert "--new-signer" in forgotten.stderr
-    started = evenkeel(house, "submit", file, "--live")
+    started = operate(house, "submit", file, "--live")
     assert (started.returncode, "is empty, but its account has sent" in started.stderr) == (HALTED, True)
-    begun = evenkeel(house, "submit", file, "--new-signer")
+    begun = operate(house, "submit", file, "--new-signer")
     assert "the journal begins: nonce" in begun.stderr
-    shown = evenkeel(house, "intents", "list").stdout
+    shown = operate(house, "intents", "list").stdout
     assert [line.split()[4] for line in shown.splitlines() if wanted.digest in line] == ["skipped"]

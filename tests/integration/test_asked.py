@@ -1,19 +1,15 @@
 """`check`, `apply` and `doctor` ask the node what only the chain knows, and name book, token and line."""
 
-import logging
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from chain_plans import DOLLAR, ETHER
 from ens_names import place_ens
 from odd_tokens import place_token, token_code
 from sender_house import CHAIN_IDS
 
-from streams.cli import main
 from streams.devnet import actions
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.contract import method
@@ -60,13 +56,10 @@ def chain(built: tuple[World, Path, str], tmp_path: Path, cache: Path) -> Iterat
 
 
 @pytest.fixture
-def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evenkeel):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EVENKEEL_RPC_URL", chain.url)
     monkeypatch.setenv("EVENKEEL_CHAIN_ID", str(chain.chain_id))
-
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
 
     def check(
         *words: str,
@@ -77,7 +70,6 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
         odd: str = ODD,
         **contracts: str,
     ) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["evenkeel", *(words or ("check",))])
         text = FILE.format(
             chain=chain.chain_id,
             factory=contracts.get("factory", world.factory),
@@ -95,18 +87,10 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert old in text
             text = text.replace(old, new)
         (tmp_path / "portfolio.yaml").write_text(text)
-        code = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-        told = capsys.readouterr()
-        return code, told.err + told.out
+        done = evenkeel(*(words or ("check",)))
+        return done.code, done.err + done.out
 
-    yield check
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return check
 
 
 def test_tokens_of_the_usual_kind_pass(desk, world):

@@ -1,27 +1,22 @@
 """`submit` and `intents` as a user has them: a file, a keystore, a broker and a chain."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from eth_account import Account
-from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse
-from stepping import nameless
+from sender_house import SenderHouse
+from signer_operator import EVENKEEL, environment, operate, operated_house, write_signer_file
 
 from pipeline.messages.journal import IntentKnown, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from streams.devnet.broker import Broker
-from streams.devnet.chain import start_chain
 from streams.devnet.world import World
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
-EVENKEEL = [sys.executable, "-P", "-m", "streams.cli"]
 FINAL_DEPTH_BLOCKS = 65
 """Of a chain about which nothing is known."""
 ROOT = Path(__file__).parents[2]
@@ -31,75 +26,14 @@ ROOT = Path(__file__).parents[2]
 def house(
     broker: Broker, built: tuple[World, Path, str], tmp_path: Path, cache: Path
 ) -> Iterator[SenderHouse]:
-    with (
-        start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain,
-        nameless(chain) as url,  # an anvil would be refused on a chain that is none of the known test chains
-    ):
-        house = SenderHouse(broker.bootstrap_servers, chain, built[0], tmp_path)
-        house.node_url = url
-        _write_files(house)
-        yield house
-        house.end()
-
-
-def _write_files(house: SenderHouse) -> None:
-    key = house.signer._account.key
-    keystore, password = house.folder / "key.json", house.folder / "password"
-    keystore.write_text(json.dumps(Account.encrypt(key, "a password", kdf="pbkdf2", iterations=2)))
-    password.write_text("a password\n")
-    for file in (keystore, password):
-        file.chmod(0o600)
-    world = house.world
-    (house.folder / "signer.yaml").write_text(
-        f"""
-chain: {house.chain_id}
-keystore: {keystore}
-password_file: {password}
-factory: {world.factory}
-router: {world.router}
-position_manager: {world.position_manager}
-wrapped_native: {world.weth}
-pools: [{world.pool("weth_usdc_low_500").address}]
-max_loss: 1%
-twap_window: 3m
-single_reference: true
-single_node: true
-policies: {{b1: {"1" * 64}}}
-budget_token: {world.usdc_low}
-max_loss_per_day: 1000
-max_notional: 100000
-max_notional_per_day: 500000
-"""
-    )
-
-
-def environment(house: SenderHouse) -> dict[str, str]:
-    ours = {
-        "BROKER": house.bootstrap,
-        "RPC_URL": house.node_url,
-        "CHAIN_ID": str(house.chain_id),
-        "PARTITIONS": str(PARTITIONS),
-        "FOLDER": str(house.folder / "run"),
-    }
-    rest = {name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL_")}
-    return {**rest, "PYTHONPATH": str(ROOT), **{f"EVENKEEL_{name}": value for name, value in ours.items()}}
-
-
-def evenkeel(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*EVENKEEL, *arguments],
-        env=environment(house),
-        cwd=house.folder,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    with operated_house(broker, built, tmp_path, cache) as opened:
+        write_signer_file(opened, "max_loss: 1%", "twap_window: 3m")
+        yield opened
 
 
 def told_of(house: SenderHouse, digest: str, status: str) -> tuple[str, list[str]]:
     """Take an intent's nonce and hashes from `intents list --json`, which must give its status."""
-    lines = evenkeel(house, "intents", "list", "--json").stdout.splitlines()
+    lines = operate(house, "intents", "list", "--json").stdout.splitlines()
     (told,) = (told for told in map(json.loads, lines) if told["id"].endswith(digest))
     assert told["status"] == status
     return told["nonce"], told["hashes"]
@@ -115,7 +49,7 @@ def is_forgotten(house: SenderHouse, wanted: SubmitTransaction) -> bool:
 
 def test_submit_sends_and_intents_shows_and_closes(house):
     file = str(house.folder / "signer.yaml")
-    assert "nothing is sent without --live" in evenkeel(house, "submit", file).stderr
+    assert "nothing is sent without --live" in operate(house, "submit", file).stderr
     wanted, unheard = house.deposit(), house.deposit(signer="0x" + "cd" * 20, owner="0x" + "cd" * 20)
     with (house.folder / "submit.log").open("w") as log:
         process = subprocess.Popen(
@@ -124,18 +58,18 @@ def test_submit_sends_and_intents_shows_and_closes(house):
         try:
             house.put(wanted, unheard)
             house.until_said(wanted.digest, "Sent")
-            shown = evenkeel(house, "intents", "list").stdout
+            shown = operate(house, "intents", "list").stdout
             assert [line.split()[4] for line in shown.splitlines() if wanted.digest in line] == ["sent"]
             assert [line.split()[4] for line in shown.splitlines() if unheard.digest in line] == ["waiting"]
             nonce, hashes = told_of(house, wanted.digest, "sent")
             assert len(hashes) == 1
-            refused = evenkeel(house, "intents", "close", wanted.id)
+            refused = operate(house, "intents", "close", wanted.id)
             assert "it may still be mined" in refused.stderr
-            refused = evenkeel(house, "intents", "close", unheard.digest)
+            refused = operate(house, "intents", "close", unheard.digest)
             assert "its signer has not seen it yet" in refused.stderr
             for _ in range(wanted.max_age_blocks + 13):
                 house.chain.mine()
-            closed = evenkeel(house, "intents", "close", unheard.digest)
+            closed = operate(house, "intents", "close", unheard.digest)
             assert f"Dropped {unheard.digest}" in closed.stderr
             assert house.said(unheard.digest) == ["Dropped"]
             for _ in range(FINAL_DEPTH_BLOCKS + wanted.max_age_blocks):
@@ -176,12 +110,12 @@ def test_a_wrong_file_is_told_by_line_and_field(house):
         ("password_file", "devnet_account", "devnet_account"),
     ):
         file.write_text(text.replace(old, new))
-        assert says in evenkeel(house, "submit", str(file), "--live").stderr
+        assert says in operate(house, "submit", str(file), "--live").stderr
     file.write_text(text.replace(house.world.usdc_low, house.world.usdc_high))
-    told = evenkeel(house, "submit", str(file), "--live").stderr
+    told = operate(house, "submit", str(file), "--live").stderr
     assert f"budget_token: {house.world.usdc_high} is a token of none of the listed pools" in told
     file.write_text(text.replace(house.world.pool("weth_usdc_low_500").address, house.world.router))
-    assert "is no Uniswap V3 pool" in evenkeel(house, "submit", str(file), "--live").stderr
+    assert "is no Uniswap V3 pool" in operate(house, "submit", str(file), "--live").stderr
     (house.folder / "key.json").chmod(0o644)
     file.write_text(text)
-    assert "may be read by others (mode 0644)" in evenkeel(house, "submit", str(file), "--live").stderr
+    assert "may be read by others (mode 0644)" in operate(house, "submit", str(file), "--live").stderr

@@ -1,7 +1,6 @@
 """What a node does not have: the way round it gives the same verdicts, and where there is none it is said before it matters."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from streams.cli.node_abilities import findings, try_node
 from streams.devnet import actions
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import Chain
-from streams.devnet.ports import free_port
 from streams.devnet.world import World
 from streams.node.abilities import try_abilities
 from streams.node.contract_calls import ContractReader
@@ -37,21 +35,6 @@ NO_SIMULATION = "the method eth_simulateV1 does not exist/is not available"
 
 def no_simulation() -> Trouble:
     return Says("eth_simulateV1", code=-32601, message=NO_SIMULATION)
-
-
-@pytest.fixture
-async def proxy(chain: Chain) -> AsyncIterator[NodeProxy]:
-    between = NodeProxy(chain.url, free_port())
-    await between.start()
-    yield between
-    await between.stop()
-
-
-@pytest.fixture
-async def node(proxy: NodeProxy) -> AsyncIterator[HttpNode]:
-    asked = HttpNode(proxy.url_for("here"), timeout_s=10)
-    yield asked
-    await asked.close()
 
 
 async def fault(node: HttpNode, world: World, token: str, *, acts: bool) -> str | None:

@@ -18,7 +18,6 @@ from pipeline.units import BlockNumber, ChainId
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.flow import OrderFlow
-from streams.devnet.ports import free_port
 from streams.devnet.world import World
 from streams.node.http_node import HttpNode
 from streams.node.port import Header
@@ -34,21 +33,6 @@ def chain(built: tuple[World, Path, str], tmp_path: Path, cache: Path) -> Iterat
     """A chain whose id, and so whose topics, no other test has."""
     with start_chain(tmp_path / "chain", cache=cache, state=built[1], chain_id=own_chain_id()) as running:
         yield running
-
-
-@pytest.fixture
-async def proxy(chain: Chain) -> AsyncIterator[NodeProxy]:
-    between = NodeProxy(chain.url, free_port())
-    await between.start()
-    yield between
-    await between.stop()
-
-
-@pytest.fixture
-async def node(proxy: NodeProxy) -> AsyncIterator[HttpNode]:
-    asked = HttpNode(proxy.url_for("here"), timeout_s=5)
-    yield asked
-    await asked.close()
 
 
 async def full_blocks(chain: Chain, world: World, node: HttpNode, count: int = 6) -> list[Header]:

@@ -9,18 +9,14 @@ processes in `doctor`, and the policy's fields under `why`. A missing file is wr
 import difflib
 import itertools
 import json
-import logging
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
+from cli_run import Run
 from users import User
-
-from streams.cli import main
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.timeout(720)]
 
@@ -131,30 +127,17 @@ def _last_decisions(user: User) -> str:
 
 
 @pytest.fixture
-def shown(tour: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run a command in this process, at a width, and take its screen: what it answers, then what it says beside."""
+def shown(tour: User, monkeypatch: pytest.MonkeyPatch, evenkeel: Run):
+    """Run a command at a width, and take its screen: what it answers, then what it says beside."""
     monkeypatch.chdir(tour.folder)
     monkeypatch.setenv("EVENKEEL_CACHE", tour.env["EVENKEEL_CACHE"])
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
 
     def run(*words: str, width: int = 120) -> str:
-        monkeypatch.setenv("COLUMNS", str(width))
-        monkeypatch.setattr(sys, "argv", ["evenkeel", *words])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        told = capsys.readouterr()
-        assert code == 0, f"{words}: {told.out}{told.err}"
-        return told.out + told.err
+        done = evenkeel(*words, width=width)
+        assert done.code == 0, f"{words}: {done.out}{done.err}"
+        return done.out + done.err
 
-    yield run
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return run
 
 
 def _words(screen: str, shown) -> list[str]:

@@ -1,0 +1,53 @@
+"""`evenkeel` run in the test's own process: a command costs no start of an interpreter."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import structlog
+
+from streams.cli import main
+
+
+@dataclass
+class Done:
+    """What a command left: its exit code, its answer, and what it said beside."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def evenkeel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run a command as in a terminal, at a width if one is named; the log is set back at the end."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+
+    def run(*words: str, width: int | None = None) -> Done:
+        monkeypatch.setattr(sys, "argv", ["evenkeel", *words])
+        if width is not None:
+            monkeypatch.setenv("COLUMNS", str(width))
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Done(code, *capsys.readouterr())
+
+    yield run
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
