@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import EvenkeelError, TopicMissingError
 from pipeline.messages.processes import ProcessRole, ProcessSeen, ShardHead
 from pipeline.units import Address, BlockNumber, ChainId, Seconds, ShardId
 from streams.kafka.access import KafkaAccess
+from streams.kafka.clients import plain_producer
 from streams.kafka.codec import encode
 from streams.kafka.errors import started, stopped
 from streams.kafka.topics import PROCESSES
@@ -154,14 +154,8 @@ class _Heart:
 
     async def _connected(self) -> Any:
         """Connect, and make sure that the topic is there: a producer's question may create it otherwise."""
-        producer = AIOKafkaProducer(
-            **self._kafka.client(),
-            acks="all",
-            linger_ms=0,
-            request_timeout_ms=int(
-                _WRITE_S * 750
-            ),  # before we break it off: it would not close its connection
-        )
+        # before we break it off: it would not close its connection
+        producer = plain_producer(self._kafka, request_s=_WRITE_S * 0.75)
         try:
             await started(producer, self._kafka, writes=self._topic)
             await self._require_topic(producer)

@@ -15,10 +15,11 @@ from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.port import family_of, load
+from streams.kafka.clients import appending_producer
 from streams.kafka.codec import decode_event, encode
 from streams.kafka.errors import started
 from streams.kafka.readers import Reader, broker_errors
-from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, STATE, shard_of
+from streams.kafka.topics import EVENTS, STATE, shard_of
 from streams.portfolio import publishing
 
 _OF_POLICIES = keys.families(keys.policy, keys.CURSOR)
@@ -133,15 +134,8 @@ def _removals(left_over: Mapping[BookId, Policy], partitions: int) -> Iterator[R
 # ------------------------------------------------------------------ appending
 @asynccontextmanager
 async def appending(kafka: KafkaAccess) -> AsyncIterator[AIOKafkaProducer]:
-    """Connect to append events: idempotent, acknowledged by all, in no transaction (the log stays gapless)."""
-    producer = AIOKafkaProducer(
-        **kafka.client(),
-        enable_idempotence=True,
-        acks="all",
-        linger_ms=0,
-        max_request_size=MAX_RECORD_BYTES,
-        request_timeout_ms=15_000,
-    )
+    """Connect to append events."""
+    producer = appending_producer(kafka)
     async with broker_errors(kafka):
         try:
             await started(producer, kafka, writes=EVENTS.name)

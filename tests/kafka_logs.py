@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from pipeline.state.tables import Value
+from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.port import load
+from streams.kafka.clients import appending_producer, reader
 from streams.kafka.readers import Record
 from streams.kafka.topics import STATE
 
@@ -24,13 +26,7 @@ async def read_committed(
     bootstrap: str, topic: str, partition: int
 ) -> list[tuple[bytes | None, bytes | None]]:
     """Read keys and values of a partition from its beginning to its last stable offset."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=16 * 1024 * 1024,
-    )
+    consumer = reader(KafkaAccess(bootstrap))
     await consumer.start()
     try:
         at = TopicPartition(topic, partition)
@@ -73,9 +69,7 @@ async def _ends(
 
 async def append(bootstrap: str, topic: str, partition: int, payloads: Sequence[bytes | None]) -> None:
     """Append records as the writers of a log do: idempotent, not in a transaction."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, max_request_size=16 * 1024 * 1024
-    )
+    producer = appending_producer(KafkaAccess(bootstrap))
     await producer.start()
     try:
         sent = [await producer.send(topic, key=b"-", value=value, partition=partition) for value in payloads]

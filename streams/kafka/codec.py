@@ -19,8 +19,8 @@ from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.state.tables import Value
+from streams.kafka.clients import MAX_RECORD_BYTES
 from streams.kafka.key_length import why_unnameable
-from streams.kafka.topics import MAX_RECORD_BYTES
 from streams.kafka.wire import wire_form
 
 AnyOutput = (

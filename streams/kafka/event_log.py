@@ -6,15 +6,16 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from enum import Enum
 from typing import Any, Literal, Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import AccessError, EventLogError, LogLostError
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka.access import KafkaAccess
+from streams.kafka.clients import follower
 from streams.kafka.errors import denied, started, stopped
 from streams.kafka.markers import require_no_record
-from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES
+from streams.kafka.topics import EVENTS
 
 _ANSWER_TIMEOUT_S = 15.0
 _POLL_MS = 500
@@ -92,13 +93,7 @@ class KafkaEventLog:
         return {shard: ends[partition] for partition, shard in partitions.items()}
 
     async def _consumer(self) -> Any:
-        consumer = AIOKafkaConsumer(
-            **self._kafka.client(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        )
+        consumer = follower(self._kafka)
         try:
             await self._answer(started(consumer, self._kafka))
         except (EventLogError, AccessError):

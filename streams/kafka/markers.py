@@ -12,7 +12,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
 from pipeline.errors import LogLostError
-from streams.kafka.topics import MAX_RECORD_BYTES
+from streams.kafka.clients import MAX_RECORD_BYTES
 
 _WAIT_MS = 500
 _UNCOMMITTED = 0

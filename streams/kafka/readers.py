@@ -6,18 +6,16 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import InfrastructureError, TopicError
+from streams.kafka import clients
 from streams.kafka.access import KafkaAccess
 from streams.kafka.errors import denied, hidden, not_allowed, started, stopped
 from streams.kafka.markers import GapContents, require_no_record
-from streams.kafka.topics import MAX_RECORD_BYTES
 
 _POLL_MS = 50
-_FETCH_WAIT_MS = 20
-"""So long a fetch may wait for records: a question for offsets waits behind it, on the same connection."""
 _SILENT_POLLS = 400
 """So many polls without progress mean that the broker is gone."""
 
@@ -200,14 +198,7 @@ class Reader:
 @asynccontextmanager
 async def reading(kafka: KafkaAccess) -> AsyncIterator[Reader]:
     """Connect to a broker to read. Raises: InfrastructureError if it does not answer."""
-    consumer = AIOKafkaConsumer(
-        **kafka.client(),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
-    )
+    consumer = clients.reader(kafka)
     async with broker_errors(kafka):
         try:
             await started(consumer, kafka)

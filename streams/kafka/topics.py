@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_args
 from zlib import crc32
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
@@ -26,10 +26,10 @@ from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.units import BookId, ChainId, ShardId
+from streams.kafka import clients
 from streams.kafka.access import KafkaAccess
+from streams.kafka.clients import MAX_RECORD_BYTES
 from streams.kafka.errors import NOT_ALLOWED, denied, hidden, not_allowed, started
-
-MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 _ADMIN_TIMEOUT_S = 30.0
 _TOPIC_EXISTS = 36
@@ -190,7 +190,7 @@ def copies_missing(copies: int, in_sync: int, *, unclean: bool) -> list[str]:
 
 @asynccontextmanager
 async def _admin(kafka: KafkaAccess) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(**kafka.client())
+    admin = clients.admin(kafka)
     try:
         async with asyncio.timeout(_ADMIN_TIMEOUT_S):
             try:

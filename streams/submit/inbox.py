@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline import keys
@@ -17,10 +17,11 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import Stop
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka.access import KafkaAccess
+from streams.kafka.clients import follower
 from streams.kafka.codec import decode_entry, decode_event
 from streams.kafka.errors import denied, started, stopped
 from streams.kafka.readers import Reader, broker_errors, reading
-from streams.kafka.topics import EVENTS, INTENTS, MAX_RECORD_BYTES, STATE
+from streams.kafka.topics import EVENTS, INTENTS, STATE
 from streams.submit.pauses import Pauses
 from streams.submit.port import Delivered, IntentsPassed
 
@@ -134,14 +135,7 @@ class KafkaInbox:
     async def _pump(
         self, topic: str, starts: Mapping[ShardId, Offset], put: Callable[[ShardId, Any], None]
     ) -> None:
-        consumer = AIOKafkaConsumer(
-            **self._kafka.client(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-            retry_backoff_ms=10,
-        )
+        consumer = follower(self._kafka)
         async with broker_errors(self._kafka):
             await started(consumer, self._kafka)
             self._consumers.append(consumer)

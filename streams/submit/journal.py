@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from zlib import crc32
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from pipeline import keys
@@ -15,18 +15,15 @@ from pipeline.messages.journal import AnyReport
 from pipeline.units import Address, ChainId, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, bounded
+from streams.kafka.clients import transactional_producer
 from streams.kafka.codec import encode
 from streams.kafka.errors import denied, started
 from streams.kafka.readers import Reader, broker_errors, reading
 from streams.kafka.roles import transactional_id_of_signer
-from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, NONCES, TOPICS, TopicRecord
+from streams.kafka.topics import EVENTS, NONCES, TOPICS, TopicRecord
 from streams.policy_rollout import appending
 from streams.submit.port import Stored
 
-_TRANSACTION_MS = 10_000
-_REQUEST_MS = 15_000
-_RETRY_MS = 10
-"""In a transaction Kafka 4 first answers NOT_ENOUGH_REPLICAS to aiokafka's old request: soon again."""
 _HELD_BACK_S = 0.02
 
 
@@ -105,15 +102,8 @@ class KafkaJournal:
     # -------------------------------------------------------------- to and from the broker
     async def _open(self, key: bytes, value: bytes, take: Callable[[Stored], None]) -> None:
         async with self._or_failing("opening"):
-            self._producer = AIOKafkaProducer(
-                **self._kafka.client(),
-                transactional_id=transactional_id_of_signer(self._chain_id, self._signer),
-                transaction_timeout_ms=_TRANSACTION_MS,
-                request_timeout_ms=_REQUEST_MS,
-                retry_backoff_ms=_RETRY_MS,
-                acks="all",
-                linger_ms=0,
-                max_request_size=MAX_RECORD_BYTES,
+            self._producer = transactional_producer(
+                self._kafka, transactional_id_of_signer(self._chain_id, self._signer)
             )
             await started(self._producer, self._kafka)  # fences, and aborts what the former process left open
         async with reading(self._kafka) as reader:

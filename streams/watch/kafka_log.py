@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import EventLogError, InfrastructureError, StateLostError
@@ -14,10 +14,11 @@ from pipeline.state.tables import Value
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.port import cut_off, family_of, load
+from streams.kafka.clients import appending_producer, follower
 from streams.kafka.errors import denied, started, stopped
 from streams.kafka.markers import GapContents, require_no_record
 from streams.kafka.readers import Reader, reading
-from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, STATE
+from streams.kafka.topics import EVENTS, STATE
 from streams.watch.port import ROUTING, EventRecord, routing_only
 
 log = structlog.get_logger(__name__)
@@ -48,17 +49,7 @@ class KafkaLog:
         """Connect. Raises: InfrastructureError."""
         async with _bounded("connect to the broker", self._timeout_s, self._kafka):
             self._reader = await self._open.enter_async_context(reading(self._kafka))
-            # idempotent, never in a transaction: the log stays gapless, and a worker reads it uncommitted
-            self._producer = AIOKafkaProducer(
-                **self._kafka.client(),
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=0,
-                retry_backoff_ms=10,
-                max_batch_size=1 << 20,
-                max_request_size=MAX_RECORD_BYTES,
-                request_timeout_ms=int(self._timeout_s * 1000),
-            )
+            self._producer = appending_producer(self._kafka, request_s=self._timeout_s)
             await started(self._producer, self._kafka, writes=self._events)
 
     async def state(self, shard: ShardId) -> Mapping[str, Value]:
@@ -154,14 +145,7 @@ class _Tail:
         self._why: BaseException | None = None
 
     async def start(self, timeout_s: float) -> None:
-        self._consumer = AIOKafkaConsumer(
-            **self._kafka.client(),
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-            retry_backoff_ms=10,
-        )
+        self._consumer = follower(self._kafka)
         async with _bounded("follow the log", timeout_s, self._kafka):
             await started(self._consumer, self._kafka)
         self._consumer.assign(list(self._starts))

@@ -21,10 +21,11 @@ from streams.heartbeat import Progress, beating
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.kafka import KafkaCheckpoint
 from streams.kafka.checkpoint.port import Checkpoint
+from streams.kafka.clients import FAUST
 from streams.kafka.errors import denied
 from streams.kafka.event_log import KafkaEventLog
 from streams.kafka.roles import group_of_workers
-from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, check_topics
+from streams.kafka.topics import EVENTS, check_topics
 from streams.plain_text import one_line
 from streams.process import at_each_stop_signal, code_of
 from streams.redaction import redact
@@ -126,14 +127,9 @@ def _app(kafka: KafkaAccess, chain_id: ChainId, instance: str, data_dir: Path) -
         topic_disable_leader=True,
         processing_guarantee="at_least_once",
         stream_wait_empty=False,
-        consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=instance,
-        consumer_max_fetch_size=MAX_RECORD_BYTES,
-        broker_commit_interval=0.5,
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=2.0,
-        broker_request_timeout=30.0,
         broker_credentials=_credentials(kafka),
+        **FAUST,
     )
     app.finalize()
     app.transport = CommittedTransport(app.conf.broker_consumer, app)

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, for_code
 from aiokafka.protocol.group import HeartbeatRequest
 
+from streams.kafka import clients
 from streams.kafka.access import KafkaAccess
 from streams.kafka.errors import not_allowed, started
 
@@ -72,7 +72,7 @@ async def watch_group(kafka: KafkaAccess, group: str) -> NoReturn:
 
 async def _may_join(kafka: KafkaAccess, group: str) -> bool:
     """Send a heartbeat of nobody: only who may join is told that nobody is no member. It disturbs no one."""
-    admin = AIOKafkaAdminClient(**kafka.client())
+    admin = clients.admin(kafka)
     try:
         await started(admin, kafka)
         coordinator = await admin.find_coordinator(group)

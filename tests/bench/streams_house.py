@@ -11,14 +11,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from kafka_logs import append, read_committed
 
 from pipeline import keys
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.port import load
+from streams.kafka.clients import reader
 from streams.kafka.codec import decode_entry, encode_entry
-from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, OUTPUTS, STATE, Topic, ensure_topics
+from streams.kafka.topics import EVENTS, OUTPUTS, STATE, Topic, ensure_topics
 
 Kind = Literal["worker", "bare"]
 
@@ -111,13 +112,7 @@ class House:
     @asynccontextmanager
     async def reading(self, topic: Topic, shards: Sequence[int]) -> AsyncIterator[Any]:
         """Read some of a topic's partitions from their beginning, as committed."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        )
+        consumer = reader(KafkaAccess(self.bootstrap))
         await consumer.start()
         try:
             consumer.assign([TopicPartition(topic.on(self.chain_id), shard) for shard in shards])

@@ -6,12 +6,13 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from streams_house import House
 from streams_loads import Load, load_of
 
+from streams.kafka.access import KafkaAccess
+from streams.kafka.clients import appending_producer
 from streams.kafka.codec import decode_output
-from streams.kafka.topics import DECISIONS, EVENTS, MAX_RECORD_BYTES
+from streams.kafka.topics import DECISIONS, EVENTS
 
 BLOCKS_PER_S = 4
 SWAPS = 10
@@ -60,14 +61,7 @@ async def _append(
     house: House, shards: int, records: list[bytes], first: int, sent: dict[Place, float]
 ) -> None:
     """Append a block to every shard at once, as the watcher does, and the next when it is time."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=house.bootstrap,
-        enable_idempotence=True,
-        acks="all",
-        linger_ms=0,
-        retry_backoff_ms=10,
-        max_request_size=MAX_RECORD_BYTES,
-    )
+    producer = appending_producer(KafkaAccess(house.bootstrap))
     await producer.start()
     begun_s = time.perf_counter()
     try:

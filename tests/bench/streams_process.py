@@ -15,7 +15,8 @@ from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.kafka import KafkaCheckpoint
-from streams.kafka.topics import EVENTS, MAX_RECORD_BYTES, TopicRecord
+from streams.kafka.clients import MAX_RECORD_BYTES
+from streams.kafka.topics import EVENTS, TopicRecord
 from streams.work.app import run_worker
 from streams.work.fold import fold_record
 from streams.work.keeper import BATCH_RECORDS

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from kafka_logs import append, entries_of, read_committed, until_marked
+from kafka_logs import append, entries_of, read_committed, recreate, until_marked
 from stories import SAID_ON, Log, Said, story, undisturbed
 
 from pipeline.units import ChainId, ShardId
@@ -70,15 +69,7 @@ class House:
         return worker
 
     async def recreate(self, topic: Topic, settings: Mapping[str, str]) -> None:
-        name = topic.on(self.chain_id)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
-        await admin.start()
-        await admin.delete_topics([name])
-        async with asyncio.timeout(60):
-            while name in await admin.list_topics():  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
-        await admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=dict(settings))])
-        await admin.close()
+        await recreate(self.bootstrap, topic.on(self.chain_id), PARTITIONS, settings)
 
     async def move_group_to_the_end(self) -> None:
         consumer = AIOKafkaConsumer(

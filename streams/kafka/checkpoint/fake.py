@@ -11,9 +11,10 @@ from pipeline import keys
 from pipeline.errors import CommitError, FencedError, StateLostError
 from pipeline.state.tables import Value
 from pipeline.units import ShardId
+from streams.kafka.clients import MAX_RECORD_BYTES
 from streams.kafka.codec import encode_entry
 from streams.kafka.readers import Record
-from streams.kafka.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TopicRecord
+from streams.kafka.topics import DEAD_LETTERS, OUTPUTS, STATE, TopicRecord
 
 from .port import COMMIT_TIMEOUT_S, OPENED, bounded, load, nothing_kept
 

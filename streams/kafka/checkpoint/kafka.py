@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from pipeline import keys
@@ -14,11 +14,12 @@ from pipeline.errors import CommitError, FencedError, StateLostError
 from pipeline.state.tables import Value
 from pipeline.units import ChainId, ShardId
 from streams.kafka.access import KafkaAccess
+from streams.kafka.clients import reader, transactional_producer
 from streams.kafka.codec import encode_entry
 from streams.kafka.errors import denied, started, stopped
 from streams.kafka.readers import Record, reading, record_of
 from streams.kafka.roles import transactional_id_of_shard
-from streams.kafka.topics import DEAD_LETTERS, MAX_RECORD_BYTES, OUTPUTS, STATE, TOPICS, TopicRecord
+from streams.kafka.topics import DEAD_LETTERS, OUTPUTS, STATE, TOPICS, TopicRecord
 
 from .port import (
     CLOSE_TIMEOUT_S,
@@ -31,11 +32,6 @@ from .port import (
     nothing_kept,
 )
 
-_BATCH_BYTES = 1024 * 1024
-_TRANSACTION_MS = 10_000
-_REQUEST_MS = 15_000
-# in a transaction Kafka 4 first answers NOT_ENOUGH_REPLICAS to aiokafka's old request: soon again
-_RETRY_MS = 10
 _POLL_MS = 1_000
 
 
@@ -93,17 +89,8 @@ class KafkaCheckpoint:
     async def _open(self) -> dict[str, Value]:
         marker = f"{self._instance}/{secrets.token_hex(8)}".encode()
         async with self._or_failing("opening"):
-            self._producer = AIOKafkaProducer(
-                **self._kafka.client(),
-                transactional_id=transactional_id_of_shard(self._chain_id, self._shard),
-                transaction_timeout_ms=_TRANSACTION_MS,
-                request_timeout_ms=_REQUEST_MS,
-                retry_backoff_ms=_RETRY_MS,
-                acks="all",
-                linger_ms=0,
-                max_batch_size=_BATCH_BYTES,
-                max_request_size=MAX_RECORD_BYTES,
-                compression_type="zstd",
+            self._producer = transactional_producer(
+                self._kafka, transactional_id_of_shard(self._chain_id, self._shard)
             )
             await started(self._producer, self._kafka)  # fences, and aborts what the former owner left open
             await self._write(self._producer, [TopicRecord(STATE.name, OPENED, marker, self._shard)])
@@ -114,10 +101,10 @@ class KafkaCheckpoint:
 
     async def _refuse_if_it_has_spoken(self) -> None:
         """Tell a shard that begins from one whose state is gone: what it says and its cursor are committed as one."""
-        async with reading(self._kafka) as reader:
+        async with reading(self._kafka) as read:
             for topic in (*OUTPUTS, DEAD_LETTERS):
                 name = self._topics[topic.name]
-                async for record in reader.read(dict.fromkeys(await reader.shards(name, [self._shard]), 0)):
+                async for record in read.read(dict.fromkeys(await read.shards(name, [self._shard]), 0)):
                     raise StateLostError(nothing_kept(self._shard, record.where))
 
     async def _read_until(self, marker: bytes) -> list[Record]:
@@ -125,13 +112,7 @@ class KafkaCheckpoint:
 
         Raises: StateLostError if it no longer begins where it began.
         """
-        consumer = AIOKafkaConsumer(
-            **self._kafka.client(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=MAX_RECORD_BYTES,
-        )
+        consumer = reader(self._kafka)
         await started(consumer, self._kafka)
         try:
             partition = TopicPartition(self._topics[STATE.name], self._shard)
