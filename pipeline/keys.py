@@ -84,6 +84,8 @@ balance: Kind[Address, Address] = _kind("balance", str, str)
 owner: Kind[Address] = _kind("owner", str)
 token: Kind[Address] = _kind("token", str)
 book: Kind[BookId] = _kind("book", str)
+counted_balances: Kind[BookId] = _kind("counted-balances", str)
+"""No entry: what follows from a book's policy, and is remembered."""
 ALL: Final = "all"
 SHARD: Final = "shard"
 """What an operator resumes where a whole shard is halted."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from pipeline import keys
-from pipeline.advance.books import why_unknown
-from pipeline.book.inventory import Assessed, Stock
-from pipeline.book.stock import own_positions, take_stock
+from pipeline.advance.books import stock_of, why_unknown
+from pipeline.book.exposures import HeldItem
+from pipeline.book.inventory import Stock
 from pipeline.decide.gates import Refused
 from pipeline.errors import PipelineError
 from pipeline.follow.quarantine import quarantined
@@ -20,9 +20,10 @@ from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
-from pipeline.venues.uniswap_v3.assess import assess
+from pipeline.venues.port import VenueViews
+from pipeline.venues.registry import venues_of
 from pipeline.venues.uniswap_v3.routes import set_apart
-from pipeline.views import show_book, show_position
+from pipeline.views import show_book
 from streams.kafka.readers import Reader
 from streams.kafka.topics import EVENTS, shard_of
 from streams.policy_rollout import policies_in_force
@@ -48,7 +49,8 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     at: ShardNow
     stock: Stock | None
-    positions: tuple[Assessed, ...]
+    positions: tuple[tuple[VenueViews, HeldItem], ...]
+    """Those that have or are owed anything, each with what shows it."""
     set_apart: tuple[str, ...]
     """NFTs of the owner that the book does without: `position/M/id`."""
     left: tuple[tuple[str, Departure], ...]
@@ -60,10 +62,10 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.stock is None else show_book(self.policy, self.stock, self._moment())
 
     def position_views(self) -> list[PositionView]:
-        """Make a view of each NFT that still has or is owed something."""
-        return [
-            show_position(self.policy, each, self._moment()) for each in self.positions if each.holds_anything
-        ]
+        """Make a view of each position that still has or is owed something."""
+        now = self._moment()
+        shown = (views.show_item(self.policy, held, now) for views, held in self.positions)
+        return [view for view in shown if isinstance(view, PositionView)]
 
     def _moment(self) -> Provenance:
         return Provenance(
@@ -121,11 +123,11 @@ def books_at(at: ShardNow) -> Iterator[BookNow]:
         unknown = why_unknown(at.shard, policy)
         marks = list(_marks(at, policy, unknown))
         stock: Stock | None = None
-        positions: tuple[Assessed, ...] = ()
+        positions: tuple[tuple[VenueViews, HeldItem], ...] = ()
         try:
             if unknown is None:
-                positions = tuple(assess(at.shard, *found) for found in own_positions(at.shard, policy))
-                stock = take_stock(at.shard, policy, positions)
+                stock = stock_of(at.shard, policy)
+                positions = tuple(_shown(at.shard, policy))
         except PipelineError as error:
             marks.append(f"not known: {error}")
         apart = tuple(set_apart(at.shard.tables, policy))
@@ -138,6 +140,12 @@ def books_at(at: ShardNow) -> Iterator[BookNow]:
             left=tuple(_left(at, policy)),
             marks=tuple(marks),
         )
+
+
+def _shown(shard: Shard, policy: Policy) -> Iterator[tuple[VenueViews, HeldItem]]:
+    for venue in venues_of(policy.chain):
+        if venue.views is not None:
+            yield from ((venue.views, held) for held in venue.views.shown_items(shard, policy))
 
 
 def _left(at: ShardNow, policy: Policy) -> list[tuple[str, Departure]]:

@@ -7,18 +7,17 @@ import msgspec
 from aiokafka import TopicPartition
 
 from pipeline import keys
-from pipeline.book.stock import own_positions
 from pipeline.drive import pass_over
 from pipeline.errors import MalformedRecordError
 from pipeline.follow.routes import follow
 from pipeline.messages.entries import Writer
 from pipeline.messages.events import BlockSeen, BlocksReverted, Observed, WriterStarted
-from pipeline.state.policies import followed_pools, policies, profile
+from pipeline.state.policies import policies, profile
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import ChainId, Offset, ShardId, Term
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.registry import venue_of_read
+from pipeline.venues.registry import venue_of_read, venues
 from streams.kafka.checkpoint.port import load
 from streams.kafka.codec import decode_event
 from streams.kafka.readers import Reader, Record
@@ -67,14 +66,14 @@ async def against_the_chain(node: Node, shard: Shard, verdict: Verdict) -> None:
 
 
 def _items(shard: Shard) -> Iterator[DueRead]:
-    for pool in sorted(followed_pools(shard.tables)):
-        yield DueRead(item=keys.pool(pool), why="check")
-    for policy in policies(shard.tables):
-        for key, _ in own_positions(shard, policy):
-            yield DueRead(item=key, why="check")
-        for account in policy.accounts:
-            for token in policy.tokens:
-                yield DueRead(item=keys.balance(account, token.address), why="check")
+    items = {
+        item: None
+        for venue in venues(shard.tables)
+        for policy in policies(shard.tables)
+        for item in venue.checked_items(shard.tables, policy)
+    }
+    for item in items:
+        yield DueRead(item=item, why="check")
 
 
 # ------------------------------------------------------------------ against the fold

@@ -10,7 +10,6 @@ from pipeline.act.allowances import APPROVE_GAS, allow, router_of, take_back
 from pipeline.act.depth import depth_window, part_of_mint
 from pipeline.act.goal import deployable
 from pipeline.act.market import Market, least_swapped, mint_window, narrower, swap_tolerance_bps, swap_window
-from pipeline.book.stock import own_positions
 from pipeline.errors import SwapLimitedError
 from pipeline.math.sandwich import safe_window_x96
 from pipeline.math.slippage import (
@@ -27,6 +26,7 @@ from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds
 from pipeline.venues.uniswap_v3 import LivePool
+from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
     write_mint,

@@ -5,13 +5,13 @@ from fractions import Fraction
 import msgspec
 
 from pipeline import keys
-from pipeline.book.stock import own_positions
 from pipeline.math.ranges import range_at_share
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Balance, Pool
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount, TokenId
+from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.pools import need_pool
 
 

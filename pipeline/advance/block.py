@@ -1,6 +1,6 @@
 """A block that attaches: its logs move pools, positions and balances, then every book is judged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
@@ -17,17 +17,17 @@ from pipeline.messages.policy import ChainProfile
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
+from pipeline.venues.port import Venue, VenueBlock
 from pipeline.venues.registry import venues_of
-from pipeline.views import show_swaps
 
 
 def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Provenance) -> tuple[Output, ...]:
     """Take a block in, quiet or not: it is also the passage of time."""
     items = FailedItems(shard)
-    blocks = [venue.begin_block(shard, items, event) for venue in venues_of(chain)]
+    blocks: list[VenueBlock] = [venue.begin_block(shard, items, event) for venue in venues_of(chain)]
     tracked = track(shard, event, blocks, items, decode(event.logs, blocks))
     outputs: list[Output] = [
-        *show_swaps(shard, tracked, now),
+        *_swaps(shard, venues_of(chain), blocks, now),
         *quarantine_alerts(tracked.quarantined, now),
         *tell_gifts(shard, event, chain, now),
     ]
@@ -38,6 +38,14 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
         outputs += judge_book(context, tracked)
     outputs += halt_if_too_many(shard, chain, now)
     return tuple(outputs)
+
+
+def _swaps(
+    shard: Shard, venues: Sequence[Venue], blocks: Sequence[VenueBlock], now: Provenance
+) -> Iterator[Output]:
+    for venue, block in zip(venues, blocks, strict=True):
+        if venue.views is not None:
+            yield from venue.views.show_swaps(shard, block.swaps, now)
 
 
 def quarantine_alerts(failed: dict[str, str], now: Provenance) -> Iterator[Quarantined]:

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.dry_runs import want_dry_run
-from pipeline.advance.measured_nfts import assessed
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.book.inventory import Stock, Tracked
-from pipeline.book.stock import own_positions, take_stock
+from pipeline.book.prices import spot_prices
+from pipeline.book.stock import held_items, take_stock
 from pipeline.decide.gates import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.decide.strategies import Act
 from pipeline.follow.due_reads import missing
@@ -19,11 +19,11 @@ from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.effects import BookEffects
-from pipeline.messages.entries import Balance, BookPath, Pause, Pool, Quarantine
+from pipeline.messages.entries import BookPath, Pause, Quarantine
 from pipeline.messages.policy import Policy
 from pipeline.state.resumes import resumes
 from pipeline.state.shard import Shard
-from pipeline.units import NATIVE
+from pipeline.venues.registry import venues_of
 
 _LONGEST_REASON = 500
 
@@ -81,25 +81,17 @@ def _finished(carried: list[Output], path: BookPath) -> str | None:
 
 
 def stock_of(shard: Shard, policy: Policy) -> Stock:
-    """Assess a book's NFTs and add it up, or remember. Raises: PipelineError."""
-    positions = [assessed(shard, key, position) for key, position in own_positions(shard, policy)]
-    balances = (
-        shard.tables.find(keys.balance(account, token), Balance)
-        for account in policy.accounts
-        for token in (*(token.address for token in policy.tokens), NATIVE)
-    )
-    reference = shard.tables.find(keys.pool(policy.reference_pool), Pool)
-    made_of = (policy, reference, *positions, *balances)
-    return shard.tables.derived(keys.book(policy.book), made_of, lambda: take_stock(shard, policy, positions))
+    """Measure what a book has and add it up, or remember. Raises: PipelineError."""
+    items, prices = held_items(shard, policy), spot_prices(shard, policy)
+    made_of = (policy, prices, *items)
+    return shard.tables.derived(keys.book(policy.book), made_of, lambda: take_stock(policy, items, prices))
 
 
 # ------------------------------------------------------------------ gates before the inventory
 def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
     """Tell why a book's inventory is not known: something is unread, in quarantine, or has no price."""
     unread = missing(shard.tables, policy) or [
-        keys.balance(account, NATIVE)
-        for account in policy.accounts
-        if shard.tables.find(keys.balance(account, NATIVE), Balance) is None
+        item for venue in venues_of(policy.chain) for item in venue.untold_items(shard, policy)
     ]
     if unread:
         return Refused(gate="observed", reason="not_observed", item=unread[0])
@@ -114,22 +106,17 @@ def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
 
 def _no_price(shard: Shard, policy: Policy) -> Refused | None:
     """A pool that was made and never initialised has no price: nothing can be valued by it."""
-    reference = shard.tables.find(keys.pool(policy.reference_pool), Pool)
-    if reference is None or reference.sqrt_price_x96:
-        return None
-    return Refused(gate="value", reason="no_price", item=keys.pool(policy.reference_pool))
+    for pool in policy.pricing_pools():
+        spots = (venue.spot(shard, pool) for venue in venues_of(policy.chain))
+        if all(spot is None for spot in spots):
+            return Refused(gate="value", reason="no_price", item=keys.pool(pool))
+    return None
 
 
 def _items(shard: Shard, policy: Policy) -> Iterator[str]:
     yield keys.book(policy.book)
-    for pool in policy.all_pools():
-        yield keys.pool(pool)
-    for key, _ in own_positions(shard, policy):
-        yield key
-    yield keys.unreadable_position(policy.chain.position_manager)
-    for account in policy.accounts:
-        for token in policy.tokens:
-            yield keys.balance(account, token.address)
+    for venue in venues_of(policy.chain):
+        yield from venue.stopping_items(shard, policy)
 
 
 def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:

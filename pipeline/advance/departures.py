@@ -14,7 +14,8 @@ from pipeline.messages.nfts import Departure
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Hash, RawAmount, Seconds
+from pipeline.units import Address, Hash, Seconds
+from pipeline.venues.uniswap_v3.assess import HeldNft
 from pipeline.venues.wallet.token_logs import decode_nft_transfer
 
 _DEPARTURES = keys.departure.under(keys.position.family)
@@ -26,9 +27,9 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance)
     if not isinstance(event, BlockSeen):
         return
     _forget(shard, event)
-    for key, (policy, found) in sorted(before.positions.items()):
+    for key, (_, policy, held) in sorted(before.positions.items()):
         to = _owner(shard, key)
-        if policy.mode != "live" or to == policy.owner:
+        if not isinstance(held, HeldNft) or policy.mode != "live" or to == policy.owner:
             continue
         known = before.books.get(policy.book)
         left = NftLeft(
@@ -37,9 +38,9 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance)
             item=key,
             to=to,
             transaction_hash=_last_transfer(event, key),
-            amount0=RawAmount(found.principal0 + found.fees0),
-            amount1=RawAmount(found.principal1 + found.fees1),
-            value_quote=None if known is None else worth(policy, known[1], found),
+            amount0=held.pays[0],
+            amount1=held.pays[1],
+            value_quote=None if known is None else worth(known[1], held),
         )
         _remember(shard, event, left)
         yield left

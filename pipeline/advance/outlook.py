@@ -7,12 +7,12 @@ from pipeline.act.guards import GuardRefusal
 from pipeline.act.market import read_market
 from pipeline.act.partial_step import brings_into_range, comes_nearer, largest_step
 from pipeline.advance.book_context import BookContext
-from pipeline.advance.measured_nfts import assessed
 from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import NftPosition
 from pipeline.units import RawAmount, TokenId
+from pipeline.venues.uniswap_v3.assess import held_nft
 
 
 def look_ahead(context: BookContext, stock: Stock) -> tuple[Goal, Foreseen] | GuardRefusal:
@@ -44,8 +44,5 @@ def _freed(context: BookContext, leaving: tuple[TokenId, ...]) -> tuple[RawAmoun
     """Add up what leaving NFTs pay: principal and fees."""
     shard = context.shard
     nfts = [keys.position(context.policy.chain.position_manager, token_id) for token_id in leaving]
-    held = [assessed(shard, nft, shard.tables.need(nft, NftPosition)) for nft in nfts]
-    return (
-        RawAmount(sum(each.principal0 + each.fees0 for each in held)),
-        RawAmount(sum(each.principal1 + each.fees1 for each in held)),
-    )
+    pays = [held_nft(shard, nft, shard.tables.need(nft, NftPosition)).pays for nft in nfts]
+    return RawAmount(sum(pays0 for pays0, _ in pays)), RawAmount(sum(pays1 for _, pays1 in pays))

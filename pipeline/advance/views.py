@@ -6,35 +6,28 @@ import msgspec
 
 from pipeline import keys
 from pipeline.advance.books import stock_of, why_unknown
-from pipeline.advance.measured_nfts import assessed
-from pipeline.book.inventory import Assessed, Stock
-from pipeline.book.stock import own_positions
-from pipeline.messages.base import BlockRef, Output
-from pipeline.messages.entries import Halted, Pool
+from pipeline.book.exposures import HeldItem
+from pipeline.book.inventory import Stock
+from pipeline.messages.base import BlockRef, Entry, Output
+from pipeline.messages.entries import Halted
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies, profile
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.units import Address, BookId
-from pipeline.views import (
-    published_pools,
-    remove_book,
-    remove_pool,
-    remove_position,
-    show_book,
-    show_pool,
-    show_position,
-)
+from pipeline.units import BookId
+from pipeline.venues.port import VenueViews
+from pipeline.venues.registry import venues
+from pipeline.views import remove_book, show_book
 
 
 class Shown(msgspec.Struct, frozen=True):
     """What a shard shows at one moment; it follows from the entries alone."""
 
-    pools: Mapping[Address, Pool]
-    """Those it publishes and has read."""
-    positions: Mapping[str, tuple[Policy, Assessed]]
-    """By key: each NFT of a book that has or is owed anything."""
+    pools: Mapping[str, tuple[VenueViews, Entry]]
+    """By item: those it publishes and has read."""
+    positions: Mapping[str, tuple[VenueViews, Policy, HeldItem]]
+    """By item: each position of a book that has or is owed anything."""
     books: Mapping[BookId, tuple[Policy, Stock]]
     """Those whose inventory is known."""
 
@@ -58,25 +51,27 @@ def shown_before(shard: Shard) -> Shown:
 
 
 def _collect(shard: Shard) -> Shown:
-    pools = {address: shard.tables.find(keys.pool(address), Pool) for address in published_pools(shard)}
-    books = policies(shard.tables)
+    books, published = policies(shard.tables), _published(shard)
     return Shown(
-        pools={address: pool for address, pool in sorted(pools.items()) if pool is not None},
-        positions={each.key: (policy, each) for policy in books for each in _positions(shard, policy)},
+        pools={
+            item: (views, state)
+            for views in published
+            for item, state in views.published_pools(shard).items()
+            if state is not None
+        },
+        positions={
+            held.item: (views, policy, held)
+            for policy in books
+            for views in published
+            for held in views.shown_items(shard, policy)
+        },
         books={policy.book: (policy, stock) for policy in books for stock in _stock(shard, policy)},
     )
 
 
-def _positions(shard: Shard, policy: Policy) -> Iterator[Assessed]:
-    for key, position in own_positions(shard, policy):
-        try:
-            found = assessed(shard, key, position)
-        except MemoryError:  # of the machine, not of the NFT
-            raise
-        except Exception:  # noqa: BLE001, S112 - it cannot be told: its book says why
-            continue
-        if found.holds_anything:
-            yield found
+def _published(shard: Shard) -> list[VenueViews]:
+    """List what is published of venues beside sums of books."""
+    return [venue.views for venue in venues(shard.tables) if venue.views is not None]
 
 
 def _stock(shard: Shard, policy: Policy) -> Iterator[Stock]:
@@ -130,26 +125,25 @@ def _is_report(shard: Shard, event: AnyEvent) -> bool:
 
 def _pools(shard: Shard, before: Shown, after: Shown, now: Provenance, *, again: bool) -> Iterator[Output]:
     """A pool that another shard publishes from here on is not taken back: its view is that one's."""
-    for address, pool in after.pools.items():
-        if again or before.pools.get(address) != pool:
-            yield show_pool(address, pool, now)
-    for address in sorted(published_pools(shard) & (before.pools.keys() - after.pools.keys())):
-        yield remove_pool(address, now)
+    for item, (views, state) in after.pools.items():
+        if again or before.pools.get(item) != (views, state):
+            yield views.show_pool(item, state, now)
+    ours = {item for views in _published(shard) for item in views.published_pools(shard)}
+    for item in sorted(ours & (before.pools.keys() - after.pools.keys())):
+        yield before.pools[item][0].pool_removed(item, now)
 
 
 def _told_positions(before: Shown, after: Shown, now: Provenance, *, again: bool) -> Iterator[Output]:
-    for key, (policy, found) in after.positions.items():
-        former = before.positions.get(key)
-        if again or former is None or _face(*former) != _face(policy, found):
-            yield show_position(policy, found, now)
-    for key in sorted(before.positions.keys() - after.positions.keys()):
-        yield remove_position(key, now)
+    for item, (views, policy, held) in after.positions.items():
+        former = before.positions.get(item)
+        if again or former is None or _face(*former) != _face(views, policy, held):
+            yield views.show_item(policy, held, now)
+    for item in sorted(before.positions.keys() - after.positions.keys()):
+        yield before.positions[item][0].item_removed(item, now)
 
 
-def _face(policy: Policy, found: Assessed) -> tuple[object, ...]:
-    """Tell what of an NFT is told at once; the amounts of its liquidity follow from its pool's view."""
-    amounts = () if found.position.liquidity else (found.principal, found.fees)
-    return (policy.book, found.position, found.in_range, *amounts)
+def _face(views: VenueViews, policy: Policy, held: HeldItem) -> tuple[object, ...]:
+    return (policy.book, *views.face(held))
 
 
 def _told_books(before: Shown, after: Shown, now: Provenance, *, again: bool) -> Iterator[Output]:

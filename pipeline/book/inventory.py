@@ -1,9 +1,11 @@
 """What one step hands to the next; none of it crosses a topic."""
 
+from collections.abc import Mapping
+
 import msgspec
 
+from pipeline.book.exposures import HeldItem, Price
 from pipeline.messages.base import RawLog
-from pipeline.messages.entries import NftPosition
 from pipeline.messages.facts import Swapped
 from pipeline.messages.views import Holding
 from pipeline.units import Address, Bps, RawAmount, SqrtPriceX96
@@ -19,45 +21,22 @@ class Tracked(msgspec.Struct, kw_only=True):
     """Item to reason."""
 
 
-class Assessed(msgspec.Struct, frozen=True, kw_only=True):
-    """An NFT at its pool's present price. Principal and fees together are what leaving would pay."""
-
-    key: str
-    position: NftPosition
-    token0: Address
-    token1: Address
-    in_range: bool
-    principal0: RawAmount
-    """Liquidity at the pool's price, and what decreases left uncollected. Rounds: down."""
-    principal1: RawAmount
-    fees0: RawAmount
-    fees1: RawAmount
-
-    @property
-    def principal(self) -> tuple[RawAmount, RawAmount]:
-        """The principal in token0 and token1."""
-        return self.principal0, self.principal1
-
-    @property
-    def fees(self) -> tuple[RawAmount, RawAmount]:
-        """The fees in token0 and token1."""
-        return self.fees0, self.fees1
-
-    @property
-    def holds_anything(self) -> bool:
-        """Whether it has liquidity or is owed anything: an emptied NFT is not shown."""
-        return bool(self.position.liquidity or any(self.principal) or any(self.fees))
-
-
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """A book after a block. Amounts are raw; values are in the policy's quote, rounded down."""
 
+    items: tuple[HeldItem, ...]
+    """What it has, at every venue."""
     holdings: tuple[Holding, ...]
+    """The net of each of the policy's tokens, by kind."""
+    prices: Mapping[Address, Price]
+    """In raw quote, of each token that has one."""
+    values_quote: Mapping[Address, RawAmount]
+    """Of each of the policy's tokens that has a price."""
     base_amount: RawAmount
     quote_amount: RawAmount
     """Quote and its equivalents."""
     unpriced: tuple[Address, ...]
-    """Tokens that it holds and that are neither base nor quote."""
+    """Tokens that it has, and that have no price."""
     sqrt_price_x96: SqrtPriceX96
     base_is_token0: bool
     base_value_quote: RawAmount

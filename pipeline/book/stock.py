@@ -1,103 +1,92 @@
 """Step 4: a book's inventory: where its tokens lie and what they are worth together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping, Sequence
+from math import isqrt
 
-from pipeline import keys
-from pipeline.book.inventory import WHOLE_BPS, Assessed, Stock
-from pipeline.errors import ImpossibleFactError
-from pipeline.math.value import value_in_token0, value_in_token1
-from pipeline.messages.entries import Balance, NftPosition, Pool
+from pipeline.book.exposures import ExposureKind, HeldItem, Price
+from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Holding
 from pipeline.state.shard import Shard
-from pipeline.units import NATIVE, Address, Bps, RawAmount
-from pipeline.venues.uniswap_v3.routes import is_ours
+from pipeline.units import Address, Bps, RawAmount, SqrtPriceX96
+from pipeline.venues.registry import venues_of
 
 
-def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPosition]]:
-    """Walk the NFTs of a book: those of its owner in its pools, but for what is set apart."""
-    pools = policy.all_pools()
-    manager = policy.chain.position_manager
-    for key, position in shard.tables.group(keys.position.under(manager), NftPosition):
-        if position.owner == policy.owner and position.pool in pools and is_ours(shard.tables, key):
-            yield key, position
+def held_items(shard: Shard, policy: Policy) -> tuple[HeldItem, ...]:
+    """List what a book has, at every venue of its chain. Raises: ImpossibleFactError where something is not followed."""
+    return tuple(item for venue in venues_of(policy.chain) for item in venue.held_items(shard, policy))
 
 
-def take_stock(shard: Shard, policy: Policy, positions: Iterable[Assessed]) -> Stock:
-    """Add a book up. Raises: ImpossibleFactError where the reference pool is not of base and quote."""
-    positions = tuple(positions)
-    holdings = tuple(_holding(shard, policy, token.address, positions) for token in policy.tokens)
-    totals = {h.token: h.wallet + h.native + h.principal + h.fees for h in holdings}
-    base = RawAmount(totals.get(policy.base, 0))
-    quote = RawAmount(sum(_at_par(policy, token, amount) for token, amount in totals.items()))
-    reference = shard.tables.need(keys.pool(policy.reference_pool), Pool)
-    if {reference.token0, reference.token1} != {policy.base, policy.quote}:
-        raise ImpossibleFactError(f"reference pool {policy.reference_pool} is not of base and quote")
-    base_is_token0 = reference.token0 == policy.base
-    price = reference.sqrt_price_x96
-    base_value = value_in_token1(base, price) if base_is_token0 else value_in_token0(base, price)
-    value = base_value + quote
-    priced = {policy.base, policy.quote, *policy.quote_equivalents}
+def take_stock(policy: Policy, items: Sequence[HeldItem], prices: Mapping[Address, Price]) -> Stock:
+    """Add a book up. A value may be zero or negative; then no share of it is told."""
+    sums = _sums(items)
+    net = {token.address: sums.get(token.address, {}) for token in policy.tokens}
+    totals = {token: sum(kinds.values()) for token, kinds in net.items()}
+    values = {token: prices[token].value(totals[token]) for token in prices if token in totals}
+    base_value, value = values.get(policy.base, 0), sum(values.values())
+    price = prices[policy.base]
+    base_is_token0 = policy.base < policy.quote
     return Stock(
-        holdings=holdings,
-        base_amount=base,
-        quote_amount=quote,
-        unpriced=tuple(token for token, amount in totals.items() if amount and token not in priced),
-        sqrt_price_x96=price,
+        items=tuple(items),
+        holdings=tuple(_holding(token, kinds) for token, kinds in net.items()),
+        prices=prices,
+        values_quote=values,
+        base_amount=RawAmount(totals.get(policy.base, 0)),
+        quote_amount=RawAmount(
+            sum(values.get(token, 0) for token in (policy.quote, *policy.quote_equivalents))
+        ),
+        unpriced=tuple(token for token, amount in totals.items() if amount and token not in prices),
+        sqrt_price_x96=_sqrt_price_x96(price, base_is_token0=base_is_token0),
         base_is_token0=base_is_token0,
-        base_value_quote=base_value,
+        base_value_quote=RawAmount(base_value),
         value_quote=RawAmount(value),
-        base_share_bps=Bps(base_value * WHOLE_BPS // value if value else 0),
-        has_liquidity=any(p.position.liquidity for p in positions),
-        any_in_range=any(p.in_range for p in positions),
+        base_share_bps=_share_bps(base_value, value),
+        has_liquidity=any(item.provides_liquidity for item in items),
+        any_in_range=any(item.in_range for item in items),
     )
 
 
-def worth(policy: Policy, stock: Stock, position: Assessed) -> RawAmount:
-    """Value an NFT of a book in its quote, at the price of its stock. Rounds: down."""
-    value_of_base = value_in_token1 if stock.base_is_token0 else value_in_token0
-    value = 0
-    for token in (position.token0, position.token1):
-        amount = sum(_part(position, token))
-        is_base = token == policy.base
-        value += (
-            value_of_base(RawAmount(amount), stock.sqrt_price_x96)
-            if is_base
-            else _at_par(policy, token, amount)
-        )
-    return RawAmount(value)
+def share_bps(stock: Stock, token: Address) -> Bps:
+    """Tell a token's share of a book's value; 0 where that is zero or negative. Rounds: down."""
+    return _share_bps(stock.values_quote.get(token, 0), stock.value_quote)
 
 
-def _holding(shard: Shard, policy: Policy, token: Address, positions: Iterable[Assessed]) -> Holding:
-    parts = [_part(position, token) for position in positions]
-    native = token == policy.chain.wrapped_native
+def worth(stock: Stock, item: HeldItem) -> RawAmount:
+    """Value an item of a book in its quote; what has no price counts as nothing. Rounds: down, token by token."""
+    amounts: dict[Address, int] = {}
+    for row in item.exposures:
+        amounts[row.token] = amounts.get(row.token, 0) + row.amount
+    priced = ((stock.prices[token], amount) for token, amount in amounts.items() if token in stock.prices)
+    return RawAmount(sum(price.value(amount) for price, amount in priced))
+
+
+def _sums(items: Sequence[HeldItem]) -> dict[Address, dict[ExposureKind, int]]:
+    """Add up exposures by token and kind."""
+    sums: dict[Address, dict[ExposureKind, int]] = {}
+    for item in items:
+        for row in item.exposures:
+            kinds = sums.setdefault(row.token, {})
+            kinds[row.kind] = kinds.get(row.kind, 0) + row.amount
+    return sums
+
+
+def _holding(token: Address, kinds: Mapping[ExposureKind, int]) -> Holding:
     return Holding(
         token=token,
-        wallet=RawAmount(sum(_balance(shard, account, token) for account in policy.accounts)),
-        native=RawAmount(sum(_balance(shard, a, NATIVE) for a in policy.accounts) if native else 0),
-        principal=RawAmount(sum(principal for principal, _ in parts)),
-        fees=RawAmount(sum(fees for _, fees in parts)),
+        wallet=RawAmount(kinds.get("wallet", 0)),
+        native=RawAmount(kinds.get("native", 0)),
+        principal=RawAmount(kinds.get("principal", 0)),
+        fees=RawAmount(kinds.get("fees", 0)),
     )
 
 
-def _part(position: Assessed, token: Address) -> tuple[int, int]:
-    if token == position.token0:
-        return position.principal0, position.fees0
-    if token == position.token1:
-        return position.principal1, position.fees1
-    return 0, 0
+def _share_bps(part: int, whole: int) -> Bps:
+    return Bps(part * WHOLE_BPS // whole if whole > 0 else 0)
 
 
-def _balance(shard: Shard, account: Address, token: Address) -> int:
-    balance = shard.tables.find(keys.balance(account, token), Balance)
-    return 0 if balance is None else balance.amount
-
-
-def _at_par(policy: Policy, token: Address, amount: int) -> int:
-    """Count quote as it is and its equivalents by their decimals. Rounds: down."""
-    if token == policy.quote:
-        return amount
-    if token not in policy.quote_equivalents:
-        return 0
-    quote_unit, token_unit = (int(10 ** policy.decimals(t)) for t in (policy.quote, token))
-    return amount * quote_unit // token_unit
+def _sqrt_price_x96(base_price: Price, *, base_is_token0: bool) -> SqrtPriceX96:
+    """Give the price of token0 in token1 as a pool of base and quote has it. Rounds: down; exact for Uniswap V3."""
+    numerator, denominator = base_price.numerator, base_price.denominator
+    if not base_is_token0:
+        numerator, denominator = denominator, numerator
+    return SqrtPriceX96(isqrt((numerator << 192) // denominator))

@@ -144,6 +144,16 @@ class Rerange(msgspec.Struct, frozen=True, kw_only=True):
     large_swaps: LargeSwaps = "split"
 
 
+class Asset(msgspec.Struct, frozen=True, kw_only=True):
+    """A token beside base, quote and its equivalents that counts in a book's value."""
+
+    token: Address
+    price_path: tuple[Address, ...]
+    """Pools that price it in the quote: each trades what the one before gives."""
+    target_share_bps: Bps | None = None
+    """Of the book's value; None: any share will do."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One book: whose, of which tokens and pools, and how it is to be kept."""
 
@@ -160,6 +170,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Base, quote and whatever else the accounts and pools hold."""
     quote_equivalents: tuple[Address, ...] = ()
     """Tokens that count as the quote at par."""
+    assets: tuple[Asset, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Left out where there are none."""
     pools: tuple[Address, ...]
     reference_pool: Address
     """Of base and quote: its spot after the block values the inventory."""
@@ -200,8 +212,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return self.mode == "live" and here == there
 
     def all_pools(self) -> tuple[Address, ...]:
-        """List the book's pools and its reference, each once, in the policy's order."""
-        return tuple(dict.fromkeys((*self.pools, self.reference_pool)))
+        """List the book's pools and those that price its tokens, each once, in the policy's order."""
+        return tuple(dict.fromkeys((*self.pools, *self.pricing_pools())))
+
+    def known_assets(self) -> tuple[Asset, ...]:
+        """List the tokens beside base, quote and its equivalents that have a price."""
+        return self.assets or ()
+
+    def pricing_pools(self) -> tuple[Address, ...]:
+        """List the pools by which its tokens are valued: the reference, and those of price paths."""
+        return (self.reference_pool, *(pool for asset in self.known_assets() for pool in asset.price_path))
 
     def all_addresses(self) -> frozenset[Address]:
         """List every address that the book's file has, or leaves to what is known of its chain."""

@@ -4,16 +4,19 @@ An *item* is what a venue keeps and what can fail alone: a pool, an NFT, a balan
 that tell of it are listed by the venue. A venue is bound to one chain profile and has no state of its own.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from pipeline.messages.base import RawLog
+from pipeline.book.exposures import HeldItem, Spot
+from pipeline.messages.base import Entry, Output, RawLog, View
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.facts import Fact, Swapped
 from pipeline.messages.policy import Policy
+from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
+from pipeline.units import Address
 from pipeline.venues.due_read import DueRead
 
 
@@ -71,6 +74,36 @@ class LogInterest(Protocol):
         """Ask whether items may come or go with these logs, so that the next block waits for reads."""
 
 
+class VenueViews(Protocol):
+    """What a shard publishes of a venue: its pools, trades in them, and the books' items."""
+
+    def published_pools(self, shard: Shard) -> Mapping[str, Entry | None]:
+        """Collect the pools that this shard publishes, by item, with what is published of each; None before it was read."""
+
+    def show_swaps(
+        self, shard: Shard, swaps: Sequence[tuple[RawLog, Swapped]], now: Provenance
+    ) -> Iterator[Output]:
+        """Tell the block's trades in published pools."""
+
+    def shown_items(self, shard: Shard, policy: Policy) -> Iterator[HeldItem]:
+        """Measure the items of a book that are published; those that cannot be measured are left out."""
+
+    def show_pool(self, item: str, state: Entry, now: Provenance) -> View:
+        """Tell a pool's present state."""
+
+    def show_item(self, policy: Policy, held: HeldItem, now: Provenance) -> View:
+        """Tell one item of a book."""
+
+    def face(self, held: HeldItem) -> tuple[object, ...]:
+        """List what of an item is published as soon as it changes; the rest follows from the views of pools."""
+
+    def pool_removed(self, item: str, now: Provenance) -> Output:
+        """Say that a pool's state is not known any more."""
+
+    def item_removed(self, item: str, now: Provenance) -> Output:
+        """Say that a book no longer has an item, or nothing in it."""
+
+
 class Venue(Protocol):
     """One venue of a chain: an AMM deployment, or the wallets."""
 
@@ -78,6 +111,8 @@ class Venue(Protocol):
     """Kinds of its items, in the order in which they must be read."""
     held_kinds: tuple[str, ...]
     """Those of them that can be in quarantine and resumed."""
+    views: VenueViews | None
+    """None where nothing of it is published but sums of a book."""
 
     # ---------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
@@ -116,3 +151,16 @@ class Venue(Protocol):
 
     def differences(self, shard: Shard, event: Observed) -> list[str]:
         """List where a read is not what the shard holds, each as `name: ours, the chain's`."""
+
+    # ---------------------------------------------------------------- what a book has, and at which price
+    def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+        """List the items without which a book is not decided on, while they are in quarantine."""
+
+    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+        """List the items of a book that each block should tell, and the last one did not."""
+
+    def held_items(self, shard: Shard, policy: Policy) -> Iterator[HeldItem]:
+        """Measure what a book has at this venue. Raises: ImpossibleFactError where something is not followed."""
+
+    def spot(self, shard: Shard, pool: Address) -> Spot | None:
+        """Tell the price in a pool now; None where the pool is not followed by this venue, or was never given a price."""

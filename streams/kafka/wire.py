@@ -107,11 +107,26 @@ def _struct(info: inspect.StructType) -> Replace | None:
     others = [(name, plan) for name, plan in plans.items() if plan not in (None, _int)]
     if not integers and not others:
         return None
+    if any(field.default is msgspec.UNSET for field in msgspec.structs.fields(info.cls)):
+        return _with_unset(integers, others)
 
     def replace(value: Any, built: dict[str, Any]) -> dict[str, Any]:
         for name in integers:
             built[name] = str(index(built[name]))
         for name, plan in others:
+            built[name] = plan(getattr(value, name), built[name])
+        return built
+
+    return replace
+
+
+def _with_unset(integers: list[str], others: list[tuple[str, Replace]]) -> Replace:
+    """Replace within a struct of which fields may be left out."""
+
+    def replace(value: Any, built: dict[str, Any]) -> dict[str, Any]:
+        for name in (each for each in integers if each in built):
+            built[name] = str(index(built[name]))
+        for name, plan in ((name, plan) for name, plan in others if name in built):
             built[name] = plan(getattr(value, name), built[name])
         return built
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from pipeline import keys
 from pipeline.advance.books import stock_of
-from pipeline.book.stock import own_positions
 from pipeline.decide.gates import deviation_bps
 from pipeline.drive import drive
 from pipeline.errors import PipelineError
@@ -26,6 +25,7 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, Wei
+from pipeline.venues.uniswap_v3.assess import own_positions
 from streams.rehearse.before import take_back
 from streams.rehearse.port import Fork, NotTried
 

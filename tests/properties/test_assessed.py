@@ -4,11 +4,9 @@ from builders import FINAL_DEPTH, policy, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.advance.measured_nfts import assessed
-from pipeline.book.stock import own_positions
 from pipeline.drive import drive
 from pipeline.state.shard import Shard
-from pipeline.venues.uniswap_v3.assess import assess
+from pipeline.venues.uniswap_v3.assess import assess, held_nft, own_positions
 
 
 @settings(max_examples=25, deadline=None)
@@ -27,7 +25,7 @@ def test_what_is_remembered_is_what_measuring_gives(seed, common, gone, after):
     for event in watcher.log:
         drive(shard, [event])
         for key, position in own_positions(shard, policy()):
-            assert _or_error(assessed, shard, key, position) == _or_error(assess, shard, key, position)
+            assert _or_error(held_nft, shard, key, position) == _or_error(assess, shard, key, position)
 
 
 def _or_error(measure, *nft):
@@ -44,7 +42,7 @@ def test_a_quiet_block_measures_nothing_anew(monkeypatch):
     watcher.block(1)
     drive(shard, watcher.log[-1:])
     measured = []
-    monkeypatch.setattr("pipeline.advance.measured_nfts.assess", lambda *nft: measured.append(nft))
+    monkeypatch.setattr("pipeline.venues.uniswap_v3.assess.assess", lambda *nft: measured.append(nft))
     watcher.block(0)
     drive(shard, watcher.log[-1:])
     assert not measured

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of, why_unknown
-from pipeline.book.stock import own_positions
 from pipeline.drive import drive
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
 from pipeline.messages.policy import Policy, TargetBand
@@ -17,9 +16,11 @@ from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, V
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.venues.uniswap_v3.assess import assess
-from pipeline.views import show_book, show_pool, show_position
+from pipeline.venues.uniswap_v3.assess import assess, own_positions
+from pipeline.venues.uniswap_v3.show import UniswapV3Views
+from pipeline.views import show_book
 
+VIEWS = UniswapV3Views()
 AMOUNTS = {"principal0", "principal1", "fees0", "fees1"}
 REACHED: Counter[str] = Counter()
 """How often the comparison was reached with what; told by the last test."""
@@ -81,7 +82,7 @@ def from_the_state(shard: Shard, now: Provenance) -> dict[str, Any]:
         for pool in book.publishes:
             state = fresh.tables.entries().get(f"pool/{pool}")
             if state is not None:
-                views[f"pool/{pool}"] = show_pool(pool, state, now)
+                views[f"pool/{pool}"] = VIEWS.show_pool(f"pool/{pool}", state, now)
         for key, position in own_positions(fresh, book):
             views.update(_nft(fresh, book, key, position, now))
         if why_unknown(fresh, book) is None:
@@ -91,7 +92,7 @@ def from_the_state(shard: Shard, now: Provenance) -> dict[str, Any]:
 
 def _nft(shard: Shard, book: Policy, key: str, position: Any, now: Provenance) -> dict[str, Any]:
     try:
-        view = show_position(book, assess(shard, key, position), now)
+        view = VIEWS.show_item(book, assess(shard, key, position), now)
     except Exception:  # noqa: BLE001 - what cannot be measured is not shown
         return {}
     holds = view.liquidity or any(getattr(view, amount) for amount in AMOUNTS)

@@ -12,7 +12,6 @@ from pipeline.act.drafts import (
 )
 from pipeline.act.goal import liquidity_to_move
 from pipeline.act.market import market_at_spot
-from pipeline.book.stock import own_positions
 from pipeline.drive import drive
 from pipeline.follow.due_reads import wanted
 from pipeline.messages.decisions import Declined, NftSetApart, PlanClosed, PlanOpened
@@ -20,6 +19,7 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted, Resumed
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
+from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.routes import set_apart
 
 DUST = 60

@@ -6,9 +6,9 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline.advance.views import shown
-from pipeline.book.stock import own_positions
 from pipeline.messages.decisions import NftLeft
 from pipeline.messages.nfts import Departure
+from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
 
 
@@ -27,7 +27,7 @@ def test_an_nft_that_leaves_is_told_with_what_it_was_worth(recipient, mode):
     desk = Desk(live(mode=mode))
     ((key, _),) = own_positions(desk.shard, live())
     before = shown(desk.shard)
-    _, found = before.positions[key]
+    _, _, found = before.positions[key]
     _, stock = before.books["alpha"]
     said = [output for output in leave(desk, key, recipient) if isinstance(output, NftLeft)]
     moved_by = desk.watcher.chain.logs[-1].transaction_hash
@@ -37,8 +37,8 @@ def test_an_nft_that_leaves_is_told_with_what_it_was_worth(recipient, mode):
     (left,) = said
     assert (left.book, left.item) == ("alpha", key)
     assert left.to == (None if recipient == ZERO_ADDRESS else STRANGER)
-    assert left.amount0 == found.principal0 + found.fees0
-    assert left.amount1 == found.principal1 + found.fees1
+    assert left.amount0 == found.principal[0] + found.fees[0]
+    assert left.amount1 == found.principal[1] + found.fees[1]
     wallet = [holding.wallet + holding.native for holding in stock.holdings]
     base_outside = wallet[0] * stock.sqrt_price_x96**2 >> 192
     assert abs(left.value_quote - (stock.value_quote - base_outside - wallet[1])) <= 2

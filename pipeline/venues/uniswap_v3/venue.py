@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 
 from pipeline import keys
-from pipeline.messages.entries import Route
+from pipeline.book.exposures import Price, Spot
+from pipeline.messages.entries import Pool, Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
+from pipeline.units import Address
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.port import Items
+from pipeline.venues.port import Items, VenueViews
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes
+from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, own_positions
 from pipeline.venues.uniswap_v3.block import UniswapV3Block
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
+from pipeline.venues.uniswap_v3.show import UniswapV3Views
 
 
 class UniswapV3:
@@ -20,6 +24,7 @@ class UniswapV3:
 
     kinds: tuple[str, ...] = (keys.pool.family, keys.owner.family, keys.position.family)
     held_kinds: tuple[str, ...] = (keys.pool.family, keys.position.family)
+    views: VenueViews | None = UniswapV3Views()
 
     def __init__(self, chain: ChainProfile) -> None:
         """Take the deployment's addresses from the chain's profile."""
@@ -76,3 +81,30 @@ class UniswapV3:
     def differences(self, shard: Shard, event: Observed) -> list[str]:
         """List where the chain's pool or NFT is not what the shard holds."""
         return reads.differences(shard, event)
+
+    # -------------------------------------------------------------- what a book has, and at which price
+    def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+        """List a book's pools and NFTs, and the item of logs that tell of no NFT."""
+        for pool in policy.all_pools():
+            yield keys.pool(pool)
+        for item, _ in own_positions(shard, policy):
+            yield item
+        yield keys.unreadable_position(self._manager)
+
+    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+        """List nothing: pools and NFTs follow from logs."""
+        del shard, policy
+        yield from ()
+
+    def held_items(self, shard: Shard, policy: Policy) -> Iterator[HeldNft]:
+        """Measure the NFTs of a book. Raises: ImpossibleFactError where a pool or range is not followed."""
+        for item, position in own_positions(shard, policy):
+            yield held_nft(shard, item, position)
+
+    def spot(self, shard: Shard, pool: Address) -> Spot | None:
+        """Tell the price in a pool now: sqrt^2 / 2^192."""
+        found = shard.tables.find(keys.pool(pool), Pool)
+        if found is None or not found.sqrt_price_x96:
+            return None
+        price = Price(numerator=found.sqrt_price_x96 * found.sqrt_price_x96, denominator=1 << 192)
+        return Spot(token0=found.token0, token1=found.token1, price=price)

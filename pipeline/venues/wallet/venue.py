@@ -1,17 +1,29 @@
 """The wallets as a venue: tokens, the chain's own coin, and what spenders may take."""
 
 from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
 
 from pipeline import keys
+from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, Spot
 from pipeline.messages.entries import Balance, Route
 from pipeline.messages.events import BalanceObserved, BlockSeen, Observed
 from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
+from pipeline.units import NATIVE, Address
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.port import Items
+from pipeline.venues.port import Items, VenueViews
 from pipeline.venues.wallet import log_filter
 from pipeline.venues.wallet.block import WalletBlock
+
+
+class _Row(NamedTuple):
+    """A balance that a book counts, as which token and kind."""
+
+    item: str
+    token: Address
+    kind: ExposureKind = "wallet"
 
 
 class Wallet:
@@ -19,6 +31,7 @@ class Wallet:
 
     kinds: tuple[str, ...] = (keys.balance.family,)
     held_kinds: tuple[str, ...] = (keys.balance.family,)
+    views: VenueViews | None = None
 
     def __init__(self, chain: ChainProfile) -> None:
         """Know the chain's wrapped coin, whose deposits and withdrawals are no transfers."""
@@ -84,3 +97,44 @@ class Wallet:
         if ours is None or ours.amount == event.amount:
             return []
         return [f"amount: {ours.amount}, {event.amount}"]
+
+    # -------------------------------------------------------------- what a book has, and at which price
+    def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+        """List the balances that a book counts."""
+        del shard
+        yield from self.named_items(policy)
+
+    def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+        """List the coin balances that the last block did not tell."""
+        for account in policy.accounts:
+            item = keys.balance(account, NATIVE)
+            if shard.tables.find(item, Balance) is None:
+                yield item
+
+    def held_items(self, shard: Shard, policy: Policy) -> Iterator[HeldItem]:
+        """Count the balances of a book, the coin as its wrapped token."""
+        tables = shard.tables
+        rows = tables.derived(keys.counted_balances(policy.book), (policy,), lambda: self._rows(policy))
+        for row in rows:
+            balance = tables.find(row.item, Balance)
+            if balance is not None:
+                yield tables.derived(row.item, (row, balance), partial(_held, row, balance))
+
+    def spot(self, shard: Shard, pool: Address) -> Spot | None:
+        """Know no price."""
+        del shard, pool
+        return None
+
+    def _rows(self, policy: Policy) -> tuple[_Row, ...]:
+        """List which balances a book counts, and as what; they are new with a policy only."""
+        tokens, coin = [token.address for token in policy.tokens], self._chain.wrapped_native
+        rows = [_Row(keys.balance(account, token), token) for account in policy.accounts for token in tokens]
+        if coin in tokens:
+            rows += [_Row(keys.balance(account, NATIVE), coin, "native") for account in policy.accounts]
+        return tuple(rows)
+
+
+def _held(row: _Row, balance: Balance) -> HeldItem:
+    return HeldItem(
+        item=row.item, exposures=(Exposure(token=row.token, kind=row.kind, amount=balance.amount),)
+    )

@@ -1,0 +1,58 @@
+"""Spot prices: what each token of a book is worth in its quote, by the pools that the policy names."""
+
+from collections.abc import Mapping
+
+from pipeline.book.exposures import ONE_FOR_ONE, Price, Spot
+from pipeline.errors import ImpossibleFactError
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address
+from pipeline.venues.registry import venues_of
+
+
+def spot_prices(shard: Shard, policy: Policy) -> Mapping[Address, Price]:
+    """Price every token that the policy prices: base at the reference pool, equivalents at par, assets along their pools.
+
+    Units:  raw quote per raw unit.
+    Raises: ImpossibleFactError where a pool is not followed, or does not trade what it is to price.
+    """
+    prices = {policy.quote: ONE_FOR_ONE, policy.base: _base_price(shard, policy)}
+    prices |= {token: _at_par(policy, token) for token in policy.quote_equivalents}
+    return prices | {
+        asset.token: _along(shard, policy, asset.token, asset.price_path) for asset in policy.known_assets()
+    }
+
+
+def _base_price(shard: Shard, policy: Policy) -> Price:
+    spot = _spot(shard, policy, policy.reference_pool)
+    found = spot.of(policy.base)
+    if found is None or found[0] != policy.quote:
+        raise ImpossibleFactError(f"reference pool {policy.reference_pool} is not of base and quote")
+    return found[1]
+
+
+def _along(shard: Shard, policy: Policy, token: Address, pools: tuple[Address, ...]) -> Price:
+    """Multiply the spots of pools, each of which trades what the one before gives, up to the quote."""
+    price, at = ONE_FOR_ONE, token
+    for pool in pools:
+        found = _spot(shard, policy, pool).of(at)
+        if found is None:
+            raise ImpossibleFactError(f"pool {pool} of the price path of {token} does not trade {at}")
+        at, price = found[0], price.times(found[1])
+    if at != policy.quote:
+        raise ImpossibleFactError(f"the price path of {token} ends at {at}, not at the quote {policy.quote}")
+    return price
+
+
+def _spot(shard: Shard, policy: Policy, pool: Address) -> Spot:
+    found = (venue.spot(shard, pool) for venue in venues_of(policy.chain))
+    spot = next((each for each in found if each is not None), None)
+    if spot is None:
+        raise ImpossibleFactError(f"pool {pool} is not followed")
+    return spot
+
+
+def _at_par(policy: Policy, token: Address) -> Price:
+    """Count an equivalent of the quote by its decimals."""
+    quote_unit, token_unit = (int(10 ** policy.decimals(each)) for each in (policy.quote, token))
+    return Price(numerator=quote_unit, denominator=token_unit)

@@ -1,0 +1,101 @@
+"""The views of pools and NFTs, and the swaps, as a shard publishes them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline import keys
+from pipeline.book.exposures import HeldItem
+from pipeline.messages.base import Entry, RawLog
+from pipeline.messages.entries import Pool
+from pipeline.messages.facts import Swapped
+from pipeline.messages.policy import Policy
+from pipeline.messages.views import PoolView, PositionView, SwapSeen, ViewRemoved
+from pipeline.state.policies import policies
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
+from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, own_positions
+
+
+class UniswapV3Views:
+    """Pools, swaps in them, and NFTs."""
+
+    def published_pools(self, shard: Shard) -> Mapping[str, Pool | None]:
+        """Collect the pools that this shard publishes, each as it was read."""
+        named = {keys.pool(pool) for policy in policies(shard.tables) for pool in policy.publishes}
+        return {item: shard.tables.find(item, Pool) for item in sorted(named)}
+
+    def show_swaps(
+        self, shard: Shard, swaps: Sequence[tuple[RawLog, Swapped]], now: Provenance
+    ) -> Iterator[SwapSeen]:
+        """Tell each swap in a published pool."""
+        published = {pool for policy in policies(shard.tables) for pool in policy.publishes}
+        for log, swap in swaps:
+            if swap.address in published:
+                yield _show_swap(log, swap, now)
+
+    def shown_items(self, shard: Shard, policy: Policy) -> Iterator[HeldNft]:
+        """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
+        for item, position in own_positions(shard, policy):
+            try:
+                held = held_nft(shard, item, position)
+            except MemoryError:  # of the machine, not of the NFT
+                raise
+            except Exception:  # noqa: BLE001, S112 - its book tells why
+                continue
+            if not held.is_empty:
+                yield held
+
+    def show_pool(self, item: str, state: Entry, now: Provenance) -> PoolView:
+        """Tell the present state of a pool."""
+        assert isinstance(state, Pool)
+        address = keys.pool_of(item)
+        return PoolView(**now.stamp_of_chain("pool", address), pool=address, state=state)
+
+    def show_item(self, policy: Policy, held: HeldItem, now: Provenance) -> PositionView:
+        """Tell one NFT of a book."""
+        assert isinstance(held, HeldNft)
+        manager, token_id = keys.position.parse(held.item)
+        position, (principal0, principal1), (fees0, fees1) = held.position, held.principal, held.fees
+        return PositionView(
+            **now.stamp("pos", held.item),
+            book=policy.book,
+            manager=manager,
+            token_id=token_id,
+            pool=position.pool,
+            tick_lower=position.tick_lower,
+            tick_upper=position.tick_upper,
+            liquidity=position.liquidity,
+            in_range=held.in_range,
+            principal0=principal0,
+            principal1=principal1,
+            fees0=fees0,
+            fees1=fees1,
+        )
+
+    def face(self, held: HeldItem) -> tuple[object, ...]:
+        """List what of an NFT is published at once; the amounts of its liquidity follow from its pool's view."""
+        assert isinstance(held, HeldNft)
+        amounts = () if held.position.liquidity else (held.principal, held.fees)
+        return (held.position, held.in_range, *amounts)
+
+    def pool_removed(self, item: str, now: Provenance) -> ViewRemoved:
+        """Say that a pool's state is no longer known."""
+        stamp = now.stamp_of_chain("pool", keys.pool_of(item))
+        return ViewRemoved(**stamp, topic=PoolView.topic, key=item)
+
+    def item_removed(self, item: str, now: Provenance) -> ViewRemoved:
+        """Say that a book no longer has this NFT, or nothing in it."""
+        return ViewRemoved(**now.stamp("pos", item), topic=PositionView.topic, key=item)
+
+
+def _show_swap(log: RawLog, swap: Swapped, now: Provenance) -> SwapSeen:
+    return SwapSeen(
+        **now.stamp_of_chain("swap", swap.address, log.log_index),
+        pool=swap.address,
+        log_index=log.log_index,
+        transaction_hash=log.transaction_hash,
+        amount0_delta=swap.amount0_delta,
+        amount1_delta=swap.amount1_delta,
+        sqrt_price_x96=swap.sqrt_price_x96,
+        liquidity=swap.liquidity,
+        tick=swap.tick,
+    )
