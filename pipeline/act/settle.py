@@ -10,7 +10,7 @@ from pipeline.messages.entries import Allowance, Mined
 from pipeline.state.tables import Tables
 from pipeline.units import BlockNumber, Hash
 
-_ALIKE = 2
+ALIKE = 2
 """So often for the same reason, and it is no accident any more."""
 
 
@@ -176,7 +176,7 @@ def note_failure(plan: Plan, phase: Phase, reason: str) -> Plan:
 def fails_alike(plan: Plan, phase: Phase) -> bool:
     """Ask whether a phase has come to nothing for the same reason again."""
     failure = failure_of(plan, phase)
-    return failure is not None and failure.times >= _ALIKE
+    return failure is not None and failure.times >= ALIKE
 
 
 def still_watched(plan: Plan) -> tuple[str, ...]:

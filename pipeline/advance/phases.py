@@ -18,7 +18,7 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.daily_counts import count_again
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.stalls import put, unstalled
-from pipeline.advance.weighing import mints_in_part
+from pipeline.advance.weighing import mints_in_part, waits_to_allow_s
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.decide.strategies import STRATEGIES, Act
 from pipeline.errors import PipelineError, SwapLimitedError
@@ -148,16 +148,13 @@ def _widened(context: BookContext, plan: Plan, market: Market, missed: RawAmount
 
 
 def _allows_in_vain(context: BookContext, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:
-    """Ask whether an allowance would be given once more for what came to nothing twice for the same reason.
+    """Ask whether an allowance would be given once more, and too soon, for what came to nothing twice for the same reason.
 
-    Each costs gas. Once in the policy's time to wait it is given all the same, or the plan could never go on.
+    Each costs gas. After a while it is given all the same, or the plan could never go on.
     """
     since_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
-    return (
-        fails_alike(plan, phase)
-        and any(each.step == "approve" for each in drafts)
-        and since_s < context.policy.action.stall_after_s
-    )
+    gives = any(each.step == "approve" for each in drafts)
+    return gives and since_s < waits_to_allow_s(plan, phase, context.policy)
 
 
 def _course(context: BookContext, phase: Phase, goal: Goal, market: Market, stock: Stock) -> Course:

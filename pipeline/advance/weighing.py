@@ -2,17 +2,27 @@
 
 from pipeline.act.guards import TIP_WEI, GuardRefusal
 from pipeline.act.missed_fees import missed_fees
-from pipeline.act.settle import lies_outside
+from pipeline.act.settle import ALIKE, fails_alike, failure_of, lies_outside
 from pipeline.act.usual_gas import USUAL_GAS, usual_gas
 from pipeline.advance.book_context import BookContext
 from pipeline.book.inventory import Stock
 from pipeline.book.pricing import gas_in_quote
+from pipeline.decide.gates import FIRST_WAIT_S
 from pipeline.messages.effects import Phase, Plan
-from pipeline.units import RawAmount
+from pipeline.messages.policy import Policy
+from pipeline.units import RawAmount, Seconds
 
 _OF_THE_SWAP = frozenset({"swap_limited", "mint_limited"})
 """What holds a swap back and would let a mint without it pass. Spot far from its mean holds both."""
 _APPROVALS = 5
+_PASSING = (
+    "reverted",
+    "cancelled",
+    *(f"refused: {each}" for each in ("market", "expired", "orphaned", "predecessor")),
+)
+"""How a transaction comes to nothing for reasons that the next block may not give. What reverts was simulated before."""
+_MOST_DOUBLED = 30
+"""Many years: no further."""
 
 
 def tries_again_later(context: BookContext, plan: Plan, phase: Phase, stock: Stock) -> bool:
@@ -29,6 +39,20 @@ def tries_again_later(context: BookContext, plan: Plan, phase: Phase, stock: Sto
         return True
     missed = missed_fees(context.shard, context.policy, plan.goal, plan.tried_since, stock)
     return not is_worth(context, missed, USUAL_GAS[phase], stock)
+
+
+def waits_to_allow_s(plan: Plan, phase: Phase, policy: Policy) -> Seconds:
+    """Tell how long nobody is allowed anything again for a phase that came to nothing for the same reason again.
+
+    What a signer refuses by its own limits, or a simulation shows to fail, comes to nothing again: the policy's time to wait. Where a
+    price, a late block or a reorg was the reason, the next try may succeed: a minute, and twice as long each time, at most that.
+    """
+    failure, patience_s = failure_of(plan, phase), policy.action.stall_after_s
+    if failure is None or not fails_alike(plan, phase):
+        return Seconds(0)
+    if not failure.reason.endswith(_PASSING):
+        return patience_s
+    return Seconds(min(FIRST_WAIT_S << min(failure.times - ALIKE, _MOST_DOUBLED), patience_s))
 
 
 def gives_swap_up(

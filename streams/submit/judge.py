@@ -1,6 +1,7 @@
 """Whether an intent may be signed on this head: asked in one order, the cheap questions first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -227,10 +228,12 @@ class Judge:
         if pool is None:
             return uncharged(calls, self._limits, data_wei)
         prices = await self._prices.of(pool, look.head)
-        worst = check_worst(calls, prices, self._limits)
+        with _as_the_market_stands(intent, look):
+            worst = check_worst(calls, prices, self._limits)
         shown = check_effect(effect, prices, self._limits)
-        check_state(calls, effect, prices, self._limits)
-        check_minimums_of_calls(calls, effect, prices, self._limits)
+        with _as_the_market_stands(intent, look):
+            check_state(calls, effect, prices, self._limits)
+            check_minimums_of_calls(calls, effect, prices, self._limits)
         return await charge_for(
             calls,
             prices,
@@ -240,6 +243,20 @@ class Judge:
             prices_of=lambda other: self._prices.of(other, look.head),
             data_fee_wei=data_wei,
         )
+
+
+@contextmanager
+def _as_the_market_stands(intent: SubmitTransaction, look: SignerView) -> Iterator[None]:
+    """Lay a broken limit on the market where the head is above the plan's block: price, depth or means have moved since.
+
+    A plan that is made on that head may be taken. What breaks a limit at its own block breaks it again. Raises: Refusal.
+    """
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.reason != "limits" or look.head.number == intent.made_at.number:
+            raise
+        raise Refusal("market", refusal.detail) from None
 
 
 def _check_allowance(call: KnownCall, effect: Effect, limits: SignerLimits) -> None:

@@ -209,3 +209,18 @@ def test_each_swap_of_a_multicall_is_held_against_its_own_output(defaults: Bench
     bench.judge(together(first, second))
     assert "so at least" in bench.refusal(together(first, second - 10 * DOLLAR)).detail
     assert "so at least" in bench.refusal(together(first - 10 * DOLLAR, second)).detail
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_limit_that_a_later_head_breaks_is_laid_on_the_market(defaults: Bench, name: str) -> None:
+    """The price moves in our favour behind the plan's block: at that block's head the same intent is signed."""
+    bench, pool = defaults, defaults.world.pool(name)
+    sold, bought, amount = sale(bench, pool, of_weth=True)
+    least = least_of_quote(brings(bench, bought, bench.swap(sold, amount, 0, pool=name)), TOLERANCE_BPS)
+    intent = bench.swap(sold, amount, least, pool=name)
+    bench.judge(intent)
+    push(bench, pool, 20 * rising(pool, sold))
+    refusal = bench.refusal(intent)
+    assert (refusal.reason, "it brings" in refusal.detail) == ("market", True)
+    too_little = bench.swap(sold, amount, least, pool=name)
+    assert bench.refusal(too_little).reason == "limits", "made on this head"

@@ -10,6 +10,8 @@ from desk import Desk, live
 
 from pipeline.act.drafts import draft
 from pipeline.act.market import read_market
+from pipeline.act.settle import note_failure
+from pipeline.advance.weighing import waits_to_allow_s
 from pipeline.drive import drive
 from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import (
@@ -493,6 +495,30 @@ def test_what_is_refused_for_the_same_reason_costs_no_allowance_at_each_block():
     for _ in range(40):
         desk.block()
     assert desk.said(PlanClosed)[0].outcome == "done", "and once the signer takes it, the plan goes on"
+
+
+@pytest.mark.parametrize(
+    ("reason", "waits"),
+    [
+        ("swap: reverted", [0, 60, 120, 240, 480, 600, 600]),
+        ("swap: refused: market", [0, 60, 120, 240, 480, 600, 600]),
+        ("swap: refused: expired", [0, 60, 120, 240, 480, 600, 600]),
+        ("swap: refused: limits", [0, 600, 600, 600, 600, 600, 600]),
+        ("swap: refused: simulation", [0, 600, 600, 600, 600, 600, 600]),
+    ],
+)
+def test_what_the_market_lets_fail_is_allowed_for_again_after_growing_waits(reason, waits):
+    """What the signer refuses by its own limits it refuses again, so only after the policy's whole time to wait."""
+    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=600)))
+    desk.block(push=True)
+    plan, told = desk.shard.tables.need("plan/alpha", Plan), []
+    for _ in waits:
+        plan = note_failure(plan, "swap", reason)
+        told.append(
+            waits_to_allow_s(plan, "swap", live(action=Rerange(half_width_ticks=100, stall_after_s=600)))
+        )
+    assert told == waits
+    assert waits_to_allow_s(plan, "mint", live()) == 0
 
 
 def test_an_allowance_that_is_a_little_more_is_used_as_it_stands():
