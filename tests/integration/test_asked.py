@@ -160,13 +160,12 @@ def test_a_node_that_does_not_answer_stops_nobody(desk, world, monkeypatch):
 
 
 @pytest.mark.kafka
-def test_who_applies_without_a_node_is_told_by_the_doctor(desk, chain, world, broker, monkeypatch):
+@pytest.mark.usefixtures("wide")
+def test_who_applies_without_a_node_is_told_by_the_doctor(desk, chain, world, monkeypatch, old_router):
     """`apply` refuses it; past it, without a node, the watcher still does not observe it, and the doctor says why."""
     place_token(chain, ODD, token_code(silent=True, fee_bps=5))
     pool = world.pool("weth_usdc_low_500")
     chain.execute(actions.mint_usdc(ODD, world.accounts.deployer, pool.address, 10**12))
-    monkeypatch.setenv("EVENKEEL_BROKER", broker.bootstrap_servers)
-    monkeypatch.setenv("COLUMNS", "400")
     failed, told = desk("apply")
     assert (failed, "ODD: token" in told) == (1, True)
     monkeypatch.setenv("EVENKEEL_RPC_URL", "http://127.0.0.1:1")
@@ -177,6 +176,18 @@ def test_who_applies_without_a_node_is_told_by_the_doctor(desk, chain, world, br
     (row,) = (line for line in told.splitlines() if line.startswith("transfers"))
     assert "WRONG" in row
     assert f"book alpha: ODD: token {ODD} takes a fee on transfers" in row
+
+    other = {"router": old_router, "odd": world.usdc_high}
+    failed, told = desk("apply", **other)
+    assert (failed, f"chain.router: {old_router} does not take the swap" in told) == (1, True)
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "http://127.0.0.1:1")
+    assert desk("apply", **other)[0] == 0
+    monkeypatch.setenv("EVENKEEL_RPC_URL", chain.url)
+    failed, told = desk("doctor", **other)
+    assert failed == 1
+    (row,) = (line for line in told.splitlines() if line.startswith("contracts"))
+    assert "WRONG" in row
+    assert f"book alpha: router: {old_router} does not take the swap" in row
 
 
 # ------------------------------------------------------------------ names in place of addresses
