@@ -5,8 +5,8 @@ from pathlib import Path
 
 from eth_utils.crypto import keccak
 
+from pipeline.venues.abi import function
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.deployer import Deployer
 from streams.devnet.transactions import Tx
 from streams.node.ens import REGISTRY
@@ -30,7 +30,7 @@ class Ens:
         for label in reversed(name.split(".")):
             hashed = keccak(text=label)
             self._send(
-                REGISTRY, method("ens/ENSRegistry", "setSubnodeOwner").encode(node, hashed, self.owner)
+                REGISTRY, function("ens/ENSRegistry", "setSubnodeOwner").calldata(node, hashed, self.owner)
             )
             node = keccak(node + hashed)
         return node
@@ -38,8 +38,8 @@ class Ens:
     def point(self, name: str, address: str) -> None:
         """Let a name stand for an address."""
         node = self.own(name)
-        self._send(REGISTRY, method("ens/ENSRegistry", "setResolver").encode(node, self.resolver))
-        self._send(self.resolver, method("ens/PublicResolver", "setAddr").encode(node, address))
+        self._send(REGISTRY, function("ens/ENSRegistry", "setResolver").calldata(node, self.resolver))
+        self._send(self.resolver, function("ens/PublicResolver", "setAddr").calldata(node, address))
 
     def _send(self, to: str, data: str) -> None:
         self.chain.execute(Tx(sender=self.owner, to=to, data=data))

@@ -8,9 +8,10 @@ from eth_abi.abi import decode, encode
 
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
 from pipeline.units import Address, BookId, ChainId
+from pipeline.venues import abi
+from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3 import SWAP_TOPIC
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
-from streams.node.contract_calls import Method, method
 from streams.node.fake import Contract, FakeChain, FakeLog, FakeTransaction
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Header
@@ -94,8 +95,8 @@ class FakeWorld:
         return None if owner is None else tell(owner)
 
     def _contract(self, contract: str, where: str, functions: dict[str, Function]) -> Contract:
-        by_selector: dict[bytes, tuple[Method, Function]] = {
-            method(contract, name).selector: (method(contract, name), tell)
+        by_selector: dict[bytes, tuple[abi.Function, Function]] = {
+            function(contract, name).selector: (function(contract, name), tell)
             for name, tell in functions.items()
         }
 
@@ -103,15 +104,15 @@ class FakeWorld:
             if where in self.broken or data[:4] not in by_selector:
                 return None
             called, tell = by_selector[data[:4]]
-            values = tell(at, *decode(called.inputs, data[4:]))
+            values = tell(at, *called.decode(data))
             return None if values is None else encode(called.outputs, values)
 
         return answer
 
     def _multicall(self, data: bytes, at: Header) -> bytes | None:
-        get_balance = method("multicall/Multicall3", "getEthBalance")
+        get_balance = function("multicall/Multicall3", "getEthBalance")
         if data[:4] == get_balance.selector:
-            (who,) = decode(get_balance.inputs, data[4:])
+            (who,) = get_balance.decode(data)
             return encode(["uint256"], [self.chain.wei[who](at)])
         (calls,) = decode(["(address,bool,bytes)[]"], data[4:])
         answers = []

@@ -8,9 +8,9 @@ from judge_bench import Bench
 
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.reads import balance, minted_token_id, position, range_around, slot0
 from streams.devnet.transactions import Tx
 from streams.devnet.world import DevnetPool, World
@@ -198,10 +198,10 @@ def mint(
     if least is None:
         used = actions.mint_position(bench.world, bench.owner, pool, ticks, wanted)
         result = bench.chain.call(used.to or "", used.data, sender=used.sender)
-        _, _, *amounts = method(MANAGER, "mint").decode(result)
+        _, _, *amounts = function(MANAGER, "mint").answer(bytes.fromhex(result[2:]))
         least = [each * (10_000 - slack_bps) // 10_000 for each in amounts]
     terms = (pool.token0, pool.token1, pool.fee_pips, *ticks, *wanted, *least, bench.owner)
-    data = method(MANAGER, "mint").encode((*terms, bench.head().timestamp_s + 600))
+    data = function(MANAGER, "mint").calldata((*terms, bench.head().timestamp_s + 600))
     return bench.intent(bench.world.position_manager, data, gas_limit=900_000)
 
 

@@ -17,8 +17,8 @@ from kafka_logs import append, read_committed
 
 from pipeline.messages.base import BlockRef
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.venues.abi import function
 from streams.devnet.chain import Chain, DevnetBlock
-from streams.devnet.contract import method
 from streams.devnet.world import DevnetPool, World
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_event, decode_journal, encode
@@ -181,13 +181,13 @@ class SenderHouse:
         return intent(**(usual | changes))
 
     def deposit(self, amount_wei: int = 10**18, **changes: Any) -> SubmitTransaction:
-        data = method("tokens/WETH9", "deposit").encode()
+        data = function("tokens/WETH9", "deposit").calldata()
         return self.intent(self.world.weth, data, value_wei=amount_wei, gas_limit=60_000, **changes)
 
     def approve(
         self, token: str, amount: int, spender: str | None = None, **changes: Any
     ) -> SubmitTransaction:
-        data = method("tokens/ERC20", "approve").encode(spender or self.world.router, amount)
+        data = function("tokens/ERC20", "approve").calldata(spender or self.world.router, amount)
         return self.intent(token, data, gas_limit=80_000, **changes)
 
     def swap(
@@ -203,7 +203,7 @@ class SenderHouse:
         place = self.world.pool(pool)
         token_out = place.token1 if token_in == place.token0 else place.token0
         terms = (token_in, token_out, place.fee_pips, recipient or self.owner, amount_in, least_out, 0)
-        inner = bytes.fromhex(method(ROUTER, "exactInputSingle").encode(terms)[2:])
+        inner = function(ROUTER, "exactInputSingle").encode(terms)
         outer = "0x" + (bytes.fromhex("5ae401dc") + _packed(self.head().timestamp_s + 600, inner)).hex()
         return self.intent(self.world.router, outer, gas_limit=400_000, **changes)
 

@@ -6,7 +6,7 @@ from intents import intent, wide_budget
 
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
-from streams.devnet.contract import method
+from pipeline.venues.abi import function
 from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
 from streams.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
 from streams.submit.limits import PricedPool, SignerLimits
@@ -76,7 +76,7 @@ class Stage:
             "offset": number,
             "made_at": self.node.blocks[-1].ref,
             "to": WETH,
-            "data": method("tokens/ERC20", "approve").encode(ROUTER, number),
+            "data": function("tokens/ERC20", "approve").calldata(ROUTER, number),
             "position": f"position/{number}",
         }
         wanted = intent(**(usual | changes))

@@ -13,8 +13,8 @@ from sender_house import block_ref, limits_of, signer_of
 
 from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.venues.abi import function
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.ports import free_port
 from streams.devnet.world import World
 from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
@@ -108,7 +108,7 @@ class Stepping:
             "made_at": head,
             "signer": self.owner,
             "to": to or self.world.weth,
-            "data": data or method("tokens/WETH9", "deposit").encode(),
+            "data": data or function("tokens/WETH9", "deposit").calldata(),
             "value_wei": 0 if data else 10**18,
             "gas_limit": 60_000,
             "position": f"position/{self._asked}",

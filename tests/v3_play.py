@@ -9,9 +9,9 @@ from v3_actors import Actors
 from v3_follower import Follower, raw_log
 from v3_truth import Truth
 
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.reads import read
 from streams.devnet.transactions import DEPLOY_GAS, Tx
 from streams.devnet.world import DevnetPool, Pair, World
@@ -92,13 +92,13 @@ def create_pool(
     """A pool of the two USDCs, of which there is as much as one likes."""
     sender = world.accounts.deployer
     if read(chain, world.factory, FACTORY, "feeAmountTickSpacing", fee_pips) == 0:
-        enable = method(FACTORY, "enableFeeAmount").encode(fee_pips, tick_spacing)
+        enable = function(FACTORY, "enableFeeAmount").calldata(fee_pips, tick_spacing)
         chain.execute(Tx(sender=sender, to=world.factory, data=enable))
     token0, token1 = world.usdc_low, world.usdc_high
-    create = method(FACTORY, "createPool").encode(token0, token1, fee_pips)
+    create = function(FACTORY, "createPool").calldata(token0, token1, fee_pips)
     chain.execute(Tx(sender=sender, to=world.factory, data=create, gas=DEPLOY_GAS))
     address = read(chain, world.factory, FACTORY, "getPool", token0, token1, fee_pips)
-    begin = method("uniswap-v3/UniswapV3Pool", "initialize").encode(price_x96)
+    begin = function("uniswap-v3/UniswapV3Pool", "initialize").calldata(price_x96)
     chain.execute(Tx(sender=sender, to=address, data=begin))
     for actor in (world.callee, *world.accounts.owners):
         chain.execute(*(actions.mint_usdc(token, sender, actor, 10**60) for token in (token0, token1)))

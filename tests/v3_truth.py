@@ -12,10 +12,11 @@ from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.messages.entries import NftPosition
 from pipeline.units import RawAmount, Seconds, TokenId
+from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3 import collectable, fees_alone, mean_tick, observe
+from streams.devnet import reads
 from streams.devnet.actions import EVERYTHING, MAX_UINT256
 from streams.devnet.chain import Chain
-from streams.devnet.contract import EncodedMethod, method
 from streams.node.blocking import RpcRefusedError
 
 _POOL = "uniswap-v3/UniswapV3Pool"
@@ -139,19 +140,14 @@ class Truth:
                 self.equal(mean_tick(live, now_s, Seconds(span_s)), (ticks[1] - ticks[0]) // span_s)
 
     def simulated(self, nft: NftPosition, name: str, terms: tuple[Any, ...]) -> tuple[RawAmount, RawAmount]:
-        called = method(_MANAGER, name)
-        answer = self.chain.call(self.follower.manager, called.encode(terms), sender=nft.owner)
-        return tuple(called.decode(answer))
+        return reads.ask(self.chain, self.follower.manager, function(_MANAGER, name), terms, sender=nft.owner)
 
     def ask(self, name: str, *arguments: Any) -> Any:
-        return self._ask(self.follower.address, method(_POOL, name), *arguments)
+        return reads.ask(self.chain, self.follower.address, function(_POOL, name), *arguments)
 
     def ask_manager(self, name: str, *arguments: Any) -> Any:
-        return self._ask(self.follower.manager, method(_MANAGER, name), *arguments)
+        return reads.ask(self.chain, self.follower.manager, function(_MANAGER, name), *arguments)
 
     def equal(self, followed: Any, said: Any) -> None:
         self.compared += 1
         assert followed == said
-
-    def _ask(self, address: str, called: EncodedMethod, *arguments: Any) -> Any:
-        return called.decode(self.chain.call(address, called.encode(*arguments)))

@@ -1,6 +1,11 @@
-"""Calldata by a contract's published interface."""
+"""Calldata, answers and events by published interfaces, through eth-abi: for whatever is not written at every block.
+
+Two codecs stay apart on purpose: the watcher's, of one-word values and ten times as fast, which looks its functions up here
+(`streams/node/contract_calls.py`); and the signer's, which judges with its own eyes (`streams/submit/calldata.py`).
+"""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,8 +13,8 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError, EncodingError
 from eth_utils.crypto import keccak
 
-from contracts_abi import load_abi, types_of
-from pipeline.errors import CalldataError
+from contracts_abi import Abi, load_abi, types_of
+from pipeline.errors import CalldataError, UnreadableError
 
 _SELECTOR_BYTES = 4
 
@@ -20,6 +25,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     selector: bytes
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
 
     def encode(self, *arguments: Any) -> bytes:
         """Write calldata. Raises: CalldataError naming the function."""
@@ -27,6 +33,10 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
             return self.selector + encode(self.inputs, arguments)
         except EncodingError as error:
             raise CalldataError(f"{self.name}: {error}") from None
+
+    def calldata(self, *arguments: Any) -> str:
+        """Write calldata as 0x-hex. Raises: CalldataError naming the function."""
+        return "0x" + self.encode(*arguments).hex()
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
         """Read the arguments of calldata; addresses are lower-case hex. Raises: CalldataError.
@@ -37,11 +47,22 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
             raise CalldataError(f"0x{data[:_SELECTOR_BYTES].hex()} does not call {self.name}")
         try:
             arguments: tuple[Any, ...] = decode(self.inputs, data[_SELECTOR_BYTES:])
-        except (DecodingError, OverflowError) as error:
+        except (DecodingError, OverflowError, ValueError) as error:
             raise CalldataError(f"{self.name}: {error}") from None
         if self.encode(*arguments) != data:
             raise CalldataError(f"{self.name}: calldata of {len(data)} bytes is not laid out as it should be")
         return arguments
+
+    def answer(self, returned: bytes) -> tuple[Any, ...]:
+        """Read what the function returned; addresses are lower-case hex. Raises: UnreadableError."""
+        try:
+            values: tuple[Any, ...] = decode(self.outputs, returned)
+        except (DecodingError, OverflowError, ValueError):
+            wanted = ", ".join(self.outputs)
+            raise UnreadableError(
+                f"{self.name} answers {len(returned)} bytes that are not {wanted}"
+            ) from None
+        return values
 
 
 @functools.cache
@@ -53,14 +74,42 @@ def function(contract: str, name: str, *, arguments: str = "") -> Function:
     Raises: CalldataError if there is none or more than one.
     """
     found = [
-        inputs
+        entry
         for entry in load_abi(*contract.split("/"))
-        if entry["type"] == "function" and entry["name"] == name
-        for inputs in [types_of(entry["inputs"])]
-        if not arguments or ",".join(inputs) == arguments
+        if entry["type"] == "function"
+        and entry["name"] == name
+        and (not arguments or ",".join(types_of(entry["inputs"])) == arguments)
     ]
     if len(found) != 1:
         raise CalldataError(f"{contract} has {len(found)} functions {name}({arguments}), not one")
-    (inputs,) = found
-    selector = keccak(text=f"{name}({','.join(inputs)})")[:_SELECTOR_BYTES]
-    return Function(name=name, selector=selector, inputs=inputs)
+    (entry,) = found
+    return _function(name, types_of(entry["inputs"]), types_of(entry["outputs"]))
+
+
+def declared(signature: str, *outputs: str) -> Function:
+    """Make a function of which no interface is here, e.g. `declared("getL1Fee(bytes)", "uint256")`; it takes no tuple."""
+    name, _, inputs = signature.removesuffix(")").partition("(")
+    return _function(name, tuple(inputs.split(",")) if inputs else (), outputs)
+
+
+def _function(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Function:
+    return Function(
+        name=name, selector=_hash_of(name, inputs)[:_SELECTOR_BYTES], inputs=inputs, outputs=outputs
+    )
+
+
+@functools.cache
+def event_topic(contract: str, name: str) -> str:
+    """Tell the first topic of an event, e.g. `event_topic("uniswap-v3/UniswapV3Pool", "Swap")`."""
+    (entry,) = (e for e in load_abi(*contract.split("/")) if e["type"] == "event" and e["name"] == name)
+    return "0x" + _hash_of(name, types_of(entry["inputs"])).hex()
+
+
+def encode_constructor(abi: Abi, *arguments: Any) -> bytes:
+    """Write what follows the creation code when a contract is deployed."""
+    taken: Sequence[Any] = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), ())
+    return encode(types_of(taken), arguments)
+
+
+def _hash_of(name: str, types: tuple[str, ...]) -> bytes:
+    return keccak(text=f"{name}({','.join(types)})")

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from .contract import EncodedMethod, method
+from pipeline.venues.abi import Function, function
+
 from .transactions import Tx
 from .world import DevnetPool, Pair, World
 
@@ -18,32 +19,32 @@ _POOL = "uniswap-v3/UniswapV3Pool"
 def mint_position(world: World, owner: str, pool: DevnetPool, ticks: Pair, amounts: Pair) -> Tx:
     """Open a position with at most these amounts; what the price does not take stays with the owner."""
     terms = (pool.token0, pool.token1, pool.fee_pips, *ticks, *amounts, 0, 0, owner, _NEVER_S)
-    return _to(world.position_manager, owner, method(_MANAGER, "mint"), terms)
+    return _to(world.position_manager, owner, function(_MANAGER, "mint"), terms)
 
 
 def increase(world: World, owner: str, token_id: int, amounts: Pair) -> Tx:
     terms = (token_id, *amounts, 0, 0, _NEVER_S)
-    return _to(world.position_manager, owner, method(_MANAGER, "increaseLiquidity"), terms)
+    return _to(world.position_manager, owner, function(_MANAGER, "increaseLiquidity"), terms)
 
 
 def decrease(world: World, owner: str, token_id: int, liquidity: int) -> Tx:
     """Take liquidity out; the amounts wait in the manager until collected."""
     terms = (token_id, liquidity, 0, 0, _NEVER_S)
-    return _to(world.position_manager, owner, method(_MANAGER, "decreaseLiquidity"), terms)
+    return _to(world.position_manager, owner, function(_MANAGER, "decreaseLiquidity"), terms)
 
 
 def collect(world: World, owner: str, token_id: int, *, amounts_max: Pair = EVERYTHING) -> Tx:
     """Collect fees and withdrawn principal, all of it unless told."""
-    return _to(world.position_manager, owner, method(_MANAGER, "collect"), (token_id, owner, *amounts_max))
+    return _to(world.position_manager, owner, function(_MANAGER, "collect"), (token_id, owner, *amounts_max))
 
 
 def burn_position(world: World, owner: str, token_id: int) -> Tx:
     """Destroy an emptied NFT; it reverts while anything is left in it."""
-    return _to(world.position_manager, owner, method(_MANAGER, "burn"), token_id)
+    return _to(world.position_manager, owner, function(_MANAGER, "burn"), token_id)
 
 
 def transfer_nft(world: World, owner: str, to: str, token_id: int) -> Tx:
-    return _to(world.position_manager, owner, method(_MANAGER, "transferFrom"), owner, to, token_id)
+    return _to(world.position_manager, owner, function(_MANAGER, "transferFrom"), owner, to, token_id)
 
 
 # ------------------------------------------------------------------ swaps, through the router
@@ -52,7 +53,7 @@ def swap_exact_in(
 ) -> Tx:
     """Sell an amount, or less of it where the price limit is reached first (0: no limit)."""
     terms = (token_in, _other(pool, token_in), pool.fee_pips, trader, amount_in, 0, limit_x96)
-    return _to(world.router, trader, method(_ROUTER, "exactInputSingle"), terms)
+    return _to(world.router, trader, function(_ROUTER, "exactInputSingle"), terms)
 
 
 def swap_exact_out(
@@ -60,41 +61,43 @@ def swap_exact_out(
 ) -> Tx:
     """Buy an amount at whatever it costs, or less of it where the price limit is reached first (0: no limit)."""
     terms = (token_in, _other(pool, token_in), pool.fee_pips, trader, amount_out, MAX_UINT256, limit_x96)
-    return _to(world.router, trader, method(_ROUTER, "exactOutputSingle"), terms)
+    return _to(world.router, trader, function(_ROUTER, "exactOutputSingle"), terms)
 
 
 def swaps_together(world: World, swaps: Sequence[Tx]) -> Tx:
     """Do several swaps of one trader in one transaction."""
     parts = [bytes.fromhex(swap.data.removeprefix("0x")) for swap in swaps]
-    multicall = method(_ROUTER, "multicall", arity=1)
+    multicall = function(_ROUTER, "multicall", arguments="bytes[]")
     return Tx(
-        sender=swaps[0].sender, to=world.router, data=multicall.encode(parts), gas=sum(s.gas for s in swaps)
+        sender=swaps[0].sender, to=world.router, data=multicall.calldata(parts), gas=sum(s.gas for s in swaps)
     )
 
 
 # ------------------------------------------------------------------ tokens
 def wrap(world: World, owner: str, amount_wei: int) -> Tx:
     return Tx(
-        sender=owner, to=world.weth, data=method("tokens/WETH9", "deposit").encode(), value_wei=amount_wei
+        sender=owner, to=world.weth, data=function("tokens/WETH9", "deposit").calldata(), value_wei=amount_wei
     )
 
 
 def unwrap(world: World, owner: str, amount_wei: int) -> Tx:
-    return _to(world.weth, owner, method("tokens/WETH9", "withdraw"), amount_wei)
+    return _to(world.weth, owner, function("tokens/WETH9", "withdraw"), amount_wei)
 
 
 def transfer(token: str, owner: str, to: str, amount: int) -> Tx:
-    return _to(token, owner, method("tokens/ERC20", "transfer"), to, amount)
+    return _to(token, owner, function("tokens/ERC20", "transfer"), to, amount)
 
 
 def mint_usdc(usdc: str, sender: str, to: str, amount: int) -> Tx:
     """Create dollars: anybody may, here."""
-    return _to(usdc, sender, method("tokens/MintableERC20", "mint", arity=2), to, amount)
+    return _to(
+        usdc, sender, function("tokens/MintableERC20", "mint", arguments="address,uint256"), to, amount
+    )
 
 
 def approve_all(world: World, owner: str) -> tuple[Tx, ...]:
     """Let the router and the position manager take the owner's tokens."""
-    approve = method("tokens/ERC20", "approve")
+    approve = function("tokens/ERC20", "approve")
     return tuple(
         _to(token, owner, approve, spender, MAX_UINT256)
         for token in world.tokens
@@ -105,21 +108,21 @@ def approve_all(world: World, owner: str) -> tuple[Tx, ...]:
 # ------------------------------------------------------------------ the knobs of a pool
 def set_protocol_fee(world: World, pool: DevnetPool, fee0: int, fee1: int) -> Tx:
     """Give the protocol one part in `fee` of the swap fees: 0, or 4 to 10."""
-    return _to(pool.address, world.accounts.deployer, method(_POOL, "setFeeProtocol"), fee0, fee1)
+    return _to(pool.address, world.accounts.deployer, function(_POOL, "setFeeProtocol"), fee0, fee1)
 
 
 def collect_protocol(world: World, pool: DevnetPool, to: str, *, amounts_max: Pair = EVERYTHING) -> Tx:
     """Pay out the protocol's fees; the pool keeps one unit of each."""
-    return _to(pool.address, world.accounts.deployer, method(_POOL, "collectProtocol"), to, *amounts_max)
+    return _to(pool.address, world.accounts.deployer, function(_POOL, "collectProtocol"), to, *amounts_max)
 
 
 def grow_observations(pool: DevnetPool, sender: str, cardinality_next: int) -> Tx:
     """Make room for more price observations."""
-    return _to(pool.address, sender, method(_POOL, "increaseObservationCardinalityNext"), cardinality_next)
+    return _to(pool.address, sender, function(_POOL, "increaseObservationCardinalityNext"), cardinality_next)
 
 
-def _to(contract: str, sender: str, called: EncodedMethod, *arguments: object) -> Tx:
-    return Tx(sender=sender, to=contract, data=called.encode(*arguments))
+def _to(contract: str, sender: str, called: Function, *arguments: object) -> Tx:
+    return Tx(sender=sender, to=contract, data=called.calldata(*arguments))
 
 
 def _other(pool: DevnetPool, token: str) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import DevnetError
+from pipeline.venues.abi import function
 
 from . import actions
 from .cache import DEFAULT_CACHE
 from .callee import callee_runtime
 from .chain import CHAIN_ID, Chain
-from .contract import method
 from .deployer import Deployer
 from .reads import range_around, read
 from .transactions import DEPLOY_GAS, Tx
@@ -105,7 +105,9 @@ def _create_pool(chain: Chain, world: World, name: str, usdc: str, fee_pips: int
     token0, token1 = sorted((world.weth, usdc))
     sender = world.accounts.deployer
     price_x96 = first_sqrt_price_x96(weth_is_token0=token0 == world.weth)
-    data = method(_MANAGER, "createAndInitializePoolIfNecessary").encode(token0, token1, fee_pips, price_x96)
+    data = function(_MANAGER, "createAndInitializePoolIfNecessary").calldata(
+        token0, token1, fee_pips, price_x96
+    )
     chain.execute(Tx(sender=sender, to=world.position_manager, data=data, gas=DEPLOY_GAS))
     address = read(chain, world.factory, "uniswap-v3/UniswapV3Factory", "getPool", token0, token1, fee_pips)
     pool = DevnetPool(

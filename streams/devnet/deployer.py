@@ -8,10 +8,10 @@ from typing import Any
 from eth_utils.crypto import keccak
 
 from pipeline.errors import DevnetError
+from pipeline.venues.abi import encode_constructor
 
 from .artifacts import load_artifact
 from .chain import Chain
-from .contract import encode_constructor
 from .transactions import DEPLOY_GAS, Tx
 
 _NONCES = 128  # enough to find an address on either side; above, RLP takes another shape

@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
+from pipeline.venues.abi import Function, function
+
 from .chain import Chain
-from .contract import method
 from .transactions import DevnetReceipt
 from .world import DevnetPool, Pair, World
 
@@ -71,8 +72,21 @@ def read(
     chain: Chain, address: str, contract: str, name: str, *arguments: Any, block: int | str = "latest"
 ) -> Any:
     """Call one function of a contract by its interface's name, e.g. "uniswap-v3/UniswapV3Pool"."""
-    called = method(contract, name)
-    return called.decode(chain.call(address, called.encode(*arguments), block=block))
+    return ask(chain, address, function(contract, name), *arguments, block=block)
+
+
+def ask(
+    chain: Chain,
+    address: str,
+    called: Function,
+    *arguments: Any,
+    sender: str | None = None,
+    block: int | str = "latest",
+) -> Any:
+    """Call a function and give what it returns: a single value bare, several as a tuple."""
+    returned = chain.call(address, called.calldata(*arguments), sender=sender, block=block)
+    values = called.answer(bytes.fromhex(returned.removeprefix("0x")))
+    return values[0] if len(values) == 1 else values
 
 
 def range_around(chain: Chain, pool: DevnetPool, below: int, above: int) -> Pair:

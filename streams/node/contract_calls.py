@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from eth_utils.crypto import keccak
 
-from contracts_abi import load_abi
 from pipeline.errors import (
     BrokenAnswerError,
     CallRevertedError,
@@ -17,6 +15,7 @@ from pipeline.errors import (
     UnreadableError,
 )
 from pipeline.units import Address, Hash, Seconds
+from pipeline.venues.abi import Function, function
 from pipeline.venues.log_words import TWO_256, WORD_BYTES, address, sint, uint
 from streams.node.multicall import aggregate, aggregated
 from streams.node.port import CallToSimulate, Node, SimulatedCall
@@ -26,23 +25,18 @@ _CALLS_AT_ONCE = 300
 _AGGREGATES_AT_ONCE = 4
 
 
-class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """A function of a contract, of arguments and results that fill one word each."""
-
-    name: str
-    selector: bytes
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+class Method(Function, frozen=True, kw_only=True):
+    """A function of arguments and results that fill one word each, written and read ten times as fast as by eth-abi."""
 
     def encode(self, *arguments: Any) -> bytes:
         """Write calldata."""
         return _calldata(self, arguments)
 
-    def decode(self, answer: bytes) -> tuple[Any, ...]:
+    def answer(self, returned: bytes) -> tuple[Any, ...]:
         """Read what the function returned. Raises: UnreadableError."""
-        if len(answer) < WORD_BYTES * len(self.outputs):
-            raise UnreadableError(f"{self.name} answers {len(answer)} bytes")
-        words = (answer[at * WORD_BYTES :][:WORD_BYTES] for at in range(len(self.outputs)))
+        if len(returned) < WORD_BYTES * len(self.outputs):
+            raise UnreadableError(f"{self.name} answers {len(returned)} bytes")
+        words = (returned[at * WORD_BYTES :][:WORD_BYTES] for at in range(len(self.outputs)))
         try:
             return tuple(_value(kind, word) for kind, word in zip(self.outputs, words, strict=True))
         except OutOfRangeError as error:
@@ -51,14 +45,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 @functools.cache
 def method(contract: str, name: str) -> Method:
-    """Look a function up, e.g. `method("uniswap-v3/UniswapV3Pool", "slot0")`. Raises: KeyError."""
-    for entry in load_abi(*contract.split("/")):
-        if entry["type"] == "function" and entry["name"] == name:
-            inputs = tuple(argument["type"] for argument in entry["inputs"])
-            outputs = tuple(argument["type"] for argument in entry["outputs"])
-            selector = keccak(text=f"{name}({','.join(inputs)})")[:4]
-            return Method(name=name, selector=selector, inputs=inputs, outputs=outputs)
-    raise KeyError(f"{contract}.{name}")
+    """Look a function up, e.g. `method("uniswap-v3/UniswapV3Pool", "slot0")`. Raises: CalldataError."""
+    return Method(**msgspec.structs.asdict(function(contract, name)))
 
 
 @functools.lru_cache(maxsize=1 << 16)  # every check of every pool asks for the same words of bitmap
@@ -91,7 +79,7 @@ class Ask(msgspec.Struct, frozen=True):
     """One question to one contract."""
 
     to: Address
-    method: Method
+    method: Function
     arguments: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
@@ -165,6 +153,6 @@ def _told(ask: Ask, succeeded: bool, answer: bytes) -> Told:  # noqa: FBT001 - a
     if not answer:
         return UnreadableError(f"{ask}: no such contract or function")
     try:
-        return ask.method.decode(answer)
+        return ask.method.answer(answer)
     except UnreadableError as error:
         return UnreadableError(f"{ask}: {error}")

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import msgspec
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 
 from pipeline.act.allowances import APPROVE_GAS
@@ -18,6 +16,7 @@ from pipeline.math.ticks import MIN_SQRT_PRICE_X96
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
+from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
     write_approve,
@@ -25,7 +24,7 @@ from pipeline.venues.uniswap_v3.calldata import (
     write_swap,
     write_withdraw,
 )
-from streams.node.contract_calls import ContractReader, method
+from streams.node.contract_calls import ContractReader
 from streams.node.port import CallToSimulate, SimulatedCall
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
 
 _NOBODY = Address("0x000000000000000000000000000065766e6b6565")
 """Has never had anything."""
-_BALANCE, _TRANSFER = method("tokens/ERC20", "balanceOf"), method("tokens/ERC20", "transfer")
 _TOKEN = "tokens/ERC20"  # noqa: S105 - an interface
 _POOL, _FACTORY = "uniswap-v3/UniswapV3Pool", "uniswap-v3/UniswapV3Factory"
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_BALANCE, _TRANSFER = function(_TOKEN, "balanceOf"), function(_TOKEN, "transfer")
 _READ_GAS, _TRANSFER_GAS = 300_000, 1_500_000
 _BLOCK_S = 12
 _PART = 1_000
@@ -172,7 +171,7 @@ _BEFORE_SWAP, _SWAPPED, _MINTED = 3, 4, 8
 
 def _borrow(policy: Policy, setting: _Setting) -> list[CallToSimulate]:
     return [
-        _call(policy.reference_pool, token, "0x" + _TRANSFER.encode(_NOBODY, amount).hex(), _TRANSFER_GAS)
+        _call(policy.reference_pool, token, _TRANSFER.calldata(_NOBODY, amount), _TRANSFER_GAS)
         for token, amount in zip(setting.tokens, setting.amounts, strict=True)
     ]
 
@@ -191,7 +190,7 @@ def _swap(policy: Policy, setting: _Setting, time_s: Seconds) -> list[CallToSimu
         limit_x96=SqrtPriceX96(MIN_SQRT_PRICE_X96 + 1),
         deadline_s=time_s,
     )
-    read = _call(_NOBODY, setting.tokens[1], "0x" + _BALANCE.encode(_NOBODY).hex(), _READ_GAS)
+    read = _call(_NOBODY, setting.tokens[1], _BALANCE.calldata(_NOBODY), _READ_GAS)
     return [_approve(setting.tokens[0], router, amount), read, _call(_NOBODY, router, data, SWAP_GAS), read]
 
 
@@ -231,14 +230,14 @@ def _call(sender: Address, to: Address, data: str, gas_limit: int) -> CallToSimu
 # ------------------------------------------------------------------ their answers
 def _position(minted: SimulatedCall) -> tuple[TokenId, Liquidity] | None:
     try:
-        token_id, liquidity, _, _ = decode(("uint256", "uint128", "uint256", "uint256"), minted.returned)
-    except DecodingError:
+        token_id, liquidity, _, _ = function(_MANAGER, "mint").answer(minted.returned)
+    except UnreadableError:
         return None
     return (TokenId(token_id), Liquidity(liquidity)) if minted.succeeded and liquidity else None
 
 
 def _amount(read: SimulatedCall) -> int:
-    return int(_BALANCE.decode(read.returned)[0]) if read.succeeded else 0
+    return int(_BALANCE.answer(read.returned)[0]) if read.succeeded else 0
 
 
 def _why(call: SimulatedCall) -> str:

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
 
 from pipeline.units import Address
-from streams.node.contract_calls import method
+from pipeline.venues.abi import function
 from streams.node.port import CallToSimulate, Header, SimulatedCall
 
 Contract = Callable[[bytes, Header], bytes | None]
 """Answers calldata as of a block; None reverts."""
 
-_BALANCE = method("tokens/ERC20", "balanceOf")
-_TRANSFER = method("tokens/ERC20", "transfer")
+_BALANCE = function("tokens/ERC20", "balanceOf")
+_TRANSFER = function("tokens/ERC20", "transfer")
 
 
 def simulate(
@@ -28,7 +28,7 @@ def simulate(
         data = bytes.fromhex(call.data.removeprefix("0x"))
         contract = contracts.get(call.to)
         if data[:4] == _TRANSFER.selector:
-            recipient, amount = decode(_TRANSFER.inputs, data[4:])
+            recipient, amount = _TRANSFER.decode(data)
             comes = amount - amount * fees_bps.get(call.to, 0) // 10_000
             for who, delta in ((call.sender, -amount), (recipient, comes)):
                 moved[call.to, who] = moved.get((call.to, who), 0) + delta
@@ -36,7 +36,7 @@ def simulate(
             continue
         answer = b"" if contract is None else contract(data, header)
         if answer is not None and data[:4] == _BALANCE.selector:
-            (who,) = decode(_BALANCE.inputs, data[4:])
+            (who,) = _BALANCE.decode(data)
             answer = encode(["uint256"], [int.from_bytes(answer, "big") + moved.get((call.to, who), 0)])
         answers.append(_answered(answer))
     return answers

@@ -8,20 +8,19 @@ from collections.abc import Sequence
 
 import msgspec
 import structlog
-from eth_utils.crypto import keccak
 
 from pipeline.errors import CallRevertedError, MethodMissingError, RequestRefusedError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, RawAmount, Seconds
-from streams.node.contract_calls import Ask, ContractReader, Method, method
+from pipeline.venues.abi import Function, declared, function
+from streams.node.contract_calls import Ask, ContractReader
 from streams.node.port import CallToSimulate, SimulatedCall
 
 log = structlog.get_logger(__name__)
 
 _NOBODY = Address("0x000000000000000000000000000065766e6b6565")
 """Has never had anything."""
-_BALANCE = method("tokens/ERC20", "balanceOf")
-_TRANSFER = method("tokens/ERC20", "transfer")
+_BALANCE, _TRANSFER = function("tokens/ERC20", "balanceOf"), function("tokens/ERC20", "transfer")
 _READ_GAS, _TRANSFER_GAS = 300_000, 1_500_000
 _BLOCK_S = 12
 _PART = 100
@@ -30,18 +29,13 @@ _LEAST = 10**6
 """But so much, if there is: a fee of a ten-thousandth must show."""
 
 
-def _getter(name: str, *inputs: str) -> Method:
-    selector = keccak(text=f"{name}({','.join(inputs)})")[:4]
-    return Method(name=name, selector=selector, inputs=inputs, outputs=("uint256",))
-
-
-_REBASING: tuple[tuple[Method, tuple[object, ...]], ...] = (
-    (_getter("getPooledEthByShares", "uint256"), (10**18,)),
-    (_getter("sharesOf", "address"), (_NOBODY,)),
-    (_getter("scaledBalanceOf", "address"), (_NOBODY,)),
-    (_getter("UNDERLYING_ASSET_ADDRESS"), ()),
-    (_getter("scaledTotalSupply"), ()),
-    (_getter("gonsPerFragment"), ()),
+_REBASING: tuple[tuple[Function, tuple[object, ...]], ...] = (
+    (declared("getPooledEthByShares(uint256)", "uint256"), (10**18,)),
+    (declared("sharesOf(address)", "uint256"), (_NOBODY,)),
+    (declared("scaledBalanceOf(address)", "uint256"), (_NOBODY,)),
+    (declared("UNDERLYING_ASSET_ADDRESS()", "uint256"), ()),
+    (declared("scaledTotalSupply()", "uint256"), ()),
+    (declared("gonsPerFragment()", "uint256"), ()),
 )
 """What shares of a pot, interest-bearing tokens and tokens of elastic supply answer, and no other token."""
 
@@ -129,13 +123,12 @@ def _there_and_back(trial: TransferTrial) -> list[CallToSimulate]:
     return [here, there, sent, here, there, returned, here, there]
 
 
-def _read(token: Address, called: Method, arguments: Sequence[object]) -> CallToSimulate:
-    data = "0x" + called.encode(*arguments).hex()
-    return CallToSimulate(sender=_NOBODY, to=token, data=data, gas_limit=_READ_GAS)
+def _read(token: Address, called: Function, arguments: Sequence[object]) -> CallToSimulate:
+    return CallToSimulate(sender=_NOBODY, to=token, data=called.calldata(*arguments), gas_limit=_READ_GAS)
 
 
 def _transfer(token: Address, sender: Address, recipient: Address, amount: RawAmount) -> CallToSimulate:
-    data = "0x" + _TRANSFER.encode(recipient, amount).hex()
+    data = _TRANSFER.calldata(recipient, amount)
     return CallToSimulate(sender=sender, to=token, data=data, gas_limit=_TRANSFER_GAS)
 
 
@@ -159,4 +152,4 @@ def _verdict(trial: TransferTrial, told: Sequence[SimulatedCall]) -> str | None:
 def _amount(trial: TransferTrial, read: SimulatedCall) -> int:
     if not read.succeeded:
         raise UnreadableError(f"balances of token {trial.token} cannot be read in a simulation")
-    return int(_BALANCE.decode(read.returned)[0])
+    return int(_BALANCE.answer(read.returned)[0])

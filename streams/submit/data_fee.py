@@ -1,12 +1,9 @@
 """What posting a transaction's data elsewhere costs, on chains that charge for it beside or within the gas."""
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
-from eth_utils.crypto import keccak
-
-from pipeline.errors import CallRevertedError
+from pipeline.errors import CallRevertedError, UnreadableError
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, Hash, Wei
+from pipeline.venues.abi import Function, declared
 from streams.submit.limits import SignerLimits
 from streams.submit.node import SenderNode
 from streams.submit.verdict import Refusal
@@ -16,8 +13,8 @@ GAS_PRICE_ORACLE = Address("0x420000000000000000000000000000000000000f")
 NODE_INTERFACE = Address("0x00000000000000000000000000000000000000c8")
 """Of Arbitrum: no contract, but the node answers as one."""
 
-_L1_FEE = keccak(text="getL1Fee(bytes)")[:4]
-_L1_GAS = keccak(text="gasEstimateL1Component(address,bool,bytes)")[:4]
+_L1_FEE = declared("getL1Fee(bytes)", "uint256")
+_L1_GAS = declared("gasEstimateL1Component(address,bool,bytes)", "uint64", "uint256", "uint256")
 _MARGIN = 2
 """The fee is that of the block it is mined in: other data prices than now may hold by then."""
 _ENVELOPE_BYTES = 200
@@ -33,9 +30,7 @@ async def data_fee_wei(node: SenderNode, intent: SubmitTransaction, limits: Sign
         return Wei(0)
     envelope = bytes(1 + place % 255 for place in range(_ENVELOPE_BYTES))
     written = envelope + bytes.fromhex(intent.call.data.removeprefix("0x"))
-    (fee_wei,) = await _ask(
-        node, GAS_PRICE_ORACLE, _L1_FEE + encode(("bytes",), (written,)), ("uint256",), at
-    )
+    (fee_wei,) = await _ask(node, GAS_PRICE_ORACLE, _L1_FEE, (written,), at)
     return Wei(fee_wei * _MARGIN)
 
 
@@ -49,8 +44,7 @@ async def check_gas_limit(
     if limits.data_fee != "gas":
         return
     data = bytes.fromhex(intent.call.data.removeprefix("0x"))
-    question = _L1_GAS + encode(("address", "bool", "bytes"), (intent.call.to, False, data))
-    l1_gas, *_ = await _ask(node, NODE_INTERFACE, question, ("uint64", "uint256", "uint256"), at)
+    l1_gas, *_ = await _ask(node, NODE_INTERFACE, _L1_GAS, (intent.call.to, False, data), at)
     needed = gas_used + l1_gas
     if needed > intent.call.gas_limit:
         raise Refusal(
@@ -60,9 +54,9 @@ async def check_gas_limit(
 
 
 async def _ask(
-    node: SenderNode, to: Address, question: bytes, types: tuple[str, ...], at: Hash
+    node: SenderNode, to: Address, asked: Function, arguments: tuple[object, ...], at: Hash
 ) -> tuple[int, ...]:
     try:
-        return tuple(decode(types, await node.call(to, question, at)))
-    except (CallRevertedError, DecodingError) as error:
+        return asked.answer(await node.call(to, asked.encode(*arguments), at))
+    except (CallRevertedError, UnreadableError) as error:
         raise Refusal("limits", f"{to} does not tell what the data costs: {error}") from None

@@ -2,18 +2,14 @@
 
 from math import isqrt
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-from eth_utils.crypto import keccak
-
 from pipeline.errors import UnreadableError
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
 from pipeline.units import Address, Seconds, SqrtPriceX96
+from pipeline.venues.abi import declared, function
 from streams.submit.limits import Feed
 
-ASK_ROUND = keccak(text="latestRoundData()")[:4]
-ASK_DECIMALS = keccak(text="decimals()")[:4]
-_ROUND = ("uint80", "int256", "uint256", "uint256", "uint80")
+ROUND = declared("latestRoundData()", "uint80", "int256", "uint256", "uint256", "uint80")
+DECIMALS = function("tokens/ERC20", "decimals")
 _MOST_DECIMALS = 36
 
 
@@ -37,14 +33,14 @@ def feed_price_x96(feed: Feed, token0: Address, answers: tuple[bytes, bytes], no
 
 def read_decimals(answer: bytes) -> int:
     """Read in which unit a contract counts. Raises: UnreadableError."""
-    (decimals,) = _decoded(("uint8",), answer)
+    (decimals,) = DECIMALS.answer(answer)
     if decimals > _MOST_DECIMALS:
         raise UnreadableError(f"{decimals} decimals")
     return int(decimals)
 
 
 def _checked_answer(feed: Feed, answer: bytes, now_s: Seconds) -> int:
-    round_id, price, _, updated_at_s, answered_in = _decoded(_ROUND, answer)
+    round_id, price, _, updated_at_s, answered_in = ROUND.answer(answer)
     if not round_id or not updated_at_s or answered_in < round_id:
         raise UnreadableError(f"round {round_id} is not complete")
     if price <= 0:
@@ -54,10 +50,3 @@ def _checked_answer(feed: Feed, answer: bytes, now_s: Seconds) -> int:
     if now_s - updated_at_s > feed.max_age_s:
         raise UnreadableError(f"its answer is {now_s - updated_at_s} s old, at most {feed.max_age_s} s")
     return int(price)
-
-
-def _decoded(types: tuple[str, ...], answer: bytes) -> tuple[int, ...]:
-    try:
-        return tuple(decode(types, answer))
-    except (DecodingError, ValueError, OverflowError):
-        raise UnreadableError(f"{len(answer)} bytes that are not {', '.join(types)}") from None

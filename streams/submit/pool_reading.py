@@ -11,7 +11,7 @@ from pipeline.units import Address, Hash, Liquidity, Seconds, SqrtPriceX96, Tick
 from streams.node.contract_calls import method
 from streams.node.multicall import aggregate, aggregated
 from streams.submit.depth import Near, depth_in_token1, ticks_near
-from streams.submit.feeds import ASK_DECIMALS, ASK_ROUND
+from streams.submit.feeds import DECIMALS, ROUND
 from streams.submit.limits import Feed, PricedPool, SignerLimits
 from streams.submit.node import SenderNode
 from streams.submit.twap import age_s, ask_past, read_past
@@ -69,7 +69,7 @@ async def read_head(
     pools, feeds = limits.pools_of_pair(pool), limits.feeds_of_pair(pool)
     window_s = limits.twap_window_s
     questions = [(pool.address, data) for pool in pools for data in _first_questions(window_s)]
-    questions += [(feed.address, data) for feed in feeds for data in (ASK_ROUND, ASK_DECIMALS)]
+    questions += [(feed.address, data) for feed in feeds for data in (ROUND.encode(), DECIMALS.encode())]
     answers = await ask_all(node, multicall, questions, head.hash)
     each = len(_NOW) + 1
     firsts = [
@@ -114,7 +114,7 @@ def _second_questions(first: _First) -> list[bytes]:
 def _first(pool: PricedPool, answers: Sequence[bytes]) -> _First:
     try:
         (price_x96, tick, observation, *_), (liquidity,), (spacing,) = (
-            asked.decode(answer) for asked, answer in zip(_NOW, answers, strict=False)
+            asked.answer(answer) for asked, answer in zip(_NOW, answers, strict=False)
         )
         near = ticks_near(SqrtPriceX96(price_x96), spacing)
     except (UnreadableError, OutOfRangeError) as error:
@@ -126,8 +126,8 @@ def _second(
     pool: PricedPool, first: _First, answers: Sequence[bytes], head: BlockRef, limits: SignerLimits
 ) -> PoolReading:
     try:
-        (written_s, *_) = _OBSERVATION.decode(answers[0])
-        nets = {tick: _TICKS.decode(answer)[1] for tick, answer in zip(first.near, answers[1:], strict=True)}
+        (written_s, *_) = _OBSERVATION.answer(answers[0])
+        nets = {tick: _TICKS.answer(answer)[1] for tick, answer in zip(first.near, answers[1:], strict=True)}
     except UnreadableError as error:
         raise Refusal("market", f"pool {pool.address}: {error}") from None
     near = Near(

@@ -5,9 +5,9 @@ from typing import Any
 
 from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
 from pipeline.units import Address, Hash
-from streams.node.contract_calls import Method, method
+from pipeline.venues.abi import Function, function
 from streams.submit.charge import unvalued_pools
-from streams.submit.feeds import ASK_DECIMALS, read_decimals
+from streams.submit.feeds import DECIMALS, read_decimals
 from streams.submit.limits import Feed, NamedFeed, NamedReferences, PricedPool, References
 from streams.submit.node import SenderNode
 
@@ -49,7 +49,7 @@ async def read_token_decimals(
         if not any(token in {pool.token0, pool.token1} for pool in pools):
             raise SettingsError(f"{field}: {token} is a token of none of the listed pools")
         try:
-            found[token] = int(await _ask(node, token, method("tokens/ERC20", "decimals"), (), at))
+            found[token] = int(await _ask(node, token, function("tokens/ERC20", "decimals"), (), at))
         except (CallRevertedError, UnreadableError):
             raise SettingsError(f"{field}: {token} does not tell its decimals") from None
     return found
@@ -58,9 +58,9 @@ async def read_token_decimals(
 async def _read_pool(node: SenderNode, address: Address, factory: Address, at: Hash) -> PricedPool:
     try:
         token0, token1, fee_pips = [
-            await _ask(node, address, method(_POOL, name), (), at) for name in ("token0", "token1", "fee")
+            await _ask(node, address, function(_POOL, name), (), at) for name in ("token0", "token1", "fee")
         ]
-        made = await _ask(node, factory, method(_FACTORY, "getPool"), (token0, token1, fee_pips), at)
+        made = await _ask(node, factory, function(_FACTORY, "getPool"), (token0, token1, fee_pips), at)
     except (CallRevertedError, UnreadableError):
         raise SettingsError(f"{address} is no Uniswap V3 pool") from None
     if made != address:
@@ -100,9 +100,9 @@ async def read_references(
 
 async def _read_feed(node: SenderNode, feed: NamedFeed, at: Hash) -> Feed:
     try:
-        read_decimals(await node.call(feed.address, ASK_DECIMALS, at))
+        read_decimals(await node.call(feed.address, DECIMALS.encode(), at))
         base_decimals, quote_decimals = [
-            await _ask(node, token, method("tokens/ERC20", "decimals"), (), at)
+            await _ask(node, token, function("tokens/ERC20", "decimals"), (), at)
             for token in (feed.base, feed.quote)
         ]
     except (CallRevertedError, UnreadableError) as error:
@@ -118,6 +118,8 @@ async def _read_feed(node: SenderNode, feed: NamedFeed, at: Hash) -> Feed:
     )
 
 
-async def _ask(node: SenderNode, to: Address, asked: Method, arguments: tuple[object, ...], at: Hash) -> Any:
-    (answer,) = asked.decode(await node.call(to, asked.encode(*arguments), at))
+async def _ask(
+    node: SenderNode, to: Address, asked: Function, arguments: tuple[object, ...], at: Hash
+) -> Any:
+    (answer,) = asked.answer(await node.call(to, asked.encode(*arguments), at))
     return answer

@@ -1,16 +1,16 @@
 """What an intent would do on the head: run behind our own transactions that wait, with balances before and after."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
 
-from pipeline.errors import UnreadableError
+from pipeline.errors import CalldataError, UnreadableError
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.nonces import Account, is_cancelling
 from pipeline.units import NATIVE, Address, RawAmount, Seconds
-from streams.node.contract_calls import Ask, method
+from pipeline.venues.abi import declared, function
+from streams.node.contract_calls import Ask
 from streams.node.multicall import aggregate, aggregated
 from streams.submit.node import CallToSimulate, SenderNode, SignerView, SimulatedCall, SimulatedLog
 from streams.submit.verdict import Refusal
@@ -18,7 +18,7 @@ from streams.submit.verdict import Refusal
 _READ_GAS = 150_000
 """A balance, also of a token behind a proxy."""
 _NOBODY = Address("0x" + "00" * 20)
-_ERROR = bytes.fromhex("08c379a0")  # Error(string)
+_ERROR = declared("Error(string)")
 _LONGEST_REASON = 200
 
 
@@ -75,12 +75,9 @@ def check_minimums(intent: SubmitTransaction, effect: Effect) -> None:
 def revert_reason(call: SimulatedCall) -> str:
     """Read why a call failed, as far as it says."""
     said = call.returned
-    if said[:4] == _ERROR:
-        try:
-            (text,) = decode(("string",), said[4:])
-            return str(text)[:_LONGEST_REASON]
-        except (DecodingError, UnicodeDecodeError, OverflowError):
-            pass
+    with suppress(CalldataError):
+        (text,) = _ERROR.decode(said)
+        return str(text)[:_LONGEST_REASON]
     if said:
         return f"0x{said.hex()[:_LONGEST_REASON]}"
     return (call.reason or "no reason given")[:_LONGEST_REASON]
@@ -102,8 +99,8 @@ def _read_balances(owner: Address, held: Sequence[Address], multicall: Address) 
 
 def _balance(owner: Address, token: Address, multicall: Address) -> Ask:
     if token == NATIVE:
-        return Ask(multicall, method("multicall/Multicall3", "getEthBalance"), (owner,))
-    return Ask(token, method("tokens/ERC20", "balanceOf"), (owner,))
+        return Ask(multicall, function("multicall/Multicall3", "getEthBalance"), (owner,))
+    return Ask(token, function("tokens/ERC20", "balanceOf"), (owner,))
 
 
 def _balances(held: Sequence[Address], read: SimulatedCall) -> dict[Address, RawAmount]:
@@ -115,7 +112,7 @@ def _balances(held: Sequence[Address], read: SimulatedCall) -> dict[Address, Raw
 
 def _balance_read(token: Address, succeeded: bool, answer: bytes) -> RawAmount:  # noqa: FBT001 - as Multicall3 answers
     try:
-        (amount,) = method("tokens/ERC20", "balanceOf").decode(answer if succeeded else b"")
+        (amount,) = function("tokens/ERC20", "balanceOf").answer(answer if succeeded else b"")
     except UnreadableError:
         raise Refusal("limits", f"the balance of {token} cannot be read") from None
     return RawAmount(amount)

@@ -1,16 +1,14 @@
 """A pool's past at a head, as the pool itself answers: its time-weighted price and liquidity."""
 
 import msgspec
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
-from eth_utils.crypto import keccak
 
 from pipeline.errors import UnreadableError
 from pipeline.math.oracle import SECONDS_WRAP
 from pipeline.math.q import wrap_int, wrap_uint
 from pipeline.units import Liquidity, Seconds, Tick
+from pipeline.venues.abi import function
 
-_OBSERVE = keccak(text="observe(uint32[])")[:4]
+_OBSERVE = function("uniswap-v3/UniswapV3Pool", "observe")
 _TICK_BITS, _LIQUIDITY_BITS = 56, 160
 
 
@@ -24,7 +22,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
 def ask_past(window_s: Seconds) -> bytes:
     """Write the question to a pool."""
-    return _OBSERVE + encode(("uint32[]",), ([window_s, 0],))
+    return _OBSERVE.encode([window_s, 0])
 
 
 def read_past(answer: bytes, window_s: Seconds) -> Past:
@@ -34,10 +32,12 @@ def read_past(answer: bytes, window_s: Seconds) -> Past:
     Raises: UnreadableError.
     Source: v3-periphery OracleLibrary.consult
     """
-    try:
-        (tick_then, tick_now), (liquidity_then, liquidity_now) = decode(("int56[]", "uint160[]"), answer)
-    except (DecodingError, ValueError, OverflowError) as error:
-        raise UnreadableError(f"observe answers {error}") from None
+    told = _OBSERVE.answer(answer)
+    if [len(each) for each in told] != [2, 2]:
+        raise UnreadableError(
+            f"observe answers {' and '.join(str(len(each)) for each in told)} values, not 2 and 2"
+        )
+    (tick_then, tick_now), (liquidity_then, liquidity_now) = told
     ticks = wrap_int(tick_now - tick_then, _TICK_BITS)
     seconds_per_liquidity_x128 = wrap_uint(liquidity_now - liquidity_then, _LIQUIDITY_BITS)
     return Past(

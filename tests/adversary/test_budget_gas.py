@@ -12,10 +12,10 @@ from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.budget import most_gas_wei
 from pipeline.sign.nonces import Account, bind, new_account
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
-from streams.devnet.contract import method
 from streams.devnet.reads import minted_token_id, position, range_around
 from streams.devnet.world import World
 from streams.submit.data_fee import GAS_PRICE_ORACLE, NODE_INTERFACE
@@ -150,7 +150,7 @@ def test_an_age_beyond_the_files_counts_for_nothing(bench):
 
 def test_calldata_that_may_be_mined_in_another_age_of_the_world_is_refused(bench):
     world, pool = bench.world, bench.world.pool("weth_usdc_low_500")
-    swap = method(ROUTER, "exactInputSingle").encode(
+    swap = function(ROUTER, "exactInputSingle").calldata(
         (pool.token0, pool.token1, 500, bench.owner, 10**6, 0, 0)
     )
     ticks = range_around(bench.chain, pool, -600, 600)
@@ -160,11 +160,11 @@ def test_calldata_that_may_be_mined_in_another_age_of_the_world_is_refused(bench
     token_id = minted_token_id(receipt, world)
     liquidity = position(bench.chain, world, token_id).liquidity
     parts = (
-        method(MANAGER, "decreaseLiquidity").encode((token_id, liquidity, 0, 0, FOREVER_S)),
-        method(MANAGER, "collect").encode((token_id, bench.owner, 2**128 - 1, 2**128 - 1)),
+        function(MANAGER, "decreaseLiquidity").encode((token_id, liquidity, 0, 0, FOREVER_S)),
+        function(MANAGER, "collect").encode((token_id, bench.owner, 2**128 - 1, 2**128 - 1)),
     )
-    withdraw = method(MANAGER, "multicall").encode([bytes.fromhex(part[2:]) for part in parts])
-    mint = method(MANAGER, "mint").encode(
+    withdraw = function(MANAGER, "multicall").calldata(parts)
+    mint = function(MANAGER, "mint").calldata(
         (pool.token0, pool.token1, 500, *ticks, ETHER, ETHER, 0, 0, bench.owner, FOREVER_S)
     )
     timed = bench.swap(world.weth, ETHER, 2_995 * 10**6)

@@ -13,8 +13,8 @@ from signer_operator import operate, operated_house, write_signer_file
 
 from pipeline.messages.journal import NO_CHARGE, Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import Call
+from pipeline.venues.abi import function
 from streams.devnet.broker import Broker
-from streams.devnet.contract import method
 from streams.devnet.reads import balance
 from streams.devnet.world import World
 from streams.kafka.access import KafkaAccess
@@ -107,7 +107,7 @@ def test_a_foreign_call_in_the_journal_is_never_bumped(house, wrapped):
     house.until(lambda: any(isinstance(e, NonceBound) and e.inclusion for e in house.journal().values()))
     had, nonce = riches(house), house.nonce()
 
-    all_weth = method("tokens/ERC20", "transfer").encode(THIEF, had[1])
+    all_weth = function("tokens/ERC20", "transfer").calldata(THIEF, had[1])
     calls = (
         Call(to=house.world.weth, data=all_weth, gas_limit=100_000),
         Call(to=THIEF, data="0x", value_wei=had[0] - 10**18, gas_limit=21_000),

@@ -13,7 +13,7 @@ from pipeline.errors import JournalError, MemoryLostError
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.journal import Attempt, IntentKnown, NonceBound, SignerStanding
 from pipeline.messages.transactions import Call
-from streams.devnet.contract import method
+from pipeline.venues.abi import function
 from streams.kafka.codec import decode_output, encode, encode_record
 from streams.submit.fake import FakeJournal, FakeSignerBroker
 from streams.submit.fake_node import FAKE_CHAIN, FakeSigner
@@ -50,7 +50,7 @@ def sealed(stage: Stage, signer: str = SIGNER, chain_id: int = FAKE_CHAIN) -> Se
 
 def drained(bound: NonceBound) -> NonceBound:
     """Bind all that the signer has to a stranger, with bytes that are no transaction."""
-    data = method("tokens/ERC20", "transfer").encode(STRANGER, 10**24)
+    data = function("tokens/ERC20", "transfer").calldata(STRANGER, 10**24)
     call = Call(to=WETH, data=data, value_wei=0, gas_limit=100_000)
     garbage = Attempt(
         transaction_hash="0x" + "ab" * 32,

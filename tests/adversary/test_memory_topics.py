@@ -11,7 +11,7 @@ from signer_stage import LIMITS, ROUTER, SIGNER, TIMING, WETH
 
 from pipeline.errors import JournalError, MemoryLostError, TopicError
 from pipeline.messages.transactions import SubmitTransaction
-from streams.devnet.contract import method
+from pipeline.venues.abi import function
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import encode
 from streams.kafka.topics import INTENTS, NONCES, TOPICS, Topic, check_copies, ensure_topics
@@ -69,7 +69,7 @@ class Deployment:
             offset=number,
             made_at=self.node.blocks[-1].ref,
             to=WETH,
-            data=method("tokens/ERC20", "approve").encode(ROUTER, number),
+            data=function("tokens/ERC20", "approve").calldata(ROUTER, number),
             position=f"position/{number}",
         )
         await append(self.kafka.bootstrap, INTENTS.on(self.chain_id), 0, [encode(wanted)])

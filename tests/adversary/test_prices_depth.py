@@ -8,8 +8,8 @@ from sender_house import limits_of
 from pipeline.math.amounts import amount0_delta
 from pipeline.math.slippage import price_window_x96
 from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.venues.abi import function
 from streams.devnet import actions
-from streams.devnet.contract import method
 from streams.devnet.reads import balance, minted_token_id, position, read, slot0
 from streams.devnet.world import DevnetPool
 from streams.submit.depth import Near, Range, depth_in_token1, ticks_near
@@ -149,12 +149,12 @@ def test_our_own_liquidity_that_a_waiting_withdrawal_takes_out_is_not_counted(be
     bench.limits = limits_of(world, twap_window_s=180, max_loss_bps=500)
     deadline_s = bench.head().timestamp_s + 600
     parts = [
-        method(MANAGER, "decreaseLiquidity").encode(
+        function(MANAGER, "decreaseLiquidity").encode(
             (token_id, position(chain, world, token_id).liquidity, 0, 0, deadline_s)
         ),
-        method(MANAGER, "collect").encode((token_id, bench.owner, 2**128 - 1, 2**128 - 1)),
+        function(MANAGER, "collect").encode((token_id, bench.owner, 2**128 - 1, 2**128 - 1)),
     ]
-    data = method(MANAGER, "multicall").encode([bytes.fromhex(part[2:]) for part in parts])
+    data = function(MANAGER, "multicall").calldata(parts)
     withdrawal = bench.intent(world.position_manager, data, gas_limit=500_000)
     amount = 40 * ETHER
     least = brings(bench, world.usdc_of(pool), bench.swap(world.weth, amount, 0))

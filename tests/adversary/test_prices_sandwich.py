@@ -22,7 +22,7 @@ from pipeline.math.sandwich import safe_window_x96
 from pipeline.math.slippage import least_of_quote, minimum_out
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.transactions import SubmitTransaction
-from streams.devnet.contract import method
+from pipeline.venues.abi import function
 from streams.devnet.reads import slot0
 from streams.devnet.world import DevnetPool
 from streams.submit.verdict import Refusal
@@ -202,7 +202,7 @@ def test_each_swap_of_a_multicall_is_held_against_its_own_output(defaults: Bench
         parts = []
         for minimum in least:
             terms = (weth, usdc, pool.fee_pips, bench.owner, ETHER, minimum, 0)
-            parts.append(bytes.fromhex(method(ROUTER, "exactInputSingle").encode(terms)[2:]))
+            parts.append(function(ROUTER, "exactInputSingle").encode(terms))
         data = "0x5ae401dc" + encode(("uint256", "bytes[]"), (bench.head().timestamp_s + 600, parts)).hex()
         return bench.intent(bench.world.router, data, gas_limit=700_000)
 

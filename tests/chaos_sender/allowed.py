@@ -15,7 +15,7 @@ from eth_account.typed_transactions import TypedTransaction
 from hexbytes import HexBytes
 
 from pipeline.errors import DevnetError
-from streams.devnet.contract import method
+from pipeline.venues.abi import function
 from streams.devnet.reads import read
 from streams.kafka.topics import NONCES
 
@@ -150,21 +150,21 @@ class Allowed:
             yield f"sends {it.value_wei} wei to {it.to}"
 
     def _token(self, it: Signature) -> Iterator[str]:
-        approve = method("tokens/ERC20", "approve")
+        approve = function("tokens/ERC20", "approve")
         if it.data[:4] == approve.selector:
             spender, _ = decode(("address", "uint256"), it.data[4:])
             if spender.lower() not in {self._house.world.router, self._house.world.position_manager}:
                 yield f"lets {spender} spend {it.to}"
         elif it.data[:4] not in {
-            method("tokens/WETH9", "deposit").selector,
-            method("tokens/WETH9", "withdraw").selector,
+            function("tokens/WETH9", "deposit").selector,
+            function("tokens/WETH9", "withdraw").selector,
         }:
             yield f"calls 0x{it.data[:4].hex()} of {it.to}"
 
     def _manager(self, data: bytes) -> Iterator[str]:
         owner = self._house.owner
-        known = {name: method(_MANAGER, name) for name in ("mint", "decreaseLiquidity", "collect", "burn")}
-        for part in _parts(data, method(_MANAGER, "multicall").selector, ("bytes[]",)):
+        known = {name: function(_MANAGER, name) for name in ("mint", "decreaseLiquidity", "collect", "burn")}
+        for part in _parts(data, function(_MANAGER, "multicall").selector, ("bytes[]",)):
             found = next((n for n, m in known.items() if part[:4] == m.selector), None)
             if found is None:
                 yield f"calls 0x{part[:4].hex()} of the position manager"
@@ -186,7 +186,7 @@ class Allowed:
 
     def _router(self, data: bytes, block: PricedAt) -> Iterator[str]:
         house = self._house
-        swap = method(_ROUTER, "exactInputSingle")
+        swap = function(_ROUTER, "exactInputSingle")
         for part in _parts(data, bytes.fromhex("5ae401dc"), ("uint256", "bytes[]")):
             if part[:4] != swap.selector:
                 yield f"calls 0x{part[:4].hex()} of the router"

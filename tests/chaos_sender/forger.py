@@ -31,7 +31,7 @@ from pipeline.messages.journal import (
 )
 from pipeline.messages.policy import Limits, TargetBand
 from pipeline.messages.transactions import Call, SubmitTransaction
-from streams.devnet.contract import method
+from pipeline.venues.abi import function
 from streams.devnet.reads import balance
 from streams.kafka.codec import encode, encode_record
 from streams.kafka.topics import DECISIONS, EVENTS, INTENTS, NONCES, TOPICS, Topic
@@ -218,20 +218,20 @@ def calls(forger: Forger) -> Mapping[str, Call]:
     weth_has, usdc_has = (balance(house.chain, token, owner) for token in (world.weth, usdc))
     token_id = forger.dice.randrange(1, 40)
     soon_s = house.chain.header().timestamp_s + 300
-    swap = method(_ROUTER, "exactInputSingle")
-    decrease, collect = method(_MANAGER, "decreaseLiquidity"), method(_MANAGER, "collect")
+    swap = function(_ROUTER, "exactInputSingle")
+    decrease, collect = function(_MANAGER, "decreaseLiquidity"), function(_MANAGER, "collect")
 
     def sell(token: str, amount: int, least: int, to: str) -> str:
         other = usdc if token == world.weth else world.weth
-        return swap.encode((token, other, pool.fee_pips, to, amount, least, 0))
+        return swap.calldata((token, other, pool.fee_pips, to, amount, least, 0))
 
     price = 3_000 * 10**6
     return {
         "native coin to a stranger": Call(to=STRANGER, data="0x", value_wei=10**18, gas_limit=21_000),
-        "token to a stranger": _call(world.weth, method(_ERC20, "transfer").encode(STRANGER, weth_has)),
-        "allowance to a stranger": _call(usdc, method(_ERC20, "approve").encode(STRANGER, 2**256 - 1)),
-        "allowance without end": _call(usdc, method(_ERC20, "approve").encode(world.router, 2**256 - 1)),
-        "allowance to the router": _call(usdc, method(_ERC20, "approve").encode(world.router, usdc_has)),
+        "token to a stranger": _call(world.weth, function(_ERC20, "transfer").calldata(STRANGER, weth_has)),
+        "allowance to a stranger": _call(usdc, function(_ERC20, "approve").calldata(STRANGER, 2**256 - 1)),
+        "allowance without end": _call(usdc, function(_ERC20, "approve").calldata(world.router, 2**256 - 1)),
+        "allowance to the router": _call(usdc, function(_ERC20, "approve").calldata(world.router, usdc_has)),
         "swap for a stranger": _call(world.router, sell(usdc, usdc_has // 2, 1, STRANGER)),
         "swap for nothing": _call(world.router, sell(usdc, usdc_has // 2, 1, owner)),
         "swap at a loss": _call(
@@ -240,18 +240,18 @@ def calls(forger: Forger) -> Mapping[str, Call]:
         "sale at a loss": _call(
             world.router, sell(world.weth, weth_has // 3, weth_has // 3 * price * 97 // 100 // 10**18, owner)
         ),
-        "withdrawal": _call(world.position_manager, decrease.encode((token_id, 10**18, 0, 0, soon_s))),
+        "withdrawal": _call(world.position_manager, decrease.calldata((token_id, 10**18, 0, 0, soon_s))),
         "collection for a stranger": _call(
-            world.position_manager, collect.encode((token_id, STRANGER, 2**128 - 1, 2**128 - 1))
+            world.position_manager, collect.calldata((token_id, STRANGER, 2**128 - 1, 2**128 - 1))
         ),
         "all coin wrapped": Call(
             to=world.weth,
-            data=method("tokens/WETH9", "deposit").encode(),
+            data=function("tokens/WETH9", "deposit").calldata(),
             value_wei=int(house.chain.rpc("eth_getBalance", owner, "latest"), 16) * 9 // 10,
             gas_limit=60_000,
         ),
         "NFT to a stranger": _call(
-            world.position_manager, method(_MANAGER, "transferFrom").encode(owner, STRANGER, token_id)
+            world.position_manager, function(_MANAGER, "transferFrom").calldata(owner, STRANGER, token_id)
         ),
     }
 

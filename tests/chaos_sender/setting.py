@@ -13,9 +13,9 @@ from pipeline.messages.policy import (
     TokenSpec,
 )
 from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.flow import FlowSettings
 from streams.devnet.paths import PriceSettings
@@ -78,10 +78,10 @@ def endow(chain: Chain, world: World, name: str) -> str:
 
 def _take_approvals_back(chain: Chain, world: World, owner: str) -> None:
     """The world approved everything for its own convenience; a book begins without allowances."""
-    approve = method("tokens/ERC20", "approve")
+    approve = function("tokens/ERC20", "approve")
     chain.execute(
         *(
-            Tx(sender=owner, to=token, data=approve.encode(spender, 0))
+            Tx(sender=owner, to=token, data=approve.calldata(spender, 0))
             for token in world.tokens
             for spender in (world.router, world.position_manager)
         )

@@ -10,9 +10,9 @@ from ens_names import place_ens
 from odd_tokens import place_token, token_code
 from sender_house import CHAIN_IDS
 
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain, start_chain
-from streams.devnet.contract import method
 from streams.devnet.deployer import Deployer
 from streams.devnet.reads import balance, range_around, read, slot0
 from streams.devnet.transactions import Tx
@@ -299,7 +299,7 @@ def test_a_book_that_is_only_watched_acts_through_nothing(desk, world, old_route
 # ------------------------------------------------------------------ what is allowed already
 def test_what_spenders_may_take_already_is_named(desk, chain, world):
     owner = world.accounts.owners[0]
-    approve = method("tokens/ERC20", "approve")
+    approve = function("tokens/ERC20", "approve")
     allowed = {
         (token, spender): 0
         for token in (world.weth, world.usdc_low)
@@ -307,7 +307,7 @@ def test_what_spenders_may_take_already_is_named(desk, chain, world):
     }
     allowed |= {(world.weth, world.router): 2**256 - 1, (world.usdc_low, world.position_manager): 7_500_000}
     chain.execute(
-        *(Tx(sender=owner, to=t, data=approve.encode(s, amount)) for (t, s), amount in allowed.items())
+        *(Tx(sender=owner, to=t, data=approve.calldata(s, amount)) for (t, s), amount in allowed.items())
     )
     code, told = desk(odd=world.usdc_high, mode="live")
     assert code == 0

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.venues.abi import event_topic
 from streams.devnet.actors import sqrt_price_x96
 from streams.devnet.chain import Chain, start_chain
-from streams.devnet.contract import event_topic
 from streams.devnet.flow import FlowSettings, OrderFlow
 from streams.devnet.paths import PricePath, PriceSettings
 from streams.devnet.reads import slot0

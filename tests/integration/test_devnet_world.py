@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from contracts_abi import load_abi
+from pipeline.venues.abi import event_topic
 from streams.devnet import actions, direct
 from streams.devnet.chain import Chain
-from streams.devnet.contract import event_topic
 from streams.devnet.deploy import first_sqrt_price_x96
 from streams.devnet.reads import (
     balance,

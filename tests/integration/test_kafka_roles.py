@@ -17,8 +17,8 @@ from users import User
 
 from pipeline.messages.base import BlockRef
 from pipeline.units import ChainId
+from pipeline.venues.abi import function
 from streams.devnet.chain import Chain, DevnetBlock, start_chain
-from streams.devnet.contract import method
 from streams.devnet.flow import OrderFlow
 from streams.devnet.world import World
 from streams.kafka.codec import encode
@@ -180,7 +180,7 @@ def test_each_role_does_its_work(premises, running):
     until(running, lambda: "next_nonce" in running["submit"].read("submit.log"), "signer at work")
     asyncio.run(put_an_intent(premises, 1))
     until(running, lambda: events(view, "IntentRefused") != [], "word of the signer")
-    deposit = method("tokens/WETH9", "deposit").encode()
+    deposit = function("tokens/WETH9", "deposit").calldata()
     asyncio.run(
         put_an_intent(premises, 2, to=premises.world.weth, data=deposit, value_wei=10**16, gas_limit=60_000)
     )

@@ -168,10 +168,10 @@ async def test_receipts_of_an_unknown_block_are_not_an_empty_block(driver: Drive
 async def test_state_is_that_after_the_block_asked_for(driver: Driver) -> None:
     headers = await last_headers(driver, 3)
     data = BALANCE.encode(driver.someone)
-    had = [BALANCE.decode(await driver.node.call(driver.token, data, h.block.hash))[0] for h in headers]
+    had = [BALANCE.answer(await driver.node.call(driver.token, data, h.block.hash))[0] for h in headers]
     assert [amount - had[0] for amount in had] == [0, 0, 3]
     height = await driver.node.call(MULTICALL3, HEIGHT.encode(), headers[0].block.hash)
-    assert HEIGHT.decode(height) == (headers[0].block.number,)
+    assert HEIGHT.answer(height) == (headers[0].block.number,)
 
 
 async def test_native_balances_are_those_after_the_block(driver: Driver) -> None:

@@ -8,10 +8,10 @@ import pytest
 from odd_tokens import place_token, token_code
 from sender_house import CHAIN_IDS, SenderHouse, limits_of
 
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
-from streams.devnet.contract import method
 from streams.devnet.reads import balance, range_around, read
 from streams.devnet.transactions import DEPLOY_GAS, Tx
 from streams.devnet.world import DevnetPool, World
@@ -35,7 +35,7 @@ def house(
         provider = world.accounts.providers[0]
         price_x96 = read(chain, usual.address, "uniswap-v3/UniswapV3Pool", "slot0")[0]
         pair = world.weth, TETHER, 500
-        create = method(MANAGER, "createAndInitializePoolIfNecessary").encode(*pair, price_x96)
+        create = function(MANAGER, "createAndInitializePoolIfNecessary").calldata(*pair, price_x96)
         chain.execute(Tx(sender=provider, to=world.position_manager, data=create, gas=DEPLOY_GAS))
         address = read(chain, world.factory, "uniswap-v3/UniswapV3Factory", "getPool", *pair)
         pool = DevnetPool(
@@ -44,7 +44,7 @@ def house(
         world = msgspec.structs.replace(world, pools={"odd": pool})
         owner = world.accounts.owners[0]
         for who in (provider, owner):
-            approve = method("tokens/ERC20", "approve").encode(world.position_manager, 10**30)
+            approve = function("tokens/ERC20", "approve").calldata(world.position_manager, 10**30)
             chain.execute(
                 actions.mint_usdc(TETHER, who, who, 10**9 * DOLLAR),
                 Tx(sender=who, to=TETHER, data=approve),
@@ -53,7 +53,7 @@ def house(
             Tx(
                 sender=owner,
                 to=TETHER,
-                data=method("tokens/ERC20", "approve").encode(world.router, 7),
+                data=function("tokens/ERC20", "approve").calldata(world.router, 7),
             ),
             actions.grow_observations(pool, provider, 20),
             actions.mint_position(

@@ -12,9 +12,9 @@ from sender_house import CHAIN_IDS, PASTLESS, limits_of, priced_pool
 from pipeline.messages.base import Cause
 from pipeline.messages.transactions import Minimum, SubmitTransaction
 from pipeline.units import NATIVE
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import start_chain
-from streams.devnet.contract import method
 from streams.devnet.reads import balance, minted_token_id, position, range_around
 from streams.devnet.world import World
 from streams.submit.verdict import Refusal
@@ -76,16 +76,18 @@ def test_the_calls_of_a_rerange_pass(bench):
     bench.judge(bench.swap(world.weth, ETHER, 2_994 * DOLLARS))
     bench.judge(mint(bench, ticks, slack_bps=100))
     bench.judge(bench.deposit())
-    bench.judge(bench.intent(world.weth, method("tokens/WETH9", "withdraw").encode(ETHER), gas_limit=80_000))
+    bench.judge(
+        bench.intent(world.weth, function("tokens/WETH9", "withdraw").calldata(ETHER), gas_limit=80_000)
+    )
 
 
 def withdrawal(bench, token_id, liquidity, *, recipient=None):
     deadline_s = bench.head().timestamp_s + 600
     parts = [
-        method(MANAGER, "decreaseLiquidity").encode((token_id, liquidity, 0, 0, deadline_s)),
-        method(MANAGER, "collect").encode((token_id, recipient or bench.owner, 2**128 - 1, 2**128 - 1)),
+        function(MANAGER, "decreaseLiquidity").encode((token_id, liquidity, 0, 0, deadline_s)),
+        function(MANAGER, "collect").encode((token_id, recipient or bench.owner, 2**128 - 1, 2**128 - 1)),
     ]
-    data = method(MANAGER, "multicall").encode([bytes.fromhex(part[2:]) for part in parts])
+    data = function(MANAGER, "multicall").calldata(parts)
     return bench.intent(bench.world.position_manager, data, gas_limit=500_000)
 
 
@@ -98,9 +100,9 @@ def mint(bench, ticks, *, slack_bps, recipient=None, pool="weth_usdc_low_500", l
     if least is None:
         used = actions.mint_position(bench.world, bench.owner, place, ticks, tuple(wanted))
         result = bench.chain.call(used.to, used.data, sender=used.sender)
-        _, _, *amounts = method(MANAGER, "mint").decode(result)
+        _, _, *amounts = function(MANAGER, "mint").answer(bytes.fromhex(result[2:]))
         least = [each * (10_000 - slack_bps) // 10_000 for each in amounts]
-    data = method(MANAGER, "mint").encode((*terms, *least, recipient or bench.owner, deadline_s))
+    data = function(MANAGER, "mint").calldata((*terms, *least, recipient or bench.owner, deadline_s))
     return bench.intent(bench.world.position_manager, data, gas_limit=700_000)
 
 
@@ -132,7 +134,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
         ("limits", "it must go privately"): changed(good, is_private=True),
         ("limits", f"contract {STRANGER} is not on the list"): called(good, to=STRANGER),
         ("limits", "function 0xa9059cbb"): called(
-            good, value_wei=0, data=method("tokens/ERC20", "transfer").encode(STRANGER, 1)
+            good, value_wei=0, data=function("tokens/ERC20", "transfer").calldata(STRANGER, 1)
         ),
         ("limits", "approve of"): bench.approve(world.weth, 1, STRANGER),
         ("limits", "an allowance of"): bench.approve(world.usdc_low, rich + 1),
@@ -155,7 +157,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
         ),
         ("simulation", "Too little received"): bench.swap(world.usdc_low, 300 * DOLLARS, ETHER),
         ("simulation", "it fails on block"): bench.intent(
-            world.weth, method("tokens/WETH9", "withdraw").encode(10**30), gas_limit=80_000
+            world.weth, function("tokens/WETH9", "withdraw").calldata(10**30), gas_limit=80_000
         ),
         ("orphaned", "is 0x"): changed(
             good, made_at=msgspec.structs.replace(good.made_at, hash="0x" + "ab" * 32)
@@ -190,7 +192,7 @@ def test_liquidity_that_is_taken_out_but_not_collected_counts_as_lost(bench):
     )
     token_id = minted_token_id(receipt, world)
     terms = (token_id, position(bench.chain, world, token_id).liquidity, 0, 0, bench.head().timestamp_s + 600)
-    data = method(MANAGER, "decreaseLiquidity").encode(terms)
+    data = function(MANAGER, "decreaseLiquidity").calldata(terms)
     refusal = bench.refusal(bench.intent(world.position_manager, data, gas_limit=400_000))
     assert "may lose 10000 bps" in refusal.detail
 

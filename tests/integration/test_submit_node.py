@@ -6,7 +6,7 @@ import pytest
 from sender_house import signer_of
 
 from pipeline.errors import BlockUnknownError
-from streams.devnet.contract import method
+from pipeline.venues.abi import function
 from streams.submit.node import CallToSimulate, HttpSenderNode
 from streams.submit.signer import Unsigned
 
@@ -89,9 +89,9 @@ def test_calls_run_upon_each_other_and_leave_nothing(ask, chain, world, signer):
     deposit = CallToSimulate(
         sender=signer.address, to=world.weth, data="0xd0e30db0", value_wei=7, gas_limit=60_000
     )
-    data = method("tokens/ERC20", "balanceOf").encode(signer.address)
+    data = function("tokens/ERC20", "balanceOf").calldata(signer.address)
     balance = CallToSimulate(sender=signer.address, to=world.weth, data=data, gas_limit=60_000)
-    data = method("tokens/WETH9", "withdraw").encode(10**30)
+    data = function("tokens/WETH9", "withdraw").calldata(10**30)
     failing = CallToSimulate(sender=signer.address, to=world.weth, data=data, gas_limit=60_000)
     before, done, failed, after = ask(
         lambda node: node.simulate([balance, deposit, failing, balance], head.hash, head.timestamp_s + 12)

@@ -9,10 +9,10 @@ from odd_tokens import ONE, place_token, set_index, token_code
 
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, ReadFailed, RebalanceProposed
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3.calldata import read_calls
 from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.reads import range_around, read
 from streams.devnet.transactions import DEPLOY_GAS, Tx
 from streams.devnet.world import DevnetPool, World
@@ -32,7 +32,7 @@ def odd_world(chain: Chain, world: World, token: str, code: str) -> tuple[World,
     price_x96 = read(chain, usual.address, "uniswap-v3/UniswapV3Pool", "slot0")[0]
     provider, owner = world.accounts.providers[0], world.accounts.owners[0]
     token0, token1 = sorted((world.weth, token))
-    create = method(MANAGER, "createAndInitializePoolIfNecessary").encode(token0, token1, 500, price_x96)
+    create = function(MANAGER, "createAndInitializePoolIfNecessary").calldata(token0, token1, 500, price_x96)
     chain.execute(Tx(sender=provider, to=world.position_manager, data=create, gas=DEPLOY_GAS))
     address = read(chain, world.factory, "uniswap-v3/UniswapV3Factory", "getPool", token0, token1, 500)
     pool = DevnetPool(
@@ -44,7 +44,7 @@ def odd_world(chain: Chain, world: World, token: str, code: str) -> tuple[World,
         chain.execute(
             actions.mint_usdc(token, who, who, 10**9 * DOLLAR),
             *(
-                Tx(sender=who, to=token, data=method("tokens/ERC20", "approve").encode(spender, 2**200))
+                Tx(sender=who, to=token, data=function("tokens/ERC20", "approve").calldata(spender, 2**200))
                 for spender in (world.router, world.position_manager)
             ),
         )

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.decisions import Declined, Quarantined, RebalanceProposed, ShardHalted
 from pipeline.messages.entries import Pool
+from pipeline.venues.abi import function
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.reads import read
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
@@ -27,7 +27,7 @@ def test_it_declines_until_somebody_initialises_the_pool(
     """Base on either side: with base as token1 the division would be by another number."""
     known, owner, deployer = world.pool(name), world.accounts.owners[0], world.accounts.deployer
     usdc = world.usdc_of(known)
-    make = method(FACTORY, "createPool").encode(world.weth, usdc, FEE_PIPS)
+    make = function(FACTORY, "createPool").calldata(world.weth, usdc, FEE_PIPS)
     chain.execute(Tx(sender=deployer, to=world.factory, data=make, gas=8_000_000))
     pool = read(chain, world.factory, FACTORY, "getPool", world.weth, usdc, FEE_PIPS).lower()
     book = book_on(world, known, owner, mode=mode)
@@ -39,7 +39,7 @@ def test_it_declines_until_somebody_initialises_the_pool(
     assert desk.said(Declined)[-1].reason == "no_price"
     assert not desk.said(RebalanceProposed)
     assert not desk.said(Quarantined)
-    price = method(POOL, "initialize").encode(
+    price = function(POOL, "initialize").calldata(
         sqrt_price_at_tick(desk.shard.tables.need(f"pool/{known.address}", Pool).tick)
     )
     desk.block(Tx(sender=deployer, to=pool, data=price, gas=500_000))

@@ -37,10 +37,10 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.policy import Policy
 from pipeline.units import ChainId
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
-from streams.devnet.contract import method
 from streams.devnet.flow import OrderFlow
 from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
@@ -335,9 +335,9 @@ async def test_an_nft_transferred_in_is_read_before_the_next_block(scene: Scene)
         token_id = minted_token_id(receipt, world)
         await scene.mine(2)
         manager = world.position_manager
-        approve = method("uniswap-v3/NonfungiblePositionManager", "approve").encode(owner, token_id)
+        approve = function("uniswap-v3/NonfungiblePositionManager", "approve").calldata(owner, token_id)
         await asyncio.to_thread(chain.execute, Tx(sender=provider, to=manager, data=approve))
-        taken = method("uniswap-v3/NonfungiblePositionManager", "transferFrom").encode(
+        taken = function("uniswap-v3/NonfungiblePositionManager", "transferFrom").calldata(
             provider, owner, token_id
         )  # by the owner: else it is a stranger's gift
         moved = await asyncio.to_thread(scene.flow.block, Tx(sender=owner, to=manager, data=taken))

@@ -11,10 +11,8 @@ FAMILIES = {kind.family for kind in vars(keys).values() if hasattr(kind, "family
 OF_OTHER_THINGS = {
     "pipeline/venues/abi.py": "names of contracts",
     "streams/node/client.py": "names of contracts",
-    "streams/node/contract_calls.py": "names of contracts",
     "streams/node/rpc.py": "addresses of nodes",
     "streams/devnet/artifacts.py": "names of contracts",
-    "streams/devnet/contract.py": "names of contracts",
     "streams/redaction.py": "addresses with secrets",
 }
 """Where slashes separate something else."""

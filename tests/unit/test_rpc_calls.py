@@ -73,7 +73,7 @@ def test_calldata_and_answers_are_those_of_the_interface(
     assert called.encode(*arguments) == keccak(text=signature)[:4] + encode(called.inputs, arguments)
     answer = data.draw(st.tuples(*(values_of(kind) for kind in called.outputs)))
     raw = encode(called.outputs, answer)
-    assert called.decode(raw) == decode(called.outputs, raw) == answer
+    assert called.answer(raw) == decode(called.outputs, raw) == answer
 
 
 @given(
@@ -124,7 +124,7 @@ def test_results_that_end_early_are_an_error(results: list[tuple[bool, bytes]], 
 )
 def test_an_answer_of_another_shape_is_unreadable(name: str, answer: bytes) -> None:
     with pytest.raises(UnreadableError):
-        method("uniswap-v3/UniswapV3Pool", name).decode(answer)
+        method("uniswap-v3/UniswapV3Pool", name).answer(answer)
 
 
 async def test_a_node_without_the_block_says_nothing_of_the_contracts() -> None:

@@ -59,7 +59,7 @@ def write_withdraw(withdrawals: Iterable[Withdrawal], *, recipient: Address, dea
         calls.append(_COLLECT.encode((each.token_id, recipient, ALL_OWED, ALL_OWED)))
     if not calls:
         raise CalldataError("nothing to withdraw")
-    return _hex(_MANAGER_MULTICALL.encode(calls))
+    return _MANAGER_MULTICALL.calldata(calls)
 
 
 def write_swap(
@@ -80,12 +80,12 @@ def write_swap(
     if amount_in <= 0 or limit_x96 <= 0:
         raise CalldataError(f"a swap of {amount_in} to the price {limit_x96}")
     terms = (token_in, token_out, fee_pips, recipient, amount_in, minimum_out, limit_x96)
-    return _hex(_ROUTER_MULTICALL.encode(deadline_s, [_SWAP.encode(terms)]))
+    return _ROUTER_MULTICALL.calldata(deadline_s, [_SWAP.encode(terms)])
 
 
 def write_approve(spender: Address, amount: RawAmount) -> str:
     """Tell a token how much of ours a spender may take from now on; 0 takes the permission away."""
-    return _hex(_APPROVE.encode(spender, amount))
+    return _APPROVE.calldata(spender, amount)
 
 
 def write_mint(
@@ -100,7 +100,8 @@ def write_mint(
     deadline_s: Seconds,
 ) -> str:
     """Tell the manager to make an NFT of at most these amounts, of token0 and token1, and at least the minimums."""
-    return _hex(_MINT.encode((token0, token1, fee_pips, *ticks, *amounts, *minimums, recipient, deadline_s)))
+    terms = (token0, token1, fee_pips, *ticks, *amounts, *minimums, recipient, deadline_s)
+    return _MINT.calldata(terms)
 
 
 def read_calls(data: str) -> tuple[Called, ...]:
@@ -136,10 +137,6 @@ def _bytes(data: str) -> bytes:
         raw = bytes.fromhex(data.removeprefix("0x"))
     except ValueError:
         raise CalldataError(f"{data[:10]} is no hex") from None
-    if _hex(raw) != data:
+    if "0x" + raw.hex() != data:
         raise CalldataError(f"{data[:10]} is no lower-case hex with 0x before it")
     return raw
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()

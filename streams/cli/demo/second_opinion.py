@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
+from pipeline.venues.abi import function
 from streams.devnet import reads
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.world import DevnetPool, World
 
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
@@ -90,24 +90,20 @@ def _positions(chain: Chain, world: World, terms: Terms, block: int) -> tuple[in
 
 
 def _collected(chain: Chain, world: World, owner: str, token_id: int, block: int) -> tuple[int, int]:
-    called = method(_MANAGER, "collect")
-    data = called.encode((token_id, owner, _ALL, _ALL))
-    answer: tuple[int, int] = called.decode(
-        chain.call(world.position_manager, data, sender=owner, block=block)
-    )
-    return answer
+    terms = (token_id, owner, _ALL, _ALL)
+    called = function(_MANAGER, "collect")
+    paid: tuple[int, int] = reads.ask(chain, world.position_manager, called, terms, sender=owner, block=block)
+    return paid
 
 
 def _burned(chain: Chain, world: World, owner: str, nft: tuple[int, int], block: int) -> tuple[int, int]:
     token_id, liquidity = nft
     if not liquidity:
         return 0, 0
-    called = method(_MANAGER, "decreaseLiquidity")
-    data = called.encode((token_id, liquidity, 0, 0, _NEVER_S))
-    answer: tuple[int, int] = called.decode(
-        chain.call(world.position_manager, data, sender=owner, block=block)
-    )
-    return answer
+    terms = (token_id, liquidity, 0, 0, _NEVER_S)
+    called = function(_MANAGER, "decreaseLiquidity")
+    paid: tuple[int, int] = reads.ask(chain, world.position_manager, called, terms, sender=owner, block=block)
+    return paid
 
 
 # ------------------------------------------------------------------ judging a decision
