@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-client bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-client bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-client: $(READY) ## What a hot call to a node costs, against the client be
 
 bench-steps: $(READY) ## How well a live book keeps its target under several price limits, on the toy chain
 	$(BIN)/python tests/bench/steps.py
+
+bench-plans: $(READY) tools ## What N plans cost against what was foreseen, in bad weather (N=100 SEED=1)
+	$(BIN)/python tests/bench/plans.py $(or $(N),100) $(or $(SEED),1)
 
 bench-streams: $(READY) tools ## How fast one worker is on a real broker, against a bare loop
 	$(BIN)/python tests/bench/streams_bench.py

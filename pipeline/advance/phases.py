@@ -18,7 +18,7 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.daily_counts import count_again
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.stalls import put, unstalled
-from pipeline.advance.weighing import mints_in_part, waits_to_allow_s
+from pipeline.advance.weighing import gas_to_wait_for, mints_in_part, waits_to_allow_s
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.decide.strategies import STRATEGIES, Act
 from pipeline.errors import PipelineError, SwapLimitedError
@@ -108,8 +108,8 @@ def prepare(
             return Held(phase=phase, refusal=GuardRefusal(reason="step_failed", detail=detail))
         if drafts:
             question = _question(context, plan.notional_quote, stock, market, drafts, foreseen=foreseen)
-            question = replace(question, missed_quote=missed)
-            refusal = guard(question)
+            gas = gas_to_wait_for(context, plan, phase)
+            refusal = guard(replace(question, missed_quote=missed, gas_foreseen=gas))
             held = None if refusal is None else Held(phase=phase, refusal=refusal, missed_quote=missed)
             return held or Ready(phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why)
     return None

@@ -17,6 +17,7 @@ _QUOTE = (
     r"\bcosts (\d+ quote), (\d+) of it gas, more than (\d+)",
     r"\bcosts (\d+ quote) within a day, more than (\d+)",
     r"(?:^|: )(\d+) within a day, more than (\d+)",
+    r"\bgas costs (\d+ quote); for the whole plan at most (\d+) were foreseen",
     r"\bis worth (\d+ quote); of what the pool holds within 1 %, (\d+) would fit",
 )
 _GAS = (r"(?:^|: )(\d+ wei) a gas, more than (\d+)",)

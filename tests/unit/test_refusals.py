@@ -28,6 +28,10 @@ X96 = 2**96
             "the mint is worth 5000000 quote; of what the pool holds within 1 %, 4000000 would fit max_share_of_depth",
             "the mint is worth 5.0000 USDC; of what the pool holds within 1 %, 4.0000 USDC would fit max_share_of_depth",
         ),
+        (
+            "gas_price: gas costs 5000000 quote; for the whole plan at most 4000000 were foreseen",
+            "gas_price: gas costs 5.0000 USDC; for the whole plan at most 4.0000 USDC were foreseen",
+        ),
         ("gas_price: 201500000000 wei a gas, more than 200000000000", "gas_price: 201.500 gwei a gas, more than 200.000 gwei"),
         ("spot is 60 ticks from the mean, more than 50", "spot is 60 ticks from the mean, more than 50"),
     ],

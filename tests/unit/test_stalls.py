@@ -440,6 +440,38 @@ def test_gas_above_the_ceiling_is_paid_once_waiting_has_cost_as_much(phase):
     assert dear[-1].max_fee_per_gas_wei == 201 * 10**9
 
 
+@pytest.mark.parametrize("phase", ["swap", "mint"])
+@pytest.mark.parametrize("ends", ["the storm is over", "others trade", "half of the time is over"])
+def test_gas_far_above_the_foreseen_is_waited_out(phase, ends):
+    """Twenty times as dear, and far below the ceiling: until it falls, or waiting has cost as much, or a plan would be left outside."""
+    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=480, on_stall="wait")))
+    desk.block(push=True)
+    while desk.pending[-1].step != {"swap": "withdraw", "mint": "swap"}[phase]:
+        desk.block()
+    desk.watcher.base_fee_wei = 20 * 10**9
+    for _ in range(20):
+        desk.block()
+    done = [i.step for i in desk.signer.done]
+    assert phase not in done, "240 s are not over"
+    assert stalls(desk, phase) == ["gas_price"]
+    if ends == "the storm is over":
+        desk.watcher.base_fee_wei = 10**9
+    if ends == "others trade":
+        trade(desk, blocks=5)
+    for _ in range(1 if ends == "the storm is over" else 4):
+        desk.block()
+    went = [i.step for i in (*desk.signer.done, *desk.pending)]
+    assert phase in went, [(o.phase, o.reason) for o in desk.said(PlanStalled)]
+
+
+@pytest.mark.parametrize("fee_gwei", [2, 3])
+def test_gas_that_is_a_little_dearer_than_foreseen_is_paid_at_once(fee_gwei):
+    desk = desk_at("swap", "wait")
+    desk.watcher.base_fee_wei = fee_gwei * 10**9
+    desk.block()
+    assert desk.pending[-1].step == "swap"
+
+
 @pytest.mark.parametrize("is_outside", [True, False])
 def test_a_withdrawal_made_again_pays_for_gas_only_where_a_part_of_it_lies_outside(is_outside):
     """Of two transactions one was mined and one reverted, or both reverted: then nothing misses any fees."""

@@ -89,13 +89,25 @@ def gas_price(question: Question) -> str | None:
     """What must be offered for a unit of gas has a ceiling, until waiting has cost as much as what lies above it."""
     wanted_wei = 2 * question.market.base_fee_wei + TIP_WEI
     most_wei = question.policy.limits.max_fee_per_gas_wei
+    gas_limit = sum(each.call.gas_limit for each in question.drafts)
     if wanted_wei <= most_wei:
-        return None
-    above_wei = (wanted_wei - most_wei) * sum(each.call.gas_limit for each in question.drafts)
-    above = question.gas_in_quote(above_wei)
+        return _dearer_than_foreseen(question, gas_limit)
+    above = question.gas_in_quote((wanted_wei - most_wei) * gas_limit)
     if question.missed_quote and above is not None and above <= question.missed_quote:
         return None
     return f"{wanted_wei} wei a gas, more than {most_wei}"
+
+
+def _dearer_than_foreseen(question: Question, gas_limit: int) -> str | None:
+    """In the middle of a plan, hold a phase's gas against what the whole plan's was foreseen to cost: a storm is waited out.
+
+    As above the ceiling, until waiting has cost as much.
+    """
+    most = question.gas_foreseen
+    costs = question.gas_in_quote(gas_limit * (question.market.base_fee_wei + TIP_WEI))
+    if most is None or costs is None or costs - most <= question.missed_quote:
+        return None
+    return f"gas costs {costs} quote; for the whole plan at most {most} were foreseen"
 
 
 def swap_limited(question: Question) -> str | None:

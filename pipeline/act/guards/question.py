@@ -42,6 +42,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     missed_quote: RawAmount = RawAmount(0)
     """Fees that were missed since the phase was first held back, where its tokens lie outside. Going on may cost so much more."""
 
+    gas_foreseen: RawAmount | None = None
+    """In raw quote, of the whole plan at its limits; None: nothing of it is outside, or it has waited long enough."""
+
     @property
     def only_resets(self) -> bool:
         """Whether nothing but permissions is taken back."""
