@@ -1,10 +1,13 @@
 """A book's view, made from its inventory."""
 
+import msgspec
+
 from pipeline import keys
 from pipeline.book.inventory import Stock
+from pipeline.book.stock import share_bps
 from pipeline.decide.gates import deviation_bps
 from pipeline.messages.policy import Policy
-from pipeline.messages.views import BookView, ViewRemoved
+from pipeline.messages.views import BookView, TokenShare, ViewRemoved
 from pipeline.state.provenance import Provenance
 from pipeline.units import BookId
 
@@ -21,6 +24,23 @@ def show_book(policy: Policy, stock: Stock, now: Provenance) -> BookView:
         sqrt_price_x96=stock.sqrt_price_x96,
         base_share_bps=stock.base_share_bps,
         deviation_bps=deviation_bps(stock, policy),
+        shares=token_shares(stock, policy) if policy.known_assets() else msgspec.UNSET,
+    )
+
+
+def token_shares(stock: Stock, policy: Policy) -> tuple[TokenShare, ...]:
+    """List the priced tokens of a book in the policy's order, with their targets."""
+    targets = {asset.token: asset.target_share_bps for asset in policy.known_assets()}
+    targets[policy.base] = policy.strategy.target_share_bps
+    return tuple(
+        TokenShare(
+            token=token.address,
+            value_quote=stock.values_quote[token.address],
+            share_bps=share_bps(stock, token.address),
+            target_share_bps=targets.get(token.address),
+        )
+        for token in policy.tokens
+        if token.address in stock.values_quote
     )
 
 

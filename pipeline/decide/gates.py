@@ -6,13 +6,15 @@ not written: `advance` writes them.
 
 import msgspec
 
+from pipeline import keys
 from pipeline.book.inventory import WHOLE_BPS, Stock
+from pipeline.book.stock import share_bps
 from pipeline.decide.strategies import STRATEGIES, Act, follow_band
 from pipeline.messages.decisions import Gate
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import Policy
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.units import Address, Bps, RawAmount, Seconds
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,7 @@ def walk_path(
     since_s = (
         (path.out_of_range_since_s if path.out_of_range_since_s is not None else now_s) if idle else None
     )
-    outside = stock.value_quote > 0 and follow_band(path, policy.strategy, deviation_bps(stock, policy))
+    outside = stock.value_quote > 0 and follow_band(path, policy.strategy, farthest(stock, policy)[1])
     return msgspec.structs.replace(path, out_of_range_since_s=since_s, outside_band=outside)
 
 
@@ -51,17 +53,32 @@ def deviation_bps(stock: Stock, policy: Policy) -> Bps:
     return Bps(stock.base_share_bps - policy.strategy.target_share_bps)
 
 
+def farthest(stock: Stock, policy: Policy) -> tuple[Address, Bps]:
+    """Find the token whose share is farthest from its target, and how far; of two as far the base, then the policy's order."""
+    targets = {policy.base: policy.strategy.target_share_bps}
+    targets |= {
+        asset.token: asset.target_share_bps
+        for asset in policy.known_assets()
+        if asset.target_share_bps is not None
+    }
+    deviations = ((token, Bps(share_bps(stock, token) - target)) for token, target in targets.items())
+    return max(deviations, key=lambda each: abs(each[1]))
+
+
 def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, now_s: Seconds) -> Judgement:
-    """Ask the gates that need the inventory, then the strategy, then the cooldown."""
+    """Ask the gates that need the inventory, then the strategy, then whether a lever moves what is off, then the cooldown."""
     if policy.mode == "watch":
         return Refused(gate="mode", reason="watch_only")
     if stock.unpriced:
         return Refused(gate="value", reason="unpriced_token")
-    if not stock.value_quote:
-        return Refused(gate="value", reason="empty_book")
+    if stock.value_quote <= 0:
+        return Refused(gate="value", reason="negative_value" if stock.value_quote else "empty_book")
     verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, now_s)
     if not isinstance(verdict, Act):
         return Refused(gate="band", reason=verdict.reason)
+    token, _ = farthest(stock, policy)
+    if verdict.trigger == "share_outside_band" and token != policy.base:
+        return Refused(gate="lever", reason="no_lever", item=keys.token(token))
     last_s = effects.last_proposed_at_s
     if last_s is not None and now_s < last_s + policy.strategy.cooldown_s:
         return Refused(gate="cooldown", reason="cooling_down")

@@ -9,7 +9,7 @@ from pipeline.units import Address, BookId, Bps, Hash, RawAmount, SqrtPriceX96, 
 
 Trigger = Literal["share_outside_band", "out_of_range"]
 
-Gate = Literal["observed", "quarantine", "pause", "plan", "mode", "value", "band", "cooldown"]
+Gate = Literal["observed", "quarantine", "pause", "plan", "mode", "value", "band", "lever", "cooldown"]
 """Where a book was refused, in the order in which the gates are asked."""
 
 

@@ -221,7 +221,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def pricing_pools(self) -> tuple[Address, ...]:
         """List the pools by which its tokens are valued: the reference, and those of price paths."""
-        return (self.reference_pool, *(pool for asset in self.known_assets() for pool in asset.price_path))
+        return self.reference_pool, *self.price_path_pools()
+
+    def price_path_pools(self) -> tuple[Address, ...]:
+        """List the pools that price assets."""
+        return tuple(pool for asset in self.known_assets() for pool in asset.price_path)
 
     def all_addresses(self) -> frozenset[Address]:
         """List every address that the book's file has, or leaves to what is known of its chain."""

@@ -91,6 +91,17 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     fees: RawAmount
 
 
+class TokenShare(msgspec.Struct, frozen=True, kw_only=True):
+    """What a book has of one token that has a price."""
+
+    token: Address
+    value_quote: RawAmount
+    share_bps: Bps
+    """Of the book's value; below 0 for a debt."""
+    target_share_bps: Bps | None
+    """None: any share will do."""
+
+
 class BookView(View, frozen=True, kw_only=True, tag=True):
     """A book's inventory after a block, valued at the reference pool's spot; rounded down."""
 
@@ -104,6 +115,8 @@ class BookView(View, frozen=True, kw_only=True, tag=True):
     sqrt_price_x96: SqrtPriceX96
     base_share_bps: Bps
     deviation_bps: Bps
+    shares: tuple[TokenShare, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Of each priced token; left out where a book has base, quote and its equivalents only."""
 
     @property
     def key(self) -> str:

@@ -30,6 +30,8 @@ _BOOK = Template("""\
       - {symbol: WETH, address: "$base", decimals: 18}
       - {symbol: USDC, address: "$quote", decimals: 6}
     # quote_equivalents: [] # tokens that count as the quote at par
+    # assets:               # further tokens that count, each priced along pools that lead to the quote
+    #   - {token: WBTC, target_share: 20%, price_path: ["0x... WBTC/WETH", "0x... WETH/USDC"]}
     pools:
       - "$pool"  # $pool_name
     reference_pool: "$pool"  # its price values the inventory

@@ -12,7 +12,7 @@ from pipeline.errors import SettingsError
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, PositionView
-from pipeline.units import Tick
+from pipeline.units import Bps, Tick
 from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.processes import silences
@@ -64,6 +64,9 @@ def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
     where = [row for each in books for row in _holding_rows(each)]
     if where:
         print_table("where it lies", ["book", ">wallets", ">native", ">positions", ">fees"], where)
+    shares = [row for each in books for row in _share_rows(each)]
+    if shares:
+        print_table("shares", ["book", "token", ">value", ">share", ">target", ">off"], shares)
     _say_what_left(books)
     _say_all(silent)
     _say_if_none(books)
@@ -109,6 +112,21 @@ def _holding_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
     for holding in book.stock.holdings if book.stock is not None else ():
         parts = (holding.wallet, holding.native, holding.principal, holding.fees)
         yield (book.policy.book, *(names.amount(holding.token, raw) for raw in parts))
+
+
+def _share_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
+    """List the shares of a book that has more than base and quote."""
+    view, names = book.view(), named_in(book.policy)
+    for each in (view.shares or ()) if view is not None else ():
+        target = each.target_share_bps
+        yield (
+            book.policy.book,
+            names.tokens.get(each.token, (short(each.token), 0))[0],
+            names.amount(book.policy.quote, each.value_quote),
+            bps_text(each.share_bps),
+            "any" if target is None else bps_text(target),
+            "" if target is None else bps_text(Bps(each.share_bps - target)),
+        )
 
 
 def _as_json(book: BookNow) -> dict[str, object]:

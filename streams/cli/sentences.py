@@ -41,6 +41,8 @@ _WHY_NOT: Mapping[str, str] = {
     "watch_only": "it is only watched (mode: watch)",
     "unpriced_token": "it holds a token without a price",
     "empty_book": "it is worth nothing",
+    "negative_value": "it owes more than it has",
+    "no_lever": "{item} is too far from its target, and no lever moves it: a re-range moves base and quote",
     "inside_band": "inside its band",
     "cooling_down": "its last proposal is younger than its cooldown",
     "held_off": "the market has refused a proposal a moment ago",

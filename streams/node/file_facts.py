@@ -7,7 +7,7 @@ import msgspec
 from eth_utils.address import to_checksum_address
 
 from pipeline.errors import UnreadableError
-from pipeline.messages.policy import Policy, TokenSpec
+from pipeline.messages.policy import Asset, Policy, TokenSpec
 from pipeline.units import Address
 from streams.node.contract_calls import Told
 from streams.yaml_positions import FieldPath, Problem
@@ -43,6 +43,9 @@ async def contradictions(client: "Client", policy: Policy, path: FieldPath) -> A
             yield Problem((*path, "pools", j), says)
     for says in _of_reference(policy, known[policy.reference_pool]):
         yield Problem((*path, "reference_pool"), says)
+    for j, asset in enumerate(policy.known_assets()):
+        for k, says in _of_price_path(policy, asset, known):
+            yield Problem((*path, "assets", j, "price_path", k), says)
 
 
 async def _pools(client: "Client", policy: Policy) -> Mapping[Address, PoolFacts | None]:
@@ -89,6 +92,25 @@ def _of_reference(policy: Policy, facts: PoolFacts | None) -> Iterator[str]:
         yield f"{pool} is not a pool of the factory {policy.chain.factory}"
     if set(facts.tokens) != {policy.base, policy.quote}:
         yield f"it trades {_names(policy, facts)}, not base and quote"
+
+
+def _of_price_path(
+    policy: Policy, asset: Asset, known: Mapping[Address, PoolFacts | None]
+) -> Iterator[tuple[int, str]]:
+    """Walk from an asset to the quote; the first pool that leads nowhere ends the walk."""
+    at = asset.token
+    for k, pool in enumerate(asset.price_path):
+        facts = known[pool]
+        for says in _of_pool(policy, pool, facts):
+            yield k, says
+        if facts is None:
+            return
+        if at not in facts.tokens:
+            yield k, f"it trades {_names(policy, facts)}, not {_name(policy.tokens, at)}"
+            return
+        at = facts.tokens[1] if at == facts.tokens[0] else facts.tokens[0]
+    if at != policy.quote:
+        yield len(asset.price_path) - 1, f"the path ends at {_name(policy.tokens, at)}, not at the quote"
 
 
 def _names(policy: Policy, facts: PoolFacts) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.units import Address
+from pipeline.units import Address, Bps
 from streams.human import bps_text, seconds_text
 from streams.portfolio.limits import problems_in_limits
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
@@ -20,6 +20,7 @@ def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
     for i, book in enumerate(portfolio.books):
         path: FieldPath = ("books", i)
         yield from _tokens(book, path)
+        yield from _assets(book, path)
         yield from _pools(book, path)
         yield from _mode(book, path, portfolio.chain)
         yield from _target_band(book.strategy, (*path, "strategy"), watching=book.mode == "watch")
@@ -60,6 +61,7 @@ def _tokens(book: BookSection, path: FieldPath) -> Iterator[Problem]:
         )
     named = [((*path, "base"), book.base), ((*path, "quote"), book.quote)]
     named += [((*path, "quote_equivalents", j), name) for j, name in enumerate(book.quote_equivalents)]
+    named += [((*path, "assets", j, "token"), asset.token) for j, asset in enumerate(book.assets)]
     for place, name in named:
         if book.token(name) is None:
             known = [token.symbol for token in book.tokens]
@@ -72,10 +74,40 @@ def _tokens(book: BookSection, path: FieldPath) -> Iterator[Problem]:
             yield Problem((*path, "quote_equivalents", j), "the base cannot count as the quote")
 
 
+def _assets(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    """An asset is priced once, and all targets fit into one book."""
+    priced = dict.fromkeys((book.base,), "base") | {book.quote: "quote"}
+    priced |= dict.fromkeys(book.quote_equivalents, "an equivalent of the quote")
+    known = {token.address: says for name, says in priced.items() if (token := book.token(name)) is not None}
+    total = book.strategy.target_share
+    for j, asset in enumerate(book.assets):
+        place: FieldPath = (*path, "assets", j)
+        token = book.token(asset.token)
+        if token is not None and token.address in known:
+            yield Problem((*place, "token"), f"{asset.token} is {known[token.address]} already")
+        elif token is not None:
+            known[token.address] = "an asset"
+        if len(set(asset.price_path)) != len(asset.price_path):
+            yield Problem((*place, "price_path"), "names a pool twice")
+        target = asset.target_share
+        if target is None:
+            continue
+        total = Bps(total + target)
+        if not 0 <= target <= _ALL_BPS:
+            yield Problem((*place, "target_share"), f"{bps_text(target)} is not between 0% and 100%")
+        elif total > _ALL_BPS:
+            yield Problem((*place, "target_share"), f"all targets together are {bps_text(total)}")
+
+
 def _pools(book: BookSection, path: FieldPath) -> Iterator[Problem]:
     yield from _repeated(((*path, "pools", j), pool) for j, pool in enumerate(book.pools))
     taken = {token.address: f"token {token.symbol}" for token in book.tokens} | {book.owner: "owner"}
     named = [((*path, "pools", j), pool) for j, pool in enumerate(book.pools)]
+    named += [
+        ((*path, "assets", j, "price_path", k), pool)
+        for j, asset in enumerate(book.assets)
+        for k, pool in enumerate(asset.price_path)
+    ]
     for place, pool in [*named, ((*path, "reference_pool"), book.reference_pool)]:
         if pool in taken:
             yield Problem(place, f"{pool} is the book's {taken[pool]}, not a pool")

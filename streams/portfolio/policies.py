@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from contracts_abi import UnknownContractError, load_deployment
 from pipeline.messages.policy import (
+    Asset,
     ChainProfile,
     Limits,
     Policy,
@@ -118,12 +119,24 @@ def _policy(book: BookSection, chain: ChainProfile) -> Policy:
             for name in (_address(book, n) for n in book.quote_equivalents)
             if name != _address(book, book.quote)
         ),
+        assets=_assets(book) or msgspec.UNSET,
         pools=book.pools,
         reference_pool=book.reference_pool,
         strategy=_strategy(book.strategy),
         limits=_limits(book, chain.chain_id),
         action=_rerange(book),
         mode=book.mode,
+    )
+
+
+def _assets(book: BookSection) -> tuple[Asset, ...]:
+    return tuple(
+        Asset(
+            token=_address(book, each.token),
+            price_path=each.price_path,
+            target_share_bps=each.target_share,
+        )
+        for each in book.assets
     )
 
 

@@ -131,6 +131,16 @@ class RerangeSection(Section):
     large_swaps: LargeSwaps = "split"
 
 
+class AssetSection(Section):
+    """A token beside base and quote that counts in the book's value."""
+
+    token: str = Field(description="its symbol or address")
+    price_path: Annotated[tuple[Addr, ...], _at_least(1)] = Field(
+        description="pools from it to the quote: each trades what the one before gives"
+    )
+    target_share: Share | None = None
+
+
 class BookSection(Section):
     """One book."""
 
@@ -146,6 +156,7 @@ class BookSection(Section):
         description="symbol, address and decimals of base, quote and whatever else the pools hold"
     )
     quote_equivalents: tuple[str, ...] = ()
+    assets: tuple[AssetSection, ...] = ()
     pools: Annotated[tuple[Addr, ...], _at_least(1)] = Field(description="where the book has its positions")
     reference_pool: Addr = Field(description="the pool of base and quote whose price values the inventory")
     strategy: TargetBandSection = Field(description="its name and its parameters")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from pipeline.messages.policy import ChainProfile, Limits, Policy, Rerange, TargetBand
+from pipeline.messages.policy import Asset, ChainProfile, Limits, Policy, Rerange, TargetBand
 from pipeline.units import Address, Bps, RawAmount
 from streams.human import bps_text, plain_number, seconds_text, short
 
@@ -48,6 +48,7 @@ def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
         "quote": (policy.quote,),
         "tokens": tuple(f"{t.symbol} at {t.address}, {t.decimals} decimals" for t in policy.tokens),
         "quote_equivalents": policy.quote_equivalents,
+        "assets": tuple(_asset(each) for each in policy.known_assets()),
         "pools": policy.pools,
         "reference_pool": (policy.reference_pool,),
         **{f"strategy.{name}": (text,) for name, text in _strategy(policy.strategy)},
@@ -56,6 +57,11 @@ def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
         **{f"chain.{name}": (text,) for name, text in _chain(policy.chain)},
         "pools that its shard publishes": policy.publishes,
     }
+
+
+def _asset(asset: Asset) -> str:
+    target = "any share" if asset.target_share_bps is None else bps_text(asset.target_share_bps)
+    return f"{asset.token} {target} priced by {' '.join(asset.price_path)}"
 
 
 def _strategy(strategy: TargetBand) -> Iterator[tuple[str, str]]:

@@ -262,6 +262,74 @@ def test_a_wrong_file_is_refused_with_file_line_and_field(part, by, line, field,
         assert f": {field}: " in said
 
 
+# ------------------------------------------------------------------ a book of more than two assets
+WBTC = "0x2260FAC5E5542a773Aa44fBCfeDf7C193bc2C599"
+WBTC_POOL = "0xCBCdF9626bC03E24f779434178A73a0B4bad62eD"
+THREE = FILE.replace(
+    "    pools:",
+    f"""\
+    assets:
+      - token: WBTC
+        target_share: 20%
+        price_path: [{WBTC_POOL}, {POOL}]
+    pools:""",
+).replace("decimals: 6}\n", f"decimals: 6}}\n      - {{symbol: WBTC, address: {WBTC}, decimals: 8}}\n")
+
+
+def test_an_asset_has_a_price_path_and_a_target_and_its_pools_are_followed():
+    (book,) = load(THREE)
+    (asset,) = book.known_assets()
+    assert (asset.token, asset.target_share_bps) == (WBTC.lower(), 2_000)
+    assert asset.price_path == (WBTC_POOL.lower(), POOL.lower())
+    assert book.all_pools() == (POOL.lower(), WBTC_POOL.lower()) == book.publishes
+
+
+def test_a_book_without_assets_has_the_version_that_it_had():
+    (book,) = load(FILE)
+    assert book.assets is msgspec.UNSET
+    assert load(FILE.replace("    pools:", "    assets: []\n    pools:"))[0] == book
+
+
+WRONG_ASSETS = [
+    (
+        "token: WBTC",
+        "token: WBTX",
+        "assets[0].token",
+        "WBTX is none of the book's tokens; did you mean WBTC?",
+    ),
+    ("token: WBTC", "token: WETH", "assets[0].token", "WETH is base already"),
+    ("token: WBTC", "token: USDC", "assets[0].token", "USDC is quote already"),
+    (f"[{WBTC_POOL}, {POOL}]", "[]", "assets[0].price_path", "must name at least 1"),
+    (f"[{WBTC_POOL}, {POOL}]", f"[{POOL}, {POOL}]", "assets[0].price_path", "names a pool twice"),
+    (f"[{WBTC_POOL},", f"[{WBTC},", "assets[0].price_path[0]", "is the book's token WBTC, not a pool"),
+    ("target_share: 20%", "target_share: 60%", "assets[0].target_share", "all targets together are 110%"),
+    ("target_share: 20%", "target_share: 120%", "assets[0].target_share", "120% is not between 0% and 100%"),
+    (
+        "    pools:",
+        f"      - {{token: WBTC, price_path: [{WBTC_POOL}]}}\n    pools:",
+        "assets[1].token",
+        "WBTC is an asset already",
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "by", "field", "says"), WRONG_ASSETS)
+def test_a_wrong_asset_is_refused_with_its_field(part, by, field, says):
+    text = THREE.replace(part, by, 1)
+    assert text != THREE
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    assert any(f": books[0].{field}: " in line and says in line for line in str(caught.value).splitlines())
+
+
+def test_a_changed_asset_is_told():
+    (before,), (after,) = load(THREE), load(THREE.replace("20%", "25%"))
+    (said,) = differences(before, after)
+    assert said.startswith("assets ")
+    assert " 20% " in said.partition(" -> ")[0]
+    assert " 25% " in said.partition(" -> ")[2]
+
+
 def test_a_place_has_its_column():
     with pytest.raises(SettingsError, match=r"^p\.yaml:16:13: books\[0\]\.strategy\.band: "):
         load(FILE.replace("band: 10%", "band: 110%"))

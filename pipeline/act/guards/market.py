@@ -5,8 +5,10 @@ from pipeline.act.depth import is_worth_a_mint, most_minted, moved_in_token1
 from pipeline.act.drafts import tell_limit
 from pipeline.act.guards.question import Question
 from pipeline.act.market import mint_window
+from pipeline.errors import OutOfRangeError
 from pipeline.messages.entries import HighestHead, Pause
-from pipeline.units import RawAmount
+from pipeline.units import Address, RawAmount
+from pipeline.venues.uniswap_v3 import mean_tick
 from pipeline.venues.uniswap_v3.pools import need_pool
 
 TIP_WEI = 10**9
@@ -37,10 +39,28 @@ def stale_block(question: Question) -> str | None:
 
 
 def spot_from_twap(question: Question) -> str | None:
-    """A price that has just jumped may have been pushed."""
+    """A price that has just jumped may have been pushed: the one that is acted at, or one that an asset is valued by."""
     apart = question.market.spot_from_twap_ticks
     most = question.policy.limits.spot_ticks(question.pool().fee_pips)
-    return f"spot is {apart} ticks from the mean, more than {most}" if apart > most else None
+    if apart > most:
+        return f"spot is {apart} ticks from the mean, more than {most}"
+    found = (_pushed(question, pool) for pool in question.policy.price_path_pools())
+    return next((reason for reason in found if reason is not None), None)
+
+
+def _pushed(question: Question, pool: Address) -> str | None:
+    """Hold the spot of a pool that values an asset against its mean over the policy's window."""
+    live, limits = need_pool(question.shard, pool), question.policy.limits
+    try:
+        mean = mean_tick(live, question.market.now_s, limits.twap_window_s)
+    except OutOfRangeError as error:
+        return f"pool {pool}, which values an asset: {error}"
+    apart, most = abs(live.tick - mean), limits.spot_ticks(live.pool().fee_pips)
+    return (
+        f"spot of pool {pool}, which values an asset, is {apart} ticks from the mean, more than {most}"
+        if apart > most
+        else None
+    )
 
 
 def mint_limited(question: Question) -> str | None:
