@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,12 @@ _REFERENCE_BPS = 300
 """How far the price at which this judge values a swap may lie from that of the signer's."""
 
 
-PricedAt = int | str | None
-"""A block after which a swap is valued; None where that is too long ago."""
+_LONGEST_WAIT_BLOCKS = 50
+"""From its plan to its block, by its deadline."""
+
+
+PricedAt = Sequence[int | str]
+"""The blocks at whose end a swap may have been signed, the likeliest first; none where nobody can tell any more."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,20 +72,20 @@ class Allowed:
     async def look(self) -> None:
         """Take in what was mined and journalled since the last time.
 
-        What is mined is judged at the price before its block, what is only journalled at that of now; of what was
-        journalled before the first look nobody can tell the price any more.
+        What is mined was signed at one of the prices before its block, for it may have waited while the price jumped. What is only
+        journalled is judged at the price of now; of what was journalled before the first look nobody can tell it any more.
         """
         await self._house.on_chain(self._take_mined)
         news = await self._tail.news()
         raws = [raw.decode() for record in news for raw in _RAW.findall(record.value or b"")]
-        await self._house.on_chain(self._take_raws, raws, "latest" if self._has_looked else None)
+        await self._house.on_chain(self._take_raws, raws, ("latest",) if self._has_looked else ())
         self._has_looked = True
 
-    def _take_raws(self, raws: Sequence[str], block: PricedAt) -> None:
+    def _take_raws(self, raws: Sequence[str], blocks: PricedAt) -> None:
         for raw in raws:
-            self._take_raw(raw, block)
+            self._take_raw(raw, blocks)
 
-    def _take_raw(self, raw: str, block: PricedAt) -> None:
+    def _take_raw(self, raw: str, blocks: PricedAt) -> None:
         """Take a journalled transaction if the signature is the owner's: nobody can forge that."""
         try:
             sender = Account.recover_transaction(raw)
@@ -98,7 +103,7 @@ class Allowed:
                     gas_limit=int(fields["gas"]),
                     max_fee_wei=int(fields["maxFeePerGas"]),
                 ),
-                block,
+                blocks,
             )
 
     def _take_mined(self) -> None:
@@ -117,18 +122,18 @@ class Allowed:
                             gas_limit=int(tx["gas"], 16),
                             max_fee_wei=int(tx.get("maxFeePerGas", tx["gasPrice"]), 16),
                         ),
-                        number - 1,
+                        range(number - 1, max(number - _LONGEST_WAIT_BLOCKS, 0), -1),
                     )
         self._blocks_read = head
 
-    def _take(self, name: str, signature: Signature, block: PricedAt) -> None:
+    def _take(self, name: str, signature: Signature, blocks: PricedAt) -> None:
         if signature in self.signatures.values():
             return
         self.signatures[name] = signature
-        self.wrong += [f"nonce {signature.nonce}: {why}" for why in self._faults(signature, block)]
+        self.wrong += [f"nonce {signature.nonce}: {why}" for why in self._faults(signature, blocks)]
 
     # -------------------------------------------------------------- one signature
-    def _faults(self, it: Signature, block: PricedAt) -> Iterator[str]:
+    def _faults(self, it: Signature, blocks: PricedAt) -> Iterator[str]:
         house = self._house
         world, owner = house.world, house.owner
         gas_wei = it.gas_limit * it.max_fee_wei
@@ -139,7 +144,7 @@ class Allowed:
             if it.data or it.value_wei:
                 yield "pays itself something, which no cancellation does"
         elif it.to == world.router:
-            yield from self._router(it.data, block)
+            yield from self._router(it.data, blocks)
         elif it.to == world.position_manager:
             yield from self._manager(it.data)
         elif it.to in {world.weth, world.usdc_of(world.pool(house.pool))}:
@@ -174,17 +179,13 @@ class Allowed:
                 if recipient.lower() != owner:
                     yield f"{found} for {recipient}"
 
-    def _price_x96(self, pool: str, block: PricedAt) -> int | None:
-        """Read the pool's price after a block; None where the chain has forgotten it."""
-        if block is None:
-            return None
-        try:
-            price_x96: int = read(self._house.chain, pool, _POOL, "slot0", block=block)[0]
-        except DevnetError:
-            return None
-        return price_x96
+    def _prices_x96(self, pool: str, blocks: PricedAt) -> Iterator[int]:
+        """Read the pool's price after each block that the chain has not forgotten."""
+        for block in blocks:
+            with suppress(DevnetError):
+                yield read(self._house.chain, pool, _POOL, "slot0", block=block)[0]
 
-    def _router(self, data: bytes, block: PricedAt) -> Iterator[str]:
+    def _router(self, data: bytes, blocks: PricedAt) -> Iterator[str]:
         house = self._house
         swap = function(_ROUTER, "exactInputSingle")
         for part in _parts(data, bytes.fromhex("5ae401dc"), ("uint256", "bytes[]")):
@@ -195,18 +196,20 @@ class Allowed:
             pool = house.world.pool(house.pool)
             if recipient.lower() != house.owner or fee != pool.fee_pips:
                 yield f"swap for {recipient} in a pool of {fee} pips"
-            price_x96 = self._price_x96(pool.address, block)
-            if price_x96 is None:
-                self.unpriced += 1
-                continue
-            worth = (
-                amount * price_x96**2 >> 192
-                if token_in.lower() == pool.token0
-                else (amount << 192) // price_x96**2
-            )
-            most_bps = int(Decimal(str(self._file["max_loss"]).removesuffix("%")) * 100) + _REFERENCE_BPS
-            if worth and (worth - least) * _BPS > most_bps * worth:
-                yield f"swap of {amount} for {least}, worth {worth}"
+            worths = []
+            for price_x96 in self._prices_x96(pool.address, blocks):
+                sells_0 = token_in.lower() == pool.token0
+                worths.append(amount * price_x96**2 >> 192 if sells_0 else (amount << 192) // price_x96**2)
+                if (worths[-1] - least) * _BPS <= self._most_bps * worths[-1]:
+                    break
+            else:
+                self.unpriced += not worths
+                if worths:
+                    yield f"swap of {amount} for {least}, worth {min(worths)} at least in the blocks before"
+
+    @property
+    def _most_bps(self) -> int:
+        return int(Decimal(str(self._file["max_loss"]).removesuffix("%")) * 100) + _REFERENCE_BPS
 
 
 def _parts(data: bytes, multicall: bytes, types: tuple[str, ...]) -> list[bytes]:
