@@ -153,7 +153,7 @@ async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> R
     """Play every run, on a fresh deployment each."""
     report = Report()
     for number, acts in enumerate(deal(random.Random(seed), runs, names)):
-        began_s = time.monotonic()
+        began_s, wrong_before = time.monotonic(), len(report.wrong)
         _say(f"run {number + 1} of {runs}")
         place = folder / f"run-{number + 1}"
         place.mkdir()
@@ -162,7 +162,7 @@ async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> R
         except Exception as error:  # noqa: BLE001 - the other runs go on
             _say(traceback.format_exc())
             report.wrong.append(f"run {number + 1}: {type(error).__name__}: {error} (logs in {place})")
-        else:
+        if len(report.wrong) == wrong_before:
             shutil.rmtree(place)
         _say(f"  {time.monotonic() - began_s:.0f} s")
     return report
