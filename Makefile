@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-client bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-client bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs pictures lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ chaos-sender: $(READY) tools ## N seeded runs of deaths between a live book's pl
 
 chaos-node: $(READY) tools ## N seeded runs of what ails a node, under a live book (N=3 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos_node.run $(or $(N),3) $(or $(SEED),1)
+
+pictures: $(READY) ## Draw the pictures of docs/curves.md anew, by the commands that stand there
+	$(BIN)/python tests/pictures/draw.py
 
 golden-logs: $(READY) tools ## Record anew what real deployments' logs lead to (WHAT=again keeps the logs)
 	PYTHONPATH=tests $(BIN)/python tests/golden/record_logs.py $(or $(WHAT),anew)

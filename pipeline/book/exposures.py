@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.units import Address, RawAmount
+from pipeline.units import Address, Liquidity, RawAmount, Tick
 
 ExposureKind = Literal["wallet", "native", "principal", "fees"]
 """Tokens of an account; the coin of an account, as its wrapped token; what leaving a position pays; what it has earned."""
@@ -16,6 +16,16 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     token: Address
     kind: ExposureKind
     amount: RawAmount
+
+
+class LiquidityRange(msgspec.Struct, frozen=True, kw_only=True):
+    """Liquidity between two ticks of a pool."""
+
+    token0: Address
+    token1: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    liquidity: Liquidity
 
 
 class HeldItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +42,10 @@ class HeldItem(msgspec.Struct, frozen=True, kw_only=True):
     def is_empty(self) -> bool:
         """Whether it holds nothing and provides no liquidity."""
         return not self.provides_liquidity and not any(row.amount for row in self.exposures)
+
+    def liquidity_range(self) -> LiquidityRange | None:
+        """Tell on which range its holdings change with the price; None where they do not."""
+        return None
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,16 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
             if not 0 <= decimals <= MOST_DECIMALS:
                 raise CurveError(f"a token does not have {decimals} decimals")
 
+    @property
+    def base_decimals(self) -> int:
+        """Decimals of the base."""
+        return self.decimals0 if self.base_is_token0 else self.decimals1
+
+    @property
+    def quote_decimals(self) -> int:
+        """Decimals of the quote."""
+        return self.decimals1 if self.base_is_token0 else self.decimals0
+
     def price(self, sqrt_price_x96: SqrtPriceX96) -> float:
         """Convert a pool's price to whole quote per whole base."""
         token1_per_token0: float = sqrt_price_x96**2 * 10**self.decimals0 / (Q96**2 * 10**self.decimals1)

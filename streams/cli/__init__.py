@@ -33,6 +33,8 @@ _COMMANDS: Mapping[str, str] = {
     "positions": "holdings",
     "inventory": "holdings",
     "plans": "plans",
+    "curve": "curve",
+    "volatility": "volatility",
     "why": "why",
     "pause": "operate",
     "resume": "operate",

@@ -42,6 +42,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "apply": (),
     "doctor": (),
     "inventory": (),
+    "curve book/usdc-low": (),
     "positions": (),
     "topics list": (),
     "topics tail decisions": ("--no-follow", "-n", "1", "--book", "usdc-low"),
@@ -168,7 +169,9 @@ def test_each_screen_is_as_it_was_looked_at(tour, shown):
             told = shown(*_words(screen, shown), width=width)
             assert "\x1b" not in told
             assert "…" not in re.sub(r"0x[0-9a-f]{4}…[0-9a-f]{4}", "", told), f"{screen} is cut off"
-            wrong += _differs(f"{screen.replace(' ', '-').lower()}-{width}", masked(told, str(tour.folder)))
+            wrong += _differs(
+                f"{re.sub('[ /]', '-', screen).lower()}-{width}", masked(told, str(tour.folder))
+            )
     told = "".join(f"$ evenkeel {act}\n{shown(*shlex.split(act))}" for act in ACTS[:-1])
     wrong += _differs("acts", masked(told, str(tour.folder)))
     assert not wrong, "\n\n".join([*wrong, "if it is right, remove the file and run this again"])

@@ -7,12 +7,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pipeline.curves.book import BookCurve, grid
 from pipeline.curves.curve import Curve
 from pipeline.curves.derive import derive
 from pipeline.curves.invariants import AMMS
 from pipeline.curves.ranges import Pair, range_parameters
 from pipeline.curves.solve import PRICE_TOLERANCE
+from pipeline.errors import CurveError
 from pipeline.math.amounts import amounts_of_liquidity
+from pipeline.math.q import Q96
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, sqrt_price_at_tick
 
 DERIVED = {name: derive(AMMS[name].invariant) for name in AMMS}
@@ -94,3 +97,68 @@ def test_the_integer_code_agrees_within_its_rounding(ends, at, liquidity, pair):
         off = Fraction(real) * unit - integer
         noise = Fraction(terms) * unit * Fraction(1, 10**14)
         assert -noise <= off <= 1 + noise
+
+
+amounts = st.integers(-(10**24), 10**24)
+positions = st.lists(
+    st.tuples(st.integers(-900, 899), st.integers(1, 400), st.integers(1, 10**24)), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=200)
+@given(
+    positions=positions,
+    base=amounts,
+    quote=amounts,
+    at=st.integers(-1_500, 1_500),
+    pair=st.builds(Pair, decimals0=decimals, decimals1=decimals, base_is_token0=st.booleans()),
+)
+def test_a_books_value_is_an_exact_revaluation_within_its_bound(positions, base, quote, at, pair):
+    """Also where the rest of the book is debt; the oracle moves ticks, and counts in integers."""
+    ends = [(lower, lower + width, liquidity) for lower, width, liquidity in positions]
+    ranges = [
+        Curve(DERIVED["range"], range_parameters(pair, liquidity, lower, upper))
+        for lower, upper, liquidity in ends
+    ]
+    base_unit, quote_unit = 10**pair.base_decimals, 10**pair.quote_decimals
+    book = BookCurve(ranges, base / base_unit, quote / quote_unit)
+    spot = sqrt_price_at_tick(at)
+    held = [amounts_of_liquidity(spot, lower, upper, liquidity) for lower, upper, liquidity in ends]
+    held0, held1 = (sum(each) for each in zip(*held, strict=True))
+    raw_base, raw_quote = (
+        (held0 + base, held1 + quote) if pair.base_is_token0 else (held1 + base, held0 + quote)
+    )
+    raw_price = Fraction(spot * spot, Q96 * Q96) if pair.base_is_token0 else Fraction(Q96 * Q96, spot * spot)
+    exact = Fraction(math.floor(raw_base * raw_price) + raw_quote, quote_unit)
+    price = pair.price(spot)
+    point = book.at(price)
+    assert abs(Fraction(point.value) - exact) <= Fraction(book.off_by(price, pair))
+    assert point.delta == pytest.approx(
+        point.base, rel=1e-9, abs=1e-9 * sum(c.at(price).base for c in ranges)
+    )
+    assert point.gamma == math.fsum(each.at(price).gamma for each in ranges)
+
+
+def test_the_bound_is_a_few_units_where_a_book_is_large():
+    pair = Pair(decimals0=18, decimals1=6, base_is_token0=True)
+    curve = Curve(DERIVED["range"], range_parameters(pair, 10**18, -200_000, -190_000))
+    book = BookCurve([curve], -10.0, 20_000.0)
+    assert book.off_by(3_000.0, pair) < 3 * 1e-6
+
+
+def test_a_grid_has_the_edges_as_nodes():
+    book = BookCurve(
+        [
+            Curve(DERIVED["range"], {"L": 1.0, "low": low, "high": high})
+            for low, high in ((0.5, 1.5), (1.5, 3.0))
+        ],
+        0.0,
+        0.0,
+    )
+    assert book.edges() == [0.5, 1.5, 3.0]
+    prices = grid(0.4, 2.0, 5, book.edges())
+    assert prices == sorted(prices)
+    assert {0.4, 0.5, 1.5, 2.0} <= set(prices)
+    assert 3.0 not in prices
+    with pytest.raises(CurveError, match=r"no grid of 5 prices from 2\.0 to 1\.0"):
+        grid(2.0, 1.0, 5)

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import itertools
 import re
 import subprocess
 import sys
@@ -92,7 +93,8 @@ def imported() -> set[str]:
 
 
 def test_what_is_imported_is_asked_for_and_not_another_distributions_business():
-    table = tomllib.loads(read("pyproject.toml"))["project"]["dependencies"]
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    table = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
     asked = {canonical(re.split(r"[^\w.-]", each)[0]) for each in table}
     owners = importlib.metadata.packages_distributions()
     foreign = imported() - sys.stdlib_module_names - set(PACKAGES)

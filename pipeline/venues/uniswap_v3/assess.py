@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from pipeline import keys
-from pipeline.book.exposures import Exposure, ExposureKind, HeldItem
+from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, LiquidityRange
 from pipeline.errors import ImpossibleFactError
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.messages.entries import NftPosition, Pool, PoolPosition, TickInfo
@@ -38,6 +38,18 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
         """What leaving would pay in token0 and token1."""
         (principal0, principal1), (fees0, fees1) = self.principal, self.fees
         return RawAmount(principal0 + fees0), RawAmount(principal1 + fees1)
+
+    def liquidity_range(self) -> LiquidityRange | None:
+        """Tell on which range its holdings change with the price; None where it has no liquidity."""
+        if not self.provides_liquidity:
+            return None
+        return LiquidityRange(
+            token0=self.token0,
+            token1=self.token1,
+            tick_lower=self.position.tick_lower,
+            tick_upper=self.position.tick_upper,
+            liquidity=self.position.liquidity,
+        )
 
 
 def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPosition]]:

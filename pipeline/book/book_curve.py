@@ -1,0 +1,58 @@
+"""The curve of a book as it stands: its ranges of liquidity, and whatever else it has, at any price of its base."""
+
+import math
+from collections.abc import Iterator
+
+from pipeline.book.exposures import LiquidityRange
+from pipeline.book.inventory import Stock
+from pipeline.curves.book import BookCurve
+from pipeline.curves.curve import Curve
+from pipeline.curves.derived import Derived
+from pipeline.curves.ranges import Pair, range_parameters
+from pipeline.messages.policy import Policy
+
+
+def price_of(policy: Policy, stock: Stock) -> float:
+    """Convert the price at which a book was added up to whole quote per whole base."""
+    raw = stock.prices[policy.base]
+    units = 10 ** policy.decimals(policy.base), 10 ** policy.decimals(policy.quote)
+    price: float = raw.numerator * units[0] / (raw.denominator * units[1])
+    return price
+
+
+def curve_of_book(derived: Derived, policy: Policy, stock: Stock) -> BookCurve:
+    """Take each range of base and quote as a curve, and the rest of the book (wallets, fees, what is owed) as it is.
+
+    At the stock's price the curve has the stock's value. All of the book's pools are taken to be at that price; an equivalent of the quote
+    counts at par, and any other token as so much quote as it is worth now, whatever the base does.
+    """
+    ranges = [
+        Curve(derived, range_parameters(pair, each.liquidity, each.tick_lower, each.tick_upper))
+        for each, pair in _ranges(policy, stock)
+    ]
+    inside = [each.at(price_of(policy, stock)) for each in ranges]
+    base = stock.base_amount / 10 ** policy.decimals(policy.base)
+    quote = (stock.value_quote - stock.base_value_quote) / 10 ** policy.decimals(policy.quote)
+    return BookCurve(
+        ranges,
+        base - math.fsum(point.base for point in inside),
+        quote - math.fsum(point.quote for point in inside),
+    )
+
+
+def _ranges(policy: Policy, stock: Stock) -> Iterator[tuple[LiquidityRange, Pair]]:
+    """Find the ranges of base and quote, or an equivalent of it: what another one holds stays part of the rest."""
+    for item in stock.items:
+        found = item.liquidity_range()
+        if found is None:
+            continue
+        other = {found.token0, found.token1} - {policy.base}
+        if len(other) == 1 and other <= {policy.quote, *policy.quote_equivalents}:
+            yield (
+                found,
+                Pair(
+                    decimals0=policy.decimals(found.token0),
+                    decimals1=policy.decimals(found.token1),
+                    base_is_token0=found.token0 == policy.base,
+                ),
+            )
