@@ -58,14 +58,14 @@ def waits_to_allow_s(plan: Plan, phase: Phase, policy: Policy) -> Seconds:
 def gas_to_wait_for(context: BookContext, plan: Plan, phase: Phase) -> RawAmount | None:
     """Tell below which cost of its gas a phase need not wait, whose tokens lie outside: what the whole plan's was foreseen at.
 
-    A phase takes a third of a plan's gas, so it waits where gas is some three times as dear. None once half of the policy's
-    time has passed: a plan that is left in the middle costs more than gas.
+    A phase takes a third of a plan's gas, so it waits where gas is some three times as dear. None once three quarters of
+    the policy's time have passed since the plan was opened: one that is left in the middle costs more than gas.
     """
     if plan.foreseen is None or not lies_outside(plan, phase, context.shard.tables):
         return None
-    since_s = plan.stalled_since_s if plan.stalled_phase == phase else None
-    waited_s = 0 if since_s is None else context.block.timestamp_s - since_s
-    return plan.foreseen.gas_at_limits if 2 * waited_s < context.policy.action.stall_after_s else None
+    waited_s = context.block.timestamp_s - plan.made_at.timestamp_s
+    is_over = 4 * waited_s >= 3 * context.policy.action.stall_after_s
+    return None if is_over else plan.foreseen.gas_at_limits
 
 
 def gives_swap_up(

@@ -61,6 +61,7 @@ class Market:
         book = replace(book, action=replace(book.action, stall_after_s=_PATIENCE_S))
         self.desk.book = replace(book, policy_version=version_of(book))
         self.desk.append(PolicySet(policy=self.desk.book))
+        self.first_x96 = slot0(chain, self.pool).sqrt_price_x96
         self.provided: list[int] = []
         self.age = 0
         """Blocks since the plan was opened."""
@@ -82,6 +83,14 @@ class Market:
         finally:
             del self.chain.mine
         return hashes
+
+    def calm(self) -> None:
+        """Take the price back to where it began, and let the means follow."""
+        was_x96 = slot0(self.chain, self.pool).sqrt_price_x96
+        trader = self.world.accounts.traders[0]
+        self.block(after=[swap_to(self.world, self.pool, trader, was_x96, self.first_x96)])
+        for _ in range(_TRIES):
+            quiet(self)
 
     def trade(self, weth: int, *, sells: bool) -> Tx:
         """Let a trader sell so much WETH, or dollars of that worth."""
@@ -202,14 +211,18 @@ def play(chain: Chain, world: World, name: str, count: int, dice: Random) -> dic
         market.falls = dice.random() < 0.5
         opened = open_another(market)
         if opened is None:
-            break
+            market.calm()
+            continue
         weather = dice.choice(list(WEATHERS))
         began = chain.header().number
         closed = end_of(market, opened, weather)
         outcome = "open" if closed is None else closed.outcome
-        found[weather].append(
-            (None if closed is None else over_bps(opened, closed), outcome, chain.header().number - began)
-        )
+        over = None if closed is None else over_bps(opened, closed)
+        found[weather].append((over, outcome, chain.header().number - began))
+        if over is not None and over > MARGIN_BPS and closed is not None:
+            print(
+                f"dearer by {over} bps, {weather}: foreseen {opened.foreseen}, cost {closed.cost}, of {opened.notional_quote}"
+            )
     return found
 
 
