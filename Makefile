@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-client bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs pictures lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-client bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs golden-records pictures lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ chaos-node: $(READY) tools ## N seeded runs of what ails a node, under a live bo
 
 pictures: $(READY) ## Draw the pictures of docs/curves.md anew, by the commands that stand there
 	$(BIN)/python tests/pictures/draw.py
+
+golden-records: $(READY) ## Record the form of each type and version that has no record yet (OF='NAME...' records these anew)
+	PYTHONPATH=tests $(BIN)/python tests/golden/record_forms.py $(OF)
 
 golden-logs: $(READY) tools ## Record anew what real deployments' logs lead to (WHAT=again keeps the logs)
 	PYTHONPATH=tests $(BIN)/python tests/golden/record_logs.py $(or $(WHAT),anew)

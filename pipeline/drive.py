@@ -10,6 +10,7 @@ from pipeline.advance import advance, give_up
 from pipeline.messages.base import Output
 from pipeline.messages.entries import Cursor
 from pipeline.messages.events import AnyEvent
+from pipeline.state.decided import note_rules
 from pipeline.state.shard import Shard
 from pipeline.units import Offset
 
@@ -23,6 +24,7 @@ def take(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
     """Take one record in, and return what it leads to, in order. Never raises."""
     if offset <= shard.cursor:
         return ()
+    note_rules(shard, offset)
     outputs = advance(shard, offset, event)
     shard.tables.put(keys.CURSOR, Cursor(offset=offset))
     return outputs

@@ -83,6 +83,14 @@ class MalformedRecordError(EvenkeelError):
     """Bytes on a topic that are no message."""
 
 
+class NewerRecordError(EvenkeelError):
+    """A record was written by a newer Evenkeel than this one, which must not guess what it means."""
+
+
+UNREADABLE = (MalformedRecordError, NewerRecordError)
+"""What a record may be to a reader that goes on without it, and says so."""
+
+
 class EventLogError(InfrastructureError):
     """A record of a shard's log is gone, or does not come."""
 

@@ -1,9 +1,27 @@
-"""The one back-off: waits that double with each failure in a row."""
+"""The one back-off: waits that double with each failure in a row; and what is said again from time to time."""
 
 import random
+import time
+from collections.abc import Callable
 
 
 def backoff_s(failures: int, *, first_s: float, most_s: float) -> float:
     """Draw the wait behind so many failures; jittered over its upper half, so that no two come back in step."""
     longest_s = min(most_s, first_s * 2 ** min(failures, 30))
     return random.SystemRandom().uniform(longest_s / 2, longest_s)
+
+
+class Reminder:
+    """Tells when something that lasts is to be said: at once, and then every so often."""
+
+    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every_s, self._clock = every_s, clock
+        self._next_s: float | None = None
+
+    def is_due(self) -> bool:
+        """Ask whether it is to be said now."""
+        now_s = self._clock()
+        if self._next_s is not None and now_s < self._next_s:
+            return False
+        self._next_s = now_s + self._every_s
+        return True

@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator
 import msgspec
 import structlog
 
-from pipeline.errors import MalformedRecordError
+from pipeline.errors import UNREADABLE
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
 from pipeline.messages.views import Rewound
 from pipeline.units import ChainId
-from streams.kafka.codec import decode_output
+from streams.kafka.codec import decode_output, mark
 from streams.kafka.readers import Reader, Record
 from streams.kafka.topics import DECISIONS
 
 log = structlog.get_logger(__name__)
 
-_MARKS = (b'"PlanOpened"', b'"PlanStalled"', b'"PlanClosed"', b'"Rewound"')
+_MARKS = (mark(PlanOpened), mark(PlanStalled), mark(PlanClosed), mark(Rewound))
 """What to look for before decoding: most decisions are refusals."""
 
 
@@ -68,8 +68,8 @@ def _decoded(record: Record) -> object:
         return None
     try:
         return decode_output(record.value or b"", where=record.where)
-    except MalformedRecordError as error:  # it names the place
-        log.warning("passes over what is no decision", error=str(error))
+    except UNREADABLE as error:  # it names the place
+        log.warning("passes over what cannot be read", error=str(error))
         return None
 
 

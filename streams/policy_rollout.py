@@ -16,14 +16,14 @@ from pipeline.units import BookId, ChainId, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.port import family_of, load
 from streams.kafka.clients import appending_producer
-from streams.kafka.codec import decode_event, encode
+from streams.kafka.codec import decode_event, encode, mark
 from streams.kafka.errors import started
 from streams.kafka.readers import Reader, broker_errors
 from streams.kafka.topics import EVENTS, STATE, shard_of
 from streams.portfolio import publishing
 
 _OF_POLICIES = keys.families(keys.policy, keys.CURSOR)
-_POLICY_EVENTS = (b'"PolicySet"', b'"PolicyRemoved"')
+_POLICY_EVENTS = (mark(PolicySet), mark(PolicyRemoved))
 """What to look for before decoding: a log is mostly blocks."""
 
 

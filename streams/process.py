@@ -7,7 +7,14 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from pipeline.errors import AccessError, LogLostError, SettingsError, SignerHaltedError, StateLostError
+from pipeline.errors import (
+    AccessError,
+    LogLostError,
+    NewerRecordError,
+    SettingsError,
+    SignerHaltedError,
+    StateLostError,
+)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -17,7 +24,7 @@ HALTED = 65
 CONFIGURATION = 78
 """What it was given to work with is wrong, and stays so until somebody changes it: starting it again is of no use."""
 
-_HALTING = (AccessError, LogLostError, SignerHaltedError, StateLostError)
+_HALTING = (AccessError, LogLostError, NewerRecordError, SignerHaltedError, StateLostError)
 
 
 def code_of(error: BaseException, otherwise: int) -> int:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.errors import MalformedRecordError
+from pipeline.errors import UNREADABLE
 from pipeline.messages.processes import ProcessSeen
 from pipeline.units import ChainId
 from streams.human import duration_text
@@ -65,7 +65,7 @@ async def processes_now(reader: Reader, chain_id: ChainId) -> Processes:
     for record in (await reader.newest(PROCESSES.on(chain_id))).values():
         try:
             seen = decode_process(record.value or b"", where=record.where)
-        except MalformedRecordError as error:
+        except UNREADABLE as error:
             malformed.append(str(error))
         else:
             taken_s = record.timestamp_ms // 1000

@@ -1,7 +1,7 @@
 """A shard's committed state and outputs, held against an undisturbed fold of its log and against the chain."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 from aiokafka import TopicPartition
@@ -18,15 +18,13 @@ from pipeline.state.tables import Tables
 from pipeline.units import ChainId, Offset, ShardId, Term
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.registry import venue_of_read, venues
+from streams.compared import Refold
 from streams.kafka.checkpoint.port import load
 from streams.kafka.codec import decode_event
 from streams.kafka.readers import Reader, Record
 from streams.kafka.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
 from streams.node.chain_reads import ReadContext, observe
 from streams.node.port import Node
-from streams.work.fold import fold_record
-
-Said = list[tuple[bytes, bytes | None]]
 
 
 class Verdict(msgspec.Struct, kw_only=True):
@@ -35,6 +33,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     wrong: list[str] = msgspec.field(default_factory=list)
     behind: list[str] = msgspec.field(default_factory=list)
     """What is on a log and in no state: nobody has said yet what follows from it."""
+    under: list[str] = msgspec.field(default_factory=list)
+    """What was decided under other rules than ours, and is not compared."""
     compared: Counter[str] = msgspec.field(default_factory=Counter)
     rules: Counter[str] = msgspec.field(default_factory=Counter)
 
@@ -80,15 +80,13 @@ def _items(shard: Shard) -> Iterator[DueRead]:
 async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verdict: Verdict) -> None:
     """Fold the log up to the shard's cursor once more: the same outputs in the same order, the same state.
 
-    While the shard moves on, what it has said since is passed over.
+    While the shard moves on, what it has said since is passed over. What was decided under other rules than ours is not compared.
     """
-    calm, routes, cursor = Shard(shard.id), Tables(), shard.cursor
-    expected: dict[str, Said] = {}
+    again, routes, cursor = Refold(shard), Tables(), shard.cursor
     async for record in _log(reader, chain_id, shard.id, cursor):
-        for output in fold_record(calm, Offset(record.offset), record.value):
-            expected.setdefault(output.topic, []).append((output.key, output.value))
+        again.take(Offset(record.offset), record.value)
         _count_rules(routes, record, verdict)
-    pass_over(calm, cursor)  # no record stands between
+    pass_over(again.shard, cursor)  # no record stands between
     found: dict[str, list[Record]] = {}
     for topic in (*OUTPUTS, DEAD_LETTERS):
         starts = dict.fromkeys(await reader.shards(topic.on(chain_id), [shard.id]), 0)
@@ -97,33 +95,17 @@ async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verd
     behind = max(end for _, end in (await _bounds(reader, chain_id, shard.id)).values()) - cursor - 1
     if behind:
         verdict.behind.append(f"{behind} records of shard {shard.id}, which no worker has taken in")
+    if shard.rules is not None and not again.span.is_whole:
+        verdict.under.append(f"shard {shard.id}: {again.span.told()}")
     for name, records in found.items():
-        told = expected.get(name, [])
-        verdict.compared["outputs"] += len(told)
-        verdict.wrong += _different(f"{name}[{shard.id}]", records[: len(told)] if behind else records, told)
-    ours, theirs = dict(shard.tables.entries()), dict(calm.tables.entries())
-    verdict.compared["state entries"] += len(theirs)
-    differ = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    verdict.wrong += [f"shard {shard.id}: entry {key} is not that of the fold" for key in differ]
-
-
-def _different(place: str, records: Sequence[Record], expected: Said) -> list[str]:
-    """Compare a partition with the fold. A compacted topic may have lost what was replaced."""
-    said = [(record.key or b"", record.value) for record in records]
-    if said == expected:
-        return []
-    if _present(said) == _present(expected) and len(said) < len(expected):
-        return []
-    known = set(expected)
-    foreign = (record.where for record, one in zip(records, said, strict=True) if one not in known)
-    first = next(foreign, "none that it would not have")
-    return [
-        f"{place}: {len(said)} records are not the {len(expected)} of the undisturbed fold; the first that differs: {first}"
+        compared, wrong = again.compare(name, records, grows=behind > 0)
+        verdict.compared["outputs"] += compared
+        verdict.wrong += [] if wrong is None else [f"{name}[{shard.id}]: {wrong}"]
+    verdict.compared["state entries"] += len(again.shard.tables.entries())
+    verdict.wrong += [
+        f"shard {shard.id}: entry {key} is not that of the fold"
+        for key in again.entries_that_differ(shard.tables.entries())
     ]
-
-
-def _present(said: Said) -> dict[bytes, bytes]:
-    return {key: value for key, value in dict(said).items() if value is not None}
 
 
 async def _log(reader: Reader, chain_id: ChainId, shard: ShardId, cursor: Offset) -> AsyncIterator[Record]:

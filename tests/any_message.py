@@ -51,9 +51,7 @@ def values(info: inspect.Type) -> st.SearchStrategy:
 
 
 def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy:
-    fields = {
-        field.name: values(field.type) for field in inspect.type_info(kind).fields if field.name != "version"
-    }
+    fields = {field.name: values(field.type) for field in inspect.type_info(kind).fields}
     made = st.builds(kind, **fields)
     return made.map(_versioned) if kind is Policy else made
 

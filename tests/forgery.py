@@ -39,9 +39,10 @@ def malformed_records(dice: random.Random, real: Sequence[bytes | None]) -> list
         b"null",
         b"[]",
         b"[" * 5_000,
-        b'{"type":"Nonsense"}',
+        b'{"type":"nonsense"}',
+        b'{"type":"BlockSeen.1","term":"1"}',
+        b'{"type":"SwapSeen","pool":"0x1"}',
         b'{"type":"BlockSeen","term":1.0}',
-        b'{"type":"WriterStarted","term":"7","instance":"n1","version":"99"}',
         b'{"type":"WriterStarted","term":"1e3","instance":"n1"}',
         b'{"type":"PolicyRemoved","book":7}',
         *(_spoilt(dice, dice.choice(whole)) for _ in range(4) if whole),
@@ -57,8 +58,7 @@ def _spoilt(dice: random.Random, payload: bytes) -> bytes:
             payload[:at],
             payload[:at] + dice.randbytes(3) + payload[at:],
             payload + payload,
-            payload.replace(b'"version":"1"', b'"version":"2"'),
-            payload.replace(b'"type":"', b'"type":"X'),
+            payload.replace(b'"type":"', b'"type":"x'),
         )
     )
 

@@ -1,7 +1,8 @@
 """Logs of real deployments, with what followed from them: written once, folded again by every later version.
 
 A recording is two gzipped files of JSON lines: the shard's records, and what each led to on decisions.v1 and
-intents.v1. What goes to the other topics, and the state at the end, are kept as digests.
+intents.v1. What goes to the other topics, and the state at the end, are kept as digests. Which form a record has, and under which
+rules it was decided, is not compared: what it says is.
 """
 
 import gzip
@@ -19,6 +20,7 @@ from streams.work.fold import fold_record
 
 LOGS = Path(__file__).parent / "golden" / "logs"
 KEPT_WHOLE = (DECISIONS.name, INTENTS.name)
+_OF_FORMS = ("version", "rules")
 
 
 class Recording(NamedTuple):
@@ -45,18 +47,32 @@ def outcome_of(recording: Recording) -> Outcome:
     for offset, payload in recording.records:
         for output in fold_record(shard, offset, payload):
             if output.topic in KEPT_WHOLE:
-                value = None if output.value is None else json.loads(output.value)
+                value = _said(output.value)
                 said.append(
                     {"offset": offset, "topic": output.topic, "key": output.key.decode(), "value": value}
                 )
             else:
                 digest = digests.setdefault(output.topic, hashlib.sha256())
-                digest.update(b"%d\n%s\n%s\n" % (offset, output.key, output.value or b"-"))
+                digest.update(b"%d\n%s\n%s\n" % (offset, output.key, _bytes(_said(output.value))))
     state = hashlib.sha256()
     for key, entry in sorted(shard.tables.entries().items()):
-        state.update(b"%s\n%s\n" % (key.encode(), encode_entry(entry)))
+        if not key.startswith("rules/"):
+            state.update(b"%s\n%s\n" % (key.encode(), _bytes(_said(encode_entry(entry)))))
     hexes = {topic: digest.hexdigest() for topic, digest in sorted(digests.items())}
     return Outcome(said, {**hexes, "state": state.hexdigest()})
+
+
+def _said(value: bytes | None) -> dict[str, object] | None:
+    """Tell what a record says, whatever its form."""
+    if value is None:
+        return None
+    fields = json.loads(value)
+    fields |= {"type": fields["type"].partition(".")[0]} if "type" in fields else {}
+    return {name: field for name, field in fields.items() if name not in _OF_FORMS}
+
+
+def _bytes(said: dict[str, object] | None) -> bytes:
+    return json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def names() -> list[str]:

@@ -18,7 +18,7 @@ from streams.work.fold import fold_log
 Log = tuple[bytes | None, ...]
 Said = dict[str, list[tuple[bytes, bytes | None]]]
 
-NO_MESSAGES = (b"", None, b"\x00\xff", b'{"type":"BlockSeen","term":1.0}', b'{"type":"Nonsense"}')
+NO_MESSAGES = (b"", None, b"\x00\xff", b'{"type":"BlockSeen","term":1.0}', b'{"type":"nonsense"}')
 
 
 @cache

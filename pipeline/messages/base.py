@@ -8,9 +8,7 @@ from pipeline.units import Address, BlockNumber, Hash, LogIndex, Offset, Seconds
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):
-    """A frozen value with a version; readers accept this one and the one before."""
-
-    version: int = 1
+    """A frozen value with a type; from its second form on the type's tag ends with a version: see `versions`."""
 
 
 class BlockRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +56,8 @@ class Output(Message, frozen=True, kw_only=True):
 
     id: str
     because_of: Cause
+    rules: int = 1
+    """Under which it was said: see `pipeline/rules.py`."""
 
 
 class View(Output, frozen=True, kw_only=True):

@@ -232,10 +232,17 @@ class Resume(Entry, frozen=True, kw_only=True):
     by: str
 
 
-class Schema(Entry, frozen=True, kw_only=True):
-    """`schema`: of these entries."""
+class DecidedUnder(Entry, frozen=True, kw_only=True):
+    """`rules/N`: from where on the shard's log was decided under rules N, and what had been decided until then.
 
-    version: int
+    A fold under these rules can begin there: see `pipeline/state/decided.py`.
+    """
+
+    first_offset: Offset
+    decided: dict[str, Any]
+    """The effects part, and what else follows from decisions: by key."""
+    overwritten: dict[str, dict[str, Any]]
+    """Of that, what the sealed blocks had overwritten: by a block's number and a key. None: there was nothing."""
 
 
 ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
@@ -258,6 +265,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.intent.family: Intent,
     keys.dry_run.family: DryRuns,
     keys.policy.family: Policy,
+    keys.rules.family: DecidedUnder,
     keys.WRITER: Writer,
     keys.checked.family: Quarantine,
     keys.CURSOR: Cursor,
@@ -270,7 +278,6 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.gift.family: Gift,
     keys.adopted.family: Adopted,
     keys.departure.family: Departure,
-    keys.SCHEMA: Schema,
 }
 
 CHAIN_FAMILIES = keys.families(

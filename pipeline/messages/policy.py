@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline.fee_tiers import slippage_bps_of, spot_ticks_of
+from pipeline.messages.versions import VERSION_FIELD
 from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds, Wei
 
 Mode = Literal["watch", "dry-run", "live"]
@@ -251,6 +252,7 @@ def version_of(policy: Policy) -> str:
     """
     fields = _told(policy)
     fields.pop("policy_version", None)
+    fields.pop(VERSION_FIELD, None)
     return sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
 
 

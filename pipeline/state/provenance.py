@@ -5,15 +5,17 @@ from typing import TypedDict
 
 import msgspec
 
+from pipeline import rules
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.units import ChainId, Offset, ShardId
 
 
 class ProvenanceFields(TypedDict):
-    """The two fields that every output has."""
+    """The fields that every output has."""
 
     id: str
     because_of: Cause
+    rules: int
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,16 +37,17 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         """
         place = self.block.hash if self.block else str(self.offset)
         digest = digest_of(self.chain_id, subject, place, action, policy_version)
-        return ProvenanceFields(id=f"{kind}.{self.shard}.{self.offset}.{digest}", because_of=self._cause())
+        return self._fields(f"{kind}.{self.shard}.{self.offset}.{digest}")
 
     def stamp_of_chain(self, kind: str, subject: str, place: int = 0) -> ProvenanceFields:
         """Name what is the same on every shard that tells of it: `kind.<digest>`."""
         block_hash = self.block.hash if self.block else ""
         digest = digest_of(self.chain_id, subject, block_hash, place)
-        return ProvenanceFields(id=f"{kind}.{digest}", because_of=self._cause())
+        return self._fields(f"{kind}.{digest}")
 
-    def _cause(self) -> Cause:
-        return Cause(shard=self.shard, offset=self.offset, block=self.block)
+    def _fields(self, output_id: str) -> ProvenanceFields:
+        cause = Cause(shard=self.shard, offset=self.offset, block=self.block)
+        return ProvenanceFields(id=output_id, because_of=cause, rules=rules.RULES)
 
 
 def digest_of(*parts: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from pipeline import keys
-from pipeline.messages.entries import Cursor
+from pipeline.messages.entries import Cursor, DecidedUnder
 from pipeline.state.tables import Tables, Value
 from pipeline.units import Offset, ShardId
 
@@ -20,6 +20,8 @@ class Shard:
         """Take over what a checkpoint gave back."""
         self.id = id
         self.tables = Tables(entries)
+        self.rules = self._last_rules()
+        """Under which the shard's last record was decided; None before the first."""
         self._working: dict[str, object] = {}
 
     @property
@@ -27,6 +29,11 @@ class Shard:
         """The last record of the log that is in the entries; -1 where there is none."""
         cursor = self.tables.find(keys.CURSOR, Cursor)
         return BEFORE_THE_FIRST if cursor is None else cursor.offset
+
+    def _last_rules(self) -> int | None:
+        begun = self.tables.group(keys.rules.family, DecidedUnder)
+        last = max(begun, key=lambda each: each[1].first_offset, default=None)
+        return None if last is None else keys.rules.parse(last[0])[0]
 
     def working_copy(self, item: str, kind: type[C], make: Callable[[], C | None]) -> C | None:
         """Find an item's working copy, made from its entries where there is none; None where there are no entries."""

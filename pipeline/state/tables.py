@@ -125,6 +125,10 @@ class Tables:
         """List the blocks that a rewind could still reach, newest first."""
         return [self._frames[n].block for n in sorted(self._frames, reverse=True)]
 
+    def overwritten(self) -> Mapping[BlockNumber, dict[str, Value | None]]:
+        """Show what each block that can be undone has overwritten."""
+        return {number: frame.overwritten for number, frame in self._frames.items()}
+
     def reaches(self, number: BlockNumber) -> bool:
         """Ask whether a rewind to this height is possible: a frame above it, or the shard's beginning."""
         if BlockNumber(number + 1) in self._frames:
@@ -198,6 +202,11 @@ class Tables:
                 self._undo.append(partial(frame.overwritten.__setitem__, key, frame.overwritten.pop(key)))
             if gone:
                 self._dirty_frames.add(number)
+
+    def restore(self, entries: Mapping[str, Value | None]) -> None:
+        """Set entries to what they were: no block changes them, so no frame keeps what stood there."""
+        for key, value in entries.items():
+            self._write(key, value)
 
     def empty_chain(self) -> None:
         """Forget the whole chain part, head and frames: the shard must be told where it stands."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.errors import MalformedRecordError
+from pipeline.errors import UNREADABLE
 from pipeline.messages.base import Output
 from pipeline.messages.events import Paused, PolicySet
 from pipeline.messages.policy import Policy
@@ -36,7 +36,7 @@ def explained(stations: Sequence[tuple[str, Record]]) -> str:
 def _output(record: Record, policy: Policy | None) -> str:
     try:
         said = decode_output(record.value or b"", where=record.where)
-    except MalformedRecordError as error:
+    except UNREADABLE as error:
         return str(error)
     if isinstance(said, SubmitTransaction):
         return f"{said.book}: {said.step} of {said.plan}, attempt {said.attempt}, made at block {said.made_at.number}"
@@ -53,5 +53,5 @@ def _event(record: Record | None) -> Any:
         return None
     try:
         return decode_event(record.value or b"", where=record.where)
-    except MalformedRecordError:
+    except UNREADABLE:
         return None

@@ -5,23 +5,28 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
+from pipeline.messages.versions import TYPE_FIELD, VERSION_FIELD, type_and_version
 from pipeline.venues.uniswap_v3 import topics as v3_topics
 from pipeline.venues.wallet import token_logs as tokens
 from streams.human import bps_text, seconds_text, short
-
-NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are no JSON, or arrays nested without end."""
+from streams.kafka.plain_json import MALFORMED, plain_json
 
 
 def fields_of(value: bytes | None) -> dict[str, Any]:
     """Read a record's fields; none where its value is not a JSON object."""
     try:
-        fields = msgspec.json.decode(value or b"null")
-    except NO_JSON:
+        fields = plain_json(value or b"null")
+    except MALFORMED:
         return {}
-    return fields if isinstance(fields, dict) else {}
+    return with_plain_type(fields) if isinstance(fields, dict) else {}
+
+
+def with_plain_type(fields: dict[str, Any]) -> dict[str, Any]:
+    """Put a message's version, which its type ends with, into a field of its own."""
+    stated = type_and_version(fields.get(TYPE_FIELD))
+    if stated is None or stated[1] == 1:
+        return fields
+    return {**fields, TYPE_FIELD: stated[0], VERSION_FIELD: str(stated[1])}
 
 
 def json_of(value: bytes | None) -> str:
@@ -29,9 +34,9 @@ def json_of(value: bytes | None) -> str:
     if value is None:
         return "null"
     try:
-        msgspec.json.decode(value)
+        plain_json(value)
         return value.decode()
-    except NO_JSON:
+    except MALFORMED:
         return json.dumps(value.decode(errors="replace"))
 
 

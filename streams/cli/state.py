@@ -61,19 +61,29 @@ async def _show(settings: Settings, prefix: str, only: int | None, *, as_json: b
 
 @state.command()
 def verify(*, shard: OneShard = None, as_json: AsJson = False) -> None:
-    """Hold state and outputs against an undisturbed fold of the log, and the state against the chain."""
+    """Hold state and outputs against an undisturbed fold of the log, and the state against the chain.
+
+    Decisions are compared from where this Evenkeel's rules began; the chain's part under all.
+    """
     settings = settings_for("state")
     verdict = run(_verify(settings, shard))
     if as_json:
         print_json(
             msgspec.json.encode(
-                {"wrong": verdict.wrong, "behind": verdict.behind, "compared": verdict.compared}
+                {
+                    "wrong": verdict.wrong,
+                    "behind": verdict.behind,
+                    "under": verdict.under,
+                    "compared": verdict.compared,
+                }
             )
         )
     else:
         print_table(
             "compared", ["what", ">how many"], [(what, str(n)) for what, n in verdict.compared.items()]
         )
+    for under in verdict.under:
+        say(f"compared {under}")
     for wrong in verdict.wrong[:_SHOWN]:
         say(f"WRONG: {wrong}")
     if len(verdict.wrong) > _SHOWN:

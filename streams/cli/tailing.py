@@ -11,15 +11,16 @@ import msgspec
 from rich.text import Text
 
 from pipeline import keys
-from pipeline.errors import MalformedRecordError
+from pipeline.errors import MalformedRecordError, NewerRecordError
 from pipeline.messages.base import Output
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 from streams.cli.console import out, print_json, print_line
-from streams.cli.readable import NO_JSON, fields_of, json_of
+from streams.cli.readable import fields_of, json_of
 from streams.cli.sentences import sentence
 from streams.human import short
 from streams.kafka.codec import decode_output
+from streams.kafka.plain_json import MALFORMED, plain_json
 from streams.kafka.readers import Record
 from streams.kafka.topics import DECISIONS
 from streams.plain_text import one_line
@@ -85,6 +86,8 @@ class Printer:
             said = decode_output(record.value, where=record.where)
         except MalformedRecordError:
             return None
+        except NewerRecordError as error:
+            return f"{_summary(None, record.value)} [{error}]"
         if not isinstance(said, Output):
             return None
         policy = self._policies.get(BookId(getattr(said, "book", "")))
@@ -125,8 +128,8 @@ def _summary(key: str | None, value: bytes | None) -> str:
     if value is None:
         return f"{key}: gone"
     try:
-        fields = msgspec.json.decode(value)
-    except NO_JSON:
+        fields = plain_json(value)
+    except MALFORMED:
         return f"{key or ''} no JSON, {len(value)} bytes"
     if not isinstance(fields, dict):
         return f"{key or ''} {json.dumps(fields)}"

@@ -10,10 +10,13 @@ from aiokafka import TopicPartition
 from rich.text import Text
 
 from pipeline.errors import EvenkeelError
+from pipeline.messages.decisions import PlanClosed
+from pipeline.messages.events import Paused, PolicySet
 from streams.cli.console import AsJson, out, print_json, print_line, run, settings_for
 from streams.cli.explained import explained
 from streams.cli.places import LogPosition, cause_of, fields_in, offset_of_cause, place_in
 from streams.cli.readable import field_lines, json_of
+from streams.kafka.codec import mark
 from streams.kafka.readers import Reader, Record, reading
 from streams.kafka.topics import BOOKS, DECISIONS, EVENTS, INTENTS, POOL_STATES, POSITIONS, SWAPS, Topic
 from streams.plain_text import one_line
@@ -28,7 +31,7 @@ _TOPIC_OF: Mapping[str, Topic] = {
 }
 """By the kind that an id begins with; all others are decisions and alerts."""
 _CHUNK_RECORDS = 2_000
-_OPERATORS = (b'"PolicySet"', b'"Paused"')
+_OPERATORS = (mark(PolicySet), mark(Paused))
 """What to look for before decoding: a log is mostly blocks."""
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
@@ -148,7 +151,7 @@ async def _other_end(
         return
     ended, said = None, TopicPartition(DECISIONS.on(settings.chain), place.shard)
     async for record in reader.read_from_first(said, offset_of_cause, place.offset):
-        if b'"PlanClosed"' in (record.value or b"") and fields_in(record).get("plan") == plan:
+        if mark(PlanClosed) in (record.value or b"") and fields_in(record).get("plan") == plan:
             ended = record
     if ended is not None:
         yield Found("how it ended", ended)

@@ -5,13 +5,12 @@ from typing import Any
 
 import msgspec
 
-from pipeline import keys
 from pipeline.errors import MalformedRecordError, OversizedError
 from pipeline.keys import family
 from pipeline.messages.base import BlockRef, Message
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
-from pipeline.messages.entries import ENTRY_TYPES, Frame
+from pipeline.messages.entries import ENTRY_TYPES, DecidedUnder, Frame
 from pipeline.messages.events import AnyEvent, PolicySet
 from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.policy import version_of
@@ -19,37 +18,23 @@ from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.state.tables import Value
-from streams.kafka.clients import MAX_RECORD_BYTES
+from pipeline.units import Offset
+from streams.kafka.forms import MAX_PAYLOAD_BYTES, EntryForm, Messages, StrictMessages, object_in
 from streams.kafka.key_length import why_unnameable
-from streams.kafka.wire import wire_form
+from streams.kafka.wire import wire_bytes
 
 AnyOutput = (
     AnyDecision | SwapSeen | SubmitTransaction | Rewound | PoolView | PositionView | BookView | DeadLetter
 )
 
-MAX_PAYLOAD_BYTES = MAX_RECORD_BYTES - 64 * 1024
-"""What a record's value may have: the rest is for its key and the batch around it."""
-
-NEWEST_VERSION = 1
-OLDEST_VERSION = 1
-"""Of messages: readers take the newest and, once there is one, that before it."""
-
 NOTHING = b"null"
 
-_encode = msgspec.json.Encoder().encode
-# lax, as msgspec calls it: an integer may come as a string, as all of ours do
-_event = msgspec.json.Decoder(AnyEvent, strict=False)
-_output = msgspec.json.Decoder(AnyOutput, strict=False)
-_intent = msgspec.json.Decoder(SubmitTransaction | Rewound, strict=False)
-_record = msgspec.json.Decoder(JournalRecord, strict=False)
-_journal = msgspec.json.Decoder(AnyJournal, strict=False)
-_process = msgspec.json.Decoder(ProcessSeen, strict=False)
-_entries: Mapping[str, msgspec.json.Decoder[Value]] = {
-    name: msgspec.json.Decoder(kind, strict=False) for name, kind in ENTRY_TYPES.items()
-}
-
-# what msgspec raises for bytes that are no such message; the third for arrays nested without end
-_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_event = StrictMessages(AnyEvent, upgrade="the workers")
+_output = Messages(AnyOutput, upgrade="this one")
+_intent = StrictMessages(SubmitTransaction | Rewound, upgrade="the signer")
+_record = Messages(JournalRecord, upgrade="the signer")
+_journal = Messages(AnyJournal, upgrade="the signer")
+_process = Messages(ProcessSeen, upgrade="this one")
 
 
 class _FrameWire(msgspec.Struct):
@@ -59,25 +44,40 @@ class _FrameWire(msgspec.Struct):
     overwritten: dict[str, msgspec.Raw]
 
 
-_frame = msgspec.json.Decoder(_FrameWire, strict=False)
+class _RulesWire(msgspec.Struct):
+    """A `rules/N` whose values wait for their keys, too."""
+
+    first_offset: Offset
+    decided: dict[str, msgspec.Raw]
+    overwritten: dict[str, dict[str, msgspec.Raw]]
+
+
+_READ_AS: Mapping[Any, Any] = {Frame: _FrameWire, DecidedUnder: _RulesWire}
+_entries: Mapping[str, EntryForm] = {
+    name: EntryForm(kind, read_as=_READ_AS.get(kind, kind)) for name, kind in ENTRY_TYPES.items()
+}
+
+
+def mark(kind: type[Message]) -> bytes:
+    """Tell what stands in each record of a type, whatever its version: cheap to look for before decoding."""
+    return f'"{kind.__name__}'.encode()
 
 
 # ------------------------------------------------------------------ messages
 def encode(message: Message) -> bytes:
     """Write a message. Raises: OversizedError."""
-    return _bounded(_encode(wire_form(message)), type(message).__name__)
+    return _bounded(wire_bytes(message), type(message).__name__)
 
 
 def decode_event(payload: bytes, *, where: str) -> AnyEvent:
-    """Read a record of `events.v1`.
+    """Read a record of `events.v1`, of the newest form or an older one.
 
     Raises: MalformedRecordError naming `where` and the field, also for what our writers never write (an
     integer that is no decimal string), because it could be taken for another number; and for a policy whose version
-    is not the digest of what it says, because whoever knows a policy by its version relies on that.
+    is not the digest of what it says, because whoever knows a policy by its version relies on that. NewerRecordError
+    naming `where`, type and version: to go on without it would lose it.
     """
-    event: AnyEvent = _decode(_event, payload, where)
-    if encode(event) != payload:
-        _refuse_another_value(payload, event, where)
+    event: AnyEvent = _event.read(payload, where)
     if isinstance(event, PolicySet) and event.policy.policy_version != version_of(event.policy):
         raise MalformedRecordError(
             f"{where}: {event.policy.policy_version!r} is not the digest of the policy - at `$.policy.policy_version`"
@@ -91,131 +91,95 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
 def decode_intent(payload: bytes, *, where: str) -> SubmitTransaction | Rewound:
     """Read a record of `intents.v1`, as strictly as an event: money moves by it.
 
-    Raises: MalformedRecordError naming `where` and the field.
+    Raises: MalformedRecordError naming `where` and the field, NewerRecordError.
     """
-    intent: SubmitTransaction | Rewound = _decode(_intent, payload, where)
-    if encode(intent) != payload:
-        _refuse_another_value(payload, intent, where)
+    intent: SubmitTransaction | Rewound = _intent.read(payload, where)
     return intent
+
+
+def id_and_signer(payload: bytes) -> tuple[str, str]:
+    """Tell of an intent that cannot be read what it has in every version: its id, and whose it is; empty where it does not say."""
+    fields = object_in(payload)
+    return str(fields.get("id", "")), str(fields.get("signer", ""))
 
 
 def encode_record(sequence: int, mac: str, body: bytes) -> bytes:
     """Write a record of a signer's journal around the bytes of its entry. Raises: OversizedError."""
     record = {
         "type": JournalRecord.__name__,
-        "version": str(NEWEST_VERSION),
         "sequence": str(sequence),
         "mac": mac,
         "body": msgspec.Raw(body),
     }
-    return _bounded(_encode(record), JournalRecord.__name__)
+    return _bounded(msgspec.json.encode(record), JournalRecord.__name__)
 
 
 def decode_record(payload: bytes, *, where: str) -> JournalRecord:
-    """Read a record of a signer's journal, its body as bytes. Raises: MalformedRecordError naming `where` and the field."""
-    record: JournalRecord = _decode(_record, payload, where)
+    """Read a record of a signer's journal, its body as bytes. Raises: MalformedRecordError, NewerRecordError."""
+    record: JournalRecord = _record.read(payload, where)
     return record
 
 
 def decode_body(record: JournalRecord, *, where: str) -> AnyJournal:
-    """Read the entry in a record, whose MAC is the caller's to check. Raises: MalformedRecordError."""
-    entry: AnyJournal = _decode(_journal, bytes(record.body), where)
+    """Read the entry in a record, whose MAC is the caller's to check. Raises: MalformedRecordError, NewerRecordError."""
+    entry: AnyJournal = _journal.read(bytes(record.body), where)
     return entry
 
 
 def decode_journal(payload: bytes, *, where: str) -> AnyJournal:
     """Read what a record of a journal claims: without the signer's secret nobody can tell who wrote it.
 
-    Raises: MalformedRecordError naming `where` and the field.
+    Raises: MalformedRecordError naming `where` and the field, NewerRecordError.
     """
     return decode_body(decode_record(payload, where=where), where=where)
 
 
 def decode_output(payload: bytes, *, where: str = "output") -> AnyOutput:
-    """Read a record of a topic that a shard writes to. Raises: MalformedRecordError naming `where` and the field."""
-    output: AnyOutput = _decode(_output, payload, where)
+    """Read a record of a topic that a shard writes to. Raises: MalformedRecordError naming the field, NewerRecordError."""
+    output: AnyOutput = _output.read(payload, where)
     return output
 
 
 def decode_process(payload: bytes, *, where: str) -> ProcessSeen:
-    """Read a heartbeat. Raises: MalformedRecordError naming `where` and the field."""
-    seen: ProcessSeen = _decode(_process, payload, where)
+    """Read a heartbeat. Raises: MalformedRecordError naming `where` and the field, NewerRecordError."""
+    seen: ProcessSeen = _process.read(payload, where)
     if seen.beat_s < 1:
         raise MalformedRecordError(f"{where}: {seen.beat_s} is no time between two beats - at `$.beat_s`")
     return seen
 
 
-def _decode(decoder: msgspec.json.Decoder[Any], payload: bytes, where: str) -> Any:
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise MalformedRecordError(f"{where}: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
-    try:
-        message = decoder.decode(payload)
-    except _MALFORMED as error:
-        raise MalformedRecordError(f"{where}: {error}") from error
-    if not OLDEST_VERSION <= message.version <= NEWEST_VERSION:
-        raise MalformedRecordError(
-            f"{where}: version {message.version}, known are {OLDEST_VERSION} to {NEWEST_VERSION} - at `$.version`"
-        )
-    return message
-
-
-def _refuse_another_value(payload: bytes, message: Message, where: str) -> None:
-    """Let pass spaces, another order, unknown and missing fields; not a value that msgspec took for another."""
-    try:
-        found = msgspec.json.decode(payload)
-    except _MALFORMED as error:  # in a field that we do not know, and so did not look into
-        raise MalformedRecordError(f"{where}: {error}") from error
-    difference = _difference(found, wire_form(message), "$")
-    if difference is not None:
-        raise MalformedRecordError(f"{where}: {difference}")
-
-
-def _difference(found: Any, read: Any, path: str) -> str | None:
-    if isinstance(read, dict):
-        parts = [(found[key], item, f"{path}.{key}") for key, item in read.items() if key in found]
-    elif isinstance(read, list | tuple):
-        parts = [(*pair, f"{path}[...]") for pair in zip(found, read, strict=True)]
-    elif found == read and type(found) is type(read):
-        return None
-    else:
-        return f"{found!r} was read as {read!r} - at `{path}`"
-    return next(filter(None, (_difference(*part) for part in parts)), None)
-
-
 # ------------------------------------------------------------------ entries
 def encode_entry(value: Value) -> bytes:
     """Write an entry of a shard's state. Raises: OversizedError."""
-    return _bounded(_encode(wire_form(value)), type(value).__name__)
+    return _bounded(wire_bytes(value), type(value).__name__)
 
 
 def decode_entry(key: str, payload: bytes) -> Value:
     """Read an entry, of the type that its key names.
 
-    Raises: MalformedRecordError naming key and field.
+    Raises: MalformedRecordError naming key and field, NewerRecordError.
     """
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise MalformedRecordError(f"{key}: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
-    kind = family(key)
-    if kind == keys.frame.family:
-        return _decode_frame(key, payload)
-    try:
-        return _entries[kind].decode(payload)
-    except KeyError:
-        raise MalformedRecordError(f"{key}: no entry has such a key") from None
-    except _MALFORMED as error:
-        raise MalformedRecordError(f"{key}: {error}") from error
+    form = _entries.get(family(key))
+    if form is None:
+        raise MalformedRecordError(f"{key}: no entry has such a key")
+    entry: Any = form.read(key, payload)
+    match entry:
+        case _FrameWire():
+            return Frame(block=entry.block, overwritten=_values(entry.overwritten))
+        case _RulesWire():
+            overwritten = {number: _values(raw) for number, raw in entry.overwritten.items()}
+            return DecidedUnder(
+                first_offset=entry.first_offset, decided=_values(entry.decided), overwritten=overwritten
+            )
+    read: Value = entry
+    return read
 
 
-def _decode_frame(key: str, payload: bytes) -> Frame:
-    try:
-        frame = _frame.decode(payload)
-    except _MALFORMED as error:
-        raise MalformedRecordError(f"{key}: {error}") from error
-    raw = {name: bytes(value) for name, value in frame.overwritten.items()}
-    overwritten = {
-        name: None if value == NOTHING else decode_entry(name, value) for name, value in raw.items()
-    }
-    return Frame(block=frame.block, overwritten=overwritten)
+def _values(raw: Mapping[str, msgspec.Raw]) -> dict[str, Value | None]:
+    values = {name: bytes(value) for name, value in raw.items()}
+    return {name: None if value == NOTHING else decode_entry(name, value) for name, value in values.items()}
 
 
 def _bounded(payload: bytes, name: str) -> bytes:

@@ -17,6 +17,14 @@ Replace = Callable[[Any, Any], Any]
 """From a value and its builtins, make the form on the wire."""
 
 
+_encode = msgspec.json.Encoder().encode
+
+
+def wire_bytes(value: msgspec.Struct) -> bytes:
+    """Write a struct as JSON without an integer. Raises: TypeError if a field does not hold its type."""
+    return _encode(wire_form(value))
+
+
 def wire_form(value: msgspec.Struct) -> dict[str, Any]:
     """Turn a struct into builtins without an integer. Raises: TypeError if a field does not hold its type."""
     form: dict[str, Any] = _replace_by_type(value, msgspec.to_builtins(value))

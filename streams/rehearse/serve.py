@@ -20,7 +20,8 @@ from pipeline.messages.events import BlockSeen, DryRunEnded
 from pipeline.units import BookId, ChainId, Offset, ShardId
 from streams.heartbeat import beating
 from streams.kafka.access import KafkaAccess
-from streams.kafka.codec import decode_entry, decode_event
+from streams.kafka.codec import decode_entry, decode_event, mark
+from streams.kafka.plain_json import plain_json
 from streams.kafka.readers import Reader, Record, reading
 from streams.kafka.topics import DECISIONS, EVENTS, STATE, ensure_topics
 from streams.policy_rollout import append, appending
@@ -190,7 +191,7 @@ class Tries:
         _, end = (await self._reader.bounds([place]))[place]
         async for record in self._reader.read_between(place, cursor + 1, end):
             value = record.value or b""
-            if b'"DryRunEnded"' in value and untried.proposal.encode() in value:
+            if mark(DryRunEnded) in value and untried.proposal.encode() in value:
                 return True
         return False
 
@@ -257,7 +258,7 @@ class Tries:
 
 def _cause_of(proposal: str, record: Record) -> Offset | None:
     """Read the offset that a decision follows from, if it is this proposal."""
-    match msgspec.json.decode(record.value or b"null"):
+    match plain_json(record.value or b"null"):
         case {"type": "RebalanceProposed", "id": str(id_), "because_of": {"offset": str(offset)}}:
             return Offset(int(offset)) if id_.rpartition(".")[2] == proposal else None
     return None

@@ -10,15 +10,16 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from pipeline import keys
-from pipeline.errors import InfrastructureError, MalformedRecordError
+from pipeline.errors import UNREADABLE, InfrastructureError, MalformedRecordError, NewerRecordError
 from pipeline.messages.entries import Cursor, Pause
+from pipeline.messages.events import Paused, PolicySet, Resumed
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import Stop
 from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.clients import follower
-from streams.kafka.codec import decode_entry, decode_event
+from streams.kafka.codec import decode_entry, decode_event, mark
 from streams.kafka.errors import denied, started, stopped
 from streams.kafka.readers import Reader, broker_errors, reading
 from streams.kafka.topics import EVENTS, INTENTS, STATE
@@ -27,7 +28,7 @@ from streams.submit.port import Delivered, IntentsPassed
 
 log = structlog.get_logger(__name__)
 
-_WORDS = (b'"Paused"', b'"Resumed"', b'"PolicySet"')
+_WORDS = (mark(Paused), mark(Resumed), mark(PolicySet))
 """What to look for before decoding: a log is mostly blocks."""
 _POLL_MS = 1_000
 _STOP_TIMEOUT_S = 3.0
@@ -122,10 +123,17 @@ class KafkaInbox:
         return Offset(end)
 
     def _put_word(self, shard: ShardId, record: Any) -> None:
-        if not any(word in (record.value or b"") for word in _WORDS):
+        value = record.value or b""
+        if not any(word in value for word in _WORDS):
             return
-        with suppress(MalformedRecordError):  # a dead letter for the shard too
-            self._pauses.take(shard, decode_event(record.value, where="events.v1"))
+        try:
+            self._pauses.take(shard, decode_event(value, where=f"{EVENTS.name}[{shard}]@{record.offset}"))
+        except MalformedRecordError:  # a dead letter for the shard too
+            return
+        except NewerRecordError as error:
+            log.warning("an operator's word cannot be read", error=str(error))
+            if mark(Paused) in value:  # one that cannot be read pauses everything
+                self._pauses.note_pause(shard, keys.ALL, cancels=False)
 
     # -------------------------------------------------------------- intents
     def _put_intent(self, shard: ShardId, record: Any) -> None:
@@ -162,7 +170,7 @@ def _entry(key: str, payload: bytes | None, where: str) -> Pause | Policy | Curs
         return None
     try:
         entry = decode_entry(key, payload)
-    except MalformedRecordError as error:
+    except UNREADABLE as error:
         log.warning("an entry of a shard cannot be read", where=where, key=key, error=str(error))
         return Pause(reason=str(error), by="") if keys.pause.matches(key) else None
     return entry if isinstance(entry, Pause | Policy | Cursor) else None

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import structlog
 
-from pipeline.errors import MalformedRecordError
+from pipeline.errors import MalformedRecordError, NewerRecordError
 from pipeline.messages.events import IntentRefused
 from pipeline.messages.journal import IntentKnown
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import Address, ShardId
-from streams.kafka.codec import decode_intent
+from pipeline.units import Address, BlockNumber, ShardId
+from streams.kafka.codec import decode_intent, id_and_signer
 from streams.submit.journal_writer import JournalWriter
 from streams.submit.judge import Judge
 from streams.submit.limits import SignerLimits
@@ -74,6 +74,9 @@ class Intake:
         except MalformedRecordError as error:
             self._put_aside(record, str(error))
             return True
+        except NewerRecordError as error:
+            self._refuse_newer(record, look, str(error))
+            return True
         if not isinstance(intent, SubmitTransaction) or intent.signer != self._signer:
             self._read(record)
             return True
@@ -106,24 +109,43 @@ class Intake:
     def _refuse(
         self, intent: SubmitTransaction, record: Delivered, look: SignerView, refusal: Refusal
     ) -> None:
-        digest = digest_of(intent)
+        digest = digest_of(intent.id)
         known = None if digest is None else self._writer.state.intents.get(digest)
         if digest is None or (known is not None and known.outcome in _HAS_EFFECT):
             # the name of another's intent must not be used to say that nothing comes of it
             self._put_aside(record, str(refusal))
             return
-        log.warning("refused", intent=digest, reason=refusal.reason, detail=refusal.detail)
         if known is None:
-            self._writer.note_intent(
-                IntentKnown(
-                    signer=self._signer,
-                    intent=digest,
-                    shard=record.shard,
-                    position=intent.position[:_LONGEST_NAME],
-                    outcome="refused",
-                    keep_until_block=keep_until(intent, look, self._limits),
-                )
+            until = keep_until(intent.made_at.number, look, self._limits)
+            self._note_refused(digest, record, intent.position[:_LONGEST_NAME], until)
+        self._report(digest, record, refusal)
+
+    def _refuse_newer(self, record: Delivered, look: SignerView, why: str) -> None:
+        """Refuse an intent of ours that a newer worker made: what it means must not be guessed. The plan makes another one."""
+        intent_id, signer = id_and_signer(record.payload)
+        digest = digest_of(intent_id)
+        if signer and signer != self._signer:
+            self._read(record)
+        elif digest is None or not signer or digest in self._writer.state.intents:
+            self._put_aside(record, why)
+        else:
+            self._note_refused(digest, record, "", keep_until(look.head.number, look, self._limits))
+            self._report(digest, record, Refusal("malformed", why))
+
+    def _note_refused(self, digest: str, record: Delivered, position: str, until: BlockNumber) -> None:
+        self._writer.note_intent(
+            IntentKnown(
+                signer=self._signer,
+                intent=digest,
+                shard=record.shard,
+                position=position,
+                outcome="refused",
+                keep_until_block=until,
             )
+        )
+
+    def _report(self, digest: str, record: Delivered, refusal: Refusal) -> None:
+        log.warning("refused", intent=digest, reason=refusal.reason, detail=refusal.detail)
         self._writer.note_report(
             digest, IntentRefused(intent=digest, reason=refusal.reason, detail=refusal.detail)
         )

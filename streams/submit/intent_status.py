@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from pipeline import keys
-from pipeline.errors import MalformedRecordError, SettingsError
+from pipeline.errors import UNREADABLE, MalformedRecordError, NewerRecordError, SettingsError
 from pipeline.messages.journal import (
     AnyJournal,
     IntentKnown,
@@ -23,6 +24,8 @@ from streams.kafka.topics import INTENTS, NONCES
 from streams.submit.journal import journal_shard
 from streams.submit.node import SignerView
 from streams.submit.reported import Reported, reports_of
+
+log = structlog.get_logger(__name__)
 
 _MARGIN_BLOCKS = 12
 """A reorg may bring back a head on which an intent has not expired."""
@@ -154,14 +157,14 @@ async def read_journals(reader: Reader, chain_id: ChainId) -> Journals:
         try:
             if record.value is not None:
                 entries |= _entry_in(record, len(places))
-        except MalformedRecordError as error:
+        except UNREADABLE as error:
             key = (record.key or b"").decode(errors="replace")
             unreadable.append(UnreadableEntry(key=key, why=str(error)))
     return Journals(entries=entries, unreadable=tuple(unreadable))
 
 
 def _entry_in(record: Record, partitions: int) -> dict[str, AnyJournal]:
-    """Read a record of a journal. Raises: MalformedRecordError naming its place."""
+    """Read a record of a journal. Raises: MalformedRecordError, NewerRecordError, naming its place."""
     entry = decode_journal(record.value or b"", where=record.where)
     key = journal_key(entry)
     if key.encode() != record.key:
@@ -175,6 +178,9 @@ def _intent_in(record: Record) -> SubmitTransaction | None:
     try:
         found = decode_intent(record.value or b"", where=record.where)
     except MalformedRecordError:  # a dead letter by now
+        return None
+    except NewerRecordError as error:
+        log.warning("an intent cannot be read", error=str(error))
         return None
     return found if isinstance(found, SubmitTransaction) else None
 

@@ -1,17 +1,19 @@
 """What signers reported of intents that their journals have let go of: it stands in the shards' logs for good."""
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import msgspec
+import structlog
 
-from pipeline.errors import MalformedRecordError
+from pipeline.errors import MalformedRecordError, NewerRecordError
 from pipeline.messages.events import AnyEvent, CancellationSigned, Dropped, IntentRefused, Sent, Signed
 from pipeline.units import ChainId, Hash
-from streams.kafka.codec import decode_event
+from streams.kafka.codec import decode_event, mark
 from streams.kafka.readers import Reader, Record
 from streams.kafka.topics import EVENTS
 
-_REPORTS = (b'"Signed"', b'"Sent"', b'"CancellationSigned"', b'"IntentRefused"', b'"Dropped"')
+log = structlog.get_logger(__name__)
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,7 @@ async def reports_of(
 
 
 Report = Signed | Sent | CancellationSigned | IntentRefused | Dropped
+_REPORTS = tuple(map(mark, get_args(Report)))
 
 
 def _report_in(record: Record) -> Report | None:
@@ -50,6 +53,9 @@ def _report_in(record: Record) -> Report | None:
     try:
         event: AnyEvent = decode_event(value, where=record.where)
     except MalformedRecordError:  # a dead letter by now
+        return None
+    except NewerRecordError as error:
+        log.warning("a report cannot be read", error=str(error))
         return None
     return event if isinstance(event, Report) else None
 

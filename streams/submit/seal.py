@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from pipeline import keys
-from pipeline.errors import JournalError, MalformedRecordError
+from pipeline.errors import JournalError, MalformedRecordError, NewerRecordError
 from pipeline.messages.journal import AnyJournal, JournalSeal, journal_key
 from pipeline.units import Address, ChainId
 from streams.kafka.codec import decode_body, decode_record, encode, encode_record
@@ -48,6 +48,8 @@ class Stamp:
             entry = decode_body(record, where=stored.where)
         except MalformedRecordError as error:
             raise JournalError(f"it is not an entry of a journal: {error}") from error
+        except NewerRecordError as error:
+            raise JournalError(f"this signer cannot read it: {error}") from error
         if entry.signer != self.signer or journal_key(entry).encode() != stored.key:
             raise JournalError(f"it holds an entry of the key {journal_key(entry)}")
         return Genuine(entry, record.sequence, mac)

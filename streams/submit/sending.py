@@ -92,7 +92,7 @@ class Sending:
                 position=intent.position,
                 outcome="open",
                 nonce=nonce,
-                keep_until_block=keep_until(intent, look, self._limits),
+                keep_until_block=keep_until(intent.made_at.number, look, self._limits),
                 unsaid=(
                     Simulated(intent=intent.digest, at=look.head, gas_used=approved.effect.gas_used),
                     Signed(intent=intent.digest, nonce=nonce, transaction_hash=attempt.transaction_hash),
@@ -287,7 +287,7 @@ def closed(known: IntentKnown, outcome: Literal["dropped", "final"]) -> IntentKn
     )
 
 
-def keep_until(intent: SubmitTransaction, look: SignerView, limits: SignerLimits) -> BlockNumber:
+def keep_until(made_at_block: BlockNumber, look: SignerView, limits: SignerLimits) -> BlockNumber:
     """Tell above which head an intent may be forgotten, whatever block it claims: it would be expired."""
-    made_at = min(intent.made_at.number, look.head.number)
+    made_at = min(made_at_block, look.head.number)
     return BlockNumber(made_at + limits.max_age_blocks + limits.final_depth_blocks)

@@ -31,9 +31,10 @@ def check_shape(intent: SubmitTransaction, shard: ShardId) -> None:
         raise _malformed("call.data", "no lower-case hex of bytes, or too many of them")
 
 
-def digest_of(intent: SubmitTransaction) -> str | None:
-    """Tell an intent's digest where it has the form of one."""
-    return intent.digest if _DIGEST.fullmatch(intent.digest) else None
+def digest_of(intent_id: str) -> str | None:
+    """Tell an intent's digest, the last part of its id, where it has the form of one."""
+    digest = intent_id.rpartition(".")[2]
+    return digest if _DIGEST.fullmatch(digest) else None
 
 
 def _check_names(intent: SubmitTransaction) -> None:

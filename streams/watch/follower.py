@@ -3,7 +3,7 @@
 import structlog
 
 from pipeline import keys
-from pipeline.errors import FencedError, LogLostError, MalformedRecordError
+from pipeline.errors import FencedError, LogLostError, MalformedRecordError, NewerRecordError
 from pipeline.follow.routes import Arrival, follow
 from pipeline.messages.entries import Cursor, Halted, Writer
 from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, PositionObserved, WriterStarted
@@ -11,6 +11,7 @@ from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
 from streams.kafka.codec import decode_event
+from streams.kafka.topics import EVENTS
 from streams.watch.port import EventRecord, WatchLog
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,8 @@ class Follower:
         self.next_offset = Offset(0)
         self.checked: tuple[Hash | None, frozenset[str]] = (None, frozenset())
         """What was checked at a block's hash."""
+        self.halted: str | None = None
+        """Why nothing behind `next_offset` can be followed here: a newer Evenkeel wrote that record."""
         self._written_at: Offset | None = None
         """Where the present writer began, if that was read."""
 
@@ -46,24 +49,28 @@ class Follower:
             self.take(record)
 
     def take(self, record: EventRecord) -> None:
-        """Take one record in; those before the next expected are known already."""
-        if record.offset < self.next_offset:
+        """Take one record in; those before the next expected are known already, those behind a halt are not ours."""
+        if record.offset < self.next_offset or self.halted is not None:
             return
         if record.payload is not None and record.offset > self.next_offset:
             raise LogLostError(
                 f"shard {self.shard}: the log goes on at {record.offset}, expected was {self.next_offset}"
             )
-        self.next_offset = Offset(record.offset + 1)
-        if record.payload is None:
-            return
         try:
-            event = decode_event(record.payload, where=f"shard {self.shard} at {record.offset}")
-        except MalformedRecordError as error:
-            log.warning(
-                "passes over what is no event", shard=self.shard, offset=record.offset, error=str(error)
-            )
+            event = None if record.payload is None else self._event_in(record.payload, record.offset)
+        except NewerRecordError as error:
+            self.halted = str(error)
             return
-        self._follow(event, record.offset)
+        self.next_offset = Offset(record.offset + 1)
+        if event is not None:
+            self._follow(event, record.offset)
+
+    def _event_in(self, payload: bytes, offset: Offset) -> AnyEvent | None:
+        try:
+            return decode_event(payload, where=f"{EVENTS.name}[{self.shard}]@{offset}")
+        except MalformedRecordError as error:
+            log.warning("passes over what is no event", shard=self.shard, offset=offset, error=str(error))
+        return None
 
     @property
     def term(self) -> Term:
@@ -73,11 +80,20 @@ class Follower:
 
     @property
     def is_idle(self) -> bool:
-        """Ask whether nothing may be written here: the shard has no books, or waits for an operator."""
-        return self.tables.find(keys.HALTED, Halted) is not None or not policies(self.tables)
+        """Ask whether nothing may be written here: the shard has no books, waits for an operator, or is halted."""
+        return (
+            self.halted is not None
+            or self.tables.find(keys.HALTED, Halted) is not None
+            or not policies(self.tables)
+        )
 
     def check_writer(self, term: Term, marker: Offset) -> None:
-        """Make sure that the records of the watcher that began here still count. Raises: FencedError."""
+        """Make sure that the records of the watcher that began here still count. Raises: FencedError.
+
+        Behind a halt nobody can tell, and nothing is written.
+        """
+        if self.halted is not None:
+            return
         if self.term != term or self._written_at != marker:
             raise FencedError(
                 f"shard {self.shard}: another watcher writes since, with term {self.term}; ours is {term}"

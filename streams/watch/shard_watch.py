@@ -11,6 +11,7 @@ from pipeline.messages.events import Event, HeadStalled, WriterStarted
 from pipeline.state.policies import policies
 from pipeline.units import Address, Offset, Term
 from pipeline.venues.due_read import DueRead
+from streams.backoff import Reminder
 from streams.kafka.codec import encode
 from streams.node.port import Header, Node
 from streams.watch.blocks_seen import blocks_seen
@@ -25,6 +26,8 @@ from streams.watch.timing import Timing
 log = structlog.get_logger(__name__)
 
 _EVENTS_AT_ONCE = 50
+_REMIND_S = 600.0
+"""How often it is said that a shard is halted."""
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,7 @@ class ShardWatch:
         self._read_scheduler = ReadScheduler(
             follower, means.node, timing=means.timing, clock=means.clock, multicall=means.multicall
         )
+        self._remind = Reminder(_REMIND_S, means.clock)
         self._term = NO_TERM
         self._marker = Offset(-1)
         self._standstill = Standstill(means.clock, after_s=means.timing.stall_after_s)
@@ -58,6 +62,8 @@ class ShardWatch:
     async def take_over(self, term: Term, instance: str) -> None:
         """Claim the shard and read back whether the claim holds. Raises: FencedError."""
         self._term = term
+        if self.follower.halted is not None:
+            return
         claim = encode(WriterStarted(term=term, instance=instance))
         self._marker = await self._event_log.append(self.follower.shard, [claim])
         await self._read_back(self._marker)
@@ -68,6 +74,10 @@ class ShardWatch:
         Raises: FencedError, NodeError, InfrastructureError.
         """
         await self._read_back(None)
+        if self.follower.halted is not None and self._remind.is_due():
+            log.error(
+                "the shard is HALTED, the others go on", shard=self.follower.shard, why=self.follower.halted
+            )
         if self.follower.is_idle:
             self._standstill.rests()
             return False

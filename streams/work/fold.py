@@ -32,7 +32,7 @@ _LONGEST_ERROR = 2_000
 
 
 def fold_log(shard: Shard, records: Iterable[tuple[Offset, bytes | None]]) -> list[TopicRecord]:
-    """Apply records of the shard's log, and collect what they lead to."""
+    """Apply records of the shard's log, and collect what they lead to. Raises: NewerRecordError."""
     return [told for offset, payload in records for told in fold_record(shard, offset, payload)]
 
 
@@ -40,6 +40,7 @@ def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[To
     """Apply one record of the shard's log and return what it leads to, in order.
 
     A record that the shard has seen leads to nothing; bytes that are no message lead to a dead letter.
+    Raises: NewerRecordError for what a newer Evenkeel wrote; the shard still stands before it.
     """
     if offset <= shard.cursor:
         return ()

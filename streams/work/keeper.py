@@ -12,9 +12,11 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from pipeline.drive import pass_over
+from pipeline.errors import NewerRecordError
 from pipeline.messages.base import BlockRef
 from pipeline.state.shard import BEFORE_THE_FIRST, Shard
 from pipeline.units import Offset, ShardId
+from streams.backoff import Reminder
 from streams.kafka.checkpoint.port import Checkpoint
 from streams.kafka.event_log import PASSED, EventLog, Payload
 from streams.kafka.topics import TopicRecord
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 BATCH_RECORDS = 400
 BATCH_BYTES = 32 * 1024 * 1024
 """A commit takes no more than this of what came in."""
+REMIND_S = 600.0
+"""How often it is said that a shard is halted."""
 WAITING_RECORDS = 2 * BATCH_RECORDS
 """So many may wait for a shard in this process; the others wait on the broker."""
 
@@ -65,24 +69,40 @@ class ShardKeeper:
         self._progressed_at_s = time.monotonic()
         self._busy = False
         self._stopping = False
+        self.halted: str | None = None
+        """Why the next record of the log is not taken in: a newer Evenkeel wrote it, and a newer worker must read it."""
+        self._remind = Reminder(REMIND_S)
         self._stirred = asyncio.Event()
         self._has_room = asyncio.Event()
         self._ended = asyncio.Event()
 
     # -------------------------------------------------------------- from outside
     async def arrive(self, record: Arrived) -> None:
-        """Queue a record once there is room."""
+        """Queue a record once there is room. A halted shard needs none: its next worker begins at the one that halted it."""
         self.delivered = True
-        while len(self._waiting) >= WAITING_RECORDS and not self._stopping:
+        while len(self._waiting) >= WAITING_RECORDS and not (self._stopping or self.is_halted):
             self._has_room.clear()
             await self._has_room.wait()
+        if self.is_halted:
+            return
         self._waiting.append(record)
         self._stirred.set()
 
     def read_on(self, end: Offset) -> None:
         """Read the log up to `end` without waiting for it to be delivered."""
-        self._read_to = end
-        self._stirred.set()
+        if not self.is_halted:
+            self._read_to = end
+            self._stirred.set()
+
+    def remind(self) -> None:
+        """Say that the shard is halted where it is, and again from time to time."""
+        if self.is_halted and self._remind.is_due():
+            log.critical("shard %s is HALTED, the others go on: %s", self.id, self.halted)
+
+    @property
+    def is_halted(self) -> bool:
+        """Ask whether the shard stands before a record that a newer worker must read."""
+        return self.halted is not None
 
     def stalled_s(self) -> float:
         """Tell how long records have waited without any commit."""
@@ -109,7 +129,10 @@ class ShardKeeper:
                 self._busy = True
                 if shard is None:
                     shard = await self._open()
-                await self._apply(shard, self._take())
+                try:
+                    await self._apply(shard, self._take())
+                except NewerRecordError as error:
+                    self._halt(error)
                 self._busy = False
         finally:
             await self._checkpoint.close()
@@ -144,7 +167,11 @@ class ShardKeeper:
                 if payload is PASSED:
                     pass_over(shard, offset)
                     continue
-                outputs += fold_record(shard, offset, payload)
+                try:
+                    outputs += fold_record(shard, offset, payload)
+                except NewerRecordError:
+                    await self._commit(shard, outputs)
+                    raise
                 records += 1
                 size_bytes += len(payload or b"")
                 if records >= self._batch_records or size_bytes >= self._batch_bytes:
@@ -154,6 +181,14 @@ class ShardKeeper:
         await self._commit(shard, outputs)
         for record in batch:
             record.acknowledge()
+
+    def _halt(self, error: NewerRecordError) -> None:
+        """Stay before a record that we must not guess the meaning of; the other shards go on."""
+        self.halted = str(error)
+        self.remind()
+        self._waiting.clear()
+        self._stirred.clear()
+        self._has_room.set()
 
     async def _commit(self, shard: Shard, outputs: Sequence[TopicRecord]) -> None:
         changes = shard.tables.changes()

@@ -85,6 +85,7 @@ class Keepers:
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             for shard, keeper in self._keepers.items():
+                keeper.remind()
                 if keeper.stalled_s() > STALLED_S:
                     raise StalledError(
                         f"shard {shard}: records wait since {keeper.stalled_s():.0f} s, no commit"
@@ -110,7 +111,7 @@ class Keepers:
 
     async def _watch_delivery(self, shard: ShardId, end: Offset) -> None:
         keeper = self._keeper(shard)
-        if keeper.cursor >= end - 1:
+        if keeper.cursor >= end - 1 or keeper.is_halted:
             self._behind.pop(shard, None)
             return
         now_s = time.monotonic()

@@ -149,7 +149,7 @@ def _garbage(forger: Forger, topic: Topic) -> Iterator[Record]:
     known = forger.real(topic)
     key = known[1] if known and forger.dice.random() < 0.5 else forger.dice.randbytes(9)
     shard = known[0] if known else 0
-    value = forger.dice.choice((b"", b"{", b"null", forger.dice.randbytes(200), b'{"type":"Nonsense"}'))
+    value = forger.dice.choice((b"", b"{", b"null", forger.dice.randbytes(200), b'{"type":"nonsense"}'))
     yield shard, key, value
 
 

@@ -154,7 +154,7 @@ async def test_a_removed_policy_ends_the_records() -> None:
 
 async def test_what_is_no_event_is_passed_over() -> None:
     async with await following(Rig()) as rig:
-        await rig.broker.append(0, [b"", b"\xff\x00", b'{"type":"Nonsense"}'])
+        await rig.broker.append(0, [b"", b"\xff\x00", b'{"type":"nonsense"}'])
         rig.chain.mine()
         await rig.settled()
         rig.check()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from pipeline.messages.entries import ENTRY_TYPES, Frame
+from pipeline.messages.entries import ENTRY_TYPES, DecidedUnder, Frame
 from pipeline.messages.events import AnyEvent
 from streams.kafka.codec import AnyOutput, decode_entry, decode_event, decode_output, encode, encode_entry
 
@@ -17,7 +17,7 @@ few = settings(max_examples=25, deadline=None)
 
 EVENTS = get_args(AnyEvent)
 OUTPUTS = get_args(AnyOutput)
-ENTRIES = [(name, kind) for name, kind in ENTRY_TYPES.items() if kind is not Frame]
+ENTRIES = [(name, kind) for name, kind in ENTRY_TYPES.items() if kind not in (Frame, DecidedUnder)]
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
@@ -44,14 +44,32 @@ def test_every_entry(name, kind, data):
     assert decode_entry(f"{name}/x", encode_entry(entry)) == entry
 
 
-@few
-@given(data=st.data())
-def test_every_frame(data):
+def _any_entries(data) -> dict[str, object]:
+    """Entries of some kinds, and absences, each under a key."""
+
     def entry(name: str) -> st.SearchStrategy:
         return st.none() | structs(ENTRY_TYPES[name])
 
     names = data.draw(st.lists(st.sampled_from([name for name, _ in ENTRIES]), unique=True))
-    overwritten = {f"{name}/{data.draw(texts)}": data.draw(entry(name)) for name in names}
+    return {f"{name}/{data.draw(texts)}": data.draw(entry(name)) for name in names}
+
+
+@few
+@given(data=st.data())
+def test_what_had_been_decided(data):
+    overwritten = {
+        str(number): _any_entries(data) for number in data.draw(st.sets(st.integers(0), max_size=2))
+    }
+    begun = DecidedUnder(
+        first_offset=data.draw(st.integers(0)), decided=_any_entries(data), overwritten=overwritten
+    )
+    assert decode_entry("rules/1", encode_entry(begun)) == begun
+
+
+@few
+@given(data=st.data())
+def test_every_frame(data):
+    overwritten = _any_entries(data)
     frame = data.draw(
         st.builds(
             Frame, block=values(inspect.type_info(Frame).fields[0].type), overwritten=st.just(overwritten)

@@ -167,10 +167,10 @@ def test_what_a_shard_has_forgotten_is_told_as_unknown():
 def test_records_of_before_are_still_read():
     stamp = '"id":"plan.0.1.a","because_of":{"shard":"0","offset":"1","block":null},"book":"alpha","plan":"p"'
     opened = decode_output(
-        f'{{"type":"PlanOpened","version":"1",{stamp},"pool":"0x1","tick_lower":"-10","tick_upper":"10",'
+        f'{{"type":"PlanOpened",{stamp},"pool":"0x1","tick_lower":"-10","tick_upper":"10",'
         '"notional_quote":"5"}'.encode()
     )
-    closed = decode_output(f'{{"type":"PlanClosed","version":"1",{stamp},"outcome":"done"}}'.encode())
+    closed = decode_output(f'{{"type":"PlanClosed",{stamp},"outcome":"done"}}'.encode())
     assert (opened.foreseen, closed.cost) == (None, None)
     desk = Desk(live())
     desk.block(push=True)

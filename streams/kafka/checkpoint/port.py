@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from pipeline.errors import CommitError, MalformedRecordError, StateSpoiledError
+from pipeline.errors import CommitError, MalformedRecordError, NewerRecordError, StateSpoiledError
 from pipeline.keys import family
 from pipeline.state.tables import Value
 from pipeline.units import ShardId
@@ -46,7 +46,8 @@ class Checkpoint(Protocol):
 def load(committed: Iterable[Record]) -> dict[str, Value]:
     """Fold the records of a shard's state into its entries; only the order within a key counts.
 
-    Raises: StateSpoiledError naming the first record that is no entry, unless a later one has replaced it.
+    Raises: StateSpoiledError naming the first record that is no entry, unless a later one has replaced it; NewerRecordError
+    naming one of a newer Evenkeel.
     """
     latest: dict[bytes, Record] = {}
     for record in committed:
@@ -74,6 +75,8 @@ def _entry(name: str, record: Record) -> Value:
         return decode_entry(name, record.value or b"")
     except MalformedRecordError as error:
         raise _spoiled(record, str(error)) from error
+    except NewerRecordError as error:
+        raise NewerRecordError(f"{record.where}: {error}") from error
 
 
 def _spoiled(record: Record, why: str) -> StateSpoiledError:

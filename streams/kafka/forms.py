@@ -1,0 +1,165 @@
+"""Read records of several forms: the newest as it is, older ones upgraded; of newer ones it is said that they are newer."""
+
+import re
+from collections.abc import Callable
+from typing import Any, get_args
+
+import msgspec
+
+from pipeline.errors import MalformedRecordError, NewerRecordError
+from pipeline.messages.versions import (
+    TYPE_FIELD,
+    VERSION_FIELD,
+    Fields,
+    type_and_version,
+    upgraded,
+    version_of_type,
+)
+from streams.kafka.clients import MAX_RECORD_BYTES
+from streams.kafka.plain_json import MALFORMED, plain_json
+from streams.kafka.wire import wire_bytes, wire_form
+
+MAX_PAYLOAD_BYTES = MAX_RECORD_BYTES - 64 * 1024
+"""What a record's value may have: the rest is for its key and the batch around it."""
+
+_VERSIONED_ENTRY = b'{"version":"'
+_ENTRY_VERSION = re.compile(rb'\{"version":"([2-9]|[1-9]\d{1,3})"')
+
+_type_names: set[str] = set()
+"""Of every message that is read anywhere here: in the wrong topic such a one is malformed, not newer."""
+
+
+class Messages:
+    """Reads the messages of a topic, told apart by their types."""
+
+    def __init__(self, union: Any, *, upgrade: str) -> None:
+        """Read the types of a union; say who must be upgraded where a record is newer than we are."""
+        kinds = get_args(union) or (union,)
+        self._upgrade = upgrade
+        self._versions = {kind.__name__: version_of_type(kind) for kind in kinds}
+        _type_names.update(self._versions)
+        # lax, as msgspec calls it: an integer may come as a string, as all of ours do
+        self._decode = msgspec.json.Decoder(union, strict=False).decode
+
+    def read(self, payload: bytes, where: str) -> Any:
+        """Read a record. Raises: MalformedRecordError, NewerRecordError, both naming `where`."""
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise MalformedRecordError(f"{where}: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
+        try:
+            message = self._decode(payload)
+        except MALFORMED as error:
+            return self._read_older(payload, where, error)
+        self._check(message, payload, where)
+        return message
+
+    def _check(self, message: Any, payload: bytes, where: str) -> None:
+        """Accept whatever msgspec has taken for a message."""
+
+    def _read_older(self, payload: bytes, where: str, error: Exception) -> Any:
+        """Upgrade what is of an older version; say of anything else why it cannot be read."""
+        fields = object_in(payload)
+        stated = type_and_version(fields.get(TYPE_FIELD))
+        name, version = stated or ("", 0)
+        newest = self._versions.get(name, 0)
+        if stated is None or version == newest or (not newest and name in _type_names):
+            raise MalformedRecordError(f"{where}: {error}") from error
+        if version > newest:
+            raise _newer(f"{where}: {name}", version, newest, self._upgrade) from error
+        fields = upgraded(name, fields, version, newest, where=where)
+        tag = name if newest == 1 else f"{name}.{newest}"
+        return _made(self._decode, {**fields, TYPE_FIELD: tag}, f"{where}: of version {version}")
+
+
+class StrictMessages(Messages):
+    """Reads messages, and refuses what our writers never write: it could be taken for another number."""
+
+    def _check(self, message: Any, payload: bytes, where: str) -> None:
+        if wire_bytes(message) != payload:
+            refuse_another_value(payload, message, where)
+
+
+class EntryForm:
+    """Reads the entries of one type."""
+
+    def __init__(self, kind: Any, *, read_as: Any) -> None:
+        """Take the type whose name and version count, and the one that the bytes become."""
+        self._name, self._newest = kind.__name__, version_of_type(kind)
+        self._decode = msgspec.json.Decoder(read_as, strict=False).decode
+
+    def read(self, key: str, payload: bytes) -> Any:
+        """Read an entry. Raises: MalformedRecordError, NewerRecordError, both naming its key."""
+        version = _version_of_entry(payload)
+        if version != self._newest:
+            return self._read_older(key, payload, version)
+        try:
+            return self._decode(payload)
+        except MALFORMED as error:
+            raise MalformedRecordError(f"{key}: {error}") from error
+
+    def _read_older(self, key: str, payload: bytes, version: int) -> Any:
+        if version > self._newest:
+            raise _newer(f"{key}: {self._name}", version, self._newest, "this one")
+        fields = upgraded(self._name, object_in(payload), version, self._newest, where=key)
+        fields = {**fields, VERSION_FIELD: str(self._newest)}
+        return _made(self._decode, fields, f"{key}: of version {version}")
+
+
+def _version_of_entry(payload: bytes) -> int:
+    if not payload.startswith(_VERSIONED_ENTRY):
+        return 1
+    found = _ENTRY_VERSION.match(payload)
+    return 1 if found is None else int(found[1])
+
+
+def _made(decode: Callable[[bytes], Any], fields: Fields, where: str) -> Any:
+    """Make a value out of upgraded fields, which must say the same. Raises: MalformedRecordError."""
+    payload = msgspec.json.encode(fields)
+    try:
+        made = decode(payload)
+    except MALFORMED as error:
+        raise MalformedRecordError(f"{where}: {error}") from error
+    refuse_another_value(payload, made, where)
+    return made
+
+
+def _newer(what: str, version: int, newest: int, upgrade: str) -> NewerRecordError:
+    known = f"known are versions up to {newest}" if newest else "which is not known here"
+    return NewerRecordError(
+        f"{what} of version {version}, {known}: written by a newer Evenkeel: upgrade {upgrade} first"
+    )
+
+
+def object_in(payload: bytes) -> Fields:
+    """Read the fields of any JSON object; none where it is something else."""
+    try:
+        found = plain_json(payload)
+    except MALFORMED:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+# ------------------------------------------------------------------ the same value
+def refuse_another_value(payload: bytes, message: msgspec.Struct, where: str) -> None:
+    """Let pass spaces, another order, unknown and missing fields; not a value that msgspec took for another.
+
+    Raises: MalformedRecordError naming `where` and the field.
+    """
+    try:
+        found = plain_json(payload)
+    except MALFORMED as error:  # in a field that we do not know, and so did not look into
+        raise MalformedRecordError(f"{where}: {error}") from error
+    difference = _difference(found, wire_form(message), "$")
+    if difference is not None:
+        raise MalformedRecordError(f"{where}: {difference}")
+
+
+def _difference(found: Any, read: Any, path: str) -> str | None:
+    if isinstance(read, dict):
+        parts = [(found[key], item, f"{path}.{key}") for key, item in read.items() if key in found]
+    elif isinstance(read, list | tuple):
+        parts = [(*pair, f"{path}[...]") for pair in zip(found, read, strict=True)]
+    elif found == read and type(found) is type(read):
+        return None
+    else:
+        return f"{found!r} was read as {read!r} - at `{path}`"
+    return next(filter(None, (_difference(*part) for part in parts)), None)
