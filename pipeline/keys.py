@@ -85,7 +85,10 @@ owner: Kind[Address] = _kind("owner", str)
 token: Kind[Address] = _kind("token", str)
 book: Kind[BookId] = _kind("book", str)
 counted_balances: Kind[BookId] = _kind("counted-balances", str)
-"""No entry: what follows from a book's policy, and is remembered."""
+held_balances: Kind[BookId] = _kind("held-balances", str)
+spot: Kind[Address] = _kind("spot", str)
+prices: Kind[BookId] = _kind("prices", str)
+"""These four are no entries: what follows from some is remembered under them."""
 ALL: Final = "all"
 SHARD: Final = "shard"
 """What an operator resumes where a whole shard is halted."""

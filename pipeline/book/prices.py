@@ -1,13 +1,16 @@
 """Spot prices: what each token of a book is worth in its quote, by the pools that the policy names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from pipeline import keys
 from pipeline.book.exposures import ONE_FOR_ONE, Price, Spot
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address
 from pipeline.venues.registry import venues_of
+
+Spots = Mapping[Address, Spot]
 
 
 def spot_prices(shard: Shard, policy: Policy) -> Mapping[Address, Price]:
@@ -16,26 +19,36 @@ def spot_prices(shard: Shard, policy: Policy) -> Mapping[Address, Price]:
     Units:  raw quote per raw unit.
     Raises: ImpossibleFactError where a pool is not followed, or does not trade what it is to price.
     """
-    prices = {policy.quote: ONE_FOR_ONE, policy.base: _base_price(shard, policy)}
+    pools = policy.pricing_pools()
+    spots = [_spot(shard, policy, pool) for pool in pools]
+    return shard.tables.derived(
+        keys.prices(policy.book),
+        (policy, *spots),
+        lambda: _prices(policy, dict(zip(pools, spots, strict=True))),
+    )
+
+
+def _prices(policy: Policy, spots: Spots) -> Mapping[Address, Price]:
+    prices = {policy.quote: ONE_FOR_ONE, policy.base: _base_price(policy, spots)}
     prices |= {token: _at_par(policy, token) for token in policy.quote_equivalents}
     return prices | {
-        asset.token: _along(shard, policy, asset.token, asset.price_path) for asset in policy.known_assets()
+        asset.token: _along(policy, asset.token, [(pool, spots[pool]) for pool in asset.price_path])
+        for asset in policy.known_assets()
     }
 
 
-def _base_price(shard: Shard, policy: Policy) -> Price:
-    spot = _spot(shard, policy, policy.reference_pool)
-    found = spot.of(policy.base)
+def _base_price(policy: Policy, spots: Spots) -> Price:
+    found = spots[policy.reference_pool].of(policy.base)
     if found is None or found[0] != policy.quote:
         raise ImpossibleFactError(f"reference pool {policy.reference_pool} is not of base and quote")
     return found[1]
 
 
-def _along(shard: Shard, policy: Policy, token: Address, pools: tuple[Address, ...]) -> Price:
+def _along(policy: Policy, token: Address, path: Sequence[tuple[Address, Spot]]) -> Price:
     """Multiply the spots of pools, each of which trades what the one before gives, up to the quote."""
     price, at = ONE_FOR_ONE, token
-    for pool in pools:
-        found = _spot(shard, policy, pool).of(at)
+    for pool, spot in path:
+        found = spot.of(at)
         if found is None:
             raise ImpossibleFactError(f"pool {pool} of the price path of {token} does not trade {at}")
         at, price = found[0], price.times(found[1])
@@ -45,11 +58,11 @@ def _along(shard: Shard, policy: Policy, token: Address, pools: tuple[Address, .
 
 
 def _spot(shard: Shard, policy: Policy, pool: Address) -> Spot:
-    found = (venue.spot(shard, pool) for venue in venues_of(policy.chain))
-    spot = next((each for each in found if each is not None), None)
-    if spot is None:
-        raise ImpossibleFactError(f"pool {pool} is not followed")
-    return spot
+    for venue in venues_of(policy.chain):
+        spot = venue.spot(shard, pool)
+        if spot is not None:
+            return spot
+    raise ImpossibleFactError(f"pool {pool} is not followed")
 
 
 def _at_par(policy: Policy, token: Address) -> Price:

@@ -22,7 +22,7 @@ def take_stock(policy: Policy, items: Sequence[HeldItem], prices: Mapping[Addres
     sums = _sums(items)
     net = {token.address: sums.get(token.address, {}) for token in policy.tokens}
     totals = {token: sum(kinds.values()) for token, kinds in net.items()}
-    values = {token: prices[token].value(totals[token]) for token in prices if token in totals}
+    values = {token: price.value(totals[token]) for token, price in prices.items() if token in totals}
     base_value, value = values.get(policy.base, 0), sum(values.values())
     price = prices[policy.base]
     base_is_token0 = policy.base < policy.quote

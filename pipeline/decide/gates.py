@@ -55,6 +55,8 @@ def deviation_bps(stock: Stock, policy: Policy) -> Bps:
 
 def farthest(stock: Stock, policy: Policy) -> tuple[Address, Bps]:
     """Find the token whose share is farthest from its target, and how far; of two as far the base, then the policy's order."""
+    if not policy.assets:
+        return policy.base, deviation_bps(stock, policy)
     targets = {policy.base: policy.strategy.target_share_bps}
     targets |= {
         asset.token: asset.target_share_bps

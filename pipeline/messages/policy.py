@@ -214,7 +214,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def all_pools(self) -> tuple[Address, ...]:
         """List the book's pools and those that price its tokens, each once, in the policy's order."""
-        return tuple(dict.fromkeys((*self.pools, *self.pricing_pools())))
+        more = self.pricing_pools() if self.assets else (self.reference_pool,)
+        return tuple(dict.fromkeys((*self.pools, *more)))
 
     def known_assets(self) -> tuple[Asset, ...]:
         """List the tokens beside base, quote and its equivalents that have a price."""

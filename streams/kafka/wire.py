@@ -111,31 +111,22 @@ def _union(info: inspect.UnionType) -> Replace | None:
 
 def _struct(info: inspect.StructType) -> Replace | None:
     plans = {field.name: _plan(field.type) for field in info.fields}
-    integers = [name for name, plan in plans.items() if plan is _int]
+    integers = [name for name, plan in plans.items() if plan is _int]  # none may be left out
     others = [(name, plan) for name, plan in plans.items() if plan not in (None, _int)]
     if not integers and not others:
         return None
-    if any(field.default is msgspec.UNSET for field in msgspec.structs.fields(info.cls)):
-        return _with_unset(integers, others)
+    left_out = {field.name for field in msgspec.structs.fields(info.cls) if field.default is msgspec.UNSET}
+    always = [(name, plan) for name, plan in others if name not in left_out]
+    sometimes = [(name, plan or _as_built) for name, plan in plans.items() if name in left_out]
 
     def replace(value: Any, built: dict[str, Any]) -> dict[str, Any]:
         for name in integers:
             built[name] = str(index(built[name]))
-        for name, plan in others:
+        for name, plan in always:
             built[name] = plan(getattr(value, name), built[name])
-        return built
-
-    return replace
-
-
-def _with_unset(integers: list[str], others: list[tuple[str, Replace]]) -> Replace:
-    """Replace within a struct of which fields may be left out."""
-
-    def replace(value: Any, built: dict[str, Any]) -> dict[str, Any]:
-        for name in (each for each in integers if each in built):
-            built[name] = str(index(built[name]))
-        for name, plan in ((name, plan) for name, plan in others if name in built):
-            built[name] = plan(getattr(value, name), built[name])
+        for name, plan in sometimes:
+            if name in built:
+                built[name] = plan(getattr(value, name), built[name])
         return built
 
     return replace

@@ -106,5 +106,9 @@ class UniswapV3:
         found = shard.tables.find(keys.pool(pool), Pool)
         if found is None or not found.sqrt_price_x96:
             return None
-        price = Price(numerator=found.sqrt_price_x96 * found.sqrt_price_x96, denominator=1 << 192)
-        return Spot(token0=found.token0, token1=found.token1, price=price)
+        return shard.tables.derived(keys.spot(pool), (found,), lambda: _spot(found))
+
+
+def _spot(pool: Pool) -> Spot:
+    price = Price(numerator=pool.sqrt_price_x96 * pool.sqrt_price_x96, denominator=1 << 192)
+    return Spot(token0=pool.token0, token1=pool.token1, price=price)

@@ -1,7 +1,6 @@
 """The wallets as a venue: tokens, the chain's own coin, and what spenders may take."""
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline import keys
@@ -115,10 +114,10 @@ class Wallet:
         """Count the balances of a book, the coin as its wrapped token."""
         tables = shard.tables
         rows = tables.derived(keys.counted_balances(policy.book), (policy,), lambda: self._rows(policy))
-        for row in rows:
-            balance = tables.find(row.item, Balance)
-            if balance is not None:
-                yield tables.derived(row.item, (row, balance), partial(_held, row, balance))
+        balances = [tables.find(row.item, Balance) for row in rows]
+        yield from tables.derived(
+            keys.held_balances(policy.book), (rows, *balances), lambda: tuple(_held(rows, balances))
+        )
 
     def spot(self, shard: Shard, pool: Address) -> Spot | None:
         """Know no price."""
@@ -134,7 +133,8 @@ class Wallet:
         return tuple(rows)
 
 
-def _held(row: _Row, balance: Balance) -> HeldItem:
-    return HeldItem(
-        item=row.item, exposures=(Exposure(token=row.token, kind=row.kind, amount=balance.amount),)
-    )
+def _held(rows: Sequence[_Row], balances: Sequence[Balance | None]) -> Iterator[HeldItem]:
+    for row, balance in zip(rows, balances, strict=True):
+        if balance is not None:
+            exposure = Exposure(token=row.token, kind=row.kind, amount=balance.amount)
+            yield HeldItem(item=row.item, exposures=(exposure,))
