@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from pipeline.messages.decisions import Declined, PlanOpened, Quarantined, StepRefused
 from pipeline.messages.policy import Asset, Policy, TargetBand, TokenSpec, version_of
 from pipeline.messages.views import BookView
+from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.contract import method
 from streams.devnet.deployer import Deployer
-from streams.devnet.reads import range_around, read, token_ids
+from streams.devnet.reads import ask, range_around, read, token_ids
 from streams.devnet.transactions import DEPLOY_GAS, Tx
 from streams.devnet.world import DevnetPool, World
 
@@ -43,12 +43,15 @@ class Scene:
         self.provider = world.accounts.providers[0]
         deployer = Deployer(chain, world.accounts.spare[0], cache)
         self.wbtc = deployer.deploy_on_both_sides(world.weth, TOKEN, "Wrapped BTC", "WBTC", 8)[above].lower()
-        approve = method("tokens/ERC20", "approve")
+        approve = function("tokens/ERC20", "approve")
         for actor in (self.provider, self.trader, self.owner):
             spenders = (world.router, world.position_manager)
             chain.execute(
                 actions.mint_usdc(self.wbtc, actor, actor, WBTC_EACH),
-                *(Tx(sender=actor, to=self.wbtc, data=approve.encode(each, 2**256 - 1)) for each in spenders),
+                *(
+                    Tx(sender=actor, to=self.wbtc, data=approve.calldata(each, 2**256 - 1))
+                    for each in spenders
+                ),
             )
 
     def make_pool(self, other: str, price: Fraction, fee_pips: int) -> DevnetPool:
@@ -56,7 +59,7 @@ class Scene:
         token0, token1 = sorted((self.wbtc, other))
         ratio = price if token0 == self.wbtc else 1 / price
         terms = token0, token1, fee_pips, isqrt((ratio.numerator << 192) // ratio.denominator)
-        data = method(MANAGER, "createAndInitializePoolIfNecessary").encode(*terms)
+        data = function(MANAGER, "createAndInitializePoolIfNecessary").calldata(*terms)
         manager = self.world.position_manager
         self.chain.execute(Tx(sender=self.provider, to=manager, data=data, gas=DEPLOY_GAS))
         address = read(self.chain, self.world.factory, FACTORY, "getPool", *terms[:3]).lower()
@@ -110,9 +113,8 @@ class Truth:
         return price if token == pool.token0 else 1 / price
 
     def _asked(self, name: str, terms: tuple[Any, ...]) -> Any:
-        called = method(MANAGER, name)
         manager = self.world.position_manager
-        return called.decode(self.chain.call(manager, called.encode(terms), sender=self.owner))
+        return ask(self.chain, manager, function(MANAGER, name), terms, sender=self.owner)
 
 
 @pytest.mark.parametrize("above", [False, True], ids=["wbtc-below-weth", "wbtc-above-weth"])
