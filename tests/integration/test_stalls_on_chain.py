@@ -17,6 +17,8 @@ from chain_plans import (
 from msgspec.structs import replace
 
 from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, StepRefused
+from pipeline.messages.events import PolicySet
+from pipeline.messages.policy import version_of
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
@@ -108,4 +110,33 @@ def test_gas_above_the_ceiling_is_paid_once_the_fees_missed_are_as_much(
     assert [each.outcome for each in desk.said(PlanClosed)] == ["done"]
     minted = next(each for each in desk.done if each.step == "mint")
     assert minted.max_fee_per_gas_wei == 201 * GWEI
+    assert allowances(desk) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_swap_that_is_run_ahead_of_twice_is_made_again_after_a_minute(
+    chain: Chain, world: World, name: str
+) -> None:
+    """Both times it reverts, and the price has moved so far since that more must be allowed: not only once in `stall_after`."""
+    desk = desk_on(chain, world, name, "wait")
+    book = replace(desk.book, action=replace(desk.book.action, stall_after_s=600))
+    desk.book = replace(book, policy_version=version_of(book))
+    desk.append(PolicySet(policy=desk.book))
+    push(desk, ether=130)
+    pool, robber = world.pools[pool_name(desk)], world.accounts.traders[1]
+    reverted: list[int] = []
+    for _ in range(80):
+        if desk.said(PlanClosed):
+            break
+        swap = next((each for each in desk.pending[:1] if each.step == "swap"), None)
+        if swap is None or len(reverted) == 2:
+            desk.block()
+            continue
+        ahead = chain.send(actions.swap_exact_in(world, robber, pool, world.weth, 30 * ETHER))
+        desk.block()
+        assert chain.receipt(ahead).succeeded
+        reverted += [chain.header().timestamp_s] * (not chain.receipt(desk.hashes[swap.digest]).succeeded)
+    assert len(reverted) == 2
+    assert [each.outcome for each in desk.said(PlanClosed)] == ["done"]
+    assert chain.header().timestamp_s - reverted[-1] < 240
     assert allowances(desk) == [0, 0, 0, 0]
