@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-client bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs golden-records pictures lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-client bench-curves bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs golden-records pictures lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: $(READY) ## How fast one core folds a log, without a broker
 
 bench-client: $(READY) ## What a hot call to a node costs, against the client before web3 stood on it
 	$(BIN)/python tests/bench/client.py
+
+bench-curves: $(READY) ## How long a curve takes to derive, to read again, and to evaluate
+	$(BIN)/python tests/bench/curves.py
 
 bench-steps: $(READY) ## How well a live book keeps its target under several price limits, on the toy chain
 	$(BIN)/python tests/bench/steps.py
