@@ -1,5 +1,7 @@
 """Any value of any message or entry, leaning on the edges of integers."""
 
+from typing import Any
+
 import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
@@ -50,10 +52,16 @@ def values(info: inspect.Type) -> st.SearchStrategy:
     raise AssertionError(info)
 
 
-def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy:
-    fields = {field.name: values(field.type) for field in inspect.type_info(kind).fields}
-    made = st.builds(kind, **fields)
+def structs(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
+    fields = {name: values(info) for name, info in _fields(kind)}
+    made: st.SearchStrategy[Any] = st.builds(kind, **fields)
     return made.map(_versioned) if kind is Policy else made
+
+
+def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, inspect.Type]]:
+    described = inspect.type_info(kind)
+    assert isinstance(described, inspect.StructType)
+    return [(field.name, field.type) for field in described.fields]
 
 
 def _versioned(policy: Policy) -> Policy:

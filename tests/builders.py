@@ -6,6 +6,7 @@ The pool follows the real curve, so every fact is consistent; what the real cont
 import copy
 import random
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -43,6 +44,21 @@ from pipeline.messages.facts import (
 from pipeline.messages.policy import ChainProfile, Policy, SignersLimits, TargetBand, TokenSpec, version_of
 from pipeline.state.policies import book_accounts
 from pipeline.state.tables import Tables
+from pipeline.units import (
+    Address,
+    BlockNumber,
+    Bps,
+    ChainId,
+    Hash,
+    Liquidity,
+    LogIndex,
+    RawAmount,
+    Seconds,
+    Term,
+    Tick,
+    TokenId,
+    Wei,
+)
 from pipeline.venues.uniswap_v3 import (
     BURN_TOPIC,
     COLLECT_TOPIC,
@@ -58,8 +74,8 @@ from pipeline.venues.uniswap_v3 import (
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
 
 
-def address(n: int) -> str:
-    return f"0x{n:040x}"
+def address(n: int) -> Address:
+    return Address(f"0x{n:040x}")
 
 
 ROUTER = address(0x20)
@@ -67,21 +83,24 @@ BASE, QUOTE, MANAGER, FACTORY = address(0xB0), address(0xC0), address(0x3A), add
 POOL, OTHER_POOL = address(0x901), address(0x902)
 OWNER, STRANGER = address(0x01), address(0x02)
 FINAL_DEPTH = 12
-START_S = 1_700_000_000
+START_S = Seconds(1_700_000_000)
 UINT128 = 2**128 - 1
 
 
 ROOMY_SIGNER = SignersLimits(
-    max_loss_bps=9_000, max_share_of_depth_bps=10**7, twap_window_s=24, swap_tolerance_bps=9_000
+    max_loss_bps=Bps(9_000),
+    max_share_of_depth_bps=Bps(10**7),
+    twap_window_s=Seconds(24),
+    swap_tolerance_bps=Bps(9_000),
 )
 """A signer's file that stands in the way of no plan on a toy chain."""
 
 
-def policy(**changes: object) -> Policy:
+def policy(**changes: Any) -> Policy:
     fields: dict[str, object] = {
         "book": "alpha",
         "chain": ChainProfile(
-            chain_id=31337,
+            chain_id=ChainId(31337),
             wrapped_native=BASE,
             position_manager=MANAGER,
             factory=FACTORY,
@@ -100,7 +119,12 @@ def policy(**changes: object) -> Policy:
         "pools": (POOL,),
         "reference_pool": POOL,
         "publishes": (POOL,),
-        "strategy": TargetBand(band_bps=300, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
+        "strategy": TargetBand(
+            band_bps=Bps(300),
+            hysteresis_bps=Bps(100),
+            hold_out_of_range_s=Seconds(60),
+            cooldown_s=Seconds(48),
+        ),
     }
     made = Policy(**{**fields, **changes})
     return made if "policy_version" in changes else versioned(made)
@@ -122,13 +146,13 @@ def topic(value: int | str) -> str:
 
 def own_receipt(transaction_hash: str, succeeds: bool = True, to: str = MANAGER) -> Receipt:
     return Receipt(
-        transaction_hash=transaction_hash,
+        transaction_hash=Hash(transaction_hash),
         transaction_index=0,
         sender=OWNER,
-        to=to,
+        to=Address(to),
         succeeded=succeeds,
         gas_used=100_000,
-        effective_gas_price_wei=10**9,
+        effective_gas_price_wei=Wei(10**9),
     )
 
 
@@ -139,11 +163,14 @@ class ToyChain:
         """Let the stranger provide so much liquidity from tick -1000 to 1000."""
         self.random = random.Random(seed)
         self.salt = ""
-        self.head = BlockRef(number=99, hash=topic(99), parent_hash=topic(98), timestamp_s=START_S)
+        self.head = BlockRef(
+            number=BlockNumber(99), hash=Hash(topic(99)), parent_hash=Hash(topic(98)), timestamp_s=START_S
+        )
         price = sqrt_price_at_tick(0)
+        zeros: dict[str, Any] = dict.fromkeys(Pool.__struct_fields__, 0)
         empty = Pool(
             **{
-                **dict.fromkeys(Pool.__struct_fields__, 0),
+                **zeros,
                 "token0": BASE,
                 "token1": QUOTE,
                 "decimals0": 18,
@@ -163,10 +190,18 @@ class ToyChain:
             (a, t): n for a, n in ((OWNER, 6 * 10**18), (STRANGER, 10**24)) for t in (BASE, QUOTE)
         }
         self.pool.apply(
-            Initialized(address=POOL, log_index=0, sqrt_price_x96=price, tick=tick_at_sqrt_price(price)),
+            Initialized(
+                address=POOL,
+                log_index=LogIndex(0),
+                sqrt_price_x96=price,
+                tick=tick_at_sqrt_price(price),
+            ),
             START_S,
         )
-        self.pool.apply(CardinalityGrown(address=POOL, log_index=0, observation_cardinality_next=60), START_S)
+        self.pool.apply(
+            CardinalityGrown(address=POOL, log_index=LogIndex(0), observation_cardinality_next=60),
+            START_S,
+        )
         self.allowances: dict[tuple[str, str, str], int] = {}
         self.mint(STRANGER, -1000, 1000, depth)
         self.mint(OWNER, -50, 60, 10**21)
@@ -179,10 +214,10 @@ class ToyChain:
         number = self.head.number + 1
         unique = sha256(f"{self.head.hash}/{number}/{self.salt}".encode()).hexdigest()
         self.head = BlockRef(
-            number=number,
-            hash="0x" + unique,
+            number=BlockNumber(number),
+            hash=Hash("0x" + unique),
             parent_hash=self.head.hash,
-            timestamp_s=self.head.timestamp_s + 12,
+            timestamp_s=Seconds(self.head.timestamp_s + 12),
         )
         for _ in range(operations):
             self.random.choice(
@@ -203,11 +238,11 @@ class ToyChain:
         index = len(self.logs)
         self.logs.append(
             RawLog(
-                address=emitter,
+                address=Address(emitter),
                 topics=tuple(topics),
                 data="0x" + "".join(word(w) for w in words),
-                log_index=index,
-                transaction_hash=self.transaction or topic(index),
+                log_index=LogIndex(index),
+                transaction_hash=Hash(self.transaction or topic(index)),
                 transaction_index=index,
             )
         )
@@ -215,8 +250,9 @@ class ToyChain:
 
     def move(self, token: str, sender: str, recipient: str, amount: int) -> None:
         for account, delta in ((sender, -amount), (recipient, amount)):
-            if (account, token) in self.balances:
-                self.balances[account, token] += delta
+            held = Address(account), Address(token)
+            if held in self.balances:
+                self.balances[held] += delta
         self.log(token, [TRANSFER_TOPIC, topic(sender), topic(recipient)], amount)
 
     # -------------------------------------------------------------- operations
@@ -228,16 +264,17 @@ class ToyChain:
         limit = sqrt_price_at_tick(-900 if down else 900)
         if (down and self.pool.sqrt_price_x96 <= limit) or (not down and self.pool.sqrt_price_x96 >= limit):
             return
-        q = quote(self.pool, amount, zero_for_one=down, limit_x96=limit)
+        q = quote(self.pool, RawAmount(amount), zero_for_one=down, limit_x96=limit)
         for token, delta in ((BASE, q.amount0_delta), (QUOTE, q.amount1_delta)):
-            self.move(token, *((trader, POOL) if delta > 0 else (POOL, trader)), abs(delta))
+            sender, recipient = (trader, POOL) if delta > 0 else (POOL, trader)
+            self.move(token, sender, recipient, abs(delta))
         words = (q.amount0_delta, q.amount1_delta, q.sqrt_price_x96, q.liquidity, q.tick)
         index = self.log(POOL, [SWAP_TOPIC, topic(trader), topic(trader)], *words)
         fact = Swapped(
             address=POOL,
-            log_index=index,
-            sender=trader,
-            recipient=trader,
+            log_index=LogIndex(index),
+            sender=Address(trader),
+            recipient=Address(trader),
             amount0_delta=q.amount0_delta,
             amount1_delta=q.amount1_delta,
             sqrt_price_x96=q.sqrt_price_x96,
@@ -251,7 +288,9 @@ class ToyChain:
         owner = self.random.choice([OWNER, STRANGER])
         upper = lower + self.random.choice([10, 40, 80])
         liquidity = self.random.randrange(10**15, 10**19)
-        amounts = range_amounts(self.pool.sqrt_price_x96, lower, upper, liquidity, round_up=True)
+        amounts = range_amounts(
+            self.pool.sqrt_price_x96, Tick(lower), Tick(upper), Liquidity(liquidity), round_up=True
+        )
         if all(self.balances[owner, t] >= a for t, a in zip((BASE, QUOTE), amounts, strict=True)):
             self.mint(owner, lower, upper, liquidity)
 
@@ -263,10 +302,15 @@ class ToyChain:
             token_id = self.mint(owner, lower, upper, liquidity, sender)
             self.transaction = None
             return token_id
-        a0, a1 = range_amounts(self.pool.sqrt_price_x96, lower, upper, liquidity, round_up=True)
+        a0, a1 = range_amounts(
+            self.pool.sqrt_price_x96, Tick(lower), Tick(upper), Liquidity(liquidity), round_up=True
+        )
         token_id = len(self.nfts) + 1
         self.pool.track(
-            MANAGER, lower, upper, self.pool.positions.get((MANAGER, lower, upper), PoolPosition())
+            MANAGER,
+            Tick(lower),
+            Tick(upper),
+            self.pool.positions.get((MANAGER, Tick(lower), Tick(upper)), PoolPosition()),
         )
         self.move(BASE, owner, POOL, a0)
         self.move(QUOTE, owner, POOL, a1)
@@ -278,21 +322,24 @@ class ToyChain:
             a0,
             a1,
         )
-        fields = {
+        fields: dict[str, Any] = {
             "tick_lower": lower,
             "tick_upper": upper,
             "liquidity": liquidity,
             "amount0": a0,
             "amount1": a1,
         }
-        self.pool.apply(Minted(address=POOL, log_index=index, owner=MANAGER, **fields), self.head.timestamp_s)
-        used = self.pool.positions[MANAGER, lower, upper]
+        self.pool.apply(
+            Minted(address=POOL, log_index=LogIndex(index), owner=MANAGER, **fields),
+            self.head.timestamp_s,
+        )
+        used = self.pool.positions[MANAGER, Tick(lower), Tick(upper)]
         self.nfts[token_id] = NftPosition(
-            owner=owner,
+            owner=Address(owner),
             pool=POOL,
-            tick_lower=lower,
-            tick_upper=upper,
-            liquidity=liquidity,
+            tick_lower=Tick(lower),
+            tick_upper=Tick(upper),
+            liquidity=Liquidity(liquidity),
             inside0_last_x128=used.inside0_last_x128,
             inside1_last_x128=used.inside1_last_x128,
         )
@@ -309,16 +356,23 @@ class ToyChain:
     def decrease(self, token_id: int, liquidity: int) -> None:
         nft = self.nfts[token_id]
         lower, upper = nft.tick_lower, nft.tick_upper
-        a0, a1 = amounts_of_liquidity(self.pool.sqrt_price_x96, lower, upper, liquidity)
+        a0, a1 = amounts_of_liquidity(self.pool.sqrt_price_x96, lower, upper, Liquidity(liquidity))
         topics = [BURN_TOPIC, topic(MANAGER), topic(lower), topic(upper)]
         index = self.log(POOL, topics, liquidity, a0, a1)
-        fields = {"liquidity": liquidity, "amount0": a0, "amount1": a1}
+        fields: dict[str, Any] = {"liquidity": liquidity, "amount0": a0, "amount1": a1}
         burned = Burned(
-            address=POOL, log_index=index, owner=MANAGER, tick_lower=lower, tick_upper=upper, **fields
+            address=POOL,
+            log_index=LogIndex(index),
+            owner=MANAGER,
+            tick_lower=lower,
+            tick_upper=upper,
+            **fields,
         )
         self.pool.apply(burned, self.head.timestamp_s)
         index = self.log(MANAGER, [DECREASE_LIQUIDITY_TOPIC, topic(token_id)], liquidity, a0, a1)
-        fact = LiquidityDecreased(address=MANAGER, log_index=index, token_id=token_id, **fields)
+        fact = LiquidityDecreased(
+            address=MANAGER, log_index=LogIndex(index), token_id=TokenId(token_id), **fields
+        )
         self.nfts[token_id] = apply_manager_fact(nft, self.pool.positions[MANAGER, lower, upper], fact)
 
     def any_collect(self) -> None:
@@ -327,14 +381,22 @@ class ToyChain:
     def collect(self, token_id: int) -> None:
         nft = self.nfts[token_id]
         lower, upper = nft.tick_lower, nft.tick_upper
-        poke = {"owner": MANAGER, "tick_lower": lower, "tick_upper": upper}
+        poke: dict[str, Any] = {"owner": MANAGER, "tick_lower": lower, "tick_upper": upper}
         if nft.liquidity:
             index = self.log(POOL, [BURN_TOPIC, topic(MANAGER), topic(lower), topic(upper)], 0, 0, 0)
-            zero = {"liquidity": 0, "amount0": 0, "amount1": 0}
-            self.pool.apply(Burned(address=POOL, log_index=index, **poke, **zero), self.head.timestamp_s)
+            zero: dict[str, Any] = {"liquidity": 0, "amount0": 0, "amount1": 0}
+            self.pool.apply(
+                Burned(address=POOL, log_index=LogIndex(index), **poke, **zero),
+                self.head.timestamp_s,
+            )
         used = self.pool.positions[MANAGER, lower, upper]
         asked = NftCollected(
-            address=MANAGER, log_index=0, token_id=token_id, recipient=nft.owner, amount0=0, amount1=0
+            address=MANAGER,
+            log_index=LogIndex(0),
+            token_id=TokenId(token_id),
+            recipient=nft.owner,
+            amount0=RawAmount(0),
+            amount1=RawAmount(0),
         )
         poked = apply_manager_fact(nft, used, asked)
         paid0, paid1 = min(poked.owed0, used.owed0), min(poked.owed1, used.owed1)
@@ -342,16 +404,21 @@ class ToyChain:
             self.move(token, POOL, nft.owner, paid)
         topics = [COLLECT_TOPIC, topic(MANAGER), topic(lower), topic(upper)]
         index = self.log(POOL, topics, int(nft.owner, 16), paid0, paid1)
-        paid = Collected(
-            address=POOL, log_index=index, recipient=nft.owner, amount0=paid0, amount1=paid1, **poke
+        collected = Collected(
+            address=POOL,
+            log_index=LogIndex(index),
+            recipient=nft.owner,
+            amount0=paid0,
+            amount1=paid1,
+            **poke,
         )
-        self.pool.apply(paid, self.head.timestamp_s)
+        self.pool.apply(collected, self.head.timestamp_s)
         words = (int(nft.owner, 16), poked.owed0, poked.owed1)
         self.log(MANAGER, [NFT_COLLECT_TOPIC, topic(token_id)], *words)
         fact = NftCollected(
             address=MANAGER,
-            log_index=0,
-            token_id=token_id,
+            log_index=LogIndex(0),
+            token_id=TokenId(token_id),
             recipient=nft.owner,
             amount0=poked.owed0,
             amount1=poked.owed1,
@@ -371,16 +438,18 @@ class ToyChain:
 
     # -------------------------------------------------------------- reads at the head
     def read(self, item: str, why: str, term: int) -> AnyEvent:
-        at = {"term": term, "block": self.head, "why": why}
+        at: dict[str, Any] = {"term": term, "block": self.head, "why": why}
         match item.split("/"):
             case ["pool", pool]:
                 live = self.pool
                 ticks = tuple(TickObserved(tick=t, info=live.ticks[t]) for t in sorted(live.ticks))
                 slots = tuple(live.observations[i] for i in sorted(live.observations))
-                return PoolObserved(**at, pool=pool, state=live.pool(), ticks=ticks, observations=slots)
+                return PoolObserved(
+                    **at, pool=Address(pool), state=live.pool(), ticks=ticks, observations=slots
+                )
             case ["owner", owner]:
-                ids = tuple(i for i, nft in self.nfts.items() if nft.owner == owner)
-                return OwnerObserved(**at, owner=owner, manager=MANAGER, token_ids=ids)
+                ids = tuple(TokenId(i) for i, nft in self.nfts.items() if nft.owner == owner)
+                return OwnerObserved(**at, owner=Address(owner), manager=MANAGER, token_ids=ids)
             case ["position", manager, token_id]:
                 nft = self.nfts[int(token_id)]
                 plain = NftPosition(
@@ -389,11 +458,18 @@ class ToyChain:
                 )
                 used = self.pool.positions[MANAGER, nft.tick_lower, nft.tick_upper]
                 return PositionObserved(
-                    **at, manager=manager, token_id=int(token_id), position=plain, pool_position=used
+                    **at,
+                    manager=Address(manager),
+                    token_id=TokenId(int(token_id)),
+                    position=plain,
+                    pool_position=used,
                 )
             case ["balance", account, token]:
                 return BalanceObserved(
-                    **at, account=account, token=token, amount=self.balances[account, token]
+                    **at,
+                    account=Address(account),
+                    token=Address(token),
+                    amount=RawAmount(self.balances[Address(account), Address(token)]),
                 )
         raise AssertionError(item)
 
@@ -407,7 +483,7 @@ class ToyWatcher:
         self.base_fee_wei = 10**9
         self.routes = Tables()
         self.log: list[AnyEvent] = []
-        self.append(WriterStarted(term=term, instance="w1"))
+        self.append(WriterStarted(term=Term(term), instance="w1"))
 
     def append(self, event: AnyEvent) -> None:
         self.log.append(event)
@@ -431,20 +507,26 @@ class ToyWatcher:
         """Append the chain's head as it is, and read what it makes wanted."""
         mine = log_filter(self.routes)
         allowances = [
-            AllowanceRead(owner=OWNER, token=t, spender=s, amount=self.chain.allowances.get((OWNER, t, s), 0))
+            AllowanceRead(
+                owner=OWNER,
+                token=Address(t),
+                spender=Address(s),
+                amount=RawAmount(self.chain.allowances.get((OWNER, t, s), 0)),
+            )
             for t in (BASE, QUOTE)
             for s in (ROUTER, MANAGER)
         ]
         assert mine is not None
         amount_wei = 10**15 + self.chain.head.number
         native = [
-            NativeBalance(account=each, amount_wei=amount_wei) for each in sorted(book_accounts(self.routes))
+            NativeBalance(account=each, amount_wei=Wei(amount_wei))
+            for each in sorted(book_accounts(self.routes))
         ]
         self.append(
             BlockSeen(
-                term=self.term,
+                term=Term(self.term),
                 block=self.chain.head,
-                base_fee_wei=self.base_fee_wei,
+                base_fee_wei=Wei(self.base_fee_wei),
                 logs=select(mine, self.chain.logs),
                 reads=(*native, *allowances),
                 receipts=(*receipts, *self.chain.receipts),
@@ -462,9 +544,9 @@ class ToyWatcher:
         other.random.seed(f"{salt}/{self.chain.head.hash}")
         return other
 
-    def revert_to(self, chain: ToyChain, reverted: tuple[str, ...] = ()) -> None:
+    def revert_to(self, chain: ToyChain, reverted: tuple[Hash, ...] = ()) -> None:
         """Go back to where `chain` stands, and on from there."""
-        self.append(BlocksReverted(term=self.term, to=chain.head, reverted=reverted))
+        self.append(BlocksReverted(term=Term(self.term), to=chain.head, reverted=reverted))
         self.chain = chain
         if self.routes.head is not None:
             self.read_wanted()

@@ -37,7 +37,7 @@ from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
 from pipeline.state.policies import followed_pools
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address, Term
+from pipeline.units import Address, BlockNumber, Bps, ChainId, Hash, Seconds, ShardId, Term
 from pipeline.venues.due_read import DueRead
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
@@ -51,17 +51,19 @@ from streams.watch.blocks_seen import blocks_seen
 from streams.watch.prefetch import Block
 
 TERM = Term(1)
-ACTION = Rerange(half_width_ticks=600, stall_after_s=60)
+ACTION = Rerange(half_width_ticks=600, stall_after_s=Seconds(60))
 LIMITS = Limits(
-    twap_window_s=48,
+    twap_window_s=Seconds(48),
     max_spot_from_twap_ticks=1_500,
-    max_cost_bps=500,
-    max_daily_cost_bps=10_000,
-    max_daily_gas_bps=10_000,
+    max_cost_bps=Bps(500),
+    max_daily_cost_bps=Bps(10_000),
+    max_daily_gas_bps=Bps(10_000),
     max_actions_per_day=1_000,
-    max_slippage_bps=300,
+    max_slippage_bps=Bps(300),
     max_age_blocks=8,
-    signer=SignersLimits(max_loss_bps=500, max_share_of_depth_bps=10_000, twap_window_s=60),
+    signer=SignersLimits(
+        max_loss_bps=Bps(500), max_share_of_depth_bps=Bps(10_000), twap_window_s=Seconds(60)
+    ),
 )
 
 
@@ -71,11 +73,11 @@ def book_on(world: World, pool: DevnetPool, owner: str, **changes: Any) -> Polic
     fields: dict[str, Any] = {
         "book": "alpha",
         "chain": ChainProfile(
-            chain_id=world.chain_id,
-            wrapped_native=world.weth,
-            position_manager=world.position_manager,
-            factory=world.factory,
-            router=world.router,
+            chain_id=ChainId(world.chain_id),
+            wrapped_native=Address(world.weth),
+            position_manager=Address(world.position_manager),
+            factory=Address(world.factory),
+            router=Address(world.router),
             check_every_blocks=10,
         ),
         "owner": owner,
@@ -88,7 +90,12 @@ def book_on(world: World, pool: DevnetPool, owner: str, **changes: Any) -> Polic
         ),
         "pools": (pool.address,),
         "reference_pool": pool.address,
-        "strategy": TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
+        "strategy": TargetBand(
+            band_bps=Bps(600),
+            hysteresis_bps=Bps(100),
+            hold_out_of_range_s=Seconds(60),
+            cooldown_s=Seconds(48),
+        ),
         "limits": LIMITS,
         "action": ACTION,
         "mode": "live",
@@ -102,7 +109,7 @@ class ChainDesk:
 
     def __init__(self, chain: Chain, world: World, book: Policy) -> None:
         self.chain, self.world, self.book = chain, world, book
-        self.shard, self.routes = Shard(0), Tables()
+        self.shard, self.routes = Shard(ShardId(0)), Tables()
         self.log: list[AnyEvent] = []
         self.outputs: list[Any] = []
         self.pending: list[SubmitTransaction] = []
@@ -165,8 +172,8 @@ class ChainDesk:
         tx_hash = self.chain.send(Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit))
         self.hashes[intent.digest] = tx_hash
         self.append(Simulated(intent=intent.digest, at=intent.made_at, gas_used=1))
-        self.append(Signed(intent=intent.digest, nonce=len(self.done), transaction_hash=tx_hash))
-        self.append(Sent(intent=intent.digest, transaction_hash=tx_hash))
+        self.append(Signed(intent=intent.digest, nonce=len(self.done), transaction_hash=Hash(tx_hash)))
+        self.append(Sent(intent=intent.digest, transaction_hash=Hash(tx_hash)))
         return intent
 
     def _lost(self, intent: SubmitTransaction) -> Refusal | None:
@@ -191,13 +198,13 @@ class ChainDesk:
         newest = await node.newest()
         while self.routes.head is None or self.routes.head.number < newest.block.number:
             number = newest.block.number if self.routes.head is None else self.routes.head.number + 1
-            (header,) = await node.headers([number])
+            (header,) = await node.headers([BlockNumber(number)])
             assert header is not None
             (body,) = await node.bodies([header])
             assert body is not None
             assert log_filter(self.routes) is not None
             (event,) = await blocks_seen(
-                self.routes, node, [Block(header, body, {})], TERM, multicall=self.world.multicall
+                self.routes, node, [Block(header, body, {})], TERM, multicall=Address(self.world.multicall)
             )
             self.append(event)
             checks: list[DueRead] = []
@@ -216,14 +223,14 @@ class ChainDesk:
         at = self.routes.head or newest.block
         holders = tuple(sorted(followed_pools(self.routes)))
         place = ReadContext(chain=self.book.chain, block=at, term=TERM, holders=holders)
-        async for event in observe(node, place, wants, multicall=self.world.multicall):
+        async for event in observe(node, place, wants, multicall=Address(self.world.multicall)):
             self.append(event)
 
     async def _judge(
         self, node: HttpSenderNode, intent: SubmitTransaction, behind: Sequence[SubmitTransaction]
     ) -> Refusal | None:
         """Ask the signer's judge; what it does not follow in the block at hand is mined already."""
-        judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: None)
+        judge = Judge(node, self.limits, multicall=Address(self.world.multicall), stop_of=lambda _: None)
         look = await node.look(await node.newest(), intent.owner, ())
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
         account = new_account(intent.owner, look.nonce)
@@ -244,8 +251,8 @@ def _open(intent: SubmitTransaction) -> IntentKnown:
     return IntentKnown(
         signer=intent.signer,
         intent=intent.digest,
-        shard=0,
+        shard=ShardId(0),
         position=intent.position,
         outcome="open",
-        keep_until_block=intent.made_at.number + 100,
+        keep_until_block=BlockNumber(intent.made_at.number + 100),
     )

@@ -7,6 +7,7 @@ from sender_house import block_ref
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.entries import Balance, NftPosition
 from pipeline.messages.events import BlocksReverted, CancellationSigned
+from pipeline.units import Hash
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, position, range_around, read
@@ -117,7 +118,7 @@ def cancel_all(desk: ChainDesk) -> list[str]:
     ]
     for intent in lost:
         tx_hash = desk.chain.send(Tx(sender=intent.owner, to=intent.owner, data="0x", gas=21_000))
-        desk.append(CancellationSigned(intent=intent.digest, nonce=0, transaction_hash=tx_hash))
+        desk.append(CancellationSigned(intent=intent.digest, nonce=0, transaction_hash=Hash(tx_hash)))
         cancellations.append(tx_hash)
     desk.block()
     return cancellations

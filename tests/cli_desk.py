@@ -14,7 +14,7 @@ from pipeline.advance.books import stock_of
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import BlockSeen, PolicySet
 from pipeline.state.shard import Shard
-from pipeline.units import ChainId
+from pipeline.units import BlockNumber, BookId, ChainId, Hash, Offset, Seconds, ShardId, Term, Wei
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_event, decode_output, encode, encode_entry
 from streams.kafka.readers import reading
@@ -91,7 +91,7 @@ class Desk:
         async def read() -> list[bytes]:
             async with reading(KafkaAccess(self.bootstrap)) as reader:
                 part = TopicPartition(f"evenkeel-{self.chain_id}.{topic}", shard)
-                return [record.value async for record in reader.read({part: 0})]
+                return [record.value or b"" async for record in reader.read({part: 0})]
 
         return asyncio.run(read())
 
@@ -104,7 +104,7 @@ class Desk:
         async def send() -> None:
             async with appending(KafkaAccess(self.bootstrap)) as producer:
                 for event in events:
-                    await append(producer, self.chain_id, shard, event)
+                    await append(producer, self.chain_id, ShardId(shard), event)
 
         asyncio.run(send())
 
@@ -154,12 +154,15 @@ def desk(tmp_path, monkeypatch, evenkeel, broker):
 
 def block(number: int) -> BlockRef:
     return BlockRef(
-        number=number, hash=f"0x{number:064x}", parent_hash=f"0x{number - 1:064x}", timestamp_s=number
+        number=BlockNumber(number),
+        hash=Hash(f"0x{number:064x}"),
+        parent_hash=Hash(f"0x{number - 1:064x}"),
+        timestamp_s=Seconds(number),
     )
 
 
 def seen(number: int) -> BlockSeen:
-    return BlockSeen(term=1, block=block(number), base_fee_wei=7, logs=())
+    return BlockSeen(term=Term(1), block=block(number), base_fee_wei=Wei(7), logs=())
 
 
 @pytest.fixture
@@ -179,7 +182,7 @@ class Kept:
 
     def __init__(self, desk, watcher) -> None:
         self.desk, self.watcher = desk, watcher
-        self.shard = Shard(shard_of("alpha", PARTITIONS))
+        self.shard = Shard(shard_of(BookId("alpha"), PARTITIONS))
         self.taken = 0
         self.told: list[TopicRecord] = []
         desk.create_topics()
@@ -193,7 +196,10 @@ class Kept:
 
     def commit(self, **entries) -> None:
         """Fold what is on the log, and commit it, with some entries put in by hand."""
-        self.told += fold_log(self.shard, enumerate(map(encode, self.unread), self.shard.cursor + 1))
+        self.told += fold_log(
+            self.shard,
+            ((Offset(at), encode(e)) for at, e in enumerate(self.unread, self.shard.cursor + 1)),
+        )
         self.unread = []
         for key, value in entries.items():
             self.shard.tables.put(key, value)

@@ -7,28 +7,34 @@ from toy_signer import ToySigner, whale
 
 from pipeline.drive import drive
 from pipeline.messages.entries import NftPosition
-from pipeline.messages.events import IntentRefused, PolicySet
+from pipeline.messages.events import IntentRefused, PolicySet, RefusalReason
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
+from pipeline.units import Bps, Seconds, ShardId
 
 
 def live(**changes: Any) -> Policy:
     """A book that acts on the toy chain, whose limits leave it room."""
     fields = {
         "mode": "live",
-        "strategy": TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48),
+        "strategy": TargetBand(
+            band_bps=Bps(600),
+            hysteresis_bps=Bps(100),
+            hold_out_of_range_s=Seconds(60),
+            cooldown_s=Seconds(48),
+        ),
         "limits": Limits(
-            twap_window_s=24,
+            twap_window_s=Seconds(24),
             max_spot_from_twap_ticks=2_000,
-            max_cost_bps=500,
-            max_daily_cost_bps=10_000,
-            max_daily_gas_bps=10_000,
+            max_cost_bps=Bps(500),
+            max_daily_cost_bps=Bps(10_000),
+            max_daily_gas_bps=Bps(10_000),
             max_actions_per_day=1_000,
-            max_slippage_bps=2_000,
+            max_slippage_bps=Bps(2_000),
             signer=ROOMY_SIGNER,
         ),
-        "action": Rerange(half_width_ticks=100, stall_after_s=60),
+        "action": Rerange(half_width_ticks=100, stall_after_s=Seconds(60)),
     }
     return policy(**{**fields, **changes})
 
@@ -38,7 +44,7 @@ class Desk:
 
     def __init__(self, book: Policy, seed: int = 5, depth: int = 10**23) -> None:
         self.watcher: ToyWatcher = started(seed, book, depth=depth)
-        self.shard = Shard(0)
+        self.shard = Shard(ShardId(0))
         self.signer = ToySigner()
         self.pending: list[SubmitTransaction] = []
         self.outputs: list[Any] = []
@@ -72,7 +78,7 @@ class Desk:
         self.watcher.tell(receipts)
         return self.take()
 
-    def refuse(self, reason: str = "simulation") -> None:
+    def refuse(self, reason: RefusalReason = "simulation") -> None:
         for intent in self.pending:
             self.watcher.append(IntentRefused(intent=intent.digest, reason=reason, detail="a test"))
         self.pending = []

@@ -1,6 +1,7 @@
 """Contracts on the chain in memory: pools whose state is their block's number, tokens, and NFTs that move by logs."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +13,8 @@ from pipeline.venues import abi
 from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3 import SWAP_TOPIC
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
-from streams.node.fake import Contract, FakeChain, FakeLog, FakeTransaction
+from streams.node.fake import FakeChain, FakeLog, FakeTransaction
+from streams.node.fake_tokens import Contract
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Header
 
@@ -43,6 +45,14 @@ def balance_at(number: int, account: str) -> int:
     return 10**18 + 1_000 * number + int(account, 16)
 
 
+def _decimals(decimals: int, _: Header) -> tuple[int]:
+    return (decimals,)
+
+
+def _wei_of(owner: str, at: Header) -> int:
+    return int(owner, 16) * 10**18 - at.block.number
+
+
 class FakeWorld:
     """Puts the contracts on a chain, and makes the transactions that move them."""
 
@@ -53,8 +63,8 @@ class FakeWorld:
         for pool in POOLS:
             chain.contracts[pool] = self._contract("uniswap-v3/UniswapV3Pool", pool, _pool_functions())
         for token, decimals in ((WRAPPED, 18), (DOLLAR, 6)):
-            functions = {
-                "decimals": lambda _, decimals=decimals: (decimals,),
+            functions: dict[str, Function] = {
+                "decimals": partial(_decimals, decimals),
                 "balanceOf": lambda at, who: (balance_at(at.block.number, who),),
             }
             chain.contracts[token] = self._contract("tokens/ERC20", token, functions)
@@ -73,7 +83,7 @@ class FakeWorld:
         )
         chain.contracts[MULTICALL3] = self._multicall
         for owner in OWNERS:
-            chain.wei[owner] = lambda header, owner=owner: int(owner, 16) * 10**18 - header.block.number
+            chain.wei[owner] = partial(_wei_of, owner)
 
     # -------------------------------------------------------------- what can be asked
     def owners(self, at: Header) -> dict[int, str]:

@@ -1,6 +1,7 @@
 """A shard that follows a devnet's chain in this process, without a broker: what watcher and worker do, a block at a time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,7 @@ from pipeline.messages.policy import (
     version_of,
 )
 from pipeline.state.shard import Shard
-from pipeline.units import Term
+from pipeline.units import Address, BlockNumber, Bps, ChainId, RawAmount, Seconds, ShardId, Term
 from streams.devnet.world import DevnetPool, World
 from streams.kafka.codec import decode_entry, decode_event, encode, encode_entry
 from streams.node.chain_reads import ReadContext, observe
@@ -32,41 +33,50 @@ from streams.watch.prefetch import Block
 TERM = Term(1)
 
 
-def world_policy(world: World, owner: str, pool: DevnetPool, chain_id: int, **changes: object) -> Policy:
+def world_policy(world: World, owner: str, pool: DevnetPool, chain_id: int, **changes: Any) -> Policy:
     """A book of the devnet that proposes soon once its range is left behind."""
     usdc = world.usdc_of(pool)
-    usual: dict[str, object] = {
+    usual: dict[str, Any] = {
         "book": "alpha",
         "chain": ChainProfile(
-            chain_id=chain_id,
-            wrapped_native=world.weth,
-            position_manager=world.position_manager,
-            factory=world.factory,
-            router=world.router,
+            chain_id=ChainId(chain_id),
+            wrapped_native=Address(world.weth),
+            position_manager=Address(world.position_manager),
+            factory=Address(world.factory),
+            router=Address(world.router),
         ),
         "owner": owner,
         "accounts": (owner,),
         "base": world.weth,
         "quote": usdc,
         "tokens": (
-            TokenSpec(address=world.weth, symbol="WETH", decimals=18),
-            TokenSpec(address=usdc, symbol="USDC", decimals=6),
+            TokenSpec(address=Address(world.weth), symbol="WETH", decimals=18),
+            TokenSpec(address=Address(usdc), symbol="USDC", decimals=6),
         ),
         "pools": (pool.address,),
         "reference_pool": pool.address,
-        "strategy": TargetBand(band_bps=4_900, hysteresis_bps=100, hold_out_of_range_s=84, cooldown_s=120),
+        "strategy": TargetBand(
+            band_bps=Bps(4_900),
+            hysteresis_bps=Bps(100),
+            hold_out_of_range_s=Seconds(84),
+            cooldown_s=Seconds(120),
+        ),
         "limits": Limits(
-            twap_window_s=60,
+            twap_window_s=Seconds(60),
             max_spot_from_twap_ticks=2_000,
-            max_slippage_bps=300,
-            max_cost_bps=1_000,
-            max_daily_cost_bps=10_000,
-            max_daily_gas_bps=10_000,
+            max_slippage_bps=Bps(300),
+            max_cost_bps=Bps(1_000),
+            max_daily_cost_bps=Bps(10_000),
+            max_daily_gas_bps=Bps(10_000),
             max_actions_per_day=1_000,
             max_age_blocks=8,
-            signer=SignersLimits(max_loss_bps=900, max_share_of_depth_bps=10_000, twap_window_s=60),
+            signer=SignersLimits(
+                max_loss_bps=Bps(900), max_share_of_depth_bps=Bps(10_000), twap_window_s=Seconds(60)
+            ),
         ),
-        "action": Rerange(half_width_ticks=500, reserve_base=10**18, reserve_quote=3_000 * 10**6),
+        "action": Rerange(
+            half_width_ticks=500, reserve_base=RawAmount(10**18), reserve_quote=RawAmount(3_000 * 10**6)
+        ),
     }
     made = Policy(**(usual | changes))
     return msgspec.structs.replace(made, policy_version=version_of(made))
@@ -77,7 +87,7 @@ class Followed:
 
     def __init__(self, node: Node, policy: Policy) -> None:
         self.node, self.policy = node, policy
-        self.shard = Shard(0)
+        self.shard = Shard(ShardId(0))
         self.log: list[AnyEvent] = []
         self.said: list[Output] = []
 
@@ -108,8 +118,10 @@ class Followed:
         head = self.shard.tables.head
         assert head is not None
         for number in range(head.number + 1, newest.block.number + 1):
-            (header,) = await self.node.headers([number])
+            (header,) = await self.node.headers([BlockNumber(number)])
+            assert header is not None
             (body,) = await self.node.bodies([header])
+            assert body is not None
             blocks: Sequence[Block] = [Block(header, body, {})]
             (event,) = await blocks_seen(self.shard.tables, self.node, blocks, TERM, multicall=MULTICALL3)
             outputs += self.take(event)
@@ -125,7 +137,7 @@ class Followed:
             for key, value in self.shard.tables.changes().items()
             if value is not None
         }
-        return Shard(0, entries)
+        return Shard(ShardId(0), entries)
 
     def record_of(self, block: BlockRef) -> tuple[int, BlockSeen]:
         """Find a block's record, with its offset."""

@@ -21,6 +21,7 @@ from pipeline.messages.events import (
 )
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
+from pipeline.units import Address, BlockNumber, Hash, LogIndex, RawAmount, Seconds, Term, TokenId, Wei
 from streams.kafka.codec import decode_event, encode
 
 Forge = Callable[[random.Random, Tables], AnyEvent]
@@ -96,13 +97,18 @@ def _block(dice: random.Random, tables: Tables, *, number: int, parent: str, ter
             "0x" + "22" * 32,
         ),
         data="0x" + dice.randbytes(160).hex(),
-        log_index=0,
-        transaction_hash=_hash(dice),
+        log_index=LogIndex(0),
+        transaction_hash=Hash(_hash(dice)),
         transaction_index=0,
     )
     at_s = _head(tables).timestamp_s + 12
-    block = BlockRef(number=number, hash=_hash(dice), parent_hash=parent, timestamp_s=at_s)
-    return BlockSeen(term=term, block=block, base_fee_wei=7, logs=(log,))
+    block = BlockRef(
+        number=BlockNumber(number),
+        hash=Hash(_hash(dice)),
+        parent_hash=Hash(parent),
+        timestamp_s=Seconds(at_s),
+    )
+    return BlockSeen(term=Term(term), block=block, base_fee_wei=Wei(7), logs=(log,))
 
 
 def _elsewhere(dice: random.Random, tables: Tables) -> BlockRef:
@@ -124,27 +130,29 @@ def attaching_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
 
 def revert_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
     blocks = tables.sealed_blocks()
-    return BlocksReverted(term=_other_term(dice, tables), to=dice.choice(blocks), reverted=())
+    return BlocksReverted(term=Term(_other_term(dice, tables)), to=dice.choice(blocks), reverted=())
 
 
 def read_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
     policy = next(iter(policies(tables)))
     return OwnerObserved(
-        term=_other_term(dice, tables),
+        term=Term(_other_term(dice, tables)),
         block=_head(tables),
         why=dice.choice(("bootstrap", "repair")),
         owner=policy.owner,
         manager=policy.chain.position_manager,
-        token_ids=(1, 2, 3),
+        token_ids=(TokenId(1), TokenId(2), TokenId(3)),
     )
 
 
 def stall_of_another_term(dice: random.Random, tables: Tables) -> AnyEvent:
-    return HeadStalled(term=_other_term(dice, tables), block=_head(tables), age_s=99, cause="a test")
+    return HeadStalled(
+        term=Term(_other_term(dice, tables)), block=_head(tables), age_s=Seconds(99), cause="a test"
+    )
 
 
 def former_watcher(dice: random.Random, tables: Tables) -> AnyEvent:
-    return WriterStarted(term=_term(tables) - dice.randrange(0, 3), instance="nobody")
+    return WriterStarted(term=Term(_term(tables) - dice.randrange(0, 3)), instance="nobody")
 
 
 def out_of_order(dice: random.Random, tables: Tables) -> AnyEvent:
@@ -174,22 +182,22 @@ def again(dice: random.Random, tables: Tables) -> AnyEvent:
 def revert_to_the_unknown(dice: random.Random, tables: Tables) -> AnyEvent:
     sealed = dice.choice(tables.sealed_blocks())
     to = msgspec.structs.replace(sealed, hash=_hash(dice))
-    return BlocksReverted(term=_term(tables), to=to, reverted=(sealed.hash,))
+    return BlocksReverted(term=Term(_term(tables)), to=to, reverted=(sealed.hash,))
 
 
 def revert_to_above(dice: random.Random, tables: Tables) -> AnyEvent:
     head = _head(tables)
     to = BlockRef(
-        number=head.number + dice.randrange(1, 99),
-        hash=_hash(dice),
-        parent_hash=_hash(dice),
+        number=BlockNumber(head.number + dice.randrange(1, 99)),
+        hash=Hash(_hash(dice)),
+        parent_hash=Hash(_hash(dice)),
         timestamp_s=head.timestamp_s,
     )
-    return BlocksReverted(term=_term(tables), to=to, reverted=())
+    return BlocksReverted(term=Term(_term(tables)), to=to, reverted=())
 
 
 def revert_to_the_head(dice: random.Random, tables: Tables) -> AnyEvent:
-    return BlocksReverted(term=_term(tables), to=_head(tables), reverted=(_hash(dice),))
+    return BlocksReverted(term=Term(_term(tables)), to=_head(tables), reverted=(Hash(_hash(dice)),))
 
 
 def read_elsewhere(dice: random.Random, tables: Tables) -> AnyEvent:
@@ -199,12 +207,12 @@ def read_elsewhere(dice: random.Random, tables: Tables) -> AnyEvent:
     asked = [(parts[1], parts[2]) for parts in items if parts[0] == "balance"]
     account, token = dice.choice(asked or [(policy.owner, policy.base)])
     return BalanceObserved(
-        term=_term(tables),
+        term=Term(_term(tables)),
         block=_elsewhere(dice, tables),
         why=dice.choice(("bootstrap", "repair")),
-        account=account,
-        token=token,
-        amount=dice.randrange(10**24),
+        account=Address(account),
+        token=Address(token),
+        amount=RawAmount(dice.randrange(10**24)),
     )
 
 
@@ -215,18 +223,18 @@ def unwanted_read(dice: random.Random, tables: Tables) -> AnyEvent:
     tokens = [t.address for t in policy.tokens if f"balance/{policy.owner}/{t.address}" not in items]
     token = dice.choice(tokens) if tokens else "0x" + "77" * 20
     return BalanceObserved(
-        term=_term(tables),
+        term=Term(_term(tables)),
         block=_head(tables),
         why="bootstrap",
         account=policy.owner,
-        token=token,
-        amount=10**24,
+        token=Address(token),
+        amount=RawAmount(10**24),
     )
 
 
 def failure_elsewhere(dice: random.Random, tables: Tables) -> AnyEvent:
     block = _elsewhere(dice, tables)
-    return ObservationFailed(term=_term(tables), block=block, item="pool/0x1", reason="so they say")
+    return ObservationFailed(term=Term(_term(tables)), block=block, item="pool/0x1", reason="so they say")
 
 
 IGNORED: Mapping[str, Forge] = {

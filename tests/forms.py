@@ -64,11 +64,17 @@ def write_records(records: list[GoldenRecord]) -> None:
 # ------------------------------------------------------------------ an example of a type
 def example(kind: type[msgspec.Struct]) -> Any:
     """Fill every field of a type: each text with its name, each integer with its place."""
-    fields = inspect.type_info(kind).fields
+    described = inspect.type_info(kind)
+    assert isinstance(described, inspect.StructType)
     made = kind(
-        **{field.name: _value(field.type, field.name, place) for place, field in enumerate(fields, 1)}
+        **{
+            field.name: _value(field.type, field.name, place)
+            for place, field in enumerate(described.fields, 1)
+        }
     )
-    return msgspec.structs.replace(made, policy_version=version_of(made)) if kind is Policy else made
+    return (
+        msgspec.structs.replace(made, policy_version=version_of(made)) if isinstance(made, Policy) else made
+    )
 
 
 def _value(info: inspect.Type, name: str, place: int) -> Any:

@@ -29,6 +29,7 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.policy import Policy
 from pipeline.state.tables import Tables
+from pipeline.units import Address, BlockNumber, BookId, Hash, LogIndex, Seconds, Term
 from pipeline.venues.uniswap_v3 import MANAGER_TOPICS
 from pipeline.venues.uniswap_v3 import topics as v3
 from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC
@@ -61,11 +62,11 @@ def logs(draw: st.DrawFn, place: int) -> RawLog:
     data = "0x" + "".join(word(each) for each in words)
     data = draw(st.one_of(st.just(data), st.just(data[:-3]), st.text(max_size=5)))
     return RawLog(
-        address=draw(st.sampled_from([POOL, MANAGER, BASE, QUOTE])),
+        address=Address(draw(st.sampled_from([POOL, MANAGER, BASE, QUOTE]))),
         topics=draw(st.one_of(st.just((first, *indexed)), st.just(()))),
         data=data,
-        log_index=place,
-        transaction_hash=topic(place),
+        log_index=LogIndex(place),
+        transaction_hash=Hash(topic(place)),
         transaction_index=place,
     )
 
@@ -106,7 +107,9 @@ class Hostile:
         return 0 if writer is None else writer.term
 
     def head(self) -> BlockRef:
-        return self.tables.head or BlockRef(number=1, hash="0x1", parent_hash="0x0", timestamp_s=1)
+        return self.tables.head or BlockRef(
+            number=BlockNumber(1), hash=Hash("0x1"), parent_hash=Hash("0x0"), timestamp_s=Seconds(1)
+        )
 
     def policies(self) -> list[Policy]:
         return [each for _, each in self.tables.group("policy", Policy)]
@@ -118,7 +121,9 @@ class Hostile:
         number = head.number + 1
         at_s = draw(st.one_of(st.just(head.timestamp_s + 12), numbers))
         hash_ = "0x" + random.Random(draw(st.integers(0, 2**32))).randbytes(32).hex()
-        block = BlockRef(number=number, hash=hash_, parent_hash=head.hash, timestamp_s=at_s)
+        block = BlockRef(
+            number=BlockNumber(number), hash=Hash(hash_), parent_hash=head.hash, timestamp_s=Seconds(at_s)
+        )
         plain = msgspec.structs.replace(draw(structs(BlockSeen)), logs=())
         receipts = tuple(
             msgspec.structs.replace(each, sender=OWNER, transaction_hash=topic(place))
@@ -129,11 +134,14 @@ class Hostile:
 
     def read(self) -> AnyEvent:
         """Read an item that the books name, with any value, or in any state that a contract may be in."""
-        kind = self.draw(
-            st.sampled_from(
-                [PoolObserved, OwnerObserved, PositionObserved, BalanceObserved, ObservationFailed]
-            )
-        )
+        kinds: list[type[msgspec.Struct]] = [
+            PoolObserved,
+            OwnerObserved,
+            PositionObserved,
+            BalanceObserved,
+            ObservationFailed,
+        ]
+        kind = self.draw(st.sampled_from(kinds))
         draw, fields = self.draw, {"term": self.term, "block": self.head()}
         if kind is not ObservationFailed:
             fields["why"] = draw(st.sampled_from(["bootstrap", "repair", "check", "check", "check"]))
@@ -182,7 +190,7 @@ class Hostile:
         """Set the book anew, with limits, band and addresses of any value; or take it away."""
         draw = self.draw
         if draw(st.integers(0, 5)) == 0:
-            return PolicyRemoved(book=draw(st.sampled_from(["alpha", "beta", ""])))
+            return PolicyRemoved(book=BookId(draw(st.sampled_from(["alpha", "beta", ""]))))
         made = draw(structs(Policy))
         kept = policy(mode=draw(st.sampled_from(["watch", "dry-run", "live"])))
         odd = draw(
@@ -201,11 +209,11 @@ class Hostile:
 
     def revert(self) -> AnyEvent:
         blocks = self.tables.sealed_blocks() or [self.head()]
-        return BlocksReverted(term=self.term, to=self.draw(st.sampled_from(blocks)), reverted=())
+        return BlocksReverted(term=Term(self.term), to=self.draw(st.sampled_from(blocks)), reverted=())
 
     def about_a_plan(self) -> AnyEvent:
         digests = [key.partition("/")[2] for key in self.tables.entries() if key.startswith("intent/")]
-        if digests and self.draw(st.booleans()):
+        if len(digests) > 0 and self.draw(st.booleans()):
             return msgspec.structs.replace(
                 self.draw(structs(Signed)), intent=self.draw(st.sampled_from(digests))
             )

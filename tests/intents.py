@@ -1,8 +1,11 @@
 """Intents, blocks and signed versions as tests of the sender need them."""
 
+from typing import Any
+
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.journal import Attempt
 from pipeline.messages.transactions import Call, Minimum, SubmitTransaction
+from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, Seconds, ShardId, Wei
 from streams.submit.limits import Budget
 
 GWEI = 10**9
@@ -13,10 +16,10 @@ GENESIS_S = 1_767_225_600
 def block(number: int, branch: int = 0) -> BlockRef:
     """A block of a branch; every 12 seconds."""
     return BlockRef(
-        number=number,
-        hash=f"0x{branch:032x}{number:032x}",
-        parent_hash=f"0x{branch:032x}{number - 1:032x}",
-        timestamp_s=GENESIS_S + 12 * number,
+        number=BlockNumber(number),
+        hash=Hash(f"0x{branch:032x}{number:032x}"),
+        parent_hash=Hash(f"0x{branch:032x}{number - 1:032x}"),
+        timestamp_s=Seconds(GENESIS_S + 12 * number),
     )
 
 
@@ -45,43 +48,43 @@ def intent(
     name = f"{digest:016x}" if isinstance(digest, int) else digest
     return SubmitTransaction(
         id=f"reb.{shard}.{offset}.{name}",
-        because_of=Cause(shard=shard, offset=offset, block=made_at),
-        book=book,
+        because_of=Cause(shard=ShardId(shard), offset=Offset(offset), block=made_at),
+        book=BookId(book),
         policy_version="1" * 64,
-        owner=owner or signer,
-        signer=signer,
+        owner=Address(owner or signer),
+        signer=Address(signer),
         plan="reb.0.7.0123456789abcdef",
         step="swap",
         attempt=1,
         position=position,
         after=after,
         made_at=made_at,
-        call=Call(to=to, data=data, value_wei=value_wei, gas_limit=gas_limit),
+        call=Call(to=Address(to), data=data, value_wei=Wei(value_wei), gas_limit=gas_limit),
         minimums=minimums,
-        deadline_s=made_at.timestamp_s + 300 if deadline_s is None else deadline_s,
+        deadline_s=Seconds(made_at.timestamp_s + 300 if deadline_s is None else deadline_s),
         max_age_blocks=max_age_blocks,
-        max_fee_per_gas_wei=max_fee_gwei * GWEI,
+        max_fee_per_gas_wei=Wei(max_fee_gwei * GWEI),
     )
 
 
 def attempt(name: int, *, max_fee_gwei: int = 30, tip_gwei: int = 1, cancels: bool = False) -> Attempt:
     """A signed version; its bytes are never looked at."""
     return Attempt(
-        transaction_hash=f"0x{name:064x}",
+        transaction_hash=Hash(f"0x{name:064x}"),
         raw=f"0x{name:08x}",
-        max_fee_wei=max_fee_gwei * GWEI,
-        tip_wei=tip_gwei * GWEI,
+        max_fee_wei=Wei(max_fee_gwei * GWEI),
+        tip_wei=Wei(tip_gwei * GWEI),
         gas_limit=200_000,
         cancels=cancels,
     )
 
 
-def wide_budget(token: str, **changes: int) -> Budget:
+def wide_budget(token: str, **changes: Any) -> Budget:
     """A budget that nothing of a test exceeds, unless it says so."""
-    usual = {
+    usual: dict[str, Any] = {
         "max_loss_per_day": 10**40,
         "max_notional": 10**40,
         "max_notional_per_day": 10**41,
         "max_actions_per_hour": 10_000,
     }
-    return Budget(token=token, **(usual | changes))
+    return Budget(token=Address(token), **(usual | changes))

@@ -9,8 +9,8 @@ from sender_house import SenderHouse
 
 from pipeline.messages.journal import NO_CHARGE
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.sign.gas_fees import Stop
 from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
+from pipeline.units import Address, ShardId
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
 from streams.submit.judge import Approved, Judge
@@ -25,20 +25,19 @@ class Bench(SenderHouse):
 
     def __init__(self, chain: Chain, world: World, folder: Path) -> None:
         super().__init__("", chain, world, folder)
-        self.stop: Stop | None = None
 
     async def _judge(
         self, intent: SubmitTransaction, shard: int, waiting: tuple[SubmitTransaction, ...]
     ) -> Approved:
         node = HttpSenderNode(self.chain.url, timeout_s=10)
         try:
-            judge = Judge(node, self.limits, multicall=self.world.multicall, stop_of=lambda _: self.stop)
-            look: SignerView = await node.look(await node.newest(), self.owner, ())
-            account = new_account(self.owner, look.nonce)
+            judge = Judge(node, self.limits, multicall=Address(self.world.multicall), stop_of=lambda _: None)
+            look: SignerView = await node.look(await node.newest(), Address(self.owner), ())
+            account = new_account(Address(self.owner), look.nonce)
             for number, each in enumerate(waiting, 1):
                 account = bind(account, each, attempt(number), look.head, NO_CHARGE)
             view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
-            check_shape(intent, shard)
+            check_shape(intent, ShardId(shard))
             return await judge.judge(intent, SignerState(account=reconcile(account, view)), look)
         finally:
             await node.close()

@@ -18,6 +18,7 @@ from pipeline.messages.journal import Inclusion
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
+from pipeline.units import Address, ShardId
 
 Market = Callable[[ToyChain], object]
 
@@ -46,7 +47,7 @@ class Lifecycle:
 
     def __init__(self, book: Policy, *, seed: int = 5, depth: int = 10**23) -> None:
         self.watcher = started(seed, book, depth=depth)
-        self.shard = Shard(0)
+        self.shard = Shard(ShardId(0))
         self.sender = ToySender()
         self.queue: list[SubmitTransaction] = []
         self.outputs: list[object] = []
@@ -178,4 +179,4 @@ class Lifecycle:
         assert not self.said(Quarantined)
         assert len(self.liquid()) == 1, self.outcomes()
         for (_, token, _), amount in self.chain.allowances.items():
-            assert amount <= self.book.standing(token), self.chain.allowances
+            assert amount <= self.book.standing(Address(token)), self.chain.allowances

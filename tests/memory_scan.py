@@ -11,6 +11,7 @@ import resource
 import sys
 from pathlib import Path
 
+from pipeline.units import Address, ChainId, Wei
 from streams.submit.signer import keystore_signer
 from streams.submit.unsigned import Unsigned
 
@@ -48,17 +49,17 @@ def _count(window: mmap.mmap, size: int, backwards: bytes) -> int:
 def main() -> None:
     folder, *pairs = sys.argv[1:]
     signer = keystore_signer(Path(folder) / "key.json", Path(folder) / "password")
-    signer.journal_secret(1)
+    signer.journal_secret(ChainId(1))
     signer.sign(
         Unsigned(
-            chain_id=1,
+            chain_id=ChainId(1),
             nonce=1,
-            to="0x" + "aa" * 20,
+            to=Address("0x" + "aa" * 20),
             data="0x",
-            value_wei=0,
+            value_wei=Wei(0),
             gas_limit=21_000,
-            max_fee_wei=1,
-            tip_wei=1,
+            max_fee_wei=Wei(1),
+            tip_wei=Wei(1),
         )
     )
     gc.collect()

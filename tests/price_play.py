@@ -8,6 +8,7 @@ from judge_bench import Bench
 
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Address, Seconds
 from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -234,10 +235,10 @@ def place_feed(bench: Bench, *, usd: int = 3_000, decimals: int = 8, age_s: int 
         chain.rpc("anvil_setStorageAt", _FEED, hex(slot), f"0x{value % 2**256:064x}")
     chain.mine()
     return Feed(
-        address=_FEED,
-        base=bench.world.weth,
-        quote=bench.world.usdc_low,
+        address=Address(_FEED),
+        base=Address(bench.world.weth),
+        quote=Address(bench.world.usdc_low),
         base_decimals=18,
         quote_decimals=6,
-        max_age_s=3_960,
+        max_age_s=Seconds(3_960),
     )

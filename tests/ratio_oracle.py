@@ -15,16 +15,16 @@ class Task:
     """Holdings that are to go into a range."""
 
     live: LivePool
-    amounts: tuple[int, int]
-    ticks: tuple[int, int]
-    window_x96: tuple[int, int] = (LOWEST_LIMIT_X96, HIGHEST_LIMIT_X96)
+    amounts: tuple[RawAmount, RawAmount]
+    ticks: tuple[Tick, Tick]
+    window_x96: tuple[SqrtPriceX96, SqrtPriceX96] = (LOWEST_LIMIT_X96, HIGHEST_LIMIT_X96)
 
     def plan(self) -> SwapPlan:
         return swap_to_ratio(self.live, *self.amounts, *self.ticks, window_x96=self.window_x96)
 
     def minted(self, amount_in: int, *, down: bool) -> int:
         """Swap an amount, mint what is then held; nothing where either reverts."""
-        live, (held0, held1) = self.live, self.amounts
+        live, (held0, held1) = self.live, map(int, self.amounts)
         price_x96 = live.sqrt_price_x96
         try:
             if amount_in:

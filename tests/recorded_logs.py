@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.state.shard import Shard
 from pipeline.units import Offset, ShardId
@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
 def outcome_of(recording: Recording) -> Outcome:
     """Fold a recording from nothing."""
     shard, said = Shard(recording.shard), []
-    digests = {}
+    digests: dict[str, Any] = {}
     for offset, payload in recording.records:
         for output in fold_record(shard, offset, payload):
             if output.topic in KEPT_WHOLE:

@@ -190,12 +190,12 @@ class Rig:
                 case PoolObserved():
                     assert event.pool in POOLS
                     assert event.state.sqrt_price_x96 == price_at(number)
-                    assert {t.info.outside0_x128 for t in event.ticks} == {number}
+                    assert {t.info.outside0_x128 for t in event.ticks} == {int(number)}
                 case OwnerObserved():
                     assert list(event.token_ids) == self.world.owned(header, event.owner)
                 case PositionObserved():
                     assert event.position.owner == self.world.owners(header)[event.token_id]
-                    assert event.pool_position.liquidity == number
+                    assert event.pool_position.liquidity == int(number)
                 case BalanceObserved():
                     assert event.amount == balance_at(number, event.account)
                 case BlockSeen():

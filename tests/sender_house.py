@@ -17,6 +17,7 @@ from kafka_logs import append, read_committed
 
 from pipeline.messages.base import BlockRef
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds
 from pipeline.venues.abi import function
 from streams.devnet.chain import Chain, DevnetBlock
 from streams.devnet.world import DevnetPool, World
@@ -54,11 +55,16 @@ def signer_of(address: str) -> LocalSigner:
 
 
 def priced_pool(pool: DevnetPool) -> PricedPool:
-    return PricedPool(address=pool.address, token0=pool.token0, token1=pool.token1, fee_pips=pool.fee_pips)
+    return PricedPool(
+        address=Address(pool.address),
+        token0=Address(pool.token0),
+        token1=Address(pool.token1),
+        fee_pips=pool.fee_pips,
+    )
 
 
 def limits_of(world: World, **changes: Any) -> SignerLimits:
-    usual = {
+    usual: dict[str, Any] = {
         "router": world.router,
         "position_manager": world.position_manager,
         "wrapped_native": world.weth,
@@ -89,7 +95,7 @@ class SenderHouse:
         self._numbers = itertools.count(1)
         chain.rpc("anvil_mine", hex(_PAST_BLOCKS), hex(12))  # the world's liquidity is as old as a window
         if bootstrap:
-            asyncio.run(ensure_topics(KafkaAccess(bootstrap), self.chain_id, PARTITIONS))
+            asyncio.run(ensure_topics(KafkaAccess(bootstrap), ChainId(self.chain_id), PARTITIONS))
             asyncio.run(self.begin())
 
     async def begin(self) -> None:
@@ -98,7 +104,7 @@ class SenderHouse:
         try:
             await begin_journal(
                 KafkaAccess(self.bootstrap),
-                self.chain_id,
+                ChainId(self.chain_id),
                 partitions=PARTITIONS,
                 node=node,
                 signer=self.signer,
@@ -125,7 +131,7 @@ class SenderHouse:
             os._exit(code)
 
     async def run(self, reach: Callable[[str], None] = lambda _: None, **changes: Any) -> None:
-        usual = {
+        usual: dict[str, Any] = {
             "kafka": KafkaAccess(self.bootstrap),
             "chain_id": self.chain_id,
             "partitions": PARTITIONS,
@@ -169,7 +175,7 @@ class SenderHouse:
 
     def intent(self, to: str, data: str, **changes: Any) -> SubmitTransaction:
         number = next(self._numbers)
-        usual = {
+        usual: dict[str, Any] = {
             "digest": number,
             "made_at": self.head(),
             "offset": number,
@@ -212,17 +218,19 @@ class SenderHouse:
             self.put_bytes(each.because_of.shard, encode(each))
 
     def put_bytes(self, shard: int, *payloads: bytes) -> None:
-        asyncio.run(append(self.bootstrap, INTENTS.on(self.chain_id), shard, payloads))
+        asyncio.run(append(self.bootstrap, INTENTS.on(ChainId(self.chain_id)), shard, payloads))
 
     # -------------------------------------------------------------- what came of it
     def reports(self, shard: int = 0) -> list[Any]:
-        records = asyncio.run(read_committed(self.bootstrap, EVENTS.on(self.chain_id), shard))
+        records = asyncio.run(read_committed(self.bootstrap, EVENTS.on(ChainId(self.chain_id)), shard))
         return [decode_event(value, where="test") for _, value in records if value]
 
     def journal(self) -> Mapping[str, Any]:
         found: dict[str, Any] = {}
         for shard in range(PARTITIONS):
-            for key, value in asyncio.run(read_committed(self.bootstrap, NONCES.on(self.chain_id), shard)):
+            for key, value in asyncio.run(
+                read_committed(self.bootstrap, NONCES.on(ChainId(self.chain_id)), shard)
+            ):
                 found.pop(key.decode(), None)
                 if value is not None:
                     found[key.decode()] = decode_journal(value, where="test")
@@ -281,10 +289,10 @@ class SenderHouse:
 
 def block_ref(header: DevnetBlock) -> BlockRef:
     return BlockRef(
-        number=header.number,
-        hash=header.hash,
-        parent_hash=header.parent_hash,
-        timestamp_s=header.timestamp_s,
+        number=BlockNumber(header.number),
+        hash=Hash(header.hash),
+        parent_hash=Hash(header.parent_hash),
+        timestamp_s=Seconds(header.timestamp_s),
     )
 
 

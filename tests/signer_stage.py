@@ -1,11 +1,13 @@
 """A broker and a chain in memory that outlive the signer's processes which a test starts on them."""
 
 from collections import defaultdict
+from typing import Any
 
 from intents import intent, wide_budget
 
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Address
 from pipeline.venues.abi import function
 from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
 from streams.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
@@ -13,15 +15,15 @@ from streams.submit.limits import PricedPool, SignerLimits
 from streams.submit.serve import Submit, SubmitTiming
 
 GWEI = 10**9
-SIGNER, STRANGER = "0x" + "51" * 20, "0x" + "52" * 20
-ROUTER, MANAGER = "0x" + "c1" * 20, "0x" + "c2" * 20
-WETH, USDC = "0x" + "a1" * 20, "0x" + "a2" * 20
+SIGNER, STRANGER = Address("0x" + "51" * 20), Address("0x" + "52" * 20)
+ROUTER, MANAGER = Address("0x" + "c1" * 20), Address("0x" + "c2" * 20)
+WETH, USDC = Address("0x" + "a1" * 20), Address("0x" + "a2" * 20)
 LIMITS = SignerLimits(
     router=ROUTER,
     position_manager=MANAGER,
     wrapped_native=WETH,
     budget=wide_budget(USDC),
-    pools=(PricedPool(address="0x" + "e1" * 20, token0=WETH, token1=USDC, fee_pips=500),),
+    pools=(PricedPool(address=Address("0x" + "e1" * 20), token0=WETH, token1=USDC, fee_pips=500),),
     final_depth_blocks=4,
     bump_after_blocks=2,
 )
@@ -71,7 +73,7 @@ class Stage:
     def ask(self, **changes) -> SubmitTransaction:
         """Ask for an allowance of a size of its own: that is its effect."""
         number = len(self.asked) + 1
-        usual = {
+        usual: dict[str, Any] = {
             "digest": number,
             "offset": number,
             "made_at": self.node.blocks[-1].ref,

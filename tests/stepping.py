@@ -13,6 +13,7 @@ from sender_house import block_ref, limits_of, signer_of
 
 from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import ShardId
 from pipeline.venues.abi import function
 from streams.devnet.chain import Chain
 from streams.devnet.ports import free_port
@@ -67,7 +68,7 @@ class Stepping:
 
     async def start(self, node: SenderNode, **changes: Any) -> Submit:
         """Begin a process on a node, as after a crash of the one before."""
-        usual = {
+        usual: dict[str, Any] = {
             "chain_id": self.chain.chain_id,
             "partitions": 1,
             "signer": self.signer,
@@ -102,7 +103,7 @@ class Stepping:
         """Put an intent onto its topic; by default a deposit of 1 ETH that has hours."""
         self._asked += 1
         head = block_ref(self.chain.header())
-        usual = {
+        usual: dict[str, Any] = {
             "digest": self._asked,
             "offset": self._asked,
             "made_at": head,
@@ -115,7 +116,7 @@ class Stepping:
             "deadline_s": head.timestamp_s + 1_000_000,
         }
         wanted = intent(**(usual | changes))
-        self.broker.put(0, wanted)
+        self.broker.put(ShardId(0), wanted)
         return wanted
 
     def bound(self) -> list[NonceBound]:
@@ -126,7 +127,7 @@ class Stepping:
         return self.bound()[place].attempts
 
     def said(self, wanted: SubmitTransaction) -> list[Any]:
-        return [report for report in self.broker.reports(0) if report.intent == wanted.digest]
+        return [report for report in self.broker.reports(ShardId(0)) if report.intent == wanted.digest]
 
     def names(self, wanted: SubmitTransaction) -> list[str]:
         return list(dict.fromkeys(type(report).__name__ for report in self.said(wanted)))

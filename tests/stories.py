@@ -46,7 +46,7 @@ def undisturbed(shard_id: ShardId, log: Sequence[bytes | None]) -> tuple[Said, d
     """Fold a log in one go: what it says on each topic, and the entries it leaves."""
     shard = Shard(shard_id)
     said: Said = defaultdict(list)
-    for record in fold_log(shard, enumerate(log)):
+    for record in fold_log(shard, ((Offset(at), payload) for at, payload in enumerate(log))):
         assert record.partition == shard_id
         said[record.topic].append((record.key, record.value))
     return dict(said), present(shard.tables.changes())

@@ -3,29 +3,47 @@
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.decisions import PlanClosed, PlanOpened
+from pipeline.units import (
+    Address,
+    BlockNumber,
+    BookId,
+    Bps,
+    Hash,
+    Offset,
+    RawAmount,
+    Seconds,
+    ShardId,
+    Tick,
+    Wei,
+)
 
-DOLLAR = 10**6
+DOLLAR = RawAmount(10**6)
 FORESEEN = ForeseenCost(
-    gas_expected=2 * DOLLAR,
-    gas_at_limits=5 * DOLLAR,
-    swap_fee=3 * DOLLAR,
+    gas_expected=RawAmount(2 * DOLLAR),
+    gas_at_limits=RawAmount(5 * DOLLAR),
+    swap_fee=RawAmount(3 * DOLLAR),
     impact=DOLLAR,
-    way_back=DOLLAR // 2,
+    way_back=RawAmount(DOLLAR // 2),
 )
 COST = RealCost(
     transactions=8,
     gas_used=10**6,
-    gas_wei=5 * 10**15,
-    gas_quote=3 * DOLLAR,
-    swap_loss=4 * DOLLAR,
-    missed_fees=DOLLAR // 4,
+    gas_wei=Wei(5 * 10**15),
+    gas_quote=RawAmount(3 * DOLLAR),
+    swap_loss=RawAmount(4 * DOLLAR),
+    missed_fees=RawAmount(DOLLAR // 4),
     blocks_outside=2,
 )
 
 
 def cause(number: int) -> Cause:
-    at = BlockRef(number=number, hash=f"0x{number}", parent_hash="0x", timestamp_s=1_800_000_000 + number)
-    return Cause(shard=0, offset=number, block=at)
+    at = BlockRef(
+        number=BlockNumber(number),
+        hash=Hash(f"0x{number}"),
+        parent_hash=Hash("0x"),
+        timestamp_s=Seconds(1_800_000_000 + number),
+    )
+    return Cause(shard=ShardId(0), offset=Offset(number), block=at)
 
 
 def opened(number: int, *, name: str = "", book: str = "alpha") -> PlanOpened:
@@ -33,17 +51,17 @@ def opened(number: int, *, name: str = "", book: str = "alpha") -> PlanOpened:
     return PlanOpened(
         id=plan,
         because_of=cause(number),
-        book=book,
+        book=BookId(book),
         plan=plan,
-        pool="0x1",
-        tick_lower=-10,
-        tick_upper=20,
-        notional_quote=150_000 * DOLLAR,
+        pool=Address("0x1"),
+        tick_lower=Tick(-10),
+        tick_upper=Tick(20),
+        notional_quote=RawAmount(150_000 * DOLLAR),
         trigger="out_of_range",
         foreseen=FORESEEN,
-        share_before_bps=6_500,
-        share_after_bps=5_010,
-        deviation_bps=1_500,
+        share_before_bps=Bps(6_500),
+        share_after_bps=Bps(5_010),
+        deviation_bps=Bps(1_500),
     )
 
 
@@ -56,7 +74,7 @@ def closed(number: int, begun: PlanOpened, outcome: str = "done") -> PlanClosed:
         outcome=outcome,
         cost=COST,
         foreseen=FORESEEN,
-        over_foreseen=COST.paid - FORESEEN.expected,
-        deviation_before_bps=1_500,
-        deviation_after_bps=-12,
+        over_foreseen=None if COST.paid is None else RawAmount(COST.paid - FORESEEN.expected),
+        deviation_before_bps=Bps(1_500),
+        deviation_after_bps=Bps(-12),
     )

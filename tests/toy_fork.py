@@ -3,6 +3,7 @@
 import copy
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from desk import Desk
 from toy_signer import ToySigner
@@ -12,7 +13,7 @@ from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Wei
+from pipeline.units import BookId, Offset, ShardId, Wei
 from pipeline.venues.due_read import DueRead
 from streams.kafka.codec import decode_entry, encode_entry
 from streams.rehearse.trial import Trial
@@ -68,7 +69,7 @@ class ToyForks:
         yield ToyFork(self.desk)
 
 
-def stored(shard: Shard) -> dict[str, object]:
+def stored(shard: Shard) -> dict[str, Any]:
     """What a checkpoint holds of a shard, through bytes; nothing was ever committed before."""
     changes = shard.tables.changes()
     return {k: decode_entry(k, encode_entry(v)) for k, v in changes.items() if v is not None}
@@ -87,4 +88,4 @@ def trial_of(desk: Desk, untried: Untried) -> Trial:
         for offset, event in enumerate(log)
         if isinstance(event, BlockSeen) and event.block == untried.at
     )
-    return Trial(Shard(0, stored(desk.shard)), "alpha", untried, offset, event)
+    return Trial(Shard(ShardId(0), stored(desk.shard)), BookId("alpha"), untried, Offset(offset), event)

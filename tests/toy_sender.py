@@ -21,6 +21,7 @@ from pipeline.messages.journal import NO_CHARGE, Attempt, Inclusion, IntentKnown
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import FeeMarket, FeeRules, Replace, due
 from pipeline.sign.nonces import (
+    Account,
     ChainView,
     add_attempt,
     bind,
@@ -30,6 +31,7 @@ from pipeline.sign.nonces import (
     retire,
     status,
 )
+from pipeline.units import Address, BlockNumber, Hash, ShardId, Wei
 from pipeline.venues.uniswap_v3.calldata import read_calls
 from streams.submit import judge
 from streams.submit.signer_state import SignerState
@@ -38,13 +40,13 @@ from streams.submit.verdict import Refusal
 Wants = Callable[[Attempt], bool]
 RULES = FeeRules(
     bump_after_blocks=200,
-    max_fee_per_gas_wei=10**13,
-    cancel_max_fee_per_gas_wei=10**15,
-    max_tip_wei=10**15,
-    max_gas_wei=10**24,
-    max_gas_wei_per_day=10**26,
+    max_fee_per_gas_wei=Wei(10**13),
+    cancel_max_fee_per_gas_wei=Wei(10**15),
+    max_tip_wei=Wei(10**15),
+    max_gas_wei=Wei(10**24),
+    max_gas_wei_per_day=Wei(10**26),
 )
-MARKET = FeeMarket(base_fee_wei=10**9, tip_wei=10**9)
+MARKET = FeeMarket(base_fee_wei=Wei(10**9), tip_wei=Wei(10**9))
 _GAS, _GAS_PRICE_WEI = 100_000, 10**9
 TOY_GAS_WEI = _GAS * _GAS_PRICE_WEI
 """Of each transaction."""
@@ -64,6 +66,12 @@ class ToySender:
         self.refusals: list[Refusal] = []
         self.cancelled = 0
 
+    @property
+    def account(self) -> Account:
+        """Its nonces, as it knows them."""
+        assert self.memory.account is not None
+        return self.memory.account
+
     # -------------------------------------------------------------- at a head
     def serve(self, chain: ToyChain, intents: Iterable[SubmitTransaction]) -> list[AnyEvent]:
         """Take over what the head says, tend what waits, and answer what was commanded."""
@@ -81,7 +89,7 @@ class ToySender:
 
     def _follow(self, chain: ToyChain) -> list[AnyEvent]:
         view = ChainView(head=chain.head, nonce=len(mined_in(chain)), inclusions=mined_in(chain))
-        account = reconcile(self.memory.account, view)
+        account = reconcile(self.account, view)
         self.memory.account, gone = retire(account, chain.head, self.final_depth)
         said: list[AnyEvent] = []
         for bound in gone:
@@ -95,9 +103,9 @@ class ToySender:
 
     def _tend(self, chain: ToyChain) -> list[AnyEvent]:
         said: list[AnyEvent] = []
-        for each in due(self.memory.account, chain.head, MARKET, RULES, offered_at={}):
+        for each in due(self.account, chain.head, MARKET, RULES, offered_at={}):
             if isinstance(each, Replace):
-                bound = next(b for b in self.memory.account.nonces if b.nonce == each.nonce)
+                bound = next(b for b in self.account.nonces if b.nonce == each.nonce)
                 attempt = _attempt(bound.intent, each.nonce, len(bound.attempts), cancels=each.cancels)
                 self._add(chain, each.nonce, attempt)
                 self.cancelled += each.cancels
@@ -112,7 +120,7 @@ class ToySender:
         return said
 
     def _add(self, chain: ToyChain, nonce: int, attempt: Attempt) -> None:
-        account = add_attempt(self.memory.account, nonce, attempt)
+        account = add_attempt(self.account, nonce, attempt)
         self.memory.account = mark_sent(account, attempt.transaction_hash, chain.head.number)
 
     def _judge(self, chain: ToyChain, intent: SubmitTransaction) -> None:
@@ -121,10 +129,10 @@ class ToySender:
         if branch_of(chain).get(intent.made_at.number) != intent.made_at.hash:
             raise Refusal("orphaned", "a test")
         judge._check_before(intent, self.memory)
-        judge._check_exclusive(intent, self.memory.account)
+        judge._check_exclusive(intent, self.account)
         trial = copy.deepcopy(chain)
         trial.mine(0)
-        for bound in self.memory.account.waiting():
+        for bound in self.account.waiting():
             run(trial, bound, bound.attempts[-1])
         if not _runs(trial, intent):
             raise Refusal("simulation", "it reverts behind what waits")
@@ -132,20 +140,20 @@ class ToySender:
     def _sign(self, chain: ToyChain, intent: SubmitTransaction) -> list[AnyEvent]:
         nonce = self.memory.account.next_nonce
         attempt = _attempt(intent, nonce, 0)
-        self.memory.account = bind(self.memory.account, intent, attempt, chain.head, NO_CHARGE)
-        self.memory.account = mark_sent(self.memory.account, attempt.transaction_hash, chain.head.number)
+        self.memory.account = bind(self.account, intent, attempt, chain.head, NO_CHARGE)
+        self.memory.account = mark_sent(self.account, attempt.transaction_hash, chain.head.number)
         self._note(intent, "open", chain)
-        at = {"intent": intent.digest, "transaction_hash": attempt.transaction_hash}
+        at: dict[str, Any] = {"intent": intent.digest, "transaction_hash": attempt.transaction_hash}
         return [Signed(**at, nonce=nonce), Sent(**at)]
 
     def _note(self, intent: SubmitTransaction, outcome: Any, chain: ToyChain) -> None:
         self.memory.intents[intent.digest] = IntentKnown(
             signer=OWNER,
             intent=intent.digest,
-            shard=0,
+            shard=ShardId(0),
             position=intent.position,
             outcome=outcome,
-            keep_until_block=chain.head.number + intent.max_age_blocks + self.final_depth,
+            keep_until_block=BlockNumber(chain.head.number + intent.max_age_blocks + self.final_depth),
         )
 
     # -------------------------------------------------------------- in a block
@@ -153,7 +161,7 @@ class ToySender:
         """Mine, in the order of the nonces, what the miner wants; behind what he leaves out nothing can be mined."""
         receipts: list[Receipt] = []
         included = mined_in(chain)
-        for bound in self.memory.account.nonces:
+        for bound in self.account.nonces:
             if bound.nonce < len(included):
                 continue
             attempt = next((a for a in reversed(bound.attempts) if wants(a)), None)
@@ -163,7 +171,7 @@ class ToySender:
         return tuple(receipts)
 
 
-def mined_in(chain: ToyChain) -> dict[str, Inclusion]:
+def mined_in(chain: ToyChain) -> dict[Hash, Inclusion]:
     """What of the owner's is in a chain's branch; it goes away with a copy of the chain."""
     return chain.__dict__.setdefault("own", {})
 
@@ -183,16 +191,16 @@ def run(chain: ToyChain, bound: NonceBound, attempt: Attempt) -> Receipt:
         block_number=chain.head.number,
         block_hash=chain.head.hash,
         succeeded=succeeded,
-        paid_wei=0,
+        paid_wei=Wei(0),
     )
     return Receipt(
         transaction_hash=attempt.transaction_hash,
         transaction_index=0,
         sender=OWNER,
-        to=OWNER if attempt.cancels else bound.intent.call.to,
+        to=Address(OWNER if attempt.cancels else bound.intent.call.to),
         succeeded=succeeded,
         gas_used=_GAS,
-        effective_gas_price_wei=_GAS_PRICE_WEI,
+        effective_gas_price_wei=Wei(_GAS_PRICE_WEI),
     )
 
 
@@ -214,7 +222,7 @@ def _runs(chain: ToyChain, intent: SubmitTransaction) -> bool:
 def _attempt(intent: SubmitTransaction, nonce: int, place: int, *, cancels: bool = False) -> Attempt:
     kind = "c" if cancels else "a"
     return Attempt(
-        transaction_hash=f"0x{kind}{place:015x}{nonce:032x}{intent.digest.rjust(16, '0')}",
+        transaction_hash=Hash(f"0x{kind}{place:015x}{nonce:032x}{intent.digest.rjust(16, '0')}"),
         raw="0x",
         max_fee_wei=10**10 * 2**place,
         tip_wei=10**9 * 2**place,

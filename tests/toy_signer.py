@@ -1,10 +1,13 @@
 """A signer for the toy chain: does what intents say, and reports as the real one does."""
 
+from typing import Any
+
 from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER, STRANGER, ToyChain, topic
 
 from pipeline.messages.base import Receipt
 from pipeline.messages.events import AnyEvent, Sent, Signed, Simulated
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Hash, Wei
 from pipeline.venues.uniswap_v3 import quote
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
@@ -20,11 +23,11 @@ class ToySigner:
         """Sign: the hash is the digest, so that a test can tell them apart."""
         tx_hash = "0x" + intent.digest.rjust(64, "0")
         self.nonce += 1
-        at = {"intent": intent.digest}
+        at: dict[str, Any] = {"intent": intent.digest}
         return [
             Simulated(**at, at=chain.head, gas_used=1),
-            Signed(**at, nonce=self.nonce, transaction_hash=tx_hash),
-            Sent(**at, transaction_hash=tx_hash),
+            Signed(**at, nonce=self.nonce, transaction_hash=Hash(tx_hash)),
+            Sent(**at, transaction_hash=Hash(tx_hash)),
         ]
 
     def execute(self, chain: ToyChain, intent: SubmitTransaction, *, succeeds: bool = True) -> Receipt:
@@ -36,13 +39,13 @@ class ToySigner:
             chain.transaction = None
         self.done.append(intent)
         return Receipt(
-            transaction_hash="0x" + intent.digest.rjust(64, "0"),
+            transaction_hash=Hash("0x" + intent.digest.rjust(64, "0")),
             transaction_index=0,
             sender=OWNER,
             to=intent.call.to,
             succeeded=succeeds,
             gas_used=100_000,
-            effective_gas_price_wei=10**9,
+            effective_gas_price_wei=Wei(10**9),
         )
 
     def _approve(self, chain: ToyChain, intent: SubmitTransaction, arguments: tuple) -> None:

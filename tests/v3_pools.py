@@ -1,5 +1,7 @@
 """Pools to test with: begun and filled by the same facts that a chain would give."""
 
+from typing import Any
+
 from pipeline.math.amounts import range_amounts
 from pipeline.math.ticks import tick_at_sqrt_price
 from pipeline.messages.entries import Pool
@@ -21,7 +23,7 @@ OWNER = Address("0x" + "22" * 20)
 START_S = 1_700_000_000
 
 
-def unpriced(fee_pips: int = 3000, tick_spacing: int = 60, **fields: int) -> Pool:
+def unpriced(fee_pips: int = 3000, tick_spacing: int = 60, **fields: Any) -> Pool:
     """A pool that was created and not initialised."""
     return Pool(
         **{
@@ -49,7 +51,7 @@ def unpriced(fee_pips: int = 3000, tick_spacing: int = 60, **fields: int) -> Poo
 
 
 def begun(
-    sqrt_price_x96: int, *, fee_pips: int = 3000, tick_spacing: int = 60, at_s: int = START_S, **fields: int
+    sqrt_price_x96: int, *, fee_pips: int = 3000, tick_spacing: int = 60, at_s: int = START_S, **fields: Any
 ) -> LivePool:
     """A pool with a price and no liquidity."""
     live = LivePool.of(POOL, unpriced(fee_pips, tick_spacing, **fields), {}, {}, {})

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,7 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
 from pipeline.state.tables import Tables
-from pipeline.units import Address, BookId, ChainId, LogIndex
+from pipeline.units import Address, BlockNumber, BookId, ChainId, Hash, LogIndex, Seconds, ShardId
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
 from streams.kafka.access import KafkaAccess
@@ -39,7 +40,7 @@ def own_chain_id() -> ChainId:
     return ChainId(next(_CHAIN_IDS))
 
 
-def profile_of(world: World, chain_id: int, **changes: int) -> ChainProfile:
+def profile_of(world: World, chain_id: int, **changes: Any) -> ChainProfile:
     return ChainProfile(
         chain_id=ChainId(chain_id),
         wrapped_native=Address(world.weth),
@@ -50,7 +51,7 @@ def profile_of(world: World, chain_id: int, **changes: int) -> ChainProfile:
 
 
 def policy_of(
-    world: World, chain_id: int, book: str, owner: str, pools: Sequence[str], **changes: int
+    world: World, chain_id: int, book: str, owner: str, pools: Sequence[str], **changes: Any
 ) -> Policy:
     """Keep an owner's book on pools of the world; the first is its reference."""
     used = [world.pool(name) for name in pools]
@@ -82,7 +83,7 @@ class Log:
         self._kafka = KafkaLog(KafkaAccess(bootstrap), chain_id, timeout_s=30)
 
     async def append(self, shard: int, *events: AnyEvent) -> int:
-        return await self._kafka.append(shard, [encode(event) for event in events])
+        return await self._kafka.append(ShardId(shard), [encode(event) for event in events])
 
     async def set_policy(self, event: AnyEvent, book: str) -> int:
         """Append a book's policy to its shard, and return which that is."""
@@ -91,10 +92,10 @@ class Log:
         return shard
 
     async def events(self, shard: int) -> list[AnyEvent]:
-        first, end = await self._kafka.bounds(shard)
+        first, end = await self._kafka.bounds(ShardId(shard))
         return [
-            decode_event(record.payload, where=f"{shard}@{record.offset}")
-            async for record in self._kafka.history(shard, first, end)
+            decode_event(record.payload or b"", where=f"{shard}@{record.offset}")
+            async for record in self._kafka.history(ShardId(shard), first, end)
         ]
 
     async def fold(self, shard: int) -> "Fold":
@@ -199,10 +200,10 @@ def assert_equals_chain(fold: Fold, chain: Chain) -> int:
     for event in fold.branch:
         header = chain.header(event.block.number)
         assert event.block == BlockRef(
-            number=header.number,
-            hash=header.hash,
-            parent_hash=header.parent_hash,
-            timestamp_s=header.timestamp_s,
+            number=BlockNumber(header.number),
+            hash=Hash(header.hash),
+            parent_hash=Hash(header.parent_hash),
+            timestamp_s=Seconds(header.timestamp_s),
         )
         assert parent in {None, event.block.parent_hash}
         parent = event.block.hash
