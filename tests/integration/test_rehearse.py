@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from desk import Desk, live
 from kafka_logs import append, read_committed, until_marked
+from structlog.testing import capture_logs
 from toy_fork import ToyForks
 
 from pipeline.errors import BlockUnknownError, BrokenAnswerError, NodeBusyError, NodeError
@@ -37,6 +38,11 @@ from streams.work.fold import fold_log
 SHARD = ShardId(0)
 ROOT = str(Path(__file__).parents[2])
 _chain_ids = itertools.count(995_000)
+
+
+def _has_looked(lines: Sequence[MutableMapping[str, Any]]) -> bool:
+    """Ask whether a run has read all that is untried: before that it tells nothing, whatever it finds."""
+    return any(line["event"] == "tries proposals of dry-run books" for line in lines)
 
 
 class Died(BaseException):
@@ -85,10 +91,13 @@ class Deployment:
                 reach=reach,
             )
         )
-        async with asyncio.timeout(180):
-            while not task.done() and not await self.endings():  # noqa: ASYNC110 - the log is asked
-                await asyncio.sleep(0.2)
-            await asyncio.wait({task}, timeout=60 if dies_at else 2)
+        with capture_logs() as lines:
+            async with asyncio.timeout(240):
+                while not task.done() and not (  # noqa: ASYNC110 - the log is asked
+                    _has_looked(lines) and await self.endings()
+                ):
+                    await asyncio.sleep(0.2)
+                await asyncio.wait({task}, timeout=180 if dies_at else 2)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task

@@ -3,10 +3,10 @@
 import asyncio
 import itertools
 import random
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -144,10 +144,9 @@ async def test_it_ends_in_order_when_told_to(house):
     await house.append(0, story(1))
     worker = house.start()
     await house.until_applied(0, len(story(1)) - 1)
-    told_s = time.monotonic()
     worker.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, 20) == 0, house.log()
-    assert time.monotonic() - told_s < 10
+    assert await asyncio.to_thread(worker.wait, 90) == 0, house.log()
+    assert not re.search("left as it is|left behind", house.log())
     await house.assert_as_undisturbed(0, story(1))
 
 

@@ -246,7 +246,7 @@ async def test_a_stalled_node_is_given_up() -> None:
 
     began = asyncio.get_running_loop().time()
     await fails_with(stall, "no answer within 0.2 s", timeout_s=0.2)
-    assert asyncio.get_running_loop().time() - began < 5
+    assert asyncio.get_running_loop().time() - began < 20
 
 
 async def test_a_node_that_is_not_there() -> None:
