@@ -11,10 +11,10 @@ from streams.devnet.reads import range_around
 from streams.devnet.world import FIRST_PRICE_USDC
 from streams.process import ending_when_told
 
-_OWN_ETHER = 2 * 10**18  # counts as base, so no more than gas for a while
-_OWN_WETH = 25 * 10**18
-_OWN_USDC = 25 * FIRST_PRICE_USDC * 10**6
-_PROVIDED_WETH = 20 * 10**18
+_OWN_ETHER = 10**18  # for gas; counts as base
+_OWN_WETH = 5 * 10**18
+_OWN_USDC = 6 * FIRST_PRICE_USDC * 10**6
+_PROVIDED_WETH = 4 * 10**18
 _OWN_RANGE = (-500, 500)
 
 
@@ -53,9 +53,9 @@ def _open_positions(running: net.Devnet) -> None:
         pool = world.pool(name)
         ticks = range_around(chain, pool, *_OWN_RANGE)
         usdc = world.usdc_of(pool)
-        chain.rpc("anvil_setBalance", owner, hex(_OWN_ETHER))
         chain.execute(
             actions.transfer(world.weth, owner, elsewhere, WETH_EACH - _OWN_WETH),
             actions.transfer(usdc, owner, elsewhere, USDC_EACH - _OWN_USDC),
             actions.mint_position(world, owner, pool, ticks, world.amounts(pool, _PROVIDED_WETH)),
         )
+        chain.rpc("anvil_setBalance", owner, hex(_OWN_ETHER))

@@ -93,6 +93,7 @@ _MAINNET = {
 _LIVELY = """\
       max_slippage: 2%              # the devnet's prices move more than any real pair's: these two are wide
       max_spot_from_twap_ticks: 600
+      max_age_blocks: 60            # its blocks come every second
 """
 
 

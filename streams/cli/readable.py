@@ -66,6 +66,8 @@ def _log_text(log: Mapping[str, Any]) -> str:
 
 def _value_text(name: str, value: Any) -> str:
     """Show a value as on the wire, with its sense beside it where its name tells the unit."""
+    if value in (None, ""):
+        return "none"
     if not isinstance(value, str) or not value.lstrip("-").isdigit():
         return str(value)
     if name.endswith("_bps"):

@@ -31,6 +31,8 @@ _TOPIC_OF: Mapping[str, Topic] = {
 }
 """By the kind that an id begins with; all others are decisions and alerts."""
 _CHUNK_RECORDS = 2_000
+_WIDEST_NAME = 40
+"""Of a field; a stranger's record may have any."""
 _OPERATORS = (mark(PolicySet), mark(Paused))
 """What to look for before decoding: a log is mostly blocks."""
 _DIGEST = re.compile(r"[0-9a-f]{16}")
@@ -277,5 +279,7 @@ def _print_as_json(found: Found) -> None:
 def _print_for_people(found: Found) -> None:
     console = out()
     console.print(Text(f"{found.station}: {found.record.where}", style="bold"))
-    for name, value in field_lines(fields_in(found.record)):
-        console.print(Text(f"  {one_line(name):<22} {one_line(value)}"), soft_wrap=True)
+    lines = [(one_line(name), one_line(value)) for name, value in field_lines(fields_in(found.record))]
+    width = min(max((len(name) for name, _ in lines), default=0), _WIDEST_NAME)
+    for name, value in lines:
+        console.print(Text(f"  {name:<{width}}  {value}"), soft_wrap=True)

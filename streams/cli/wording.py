@@ -15,6 +15,8 @@ from streams.human import price_text, rounded_amount_text, short
 
 _DIGITS = 5
 """Of a price at the end of a range."""
+_NO_END_TICK = 880_000
+"""A range to here or beyond has no end: which of the last ticks it is follows from the pool's spacing."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -55,8 +57,12 @@ def left_text(item: str, left: NftLeft | Departure, policy: Policy | None) -> st
 
 def range_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_0: bool) -> str:
     """Show a range in prices of the base, lowest first, with its ticks. `decimals` are those of token0 and token1."""
-    ends = [
-        price_text(sqrt_price_at_tick(tick), *decimals, base_is_0=base_is_0, digits=_DIGITS) for tick in ticks
-    ]
+    ends = [_end_text(tick, decimals, base_is_0=base_is_0) for tick in ticks]
     low, high = ends if base_is_0 else reversed(ends)
     return f"{low}–{high} (ticks {ticks[0]}..{ticks[1]})"  # noqa: RUF001 - a range is written so
+
+
+def _end_text(tick: Tick, decimals: tuple[int, int], *, base_is_0: bool) -> str:
+    if abs(tick) >= _NO_END_TICK:
+        return "0" if (tick < 0) == base_is_0 else "∞"
+    return price_text(sqrt_price_at_tick(tick), *decimals, base_is_0=base_is_0, digits=_DIGITS)
