@@ -17,7 +17,7 @@ from cli_run import Run
 from kept_screens import differs, masked
 from users import User
 
-from streams.devnet.contract import method
+from pipeline.venues.abi import function
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 from streams.node.blocking import BlockingRpc
@@ -152,7 +152,7 @@ def sent_nft(guide: Guide) -> str:
     pool, stranger = world.pool("weth_usdc_high_500"), world.accounts.providers[0]
     ticks, amounts = (-887_270, 887_270), (10**6, 10**6)
     terms = (pool.token0, pool.token1, pool.fee_pips, *ticks, *amounts, 0, 0, owner, 2**40)
-    data = method("uniswap-v3/NonfungiblePositionManager", "mint").encode(terms)
+    data = function("uniswap-v3/NonfungiblePositionManager", "mint").calldata(terms)
     url = urlsplit(guide.devnet["rpc_url"])
     rpc = BlockingRpc(url.hostname or "", url.port or 0)
     rpc("eth_sendTransaction", Tx(sender=stranger, to=world.position_manager, data=data).request())
