@@ -179,8 +179,10 @@ def make_live(guide: Guide) -> None:
     }.items():
         assert f'{field}"0x..."' in example
         example = example.replace(f'{field}"0x..."', f'{field}"{address}"')
-    # a status would go on to `final` while it is looked at
-    (guide.user.folder / "signer.yaml").write_text(f"{example}final_depth_blocks: 2000\n")
+    # a status would go on to `final` while it is looked at, and nobody else trades here
+    (guide.user.folder / "signer.yaml").write_text(
+        f"{example}final_depth_blocks: 2000\nmax_observation_age: 1d\n"
+    )
 
 
 def ended_plan(guide: Guide) -> str:
