@@ -10,6 +10,7 @@ FUNCTIONS: Mapping[str, Callable[[float], float]] = {"sqrt": math.sqrt, "exp": m
 """What a formula may call."""
 _LONGEST = 100_000
 """Characters of a formula; what is derived from a user's equation is some thousands."""
+_LARGEST_POWER = 100
 
 _ARITHMETIC = (
     *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow),
@@ -34,6 +35,7 @@ def names_in(formula: str) -> frozenset[str]:
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
         raise CurveError(f"{formula!r} is not one expression")
     _require_arithmetic(ast.walk(tree.body[0].value), formula, _ARITHMETIC)
+    _require_small_powers(tree, formula)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
     if names & FUNCTIONS.keys():
@@ -54,6 +56,32 @@ def function_from(source: str) -> Callable[..., tuple[float, ...]]:
     exec(compile(tree, f"<{definition.name}>", "exec"), namespace)  # noqa: S102 - arithmetic, as checked above
     made: Callable[..., tuple[float, ...]] = namespace[definition.name]  # type: ignore[assignment]
     return made
+
+
+def _require_small_powers(tree: ast.AST, formula: str) -> None:
+    """Refuse powers such as 9**9**9, which nobody could wait for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            for part in (node.left, node.right):
+                named = any(isinstance(each, ast.Name) for each in ast.walk(part))
+                if not named and abs(_number(part)) > _LARGEST_POWER:
+                    raise CurveError(
+                        f"{formula!r} has a power beyond {_LARGEST_POWER}, or of a power of numbers"
+                    )
+
+
+def _number(node: ast.AST) -> float:
+    """Read a number, its negative, or a fraction; of anything else that has no names, infinity."""
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return value
+        case ast.BinOp(
+            op=ast.Div(), left=ast.Constant(value=int() as above), right=ast.Constant(value=int() as below)
+        ):
+            return above / below if below else math.inf
+    return math.inf
 
 
 def _parsed(text: str) -> ast.Module:

@@ -30,7 +30,7 @@ _KINDS = (".svg", ".png")
 _WIDE = 10
 """Prices that are further apart are drawn by their logarithm."""
 _MOST_ABOVE_MEDIAN = 12
-"""A value that is larger than so many medians runs out of its panel."""
+"""Where a value has no bound, a panel ends at so many medians."""
 
 
 class Sketch(NamedTuple):
@@ -74,6 +74,7 @@ def draw_curve(sketch: Sketch, path: Path) -> None:
     axes[0].legend(loc="best", fontsize=8)
     if prices[-1] > _WIDE * prices[0]:
         axes[-1].set_xscale("log")
+        axes[-1].xaxis.set_major_formatter("{x:g}")
     axes[-1].set_xlabel("price, quote per base")
     figure.align_ylabels(axes)
     _save(figure, path)
@@ -125,8 +126,8 @@ def _panels(count: int, title: str, height_in: float | None = None) -> tuple[Any
 def _keep_in_view(axis: Any, values: Sequence[float]) -> None:
     """Cut off a peak without bound, as Solidly's gamma at its balance, so that the rest can be seen."""
     sizes = sorted(abs(value) for value in values if value)
-    most = _MOST_ABOVE_MEDIAN * sizes[len(sizes) // 2] if sizes else math.inf
-    if sizes and sizes[-1] > most:
+    if sizes and math.isinf(sizes[-1]):
+        most = _MOST_ABOVE_MEDIAN * sizes[len(sizes) // 2]
         axis.set_ylim(*((-most, 0) if min(values) < 0 else (0, most)))
 
 

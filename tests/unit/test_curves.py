@@ -178,6 +178,10 @@ def test_a_users_curve_with_edges_is_found_numerically():
         ("x*y = open(k)", "calls something else"),
         ("x*y = sqrt(k, 2)", "other than one argument"),
         ("x*y = sqrt", "sqrt is a function"),
+        ("x*y = 9**9**9", "power beyond 100"),
+        ("x*y = (9**9)**9", "power beyond 100"),
+        ("x**1000 * y = k", "power beyond 100"),
+        ("x**(1/0) * y = k", "power beyond 100"),
         ("x*y = _0", "_0 is kept for what is derived"),
         ("x*y = 'k'", "not arithmetic"),
         ("x*y = k if x else y", "not arithmetic"),
@@ -198,6 +202,13 @@ def test_parameters_may_have_any_other_name():
     )
     assert (curve.low, curve.high) == pytest.approx((6 * 6 / 25, 25.0))
     assert curve.at(4.0)[1:3] == pytest.approx((5 / 2 - 1, 5 * 2 - 6))
+
+
+@pytest.mark.parametrize(
+    "equation", ["x**(1/2)*y = k", "x**-2 + y**-2 = 2**(1/3)*k", "x**w*y = k**2", "x*y = 2**w"]
+)
+def test_ordinary_powers_are_taken(equation):
+    assert Invariant(equation).parameters
 
 
 def test_an_invariant_with_one_price_is_refused():
