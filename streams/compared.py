@@ -91,6 +91,10 @@ class Refold:
             and (comparable or not is_decided(key))
         )
 
+    def count_entries(self) -> int:
+        """Count what the fold has kept of the log."""
+        return sum(not keys.rules.matches(key) for key in self.shard.tables.entries())
+
     def compare(self, topic: str, records: Sequence[Record], *, grows: bool) -> tuple[int, str | None]:
         """Hold a partition against the fold: how many outputs were compared, and the first difference, if any.
 

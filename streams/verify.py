@@ -101,7 +101,7 @@ async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verd
         compared, wrong = again.compare(name, records, grows=behind > 0)
         verdict.compared["outputs"] += compared
         verdict.wrong += [] if wrong is None else [f"{name}[{shard.id}]: {wrong}"]
-    verdict.compared["state entries"] += len(again.shard.tables.entries())
+    verdict.compared["state entries"] += again.count_entries()
     verdict.wrong += [
         f"shard {shard.id}: entry {key} is not that of the fold"
         for key in again.entries_that_differ(shard.tables.entries())

@@ -1,10 +1,10 @@
 """Messages and entries to bytes and back: JSON, every integer a decimal string."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import msgspec
 
+from pipeline import keys
 from pipeline.errors import MalformedRecordError, OversizedError
 from pipeline.keys import family
 from pipeline.messages.base import BlockRef, Message
@@ -50,12 +50,6 @@ class _RulesWire(msgspec.Struct):
     first_offset: Offset
     decided: dict[str, msgspec.Raw]
     overwritten: dict[str, dict[str, msgspec.Raw]]
-
-
-_READ_AS: Mapping[Any, Any] = {Frame: _FrameWire, DecidedUnder: _RulesWire}
-_entries: Mapping[str, EntryForm] = {
-    name: EntryForm(kind, read_as=_READ_AS.get(kind, kind)) for name, kind in ENTRY_TYPES.items()
-}
 
 
 def mark(kind: type[Message]) -> bytes:
@@ -164,17 +158,34 @@ def decode_entry(key: str, payload: bytes) -> Value:
     form = _entries.get(family(key))
     if form is None:
         raise MalformedRecordError(f"{key}: no entry has such a key")
-    entry: Any = form.read(key, payload)
-    match entry:
-        case _FrameWire():
-            return Frame(block=entry.block, overwritten=_values(entry.overwritten))
-        case _RulesWire():
-            overwritten = {number: _values(raw) for number, raw in entry.overwritten.items()}
-            return DecidedUnder(
-                first_offset=entry.first_offset, decided=_values(entry.decided), overwritten=overwritten
-            )
-    read: Value = entry
-    return read
+    entry: Value = form.read(key, payload)
+    return entry
+
+
+_frame_wire = msgspec.json.Decoder(_FrameWire, strict=False)
+_rules_wire = msgspec.json.Decoder(_RulesWire, strict=False)
+
+
+def _decode_frame(payload: bytes) -> Frame:
+    read = _frame_wire.decode(payload)
+    return Frame(block=read.block, overwritten=_values(read.overwritten))
+
+
+def _decode_rules(payload: bytes) -> DecidedUnder:
+    read = _rules_wire.decode(payload)
+    overwritten = {number: _values(raw) for number, raw in read.overwritten.items()}
+    return DecidedUnder(
+        first_offset=read.first_offset, decided=_values(read.decided), overwritten=overwritten
+    )
+
+
+_DECODERS: Mapping[str, Callable[[bytes], Value]] = {
+    keys.frame.family: _decode_frame,
+    keys.rules.family: _decode_rules,
+}
+_entries: Mapping[str, EntryForm] = {
+    name: EntryForm(kind, _DECODERS.get(name)) for name, kind in ENTRY_TYPES.items()
+}
 
 
 def _values(raw: Mapping[str, msgspec.Raw]) -> dict[str, Value | None]:

@@ -81,16 +81,17 @@ class StrictMessages(Messages):
 class EntryForm:
     """Reads the entries of one type."""
 
-    def __init__(self, kind: Any, *, read_as: Any) -> None:
-        """Take the type whose name and version count, and the one that the bytes become."""
+    def __init__(self, kind: Any, decode: Callable[[bytes], Any] | None = None) -> None:
+        """Take a type, and how its newest form is decoded where msgspec alone cannot tell."""
         self._name, self._newest = kind.__name__, version_of_type(kind)
-        self._decode = msgspec.json.Decoder(read_as, strict=False).decode
+        self._decode = decode or msgspec.json.Decoder(kind, strict=False).decode
 
     def read(self, key: str, payload: bytes) -> Any:
         """Read an entry. Raises: MalformedRecordError, NewerRecordError, both naming its key."""
-        version = _version_of_entry(payload)
-        if version != self._newest:
-            return self._read_older(key, payload, version)
+        if self._newest > 1 or payload.startswith(_VERSIONED_ENTRY):
+            version = _version_of_entry(payload)
+            if version != self._newest:
+                return self._read_older(key, payload, version)
         try:
             return self._decode(payload)
         except MALFORMED as error:
@@ -105,8 +106,6 @@ class EntryForm:
 
 
 def _version_of_entry(payload: bytes) -> int:
-    if not payload.startswith(_VERSIONED_ENTRY):
-        return 1
     found = _ENTRY_VERSION.match(payload)
     return 1 if found is None else int(found[1])
 

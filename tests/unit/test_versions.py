@@ -58,7 +58,7 @@ def told(payload: bytes) -> Told | Other:
 
 
 def kept(payload: bytes) -> Kept:
-    return EntryForm(Kept, read_as=Kept).read("kept/1", payload)
+    return EntryForm(Kept).read("kept/1", payload)
 
 
 # ------------------------------------------------------------------ messages
