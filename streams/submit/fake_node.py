@@ -173,16 +173,8 @@ class FakeSenderNode:
         for block in self.blocks:
             for hash_, tx in block.transactions:
                 if tx.nonce == nonce and after < block.ref.number <= upto:
-                    return UsedNonce(
-                        transaction_hash=hash_,
-                        raw="0x" + msgspec.json.encode(tx).hex(),
-                        to=tx.to,
-                        data=tx.data,
-                        value_wei=tx.value_wei,
-                        gas_limit=tx.gas_limit,
-                        max_fee_wei=tx.max_fee_wei,
-                        tip_wei=tx.tip_wei,
-                    )
+                    raw = "0x" + msgspec.json.encode(tx).hex()
+                    return UsedNonce(transaction=tx, signed=SignedBytes(transaction_hash=hash_, raw=raw))
         return None
 
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:

@@ -140,9 +140,11 @@ class Sending:
             used = await self._node.used_nonce(signer, bound.nonce, after=after, upto=look.head.number)
             if used is None or not used.cancels(signer):
                 return False
-            log.warning("cancelled without the journal", nonce=bound.nonce, transaction=used.transaction_hash)
+            log.warning(
+                "cancelled without the journal", nonce=bound.nonce, transaction=used.signed.transaction_hash
+            )
             writer.note_account(add_attempt(writer.account, bound.nonce, used.attempt(look.head.number)))
-            digest, hash_ = bound.intent.digest, used.transaction_hash
+            digest, hash_ = bound.intent.digest, used.signed.transaction_hash
             writer.note_report(
                 digest, CancellationSigned(intent=digest, nonce=bound.nonce, transaction_hash=hash_)
             )

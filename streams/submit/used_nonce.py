@@ -9,37 +9,33 @@ from eth_utils.crypto import keccak
 
 from pipeline.errors import NodeError
 from pipeline.messages.journal import Attempt
-from pipeline.units import Address, BlockNumber, Hash, Wei
+from pipeline.units import Address, BlockNumber, ChainId, Hash, Wei
 from streams.node.answers import quantity
 from streams.node.rpc import Rpc, parsed
+from streams.submit.unsigned import SignedBytes, Unsigned
 
 _DYNAMIC_FEE = 2
 
 
 class UsedNonce(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction in a block, with the bytes that the account's key has signed."""
+    """A transaction in a block, and the bytes that the account's key has signed."""
 
-    transaction_hash: Hash
-    raw: str
-    to: Address
-    data: str
-    value_wei: Wei
-    gas_limit: int
-    max_fee_wei: Wei
-    tip_wei: Wei
+    transaction: Unsigned
+    signed: SignedBytes
 
     def cancels(self, signer: Address) -> bool:
         """Ask whether nothing came of it but a used nonce: paid to the signer itself, nothing, without data."""
-        return self.to == signer and self.data == "0x" and not self.value_wei
+        told = self.transaction
+        return told.to == signer and told.data == "0x" and not told.value_wei
 
     def attempt(self, at_block: BlockNumber) -> Attempt:
         """Take it for one of our own attempts at its nonce, which is no call of an intent's."""
         return Attempt(
-            transaction_hash=self.transaction_hash,
-            raw=self.raw,
-            max_fee_wei=self.max_fee_wei,
-            tip_wei=self.tip_wei,
-            gas_limit=self.gas_limit,
+            transaction_hash=self.signed.transaction_hash,
+            raw=self.signed.raw,
+            max_fee_wei=self.transaction.max_fee_wei,
+            tip_wei=self.transaction.tip_wei,
+            gas_limit=self.transaction.gas_limit,
             cancels=True,
             sent_at_block=at_block,
         )
@@ -125,9 +121,9 @@ def _proven(found: _Transaction, signer: Address) -> UsedNonce | None:
     found_hash = Hash("0x" + keccak(raw).hex())
     if found_hash != found.hash.lower() or Account.recover_transaction(raw).lower() != signer:
         raise NodeError(f"nonce {quantity(found.nonce)}: the node's transaction is not one of {signer}")
-    return UsedNonce(
-        transaction_hash=found_hash,
-        raw="0x" + raw.hex(),
+    transaction = Unsigned(
+        chain_id=ChainId(quantity(found.chain_id)),
+        nonce=quantity(found.nonce),
         to=Address(found.to.lower()),
         data=found.input.lower(),
         value_wei=Wei(quantity(found.value)),
@@ -135,6 +131,8 @@ def _proven(found: _Transaction, signer: Address) -> UsedNonce | None:
         max_fee_wei=Wei(quantity(found.max_fee_per_gas)),
         tip_wei=Wei(quantity(found.max_priority_fee_per_gas)),
     )
+    signed = SignedBytes(transaction_hash=found_hash, raw="0x" + raw.hex())
+    return UsedNonce(transaction=transaction, signed=signed)
 
 
 def _bytes(text: str) -> bytes:
