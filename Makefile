@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-client bench-curves bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs golden-records pictures lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-client bench-curves bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs golden-records pictures screens lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ chaos-sender: $(READY) tools ## N seeded runs of deaths between a live book's pl
 
 chaos-node: $(READY) tools ## N seeded runs of what ails a node, under a live book (N=3 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos_node.run $(or $(N),3) $(or $(SEED),1)
+
+screens: $(READY) tools ## Take the pictures of README anew, from a devnet
+	$(BIN)/python tests/pictures/screens.py
 
 pictures: $(READY) ## Draw the pictures of docs/curves.md anew, by the commands that stand there
 	$(BIN)/python tests/pictures/draw.py

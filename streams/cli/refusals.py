@@ -24,6 +24,7 @@ _GAS = (r"(?:^|: )(\d+ wei) a gas, more than (\d+)",)
 _PRICE = (
     r"\bspot is (\d+), the minimums are met within (\d+) to (\d+)",
     r"\bmay go to the price (\d+), not within (\d+) to (\d+)",
+    r"\bthe price limit (\d+) lets only",
 )
 
 

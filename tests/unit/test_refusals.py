@@ -47,6 +47,8 @@ def test_a_price_is_in_quote_per_base_whichever_token_comes_first():
         in_units(text, BOOK)
         == "spot is 1000000000000, the minimums are met within 250000000000 to 4000000000000"
     )
+    cut = f"swap_limited: the price limit {X96} lets only 0 be sold"
+    assert in_units(cut, BOOK) == "swap_limited: the price limit 1000000000000 lets only 0 be sold"
 
 
 def test_a_refusal_and_a_dry_runs_are_told_so():
