@@ -12,7 +12,7 @@ import structlog
 from pipeline.errors import MalformedRecordError, SettingsError
 from pipeline.math.q import Q96
 from pipeline.messages.views import PoolView, Rewound, SwapSeen
-from pipeline.statistics.clock import Prices
+from pipeline.statistics.clock import LogPrices
 from pipeline.units import Address, ChainId, Pips
 from streams.kafka.codec import decode_output
 from streams.kafka.readers import Reader, Record
@@ -23,13 +23,13 @@ log = structlog.get_logger(__name__)
 _COLUMNS = ["time_s", "price"]
 
 
-class PricedPool(msgspec.Struct, frozen=True, kw_only=True):
+class PublishedPool(msgspec.Struct, frozen=True, kw_only=True):
     """A pool whose swaps were published."""
 
     pool: Address
     tokens: tuple[Address, Address]
     fee_pips: Pips
-    prices: Prices
+    prices: LogPrices
 
 
 class _Swaps:
@@ -53,7 +53,7 @@ class _Swaps:
         del self.blocks[kept:], self.at_s[kept:], self.logs[kept:]
 
 
-async def priced_pools(reader: Reader, chain_id: ChainId) -> list[PricedPool]:
+async def published_pools(reader: Reader, chain_id: ChainId) -> list[PublishedPool]:
     """Read every published pool's prices, the smallest fee first. Raises: TopicError where there is no such topic."""
     swaps: dict[Address, _Swaps] = {}
     for shard in await reader.shards(SWAPS.on(chain_id)):
@@ -61,11 +61,11 @@ async def priced_pools(reader: Reader, chain_id: ChainId) -> list[PricedPool]:
     end_s = max((each.at_s[-1] for each in swaps.values() if each.at_s), default=0)
     views = map(_decoded, (await reader.newest(POOL_STATES.on(chain_id))).values())
     pools = [
-        PricedPool(
+        PublishedPool(
             pool=view.pool,
             tokens=(view.state.token0, view.state.token1),
             fee_pips=view.state.fee_pips,
-            prices=Prices(swaps[view.pool].at_s, swaps[view.pool].logs, end_s),
+            prices=LogPrices(swaps[view.pool].at_s, swaps[view.pool].logs, end_s),
         )
         for view in views
         if isinstance(view, PoolView) and view.pool in swaps and swaps[view.pool].at_s
@@ -95,7 +95,7 @@ def _decoded(record: Record) -> object:
         return None
 
 
-def parse_prices(text: str, file: str) -> Prices:
+def parse_prices(text: str, file: str) -> LogPrices:
     """Read `time_s,price` lines, in the order of time. Raises: SettingsError naming file and line."""
     rows = csv.reader(io.StringIO(text))
     if next(rows, None) != _COLUMNS:
@@ -115,4 +115,4 @@ def parse_prices(text: str, file: str) -> Prices:
         logs.append(math.log(price))
     if not at_s:
         raise SettingsError(f"{file}: has no prices")
-    return Prices(at_s, logs, at_s[-1])
+    return LogPrices(at_s, logs, at_s[-1])

@@ -3,12 +3,14 @@
 import math
 from random import Random
 
-from pipeline.statistics.clock import Prices
+from pipeline.statistics.clock import LogPrices
 
 DAY_S = 86_400
 
 
-def pool_prices(seed: int, *, blocks: int, fee: float, block_s: int, daily: float, jumps: int = 0) -> Prices:
+def pool_prices(
+    seed: int, *, blocks: int, fee: float, block_s: int, daily: float, jumps: int = 0
+) -> LogPrices:
     """Simulate a pool's log price; `jumps` of ten daily moves in all, spread evenly."""
     chance = Random(seed)
     per_block, band = daily * math.sqrt(block_s / DAY_S), -math.log1p(-fee)
@@ -23,4 +25,4 @@ def pool_prices(seed: int, *, blocks: int, fee: float, block_s: int, daily: floa
             pool = moved
             at_s.append(block * block_s)
             logs.append(pool)
-    return Prices(at_s, logs, blocks * block_s)
+    return LogPrices(at_s, logs, blocks * block_s)

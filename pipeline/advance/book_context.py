@@ -1,4 +1,4 @@
-"""One book's turn at the end of one block."""
+"""What is the same for everything that one book does at the end of one block."""
 
 import msgspec
 

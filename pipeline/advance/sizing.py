@@ -19,19 +19,19 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     fits: bool
 
 
-def size_now(turn: BookContext) -> Size | GuardRefusal:
+def size_now(context: BookContext) -> Size | GuardRefusal:
     """Run a plan of a book in thought, whether or not its strategy would act, and hold its mint against the depth.
 
     Raises: PipelineError where the book cannot be valued.
     """
-    stock = stock_of(turn.shard, turn.policy)
-    looked = look_ahead(turn, stock)
+    stock = stock_of(context.shard, context.policy)
+    looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):
         return looked
     _, seen = looked
-    token1 = need_pool(turn.shard, turn.policy.reference_pool).pool().token1
+    token1 = need_pool(context.shard, context.policy.reference_pool).pool().token1
     mint_quote, most_quote = (
-        RawAmount(in_quote(turn.policy, token1, amount, stock.sqrt_price_x96))
+        RawAmount(in_quote(context.policy, token1, amount, stock.sqrt_price_x96))
         for amount in (seen.mint_moves, seen.mint_most)
     )
     return Size(mint_quote=mint_quote, most_quote=most_quote, fits=seen.fits_depth)

@@ -9,7 +9,7 @@ OFFSETS = 8
 """Clocks of one stride, each started an eighth of the stride later than the last."""
 
 
-class Prices(NamedTuple):
+class LogPrices(NamedTuple):
     """A pool's log price, each valid from its moment until the next one; the last until `end_s`."""
 
     at_s: Sequence[int]
@@ -38,12 +38,12 @@ class Moves(NamedTuple):
         return math.fsum(self.squares) / len(self.squares)
 
 
-def intervals(prices: Prices, stride_s: int) -> int:
+def intervals(prices: LogPrices, stride_s: int) -> int:
     """Count the whole intervals that every clock of a stride has."""
     return prices.span_s // stride_s - 1
 
 
-def moves_at(prices: Prices, stride_s: int) -> Moves:
+def moves_at(prices: LogPrices, stride_s: int) -> Moves:
     """Measure the moves over a stride. Sums are rounded once, so that no order of adding shows in them."""
     count = intervals(prices, stride_s)
     clocks = [_moves(prices, stride_s, stride_s * offset // OFFSETS, count) for offset in range(OFFSETS)]
@@ -60,7 +60,7 @@ def moves_at(prices: Prices, stride_s: int) -> Moves:
     return Moves(stride_s, squares, math.pi / 2 * products / (OFFSETS * (count - 1)))
 
 
-def _moves(prices: Prices, stride_s: int, offset_s: int, count: int) -> dict[int, float]:
+def _moves(prices: LogPrices, stride_s: int, offset_s: int, count: int) -> dict[int, float]:
     """Find the intervals of one clock in which the price moved, and by how much."""
     first_s = prices.at_s[0] + offset_s
     start = bisect_right(prices.at_s, first_s)

@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.errors import StatisticsError
 from pipeline.statistics.bootstrap import interval_of_mean
-from pipeline.statistics.clock import Moves, Prices, intervals, moves_at
+from pipeline.statistics.clock import LogPrices, Moves, intervals, moves_at
 from pipeline.statistics.fee_band import band_widths, true_variance
 
 YEAR_S = 31_557_600
@@ -52,7 +52,7 @@ class Volatility(msgspec.Struct, frozen=True, kw_only=True):
     at: AtStride
 
 
-def estimate(prices: Prices, fee: float, block_s: float) -> Volatility:
+def estimate(prices: LogPrices, fee: float, block_s: float) -> Volatility:
     """Estimate a market's volatility from a pool's prices.
 
     Rounds: to the grid, half to even.
@@ -78,17 +78,17 @@ def estimate(prices: Prices, fee: float, block_s: float) -> Volatility:
     )
 
 
-def signature(prices: Prices, fee: float, block_s: float) -> list[AtStride]:
+def signature(prices: LogPrices, fee: float, block_s: float) -> list[AtStride]:
     """Measure the volatility at every stride from one block on, before and after the correction: the signature plot."""
     return [_at(moves_at(prices, stride_s), fee, block_s) for stride_s in _strides(prices, block_s)]
 
 
-def _strides(prices: Prices, block_s: float) -> list[int]:
+def _strides(prices: LogPrices, block_s: float) -> list[int]:
     strides = (max(1, round(block_s)) << doubled for doubled in range(64))
     return [stride_s for stride_s in strides if intervals(prices, stride_s) >= FEWEST_MOVES]
 
 
-def _from_the_longest(prices: Prices, fee: float, block_s: float) -> Iterator[Moves]:
+def _from_the_longest(prices: LogPrices, fee: float, block_s: float) -> Iterator[Moves]:
     """Measure ever shorter strides, to the first that is short against the band."""
     for stride_s in reversed(_strides(prices, block_s)):
         moves = moves_at(prices, stride_s)

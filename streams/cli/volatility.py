@@ -8,7 +8,7 @@ import typer
 
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import SettingsError
-from pipeline.statistics.clock import Prices
+from pipeline.statistics.clock import LogPrices
 from pipeline.statistics.volatility import PPM, AtStride, Volatility, estimate, signature
 from streams.chain_numbers import numbers_of
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
@@ -17,7 +17,7 @@ from streams.cli.plots import draw_signature, require_plots
 from streams.human import duration_text, parse_bps, parse_seconds, short
 from streams.kafka.readers import reading
 from streams.kafka.wire import wire_form
-from streams.pool_prices import PricedPool, parse_prices, priced_pools
+from streams.pool_prices import PublishedPool, parse_prices, published_pools
 from streams.settings import Settings
 from streams.yaml_positions import did_you_mean
 
@@ -29,7 +29,7 @@ class _Source(NamedTuple):
     """Prices, and what hides a part of their moves."""
 
     name: str
-    prices: Prices
+    prices: LogPrices
     fee: float
     block_s: int
 
@@ -98,12 +98,12 @@ def _of_pool(pool: str, fee: str | None, block: str | None) -> _Source:
     )
 
 
-async def _read(settings: Settings) -> list[PricedPool]:
+async def _read(settings: Settings) -> list[PublishedPool]:
     async with reading(settings.kafka) as reader:
-        return await priced_pools(reader, settings.chain)
+        return await published_pools(reader, settings.chain)
 
 
-def _fee(pool: PricedPool) -> str:
+def _fee(pool: PublishedPool) -> str:
     return f"{pool.fee_pips / 10_000:g}%"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from r_data import read_frame
 
-from pipeline.statistics.clock import Prices, moves_at
+from pipeline.statistics.clock import LogPrices, moves_at
 from pipeline.statistics.volatility import YEAR_S, estimate
 
 HISTORY = Path(__file__).parents[2].parent / "shared/data/history/wbtc-weth-3000/ethwbtc_trade_history.rda"
@@ -32,7 +32,7 @@ def test_the_estimate_is_that_of_a_slow_clock(swaps, period):
     begin, end, block_s, by_block, by_half_day = PERIODS[period]
     blocks = [block for block in swaps if begin <= block < end]
     logs = [swaps[block] * math.log(1.0001) for block in blocks]
-    prices = Prices(
+    prices = LogPrices(
         [round((block - begin) * block_s) for block in blocks], logs, round((end - begin) * block_s)
     )
     naive = math.fsum((after - before) ** 2 for before, after in itertools.pairwise(logs)) / prices.span_s

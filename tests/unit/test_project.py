@@ -263,6 +263,15 @@ def test_what_crosses_a_topic_is_told():
         assert re.search(rf"`{kind}[`/]", page), f"entry {kind}"
 
 
+def test_no_two_public_classes_have_one_name():
+    named_by: dict[str, list[str]] = {}
+    for path in modules():
+        for name in every(r"^class ([A-Z]\w*)", text_of(path)):
+            named_by.setdefault(name, []).append(named(path))
+    assert len(named_by) > 300
+    assert {name: places for name, places in named_by.items() if len(places) > 1} == {}
+
+
 FOLDERS_LISTED_WHOLE = (
     *(f"pipeline/{name}" for name in ("advance", "state", "follow", "book", "decide", "act", "sign")),
     *(f"streams/{name}" for name in ("node", "kafka", "watch", "work")),

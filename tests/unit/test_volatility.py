@@ -9,7 +9,7 @@ from fee_band_world import DAY_S, pool_prices
 
 from pipeline.errors import StatisticsError
 from pipeline.statistics.bootstrap import interval_of_mean
-from pipeline.statistics.clock import Prices, moves_at
+from pipeline.statistics.clock import LogPrices, moves_at
 from pipeline.statistics.fee_band import OVERSHOOT, band_widths, shown_share, true_variance
 from pipeline.statistics.volatility import YEAR_S, estimate, signature
 
@@ -119,20 +119,20 @@ def test_prices_that_are_repeated_change_nothing():
         )
         for at_s in {at_s, (at_s + next_s) // 2}
     ]
-    again = Prices([at_s for at_s, _ in sorted(told)], [log for _, log in sorted(told)], path.end_s)
+    again = LogPrices([at_s for at_s, _ in sorted(told)], [log for _, log in sorted(told)], path.end_s)
     assert len(again.log) > len(path.log)
     assert estimate(again, 0.0005, BLOCK_S) == estimate(path, 0.0005, BLOCK_S)
 
 
 def test_a_price_that_never_moves_has_no_volatility():
-    found = estimate(Prices([0], [1.0], 10_000), 0.003, BLOCK_S)
+    found = estimate(LogPrices([0], [1.0], 10_000), 0.003, BLOCK_S)
     assert (found.sigma_ppm, found.low_ppm, found.high_ppm, found.jump_share_ppm) == (0, 0, 0, 0)
     assert not found.at.is_long
 
 
 def test_too_short_a_time_is_refused():
     with pytest.raises(StatisticsError, match="250 s of prices are too few: 20 moves of 12 s"):
-        estimate(Prices([0], [1.0], 250), 0.003, BLOCK_S)
+        estimate(LogPrices([0], [1.0], 250), 0.003, BLOCK_S)
 
 
 def test_an_interval_holds_the_mean_and_grows_where_neighbours_are_alike():
