@@ -13,17 +13,18 @@ from builders import policy, started
 from forgery import IGNORED, KINDS, SET_ASIDE, malformed_records
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from noise import first_block, noisy, story
 
 from pipeline.errors import UNREADABLE
 from pipeline.follow.routes import Arrival, follow
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import BlockSetAside, Declined, RebalanceProposed
-from pipeline.messages.entries import SetAside
+from pipeline.messages.entries import DecidedUnder, SetAside
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, Paused, Resumed
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables, Value
-from pipeline.units import ShardId
+from pipeline.units import Offset, ShardId
 from streams.kafka.codec import decode_event, decode_output, encode
 from streams.kafka.topics import DEAD_LETTERS, TopicRecord
 from streams.work.fold import fold_log
@@ -48,7 +49,12 @@ def fold(payloads: Sequence[bytes | None]) -> tuple[dict[str, Value], list[Topic
 
 
 def without_trace(entries: dict[str, Value]) -> dict[str, Value]:
-    return {key: value for key, value in entries.items() if key not in NEVER_TOLD}
+    """What is kept, but for what tells where in the log a shard stands, or stood when its rules changed."""
+    return {
+        key: replace(value, first_offset=Offset(0)) if isinstance(value, DecidedUnder) else value
+        for key, value in entries.items()
+        if key not in NEVER_TOLD
+    }
 
 
 def told(said: Sequence[TopicRecord]) -> list[tuple[str, bytes, Any]]:
