@@ -34,6 +34,7 @@ KINDS = {
     "held_balances": (BOOKS,),
     "spot": (ADDRESSES,),
     "prices": (BOOKS,),
+    "rules": (NUMBERS,),
     "tick": (ADDRESSES, TICKS),
     "observation": (ADDRESSES, st.integers(0, 65535)),
     "pool_position": (ADDRESSES, ADDRESSES, TICKS, TICKS),
