@@ -88,7 +88,9 @@ counted_balances: Kind[BookId] = _kind("counted-balances", str)
 held_balances: Kind[BookId] = _kind("held-balances", str)
 spot: Kind[Address] = _kind("spot", str)
 prices: Kind[BookId] = _kind("prices", str)
-"""These four are no entries: what follows from some is remembered under them."""
+stock: Kind[BookId] = _kind("stock", str)
+unknown: Kind[BookId] = _kind("unknown", str)
+"""These six are no entries: what follows from some is remembered under them."""
 ALL: Final = "all"
 SHARD: Final = "shard"
 """What an operator resumes where a whole shard is halted."""

@@ -1,5 +1,7 @@
 """A book's view, made from its inventory."""
 
+from typing import Any
+
 import msgspec
 
 from pipeline import keys
@@ -14,18 +16,23 @@ from pipeline.units import BookId
 
 def show_book(policy: Policy, stock: Stock, now: Provenance) -> BookView:
     """Tell a book's inventory."""
-    return BookView(
-        **now.stamp("book", policy.book, policy_version=policy.policy_version),
-        book=policy.book,
-        holdings=stock.holdings,
-        base_amount=stock.base_amount,
-        quote_amount=stock.quote_amount,
-        value_quote=stock.value_quote,
-        sqrt_price_x96=stock.sqrt_price_x96,
-        base_share_bps=stock.base_share_bps,
-        deviation_bps=deviation_bps(stock, policy),
-        shares=token_shares(stock, policy) if policy.known_assets() else msgspec.UNSET,
-    )
+    stamp = now.stamp("book", policy.book, policy_version=policy.policy_version)
+    return BookView(**stamp, **book_fields(policy, stock))
+
+
+def book_fields(policy: Policy, stock: Stock) -> dict[str, Any]:
+    """Collect what a book's view says, but for its id and its cause."""
+    return {
+        "book": policy.book,
+        "holdings": stock.holdings,
+        "base_amount": stock.base_amount,
+        "quote_amount": stock.quote_amount,
+        "value_quote": stock.value_quote,
+        "sqrt_price_x96": stock.sqrt_price_x96,
+        "base_share_bps": stock.base_share_bps,
+        "deviation_bps": deviation_bps(stock, policy),
+        "shares": token_shares(stock, policy) if policy.known_assets() else msgspec.UNSET,
+    }
 
 
 def token_shares(stock: Stock, policy: Policy) -> tuple[TokenShare, ...]:

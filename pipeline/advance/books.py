@@ -81,7 +81,14 @@ def _finished(carried: list[Output], path: BookPath) -> str | None:
 
 
 def stock_of(shard: Shard, policy: Policy) -> Stock:
-    """Measure what a book has and add it up, or remember. Raises: PipelineError."""
+    """Measure what a book has and add it up, or remember: asked again at once where nothing seen was written. Raises: PipelineError."""
+    tables = shard.tables
+    return tables.derived(
+        keys.stock(policy.book), (policy, tables.seen_writes), lambda: _stock_of(shard, policy)
+    )
+
+
+def _stock_of(shard: Shard, policy: Policy) -> Stock:
     items, prices = held_items(shard, policy), spot_prices(shard, policy)
     made_of = (policy, prices, *items)
     return shard.tables.derived(keys.book(policy.book), made_of, lambda: take_stock(policy, items, prices))
@@ -90,6 +97,13 @@ def stock_of(shard: Shard, policy: Policy) -> Stock:
 # ------------------------------------------------------------------ gates before the inventory
 def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
     """Tell why a book's inventory is not known: something is unread, in quarantine, or has no price."""
+    tables = shard.tables
+    return tables.derived(
+        keys.unknown(policy.book), (policy, tables.seen_writes), lambda: _why_unknown(shard, policy)
+    )
+
+
+def _why_unknown(shard: Shard, policy: Policy) -> Refused | None:
     unread = missing(shard.tables, policy) or [
         item for venue in venues_of(policy.chain) for item in venue.untold_items(shard, policy)
     ]

@@ -18,7 +18,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import BookId
 from pipeline.venues.port import VenueViews
 from pipeline.venues.registry import venues
-from pipeline.views import remove_book, show_book
+from pipeline.views import book_fields, remove_book, show_book
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -149,18 +149,14 @@ def _face(views: VenueViews, policy: Policy, held: HeldItem) -> tuple[object, ..
 def _told_books(before: Shown, after: Shown, now: Provenance, *, again: bool) -> Iterator[Output]:
     for book, (policy, stock) in after.books.items():
         former = before.books.get(book)
-        if again or former is None or _differs(former, policy, stock, now):
+        if again or former is None or _differs(former, policy, stock):
             yield show_book(policy, stock, now)
     for book in sorted(before.books.keys() - after.books.keys()):
         yield remove_book(book, now)
 
 
-def _differs(former: tuple[Policy, Stock], policy: Policy, stock: Stock, now: Provenance) -> bool:
+def _differs(former: tuple[Policy, Stock], policy: Policy, stock: Stock) -> bool:
     """Ask whether a book's view says anything else; the same conclusion under another policy is not news."""
     if former[0] is policy and former[1] is stock:
         return False
-    return _without_stamp(show_book(*former, now)) != _without_stamp(show_book(policy, stock, now))
-
-
-def _without_stamp(view: Output) -> dict[str, object]:
-    return {name: getattr(view, name) for name in view.__struct_fields__ if name not in {"id", "because_of"}}
+    return book_fields(*former) != book_fields(policy, stock)

@@ -35,6 +35,8 @@ KINDS = {
     "spot": (ADDRESSES,),
     "prices": (BOOKS,),
     "rules": (NUMBERS,),
+    "stock": (BOOKS,),
+    "unknown": (BOOKS,),
     "tick": (ADDRESSES, TICKS),
     "observation": (ADDRESSES, st.integers(0, 65535)),
     "pool_position": (ADDRESSES, ADDRESSES, TICKS, TICKS),
