@@ -385,3 +385,16 @@ def test_check_says_which_size_of_a_book_its_pool_takes(desk, chain, world):
         assert ("more than fits" in told) == too_large
         assert ("refused (depth)" in told) == too_large
     assert sized("watch", 10) == []
+
+
+def test_check_says_that_a_pool_cannot_serve_the_window_of_the_mean(desk, chain, world):
+    """The pool keeps one observation, of the last swap's block: no mean over five minutes, so no plan."""
+    usual, young = world.pool("weth_usdc_low_500"), world.pool("weth_usdc_low_3000")
+    trader = world.accounts.traders[0]
+    chain.execute(actions.swap_exact_in(world, trader, young, world.weth, ETHER))
+    told = desk(odd=world.usdc_high, mode="live", changes=[(usual.address, young.address)])[1]
+    (said,) = [line for line in told.splitlines() if "which size" in line]
+    assert said.startswith("book alpha: which size fits is not known: not_plannable: the observations do not")
+    chain.rpc("anvil_mine", hex(40), hex(12))
+    told = desk(odd=world.usdc_high, mode="live", changes=[(usual.address, young.address)])[1]
+    assert "in one mint now" in told, "its only observation is old enough by then"
