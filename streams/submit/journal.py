@@ -2,25 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any
 from zlib import crc32
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError
 
 from pipeline import keys
-from pipeline.errors import CommitError, FencedError, InfrastructureError
+from pipeline.errors import CommitError, InfrastructureError
 from pipeline.messages.journal import AnyReport
 from pipeline.units import Address, ChainId, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.port import CLOSE_TIMEOUT_S, COMMIT_TIMEOUT_S, OPEN_TIMEOUT_S, bounded
 from streams.kafka.clients import transactional_producer
 from streams.kafka.codec import encode
-from streams.kafka.errors import denied, started
+from streams.kafka.errors import started
 from streams.kafka.readers import Reader, broker_errors, reading
 from streams.kafka.roles import transactional_id_of_signer
-from streams.kafka.topics import EVENTS, NONCES, TOPICS, TopicRecord
+from streams.kafka.topics import EVENTS, NONCES, TopicRecord
+from streams.kafka.transactions import broken_off, write_whole
 from streams.policy_rollout import appending
 from streams.submit.port import Stored
 
@@ -127,28 +128,12 @@ class KafkaJournal:
             await asyncio.sleep(_HELD_BACK_S)
 
     async def _write(self, records: Sequence[TopicRecord]) -> None:
-        async with self._or_failing("commit"), self._producer.transaction():
-            sent = [
-                await self._producer.send(
-                    TOPICS[topic].on(self._chain_id), key=key, value=value, partition=partition
-                )
-                for topic, key, value, partition in records
-            ]
-            await asyncio.gather(*sent)  # a rejected batch does not fail the transaction by itself
+        async with self._or_failing("commit"):
+            await write_whole(self._producer, self._chain_id, records)
 
-    @asynccontextmanager
-    async def _or_failing(self, what: str) -> AsyncIterator[None]:
-        """Turn the broker's errors into ours."""
-        try:
-            yield
-        except (ProducerFenced, InvalidProducerEpoch) as error:
-            raise FencedError(f"another process signs for {self._signer} now: {error!r}") from error
-        except (KafkaError, IllegalOperation, OSError, TimeoutError) as error:
-            # IllegalOperation: the transaction broke off behind our back, between two sends
-            refused = denied(error, self._kafka)
-            if refused is not None:
-                raise refused from error
-            raise CommitError(f"{what} of the journal of {self._signer} failed: {error!r}") from error
+    def _or_failing(self, what: str) -> AbstractAsyncContextManager[None]:
+        what_of_it = f"{what} of the journal of {self._signer}"
+        return broken_off(self._kafka, what_of_it, fenced=f"another process signs for {self._signer} now")
 
 
 class KafkaReports:

@@ -1,25 +1,24 @@
 """The checkpoint on a broker: a transactional producer a shard, and its partition of `state.v1`."""
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError
 
 from pipeline import keys
-from pipeline.errors import CommitError, FencedError, StateLostError
+from pipeline.errors import CommitError, StateLostError
 from pipeline.state.tables import Value
 from pipeline.units import ChainId, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.clients import reader, transactional_producer
 from streams.kafka.codec import encode_entry
-from streams.kafka.errors import denied, started, stopped
+from streams.kafka.errors import started, stopped
 from streams.kafka.readers import Record, reading, record_of
 from streams.kafka.roles import transactional_id_of_shard
 from streams.kafka.topics import DEAD_LETTERS, OUTPUTS, STATE, TOPICS, TopicRecord
+from streams.kafka.transactions import broken_off, write_whole
 
 from .port import (
     CLOSE_TIMEOUT_S,
@@ -93,7 +92,7 @@ class KafkaCheckpoint:
                 self._kafka, transactional_id_of_shard(self._chain_id, self._shard)
             )
             await started(self._producer, self._kafka)  # fences, and aborts what the former owner left open
-            await self._write(self._producer, [TopicRecord(STATE.name, OPENED, marker, self._shard)])
+            await self._write([TopicRecord(STATE.name, OPENED, marker, self._shard)])
             entries = load(await self._read_until(marker))
         if keys.CURSOR not in entries:
             await self._refuse_if_it_has_spoken()
@@ -139,26 +138,14 @@ class KafkaCheckpoint:
                 )
                 for key, value in changes.items()
             ]
-            await self._write(self._producer, [*records, *entries])
+            await self._write([*records, *entries])
 
-    async def _write(self, producer: Any, records: Sequence[TopicRecord]) -> None:
-        async with producer.transaction():
-            sent = [
-                await producer.send(self._topics[topic], key=key, value=value, partition=partition)
-                for topic, key, value, partition in records
-            ]
-            await asyncio.gather(*sent)  # a rejected batch does not fail the transaction by itself
+    async def _write(self, records: Sequence[TopicRecord]) -> None:
+        assert self._producer is not None, "opened before"
+        await write_whole(self._producer, self._chain_id, records)
 
-    @asynccontextmanager
-    async def _or_failing(self, what: str) -> AsyncIterator[None]:
-        """Turn the broker's errors into ours."""
-        try:
-            yield
-        except (ProducerFenced, InvalidProducerEpoch) as error:
-            raise FencedError(f"shard {self._shard} has been opened by another: {error!r}") from error
-        except (KafkaError, IllegalOperation, OSError, TimeoutError) as error:
-            # IllegalOperation: the transaction broke off behind our back, between two sends
-            refused = denied(error, self._kafka)
-            if refused is not None:
-                raise refused from error
-            raise CommitError(f"{what} of shard {self._shard} failed: {error!r}") from error
+    def _or_failing(self, what: str) -> AbstractAsyncContextManager[None]:
+        shard = self._shard
+        return broken_off(
+            self._kafka, f"{what} of shard {shard}", fenced=f"shard {shard} has been opened by another"
+        )
