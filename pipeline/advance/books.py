@@ -81,7 +81,7 @@ def _finished(carried: list[Output], path: BookPath) -> str | None:
 
 
 def stock_of(shard: Shard, policy: Policy) -> Stock:
-    """Measure what a book has and add it up, or remember: asked again at once where nothing seen was written. Raises: PipelineError."""
+    """Return a book's inventory, computed again only after a write that it could follow from. Raises: PipelineError."""
     tables = shard.tables
     return tables.derived(
         keys.stock(policy.book), (policy, tables.seen_writes), lambda: _stock_of(shard, policy)

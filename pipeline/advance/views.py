@@ -40,7 +40,7 @@ def shown(shard: Shard) -> Shown:
 def shown_before(shard: Shard) -> Shown:
     """Collect what a shard shows before a record. Never raises: what cannot be collected is taken as not shown.
 
-    The record then halts the shard when its views are told, unless it is the operator's `Resumed`, which empties the shard.
+    Publishing the views after the record then halts the shard, unless the record is an operator's `Resumed`, which empties it.
     """
     try:
         return shown(shard)

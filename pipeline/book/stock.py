@@ -18,7 +18,7 @@ def held_items(shard: Shard, policy: Policy) -> tuple[HeldItem, ...]:
 
 
 def take_stock(policy: Policy, items: Sequence[HeldItem], prices: Mapping[Address, Price]) -> Stock:
-    """Add a book up. A value may be zero or negative; then no share of it is told."""
+    """Add a book up. The value may be zero or negative; every share is 0 then."""
     sums = _sums(items)
     net = {token.address: sums.get(token.address, {}) for token in policy.tokens}
     totals = {token: sum(kinds.values()) for token, kinds in net.items()}

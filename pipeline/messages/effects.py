@@ -99,7 +99,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(Entry, frozen=True, kw_only=True):
-    """`plan/book`: the book's last plan. Which of its steps are mined is told by the chain part."""
+    """`plan/book`: the book's last plan. The chain part says which of its steps are mined."""
 
     id: str
     made_at: BlockRef

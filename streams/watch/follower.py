@@ -69,7 +69,9 @@ class Follower:
         try:
             return decode_event(payload, where=f"{EVENTS.name}[{self.shard}]@{offset}")
         except MalformedRecordError as error:
-            log.warning("passes over what is no event", shard=self.shard, offset=offset, error=str(error))
+            log.warning(
+                "skips a record that is not an event", shard=self.shard, offset=offset, error=str(error)
+            )
         return None
 
     @property
