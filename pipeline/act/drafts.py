@@ -1,275 +1,39 @@
-"""Step 6: when a phase of a goal is due, its transactions are made from the state as it is then.
+"""What a venue makes of a phase: transactions before anybody has agreed to them, and how a plan goes on."""
 
-withdraw (burn and collect) -> swap (to the new range's ratio) -> mint -> reset (allowances that are not zero)
-"""
+from typing import TypeVar
 
 import msgspec
 
-from pipeline import keys
-from pipeline.act.allowances import APPROVE_GAS, allow, router_of, take_back
-from pipeline.act.depth import depth_window, part_of_mint
-from pipeline.act.goal import deployable
-from pipeline.act.market import Market, least_swapped, mint_window, narrower, swap_tolerance_bps, swap_window
-from pipeline.errors import SwapLimitedError
-from pipeline.math.sandwich import safe_window_x96
-from pipeline.math.slippage import (
-    least_burned,
-    least_minted,
-    least_of_quote,
-    price_window_x96,
-    taken_by_mint,
-)
 from pipeline.messages.effects import Goal, Phase, Step
-from pipeline.messages.entries import Pool
-from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
-from pipeline.state.shard import Shard
-from pipeline.units import Address, RawAmount, Seconds
-from pipeline.venues.uniswap_v3 import LivePool
-from pipeline.venues.uniswap_v3.assess import own_positions
-from pipeline.venues.uniswap_v3.calldata import (
-    Withdrawal,
-    write_mint,
-    write_swap,
-    write_withdraw,
-)
-from pipeline.venues.uniswap_v3.pools import need_pool
-from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
-
-WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000
-"""Limits of one transaction each; of a withdrawal for each NFT, and as many NFTs as the signer's limit allows."""
-
-Amounts = tuple[RawAmount, RawAmount]
-_NOTHING = RawAmount(0), RawAmount(0)
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """One transaction, before anybody has agreed to it."""
+    """One transaction, before anybody has agreed to it. A venue may add to it what its own guards ask for."""
 
     step: Step
     call: Call
     minimums: tuple[Minimum, ...] = ()
-    swap: SwapPlan | None = None
+    is_private: bool = False
+    """Nobody but a relay may be shown it before it is mined."""
     phase: Phase | None = None
     """Of which it is, where it goes out with an earlier one."""
 
 
-def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    """Make a phase's transactions from the state as it is; none where there is nothing to do.
-
-    Raises: PipelineError where it cannot be made.
-    """
-    drafts = _DRAFTS[phase](shard, policy, goal, market)
-    return (
-        tuple(with_data(each, policy.chain.data_gas) for each in drafts) if policy.chain.data_gas else drafts
-    )
+DraftT = TypeVar("DraftT", bound=Draft)
 
 
-def with_data(made: Draft, data_gas: int) -> Draft:
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """How a plan goes on from a phase."""
+
+    goal: Goal
+    skips: bool = False
+    """The phase has nothing to do."""
+    why: str = ""
+    """Why it is not as before; empty: it is."""
+
+
+def with_data(made: DraftT, data_gas: int) -> DraftT:
     """Leave room in a gas limit for what posting the data takes."""
     call = msgspec.structs.replace(made.call, gas_limit=made.call.gas_limit + data_gas)
     return msgspec.structs.replace(made, call=call)
-
-
-def gas_of_plan(withdrawals: int, policy: Policy, *, swaps: bool, approvals: int) -> int:
-    """Add the gas limits of a whole plan up."""
-    calls = withdrawals * WITHDRAW_GAS + swaps * SWAP_GAS + approvals * APPROVE_GAS + MINT_GAS
-    return (
-        calls
-        + transactions_of_plan(withdrawals, policy, swaps=swaps, approvals=approvals) * policy.chain.data_gas
-    )
-
-
-def transactions_of_plan(withdrawals: int, policy: Policy, *, swaps: bool, approvals: int) -> int:
-    """Count the transactions of a whole plan, as its gas is counted."""
-    return -(-withdrawals // withdrawn_at_once(policy)) + swaps + approvals + 1
-
-
-def withdrawn_at_once(policy: Policy) -> int:
-    """Count the NFTs that one transaction withdraws at most, within the gas limit that the signer allows."""
-    return max((policy.limits.signer.max_gas_limit - policy.chain.data_gas) // WITHDRAW_GAS, 1)
-
-
-def _deadline_s(policy: Policy, market: Market) -> Seconds:
-    return Seconds(market.now_s + policy.limits.deadline_s)
-
-
-def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    live = need_pool(shard, goal.pool)
-    window = price_window_x96(live.sqrt_price_x96, policy.limits.slippage_bps(live.pool().fee_pips))
-    held = dict(own_positions(shard, policy))
-    # about spot: whoever pushes the price before a burn makes it pay more at the price as it was, never less
-    withdrawals = []
-    for token_id in goal.withdraw:
-        position = held.get(keys.position(policy.chain.position_manager, token_id))
-        if position is None or not (position.liquidity or position.owed0 or position.owed1):
-            continue
-        low, high = position.tick_lower, position.tick_upper
-        minimums = least_burned(position.liquidity, low, high, window)
-        withdrawals.append(
-            Withdrawal(
-                token_id=token_id,
-                liquidity=position.liquidity,
-                minimum0=minimums[0],
-                minimum1=minimums[1],
-            )
-        )
-    most, pool = withdrawn_at_once(policy), live.pool()
-    return tuple(
-        _withdraw(policy, pool, withdrawals[first : first + most], market)
-        for first in range(0, len(withdrawals), most)
-    )
-
-
-def _withdraw(policy: Policy, pool: Pool, withdrawals: list[Withdrawal], market: Market) -> Draft:
-    data = write_withdraw(withdrawals, recipient=policy.owner, deadline_s=_deadline_s(policy, market))
-    least0, least1 = sum(each.minimum0 for each in withdrawals), sum(each.minimum1 for each in withdrawals)
-    call = Call(to=policy.chain.position_manager, data=data, gas_limit=WITHDRAW_GAS * len(withdrawals))
-    gained = (
-        Minimum(token=pool.token0, delta=RawAmount(least0)),
-        Minimum(token=pool.token1, delta=RawAmount(least1)),
-    )
-    return Draft(step="withdraw", call=call, minimums=gained)
-
-
-def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    live = need_pool(shard, goal.pool)
-    pool = live.pool()
-    ratio = size_swap(live, deployable(shard, policy, pool), policy, goal, market)
-    if not ratio.amount_in:
-        if ratio.limited:
-            raise SwapLimitedError(f"spot {live.sqrt_price_x96} is beyond the limit {ratio.limit_x96}")
-        return ()
-    router = router_of(policy)
-    down = ratio.zero_for_one
-    token_in, token_out = (pool.token0, pool.token1) if down else (pool.token1, pool.token0)
-    least = max(
-        least_swapped(policy, market, pool.fee_pips, ratio.amount_in, zero_for_one=down),
-        least_of_quote(ratio.amount_out, swap_tolerance_bps(policy)),
-    )
-    data = write_swap(
-        token_in=token_in,
-        token_out=token_out,
-        fee_pips=pool.fee_pips,
-        recipient=policy.owner,
-        amount_in=ratio.amount_in,
-        minimum_out=least,
-        limit_x96=ratio.limit_x96,
-        deadline_s=_deadline_s(policy, market),
-    )
-    return (
-        *_allow(shard, policy, token_in, router, ratio.amount_in),
-        Draft(
-            step="swap",
-            call=Call(to=router, data=data, gas_limit=SWAP_GAS),
-            minimums=(
-                Minimum(token=token_in, delta=RawAmount(-ratio.amount_in)),
-                Minimum(token=token_out, delta=least),
-            ),
-            swap=ratio,
-        ),
-    )
-
-
-def size_swap(live: LivePool, amounts: Amounts, policy: Policy, goal: Goal, market: Market) -> SwapPlan:
-    """Size the swap to the new range's ratio, ending no further from the means than slippage and signer allow.
-
-    Nor may it sell more than the pool's depth allows, nor end further from spot than it may without a sandwich of it
-    paying, unless it goes privately. It is sent with the limit of the means: what others trade before it may move the price.
-    """
-    fee_pips, ticks = live.pool().fee_pips, (goal.tick_lower, goal.tick_upper)
-    means, depth = swap_window(policy, market, fee_pips), depth_window(live, policy, market)
-    safe = safe_window_x96(live.sqrt_price_x96, fee_pips)
-    goes_privately = policy.action.large_swaps == "private"
-    window = narrower(means, depth) if goes_privately else narrower(narrower(means, depth), safe)
-    swap = swap_to_ratio(live, *amounts, *ticks, window_x96=window)
-    end = 0 if swap.zero_for_one else 1
-    by_depth = swap.limited and swap.limit_x96 == depth[end] != means[end]
-    by_safety = swap.limited and not by_depth and swap.limit_x96 != means[end]
-    is_safe = safe[0] <= swap.sqrt_price_after_x96 <= safe[1]
-    return msgspec.structs.replace(
-        swap,
-        limit_x96=means[end],
-        beyond_depth=by_depth,
-        pays_sandwich=not is_safe and not swap.limited if goes_privately else by_safety,
-    )
-
-
-def tell_limit(swap: SwapPlan) -> str:
-    """Say how much of what is to be sold the price limit lets through, the pool's depth allows, or is safe from a sandwich."""
-    if swap.beyond_depth:
-        return f"to sell more than {swap.amount_in} is beyond max_share_of_depth, of what the pool holds within 1 %"
-    if swap.pays_sandwich:
-        return f"to sell more than {swap.amount_in} moves the price by over twice the fee, and a sandwich of it pays"
-    return f"the price limit {swap.limit_x96} lets only {swap.amount_in} be sold"
-
-
-def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    live = need_pool(shard, goal.pool)
-    amounts = deployable(shard, policy, live.pool())
-    if market.mints_in_part:
-        amounts = part_of_mint(shard, policy, live, market, amounts) or amounts
-    taken = taken_by_mint(*amounts, goal.tick_lower, goal.tick_upper, live.sqrt_price_x96)
-    return draft_mint(shard, policy, goal, market, taken)
-
-
-def draft_mint(
-    shard: Shard,
-    policy: Policy,
-    goal: Goal,
-    market: Market,
-    amounts: Amounts,
-    *,
-    asks: Amounts = _NOTHING,
-) -> tuple[Draft, ...]:
-    """Make a mint of two amounts as the range takes them; it asks for what it takes within the slippage, and for `asks` at least.
-
-    With more of one token than goes with the other, the minimums would be met far beyond the window.
-    """
-    pool, manager = need_pool(shard, goal.pool).pool(), policy.chain.position_manager
-    ticks = goal.tick_lower, goal.tick_upper
-    least = least_minted(*amounts, *ticks, mint_window(policy, market))
-    minimums = max(least[0], asks[0]), max(least[1], asks[1])
-    data = write_mint(
-        token0=pool.token0,
-        token1=pool.token1,
-        fee_pips=pool.fee_pips,
-        ticks=ticks,
-        amounts=amounts,
-        minimums=minimums,
-        recipient=policy.owner,
-        deadline_s=_deadline_s(policy, market),
-    )
-    tokens = tuple(zip((pool.token0, pool.token1), amounts, strict=True))
-    return (
-        *(
-            each
-            for token, amount in tokens
-            if amount
-            for each in _allow(shard, policy, token, manager, amount)
-        ),
-        Draft(
-            step="mint",
-            call=Call(to=manager, data=data, gas_limit=MINT_GAS),
-            minimums=tuple(Minimum(token=t, delta=RawAmount(-amount)) for t, amount in tokens),
-        ),
-    )
-
-
-def _draft_reset(shard: Shard, policy: Policy, goal: Goal, market: Market) -> tuple[Draft, ...]:
-    del goal, market
-    return tuple(Draft(step="reset", call=call) for call in take_back(shard, policy))
-
-
-def _allow(
-    shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount
-) -> tuple[Draft, ...]:
-    return tuple(Draft(step="approve", call=call) for call in allow(shard, policy, token, spender, amount))
-
-
-_DRAFTS = {
-    "withdraw": _draft_withdraw,
-    "swap": _draft_swap,
-    "mint": _draft_mint,
-    "reset": _draft_reset,
-}

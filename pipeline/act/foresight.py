@@ -1,30 +1,24 @@
-"""What a goal would come to, told before anything of it is commanded."""
+"""What a plan is made and judged with: the market at a block, and what the whole plan would come to there.
 
-from fractions import Fraction
+A venue adds to both what its own steps and guards need.
+"""
 
 import msgspec
 
-from pipeline import keys
-from pipeline.act.allowances import approvals_of_plan
-from pipeline.act.depth import most_minted, moved_in_token1
-from pipeline.act.drafts import gas_of_plan, size_swap, transactions_of_plan
-from pipeline.act.goal import deployable
-from pipeline.act.market import Market
-from pipeline.act.usual_gas import usual_gas
-from pipeline.book.inventory import WHOLE_BPS, Stock
-from pipeline.math.ranges import share_of_token0
-from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.math.value import value_in_token0, value_in_token1
-from pipeline.messages.effects import Goal
-from pipeline.messages.entries import NftPosition
+from pipeline.book.exposures import Price
 from pipeline.messages.policy import Policy
-from pipeline.state.shard import Shard
-from pipeline.units import Bps, RawAmount
-from pipeline.venues.uniswap_v3 import withdrawn
-from pipeline.venues.uniswap_v3.pools import need_pool
-from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
+from pipeline.units import Bps, RawAmount, Seconds, Wei
 
-_LEAST_SHARE = Fraction(1, 20)
+
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phase is planned and guarded with."""
+
+    now_s: Seconds
+    base_fee_wei: Wei
+    base_price: Price
+    """The reference price of base in raw quote, by which costs are counted: not spot, where the venue has another."""
+    in_part: bool = False
+    """Waiting has cost as much as making the phase twice would: of what does not fit at once a part goes in."""
 
 
 class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +26,6 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
 
     moved_quote: RawAmount
     """What is freed and what may be deployed, at spot."""
-    swap: SwapPlan
-    """Of what is freed and what may be deployed, in the pool without our liquidity."""
     gas_limit: int
     """Of all its transactions together."""
     gas_expected: int
@@ -41,22 +33,21 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     transactions: int
     share_before_bps: Bps
     share_after_bps: Bps
-    """Of the book, at the price that our swap leaves."""
+    """Of the book, at the price that our own trade leaves."""
     was_idle: bool
-    """The book has no liquidity in range."""
-    holds_price: bool
-    """The new range does, after our swap."""
-    mint_moves: int
-    """What the mint offers, in raw token1."""
-    mint_most: RawAmount
-    """What the pool's depth lets it offer."""
+    """The book earns nothing now: no liquidity of its is in range."""
+    is_active: bool
+    """What is deployed earns at the price that our own trade leaves."""
+    deploys: bool
+    """Anything is deployed at all."""
+    deployed_quote: RawAmount
+    """What is deployed, at spot."""
+    most_deployed_quote: RawAmount
+    """What the venue takes of it at once, at spot."""
+    fits: bool
+    """It takes all of it."""
     cut_short: str = ""
     """Why it is only a step towards the target; empty: it is the whole way."""
-
-    @property
-    def fits_depth(self) -> bool:
-        """Whether the pool's depth takes the whole mint."""
-        return self.mint_moves <= self.mint_most
 
     def deviations(self, policy: Policy) -> tuple[int, int]:
         """Tell how far from its target the share is and would be, in bps."""
@@ -64,93 +55,12 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
         return abs(self.share_before_bps - target), abs(self.share_after_bps - target)
 
 
-def foresee(
-    shard: Shard,
-    policy: Policy,
-    goal: Goal,
-    market: Market,
-    stock: Stock,
-    *,
-    freed: tuple[RawAmount, RawAmount],
-) -> Foreseen:
-    """Run a plan in thought: withdraw, swap, mint. `freed` is what the withdrawal pays.
+class TradeCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What trades cost, in raw quote at the reference price."""
 
-    Raises: PipelineError where it cannot be told.
-    """
-    live = need_pool(shard, goal.pool)
-    manager = policy.chain.position_manager
-    leaving = [shard.tables.need(keys.position(manager, token_id), NftPosition) for token_id in goal.withdraw]
-    without = withdrawn(live, [(p.tick_lower, p.tick_upper, p.liquidity) for p in leaving if p.liquidity])
-    amounts = deployable(shard, policy, live.pool(), freed)
-    swap = size_swap(without, amounts, policy, goal, market)
-    approvals, swaps = approvals_of_plan(shard, policy, amounts, swap), bool(swap.amount_in)
-    transactions = transactions_of_plan(len(leaving), policy, swaps=swaps, approvals=approvals)
-    usual = usual_gas(len(leaving), swaps=swaps, approvals=approvals)
-    lower_x96, upper_x96 = sqrt_price_at_tick(goal.tick_lower), sqrt_price_at_tick(goal.tick_upper)
-    return Foreseen(
-        moved_quote=RawAmount(sum(base_and_quote(stock, amounts))),
-        swap=swap,
-        gas_limit=gas_of_plan(len(leaving), policy, swaps=swaps, approvals=approvals),
-        gas_expected=usual + transactions * policy.chain.data_gas,
-        transactions=transactions,
-        share_before_bps=stock.base_share_bps,
-        share_after_bps=_share_after_bps(stock, swap),
-        was_idle=not stock.any_in_range,
-        mint_moves=moved_in_token1(
-            market,
-            (RawAmount(swap.amount0 - swap.left_over0), RawAmount(swap.amount1 - swap.left_over1)),
-            swap.sqrt_price_after_x96,
-        ),
-        mint_most=most_minted(shard, without, policy, market),
-        holds_price=lower_x96 <= swap.sqrt_price_after_x96 < upper_x96,
-    )
-
-
-def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: tuple[RawAmount, RawAmount]) -> Fraction:
-    """Tell which base share the range must have for the whole book to be at its target.
-
-    (target * value - base elsewhere) / what goes into the range, all at spot. What lies elsewhere is reserves, coin
-    for gas, equivalents of the quote, other pools. Not beyond 5 % and 95 %, for at its edge a range is soon left,
-    unless the target is.
-    """
-    pool = need_pool(shard, policy.reference_pool).pool()
-    base, quote = base_and_quote(stock, deployable(shard, policy, pool, freed))
-    target = Fraction(policy.strategy.target_share_bps, WHOLE_BPS)
-    if not base + quote:
-        return target
-    wanted = (target * stock.value_quote - (stock.base_value_quote - base)) / (base + quote)
-    return min(max(wanted, min(target, _LEAST_SHARE)), max(target, 1 - _LEAST_SHARE))
-
-
-def misfit_bps(
-    shard: Shard, policy: Policy, goal: Goal, stock: Stock, freed: tuple[RawAmount, RawAmount]
-) -> int:
-    """Tell how far from its target the share would be if a goal's swap moved no price: what spacing and reserves do alone.
-
-    Rounds: down.
-    """
-    live = need_pool(shard, goal.pool)
-    base, quote = base_and_quote(stock, deployable(shard, policy, live.pool(), freed))
-    share = share_of_token0(live.sqrt_price_x96, goal.tick_lower, goal.tick_upper)
-    in_range = (share if stock.base_is_token0 else 1 - share) * (base + quote)
-    off = stock.base_value_quote - base + in_range
-    return abs(int(off * WHOLE_BPS / max(stock.value_quote, 1)) - policy.strategy.target_share_bps)
-
-
-def base_and_quote(stock: Stock, amounts: tuple[RawAmount, RawAmount]) -> tuple[int, int]:
-    """Value amounts of the pool's tokens in quote, at spot. Rounds: down."""
-    base, quote = amounts if stock.base_is_token0 else amounts[::-1]
-    value_of = value_in_token1 if stock.base_is_token0 else value_in_token0
-    return value_of(base, stock.sqrt_price_x96), quote
-
-
-def _share_after_bps(stock: Stock, swap: SwapPlan) -> Bps:
-    """Value the book after the swap, at the price that it leaves. Rounds: down."""
-    price_x96, is_token0 = swap.sqrt_price_after_x96, stock.base_is_token0
-    sells_base = swap.zero_for_one == is_token0
-    base = stock.base_amount + (-swap.amount_in if sells_base else swap.amount_out)
-    quote = stock.quote_amount + (swap.amount_out if sells_base else -swap.amount_in)
-    value_of = value_in_token1 if is_token0 else value_in_token0
-    base_value = value_of(RawAmount(base), price_x96)
-    total = base_value + quote
-    return Bps(base_value * WHOLE_BPS // total if total > 0 else 0)
+    fee: int = 0
+    """What the venue takes."""
+    impact: int = 0
+    """What is lost beyond the fee: at least 0."""
+    way_back: int = 0
+    """What is lost when arbitrage undoes the impact."""

@@ -7,6 +7,8 @@ from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import BlockNumber, Wei
+from pipeline.venues.acting import VenueActions
+from pipeline.venues.registry import need_actions
 
 
 class BookContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,3 +24,8 @@ class BookContext(msgspec.Struct, frozen=True, kw_only=True):
     def final_block(self) -> BlockNumber:
         """The highest block that no reorg takes."""
         return BlockNumber(self.block.number - self.policy.chain.final_depth_blocks)
+
+    @property
+    def actions(self) -> VenueActions:
+        """How the book acts. Raises: ImpossibleFactError before its reference pool was read."""
+        return need_actions(self.shard, self.policy)

@@ -43,7 +43,8 @@ def _may_be_cleared(context: BookContext, plan: Plan) -> bool:
     """Only what the owner whom the book still has allows its spenders; another policy may name others."""
     if context.policy.mode != "live" or not plan.allowances:
         return False
-    return set(plan.allowances) <= set(allowances(context.shard, context.policy))
+    grants = context.actions.grants(context.shard, context.policy)
+    return set(plan.allowances) <= set(allowances(context.policy, grants))
 
 
 def _without_unanswered(context: BookContext, plan: Plan) -> Plan:

@@ -6,13 +6,9 @@ import msgspec
 from msgspec.structs import replace
 
 from pipeline import keys
-from pipeline.act.drafts import Draft, draft
-from pipeline.act.foresight import Foreseen
+from pipeline.act.drafts import Draft
+from pipeline.act.foresight import Foreseen, Market
 from pipeline.act.guards import TIP_WEI, GuardRefusal, Question, costs_of, guard
-from pipeline.act.market import Market, market_at_spot, read_market
-from pipeline.act.mint_behind import draft_mint_behind
-from pipeline.act.missed_fees import growth_now, missed_fees
-from pipeline.act.reconsider import Course, reconsider_mint, reconsider_swap
 from pipeline.act.settle import fails_alike, failure_of, lies_outside, predecessor
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.daily_counts import count_again
@@ -25,11 +21,10 @@ from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.messages.base import Output
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.decisions import PlanRevised
-from pipeline.messages.effects import PHASES, BookEffects, Goal, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.effects import BookEffects, Goal, Intent, Phase, Plan, PlannedStep
 from pipeline.messages.entries import BookPath
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import Bps, RawAmount, Seconds, Wei
-from pipeline.venues.uniswap_v3.pools import need_pool
+from pipeline.units import RawAmount, Seconds, Wei
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,29 +73,31 @@ def prepare(
     plan is to begin: then that judgement was made a moment ago.
     """
     goal, why, missed = plan.goal, "", RawAmount(0)
-    for phase in PHASES[PHASES.index(due) :]:
+    shard, policy, actions = context.shard, context.policy, context.actions
+    for phase in actions.phases[actions.phases.index(due) :]:
         if phase in plan.given_up:
             continue
         try:
-            market = (market_at_spot if phase == "reset" else read_market)(
-                context.shard, context.policy, context.block.timestamp_s, context.base_fee_wei
+            market = actions.read_market(
+                shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=phase
             )
             missed = _missed(context, plan, phase, goal, stock)
-            market = _widened(context, plan, market, missed)
-            if phase == "mint" and mints_in_part(context, plan, missed, stock):
-                market = replace(market, mints_in_part=True)
-            course = _course(context, phase, goal, market, stock)
+            cost_bps = missed * WHOLE_BPS // max(plan.notional_quote, 1)
+            market = actions.widened(shard, policy, market, cost_bps)
+            if phase in actions.in_part and mints_in_part(context, plan, missed, stock):
+                market = replace(market, in_part=True)
+            course = actions.reconsider(shard, policy, goal, market, stock, phase=phase)
             if course.why:
                 goal, why = course.goal, course.why
-            drafts = draft(phase, context.shard, context.policy, goal, market) if course.swaps else ()
-            drafts = (*drafts, *_behind(context, plan, drafts, goal, market))
+            drafts = () if course.skips else actions.draft(shard, policy, goal, market, phase=phase)
+            drafts = (*drafts, *_behind(context, plan, phase, drafts, goal=goal, market=market))
         except SwapLimitedError as error:
             limited = GuardRefusal(reason="swap_limited", detail=str(error))
             earlier = guard(_question(context, plan.notional_quote, stock, market, (), foreseen=foreseen))
             return Held(phase=phase, refusal=earlier or limited, missed_quote=missed)
         except PipelineError as error:
             return Held(phase=phase, refusal=GuardRefusal(reason="not_plannable", detail=str(error)))
-        if drafts and phase == "withdraw" and foreseen is None:
+        if drafts and phase == actions.phases[0] and foreseen is None:
             return _begin_again(context, plan, stock, path, market)
         if drafts and _allows_in_vain(context, plan, phase, drafts):
             failure = failure_of(plan, phase)
@@ -116,16 +113,16 @@ def prepare(
 
 
 def _behind(
-    context: BookContext, plan: Plan, drafts: tuple[Draft, ...], goal: Goal, market: Market
+    context: BookContext, plan: Plan, phase: Phase, drafts: tuple[Draft, ...], *, goal: Goal, market: Market
 ) -> tuple[Draft, ...]:
-    """Let the mint go out with the swap, so that both may be mined in one block, where nobody must be allowed anything for it.
+    """Let the next phase go out with this one, so that both may be mined in one block, where nobody must be allowed anything for it.
 
     Not one that came to nothing twice for the same reason.
     """
-    swap = next((each for each in drafts if each.step == "swap"), None)
-    if swap is None or len(drafts) > 1 or fails_alike(plan, "mint"):
+    next_phase = context.actions.behind.get(phase)
+    if next_phase is None or len(drafts) != 1 or fails_alike(plan, next_phase):
         return ()
-    behind = draft_mint_behind(context.shard, context.policy, goal, market, swap)
+    behind = context.actions.draft_behind(context.shard, context.policy, goal, market, drafts[0])
     return behind if len(behind) == 1 else ()
 
 
@@ -133,18 +130,7 @@ def _missed(context: BookContext, plan: Plan, phase: Phase, goal: Goal, stock: S
     """Tell what has been missed since the plan was first held back with its tokens outside."""
     if plan.idle_since is None or not lies_outside(plan, phase, context.shard.tables):
         return RawAmount(0)
-    return missed_fees(context.shard, context.policy, goal, plan.idle_since, stock)
-
-
-def _widened(context: BookContext, plan: Plan, market: Market, missed: RawAmount) -> Market:
-    """Let a swap or a mint be so much further from the reference as waiting has cost, but no further than spot may be.
-
-    Units: bps of what the plan moves; a tick is a bps. Rounds: down.
-    """
-    fee_pips = need_pool(context.shard, context.policy.reference_pool).pool().fee_pips
-    cost_bps = missed * WHOLE_BPS // max(plan.notional_quote, 1)
-    most_bps = max(market.slippage_bps, min(context.policy.limits.spot_ticks(fee_pips), WHOLE_BPS - 1))
-    return replace(market, slippage_bps=Bps(min(market.slippage_bps + cost_bps, most_bps)))
+    return context.actions.missed_fees(context.shard, context.policy, goal, plan.idle_since, stock)
 
 
 def _allows_in_vain(context: BookContext, plan: Plan, phase: Phase, drafts: tuple[Draft, ...]) -> bool:
@@ -157,34 +143,27 @@ def _allows_in_vain(context: BookContext, plan: Plan, phase: Phase, drafts: tupl
     return gives and since_s < waits_to_allow_s(plan, phase, context.policy)
 
 
-def _course(context: BookContext, phase: Phase, goal: Goal, market: Market, stock: Stock) -> Course:
-    if phase == "swap":
-        return reconsider_swap(context.shard, context.policy, goal, market, stock)
-    if phase == "mint":
-        return reconsider_mint(context.shard, context.policy, goal, market, stock)
-    return Course(goal=goal)
-
-
 def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath, market: Market) -> Prepared:
-    """Withdraw only what would be withdrawn now: the first time nothing came of it, and the book has gone on."""
+    """Begin only what would be begun now: the first time nothing came of it, and the book has gone on."""
     policy = context.policy
     verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, context.block.timestamp_s)
     if not isinstance(verdict, Act):
-        return Stopped(phase="withdraw", why=verdict.reason)
+        return Stopped(phase=context.actions.phases[0], why=verdict.reason)
     looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):
-        return Held(phase="withdraw", refusal=looked)
+        return Held(phase=context.actions.phases[0], refusal=looked)
     goal, seen = looked
-    drafts = draft("withdraw", context.shard, policy, goal, market)
+    first = context.actions.phases[0]
+    drafts = context.actions.draft(context.shard, policy, goal, market, phase=first)
     question = _question(context, seen.moved_quote, stock, market, drafts, foreseen=seen, counted=True)
-    question = replace(question, missed_quote=_missed(context, plan, "withdraw", goal, stock))
+    question = replace(question, missed_quote=_missed(context, plan, first, goal, stock))
     refusal = guard(question)
     if refusal is not None and refusal.reason == "no_improvement":
-        return Stopped(phase="withdraw", why=f"{refusal.reason}: {refusal.detail}")
+        return Stopped(phase=first, why=f"{refusal.reason}: {refusal.detail}")
     if refusal is not None:
-        return Held(phase="withdraw", refusal=refusal)
+        return Held(phase=first, refusal=refusal)
     why = "" if goal == plan.goal else "the book has gone on since the plan was opened"
-    return Ready(phase="withdraw", drafts=drafts, goal=goal, costs=_costs(question), why=why)
+    return Ready(phase=first, drafts=drafts, goal=goal, costs=_costs(question), why=why)
 
 
 def _costs(question: Question) -> ForeseenCost:
@@ -241,7 +220,7 @@ def command(context: BookContext, plan: Plan, ready: Ready) -> Iterator[Output]:
     at_s = context.block.timestamp_s
     plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=at_s, goal=ready.goal)
     if lies_outside(plan, ready.phase, context.shard.tables):
-        plan = replace(plan, tried_since=growth_now(context.shard, context.policy))
+        plan = replace(plan, tried_since=context.actions.growth(context.shard, context.policy))
     put(context, plan if plan.stalled_phase == ready.phase else unstalled(plan))
 
 
@@ -283,5 +262,5 @@ def _submit(
         deadline_s=Seconds(context.block.timestamp_s + policy.limits.deadline_s),
         max_age_blocks=policy.limits.max_age_blocks,
         max_fee_per_gas_wei=_most_for_gas_wei(context),
-        is_private=each.swap is not None and each.swap.pays_sandwich,
+        is_private=each.is_private,
     )

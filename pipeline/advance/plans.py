@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pipeline import keys
-from pipeline.act.allowances import allowances
+from pipeline.act.allowances import Grant, allowances
 from pipeline.act.guards import GuardRefusal
 from pipeline.act.settle import is_open, stand
 from pipeline.advance.book_context import BookContext
@@ -83,7 +83,7 @@ def open_plan(
         goal=goal,
         notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
-        allowances=tuple(allowances(context.shard, context.policy)),
+        allowances=tuple(allowances(context.policy, _grants(context))),
         standing=_bounds(context),
     )
     ready = prepare(context, plan, "withdraw", stock, path, foreseen=foreseen)
@@ -159,7 +159,7 @@ def _as_bounded_now(context: BookContext, plan: Plan) -> Plan:
 
 
 def _bounds(context: BookContext) -> tuple[Bound, ...]:
-    found = allowances(context.shard, context.policy).items()
+    found = allowances(context.policy, _grants(context)).items()
     return tuple(Bound(allowance=key, most=most) for key, most in found if most)
 
 
@@ -177,6 +177,10 @@ def _go_on(context: BookContext, plan: Plan, prepared: Prepared | None, stock: S
             yield from close(context, plan, f"stopped at {phase}: {why}")
         case None:
             put(context, unstalled(replace(plan, given_up=PHASES)))
+
+
+def _grants(context: BookContext) -> tuple[Grant, ...]:
+    return context.actions.grants(context.shard, context.policy)
 
 
 def rest_plan(context: BookContext, unknown: Refused) -> Iterator[Output]:

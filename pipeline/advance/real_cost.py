@@ -1,54 +1,55 @@
-"""What a plan really costs: added up at every block from its receipts, the pool's logs of its swaps, and the pool's fees."""
+"""What a plan really costs: added up at every block from its receipts, the logs of its trades, and the fees that it misses."""
 
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from pipeline import keys
-from pipeline.act.goal import deployable
-from pipeline.act.missed_fees import grown
 from pipeline.act.settle import is_outside
 from pipeline.advance.book_context import BookContext
+from pipeline.book.exposures import Price
 from pipeline.book.inventory import Tracked
 from pipeline.book.pricing import gas_in_quote, in_quote
-from pipeline.errors import OutOfRangeError, PipelineError
-from pipeline.math.liquidity import liquidity_for_amounts
-from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import Output
 from pipeline.messages.costs import ForeseenCost, PlanCost, RealCost
 from pipeline.messages.decisions import PlanClosed
-from pipeline.messages.effects import Intent, Plan
-from pipeline.messages.entries import Mined, Pool
+from pipeline.messages.effects import Growth, Intent, Plan
+from pipeline.messages.entries import Mined
 from pipeline.state.shard import Shard
-from pipeline.units import Bps, GrowthX128, Hash, Liquidity, RawAmount, SqrtPriceX96, Wei
-from pipeline.venues.uniswap_v3 import LivePool, mean_tick
-from pipeline.venues.uniswap_v3.pools import live_pool
+from pipeline.units import Bps, Hash, Liquidity, RawAmount, Wei
+from pipeline.venues.acting import VenueActions
+from pipeline.venues.registry import find_actions
 
 
 def count_cost(context: BookContext, tracked: Tracked) -> None:
     """Add what a block has cost the book's plan, while it is open: also where the book is not known."""
     tables, policy = context.shard.tables, context.policy
     plan = tables.find(keys.plan(policy.book), Plan)
-    live = live_pool(context.shard, policy.reference_pool)
-    if plan is None or plan.closed is not None or live is None or not live.sqrt_price_x96:
+    if plan is None or plan.closed is not None:
+        return
+    actions = find_actions(context.shard, policy)
+    if actions is None:
+        return
+    at = actions.mean_price(context.shard, policy, context.block.timestamp_s)
+    if at is None:
         return
     before = tables.find(keys.cost(policy.book), PlanCost)
     if before is None or before.plan != plan.id:
         before = PlanCost(plan=plan.id)
-    at_x96 = _reference_x96(context, live)
-    gas, counted = _add_gas(context, plan, before, at_x96)
+    gas, counted = _add_gas(context, plan, before, at)
     cost = replace(
         gas,
-        swap_loss=RawAmount(gas.swap_loss + _swap_loss(context, plan, tracked, at_x96)),
-        missed_fees=RawAmount(gas.missed_fees + _missed(context, live, before, at_x96)),
+        swap_loss=RawAmount(gas.swap_loss + _swap_loss(context, actions, plan, tracked, at)),
+        missed_fees=RawAmount(gas.missed_fees + _missed(context, actions, before, at)),
     )
     after = replace(before, cost=cost, counted=counted, grown_x128=None, earning=Liquidity(0))
     if is_outside(plan, tables):
+        grown = actions.growth(context.shard, policy)
         after = replace(
             after,
             cost=replace(cost, blocks_outside=cost.blocks_outside + 1),
-            grown_x128=_growth(live),
-            earning=_earning(context, plan, live),
+            grown_x128=(grown.growth0_x128, grown.growth1_x128),
+            earning=actions.earning(context.shard, policy, plan.goal),
         )
     tables.put(keys.cost(policy.book), after)
 
@@ -78,7 +79,7 @@ def _over(cost: RealCost | None, foreseen: ForeseenCost | None) -> RawAmount | N
 
 # ------------------------------------------------------------------ gas
 def _add_gas(
-    context: BookContext, plan: Plan, before: PlanCost, at_x96: SqrtPriceX96
+    context: BookContext, plan: Plan, before: PlanCost, at: Price
 ) -> tuple[RealCost, tuple[Hash, ...]]:
     """Count each receipt once, also one whose hash the signer told after its block."""
     cost, counted = before.cost, list(before.counted)
@@ -87,7 +88,7 @@ def _add_gas(
         if receipt is None or tx_hash in counted:
             continue
         wei = receipt.gas_used * receipt.effective_gas_price_wei
-        quote = gas_in_quote(context.policy, wei, at_x96)
+        quote = gas_in_quote(context.policy, wei, at)
         cost = replace(
             cost,
             transactions=cost.transactions + 1,
@@ -109,56 +110,25 @@ def _hashes(context: BookContext, plan: Plan, step: str | None = None) -> Iterat
 
 
 # ------------------------------------------------------------------ swaps
-def _swap_loss(context: BookContext, plan: Plan, tracked: Tracked, at_x96: SqrtPriceX96) -> int:
+def _swap_loss(context: BookContext, actions: VenueActions, plan: Plan, tracked: Tracked, at: Price) -> int:
     """Value what the plan's swaps in this block paid less what they got. Rounds: each amount down."""
     own = set(_hashes(context, plan, "swap"))
     loss = 0
     for log, swap in tracked.swaps:
-        pool = context.shard.tables.find(keys.pool(swap.address), Pool)
-        if log.transaction_hash not in own or pool is None:
+        if log.transaction_hash not in own:
             continue
-        for token, delta in ((pool.token0, swap.amount0_delta), (pool.token1, swap.amount1_delta)):
+        for token, delta in actions.paid_and_got(context.shard, swap):
             if token in {context.policy.base, context.policy.quote}:
-                worth = in_quote(context.policy, token, abs(delta), at_x96)
+                worth = in_quote(context.policy, token, abs(delta), at)
                 loss += worth if delta > 0 else -worth
     return loss
 
 
-def _reference_x96(context: BookContext, live: LivePool) -> SqrtPriceX96:
-    """Take the mean price up to this block, in which nothing of the block itself counts; spot where there is none."""
-    try:
-        tick = mean_tick(live, context.block.timestamp_s, context.policy.limits.twap_window_s)
-    except OutOfRangeError:
-        return live.sqrt_price_x96
-    return sqrt_price_at_tick(tick)
-
-
 # ------------------------------------------------------------------ fees
-def _missed(context: BookContext, live: LivePool, before: PlanCost, at_x96: SqrtPriceX96) -> int:
+def _missed(context: BookContext, actions: VenueActions, before: PlanCost, at: Price) -> int:
     """Value the fees of this block that the tokens would have earned, had they not lain outside. Rounds: down."""
     if before.grown_x128 is None:
         return 0
-    pool, now = live.pool(), _growth(live)
-    fees = (before.earning * grown(now[i], before.grown_x128[i]) >> 128 for i in (0, 1))
-    tokens = (pool.token0, pool.token1)
-    return sum(in_quote(context.policy, t, fee, at_x96) for t, fee in zip(tokens, fees, strict=True))
-
-
-def _growth(live: LivePool) -> tuple[GrowthX128, GrowthX128]:
-    return live.pool().growth0_x128, live.pool().growth1_x128
-
-
-def _earning(context: BookContext, plan: Plan, live: LivePool) -> Liquidity:
-    """Tell which liquidity the tokens would be in the plan's range, beside what is in range now; 0 where it is not.
-
-    liquidity * others / (others + liquidity)
-    """
-    goal, others = plan.goal, live.liquidity
-    if not goal.tick_lower <= live.tick < goal.tick_upper or not others:
-        return Liquidity(0)
-    try:
-        amounts = deployable(context.shard, context.policy, live.pool())
-        liquidity = liquidity_for_amounts(live.sqrt_price_x96, goal.tick_lower, goal.tick_upper, *amounts)
-    except PipelineError:  # a balance is not known
-        return Liquidity(0)
-    return Liquidity(liquidity * others // (others + liquidity))
+    since = Growth(growth0_x128=before.grown_x128[0], growth1_x128=before.grown_x128[1])
+    fees = actions.fees_earned(context.shard, context.policy, before.earning, since)
+    return sum(in_quote(context.policy, token, fee, at) for token, fee in fees)

@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.act.guards import GuardRefusal
-from pipeline.act.missed_fees import growth_now
 from pipeline.act.settle import (
     Standing,
     drop_from,
@@ -105,7 +104,7 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
         yield PlanStalled(**stamp, book=context.policy.book, plan=plan.id, phase=phase, reason=reason)
     plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
     if plan.idle_since is None and lies_outside(plan, phase, context.shard.tables):
-        plan = replace(plan, idle_since=growth_now(context.shard, context.policy))
+        plan = replace(plan, idle_since=context.actions.growth(context.shard, context.policy))
     action = context.policy.action
     if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
         put(context, plan)

@@ -1,7 +1,6 @@
 """Waiting against going on: the fees that tokens outside miss, held against what it costs to try again, or to go another way."""
 
 from pipeline.act.guards import TIP_WEI, GuardRefusal
-from pipeline.act.missed_fees import missed_fees
 from pipeline.act.settle import ALIKE, fails_alike, failure_of, lies_outside
 from pipeline.act.usual_gas import USUAL_GAS, usual_gas
 from pipeline.advance.book_context import BookContext
@@ -37,7 +36,7 @@ def tries_again_later(context: BookContext, plan: Plan, phase: Phase, stock: Sto
         return False
     if plan.tried_since is None or not lies_outside(plan, phase, context.shard.tables):
         return True
-    missed = missed_fees(context.shard, context.policy, plan.goal, plan.tried_since, stock)
+    missed = context.actions.missed_fees(context.shard, context.policy, plan.goal, plan.tried_since, stock)
     return not is_worth(context, missed, USUAL_GAS[phase], stock)
 
 
@@ -84,7 +83,9 @@ def gives_swap_up(
 
 def is_worth(context: BookContext, missed: RawAmount, gas: int, stock: Stock) -> bool:
     """Ask whether missed fees come to what gas costs now; nothing missed never does."""
-    cost = gas_in_quote(context.policy, gas * (context.base_fee_wei + TIP_WEI), stock.sqrt_price_x96)
+    cost = gas_in_quote(
+        context.policy, gas * (context.base_fee_wei + TIP_WEI), stock.prices[context.policy.base]
+    )
     return cost is not None and missed > cost
 
 

@@ -1,19 +1,16 @@
 """What an amount of a book's base, of its quote or of gas is worth in its quote, at a price."""
 
-from pipeline.math.value import value_in_token0, value_in_token1
+from pipeline.book.exposures import Price
 from pipeline.messages.policy import Policy
-from pipeline.units import Address, RawAmount, SqrtPriceX96
+from pipeline.units import Address
 
 
-def in_quote(policy: Policy, token: Address, amount: int, at_x96: SqrtPriceX96) -> int:
-    """Value an amount of base or quote. A pool orders its tokens by address. Rounds: down."""
-    if token == policy.quote:
-        return amount
-    value_of = value_in_token1 if policy.base < policy.quote else value_in_token0
-    return value_of(RawAmount(amount), at_x96)
+def in_quote(policy: Policy, token: Address, amount: int, base_price: Price) -> int:
+    """Value an amount of base or quote, at a price of base in raw quote. Rounds: down."""
+    return amount if token == policy.quote else base_price.value(amount)
 
 
-def gas_in_quote(policy: Policy, cost_wei: int, at_x96: SqrtPriceX96) -> int | None:
+def gas_in_quote(policy: Policy, cost_wei: int, base_price: Price) -> int | None:
     """Value what gas costs; None where neither base nor quote is the wrapped native token. Rounds: down."""
     native = policy.chain.wrapped_native
-    return in_quote(policy, native, cost_wei, at_x96) if native in {policy.base, policy.quote} else None
+    return in_quote(policy, native, cost_wei, base_price) if native in {policy.base, policy.quote} else None

@@ -17,6 +17,7 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address
+from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
 
 
@@ -113,6 +114,8 @@ class Venue(Protocol):
     """Those of them that can be in quarantine and resumed."""
     views: VenueViews | None
     """None where nothing of it is published but sums of a book."""
+    actions: VenueActions | None
+    """None where no book acts at it."""
 
     # ---------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
@@ -151,6 +154,9 @@ class Venue(Protocol):
 
     def differences(self, shard: Shard, event: Observed) -> list[str]:
         """List where a read is not what the shard holds, each as `name: ours, the chain's`."""
+
+    def has_pool(self, tables: Tables, pool: Address) -> bool:
+        """Ask whether a pool of this venue was read."""
 
     # ---------------------------------------------------------------- what a book has, and at which price
     def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import msgspec
 from eth_utils.address import to_checksum_address
 
-from pipeline.act.allowances import APPROVE_GAS
-from pipeline.act.drafts import MINT_GAS, SWAP_GAS, WITHDRAW_GAS
+from pipeline.act.allowances import APPROVE_GAS, write_approve
 from pipeline.errors import CallRevertedError, MethodMissingError, UnreadableError
 from pipeline.math.ticks import MIN_SQRT_PRICE_X96
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
 from pipeline.venues.abi import function
+from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, SWAP_GAS, WITHDRAW_GAS
 from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
-    write_approve,
     write_mint,
     write_swap,
     write_withdraw,

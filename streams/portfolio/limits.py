@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from pipeline.act.drafts import MINT_GAS
 from pipeline.units import ChainId
+from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
 from streams.chain_numbers import numbers_of
 from streams.human import bps_text, seconds_text
 from streams.portfolio.sections import BookSection

@@ -5,12 +5,12 @@ from builders import POOL, ROOMY_SIGNER
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline.act import drafts
-from pipeline.act.drafts import Draft
-from pipeline.act.market import Market
 from pipeline.math.slippage import least_minted, least_of_quote, minimum_out, price_window_x96
 from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Rerange
+from pipeline.venues.uniswap_v3.act import drafts
+from pipeline.venues.uniswap_v3.act.drafts import Draft
+from pipeline.venues.uniswap_v3.act.market import Market
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 

@@ -83,8 +83,8 @@ def run(seed: int, limits: Limits, rerange: Rerange) -> Counter[str]:
 def whole_way_or_nothing(measure: Callable[[], Any]) -> Any:
     """Measure as it was before plans could be steps."""
     with (
-        patch("pipeline.advance.outlook.largest_step", lambda *_, **__: None),
-        patch("pipeline.act.reconsider.largest_step", lambda *_, **__: None),
+        patch("pipeline.venues.uniswap_v3.act.outlook.largest_step", lambda *_, **__: None),
+        patch("pipeline.venues.uniswap_v3.act.reconsider.largest_step", lambda *_, **__: None),
     ):
         return measure()
 

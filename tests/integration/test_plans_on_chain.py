@@ -17,7 +17,6 @@ from chain_plans import (
 )
 from msgspec.structs import replace
 
-from pipeline.act.drafts import WITHDRAW_GAS
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import (
@@ -32,6 +31,7 @@ from pipeline.messages.decisions import (
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
+from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
 from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.routes import set_apart
 from streams.cli.wording import left_text

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 from v3_play import Play
 
+from pipeline.act.allowances import write_approve
 from pipeline.errors import DevnetError
 from pipeline.math.amounts import range_amounts
 from pipeline.math.slippage import least_burned, least_minted, minimum_out, price_window_x96
@@ -14,7 +15,6 @@ from pipeline.units import Address, Bps, Liquidity, Pips, RawAmount, Tick
 from pipeline.venues.uniswap_v3 import SwapPlan, quote, swap_to_ratio, withdrawn
 from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
-    write_approve,
     write_mint,
     write_swap,
     write_withdraw,

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from intents import SIGNER, intent, wide_budget
 
+from pipeline.act.allowances import write_approve
 from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
-    write_approve,
     write_mint,
     write_swap,
     write_withdraw,

@@ -4,14 +4,6 @@ import pytest
 from builders import MANAGER, OWNER, POOL, STRANGER, policy, started
 from desk import Desk, live
 
-from pipeline.act.drafts import (
-    WITHDRAW_GAS,
-    draft,
-    gas_of_plan,
-    transactions_of_plan,
-)
-from pipeline.act.goal import liquidity_to_move
-from pipeline.act.market import market_at_spot
 from pipeline.drive import drive
 from pipeline.follow.due_reads import wanted
 from pipeline.messages.decisions import Declined, NftSetApart, PlanClosed, PlanOpened
@@ -19,6 +11,14 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted, Resumed
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
+from pipeline.venues.uniswap_v3.act.drafts import (
+    WITHDRAW_GAS,
+    draft,
+    gas_of_plan,
+    transactions_of_plan,
+)
+from pipeline.venues.uniswap_v3.act.goal import liquidity_to_move
+from pipeline.venues.uniswap_v3.act.market import market_at_spot
 from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.routes import set_apart
 

@@ -9,9 +9,8 @@ from builders import ROOMY_SIGNER, STRANGER
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline.act import drafts
-from pipeline.act.guards import GUARDS, OTHER_REASONS
-from pipeline.advance import outlook
+from pipeline.act.drafts import Draft
+from pipeline.act.guards import AMOUNTS, BLOCK, GAS, OTHER_REASONS, guards_with
 from pipeline.math.reversion import loss_to_reversion
 from pipeline.messages.decisions import (
     Declined,
@@ -25,6 +24,7 @@ from pipeline.messages.events import Paused
 from pipeline.messages.policy import Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Seconds
+from pipeline.venues.uniswap_v3.act import actions, drafts, outlook
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 
@@ -53,10 +53,10 @@ def far_below_the_highest() -> Desk:
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Desk:
     was = drafts.draft
 
-    def tampered(*asked: Any) -> tuple[drafts.Draft, ...]:
+    def tampered(*asked: Any) -> tuple[Draft, ...]:
         return tuple(replace(each, call=replace(each.call, to=STRANGER)) for each in was(*asked))
 
-    monkeypatch.setattr("pipeline.advance.phases.draft", tampered)
+    monkeypatch.setattr(actions, "draft", tampered)
     return pushed(live())
 
 
@@ -81,6 +81,8 @@ OPENINGS: dict[str, Callable[[pytest.MonkeyPatch], Desk]] = {
     "not_allowed": elsewhere,
     "deadline": without_end,
 }
+VENUE = actions.UniswapV3Actions.guards
+GUARDS, PARTS = guards_with(VENUE), (BLOCK, GAS, AMOUNTS, VENUE.prices, VENUE.sizes, VENUE.calls)
 ONLY_LATER = {"paused", "mint_limited", "min_out", "price_limit"}
 """A pause is a gate before any proposal; the others look at a swap or a mint, which no plan begins with."""
 
@@ -102,7 +104,8 @@ def test_a_guard_refuses_before_anything_is_opened(reason, monkeypatch):
 
 @pytest.mark.parametrize("reason", OPENINGS)
 def test_without_that_guard_it_is_not_refused_so(reason, monkeypatch):
-    monkeypatch.setitem(GUARDS, reason, lambda _: None)
+    (part,) = [each for each in PARTS if reason in each]
+    monkeypatch.setitem(part, reason, lambda _: None)
     desk = OPENINGS[reason](monkeypatch)
     assert desk.said(RebalanceProposed)
     assert reason not in [o.reason for o in desk.said(StepRefused)]

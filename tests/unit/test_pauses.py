@@ -7,9 +7,9 @@ from builders import BASE, OWNER, ROUTER, address
 from desk import Desk, live
 from intents import SIGNER, intent
 
+from pipeline.act.allowances import write_approve
 from pipeline.messages.events import Paused
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.venues.uniswap_v3.calldata import write_approve
 from streams.submit.calldata import takes_back
 from streams.submit.pauses import Pauses
 from streams.submit.serve import Submit

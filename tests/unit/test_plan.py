@@ -8,8 +8,6 @@ import pytest
 from builders import BASE, FINAL_DEPTH, MANAGER, OWNER, POOL, QUOTE, ROOMY_SIGNER, ROUTER
 from desk import Desk, live
 
-from pipeline.act.drafts import draft
-from pipeline.act.market import read_market
 from pipeline.act.settle import note_failure
 from pipeline.advance.weighing import waits_to_allow_s
 from pipeline.drive import drive
@@ -37,6 +35,8 @@ from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.state.shard import Shard
+from pipeline.venues.uniswap_v3.act.drafts import draft
+from pipeline.venues.uniswap_v3.act.market import read_market
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 

@@ -7,9 +7,9 @@ import pytest
 from builders import POOL, STRANGER
 from desk import Desk, live
 
+from pipeline.book.exposures import ONE_FOR_ONE
 from pipeline.book.pricing import gas_in_quote
 from pipeline.drive import drive
-from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.costs import RealCost
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed
 from pipeline.messages.effects import Plan
@@ -125,8 +125,8 @@ def test_the_end_counts_the_blocks_outside_and_the_fees_missed_there(done):
 def test_gas_without_a_price_is_told_in_wei_only():
     book = live()
     elsewhere = live(chain=msgspec.structs.replace(book.chain, wrapped_native=POOL))
-    assert gas_in_quote(book, 10**9, sqrt_price_at_tick(0)) == 10**9
-    assert gas_in_quote(elsewhere, 10**9, sqrt_price_at_tick(0)) is None
+    assert gas_in_quote(book, 10**9, ONE_FOR_ONE) == 10**9
+    assert gas_in_quote(elsewhere, 10**9, ONE_FOR_ONE) is None
     assert RealCost(gas_wei=5, gas_quote=None, swap_loss=3).paid is None
     assert RealCost(gas_wei=5, gas_quote=4, swap_loss=3).paid == 7
 

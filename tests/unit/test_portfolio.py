@@ -4,9 +4,9 @@ import re
 import msgspec
 import pytest
 
-from pipeline.act.drafts import MINT_GAS
 from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand
+from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
 from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
 from streams.human import bps_text, short

@@ -9,11 +9,13 @@ from builders import address
 from desk import live
 from msgspec.structs import replace
 
-from pipeline.act.guards import GUARDS, OTHER_REASONS
+from pipeline.act.guards import OTHER_REASONS, guards_with
 from pipeline.messages.decisions import Gate
 from pipeline.messages.events import RefusalReason
 from pipeline.messages.policy import Limits, Rerange, TargetBand
+from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 
+GUARDS = guards_with(UniswapV3Actions.guards)
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
 STREAM = (Path(__file__).parents[2] / "docs" / "stream.md").read_text(encoding="utf-8")

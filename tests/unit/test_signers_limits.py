@@ -7,10 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline.act.depth import depth_in_token1
-from pipeline.act.drafts import draft, size_swap, tell_limit
-from pipeline.act.market import read_market
-from pipeline.advance import phases
 from pipeline.math.ticks import tick_at_sqrt_price
 from pipeline.math.value import value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanRevised, PlanStalled, StepRefused
@@ -19,6 +15,10 @@ from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
+from pipeline.venues.uniswap_v3.act.depth import depth_in_token1
+from pipeline.venues.uniswap_v3.act.drafts import draft, size_swap, tell_limit
+from pipeline.venues.uniswap_v3.act.market import read_market
 from pipeline.venues.uniswap_v3.calldata import read_calls
 from pipeline.venues.uniswap_v3.pools import need_pool
 from streams.submit import depth as signers_depth
@@ -130,7 +130,7 @@ def test_a_mint_in_the_middle_waits_for_depth_then_takes_the_part_that_fits():
 
 
 def test_a_plan_does_not_wait_for_depth_longer_than_another_mint_would_cost(monkeypatch):
-    monkeypatch.setattr(phases, "missed_fees", lambda *_: RawAmount(10**18))
+    monkeypatch.setattr(UniswapV3Actions, "missed_fees", lambda *_: RawAmount(10**18))
     desk = thin_at_the_mint(100)
     for _ in range(6):
         desk.block()

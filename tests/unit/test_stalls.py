@@ -10,11 +10,7 @@ from desk import Desk, live
 from msgspec.structs import replace
 from toy_signer import whale
 
-from pipeline.act import drafts
-from pipeline.act.drafts import WITHDRAW_GAS
-from pipeline.act.guards import GUARDS
-from pipeline.act.missed_fees import missed_fees
-from pipeline.advance import phases
+from pipeline.act.guards import guards_with
 from pipeline.advance.books import stock_of
 from pipeline.messages.decisions import (
     Declined,
@@ -31,6 +27,9 @@ from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.units import RawAmount, Seconds, SqrtPriceX96
+from pipeline.venues.uniswap_v3.act import actions, drafts
+from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
+from pipeline.venues.uniswap_v3.act.missed_fees import missed_fees
 
 Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
 PATIENCE_BLOCKS = 3
@@ -103,7 +102,7 @@ REFUSING: dict[str, Refusing] = {
     "gas_price": dear_gas,
     "swap_limited": patched(drafts, "size_swap", cut_short),
     "cost": other_limits(max_cost_bps=0),
-    "not_allowed": patched(phases, "draft", elsewhere),
+    "not_allowed": patched(actions, "draft", elsewhere),
     "mint_limited": other_limits(max_slippage_bps=0),
     "depth": other_limits(signer=replace(ROOMY_SIGNER, max_share_of_depth_bps=0)),
     "min_out": patched(drafts, "least_of_quote", for_nothing),
@@ -164,7 +163,7 @@ def is_whole(desk: Desk) -> bool:
 
 
 def test_every_guard_that_may_refuse_in_the_middle_has_its_stories():
-    assert REFUSING.keys() | OPENINGS | {"stale_block"} == GUARDS.keys()
+    assert REFUSING.keys() | OPENINGS | {"stale_block"} == guards_with(actions.GUARDS).keys()
 
 
 @pytest.mark.parametrize("on_stall", POLICIES)

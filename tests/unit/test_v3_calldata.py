@@ -5,6 +5,7 @@ from eth_abi.abi import decode
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.act.allowances import write_approve
 from pipeline.errors import CalldataError
 from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3.calldata import (
@@ -14,7 +15,6 @@ from pipeline.venues.uniswap_v3.calldata import (
     Called,
     Withdrawal,
     read_calls,
-    write_approve,
     write_mint,
     write_swap,
     write_withdraw,

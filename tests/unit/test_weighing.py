@@ -4,12 +4,12 @@ import pytest
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline.act import drafts
-from pipeline.advance import phases, weighing
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanRevised, PlanStalled
 from pipeline.messages.policy import Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.act import drafts
+from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 
 PATIENCE_S = 120
 MUCH, NOTHING = RawAmount(10**18), RawAmount(0)
@@ -31,7 +31,7 @@ def tries(desk: Desk, step: str) -> int:
 @pytest.mark.parametrize("step", ["swap", "mint"])
 @pytest.mark.parametrize(("missed", "often"), [(NOTHING, False), (MUCH, True)])
 def test_what_keeps_failing_is_tried_as_soon_as_waiting_has_cost_a_try(step, missed, often, monkeypatch):
-    monkeypatch.setattr(weighing, "missed_fees", lambda *_: missed)
+    monkeypatch.setattr(UniswapV3Actions, "missed_fees", lambda *_: missed)
     desk = desk_before(step)
     desk.fails = {step}
     for _ in range(3 * PATIENCE_S // 12):
@@ -53,7 +53,7 @@ def test_a_swap_that_waits_for_its_price_is_given_up_once_that_has_cost_a_plan(
     on_stall, missed, goes_on, monkeypatch
 ):
     """Before the policy's time is over: the tokens earn again in the range that fits them, and nothing is sold."""
-    monkeypatch.setattr(phases, "missed_fees", lambda *_: missed)
+    monkeypatch.setattr(UniswapV3Actions, "missed_fees", lambda *_: missed)
     desk = desk_before("swap", on_stall)
     was = drafts.size_swap
     monkeypatch.setattr(drafts, "size_swap", lambda *a: replace(was(*a), limited=True))

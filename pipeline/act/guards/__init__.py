@@ -3,24 +3,20 @@
 The signer asks again, by its own limits, right before it signs.
 """
 
+from collections.abc import Mapping
+
 from pipeline.act.guards.amounts import daily_actions, daily_notional, no_improvement, notional
-from pipeline.act.guards.calls import deadline, min_out, not_allowed, price_limit
+from pipeline.act.guards.block import TIP_WEI, gas_price, paused, stale_block
 from pipeline.act.guards.cost import cost, costs_of, daily_cost, daily_gas
-from pipeline.act.guards.market import (
-    TIP_WEI,
-    depth,
-    gas_price,
-    mint_limited,
-    paused,
-    spot_from_twap,
-    stale_block,
-    swap_limited,
-)
-from pipeline.act.guards.question import DAY_S, Guard, GuardRefusal, Question
+from pipeline.act.question import DAY_S, Guard, GuardRefusal, Question, VenueGuards
+from pipeline.venues import registry
+from pipeline.venues.registry import need_actions
 
 __all__ = [
+    "AMOUNTS",
+    "BLOCK",
     "DAY_S",
-    "GUARDS",
+    "GAS",
     "OTHER_REASONS",
     "PASSING",
     "TIP_WEI",
@@ -28,16 +24,12 @@ __all__ = [
     "Question",
     "costs_of",
     "guard",
+    "guards_with",
 ]
 
-GUARDS: dict[str, Guard] = {
-    "paused": paused,
-    "stale_block": stale_block,
-    "spot_from_twap": spot_from_twap,
-    "gas_price": gas_price,
-    "swap_limited": swap_limited,
-    "mint_limited": mint_limited,
-    "depth": depth,
+BLOCK: dict[str, Guard] = {"paused": paused, "stale_block": stale_block}
+GAS: dict[str, Guard] = {"gas_price": gas_price}
+AMOUNTS: dict[str, Guard] = {
     "no_improvement": no_improvement,
     "notional": notional,
     "daily_notional": daily_notional,
@@ -45,32 +37,14 @@ GUARDS: dict[str, Guard] = {
     "cost": cost,
     "daily_cost": daily_cost,
     "daily_gas": daily_gas,
-    "not_allowed": not_allowed,
-    "min_out": min_out,
-    "price_limit": price_limit,
-    "deadline": deadline,
 }
-"""Reason code to guard, in the order in which they are asked."""
+"""Reason code to guard, true of every venue."""
 
 OTHER_REASONS = ("no_goal", "not_plannable", "step_failed", "unanswered", "not_observed", "quarantined")
 """Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
 
-
-PASSING = frozenset(
-    {
-        "stale_block",
-        "spot_from_twap",
-        "gas_price",
-        "swap_limited",
-        "mint_limited",
-        "depth",
-        "no_improvement",
-        "cost",
-        "min_out",
-        "price_limit",
-        "not_plannable",
-        "market",
-    }
+PASSING = frozenset({"stale_block", "gas_price", "no_improvement", "cost", "not_plannable", "market"}).union(
+    *(venue.passing for venue in registry.GUARDS)
 )
 """Reasons that follow from one block's prices, its gas or its place in the chain: the next may not give them.
 
@@ -78,16 +52,20 @@ PASSING = frozenset(
 """
 
 
-NOT_OF_RESETS = frozenset({"spot_from_twap", "gas_price", "cost"})
-"""What takes a permission back is asked neither for a price nor for what gas costs: it only makes the owner safer."""
+def guards_with(venue: VenueGuards) -> Mapping[str, Guard]:
+    """List reason code and guard in the order in which they are asked: those of every book, and a venue's between them."""
+    return {**BLOCK, **venue.prices, **GAS, **venue.sizes, **AMOUNTS, **venue.calls}
 
 
 def guard(question: Question) -> GuardRefusal | None:
-    """Ask every guard in order."""
-    for reason, ask in GUARDS.items():
-        if reason in NOT_OF_RESETS and question.only_resets:
-            continue
-        detail = ask(question)
+    """Ask every guard in order.
+
+    What takes a permission back is asked neither for a price nor for what gas costs: it only makes the owner safer.
+    """
+    venue = need_actions(question.shard, question.policy).guards
+    spared = {*venue.prices, *GAS, "cost"} if question.only_resets else set()
+    for reason, ask in guards_with(venue).items():
+        detail = None if reason in spared else ask(question)
         if detail is not None:
             return GuardRefusal(reason=reason, detail=detail)
     return None

@@ -1,6 +1,6 @@
 """How much may move, how often, and whether it helps. Asked before a plan begins."""
 
-from pipeline.act.guards.question import Question
+from pipeline.act.question import Question
 
 
 def no_improvement(question: Question) -> str | None:
@@ -11,13 +11,13 @@ def no_improvement(question: Question) -> str | None:
     seen, band = question.foreseen, question.policy.strategy
     if seen is None:
         return None
-    if not seen.swap.liquidity:
+    if not seen.deploys:
         return "nothing would be minted"
     before, after = seen.deviations(question.policy)
     inner = band.inner_bps
     if after > inner and not seen.cut_short:
         return f"the share would still be {after} bps from its target, more than {inner}"
-    if seen.was_idle and seen.holds_price:
+    if seen.was_idle and seen.is_active:
         return None
     if after >= before:
         return f"the share would be {after} bps from its target, it is {before} now"

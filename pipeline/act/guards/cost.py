@@ -1,16 +1,12 @@
-"""What acting costs: gas, swap fee, impact, and what arbitrage takes when it undoes the impact."""
+"""What acting costs: gas, and what the venue's trades cost."""
 
-import msgspec
-
-from pipeline.act.guards.market import TIP_WEI
-from pipeline.act.guards.question import Question
+from pipeline.act.guards.block import TIP_WEI
+from pipeline.act.question import Question
 from pipeline.act.usual_gas import USUAL_GAS
 from pipeline.book.inventory import WHOLE_BPS
-from pipeline.math.q import PIPS
-from pipeline.math.reversion import loss_to_reversion
 from pipeline.messages.costs import ForeseenCost
 from pipeline.units import RawAmount
-from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
+from pipeline.venues.registry import need_actions
 
 
 def costs_of(question: Question) -> ForeseenCost | None:
@@ -19,19 +15,19 @@ def costs_of(question: Question) -> ForeseenCost | None:
     if seen is None:
         limit = sum(each.call.gas_limit for each in question.drafts)
         expected = sum(USUAL_GAS[each.step] for each in question.drafts)
-        count, swaps = len(question.drafts), [each.swap for each in question.drafts if each.swap]
+        count = len(question.drafts)
     else:
-        limit, expected, count, swaps = seen.gas_limit, seen.gas_expected, seen.transactions, [seen.swap]
+        limit, expected, count = seen.gas_limit, seen.gas_expected, seen.transactions
     at_limits, usual = (_gas_cost_quote(question, gas, count) for gas in (limit, expected))
     if at_limits is None or usual is None:
         return None
-    parts = [_swap_cost_quote(question, swap) for swap in swaps]
+    traded = need_actions(question.shard, question.policy).trade_cost(question)
     return ForeseenCost(
         gas_expected=RawAmount(usual),
         gas_at_limits=RawAmount(at_limits),
-        swap_fee=RawAmount(sum(part.fee for part in parts)),
-        impact=RawAmount(sum(part.impact for part in parts)),
-        way_back=RawAmount(sum(part.way_back for part in parts)),
+        swap_fee=RawAmount(traded.fee),
+        impact=RawAmount(traded.impact),
+        way_back=RawAmount(traded.way_back),
     )
 
 
@@ -85,28 +81,3 @@ def daily_gas(question: Question) -> str | None:
 def _gas_cost_quote(question: Question, gas_used: int, transactions: int) -> int | None:
     data_wei = transactions * question.policy.chain.data_fee_wei
     return question.gas_in_quote(gas_used * (question.market.base_fee_wei + TIP_WEI) + data_wei)
-
-
-class _SwapCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a swap costs, in raw quote."""
-
-    fee: int = 0
-    impact: int = 0
-    way_back: int = 0
-
-
-def _swap_cost_quote(question: Question, swap: SwapPlan) -> _SwapCost:
-    """Value what goes in less what comes out at the reference price, at least the fee; and the way back of the price."""
-    if not swap.amount_in:
-        return _SwapCost()
-    pool = question.pool()
-    tokens = pool.token0, pool.token1
-    token_in, token_out = tokens if swap.zero_for_one else tokens[::-1]
-    paid = question.in_quote(token_in, swap.amount_in)
-    fee = paid * pool.fee_pips // PIPS
-    reverted = loss_to_reversion(
-        swap.liquidity, pool.sqrt_price_x96, swap.sqrt_price_after_x96, pool.fee_pips
-    )
-    lost = paid - question.in_quote(token_out, swap.amount_out)
-    way_back = question.in_quote(pool.token1, reverted)
-    return _SwapCost(fee=fee, impact=max(lost - fee, 0), way_back=way_back)

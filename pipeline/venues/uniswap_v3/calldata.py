@@ -83,11 +83,6 @@ def write_swap(
     return _ROUTER_MULTICALL.calldata(deadline_s, [_SWAP.encode(terms)])
 
 
-def write_approve(spender: Address, amount: RawAmount) -> str:
-    """Tell a token how much of ours a spender may take from now on; 0 takes the permission away."""
-    return _APPROVE.calldata(spender, amount)
-
-
 def write_mint(
     *,
     token0: Address,

@@ -10,9 +10,11 @@ from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address
+from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueViews
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes
+from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, own_positions
 from pipeline.venues.uniswap_v3.block import UniswapV3Block
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
@@ -25,6 +27,8 @@ class UniswapV3:
     kinds: tuple[str, ...] = (keys.pool.family, keys.owner.family, keys.position.family)
     held_kinds: tuple[str, ...] = (keys.pool.family, keys.position.family)
     views: VenueViews | None = UniswapV3Views()
+    actions: VenueActions | None = UniswapV3Actions()
+    guards = UniswapV3Actions.guards
 
     def __init__(self, chain: ChainProfile) -> None:
         """Take the deployment's addresses from the chain's profile."""
@@ -81,6 +85,10 @@ class UniswapV3:
     def differences(self, shard: Shard, event: Observed) -> list[str]:
         """List where the chain's pool or NFT is not what the shard holds."""
         return reads.differences(shard, event)
+
+    def has_pool(self, tables: Tables, pool: Address) -> bool:
+        """Ask whether a pool was read."""
+        return tables.find(keys.pool(pool), Pool) is not None
 
     # -------------------------------------------------------------- what a book has, and at which price
     def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pipeline.messages.policy import ChainProfile, Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import NATIVE, Address
+from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueViews
 from pipeline.venues.wallet import log_filter
@@ -31,6 +32,7 @@ class Wallet:
     kinds: tuple[str, ...] = (keys.balance.family,)
     held_kinds: tuple[str, ...] = (keys.balance.family,)
     views: VenueViews | None = None
+    actions: VenueActions | None = None
 
     def __init__(self, chain: ChainProfile) -> None:
         """Know the chain's wrapped coin, whose deposits and withdrawals are no transfers."""
@@ -96,6 +98,11 @@ class Wallet:
         if ours is None or ours.amount == event.amount:
             return []
         return [f"amount: {ours.amount}, {event.amount}"]
+
+    def has_pool(self, tables: Tables, pool: Address) -> bool:
+        """Say that no pool is a wallet's."""
+        del tables, pool
+        return False
 
     # -------------------------------------------------------------- what a book has, and at which price
     def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:

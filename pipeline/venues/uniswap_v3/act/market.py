@@ -3,8 +3,12 @@
 Both bounds are kept: the policy's, about its mean, and that of the signer, about the mean over the signer's own window.
 """
 
-import msgspec
+from msgspec.structs import replace
 
+from pipeline.act.foresight import Market
+from pipeline.book.exposures import Price
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.errors import OutOfRangeError
 from pipeline.math.slippage import minimum_out, price_window_x96
 from pipeline.math.ticks import (
     MAX_SQRT_PRICE_X96,
@@ -18,7 +22,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, Wei
 from pipeline.venues.uniswap_v3 import mean_liquidity, mean_tick
-from pipeline.venues.uniswap_v3.pools import need_pool
+from pipeline.venues.uniswap_v3.pools import live_pool, need_pool
 
 Window = tuple[SqrtPriceX96, SqrtPriceX96]
 """Lowest and highest price; where the lowest is above the highest there is none."""
@@ -32,11 +36,9 @@ _TOLERANCE_PERCENT = 67
 _SHUT = MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
 
 
-class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """What a phase is planned and guarded with."""
+class PoolMarket(Market, frozen=True, kw_only=True):
+    """The means of the reference pool's price, and what it holds."""
 
-    now_s: Seconds
-    base_fee_wei: Wei
     reference_x96: SqrtPriceX96
     """The pool's own time-weighted price: not spot."""
     signers_x96: SqrtPriceX96
@@ -47,8 +49,6 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     """How far from the reference a swap or a mint may be: the policy's, and more where waiting has cost as much."""
     mean_liquidity: Liquidity
     """In range over the window of the signer: what comes for one block barely raises it."""
-    mints_in_part: bool = False
-    """Waiting has cost as much as another mint would: of what the pool's depth does not take at once a part goes in."""
 
     @property
     def drift_ticks(self) -> int:
@@ -56,16 +56,17 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         return self.spot_from_twap_ticks // _DRIFT_PARTS + _ROUNDING_TICKS
 
 
-def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
+def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> PoolMarket:
     """Take the means from the followed observations.
 
     Raises: OutOfRangeError where they do not reach back over the policy's window, or the signer's.
     """
     live, limits = need_pool(shard, policy.reference_pool), policy.limits
     ticks = [mean_tick(live, now_s, each) for each in (limits.twap_window_s, limits.signer.twap_window_s)]
-    return Market(
+    return PoolMarket(
         now_s=now_s,
         base_fee_wei=base_fee_wei,
+        base_price=base_price(policy, sqrt_price_at_tick(ticks[0])),
         reference_x96=sqrt_price_at_tick(ticks[0]),
         signers_x96=sqrt_price_at_tick(ticks[1]),
         spot_from_twap_ticks=max(abs(live.tick - tick) for tick in ticks),
@@ -74,12 +75,13 @@ def read_market(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei)
     )
 
 
-def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> Market:
+def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei) -> PoolMarket:
     """Describe the market without any mean price: enough for what no price has a say in."""
     live = need_pool(shard, policy.reference_pool)
-    return Market(
+    return PoolMarket(
         now_s=now_s,
         base_fee_wei=base_fee_wei,
+        base_price=base_price(policy, live.sqrt_price_x96),
         reference_x96=live.sqrt_price_x96,
         signers_x96=live.sqrt_price_x96,
         spot_from_twap_ticks=0,
@@ -88,8 +90,38 @@ def market_at_spot(shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: W
     )
 
 
+def mean_price(shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
+    """Tell the mean price of base up to a block, in which nothing of the block itself counts; spot where there is none.
+
+    None where the pool is not followed, or was never given a price.
+    """
+    live = live_pool(shard, policy.reference_pool)
+    if live is None or not live.sqrt_price_x96:
+        return None
+    try:
+        tick = mean_tick(live, now_s, policy.limits.twap_window_s)
+    except OutOfRangeError:
+        return base_price(policy, live.sqrt_price_x96)
+    return base_price(policy, sqrt_price_at_tick(tick))
+
+
+def base_price(policy: Policy, sqrt_price_x96: SqrtPriceX96) -> Price:
+    """Give the price of base in quote: sqrt^2 / 2^192 or its inverse. A pool orders its tokens by address."""
+    squared = sqrt_price_x96 * sqrt_price_x96
+    if policy.base < policy.quote:
+        return Price(numerator=squared, denominator=1 << 192)
+    return Price(numerator=1 << 192, denominator=squared)
+
+
+def widened(shard: Shard, policy: Policy, market: PoolMarket, cost_bps: int) -> PoolMarket:
+    """Let a swap or a mint be so much further from the reference, but no further than spot may be. A tick is a bps."""
+    fee_pips = need_pool(shard, policy.reference_pool).pool().fee_pips
+    most_bps = max(market.slippage_bps, min(policy.limits.spot_ticks(fee_pips), WHOLE_BPS - 1))
+    return replace(market, slippage_bps=Bps(min(market.slippage_bps + cost_bps, most_bps)))
+
+
 # ------------------------------------------------------------------ between which prices
-def swap_window(policy: Policy, market: Market, fee_pips: Pips) -> Window:
+def swap_window(policy: Policy, market: PoolMarket, fee_pips: Pips) -> Window:
     """Tell between which prices a swap must end: by the policy's slippage, and by what the signer lets it lose, fee and all."""
     theirs_bps = _signers_slippage_bps(policy, market, fee_pips)
     if theirs_bps is None:
@@ -98,7 +130,7 @@ def swap_window(policy: Policy, market: Market, fee_pips: Pips) -> Window:
     return narrower(ours, price_window_x96(market.signers_x96, theirs_bps))
 
 
-def mint_window(policy: Policy, market: Market) -> Window:
+def mint_window(policy: Policy, market: PoolMarket) -> Window:
     """Tell between which prices a mint's minimums are to be met: by the policy's slippage, and as near the signer's mean as it wants."""
     most = max(policy.limits.signer.max_loss_bps - market.drift_ticks, 0)  # a tick is a basis point
     mean = tick_at_sqrt_price(market.signers_x96)
@@ -113,7 +145,7 @@ def narrower(one: Window, other: Window) -> Window:
 
 
 def least_swapped(
-    policy: Policy, market: Market, fee_pips: Pips, amount_in: RawAmount, *, zero_for_one: bool
+    policy: Policy, market: PoolMarket, fee_pips: Pips, amount_in: RawAmount, *, zero_for_one: bool
 ) -> RawAmount:
     """Tell the least that a swap must bring by both means, as `swap_window`. Rounds: up."""
     theirs_bps = _signers_slippage_bps(policy, market, fee_pips)
@@ -134,7 +166,7 @@ def swap_tolerance_bps(policy: Policy) -> Bps:
     return Bps(min(policy.limits.swap_tolerance_bps, theirs_bps))
 
 
-def _signers_slippage_bps(policy: Policy, market: Market, fee_pips: Pips) -> Bps | None:
+def _signers_slippage_bps(policy: Policy, market: PoolMarket, fee_pips: Pips) -> Bps | None:
     """Tell what the signer's limit on losses leaves for the price once the fee is paid; None: nothing. Rounds: down."""
     fee_bps = -(-fee_pips // _PIPS_OF_BP)
     left = policy.limits.signer.max_loss_bps - fee_bps - market.drift_ticks

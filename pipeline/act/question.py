@@ -1,16 +1,13 @@
-"""What every guard may look at, and what it answers."""
+"""What every guard may look at, and what it answers; and the guards that a venue adds to those of every book."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from pipeline import keys
 from pipeline.act.drafts import Draft
-from pipeline.act.foresight import Foreseen
-from pipeline.act.market import Market
+from pipeline.act.foresight import Foreseen, Market
 from pipeline.book.pricing import gas_in_quote, in_quote
 from pipeline.messages.effects import Action, BookEffects
-from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount
@@ -52,15 +49,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     def in_quote(self, token: Address, amount: int) -> int:
         """Value an amount of base or quote at the reference price. Rounds: down."""
-        return in_quote(self.policy, token, amount, self.market.reference_x96)
+        return in_quote(self.policy, token, amount, self.market.base_price)
 
     def gas_in_quote(self, cost_wei: int) -> int | None:
         """Value what gas costs; None where neither base nor quote is the wrapped native token. Rounds: down."""
-        return gas_in_quote(self.policy, cost_wei, self.market.reference_x96)
-
-    def pool(self) -> Pool:
-        """Find the pool that the plan is about."""
-        return self.shard.tables.need(keys.pool(self.policy.reference_pool), Pool)
+        return gas_in_quote(self.policy, cost_wei, self.market.base_price)
 
     def today(self) -> tuple[Action, ...]:
         """List the actions of the last 24 hours."""
@@ -70,3 +63,16 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 Guard = Callable[[Question], str | None]
 """Says what is against a phase; None: nothing."""
+
+
+class VenueGuards(msgspec.Struct, frozen=True, kw_only=True):
+    """Reasons not to act that only a venue can tell, each reason code with its guard, in the order in which they are asked."""
+
+    prices: Mapping[str, Guard]
+    """Whether its price is to be believed: asked after those of the block, and not of what only takes permissions back."""
+    sizes: Mapping[str, Guard]
+    """Whether what is to move fits the venue: asked before amounts and costs."""
+    calls: Mapping[str, Guard]
+    """Whether the calldata says what was meant, read back from its bytes: asked last."""
+    passing: frozenset[str]
+    """Those of them that follow from one block's prices: the next may not give them."""

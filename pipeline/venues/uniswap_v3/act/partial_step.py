@@ -6,17 +6,17 @@ a search by exact quotes finds the first that nothing cuts short.
 
 from msgspec.structs import replace
 
-from pipeline.act.drafts import tell_limit
-from pipeline.act.foresight import Foreseen, foresee, misfit_bps
-from pipeline.act.goal import as_is
-from pipeline.act.market import Market
 from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError
 from pipeline.math.search import first_where
 from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import RawAmount, Tick
+from pipeline.units import Tick
+from pipeline.venues.uniswap_v3.act.drafts import tell_limit
+from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange, foresee, misfit_bps
+from pipeline.venues.uniswap_v3.act.goal import Amounts, as_is
+from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.pools import need_pool
 
 
@@ -24,12 +24,12 @@ def largest_step(
     shard: Shard,
     policy: Policy,
     goal: Goal,
-    market: Market,
+    market: PoolMarket,
     stock: Stock,
     *,
-    whole: Foreseen,
-    freed: tuple[RawAmount, RawAmount],
-) -> tuple[Goal, Foreseen] | None:
+    whole: ForeseenRerange,
+    freed: Amounts,
+) -> tuple[Goal, ForeseenRerange] | None:
     """Find the range between a goal's and the one that needs no swap which leaves the share nearest to its target.
 
     `whole` is what the goal itself would come to.
@@ -53,7 +53,7 @@ def largest_step(
     width = goal.tick_upper - goal.tick_lower
     towards = spacing if start.tick_lower > goal.tick_lower else -spacing
 
-    def at(number: int) -> tuple[Goal, Foreseen]:
+    def at(number: int) -> tuple[Goal, ForeseenRerange]:
         lower = Tick(goal.tick_lower + number * towards)
         nearer = replace(goal, tick_lower=lower, tick_upper=Tick(lower + width))
         return nearer, foresee(shard, policy, nearer, market, stock, freed=freed)
@@ -65,17 +65,13 @@ def largest_step(
     return nearer, replace(seen, cut_short=tell_limit(whole.swap))
 
 
-def comes_nearer(seen: Foreseen, policy: Policy) -> bool:
+def comes_nearer(seen: ForeseenRerange, policy: Policy) -> bool:
     """Ask whether a step brings the share nearer to its target by the band's hysteresis at least: no dust is moved."""
     before, after = seen.deviations(policy)
-    return (
-        seen.holds_price
-        and seen.swap.liquidity > 0
-        and before - after >= max(policy.strategy.hysteresis_bps, 1)
-    )
+    return seen.is_active and seen.deploys and before - after >= max(policy.strategy.hysteresis_bps, 1)
 
 
-def brings_into_range(seen: Foreseen, policy: Policy) -> bool:
+def brings_into_range(seen: ForeseenRerange, policy: Policy) -> bool:
     """Ask whether a step lets a book that is idle earn again, no further from its target than it is."""
     before, after = seen.deviations(policy)
-    return seen.was_idle and seen.holds_price and seen.swap.liquidity > 0 and after <= before
+    return seen.was_idle and seen.is_active and seen.deploys and after <= before

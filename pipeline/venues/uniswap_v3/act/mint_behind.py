@@ -3,16 +3,17 @@
 import msgspec
 
 from pipeline import keys
-from pipeline.act.depth import most_minted, moved_in_token1
-from pipeline.act.drafts import Draft, draft_mint, with_data
-from pipeline.act.goal import deployable
-from pipeline.act.market import Market
+from pipeline.act.drafts import Draft, with_data
 from pipeline.math.slippage import taken_by_mint
 from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Balance
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.act.depth import most_minted, moved_in_token1
+from pipeline.venues.uniswap_v3.act.drafts import draft_mint, swap_of
+from pipeline.venues.uniswap_v3.act.goal import deployable
+from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.pools import need_pool
 
 _MOST_ASKED_PERCENT = 98
@@ -20,7 +21,7 @@ _MOST_ASKED_PERCENT = 98
 
 
 def draft_mint_behind(
-    shard: Shard, policy: Policy, goal: Goal, market: Market, swap: Draft
+    shard: Shard, policy: Policy, goal: Goal, market: PoolMarket, swap: Draft
 ) -> tuple[Draft, ...]:
     """Make the mint for what is left of the one token, and the least of the other that a swap brings.
 
@@ -31,10 +32,8 @@ def draft_mint_behind(
     Raises: PipelineError where it cannot be made.
     """
     live = need_pool(shard, goal.pool)
-    pool, price_x96 = (
-        live.pool(),
-        live.sqrt_price_x96 if swap.swap is None else swap.swap.sqrt_price_after_x96,
-    )
+    pool, sized = live.pool(), swap_of(swap)
+    price_x96 = live.sqrt_price_x96 if sized is None else sized.sqrt_price_after_x96
     tokens, changes = (pool.token0, pool.token1), {each.token: each.delta for each in swap.minimums}
     now = zip(tokens, deployable(shard, policy, pool), strict=True)
     amount0, amount1 = (RawAmount(amount + changes[token]) for token, amount in now)

@@ -1,14 +1,15 @@
-"""What a plan misses while its tokens lie outside: the fees that its range would have earned since it was held back."""
+"""What a plan misses while its tokens lie outside: the fees that its range would have earned."""
 
-from pipeline.act.foresight import base_and_quote
-from pipeline.act.goal import deployable
 from pipeline.book.inventory import Stock
+from pipeline.errors import PipelineError
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.q import MAX_UINT256
 from pipeline.messages.effects import Goal, Growth
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import RawAmount
+from pipeline.units import Address, Liquidity, RawAmount
+from pipeline.venues.uniswap_v3.act.foresight import base_and_quote
+from pipeline.venues.uniswap_v3.act.goal import deployable
 from pipeline.venues.uniswap_v3.pools import need_pool
 
 
@@ -42,3 +43,34 @@ def grown(now_x128: int, since_x128: int) -> int:
     """Subtract two growths as the pool does, modulo 2^256; what would be more than half of that has gone backwards."""
     difference = (now_x128 - since_x128) & MAX_UINT256
     return difference if difference <= MAX_UINT256 // 2 else 0
+
+
+# ------------------------------------------------------------------ what a plan really misses, block by block
+def earning(shard: Shard, policy: Policy, goal: Goal) -> Liquidity:
+    """Tell which liquidity the tokens would be in a goal's range, beside what is in range now; 0 where it is not.
+
+    liquidity * others / (others + liquidity)
+    """
+    live = need_pool(shard, goal.pool)
+    others = live.liquidity
+    if not goal.tick_lower <= live.tick < goal.tick_upper or not others:
+        return Liquidity(0)
+    try:
+        amounts = deployable(shard, policy, live.pool())
+        liquidity = liquidity_for_amounts(live.sqrt_price_x96, goal.tick_lower, goal.tick_upper, *amounts)
+    except PipelineError:  # a balance is not known
+        return Liquidity(0)
+    return Liquidity(liquidity * others // (others + liquidity))
+
+
+def fees_earned(
+    shard: Shard, policy: Policy, liquidity: Liquidity, since: Growth
+) -> tuple[tuple[Address, RawAmount], ...]:
+    """Tell what a liquidity in range has earned since, of each of the pool's tokens. Rounds: down."""
+    pool = need_pool(shard, policy.reference_pool).pool()
+    more0 = grown(pool.growth0_x128, since.growth0_x128)
+    more1 = grown(pool.growth1_x128, since.growth1_x128)
+    return (
+        (pool.token0, RawAmount(liquidity * more0 >> 128)),
+        (pool.token1, RawAmount(liquidity * more1 >> 128)),
+    )

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from pipeline.act.drafts import Draft
-from pipeline.act.guards.question import Question
-from pipeline.act.market import least_swapped, swap_tolerance_bps, swap_window
+from pipeline.act.question import Question
 from pipeline.errors import CalldataError
 from pipeline.math.slippage import least_of_quote
 from pipeline.units import Address
+from pipeline.venues.uniswap_v3.act.asked import market_of, pool_of
+from pipeline.venues.uniswap_v3.act.drafts import swap_of
+from pipeline.venues.uniswap_v3.act.market import least_swapped, swap_tolerance_bps, swap_window
 from pipeline.venues.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls
 
 _DEADLINE_AT = {"mint": 10, "decreaseLiquidity": 4}
@@ -47,17 +49,19 @@ def _wrong(question: Question, each: Draft, call: Called) -> str | None:
 
 def min_out(question: Question) -> str | None:
     """A swap must ask for the stricter of the reference price less slippage and its quote less the tolerance."""
-    pool, tolerance_bps = question.pool(), swap_tolerance_bps(question.policy)
+    pool, tolerance_bps = pool_of(question), swap_tolerance_bps(question.policy)
+    market = market_of(question.market)
     for each, call in _calls(question, "exactInputSingle"):
         token_in, _, _, _, amount_in, asked, _ = call.arguments
         least = least_swapped(
-            question.policy, question.market, pool.fee_pips, amount_in, zero_for_one=token_in == pool.token0
+            question.policy, market, pool.fee_pips, amount_in, zero_for_one=token_in == pool.token0
         )
         if asked < least:
             return f"asks for {asked}, the mean says {least}"
-        if each.swap is None:
+        swap = swap_of(each)
+        if swap is None:
             return f"asks for {asked}, nobody has quoted it"
-        quoted = each.swap.amount_out
+        quoted = swap.amount_out
         if quoted < asked:
             return f"would bring {quoted}, asked are {asked}"
         if asked < least_of_quote(quoted, tolerance_bps):
@@ -67,7 +71,8 @@ def min_out(question: Question) -> str | None:
 
 def price_limit(question: Question) -> str | None:
     """A swap must end no further from the means than slippage and signer allow."""
-    low_x96, high_x96 = swap_window(question.policy, question.market, question.pool().fee_pips)
+    market, fee_pips = market_of(question.market), pool_of(question).fee_pips
+    low_x96, high_x96 = swap_window(question.policy, market, fee_pips)
     for _, call in _calls(question, "exactInputSingle"):
         if not low_x96 <= call.arguments[6] <= high_x96:
             return f"may go to the price {call.arguments[6]}, not within {low_x96} to {high_x96}"

@@ -3,7 +3,6 @@
 The signer measures the depth itself, at its own head, and knows of pools that the book does not name.
 """
 
-from pipeline.act.market import Market, Window
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.math.slippage import price_window_x96
 from pipeline.math.value import value_in_token0, value_in_token1
@@ -11,6 +10,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, Liquidity, RawAmount, SqrtPriceX96
 from pipeline.venues.uniswap_v3 import LivePool, quote
+from pipeline.venues.uniswap_v3.act.market import PoolMarket, Window
 from pipeline.venues.uniswap_v3.pools import live_pool, need_pool
 from pipeline.venues.uniswap_v3.working import WorkingPool
 
@@ -40,7 +40,7 @@ def depth_in_token1(pool: WorkingPool, mean_liquidity: Liquidity) -> RawAmount:
     return RawAmount(depth)
 
 
-def most_moved(pool: WorkingPool, policy: Policy, market: Market) -> RawAmount:
+def most_moved(pool: WorkingPool, policy: Policy, market: PoolMarket) -> RawAmount:
     """Tell what one swap or mint may move of a pool's depth. Units: raw token1. Rounds: down."""
     depth = depth_in_token1(pool, market.mean_liquidity)
     return RawAmount(
@@ -48,7 +48,7 @@ def most_moved(pool: WorkingPool, policy: Policy, market: Market) -> RawAmount:
     )
 
 
-def most_minted(shard: Shard, pool: WorkingPool, policy: Policy, market: Market) -> RawAmount:
+def most_minted(shard: Shard, pool: WorkingPool, policy: Policy, market: PoolMarket) -> RawAmount:
     """Tell what one mint may put into a pool, by the deepest of the book's pools of its pair. Units: raw token1."""
     tokens = need_pool(shard, pool.address).pool()
     depths = [most_moved(pool, policy, market)]
@@ -62,13 +62,13 @@ def most_minted(shard: Shard, pool: WorkingPool, policy: Policy, market: Market)
     return max(depths)
 
 
-def moved_in_token1(market: Market, amounts: tuple[RawAmount, RawAmount], spot_x96: SqrtPriceX96) -> int:
+def moved_in_token1(market: PoolMarket, amounts: tuple[RawAmount, RawAmount], spot_x96: SqrtPriceX96) -> int:
     """Value what a mint offers or a swap sells, in token1, at spot or a mean, whichever makes it most. Rounds: down."""
     highest_x96 = max(spot_x96, market.reference_x96, market.signers_x96)
     return value_in_token1(amounts[0], highest_x96) + amounts[1]
 
 
-def depth_window(pool: WorkingPool, policy: Policy, market: Market) -> Window:
+def depth_window(pool: WorkingPool, policy: Policy, market: PoolMarket) -> Window:
     """Tell between which prices a swap must end to sell no more than the pool's depth allows. Rounds: towards spot."""
     most = most_moved(pool, policy, market)
     spot_x96 = pool.sqrt_price_x96
@@ -87,7 +87,7 @@ def is_worth_a_mint(moves: int, most: RawAmount) -> bool:
 
 
 def part_of_mint(
-    shard: Shard, policy: Policy, live: LivePool, market: Market, amounts: tuple[RawAmount, RawAmount]
+    shard: Shard, policy: Policy, live: LivePool, market: PoolMarket, amounts: tuple[RawAmount, RawAmount]
 ) -> tuple[RawAmount, RawAmount] | None:
     """Scale what a mint offers down to what the depth takes; None where that is too little. Rounds: down."""
     moved = moved_in_token1(market, amounts, live.sqrt_price_x96)

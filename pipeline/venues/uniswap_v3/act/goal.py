@@ -7,12 +7,16 @@ import msgspec
 from pipeline import keys
 from pipeline.math.ranges import range_at_share
 from pipeline.messages.effects import Goal
-from pipeline.messages.entries import Balance, Pool
+from pipeline.messages.entries import Balance, NftPosition, Pool
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount, TokenId
-from pipeline.venues.uniswap_v3.assess import own_positions
+from pipeline.venues.uniswap_v3.assess import held_nft, own_positions
 from pipeline.venues.uniswap_v3.pools import need_pool
+
+Amounts = tuple[RawAmount, RawAmount]
+"""Of the reference pool's token0 and token1."""
+NOTHING: Amounts = (RawAmount(0), RawAmount(0))
 
 
 def liquidity_to_move(shard: Shard, policy: Policy) -> tuple[TokenId, ...]:
@@ -23,6 +27,13 @@ def liquidity_to_move(shard: Shard, policy: Policy) -> tuple[TokenId, ...]:
         if position.pool == policy.reference_pool and (position.liquidity or position.owed0 or position.owed1)
     )
     return tuple(sorted(held))
+
+
+def freed_by(shard: Shard, policy: Policy, leaving: tuple[TokenId, ...]) -> Amounts:
+    """Add up what leaving NFTs pay: principal and fees."""
+    nfts = [keys.position(policy.chain.position_manager, token_id) for token_id in leaving]
+    pays = [held_nft(shard, nft, shard.tables.need(nft, NftPosition)).pays for nft in nfts]
+    return RawAmount(sum(pays0 for pays0, _ in pays)), RawAmount(sum(pays1 for _, pays1 in pays))
 
 
 def choose_goal(shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], base_share: Fraction) -> Goal:
@@ -44,7 +55,7 @@ def as_is(
     shard: Shard,
     policy: Policy,
     goal: Goal,
-    freed: tuple[RawAmount, RawAmount] = (RawAmount(0), RawAmount(0)),
+    freed: Amounts = NOTHING,
 ) -> Goal:
     """Give the swap up: choose the range whose share is that of what the wallet has, and of what is still to be freed."""
     live = need_pool(shard, goal.pool)
@@ -61,8 +72,8 @@ def deployable(
     shard: Shard,
     policy: Policy,
     pool: Pool,
-    freed: tuple[RawAmount, RawAmount] = (RawAmount(0), RawAmount(0)),
-) -> tuple[RawAmount, RawAmount]:
+    freed: Amounts = NOTHING,
+) -> Amounts:
     """Tell what of the owner's tokens, and of what is still to be freed, may go into the range: all but the reserves."""
     amounts = []
     for token, more in zip((pool.token0, pool.token1), freed, strict=True):

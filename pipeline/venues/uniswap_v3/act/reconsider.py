@@ -2,12 +2,7 @@
 
 import msgspec
 
-from pipeline.act.depth import part_of_mint
-from pipeline.act.drafts import tell_limit
-from pipeline.act.foresight import Foreseen, base_and_quote, foresee, share_to_hold
-from pipeline.act.goal import as_is, choose_goal, deployable
-from pipeline.act.market import Market
-from pipeline.act.partial_step import comes_nearer, largest_step
+from pipeline.act.drafts import Course
 from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.math.amounts import range_amounts
@@ -15,25 +10,20 @@ from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.act.depth import part_of_mint
+from pipeline.venues.uniswap_v3.act.drafts import tell_limit
+from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange, base_and_quote, foresee, share_to_hold
+from pipeline.venues.uniswap_v3.act.goal import NOTHING, as_is, choose_goal, deployable
+from pipeline.venues.uniswap_v3.act.market import PoolMarket
+from pipeline.venues.uniswap_v3.act.partial_step import comes_nearer, largest_step
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
-_NOTHING = (RawAmount(0), RawAmount(0))
 _LEAST_TAKEN_PERCENT = 95
 """So much of what may go into a range must go into it, by value, or a range that fits it better is chosen."""
 
 
-class Course(msgspec.Struct, frozen=True, kw_only=True):
-    """How a plan goes on from a phase."""
-
-    goal: Goal
-    swaps: bool = True
-    why: str = ""
-    """Why it is not as before; empty: it is."""
-
-
-def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock) -> Course:
+def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket, stock: Stock) -> Course:
     """Choose the first that leaves the share no further from its target than it is: the goal, a new one, a step, no swap.
 
     A goal that would leave the share outside the inner band is no longer good enough. A swap that is cut short is given up
@@ -42,23 +32,23 @@ def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: Market, st
     Raises: PipelineError, SwapLimitedError among them, where none of these can be had.
     """
     before = abs(stock.base_share_bps - policy.strategy.target_share_bps)
-    wanted = choose_goal(shard, policy, goal.withdraw, share_to_hold(shard, policy, stock, _NOTHING))
+    wanted = choose_goal(shard, policy, goal.withdraw, share_to_hold(shard, policy, stock, NOTHING))
     limited: SwapPlan | None = None
     for each in dict.fromkeys((goal, wanted)):
-        seen = foresee(shard, policy, each, market, stock, freed=_NOTHING)
+        seen = foresee(shard, policy, each, market, stock, freed=NOTHING)
         if seen.swap.limited:
             limited = seen.swap
         elif each == goal and _is_good_enough(seen, policy, before):
             return Course(goal=goal)
-        elif each == wanted and seen.holds_price and deviation_after(seen, policy) <= before:
+        elif each == wanted and seen.is_active and deviation_after(seen, policy) <= before:
             return _course(goal, wanted, f"the share is {before} bps from its target now")
     if limited is not None and before > policy.strategy.inner_bps:
-        step = largest_step(shard, policy, wanted, market, stock, whole=seen, freed=_NOTHING)
+        step = largest_step(shard, policy, wanted, market, stock, whole=seen, freed=NOTHING)
         if step is None or not comes_nearer(step[1], policy):
             raise SwapLimitedError(tell_limit(limited))
         return _course(goal, step[0], step[1].cut_short)
     why = f"no swap brings the share nearer to its target, {before} bps away"
-    return Course(goal=as_is(shard, policy, goal), swaps=False, why=why)
+    return Course(goal=as_is(shard, policy, goal), skips=True, why=why)
 
 
 def _course(before: Goal, after: Goal, why: str) -> Course:
@@ -66,14 +56,14 @@ def _course(before: Goal, after: Goal, why: str) -> Course:
     return Course(goal=after, why=why if after != before else "")
 
 
-def _is_good_enough(seen: Foreseen, policy: Policy, before: int) -> bool:
-    return seen.holds_price and deviation_after(seen, policy) <= min(before, policy.strategy.inner_bps)
+def _is_good_enough(seen: ForeseenRerange, policy: Policy, before: int) -> bool:
+    return seen.is_active and deviation_after(seen, policy) <= min(before, policy.strategy.inner_bps)
 
 
-def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock) -> Course:
+def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket, stock: Stock) -> Course:
     """Keep the range if it takes nearly all that may go into it; else take one of the same width that takes more."""
     course = _range_to_mint(shard, policy, goal, stock)
-    if not market.mints_in_part:
+    if not market.in_part:
         return course
     live = need_pool(shard, goal.pool)
     amounts = deployable(shard, policy, live.pool())
@@ -108,6 +98,6 @@ def _taken_quote(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> int:
 
 
 # ------------------------------------------------------------------ how far from the target
-def deviation_after(seen: Foreseen, policy: Policy) -> int:
+def deviation_after(seen: ForeseenRerange, policy: Policy) -> int:
     """Tell how far from its target the share would be, in bps."""
     return abs(seen.share_after_bps - policy.strategy.target_share_bps)

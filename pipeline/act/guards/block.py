@@ -1,0 +1,56 @@
+"""What holds at a block for whatever a book does: the operator's word, the age of the block, the price of gas."""
+
+from pipeline import keys
+from pipeline.act.question import Question
+from pipeline.messages.entries import HighestHead, Pause
+
+TIP_WEI = 10**9
+"""Beside the base fee, where a price of gas is wanted before anybody offers one."""
+
+
+def paused(question: Question) -> str | None:
+    """Nothing goes out while an operator has stopped all books, and of a stopped book only what takes permissions back.
+
+    Whoever cancels what is signed wants nothing sent at all: the signer would refuse that too.
+    """
+    for scope in (keys.ALL, keys.book(question.policy.book)):
+        pause = question.shard.tables.find(keys.pause(scope), Pause)
+        if pause is not None and (scope == keys.ALL or pause.cancels or not question.only_resets):
+            return f"paused: {scope}"
+    return None
+
+
+def stale_block(question: Question) -> str | None:
+    """A branch that is still far below the highest block ever seen tells an old price: it is being caught up with."""
+    head, highest = question.shard.tables.head, question.shard.tables.find(keys.HIGHEST, HighestHead)
+    if head is None or highest is None:
+        return "there is no head"
+    behind, most = highest.number - head.number, question.policy.limits.max_age_blocks
+    return (
+        f"block {head.number} is {behind} below the highest seen, more than {most}" if behind > most else None
+    )
+
+
+def gas_price(question: Question) -> str | None:
+    """What must be offered for a unit of gas has a ceiling, until waiting has cost as much as what lies above it."""
+    wanted_wei = 2 * question.market.base_fee_wei + TIP_WEI
+    most_wei = question.policy.limits.max_fee_per_gas_wei
+    gas_limit = sum(each.call.gas_limit for each in question.drafts)
+    if wanted_wei <= most_wei:
+        return _dearer_than_foreseen(question, gas_limit)
+    above = question.gas_in_quote((wanted_wei - most_wei) * gas_limit)
+    if question.missed_quote and above is not None and above <= question.missed_quote:
+        return None
+    return f"{wanted_wei} wei a gas, more than {most_wei}"
+
+
+def _dearer_than_foreseen(question: Question, gas_limit: int) -> str | None:
+    """In the middle of a plan, hold a phase's gas against what the whole plan's was foreseen to cost: a storm is waited out.
+
+    As above the ceiling, until waiting has cost as much.
+    """
+    most = question.gas_foreseen
+    costs = question.gas_in_quote(gas_limit * (question.market.base_fee_wei + TIP_WEI))
+    if most is None or costs is None or costs - most <= question.missed_quote:
+        return None
+    return f"gas costs {costs} quote; for the whole plan at most {most} were foreseen"

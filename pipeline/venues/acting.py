@@ -1,0 +1,93 @@
+"""What the pipeline needs of a venue at which books act: goals, phases, transactions, guards and costs.
+
+Goal, `Growth` and whatever a venue adds to Market, Foreseen and Draft is its own: it is handed back to it, never looked into.
+All methods raise PipelineError where something cannot be told, unless they say that they tell it by None.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pipeline.act.allowances import Grant
+from pipeline.act.drafts import Course, Draft
+from pipeline.act.foresight import Foreseen, Market, TradeCost
+from pipeline.act.question import Question, VenueGuards
+from pipeline.book.exposures import Price
+from pipeline.book.inventory import Stock
+from pipeline.messages.effects import Goal, Growth, Phase
+from pipeline.messages.facts import Swapped
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei
+
+
+class VenueActions(Protocol):
+    """How books act at a venue: which is that of a book's reference pool."""
+
+    guards: VenueGuards
+    """Reasons not to act that only this venue can tell."""
+    phases: tuple[Phase, ...]
+    """What of a plan goes out together, in order. Before the first has gone out nothing has been moved."""
+    in_part: frozenset[Phase]
+    """Phases that may be made in part, once waiting has cost as much as making them twice."""
+    behind: Mapping[Phase, Phase]
+    """Which phase may go out together with an earlier one, so that both may be mined in one block."""
+
+    def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
+        """List which token a plan may have to let whom take."""
+
+    # ---------------------------------------------------------------- the whole plan
+    def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
+        """Choose what brings a book to its target at the price as it is."""
+
+    def foresee(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock
+    ) -> tuple[Goal, Foreseen]:
+        """Run a whole plan in thought; the goal comes back as the largest step towards it where it cannot be had at once."""
+
+    # ---------------------------------------------------------------- one phase
+    def read_market(
+        self, shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei, *, phase: Phase
+    ) -> Market:
+        """Describe the market for a phase; one that only takes permissions back needs no price."""
+
+    def widened(self, shard: Shard, policy: Policy, market: Market, cost_bps: int) -> Market:
+        """Let prices be further from the reference by what waiting has cost, in bps of what the plan moves."""
+
+    def reconsider(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
+    ) -> Course:
+        """Judge how a plan goes on from a phase that is due, on the book as it is. Raises: SwapLimitedError too."""
+
+    def draft(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, *, phase: Phase
+    ) -> tuple[Draft, ...]:
+        """Make a phase's transactions from the state as it is; none where there is nothing to do."""
+
+    def draft_behind(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
+    ) -> tuple[Draft, ...]:
+        """Make the phase that goes out behind an earlier one's only transaction; none where that is not wanted."""
+
+    def trade_cost(self, question: Question) -> TradeCost:
+        """Tell what the trades of the whole plan cost, where one is foreseen, else those of the drafts."""
+
+    # ---------------------------------------------------------------- what waiting misses, what a plan has cost
+    def growth(self, shard: Shard, policy: Policy) -> Growth:
+        """Take the fees that the venue has ever paid for a unit of what earns them."""
+
+    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: Stock) -> RawAmount:
+        """Value what the tokens in the wallet would have earned for a goal since then. Units: raw quote, at spot."""
+
+    def earning(self, shard: Shard, policy: Policy, goal: Goal) -> Liquidity:
+        """Tell how much that earns the tokens in the wallet would be for a goal; 0 where it is not active or not known."""
+
+    def fees_earned(
+        self, shard: Shard, policy: Policy, liquidity: Liquidity, since: Growth
+    ) -> tuple[tuple[Address, RawAmount], ...]:
+        """Tell what so much has earned since then, of each token. Rounds: down."""
+
+    def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
+        """Tell the reference price of base in raw quote, spot where there is none; None where there is no price at all."""
+
+    def paid_and_got(self, shard: Shard, swap: Swapped) -> tuple[tuple[Address, int], ...]:
+        """Tell what a trade took (positive) and gave (negative) of which token."""

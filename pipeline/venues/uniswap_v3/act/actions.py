@@ -1,0 +1,133 @@
+"""How books act at Uniswap V3: a re-range in four phases, withdraw, swap, mint, reset."""
+
+from collections.abc import Mapping
+
+from pipeline import keys
+from pipeline.act.allowances import Grant
+from pipeline.act.drafts import Course, Draft
+from pipeline.act.foresight import Foreseen, Market, TradeCost
+from pipeline.act.question import Question, VenueGuards
+from pipeline.book.exposures import Price
+from pipeline.book.inventory import Stock
+from pipeline.messages.effects import PHASES, Goal, Growth, Phase
+from pipeline.messages.entries import Pool
+from pipeline.messages.facts import Swapped
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei
+from pipeline.venues.uniswap_v3.act import call_guards, market_guards, missed_fees, spenders
+from pipeline.venues.uniswap_v3.act import market as markets
+from pipeline.venues.uniswap_v3.act.asked import market_of
+from pipeline.venues.uniswap_v3.act.drafts import draft
+from pipeline.venues.uniswap_v3.act.mint_behind import draft_mint_behind
+from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
+from pipeline.venues.uniswap_v3.act.reconsider import reconsider_mint, reconsider_swap
+from pipeline.venues.uniswap_v3.act.trade_cost import trade_cost
+
+GUARDS = VenueGuards(
+    prices={"spot_from_twap": market_guards.spot_from_twap},
+    sizes={
+        "swap_limited": market_guards.swap_limited,
+        "mint_limited": market_guards.mint_limited,
+        "depth": market_guards.depth,
+    },
+    calls={
+        "not_allowed": call_guards.not_allowed,
+        "min_out": call_guards.min_out,
+        "price_limit": call_guards.price_limit,
+        "deadline": call_guards.deadline,
+    },
+    passing=frozenset({"spot_from_twap", "swap_limited", "mint_limited", "depth", "min_out", "price_limit"}),
+)
+
+
+class UniswapV3Actions:
+    """The re-range of a book in its reference pool."""
+
+    guards: VenueGuards = GUARDS
+    phases: tuple[Phase, ...] = PHASES
+    in_part: frozenset[Phase] = frozenset({"mint"})
+    behind: Mapping[Phase, Phase] = {"swap": "mint"}
+
+    def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
+        """List the pool's tokens, each with router and position manager."""
+        return spenders.grants(shard, policy)
+
+    # -------------------------------------------------------------- the whole plan
+    def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
+        """Choose the range with which the whole book holds its target share, and the NFTs that move there."""
+        return choose(shard, policy, stock)
+
+    def foresee(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock
+    ) -> tuple[Goal, Foreseen]:
+        """Run a re-range in thought; where its swap would be cut short, the largest step towards it."""
+        return look_ahead(shard, policy, goal, market_of(market), stock)
+
+    # -------------------------------------------------------------- one phase
+    def read_market(
+        self, shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei, *, phase: Phase
+    ) -> Market:
+        """Take the means of the pool; a reset needs none."""
+        read = markets.market_at_spot if phase == "reset" else markets.read_market
+        return read(shard, policy, now_s, base_fee_wei)
+
+    def widened(self, shard: Shard, policy: Policy, market: Market, cost_bps: int) -> Market:
+        """Widen the slippage, up to how far spot may be from its mean."""
+        return markets.widened(shard, policy, market_of(market), cost_bps)
+
+    def reconsider(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
+    ) -> Course:
+        """Judge a swap and a mint again."""
+        if phase == "swap":
+            return reconsider_swap(shard, policy, goal, market_of(market), stock)
+        if phase == "mint":
+            return reconsider_mint(shard, policy, goal, market_of(market), stock)
+        return Course(goal=goal)
+
+    def draft(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, *, phase: Phase
+    ) -> tuple[Draft, ...]:
+        """Make the calls to position manager, router and tokens."""
+        return draft(phase, shard, policy, goal, market_of(market))
+
+    def draft_behind(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
+    ) -> tuple[Draft, ...]:
+        """Make the mint that goes out with its swap."""
+        return draft_mint_behind(shard, policy, goal, market_of(market), first)
+
+    def trade_cost(self, question: Question) -> TradeCost:
+        """Tell what the swaps cost: fee, impact, and the way back of the price."""
+        return trade_cost(question)
+
+    # -------------------------------------------------------------- what waiting misses, what a plan has cost
+    def growth(self, shard: Shard, policy: Policy) -> Growth:
+        """Take the fees that the pool has ever earned for a unit of liquidity."""
+        return missed_fees.growth_now(shard, policy)
+
+    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: Stock) -> RawAmount:
+        """Value the fees that the tokens would have earned in the goal's range."""
+        return missed_fees.missed_fees(shard, policy, goal, since, stock)
+
+    def earning(self, shard: Shard, policy: Policy, goal: Goal) -> Liquidity:
+        """Tell which liquidity the tokens would be in the goal's range, diluted by themselves."""
+        return missed_fees.earning(shard, policy, goal)
+
+    def fees_earned(
+        self, shard: Shard, policy: Policy, liquidity: Liquidity, since: Growth
+    ) -> tuple[tuple[Address, RawAmount], ...]:
+        """Tell what a liquidity in range has earned since."""
+        return missed_fees.fees_earned(shard, policy, liquidity, since)
+
+    def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
+        """Tell the pool's mean price over the policy's window."""
+        return markets.mean_price(shard, policy, now_s)
+
+    def paid_and_got(self, shard: Shard, swap: Swapped) -> tuple[tuple[Address, int], ...]:
+        """Tell a swap's amounts; nothing of a pool that is not followed."""
+        pool = shard.tables.find(keys.pool(swap.address), Pool)
+        if pool is None:
+            return ()
+        return (pool.token0, swap.amount0_delta), (pool.token1, swap.amount1_delta)

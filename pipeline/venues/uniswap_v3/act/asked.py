@@ -1,0 +1,25 @@
+"""What a guard's question says of Uniswap V3."""
+
+from pipeline import keys
+from pipeline.act.foresight import Foreseen, Market
+from pipeline.act.question import Question
+from pipeline.messages.entries import Pool
+from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange
+from pipeline.venues.uniswap_v3.act.market import PoolMarket
+
+
+def pool_of(question: Question) -> Pool:
+    """Find the pool that the plan is about."""
+    return question.shard.tables.need(keys.pool(question.policy.reference_pool), Pool)
+
+
+def market_of(market: Market) -> PoolMarket:
+    """Take a market as what this venue made it."""
+    assert isinstance(market, PoolMarket)
+    return market
+
+
+def foreseen_of(foreseen: Foreseen | None) -> ForeseenRerange | None:
+    """Take what is foreseen as what this venue made it."""
+    assert foreseen is None or isinstance(foreseen, ForeseenRerange)
+    return foreseen

@@ -1,0 +1,48 @@
+"""Who takes a book's tokens at Uniswap V3: the router for swaps, the position manager for mints."""
+
+from pipeline.act.allowances import Grant, stands
+from pipeline.errors import ImpossibleFactError
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address, RawAmount
+from pipeline.venues.uniswap_v3.pools import need_pool
+from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
+
+
+def grants(shard: Shard, policy: Policy) -> tuple[Grant, ...]:
+    """List which token a plan may have to let whom take."""
+    pool = need_pool(shard, policy.reference_pool).pool()
+    spenders = policy.chain.router, policy.chain.position_manager
+    return tuple(
+        (token, spender)
+        for token in (pool.token0, pool.token1)
+        for spender in spenders
+        if spender is not None
+    )
+
+
+def router_of(policy: Policy) -> Address:
+    """Name the router of a book that acts. Raises: ImpossibleFactError where its chain's profile names none."""
+    if policy.chain.router is None:
+        raise ImpossibleFactError("the chain's profile names no router")
+    return policy.chain.router
+
+
+def approvals_of_plan(
+    shard: Shard, policy: Policy, amounts: tuple[RawAmount, RawAmount], swap: SwapPlan
+) -> int:
+    """Count what a plan that swaps and then mints all of two amounts gives and takes back of allowances.
+
+    What is given to the router is used up, what is given to the position manager may have to be taken back. Nothing
+    where the policy lets as much stand as is needed and that much is allowed already.
+    """
+    pool, chain = need_pool(shard, policy.reference_pool).pool(), policy.chain
+    moved = swap.amount_in, RawAmount(-swap.amount_out)
+    sold = moved if swap.zero_for_one else moved[::-1]
+    count = 0
+    for token, amount, leaves in zip((pool.token0, pool.token1), amounts, sold, strict=True):
+        if leaves > 0 and not stands(shard, policy, token, router_of(policy), leaves):
+            count += 1
+        if not stands(shard, policy, token, chain.position_manager, RawAmount(amount - leaves)):
+            count += 2
+    return count
