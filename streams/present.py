@@ -6,6 +6,7 @@ import msgspec
 
 from pipeline import keys
 from pipeline.advance.books import stock_of, why_unknown
+from pipeline.advance.departures import departures_of
 from pipeline.book.exposures import HeldItem
 from pipeline.book.inventory import Stock
 from pipeline.decide.gates import Refused
@@ -22,7 +23,6 @@ from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
 from pipeline.venues.port import VenueViews
 from pipeline.venues.registry import venues_of
-from pipeline.venues.uniswap_v3.routes import set_apart
 from pipeline.views import show_book
 from streams.kafka.readers import Reader
 from streams.kafka.topics import EVENTS, shard_of
@@ -130,13 +130,15 @@ def books_at(at: ShardNow) -> Iterator[BookNow]:
                 positions = tuple(_shown(at.shard, policy))
         except PipelineError as error:
             marks.append(f"not known: {error}")
-        apart = tuple(set_apart(at.shard.tables, policy))
+        apart = [
+            item for venue in venues_of(policy.chain) for item in venue.set_apart(at.shard.tables, policy)
+        ]
         yield BookNow(
             policy=policy,
             at=at,
             stock=stock,
             positions=positions,
-            set_apart=apart,
+            set_apart=tuple(apart),
             left=tuple(_left(at, policy)),
             marks=tuple(marks),
         )
@@ -149,7 +151,7 @@ def _shown(shard: Shard, policy: Policy) -> Iterator[tuple[VenueViews, HeldItem]
 
 
 def _left(at: ShardNow, policy: Policy) -> list[tuple[str, Departure]]:
-    found = at.shard.tables.group(keys.departure.under(keys.position.family), Departure)
+    found = departures_of(at.shard)
     ours = [(keys.item_of(key), each) for key, each in found if each.book == policy.book]
     return sorted(ours, key=lambda each: each[1].block.number, reverse=True)
 

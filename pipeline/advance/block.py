@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.books import judge_book
-from pipeline.advance.unsolicited_nfts import tell_gifts
 from pipeline.follow.decode import decode
 from pipeline.follow.quarantine import quarantined
 from pipeline.follow.track import FailedItems, track
@@ -29,7 +28,7 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     outputs: list[Output] = [
         *_swaps(shard, venues_of(chain), blocks, now),
         *quarantine_alerts(tracked.quarantined, now),
-        *tell_gifts(shard, event, chain, now),
+        *(said for venue in venues_of(chain) for said in venue.unsolicited(shard, event, now)),
     ]
     for policy in policies(shard.tables):
         context = BookContext(

@@ -1,12 +1,10 @@
-"""NFTs that leave a live book by a transfer or a burn: reported with what they were worth, and remembered for a while."""
+"""Items that leave a live book by a transfer or a burn, such as NFTs: reported with what they were worth, and remembered for a while."""
 
 from collections.abc import Iterator
 
 from pipeline import keys
 from pipeline.advance.views import Shown
 from pipeline.book.stock import worth
-from pipeline.errors import MalformedLogError
-from pipeline.messages.base import RawLog
 from pipeline.messages.decisions import NftLeft
 from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen
@@ -14,36 +12,40 @@ from pipeline.messages.nfts import Departure
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Hash, Seconds
-from pipeline.venues.uniswap_v3.assess import HeldNft
-from pipeline.venues.wallet.token_logs import decode_nft_transfer
+from pipeline.units import Address, Seconds
+from pipeline.venues.registry import HELD_KINDS
 
-_DEPARTURES = keys.departure.under(keys.position.family)
 _REMEMBERED_S = Seconds(30 * 24 * 60 * 60)
 
 
 def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance) -> Iterator[NftLeft]:
-    """Report each NFT of a live book, not an empty one, that has another owner after a block than before, or none."""
+    """Report each item of a live book, not an empty one, that has another owner after a block than before, or none."""
     if not isinstance(event, BlockSeen):
         return
     _forget(shard, event)
-    for key, (_, policy, held) in sorted(before.positions.items()):
-        to = _owner(shard, key)
-        if not isinstance(held, HeldNft) or policy.mode != "live" or to == policy.owner:
+    for key, (views, policy, held) in sorted(before.positions.items()):
+        gone = views.departed(shard, event, policy, held) if policy.mode == "live" else None
+        if gone is None:
             continue
         known = before.books.get(policy.book)
         left = NftLeft(
             **now.stamp("alert", key, action="left"),
             book=policy.book,
             item=key,
-            to=to,
-            transaction_hash=_last_transfer(event, key),
-            amount0=held.pays[0],
-            amount1=held.pays[1],
+            to=gone.to,
+            transaction_hash=gone.transaction_hash,
+            amount0=gone.paid[0],
+            amount1=gone.paid[1],
             value_quote=None if known is None else worth(known[1], held),
         )
         _remember(shard, event, left)
         yield left
+
+
+def departures_of(shard: Shard) -> Iterator[tuple[str, Departure]]:
+    """Walk what left a shard's books lately, by the keys of the entries."""
+    for kind in HELD_KINDS:
+        yield from shard.tables.group(keys.departure.under(kind), Departure)
 
 
 def _remember(shard: Shard, event: BlockSeen, left: NftLeft) -> None:
@@ -60,8 +62,8 @@ def _remember(shard: Shard, event: BlockSeen, left: NftLeft) -> None:
 
 
 def _forget(shard: Shard, event: BlockSeen) -> None:
-    """Forget an NFT that has come back, one whose book is gone, and one that left long ago."""
-    departures = list(shard.tables.group(_DEPARTURES, Departure))
+    """Forget an item that has come back, one whose book is gone, and one that left long ago."""
+    departures = list(departures_of(shard))
     if not departures or shard.tables.head != event.block:
         return
     owners = {policy.book: policy.owner for policy in policies(shard.tables)}
@@ -76,16 +78,3 @@ def _forget(shard: Shard, event: BlockSeen) -> None:
 def _owner(shard: Shard, item: str) -> Address | None:
     route = shard.tables.find(keys.route(item), Route)
     return None if route is None else route.owner
-
-
-def _last_transfer(event: BlockSeen, item: str) -> Hash | None:
-    """Find the transaction of a block that moved an NFT last."""
-    return next((log.transaction_hash for log in reversed(event.logs) if _moves(log, item)), None)
-
-
-def _moves(log: RawLog, item: str) -> bool:
-    try:
-        moved = decode_nft_transfer(log)
-    except MalformedLogError:
-        return False
-    return moved is not None and keys.position(log.address, moved.token_id) == item

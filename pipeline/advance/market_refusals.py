@@ -7,7 +7,7 @@ may not give again costs `FIRST_WAIT_S`, twice as much each time in a row, and n
 from msgspec.structs import replace
 
 from pipeline import keys
-from pipeline.act.guards import PASSING
+from pipeline.act.guards import passing_reasons
 from pipeline.decide.gates import held_off_s
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.policy import Policy
@@ -22,7 +22,7 @@ def hold_off(
     shard: Shard, policy: Policy, reason: str, now_s: Seconds, proposed_before_s: Seconds | None
 ) -> None:
     """Give a proposal's cooldown back if the reason against it may have passed by the next block."""
-    if reason not in PASSING:
+    if reason not in passing_reasons():
         return
     key = keys.effects(policy.book)
     effects = shard.tables.need(key, BookEffects)

@@ -32,6 +32,9 @@ class VenueActions(Protocol):
     behind: Mapping[Phase, Phase]
     """Which phase may go out together with an earlier one, so that both may be mined in one block."""
 
+    least_gas_limit: int
+    """Of the largest transaction that cannot be split: a signer that allows less lets no plan come to its end."""
+
     def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
         """List which token a plan may have to let whom take."""
 

@@ -7,6 +7,8 @@ that tell of it are listed by the venue. A venue is bound to one chain profile a
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from pipeline.book.exposures import HeldItem, Spot
 from pipeline.messages.base import Entry, Output, RawLog, View
 from pipeline.messages.entries import Route
@@ -16,7 +18,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address
+from pipeline.units import Address, Hash, RawAmount
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
 
@@ -75,6 +77,17 @@ class LogInterest(Protocol):
         """Ask whether items may come or go with these logs, so that the next block waits for reads."""
 
 
+class Departed(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an item of a book went within a block."""
+
+    to: Address | None
+    """Who has it now; None: it was burned, or nobody of the shard's knows it any more."""
+    transaction_hash: Hash | None
+    """The transaction that moved it."""
+    paid: tuple[RawAmount, RawAmount]
+    """What leaving it would have paid before, of its pool's tokens."""
+
+
 class VenueViews(Protocol):
     """What a shard publishes of a venue: its pools, trades in them, and the books' items."""
 
@@ -97,6 +110,9 @@ class VenueViews(Protocol):
 
     def face(self, held: HeldItem) -> tuple[object, ...]:
         """List what of an item is published as soon as it changes; the rest follows from the views of pools."""
+
+    def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
+        """Tell where an item went that a book had before a block; None where the book still has it."""
 
     def pool_removed(self, item: str, now: Provenance) -> Output:
         """Say that a pool's state is not known any more."""
@@ -138,6 +154,12 @@ class Venue(Protocol):
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List keys of entries that no policy needs any more."""
+
+    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
+        """List items that a book's owner has and the book does without, for somebody else sent them."""
+
+    def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
+        """Tell each item that somebody else sent to a book's owner with this block."""
 
     # ---------------------------------------------------------------- logs and reads
     def interest(self, tables: Tables) -> LogInterest:

@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 
-from pipeline.act.question import VenueGuards
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.events import Observed
 from pipeline.messages.policy import ChainProfile, Policy
@@ -11,6 +10,7 @@ from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.port import Venue
+from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 from pipeline.venues.uniswap_v3.venue import UniswapV3
 from pipeline.venues.wallet.venue import Wallet
 
@@ -18,8 +18,8 @@ KINDS = (*UniswapV3.kinds, *Wallet.kinds)
 """Kinds of all items, in the order in which they must be read."""
 HELD_KINDS = (*UniswapV3.held_kinds, *Wallet.held_kinds)
 """Those of them that can be in quarantine and resumed."""
-GUARDS: tuple[VenueGuards, ...] = (UniswapV3.guards,)
-"""Of all venues at which books act."""
+ACTIONS: tuple[VenueActions, ...] = (UniswapV3Actions(),)
+"""How books act, at each kind of venue at which they do."""
 
 
 @lru_cache(maxsize=16)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from pipeline.units import ChainId
-from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
+from pipeline.venues import registry
 from streams.chain_numbers import numbers_of
 from streams.human import bps_text, seconds_text
 from streams.portfolio.sections import BookSection
@@ -64,7 +64,8 @@ def _times(book: BookSection, path: FieldPath, block_s: int) -> Iterator[Problem
 
 
 def _gas(book: BookSection, path: FieldPath, data_gas: int) -> Iterator[Problem]:
-    least, stated = MINT_GAS + data_gas, book.limits.signer.max_gas_limit
+    least = max(each.least_gas_limit for each in registry.ACTIONS) + data_gas
+    stated = book.limits.signer.max_gas_limit
     if stated < least:
         says = f"{stated} is less than the {least} of a mint: no plan would ever come to its end"
         yield Problem((*path, "limits", "signer", "max_gas_limit"), says)

@@ -19,13 +19,15 @@ from pipeline.messages.dry_run import (
     MintedPosition,
 )
 from pipeline.messages.effects import Intent, Untried
-from pipeline.messages.entries import Balance, NftPosition
+from pipeline.messages.entries import Balance
 from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.messages.views import PositionView
+from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, Wei
-from pipeline.venues.uniswap_v3.assess import own_positions
+from pipeline.venues.registry import venues_of
 from streams.rehearse.before import take_back
 from streams.rehearse.port import Fork, NotTried
 
@@ -90,7 +92,7 @@ class Trial:
             raise NotTried("refused", "; ".join(declined) or "the shard does not propose it any more")
         self._before = self._inventory()
         self._held = self._balances()
-        self._had_positions = frozenset(key for key, _ in self._positions())
+        self._had_positions = frozenset(self._positions())
         refused = [f"{o.reason}: {o.detail}" for o in outputs if isinstance(o, StepRefused)]
         if refused:
             raise NotTried("refused", refused[0])
@@ -196,18 +198,31 @@ class Trial:
             if has.get(token, had) != had
         )
 
-    def _positions(self) -> list[tuple[str, NftPosition]]:
-        return [(key, p) for key, p in own_positions(self._shard, self.policy) if p.liquidity]
+    def _positions(self) -> dict[str, PositionView]:
+        """Show the book's positions that have liquidity, by item."""
+        shard, policy = self._shard, self.policy
+        now = Provenance(
+            shard=shard.id, offset=shard.cursor, block=shard.tables.head, chain_id=policy.chain.chain_id
+        )
+        shown = {
+            held.item: venue.views.show_item(policy, held, now)
+            for venue in venues_of(policy.chain)
+            if venue.views is not None
+            for held in venue.views.shown_items(shard, policy)
+        }
+        return {
+            item: view for item, view in shown.items() if isinstance(view, PositionView) and view.liquidity
+        }
 
     def _minted(self) -> tuple[MintedPosition, ...]:
         return tuple(
             MintedPosition(
-                token_id=keys.position.parse(key)[1],
-                pool=position.pool,
-                tick_lower=position.tick_lower,
-                tick_upper=position.tick_upper,
-                liquidity=position.liquidity,
+                token_id=view.token_id,
+                pool=view.pool,
+                tick_lower=view.tick_lower,
+                tick_upper=view.tick_upper,
+                liquidity=view.liquidity,
             )
-            for key, position in self._positions()
-            if key not in self._had_positions
+            for item, view in self._positions().items()
+            if item not in self._had_positions
         )

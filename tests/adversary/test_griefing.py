@@ -8,7 +8,7 @@ from chain_desk import ACTION, LIMITS, ChainDesk, book_on
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline.act.guards import PASSING
+from pipeline.act.guards import passing_reasons
 from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import BookEffects, DryRuns
@@ -171,5 +171,12 @@ def test_a_dry_run_waits_as_a_live_book_would(reason: str, wait_s: int) -> None:
 
 
 def test_the_passing_reasons_are_those_that_a_trader_can_bring_about() -> None:
-    assert {"spot_from_twap", "swap_limited", "gas_price"} < PASSING
-    assert not PASSING & {"paused", "notional", "daily_notional", "daily_actions", "not_allowed", "deadline"}
+    assert {"spot_from_twap", "swap_limited", "gas_price"} < passing_reasons()
+    assert not passing_reasons() & {
+        "paused",
+        "notional",
+        "daily_notional",
+        "daily_actions",
+        "not_allowed",
+        "deadline",
+    }

@@ -10,7 +10,7 @@ from chaos.ledger import Ledger
 from chaos.tail import Tail
 from kafka_logs import entries_of
 
-from pipeline.act.guards import PASSING
+from pipeline.act.guards import passing_reasons
 from pipeline.messages.decisions import PlanClosed, PlanOpened, ProposalTried, RebalanceProposed, StepRefused
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
@@ -188,7 +188,7 @@ class Audit:
 
 
 def _is_passing(said: ProposalTried) -> bool:
-    return said.run.outcome == "refused" and said.run.reason.partition(":")[0] in PASSING
+    return said.run.outcome == "refused" and said.run.reason.partition(":")[0] in passing_reasons()
 
 
 def _at_s(said: RebalanceProposed) -> int:

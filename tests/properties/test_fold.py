@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import keys
-from pipeline.act.guards import PASSING
+from pipeline.act.guards import passing_reasons
 from pipeline.drive import drive
 from pipeline.keys import family
 from pipeline.messages.base import Output
@@ -173,9 +173,9 @@ def waits_of(outputs: list[Output]) -> list[tuple[int, int]]:
 
     What the market refused at once does not count as a proposal before, and costs a wait that doubles in a row.
     """
-    refused = {o.because_of.offset for o in outputs if isinstance(o, StepRefused) and o.reason in PASSING} - {
-        o.because_of.offset for o in outputs if isinstance(o, PlanOpened)
-    }
+    refused = {
+        o.because_of.offset for o in outputs if isinstance(o, StepRefused) and o.reason in passing_reasons()
+    } - {o.because_of.offset for o in outputs if isinstance(o, PlanOpened)}
     waits, counted_s, last_s, in_a_row = [], None, None, 0
     for said in (o for o in outputs if isinstance(o, RebalanceProposed)):
         at_s = said.because_of.block.timestamp_s

@@ -18,13 +18,13 @@ __all__ = [
     "DAY_S",
     "GAS",
     "OTHER_REASONS",
-    "PASSING",
     "TIP_WEI",
     "GuardRefusal",
     "Question",
     "costs_of",
     "guard",
     "guards_with",
+    "passing_reasons",
 ]
 
 BLOCK: dict[str, Guard] = {"paused": paused, "stale_block": stale_block}
@@ -43,13 +43,16 @@ AMOUNTS: dict[str, Guard] = {
 OTHER_REASONS = ("no_goal", "not_plannable", "step_failed", "unanswered", "not_observed", "quarantined")
 """Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
 
-PASSING = frozenset({"stale_block", "gas_price", "no_improvement", "cost", "not_plannable", "market"}).union(
-    *(venue.passing for venue in registry.GUARDS)
-)
-"""Reasons that follow from one block's prices, its gas or its place in the chain: the next may not give them.
+_PASSING = frozenset({"stale_block", "gas_price", "no_improvement", "cost", "not_plannable", "market"})
+"""`market` is the signer's own."""
 
-`market` is the signer's own. What trades in a pool can bring most of them about on purpose.
-"""
+
+def passing_reasons() -> frozenset[str]:
+    """List reasons that follow from one block's prices, its gas or its place in the chain: the next may not give them.
+
+    What trades in a pool can bring most of them about on purpose.
+    """
+    return _PASSING.union(*(each.guards.passing for each in registry.ACTIONS))
 
 
 def guards_with(venue: VenueGuards) -> Mapping[str, Guard]:

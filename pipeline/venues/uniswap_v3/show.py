@@ -4,15 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline import keys
 from pipeline.book.exposures import HeldItem
+from pipeline.errors import MalformedLogError
 from pipeline.messages.base import Entry, RawLog
-from pipeline.messages.entries import Pool
+from pipeline.messages.entries import Pool, Route
+from pipeline.messages.events import BlockSeen
 from pipeline.messages.facts import Swapped
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import PoolView, PositionView, SwapSeen, ViewRemoved
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
+from pipeline.units import Hash
+from pipeline.venues.port import Departed
 from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, own_positions
+from pipeline.venues.wallet.token_logs import decode_nft_transfer
 
 
 class UniswapV3Views:
@@ -77,6 +82,15 @@ class UniswapV3Views:
         amounts = () if held.position.liquidity else (held.principal, held.fees)
         return (held.position, held.in_range, *amounts)
 
+    def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
+        """Tell who has an NFT now that a book had before a block."""
+        assert isinstance(held, HeldNft)
+        route = shard.tables.find(keys.route(held.item), Route)
+        to = None if route is None else route.owner
+        if to == policy.owner:
+            return None
+        return Departed(to=to, transaction_hash=_last_transfer(event, held.item), paid=held.pays)
+
     def pool_removed(self, item: str, now: Provenance) -> ViewRemoved:
         """Say that a pool's state is no longer known."""
         stamp = now.stamp_of_chain("pool", keys.pool_of(item))
@@ -99,3 +113,16 @@ def _show_swap(log: RawLog, swap: Swapped, now: Provenance) -> SwapSeen:
         liquidity=swap.liquidity,
         tick=swap.tick,
     )
+
+
+def _last_transfer(event: BlockSeen, item: str) -> Hash | None:
+    """Find the transaction of a block that moved an NFT last."""
+    return next((log.transaction_hash for log in reversed(event.logs) if _moves(log, item)), None)
+
+
+def _moves(log: RawLog, item: str) -> bool:
+    try:
+        moved = decode_nft_transfer(log)
+    except MalformedLogError:
+        return False
+    return moved is not None and keys.position(log.address, moved.token_id) == item

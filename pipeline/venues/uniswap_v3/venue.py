@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from pipeline import keys
 from pipeline.book.exposures import Price, Spot
+from pipeline.messages.base import Output
 from pipeline.messages.entries import Pool, Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address
@@ -19,6 +21,7 @@ from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, own_positions
 from pipeline.venues.uniswap_v3.block import UniswapV3Block
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
+from pipeline.venues.uniswap_v3.unsolicited import tell_gifts
 
 
 class UniswapV3:
@@ -28,7 +31,6 @@ class UniswapV3:
     held_kinds: tuple[str, ...] = (keys.pool.family, keys.position.family)
     views: VenueViews | None = UniswapV3Views()
     actions: VenueActions | None = UniswapV3Actions()
-    guards = UniswapV3Actions.guards
 
     def __init__(self, chain: ChainProfile) -> None:
         """Take the deployment's addresses from the chain's profile."""
@@ -85,6 +87,15 @@ class UniswapV3:
     def differences(self, shard: Shard, event: Observed) -> list[str]:
         """List where the chain's pool or NFT is not what the shard holds."""
         return reads.differences(shard, event)
+
+    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
+        """List the NFTs that a book's owner has and the book does without."""
+        return routes.set_apart(tables, policy)
+
+    def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
+        """Tell each NFT that came with this block in a transaction of somebody else."""
+        if any(log.address == self._manager for log in event.logs):
+            yield from tell_gifts(shard, event, now)
 
     def has_pool(self, tables: Tables, pool: Address) -> bool:
         """Ask whether a pool was read."""

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from pipeline import keys
 from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, Spot
+from pipeline.messages.base import Output
 from pipeline.messages.entries import Balance, Route
 from pipeline.messages.events import BalanceObserved, BlockSeen, Observed
 from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import NATIVE, Address
@@ -98,6 +100,16 @@ class Wallet:
         if ours is None or ours.amount == event.amount:
             return []
         return [f"amount: {ours.amount}, {event.amount}"]
+
+    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
+        """List nothing: a balance is its owner's, whoever sent it."""
+        del tables, policy
+        return []
+
+    def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
+        """Tell nothing, likewise."""
+        del shard, event, now
+        yield from ()
 
     def has_pool(self, tables: Tables, pool: Address) -> bool:
         """Say that no pool is a wallet's."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from pipeline.act.guards import PASSING
+from pipeline.act.guards import passing_reasons
 from streams.cli.demo.second_opinion import inventory_at, objections
 from streams.cli.demo.stage import Stage
 from streams.cli.demo.witness import Witness
@@ -25,7 +25,7 @@ class Checks:
         refused = {
             _cause(said)
             for said in witness.alerts
-            if said["type"] == "StepRefused" and said["reason"] in PASSING
+            if said["type"] == "StepRefused" and said["reason"] in passing_reasons()
         }
         while self._seen < len(witness.decisions):
             said = witness.decisions[self._seen]

@@ -18,7 +18,7 @@ from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei
 from pipeline.venues.uniswap_v3.act import call_guards, market_guards, missed_fees, spenders
 from pipeline.venues.uniswap_v3.act import market as markets
 from pipeline.venues.uniswap_v3.act.asked import market_of
-from pipeline.venues.uniswap_v3.act.drafts import draft
+from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, draft
 from pipeline.venues.uniswap_v3.act.mint_behind import draft_mint_behind
 from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
 from pipeline.venues.uniswap_v3.act.reconsider import reconsider_mint, reconsider_swap
@@ -48,6 +48,7 @@ class UniswapV3Actions:
     phases: tuple[Phase, ...] = PHASES
     in_part: frozenset[Phase] = frozenset({"mint"})
     behind: Mapping[Phase, Phase] = {"swap": "mint"}
+    least_gas_limit: int = MINT_GAS
 
     def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
         """List the pool's tokens, each with router and position manager."""

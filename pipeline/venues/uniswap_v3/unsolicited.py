@@ -7,17 +7,14 @@ from pipeline.messages.decisions import NftSetApart
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.nfts import Gift
-from pipeline.messages.policy import ChainProfile
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.routes import is_ours
 
 
-def tell_gifts(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Provenance) -> Iterator[NftSetApart]:
+def tell_gifts(shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[NftSetApart]:
     """Tell each NFT that came with this block in a transaction of somebody else."""
-    if not any(log.address == chain.position_manager for log in event.logs):
-        return
     books = {policy.owner: policy.book for policy in policies(shard.tables)}
     for key, gift in shard.tables.group(keys.gift.under(keys.position.family), Gift):
         item = keys.item_of(key)
