@@ -91,6 +91,8 @@ prices: Kind[BookId] = _kind("prices", str)
 stock: Kind[BookId] = _kind("stock", str)
 unknown: Kind[BookId] = _kind("unknown", str)
 """These six are no entries: what follows from some is remembered under them."""
+PRICE_RINGS: Final = "price-rings"
+"""No entry either."""
 ALL: Final = "all"
 SHARD: Final = "shard"
 """What an operator resumes where a whole shard is halted."""
@@ -116,7 +118,28 @@ allowance: Kind[Address, Address, Address] = _kind("allowance", str, str, str)
 cost: Kind[BookId] = _kind("cost", str)
 departure: Kind[str] = _kind("departure", str)
 """Of an NFT, by its item."""
+price: Kind[Address, int, int, int] = _kind("price", str, int, int, int)
+"""Of a pool: seconds per interval, how many intervals are kept, and a place among them."""
 frame: Kind[BlockNumber] = _kind("frame", int)
+
+CHAIN_FAMILIES: Final = families(
+    HEAD,
+    pool,
+    tick,
+    observation,
+    pool_position,
+    position,
+    balance,
+    route,
+    path,
+    quarantine,
+    receipt,
+    allowance,
+    cost,
+    departure,
+    price,
+)
+"""The first parts of the keys that rewind with a reorg."""
 
 # ------------------------------------------------------------------ effects part
 effects: Kind[BookId] = _kind("effects", str)

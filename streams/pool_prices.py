@@ -1,35 +1,44 @@
-"""The prices of pools over time: from the swaps that a deployment has published, or from a user's file."""
+"""The prices of pools over time: from swaps that a deployment has published, from its shards' state, or from a user's file."""
 
 import bisect
 import csv
 import io
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Literal
 
 import msgspec
 import structlog
 
+from pipeline import keys
+from pipeline.book.price_rings import interval_prices
 from pipeline.errors import MalformedRecordError, SettingsError
 from pipeline.math.q import Q96
+from pipeline.messages.entries import Pool
 from pipeline.messages.views import PoolView, Rewound, SwapSeen
+from pipeline.state.policies import policies
+from pipeline.state.tables import Tables
 from pipeline.statistics.clock import LogPrices
 from pipeline.units import Address, ChainId, Pips
+from streams.kafka.checkpoint.port import load
 from streams.kafka.codec import decode_output
 from streams.kafka.readers import Reader, Record
-from streams.kafka.topics import POOL_STATES, SWAPS
+from streams.kafka.topics import POOL_STATES, STATE, SWAPS
 
 log = structlog.get_logger(__name__)
 
 _COLUMNS = ["time_s", "price"]
 
 
-class PublishedPool(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool whose swaps were published."""
+class PoolPrices(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool with the prices that are known of it."""
 
     pool: Address
     tokens: tuple[Address, Address]
     fee_pips: Pips
     prices: LogPrices
+    source: Literal["swaps", "state"]
+    """Whether they are of published swaps, or kept in a shard's state."""
 
 
 class _Swaps:
@@ -53,24 +62,65 @@ class _Swaps:
         del self.blocks[kept:], self.at_s[kept:], self.logs[kept:]
 
 
-async def published_pools(reader: Reader, chain_id: ChainId) -> list[PublishedPool]:
-    """Read every published pool's prices, the smallest fee first. Raises: TopicError where there is no such topic."""
+async def priced_pools(reader: Reader, chain_id: ChainId) -> list[PoolPrices]:
+    """Read every pool's prices, the smallest fee first; of two sources the one that reaches further back.
+
+    Raises: TopicError where there is no such topic.
+    """
+    found: dict[Address, PoolPrices] = {}
+    for pool in [*await _published(reader, chain_id), *await _kept(reader, chain_id)]:
+        other = found.get(pool.pool)
+        if other is None or pool.prices.at_s[0] < other.prices.at_s[0]:
+            found[pool.pool] = pool
+    return sorted(found.values(), key=lambda each: (each.fee_pips, each.pool))
+
+
+async def _published(reader: Reader, chain_id: ChainId) -> list[PoolPrices]:
     swaps: dict[Address, _Swaps] = {}
     for shard in await reader.shards(SWAPS.on(chain_id)):
         swaps |= await fold_swaps(reader.read({shard: 0}))
     end_s = max((each.at_s[-1] for each in swaps.values() if each.at_s), default=0)
     views = map(_decoded, (await reader.newest(POOL_STATES.on(chain_id))).values())
-    pools = [
-        PublishedPool(
+    return [
+        PoolPrices(
             pool=view.pool,
             tokens=(view.state.token0, view.state.token1),
             fee_pips=view.state.fee_pips,
             prices=LogPrices(swaps[view.pool].at_s, swaps[view.pool].logs, end_s),
+            source="swaps",
         )
         for view in views
         if isinstance(view, PoolView) and view.pool in swaps and swaps[view.pool].at_s
     ]
-    return sorted(pools, key=lambda each: (each.fee_pips, each.pool))
+
+
+async def _kept(reader: Reader, chain_id: ChainId) -> list[PoolPrices]:
+    found: list[PoolPrices] = []
+    for states in await reader.shards(STATE.on(chain_id)):
+        found += kept_pools(Tables(load([record async for record in reader.read({states: 0})])))
+    return found
+
+
+def kept_pools(tables: Tables) -> Iterator[PoolPrices]:
+    """List the pools of a shard whose past prices are kept, each with a price per interval."""
+    head = tables.head
+    rings = {ring: None for policy in policies(tables) for ring in policy.price_rings()}
+    for ring in rings:
+        pool = tables.find(keys.pool(ring.pool), Pool)
+        if pool is None or head is None:
+            continue
+        known = list(interval_prices(tables, ring, head.timestamp_s))
+        if known:
+            at_s, prices = zip(*known, strict=True)
+            logs = [math.log(each.numerator) - math.log(each.denominator) for each in prices]
+            end_s = head.timestamp_s // ring.every_s * ring.every_s
+            yield PoolPrices(
+                pool=ring.pool,
+                tokens=(pool.token0, pool.token1),
+                fee_pips=pool.fee_pips,
+                prices=LogPrices(at_s, logs, end_s, ring.every_s),
+                source="state",
+            )
 
 
 async def fold_swaps(records: AsyncIterator[Record]) -> Mapping[Address, _Swaps]:

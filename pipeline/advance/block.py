@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.books import judge_book
+from pipeline.book.price_rings import keep_prices
 from pipeline.follow.decode import decode
 from pipeline.follow.quarantine import quarantined
 from pipeline.follow.track import FailedItems, track
@@ -22,15 +23,17 @@ from pipeline.venues.registry import venues_of
 
 def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Provenance) -> tuple[Output, ...]:
     """Take a block in, quiet or not: it is also the passage of time."""
-    items = FailedItems(shard)
-    blocks: list[VenueBlock] = [venue.begin_block(shard, items, event) for venue in venues_of(chain)]
+    items, venues = FailedItems(shard), venues_of(chain)
+    blocks: list[VenueBlock] = [venue.begin_block(shard, items, event) for venue in venues]
     tracked = track(shard, event, blocks, items, decode(event.logs, blocks))
+    books = policies(shard.tables)
+    keep_prices(shard, venues, books, event.block, items)
     outputs: list[Output] = [
-        *_swaps(shard, venues_of(chain), blocks, now),
+        *_swaps(shard, venues, blocks, now),
         *quarantine_alerts(tracked.quarantined, now),
-        *(said for venue in venues_of(chain) for said in venue.unsolicited(shard, event, now)),
+        *(said for venue in venues for said in venue.unsolicited(shard, event, now)),
     ]
-    for policy in policies(shard.tables):
+    for policy in books:
         context = BookContext(
             shard=shard, policy=policy, block=event.block, base_fee_wei=event.base_fee_wei, now=now
         )

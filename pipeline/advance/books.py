@@ -10,7 +10,7 @@ from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.book.inventory import Stock, Tracked
-from pipeline.book.prices import spot_prices
+from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.stock import held_items, take_stock
 from pipeline.decide.gates import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.decide.strategies import Act
@@ -121,8 +121,7 @@ def _why_unknown(shard: Shard, policy: Policy) -> Refused | None:
 def _no_price(shard: Shard, policy: Policy) -> Refused | None:
     """A pool that was made and never initialised has no price: nothing can be valued by it."""
     for pool in policy.pricing_pools():
-        spots = (venue.spot(shard, pool) for venue in venues_of(policy.chain))
-        if all(spot is None for spot in spots):
+        if find_spot(shard, venues_of(policy.chain), pool) is None:
             return Refused(gate="value", reason="no_price", item=keys.pool(pool))
     return None
 

@@ -8,6 +8,7 @@ from pipeline.errors import ImpossibleFactError
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address
+from pipeline.venues.port import Venue
 from pipeline.venues.registry import venues_of
 
 Spots = Mapping[Address, Spot]
@@ -57,12 +58,20 @@ def _along(policy: Policy, token: Address, path: Sequence[tuple[Address, Spot]])
     return price
 
 
-def _spot(shard: Shard, policy: Policy, pool: Address) -> Spot:
-    for venue in venues_of(policy.chain):
+def find_spot(shard: Shard, at: Sequence[Venue], pool: Address) -> Spot | None:
+    """Find the price in a pool now, at one of these venues; None where none follows it, or it was never given a price."""
+    for venue in at:
         spot = venue.spot(shard, pool)
         if spot is not None:
             return spot
-    raise ImpossibleFactError(f"pool {pool} is not followed")
+    return None
+
+
+def _spot(shard: Shard, policy: Policy, pool: Address) -> Spot:
+    spot = find_spot(shard, venues_of(policy.chain), pool)
+    if spot is None:
+        raise ImpossibleFactError(f"pool {pool} is not followed")
+    return spot
 
 
 def _at_par(policy: Policy, token: Address) -> Price:

@@ -3,6 +3,7 @@
 `follow` takes an event in: whether it attaches, what it undoes, what is followed from here on.
 `wants` tells what must still be read, `interests` which logs of a block concern the shard.
 Only entries named here are written: head, route/, policy/, writer, set-aside, resumed/, halted, gift/, adopted/.
+Deleted are those of items, and the past prices, that no book uses any more.
 """
 
 from enum import Enum, auto
@@ -28,6 +29,7 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.nfts import Adopted
 from pipeline.messages.policy import Policy
+from pipeline.messages.prices import PriceRing
 from pipeline.state.policies import policies, profile
 from pipeline.state.resumes import resumes
 from pipeline.state.tables import Tables
@@ -222,7 +224,13 @@ def _forget_unused(tables: Tables, before: Policy) -> None:
     still = {item for policy in policies(tables) for item in named_items(policy)}
     unused = {item for item in named_items(before) if item not in still} | {keys.book(before.book)}
     of_venues = venues_of(before.chain)
-    tables.forget(lambda key: _belongs_to(key, unused, of_venues))
+    wanted = {ring for policy in policies(tables) for ring in policy.price_rings()}
+    rings = set(before.price_rings()) - wanted
+    tables.forget(lambda key: _belongs_to(key, unused, of_venues) or _is_slot_of(key, rings))
+
+
+def _is_slot_of(key: str, rings: set[PriceRing]) -> bool:
+    return keys.price.matches(key) and PriceRing.of(key) in rings
 
 
 def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool:

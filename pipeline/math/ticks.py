@@ -1,6 +1,6 @@
 """Ticks and the square-root prices at which they stand."""
 
-from bisect import bisect_right
+import math
 from functools import lru_cache
 
 from pipeline.errors import OutOfRangeError
@@ -13,6 +13,8 @@ MIN_SQRT_PRICE_X96 = SqrtPriceX96(4295128739)
 """At MIN_TICK; a pool's price is at least this."""
 MAX_SQRT_PRICE_X96 = SqrtPriceX96(1461446703485210103287273052203988822378723970342)
 """At MAX_TICK; a pool's price is below this."""
+_LOG_Q96 = 96 * math.log(2)
+_LOG_OF_A_TICK = math.log(1.0001) / 2
 
 _FACTORS_X128 = (
     0xFFFCB933BD6FAD37AA2D162D1A594001,
@@ -69,9 +71,12 @@ def tick_at_sqrt_price(sqrt_price_x96: SqrtPriceX96) -> Tick:
     """
     if not MIN_SQRT_PRICE_X96 <= sqrt_price_x96 < MAX_SQRT_PRICE_X96:
         raise OutOfRangeError(f"sqrt price {sqrt_price_x96} lies outside what a pool can have")
-    ticks = range(MIN_TICK, MAX_TICK + 1)
-    price_at = sqrt_price_at_tick.__wrapped__  # a search must not push out what the cache holds
-    return Tick(ticks[bisect_right(ticks, sqrt_price_x96, key=price_at) - 1])
+    tick = int((math.log(sqrt_price_x96) - _LOG_Q96) / _LOG_OF_A_TICK)  # or one beside it: integers decide
+    while sqrt_price_at_tick(Tick(tick)) > sqrt_price_x96:
+        tick -= 1
+    while sqrt_price_at_tick(Tick(tick + 1)) <= sqrt_price_x96:
+        tick += 1
+    return Tick(tick)
 
 
 def is_at_tick(sqrt_price_x96: SqrtPriceX96, tick: Tick) -> bool:

@@ -13,6 +13,7 @@ from pipeline.messages.costs import PlanCost
 from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
 from pipeline.messages.nfts import Adopted, Departure, Gift
 from pipeline.messages.policy import Policy
+from pipeline.messages.prices import PriceSlot
 from pipeline.units import (
     Address,
     BlockNumber,
@@ -260,6 +261,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.receipt.family: Mined,
     keys.allowance.family: Allowance,
     keys.cost.family: PlanCost,
+    keys.price.family: PriceSlot,
     keys.effects.family: BookEffects,
     keys.plan.family: Plan,
     keys.intent.family: Intent,
@@ -279,21 +281,3 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.adopted.family: Adopted,
     keys.departure.family: Departure,
 }
-
-CHAIN_FAMILIES = keys.families(
-    keys.HEAD,
-    keys.pool,
-    keys.tick,
-    keys.observation,
-    keys.pool_position,
-    keys.position,
-    keys.balance,
-    keys.route,
-    keys.path,
-    keys.quarantine,
-    keys.receipt,
-    keys.allowance,
-    keys.cost,
-    keys.departure,
-)
-"""The first parts of the keys that rewind with a reorg."""

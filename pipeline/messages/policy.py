@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline.fee_tiers import slippage_bps_of, spot_ticks_of
+from pipeline.messages.prices import PriceHistory, PriceRing
 from pipeline.messages.versions import VERSION_FIELD
 from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds, Wei
 
@@ -178,6 +179,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Of base and quote: its spot after the block values the inventory."""
     publishes: tuple[Address, ...] = ()
     """Pools whose views this book's shard publishes."""
+    price_history: PriceHistory | msgspec.UnsetType = msgspec.UNSET
+    """Left out where no prices of the past are kept."""
     strategy: TargetBand
     limits: Limits = Limits()
     action: Rerange = Rerange()
@@ -228,6 +231,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def price_path_pools(self) -> tuple[Address, ...]:
         """List the pools that price assets."""
         return tuple(pool for asset in self.known_assets() for pool in asset.price_path)
+
+    def price_rings(self) -> tuple[PriceRing, ...]:
+        """List the rings of past prices that it wants kept: one per pool."""
+        history = self.price_history
+        if not history:
+            return ()
+        return tuple(PriceRing(pool, history.every_s, history.slots) for pool in self.all_pools())
 
     def all_addresses(self) -> frozenset[Address]:
         """List every address that the book's file has, or leaves to what is known of its chain."""

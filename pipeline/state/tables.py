@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
-from pipeline.keys import family, group_of
+from pipeline.keys import CHAIN_FAMILIES, family, group_of
 from pipeline.messages.base import BlockRef, Entry
-from pipeline.messages.entries import CHAIN_FAMILIES, Frame, Head, HighestHead
+from pipeline.messages.entries import Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
 from pipeline.units import BlockNumber, Hash
 
@@ -40,6 +40,7 @@ _IN_NO_VIEW = keys.families(
     keys.allowance,
     keys.observation,
     keys.departure,
+    keys.price,
 )
 """Families that no view of a pool, an NFT or a book is made of."""
 

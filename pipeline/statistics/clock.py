@@ -16,6 +16,8 @@ class LogPrices(NamedTuple):
     """Ascending; of several at one moment the last counts."""
     log: Sequence[float]
     end_s: int
+    every_s: int = 1
+    """How often it is known: a shorter clock sees nothing more."""
 
     @property
     def span_s(self) -> int:

@@ -61,7 +61,7 @@ def estimate(prices: LogPrices, fee: float, block_s: float) -> Volatility:
     seen = [(moves, _at(moves, fee, block_s)) for moves in _from_the_longest(prices, fee, block_s)]
     if not seen:
         raise StatisticsError(
-            f"{prices.span_s} s of prices are too few: {FEWEST_MOVES} moves of {block_s} s are needed"
+            f"{prices.span_s} s of prices are too few: {FEWEST_MOVES} moves of {_shortest_s(prices, block_s)} s are needed"
         )
     long_ones = [each for each in seen if each[1].is_long]
     moves, at = min(long_ones, key=lambda each: each[1].stride_s) if long_ones else seen[0]
@@ -79,12 +79,16 @@ def estimate(prices: LogPrices, fee: float, block_s: float) -> Volatility:
 
 
 def signature(prices: LogPrices, fee: float, block_s: float) -> list[AtStride]:
-    """Measure the volatility at every stride from one block on, before and after the correction: the signature plot."""
+    """Measure the volatility at every stride from one block, or one price, on, before and after the correction: the signature plot."""
     return [_at(moves_at(prices, stride_s), fee, block_s) for stride_s in _strides(prices, block_s)]
 
 
+def _shortest_s(prices: LogPrices, block_s: float) -> int:
+    return max(prices.every_s, round(block_s))
+
+
 def _strides(prices: LogPrices, block_s: float) -> list[int]:
-    strides = (max(1, round(block_s)) << doubled for doubled in range(64))
+    strides = (_shortest_s(prices, block_s) << doubled for doubled in range(64))
     return [stride_s for stride_s in strides if intervals(prices, stride_s) >= FEWEST_MOVES]
 
 

@@ -35,6 +35,7 @@ _BOOK = Template("""\
     pools:
       - "$pool"  # $pool_name
     reference_pool: "$pool"  # its price values the inventory
+    # price_history: {every: 5m, span: 14d}  # keep its pools' prices in the shard's state, for `evenkeel volatility`
     strategy:
       name: target_band
       target_share: 50%       # of the book's value in base

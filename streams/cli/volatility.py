@@ -17,7 +17,7 @@ from streams.cli.plots import draw_signature, require_plots
 from streams.human import duration_text, parse_bps, parse_seconds, short
 from streams.kafka.readers import reading
 from streams.kafka.wire import wire_form
-from streams.pool_prices import PublishedPool, parse_prices, published_pools
+from streams.pool_prices import PoolPrices, parse_prices, priced_pools
 from streams.settings import Settings
 from streams.yaml_positions import did_you_mean
 
@@ -45,7 +45,8 @@ def volatility(
     """Estimate how much a market moves per year from a pool's prices: all moves, those without jumps, and the interval.
 
     A pool shows moves only beyond the band of its fee. So the pool of the pair with the smallest fee is taken, and what its band hides is
-    added. The first table, and the picture, are the signature: the volatility by the stride of the clock, before and after.
+    added. Its prices are those of published swaps or the ones that its shard keeps (price_history in the portfolio file), whichever reach
+    further back. The first table, and the picture, are the signature: the volatility by the stride of the clock, before and after.
     """
     if plot is not None:
         require_plots(plot)
@@ -83,13 +84,15 @@ def _of_pool(pool: str, fee: str | None, block: str | None) -> _Source:
     asked = next((each for each in pools if each.pool == pool.lower()), None)
     if asked is None:
         raise SettingsError(
-            f"no swaps of a pool {pool} were published{did_you_mean(pool, [each.pool for each in pools])}"
+            f"no swaps of a pool {pool} were published, and no prices of it are kept{did_you_mean(pool, [each.pool for each in pools])}"
         )
     taken = next(each for each in pools if each.tokens == asked.tokens)
     if taken is not asked:
         say(
             f"taken from {taken.pool}, whose fee is the smallest of the pair's: {_fee(taken)}, not {_fee(asked)}"
         )
+    if taken.source == "state":
+        say(f"from the prices that its shard keeps, one every {duration_text(taken.prices.every_s)}")
     return _Source(
         f"{short(taken.pool)} ({_fee(taken)})",
         taken.prices,
@@ -98,12 +101,12 @@ def _of_pool(pool: str, fee: str | None, block: str | None) -> _Source:
     )
 
 
-async def _read(settings: Settings) -> list[PublishedPool]:
+async def _read(settings: Settings) -> list[PoolPrices]:
     async with reading(settings.kafka) as reader:
-        return await published_pools(reader, settings.chain)
+        return await priced_pools(reader, settings.chain)
 
 
-def _fee(pool: PublishedPool) -> str:
+def _fee(pool: PoolPrices) -> str:
     return f"{pool.fee_pips / 10_000:g}%"
 
 

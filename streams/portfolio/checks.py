@@ -5,11 +5,19 @@ from collections.abc import Iterable, Iterator
 from pipeline.units import Address, Bps
 from streams.human import bps_text, seconds_text
 from streams.portfolio.limits import problems_in_limits
-from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
+from streams.portfolio.sections import (
+    BookSection,
+    ChainSection,
+    Portfolio,
+    PriceHistorySection,
+    TargetBandSection,
+)
 from streams.yaml_positions import FieldPath, Problem, did_you_mean
 
 _ALL_BPS = 10_000
 _LONGEST_S = 365 * 86_400
+_FEWEST_SLOTS, _MOST_SLOTS = 24, 10_000
+"""Of a price history: an estimate of volatility wants 20 moves; a shard's state is to stay small."""
 
 
 def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
@@ -22,6 +30,7 @@ def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
         yield from _tokens(book, path)
         yield from _assets(book, path)
         yield from _pools(book, path)
+        yield from _price_history(book, path)
         yield from _mode(book, path, portfolio.chain)
         yield from _target_band(book.strategy, (*path, "strategy"), watching=book.mode == "watch")
 
@@ -111,6 +120,25 @@ def _pools(book: BookSection, path: FieldPath) -> Iterator[Problem]:
     for place, pool in [*named, ((*path, "reference_pool"), book.reference_pool)]:
         if pool in taken:
             yield Problem(place, f"{pool} is the book's {taken[pool]}, not a pool")
+
+
+def slots_of(section: PriceHistorySection) -> int:
+    """Tell how many prices cover the span of a history. Rounds: up."""
+    return -(-section.span // section.every)
+
+
+def _price_history(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    section = book.price_history
+    if section is None:
+        return
+    if not section.every:
+        yield Problem((*path, "price_history", "every"), "0s is no interval")
+    elif not _FEWEST_SLOTS <= slots_of(section) <= _MOST_SLOTS:
+        says = (
+            f"{seconds_text(section.span)} are {slots_of(section)} intervals of {seconds_text(section.every)}; "
+            f"{_FEWEST_SLOTS} to {_MOST_SLOTS} can be kept"
+        )
+        yield Problem((*path, "price_history", "span"), says)
 
 
 def _mode(book: BookSection, path: FieldPath, chain: ChainSection) -> Iterator[Problem]:

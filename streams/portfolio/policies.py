@@ -20,9 +20,10 @@ from pipeline.messages.policy import (
     TokenSpec,
     version_of,
 )
+from pipeline.messages.prices import PriceHistory
 from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.chain_numbers import numbers_of
-from streams.portfolio.checks import problems_in
+from streams.portfolio.checks import problems_in, slots_of
 from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 from streams.yaml_positions import Document, FieldPath, Problem, problems_of, read_yaml
@@ -122,6 +123,7 @@ def _policy(book: BookSection, chain: ChainProfile) -> Policy:
         assets=_assets(book) or msgspec.UNSET,
         pools=book.pools,
         reference_pool=book.reference_pool,
+        price_history=_price_history(book),
         strategy=_strategy(book.strategy),
         limits=_limits(book, chain.chain_id),
         action=_rerange(book),
@@ -138,6 +140,11 @@ def _assets(book: BookSection) -> tuple[Asset, ...]:
         )
         for each in book.assets
     )
+
+
+def _price_history(book: BookSection) -> PriceHistory | msgspec.UnsetType:
+    kept = book.price_history
+    return PriceHistory(every_s=kept.every, slots=slots_of(kept)) if kept else msgspec.UNSET
 
 
 def _address(book: BookSection, name: str) -> Address:

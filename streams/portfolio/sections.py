@@ -141,6 +141,13 @@ class AssetSection(Section):
     target_share: Share | None = None
 
 
+class PriceHistorySection(Section):
+    """How much of its pools' prices a book's shard keeps, for `evenkeel volatility`."""
+
+    every: Duration = Seconds(300)
+    span: Duration = Seconds(14 * 86_400)
+
+
 class BookSection(Section):
     """One book."""
 
@@ -159,6 +166,7 @@ class BookSection(Section):
     assets: tuple[AssetSection, ...] = ()
     pools: Annotated[tuple[Addr, ...], _at_least(1)] = Field(description="where the book has its positions")
     reference_pool: Addr = Field(description="the pool of base and quote whose price values the inventory")
+    price_history: PriceHistorySection | None = None
     strategy: TargetBandSection = Field(description="its name and its parameters")
     limits: LimitsSection = LimitsSection()
     rerange: RerangeSection = RerangeSection()

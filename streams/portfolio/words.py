@@ -51,6 +51,7 @@ def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
         "assets": tuple(_asset(each) for each in policy.known_assets()),
         "pools": policy.pools,
         "reference_pool": (policy.reference_pool,),
+        "price_history": _price_history(policy),
         **{f"strategy.{name}": (text,) for name, text in _strategy(policy.strategy)},
         **{f"limits.{name}": (text,) for name, text in _limits(policy)},
         **{f"rerange.{name}": (text,) for name, text in _rerange(policy, policy.action)},
@@ -62,6 +63,11 @@ def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
 def _asset(asset: Asset) -> str:
     target = "any share" if asset.target_share_bps is None else bps_text(asset.target_share_bps)
     return f"{asset.token} {target} priced by {' '.join(asset.price_path)}"
+
+
+def _price_history(policy: Policy) -> tuple[str, ...]:
+    kept = policy.price_history
+    return (f"{kept.slots} prices, one every {seconds_text(kept.every_s)}",) if kept else ()
 
 
 def _strategy(strategy: TargetBand) -> Iterator[tuple[str, str]]:

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline import keys
-from pipeline.keys import family
-from pipeline.messages.entries import CHAIN_FAMILIES, Frame
+from pipeline.keys import CHAIN_FAMILIES, family
+from pipeline.messages.entries import Frame
 from pipeline.state.tables import Value
 from pipeline.units import Offset, ShardId
 

@@ -5,12 +5,14 @@ import random
 
 import pytest
 from builders import POOL as TOY_POOL
+from builders import policy
 from cli_desk import POOL, block
 from msgspec.structs import replace
 
 from pipeline.keys import pool as pool_key
 from pipeline.messages.base import Cause
 from pipeline.messages.entries import Pool
+from pipeline.messages.prices import PriceHistory
 from pipeline.messages.views import PoolView, Rewound, SwapSeen
 from streams.kafka.codec import encode
 from streams.kafka.topics import POOL_STATES, SWAPS
@@ -56,6 +58,24 @@ def test_volatility_is_taken_from_the_pool_of_the_pair_with_the_smallest_fee(kep
     assert 1.4 < int(told.objects[0]["sigma_ppm"]) / 1e6 < 1.85, "0.1 % per 12 s is 1.62 per year"
     assert "0xe1e1…e1e1 (0.01%)" in desk.run("volatility", POOL).out
     assert "no swaps of a pool 0xab were published" in desk.run("volatility", "0xab").err
+
+
+def test_volatility_is_taken_from_a_shards_state_where_that_reaches_further_back(kept, desk):
+    kept.watcher.set_policy(policy(price_history=PriceHistory(every_s=24, slots=40)))
+    for _ in range(90):
+        kept.watcher.block()
+    kept.append()
+    kept.commit()
+    of = {"because_of": Cause(shard=0, offset=1, block=block(1)), "id": "view"}
+    view = PoolView(**of, pool=TOY_POOL, state=kept.shard.tables.need(pool_key(TOY_POOL), Pool))
+    newest = swap(TOY_POOL, kept.watcher.chain.head.timestamp_s, 2**96)
+    desk.commit(0, (SWAPS.name, TOY_POOL, encode(newest)), (POOL_STATES.name, view.key, encode(view)))
+    told = desk.run("volatility", TOY_POOL)
+    assert told.code == 0, told.err
+    assert "from the prices that its shard keeps, one every 24s" in told.err
+    (estimate,) = desk.run("volatility", TOY_POOL, "--json").objects
+    assert int(estimate["at"]["stride_s"]) >= 24
+    assert int(estimate["moves"]) >= 20
 
 
 def swap(pool: str, number: int, price_x96: int) -> SwapSeen:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline import keys
 from pipeline.act.guards import passing_reasons
 from pipeline.drive import drive
-from pipeline.keys import family
+from pipeline.keys import CHAIN_FAMILIES, family
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
     Declined,
@@ -21,7 +21,6 @@ from pipeline.messages.decisions import (
     ShardHalted,
     StepRefused,
 )
-from pipeline.messages.entries import CHAIN_FAMILIES
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.policy import Limits, Policy, TargetBand
 from pipeline.state.shard import Shard

@@ -6,6 +6,8 @@ import pytest
 
 from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.policy import ChainProfile, Policy, TargetBand
+from pipeline.messages.prices import PriceHistory, PriceRing
+from pipeline.units import Address, Seconds
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
 from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
@@ -328,6 +330,43 @@ def test_a_changed_asset_is_told():
     assert said.startswith("assets ")
     assert " 20% " in said.partition(" -> ")[0]
     assert " 25% " in said.partition(" -> ")[2]
+
+
+# ------------------------------------------------------------------ past prices of a book's pools
+def kept(history: str) -> str:
+    return FILE.replace("    pools:", f"    price_history: {history}\n    pools:")
+
+
+def test_a_price_history_is_a_ring_per_pool():
+    (book,) = load(kept("{every: 1m, span: 1d}"))
+    assert book.price_rings() == (PriceRing(Address(POOL.lower()), Seconds(60), 1_440),)
+    (book,) = load(kept("{}"))
+    assert book.price_history == PriceHistory(every_s=300, slots=4_032)
+
+
+def test_a_book_without_a_price_history_has_the_version_that_it_had():
+    (book,) = load(FILE)
+    assert book.price_history is msgspec.UNSET
+    assert book.price_rings() == ()
+    (said,) = differences(book, load(kept("{}"))[0])
+    assert said == "price_history unset -> 4032 prices, one every 5m"
+
+
+@pytest.mark.parametrize(
+    ("history", "field", "says"),
+    [
+        ("{every: 0s}", "every", "0s is no interval"),
+        ("{every: 5m, span: 1h}", "span", "1h are 12 intervals of 5m; 24 to 10000 can be kept"),
+        ("{every: 1s, span: 1d}", "span", "1d are 86400 intervals of 1s; 24 to 10000 can be kept"),
+        ("{every: 5}", "every", "is no duration"),
+        ("{of: 5m}", "of", "unknown field; known: every, span"),
+    ],
+)
+def test_a_wrong_price_history_is_refused_with_its_field(history, field, says):
+    with pytest.raises(SettingsError) as caught:
+        load(kept(history))
+    assert f": books[0].price_history.{field}: " in str(caught.value)
+    assert says in str(caught.value)
 
 
 def test_a_place_has_its_column():

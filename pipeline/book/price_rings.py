@@ -1,0 +1,102 @@
+"""Keep the prices of pools over time, in rings of slots, where a book of the shard wants them.
+
+A slot is written by the last block of its interval that moved the price, else by the interval's first. What stands in it holds
+until the next slot's block. So the price at the end of each interval is known, and so is every sum of ticks over time up to there.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import isqrt
+
+from pipeline import keys
+from pipeline.book.exposures import Price, Spot
+from pipeline.book.prices import find_spot
+from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, tick_at_sqrt_price
+from pipeline.messages.base import BlockRef
+from pipeline.messages.entries import Route
+from pipeline.messages.policy import Policy
+from pipeline.messages.prices import PriceRing, PriceSlot
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
+from pipeline.units import BlockNumber, Seconds, SqrtPriceX96, Tick
+from pipeline.venues.port import Items, Venue
+
+
+def keep_prices(
+    shard: Shard, venues: Sequence[Venue], books: tuple[Policy, ...], block: BlockRef, items: Items
+) -> None:
+    """Write the spot after a block into the rings of each pool that is read and not in quarantine."""
+    for ring, item, route_key in _rings(shard.tables, books):
+        route = shard.tables.find(route_key, Route)
+        if route is None or route.observed_at_block is None or items.is_closed(item):
+            continue
+        spot = find_spot(shard, venues, ring.pool)
+        if spot is not None:
+            _keep(shard.tables, ring, spot, block.timestamp_s, route.observed_at_block)
+
+
+def last_slot(tables: Tables, ring: PriceRing, interval: int) -> PriceSlot | None:
+    """Find the newest slot of an interval or of an earlier one that the ring still reaches back to from it."""
+    for each in range(interval, interval - ring.slots, -1):
+        slot = tables.find(ring.key(each), PriceSlot)
+        if slot is not None and ring.interval(slot.at_s) == each:
+            return slot
+    return None
+
+
+def interval_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> Iterator[tuple[Seconds, Price]]:
+    """List the price at the end of each interval that is over, with that moment, as far back as it is known without a gap."""
+    newest = last_slot(tables, ring, ring.interval(now_s))
+    if newest is None:
+        return
+    for interval in range(ring.interval(newest.at_s) - ring.slots + 1, ring.interval(now_s)):
+        slot = tables.find(ring.key(interval), PriceSlot)
+        if (
+            slot is not None
+            and ring.interval(slot.at_s) == interval
+            and (slot.since_s, slot.read_at_block) == (newest.since_s, newest.read_at_block)
+        ):
+            yield (
+                Seconds((interval + 1) * ring.every_s),
+                Price(numerator=slot.numerator, denominator=slot.denominator),
+            )
+
+
+def tick_of(price: Price) -> Tick:
+    """Give the greatest tick whose price is not above a price; beyond the ticks that there are, the outermost."""
+    sqrt_price_x96 = isqrt((price.numerator << 192) // price.denominator)
+    within = min(max(sqrt_price_x96, MIN_SQRT_PRICE_X96), MAX_SQRT_PRICE_X96 - 1)
+    return tick_at_sqrt_price(SqrtPriceX96(within))
+
+
+def _rings(tables: Tables, books: tuple[Policy, ...]) -> tuple[tuple[PriceRing, str, str], ...]:
+    """List the rings that books want, each with its pool's item and the key of the item's route."""
+    return tables.derived(keys.PRICE_RINGS, books, lambda: tuple(_named(books)))
+
+
+def _named(books: tuple[Policy, ...]) -> Iterator[tuple[PriceRing, str, str]]:
+    for ring in dict.fromkeys(ring for policy in books for ring in policy.price_rings()):
+        item = keys.pool(ring.pool)
+        yield ring, item, keys.route(item)
+
+
+def _keep(tables: Tables, ring: PriceRing, spot: Spot, at_s: Seconds, read_at: BlockNumber) -> None:
+    interval, price = ring.interval(at_s), spot.price
+    last = last_slot(tables, ring, interval)
+    if last is None or last.read_at_block != read_at:
+        since_s, tick_seconds, tick = at_s, 0, tick_of(price)
+    else:
+        moved = (last.numerator, last.denominator) != (price.numerator, price.denominator)
+        if not moved and ring.interval(last.at_s) == interval:
+            return
+        since_s, tick = last.since_s, tick_of(price) if moved else last.tick
+        tick_seconds = last.tick_seconds + last.tick * (at_s - last.at_s)
+    slot = PriceSlot(
+        at_s=at_s,
+        numerator=price.numerator,
+        denominator=price.denominator,
+        tick=tick,
+        tick_seconds=tick_seconds,
+        since_s=since_s,
+        read_at_block=read_at,
+    )
+    tables.put(ring.key(interval), slot)
