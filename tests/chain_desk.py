@@ -33,6 +33,7 @@ from pipeline.messages.policy import (
     version_of,
 )
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.sign.gas_fees import Fees
 from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
 from pipeline.state.policies import followed_pools
 from pipeline.state.shard import Shard
@@ -116,6 +117,8 @@ class ChainDesk:
         self.refusals: list[Refusal] = []
         self.done: list[SubmitTransaction] = []
         self.hashes: dict[str, str] = {}
+        self.offers: dict[str, dict[str, str]] = {}
+        """What was sent last for each intent, as the node takes it."""
         self.limits = limits_of(world, **ROOMY | {"max_loss_bps": 500})
         self.append(WriterStarted(term=TERM, instance="test"))
         self.append(PolicySet(policy=book))
@@ -160,21 +163,30 @@ class ChainDesk:
     ) -> SubmitTransaction | None:
         """Judge one intent on the head, as the signer does, and have its owner send it."""
         lost = None if behind else self._lost(intent)
-        refusal = lost or self._run(lambda node: self._judge(node, intent, behind))
-        if refusal is not None:
+        found = lost or self._run(lambda node: self._judge(node, intent, behind))
+        if isinstance(found, Refusal):
+            refusal = found
             self.refusals.append(refusal)
             self.append(IntentRefused(intent=intent.digest, reason=refusal.reason, detail=refusal.detail))
             for other in self.pending:  # what follows it is refused too
                 self.append(IntentRefused(intent=other.digest, reason="simulation", detail="follows it"))
             self.pending = []
             return None
-        call = intent.call
-        tx_hash = self.chain.send(Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit))
-        self.hashes[intent.digest] = tx_hash
         self.append(Simulated(intent=intent.digest, at=intent.made_at, gas_used=1))
+        self.offer(intent, found)
+        return intent
+
+    def offer(self, intent: SubmitTransaction, fees: Fees, nonce: str = "") -> None:
+        """Send what an intent asks for at such fees, and report it: for the first time, or with a nonce that is given."""
+        call = intent.call
+        nonce = nonce or self.chain.rpc("eth_getTransactionCount", intent.owner, "pending")
+        request = Tx(sender=intent.owner, to=call.to, data=call.data, gas=call.gas_limit).request()
+        request |= {**on_the_wire(fees), "nonce": nonce}
+        tx_hash = self.chain.rpc("eth_sendTransaction", request)
+        self.offers[intent.digest] = request
+        self.hashes[intent.digest] = tx_hash
         self.append(Signed(intent=intent.digest, nonce=len(self.done), transaction_hash=Hash(tx_hash)))
         self.append(Sent(intent=intent.digest, transaction_hash=Hash(tx_hash)))
-        return intent
 
     def _lost(self, intent: SubmitTransaction) -> Refusal | None:
         """Follow only what is mined: what was cancelled has no receipt."""
@@ -228,8 +240,8 @@ class ChainDesk:
 
     async def _judge(
         self, node: HttpSenderNode, intent: SubmitTransaction, behind: Sequence[SubmitTransaction]
-    ) -> Refusal | None:
-        """Ask the signer's judge; what it does not follow in the block at hand is mined already."""
+    ) -> Refusal | Fees:
+        """Ask the signer's judge, and what it would offer; what an intent does not follow in the block at hand is mined already."""
         judge = Judge(node, self.limits, multicall=Address(self.world.multicall), stop_of=lambda _: None)
         look = await node.look(await node.newest(), intent.owner, ())
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
@@ -240,10 +252,14 @@ class ChainDesk:
         if not behind:
             intent = msgspec.structs.replace(intent, after=None)
         try:
-            await judge.judge(intent, memory, look)
+            return (await judge.judge(intent, memory, look)).fees
         except Refusal as refusal:
             return refusal
-        return None
+
+
+def on_the_wire(fees: Fees) -> dict[str, str]:
+    """Write fees as `eth_sendTransaction` takes them."""
+    return {"maxFeePerGas": hex(fees.max_fee_wei), "maxPriorityFeePerGas": hex(fees.tip_wei)}
 
 
 def _open(intent: SubmitTransaction) -> IntentKnown:

@@ -15,7 +15,7 @@ import msgspec
 
 
 def become_newer() -> None:
-    """Raise `BlockSeen`, `Declined` and `BookPath` to version 2, and the rules to 2."""
+    """Raise `BlockSeen`, `Declined` and `BookPath` to version 2, and the rules by one."""
     from pipeline import rules
     from pipeline.messages import decisions, entries, events
     from pipeline.messages.versions import upgrades
@@ -35,7 +35,7 @@ def become_newer() -> None:
     events.AnyEvent = in_place(events.AnyEvent, changed(events, "BlockSeen", tag="BlockSeen.2"))
     decisions.AnyDecision = in_place(decisions.AnyDecision, changed(decisions, "Declined", tag="Declined.2"))
     entries.ENTRY_TYPES["path"] = changed(entries, "BookPath", tag_field="version", tag="2")  # type: ignore[index]
-    rules.RULES = 2
+    rules.RULES += 1
 
     from pipeline.decide import strategies
     from pipeline.messages.policy import TargetBand

@@ -40,7 +40,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Fees that were missed since the phase was first held back, where its tokens lie outside. Going on may cost so much more."""
 
     gas_foreseen: RawAmount | None = None
-    """In raw quote, of the whole plan at its limits; None: nothing of it is outside, or it has waited long enough."""
+    """In raw quote, of the whole plan at its limits; None: it begins now, or has waited outside for long enough."""
 
     @property
     def only_resets(self) -> bool:

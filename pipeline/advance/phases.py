@@ -8,13 +8,13 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
-from pipeline.act.guards import TIP_WEI, GuardRefusal, Question, costs_of, guard
+from pipeline.act.guards import GuardRefusal, Question, costs_of, guard
 from pipeline.act.settle import fails_alike, failure_of, lies_outside, predecessor
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.daily_counts import count_again
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.stalls import put, unstalled
-from pipeline.advance.weighing import gas_to_wait_for, mints_in_part, waits_to_allow_s
+from pipeline.advance.weighing import gas_to_wait_for, mints_in_part, most_for_gas_wei, waits_to_allow_s
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.decide.strategies import STRATEGIES, Act
 from pipeline.errors import PipelineError, SwapLimitedError
@@ -37,6 +37,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """Of the whole plan where it is about to begin, else of the phase."""
     why: str = ""
     """Why the plan does not go on as before; empty: it does."""
+    missed_quote: RawAmount = RawAmount(0)
+    """What waiting has cost in fees, where its tokens lie outside."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +110,9 @@ def prepare(
             gas = gas_to_wait_for(context, plan, phase)
             refusal = guard(replace(question, missed_quote=missed, gas_foreseen=gas))
             held = None if refusal is None else Held(phase=phase, refusal=refusal, missed_quote=missed)
-            return held or Ready(phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why)
+            return held or Ready(
+                phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why, missed_quote=missed
+            )
     return None
 
 
@@ -156,7 +160,9 @@ def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath,
     first = context.actions.phases[0]
     drafts = context.actions.draft(context.shard, policy, goal, market, phase=first)
     question = _question(context, seen.moved_quote, stock, market, drafts, foreseen=seen, counted=True)
-    question = replace(question, missed_quote=_missed(context, plan, first, goal, stock))
+    gas = None if plan.foreseen is None else plan.foreseen.gas_at_limits
+    missed = _missed(context, plan, first, goal, stock)
+    question = replace(question, missed_quote=missed, gas_foreseen=gas)
     refusal = guard(question)
     if refusal is not None and refusal.reason == "no_improvement":
         return Stopped(phase=first, why=f"{refusal.reason}: {refusal.detail}")
@@ -202,10 +208,12 @@ def command(context: BookContext, plan: Plan, ready: Ready) -> Iterator[Output]:
     if ready.why:
         yield _revised(context, plan, ready)
     after = predecessor(plan, context.shard.tables, context.final_block)
+    gas_limit = sum(each.call.gas_limit for each in ready.drafts)
+    most_wei = most_for_gas_wei(context, plan, ready.phase, gas_limit, ready.missed_quote)
     steps: list[PlannedStep] = []
     for place, each in enumerate(ready.drafts):
         action = f"{plan.id}/{ready.phase}/{place}/{plan.attempt}"
-        said = _submit(context, plan, action, each, after)
+        said = _submit(context, plan, action, each, after, max_fee_per_gas_wei=most_wei)
         steps.append(
             PlannedStep(phase=each.phase or ready.phase, step=each.step, intent=said.digest, after=after)
         )
@@ -236,13 +244,8 @@ def _revised(context: BookContext, plan: Plan, ready: Ready) -> PlanRevised:
     )
 
 
-def _most_for_gas_wei(context: BookContext) -> Wei:
-    """Offer what the policy allows, and what the guards have let pass above that: the signer has its own ceiling."""
-    return max(context.policy.limits.max_fee_per_gas_wei, Wei(2 * context.base_fee_wei + TIP_WEI))
-
-
 def _submit(
-    context: BookContext, plan: Plan, action: str, each: Draft, after: str | None
+    context: BookContext, plan: Plan, action: str, each: Draft, after: str | None, *, max_fee_per_gas_wei: Wei
 ) -> SubmitTransaction:
     policy = context.policy
     return SubmitTransaction(
@@ -261,6 +264,6 @@ def _submit(
         minimums=each.minimums,
         deadline_s=Seconds(context.block.timestamp_s + policy.limits.deadline_s),
         max_age_blocks=policy.limits.max_age_blocks,
-        max_fee_per_gas_wei=_most_for_gas_wei(context),
+        max_fee_per_gas_wei=max_fee_per_gas_wei,
         is_private=each.is_private,
     )

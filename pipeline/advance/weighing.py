@@ -1,15 +1,16 @@
 """Waiting against going on: the fees that tokens outside miss, held against what it costs to try again, or to go another way."""
 
 from pipeline.act.guards import TIP_WEI, GuardRefusal
-from pipeline.act.settle import ALIKE, fails_alike, failure_of, lies_outside
+from pipeline.act.settle import ALIKE, fails_alike, failure_of, is_outside, lies_outside
 from pipeline.act.usual_gas import USUAL_GAS, usual_gas
 from pipeline.advance.book_context import BookContext
 from pipeline.book.inventory import Stock
+from pipeline.book.prices import spot_prices
 from pipeline.book.pricing import gas_in_quote
 from pipeline.decide.gates import FIRST_WAIT_S
 from pipeline.messages.effects import Phase, Plan
 from pipeline.messages.policy import Policy
-from pipeline.units import RawAmount, Seconds
+from pipeline.units import RawAmount, Seconds, Wei
 
 _OF_THE_SWAP = frozenset({"swap_limited", "mint_limited"})
 """What holds a swap back and would let a mint without it pass. Spot far from its mean holds both."""
@@ -65,6 +66,29 @@ def gas_to_wait_for(context: BookContext, plan: Plan, phase: Phase) -> RawAmount
     waited_s = context.block.timestamp_s - plan.made_at.timestamp_s
     is_over = 4 * waited_s >= 3 * context.policy.action.stall_after_s
     return None if is_over else plan.foreseen.gas_at_limits
+
+
+def most_for_gas_wei(
+    context: BookContext, plan: Plan, phase: Phase, gas_limit: int, missed: RawAmount
+) -> Wei:
+    """Tell what a phase may offer for a unit of gas: a bump in a storm must not pay what the phase would not go out at.
+
+    Its gas at its limit costs no more than the whole plan's was foreseen to, and what waiting has cost; the policy's ceiling
+    where it goes out at any price below that. No less than the next block may ask. Rounds: down.
+    """
+    tables, now_wei = context.shard.tables, context.base_fee_wei + TIP_WEI
+    least_wei = 2 * context.base_fee_wei + TIP_WEI
+    most_wei = max(context.policy.limits.max_fee_per_gas_wei, least_wei)
+    begins = phase == context.actions.phases[0] and not is_outside(plan, tables)
+    foreseen = None if plan.foreseen is None else plan.foreseen.gas_at_limits
+    most = foreseen if begins else gas_to_wait_for(context, plan, phase)
+    if most is None:
+        return Wei(most_wei)
+    spot = spot_prices(context.shard, context.policy)[context.policy.base]
+    costs_now = gas_in_quote(context.policy, gas_limit * now_wei, spot)
+    if not costs_now:
+        return Wei(most_wei)
+    return Wei(min(max(now_wei * (most + missed) // costs_now, least_wei), most_wei))
 
 
 def gives_swap_up(

@@ -21,6 +21,7 @@ import structlog
 from chain_plans import DOLLAR, ETHER, desk_on
 from msgspec.structs import replace
 from price_play import swap_to
+from stuck_fees import Stuck
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened
 from pipeline.messages.events import PolicySet
@@ -38,7 +39,7 @@ MARGIN_BPS = 10
 _LONGEST_BLOCKS = 150
 _TRIES = 25
 _PATIENCE_S = 600
-_STORM_WEI, _STORM_BLOCKS = 100 * 10**9, 25
+_CALM_WEI, _STORM_TIMES, _STORM_BLOCKS = 4 * 10**9, 20, 25
 _FAR_TICKS, _FAR_WETH = 9_000, 12_000 * ETHER
 _SANDWICH_WETH, _JIT_WETH = 60 * ETHER, 600 * ETHER
 
@@ -67,15 +68,19 @@ class Market:
         """Blocks since the plan was opened."""
         self.falls = False
         """The way of a trend."""
+        self.base_fee_wei = _CALM_WEI
+        """Of the next block, when what goes into it is signed already."""
+        self.stuck = Stuck(self.desk)
 
     def block(self, before: Iterable[Tx] = (), after: Iterable[Tx] = ()) -> list[str]:
         """Mine what the book wants sent between what others send before and after it."""
+        self.stuck.see_to()
         hashes = [self.chain.send(tx) for tx in before]
         mine, behind = self.chain.mine, list(after)
 
         def mine_all() -> object:
             hashes.extend(self.chain.send(tx) for tx in behind)
-            return mine()
+            return mine(base_fee_wei=self.base_fee_wei)
 
         self.chain.mine = mine_all  # type: ignore[method-assign]
         try:
@@ -159,9 +164,9 @@ def jit(market: Market) -> None:
 
 
 def storm(market: Market) -> None:
-    if market.age < _STORM_BLOCKS:
-        market.chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(_STORM_WEI))
+    market.base_fee_wei = _CALM_WEI * (_STORM_TIMES if market.age < _STORM_BLOCKS else 1)
     quiet(market)
+    market.base_fee_wei = _CALM_WEI
 
 
 WEATHERS: dict[str, Callable[[Market], None]] = {
@@ -219,9 +224,14 @@ def play(chain: Chain, world: World, name: str, count: int, dice: Random) -> dic
         outcome = "open" if closed is None else closed.outcome
         over = None if closed is None else over_bps(opened, closed)
         found[weather].append((over, outcome, chain.header().number - began))
+        print(
+            f"{name}: {weather}: {outcome}, {over} bps beyond the foreseen, {found[weather][-1][2]} blocks",
+            flush=True,
+        )
         if over is not None and over > MARGIN_BPS and closed is not None:
             print(
-                f"dearer by {over} bps, {weather}: foreseen {opened.foreseen}, cost {closed.cost}, of {opened.notional_quote}"
+                f"dearer: foreseen {opened.foreseen}, cost {closed.cost}, of {opened.notional_quote}",
+                flush=True,
             )
     return found
 
@@ -254,6 +264,8 @@ def line_of(weather: str, ends: list[Told]) -> str:
     done = sum(outcome == "done" for _, outcome, _ in ends)
     dearer = sum(over > MARGIN_BPS for over in overs)
     counts = f"{weather:32} {len(ends):5} {done:5} {dearer:7} {len(ends) - len(overs):8}"
+    if not overs:
+        return counts
     return f"{counts} {median(overs):7} {max(overs):7} {max(blocks for _, _, blocks in ends):12}"
 
 

@@ -89,6 +89,8 @@ def test_gas_above_the_ceiling_is_paid_once_the_fees_missed_are_as_much(
 ) -> None:
     """The swap is due and its tokens lie outside. As long as nobody trades nothing is missed, and it waits."""
     desk = desk_on(chain, world, name, "wait")
+    # the withdrawal's offer reaches the dear block
+    chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(60 * GWEI))
     push(desk, ether=130)
 
     def dear_block(*others: Tx) -> None:

@@ -17,6 +17,7 @@ from kafka_logs import read_committed
 from watching import Log, deployment, own_chain_id, policy_of
 
 from pipeline.messages.events import PolicySet
+from pipeline.rules import RULES
 from pipeline.units import BookId, ChainId
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
@@ -116,13 +117,13 @@ class House:
         assert verdict["compared"]["outputs"] > 10
         (under,) = verdict["under"]
         assert (
-            f"decisions from offset {first_offset} on, under rules 2; others were made under other rules"
+            f"decisions from offset {first_offset} on, under rules {RULES + 1}; others were made under other rules"
             in under
         )
         decisions = [json.loads(value or b"{}") for _, value in await self.read(DECISIONS)]
         assert {(each["rules"], each.get("reason") == "as newer rules say") for each in decisions} == {
-            ("1", False),
-            ("2", True),
+            (str(RULES), False),
+            (str(RULES + 1), True),
         }
         assert await self.read(DEAD_LETTERS) == []
 

@@ -2,8 +2,10 @@
 
 from builders import started
 
+from pipeline import keys
 from pipeline.drive import drive, pass_over, take, take_no_further
 from pipeline.messages.decisions import ShardHalted
+from pipeline.rules import RULES
 from pipeline.state.shard import BEFORE_THE_FIRST, Shard
 from streams.kafka.codec import encode
 from streams.work.fold import fold_log
@@ -42,7 +44,9 @@ def test_an_offset_without_a_record_only_moves_the_cursor():
         pass_over(shard, 2 * place)
         take(shard, 2 * place + 1, event)
     assert shard.cursor == 2 * len(log) - 1
-    entries = [{**each.tables.entries(), "cursor": None, "rules/1": None} for each in (shard, gapless)]
+    entries = [
+        {**each.tables.entries(), "cursor": None, keys.rules(RULES): None} for each in (shard, gapless)
+    ]
     assert entries[0] == entries[1]
 
 

@@ -473,6 +473,37 @@ def test_gas_that_is_a_little_dearer_than_foreseen_is_paid_at_once(fee_gwei):
     assert desk.pending[-1].step == "swap"
 
 
+def test_no_phase_offers_more_for_its_gas_than_the_whole_plans_was_foreseen_to_cost():
+    """A storm that begins while it waits would have it bumped to the policy's ceiling, far above what the guards let pass."""
+    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=480, on_stall="wait")))
+    desk.block(push=True)
+    while not desk.said(PlanClosed):
+        desk.block()
+    foreseen = desk.said(PlanOpened)[0].foreseen
+    commanded = {each.made_at.number: [] for each in desk.signer.done if each.step != "reset"}
+    for each in desk.signer.done:
+        commanded.get(each.made_at.number, []).append(each.call.gas_limit * each.max_fee_per_gas_wei)
+        assert each.max_fee_per_gas_wei >= 3 * 10**9, "twice the base fee and the tip"
+    assert len(commanded) == 3
+    for at_most_wei in commanded.values():
+        assert sum(at_most_wei) < foreseen.gas_at_limits * 11 // 10, (
+            "valued at spot, which is within a tenth of one"
+        )
+
+
+def test_a_withdrawal_is_not_made_again_in_a_storm():
+    """Nothing is outside, so nothing is missed by waiting; a plan that begins later counts what gas costs then."""
+    desk = desk_at("withdraw", "wait")
+    desk.watcher.base_fee_wei = 20 * 10**9
+    for _ in range(3):
+        desk.block()
+    assert stalls(desk, "withdraw")[-1] == "gas_price"
+    assert [i.step for i in desk.signer.done] == ["withdraw"], "the one that reverted"
+    desk.watcher.base_fee_wei = 2 * 10**9
+    desk.block()
+    assert desk.pending[-1].step == "withdraw"
+
+
 @pytest.mark.parametrize("is_outside", [True, False])
 def test_a_withdrawal_made_again_pays_for_gas_only_where_a_part_of_it_lies_outside(is_outside):
     """Of two transactions one was mined and one reverted, or both reverted: then nothing misses any fees."""

@@ -47,9 +47,10 @@ def gas_price(question: Question) -> str | None:
 def _dearer_than_foreseen(question: Question, gas_limit: int) -> str | None:
     """In the middle of a plan, hold a phase's gas against what the whole plan's was foreseen to cost: a storm is waited out.
 
-    As above the ceiling, until waiting has cost as much.
+    As above the ceiling, until waiting has cost as much. Where nothing of the plan was mined, hold what the whole usually uses.
     """
     most = question.gas_foreseen
+    gas_limit = gas_limit if question.foreseen is None else question.foreseen.gas_expected
     costs = question.gas_in_quote(gas_limit * (question.market.base_fee_wei + TIP_WEI))
     if most is None or costs is None or costs - most <= question.missed_quote:
         return None
