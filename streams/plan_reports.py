@@ -7,6 +7,7 @@ import structlog
 
 from pipeline.errors import UNREADABLE
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
+from pipeline.messages.outcomes import Done
 from pipeline.messages.views import Rewound
 from pipeline.units import ChainId
 from streams.kafka.codec import decode_output, mark
@@ -57,7 +58,7 @@ async def fold_plans(records: AsyncIterator[Record]) -> list[PlanTold]:
 
 def _undone(plan: PlanTold, number: int) -> bool:
     """Only `done` follows from the branch: any other end stays, however the chain turns."""
-    if plan.closed is None or plan.closed.outcome != "done":
+    if plan.closed is None or not isinstance(plan.closed.outcome, Done):
         return False
     block = plan.closed.because_of.block
     return block is not None and block.number > number

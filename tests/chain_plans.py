@@ -7,6 +7,7 @@ from sender_house import block_ref
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.entries import Balance, NftPosition
 from pipeline.messages.events import BlocksReverted, CancellationSigned
+from pipeline.messages.outcomes import AnyPlanOutcome
 from pipeline.units import Hash
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -65,7 +66,7 @@ def until_pending(desk: ChainDesk, step: str) -> None:
     raise AssertionError(f"no {step} came: {[type(o).__name__ for o in desk.outputs[-6:]]}")
 
 
-def until_closed(desk: ChainDesk) -> str:
+def until_closed(desk: ChainDesk) -> AnyPlanOutcome:
     for _ in range(30):
         if desk.said(PlanClosed):
             break

@@ -7,7 +7,8 @@ from toy_signer import ToySigner, whale
 
 from pipeline.drive import drive
 from pipeline.messages.entries import NftPosition
-from pipeline.messages.events import IntentRefused, PolicySet, RefusalReason
+from pipeline.messages.events import IntentRefused, PolicySet
+from pipeline.messages.outcomes import RefusalReason
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard

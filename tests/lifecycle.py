@@ -15,6 +15,7 @@ from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
 from pipeline.messages.effects import Plan
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.journal import Inclusion
+from pipeline.messages.outcomes import AnyPlanOutcome
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
@@ -163,7 +164,7 @@ class Lifecycle:
     def liquid(self) -> list[NftPosition]:
         return [nft for nft in self.chain.nfts.values() if nft.owner == OWNER and nft.liquidity]
 
-    def outcomes(self) -> list[str]:
+    def outcomes(self) -> list[AnyPlanOutcome]:
         return [each.outcome for each in self.said(PlanClosed)]
 
     def until_over(self, market: Market = small_swap, *, wants: Wants = everything, most: int = 60) -> int:

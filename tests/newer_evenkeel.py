@@ -40,7 +40,7 @@ def become_newer() -> None:
     from pipeline.decide import strategies
     from pipeline.messages.policy import TargetBand
 
-    strategies.STRATEGIES[TargetBand] = lambda *_: strategies.Rest(reason="as newer rules say")  # type: ignore[index]
+    strategies.STRATEGIES[TargetBand] = lambda *_: strategies.Rest(reason="as newer rules say")  # type: ignore[index,arg-type]
 
 
 def work(given: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.decisions import PlanClosed, PlanOpened
+from pipeline.messages.outcomes import AnyPlanOutcome, Done
 from pipeline.units import (
     Address,
     BlockNumber,
@@ -17,6 +18,7 @@ from pipeline.units import (
     Wei,
 )
 
+_DONE = Done()
 DOLLAR = RawAmount(10**6)
 FORESEEN = ForeseenCost(
     gas_expected=RawAmount(2 * DOLLAR),
@@ -65,7 +67,7 @@ def opened(number: int, *, name: str = "", book: str = "alpha") -> PlanOpened:
     )
 
 
-def closed(number: int, begun: PlanOpened, outcome: str = "done") -> PlanClosed:
+def closed(number: int, begun: PlanOpened, outcome: AnyPlanOutcome = _DONE) -> PlanClosed:
     return PlanClosed(
         id=f"plan.0.{number}.ff",
         because_of=cause(number),

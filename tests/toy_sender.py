@@ -96,7 +96,9 @@ class ToySender:
             digest, cancelled = bound.intent.digest, status(bound) == "cancelled"
             self._note(bound.intent, "dropped" if cancelled else "final", chain)
             if cancelled:
-                said.append(Dropped(intent=digest, reason=f"nonce {bound.nonce} was cancelled"))
+                said.append(
+                    Dropped(intent=digest, cause="cancelled", detail=f"nonce {bound.nonce} was cancelled")
+                )
         for known in self.memory.forgettable(chain.head.number):
             del self.memory.intents[known.intent]
         return said

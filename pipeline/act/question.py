@@ -8,6 +8,7 @@ from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.book.pricing import gas_in_quote, in_quote
 from pipeline.messages.effects import Action, BookEffects
+from pipeline.messages.outcomes import GuardReason, StallReason
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount
@@ -18,7 +19,7 @@ DAY_S = 86_400
 class GuardRefusal(msgspec.Struct, frozen=True, kw_only=True):
     """Which guard refused, and by how much."""
 
-    reason: str
+    reason: StallReason
     detail: str
 
 
@@ -68,11 +69,11 @@ Guard = Callable[[Question], str | None]
 class VenueGuards(msgspec.Struct, frozen=True, kw_only=True):
     """Reasons not to act that only a venue can tell, each reason code with its guard, in the order in which they are asked."""
 
-    prices: Mapping[str, Guard]
+    prices: Mapping[GuardReason, Guard]
     """Whether its price is to be believed: asked after those of the block, and not of what only takes permissions back."""
-    sizes: Mapping[str, Guard]
+    sizes: Mapping[GuardReason, Guard]
     """Whether what is to move fits the venue: asked before amounts and costs."""
-    calls: Mapping[str, Guard]
+    calls: Mapping[GuardReason, Guard]
     """Whether the calldata says what was meant, read back from its bytes: asked last."""
-    passing: frozenset[str]
+    passing: frozenset[GuardReason]
     """Those of them that follow from one block's prices: the next may not give them."""

@@ -5,28 +5,51 @@ from typing import Literal
 import msgspec
 
 from pipeline import keys
-from pipeline.messages.effects import PHASES, Failure, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.effects import Failure, Intent, Plan, PlannedStep
 from pipeline.messages.entries import Allowance, Mined
+from pipeline.messages.goals import PHASES, Phase, Step
+from pipeline.messages.outcomes import AnyStepOutcome, CancellationMined, Reverted, SignerLost, StepOutcome
 from pipeline.state.tables import Tables
 from pipeline.units import BlockNumber, Hash
 
+Fate = Literal["in flight", "mined"] | AnyStepOutcome
 ALIKE = 2
 """So often for the same reason, and it is no accident any more."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan waits for: `due` a phase to be commanded, `waiting` for blocks, `broken` by a step, `finished`."""
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase is to be commanded."""
 
-    kind: Literal["due", "waiting", "broken", "finished"]
-    phase: Phase | None = None
-    reason: str = ""
+    phase: Phase
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction may still come into a block."""
+
+    phase: Phase
+    step: Step
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing came of a transaction, so its phase is to be made again."""
+
+    phase: Phase
+    step: Step
+    outcome: AnyStepOutcome
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """All is mined, and nobody may take more than may stand."""
+
+
+Standing = Due | Waiting | Broken | Finished
 
 
 def stand(plan: Plan, tables: Tables) -> Standing:
     """Tell what a plan waits for. Nothing is due while anything of it, dropped or not, may still come into a block."""
     for step in plan.steps:
         if _fate(step, tables) == "in flight":
-            return Standing(kind="waiting", phase=step.phase, reason=f"{step.step}: not mined")
+            return Waiting(phase=step.phase, step=step.step)
     if plan.closed is None and not _has_minted(plan, tables):
         for phase in PHASES[:-1]:
             standing = _stand_phase(plan, phase, tables)
@@ -42,22 +65,22 @@ def _stand_phase(plan: Plan, phase: Phase, tables: Tables) -> Standing | None:
     steps = kept_steps(plan, phase)
     later = PHASES[PHASES.index(phase) + 1 :]
     if not steps:
-        return None if any(kept_steps(plan, each) for each in later) else Standing(kind="due", phase=phase)
+        return None if any(kept_steps(plan, each) for each in later) else Due(phase=phase)
     return _broken(phase, steps, tables)
 
 
 def _stand_reset(plan: Plan, tables: Tables) -> Standing:
     """Hold a plan open until nobody may take more than may stand, whatever was reset on the way."""
     if not _is_exposed(plan, tables):
-        return Standing(kind="finished")
+        return Finished()
     broken = _broken("reset", kept_steps(plan, "reset"), tables)
-    return broken or Standing(kind="due", phase="reset")
+    return broken or Due(phase="reset")
 
 
-def _broken(phase: Phase, steps: list[PlannedStep], tables: Tables) -> Standing | None:
+def _broken(phase: Phase, steps: list[PlannedStep], tables: Tables) -> Broken | None:
     fates = ((step.step, _fate(step, tables)) for step in steps)
-    bad = next((f"{name}: {fate}" for name, fate in fates if fate != "mined"), None)
-    return None if bad is None else Standing(kind="broken", phase=phase, reason=bad)
+    bad = next(((step, fate) for step, fate in fates if isinstance(fate, StepOutcome)), None)
+    return None if bad is None else Broken(phase=phase, step=bad[0], outcome=bad[1])
 
 
 def _has_minted(plan: Plan, tables: Tables) -> bool:
@@ -85,18 +108,18 @@ def _is_exposed(plan: Plan, tables: Tables) -> bool:
 
 
 # ------------------------------------------------------------------ one transaction
-def _fate(step: PlannedStep, tables: Tables) -> str:
-    """Tell what became of a transaction on this branch: `in flight`, `mined`, or why nothing came of it."""
+def _fate(step: PlannedStep, tables: Tables) -> Fate:
+    """Tell what became of a transaction on this branch."""
     intent = tables.find(keys.intent(step.intent), Intent)
     receipt = None if intent is None else _receipt(intent.hashes, tables)
     if receipt is not None:
-        return "mined" if receipt.succeeded else "reverted"
+        return "mined" if receipt.succeeded else Reverted()
     if step.outcome is not None:
         return step.outcome
     if intent is not None and _receipt(intent.cancellations, tables) is not None:
-        return "cancelled"
+        return CancellationMined()
     if intent is not None and intent.unfollowable and not intent.cancellations:
-        return "lost: the signer does not know it"
+        return SignerLost()
     return "in flight"
 
 
@@ -156,7 +179,7 @@ def _may_change(step: PlannedStep, tables: Tables, final: BlockNumber) -> bool:
 
 def is_open(plan: Plan | None, tables: Tables) -> bool:
     """Ask whether a plan still has something to do; a reorg may open a finished one again."""
-    return plan is not None and plan.closed is None and stand(plan, tables).kind != "finished"
+    return plan is not None and plan.closed is None and not isinstance(stand(plan, tables), Finished)
 
 
 def failure_of(plan: Plan, phase: Phase) -> Failure | None:
@@ -164,12 +187,13 @@ def failure_of(plan: Plan, phase: Phase) -> Failure | None:
     return next((each for each in plan.failures if each.phase == phase), None)
 
 
-def note_failure(plan: Plan, phase: Phase, reason: str) -> Plan:
-    """Count that a phase came to nothing, from 1 where the reason is another than the last time."""
+def note_failure(plan: Plan, phase: Phase, step: Step, outcome: AnyStepOutcome) -> Plan:
+    """Count that a phase came to nothing, from 1 where step or outcome is another than the last time."""
     before = failure_of(plan, phase)
-    times = before.times + 1 if before is not None and before.reason == reason else 1
+    alike = before is not None and (before.step, before.outcome) == (step, outcome)
+    times = before.times + 1 if before is not None and alike else 1
     others = tuple(each for each in plan.failures if each.phase != phase)
-    new = Failure(phase=phase, reason=reason, times=times)
+    new = Failure(phase=phase, step=step, outcome=outcome, times=times)
     return msgspec.structs.replace(plan, failures=(*others, new))
 
 

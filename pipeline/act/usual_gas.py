@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.messages.effects import Step
+from pipeline.messages.goals import Step
 
 USUAL_GAS: Mapping[Step, int] = {
     "withdraw": 222_000,

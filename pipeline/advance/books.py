@@ -12,7 +12,7 @@ from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.stock import held_items, take_stock
-from pipeline.decide.gates import Judgement, Refused, base_to_buy, deviation_bps, judge, walk_path
+from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.decide.strategies import Act
 from pipeline.follow.due_reads import missing
 from pipeline.follow.quarantine import quarantined
@@ -20,6 +20,7 @@ from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import BookPath, Pause, Quarantine
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy
 from pipeline.state.resumes import resumes
 from pipeline.state.shard import Shard
@@ -76,7 +77,7 @@ def _judge(context: BookContext, path: BookPath, stock: Stock) -> Judgement:
 
 
 def _finished(carried: list[Output], path: BookPath) -> str | None:
-    done = [o.plan for o in carried if isinstance(o, PlanClosed) and o.outcome == "done"]
+    done = [o.plan for o in carried if isinstance(o, PlanClosed) and isinstance(o.outcome, Done)]
     return done[0] if done else path.finished_plan
 
 
@@ -95,7 +96,7 @@ def _stock_of(shard: Shard, policy: Policy) -> Stock:
 
 
 # ------------------------------------------------------------------ gates before the inventory
-def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
+def why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
     """Tell why a book's inventory is not known: something is unread, in quarantine, or has no price."""
     tables = shard.tables
     return tables.derived(
@@ -103,26 +104,26 @@ def why_unknown(shard: Shard, policy: Policy) -> Refused | None:
     )
 
 
-def _why_unknown(shard: Shard, policy: Policy) -> Refused | None:
+def _why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
     unread = missing(shard.tables, policy) or [
         item for venue in venues_of(policy.chain) for item in venue.untold_items(shard, policy)
     ]
     if unread:
-        return Refused(gate="observed", reason="not_observed", item=unread[0])
+        return Unknown(gate="observed", reason="not_observed", item=unread[0])
     held = quarantined(shard.tables)
     if held:
         stopped = [item for item in _items(shard, policy) if item in held]
         stopped = [item for item in stopped if not _book_resumed(shard, item, held[item])]
         if stopped:
-            return Refused(gate="quarantine", reason="quarantined", item=stopped[0])
+            return Unknown(gate="quarantine", reason="quarantined", item=stopped[0])
     return _no_price(shard, policy)
 
 
-def _no_price(shard: Shard, policy: Policy) -> Refused | None:
+def _no_price(shard: Shard, policy: Policy) -> Unknown | None:
     """A pool that was made and never initialised has no price: nothing can be valued by it."""
     for pool in policy.pricing_pools():
         if find_spot(shard, venues_of(policy.chain), pool) is None:
-            return Refused(gate="value", reason="no_price", item=keys.pool(pool))
+            return Unknown(gate="value", reason="no_price", item=keys.pool(pool))
     return None
 
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.act.allowances import allowances
-from pipeline.act.settle import Standing, fails_alike, is_final, stand, still_watched
+from pipeline.act.settle import Broken, Due, Finished, fails_alike, is_final, stand, still_watched
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.phases import Held, Ready, command, prepare
 from pipeline.advance.stalls import forget_broken, put, refused
@@ -14,6 +14,8 @@ from pipeline.book.inventory import Stock
 from pipeline.messages.base import Output
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.entries import BookPath
+from pipeline.messages.goals import Phase
+from pipeline.messages.outcomes import Unanswered
 
 
 def is_clearing(context: BookContext, plan: Plan | None) -> bool:
@@ -21,7 +23,7 @@ def is_clearing(context: BookContext, plan: Plan | None) -> bool:
     if plan is None or not _may_be_cleared(context, plan):
         return False
     standing = stand(plan, context.shard.tables)
-    return standing.phase == "reset" and not fails_alike(plan, "reset")
+    return not isinstance(standing, Finished) and standing.phase == "reset" and not fails_alike(plan, "reset")
 
 
 def clear(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Iterator[Output]:
@@ -29,14 +31,13 @@ def clear(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Ite
     if not _may_be_cleared(context, plan):
         return
     plan = _without_unanswered(context, plan)
-    standing = stand(plan, context.shard.tables)
-    if standing.kind == "finished":
-        if is_final(plan, context.shard.tables, context.final_block):
+    match stand(plan, context.shard.tables):
+        case Finished() if is_final(plan, context.shard.tables, context.final_block):
             put(context, replace(plan, allowances=still_watched(plan)))
-    elif standing.kind == "broken":
-        put(context, forget_broken(context, plan, standing))
-    elif standing.kind == "due" and not _tries_later(context, plan):
-        yield from _reset(context, plan, standing, stock, path)
+        case Broken() as broken:
+            put(context, forget_broken(context, plan, broken))
+        case Due(phase=phase) if not _tries_later(context, plan):
+            yield from _reset(context, plan, phase, stock, path)
 
 
 def _may_be_cleared(context: BookContext, plan: Plan) -> bool:
@@ -51,7 +52,7 @@ def _without_unanswered(context: BookContext, plan: Plan) -> Plan:
     """Give up what the signer has not answered within its age: it would refuse it by now."""
     oldest = context.block.number - context.policy.limits.max_age_blocks
     steps = tuple(
-        replace(step, outcome="unanswered")
+        replace(step, outcome=Unanswered())
         if step.outcome is None
         and (intent := context.shard.tables.find(keys.intent(step.intent), Intent)) is not None
         and not intent.hashes
@@ -70,10 +71,8 @@ def _tries_later(context: BookContext, plan: Plan) -> bool:
     return fails_alike(plan, "reset") and since_s < context.policy.action.stall_after_s
 
 
-def _reset(
-    context: BookContext, plan: Plan, standing: Standing, stock: Stock, path: BookPath
-) -> Iterator[Output]:
-    prepared = prepare(context, plan, standing.phase or "reset", stock, path)
+def _reset(context: BookContext, plan: Plan, phase: Phase, stock: Stock, path: BookPath) -> Iterator[Output]:
+    prepared = prepare(context, plan, phase, stock, path)
     if isinstance(prepared, Ready):
         yield from command(context, plan, prepared)
     elif isinstance(prepared, Held) and plan.stalled_reason != prepared.refusal.reason:

@@ -56,8 +56,7 @@ def _give_back(shard: Shard, event: DryRunEnded, tried: Untried) -> None:
     """Treat a book's last proposal, if the market refused it on the fork, as that of a live book."""
     policy = shard.tables.find(keys.policy(event.book), Policy)
     effects = shard.tables.find(keys.effects(event.book), BookEffects)
-    if policy is None or effects is None or event.run.outcome != "refused":
+    if policy is None or effects is None or event.run.refusal is None:
         return
     if effects.last_proposed_at_s == tried.at.timestamp_s:
-        reason = event.run.reason.partition(":")[0]
-        hold_off(shard, policy, reason, tried.at.timestamp_s, tried.proposed_before_s)
+        hold_off(shard, policy, event.run.refusal, tried.at.timestamp_s, tried.proposed_before_s)

@@ -21,8 +21,10 @@ from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.messages.base import Output
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.decisions import PlanRevised
-from pipeline.messages.effects import BookEffects, Goal, Intent, Phase, Plan, PlannedStep
+from pipeline.messages.effects import BookEffects, Goal, Intent, Plan, PlannedStep
 from pipeline.messages.entries import BookPath
+from pipeline.messages.goals import Phase
+from pipeline.messages.outcomes import Stopped, step_outcome_text
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import RawAmount, Seconds, Wei
 
@@ -48,13 +50,6 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     refusal: GuardRefusal
     missed_quote: RawAmount = RawAmount(0)
     """What waiting has cost in fees, where its tokens lie outside."""
-
-
-class Stopped(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that is better not carried on, and why: nothing of it has been moved."""
-
-    phase: Phase
-    why: str
 
 
 Prepared = Ready | Held | Stopped
@@ -101,9 +96,10 @@ def prepare(
             return Held(phase=phase, refusal=GuardRefusal(reason="not_plannable", detail=str(error)))
         if drafts and phase == actions.phases[0] and foreseen is None:
             return _begin_again(context, plan, stock, path, market)
-        if drafts and _allows_in_vain(context, plan, phase, drafts):
-            failure = failure_of(plan, phase)
-            detail = f"{failure and failure.reason}, again: nobody is allowed anything for it so soon"
+        failure = failure_of(plan, phase)
+        if drafts and failure is not None and _allows_in_vain(context, plan, phase, drafts):
+            failed = f"{failure.step}: {step_outcome_text(failure.outcome)}"
+            detail = f"{failed}, again: nobody is allowed anything for it so soon"
             return Held(phase=phase, refusal=GuardRefusal(reason="step_failed", detail=detail))
         if drafts:
             question = _question(context, plan.notional_quote, stock, market, drafts, foreseen=foreseen)
@@ -152,7 +148,7 @@ def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath,
     policy = context.policy
     verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, context.block.timestamp_s)
     if not isinstance(verdict, Act):
-        return Stopped(phase=context.actions.phases[0], why=verdict.reason)
+        return Stopped(phase=context.actions.phases[0], reason=verdict.reason)
     looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):
         return Held(phase=context.actions.phases[0], refusal=looked)
@@ -165,7 +161,7 @@ def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath,
     question = replace(question, missed_quote=missed, gas_foreseen=gas)
     refusal = guard(question)
     if refusal is not None and refusal.reason == "no_improvement":
-        return Stopped(phase=first, why=f"{refusal.reason}: {refusal.detail}")
+        return Stopped(phase=first, reason="no_improvement", detail=refusal.detail)
     if refusal is not None:
         return Held(phase=first, refusal=refusal)
     why = "" if goal == plan.goal else "the book has gone on since the plan was opened"

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.act.allowances import Grant, allowances
 from pipeline.act.guards import GuardRefusal
-from pipeline.act.settle import is_open, stand
+from pipeline.act.settle import Broken, Due, Finished, Waiting, is_open, stand
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.daily_counts import count_action
 from pipeline.advance.market_refusals import hold_off
 from pipeline.advance.outlook import look_ahead
-from pipeline.advance.phases import Held, Prepared, Ready, Stopped, command, prepare
+from pipeline.advance.phases import Held, Prepared, Ready, command, prepare
 from pipeline.advance.stalls import (
     close,
     finish,
@@ -30,11 +30,13 @@ from pipeline.advance.stalls import (
 )
 from pipeline.advance.weighing import gives_swap_up, tries_again_later
 from pipeline.book.inventory import Stock
-from pipeline.decide.gates import Refused
+from pipeline.decide.gates import Unknown
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened, RebalanceProposed
-from pipeline.messages.effects import PHASES, Bound, Plan
+from pipeline.messages.effects import Bound, Plan
 from pipeline.messages.entries import BookPath, Mined
+from pipeline.messages.goals import PHASES
+from pipeline.messages.outcomes import Left, Stalled, Stopped
 from pipeline.units import Seconds
 
 
@@ -56,7 +58,7 @@ def plan_is_open(context: BookContext) -> bool:
 def is_stranded(context: BookContext) -> bool:
     """Ask whether the book's last plan ended in the middle."""
     plan = find_plan(context)
-    return plan is not None and plan.closed is not None and plan.closed.startswith(("stalled", "left"))
+    return plan is not None and isinstance(plan.closed, Stalled | Left)
 
 
 # ------------------------------------------------------------------ open
@@ -135,17 +137,16 @@ def carry_plan(context: BookContext, stock: Stock, path: BookPath) -> Iterator[O
     if plan.closed is not None:
         yield from clear(context, plan, stock, path)
         return
-    standing = stand(plan, context.shard.tables)
-    if standing.kind == "finished":
-        yield from finish(context, plan)
-    elif standing.kind == "waiting":
-        yield from wait(context, plan, standing)
-    elif standing.kind == "broken":
-        yield from mend(context, plan, standing)
-    elif standing.kind == "due":
-        phase = standing.phase or "withdraw"
-        if not tries_again_later(context, plan, phase, stock):
-            yield from _go_on(context, plan, prepare(context, plan, phase, stock, path), stock)
+    match stand(plan, context.shard.tables):
+        case Finished():
+            yield from finish(context, plan)
+        case Waiting() as waiting:
+            yield from wait(context, plan, waiting)
+        case Broken() as broken:
+            yield from mend(context, plan, broken)
+        case Due(phase=phase):
+            if not tries_again_later(context, plan, phase, stock):
+                yield from _go_on(context, plan, prepare(context, plan, phase, stock, path), stock)
 
 
 def _as_bounded_now(context: BookContext, plan: Plan) -> Plan:
@@ -173,8 +174,8 @@ def _go_on(context: BookContext, plan: Plan, prepared: Prepared | None, stock: S
             put(context, unstalled(replace(plan, given_up=(*plan.given_up, "swap"))))
         case Held(phase=phase, refusal=refusal):
             yield from stall(context, plan, phase, refusal)
-        case Stopped(phase=phase, why=why):
-            yield from close(context, plan, f"stopped at {phase}: {why}")
+        case Stopped():
+            yield from close(context, plan, prepared)
         case None:
             put(context, unstalled(replace(plan, given_up=PHASES)))
 
@@ -183,10 +184,12 @@ def _grants(context: BookContext) -> tuple[Grant, ...]:
     return context.actions.grants(context.shard, context.policy)
 
 
-def rest_plan(context: BookContext, unknown: Refused) -> Iterator[Output]:
+def rest_plan(context: BookContext, unknown: Unknown) -> Iterator[Output]:
     """Let an open plan wait for its book to be known again."""
     plan = find_plan(context)
-    standing = stand(plan, context.shard.tables) if plan is not None else None
-    if plan is None or plan.closed is not None or standing is None or standing.kind == "finished":
+    if plan is None or plan.closed is not None:
         return
-    yield from rest(context, plan, standing.phase or "withdraw", f"{unknown.reason}: {unknown.item}")
+    standing = stand(plan, context.shard.tables)
+    if not isinstance(standing, Finished):
+        refusal = GuardRefusal(reason=unknown.reason, detail=unknown.item)
+        yield from rest(context, plan, standing.phase, refusal)

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed, Simulated
+from pipeline.messages.outcomes import AnyStepOutcome, SignerDropped, SignerRefused
 from pipeline.state.shard import Shard
 from pipeline.units import Hash
 
@@ -29,9 +30,9 @@ def take_report(
         case IntentRefused():
             if event.reason == "predecessor":
                 _follow_no_more(shard, intent, event.intent)
-            _end(shard, intent, event.intent, f"refused: {event.reason}")
+            _end(shard, intent, event.intent, SignerRefused(reason=event.reason))
         case Dropped():
-            _end(shard, intent, event.intent, f"dropped: {event.reason}")
+            _end(shard, intent, event.intent, SignerDropped(cause=event.cause, detail=event.detail))
         case Simulated():
             pass
 
@@ -51,7 +52,7 @@ def _follow_no_more(shard: Shard, intent: Intent, digest: str) -> None:
             shard.tables.put(keys.intent(step.after), replace(before, unfollowable=True))
 
 
-def _end(shard: Shard, intent: Intent, digest: str, outcome: str) -> None:
+def _end(shard: Shard, intent: Intent, digest: str, outcome: AnyStepOutcome) -> None:
     plan = _plan_of(shard, intent)
     if plan is None:
         return

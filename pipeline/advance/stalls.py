@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.act.guards import GuardRefusal
 from pipeline.act.settle import (
-    Standing,
+    Broken,
+    Waiting,
     drop_from,
     is_final,
     lies_outside,
@@ -19,57 +20,60 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.market_refusals import forget_refusals, hold_off
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
-from pipeline.messages.effects import BookEffects, Phase, Plan
+from pipeline.messages.effects import BookEffects, Plan
 from pipeline.messages.entries import BookPath
+from pipeline.messages.goals import Phase
+from pipeline.messages.outcomes import (
+    AnyPlanOutcome,
+    Done,
+    NeverSent,
+    SignerRefused,
+    Stalled,
+    step_outcome_text,
+)
 
-_SAID_AGAIN = ("refused: limits", "refused: malformed", "refused: paused")
+_SAID_AGAIN = frozenset({"limits", "malformed", "paused"})
 """What a signer refuses for reasons of its own, whatever the block."""
 
 
-def wait(context: BookContext, plan: Plan, standing: Standing) -> Iterator[Output]:
+def wait(context: BookContext, plan: Plan, standing: Waiting) -> Iterator[Output]:
     """Say, once, that nobody answers; what is signed may still be mined, so nothing is given up."""
     waited_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
     if plan.stalled_reason == "unanswered" or waited_s < context.policy.action.stall_after_s:
         return
-    stamp = context.now.stamp("stall", context.policy.book, action=f"{standing.phase}/unanswered")
-    reason = f"unanswered: {standing.reason}"
-    yield PlanStalled(
-        **stamp, book=context.policy.book, plan=plan.id, phase=standing.phase or "withdraw", reason=reason
-    )
+    unanswered = GuardRefusal(reason="unanswered", detail=f"{standing.step}: not mined")
+    yield _stalled(context, plan, standing.phase, unanswered)
     put(context, replace(plan, stalled_reason="unanswered"))
 
 
-def rest(context: BookContext, plan: Plan, phase: Phase, reason: str) -> Iterator[Output]:
+def rest(context: BookContext, plan: Plan, phase: Phase, unknown: GuardRefusal) -> Iterator[Output]:
     """Say, once, that a plan does not go on because its book is not known; a block or two of that are nothing."""
     rested_s = context.block.timestamp_s - (plan.commanded_at_s or plan.made_at.timestamp_s)
-    code = reason.partition(":")[0]
-    if plan.stalled_reason == code or rested_s < context.policy.action.stall_after_s:
+    if plan.stalled_reason == unknown.reason or rested_s < context.policy.action.stall_after_s:
         return
-    stamp = context.now.stamp("stall", context.policy.book, action=f"{phase}/{code}")
-    yield PlanStalled(**stamp, book=context.policy.book, plan=plan.id, phase=phase, reason=reason)
-    put(context, replace(plan, stalled_reason=code))
+    yield _stalled(context, plan, phase, unknown)
+    put(context, replace(plan, stalled_reason=unknown.reason))
 
 
-def mend(context: BookContext, plan: Plan, standing: Standing) -> Iterator[Output]:
+def mend(context: BookContext, plan: Plan, broken: Broken) -> Iterator[Output]:
     """A transaction failed or was refused: end a plan that never began, make the phase again otherwise, and all that followed it."""
     if never_sent(plan, context.shard.tables):
-        yield from _give_up_unsent(context, plan, standing.reason)
+        yield from _give_up_unsent(context, plan, broken)
         return
-    plan = forget_broken(context, plan, standing)
-    refusal = GuardRefusal(reason="step_failed", detail=standing.reason)
-    yield from stall(context, plan, standing.phase or "withdraw", refusal)
+    plan = forget_broken(context, plan, broken)
+    detail = f"{broken.step}: {step_outcome_text(broken.outcome)}"
+    yield from stall(context, plan, broken.phase, GuardRefusal(reason="step_failed", detail=detail))
 
 
-def forget_broken(context: BookContext, plan: Plan, standing: Standing) -> Plan:
+def forget_broken(context: BookContext, plan: Plan, broken: Broken) -> Plan:
     """Make a broken phase and all that followed it due again, and count how often it broke for the same reason."""
-    phase = standing.phase or "withdraw"
-    plan, forgotten = drop_from(plan, phase, context.shard.tables, context.final_block)
+    plan, forgotten = drop_from(plan, broken.phase, context.shard.tables, context.final_block)
     for digest in forgotten:
         context.shard.tables.put(keys.intent(digest), None)
-    return note_failure(plan, phase, standing.reason)
+    return note_failure(plan, broken.phase, broken.step, broken.outcome)
 
 
-def _give_up_unsent(context: BookContext, plan: Plan, reason: str) -> Iterator[Output]:
+def _give_up_unsent(context: BookContext, plan: Plan, broken: Broken) -> Iterator[Output]:
     """Close a plan of which nothing was signed: nothing has changed, so it counts for nothing.
 
     The cooldown is given back too, unless the signer would say the same again at the next block. Where the market
@@ -78,17 +82,14 @@ def _give_up_unsent(context: BookContext, plan: Plan, reason: str) -> Iterator[O
     key = keys.effects(context.policy.book)
     effects = context.shard.tables.need(key, BookEffects)
     effects = replace(effects, actions=effects.actions[:-1])
-    if not reason.endswith(_SAID_AGAIN):
+    refusal = broken.outcome.reason if isinstance(broken.outcome, SignerRefused) else None
+    if refusal not in _SAID_AGAIN:
         effects = replace(effects, last_proposed_at_s=plan.proposed_before_s)
     context.shard.tables.put(key, effects)
-    hold_off(
-        context.shard,
-        context.policy,
-        reason.rpartition("refused: ")[2],
-        context.block.timestamp_s,
-        plan.proposed_before_s,
-    )
-    yield from close(context, replace(plan, allowances=still_watched(plan)), f"never sent: {reason}")
+    if refusal is not None:
+        hold_off(context.shard, context.policy, refusal, context.block.timestamp_s, plan.proposed_before_s)
+    never = NeverSent(step=broken.step, outcome=broken.outcome)
+    yield from close(context, replace(plan, allowances=still_watched(plan)), never)
 
 
 def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> Iterator[Output]:
@@ -99,9 +100,7 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
     if plan.stalled_reason != refusal.reason:
         if refusal.reason != "step_failed":
             yield refused(context, plan.id, phase, refusal)
-        stamp = context.now.stamp("stall", context.policy.book, action=f"{phase}/{refusal.reason}")
-        reason = f"{refusal.reason}: {refusal.detail}"
-        yield PlanStalled(**stamp, book=context.policy.book, plan=plan.id, phase=phase, reason=reason)
+        yield _stalled(context, plan, phase, refusal)
     plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
     if plan.idle_since is None and lies_outside(plan, phase, context.shard.tables):
         plan = replace(plan, idle_since=context.actions.growth(context.shard, context.policy))
@@ -111,7 +110,7 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
     elif action.on_stall == "mint_as_is" and phase == "swap":
         put(context, unstalled(replace(plan, given_up=(*plan.given_up, phase))))
     else:
-        yield from close(context, plan, f"stalled at {phase}: {refusal.reason}")
+        yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason))
 
 
 def finish(context: BookContext, plan: Plan) -> Iterator[Output]:
@@ -119,18 +118,29 @@ def finish(context: BookContext, plan: Plan) -> Iterator[Output]:
     path = context.shard.tables.find(keys.path(context.policy.book), BookPath)
     if path is not None and path.finished_plan == plan.id:
         if is_final(plan, context.shard.tables, context.final_block):
-            put(context, replace(plan, closed="done", allowances=still_watched(plan)))
+            put(context, replace(plan, closed=Done(), allowances=still_watched(plan)))
         return
     forget_refusals(context.shard, context.policy)
     stamp = context.now.stamp("plan", context.policy.book, action="done")
-    yield PlanClosed(**stamp, book=context.policy.book, plan=plan.id, outcome="done")
+    yield PlanClosed(**stamp, book=context.policy.book, plan=plan.id, outcome=Done())
 
 
-def close(context: BookContext, plan: Plan, outcome: str) -> Iterator[Output]:
+def close(context: BookContext, plan: Plan, outcome: AnyPlanOutcome) -> Iterator[Output]:
     """End a plan that is not done, and say how."""
     put(context, replace(plan, closed=outcome))
     stamp = context.now.stamp("plan", context.policy.book, action="closed")
     yield PlanClosed(**stamp, book=context.policy.book, plan=plan.id, outcome=outcome)
+
+
+def _stalled(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> PlanStalled:
+    return PlanStalled(
+        **context.now.stamp("stall", context.policy.book, action=f"{phase}/{refusal.reason}"),
+        book=context.policy.book,
+        plan=plan.id,
+        phase=phase,
+        reason=refusal.reason,
+        detail=refusal.detail,
+    )
 
 
 def refused(context: BookContext, plan_id: str, phase: Phase, refusal: GuardRefusal) -> StepRefused:

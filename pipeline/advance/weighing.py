@@ -8,19 +8,23 @@ from pipeline.book.inventory import Stock
 from pipeline.book.prices import spot_prices
 from pipeline.book.pricing import gas_in_quote
 from pipeline.decide.gates import FIRST_WAIT_S
-from pipeline.messages.effects import Phase, Plan
+from pipeline.messages.effects import Plan
+from pipeline.messages.goals import Phase
+from pipeline.messages.outcomes import (
+    AnyStepOutcome,
+    CancellationMined,
+    Reverted,
+    SignerDropped,
+    SignerRefused,
+)
 from pipeline.messages.policy import Policy
 from pipeline.units import RawAmount, Seconds, Wei
 
 _OF_THE_SWAP = frozenset({"swap_limited", "mint_limited"})
 """What holds a swap back and would let a mint without it pass. Spot far from its mean holds both."""
 _APPROVALS = 5
-_PASSING = (
-    "reverted",
-    "cancelled",
-    *(f"refused: {each}" for each in ("market", "expired", "orphaned", "predecessor")),
-)
-"""How a transaction comes to nothing for reasons that the next block may not give. What reverts was simulated before."""
+_PASSING_REFUSALS = frozenset({"market", "expired", "orphaned", "predecessor"})
+"""What a signer refuses for reasons that the next block may not give."""
 _MOST_DOUBLED = 30
 """Many years: no further."""
 
@@ -50,9 +54,19 @@ def waits_to_allow_s(plan: Plan, phase: Phase, policy: Policy) -> Seconds:
     failure, patience_s = failure_of(plan, phase), policy.action.stall_after_s
     if failure is None or not fails_alike(plan, phase):
         return Seconds(0)
-    if not failure.reason.endswith(_PASSING):
+    if not _may_pass(failure.outcome):
         return patience_s
     return Seconds(min(FIRST_WAIT_S << min(failure.times - ALIKE, _MOST_DOUBLED), patience_s))
+
+
+def _may_pass(outcome: AnyStepOutcome) -> bool:
+    """Ask whether the next block may not give the reason again. What reverts was simulated before."""
+    match outcome:
+        case Reverted() | CancellationMined() | SignerDropped(cause="cancelled"):
+            return True
+        case SignerRefused(reason=reason):
+            return reason in _PASSING_REFUSALS
+    return False
 
 
 def gas_to_wait_for(context: BookContext, plan: Plan, phase: Phase) -> RawAmount | None:

@@ -13,6 +13,7 @@ from pipeline.decide.strategies import STRATEGIES, Act, follow_band
 from pipeline.messages.decisions import Gate
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import BookPath
+from pipeline.messages.outcomes import UnknownReason
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Bps, RawAmount, Seconds
 
@@ -23,6 +24,13 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     gate: Gate
     reason: str
     item: str | None = None
+
+
+class Unknown(Refused, frozen=True, kw_only=True):
+    """Nothing can be decided: what a book has or is worth is not known."""
+
+    reason: UnknownReason
+    item: str
 
 
 Judgement = Act | Refused

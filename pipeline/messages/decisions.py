@@ -4,7 +4,11 @@ from typing import Literal
 
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.costs import ForeseenCost, RealCost
-from pipeline.messages.dry_run import DryRun
+from pipeline.messages.dry_run import DryRun, dry_run_2
+from pipeline.messages.former_outcomes import plan_outcome, stall_reason
+from pipeline.messages.goals import Phase
+from pipeline.messages.outcomes import AnyPlanOutcome, StallReason
+from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import Address, BookId, Bps, Hash, RawAmount, SqrtPriceX96, Tick
 
 Trigger = Literal["share_outside_band", "out_of_range"]
@@ -50,7 +54,7 @@ class Declined(Decision, frozen=True, kw_only=True, tag=True):
     deviation_bps: Bps | None = None
 
 
-class ProposalTried(Decision, frozen=True, kw_only=True, tag=True):
+class ProposalTried(Decision, frozen=True, kw_only=True, tag="ProposalTried.2"):
     """What would have come of a dry-run book's proposal, told once. The book is as it was."""
 
     proposal: str
@@ -59,6 +63,11 @@ class ProposalTried(Decision, frozen=True, kw_only=True, tag=True):
     """The proposal's block; it may be on no branch any more."""
     run: DryRun
     simulated: bool = True
+
+
+@upgrades("ProposalTried", 1)
+def _proposal_tried_2(fields: Fields) -> Fields:
+    return {**fields, "run": dry_run_2(fields["run"])}
 
 
 # ------------------------------------------------------------------ plans
@@ -100,25 +109,38 @@ class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-class StepRefused(PlanMessage, frozen=True, kw_only=True, tag=True):
+class StepRefused(PlanMessage, frozen=True, kw_only=True, tag="StepRefused.2"):
     """A guard does not let a phase go out. Nothing was commanded."""
 
-    phase: str
-    reason: str
+    phase: Phase
+    reason: StallReason
     detail: str
 
 
-class PlanStalled(PlanMessage, frozen=True, kw_only=True, tag=True):
+@upgrades("StepRefused", 1)
+def _step_refused_2(fields: Fields) -> Fields:
+    """Any phase and reason became those that there are."""
+    return fields
+
+
+class PlanStalled(PlanMessage, frozen=True, kw_only=True, tag="PlanStalled.2"):
     """The middle of a plan cannot go on: a step was refused, failed or came to nothing."""
 
-    phase: str
-    reason: str
+    phase: Phase
+    reason: StallReason
+    detail: str
 
 
-class PlanClosed(PlanMessage, frozen=True, kw_only=True, tag=True):
-    """The plan has ended: `done`, or why not. Where it ended in the middle, tokens lie in the wallet."""
+@upgrades("PlanStalled", 1)
+def _plan_stalled_2(fields: Fields) -> Fields:
+    reason, detail = stall_reason(fields["reason"])
+    return {**fields, "reason": reason, "detail": detail}
 
-    outcome: str
+
+class PlanClosed(PlanMessage, frozen=True, kw_only=True, tag="PlanClosed.2"):
+    """The plan has ended, and how. Where it ended in the middle, tokens lie in the wallet."""
+
+    outcome: AnyPlanOutcome
     cost: RealCost | None = None
     """What it cost up to here, on this branch; None in records of before, and where its receipts are forgotten."""
     foreseen: ForeseenCost | None = None
@@ -129,6 +151,11 @@ class PlanClosed(PlanMessage, frozen=True, kw_only=True, tag=True):
     """When it was opened: share minus target."""
     deviation_after_bps: Bps | None = None
     """Now; None where its book is not known."""
+
+
+@upgrades("PlanClosed", 1)
+def _plan_closed_2(fields: Fields) -> Fields:
+    return {**fields, "outcome": plan_outcome(fields["outcome"])}
 
 
 # ------------------------------------------------------------------ alerts

@@ -4,7 +4,10 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.messages.effects import Step
+from pipeline.messages.former_outcomes import refusal_in
+from pipeline.messages.goals import Step
+from pipeline.messages.outcomes import StallReason
+from pipeline.messages.versions import Fields
 from pipeline.messages.views import Holding
 from pipeline.units import Address, BlockNumber, Bps, Liquidity, RawAmount, SqrtPriceX96, Tick, TokenId, Wei
 
@@ -59,6 +62,8 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     outcome: DryRunOutcome
     reason: str = ""
     """What it hung on, where it is not `done`."""
+    refusal: StallReason | None = None
+    """Why its plan may not begin, where it is `refused` and a plan would have begun."""
     blocks: int = 0
     """So many were mined on the fork."""
     steps: tuple[DryRunStep, ...] = ()
@@ -68,3 +73,9 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     after: Inventory | None = None
     lent_wei: Wei = Wei(0)
     """For gas, where the owner had too little; in none of the amounts."""
+
+
+def dry_run_2(fields: Fields) -> Fields:
+    """Take the reason of a refusal out of the sentence that it stood in."""
+    refused = fields["outcome"] == "refused"
+    return {**fields, "refusal": refusal_in(fields.get("reason", "")) if refused else None}

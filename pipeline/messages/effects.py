@@ -1,11 +1,13 @@
 """What has left the house: plans, intents, cooldowns. Entries of the effects part never rewind."""
 
-from typing import Literal
-
 import msgspec
 
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.costs import ForeseenCost
+from pipeline.messages.former_outcomes import of_step, plan_outcome, step_outcome
+from pipeline.messages.goals import Phase, Step
+from pipeline.messages.outcomes import AnyPlanOutcome, AnyStepOutcome, StallReason
+from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import (
     Address,
     BlockNumber,
@@ -18,11 +20,6 @@ from pipeline.units import (
     Tick,
     TokenId,
 )
-
-Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
-Phase = Literal["withdraw", "swap", "mint", "reset"]
-"""What of a plan goes out together."""
-PHASES: tuple[Phase, ...] = ("withdraw", "swap", "mint", "reset")
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +66,7 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     """Digest."""
     after: str | None = None
     """Digest of the intent that it had to follow."""
-    outcome: str | None = None
+    outcome: AnyStepOutcome | None = None
     """What the signer said of it where it never came into a block."""
     dropped: bool = False
     """Its phase, or one before it, is made again; what was signed for it may still come into a block."""
@@ -86,7 +83,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A phase that came to nothing, and how often it did for the same reason."""
 
     phase: Phase
-    reason: str
+    step: Step
+    outcome: AnyStepOutcome
     times: int
 
 
@@ -98,7 +96,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     most: RawAmount
 
 
-class Plan(Entry, frozen=True, kw_only=True):
+class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="2"):
     """`plan/book`: the book's last plan. The chain part says which of its steps are mined."""
 
     id: str
@@ -118,20 +116,37 @@ class Plan(Entry, frozen=True, kw_only=True):
     stalled_since_s: Seconds | None = None
     stalled_phase: Phase | None = None
     """Its clock runs on over every new attempt at the same phase."""
-    stalled_reason: str | None = None
+    stalled_reason: StallReason | None = None
     idle_since: Growth | None = None
     """When a phase whose tokens lie outside was first held back: what is missed is counted from there."""
     tried_since: Growth | None = None
     """When such a phase was last commanded: what is missed from there on decides when it is tried again."""
     failures: tuple[Failure, ...] = ()
     """Of each phase that came to nothing, the last."""
-    closed: str | None = None
-    """How it ended: `done`, or why not."""
+    closed: AnyPlanOutcome | None = None
+    """How it ended."""
     proposed_before_s: Seconds | None = None
     """When the proposal before was made: the cooldown goes back to it if nothing was ever sent."""
     foreseen: ForeseenCost | None = None
     deviation_before_bps: Bps | None = None
     """When it was opened: share minus target."""
+
+
+@upgrades("Plan", 1)
+def _plan_2(fields: Fields) -> Fields:
+    """Turn the sentences of outcomes into data."""
+    steps = [{**each, "outcome": _step_outcome(each.get("outcome"))} for each in fields.get("steps", ())]
+    failures = [
+        {"phase": each["phase"], **of_step(each["reason"]), "times": each["times"]}
+        for each in fields.get("failures", ())
+    ]
+    closed = fields.get("closed")
+    ended = None if closed is None else plan_outcome(closed)
+    return {**fields, "steps": steps, "failures": failures, "closed": ended}
+
+
+def _step_outcome(said: str | None) -> Fields | None:
+    return None if said is None else step_outcome(said)
 
 
 class Intent(Entry, frozen=True, kw_only=True):

@@ -1,28 +1,16 @@
 """What may change a decision: the records of `events.v1`, one total order a shard."""
 
-from typing import Literal
-
 import msgspec
 
 from pipeline import keys
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
-from pipeline.messages.dry_run import DryRun
+from pipeline.messages.dry_run import DryRun, dry_run_2
 from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo, Why
+from pipeline.messages.former_outcomes import drop_cause
+from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
+from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import Address, BookId, Hash, RawAmount, Seconds, Term, Tick, TokenId, Wei
-
-RefusalReason = Literal[
-    "already_open",
-    "already_closed",
-    "expired",
-    "orphaned",
-    "predecessor",
-    "limits",
-    "market",
-    "simulation",
-    "paused",
-    "malformed",
-]
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -251,14 +239,22 @@ class IntentRefused(IntentReport, frozen=True, kw_only=True, tag=True):
     detail: str
 
 
-class Dropped(IntentReport, frozen=True, kw_only=True, tag=True):
+class Dropped(IntentReport, frozen=True, kw_only=True, tag="Dropped.2"):
     """Its nonce was used by something else (a cancellation), or an operator closed it: nothing came of it."""
 
-    reason: str
+    cause: DropCause
+    detail: str
+
+
+@upgrades("Dropped", 1)
+def dropped_2(fields: Fields) -> Fields:
+    """Tell the cause of a dropped intent by a code."""
+    rest = {name: value for name, value in fields.items() if name != "reason"}
+    return {**rest, "cause": drop_cause(fields["reason"]), "detail": fields["reason"]}
 
 
 # ------------------------------------------------------------------ what would have come of a proposal
-class DryRunEnded(Event, frozen=True, kw_only=True, tag=True):
+class DryRunEnded(Event, frozen=True, kw_only=True, tag="DryRunEnded.2"):
     """A dry-run book's proposal was tried on a throw-away fork of its block. The chain knows nothing of it."""
 
     book: BookId
@@ -266,6 +262,11 @@ class DryRunEnded(Event, frozen=True, kw_only=True, tag=True):
     """Digest."""
     run: DryRun
     simulated: bool = True
+
+
+@upgrades("DryRunEnded", 1)
+def _dry_run_ended_2(fields: Fields) -> Fields:
+    return {**fields, "run": dry_run_2(fields["run"])}
 
 
 AnyEvent = (

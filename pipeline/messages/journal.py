@@ -10,8 +10,17 @@ import msgspec
 
 from pipeline import keys
 from pipeline.messages.base import Message
-from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed, Simulated
+from pipeline.messages.events import (
+    CancellationSigned,
+    Dropped,
+    IntentRefused,
+    Sent,
+    Signed,
+    Simulated,
+    dropped_2,
+)
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import NATIVE, Address, BlockNumber, Hash, Offset, RawAmount, Seconds, ShardId, Wei
 
 RefusalKind = Literal["underpriced", "funds", "full", "invalid"]
@@ -150,7 +159,7 @@ class SignerStanding(JournalEntry, frozen=True, kw_only=True, tag=True):
 
 
 # ------------------------------------------------------------------ intents
-class IntentKnown(JournalEntry, frozen=True, kw_only=True, tag=True):
+class IntentKnown(JournalEntry, frozen=True, kw_only=True, tag="IntentKnown.2"):
     """What became of an intent, and which reports of it may not be in its shard's log yet."""
 
     intent: str
@@ -163,6 +172,16 @@ class IntentKnown(JournalEntry, frozen=True, kw_only=True, tag=True):
     keep_until_block: BlockNumber
     """Above it the intent would be refused as expired: it may be forgotten."""
     unsaid: tuple[AnyReport, ...] = ()
+
+
+@upgrades("IntentKnown", 1)
+def _intent_known_2(fields: Fields) -> Fields:
+    """Bring the one kind of report that has changed to its second form."""
+    unsaid = [
+        {**dropped_2(each), "type": "Dropped.2"} if each["type"] == "Dropped" else each
+        for each in fields.get("unsaid", ())
+    ]
+    return {**fields, "unsaid": unsaid}
 
 
 class IntentsRead(JournalEntry, frozen=True, kw_only=True, tag=True):

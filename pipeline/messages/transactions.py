@@ -7,7 +7,7 @@ they come with the block (`BlockSeen.receipts`) and go away with it.
 import msgspec
 
 from pipeline.messages.base import BlockRef, Output
-from pipeline.messages.effects import Step
+from pipeline.messages.goals import Step
 from pipeline.units import Address, BookId, RawAmount, Seconds, Wei
 
 

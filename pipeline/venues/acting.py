@@ -13,8 +13,9 @@ from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
-from pipeline.messages.effects import Goal, Growth, Phase
+from pipeline.messages.effects import Goal, Growth
 from pipeline.messages.facts import Swapped
+from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei

@@ -134,9 +134,8 @@ async def _close(settings: Settings, name: str) -> None:
     reason = why_not_closable(known, look)
     if reason is not None:
         raise SettingsError(f"{known.intent.digest} is not closed: {reason}")
-    event = Dropped(
-        intent=known.intent.digest, reason=f"closed by {getpass.getuser()}@{socket.gethostname()}"
-    )
+    by = f"{getpass.getuser()}@{socket.gethostname()}"
+    event = Dropped(intent=known.intent.digest, cause="closed", detail=f"closed by {by}")
     async with appending(settings.kafka) as producer:
         offset = await append(producer, settings.chain, known.shard, event)
     say(f"Dropped {known.intent.digest}: shard {known.shard}, offset {offset}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline import keys
-from pipeline.act.settle import is_open, stand
+from pipeline.act.settle import Finished, stand
 from pipeline.errors import SettingsError
 from pipeline.messages.effects import Plan
 from pipeline.messages.entries import Allowance
@@ -37,18 +37,18 @@ async def refuse_to_leave(
         return
     for step, book, why in _leaving(steps, in_force):
         shard = await load_shard(reader, chain_id, step.shard)
-        standing = list(_standing(shard, in_force.get(book)))
-        if standing:
+        allowed = list(_standing(shard, in_force.get(book)))
+        if allowed:
             raise SettingsError(
-                f"{file}: book {book} {why}, but spenders may still take of its owner's tokens: {', '.join(standing)}: "
+                f"{file}: book {book} {why}, but spenders may still take of its owner's tokens: {', '.join(allowed)}: "
                 "apply it with standing_base and standing_quote at 0 first, and they are taken back; "
                 "--leave-plans leaves them"
             )
         plan = shard.tables.find(keys.plan(book), Plan)
-        if plan is not None and is_open(plan, shard.tables):
-            phase = stand(plan, shard.tables).phase
+        standing = None if plan is None or plan.closed is not None else stand(plan, shard.tables)
+        if plan is not None and standing is not None and not isinstance(standing, Finished):
             raise SettingsError(
-                f"{file}: book {book} {why}, but its plan {plan.id} is open, at {phase}: let it end first; "
+                f"{file}: book {book} {why}, but its plan {plan.id} is open, at {standing.phase}: let it end first; "
                 "--leave-plans leaves its tokens where they are"
             )
 

@@ -12,6 +12,7 @@ from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import SettingsError, TopicError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.costs import ForeseenCost, RealCost
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 from streams.cli.console import AsJson, print_json, print_line, print_table, run, say, settings_for
@@ -19,6 +20,7 @@ from streams.cli.holdings import OneBook
 from streams.human import amount_text, bps_text
 from streams.kafka.codec import encode
 from streams.kafka.readers import reading
+from streams.outcomes import outcome_text
 from streams.plan_reports import PlanTold, plans_told
 from streams.policy_rollout import policies_in_force
 from streams.settings import Settings
@@ -109,8 +111,12 @@ def _row(plan: PlanTold, policy: Policy | None) -> tuple[str, ...]:
 def _ending(plan: PlanTold) -> str:
     """Say how a plan ended, or what an open one was last held back by."""
     if plan.closed is not None:
-        return plan.closed.outcome
-    return "open" if plan.held is None else f"open; last held at {plan.held.phase}: {plan.held.reason}"
+        return outcome_text(plan.closed.outcome)
+    return (
+        "open"
+        if plan.held is None
+        else f"open; last held at {plan.held.phase}: {plan.held.reason}: {plan.held.detail}"
+    )
 
 
 def _deviations(plan: PlanTold) -> str:
@@ -168,7 +174,7 @@ def _total(found: Sequence[PlanTold], policy: Policy | None) -> tuple[str, ...]:
     return (
         symbol,
         str(len(found)),
-        str(len([each for each in ended if each.outcome == "done"])),
+        str(len([each for each in ended if isinstance(each.outcome, Done)])),
         str(len(known)),
         _amount(notional, policy),
         _amount(expected, policy),
@@ -200,7 +206,7 @@ def _csv_of(plan: PlanTold, policy: Policy | None) -> str:
     block = opened.because_of.block
     cells: list[object] = [opened.plan, opened.book, block and block.timestamp_s, opened.trigger]
     cells += [
-        closed and closed.outcome,
+        closed and outcome_text(closed.outcome),
         policy and policy.quote,
         policy and policy.decimals(policy.quote),
         opened.notional_quote,

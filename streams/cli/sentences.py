@@ -32,6 +32,7 @@ from streams.cli import costs
 from streams.cli.refusals import in_units
 from streams.cli.wording import left_text, named_in, range_text
 from streams.human import amount_text, bps_text, duration_text
+from streams.outcomes import outcome_text
 
 _WHY_NOT: Mapping[str, str] = {
     "not_observed": "{item} has not been read yet",
@@ -72,11 +73,11 @@ def sentence(said: Output, policy: Policy | None) -> str:
                 f"{said.book}: refused at {said.phase} because {said.reason}: {in_units(said.detail, policy)}"
             )
         case PlanStalled():
-            return f"{said.book}: the plan cannot go on at {said.phase}: {in_units(said.reason, policy)}"
+            return f"{said.book}: the plan cannot go on at {said.phase}: {in_units(f'{said.reason}: {said.detail}', policy)}"
         case NftLeft():
             return f"{said.book}: {left_text(said.item, said, policy)}"
         case PlanClosed():
-            return f"{said.book}: the plan has ended: {said.outcome}{costs.real_text(said, policy)}"
+            return f"{said.book}: the plan has ended: {outcome_text(said.outcome)}{costs.real_text(said, policy)}"
     return _alert(said)
 
 

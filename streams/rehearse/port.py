@@ -7,6 +7,7 @@ from typing import Protocol
 from pipeline.messages.base import BlockRef
 from pipeline.messages.dry_run import DryRunOutcome
 from pipeline.messages.events import AnyEvent, BlockSeen
+from pipeline.messages.outcomes import StallReason
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Seconds, Wei
@@ -16,11 +17,12 @@ from pipeline.venues.due_read import DueRead
 class NotTried(Exception):  # noqa: N818 - an answer, not an error of ours
     """A proposal cannot be tried, now or later."""
 
-    def __init__(self, outcome: DryRunOutcome, reason: str) -> None:
-        """Take what programs read and a sentence that people read."""
+    def __init__(self, outcome: DryRunOutcome, reason: str, refusal: StallReason | None = None) -> None:
+        """Take what programs read, a sentence that people read, and the reason of a plan that may not begin."""
         super().__init__(f"{outcome}: {reason}")
         self.outcome: DryRunOutcome = outcome
         self.reason = reason
+        self.refusal = refusal
 
 
 class Fork(Protocol):

@@ -215,7 +215,7 @@ class Tries:
                 failed = NotTried("failed", f"no end within {self._timing.within_s:g} s")
                 return trials[-1].told(failed.outcome, failed.reason) if trials else _told_nothing(failed)
         except NotTried as end:
-            return trials[-1].told(end.outcome, end.reason) if trials else _told_nothing(end)
+            return trials[-1].told(end.outcome, end.reason, end.refusal) if trials else _told_nothing(end)
         if isinstance(trouble, PASSING_TROUBLE):
             raise trouble
         failed = NotTried("failed", redact(str(trouble)))
@@ -265,4 +265,4 @@ def _cause_of(proposal: str, record: Record) -> Offset | None:
 
 
 def _told_nothing(end: NotTried) -> DryRun:
-    return DryRun(outcome=end.outcome, reason=end.reason)
+    return DryRun(outcome=end.outcome, reason=end.reason, refusal=end.refusal)

@@ -21,6 +21,7 @@ from pipeline.messages.dry_run import (
 from pipeline.messages.effects import Intent, Untried
 from pipeline.messages.entries import Balance
 from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
+from pipeline.messages.outcomes import Done, NeverSent, StallReason
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import PositionView
@@ -28,6 +29,7 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, Wei
 from pipeline.venues.registry import venues_of
+from streams.outcomes import outcome_text
 from streams.rehearse.before import take_back
 from streams.rehearse.port import Fork, NotTried
 
@@ -68,11 +70,12 @@ class Trial:
             commands = await self._next_block(fork, commands)
         return self._ended()
 
-    def told(self, outcome: DryRunOutcome, reason: str = "") -> DryRun:
+    def told(self, outcome: DryRunOutcome, reason: str = "", refusal: StallReason | None = None) -> DryRun:
         """Tell what has come of it so far."""
         return DryRun(
             outcome=outcome,
             reason=reason,
+            refusal=refusal,
             blocks=self._blocks,
             steps=tuple(self._steps),
             changes=self._changes() if self._before else (),
@@ -93,9 +96,9 @@ class Trial:
         self._before = self._inventory()
         self._held = self._balances()
         self._had_positions = frozenset(self._positions())
-        refused = [f"{o.reason}: {o.detail}" for o in outputs if isinstance(o, StepRefused)]
-        if refused:
-            raise NotTried("refused", refused[0])
+        refused = next((o for o in outputs if isinstance(o, StepRefused)), None)
+        if refused is not None:
+            raise NotTried("refused", f"{refused.reason}: {refused.detail}", refused.reason)
         return self._commands(outputs)
 
     async def _next_block(self, fork: Fork, commands: list[SubmitTransaction]) -> list[SubmitTransaction]:
@@ -130,17 +133,18 @@ class Trial:
         return next((output for output in self._said if isinstance(output, PlanClosed)), None)
 
     def _last_stall(self) -> str:
-        stalls = [f"{o.phase}: {o.reason}" for o in self._said if isinstance(o, PlanStalled)]
+        stalls = [f"{o.phase}: {o.reason}: {o.detail}" for o in self._said if isinstance(o, PlanStalled)]
         return "; ".join((*stalls[-1:], *self._refusals[:1]))
 
     def _ended(self) -> DryRun:
         closed = self._closed()
         assert closed is not None
-        if closed.outcome == "done":
+        if isinstance(closed.outcome, Done):
             return self.told("done", self._last_stall())
-        if closed.outcome.startswith("never sent"):
-            return self.told("failed", "; ".join((closed.outcome, *self._refusals[:1])))
-        return self.told("stalled", self._last_stall() or closed.outcome)
+        text = outcome_text(closed.outcome)
+        if isinstance(closed.outcome, NeverSent):
+            return self.told("failed", "; ".join((text, *self._refusals[:1])))
+        return self.told("stalled", self._last_stall() or text)
 
     # -------------------------------------------------------------- what it came to
     def _note_steps(self, block: BlockSeen) -> None:

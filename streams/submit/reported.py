@@ -72,7 +72,7 @@ def _with(told: Reported, report: Report) -> Reported:
         case IntentRefused():
             return replace(told, outcome="refused", reason=report.reason)
         case Dropped():
-            return replace(told, outcome="dropped", reason=report.reason)
+            return replace(told, outcome="dropped", reason=report.detail)
 
 
 def _and(hashes: tuple[Hash, ...], new: Hash) -> tuple[Hash, ...]:

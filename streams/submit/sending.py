@@ -6,7 +6,7 @@ from typing import Literal
 import structlog
 
 from pipeline.errors import SettingsError
-from pipeline.messages.events import CancellationSigned, Dropped, Sent, Signed, Simulated
+from pipeline.messages.events import CancellationSigned, Sent, Signed, Simulated
 from pipeline.messages.journal import Attempt, IntentKnown, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import FeeMarket, Replace, Stop, due
@@ -22,6 +22,7 @@ from pipeline.sign.nonces import (
     status,
 )
 from pipeline.units import BlockNumber, ChainId, Hash, ShardId
+from streams.submit.intent_end import closed, dropped
 from streams.submit.journal_writer import JournalWriter
 from streams.submit.judge import Approved
 from streams.submit.limits import SignerLimits
@@ -261,32 +262,8 @@ class Sending:
         if status(bound) == "mined":
             writer.note_intent(closed(known, "final"))
             return
-        how = "cancelled" if bound.inclusion is not None else "used by a transaction that is not ours"
         writer.note_intent(closed(known, "dropped"))
-        writer.note_report(
-            digest, Dropped(intent=digest, reason=f"nonce {bound.nonce} was {how}{_why(bound)}")
-        )
-
-
-def _why(bound: NonceBound) -> str:
-    """Quote the node that took none of an intent's transactions, where that ended it."""
-    refusals = [attempt.refusal for attempt in bound.attempts if not attempt.cancels and attempt.refusal]
-    invalid = [refusal.says for refusal in refusals if refusal.kind == "invalid"]
-    return f": no node takes it: {invalid[-1]}" if invalid else ""
-
-
-def closed(known: IntentKnown, outcome: Literal["dropped", "final"]) -> IntentKnown:
-    """End an intent."""
-    return IntentKnown(
-        signer=known.signer,
-        intent=known.intent,
-        shard=known.shard,
-        position=known.position,
-        outcome=outcome,
-        nonce=known.nonce,
-        keep_until_block=known.keep_until_block,
-        unsaid=known.unsaid,
-    )
+        writer.note_report(digest, dropped(bound))
 
 
 def keep_until(made_at_block: BlockNumber, look: SignerView, limits: SignerLimits) -> BlockNumber:

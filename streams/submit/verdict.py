@@ -1,6 +1,6 @@
 """How an intent is judged: refused for a reason, not yet, or good to sign."""
 
-from pipeline.messages.events import RefusalReason
+from pipeline.messages.outcomes import RefusalReason
 
 
 class Refusal(Exception):  # noqa: N818 - an answer to an intent, not an error of ours

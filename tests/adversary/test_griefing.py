@@ -13,6 +13,7 @@ from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, Rebala
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import BookEffects, DryRuns
 from pipeline.messages.events import DryRunEnded
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy, TargetBand
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -125,7 +126,7 @@ def test_the_wait_doubles_up_to_the_cooldown_and_is_short_again_after_a_plan() -
     allow(desk, max_cost_bps=500)
     while not desk.said(PlanClosed):
         desk.block()
-    assert desk.said(PlanClosed)[-1].outcome == "done"
+    assert desk.said(PlanClosed)[-1].outcome == Done()
     effects = desk.shard.tables.need("effects/alpha", BookEffects)
     assert (effects.refused_at_s, effects.refusals_in_a_row) == (None, 0)
 
@@ -162,7 +163,7 @@ def test_a_dry_run_waits_as_a_live_book_would(reason: str, wait_s: int) -> None:
     desk = Desk(live(mode="dry-run", strategy=BAND))
     desk.block(push=True)
     (untried,) = desk.shard.tables.need("dry-run/alpha", DryRuns).untried
-    run = DryRun(outcome="refused", reason=f"{reason}: as on the fork")
+    run = DryRun(outcome="refused", reason=f"{reason}: as on the fork", refusal=reason)
     desk.watcher.append(DryRunEnded(book="alpha", proposal=untried.proposal, run=run, simulated=True))
     for _ in range(wait_s // BLOCK_S):
         desk.block()

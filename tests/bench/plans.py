@@ -33,6 +33,7 @@ from streams.devnet.deploy import build_world
 from streams.devnet.reads import minted_token_id, position, range_around, slot0
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
+from streams.outcomes import outcome_text
 
 POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
 MARGIN_BPS = 10
@@ -221,7 +222,7 @@ def play(chain: Chain, world: World, name: str, count: int, dice: Random) -> dic
         weather = dice.choice(list(WEATHERS))
         began = chain.header().number
         closed = end_of(market, opened, weather)
-        outcome = "open" if closed is None else closed.outcome
+        outcome = "open" if closed is None else outcome_text(closed.outcome)
         over = None if closed is None else over_bps(opened, closed)
         found[weather].append((over, outcome, chain.header().number - began))
         print(

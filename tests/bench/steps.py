@@ -23,6 +23,7 @@ from lifecycle import Lifecycle, deviation
 
 from pipeline.math.q import Q96
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Limits, Rerange, TargetBand
 from pipeline.venues.uniswap_v3 import quote
 
@@ -71,7 +72,7 @@ def run(seed: int, limits: Limits, rerange: Rerange) -> Counter[str]:
         proposals=len(life.said(RebalanceProposed)),
         plans=len(opened),
         steps=sum(bool(each.cut_short) for each in opened),
-        done=life.outcomes().count("done"),
+        done=life.outcomes().count(Done()),
         off=int(mean(off)),
         outside=sum(each > band.band_bps for each in off) * 100 // len(off),
         moved=sum(each.notional_quote for each in opened),

@@ -400,7 +400,11 @@ def _operators_word(forger: Forger, topic: Topic) -> Iterator[Record]:
     del topic
     word = forger.dice.choice((Paused, Resumed))
     scope = forger.dice.choice(("all", f"book/{BOOK}"))
-    yield forger.house.shard, None, encode(word(scope=scope, reason="by a stranger", by="nobody"))
+    yield (
+        forger.house.shard,
+        None,
+        encode(word(scope=scope, cause="closed", detail="by a stranger", by="nobody")),
+    )
 
 
 def _another_policy(forger: Forger, topic: Topic) -> Iterator[Record]:
@@ -431,7 +435,7 @@ def _report(forger: Forger, topic: Topic) -> Iterator[Record]:
         (
             Signed(intent=digest, nonce=forger.dice.randrange(99), transaction_hash=hash_),
             Sent(intent=digest, transaction_hash=hash_),
-            Dropped(intent=digest, reason="by a stranger"),
+            Dropped(intent=digest, cause="closed", detail="by a stranger"),
             IntentRefused(intent=digest, reason="limits", detail="by a stranger"),
         )
     )

@@ -13,6 +13,7 @@ from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanOpened
 from pipeline.units import SqrtPriceX96
 from streams.devnet.reads import balance, position, slot0, token_ids
+from streams.outcomes import outcome_text
 
 TOLERANCE_BPS = 150
 """Half of `max_slippage`: the bound that docs/stream.md states."""
@@ -49,12 +50,12 @@ def _faults(house: House, opened: PlanOpened, closed: PlanClosed) -> Iterator[tu
     deviations = _deviations(house, opened.plan)
     if deviations is not None and deviations[0] > deviations[1] + TOLERANCE_BPS:
         ours, idle = deviations
-        text = f"plan {opened.plan} left {ours} bps off the target, {idle} without it ({closed.outcome})"
+        text = f"plan {opened.plan} left {ours} bps off the target, {idle} without it ({outcome_text(closed.outcome)})"
         yield "plans that left it worse than doing nothing", text
     took_s = _at_s(closed) - _at_s(opened)
     policy = policy_of(house.world, house.pool)
     if took_s > policy.action.stall_after_s + FINAL_DEPTH_BLOCKS * _BLOCK_S:
-        yield "plans stuck", f"plan {opened.plan} took {took_s} s ({closed.outcome})"
+        yield "plans stuck", f"plan {opened.plan} took {took_s} s ({outcome_text(closed.outcome)})"
     if closed.cost is not None and closed.cost.paid is not None and opened.foreseen is not None:
         most = opened.foreseen.total + opened.notional_quote * MARGIN_BPS // WHOLE_BPS
         over_bps = -((opened.foreseen.total - closed.cost.paid) * WHOLE_BPS // opened.notional_quote)

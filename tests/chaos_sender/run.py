@@ -28,6 +28,9 @@ from chaos_sender.mints import MOST_DEPTH, mint_is_taken_away
 from chaos_sender.robbery import is_robbed
 from chaos_sender.setting import POOLS
 
+from pipeline.messages.outcomes import AnyPlanOutcome
+from streams.outcomes import outcome_text
+
 ACTS: Mapping[str, partial[Awaitable[Found]]] = {
     **{name: partial(play, name=name) for name in FAULTS},
     **{name: partial(turns, name=name) for name in MARKETS},
@@ -213,8 +216,8 @@ async def _forge(house: House, report: Report) -> None:
     report.wrong += [f"signed, and not allowed by the owner's file: {wrong}" for wrong in robbery.wrong]
 
 
-def _kind(outcome: str) -> str:
-    return ":".join(outcome.split(":")[:2])[:40]
+def _kind(outcome: AnyPlanOutcome) -> str:
+    return outcome_text(outcome)[:40]
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ from pipeline.errors import MalformedRecordError
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanRevised, PlanStalled, StepRefused
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed
 from pipeline.messages.journal import Attempt, NonceBound
+from pipeline.messages.outcomes import AnyPlanOutcome, Done, NeverSent, Stalled
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import ChainId
 from streams.devnet.chain import Chain
@@ -42,7 +43,7 @@ class Story:
         """By hash, all that was ever journalled."""
         self.bound: dict[int, tuple[Attempt, ...]] = {}
         """By nonce, all that was signed for it, in order."""
-        self.plans: dict[str, list[str]] = {}
+        self.plans: dict[str, list[AnyPlanOutcome]] = {}
         """By plan, how it was closed, each time."""
         self.opened: dict[str, PlanOpened] = {}
         self.closed: dict[str, PlanClosed] = {}
@@ -81,8 +82,8 @@ class Story:
                 self.sent.add(intent)
             case IntentRefused(intent=intent, reason=reason, detail=detail):
                 self._end(intent, f"refused: {reason}", detail)
-            case Dropped(intent=intent, reason=reason):
-                self._end(intent, "dropped", reason)
+            case Dropped(intent=intent, detail=detail):
+                self._end(intent, "dropped", detail)
             case _:
                 pass
 
@@ -200,14 +201,14 @@ class Outcome:
         if minted != len(done):
             yield f"{minted} NFTs were minted, by {len(done)} plans"
         for plan, ends in story.plans.items():
-            if ends and ends[-1] == "done" and plan not in done and plan in self._steps("withdraw"):
+            if ends and ends[-1] == Done() and plan not in done and plan in self._steps("withdraw"):
                 yield f"plan {plan} is done, but minted nothing"
-            if ends and ends[-1].startswith("stalled") and plan not in story.stalled:
+            if ends and isinstance(ends[-1], Stalled) and plan not in story.stalled:
                 yield f"plan {plan} ended as {ends[-1]!r} without an alert"
-            if ends and ends[-1].startswith("never sent") and plan in self._any_step():
+            if ends and isinstance(ends[-1], NeverSent) and plan in self._any_step():
                 yield f"plan {plan} was never sent, but something of it is mined"
-        last = next(reversed(story.plans.values()), ["done"])
-        if last[-1:] == ["done"] and any(allowances.values()):
+        last = next(reversed(story.plans.values()), [Done()])
+        if last[-1:] == [Done()] and any(allowances.values()):
             yield f"allowances are left: {allowances}"
 
     def _steps(self, step: str) -> set[str]:

@@ -9,6 +9,7 @@ from pipeline.act.allowances import write_approve
 from pipeline.act.usual_gas import USUAL_GAS
 from pipeline.messages.decisions import PlanClosed, PlanOpened, StepRefused
 from pipeline.messages.events import IntentRefused, PolicySet
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import version_of
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import RawAmount
@@ -76,7 +77,7 @@ def test_a_reorg_takes_a_swap_from_under_the_mint_behind_it(chain: Chain, world:
         desk.block()
     assert len(cancel_all(desk)) == 1 + (mined == "both")
     until_done(desk, closed + 1)
-    assert [each.outcome for each in desk.said(PlanClosed)][closed:] == ["done"]
+    assert [each.outcome for each in desk.said(PlanClosed)][closed:] == [Done()]
     plan = desk.said(PlanOpened)[-1].plan
     made = [each.step for each in desk.done if each.plan == plan and is_mined(desk, each)]
     assert [made.count(step) for step in ("withdraw", "swap", "mint")] == [1, 1, 1], made

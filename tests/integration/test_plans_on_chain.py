@@ -29,6 +29,7 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.entries import NftPosition
+from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
@@ -66,7 +67,7 @@ def test_a_jump_behind_the_withdrawal_does_not_turn_the_book_over(
         push(desk, ether=600)
     assert [i.step for i in desk.done] == ["withdraw"]
     before = deviation(desk)
-    assert until_closed(desk) == "done"
+    assert until_closed(desk) == Done()
     assert desk.said(PlanRevised), "the range of the beginning does not fit any more"
     assert deviation(desk) <= max(before, 150)
     assert len(liquid(desk)) == 1
@@ -92,7 +93,7 @@ def test_sixty_dust_nfts_from_a_stranger_do_not_stop_a_live_book(chain: Chain, w
     desk.block(*[actions.transfer_nft(world, stranger, desk.book.owner, each) for each in theirs_now])
     assert len(desk.said(NftSetApart)) == 60
     push(desk, ether=130)
-    assert until_closed(desk) == "done"
+    assert until_closed(desk) == Done()
     (withdrawn,) = (intent for intent in desk.done if intent.step == "withdraw")
     assert withdrawn.call.gas_limit == WITHDRAW_GAS
     assert len(set_apart(desk.shard.tables, desk.book)) == 60
@@ -156,7 +157,7 @@ def test_a_reorg_over_several_phases_is_recovered(chain: Chain, world: World, na
         if len(desk.said(PlanClosed)) > closed:
             break
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)][closed:] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)][closed:] == [Done()]
     assert len(liquid(desk)) == 1
     assert allowances(desk) == [0, 0, 0, 0]
     assert is_tracked(desk)
@@ -212,7 +213,9 @@ def test_what_a_plan_that_ended_in_the_middle_had_allowed_is_taken_back(
     until_pending(desk, "mint")
     roomy = desk.limits
     desk.limits = replace(roomy, budget=replace(roomy.budget, max_notional=1))
-    assert until_closed(desk).startswith("stalled at mint")
+    ended = until_closed(desk)
+    assert isinstance(ended, Stalled)
+    assert ended.phase == "mint"
     assert any(allowances(desk))
     assert not liquid(desk)
     for _ in range(4):
@@ -235,7 +238,7 @@ def test_where_the_price_limit_cuts_a_swap_short_the_book_goes_in_steps(chain: C
     target = desk.book.strategy.target_share_bps
     for each in opened:
         assert abs(each.share_after_bps - target) <= abs(each.share_before_bps - target) - 100, "a hysteresis"
-    assert {each.outcome for each in desk.said(PlanClosed)} == {"done"}
+    assert {each.outcome for each in desk.said(PlanClosed)} == {Done()}
     assert deviation(desk) <= desk.book.strategy.band_bps < before
     assert len(liquid(desk)) == 1
     assert not desk.refusals

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.events import PolicySet
+from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.policy import version_of
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -39,10 +40,10 @@ def test_a_price_that_is_pushed_in_the_middle_holds_the_tokens_and_says_so(
     assert [i.step for i in desk.pending] == ["withdraw"]
     push(desk, ether=1_000)  # behind the withdrawal, in its block
     assert [i.step for i in desk.done] == ["withdraw"]
-    assert desk.said(PlanStalled)[0].reason.startswith("spot_from_twap")
+    assert desk.said(PlanStalled)[0].reason == "spot_from_twap"
     while not desk.said(PlanClosed):
         push(desk, ether=1_500)
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["stalled at swap: spot_from_twap"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Stalled(phase="swap", reason="spot_from_twap")]
     assert {o.reason for o in desk.said(StepRefused)} == {"spot_from_twap"}
     assert liquid(desk) == []
     assert is_tracked(desk), "nothing is lost: it lies in the wallet"
@@ -63,7 +64,7 @@ def test_a_swap_that_the_signer_refuses_ends_as_the_policy_says(
             break
         desk.block()
     assert {refusal.reason for refusal in desk.refusals} == {"limits"}
-    assert [o.reason.partition(":")[0] for o in desk.said(PlanStalled)] == ["step_failed"]
+    assert [o.reason for o in desk.said(PlanStalled)] == ["step_failed"]
     assert not desk.said(StepRefused)
     if on_stall == "wait":
         assert not desk.said(PlanClosed)
@@ -75,9 +76,9 @@ def test_a_swap_that_the_signer_refuses_ends_as_the_policy_says(
     ended = until_closed(desk)
     assert is_tracked(desk)
     if on_stall == "hold_and_alert":
-        assert (ended, liquid(desk)) == ("stalled at swap: step_failed", [])
+        assert (ended, liquid(desk)) == (Stalled(phase="swap", reason="step_failed"), [])
         return
-    assert ended == "done", [(r.reason, r.detail) for r in desk.refusals]
+    assert ended == Done(), [(r.reason, r.detail) for r in desk.refusals]
     assert len(liquid(desk)) == 1
     assert ("swap" in [i.step for i in desk.done]) == (on_stall == "wait")
     assert allowances(desk) == [0, 0, 0, 0], "also what was left by hand"
@@ -99,7 +100,7 @@ def test_gas_above_the_ceiling_is_paid_once_the_fees_missed_are_as_much(
 
     for _ in range(12):
         dear_block()
-    stalled = [each.reason.partition(":")[0] for each in desk.said(PlanStalled)]
+    stalled = [each.reason for each in desk.said(PlanStalled)]
     assert stalled == ["gas_price"], "201 gwei are wanted, the ceiling is 200"
     assert [each.step for each in desk.done] == ["withdraw"]
     pool, trader = world.pools[pool_name(desk)], world.accounts.traders[0]
@@ -109,7 +110,7 @@ def test_gas_above_the_ceiling_is_paid_once_the_fees_missed_are_as_much(
         if desk.said(PlanClosed):
             break
         dear_block(there, back)
-    assert [each.outcome for each in desk.said(PlanClosed)] == ["done"]
+    assert [each.outcome for each in desk.said(PlanClosed)] == [Done()]
     minted = next(each for each in desk.done if each.step == "mint")
     assert minted.max_fee_per_gas_wei == 201 * GWEI
     assert allowances(desk) == [0, 0, 0, 0]
@@ -139,6 +140,6 @@ def test_a_swap_that_is_run_ahead_of_twice_is_made_again_after_a_minute(
         assert chain.receipt(ahead).succeeded
         reverted += [chain.header().timestamp_s] * (not chain.receipt(desk.hashes[swap.digest]).succeeded)
     assert len(reverted) == 2
-    assert [each.outcome for each in desk.said(PlanClosed)] == ["done"]
+    assert [each.outcome for each in desk.said(PlanClosed)] == [Done()]
     assert chain.header().timestamp_s - reverted[-1] < 240
     assert allowances(desk) == [0, 0, 0, 0]

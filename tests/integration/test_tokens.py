@@ -8,6 +8,7 @@ from chain_desk import ChainDesk, book_on
 from odd_tokens import ONE, place_token, set_index, token_code
 
 from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, ReadFailed, RebalanceProposed
+from pipeline.messages.outcomes import Done
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3.calldata import read_calls
@@ -100,7 +101,7 @@ def test_a_token_like_usdt_goes_through_a_rerange_with_allowances_left_by_hand(
     for _ in range(25):
         desk.block()
     assert desk.refusals == []
-    assert [each.outcome for each in desk.said(PlanClosed)][:1] == ["done"]
+    assert [each.outcome for each in desk.said(PlanClosed)][:1] == [Done()]
     assert len(desk.said(RebalanceProposed)) >= 1
     assert max(allowances()) == 0
     approvals = [read_calls(i.call.data)[0].arguments[1] for i in desk.done if i.step == "approve"]

@@ -194,7 +194,7 @@ def ended_plan(guide: Guide) -> str:
 
     guide.user.until(lambda: ended() != [], "a plan that has ended")
     (closed,) = ended()
-    assert closed["value"]["outcome"] == "done", closed
+    assert closed["value"]["outcome"] == {"kind": "done"}, closed
     return closed["value"]["plan"]
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from toy_signer import whale
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled, Quarantined, RebalanceProposed
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.views import BookView
 
@@ -79,7 +80,7 @@ def rest(desk: Desk) -> int:
     event(f"{opened} opened, {steps} of them steps, of {len(desk.said(RebalanceProposed))} proposed")
     assert opened - steps <= 1, "or it would come again and again"
     assert all(plan.cut_short for plan in plans[:-1]), "nothing follows the whole way"
-    assert [o.outcome for o in desk.said(PlanClosed)][before:] == ["done"] * opened
+    assert [o.outcome for o in desk.said(PlanClosed)][before:] == [Done()] * opened
     assert not desk.said(Quarantined)
     assert not desk.said(PlanStalled)
     if opened:

@@ -9,6 +9,7 @@ from toy_sender import TOY_GAS_WEI, Wants, everything
 from toy_signer import whale
 
 from pipeline.messages.decisions import PlanClosed
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Rerange
 
 _DEADLINE_BLOCKS = 26
@@ -87,7 +88,7 @@ def reorg(
         "what is left out comes to its deadline, and all of it is made again"
     )
     life.block()  # a minted NFT is read first
-    assert life.outcomes()[-1] == "done"
+    assert life.outcomes()[-1] == Done()
     life.assert_whole()
     assert all(life.most_of_a_plan(step) <= 1 for step in ("withdraw", "swap", "mint"))
     closed = life.said(PlanClosed)[-1]

@@ -9,6 +9,7 @@ from pipeline.follow.due_reads import wanted
 from pipeline.messages.decisions import Declined, NftSetApart, PlanClosed, PlanOpened
 from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted, Resumed
+from pipeline.messages.outcomes import Done
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.act.drafts import (
@@ -61,7 +62,7 @@ def test_sixty_dust_nfts_do_not_keep_a_book_from_acting():
     held = [position for position in desk.watcher.chain.nfts.values() if position.liquidity < 10**13]
     for each in (desk, plain):
         each.block(push=True)
-        assert until_closed(each) == "done"
+        assert until_closed(each) == Done()
     assert [i.call.gas_limit for i in desk.signer.done] == [i.call.gas_limit for i in plain.signer.done]
     assert [n for n in held if n.liquidity] == held, "nothing is withdrawn of them, and nothing paid for it"
     assert len(set_apart(desk.shard.tables, desk.watcher.routes.find("policy/alpha", type(live())))) == DUST
@@ -189,5 +190,5 @@ def test_a_plan_that_withdraws_in_several_transactions_comes_to_its_end():
     withdrawals = [o for o in desk.said(SubmitTransaction) if o.step == "withdraw"]
     assert len(withdrawals) == 3
     assert [o.after for o in withdrawals[1:]] == [o.id.rpartition(".")[2] for o in withdrawals[:-1]]
-    assert until_closed(desk) == "done"
+    assert until_closed(desk) == Done()
     assert len(desk.liquid()) == 1

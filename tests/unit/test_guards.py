@@ -21,6 +21,7 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.events import Paused
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Seconds
@@ -171,7 +172,7 @@ def test_a_whole_plan_must_be_worth_its_cost_not_only_its_first_phase():
     desk = pushed(limited(max_cost_bps=100))
     for _ in range(8):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     assert not desk.said(PlanStalled), "what was let begin goes on"
 
 

@@ -6,6 +6,7 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline.messages.decisions import PlanClosed, Quarantined
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.venues.uniswap_v3.calldata import read_calls
@@ -29,7 +30,7 @@ def withdrawn(book: Policy) -> Desk:
 def until_done(desk: Desk) -> list[str]:
     for _ in range(8):
         desk.block()
-    assert [each.outcome for each in desk.said(PlanClosed)] == ["done"]
+    assert [each.outcome for each in desk.said(PlanClosed)] == [Done()]
     assert len(desk.liquid()) == 1
     assert not desk.said(Quarantined)
     return [each.step for each in desk.signer.done]

@@ -31,6 +31,7 @@ from pipeline.messages.events import (
     Resumed,
     Signed,
 )
+from pipeline.messages.outcomes import Done, Left, NeverSent, Reverted, SignerRefused, Stalled
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
@@ -54,7 +55,7 @@ def test_a_proposal_becomes_a_new_range(down):
         ["withdraw", "approve", "swap", "approve", "approve", "mint", "reset"],
         ["withdraw", "approve", "swap", "approve", "approve", "mint", "reset", "reset"],
     )
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     (position,) = desk.liquid()
     assert (position.tick_lower, position.tick_upper) == (opened[0].tick_lower, opened[0].tick_upper)
     assert not any(desk.watcher.chain.allowances.values())
@@ -87,7 +88,7 @@ def test_a_plan_of_which_nothing_was_sent_gives_its_cooldown_back():
     desk.block(push=True)
     desk.refuse("orphaned")
     desk.block()
-    assert desk.said(PlanClosed)[0].outcome.startswith("never sent")
+    assert isinstance(desk.said(PlanClosed)[0].outcome, NeverSent)
     desk.block()
     assert len(desk.said(PlanOpened)) >= 2, "it may propose at once again"
     assert len({i.digest for i in desk.said(SubmitTransaction)}) == len(desk.said(SubmitTransaction))
@@ -100,7 +101,7 @@ def test_what_a_signer_would_refuse_again_is_not_asked_at_every_block(reason):
     desk.refuse(reason)
     for _ in range(3):
         desk.block()
-        assert [o.outcome.partition(":")[0] for o in desk.said(PlanClosed)] == ["never sent"]
+        assert [type(o.outcome) for o in desk.said(PlanClosed)] == [NeverSent]
         assert len(desk.said(PlanOpened)) == 1, "its cooldown runs"
     effects = desk.shard.tables.need("effects/alpha", BookEffects)
     assert effects.actions == (), "but it counts for nothing"
@@ -117,8 +118,8 @@ def test_a_pause_in_the_middle_stalls_and_then_holds():
     desk.watcher.append(Paused(scope="book/alpha", reason="stop", by="me"))
     for _ in range(8):
         desk.block()
-    assert [o.reason.partition(":")[0] for o in desk.said(PlanStalled)] == ["step_failed", "paused"]
-    assert desk.said(PlanClosed)[-1].outcome.startswith("stalled at swap")
+    assert [o.reason for o in desk.said(PlanStalled)] == ["step_failed", "paused"]
+    assert desk.said(PlanClosed)[-1].outcome == Stalled(phase="swap", reason="paused")
     assert not desk.liquid(), "the tokens lie in the wallet, and the alert says so"
 
 
@@ -133,7 +134,7 @@ def test_a_reverted_swap_is_made_anew():
         desk.block()
     steps = [i.step for i in desk.signer.done]
     assert steps.count("swap") == 2
-    assert desk.said(PlanClosed)[-1].outcome == "done"
+    assert desk.said(PlanClosed)[-1].outcome == Done()
     assert len(desk.liquid()) == 1
 
 
@@ -145,7 +146,9 @@ def test_a_stalled_swap_may_be_given_up_for_a_range_that_fits():
     for _ in range(6):
         if [i.step for i in desk.pending] == ["approve", "swap"]:
             for intent in desk.pending:
-                desk.watcher.append(Dropped(intent=intent.digest, reason="cancelled"))
+                desk.watcher.append(
+                    Dropped(intent=intent.digest, cause="cancelled", detail="nonce 1 was cancelled")
+                )
             desk.pending = []
         desk.block()
     for _ in range(4):
@@ -159,7 +162,7 @@ def test_a_stalled_swap_may_be_given_up_for_a_range_that_fits():
         "approve",
         "mint",
     ]
-    assert desk.said(PlanClosed)[0].outcome == "done"
+    assert desk.said(PlanClosed)[0].outcome == Done()
     assert len(desk.liquid()) == 1
 
 
@@ -188,7 +191,7 @@ def test_a_mint_that_a_reorg_takes_away_is_waited_for_and_not_made_twice():
     desk.take()
     for _ in range(3):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done", "done"], "once on each branch"
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done(), Done()], "once on each branch"
     assert len(desk.liquid()) == 1
 
 
@@ -197,7 +200,7 @@ def test_a_shard_that_begins_anew_leaves_no_book_waiting():
     desk.block(push=True)
     for _ in range(7):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     desk.watcher.append(Resumed(scope="shard", reason="a test", by="me"))
     desk.watcher.read_wanted()
     desk.take()
@@ -214,7 +217,7 @@ def test_a_plan_in_the_middle_is_closed_when_the_shard_begins_anew():
     desk.watcher.append(Resumed(scope="shard", reason="a test", by="me"))
     desk.watcher.read_wanted()
     desk.take()
-    assert desk.said(PlanClosed)[-1].outcome == "left at swap: the shard forgot what was mined"
+    assert desk.said(PlanClosed)[-1].outcome == Left(phase="swap", reason="shard_forgot")
     for _ in range(3):
         desk.block()
     assert desk.said(Declined)[-1].gate != "plan" or len(desk.said(PlanOpened)) == 2
@@ -244,7 +247,7 @@ def test_an_allowance_that_is_in_the_way_is_cleared_first(down, spender):
     desk.block(push=down)
     for _ in range(9):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     assert not desk.said(PlanStalled)
     assert not any(desk.watcher.chain.allowances.values())
     granted = [
@@ -266,7 +269,7 @@ def test_a_swap_that_failed_behind_its_allowance_is_made_anew():
     desk.fails = set()
     for _ in range(9):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     assert not any(desk.watcher.chain.allowances.values())
 
 
@@ -305,7 +308,7 @@ def test_where_the_base_is_token1_every_sign_is_right(down):
     (swap,) = (i for i in desk.signer.done if i.step == "swap")
     token_in = read_calls(swap.call.data)[0].arguments[0]
     assert token_in == (BASE if down else QUOTE), "what there is too much of is sold"
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     assert len(desk.liquid()) == 1
     share = desk.said(BookView)[-1].base_share_bps
     assert abs(share - 5_000) < 500
@@ -320,7 +323,7 @@ def test_a_book_that_leaves_live_leaves_its_plan_and_says_so(mode):
     assert [i.step for i in desk.pending] == ["approve", "swap"]
     desk.pending = []
     desk.set_policy(live(mode=mode, policy_version="v2"))
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["left at swap: its policy went on without it"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Left(phase="swap", reason="policy_replaced")]
     commanded = len(desk.said(SubmitTransaction))
     for _ in range(8):
         desk.block()
@@ -330,7 +333,7 @@ def test_a_book_that_leaves_live_leaves_its_plan_and_says_so(mode):
     desk.block(push=False)
     for _ in range(12):
         desk.block()
-    assert desk.said(PlanClosed)[-1].outcome == "done", "live again, it begins anew"
+    assert desk.said(PlanClosed)[-1].outcome == Done(), "live again, it begins anew"
 
 
 def test_other_limits_change_nothing_of_an_open_plan():
@@ -351,7 +354,7 @@ def test_other_limits_change_nothing_of_an_open_plan():
     assert not desk.said(PlanClosed)
     for _ in range(8):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
 
 
 def test_a_book_that_is_removed_in_the_middle_leaves_its_plan_and_says_so():
@@ -360,7 +363,7 @@ def test_a_book_that_is_removed_in_the_middle_leaves_its_plan_and_says_so():
     desk.block()
     desk.watcher.append(PolicyRemoved(book="alpha"))
     desk.take()
-    assert desk.said(PlanClosed)[-1].outcome == "left at swap: the book was removed"
+    assert desk.said(PlanClosed)[-1].outcome == Left(phase="swap", reason="book_removed")
 
 
 def test_a_finished_plan_is_nothing_to_leave():
@@ -369,7 +372,7 @@ def test_a_finished_plan_is_nothing_to_leave():
     for _ in range(8):
         desk.block()
     desk.set_policy(live(mode="watch", policy_version="v2"))
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
 
 
 # ------------------------------------------------------------------ the goal
@@ -382,7 +385,7 @@ def test_reserves_do_not_keep_the_book_from_its_target(reserve, base_is_token0):
     desk.block(push=base_is_token0)
     for _ in range(7):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     assert abs(desk.said(BookView)[-1].base_share_bps - 5_000) < 200
     kept = desk.watcher.chain.balances[OWNER, tokens.get("base", BASE)]
     assert reserve <= kept <= reserve + 10**15
@@ -432,7 +435,7 @@ def test_what_the_signer_has_forgotten_is_not_followed_again():
     assert desk.said(SubmitTransaction)[-2].after is None
     for _ in range(8):
         desk.block()
-    assert desk.said(PlanClosed)[-1].outcome == "done"
+    assert desk.said(PlanClosed)[-1].outcome == Done()
 
 
 def test_a_plan_that_no_reorg_opens_again_is_closed_for_good():
@@ -443,8 +446,8 @@ def test_a_plan_that_no_reorg_opens_again_is_closed_for_good():
     assert desk.shard.tables.need("plan/alpha", Plan).closed is None
     for _ in range(FINAL_DEPTH + 1):
         desk.block()
-    assert desk.shard.tables.need("plan/alpha", Plan).closed == "done"
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert desk.shard.tables.need("plan/alpha", Plan).closed == Done()
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     desk.watcher.chain.allowances[OWNER, BASE, ROUTER] = 7
     for _ in range(3):
         desk.block()
@@ -494,26 +497,26 @@ def test_what_is_refused_for_the_same_reason_costs_no_allowance_at_each_block():
     assert max(granted.values()) <= 2 * (2 + 60 * 12 // 240), "twice, then at most once in `stall_after`"
     for _ in range(40):
         desk.block()
-    assert desk.said(PlanClosed)[0].outcome == "done", "and once the signer takes it, the plan goes on"
+    assert desk.said(PlanClosed)[0].outcome == Done(), "and once the signer takes it, the plan goes on"
 
 
 @pytest.mark.parametrize(
-    ("reason", "waits"),
+    ("outcome", "waits"),
     [
-        ("swap: reverted", [0, 60, 120, 240, 480, 600, 600]),
-        ("swap: refused: market", [0, 60, 120, 240, 480, 600, 600]),
-        ("swap: refused: expired", [0, 60, 120, 240, 480, 600, 600]),
-        ("swap: refused: limits", [0, 600, 600, 600, 600, 600, 600]),
-        ("swap: refused: simulation", [0, 600, 600, 600, 600, 600, 600]),
+        (Reverted(), [0, 60, 120, 240, 480, 600, 600]),
+        (SignerRefused(reason="market"), [0, 60, 120, 240, 480, 600, 600]),
+        (SignerRefused(reason="expired"), [0, 60, 120, 240, 480, 600, 600]),
+        (SignerRefused(reason="limits"), [0, 600, 600, 600, 600, 600, 600]),
+        (SignerRefused(reason="simulation"), [0, 600, 600, 600, 600, 600, 600]),
     ],
 )
-def test_what_the_market_lets_fail_is_allowed_for_again_after_growing_waits(reason, waits):
+def test_what_the_market_lets_fail_is_allowed_for_again_after_growing_waits(outcome, waits):
     """What the signer refuses by its own limits it refuses again, so only after the policy's whole time to wait."""
     desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=600)))
     desk.block(push=True)
     plan, told = desk.shard.tables.need("plan/alpha", Plan), []
     for _ in waits:
-        plan = note_failure(plan, "swap", reason)
+        plan = note_failure(plan, "swap", "swap", outcome)
         told.append(
             waits_to_allow_s(plan, "swap", live(action=Rerange(half_width_ticks=100, stall_after_s=600)))
         )

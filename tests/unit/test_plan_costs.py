@@ -14,6 +14,7 @@ from pipeline.messages.costs import RealCost
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed
 from pipeline.messages.effects import Plan
 from pipeline.messages.events import BlockSeen, Resumed
+from pipeline.messages.outcomes import Done, Left
 from pipeline.messages.views import BookView, SwapSeen
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3 import mean_tick
@@ -26,7 +27,7 @@ def through_a_plan(desk: Desk) -> tuple[PlanOpened, PlanClosed]:
     for _ in range(8):
         desk.block()
     (opened,), (closed,) = desk.said(PlanOpened), desk.said(PlanClosed)
-    assert closed.outcome == "done"
+    assert closed.outcome == Done()
     return opened, closed
 
 
@@ -148,7 +149,7 @@ def test_a_plan_that_its_policy_leaves_tells_what_it_cost_so_far():
     sent = len(desk.signer.done)
     desk.set_policy(live(signer=STRANGER))
     (closed,) = desk.said(PlanClosed)
-    assert closed.outcome.startswith("left at")
+    assert isinstance(closed.outcome, Left)
     assert closed.cost.transactions == sent > 1
     assert closed.cost.blocks_outside == 2
     assert closed.deviation_after_bps is None, "nobody has looked at the book"

@@ -14,6 +14,7 @@ from told_plans import COST, DOLLAR, FORESEEN, cause, closed, opened
 
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
+from pipeline.messages.outcomes import Stalled
 from pipeline.messages.views import Rewound
 from streams.cli import plans as command
 from streams.cli.costs import foreseen_text, real_text
@@ -48,19 +49,22 @@ def test_a_plan_is_open_until_its_end_is_told_and_again_once_a_reorg_has_taken_t
 
 
 def test_an_end_that_is_no_success_stays_however_the_chain_turns():
-    plan, why = opened(1), "stalled at swap: market"
+    plan, why = opened(1), Stalled(phase="swap", reason="gas_price")
     assert told(plan, closed(5, plan, why), rewound(2))[0].closed == closed(5, plan, why)
 
 
-def held(number: int, begun: PlanOpened, phase: str, reason: str) -> PlanStalled:
+def held(number: int, begun: PlanOpened, phase: str, reason: str, detail: str) -> PlanStalled:
     where = {"id": f"stall.0.{number}.ee", "because_of": cause(number)}
-    return PlanStalled(**where, book=begun.book, plan=begun.plan, phase=phase, reason=reason)
+    return PlanStalled(**where, book=begun.book, plan=begun.plan, phase=phase, reason=reason, detail=detail)
 
 
 def test_an_open_plan_is_told_with_what_it_was_last_held_back_by():
     plan, stranger = opened(1), opened(2)
-    gas, swap = held(3, plan, "swap", "gas_price: 9"), held(4, plan, "mint", "step_failed: mint: reverted")
-    (found,) = told(plan, gas, held(3, stranger, "mint", "depth: 1"))
+    gas, swap = (
+        held(3, plan, "swap", "gas_price", "9"),
+        held(4, plan, "mint", "step_failed", "mint: reverted"),
+    )
+    (found,) = told(plan, gas, held(3, stranger, "mint", "depth", "1"))
     assert found.held == gas, "of another plan, that was not told to begin, nothing is kept"
     assert told(plan, gas, swap)[0].held == swap
     assert told(plan, gas, closed(5, plan))[0].held is None
@@ -126,7 +130,7 @@ def test_nothing_is_cut_off_and_no_line_is_too_wide(listed, capsys, columns):
 @pytest.mark.parametrize("columns", [80, 120, 200])
 def test_what_holds_an_open_plan_back_is_in_its_row(listed, capsys, columns):
     waits, over = opened(1), opened(2)
-    why = held(3, waits, "swap", "swap_limited: the price limit 79 lets only 12 be sold")
+    why = held(3, waits, "swap", "swap_limited", "the price limit 79 lets only 12 be sold")
     listed(
         PlanTold(opened=waits, held=why),
         PlanTold(opened=over, closed=closed(5, over)),

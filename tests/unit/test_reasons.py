@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pipeline.act.guards import OTHER_REASONS, guards_with
 from pipeline.messages.decisions import Gate
-from pipeline.messages.events import RefusalReason
+from pipeline.messages.outcomes import RefusalReason
 from pipeline.messages.policy import Limits, Rerange, TargetBand
 from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 

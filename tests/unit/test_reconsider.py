@@ -8,6 +8,7 @@ from toy_signer import whale
 
 from pipeline.messages.decisions import PlanClosed, PlanRevised
 from pipeline.messages.events import IntentRefused
+from pipeline.messages.outcomes import Done, Stopped
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
@@ -48,7 +49,7 @@ def test_a_jump_behind_the_withdrawal_changes_the_range_and_not_the_book(ether):
     jump(life, ether)  # in the block of the withdrawal
     before = deviation(life.chain, life.book)
     life.until_over()
-    assert life.outcomes()[-1] == "done"
+    assert life.outcomes()[-1] == Done()
     assert deviation(life.chain, life.book) <= max(before, 100)
     assert all(after <= alone + 60 for alone, after, _ in life.acted), life.acted
     life.assert_whole()
@@ -76,7 +77,7 @@ def test_what_the_price_has_healed_is_not_swapped_again():
     life.book = healed
     life.take()
     life.until_over()
-    assert life.outcomes()[-1] == "done"
+    assert life.outcomes()[-1] == Done()
     assert all(abs(after - alone) <= 60 for alone, after, _ in life.acted), life.acted
     life.assert_whole()
 
@@ -90,7 +91,7 @@ def test_a_withdrawal_that_is_not_wanted_any_more_is_not_made_again():
         if life.said(PlanClosed):
             break
     (closed,) = life.said(PlanClosed)
-    assert closed.outcome == "stopped at withdraw: inside_band"
+    assert closed.outcome == Stopped(phase="withdraw", reason="inside_band")
     assert not life.mined("withdraw")
     assert len(life.liquid()) == 1
     assert not any(life.chain.allowances.values())
@@ -115,7 +116,7 @@ def test_a_range_that_takes_too_little_is_changed_before_it_is_minted():
     jump(life, -250)
     life.until_over()
     assert [each.phase for each in life.said(PlanRevised)] == ["mint"]
-    assert life.outcomes()[-1] == "done"
+    assert life.outcomes()[-1] == Done()
     (nft,) = life.liquid()
     assert nft.tick_lower <= life.chain.pool.tick < nft.tick_upper
     idle = life.chain.balances[OWNER, BASE]

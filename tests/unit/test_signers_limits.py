@@ -11,6 +11,7 @@ from pipeline.math.ticks import tick_at_sqrt_price
 from pipeline.math.value import value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanRevised, PlanStalled, StepRefused
 from pipeline.messages.effects import Goal
+from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
@@ -118,11 +119,12 @@ def test_a_mint_in_the_middle_waits_for_depth_then_takes_the_part_that_fits():
     for _ in range(16):
         desk.block()
     (stalled,) = desk.said(PlanStalled)
-    assert stalled.reason.startswith("depth: the mint is worth")
+    assert stalled.reason == "depth"
+    assert stalled.detail.startswith("the mint is worth")
     waited_s = desk.said(PlanRevised)[0].because_of.block.timestamp_s - stalled.because_of.block.timestamp_s
     assert waited_s == 120, "so long as the policy says, where no fees are missed"
     assert "the rest stays in the wallet" in desk.said(PlanRevised)[0].reason
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     (mint,) = [o for o in desk.said(SubmitTransaction) if o.step == "mint"]
     price_x96 = need_pool(desk.shard, POOL).sqrt_price_x96
     amount0, amount1 = (-each.delta for each in mint.minimums)
@@ -134,7 +136,7 @@ def test_a_plan_does_not_wait_for_depth_longer_than_another_mint_would_cost(monk
     desk = thin_at_the_mint(100)
     for _ in range(6):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["done"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     assert "the rest stays in the wallet" in desk.said(PlanRevised)[0].reason
 
 
@@ -142,7 +144,7 @@ def test_of_too_little_depth_no_mint_is_made_at_all():
     desk = thin_at_the_mint(10)
     for _ in range(16):
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)][:1] == ["stalled at mint: depth"]
+    assert [o.outcome for o in desk.said(PlanClosed)][:1] == [Stalled(phase="mint", reason="depth")]
 
 
 # ------------------------------------------------------------------ the window of a mint

@@ -23,6 +23,7 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.effects import Growth, Plan
 from pipeline.messages.events import IntentRefused, Paused, Resumed
+from pipeline.messages.outcomes import AnyPlanOutcome, Done, NeverSent, Stalled
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
@@ -145,10 +146,10 @@ def desk_at(phase: str, on_stall: str) -> Desk:
 
 
 def stalls(desk: Desk, phase: str) -> list[str]:
-    return [o.reason.partition(":")[0] for o in desk.said(PlanStalled) if o.phase == phase]
+    return [o.reason for o in desk.said(PlanStalled) if o.phase == phase]
 
 
-def ending(desk: Desk) -> str:
+def ending(desk: Desk) -> AnyPlanOutcome:
     """How the plan ends, in not too long a time."""
     for _ in range(14):
         if desk.said(PlanClosed):
@@ -188,15 +189,15 @@ def test_a_refusal_in_the_middle_is_told_and_ends_as_the_policy_says(guard, phas
             assert not desk.said(PlanClosed)
             assert desk.said(Declined)[-1].reason in {"plan_open", "paused"}
         elif not gave_up_swap:
-            assert ending(desk) == f"stalled at {phase}: {guard}"
+            assert ending(desk) == Stalled(phase=phase, reason=guard)
             return
         elif guard not in SWAP_ONLY:  # what refuses the swap refuses the mint as well
-            assert ending(desk) == f"stalled at mint: {guard}"
+            assert ending(desk) == Stalled(phase="mint", reason=guard)
             assert stalls(desk, "mint") == [guard]
             return
         else:
-            assert ending(desk) == "done"
-    assert ending(desk) == "done"
+            assert ending(desk) == Done()
+    assert ending(desk) == Done()
     assert is_whole(desk)
     plan_id = desk.said(PlanStalled)[0].plan
     swapped = [i for i in desk.signer.done if i.plan == plan_id and i.step == "swap"]
@@ -228,7 +229,7 @@ def test_a_middle_that_comes_back_on_a_shorter_branch_waits_for_it_to_be_as_high
             assert stalls(desk, phase)[-1] == "stale_block"
             assert len(desk.said(SubmitTransaction)) == before
     ended = ending(desk)
-    assert (ended == "done" and is_whole(desk)) or ended.startswith("stalled at")
+    assert (ended == Done() and is_whole(desk)) or isinstance(ended, Stalled)
 
 
 @pytest.mark.parametrize("on_stall", POLICIES)
@@ -245,10 +246,10 @@ def test_a_step_that_keeps_failing_ends_as_the_policy_says(phase, on_stall):
     ended = ending(desk)
     assert stalls(desk, phase) == ["step_failed"]
     if on_stall == "wait" or (on_stall == "mint_as_is" and phase == "swap"):
-        assert ended == "done"
+        assert ended == Done()
         assert is_whole(desk)
     else:
-        assert ended == f"stalled at {phase}: step_failed"
+        assert ended == Stalled(phase=phase, reason="step_failed")
 
 
 def test_what_keeps_failing_is_not_tried_at_every_block_for_ever():
@@ -263,7 +264,7 @@ def test_what_keeps_failing_is_not_tried_at_every_block_for_ever():
     assert 4 <= tried[11] <= 7, "at first at each block that it can"
     assert tried[-1] - tried[11] <= 5, "then once in ten blocks"
     desk.fails = set()
-    assert ending(desk) == "done"
+    assert ending(desk) == Done()
     assert is_whole(desk)
 
 
@@ -278,17 +279,17 @@ def test_a_quarantine_in_the_middle_is_told_of_the_plan_and_gives_nothing_up(pha
     for _ in range(PATIENCE_BLOCKS + 6):
         desk.block()
     assert [o.item for o in desk.said(Quarantined)] == [item]
-    assert [o.reason for o in desk.said(PlanStalled)] == [f"quarantined: {item}"]
+    assert [(o.reason, o.detail) for o in desk.said(PlanStalled)] == [("quarantined", item)]
     assert not desk.said(PlanClosed)
     desk.watcher.append(Resumed(scope=item, reason="looked", by="me"))
     desk.watcher.read_wanted()
-    assert ending(desk) == "done"
+    assert ending(desk) == Done()
     assert is_whole(desk)
 
 
 def test_a_block_in_which_an_nft_is_not_read_yet_is_no_stall():
     desk = desk_at("mint", "hold_and_alert")
-    assert ending(desk) == "done"
+    assert ending(desk) == Done()
     assert "observed" in [o.gate for o in desk.said(Declined)]
     assert not desk.said(PlanStalled)
 
@@ -299,7 +300,7 @@ def test_tokens_that_a_plan_left_in_the_wallet_are_taken_up_again(phase, monkeyp
     """Also where the share is as it should be: without liquidity the book is idle."""
     desk = desk_at(phase, "hold_and_alert")
     with REFUSING["gas_price"](desk, monkeypatch):
-        assert ending(desk) == f"stalled at {phase}: gas_price"
+        assert ending(desk) == Stalled(phase=phase, reason="gas_price")
         assert not desk.liquid()
         book = desk.shard.tables.need("policy/alpha", Policy)
         share = desk.said(BookView)[-1].base_share_bps
@@ -310,7 +311,7 @@ def test_tokens_that_a_plan_left_in_the_wallet_are_taken_up_again(phase, monkeyp
         desk.block()
     again = desk.said(RebalanceProposed)[before:]
     assert [o.trigger for o in again] == ["out_of_range"]
-    assert desk.said(PlanClosed)[-1].outcome == "done"
+    assert desk.said(PlanClosed)[-1].outcome == Done()
     assert is_whole(desk)
 
 
@@ -343,7 +344,7 @@ def stalled_behind_its_allowance() -> Desk:
             desk.watcher.append(IntentRefused(intent=intent.digest, reason="simulation", detail="a test"))
         desk.pending = [i for i in desk.pending if i.step != "swap"]
         desk.block()
-    assert [o.outcome for o in desk.said(PlanClosed)] == ["stalled at swap: step_failed"]
+    assert [o.outcome for o in desk.said(PlanClosed)] == [Stalled(phase="swap", reason="step_failed")]
     return desk
 
 
@@ -403,7 +404,7 @@ def test_a_plan_of_which_nothing_was_sent_leaves_what_the_owner_allows():
     fresh.refuse("limits")
     for _ in range(3):
         fresh.block()
-    assert fresh.said(PlanClosed)[0].outcome.startswith("never sent")
+    assert isinstance(fresh.said(PlanClosed)[0].outcome, NeverSent)
     assert fresh.watcher.chain.allowances[OWNER, BASE, ROUTER] == 7
 
 
@@ -566,7 +567,7 @@ def test_a_mint_may_be_further_from_the_mean_once_waiting_has_cost_as_much():
             trade(desk, blocks=1)
     assert [each.step for each in desk.pending][-1:] == ["mint"]
     desk.refuse("simulation")  # the trades behind it have moved the price
-    assert ending(desk) == "done"
+    assert ending(desk) == Done()
     assert is_whole(desk)
 
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened
 from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Rerange, version_of
 from pipeline.messages.transactions import SubmitTransaction
 
@@ -24,7 +25,7 @@ def two_plans(desk: Desk) -> list[list[str]]:
         for _ in range(8):
             desk.block()
         steps.append([each.step for each in desk.signer.done[before:]])
-    assert [each.outcome for each in desk.said(PlanClosed)] == ["done", "done"]
+    assert [each.outcome for each in desk.said(PlanClosed)] == [Done(), Done()]
     return steps
 
 
@@ -56,7 +57,7 @@ def test_what_is_more_than_may_stand_is_taken_back():
     desk.block(push=True)
     for _ in range(8):
         desk.block()
-    assert desk.said(PlanClosed)[-1].outcome == "done"
+    assert desk.said(PlanClosed)[-1].outcome == Done()
     assert 0 < desk.watcher.chain.allowances[OWNER, BASE, MANAGER] <= MUCH
 
 

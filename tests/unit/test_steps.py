@@ -11,6 +11,7 @@ from toy_signer import whale
 
 from pipeline.messages.decisions import PlanOpened, PlanRevised, StepRefused
 from pipeline.messages.events import IntentRefused
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import LargeSwaps, Limits, Rerange, TargetBand
 
 BAND = TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cooldown_s=48)
@@ -63,7 +64,7 @@ def test_a_book_comes_to_its_target_in_steps(slippage_bps: int, steps: int) -> N
     )
     assert deviation(life.chain, life.book) <= INNER
     life.assert_whole()
-    assert set(life.outcomes()) == {"done"}
+    assert set(life.outcomes()) == {Done()}
 
 
 def test_a_step_says_what_stands_in_its_way() -> None:

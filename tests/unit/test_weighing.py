@@ -5,6 +5,7 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanRevised, PlanStalled
+from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import RawAmount
@@ -44,7 +45,7 @@ def test_what_keeps_failing_is_tried_as_soon_as_waiting_has_cost_a_try(step, mis
     desk.fails = set()
     for _ in range(PATIENCE_S // 12 + 6):
         desk.block()
-    assert [each.outcome for each in desk.said(PlanClosed)] == ["done"]
+    assert [each.outcome for each in desk.said(PlanClosed)] == [Done()]
 
 
 @pytest.mark.parametrize("on_stall", ["wait", "hold_and_alert", "mint_as_is"])
@@ -60,9 +61,9 @@ def test_a_swap_that_waits_for_its_price_is_given_up_once_that_has_cost_a_plan(
     for _ in range(7):
         desk.block()
     plan = desk.said(PlanOpened)[0].plan
-    held = [o.reason.partition(":")[0] for o in desk.said(PlanStalled) if o.plan == plan]
+    held = [o.reason for o in desk.said(PlanStalled) if o.plan == plan]
     assert held == ["swap_limited"]
-    assert [each.outcome for each in desk.said(PlanClosed)] == (["done"] if goes_on else [])
+    assert [each.outcome for each in desk.said(PlanClosed)] == ([Done()] if goes_on else [])
     assert tries(desk, "swap") == 0
     if goes_on:
         assert [each.phase for each in desk.said(PlanRevised)] == ["mint"]

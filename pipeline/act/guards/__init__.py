@@ -9,6 +9,7 @@ from pipeline.act.guards.amounts import daily_actions, daily_notional, no_improv
 from pipeline.act.guards.block import TIP_WEI, gas_price, paused, stale_block
 from pipeline.act.guards.cost import cost, costs_of, daily_cost, daily_gas
 from pipeline.act.question import DAY_S, Guard, GuardRefusal, Question, VenueGuards
+from pipeline.messages.outcomes import GuardReason
 from pipeline.venues import registry
 from pipeline.venues.registry import need_actions
 
@@ -27,9 +28,9 @@ __all__ = [
     "passing_reasons",
 ]
 
-BLOCK: dict[str, Guard] = {"paused": paused, "stale_block": stale_block}
-GAS: dict[str, Guard] = {"gas_price": gas_price}
-AMOUNTS: dict[str, Guard] = {
+BLOCK: dict[GuardReason, Guard] = {"paused": paused, "stale_block": stale_block}
+GAS: dict[GuardReason, Guard] = {"gas_price": gas_price}
+AMOUNTS: dict[GuardReason, Guard] = {
     "no_improvement": no_improvement,
     "notional": notional,
     "daily_notional": daily_notional,
@@ -40,7 +41,15 @@ AMOUNTS: dict[str, Guard] = {
 }
 """Reason code to guard, true of every venue."""
 
-OTHER_REASONS = ("no_goal", "not_plannable", "step_failed", "unanswered", "not_observed", "quarantined")
+OTHER_REASONS = (
+    "no_goal",
+    "not_plannable",
+    "step_failed",
+    "unanswered",
+    "not_observed",
+    "quarantined",
+    "no_price",
+)
 """Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
 
 _PASSING = frozenset({"stale_block", "gas_price", "no_improvement", "cost", "not_plannable", "market"})
@@ -55,7 +64,7 @@ def passing_reasons() -> frozenset[str]:
     return _PASSING.union(*(each.guards.passing for each in registry.ACTIONS))
 
 
-def guards_with(venue: VenueGuards) -> Mapping[str, Guard]:
+def guards_with(venue: VenueGuards) -> Mapping[GuardReason, Guard]:
     """List reason code and guard in the order in which they are asked: those of every book, and a venue's between them."""
     return {**BLOCK, **venue.prices, **GAS, **venue.sizes, **AMOUNTS, **venue.calls}
 

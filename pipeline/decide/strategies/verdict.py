@@ -3,6 +3,7 @@
 import msgspec
 
 from pipeline.messages.decisions import Trigger
+from pipeline.messages.outcomes import RestReason
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +15,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 class Rest(msgspec.Struct, frozen=True, kw_only=True):
     """The book is as it should be."""
 
-    reason: str
+    reason: RestReason
 
 
 Verdict = Act | Rest

@@ -71,7 +71,7 @@ class Story:
         await self._finish_plans()
         await self._finish_dry_runs()
         ends = [d for d in self._witness.alerts if d["type"] == "PlanClosed"]
-        self.told.done = {end["plan"] for end in ends if end["outcome"] == "done"}
+        self.told.done = {end["plan"] for end in ends if end["outcome"]["kind"] == "done"}
         self.told.allowances = self._stage.allowances(LIVE_BOOK)
         return self._stage.devnet.chain.header()
 

@@ -11,6 +11,7 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.policy import Policy
 from pipeline.units import ChainId
+from streams.cli.readable import fields_of
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_entry
 from streams.kafka.readers import Reader, Record, reading
@@ -56,7 +57,7 @@ class Witness:
         elif key == keys.REWOUND:
             self.rewound[record.shard] += name == DECISIONS.name
         elif name == DECISIONS.name and record.value:
-            self._decide(msgspec.json.decode(record.value))
+            self._decide(fields_of(record.value))
         else:
             table = self.books if name == BOOKS.name else self.positions
             table.pop(key, None)

@@ -9,9 +9,10 @@ from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
-from pipeline.messages.effects import PHASES, Goal, Growth, Phase
+from pipeline.messages.effects import Goal, Growth
 from pipeline.messages.entries import Pool
 from pipeline.messages.facts import Swapped
+from pipeline.messages.goals import PHASES, Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei

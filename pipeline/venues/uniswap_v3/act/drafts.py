@@ -17,8 +17,9 @@ from pipeline.math.slippage import (
     price_window_x96,
     taken_by_mint,
 )
-from pipeline.messages.effects import Goal, Phase
+from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Pool
+from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
