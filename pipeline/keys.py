@@ -11,7 +11,7 @@ A *scope* is what an operator can pause: `ALL` or a book.
 from typing import Any, Final, Protocol, TypeVarTuple
 
 from pipeline.errors import ImpossibleFactError
-from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, ShardId, Tick, TokenId
+from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, PoolId, ShardId, Tick, TokenId
 
 Parts = TypeVarTuple("Parts")
 
@@ -76,17 +76,18 @@ def group_of(key: str) -> str:
 
 
 # ------------------------------------------------------------------ items, and the views of them
-pool: Kind[Address] = _kind("pool", str)
+pool: Kind[PoolId] = _kind("pool", str)
 position: Kind[Address, TokenId] = _kind("position", str, int)
 """Of a position manager, and one of its NFTs."""
 balance: Kind[Address, Address] = _kind("balance", str, str)
 """Of an account, in a token."""
-owner: Kind[Address] = _kind("owner", str)
+owner: Kind[Address, Address] = _kind("owner", str, str)
+"""Of a position manager, and whose NFTs are looked up there."""
 token: Kind[Address] = _kind("token", str)
 book: Kind[BookId] = _kind("book", str)
 counted_balances: Kind[BookId] = _kind("counted-balances", str)
 held_balances: Kind[BookId] = _kind("held-balances", str)
-spot: Kind[Address] = _kind("spot", str)
+spot: Kind[PoolId] = _kind("spot", str)
 prices: Kind[BookId] = _kind("prices", str)
 stock: Kind[BookId] = _kind("stock", str)
 unknown: Kind[BookId] = _kind("unknown", str)
@@ -105,9 +106,9 @@ def unreadable_position(manager: Address) -> str:
 
 # ------------------------------------------------------------------ chain part
 HEAD: Final = "head"
-tick: Kind[Address, Tick] = _kind("tick", str, int)
-observation: Kind[Address, int] = _kind("observation", str, int)
-pool_position: Kind[Address, Address, Tick, Tick] = _kind("pool-position", str, str, int, int)
+tick: Kind[PoolId, Tick] = _kind("tick", str, int)
+observation: Kind[PoolId, int] = _kind("observation", str, int)
+pool_position: Kind[PoolId, Address, Tick, Tick] = _kind("pool-position", str, str, int, int)
 """Of a pool: the range of one of its owners."""
 route: Kind[str] = _kind("route", str)
 path: Kind[BookId] = _kind("path", str)
@@ -157,7 +158,7 @@ WRITER: Final = "writer"
 policy: Kind[BookId] = _kind("policy", str)
 rules: Kind[int] = _kind("rules", int)
 checked: Kind[str] = _kind("checked", str)
-skipped_checks: Kind[Address] = _kind("skipped-checks", str)
+skipped_checks: Kind[PoolId] = _kind("skipped-checks", str)
 pause: Kind[str] = _kind("pause", str)
 """Of a scope."""
 resumed: Kind[str] = _kind("resumed", str)
@@ -170,13 +171,13 @@ OF_AN_ITEM: Final = families(route, quarantine, checked, resumed)
 """Entries that tell of the item in their key."""
 
 
-def pool_of(key: str) -> Address:
+def pool_of(key: str) -> PoolId:
     """Parse the pool from its own key, or from the key of an entry that belongs to it."""
-    return Address(key.split("/", 2)[1])
+    return PoolId(key.split("/", 2)[1])
 
 
 def manager_of(item: str) -> Address:
-    """Take the position manager out of a position's item."""
+    """Take the position manager out of the item of a position, or of an owner."""
     return Address(item.split("/", 2)[1])
 
 

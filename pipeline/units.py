@@ -8,6 +8,8 @@ from typing import NewType
 # Who and where
 Address = NewType("Address", str)
 """Lower-case 0x-hex of 20 bytes: the form in which nodes give it in logs."""
+PoolId = Address
+"""What a venue knows a pool by: the address of its contract, or the 0x-hex of 32 bytes where one contract keeps all pools."""
 Hash = NewType("Hash", str)
 """Lower-case 0x-hex of 32 bytes."""
 BookId = NewType("BookId", str)

@@ -9,8 +9,9 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import ShardId, Term
 from pipeline.venues.due_read import DueRead
-from streams.node.chain_reads import ReadContext, observe
+from streams.node.chain_reads import observe
 from streams.node.port import Node
+from streams.node.venues.port import ReadContext
 
 _TERM = Term(1)
 

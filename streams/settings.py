@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import SettingsError
-from pipeline.messages.policy import ChainProfile
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.units import Address, ChainId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.settings import KafkaSettings

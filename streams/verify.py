@@ -23,8 +23,9 @@ from streams.kafka.checkpoint.port import load
 from streams.kafka.codec import decode_event
 from streams.kafka.readers import Reader, Record
 from streams.kafka.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
-from streams.node.chain_reads import ReadContext, observe
+from streams.node.chain_reads import observe
 from streams.node.port import Node
+from streams.node.venues.port import ReadContext
 
 
 class Verdict(msgspec.Struct, kw_only=True):

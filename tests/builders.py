@@ -16,6 +16,7 @@ from pipeline.follow.routes import follow
 from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
 from pipeline.messages.base import BlockRef, RawLog, Receipt
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.entries import NftPosition, Pool, PoolPosition
 from pipeline.messages.events import (
     AllowanceRead,
@@ -41,7 +42,7 @@ from pipeline.messages.facts import (
     NftCollected,
     Swapped,
 )
-from pipeline.messages.policy import ChainProfile, Policy, SignersLimits, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import Policy, SignersLimits, TargetBand, TokenSpec, version_of
 from pipeline.state.policies import book_accounts
 from pipeline.state.tables import Tables
 from pipeline.units import (
@@ -447,7 +448,7 @@ class ToyChain:
                 return PoolObserved(
                     **at, pool=Address(pool), state=live.pool(), ticks=ticks, observations=slots
                 )
-            case ["owner", owner]:
+            case ["owner", _, owner]:
                 ids = tuple(TokenId(i) for i, nft in self.nfts.items() if nft.owner == owner)
                 return OwnerObserved(**at, owner=Address(owner), manager=MANAGER, token_ids=ids)
             case ["position", manager, token_id]:

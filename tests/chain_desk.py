@@ -12,6 +12,7 @@ from pipeline.drive import drive
 from pipeline.follow.due_reads import wanted
 from pipeline.follow.log_filter import log_filter
 from pipeline.follow.routes import follow
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.events import (
     AnyEvent,
     IntentRefused,
@@ -22,16 +23,7 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.journal import NO_CHARGE, IntentKnown
-from pipeline.messages.policy import (
-    ChainProfile,
-    Limits,
-    Policy,
-    Rerange,
-    SignersLimits,
-    TargetBand,
-    TokenSpec,
-    version_of,
-)
+from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec, version_of
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import Fees
 from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
@@ -43,7 +35,8 @@ from pipeline.venues.due_read import DueRead
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
 from streams.devnet.world import DevnetPool, World
-from streams.node.chain_reads import ReadContext, observe
+from streams.node.chain_reads import observe
+from streams.node.venues.port import ReadContext
 from streams.submit.judge import Judge
 from streams.submit.node import HttpSenderNode
 from streams.submit.signer_state import SignerState

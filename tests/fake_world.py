@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from eth_abi.abi import decode, encode
 
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
+from pipeline.messages.chain_profile import ChainProfile
+from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
 from pipeline.units import Address, BookId, ChainId
 from pipeline.venues import abi
 from pipeline.venues.abi import function

@@ -8,25 +8,18 @@ import msgspec
 from pipeline.drive import drive
 from pipeline.follow.due_reads import wanted
 from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.events import AnyEvent, BlockSeen, PolicySet, WriterStarted
-from pipeline.messages.policy import (
-    ChainProfile,
-    Limits,
-    Policy,
-    Rerange,
-    SignersLimits,
-    TargetBand,
-    TokenSpec,
-    version_of,
-)
+from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec, version_of
 from pipeline.state.shard import Shard
 from pipeline.units import Address, BlockNumber, Bps, ChainId, RawAmount, Seconds, ShardId, Term
 from streams.devnet.world import DevnetPool, World
 from streams.kafka.codec import decode_entry, decode_event, encode, encode_entry
-from streams.node.chain_reads import ReadContext, observe
+from streams.node.chain_reads import observe
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
+from streams.node.venues.port import ReadContext
 from streams.watch.blocks_seen import blocks_seen
 from streams.watch.prefetch import Block
 

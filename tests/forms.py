@@ -9,7 +9,7 @@ import msgspec
 from msgspec import inspect
 
 from pipeline.messages.entries import ENTRY_TYPES
-from pipeline.messages.events import AnyEvent
+from pipeline.messages.events import EVENT_TYPES
 from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.policy import Policy, version_of
 from pipeline.messages.processes import ProcessSeen
@@ -32,7 +32,7 @@ class GoldenRecord(NamedTuple):
 
 def kinds() -> dict[tuple[str, str], type[msgspec.Struct]]:
     """List every type by its name and, where it is an entry's, its key's family."""
-    messages = (*get_args(AnyEvent), *get_args(AnyOutput), *get_args(AnyJournal), JournalRecord, ProcessSeen)
+    messages = (*EVENT_TYPES, *get_args(AnyOutput), *get_args(AnyJournal), JournalRecord, ProcessSeen)
     return {(kind.__name__, ""): kind for kind in messages} | {
         (kind.__name__, family): kind for family, kind in ENTRY_TYPES.items()
     }

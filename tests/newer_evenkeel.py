@@ -29,11 +29,13 @@ def become_newer() -> None:
         setattr(module, name, new)
         return new
 
-    def in_place(union: Any, new: type) -> Any:
-        return Union[tuple(new if kind.__name__ == new.__name__ else kind for kind in get_args(union))]  # noqa: UP007
+    def in_place(kinds: Any, new: type) -> Any:
+        return tuple(new if kind.__name__ == new.__name__ else kind for kind in kinds)
 
-    events.AnyEvent = in_place(events.AnyEvent, changed(events, "BlockSeen", tag="BlockSeen.2"))
-    decisions.AnyDecision = in_place(decisions.AnyDecision, changed(decisions, "Declined", tag="Declined.2"))
+    events.EVENT_TYPES = in_place(events.EVENT_TYPES, changed(events, "BlockSeen", tag="BlockSeen.2"))
+    declined = changed(decisions, "Declined", tag="Declined.2")
+    union: Any = Union[in_place(get_args(decisions.AnyDecision), declined)]  # noqa: UP007
+    decisions.AnyDecision = union
     entries.ENTRY_TYPES["path"] = changed(entries, "BookPath", tag_field="version", tag="2")  # type: ignore[index]
     rules.RULES += 1
 

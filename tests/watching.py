@@ -16,9 +16,10 @@ import msgspec
 from pipeline.follow.log_filter import LogFilter, log_filter, select
 from pipeline.follow.routes import Arrival, follow
 from pipeline.messages.base import BlockRef, RawLog
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
 from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, BookId, ChainId, Hash, LogIndex, Seconds, ShardId
 from streams.devnet.chain import Chain

@@ -15,6 +15,7 @@ from pipeline.advance.reports import take_report
 from pipeline.advance.views import shown_before, tell_views, tell_views_if_possible
 from pipeline.follow.routes import Arrival, Followed, follow, why_halted
 from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, ShardHalted
 from pipeline.messages.entries import Halted, SetAside
 from pipeline.messages.events import (
@@ -37,7 +38,6 @@ from pipeline.messages.events import (
     Signed,
     Simulated,
 )
-from pipeline.messages.policy import ChainProfile
 from pipeline.state.policies import profile
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard

@@ -10,28 +10,28 @@ from pipeline.follow.decode import decode
 from pipeline.follow.quarantine import quarantined
 from pipeline.follow.track import FailedItems, track
 from pipeline.messages.base import Output
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.decisions import Quarantined, ShardHalted
 from pipeline.messages.entries import Halted
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.policy import ChainProfile
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.venues.port import Venue, VenueBlock
-from pipeline.venues.registry import venues_of
+from pipeline.venues.registry import venues
 
 
 def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Provenance) -> tuple[Output, ...]:
     """Take a block in, quiet or not: it is also the passage of time."""
-    items, venues = FailedItems(shard), venues_of(chain)
-    blocks: list[VenueBlock] = [venue.begin_block(shard, items, event) for venue in venues]
+    items, of_venues = FailedItems(shard), venues(shard.tables)
+    blocks: list[VenueBlock] = [venue.begin_block(shard, items, event) for venue in of_venues]
     tracked = track(shard, event, blocks, items, decode(event.logs, blocks))
     books = policies(shard.tables)
-    keep_prices(shard, venues, books, event.block, items)
+    keep_prices(shard, of_venues, books, event.block, items)
     outputs: list[Output] = [
-        *_swaps(shard, venues, blocks, now),
+        *_swaps(shard, of_venues, blocks, now),
         *quarantine_alerts(tracked.quarantined, now),
-        *(said for venue in venues for said in venue.unsolicited(shard, event, now)),
+        *(said for venue in of_venues for said in venue.unsolicited(shard, event, now)),
     ]
     for policy in books:
         context = BookContext(
@@ -43,9 +43,9 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
 
 
 def _swaps(
-    shard: Shard, venues: Sequence[Venue], blocks: Sequence[VenueBlock], now: Provenance
+    shard: Shard, of_venues: Sequence[Venue], blocks: Sequence[VenueBlock], now: Provenance
 ) -> Iterator[Output]:
-    for venue, block in zip(venues, blocks, strict=True):
+    for venue, block in zip(of_venues, blocks, strict=True):
         if venue.views is not None:
             yield from venue.views.show_swaps(shard, block.swaps, now)
 

@@ -13,7 +13,7 @@ from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds
-from pipeline.venues.registry import HELD_KINDS
+from pipeline.venues.registry import held_kinds
 
 _REMEMBERED_S = Seconds(30 * 24 * 60 * 60)
 
@@ -44,7 +44,7 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance)
 
 def departures_of(shard: Shard) -> Iterator[tuple[str, Departure]]:
     """Walk what left a shard's books lately, by the keys of the entries."""
-    for kind in HELD_KINDS:
+    for kind in held_kinds():
         yield from shard.tables.group(keys.departure.under(kind), Departure)
 
 

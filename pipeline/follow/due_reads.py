@@ -9,7 +9,7 @@ from pipeline.state.policies import policies
 from pipeline.state.resumes import resumes_at
 from pipeline.state.tables import Tables
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.registry import KINDS, venues_of
+from pipeline.venues.registry import item_kinds, venues_of
 
 
 def wanted(tables: Tables) -> list[DueRead]:
@@ -18,7 +18,8 @@ def wanted(tables: Tables) -> list[DueRead]:
     for policy in policies(tables):
         for want in _wanted_by(tables, policy):
             found.setdefault(want.item, want)
-    return sorted(found.values(), key=lambda want: (KINDS.index(keys.family(want.item)), want.item))
+    kinds = item_kinds()
+    return sorted(found.values(), key=lambda want: (kinds.index(keys.family(want.item)), want.item))
 
 
 def missing(tables: Tables, policy: Policy) -> list[str]:

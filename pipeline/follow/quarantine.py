@@ -1,13 +1,19 @@
 """Which items are in quarantine."""
 
+from functools import lru_cache
+
 from pipeline import keys
 from pipeline.messages.entries import Quarantine, Route
 from pipeline.state.tables import Tables
-from pipeline.venues.registry import HELD_KINDS
+from pipeline.venues.registry import held_kinds
 
-_QUARANTINES = tuple(
-    why.under(kind) for kind in (*HELD_KINDS, keys.book.family) for why in (keys.quarantine, keys.checked)
-)
+
+@lru_cache(maxsize=8)
+def _groups(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Name what quarantines of these kinds of items are listed under, and those of books."""
+    return tuple(
+        why.under(kind) for kind in (*kinds, keys.book.family) for why in (keys.quarantine, keys.checked)
+    )
 
 
 def quarantine(tables: Tables, item: str) -> Quarantine | None:
@@ -25,7 +31,7 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
 def quarantined(tables: Tables) -> dict[str, Quarantine]:
     """Collect every item that is not carried on."""
     held: dict[str, Quarantine] = {}
-    for held_under in _QUARANTINES:
+    for held_under in _groups(held_kinds()):
         for key, _ in tables.group(held_under, Quarantine):
             item = keys.item_of(key)
             found = quarantine(tables, item)

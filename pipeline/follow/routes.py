@@ -34,10 +34,9 @@ from pipeline.state.policies import policies, profile
 from pipeline.state.resumes import resumes
 from pipeline.state.tables import Tables
 from pipeline.venues.port import Venue
-from pipeline.venues.registry import HELD_KINDS, venue_of_read, venues_of
+from pipeline.venues.registry import held_kinds, venue_of_read, venues, venues_of
 
 _LONGEST_REASON = 500
-_RESUMED_ITEMS = frozenset({*HELD_KINDS, keys.book.family})
 
 
 class Arrival(Enum):
@@ -140,7 +139,7 @@ def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
     tables.put(keys.SET_ASIDE, None)
     tables.begin(event.block)
     tables.finalise(chain.final_depth_blocks)
-    for venue in venues_of(chain):
+    for venue in venues(tables):
         venue.follow_logs(tables, event)
     return Arrival.APPLIES
 
@@ -223,10 +222,16 @@ def _forget_unused(tables: Tables, before: Policy) -> None:
     """
     still = {item for policy in policies(tables) for item in named_items(policy)}
     unused = {item for item in named_items(before) if item not in still} | {keys.book(before.book)}
-    of_venues = venues_of(before.chain)
+    of_venues, present = venues_of(before.chain), venues(tables)
     wanted = {ring for policy in policies(tables) for ring in policy.price_rings()}
     rings = set(before.price_rings()) - wanted
-    tables.forget(lambda key: _belongs_to(key, unused, of_venues) or _is_slot_of(key, rings))
+    tables.forget(
+        lambda key: (
+            _belongs_to(key, unused, of_venues)
+            or _is_slot_of(key, rings)
+            or _is_of_former(key, of_venues, present)
+        )
+    )
 
 
 def _is_slot_of(key: str, rings: set[PriceRing]) -> bool:
@@ -243,13 +248,23 @@ def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool
     return any(venue.item_of_entry(key) in items for venue in of_venues)
 
 
+def _is_of_former(key: str, former: tuple[Venue, ...], present: tuple[Venue, ...]) -> bool:
+    """Ask whether an entry tells of an item at a venue that no profile has any more."""
+    item = keys.item_of(key) if keys.family(key) in keys.OF_AN_ITEM else key
+    return _claimed(item, former) and not _claimed(item, present)
+
+
+def _claimed(item: str, of_venues: tuple[Venue, ...]) -> bool:
+    return any(venue.item_of_entry(item) is not None for venue in of_venues)
+
+
 # ------------------------------------------------------------------ operators
 def _follow_resumed(tables: Tables, event: Resumed) -> None:
     """Note the operator's word; a shard that is resumed begins anew, as if it had never seen a block."""
     if event.scope == keys.SHARD:
         tables.put(keys.HALTED, None)
         tables.empty_chain()
-    if keys.family(event.scope) in _RESUMED_ITEMS:
+    if keys.family(event.scope) in {*held_kinds(), keys.book.family}:
         count = 1 + resumes(tables, event.scope)
         resume = Resume(count=count, reason=event.reason, by=event.by)
         tables.put(keys.resumed(event.scope), resume)

@@ -119,7 +119,7 @@ Why = Literal["bootstrap", "check", "repair"]
 class Route(Entry, frozen=True, kw_only=True):
     """`route/item`: an item that the shard follows, and whether a read of it has come.
 
-    Items are `pool/P`, `owner/O`, `position/M/id` and `balance/account/token`.
+    Items are `pool/P`, `owner/M/O`, `position/M/id` and `balance/account/token`.
     """
 
     observed_at_block: BlockNumber | None = None

@@ -1,5 +1,7 @@
 """What may change a decision: the records of `events.v1`, one total order a shard."""
 
+from typing import get_args
+
 import msgspec
 
 from pipeline import keys
@@ -117,7 +119,7 @@ class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):
 
     @property
     def item(self) -> str:
-        return keys.owner(self.owner)
+        return keys.owner(self.manager, self.owner)
 
 
 class PositionObserved(Observed, frozen=True, kw_only=True, tag=True):
@@ -150,7 +152,7 @@ class ObservationFailed(Watched, frozen=True, kw_only=True, tag=True):
 
     block: BlockRef
     item: str
-    """Key of the route: `pool/P`, `owner/O`, `position/M/id`, `balance/account/token`."""
+    """Key of the route: `pool/P`, `owner/M/O`, `position/M/id`, `balance/account/token`."""
     reason: str
 
 
@@ -278,6 +280,7 @@ AnyEvent = (
     | OwnerObserved
     | PositionObserved
     | BalanceObserved
+    | Observed
     | ObservationFailed
     | PolicySet
     | PolicyRemoved
@@ -292,3 +295,5 @@ AnyEvent = (
     | Dropped
     | DryRunEnded
 )
+EVENT_TYPES: tuple[type[Event], ...] = tuple(kind for kind in get_args(AnyEvent) if kind is not Observed)
+"""Those of every deployment; a further kind of venue brings reads of its own, each of them an `Observed`."""

@@ -6,34 +6,12 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline.fee_tiers import slippage_bps_of, spot_ticks_of
+from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, PoolsAt
 from pipeline.messages.prices import PriceHistory, PriceRing
 from pipeline.messages.versions import VERSION_FIELD
-from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds, Wei
+from pipeline.units import Address, BookId, Bps, PoolId, RawAmount, Seconds, Wei
 
 Mode = Literal["watch", "dry-run", "live"]
-
-
-class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the same for every book of a deployment."""
-
-    chain_id: ChainId
-    wrapped_native: Address
-    position_manager: Address
-    factory: Address
-    router: Address | None = None
-    """Through which swaps go; needed to act."""
-    final_depth_blocks: int = 65
-    """The most blocks a reorg may take; a deeper one halts the shard."""
-    check_every_blocks: int = 100
-    """How often a pool's full state is compared with the chain."""
-    report_every_blocks: int = 50
-    """How often an unchanged position or refusal is said again."""
-    data_fee_wei: Wei = Wei(0)
-    """What a transaction is reckoned to cost beside its gas, where its data is posted elsewhere for a fee."""
-    data_gas: int = 0
-    """Gas for a transaction's data, within its limit, where that is how it is paid."""
-    max_quarantined: int = 10
-    """More items than this in quarantine halt the shard."""
 
 
 class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +128,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     """A token beside base, quote and its equivalents that counts in a book's value."""
 
     token: Address
-    price_path: tuple[Address, ...]
+    price_path: tuple[PoolId, ...]
     """Pools that price it in the quote: each trades what the one before gives."""
     target_share_bps: Bps | None = None
     """Of the book's value; None: any share will do."""
@@ -174,10 +152,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that count as the quote at par."""
     assets: tuple[Asset, ...] | msgspec.UnsetType = msgspec.UNSET
     """Left out where there are none."""
-    pools: tuple[Address, ...]
-    reference_pool: Address
+    pools: tuple[PoolId, ...]
+    pools_at: tuple[PoolsAt, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Which pools lie at another venue than the first; left out where none does."""
+    reference_pool: PoolId
     """Of base and quote: its spot after the block values the inventory."""
-    publishes: tuple[Address, ...] = ()
+    publishes: tuple[PoolId, ...] = ()
     """Pools whose views this book's shard publishes."""
     price_history: PriceHistory | msgspec.UnsetType = msgspec.UNSET
     """Left out where no prices of the past are kept."""
@@ -215,20 +195,30 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         )
         return self.mode == "live" and here == there
 
-    def all_pools(self) -> tuple[Address, ...]:
+    def all_pools(self) -> tuple[PoolId, ...]:
         """List the book's pools and those that price its tokens, each once, in the policy's order."""
         more = self.pricing_pools() if self.assets else (self.reference_pool,)
         return tuple(dict.fromkeys((*self.pools, *more)))
+
+    def pools_of(self, venue: str) -> tuple[PoolId, ...]:
+        """List those of all pools that lie at a venue."""
+        if not self.pools_at:
+            return self.all_pools() if venue == UNISWAP_V3 else ()
+        return tuple(pool for pool in self.all_pools() if self.venue_of(pool) == venue)
+
+    def venue_of(self, pool: PoolId) -> str:
+        """Name the venue where a pool lies."""
+        return next((each.venue for each in self.pools_at or () if pool in each.pools), UNISWAP_V3)
 
     def known_assets(self) -> tuple[Asset, ...]:
         """List the tokens beside base, quote and its equivalents that have a price."""
         return self.assets or ()
 
-    def pricing_pools(self) -> tuple[Address, ...]:
+    def pricing_pools(self) -> tuple[PoolId, ...]:
         """List the pools by which its tokens are valued: the reference, and those of price paths."""
         return self.reference_pool, *self.price_path_pools()
 
-    def price_path_pools(self) -> tuple[Address, ...]:
+    def price_path_pools(self) -> tuple[PoolId, ...]:
         """List the pools that price assets."""
         return tuple(pool for asset in self.known_assets() for pool in asset.price_path)
 
@@ -242,7 +232,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def all_addresses(self) -> frozenset[Address]:
         """List every address that the book's file has, or leaves to what is known of its chain."""
         chain = self.chain
-        contracts = (chain.wrapped_native, chain.position_manager, chain.factory, chain.router, self.signer)
+        further = (each.address for venue in chain.venues or () for each in venue.contracts)
+        contracts = (
+            *(chain.wrapped_native, chain.position_manager, chain.factory, chain.router, self.signer),
+            *further,
+        )
         tokens = (token.address for token in self.tokens)
         named = (*self.accounts, *tokens, *self.all_pools(), *contracts)
         return frozenset(address for address in named if address is not None)

@@ -1,7 +1,8 @@
 """The policies of a shard's books, and what they agree on."""
 
 from pipeline import keys
-from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.messages.chain_profile import ChainProfile
+from pipeline.messages.policy import Policy
 from pipeline.state.tables import Tables
 from pipeline.units import Address
 

@@ -5,12 +5,13 @@ that tell of it are listed by the venue. A venue is bound to one chain profile a
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from pipeline.book.exposures import HeldItem, Spot
 from pipeline.messages.base import Entry, Output, RawLog, View
+from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.facts import Fact, Swapped
@@ -18,7 +19,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address, Hash, RawAmount
+from pipeline.units import Address, Hash, PoolId, RawAmount
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
 
@@ -124,14 +125,14 @@ class VenueViews(Protocol):
 class Venue(Protocol):
     """One venue of a chain: an AMM deployment, or the wallets."""
 
-    kinds: tuple[str, ...]
-    """Kinds of its items, in the order in which they must be read."""
-    held_kinds: tuple[str, ...]
-    """Those of them that can be in quarantine and resumed."""
-    views: VenueViews | None
-    """None where nothing of it is published but sums of a book."""
+    name: str
+    """Of the chain's profile."""
     actions: VenueActions | None
     """None where no book acts at it."""
+
+    @property
+    def views(self) -> VenueViews | None:
+        """What is published of it; None where that is nothing but sums of a book."""
 
     # ---------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
@@ -177,7 +178,7 @@ class Venue(Protocol):
     def differences(self, shard: Shard, event: Observed) -> list[str]:
         """List where a read is not what the shard holds, each as `name: ours, the chain's`."""
 
-    def has_pool(self, tables: Tables, pool: Address) -> bool:
+    def has_pool(self, tables: Tables, pool: PoolId) -> bool:
         """Ask whether a pool of this venue was read."""
 
     # ---------------------------------------------------------------- what a book has, and at which price
@@ -190,5 +191,20 @@ class Venue(Protocol):
     def held_items(self, shard: Shard, policy: Policy) -> Iterator[HeldItem]:
         """Measure what a book has at this venue. Raises: ImpossibleFactError where something is not followed."""
 
-    def spot(self, shard: Shard, pool: Address) -> Spot | None:
+    def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Tell the price in a pool now; None where the pool is not followed by this venue, or was never given a price."""
+
+
+class VenueKind(NamedTuple):
+    """A kind of venue: what is the same for all of its deployments."""
+
+    make: Callable[[ChainProfile, VenueSpec], Venue]
+    """Binds a venue to a chain's profile."""
+    contracts: tuple[str, ...]
+    """Roles of the contracts that a specification must name."""
+    items: tuple[str, ...]
+    """Kinds of its items, in the order in which they must be read."""
+    held: tuple[str, ...]
+    """Those of them that can be in quarantine and resumed."""
+    actions: VenueActions | None = None
+    """How books act at such venues; None where none does."""

@@ -1,43 +1,99 @@
-"""The venues that exist: the one place that names their packages."""
+"""The kinds of venues that exist: the one place that names their packages. A further kind is a line in `KINDS`."""
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 from pipeline.errors import ImpossibleFactError
+from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueContract, VenueSpec
 from pipeline.messages.events import Observed
-from pipeline.messages.policy import ChainProfile, Policy
-from pipeline.state.policies import profile
+from pipeline.messages.policy import Policy
+from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.venues.acting import VenueActions
-from pipeline.venues.port import Venue
-from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
-from pipeline.venues.uniswap_v3.venue import UniswapV3
-from pipeline.venues.wallet.venue import Wallet
+from pipeline.venues.port import Venue, VenueKind
+from pipeline.venues.uniswap_v3.venue import KIND as UNISWAP_V3_KIND
+from pipeline.venues.wallet.venue import KIND as WALLETS
 
-KINDS = (*UniswapV3.kinds, *Wallet.kinds)
+T = TypeVar("T")
+
+KINDS: dict[str, VenueKind] = {UNISWAP_V3: UNISWAP_V3_KIND}
+"""What a chain's profile may name. The wallets are no deployment: each chain has them, last."""
+
+_EVERY_WALLET = VenueSpec(name="wallet", kind="wallet", contracts=())
+
+
+class OfKinds(Generic[T]):
+    """Something that follows from the kinds that there are; made again only where one was added."""
+
+    def __init__(self, make: Callable[[Sequence[VenueKind]], T]) -> None:
+        """Make it at the first call."""
+        self._make = make
+        self._known: tuple[VenueKind, ...] | None = None
+
+    def __call__(self) -> T:
+        """Give what follows from the present kinds."""
+        known = tuple(KINDS.values())
+        if known != self._known:
+            self._known, self._made = known, self._make(known)
+        return self._made
+
+
+item_kinds = OfKinds(lambda known: tuple(dict.fromkeys(i for kind in (*known, WALLETS) for i in kind.items)))
 """Kinds of all items, in the order in which they must be read."""
-HELD_KINDS = (*UniswapV3.held_kinds, *Wallet.held_kinds)
-"""Those of them that can be in quarantine and resumed."""
-ACTIONS: tuple[VenueActions, ...] = (UniswapV3Actions(),)
+held_kinds = OfKinds(lambda known: tuple(dict.fromkeys(i for kind in (*known, WALLETS) for i in kind.held)))
+"""Kinds of items that can be in quarantine and resumed."""
+all_actions = OfKinds(lambda known: tuple(kind.actions for kind in known if kind.actions is not None))
 """How books act, at each kind of venue at which they do."""
 
 
 @lru_cache(maxsize=16)
 def venues_of(chain: ChainProfile) -> tuple[Venue, ...]:
-    """List the venues of a chain; the wallet comes last, for it takes the logs of every other contract."""
-    return UniswapV3(chain), Wallet(chain)
+    """List the venues of a chain; the wallets come last, for they take the logs of every other contract.
+
+    Raises: ImpossibleFactError where a kind is not known, or a venue lacks a contract.
+    """
+    return _made(chain, chain.all_venues())
 
 
 def venues(tables: Tables) -> tuple[Venue, ...]:
     """List the venues that a shard's books use; none on a shard without books."""
-    chain = profile(tables)
-    return () if chain is None else venues_of(chain)
+    books = policies(tables)
+    return tables.derived("venues", books, lambda: _of_books(books))
+
+
+def _of_books(books: Sequence[Policy]) -> tuple[Venue, ...]:
+    """Make each venue that any book's profile has: while a new profile is applied, book by book, they differ."""
+    if not books:
+        return ()
+    specs = dict.fromkeys(spec for book in books for spec in book.chain.all_venues())
+    return _made(books[0].chain, tuple(specs))
+
+
+def _made(chain: ChainProfile, specs: Sequence[VenueSpec]) -> tuple[Venue, ...]:
+    return *(_venue(chain, spec) for spec in specs), WALLETS.make(chain, _EVERY_WALLET)
+
+
+def _venue(chain: ChainProfile, spec: VenueSpec) -> Venue:
+    kind = KINDS.get(spec.kind)
+    if kind is None:
+        raise ImpossibleFactError(f"venue {spec.name}: no kind {spec.kind!r} is known here")
+    missing = [role for role in kind.contracts if role not in _roles(spec.contracts)]
+    if missing:
+        raise ImpossibleFactError(f"venue {spec.name} of kind {spec.kind} has no {', '.join(missing)}")
+    return kind.make(chain, spec)
+
+
+def _roles(contracts: Sequence[VenueContract]) -> set[str]:
+    return {each.role for each in contracts}
 
 
 def find_actions(shard: Shard, policy: Policy) -> VenueActions | None:
     """Find how a book acts: at the venue of its reference pool; None before that was read."""
+    here = policy.venue_of(policy.reference_pool)
     for venue in venues_of(policy.chain):
-        if venue.actions is not None and venue.has_pool(shard.tables, policy.reference_pool):
+        if venue.name == here and venue.has_pool(shard.tables, policy.reference_pool):
             return venue.actions
     return None
 
@@ -53,9 +109,9 @@ def need_actions(shard: Shard, policy: Policy) -> VenueActions:
 def venue_of_read(tables: Tables, event: Observed) -> Venue:
     """Find the venue whose item a read tells. Raises: ImpossibleFactError."""
     for venue in venues(tables):
-        if isinstance(event, venue.reads()):
+        if isinstance(event, venue.reads()) and venue.item_of_entry(event.item) is not None:
             return venue
-    raise ImpossibleFactError(f"no venue reads {type(event).__name__}")
+    raise ImpossibleFactError(f"no venue reads {event.item} ({type(event).__name__})")
 
 
 def item_of_entry(tables: Tables, key: str) -> str | None:

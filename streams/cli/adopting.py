@@ -6,9 +6,10 @@ import typer
 
 from pipeline import keys
 from pipeline.errors import SettingsError
+from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.messages.entries import Route
 from pipeline.messages.events import NftAdopted
-from pipeline.state.policies import policies, profile
+from pipeline.state.policies import policies
 from pipeline.units import ShardId, TokenId
 from streams.cli.console import run, say, settings_for
 from streams.cli.holdings import OneBook, no_such_book
@@ -23,6 +24,9 @@ def adopt(
     token_id: Annotated[int, typer.Argument(help="The NFT's number.", min=0)],
     *,
     book: OneBook = None,
+    venue: Annotated[
+        str, typer.Option(help="Whose NFT it is: one of `chain.venues`, by its name in the file.")
+    ] = UNISWAP_V3,
     ignore: Annotated[
         bool, typer.Option("--ignore", help="Leave the NFT out of its owner's book instead.")
     ] = False,
@@ -30,14 +34,16 @@ def adopt(
 ) -> None:
     """Take an NFT that somebody else sent into its owner's book, or leave one out of it."""
     settings = settings_for("adopt")
-    shard, item, owner = run(_find(settings, TokenId(token_id), book))
+    shard, item, owner = run(_find(settings, TokenId(token_id), venue, book))
     event = NftAdopted(item=item, ours=not ignore, reason=reason, by=who())
     offset = run(_append(settings, shard, event))
     done = "left out of" if ignore else "taken into"
     say(f"NFT {token_id} is {done} book {owner}: shard {shard}, offset {offset}")
 
 
-async def _find(settings: Settings, token_id: TokenId, book: str | None) -> tuple[ShardId, str, str]:
+async def _find(
+    settings: Settings, token_id: TokenId, venue: str, book: str | None
+) -> tuple[ShardId, str, str]:
     """Find an NFT's shard, name, and book. Raises: SettingsError where no book's owner has it."""
     async with reading(settings.kafka) as reader:
         shards = await shards_now(reader, settings.chain, settings.partitions)
@@ -45,23 +51,23 @@ async def _find(settings: Settings, token_id: TokenId, book: str | None) -> tupl
     if book is not None and book not in known:
         raise SettingsError(no_such_book(book, known))
     for each in shards:
-        found = _held(each, token_id, book)
+        found = _held(each, token_id, venue, book)
         if found is not None:
             return found
     owner = "the owner of any book" if book is None else f"the owner of book {book}"
-    raise SettingsError(f"NFT {token_id} is not known as one that {owner} has")
+    raise SettingsError(f"NFT {token_id} of venue {venue} is not known as one that {owner} has")
 
 
-def _held(at: ShardNow, token_id: TokenId, book: str | None) -> tuple[ShardId, str, str] | None:
+def _held(at: ShardNow, token_id: TokenId, venue: str, book: str | None) -> tuple[ShardId, str, str] | None:
     tables = at.shard.tables
-    chain = profile(tables)
-    if chain is None:
-        return None
-    item = keys.position(chain.position_manager, token_id)
-    route = tables.find(keys.route(item), Route)
     for policy in policies(tables):
-        if route is not None and route.owner == policy.owner and book in {None, policy.book}:
-            return at.shard.id, item, policy.book
+        for spec in policy.chain.all_venues():
+            if (spec.name, spec.kind) != (venue, UNISWAP_V3):
+                continue
+            item = keys.position(spec.contract("position_manager"), token_id)
+            route = tables.find(keys.route(item), Route)
+            if route is not None and route.owner == policy.owner and book in {None, policy.book}:
+                return at.shard.id, item, policy.book
     return None
 
 

@@ -15,6 +15,8 @@ chain:
   # final_depth_blocks: 65      # the most blocks a reorg may take
   # check_every_blocks: 100     # how often a pool is compared with the chain
   # report_every_blocks: 50     # how often an unchanged refusal is said again
+  # venues:                     # further deployments; their pools are followed, and nothing acts there
+  #   - {name: fork, kind: uniswap_v3, factory: "0x...", position_manager: "0x..."}
   # live_on: $chain_id                # the chain's number once more: only then may a book be live
 
 books:
@@ -34,6 +36,8 @@ _BOOK = Template("""\
     #   - {token: WBTC, target_share: 20%, price_path: ["0x... WBTC/WETH", "0x... WETH/USDC"]}
     pools:
       - "$pool"  # $pool_name
+    # pools_at:           # which of the pools lie at a venue of chain.venues; mode watch only
+    #   - {venue: fork, pools: ["0x..."]}
     reference_pool: "$pool"  # its price values the inventory
     # price_history: {every: 5m, span: 14d}  # keep its pools' prices in the shard's state, for `evenkeel volatility`
     strategy:

@@ -1,6 +1,7 @@
 """Messages and entries to bytes and back: JSON, every integer a decimal string."""
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 import msgspec
 
@@ -11,7 +12,7 @@ from pipeline.messages.base import BlockRef, Message
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES, DecidedUnder, Frame
-from pipeline.messages.events import AnyEvent, PolicySet
+from pipeline.messages.events import EVENT_TYPES, AnyEvent, PolicySet
 from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.policy import version_of
 from pipeline.messages.processes import ProcessSeen
@@ -29,12 +30,12 @@ AnyOutput = (
 
 NOTHING = b"null"
 
-_event = StrictMessages(AnyEvent, upgrade="the workers")
-_output = Messages(AnyOutput, upgrade="this one")
-_intent = StrictMessages(SubmitTransaction | Rewound, upgrade="the signer")
-_record = Messages(JournalRecord, upgrade="the signer")
-_journal = Messages(AnyJournal, upgrade="the signer")
-_process = Messages(ProcessSeen, upgrade="this one")
+_event = StrictMessages(EVENT_TYPES, upgrade="the workers")
+_output = Messages(get_args(AnyOutput), upgrade="this one")
+_intent = StrictMessages((SubmitTransaction, Rewound), upgrade="the signer")
+_record = Messages((JournalRecord,), upgrade="the signer")
+_journal = Messages(get_args(AnyJournal), upgrade="the signer")
+_process = Messages((ProcessSeen,), upgrade="this one")
 
 
 class _FrameWire(msgspec.Struct):

@@ -1,8 +1,10 @@
 """Read records of several forms: the newest as it is, older ones upgraded; of newer ones it is said that they are newer."""
 
 import re
-from collections.abc import Callable
-from typing import Any, get_args
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
 
 import msgspec
 
@@ -32,14 +34,13 @@ _type_names: set[str] = set()
 class Messages:
     """Reads the messages of a topic, told apart by their types."""
 
-    def __init__(self, union: Any, *, upgrade: str) -> None:
-        """Read the types of a union; say who must be upgraded where a record is newer than we are."""
-        kinds = get_args(union) or (union,)
+    def __init__(self, kinds: Sequence[type[Any]], *, upgrade: str) -> None:
+        """Read these types; say who must be upgraded where a record is newer than we are."""
         self._upgrade = upgrade
         self._versions = {kind.__name__: version_of_type(kind) for kind in kinds}
         _type_names.update(self._versions)
         # lax, as msgspec calls it: an integer may come as a string, as all of ours do
-        self._decode = msgspec.json.Decoder(union, strict=False).decode
+        self._decode = msgspec.json.Decoder(reduce(or_, kinds), strict=False).decode
 
     def read(self, payload: bytes, where: str) -> Any:
         """Read a record. Raises: MalformedRecordError, NewerRecordError, both naming `where`."""

@@ -20,7 +20,7 @@ from pipeline.errors import AccessError, TopicError, TopicMissingError
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
-from pipeline.messages.events import AnyEvent
+from pipeline.messages.events import EVENT_TYPES
 from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.transactions import SubmitTransaction
@@ -64,7 +64,7 @@ class Topic(msgspec.Struct, frozen=True):
 
 
 # the markers of a shard's rewinds stand between what it says, on every topic that it says something on
-EVENTS = Topic("events.v1", "none", get_args(AnyEvent), _FOR_EVER)
+EVENTS = Topic("events.v1", "none", EVENT_TYPES, _FOR_EVER)
 STATE = Topic("state.v1", "entry", tuple(dict.fromkeys(ENTRY_TYPES.values())), {**_LAST_PER_KEY, **_SOON})
 SWAPS = Topic("swaps.v1", "pool", (SwapSeen, Rewound), _FOR_EVER)
 DECISIONS = Topic("decisions.v1", "book or item", (*get_args(AnyDecision), Rewound), _FOR_EVER)

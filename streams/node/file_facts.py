@@ -3,29 +3,17 @@
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-from eth_utils.address import to_checksum_address
-
 from pipeline.errors import UnreadableError
 from pipeline.messages.policy import Asset, Policy, TokenSpec
-from pipeline.units import Address
-from streams.node.contract_calls import Told
+from pipeline.units import Address, PoolId
+from streams.node.venues.port import PoolFacts
+from streams.node.venues.registry import HALVES
 from streams.yaml_positions import FieldPath, Problem
 
 if TYPE_CHECKING:
     from streams.node.client import Client
 
 _TOKEN = "tokens/ERC20"  # noqa: S105 - an interface
-_POOL, _FACTORY = "uniswap-v3/UniswapV3Pool", "uniswap-v3/UniswapV3Factory"
-
-
-class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pool says of itself, and which pool its factory knows under that."""
-
-    tokens: tuple[Address, Address]
-    fee_pips: int
-    of_factory: Address | None
-    """None: the factory did not answer."""
 
 
 async def contradictions(client: "Client", policy: Policy, path: FieldPath) -> AsyncIterator[Problem]:
@@ -39,7 +27,7 @@ async def contradictions(client: "Client", policy: Policy, path: FieldPath) -> A
             yield Problem((*path, "tokens", j, "decimals"), says)
     known = await _pools(client, policy)
     for j, pool in enumerate(policy.pools):
-        for says in _of_pool(policy, pool, known[pool]):
+        for says in _of_pool(policy, known[pool]):
             yield Problem((*path, "pools", j), says)
     for says in _of_reference(policy, known[policy.reference_pool]):
         yield Problem((*path, "reference_pool"), says)
@@ -48,62 +36,47 @@ async def contradictions(client: "Client", policy: Policy, path: FieldPath) -> A
             yield Problem((*path, "assets", j, "price_path", k), says)
 
 
-async def _pools(client: "Client", policy: Policy) -> Mapping[Address, PoolFacts | None]:
-    """Ask each pool what it is; None: it does not answer as a pool does."""
-    pools = policy.all_pools()
-    functions = [client.contract(pool, _POOL).functions for pool in pools]
-    told = await client.ask([part for of in functions for part in (of.token0(), of.token1(), of.fee())])
-    found = {pool: _facts(told[3 * i : 3 * i + 3]) for i, pool in enumerate(pools)}
-    asked = {pool: facts for pool, facts in found.items() if facts is not None}
-    factory = client.contract(policy.chain.factory, _FACTORY).functions
-    lookups = [
-        factory.getPool(*map(to_checksum_address, facts.tokens), facts.fee_pips) for facts in asked.values()
-    ]
-    for (pool, facts), answer in zip(asked.items(), await client.ask(lookups), strict=True):
-        if not isinstance(answer, UnreadableError):
-            found[pool] = msgspec.structs.replace(facts, of_factory=Address(answer[0]))
+async def _pools(client: "Client", policy: Policy) -> Mapping[PoolId, PoolFacts | str]:
+    """Ask each pool what it is, by its venue; a text says why it is no pool."""
+    found: dict[PoolId, PoolFacts | str] = {}
+    for spec in policy.chain.all_venues():
+        pools = policy.pools_of(spec.name)
+        if pools:
+            found |= await HALVES[spec.kind].ask_pools(client, spec, pools)
     return found
 
 
-def _facts(answers: Sequence[Told]) -> PoolFacts | None:
-    if any(isinstance(answer, UnreadableError) for answer in answers):
-        return None
-    (token0,), (token1,), (fee_pips,) = answers  # type: ignore[misc] # none of them is an error
-    return PoolFacts(tokens=(Address(token0), Address(token1)), fee_pips=fee_pips, of_factory=None)
-
-
-def _of_pool(policy: Policy, pool: Address, facts: PoolFacts | None) -> Iterator[str]:
-    if facts is None:
-        yield f"{pool} is no Uniswap V3 pool: it does not say which tokens it trades"
+def _of_pool(policy: Policy, facts: PoolFacts | str) -> Iterator[str]:
+    if isinstance(facts, str):
+        yield facts
         return
-    if facts.of_factory not in {None, pool}:
-        yield f"{pool} is not a pool of the factory {policy.chain.factory}"
+    if facts.strange is not None:
+        yield facts.strange
     strange = [token for token in facts.tokens if token not in {spec.address for spec in policy.tokens}]
     if strange:
         yield f"it trades {_names(policy, facts)}: {', '.join(strange)} is not among the book's tokens"
 
 
-def _of_reference(policy: Policy, facts: PoolFacts | None) -> Iterator[str]:
-    pool = policy.reference_pool
-    if facts is None:
-        yield f"{pool} is no Uniswap V3 pool: it does not say which tokens it trades"
+def _of_reference(policy: Policy, facts: PoolFacts | str) -> Iterator[str]:
+    if isinstance(facts, str):
+        yield facts
         return
-    if facts.of_factory not in {None, pool}:
-        yield f"{pool} is not a pool of the factory {policy.chain.factory}"
+    if facts.strange is not None:
+        yield facts.strange
     if set(facts.tokens) != {policy.base, policy.quote}:
         yield f"it trades {_names(policy, facts)}, not base and quote"
 
 
 def _of_price_path(
-    policy: Policy, asset: Asset, known: Mapping[Address, PoolFacts | None]
+    policy: Policy, asset: Asset, known: Mapping[PoolId, PoolFacts | str]
 ) -> Iterator[tuple[int, str]]:
     """Walk from an asset to the quote; the first pool that leads nowhere ends the walk."""
     at = asset.token
     for k, pool in enumerate(asset.price_path):
         facts = known[pool]
-        for says in _of_pool(policy, pool, facts):
+        for says in _of_pool(policy, facts):
             yield k, says
-        if facts is None:
+        if isinstance(facts, str):
             return
         if at not in facts.tokens:
             yield k, f"it trades {_names(policy, facts)}, not {_name(policy.tokens, at)}"

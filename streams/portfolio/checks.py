@@ -12,6 +12,7 @@ from streams.portfolio.sections import (
     PriceHistorySection,
     TargetBandSection,
 )
+from streams.portfolio.venues import problems_in_venues
 from streams.yaml_positions import FieldPath, Problem, did_you_mean
 
 _ALL_BPS = 10_000
@@ -25,6 +26,7 @@ def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
     yield from _chain(portfolio.chain)
     yield from _repeated((("books", i, "book"), book.book) for i, book in enumerate(portfolio.books))
     yield from _shared_accounts(portfolio)
+    yield from problems_in_venues(portfolio)
     for i, book in enumerate(portfolio.books):
         path: FieldPath = ("books", i)
         yield from _tokens(book, path)

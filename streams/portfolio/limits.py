@@ -64,7 +64,7 @@ def _times(book: BookSection, path: FieldPath, block_s: int) -> Iterator[Problem
 
 
 def _gas(book: BookSection, path: FieldPath, data_gas: int) -> Iterator[Problem]:
-    least = max(each.least_gas_limit for each in registry.ACTIONS) + data_gas
+    least = max(each.least_gas_limit for each in registry.all_actions()) + data_gas
     stated = book.limits.signer.max_gas_limit
     if stated < least:
         says = f"{stated} is less than the {least} of a mint: no plan would ever come to its end"

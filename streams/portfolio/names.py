@@ -1,5 +1,6 @@
 """ENS names in place of addresses: which a file has, and what they stood for when a policy was made of it."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 
@@ -7,13 +8,14 @@ from pydantic import ValidationInfo
 
 from pipeline.errors import UnreadableError
 from pipeline.messages.policy import AddressName, Policy
-from pipeline.units import Address
+from pipeline.units import Address, PoolId
 from streams.human import is_name, parse_address
 
 Resolved = Mapping[str, Address | UnreadableError]
 """What each name stands for, or why that is not known."""
 Lookup = Callable[[str], Address]
 """Gives a name's address. Raises: ValueError where there is none."""
+_BYTES32 = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
 def read_address(text: object, info: ValidationInfo) -> Address:
@@ -25,6 +27,12 @@ def read_address(text: object, info: ValidationInfo) -> Address:
         raise ValueError(f"{written} is a name, and only an address may stand here")
     lookup: Lookup = info.context
     return lookup(written)
+
+
+def read_pool(text: object, info: ValidationInfo) -> PoolId:
+    """Read what a venue knows a pool by: an address or a name, or the 32 bytes of one that has no contract. Raises: ValueError."""
+    written = str(text).strip()
+    return PoolId(written.lower()) if _BYTES32.fullmatch(written) else read_address(text, info)
 
 
 class Collecting:

@@ -9,9 +9,9 @@ import msgspec
 from pydantic import ValidationError
 
 from contracts_abi import UnknownContractError, load_deployment
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import (
     Asset,
-    ChainProfile,
     Limits,
     Policy,
     Rerange,
@@ -26,6 +26,7 @@ from streams.chain_numbers import numbers_of
 from streams.portfolio.checks import problems_in, slots_of
 from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
+from streams.portfolio.venues import pools_at, problems_in_deployments, venue_specs
 from streams.yaml_positions import Document, FieldPath, Problem, problems_of, read_yaml
 
 _WIDE = Context(prec=80)
@@ -54,8 +55,10 @@ def load_portfolio(
     problems = list(problems_in(portfolio))
     if problems:
         raise document.refuse(problems)
-    made = policies(portfolio, _profile(portfolio.chain, document, devnet), names)
-    problems = [
+    chain = _profile(portfolio.chain, document, devnet)
+    made = policies(portfolio, chain, names)
+    problems = [*problems_in_deployments(chain, portfolio.chain.venues)]
+    problems += [
         problem for i, policy in enumerate(made) for problem in _what_acting_needs(policy, ("books", i))
     ]
     if problems:
@@ -122,6 +125,7 @@ def _policy(book: BookSection, chain: ChainProfile) -> Policy:
         ),
         assets=_assets(book) or msgspec.UNSET,
         pools=book.pools,
+        pools_at=pools_at(book) or msgspec.UNSET,
         reference_pool=book.reference_pool,
         price_history=_price_history(book),
         strategy=_strategy(book.strategy),
@@ -230,6 +234,7 @@ def _profile(section: ChainSection, document: Document, devnet: ChainProfile | N
         check_every_blocks=section.check_every_blocks,
         report_every_blocks=section.report_every_blocks,
         max_quarantined=section.max_quarantined,
+        venues=venue_specs(section) or msgspec.UNSET,
     )
 
 

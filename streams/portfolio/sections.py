@@ -1,5 +1,6 @@
 """The portfolio file as people write it: which fields there are and what each takes."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -15,12 +16,14 @@ from pydantic import (
 )
 
 from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
-from pipeline.units import Address, BookId, Bps, ChainId, Seconds
+from pipeline.units import Address, BookId, Bps, ChainId, PoolId, Seconds
 from streams.human import parse_bps, parse_seconds
-from streams.portfolio.names import read_address
+from streams.portfolio.names import read_address, read_pool
 
 Addr = Annotated[Address, BeforeValidator(read_address)]
 """An address, or an ENS name in its place."""
+Pool = Annotated[PoolId, BeforeValidator(read_pool)]
+"""A pool's address, or an ENS name in its place, or the 32 bytes by which its venue knows it."""
 Share = Annotated[Bps, BeforeValidator(parse_bps)]
 Duration = Annotated[Seconds, BeforeValidator(parse_seconds)]
 
@@ -53,6 +56,23 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class VenueSection(Section):
+    """A further venue: its contracts stand beside name and kind, each under its role."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+    __pydantic_extra__: dict[str, Addr]
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
+        description="what the file calls it, in lower case"
+    )
+    kind: str = Field(description="which kind of contracts: uniswap_v3")
+
+    @property
+    def contracts(self) -> Mapping[str, Address]:
+        """Where each of its contracts stands, by role."""
+        return self.__pydantic_extra__
+
+
 class ChainSection(Section):
     """Which chain, and where Uniswap V3 stands on it: by default where its publishers put it."""
 
@@ -68,6 +88,7 @@ class ChainSection(Section):
     check_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     report_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     max_quarantined: Annotated[int, Field(ge=0, le=10_000)] = 10
+    venues: tuple[VenueSection, ...] = ()
 
 
 class TokenSection(Section):
@@ -135,7 +156,7 @@ class AssetSection(Section):
     """A token beside base and quote that counts in the book's value."""
 
     token: str = Field(description="its symbol or address")
-    price_path: Annotated[tuple[Addr, ...], _at_least(1)] = Field(
+    price_path: Annotated[tuple[Pool, ...], _at_least(1)] = Field(
         description="pools from it to the quote: each trades what the one before gives"
     )
     target_share: Share | None = None
@@ -146,6 +167,15 @@ class PriceHistorySection(Section):
 
     every: Duration = Seconds(300)
     span: Duration = Seconds(14 * 86_400)
+
+
+class PoolsAtSection(Section):
+    """Pools of a book that lie at a further venue."""
+
+    venue: str = Field(description="one of chain.venues")
+    pools: Annotated[tuple[Pool, ...], _at_least(1)] = Field(
+        description="those of the book's pools that lie there"
+    )
 
 
 class BookSection(Section):
@@ -164,8 +194,9 @@ class BookSection(Section):
     )
     quote_equivalents: tuple[str, ...] = ()
     assets: tuple[AssetSection, ...] = ()
-    pools: Annotated[tuple[Addr, ...], _at_least(1)] = Field(description="where the book has its positions")
-    reference_pool: Addr = Field(description="the pool of base and quote whose price values the inventory")
+    pools: Annotated[tuple[Pool, ...], _at_least(1)] = Field(description="where the book has its positions")
+    pools_at: tuple[PoolsAtSection, ...] = ()
+    reference_pool: Pool = Field(description="the pool of base and quote whose price values the inventory")
     price_history: PriceHistorySection | None = None
     strategy: TargetBandSection = Field(description="its name and its parameters")
     limits: LimitsSection = LimitsSection()

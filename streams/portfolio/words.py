@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from pipeline.messages.policy import Asset, ChainProfile, Limits, Policy, Rerange, TargetBand
+from pipeline.messages.chain_profile import ChainProfile, VenueSpec
+from pipeline.messages.policy import Asset, Limits, Policy, Rerange, TargetBand
 from pipeline.units import Address, Bps, RawAmount
 from streams.human import bps_text, plain_number, seconds_text, short
 
@@ -50,6 +51,7 @@ def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
         "quote_equivalents": policy.quote_equivalents,
         "assets": tuple(_asset(each) for each in policy.known_assets()),
         "pools": policy.pools,
+        "pools_at": tuple(f"{pool} at {each.venue}" for each in policy.pools_at or () for pool in each.pools),
         "reference_pool": (policy.reference_pool,),
         "price_history": _price_history(policy),
         **{f"strategy.{name}": (text,) for name, text in _strategy(policy.strategy)},
@@ -121,7 +123,13 @@ def _chain(chain: ChainProfile) -> Iterator[tuple[str, str]]:
     yield "check_every_blocks", str(chain.check_every_blocks)
     yield "report_every_blocks", str(chain.report_every_blocks)
     yield "max_quarantined", str(chain.max_quarantined)
+    yield "venues", "; ".join(map(_venue, chain.venues or ())) or _UNSET
     yield "fee for posting data", f"{chain.data_fee_wei} wei, {chain.data_gas} gas"
+
+
+def _venue(venue: VenueSpec) -> str:
+    contracts = ", ".join(f"{each.role} {each.address}" for each in venue.contracts)
+    return f"{venue.name} of kind {venue.kind} with {contracts}"
 
 
 # ------------------------------------------------------------------ values

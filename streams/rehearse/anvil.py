@@ -20,10 +20,11 @@ from pipeline.state.policies import profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
 from pipeline.venues.due_read import DueRead
-from streams.node.chain_reads import ReadContext, observe
+from streams.node.chain_reads import observe
 from streams.node.contract_calls import ContractReader
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Header
+from streams.node.venues.port import ReadContext
 from streams.rehearse.fork import ForkNode, forked
 from streams.rehearse.port import Fork, NotTried
 from streams.submit.node import HttpSenderNode, SignerView

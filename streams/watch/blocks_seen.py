@@ -10,7 +10,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address, Term
 from streams.node.contract_calls import ContractReader
 from streams.node.port import Node
-from streams.node.read_wallet import read_allowances
+from streams.node.venues.wallet import read_allowances
 from streams.watch.prefetch import Block
 
 

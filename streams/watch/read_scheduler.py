@@ -10,14 +10,15 @@ from pipeline.errors import NodeError
 from pipeline.follow.due_reads import wanted
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Route
-from pipeline.messages.events import ObservationFailed
+from pipeline.messages.events import ObservationFailed, Observed
 from pipeline.state.policies import followed_pools, policies, profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, Hash, Term
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.registry import venues_of
-from streams.node.chain_reads import Observation, ReadContext, observe
+from streams.node.chain_reads import observe
 from streams.node.port import Node
+from streams.node.venues.port import ReadContext
 from streams.watch.follower import Follower
 from streams.watch.timing import Timing
 
@@ -65,7 +66,7 @@ class ReadScheduler:
 
     async def read(
         self, block: BlockRef, wants: Sequence[DueRead], term: Term
-    ) -> AsyncIterator[Observation | ObservationFailed]:
+    ) -> AsyncIterator[Observed | ObservationFailed]:
         """Read, and give what is worth a record: a reason for which a contract cannot be read comes once.
 
         A node that fails is no such reason. After some rounds the reads are put off, so that blocks go on; what was

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
+from pipeline.messages.chain_profile import ChainProfile
+from pipeline.messages.policy import Policy, TargetBand, TokenSpec
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
 from streams.devnet import actions, reads
 from streams.devnet.chain import Chain

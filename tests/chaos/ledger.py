@@ -115,7 +115,11 @@ class Page:
 
 def _own_items(policy) -> list[str]:
     accounts = [f"balance/{a}/{t.address}" for a in policy.accounts for t in policy.tokens]
-    return [*(f"pool/{pool}" for pool in policy.all_pools()), f"owner/{policy.owner}", *accounts]
+    return [
+        *(f"pool/{pool}" for pool in policy.all_pools()),
+        f"owner/{policy.chain.position_manager}/{policy.owner}",
+        *accounts,
+    ]
 
 
 class Ledger:

@@ -23,8 +23,9 @@ from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_event, decode_output, encode_entry
 from streams.kafka.readers import reading
 from streams.kafka.topics import DECISIONS, STATE, shard_of
-from streams.node.chain_reads import ReadContext, observe
+from streams.node.chain_reads import observe
 from streams.node.http_node import HttpNode
+from streams.node.venues.port import ReadContext
 from streams.verify import load_shard
 
 pytestmark = [

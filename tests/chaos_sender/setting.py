@@ -3,15 +3,8 @@
 from pathlib import Path
 from string import Template
 
-from pipeline.messages.policy import (
-    ChainProfile,
-    Limits,
-    Policy,
-    Rerange,
-    SignersLimits,
-    TargetBand,
-    TokenSpec,
-)
+from pipeline.messages.chain_profile import ChainProfile
+from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec
 from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds
 from pipeline.venues.abi import function
 from streams.devnet import actions

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 from forms import golden_record, kinds, read_records
 
-from pipeline.messages.events import AnyEvent
+from pipeline.messages.events import EVENT_TYPES
 from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.versions import has_upgrade
@@ -21,7 +21,7 @@ from streams.kafka.codec import (
 )
 
 RECORDS = read_records()
-READERS = {kind.__name__: decode_event for kind in get_args(AnyEvent)}
+READERS = {kind.__name__: decode_event for kind in EVENT_TYPES}
 READERS |= {kind.__name__: decode_output for kind in get_args(AnyOutput)}
 READERS |= {JournalRecord.__name__: decode_record, ProcessSeen.__name__: decode_process}
 

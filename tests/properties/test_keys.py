@@ -17,7 +17,7 @@ NUMBERS = st.integers(0, 2**256 - 1)
 DIGESTS = st.integers(0, 2**64 - 1).map(lambda n: f"{n:016x}")
 ITEMS = st.one_of(
     st.builds(keys.pool, ADDRESSES),
-    st.builds(keys.owner, ADDRESSES),
+    st.builds(keys.owner, ADDRESSES, ADDRESSES),
     st.builds(keys.position, ADDRESSES, NUMBERS.map(TokenId)),
     st.builds(keys.balance, ADDRESSES, ADDRESSES),
     st.builds(keys.book, BOOKS),
@@ -27,7 +27,7 @@ KINDS = {
     "pool": (ADDRESSES,),
     "position": (ADDRESSES, NUMBERS.map(TokenId)),
     "balance": (ADDRESSES, ADDRESSES),
-    "owner": (ADDRESSES,),
+    "owner": (ADDRESSES, ADDRESSES),
     "token": (ADDRESSES,),
     "book": (BOOKS,),
     "counted_balances": (BOOKS,),

@@ -17,10 +17,11 @@ from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.assess import assess, own_positions
+from pipeline.venues.uniswap_v3.deployment import first_deployment
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
 from pipeline.views import show_book
 
-VIEWS = UniswapV3Views()
+VIEWS = UniswapV3Views(first_deployment(policy().chain))
 AMOUNTS = {"principal0", "principal1", "fees0", "fees1"}
 REACHED: Counter[str] = Counter()
 """How often the comparison was reached with what; told by the last test."""

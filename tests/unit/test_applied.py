@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from pipeline.errors import SettingsError
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.events import PolicyRemoved, PolicySet
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand, TokenSpec
+from pipeline.messages.policy import Policy, TargetBand, TokenSpec
 from streams.kafka.topics import shard_of
 from streams.policy_rollout import RolloutStep, steps_to
 from streams.portfolio import publishing

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from pipeline.messages.entries import ENTRY_TYPES, DecidedUnder, Frame
-from pipeline.messages.events import AnyEvent
+from pipeline.messages.events import EVENT_TYPES
 from streams.kafka.codec import AnyOutput, decode_entry, decode_event, decode_output, encode, encode_entry
 
 few = settings(max_examples=25, deadline=None)
 
-EVENTS = get_args(AnyEvent)
+EVENTS = EVENT_TYPES
 OUTPUTS = get_args(AnyOutput)
 ENTRIES = [(name, kind) for name, kind in ENTRY_TYPES.items() if kind not in (Frame, DecidedUnder)]
 

@@ -21,9 +21,11 @@ from pipeline.venues.uniswap_v3.act.drafts import (
 from pipeline.venues.uniswap_v3.act.goal import liquidity_to_move
 from pipeline.venues.uniswap_v3.act.market import market_at_spot
 from pipeline.venues.uniswap_v3.assess import own_positions
+from pipeline.venues.uniswap_v3.deployment import first_deployment
 from pipeline.venues.uniswap_v3.routes import set_apart
 
 DUST = 60
+HERE = first_deployment(live().chain)
 
 
 def give(desk, count=1):
@@ -65,7 +67,7 @@ def test_sixty_dust_nfts_do_not_keep_a_book_from_acting():
         assert until_closed(each) == Done()
     assert [i.call.gas_limit for i in desk.signer.done] == [i.call.gas_limit for i in plain.signer.done]
     assert [n for n in held if n.liquidity] == held, "nothing is withdrawn of them, and nothing paid for it"
-    assert len(set_apart(desk.shard.tables, desk.watcher.routes.find("policy/alpha", type(live())))) == DUST
+    assert len(set_apart(desk.shard.tables, live(), HERE)) == DUST
     assert len(desk.liquid()) == 1, "none of them was even read"
 
 
@@ -79,7 +81,7 @@ def test_an_nft_that_was_set_apart_is_the_books_once_it_is_adopted_and_not_once_
     assert token_id in liquidity_to_move(desk.shard, live())
     adopted(desk, token_id, ours=False)
     assert item(token_id) not in dict(own_positions(desk.shard, live()))
-    assert set_apart(desk.shard.tables, live()) == [item(token_id)]
+    assert set_apart(desk.shard.tables, live(), HERE) == [item(token_id)]
     desk.block()
     adopted(desk, token_id)
     desk.watcher.append(desk.watcher.chain.read(item(token_id), "check", 1))
@@ -121,7 +123,7 @@ def test_a_shard_that_begins_anew_still_knows_what_was_sent():
     desk.watcher.append(Resumed(scope="shard", reason="anew", by="me"))
     desk.watcher.read_wanted()
     desk.take()
-    assert set_apart(desk.shard.tables, live()) == [item(token_id)]
+    assert set_apart(desk.shard.tables, live(), HERE) == [item(token_id)]
     assert item(token_id) not in dict(own_positions(desk.shard, live()))
 
 
@@ -135,7 +137,7 @@ def test_on_another_branch_the_same_number_may_be_an_nft_of_ours():
     desk.watcher.tell()
     desk.take()
     assert item(token_id) in dict(own_positions(desk.shard, live()))
-    assert not set_apart(desk.shard.tables, live())
+    assert not set_apart(desk.shard.tables, live(), HERE)
 
 
 # ------------------------------------------------------------------ many NFTs of ours

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 from pipeline.errors import SettingsError, UnreadableError
-from pipeline.messages.policy import ChainProfile, Policy, TargetBand
+from pipeline.messages.chain_profile import ChainProfile
+from pipeline.messages.policy import Policy, TargetBand
 from pipeline.messages.prices import PriceHistory, PriceRing
 from pipeline.units import Address, Seconds
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
@@ -769,3 +770,118 @@ def test_a_name_is_shown_beside_its_address_in_each_difference():
         (POOL.lower(), OTHER_POOL.lower())
     ]
     assert list(moved(plain, after)) == []
+
+
+# ------------------------------------------------------------------ further venues
+FORK_FACTORY, FORK_MANAGER = f"0x{0xFAC:040x}", f"0x{0xABC:040x}"
+SINGLETON_POOL = f"0x{0xDEF:064x}"
+FORKED = FILE.replace(
+    "  id: 1\n",
+    f"""\
+  id: 1
+  venues:
+    - name: fork
+      kind: uniswap_v3
+      factory: "{FORK_FACTORY}"
+      position_manager: "{FORK_MANAGER}"
+""",
+).replace(
+    f"    pools: [{POOL}]\n",
+    f"""\
+    pools: [{POOL}, {OTHER_POOL}]
+    pools_at:
+      - {{venue: fork, pools: [{OTHER_POOL}]}}
+""",
+)
+FORKED = FORKED.replace("mode: dry-run", "mode: watch")
+
+
+def test_a_pool_lies_at_the_venue_that_the_book_names_and_else_at_the_chains_own():
+    (book,) = load(FORKED)
+    assert book.pools_of("uniswap_v3") == (POOL.lower(),)
+    assert book.pools_of("fork") == (OTHER_POOL.lower(),)
+    own, fork = book.chain.all_venues()
+    assert own.contract("factory") == book.chain.factory
+    assert (fork.name, fork.kind, fork.contract("position_manager")) == ("fork", "uniswap_v3", FORK_MANAGER)
+    assert {FORK_FACTORY, FORK_MANAGER} <= book.all_addresses()
+
+
+def test_a_book_without_further_venues_has_the_version_that_it_had():
+    (book,) = load(FILE)
+    assert (book.chain.venues, book.pools_at) == (msgspec.UNSET, msgspec.UNSET)
+    empty = FILE.replace("  id: 1\n", "  id: 1\n  venues: []\n").replace(
+        "    pools:", "    pools_at: []\n    pools:"
+    )
+    assert load(empty) == (book,)
+
+
+def test_a_changed_venue_is_told():
+    (before,), (after,) = load(FORKED), load(FORKED.replace(FORK_MANAGER, f"0x{0xABD:040x}"))
+    (said,) = differences(before, after)
+    assert said.startswith("chain.venues fork of kind uniswap_v3 with factory ")
+    (before,) = load(FILE.replace("mode: dry-run", "mode: watch"))
+    told = [each.split(" ")[0] for each in differences(before, load(FORKED)[0])]
+    assert told == ["pools", "pools_at", "chain.venues", "pools"]
+
+
+OF_VENUES, OF_BOOK = "chain.venues[0].", "books[0]."
+WRONG_VENUES = [
+    ("name: fork", "name: uniswap_v3", OF_VENUES + "name", "uniswap_v3 is the chain's own"),
+    (
+        "kind: uniswap_v3",
+        "kind: uniswap_v2",
+        OF_VENUES + "kind",
+        "no kind of venue; did you mean uniswap_v3?",
+    ),
+    (
+        "      factory:",
+        "      factry:",
+        OF_VENUES + "factory",
+        "missing: where the factory of venue fork stands",
+    ),
+    ("      factory:", "      factry:", OF_VENUES + "factry", "unknown field; did you mean factory?"),
+    (FORK_FACTORY, "0x12", OF_VENUES + "factory", "is no address"),
+    (
+        FORK_MANAGER,
+        "0xC36442b4a4522E871399CD717aBDD847Ab11FE88",
+        OF_VENUES + "position_manager",
+        "is the position_manager of venue uniswap_v3 already",
+    ),
+    ("venue: fork", "venue: forc", OF_BOOK + "pools_at[0].venue", "none of chain.venues; did you mean fork?"),
+    (
+        f"pools: [{OTHER_POOL}]",
+        f"pools: [{WETH}]",
+        OF_BOOK + "pools_at[0].pools[0]",
+        "none of the book's pools",
+    ),
+    (f"pools: [{OTHER_POOL}]", "pools: []", OF_BOOK + "pools_at[0].pools", "must name at least 1"),
+    (
+        f"pools: [{OTHER_POOL}]}}",
+        f"pools: [{OTHER_POOL}]}}\n      - {{venue: fork, pools: [{OTHER_POOL}]}}",
+        OF_BOOK + "pools_at[1].pools[0]",
+        "lies at fork already",
+    ),
+    (
+        "mode: watch",
+        "mode: dry-run",
+        OF_BOOK + "mode",
+        "only mode: watch: a book acts on the chain's own uniswap_v3",
+    ),
+    (
+        f"pools: [{POOL},",
+        f"pools: [{POOL}, {SINGLETON_POOL},",
+        OF_BOOK + "pools[1]",
+        "is no address, and `pools_at` does not say at which venue it lies",
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "by", "field", "says"), WRONG_VENUES)
+def test_a_wrong_venue_is_refused_with_its_field(part, by, field, says):
+    text = FORKED.replace(part, by, 1)
+    assert text != FORKED
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    assert any(f": {field}: " in line and says in line for line in str(caught.value).splitlines()), (
+        caught.value
+    )

@@ -136,10 +136,10 @@ def test_what_cannot_be_in_quarantine_is_not_resumed():
     """An owner is only looked up: a word on it must not lead to a read, nor to a release of what was never held."""
     told = Told()
     told.block()
-    told.watcher.append(Resumed(scope=f"owner/{OWNER}", reason="looked at", by="me"))
+    told.watcher.append(Resumed(scope=f"owner/{MANAGER}/{OWNER}", reason="looked at", by="me"))
     told.watcher.read_wanted()
     assert not [o for o in told.catch_up() if isinstance(o, Released)]
-    assert f"resumed/owner/{OWNER}" not in told.shard.tables.entries()
+    assert f"resumed/owner/{MANAGER}/{OWNER}" not in told.shard.tables.entries()
 
 
 def test_a_repair_that_a_reorg_undoes_is_made_again():

@@ -61,7 +61,7 @@ def passing_reasons() -> frozenset[str]:
 
     What trades in a pool can bring most of them about on purpose.
     """
-    return _PASSING.union(*(each.guards.passing for each in registry.ACTIONS))
+    return _PASSING.union(*(each.guards.passing for each in registry.all_actions()))
 
 
 def guards_with(venue: VenueGuards) -> Mapping[GuardReason, Guard]:

@@ -11,6 +11,7 @@ from pipeline.messages.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount, Tick
+from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, first_deployment
 from pipeline.venues.uniswap_v3.pools import live_pool
 from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
 from pipeline.venues.uniswap_v3.routes import is_ours
@@ -53,10 +54,14 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
 
 
 def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPosition]]:
-    """Walk the NFTs of a book: those of its owner in its pools, but for what is set apart."""
-    pools = policy.all_pools()
-    manager = policy.chain.position_manager
-    for key, position in shard.tables.group(keys.position.under(manager), NftPosition):
+    """Walk the NFTs of a book on the deployment where it acts."""
+    return positions_at(shard, policy, first_deployment(policy.chain))
+
+
+def positions_at(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterator[tuple[str, NftPosition]]:
+    """Walk the NFTs of a book at a deployment: those of its owner in its pools, but for what is set apart."""
+    pools = at.pools(policy)
+    for key, position in shard.tables.group(keys.position.under(at.manager), NftPosition):
         if position.owner == policy.owner and position.pool in pools and is_ours(shard.tables, key):
             yield key, position
 

@@ -18,10 +18,10 @@ from pipeline.messages.facts import (
     PoolFact,
     Swapped,
 )
-from pipeline.state.policies import followed_pools
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, TokenId
 from pipeline.venues.port import Items
+from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.live import LivePool
 from pipeline.venues.uniswap_v3.manager_logs import decode_manager_log
 from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
@@ -33,14 +33,14 @@ from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, token_id_of
 class UniswapV3Block:
     """The pools and NFTs that one block touches."""
 
-    def __init__(self, shard: Shard, items: Items, manager: Address, now_s: Seconds) -> None:
+    def __init__(self, shard: Shard, items: Items, at: UniswapV3Deployment, now_s: Seconds) -> None:
         """Have touched nothing yet."""
         self.swaps: list[tuple[RawLog, Swapped]] = []
         self._shard = shard
         self._items = items
-        self._manager = manager
+        self._manager = at.manager
         self._now_s = now_s
-        self._pools = {address: keys.pool(address) for address in followed_pools(shard.tables)}
+        self._pools = {address: keys.pool(address) for address in at.followed_pools(shard.tables)}
         """The item of each followed pool."""
         self._live: dict[Address, LivePool] = {}
         self._positions: dict[str, NftPosition | None] = {}

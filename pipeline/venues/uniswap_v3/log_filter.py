@@ -6,12 +6,13 @@ import msgspec
 
 from pipeline import keys
 from pipeline.messages.base import RawLog
-from pipeline.messages.entries import Route
-from pipeline.state.policies import followed_pools, policies
+from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.port import LogFilter
+from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS
+from pipeline.venues.uniswap_v3.routes import routed
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, address_of_topic, token_id_of
 
 
@@ -49,12 +50,11 @@ class UniswapV3Interest(msgspec.Struct, frozen=True):
         return any(log.address == self.manager and log.topics[0] == TRANSFER_TOPIC for log in logs)
 
 
-def interest(tables: Tables, manager: Address) -> UniswapV3Interest:
-    """Collect the pools, NFTs and owners that a shard follows now."""
-    routed = tables.group(keys.route.under(keys.position.family), Route)
+def interest(tables: Tables, at: UniswapV3Deployment) -> UniswapV3Interest:
+    """Collect the pools, NFTs and owners that a shard follows now at a deployment."""
     return UniswapV3Interest(
-        pools=followed_pools(tables),
-        manager=manager,
-        token_ids=frozenset(keys.position.parse(keys.item_of(key))[1] for key, _ in routed),
+        pools=at.followed_pools(tables),
+        manager=at.manager,
+        token_ids=frozenset(keys.position.parse(item)[1] for item, _ in routed(tables, at)),
         owners=frozenset(policy.owner for policy in policies(tables)),
     )

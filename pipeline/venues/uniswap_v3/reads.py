@@ -8,10 +8,10 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.entries import NftPosition, OracleSlot, Pool, TickInfo
 from pipeline.messages.events import Observed, OwnerObserved, PoolObserved, PositionObserved
-from pipeline.state.policies import followed_pools
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount
 from pipeline.venues.compare import field_differences
+from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.pools import live_pool, store_pool
 
 N = TypeVar("N", bound=int)
@@ -19,13 +19,13 @@ N = TypeVar("N", bound=int)
 READS = (PoolObserved, OwnerObserved, PositionObserved)
 
 
-def write_read(shard: Shard, event: Observed) -> None:
+def write_read(shard: Shard, event: Observed, at: UniswapV3Deployment) -> None:
     """Take a read as the truth of its pool or NFT; an owner's list concerns only what is routed."""
     match event:
         case PoolObserved():
             _write_pool(shard, event)
         case PositionObserved():
-            _write_position(shard, event)
+            _write_position(shard, event, at)
         case _:
             pass
 
@@ -45,10 +45,10 @@ def _write_pool(shard: Shard, event: PoolObserved) -> None:
     shard.drop_working_copies([event.item])
 
 
-def _write_position(shard: Shard, event: PositionObserved) -> None:
+def _write_position(shard: Shard, event: PositionObserved, at: UniswapV3Deployment) -> None:
     """Write an NFT of a followed pool, with the pool position that it uses."""
     position = event.position
-    if position.pool not in followed_pools(shard.tables):
+    if position.pool not in at.followed_pools(shard.tables):
         return
     known = shard.tables.find(event.item, NftPosition)
     if known is not None:  # a read cannot tell principal from fees; what was followed can

@@ -9,36 +9,47 @@ from pipeline.messages.entries import NftPosition, Route
 from pipeline.messages.events import Observed, OwnerObserved, PositionObserved
 from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import Policy
-from pipeline.state.policies import followed_pools
 from pipeline.state.resumes import resumes
 from pipeline.state.tables import Tables
 from pipeline.venues.due_read import DueRead
+from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 
 _ROUTED = keys.route.under(keys.position.family)
 _OF_A_POOL = keys.families(keys.pool, keys.tick, keys.observation, keys.pool_position)
 
 
-def named_items(policy: Policy) -> Iterator[str]:
-    """List the pools of a policy, and its owner, whose NFTs are looked up."""
-    for pool in policy.all_pools():
+def named_items(policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
+    """List the pools of a policy, and its owner, whose NFTs are looked up. A further deployment counts where a pool is of it."""
+    pools = at.pools(policy)
+    for pool in pools:
         yield keys.pool(pool)
-    yield keys.owner(policy.owner)
+    if pools:
+        yield keys.owner(at.manager, policy.owner)
 
 
-def routed_positions(tables: Tables, policy: Policy) -> Iterator[tuple[str, Route]]:
-    """Walk the NFTs that a book counts: those of its owner, but for what is set apart."""
-    for key, route in tables.group(_ROUTED, Route):
-        item = keys.item_of(key)
+def routed_positions(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[tuple[str, Route]]:
+    """Walk the NFTs of a deployment that a book counts: those of its owner, but for what is set apart."""
+    for item, route in routed(tables, at):
         if route.owner == policy.owner and is_ours(tables, item):
             yield item, route
 
 
-def due_reads(tables: Tables, policy: Policy) -> Iterator[DueRead]:
+def routed(tables: Tables, at: UniswapV3Deployment) -> Iterator[tuple[str, Route]]:
+    """Walk all NFTs of a deployment that a shard knows of."""
+    ours = keys.position.under(at.manager) + "/"
+    for key, route in tables.group(_ROUTED, Route):
+        item = keys.item_of(key)
+        if item.startswith(ours):
+            yield item, route
+
+
+def due_reads(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[DueRead]:
     """List the NFTs of a book that were never read, or not since their pool was."""
-    for item, route in routed_positions(tables, policy):
+    pools = at.pools(policy)
+    for item, route in routed_positions(tables, policy, at):
         if route.observed_at_block is None:
             yield DueRead(item=item, why="bootstrap")
-        elif route.pool in policy.all_pools():
+        elif route.pool in pools:
             pool_route = tables.find(keys.route(keys.pool(route.pool)), Route)
             pool_at = None if pool_route is None else pool_route.observed_at_block
             if pool_at is not None and route.observed_at_block < pool_at:
@@ -47,12 +58,13 @@ def due_reads(tables: Tables, policy: Policy) -> Iterator[DueRead]:
                 yield DueRead(item=item, why="repair")
 
 
-def checked_items(tables: Tables, policy: Policy) -> Iterator[str]:
+def checked_items(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
     """List the pools and NFTs that are compared periodically; an NFT with the pool position that it uses."""
-    for pool in policy.all_pools():
+    pools = at.pools(policy)
+    for pool in pools:
         yield keys.pool(pool)
-    for item, route in routed_positions(tables, policy):
-        if route.pool in policy.all_pools():
+    for item, route in routed_positions(tables, policy, at):
+        if route.pool in pools:
             yield item
 
 
@@ -62,12 +74,12 @@ def is_ours(tables: Tables, item: str) -> bool:
     return tables.find(keys.gift(item), Gift) is None if word is None else word.ours
 
 
-def set_apart(tables: Tables, policy: Policy) -> list[str]:
-    """List the NFTs that a book's owner has and the book does without."""
+def set_apart(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> list[str]:
+    """List the NFTs of a deployment that a book's owner has and the book does without."""
     return [
         item
-        for key, route in tables.group(_ROUTED, Route)
-        if route.owner == policy.owner and not is_ours(tables, item := keys.item_of(key))
+        for item, route in routed(tables, at)
+        if route.owner == policy.owner and not is_ours(tables, item)
     ]
 
 
@@ -86,15 +98,16 @@ def follow_read(tables: Tables, event: Observed, route: Route) -> Route:
     return route
 
 
-def item_of_entry(key: str) -> str | None:
-    """Name the pool or NFT that an entry belongs to: `pool/P` for `tick/P/t`."""
+def item_of_entry(key: str, at: UniswapV3Deployment) -> str | None:
+    """Name the pool or NFT that an entry belongs to: `pool/P` for `tick/P/t`. A pool's entries do not tell its deployment."""
     if keys.family(key) in _OF_A_POOL:
         return keys.pool(keys.pool_of(key))
-    return key if keys.position.matches(key) or keys.owner.matches(key) else None
+    is_of_manager = keys.position.matches(key) or keys.owner.matches(key)
+    return key if is_of_manager and keys.manager_of(key) == at.manager else None
 
 
-def unfollowed(tables: Tables) -> set[str]:
-    """List the keys of NFTs whose pool no book uses any more."""
-    pools = followed_pools(tables)
-    entries = tables.entries().items()
-    return {key for key, value in entries if isinstance(value, NftPosition) and value.pool not in pools}
+def unfollowed(tables: Tables, at: UniswapV3Deployment) -> set[str]:
+    """List the keys of a deployment's NFTs whose pool no book uses any more."""
+    pools = at.followed_pools(tables)
+    kept = tables.group(keys.position.under(at.manager), NftPosition)
+    return {key for key, position in kept if position.pool not in pools}

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from pipeline import keys
 from pipeline.book.exposures import HeldItem
 from pipeline.errors import MalformedLogError
@@ -14,32 +16,35 @@ from pipeline.messages.views import PoolView, PositionView, SwapSeen, ViewRemove
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.units import Hash
+from pipeline.units import Hash, PoolId
 from pipeline.venues.port import Departed
-from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, own_positions
+from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, positions_at
+from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.wallet.token_logs import decode_nft_transfer
 
 
-class UniswapV3Views:
-    """Pools, swaps in them, and NFTs."""
+class UniswapV3Views(msgspec.Struct, frozen=True):
+    """Pools, swaps in them, and NFTs, of one deployment."""
+
+    deployment: UniswapV3Deployment
 
     def published_pools(self, shard: Shard) -> Mapping[str, Pool | None]:
         """Collect the pools that this shard publishes, each as it was read."""
-        named = {keys.pool(pool) for policy in policies(shard.tables) for pool in policy.publishes}
+        named = {keys.pool(pool) for pool in self._published(shard)}
         return {item: shard.tables.find(item, Pool) for item in sorted(named)}
 
     def show_swaps(
         self, shard: Shard, swaps: Sequence[tuple[RawLog, Swapped]], now: Provenance
     ) -> Iterator[SwapSeen]:
         """Tell each swap in a published pool."""
-        published = {pool for policy in policies(shard.tables) for pool in policy.publishes}
+        published = self._published(shard)
         for log, swap in swaps:
             if swap.address in published:
                 yield _show_swap(log, swap, now)
 
     def shown_items(self, shard: Shard, policy: Policy) -> Iterator[HeldNft]:
         """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
-        for item, position in own_positions(shard, policy):
+        for item, position in positions_at(shard, policy, self.deployment):
             try:
                 held = held_nft(shard, item, position)
             except MemoryError:  # of the machine, not of the NFT
@@ -48,6 +53,10 @@ class UniswapV3Views:
                 continue
             if not held.is_empty:
                 yield held
+
+    def _published(self, shard: Shard) -> frozenset[PoolId]:
+        named = ((policy, pool) for policy in policies(shard.tables) for pool in policy.publishes)
+        return frozenset(pool for policy, pool in named if policy.venue_of(pool) == self.deployment.name)
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> PoolView:
         """Tell the present state of a pool."""

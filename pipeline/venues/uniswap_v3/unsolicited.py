@@ -10,14 +10,17 @@ from pipeline.messages.nfts import Gift
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
+from pipeline.units import Address
 from pipeline.venues.uniswap_v3.routes import is_ours
 
 
-def tell_gifts(shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[NftSetApart]:
+def tell_gifts(shard: Shard, event: BlockSeen, manager: Address, now: Provenance) -> Iterator[NftSetApart]:
     """Tell each NFT that came with this block in a transaction of somebody else."""
     books = {policy.owner: policy.book for policy in policies(shard.tables)}
     for key, gift in shard.tables.group(keys.gift.under(keys.position.family), Gift):
         item = keys.item_of(key)
+        if keys.manager_of(item) != manager:
+            continue
         route = shard.tables.find(keys.route(item), Route)
         if gift.at_block != event.block.number or route is None or is_ours(shard.tables, item):
             continue

@@ -5,54 +5,57 @@ from collections.abc import Iterator
 from pipeline import keys
 from pipeline.book.exposures import Price, Spot
 from pipeline.messages.base import Output
+from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
 from pipeline.messages.entries import Pool, Route
 from pipeline.messages.events import BlockSeen, Observed
-from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address
+from pipeline.units import PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.port import Items, VenueViews
+from pipeline.venues.port import Items, VenueKind, VenueViews
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes
 from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
-from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, own_positions
+from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, positions_at
 from pipeline.venues.uniswap_v3.block import UniswapV3Block
+from pipeline.venues.uniswap_v3.deployment import deployment_of
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
 from pipeline.venues.uniswap_v3.unsolicited import tell_gifts
+
+_ACTIONS = UniswapV3Actions()
 
 
 class UniswapV3:
     """The pools and NFTs of one deployment."""
 
-    kinds: tuple[str, ...] = (keys.pool.family, keys.owner.family, keys.position.family)
-    held_kinds: tuple[str, ...] = (keys.pool.family, keys.position.family)
-    views: VenueViews | None = UniswapV3Views()
-    actions: VenueActions | None = UniswapV3Actions()
-
-    def __init__(self, chain: ChainProfile) -> None:
-        """Take the deployment's addresses from the chain's profile."""
-        self._manager = chain.position_manager
+    def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
+        """Take the deployment's addresses from its specification. Books act at the first deployment only."""
+        del chain
+        self.name = spec.name
+        self._at = deployment_of(spec)
+        self.views: VenueViews | None = UniswapV3Views(self._at)
+        self.actions: VenueActions | None = _ACTIONS if spec.name == UNISWAP_V3 else None
 
     # -------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
         """List the pools that a policy names, and its owner."""
-        return routes.named_items(policy)
+        return routes.named_items(policy, self._at)
 
     def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
         """List the NFTs that must be read."""
-        return routes.due_reads(tables, policy)
+        return routes.due_reads(tables, policy, self._at)
 
     def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
         """List the pools and NFTs that are compared periodically."""
-        return routes.checked_items(tables, policy)
+        return routes.checked_items(tables, policy, self._at)
 
     def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
         """Note who has an NFT now."""
         for log in event.logs:
-            if log.address == self._manager:
+            if log.address == self._at.manager:
                 follow_nft(tables, log, event)
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
@@ -61,20 +64,20 @@ class UniswapV3:
 
     def item_of_entry(self, key: str) -> str | None:
         """Name the pool or NFT that an entry belongs to."""
-        return routes.item_of_entry(key)
+        return routes.item_of_entry(key, self._at)
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List the keys of NFTs whose pool no book uses any more."""
-        return routes.unfollowed(tables)
+        return routes.unfollowed(tables, self._at)
 
     # -------------------------------------------------------------- logs and reads
     def interest(self, tables: Tables) -> log_filter.UniswapV3Interest:
         """Collect the pools, NFTs and owners that a shard follows now."""
-        return log_filter.interest(tables, self._manager)
+        return log_filter.interest(tables, self._at)
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> UniswapV3Block:
         """Open a block's working copies."""
-        return UniswapV3Block(shard, items, self._manager, event.block.timestamp_s)
+        return UniswapV3Block(shard, items, self._at, event.block.timestamp_s)
 
     def reads(self) -> tuple[type[Observed], ...]:
         """List the messages that tell of pools, owners and NFTs."""
@@ -82,7 +85,7 @@ class UniswapV3:
 
     def write_read(self, shard: Shard, event: Observed) -> None:
         """Take a read as the truth of its pool or NFT."""
-        reads.write_read(shard, event)
+        reads.write_read(shard, event, self._at)
 
     def differences(self, shard: Shard, event: Observed) -> list[str]:
         """List where the chain's pool or NFT is not what the shard holds."""
@@ -90,25 +93,25 @@ class UniswapV3:
 
     def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
         """List the NFTs that a book's owner has and the book does without."""
-        return routes.set_apart(tables, policy)
+        return routes.set_apart(tables, policy, self._at)
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
         """Tell each NFT that came with this block in a transaction of somebody else."""
-        if any(log.address == self._manager for log in event.logs):
-            yield from tell_gifts(shard, event, now)
+        if any(log.address == self._at.manager for log in event.logs):
+            yield from tell_gifts(shard, event, self._at.manager, now)
 
-    def has_pool(self, tables: Tables, pool: Address) -> bool:
+    def has_pool(self, tables: Tables, pool: PoolId) -> bool:
         """Ask whether a pool was read."""
         return tables.find(keys.pool(pool), Pool) is not None
 
     # -------------------------------------------------------------- what a book has, and at which price
     def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List a book's pools and NFTs, and the item of logs that tell of no NFT."""
-        for pool in policy.all_pools():
+        for pool in self._at.pools(policy):
             yield keys.pool(pool)
-        for item, _ in own_positions(shard, policy):
+        for item, _ in positions_at(shard, policy, self._at):
             yield item
-        yield keys.unreadable_position(self._manager)
+        yield keys.unreadable_position(self._at.manager)
 
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List nothing: pools and NFTs follow from logs."""
@@ -117,10 +120,10 @@ class UniswapV3:
 
     def held_items(self, shard: Shard, policy: Policy) -> Iterator[HeldNft]:
         """Measure the NFTs of a book. Raises: ImpossibleFactError where a pool or range is not followed."""
-        for item, position in own_positions(shard, policy):
+        for item, position in positions_at(shard, policy, self._at):
             yield held_nft(shard, item, position)
 
-    def spot(self, shard: Shard, pool: Address) -> Spot | None:
+    def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Tell the price in a pool now: sqrt^2 / 2^192."""
         found = shard.tables.find(keys.pool(pool), Pool)
         if found is None or not found.sqrt_price_x96:
@@ -131,3 +134,12 @@ class UniswapV3:
 def _spot(pool: Pool) -> Spot:
     price = Price(numerator=pool.sqrt_price_x96 * pool.sqrt_price_x96, denominator=1 << 192)
     return Spot(token0=pool.token0, token1=pool.token1, price=price)
+
+
+KIND = VenueKind(
+    make=UniswapV3,
+    contracts=("factory", "position_manager"),
+    items=(keys.pool.family, keys.owner.family, keys.position.family),
+    held=(keys.pool.family, keys.position.family),
+    actions=_ACTIONS,
+)

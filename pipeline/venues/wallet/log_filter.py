@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline.messages.base import RawLog
-from pipeline.messages.policy import ChainProfile
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.state.policies import book_accounts, policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address

@@ -6,16 +6,17 @@ from typing import NamedTuple
 from pipeline import keys
 from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, Spot
 from pipeline.messages.base import Output
+from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Balance, Route
 from pipeline.messages.events import BalanceObserved, BlockSeen, Observed
-from pipeline.messages.policy import ChainProfile, Policy
+from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import NATIVE, Address
+from pipeline.units import NATIVE, Address, PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.port import Items, VenueViews
+from pipeline.venues.port import Items, VenueKind, VenueViews
 from pipeline.venues.wallet import log_filter
 from pipeline.venues.wallet.block import WalletBlock
 
@@ -31,13 +32,12 @@ class _Row(NamedTuple):
 class Wallet:
     """The balances of the accounts that books count."""
 
-    kinds: tuple[str, ...] = (keys.balance.family,)
-    held_kinds: tuple[str, ...] = (keys.balance.family,)
     views: VenueViews | None = None
     actions: VenueActions | None = None
 
-    def __init__(self, chain: ChainProfile) -> None:
+    def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
         """Know the chain's wrapped coin, whose deposits and withdrawals are no transfers."""
+        self.name = spec.name
         self._chain = chain
 
     # -------------------------------------------------------------- which items are followed
@@ -111,7 +111,7 @@ class Wallet:
         del shard, event, now
         yield from ()
 
-    def has_pool(self, tables: Tables, pool: Address) -> bool:
+    def has_pool(self, tables: Tables, pool: PoolId) -> bool:
         """Say that no pool is a wallet's."""
         del tables, pool
         return False
@@ -138,7 +138,7 @@ class Wallet:
             keys.held_balances(policy.book), (rows, *balances), lambda: tuple(_held(rows, balances))
         )
 
-    def spot(self, shard: Shard, pool: Address) -> Spot | None:
+    def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Know no price."""
         del shard, pool
         return None
@@ -157,3 +157,6 @@ def _held(rows: Sequence[_Row], balances: Sequence[Balance | None]) -> Iterator[
         if balance is not None:
             exposure = Exposure(token=row.token, kind=row.kind, amount=balance.amount)
             yield HeldItem(item=row.item, exposures=(exposure,))
+
+
+KIND = VenueKind(make=Wallet, contracts=(), items=(keys.balance.family,), held=(keys.balance.family,))

@@ -1,4 +1,4 @@
-"""What owners and accounts have at one block: NFTs, positions, balances."""
+"""The NFTs of a position manager at one block, each with the pool position that it uses."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,10 @@ from eth_utils.crypto import keccak
 
 from pipeline.errors import UnreadableError
 from pipeline.messages.entries import NftPosition, PoolPosition
-from pipeline.units import NATIVE, Address, GrowthX128, Liquidity, RawAmount, Tick, TokenId
+from pipeline.units import Address, GrowthX128, Liquidity, RawAmount, Tick, TokenId
 from streams.node.contract_calls import Ask, ContractReader, Told, method
 
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"
-_BALANCE = method("tokens/ERC20", "balanceOf")
-_ALLOWANCE = method("tokens/ERC20", "allowance")
-_NATIVE_BALANCE = method("multicall/Multicall3", "getEthBalance")
 _NFTS = method(_MANAGER, "balanceOf")
 _NFT_OF_OWNER = method(_MANAGER, "tokenOfOwnerByIndex")
 _NFT_OWNER = method(_MANAGER, "ownerOf")
@@ -34,29 +31,6 @@ async def read_owner(reader: ContractReader, manager: Address, owner: Address) -
     ((count,),) = await reader.need([Ask(manager, _NFTS, (owner,))])
     found = await reader.need([Ask(manager, _NFT_OF_OWNER, (owner, index)) for index in range(count)])
     return tuple(TokenId(token_id) for (token_id,) in found)
-
-
-async def read_balances(
-    reader: ContractReader, pairs: Sequence[tuple[Address, Address]]
-) -> list[RawAmount | UnreadableError]:
-    """Read what accounts have of tokens, (account, token) by (account, token)."""
-    told = await reader.ask(
-        [
-            Ask(reader.multicall, _NATIVE_BALANCE, (account,))
-            if token == NATIVE
-            else Ask(token, _BALANCE, (account,))
-            for account, token in pairs
-        ]
-    )
-    return [each if isinstance(each, UnreadableError) else RawAmount(each[0]) for each in told]
-
-
-async def read_allowances(
-    reader: ContractReader, triples: Sequence[tuple[Address, Address, Address]]
-) -> list[RawAmount | UnreadableError]:
-    """Read what spenders may still take, (owner, token, spender) by (owner, token, spender)."""
-    told = await reader.ask([Ask(token, _ALLOWANCE, (owner, spender)) for owner, token, spender in triples])
-    return [each if isinstance(each, UnreadableError) else RawAmount(each[0]) for each in told]
 
 
 async def read_positions(

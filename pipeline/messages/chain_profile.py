@@ -1,0 +1,72 @@
+"""What is the same for every book of a deployment: the chain, and the venues on it."""
+
+import msgspec
+
+from pipeline.units import Address, ChainId, PoolId, Wei
+
+UNISWAP_V3 = "uniswap_v3"
+"""Kind and name of the venue that a chain's profile has in its own fields: where a book's pools lie unless it says otherwise."""
+
+
+class VenueContract(msgspec.Struct, frozen=True, kw_only=True):
+    """A contract of a venue, by what it is there."""
+
+    role: str
+    """`factory`, `position_manager`: which there are follows from the venue's kind."""
+    address: Address
+
+
+class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue of a chain: which kind of contracts, and where they stand."""
+
+    name: str
+    kind: str
+    contracts: tuple[VenueContract, ...]
+
+    def contract(self, role: str) -> Address:
+        """Find where a contract stands. Raises: KeyError where the venue has none of that role."""
+        for each in self.contracts:
+            if each.role == role:
+                return each.address
+        raise KeyError(role)
+
+
+class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for every book of a deployment."""
+
+    chain_id: ChainId
+    wrapped_native: Address
+    position_manager: Address
+    factory: Address
+    router: Address | None = None
+    """Through which swaps go; needed to act."""
+    final_depth_blocks: int = 65
+    """The most blocks a reorg may take; a deeper one halts the shard."""
+    check_every_blocks: int = 100
+    """How often a pool's full state is compared with the chain."""
+    report_every_blocks: int = 50
+    """How often an unchanged position or refusal is said again."""
+    data_fee_wei: Wei = Wei(0)
+    """What a transaction is reckoned to cost beside its gas, where its data is posted elsewhere for a fee."""
+    data_gas: int = 0
+    """Gas for a transaction's data, within its limit, where that is how it is paid."""
+    max_quarantined: int = 10
+    """More items than this in quarantine halt the shard."""
+    venues: tuple[VenueSpec, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Further ones, by name; left out where there is only the Uniswap V3 of the fields above."""
+
+    def all_venues(self) -> tuple[VenueSpec, ...]:
+        """List the venues: first the Uniswap V3 of the profile's own fields, then those that it names."""
+        own = (
+            VenueContract(role="factory", address=self.factory),
+            VenueContract(role="position_manager", address=self.position_manager),
+        )
+        return VenueSpec(name=UNISWAP_V3, kind=UNISWAP_V3, contracts=own), *(self.venues or ())
+
+
+class PoolsAt(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of a book's pools lie at a venue."""
+
+    venue: str
+    """Its name in the chain's profile."""
+    pools: tuple[PoolId, ...]

@@ -1,0 +1,57 @@
+"""What is asked of a node at a venue. A kind's answers are messages of the pure half: the two halves share nothing else."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pipeline.errors import UnreadableError
+from pipeline.messages.base import BlockRef
+from pipeline.messages.chain_profile import ChainProfile, VenueSpec
+from pipeline.messages.events import ObservationFailed, Observed
+from pipeline.units import Address, PoolId, Term
+from pipeline.venues.due_read import DueRead
+from streams.node.contract_calls import ContractReader
+
+if TYPE_CHECKING:
+    from streams.node.client import Client
+
+
+class ReadContext(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and by whom is read: what every observation of one round has in common."""
+
+    chain: ChainProfile
+    block: BlockRef
+    term: Term
+    holders: tuple[PoolId, ...] = ()
+    """Who may have some of a token: pools."""
+    acting: frozenset[Address] = frozenset()
+    """Tokens of books that act: what these do on a transfer must be known."""
+
+    def failed(self, want: DueRead, error: UnreadableError) -> ObservationFailed:
+        """Say why an item cannot be read."""
+        return ObservationFailed(term=self.term, block=self.block, item=want.item, reason=str(error))
+
+
+Read = Callable[[ContractReader, ReadContext, Sequence[DueRead]], AsyncIterator[Observed | ObservationFailed]]
+"""Reads items of one kind, in order; of one that cannot be read it says why. Raises: NodeError."""
+
+
+class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pool says of itself."""
+
+    tokens: tuple[Address, ...]
+    strange: str | None = None
+    """Why it is not a pool of its venue, if so."""
+
+
+AskPools = Callable[["Client", VenueSpec, Sequence[PoolId]], Awaitable[Mapping[PoolId, PoolFacts | str]]]
+"""Asks pools of a venue which tokens they trade, and whether they are its own; a text says why one is no pool. Raises: NodeError."""
+
+
+class NodeHalf(NamedTuple):
+    """The calls of a kind of venue."""
+
+    reads: Mapping[str, Read]
+    """By the kinds of its items."""
+    ask_pools: AskPools

@@ -1,0 +1,17 @@
+"""The calls of each kind of venue: the one place here that names their modules. A further kind is a line in `HALVES`."""
+
+from pipeline.errors import UnreadableError
+from pipeline.messages.chain_profile import UNISWAP_V3
+from streams.node.venues import wallet
+from streams.node.venues.port import NodeHalf, Read
+from streams.node.venues.uniswap_v3 import half as uniswap_v3
+
+HALVES: dict[str, NodeHalf] = {UNISWAP_V3: uniswap_v3.HALF}
+
+
+def read_of(kind: str) -> Read:
+    """Find how items of a kind are read. Raises: UnreadableError where no venue known here has such items."""
+    for reads in (wallet.READS, *(half.reads for half in HALVES.values())):
+        if kind in reads:
+            return reads[kind]
+    raise UnreadableError(f"no venue that is known here has an item {kind}/...")

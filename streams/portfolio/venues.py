@@ -1,0 +1,109 @@
+"""The further venues of a portfolio file, and which pools of a book lie there."""
+
+from collections.abc import Iterable, Iterator
+
+from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, PoolsAt, VenueContract, VenueSpec
+from pipeline.units import PoolId
+from pipeline.venues.registry import KINDS
+from streams.portfolio.sections import BookSection, ChainSection, Portfolio, VenueSection
+from streams.yaml_positions import FieldPath, Problem, did_you_mean
+
+_ADDRESS_CHARACTERS = 42
+
+
+def venue_specs(section: ChainSection) -> tuple[VenueSpec, ...]:
+    """List the venues that a file names, by name."""
+    specs = (
+        VenueSpec(
+            name=venue.name,
+            kind=venue.kind,
+            contracts=tuple(
+                VenueContract(role=role, address=address) for role, address in sorted(venue.contracts.items())
+            ),
+        )
+        for venue in section.venues
+    )
+    return tuple(sorted(specs, key=lambda spec: spec.name))
+
+
+def pools_at(book: BookSection) -> tuple[PoolsAt, ...]:
+    """List which pools of a book lie at which further venue, by its name."""
+    named = (PoolsAt(venue=each.venue, pools=each.pools) for each in book.pools_at)
+    return tuple(sorted(named, key=lambda each: each.venue))
+
+
+# ------------------------------------------------------------------ what is wrong with them
+def problems_in_venues(portfolio: Portfolio) -> Iterator[Problem]:
+    """Find venues that cannot be followed, and pools that lie at none or at two."""
+    taken = {UNISWAP_V3}
+    for i, venue in enumerate(portfolio.chain.venues):
+        path: FieldPath = ("chain", "venues", i)
+        if venue.name in taken:
+            whose = "the chain's own" if venue.name == UNISWAP_V3 else "named twice"
+            yield Problem((*path, "name"), f"{venue.name} is {whose}")
+        taken.add(venue.name)
+        yield from _contracts(venue, path)
+    for i, book in enumerate(portfolio.books):
+        yield from _pools(book, ("books", i), taken - {UNISWAP_V3})
+
+
+def _contracts(venue: VenueSection, path: FieldPath) -> Iterator[Problem]:
+    kind = KINDS.get(venue.kind)
+    if kind is None:
+        yield Problem((*path, "kind"), f"{venue.kind} is no kind of venue{did_you_mean(venue.kind, KINDS)}")
+        return
+    for role in kind.contracts:
+        if role not in venue.contracts:
+            yield Problem((*path, role), f"missing: where the {role} of venue {venue.name} stands")
+    for role in venue.contracts:
+        if role not in kind.contracts:
+            says = f"unknown field{did_you_mean(role, ('name', 'kind', *kind.contracts))}"
+            yield Problem((*path, role, ""), says)
+
+
+def _pools(book: BookSection, path: FieldPath, venues: set[str]) -> Iterator[Problem]:
+    elsewhere: dict[PoolId, str] = {}
+    of_book = set(_pools_of(book))
+    for j, each in enumerate(book.pools_at):
+        place: FieldPath = (*path, "pools_at", j)
+        if each.venue not in venues:
+            says = f"{each.venue} is none of chain.venues{did_you_mean(each.venue, venues)}"
+            yield Problem((*place, "venue"), says)
+        for k, pool in enumerate(each.pools):
+            if pool not in of_book:
+                yield Problem((*place, "pools", k), f"{pool} is none of the book's pools")
+            if pool in elsewhere:
+                says = f"{pool} lies at {elsewhere[pool]} already"
+                yield Problem((*place, "pools", k), says)
+            elsewhere.setdefault(pool, each.venue)
+    if book.pools_at and book.mode != "watch":
+        says = f"only mode: watch: a book acts on the chain's own {UNISWAP_V3} alone, and has pools at another venue"
+        yield Problem((*path, "mode"), says)
+    for place, pool in _named_pools(book, path):
+        if pool not in elsewhere and len(pool) != _ADDRESS_CHARACTERS:
+            yield Problem(place, f"{pool} is no address, and `pools_at` does not say at which venue it lies")
+
+
+def _pools_of(book: BookSection) -> Iterator[PoolId]:
+    for _, pool in _named_pools(book, ()):
+        yield pool
+
+
+def _named_pools(book: BookSection, path: FieldPath) -> Iterator[tuple[FieldPath, PoolId]]:
+    yield from (((*path, "pools", j), pool) for j, pool in enumerate(book.pools))
+    yield (*path, "reference_pool"), book.reference_pool
+    for j, asset in enumerate(book.assets):
+        yield from (((*path, "assets", j, "price_path", k), pool) for k, pool in enumerate(asset.price_path))
+
+
+def problems_in_deployments(chain: ChainProfile, sections: Iterable[VenueSection]) -> Iterator[Problem]:
+    """Find contracts that two venues of one kind have: what lies there would be counted twice."""
+    own, *_ = chain.all_venues()
+    known = {(own.kind, each.role, each.address): own.name for each in own.contracts}
+    for i, venue in enumerate(sections):
+        for role, address in venue.contracts.items():
+            other = known.setdefault((venue.kind, role, address), venue.name)
+            if other != venue.name:
+                yield Problem(
+                    ("chain", "venues", i, role), f"{address} is the {role} of venue {other} already"
+                )

@@ -1,0 +1,218 @@
+"""Two deployments of Uniswap V3 on one chain: pools and NFTs of both are followed side by side, exact to the unit against the chain."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from followed import Followed, node_of, world_policy
+from msgspec.structs import replace
+
+from pipeline.drive import drive
+from pipeline.follow.log_filter import log_filter
+from pipeline.messages.chain_profile import ChainProfile, PoolsAt, VenueContract, VenueSpec
+from pipeline.messages.events import BlocksReverted, PolicyRemoved, PolicySet
+from pipeline.messages.policy import Policy, version_of
+from pipeline.messages.views import BookView, PositionView
+from pipeline.units import BlockNumber, BookId
+from pipeline.venues.abi import function
+from streams.devnet import actions
+from streams.devnet.chain import Chain
+from streams.devnet.deployer import Deployer
+from streams.devnet.reads import ask, balance, minted_token_id, range_around, read, token_ids
+from streams.devnet.transactions import DEPLOY_GAS, Tx
+from streams.devnet.world import DevnetPool, World
+from streams.node.file_facts import contradictions
+from streams.verify import Verdict, against_the_chain
+
+pytestmark = pytest.mark.anvil
+
+MANAGER, FACTORY = "uniswap-v3/NonfungiblePositionManager", "uniswap-v3/UniswapV3Factory"
+POOL = "uniswap-v3/UniswapV3Pool"
+NOBODY = "0x" + "0" * 40
+FORK = "fork"
+
+
+def second_deployment(chain: Chain, world: World, cache: Path) -> World:
+    """The same contracts once more: a factory, a position manager and a router, with a pool of the same tokens and fee."""
+    deployer = Deployer(chain, world.accounts.spare[0], cache)
+    factory = deployer.deploy(FACTORY)
+    manager = deployer.deploy(MANAGER, factory, world.weth, NOBODY)
+    router = deployer.deploy("uniswap-v3/SwapRouter02", NOBODY, factory, manager, world.weth)
+    fork = replace(world, factory=factory, position_manager=manager, router=router)
+    for actor in (world.accounts.traders[0], world.accounts.providers[0], *world.accounts.owners[:2]):
+        chain.execute(*actions.approve_all(fork, actor))
+    first = world.pool("weth_usdc_low_500")
+    terms = first.token0, first.token1, 500, read(chain, first.address, POOL, "slot0")[0]
+    data = function(MANAGER, "createAndInitializePoolIfNecessary").calldata(*terms)
+    chain.execute(Tx(sender=world.accounts.spare[0], to=manager, data=data, gas=DEPLOY_GAS))
+    address = read(chain, factory, FACTORY, "getPool", *terms[:3]).lower()
+    pool = replace(first, name=FORK, address=address)
+    assert pool.address != first.address
+    provide(chain, fork, world.accounts.providers[0], pool, 200 * 10**18)
+    return replace(fork, pools={FORK: pool})
+
+
+def provide(chain: Chain, world: World, owner: str, pool: DevnetPool, weth: int) -> int:
+    ticks = range_around(chain, pool, -900, 900)
+    amounts = world.amounts(pool, weth)
+    (receipt,) = chain.execute(actions.mint_position(world, owner, pool, ticks, amounts))
+    return minted_token_id(receipt, world)
+
+
+def profile_of(world: World, fork: World, chain_id: int) -> ChainProfile:
+    contracts = (
+        VenueContract(role="factory", address=fork.factory),
+        VenueContract(role="position_manager", address=fork.position_manager),
+    )
+    return ChainProfile(
+        chain_id=chain_id,
+        wrapped_native=world.weth,
+        position_manager=world.position_manager,
+        factory=world.factory,
+        router=world.router,
+        venues=(VenueSpec(name=FORK, kind="uniswap_v3", contracts=contracts),),
+    )
+
+
+def policy_of(
+    world: World, fork: World, chain_id: int, owner: str, *pools: DevnetPool, **changes: Any
+) -> Policy:
+    elsewhere = tuple(pool.address for pool in pools if pool.name == FORK)
+    return world_policy(
+        world,
+        owner,
+        pools[0],
+        chain_id,
+        chain=profile_of(world, fork, chain_id),
+        pools=tuple(pool.address for pool in pools),
+        pools_at=(PoolsAt(venue=FORK, pools=elsewhere),),
+        mode="watch",
+        **{"publishes": tuple(pool.address for pool in pools), **changes},
+    )
+
+
+def amounts_of(chain: Chain, worlds: tuple[World, ...], owner: str) -> dict[str, int]:
+    """What the chain itself says of an owner: wallet, coin, and what leaving every NFT of every deployment would pay."""
+    world = worlds[0]
+    held = {token: balance(chain, token, owner) for token in (world.weth, world.usdc_low)}
+    held[world.weth] += int(chain.rpc("eth_getBalance", owner, "latest"), 16)
+    for each in worlds:
+        for token_id in token_ids(chain, each, owner):
+            told = read(chain, each.position_manager, MANAGER, "positions", token_id)
+            calls = {
+                "decreaseLiquidity": (token_id, told[7], 0, 0, 2**256 - 1),
+                "collect": (token_id, owner, 2**128 - 1, 2**128 - 1),
+            }
+            for name, terms in calls.items():
+                called = function(MANAGER, name)
+                paid = ask(chain, each.position_manager, called, terms, sender=owner)
+                for token, amount in zip(told[2:4], paid, strict=True):
+                    held[token.lower()] += amount
+    return held
+
+
+def books_are_those_of_the_chain(
+    followed: Followed, chain: Chain, books: dict[str, tuple[str, tuple[World, ...]]]
+):
+    last = {said.book: said for said in followed.said if isinstance(said, BookView)}
+    assert last.keys() == books.keys()
+    for book, (owner, worlds) in books.items():
+        told = {h.token: h.wallet + h.native + h.principal + h.fees for h in last[book].holdings}
+        assert told == amounts_of(chain, worlds, owner), book
+
+
+async def compared(followed: Followed) -> Counter[str]:
+    verdict = Verdict()
+    await against_the_chain(followed.node, followed.shard, verdict)
+    assert verdict.wrong == []
+    return verdict.compared
+
+
+async def test_a_pool_is_held_against_the_factory_of_its_venue(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    fork = second_deployment(chain, world, cache)
+    here, there = world.pool("weth_usdc_low_500"), fork.pools[FORK]
+    chain_id, owner = int(chain.rpc("eth_chainId"), 16), world.accounts.owners[0]
+    right = policy_of(world, fork, chain_id, owner, here, there)
+    swapped = replace(right, pools_at=(PoolsAt(venue=FORK, pools=(here.address,)),))
+    node = node_of(chain.url)
+    client = node.web3((await node.newest()).block.hash)
+    told = [
+        [(each.path, each.says) async for each in contradictions(client, policy, ("books", 0))]
+        for policy in (right, swapped)
+    ]
+    await node.close()
+    of_the_first = f"{there.address} is not a pool of the factory {world.factory}"
+    of_the_fork = f"{here.address} is not a pool of the factory {fork.factory}"
+    assert told == [
+        [],
+        [
+            (("books", 0, "pools", 0), of_the_fork),
+            (("books", 0, "pools", 1), of_the_first),
+            (("books", 0, "reference_pool"), of_the_fork),
+        ],
+    ]
+
+
+async def test_pools_and_nfts_of_both_are_those_of_the_chain(chain: Chain, world: World, cache: Path) -> None:
+    fork = second_deployment(chain, world, cache)
+    here, there = world.pool("weth_usdc_low_500"), fork.pools[FORK]
+    (alpha, beta, *_), trader = world.accounts.owners, world.accounts.traders[0]
+    chain_id = int(chain.rpc("eth_chainId"), 16)
+    mine = provide(chain, world, alpha, here, 5 * 10**18)
+    ours = provide(chain, fork, alpha, there, 7 * 10**18)
+    theirs = provide(chain, fork, beta, there, 3 * 10**18)
+    node = node_of(chain.url)
+    both = policy_of(world, fork, chain_id, alpha, here, there)
+    followed = Followed(node, both)
+    await followed.begin()
+    second = policy_of(world, fork, chain_id, beta, there, book=BookId("beta"), publishes=())
+    followed.take(PolicySet(policy=replace(second, policy_version=version_of(second))))
+    head = followed.shard.tables.head
+    assert head is not None
+    await followed.read_wanted(head)
+    wanted = log_filter(followed.shard.tables)
+    assert wanted is not None
+    assert [each.token_ids for each in wanted.of_venues[:2]] == [{mine}, {ours, theirs}]  # type: ignore[attr-defined]
+    books = {"alpha": (alpha, (world, fork)), "beta": (beta, (fork,))}
+    weth = world.weth
+    for number in range(1, 4):
+        chain.execute(
+            actions.swap_exact_in(world, trader, here, weth, number * 10**18),
+            actions.swap_exact_in(fork, trader, there, weth, 2 * number * 10**18),
+            actions.collect(fork, alpha, ours) if number == 2 else actions.wrap(world, trader, 1),
+        )
+        await followed.catch_up()
+        books_are_those_of_the_chain(followed, chain, books)
+    # NFTs that come, change hands and go at the second deployment
+    provide(chain, fork, beta, there, 10**18)
+    chain.execute(actions.transfer_nft(fork, beta, trader, theirs))
+    await followed.catch_up()
+    books_are_those_of_the_chain(followed, chain, books)
+    assert await compared(followed) == {"pools": 2, "positions": 3, "balances": 4}
+    shown = {(said.manager, said.pool) for said in followed.said if isinstance(said, PositionView)}
+    assert shown == {(world.position_manager, here.address), (fork.position_manager, there.address)}
+
+    # a reorg takes the transfer and the mint back
+    to = (await node.headers([BlockNumber(chain.header().number - 3)]))[0]
+    assert to is not None
+    chain.reorg(3)
+    reverted = tuple(
+        block.hash for block in followed.shard.tables.sealed_blocks() if block.number > to.block.number
+    )
+    followed.take(BlocksReverted(term=1, to=to.block, reverted=reverted))
+    await followed.catch_up()
+    chain.execute(actions.swap_exact_in(fork, trader, there, weth, 10**18))
+    await followed.catch_up()
+    books_are_those_of_the_chain(followed, chain, books)
+    assert followed.copy().tables.entries() == followed.shard.tables.entries()
+
+    # without the second deployment nothing of it is kept
+    alone = policy_of(world, fork, chain_id, alpha, here)
+    alone = replace(alone, pools_at=(), chain=replace(both.chain, venues=()))
+    drive(followed.shard, [PolicyRemoved(book=BookId("beta")), PolicySet(policy=alone)])
+    assert not [key for key in followed.shard.tables.entries() if fork.position_manager in key]
+    assert not [key for key in followed.shard.tables.entries() if there.address in key]
+    await node.close()
