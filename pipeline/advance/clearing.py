@@ -8,7 +8,8 @@ from pipeline import keys
 from pipeline.act.allowances import allowances
 from pipeline.act.settle import Broken, Due, Finished, fails_alike, is_final, stand, still_watched
 from pipeline.advance.book_context import BookContext
-from pipeline.advance.phases import Held, Ready, command, prepare
+from pipeline.advance.commands import command
+from pipeline.advance.phases import Held, Ready, prepare
 from pipeline.advance.stalls import forget_broken, put, refused
 from pipeline.book.inventory import Stock
 from pipeline.messages.base import Output

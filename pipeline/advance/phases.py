@@ -1,6 +1,4 @@
-"""A phase that is due: judged again on the book as it is, made, held against the guards, and commanded."""
-
-from collections.abc import Iterator
+"""A phase that is due: judged again on the book as it is, made, and held against the guards."""
 
 import msgspec
 from msgspec.structs import replace
@@ -9,24 +7,19 @@ from pipeline import keys
 from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.act.guards import GuardRefusal, Question, costs_of, guard
-from pipeline.act.settle import fails_alike, failure_of, lies_outside, predecessor
+from pipeline.act.settle import fails_alike, failure_of, lies_outside
 from pipeline.advance.book_context import BookContext
-from pipeline.advance.daily_counts import count_again
 from pipeline.advance.outlook import look_ahead
-from pipeline.advance.stalls import put, unstalled
-from pipeline.advance.weighing import gas_to_wait_for, mints_in_part, most_for_gas_wei, waits_to_allow_s
+from pipeline.advance.weighing import gas_to_wait_for, mints_in_part, waits_to_allow_s
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.decide.strategies import STRATEGIES, Act
 from pipeline.errors import PipelineError, SwapLimitedError
-from pipeline.messages.base import Output
 from pipeline.messages.costs import ForeseenCost
-from pipeline.messages.decisions import PlanRevised
-from pipeline.messages.effects import BookEffects, Goal, Intent, Plan, PlannedStep
+from pipeline.messages.effects import BookEffects, Goal, Plan
 from pipeline.messages.entries import BookPath
 from pipeline.messages.goals import Phase
 from pipeline.messages.outcomes import Stopped, step_outcome_text
-from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import RawAmount, Seconds, Wei
+from pipeline.units import RawAmount
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,47 +62,94 @@ def prepare(
     What moves or sizes anything is judged again on the book as it is. What is foreseen of the whole is given where the
     plan is to begin: then that judgement was made a moment ago.
     """
-    goal, why, missed = plan.goal, "", RawAmount(0)
-    shard, policy, actions = context.shard, context.policy, context.actions
-    for phase in actions.phases[actions.phases.index(due) :]:
+    goal, why, phases = plan.goal, "", context.actions.phases
+    for phase in phases[phases.index(due) :]:
         if phase in plan.given_up:
             continue
-        try:
-            market = actions.read_market(
-                shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=phase
-            )
-            missed = _missed(context, plan, phase, goal, stock)
-            cost_bps = missed * WHOLE_BPS // max(plan.notional_quote, 1)
-            market = actions.widened(shard, policy, market, cost_bps)
-            if phase in actions.in_part and mints_in_part(context, plan, missed, stock):
-                market = replace(market, in_part=True)
-            course = actions.reconsider(shard, policy, goal, market, stock, phase=phase)
-            if course.why:
-                goal, why = course.goal, course.why
-            drafts = () if course.skips else actions.draft(shard, policy, goal, market, phase=phase)
-            drafts = (*drafts, *_behind(context, plan, phase, drafts, goal=goal, market=market))
-        except SwapLimitedError as error:
-            limited = GuardRefusal(reason="swap_limited", detail=str(error))
-            earlier = guard(_question(context, plan.notional_quote, stock, market, (), foreseen=foreseen))
-            return Held(phase=phase, refusal=earlier or limited, missed_quote=missed)
-        except PipelineError as error:
-            return Held(phase=phase, refusal=GuardRefusal(reason="not_plannable", detail=str(error)))
-        if drafts and phase == actions.phases[0] and foreseen is None:
-            return _begin_again(context, plan, stock, path, market)
-        failure = failure_of(plan, phase)
-        if drafts and failure is not None and _allows_in_vain(context, plan, phase, drafts):
-            failed = f"{failure.step}: {step_outcome_text(failure.outcome)}"
-            detail = f"{failed}, again: nobody is allowed anything for it so soon"
-            return Held(phase=phase, refusal=GuardRefusal(reason="step_failed", detail=detail))
-        if drafts:
-            question = _question(context, plan.notional_quote, stock, market, drafts, foreseen=foreseen)
-            gas = gas_to_wait_for(context, plan, phase)
-            refusal = guard(replace(question, missed_quote=missed, gas_foreseen=gas))
-            held = None if refusal is None else Held(phase=phase, refusal=refusal, missed_quote=missed)
-            return held or Ready(
-                phase=phase, drafts=drafts, goal=goal, costs=_costs(question), why=why, missed_quote=missed
-            )
+        made = _make(context, plan, phase, goal, stock, foreseen=foreseen)
+        if isinstance(made, Held):
+            return made
+        goal, why = made.goal, made.why or why
+        if made.drafts and phase == phases[0] and foreseen is None:
+            return _begin_again(context, plan, stock, path, made.market)
+        if made.drafts:
+            return _judge(context, plan, phase, replace(made, why=why), stock, foreseen=foreseen)
     return None
+
+
+class _Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase as it was made on the book as it is; without drafts there is nothing to do."""
+
+    market: Market
+    missed_quote: RawAmount
+    goal: Goal
+    why: str
+    drafts: tuple[Draft, ...]
+
+
+def _make(
+    context: BookContext, plan: Plan, phase: Phase, goal: Goal, stock: Stock, *, foreseen: Foreseen | None
+) -> _Made | Held:
+    """Judge a phase again and make its transactions; or say why that cannot be."""
+    shard, policy, actions = context.shard, context.policy, context.actions
+    try:
+        market = actions.read_market(
+            shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=phase
+        )
+        missed = _missed(context, plan, phase, goal, stock)
+        market = _after_waiting(context, plan, phase, market, missed, stock=stock)
+    except PipelineError as error:
+        return _not_plannable(phase, error)
+    try:
+        course = actions.reconsider(shard, policy, goal, market, stock, phase=phase)
+        goal = course.goal if course.why else goal
+        drafts = () if course.skips else actions.draft(shard, policy, goal, market, phase=phase)
+        drafts = (*drafts, *_behind(context, plan, phase, drafts, goal=goal, market=market))
+    except SwapLimitedError as error:
+        limited = GuardRefusal(reason="swap_limited", detail=str(error))
+        earlier = guard(_question(context, plan.notional_quote, stock, market, (), foreseen=foreseen))
+        return Held(phase=phase, refusal=earlier or limited, missed_quote=missed)
+    except PipelineError as error:
+        return _not_plannable(phase, error)
+    return _Made(market=market, missed_quote=missed, goal=goal, why=course.why, drafts=drafts)
+
+
+def _not_plannable(phase: Phase, error: PipelineError) -> Held:
+    return Held(phase=phase, refusal=GuardRefusal(reason="not_plannable", detail=str(error)))
+
+
+def _after_waiting(
+    context: BookContext, plan: Plan, phase: Phase, market: Market, missed: RawAmount, *, stock: Stock
+) -> Market:
+    """Let prices be further from the reference, and a phase be made in part, by what waiting has cost. Rounds: down."""
+    cost_bps = missed * WHOLE_BPS // max(plan.notional_quote, 1)
+    market = context.actions.widened(context.shard, context.policy, market, cost_bps)
+    in_part = phase in context.actions.in_part and mints_in_part(context, plan, missed, stock)
+    return replace(market, in_part=True) if in_part else market
+
+
+def _judge(
+    context: BookContext, plan: Plan, phase: Phase, made: _Made, stock: Stock, *, foreseen: Foreseen | None
+) -> Ready | Held:
+    """Ask the guards about a phase that was made."""
+    failure = failure_of(plan, phase)
+    if failure is not None and _allows_in_vain(context, plan, phase, made.drafts):
+        failed = f"{failure.step}: {step_outcome_text(failure.outcome)}"
+        detail = f"{failed}, again: nobody is allowed anything for it so soon"
+        return Held(phase=phase, refusal=GuardRefusal(reason="step_failed", detail=detail))
+    question = _question(context, plan.notional_quote, stock, made.market, made.drafts, foreseen=foreseen)
+    gas = gas_to_wait_for(context, plan, phase)
+    refusal = guard(replace(question, missed_quote=made.missed_quote, gas_foreseen=gas))
+    if refusal is not None:
+        return Held(phase=phase, refusal=refusal, missed_quote=made.missed_quote)
+    return Ready(
+        phase=phase,
+        drafts=made.drafts,
+        goal=made.goal,
+        costs=_costs(question),
+        why=made.why,
+        missed_quote=made.missed_quote,
+    )
 
 
 def _behind(
@@ -196,70 +236,4 @@ def _question(
         notional_quote=notional_quote,
         value_quote=stock.value_quote,
         foreseen=foreseen,
-    )
-
-
-def command(context: BookContext, plan: Plan, ready: Ready) -> Iterator[Output]:
-    """Say a phase's transactions, and remember each as an open intent."""
-    if ready.why:
-        yield _revised(context, plan, ready)
-    after = predecessor(plan, context.shard.tables, context.final_block)
-    gas_limit = sum(each.call.gas_limit for each in ready.drafts)
-    most_wei = most_for_gas_wei(context, plan, ready.phase, gas_limit, ready.missed_quote)
-    steps: list[PlannedStep] = []
-    for place, each in enumerate(ready.drafts):
-        action = f"{plan.id}/{ready.phase}/{place}/{plan.attempt}"
-        said = _submit(context, plan, action, each, after, max_fee_per_gas_wei=most_wei)
-        steps.append(
-            PlannedStep(phase=each.phase or ready.phase, step=each.step, intent=said.digest, after=after)
-        )
-        intent = Intent(
-            book=context.policy.book, plan=plan.id, step=each.step, made_at_block=context.block.number
-        )
-        context.shard.tables.put(keys.intent(said.digest), intent)
-        after = said.digest
-        yield said
-    if plan.attempt > 1:
-        count_again(context, ready.costs)
-    at_s = context.block.timestamp_s
-    plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=at_s, goal=ready.goal)
-    if lies_outside(plan, ready.phase, context.shard.tables):
-        plan = replace(plan, tried_since=context.actions.growth(context.shard, context.policy))
-    put(context, plan if plan.stalled_phase == ready.phase else unstalled(plan))
-
-
-def _revised(context: BookContext, plan: Plan, ready: Ready) -> PlanRevised:
-    return PlanRevised(
-        **context.now.stamp("plan", context.policy.book, action=f"{ready.phase}/revised"),
-        book=context.policy.book,
-        plan=plan.id,
-        phase=ready.phase,
-        tick_lower=ready.goal.tick_lower,
-        tick_upper=ready.goal.tick_upper,
-        reason=ready.why,
-    )
-
-
-def _submit(
-    context: BookContext, plan: Plan, action: str, each: Draft, after: str | None, *, max_fee_per_gas_wei: Wei
-) -> SubmitTransaction:
-    policy = context.policy
-    return SubmitTransaction(
-        **context.now.stamp("int", policy.book, action=action, policy_version=policy.policy_version),
-        book=policy.book,
-        policy_version=policy.policy_version,
-        owner=policy.owner,
-        signer=policy.signer or policy.owner,
-        plan=plan.id,
-        step=each.step,
-        attempt=plan.attempt,
-        position=keys.book(policy.book),
-        after=after,
-        made_at=context.block,
-        call=each.call,
-        minimums=each.minimums,
-        deadline_s=Seconds(context.block.timestamp_s + policy.limits.deadline_s),
-        max_age_blocks=policy.limits.max_age_blocks,
-        max_fee_per_gas_wei=max_fee_per_gas_wei,
-        is_private=each.is_private,
     )

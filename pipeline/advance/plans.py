@@ -13,10 +13,11 @@ from pipeline.act.guards import GuardRefusal
 from pipeline.act.settle import Broken, Due, Finished, Waiting, is_open, stand
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.clearing import clear, is_clearing
+from pipeline.advance.commands import command
 from pipeline.advance.daily_counts import count_action
 from pipeline.advance.market_refusals import hold_off
 from pipeline.advance.outlook import look_ahead
-from pipeline.advance.phases import Held, Prepared, Ready, command, prepare
+from pipeline.advance.phases import Held, Prepared, Ready, prepare
 from pipeline.advance.stalls import (
     close,
     finish,
