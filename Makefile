@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-client bench-curves bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs golden-records pictures screens lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs golden-records pictures screens lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-curves: $(READY) ## How long a curve takes to derive, to read again, and t
 
 bench-steps: $(READY) ## How well a live book keeps its target under several price limits, on the toy chain
 	$(BIN)/python tests/bench/steps.py
+
+bench-growth: $(READY) ## How the cost of a block grows with a book's NFTs and a shard's books
+	$(BIN)/python tests/bench/growth.py
 
 bench-plans: $(READY) tools ## What N plans cost against what was foreseen, in bad weather (N=100 SEED=1)
 	$(BIN)/python tests/bench/plans.py $(or $(N),100) $(or $(SEED),1)

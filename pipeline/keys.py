@@ -91,9 +91,22 @@ spot: Kind[PoolId] = _kind("spot", str)
 prices: Kind[BookId] = _kind("prices", str)
 stock: Kind[BookId] = _kind("stock", str)
 unknown: Kind[BookId] = _kind("unknown", str)
-"""These six are no entries: what follows from some is remembered under them."""
+held_nfts: Kind[BookId, Address] = _kind("held-nfts", str, str)
+shown_nfts: Kind[BookId, Address] = _kind("shown-nfts", str, str)
+nft_groups: Kind[BookId, Address] = _kind("nft-groups", str, str)
+summed: Kind[BookId, int] = _kind("summed", str, int)
+"""Of a book, and the place of a venue."""
+due_reads: Kind[BookId, Address] = _kind("due-reads", str, str)
+routed_nfts: Kind[Address] = _kind("routed-nfts", str)
+owned_nfts: Kind[Address] = _kind("owned-nfts", str)
+followed_pools: Kind[Address] = _kind("followed-pools", str)
+"""Each of a position manager."""
+POLICIES: Final = "policies"
+FOLLOWED_POOLS: Final = "all-followed-pools"
+BOOK_ACCOUNTS: Final = "book-accounts"
+QUARANTINED: Final = "quarantined"
 PRICE_RINGS: Final = "price-rings"
-"""No entry either."""
+"""These are no entries: what follows from some is remembered under them."""
 ALL: Final = "all"
 SHARD: Final = "shard"
 """What an operator resumes where a whole shard is halted."""
@@ -165,6 +178,28 @@ resumed: Kind[str] = _kind("resumed", str)
 gift: Kind[str] = _kind("gift", str)
 adopted: Kind[str] = _kind("adopted", str)
 
+IN_NO_VIEW: Final = families(
+    HEAD,
+    HIGHEST,
+    CURSOR,
+    frame,
+    WRITER,
+    SET_ASIDE,
+    skipped_checks,
+    HALTED,
+    pause,
+    path,
+    effects,
+    plan,
+    intent,
+    dry_run,
+    receipt,
+    allowance,
+    observation,
+    departure,
+    price,
+)
+"""Families that no view of a pool, an NFT or a book is made of."""
 OF_A_POOL: Final = families(tick, observation, pool_position, skipped_checks)
 """Entries that tell of a pool beside its own."""
 OF_AN_ITEM: Final = families(route, quarantine, checked, resumed)

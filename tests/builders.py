@@ -482,6 +482,8 @@ class ToyWatcher:
         self.chain = chain
         self.term = term
         self.base_fee_wei = 10**9
+        self.coins_change = True
+        """Whether the accounts' coin balances differ from block to block."""
         self.routes = Tables()
         self.log: list[AnyEvent] = []
         self.append(WriterStarted(term=Term(term), instance="w1"))
@@ -518,7 +520,7 @@ class ToyWatcher:
             for s in (ROUTER, MANAGER)
         ]
         assert mine is not None
-        amount_wei = 10**15 + self.chain.head.number
+        amount_wei = 10**15 + (self.chain.head.number if self.coins_change else 0)
         native = [
             NativeBalance(account=each, amount_wei=Wei(amount_wei))
             for each in sorted(book_accounts(self.routes))

@@ -9,9 +9,10 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.real_cost import count_cost, with_cost
+from pipeline.advance.resting import is_resting, note_rest
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
-from pipeline.book.stock import held_items, take_stock
+from pipeline.book.stock import held_parts, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.decide.strategies import Act
 from pipeline.follow.due_reads import missing
@@ -32,6 +33,8 @@ _LONGEST_REASON = 500
 def judge_book(context: BookContext, tracked: Tracked) -> tuple[Output, ...]:
     """Bring a book to the end of a block; whatever raises leaves no trace but the book's quarantine."""
     tables = context.shard.tables
+    if is_resting(context):
+        return ()
     savepoint = tables.savepoint()
     try:
         return tuple(_at_block_end(context, tracked))
@@ -90,9 +93,9 @@ def stock_of(shard: Shard, policy: Policy) -> Stock:
 
 
 def _stock_of(shard: Shard, policy: Policy) -> Stock:
-    items, prices = held_items(shard, policy), spot_prices(shard, policy)
-    made_of = (policy, prices, *items)
-    return shard.tables.derived(keys.book(policy.book), made_of, lambda: take_stock(policy, items, prices))
+    parts, prices = held_parts(shard, policy), spot_prices(shard, policy)
+    made_of = (policy, prices, *parts)
+    return shard.tables.derived(keys.book(policy.book), made_of, lambda: take_stock(policy, parts, prices))
 
 
 # ------------------------------------------------------------------ gates before the inventory
@@ -189,6 +192,8 @@ def _conclude(
         )
         yield _refusal(context, stock, judgement)
     tables.put(keys.path(book), path)
+    if isinstance(judgement, Refused):
+        note_rest(context)
 
 
 def _is_news(context: BookContext, path: BookPath, refused: Refused) -> bool:

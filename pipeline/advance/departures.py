@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pipeline import keys
-from pipeline.advance.views import Shown
+from pipeline.advance.views import Shown, route_writes
 from pipeline.book.stock import worth
 from pipeline.messages.decisions import NftLeft
 from pipeline.messages.entries import Route
@@ -23,7 +23,9 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance)
     if not isinstance(event, BlockSeen):
         return
     _forget(shard, event)
-    for key, (views, policy, held) in sorted(before.positions.items()):
+    if before.route_writes == route_writes(shard):
+        return  # nothing has come or gone
+    for key, (views, policy, held) in sorted(before.by_item().items()):
         gone = views.departed(shard, event, policy, held) if policy.mode == "live" else None
         if gone is None:
             continue

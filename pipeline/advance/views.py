@@ -1,6 +1,6 @@
 """The views of a shard follow from its state: whatever a record changes of one is told with that record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -26,10 +26,21 @@ class Shown(msgspec.Struct, frozen=True):
 
     pools: Mapping[str, tuple[VenueViews, Entry]]
     """By item: those it publishes and has read."""
-    positions: Mapping[str, tuple[VenueViews, Policy, HeldItem]]
-    """By item: each position of a book that has or is owed anything."""
+    positions: Mapping[tuple[int, BookId], tuple[VenueViews, Policy, Sequence[HeldItem]]]
+    """By venue and book: its positions that have or are owed anything."""
     books: Mapping[BookId, tuple[Policy, Stock]]
     """Those whose inventory is known."""
+
+    route_writes: tuple[int, ...]
+    """How often it was written which items are followed, and whose they are."""
+
+    def by_item(self) -> Mapping[str, tuple[VenueViews, Policy, HeldItem]]:
+        """List every shown position by its item."""
+        return {
+            held.item: (views, policy, held)
+            for views, policy, items in self.positions.values()
+            for held in items
+        }
 
 
 def shown(shard: Shard) -> Shown:
@@ -47,7 +58,7 @@ def shown_before(shard: Shard) -> Shown:
     except MemoryError:  # of the machine, not of the shard
         raise
     except Exception:  # noqa: BLE001 - told by what follows
-        return Shown(pools={}, positions={}, books={})
+        return Shown(pools={}, positions={}, books={}, route_writes=())
 
 
 def _collect(shard: Shard) -> Shown:
@@ -60,13 +71,18 @@ def _collect(shard: Shard) -> Shown:
             if state is not None
         },
         positions={
-            held.item: (views, policy, held)
+            (place, policy.book): (views, policy, views.shown_items(shard, policy))
             for policy in books
-            for views in published
-            for held in views.shown_items(shard, policy)
+            for place, views in enumerate(published)
         },
         books={policy.book: (policy, stock) for policy in books for stock in _stock(shard, policy)},
+        route_writes=route_writes(shard),
     )
+
+
+def route_writes(shard: Shard) -> tuple[int, ...]:
+    """Count the writes to what a shard follows."""
+    return shard.tables.writes(keys.route.family)
 
 
 def _published(shard: Shard) -> list[VenueViews]:
@@ -96,10 +112,11 @@ def tell_views(
     """
     after, moved = shown(shard), shard.tables.head != head
     reverted = moved and isinstance(event, BlocksReverted)
-    if after is before and not moved:
+    reports = moved and _is_report(shard, event)
+    if after is before and not reverted and not reports:
         return
     yield from _pools(shard, before, after, now, again=reverted)
-    yield from _told_positions(before, after, now, again=reverted or (moved and _is_report(shard, event)))
+    yield from _told_positions(before, after, now, again=reverted or reports)
     yield from _told_books(before, after, now, again=reverted)
 
 
@@ -134,12 +151,38 @@ def _pools(shard: Shard, before: Shown, after: Shown, now: Provenance, *, again:
 
 
 def _told_positions(before: Shown, after: Shown, now: Provenance, *, again: bool) -> Iterator[Output]:
-    for item, (views, policy, held) in after.positions.items():
-        former = before.positions.get(item)
-        if again or former is None or _face(*former) != _face(views, policy, held):
+    """Tell positions whose face is new; under the same policies, books in which nothing is new are not walked."""
+    everything = again or not _of_same_policies(before, after)
+    books = {*before.positions, *after.positions} if everything else _changed(before, after)
+    former, present = _by_item(before, books), _by_item(after, books)
+    for item, (views, policy, held) in present.items():
+        known = former.get(item)
+        if again or known is None or _face(*known) != _face(views, policy, held):
             yield views.show_item(policy, held, now)
-    for item in sorted(before.positions.keys() - after.positions.keys()):
-        yield before.positions[item][0].item_removed(item, now)
+    for item in sorted(former.keys() - present.keys()):
+        yield former[item][0].item_removed(item, now)
+
+
+def _of_same_policies(before: Shown, after: Shown) -> bool:
+    if before.positions.keys() != after.positions.keys():
+        return False
+    return all(before.positions[book][1] is policy for book, (_, policy, _) in after.positions.items())
+
+
+def _changed(before: Shown, after: Shown) -> set[tuple[int, BookId]]:
+    return {book for book, told in after.positions.items() if before.positions[book][2] is not told[2]}
+
+
+def _by_item(
+    shown: Shown, books: Collection[tuple[int, BookId]]
+) -> dict[str, tuple[VenueViews, Policy, HeldItem]]:
+    """List what is shown of some books, in the order of all; an item of two books is the last one's."""
+    return {
+        held.item: (views, policy, held)
+        for book, (views, policy, items) in shown.positions.items()
+        if book in books
+        for held in items
+    }
 
 
 def _face(views: VenueViews, policy: Policy, held: HeldItem) -> tuple[object, ...]:

@@ -1,10 +1,10 @@
 """What one step hands to the next; none of it crosses a topic."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pipeline.book.exposures import HeldItem, Price
+from pipeline.book.exposures import ExposureKind, HeldItem, Price
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import Swapped
 from pipeline.messages.views import Holding
@@ -21,11 +21,20 @@ class Tracked(msgspec.Struct, kw_only=True):
     """Item to reason."""
 
 
+class Summed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a book has at one venue, added up by token and kind."""
+
+    items: Sequence[HeldItem]
+    by_token: Mapping[Address, Mapping[ExposureKind, int]]
+    has_liquidity: bool
+    any_in_range: bool
+
+
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """A book after a block. Amounts are raw; values are in the policy's quote, rounded down."""
 
-    items: tuple[HeldItem, ...]
-    """What it has, at every venue."""
+    parts: tuple[Summed, ...]
+    """What it has, venue by venue."""
     holdings: tuple[Holding, ...]
     """The net of each of the policy's tokens, by kind."""
     prices: Mapping[Address, Price]
@@ -45,3 +54,8 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """Of the value; 0 in an empty book."""
     has_liquidity: bool
     any_in_range: bool
+
+    @property
+    def items(self) -> tuple[HeldItem, ...]:
+        """List what it has, at every venue."""
+        return tuple(item for part in self.parts for item in part.items)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from math import isqrt
 
+from pipeline import keys
 from pipeline.book.exposures import ExposureKind, HeldItem, Price
-from pipeline.book.inventory import WHOLE_BPS, Stock
+from pipeline.book.inventory import WHOLE_BPS, Stock, Summed
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Holding
 from pipeline.state.shard import Shard
@@ -12,14 +13,34 @@ from pipeline.units import Address, Bps, RawAmount, SqrtPriceX96
 from pipeline.venues.registry import venues_of
 
 
-def held_items(shard: Shard, policy: Policy) -> tuple[HeldItem, ...]:
-    """List what a book has, at every venue of its chain. Raises: ImpossibleFactError where something is not followed."""
-    return tuple(item for venue in venues_of(policy.chain) for item in venue.held_items(shard, policy))
+def held_parts(shard: Shard, policy: Policy) -> tuple[Summed, ...]:
+    """Add up what a book has at each venue of its chain; where nothing of a venue is new, its sums are remembered.
+
+    Raises: ImpossibleFactError where something is not followed.
+    """
+    return tuple(
+        _remembered(shard, policy, place, venue.held_items(shard, policy))
+        for place, venue in enumerate(venues_of(policy.chain))
+    )
 
 
-def take_stock(policy: Policy, items: Sequence[HeldItem], prices: Mapping[Address, Price]) -> Stock:
+def _remembered(shard: Shard, policy: Policy, place: int, items: Sequence[HeldItem]) -> Summed:
+    return shard.tables.derived(keys.summed(policy.book, place), (items,), lambda: sum_up(items))
+
+
+def sum_up(items: Sequence[HeldItem]) -> Summed:
+    """Add the exposures of items up, by token and kind."""
+    return Summed(
+        items=items,
+        by_token=_sums(items),
+        has_liquidity=any(item.provides_liquidity for item in items),
+        any_in_range=any(item.in_range for item in items),
+    )
+
+
+def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address, Price]) -> Stock:
     """Add a book up. The value may be zero or negative; every share is 0 then."""
-    sums = _sums(items)
+    sums = _all_sums(parts)
     net = {token.address: sums.get(token.address, {}) for token in policy.tokens}
     totals = {token: sum(kinds.values()) for token, kinds in net.items()}
     values = {token: price.value(totals[token]) for token, price in prices.items() if token in totals}
@@ -27,7 +48,7 @@ def take_stock(policy: Policy, items: Sequence[HeldItem], prices: Mapping[Addres
     price = prices[policy.base]
     base_is_token0 = policy.base < policy.quote
     return Stock(
-        items=tuple(items),
+        parts=tuple(parts),
         holdings=tuple(_holding(token, kinds) for token, kinds in net.items()),
         prices=prices,
         values_quote=values,
@@ -41,8 +62,8 @@ def take_stock(policy: Policy, items: Sequence[HeldItem], prices: Mapping[Addres
         base_value_quote=RawAmount(base_value),
         value_quote=RawAmount(value),
         base_share_bps=_share_bps(base_value, value),
-        has_liquidity=any(item.provides_liquidity for item in items),
-        any_in_range=any(item.in_range for item in items),
+        has_liquidity=any(part.has_liquidity for part in parts),
+        any_in_range=any(part.any_in_range for part in parts),
     )
 
 
@@ -67,6 +88,16 @@ def _sums(items: Sequence[HeldItem]) -> dict[Address, dict[ExposureKind, int]]:
         for row in item.exposures:
             kinds = sums.setdefault(row.token, {})
             kinds[row.kind] = kinds.get(row.kind, 0) + row.amount
+    return sums
+
+
+def _all_sums(parts: Sequence[Summed]) -> dict[Address, dict[ExposureKind, int]]:
+    sums: dict[Address, dict[ExposureKind, int]] = {}
+    for part in parts:
+        for token, by_kind in part.by_token.items():
+            kinds = sums.setdefault(token, {})
+            for kind, amount in by_kind.items():
+                kinds[kind] = kinds.get(kind, 0) + amount
     return sums
 
 

@@ -9,7 +9,7 @@ import msgspec
 from pipeline import keys
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.book.stock import share_bps
-from pipeline.decide.strategies import STRATEGIES, Act, follow_band
+from pipeline.decide.strategies import STRATEGIES, WAKES, Act, follow_band
 from pipeline.messages.decisions import Gate
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import BookPath
@@ -95,6 +95,17 @@ def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, no
     if effects.refused_at_s is not None and now_s < effects.refused_at_s + held_off_s(effects, policy):
         return Refused(gate="cooldown", reason="held_off")
     return verdict
+
+
+def next_look_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Seconds) -> Seconds | None:
+    """Tell the first time, if nothing else changes, at which a book that is refused now may be judged otherwise; None: never."""
+    cooldown_ends = (
+        effects.last_proposed_at_s is not None and effects.last_proposed_at_s + policy.strategy.cooldown_s
+    )
+    wait_ends = effects.refused_at_s is not None and effects.refused_at_s + held_off_s(effects, policy)
+    strategys = WAKES[type(policy.strategy)](path, policy.strategy)
+    later = [Seconds(each) for each in (cooldown_ends, wait_ends, strategys) if each and each > now_s]
+    return min(later, default=None)
 
 
 def held_off_s(effects: BookEffects, policy: Policy) -> Seconds:

@@ -1,5 +1,6 @@
 """Which items are in quarantine."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from pipeline import keys
@@ -16,6 +17,9 @@ def _groups(kinds: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+_MADE_OF = (keys.quarantine.family, keys.checked.family, keys.route.family)
+
+
 def quarantine(tables: Tables, item: str) -> Quarantine | None:
     """Look up why an item is not carried on; a check's finding ends with a repair read after it."""
     raised = tables.find(keys.quarantine(item), Quarantine)
@@ -28,8 +32,12 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
     return None if route.repaired > found.resumed else found
 
 
-def quarantined(tables: Tables) -> dict[str, Quarantine]:
-    """Collect every item that is not carried on."""
+def quarantined(tables: Tables) -> Mapping[str, Quarantine]:
+    """Collect every item that is not carried on; collected again only after a write that changes it."""
+    return tables.derived(keys.QUARANTINED, tables.writes(*_MADE_OF), lambda: _quarantined(tables))
+
+
+def _quarantined(tables: Tables) -> Mapping[str, Quarantine]:
     held: dict[str, Quarantine] = {}
     for held_under in _groups(held_kinds()):
         for key, _ in tables.group(held_under, Quarantine):

@@ -9,19 +9,32 @@ from pipeline.units import Address
 
 def policies(tables: Tables) -> tuple[Policy, ...]:
     """List the policies of a shard's books, ordered by book id."""
-    return tuple(policy for _, policy in tables.group(keys.policy.family, Policy))
+    return tables.derived(
+        keys.POLICIES,
+        tables.writes(keys.policy.family),
+        lambda: tuple(policy for _, policy in tables.group(keys.policy.family, Policy)),
+    )
 
 
 def profile(tables: Tables) -> ChainProfile | None:
     """Find the chain profile that a shard's books share; None on a shard without books."""
-    return next((policy.chain for policy in policies(tables)), None)
+    books = policies(tables)
+    return books[0].chain if books else None
 
 
 def followed_pools(tables: Tables) -> frozenset[Address]:
     """Collect the pools that any book of the shard names."""
-    return frozenset(pool for policy in policies(tables) for pool in policy.all_pools())
+    return tables.derived(
+        keys.FOLLOWED_POOLS,
+        tables.writes(keys.policy.family),
+        lambda: frozenset(pool for policy in policies(tables) for pool in policy.all_pools()),
+    )
 
 
 def book_accounts(tables: Tables) -> frozenset[Address]:
     """Collect the accounts whose balances any book of the shard counts."""
-    return frozenset(account for policy in policies(tables) for account in policy.accounts)
+    return tables.derived(
+        keys.BOOK_ACCOUNTS,
+        tables.writes(keys.policy.family),
+        lambda: frozenset(account for policy in policies(tables) for account in policy.accounts),
+    )

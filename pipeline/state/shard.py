@@ -5,8 +5,9 @@ from typing import TypeVar
 
 from pipeline import keys
 from pipeline.messages.entries import Cursor, DecidedUnder
+from pipeline.state.quiet_period import QuietPeriod
 from pipeline.state.tables import Tables, Value
-from pipeline.units import Offset, ShardId
+from pipeline.units import BookId, Offset, ShardId
 
 C = TypeVar("C")
 
@@ -22,6 +23,8 @@ class Shard:
         self.tables = Tables(entries)
         self.rules = self._last_rules()
         """Under which the shard's last record was decided; None before the first."""
+        self.rests: dict[BookId, QuietPeriod] = {}
+        """Books that need no look until something changes."""
         self._working: dict[str, object] = {}
 
     @property

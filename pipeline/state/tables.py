@@ -5,6 +5,7 @@ through `put`; while a block is open, the first write to a chain key is kept in 
 that `rewind` puts everything back and forgets the frame.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -20,29 +21,6 @@ from pipeline.units import BlockNumber, Hash
 Value = Entry | Policy
 V = TypeVar("V", bound=Value)
 R = TypeVar("R")
-
-_IN_NO_VIEW = keys.families(
-    keys.HEAD,
-    keys.HIGHEST,
-    keys.CURSOR,
-    keys.frame,
-    keys.WRITER,
-    keys.SET_ASIDE,
-    keys.skipped_checks,
-    keys.HALTED,
-    keys.pause,
-    keys.path,
-    keys.effects,
-    keys.plan,
-    keys.intent,
-    keys.dry_run,
-    keys.receipt,
-    keys.allowance,
-    keys.observation,
-    keys.departure,
-    keys.price,
-)
-"""Families that no view of a pool, an NFT or a book is made of."""
 
 
 class _OpenFrame:
@@ -64,6 +42,9 @@ class Tables:
         self._committed: dict[str, Value | None] = {}
         """Value at the last commit of each key written since."""
         self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
+        self._sorted: dict[str, tuple[str, ...]] = {}
+        """The keys listed under a prefix, in order, until one comes or goes."""
+        self._writes: defaultdict[str, int] = defaultdict(int)
         self.seen_writes = 0
         """Counts the writes, also those taken back, to what views are made of."""
         self._dirty_frames: set[BlockNumber] = set()
@@ -75,7 +56,7 @@ class Tables:
                 self._frames[value.block.number] = _OpenFrame(value.block, dict(value.overwritten))
                 self._stored_frames.add(value.block.number)
             else:
-                self._store(key, value)
+                self._store(key, value, group_of(key))
 
     # -------------------------------------------------------------- read
     def find(self, key: str, kind: type[V]) -> V | None:
@@ -92,10 +73,20 @@ class Tables:
 
     def group(self, prefix: str, kind: type[V]) -> Iterator[tuple[str, V]]:
         """Walk the entries listed under a prefix (see `group_of`), by key."""
-        for key in sorted(self._groups.get(prefix, ())):
-            value = self._entries[key]
+        for key in self._keys_under(prefix):
+            value = self._entries.get(key)
             if isinstance(value, kind):
                 yield key, value
+
+    def _keys_under(self, prefix: str) -> tuple[str, ...]:
+        known = self._sorted.get(prefix)
+        if known is None:
+            known = self._sorted[prefix] = tuple(sorted(self._groups.get(prefix, ())))
+        return known
+
+    def writes(self, *listed_under: str) -> tuple[int, ...]:
+        """Count the writes, also those taken back, to entries of each family or listed under each prefix: for `derived`."""
+        return tuple([self._writes[each] for each in listed_under])
 
     def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
         """Give what follows from these and from nothing else; made only when one is new."""
@@ -265,17 +256,25 @@ class Tables:
         self._set(key, value)
 
     def _set(self, key: str, value: Value | None) -> None:
-        self.seen_writes += family(key) not in _IN_NO_VIEW
+        kind, listed_under = family(key), group_of(key)
+        self.seen_writes += kind not in keys.IN_NO_VIEW
+        self._writes[kind] += 1
+        if listed_under != kind:
+            self._writes[listed_under] += 1
         if value is None:
             del self._entries[key]
             self._derived.pop(key, None)
-            del self._groups[group_of(key)][key]
+            del self._groups[listed_under][key]
+            self._sorted.pop(listed_under, None)
         else:
-            self._store(key, value)
+            self._store(key, value, listed_under)
 
-    def _store(self, key: str, value: Value) -> None:
+    def _store(self, key: str, value: Value, listed_under: str) -> None:
         self._entries[key] = value
-        self._groups.setdefault(group_of(key), {})[key] = value
+        listed = self._groups.setdefault(listed_under, {})
+        if key not in listed:
+            self._sorted.pop(listed_under, None)
+        listed[key] = value
 
     def _drop_frame(self, number: BlockNumber) -> None:
         self._undo.append(partial(self._put_frame, number, self._frames.pop(number)))

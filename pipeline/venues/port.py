@@ -100,8 +100,11 @@ class VenueViews(Protocol):
     ) -> Iterator[Output]:
         """Tell the block's trades in published pools."""
 
-    def shown_items(self, shard: Shard, policy: Policy) -> Iterator[HeldItem]:
-        """Measure the items of a book that are published; those that cannot be measured are left out."""
+    def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
+        """Measure the items of a book that are published; those that cannot be measured are left out.
+
+        The same object as before says that nothing of them is new.
+        """
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> View:
         """Tell a pool's present state."""
@@ -188,8 +191,14 @@ class Venue(Protocol):
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the items of a book that each block should tell, and the last one did not."""
 
-    def held_items(self, shard: Shard, policy: Policy) -> Iterator[HeldItem]:
-        """Measure what a book has at this venue. Raises: ImpossibleFactError where something is not followed."""
+    def follows_from(self, tables: Tables, policy: Policy) -> tuple[object, ...]:
+        """List what the items of a book, and whether they are known, follow from: equal lists say that nothing is new."""
+
+    def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
+        """Measure what a book has at this venue: the same object as before where nothing of it is new.
+
+        Raises: ImpossibleFactError where something is not followed.
+        """
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Tell the price in a pool now; None where the pool is not followed by this venue, or was never given a price."""

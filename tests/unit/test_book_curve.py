@@ -5,7 +5,7 @@ from builders import BASE, OTHER_POOL, OWNER, POOL, QUOTE, address, policy
 
 from pipeline.book.book_curve import curve_of_book, price_of
 from pipeline.book.exposures import ONE_FOR_ONE, Exposure, HeldItem, Price
-from pipeline.book.stock import take_stock
+from pipeline.book.stock import sum_up, take_stock
 from pipeline.curves.derive import derive
 from pipeline.curves.invariants import AMMS
 from pipeline.math.amounts import amounts_of_liquidity
@@ -68,7 +68,9 @@ def test_at_the_price_of_now_it_has_the_value_of_the_stock(derived):
         nft(QUOTE, -190_000, -180_000, 10**17),
         nft(QUOTE, 0, 60, 0),
     ]
-    stock = take_stock(BOOK, [*nfts, wallet(**{BASE: 3 * 10**18, QUOTE: 7_000 * 10**6, DAI: 10**18})], PRICES)
+    stock = take_stock(
+        BOOK, [sum_up([*nfts, wallet(**{BASE: 3 * 10**18, QUOTE: 7_000 * 10**6, DAI: 10**18})])], PRICES
+    )
     curve = curve_of_book(derived, BOOK, stock)
     now = curve.at(price_of(BOOK, stock))
     assert len(curve.ranges) == 2, "an empty NFT is no range"
@@ -80,7 +82,7 @@ def test_at_the_price_of_now_it_has_the_value_of_the_stock(derived):
 
 
 def test_a_debt_is_less_than_nothing(derived):
-    stock = take_stock(BOOK, [wallet(**{BASE: -2 * 10**18, QUOTE: 10**10})], PRICES)
+    stock = take_stock(BOOK, [sum_up([wallet(**{BASE: -2 * 10**18, QUOTE: 10**10})])], PRICES)
     curve = curve_of_book(derived, BOOK, stock)
     assert curve.at(3_000.0)[1:5] == (-2.0, 10_000.0, 4_000.0, -2.0)
     assert curve.at(6_000.0).value == -2_000.0
@@ -90,8 +92,10 @@ def test_a_range_against_an_equivalent_of_the_quote_counts_with_its_own_decimals
     """12 decimals more are 276,324 ticks: the same range in prices."""
     shift = 276_324
     dai_now = sqrt_price_at_tick(-200_000 + shift)
-    in_dai = take_stock(BOOK, [nft(DAI, -202_000 + shift, -198_000 + shift, 10**24, dai_now)], PRICES)
-    in_usdc = take_stock(BOOK, [nft(QUOTE, -202_000, -198_000, 10**18)], PRICES)
+    in_dai = take_stock(
+        BOOK, [sum_up([nft(DAI, -202_000 + shift, -198_000 + shift, 10**24, dai_now)])], PRICES
+    )
+    in_usdc = take_stock(BOOK, [sum_up([nft(QUOTE, -202_000, -198_000, 10**18)])], PRICES)
     dai, usdc = (curve_of_book(derived, BOOK, stock) for stock in (in_dai, in_usdc))
     price = price_of(BOOK, in_usdc)
     for factor in (0.7, 0.95, 1.0, 1.1, 1.5):
@@ -99,7 +103,9 @@ def test_a_range_against_an_equivalent_of_the_quote_counts_with_its_own_decimals
 
 
 def test_a_range_that_is_not_of_base_and_quote_is_what_it_is_worth_now(derived):
-    stock = take_stock(BOOK, [nft(OTHER, -202_000, -198_000, 10**18)], PRICES | {OTHER: ONE_FOR_ONE})
+    stock = take_stock(
+        BOOK, [sum_up([nft(OTHER, -202_000, -198_000, 10**18)])], PRICES | {OTHER: ONE_FOR_ONE}
+    )
     curve = curve_of_book(derived, BOOK, stock)
     now = price_of(BOOK, stock)
     assert curve.ranges == ()

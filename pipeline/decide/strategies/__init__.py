@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from pipeline.decide.strategies.target_band import follow_band, target_band
+from pipeline.decide.strategies.target_band import acts_from_s, follow_band, target_band
 from pipeline.decide.strategies.verdict import Act, Rest, Verdict
 from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import TargetBand
@@ -12,4 +12,9 @@ STRATEGIES: Mapping[type[TargetBand], Callable[[BookPath, TargetBand, Seconds], 
     TargetBand: target_band,
 }
 
-__all__ = ["STRATEGIES", "Act", "Rest", "Verdict", "follow_band"]
+WAKES: Mapping[type[TargetBand], Callable[[BookPath, TargetBand], Seconds | None]] = {
+    TargetBand: acts_from_s,
+}
+"""When time alone makes a strategy judge otherwise; None: never."""
+
+__all__ = ["STRATEGIES", "WAKES", "Act", "Rest", "Verdict", "follow_band"]

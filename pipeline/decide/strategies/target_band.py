@@ -26,3 +26,9 @@ def _trigger(path: BookPath, band: TargetBand, now_s: Seconds) -> Trigger | None
     if since_s is not None and now_s - since_s > band.hold_out_of_range_s:
         return "out_of_range"
     return None
+
+
+def acts_from_s(path: BookPath, band: TargetBand) -> Seconds | None:
+    """Tell from when on a book acts if it stays as it is: once its liquidity has been out of range for too long."""
+    since_s = path.out_of_range_since_s
+    return None if since_s is None else Seconds(since_s + band.hold_out_of_range_s + 1)

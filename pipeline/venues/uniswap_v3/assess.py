@@ -1,6 +1,6 @@
 """Step 3: what a position is worth in tokens, to the wei."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from pipeline import keys
@@ -10,7 +10,8 @@ from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.messages.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, RawAmount, Tick
+from pipeline.state.tables import Tables
+from pipeline.units import Address, PoolId, RawAmount, Tick
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, first_deployment
 from pipeline.venues.uniswap_v3.pools import live_pool
 from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
@@ -61,9 +62,70 @@ def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPositi
 def positions_at(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterator[tuple[str, NftPosition]]:
     """Walk the NFTs of a book at a deployment: those of its owner in its pools, but for what is set apart."""
     pools = at.pools(policy)
-    for key, position in shard.tables.group(keys.position.under(at.manager), NftPosition):
-        if position.owner == policy.owner and position.pool in pools and is_ours(shard.tables, key):
-            yield key, position
+    owned = _owned(shard.tables, at.manager).get(policy.owner, ())
+    return ((key, position) for key, position in owned if position.pool in pools)
+
+
+def _owned(tables: Tables, manager: Address) -> Mapping[Address, Sequence[tuple[str, NftPosition]]]:
+    """Sort the NFTs that books count by their owners; sorted again only after a write that changes it."""
+    listed_under = keys.position.under(manager)
+    made_of = tables.writes(listed_under, keys.gift.family, keys.adopted.family)
+    return tables.derived(keys.owned_nfts(manager), made_of, lambda: _sort_by_owner(tables, listed_under))
+
+
+def _sort_by_owner(tables: Tables, listed_under: str) -> Mapping[Address, Sequence[tuple[str, NftPosition]]]:
+    found: dict[Address, list[tuple[str, NftPosition]]] = {}
+    for key, position in tables.group(listed_under, NftPosition):
+        if is_ours(tables, key):
+            found.setdefault(position.owner, []).append((key, position))
+    return found
+
+
+def held_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
+    """Measure the NFTs of a book, or remember them while nothing that any of them follows from is new.
+
+    Raises: ImpossibleFactError where a pool or range is not followed.
+    """
+    return shard.tables.derived(
+        keys.held_nfts(policy.book, at.manager),
+        follows_from(shard.tables, policy, at),
+        lambda: tuple(held_nft(shard, key, position) for key, position in positions_at(shard, policy, at)),
+    )
+
+
+def shown_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
+    """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
+    return shard.tables.derived(
+        keys.shown_nfts(policy.book, at.manager),
+        follows_from(shard.tables, policy, at),
+        lambda: tuple(held for held in _measurable(shard, policy, at) if not held.is_empty),
+    )
+
+
+def _measurable(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterator[HeldNft]:
+    for item, position in positions_at(shard, policy, at):
+        try:
+            yield held_nft(shard, item, position)
+        except MemoryError:  # of the machine, not of the NFT
+            raise
+        except Exception:  # noqa: BLE001, S112 - its book tells why
+            continue
+
+
+def follows_from(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> tuple[object, ...]:
+    """Tell what the worth of a book's NFTs follows from: which they are, and its pools, their ticks and pool positions."""
+    pools, groups = tables.derived(
+        keys.nft_groups(policy.book, at.manager), (policy,), lambda: _groups(at.pools(policy), at.manager)
+    )
+    return (policy, *[tables.find(pool, Pool) for pool in pools], *tables.writes(*groups))
+
+
+def _groups(pools: Iterable[PoolId], manager: Address) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Name the entries of a book's pools, and under what the rest is listed."""
+    names = tuple(sorted(pools))
+    of_pools = (group for pool in names for group in (keys.tick.under(pool), keys.pool_position.under(pool)))
+    of_nfts = (keys.position.under(manager), keys.gift.family, keys.adopted.family)
+    return tuple(keys.pool(pool) for pool in names), (*of_nfts, *of_pools)
 
 
 def held_nft(shard: Shard, key: str, position: NftPosition) -> HeldNft:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
@@ -21,7 +22,11 @@ class UniswapV3Deployment(msgspec.Struct, frozen=True):
 
     def followed_pools(self, tables: Tables) -> frozenset[PoolId]:
         """Collect the pools of this deployment that any book of the shard names."""
-        return frozenset(pool for policy in policies(tables) for pool in self.pools(policy))
+        return tables.derived(
+            keys.followed_pools(self.manager),
+            (self, *tables.writes(keys.policy.family)),
+            lambda: frozenset(pool for policy in policies(tables) for pool in self.pools(policy)),
+        )
 
 
 def deployment_of(spec: VenueSpec) -> UniswapV3Deployment:

@@ -1,6 +1,6 @@
 """Which pools and NFTs a shard follows, and which of them must still be read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -11,10 +11,13 @@ from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import Policy
 from pipeline.state.resumes import resumes
 from pipeline.state.tables import Tables
+from pipeline.units import Address
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 
 _ROUTED = keys.route.under(keys.position.family)
+_OWNERSHIP = (_ROUTED, keys.gift.family, keys.adopted.family)
+"""Of which entries it follows whose an NFT is."""
 _OF_A_POOL = keys.families(keys.pool, keys.tick, keys.observation, keys.pool_position)
 
 
@@ -29,9 +32,23 @@ def named_items(policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
 
 def routed_positions(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[tuple[str, Route]]:
     """Walk the NFTs of a deployment that a book counts: those of its owner, but for what is set apart."""
+    yield from _routed_by_owner(tables, at).get(policy.owner, ())
+
+
+def _routed_by_owner(
+    tables: Tables, at: UniswapV3Deployment
+) -> Mapping[Address, Sequence[tuple[str, Route]]]:
+    """Sort the NFTs that books count by their owners; sorted again only after a write that changes it."""
+    made_of = tables.writes(*_OWNERSHIP)
+    return tables.derived(keys.routed_nfts(at.manager), made_of, lambda: _sort_by_owner(tables, at))
+
+
+def _sort_by_owner(tables: Tables, at: UniswapV3Deployment) -> Mapping[Address, Sequence[tuple[str, Route]]]:
+    found: dict[Address, list[tuple[str, Route]]] = {}
     for item, route in routed(tables, at):
-        if route.owner == policy.owner and is_ours(tables, item):
-            yield item, route
+        if route.owner is not None and is_ours(tables, item):
+            found.setdefault(route.owner, []).append((item, route))
+    return found
 
 
 def routed(tables: Tables, at: UniswapV3Deployment) -> Iterator[tuple[str, Route]]:
@@ -45,6 +62,13 @@ def routed(tables: Tables, at: UniswapV3Deployment) -> Iterator[tuple[str, Route
 
 def due_reads(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[DueRead]:
     """List the NFTs of a book that were never read, or not since their pool was."""
+    made_of = (policy, *tables.writes(keys.route.family, keys.resumed.family, *_OWNERSHIP))
+    yield from tables.derived(
+        keys.due_reads(policy.book, at.manager), made_of, lambda: tuple(_due_reads(tables, policy, at))
+    )
+
+
+def _due_reads(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[DueRead]:
     pools = at.pools(policy)
     for item, route in routed_positions(tables, policy, at):
         if route.observed_at_block is None:

@@ -18,7 +18,7 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import Hash, PoolId
 from pipeline.venues.port import Departed
-from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, positions_at
+from pipeline.venues.uniswap_v3.assess import HeldNft, shown_nfts
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.wallet.token_logs import decode_nft_transfer
 
@@ -42,17 +42,9 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
             if swap.address in published:
                 yield _show_swap(log, swap, now)
 
-    def shown_items(self, shard: Shard, policy: Policy) -> Iterator[HeldNft]:
+    def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldNft]:
         """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
-        for item, position in positions_at(shard, policy, self.deployment):
-            try:
-                held = held_nft(shard, item, position)
-            except MemoryError:  # of the machine, not of the NFT
-                raise
-            except Exception:  # noqa: BLE001, S112 - its book tells why
-                continue
-            if not held.is_empty:
-                yield held
+        return shown_nfts(shard, policy, self.deployment)
 
     def _published(self, shard: Shard) -> frozenset[PoolId]:
         named = ((policy, pool) for policy in policies(shard.tables) for pool in policy.publishes)

@@ -1,6 +1,6 @@
 """Uniswap V3 as a venue: one factory's pools, and the NFTs of one position manager."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline import keys
 from pipeline.book.exposures import Price, Spot
@@ -18,7 +18,7 @@ from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueKind, VenueViews
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes
 from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
-from pipeline.venues.uniswap_v3.assess import HeldNft, held_nft, positions_at
+from pipeline.venues.uniswap_v3.assess import HeldNft, follows_from, held_nfts, positions_at
 from pipeline.venues.uniswap_v3.block import UniswapV3Block
 from pipeline.venues.uniswap_v3.deployment import deployment_of
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
@@ -118,10 +118,13 @@ class UniswapV3:
         del shard, policy
         yield from ()
 
-    def held_items(self, shard: Shard, policy: Policy) -> Iterator[HeldNft]:
+    def follows_from(self, tables: Tables, policy: Policy) -> tuple[object, ...]:
+        """List a book's pools, and how often its NFTs, its pools' ticks and their pool positions were written."""
+        return follows_from(tables, policy, self._at)
+
+    def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldNft]:
         """Measure the NFTs of a book. Raises: ImpossibleFactError where a pool or range is not followed."""
-        for item, position in positions_at(shard, policy, self._at):
-            yield held_nft(shard, item, position)
+        return held_nfts(shard, policy, self._at)
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Tell the price in a pool now: sqrt^2 / 2^192."""

@@ -129,12 +129,16 @@ class Wallet:
             if shard.tables.find(item, Balance) is None:
                 yield item
 
-    def held_items(self, shard: Shard, policy: Policy) -> Iterator[HeldItem]:
+    def follows_from(self, tables: Tables, policy: Policy) -> tuple[object, ...]:
+        """Count the writes to the balances of a book's accounts."""
+        return tables.writes(*[keys.balance.under(account) for account in policy.accounts])
+
+    def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Count the balances of a book, the coin as its wrapped token."""
         tables = shard.tables
         rows = tables.derived(keys.counted_balances(policy.book), (policy,), lambda: self._rows(policy))
         balances = [tables.find(row.item, Balance) for row in rows]
-        yield from tables.derived(
+        return tables.derived(
             keys.held_balances(policy.book), (rows, *balances), lambda: tuple(_held(rows, balances))
         )
 

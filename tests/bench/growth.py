@@ -1,0 +1,102 @@
+"""How the cost of one block grows with the NFTs of a book and with the books of a shard: `advance` alone, in memory.
+
+The chain is a toy with one pool; each NFT has a range of its own out of a few hundred, each book an owner of its own.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import msgspec
+from builders import OWNER, ToyChain, ToyWatcher, address, policy
+
+from pipeline.drive import drive
+from pipeline.messages.events import PolicySet
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address, BookId, ShardId
+
+NFTS, BOOKS = (1, 10, 100, 1_000), (1, 10, 100, 300)
+LIQUIDITY = 10**15
+BLOCKS = 20
+FIRST_OWNER = 0x1000
+
+
+def book_of(number: int) -> Policy:
+    """Make a dry-run book with an owner of its own; a refusal is said again as often as by default."""
+    owner = OWNER if not number else address(FIRST_OWNER + number)
+    chain = msgspec.structs.replace(policy().chain, report_every_blocks=50)
+    return policy(book=BookId(f"book-{number:04}"), owner=owner, accounts=(owner,), chain=chain)
+
+
+def watched(nfts: int, books: int) -> ToyWatcher:
+    """Bring a shard to where everything of its books has been read."""
+    watcher = ToyWatcher(ToyChain(7))
+    watcher.coins_change = False
+    chain = watcher.chain
+    owners = [book_of(number).owner for number in range(books)]
+    for owner in owners[1:]:
+        for token in (policy().base, policy().quote):
+            chain.balances[owner, token] = 6 * 10**18
+    for number in range(nfts):
+        mint(chain, owners[number % books], number)
+    chain.mine(1)
+    for number in range(books):
+        watcher.append(PolicySet(policy=book_of(number)))
+    watcher.read_wanted()
+    return watcher
+
+
+def mint(chain: ToyChain, owner: Address, number: int) -> None:
+    """Give an owner an NFT about the price, from a stranger's transaction before anything was followed."""
+    lower = -10 * (number % 97 + 1)
+    chain.mint(owner, lower, -lower, LIQUIDITY + number, sender=chain_sender(owner))
+
+
+def chain_sender(owner: Address) -> str:
+    """Name the sender: the owner itself, but for the toy chain's own one, whose receipts are kept."""
+    return address(0x77) if owner == OWNER else owner
+
+
+def us_per_block(watcher: ToyWatcher, swaps: int) -> float:
+    """Measure the median block, in microseconds of processor time."""
+    shard = Shard(ShardId(0))
+    drive(shard, watcher.log)
+    taken: list[float] = []
+    for _ in range(BLOCKS):
+        begin = len(watcher.log)
+        watcher.chain.mine(0)
+        for number in range(swaps):
+            watcher.chain.swap(10**9 + number, down=(number + watcher.chain.head.number) % 2 == 0)
+        watcher.tell()
+        events = watcher.log[begin:]
+        begun = time.process_time()
+        drive(shard, events)
+        taken.append(time.process_time() - begun)
+        shard.tables.committed()
+    return sorted(taken)[len(taken) // 2] * 1e6
+
+
+def table(name: str, worlds: dict[int, ToyWatcher]) -> None:
+    """Print one growth table."""
+    sys.stdout.write(f"{name:>12}" + "".join(f"{size:>10,}" for size in worlds) + "\n")
+    for label, swaps in (("quiet", 0), ("1 swap", 1), ("100 swaps", 100)):
+        row = [us_per_block(world, swaps) for world in worlds.values()]
+        sys.stdout.write(f"{label:>12}" + "".join(f"{each:>10,.0f}" for each in row) + "\n")
+
+
+def main() -> None:
+    """Print microseconds per block by NFTs and by books."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--nfts", type=int, nargs="*", default=NFTS)
+    parser.add_argument("--books", type=int, nargs="*", default=BOOKS)
+    asked = parser.parse_args()
+    table("NFTs", {each: watched(each, 1) for each in asked.nfts})
+    table("books", {each: watched(each, each) for each in asked.books})
+
+
+if __name__ == "__main__":
+    main()
