@@ -47,6 +47,8 @@ def values(info: inspect.Type) -> st.SearchStrategy:
             return st.lists(values(info.item_type), max_size=3).map(tuple)
         case inspect.TupleType():
             return st.tuples(*map(values, info.item_types))
+        case inspect.DictType():
+            return st.dictionaries(texts, values(info.value_type), max_size=3)
         case inspect.UnionType():
             return st.one_of([values(member) for member in info.types])
     raise AssertionError(info)

@@ -15,8 +15,10 @@ from pipeline.units import (
     Seconds,
     ShardId,
     Tick,
+    TokenId,
     Wei,
 )
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange, goal_of
 
 _DONE = Done()
 DOLLAR = RawAmount(10**6)
@@ -55,9 +57,9 @@ def opened(number: int, *, name: str = "", book: str = "alpha") -> PlanOpened:
         because_of=cause(number),
         book=BookId(book),
         plan=plan,
-        pool=Address("0x1"),
-        tick_lower=Tick(-10),
-        tick_upper=Tick(20),
+        goal=goal_of(
+            PoolRange(pool=Address("0x1"), tick_lower=Tick(-10), tick_upper=Tick(20), withdraw=(TokenId(1),))
+        ),
         notional_quote=RawAmount(150_000 * DOLLAR),
         trigger="out_of_range",
         foreseen=FORESEEN,

@@ -4,8 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pipeline.messages.effects import Goal
-from pipeline.messages.goals import Phase, Step
+from pipeline.messages.goals import Goal, Phase, Step
 from pipeline.messages.transactions import Call, Minimum
 
 

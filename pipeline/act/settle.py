@@ -7,7 +7,7 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.effects import Failure, Intent, Plan, PlannedStep
 from pipeline.messages.entries import Allowance, Mined
-from pipeline.messages.goals import PHASES, Phase, Step
+from pipeline.messages.goals import Phase, Step
 from pipeline.messages.outcomes import AnyStepOutcome, CancellationMined, Reverted, SignerLost, StepOutcome
 from pipeline.state.tables import Tables
 from pipeline.units import BlockNumber, Hash
@@ -51,7 +51,7 @@ def stand(plan: Plan, tables: Tables) -> Standing:
         if _fate(step, tables) == "in flight":
             return Waiting(phase=step.phase, step=step.step)
     if plan.closed is None and not _has_minted(plan, tables):
-        for phase in PHASES[:-1]:
+        for phase in plan.phases[:-1]:
             standing = _stand_phase(plan, phase, tables)
             if standing is not None:
                 return standing
@@ -63,7 +63,7 @@ def _stand_phase(plan: Plan, phase: Phase, tables: Tables) -> Standing | None:
     if phase in plan.given_up:
         return None
     steps = kept_steps(plan, phase)
-    later = PHASES[PHASES.index(phase) + 1 :]
+    later = plan.phases[plan.phases.index(phase) + 1 :]
     if not steps:
         return None if any(kept_steps(plan, each) for each in later) else Due(phase=phase)
     return _broken(phase, steps, tables)
@@ -73,8 +73,8 @@ def _stand_reset(plan: Plan, tables: Tables) -> Standing:
     """Hold a plan open until nobody may take more than may stand, whatever was reset on the way."""
     if not _is_exposed(plan, tables):
         return Finished()
-    broken = _broken("reset", kept_steps(plan, "reset"), tables)
-    return broken or Due(phase="reset")
+    reset = plan.phases[-1]
+    return _broken(reset, kept_steps(plan, reset), tables) or Due(phase=reset)
 
 
 def _broken(phase: Phase, steps: list[PlannedStep], tables: Tables) -> Broken | None:
@@ -155,7 +155,7 @@ def predecessor(plan: Plan, tables: Tables, final: BlockNumber) -> str | None:
 
 def drop_from(plan: Plan, phase: Phase, tables: Tables, final: BlockNumber) -> tuple[Plan, list[str]]:
     """Make a phase and what follows it due again; tell also which intents can be forgotten, for nothing comes of them."""
-    going = PHASES[PHASES.index(phase) :]
+    going = plan.phases[plan.phases.index(phase) :]
     steps: list[PlannedStep] = []
     forgotten: list[str] = []
     for step in plan.steps:

@@ -24,7 +24,8 @@ def is_clearing(context: BookContext, plan: Plan | None) -> bool:
     if plan is None or not _may_be_cleared(context, plan):
         return False
     standing = stand(plan, context.shard.tables)
-    return not isinstance(standing, Finished) and standing.phase == "reset" and not fails_alike(plan, "reset")
+    reset = plan.phases[-1]
+    return not isinstance(standing, Finished) and standing.phase == reset and not fails_alike(plan, reset)
 
 
 def clear(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Iterator[Output]:
@@ -69,7 +70,7 @@ def _without_unanswered(context: BookContext, plan: Plan) -> Plan:
 
 def _tries_later(context: BookContext, plan: Plan) -> bool:
     since_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
-    return fails_alike(plan, "reset") and since_s < context.policy.action.stall_after_s
+    return fails_alike(plan, plan.phases[-1]) and since_s < context.policy.action.stall_after_s
 
 
 def _reset(context: BookContext, plan: Plan, phase: Phase, stock: Stock, path: BookPath) -> Iterator[Output]:
@@ -77,5 +78,5 @@ def _reset(context: BookContext, plan: Plan, phase: Phase, stock: Stock, path: B
     if isinstance(prepared, Ready):
         yield from command(context, plan, prepared)
     elif isinstance(prepared, Held) and plan.stalled_reason != prepared.refusal.reason:
-        yield refused(context, plan.id, "reset", prepared.refusal)
+        yield refused(context, plan.id, phase, prepared.refusal)
         put(context, replace(plan, stalled_reason=prepared.refusal.reason))

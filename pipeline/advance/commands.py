@@ -54,8 +54,7 @@ def _revised(context: BookContext, plan: Plan, ready: Ready) -> PlanRevised:
         book=context.policy.book,
         plan=plan.id,
         phase=ready.phase,
-        tick_lower=ready.goal.tick_lower,
-        tick_upper=ready.goal.tick_upper,
+        goal=ready.goal,
         reason=ready.why,
     )
 

@@ -5,7 +5,7 @@ from pipeline.act.question import GuardRefusal
 from pipeline.advance.book_context import BookContext
 from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError
-from pipeline.messages.effects import Goal
+from pipeline.messages.goals import Goal
 
 
 def look_ahead(context: BookContext, stock: Stock) -> tuple[Goal, Foreseen] | GuardRefusal:

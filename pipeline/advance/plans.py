@@ -36,7 +36,6 @@ from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened, RebalanceProposed
 from pipeline.messages.effects import Bound, Plan
 from pipeline.messages.entries import BookPath, Mined
-from pipeline.messages.goals import PHASES
 from pipeline.messages.outcomes import Left, Stalled, Stopped
 from pipeline.units import Seconds
 
@@ -77,24 +76,25 @@ def open_plan(
     looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):
         hold_off(context.shard, context.policy, looked.reason, context.block.timestamp_s, proposed_before_s)
-        yield refused(context, plan_id, "withdraw", looked)
+        yield refused(context, plan_id, context.actions.phases[0], looked)
         return
     goal, foreseen = looked
     plan = Plan(
         id=plan_id,
         made_at=context.block,
         goal=goal,
+        phases=context.actions.phases,
         notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
         allowances=tuple(allowances(context.policy, _grants(context))),
         standing=_bounds(context),
     )
-    ready = prepare(context, plan, "withdraw", stock, path, foreseen=foreseen)
+    ready = prepare(context, plan, plan.phases[0], stock, path, foreseen=foreseen)
     if not isinstance(ready, Ready):
         nothing = GuardRefusal(reason="no_goal", detail="there is nothing to do")
         refusal = ready.refusal if isinstance(ready, Held) else nothing
         hold_off(context.shard, context.policy, refusal.reason, context.block.timestamp_s, proposed_before_s)
-        yield refused(context, plan_id, "withdraw", refusal)
+        yield refused(context, plan_id, plan.phases[0], refusal)
         return
     _forget_former(context)
     plan = replace(plan, foreseen=ready.costs, deviation_before_bps=proposal.deviation_bps)
@@ -102,9 +102,7 @@ def open_plan(
         **context.now.stamp("plan", context.policy.book, policy_version=context.policy.policy_version),
         book=context.policy.book,
         plan=plan.id,
-        pool=goal.pool,
-        tick_lower=goal.tick_lower,
-        tick_upper=goal.tick_upper,
+        goal=goal,
         notional_quote=plan.notional_quote,
         cut_short=foreseen.cut_short,
         proposal=proposal.id,
@@ -178,7 +176,7 @@ def _go_on(context: BookContext, plan: Plan, prepared: Prepared | None, stock: S
         case Stopped():
             yield from close(context, plan, prepared)
         case None:
-            put(context, unstalled(replace(plan, given_up=PHASES)))
+            put(context, unstalled(replace(plan, given_up=plan.phases)))
 
 
 def _grants(context: BookContext) -> tuple[Grant, ...]:

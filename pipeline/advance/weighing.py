@@ -93,7 +93,7 @@ def most_for_gas_wei(
     tables, now_wei = context.shard.tables, context.base_fee_wei + TIP_WEI
     least_wei = 2 * context.base_fee_wei + TIP_WEI
     most_wei = max(context.policy.limits.max_fee_per_gas_wei, least_wei)
-    begins = phase == context.actions.phases[0] and not is_outside(plan, tables)
+    begins = phase == plan.phases[0] and not is_outside(plan, tables)
     foreseen = None if plan.foreseen is None else plan.foreseen.gas_at_limits
     most = foreseen if begins else gas_to_wait_for(context, plan, phase)
     if most is None:

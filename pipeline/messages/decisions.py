@@ -5,11 +5,12 @@ from typing import Literal
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.dry_run import DryRun, dry_run_2
+from pipeline.messages.former_goals import with_goal
 from pipeline.messages.former_outcomes import plan_outcome, stall_reason
-from pipeline.messages.goals import Phase
+from pipeline.messages.goals import Goal, Phase
 from pipeline.messages.outcomes import AnyPlanOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
-from pipeline.units import Address, BookId, Bps, Hash, RawAmount, SqrtPriceX96, Tick
+from pipeline.units import Address, BookId, Bps, Hash, RawAmount, SqrtPriceX96
 
 Trigger = Literal["share_outside_band", "out_of_range"]
 
@@ -78,12 +79,10 @@ class PlanMessage(Output, frozen=True, kw_only=True):
     plan: str
 
 
-class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag=True):
-    """The liquidity is to move to this range."""
+class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag="PlanOpened.2"):
+    """A plan begins. In records of before the goal does not tell what is withdrawn."""
 
-    pool: Address
-    tick_lower: Tick
-    tick_upper: Tick
+    goal: Goal
     notional_quote: RawAmount
     cut_short: str = ""
     """Why it goes only a step towards the target; empty: all the way."""
@@ -99,14 +98,26 @@ class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag=True):
     """Share minus target, before."""
 
 
-class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag=True):
-    """The plan goes on for another range than before, or without a swap: the book has changed since."""
+@upgrades("PlanOpened", 1)
+def _plan_opened_2(fields: Fields) -> Fields:
+    return with_goal(fields)
 
-    phase: str
+
+class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag="PlanRevised.2"):
+    """The plan goes on for another goal than before, or without a swap: the book has changed since.
+
+    In records of before the goal tells the range only.
+    """
+
+    phase: Phase
     """The one that is made for it first."""
-    tick_lower: Tick
-    tick_upper: Tick
+    goal: Goal
     reason: str
+
+
+@upgrades("PlanRevised", 1)
+def _plan_revised_2(fields: Fields) -> Fields:
+    return with_goal(fields)
 
 
 class StepRefused(PlanMessage, frozen=True, kw_only=True, tag="StepRefused.2"):

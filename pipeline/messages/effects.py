@@ -4,12 +4,12 @@ import msgspec
 
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.costs import ForeseenCost
+from pipeline.messages.former_goals import RERANGE_PHASES, rerange_goal
 from pipeline.messages.former_outcomes import of_step, plan_outcome, step_outcome
-from pipeline.messages.goals import Phase, Step
+from pipeline.messages.goals import Goal, Phase, Step
 from pipeline.messages.outcomes import AnyPlanOutcome, AnyStepOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import (
-    Address,
     BlockNumber,
     BookId,
     Bps,
@@ -17,8 +17,6 @@ from pipeline.units import (
     Hash,
     RawAmount,
     Seconds,
-    Tick,
-    TokenId,
 )
 
 
@@ -45,16 +43,6 @@ class BookEffects(Entry, frozen=True, kw_only=True):
     """When the market last refused a proposal, which therefore does not count as the last one."""
     refusals_in_a_row: int = 0
     """How often it has done so since a plan was done: the wait doubles with each."""
-
-
-class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan is for. Amounts and calldata follow from the state when a step is due."""
-
-    pool: Address
-    tick_lower: Tick
-    tick_upper: Tick
-    withdraw: tuple[TokenId, ...]
-    """NFTs whose liquidity moves."""
 
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +90,8 @@ class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="2"):
     id: str
     made_at: BlockRef
     goal: Goal
+    phases: tuple[Phase, ...]
+    """In the order in which they go out; the last takes permissions back."""
     notional_quote: RawAmount
     """What goes into the range, at spot: the costs of acting are measured against it."""
     steps: tuple[PlannedStep, ...] = ()
@@ -134,7 +124,7 @@ class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="2"):
 
 @upgrades("Plan", 1)
 def _plan_2(fields: Fields) -> Fields:
-    """Turn the sentences of outcomes into data."""
+    """Turn the sentences of outcomes into data, and name the kind of goal and its phases: there was one."""
     steps = [{**each, "outcome": _step_outcome(each.get("outcome"))} for each in fields.get("steps", ())]
     failures = [
         {"phase": each["phase"], **of_step(each["reason"]), "times": each["times"]}
@@ -142,7 +132,8 @@ def _plan_2(fields: Fields) -> Fields:
     ]
     closed = fields.get("closed")
     ended = None if closed is None else plan_outcome(closed)
-    return {**fields, "steps": steps, "failures": failures, "closed": ended}
+    as_data = {"steps": steps, "failures": failures, "closed": ended}
+    return {**fields, **as_data, "goal": rerange_goal(fields["goal"]), "phases": RERANGE_PHASES}
 
 
 def _step_outcome(said: str | None) -> Fields | None:

@@ -1,6 +1,6 @@
 """What the pipeline needs of a venue at which books act: goals, phases, transactions, guards and costs.
 
-Goal, `Growth` and whatever a venue adds to Market, Foreseen and Draft is its own: it is handed back to it, never looked into.
+A goal's terms, `Growth` and whatever a venue adds to Market, Foreseen and Draft is its own: it is handed back to it, never looked into.
 All methods raise PipelineError where something cannot be told, unless they say that they tell it by None.
 """
 
@@ -13,9 +13,9 @@ from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
-from pipeline.messages.effects import Goal, Growth
+from pipeline.messages.effects import Growth
 from pipeline.messages.facts import Swapped
-from pipeline.messages.goals import Phase
+from pipeline.messages.goals import Goal, Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei

@@ -25,6 +25,7 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.dry_run import DryRun
+from pipeline.messages.goals import Goal
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount, Tick
@@ -62,11 +63,11 @@ def sentence(said: Output, policy: Policy | None) -> str:
             return f"{said.book}: a dry-run of block {said.at.number} {_tried(said.run, policy)}"
         case PlanOpened():
             moved = _amount(said.notional_quote, policy, None if policy is None else policy.quote)
-            where = _range(said.tick_lower, said.tick_upper, policy)
+            where = _goal(said.goal, policy)
             step = f", a step only: {said.cut_short}" if said.cut_short else ""
             return f"{said.book}: a plan moves {moved} to {where}{step}{costs.foreseen_text(said, policy)}"
         case PlanRevised():
-            where = _range(said.tick_lower, said.tick_upper, policy)
+            where = _goal(said.goal, policy)
             return f"{said.book}: the plan goes on to {where} instead, from {said.phase} on: {said.reason}"
         case StepRefused():
             return (
@@ -134,6 +135,17 @@ def _trade(base_to_buy: RawAmount, policy: Policy | None) -> str:
 
 def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str:
     return named_in(policy).amount(token, raw)
+
+
+def _goal(goal: Goal, policy: Policy | None) -> str:
+    """Say where a plan moves to: a range by its prices, anything else by the terms of its venue."""
+    match goal.terms:
+        case {"tick_lower": str(lower), "tick_upper": str(upper)}:
+            return _range(Tick(int(lower)), Tick(int(upper)), policy)
+    told = (
+        f"{name} {value if isinstance(value, str) else ' '.join(value)}" for name, value in goal.terms.items()
+    )
+    return f"{goal.venue} {', '.join(told)}"
 
 
 def _range(lower: Tick, upper: Tick, policy: Policy | None) -> str:

@@ -101,6 +101,8 @@ def _union(info: inspect.UnionType) -> Replace | None:
     members = [member for member in info.types if not isinstance(member, inspect.NoneType)]
     if all(isinstance(member, inspect.StructType) for member in members):
         return _replace_by_type
+    if all(_plan(member) is None for member in members):
+        return None
     if len(members) != 1:
         raise TypeError(f"the wire has no form for {info}")
     replace = _plan(members[0])

@@ -21,7 +21,8 @@ def test_plans_of_all_shards_are_listed_oldest_first_with_totals(kept, desk):
         book="alpha",
         plan=waits.plan,
         phase="swap",
-        reason="gas_price: 9",
+        reason="gas_price",
+        detail="9",
     )
     shard, other = kept.shard.id, (kept.shard.id + 1) % PARTITIONS
     desk.commit(other, *records(second, closed(7, second)))
@@ -29,7 +30,7 @@ def test_plans_of_all_shards_are_listed_oldest_first_with_totals(kept, desk):
     rows = [json.loads(line) for line in desk.run("plans", "--json").out.splitlines()]
     assert [row["opened"]["plan"] for row in rows] == [first.plan, second.plan, waits.plan]
     assert [row["closed"] is None for row in rows] == [False, False, True]
-    assert rows[2]["held"]["reason"] == "gas_price: 9"
+    assert (rows[2]["held"]["reason"], rows[2]["held"]["detail"]) == ("gas_price", "9")
     shown = " ".join(desk.run("plans").out.split())
     assert "open; last held at swap: gas_price: 9" in shown
     assert "300,000.00 12.00 14.00 0.5 bps 2.00 0.50 0.010000" in shown, "two plans with costs, summed"

@@ -158,14 +158,14 @@ def with_many(count):
 def test_a_withdrawal_of_many_is_several_transactions_each_of_which_a_signer_takes(count, data_gas, most_gas):
     from msgspec.structs import replace
 
-    from pipeline.messages.effects import Goal
     from pipeline.messages.policy import SignersLimits
+    from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 
     _, shard = with_many(count)
     limits = replace(live().limits, signer=SignersLimits(max_gas_limit=most_gas))
     book = live(chain=replace(policy().chain, data_gas=data_gas), limits=limits)
     moved = liquidity_to_move(shard, book)
-    goal = Goal(pool=POOL, tick_lower=-100, tick_upper=100, withdraw=moved)
+    goal = PoolRange(pool=POOL, tick_lower=-100, tick_upper=100, withdraw=moved)
     drafts = draft("withdraw", shard, book, goal, market_at_spot(shard, book, 1_700_000_500, 10**9))
     assert all(each.call.gas_limit <= most_gas for each in drafts)
     at_once = (most_gas - data_gas) // WITHDRAW_GAS

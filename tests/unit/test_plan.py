@@ -38,6 +38,7 @@ from pipeline.messages.views import BookView
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.act.drafts import draft
 from pipeline.venues.uniswap_v3.act.market import read_market
+from pipeline.venues.uniswap_v3.act.range_goal import range_of
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 
@@ -57,7 +58,8 @@ def test_a_proposal_becomes_a_new_range(down):
     )
     assert [o.outcome for o in desk.said(PlanClosed)] == [Done()]
     (position,) = desk.liquid()
-    assert (position.tick_lower, position.tick_upper) == (opened[0].tick_lower, opened[0].tick_upper)
+    moved = range_of(opened[0].goal)
+    assert (position.tick_lower, position.tick_upper) == (moved.tick_lower, moved.tick_upper)
     assert not any(desk.watcher.chain.allowances.values())
     assert not desk.said(Quarantined)
 
@@ -286,7 +288,7 @@ def test_what_is_allowed_already_says_what_must_be_approved(granted, approved):
     shard, key = desk.shard, f"allowance/{OWNER}/{BASE}/{ROUTER}"
     found = amount if granted == "just right" else granted
     shard.tables.put(key, None if found is None else Allowance(amount=found))
-    goal = shard.tables.need("plan/alpha", Plan).goal
+    goal = range_of(shard.tables.need("plan/alpha", Plan).goal)
     drafts = draft("swap", shard, live(), goal, read_market(shard, live(), swap.made_at.timestamp_s, 1))
     *approvals, last = drafts
     assert last.step == "swap"
@@ -532,7 +534,7 @@ def test_an_allowance_that_is_a_little_more_is_used_as_it_stands():
     desk.pending = []
     amount = read_calls(swap.call.data)[0].arguments[4]
     shard = desk.shard
-    goal = shard.tables.need("plan/alpha", Plan).goal
+    goal = range_of(shard.tables.need("plan/alpha", Plan).goal)
     market = read_market(shard, live(), swap.made_at.timestamp_s, 1)
     for granted, count in ((amount + amount // 20, 0), (amount + amount // 20 + 1, 2), (amount - 1, 2)):
         shard.tables.put(f"allowance/{OWNER}/{BASE}/{ROUTER}", Allowance(amount=granted))

@@ -19,6 +19,7 @@ from pipeline.messages.decisions import (
     RebalanceProposed,
 )
 from pipeline.messages.dry_run import DryRun, DryRunStep, Inventory, MintedPosition
+from pipeline.messages.goals import RerangeGoal
 from streams.cli.sentences import sentence
 
 AT = BlockRef(number=7, hash="0x7", parent_hash="0x6", timestamp_s=7)
@@ -40,7 +41,10 @@ INVENTORY = Inventory(
 def test_every_decision_has_one(kind, data):
     said = data.draw(structs(kind))
     if isinstance(said, PlanOpened | PlanRevised):  # a range of the curve, as every opened plan has
-        said = msgspec.structs.replace(said, tick_lower=-10, tick_upper=20)
+        terms = data.draw(
+            st.sampled_from([{"tick_lower": "-10", "tick_upper": "20"}, {"shares": ("1", "2")}])
+        )
+        said = msgspec.structs.replace(said, goal=RerangeGoal(venue="toy", terms=terms))
     if isinstance(said, ProposalTried):
         said = msgspec.structs.replace(said, run=DryRun(outcome="refused", reason="band: inside_band"))
     for known in (None, policy()):

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from pipeline.math.ticks import tick_at_sqrt_price
 from pipeline.math.value import value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanRevised, PlanStalled, StepRefused
-from pipeline.messages.effects import Goal
 from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.transactions import SubmitTransaction
@@ -20,6 +19,7 @@ from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 from pipeline.venues.uniswap_v3.act.depth import depth_in_token1
 from pipeline.venues.uniswap_v3.act.drafts import draft, size_swap, tell_limit
 from pipeline.venues.uniswap_v3.act.market import read_market
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.calldata import read_calls
 from pipeline.venues.uniswap_v3.pools import need_pool
 from streams.submit import depth as signers_depth
@@ -78,7 +78,7 @@ def test_a_swap_sells_no_more_of_the_depth_than_the_signer_lets_it(down, way):
     market = read_market(desk.shard, book, head.timestamp_s, 10**9)
     amounts = (2 * 10**18, 0) if down else (0, 2 * 10**18)
     lower = pool.tick // pool.tick_spacing * pool.tick_spacing
-    goal = Goal(pool=POOL, tick_lower=lower - 100, tick_upper=lower + 100, withdraw=())
+    goal = PoolRange(pool=POOL, tick_lower=lower - 100, tick_upper=lower + 100, withdraw=())
     swap = size_swap(pool, amounts, book, goal, market)
     assert swap.limited
     assert swap.beyond_depth
@@ -178,7 +178,7 @@ def test_an_excess_of_one_token_is_not_offered():
     pool, head = need_pool(desk.shard, POOL), desk.watcher.chain.head
     market = read_market(desk.shard, book, head.timestamp_s, 10**9)
     lower = pool.tick // pool.tick_spacing * pool.tick_spacing
-    goal = Goal(pool=POOL, tick_lower=lower - 6_000, tick_upper=lower + 9_000, withdraw=())
+    goal = PoolRange(pool=POOL, tick_lower=lower - 6_000, tick_upper=lower + 9_000, withdraw=())
     (mint,) = [each for each in draft("mint", desk.shard, book, goal, market) if each.step == "mint"]
     lower, upper, *amounts = read_calls(mint.call.data)[0].arguments[3:9]
     offer = Offer(lower=lower, upper=upper, desired=tuple(amounts[:2]), least=tuple(amounts[2:]))

@@ -31,6 +31,7 @@ from pipeline.units import RawAmount, Seconds, SqrtPriceX96
 from pipeline.venues.uniswap_v3.act import actions, drafts
 from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
 from pipeline.venues.uniswap_v3.act.missed_fees import missed_fees
+from pipeline.venues.uniswap_v3.act.range_goal import range_of
 
 Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
 PATIENCE_BLOCKS = 3
@@ -579,4 +580,4 @@ def test_fees_that_a_reorg_took_back_are_not_missed():
     plan = desk.shard.tables.need("plan/alpha", Plan)
     ahead = Growth(growth0_x128=plan.idle_since.growth0_x128 + 2**120, growth1_x128=2**255)
     stock = stock_of(desk.shard, live())
-    assert missed_fees(desk.shard, live(), plan.goal, ahead, stock) == 0
+    assert missed_fees(desk.shard, live(), range_of(plan.goal), ahead, stock) == 0

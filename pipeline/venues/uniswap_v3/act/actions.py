@@ -9,10 +9,10 @@ from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
-from pipeline.messages.effects import Goal, Growth
+from pipeline.messages.effects import Growth
 from pipeline.messages.entries import Pool
 from pipeline.messages.facts import Swapped
-from pipeline.messages.goals import PHASES, Phase
+from pipeline.messages.goals import Goal, Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei
@@ -22,6 +22,7 @@ from pipeline.venues.uniswap_v3.act.asked import market_of
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, draft
 from pipeline.venues.uniswap_v3.act.mint_behind import draft_mint_behind
 from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
+from pipeline.venues.uniswap_v3.act.range_goal import goal_of, range_of
 from pipeline.venues.uniswap_v3.act.reconsider import reconsider_mint, reconsider_swap
 from pipeline.venues.uniswap_v3.act.trade_cost import trade_cost
 
@@ -46,7 +47,7 @@ class UniswapV3Actions:
     """The re-range of a book in its reference pool."""
 
     guards: VenueGuards = GUARDS
-    phases: tuple[Phase, ...] = PHASES
+    phases: tuple[Phase, ...] = ("withdraw", "swap", "mint", "reset")
     in_part: frozenset[Phase] = frozenset({"mint"})
     behind: Mapping[Phase, Phase] = {"swap": "mint"}
     least_gas_limit: int = MINT_GAS
@@ -58,13 +59,14 @@ class UniswapV3Actions:
     # -------------------------------------------------------------- the whole plan
     def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
         """Choose the range with which the whole book holds its target share, and the NFTs that move there."""
-        return choose(shard, policy, stock)
+        return goal_of(choose(shard, policy, stock))
 
     def foresee(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock
     ) -> tuple[Goal, Foreseen]:
         """Run a re-range in thought; where its swap would be cut short, the largest step towards it."""
-        return look_ahead(shard, policy, goal, market_of(market), stock)
+        taken, foreseen = look_ahead(shard, policy, range_of(goal), market_of(market), stock)
+        return goal_of(taken), foreseen
 
     # -------------------------------------------------------------- one phase
     def read_market(
@@ -83,22 +85,22 @@ class UniswapV3Actions:
     ) -> Course:
         """Judge a swap and a mint again."""
         if phase == "swap":
-            return reconsider_swap(shard, policy, goal, market_of(market), stock)
+            return reconsider_swap(shard, policy, range_of(goal), market_of(market), stock)
         if phase == "mint":
-            return reconsider_mint(shard, policy, goal, market_of(market), stock)
+            return reconsider_mint(shard, policy, range_of(goal), market_of(market), stock)
         return Course(goal=goal)
 
     def draft(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, *, phase: Phase
     ) -> tuple[Draft, ...]:
         """Make the calls to position manager, router and tokens."""
-        return draft(phase, shard, policy, goal, market_of(market))
+        return draft(phase, shard, policy, range_of(goal), market_of(market))
 
     def draft_behind(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
     ) -> tuple[Draft, ...]:
         """Make the mint that goes out with its swap."""
-        return draft_mint_behind(shard, policy, goal, market_of(market), first)
+        return draft_mint_behind(shard, policy, range_of(goal), market_of(market), first)
 
     def trade_cost(self, question: Question) -> TradeCost:
         """Tell what the swaps cost: fee, impact, and the way back of the price."""
@@ -111,11 +113,11 @@ class UniswapV3Actions:
 
     def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: Stock) -> RawAmount:
         """Value the fees that the tokens would have earned in the goal's range."""
-        return missed_fees.missed_fees(shard, policy, goal, since, stock)
+        return missed_fees.missed_fees(shard, policy, range_of(goal), since, stock)
 
     def earning(self, shard: Shard, policy: Policy, goal: Goal) -> Liquidity:
         """Tell which liquidity the tokens would be in the goal's range, diluted by themselves."""
-        return missed_fees.earning(shard, policy, goal)
+        return missed_fees.earning(shard, policy, range_of(goal))
 
     def fees_earned(
         self, shard: Shard, policy: Policy, liquidity: Liquidity, since: Growth

@@ -17,7 +17,6 @@ from pipeline.math.slippage import (
     price_window_x96,
     taken_by_mint,
 )
-from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Pool
 from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
@@ -35,6 +34,7 @@ from pipeline.venues.uniswap_v3.act.market import (
     swap_tolerance_bps,
     swap_window,
 )
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.act.spenders import grants, router_of
 from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.calldata import (
@@ -59,7 +59,9 @@ class SwapDraft(Draft, frozen=True, kw_only=True):
     swap: SwapPlan
 
 
-def draft(phase: Phase, shard: Shard, policy: Policy, goal: Goal, market: PoolMarket) -> tuple[Draft, ...]:
+def draft(
+    phase: Phase, shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket
+) -> tuple[Draft, ...]:
     """Make a phase's transactions from the state as it is; none where there is nothing to do.
 
     Raises: PipelineError where it cannot be made.
@@ -98,7 +100,7 @@ def _deadline_s(policy: Policy, market: PoolMarket) -> Seconds:
     return Seconds(market.now_s + policy.limits.deadline_s)
 
 
-def _draft_withdraw(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket) -> tuple[Draft, ...]:
+def _draft_withdraw(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket) -> tuple[Draft, ...]:
     live = need_pool(shard, goal.pool)
     window = price_window_x96(live.sqrt_price_x96, policy.limits.slippage_bps(live.pool().fee_pips))
     held = dict(own_positions(shard, policy))
@@ -136,7 +138,7 @@ def _withdraw(policy: Policy, pool: Pool, withdrawals: list[Withdrawal], market:
     return Draft(step="withdraw", call=call, minimums=gained)
 
 
-def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket) -> tuple[Draft, ...]:
+def _draft_swap(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket) -> tuple[Draft, ...]:
     live = need_pool(shard, goal.pool)
     pool = live.pool()
     ratio = size_swap(live, deployable(shard, policy, pool), policy, goal, market)
@@ -176,7 +178,9 @@ def _draft_swap(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket) ->
     )
 
 
-def size_swap(live: LivePool, amounts: Amounts, policy: Policy, goal: Goal, market: PoolMarket) -> SwapPlan:
+def size_swap(
+    live: LivePool, amounts: Amounts, policy: Policy, goal: PoolRange, market: PoolMarket
+) -> SwapPlan:
     """Size the swap to the new range's ratio, ending no further from the means than slippage and signer allow.
 
     Nor may it sell more than the pool's depth allows, nor end further from spot than it may without a sandwich of it
@@ -209,7 +213,7 @@ def tell_limit(swap: SwapPlan) -> str:
     return f"the price limit {swap.limit_x96} lets only {swap.amount_in} be sold"
 
 
-def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket) -> tuple[Draft, ...]:
+def _draft_mint(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket) -> tuple[Draft, ...]:
     live = need_pool(shard, goal.pool)
     amounts = deployable(shard, policy, live.pool())
     if market.in_part:
@@ -221,7 +225,7 @@ def _draft_mint(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket) ->
 def draft_mint(
     shard: Shard,
     policy: Policy,
-    goal: Goal,
+    goal: PoolRange,
     market: PoolMarket,
     amounts: Amounts,
     *,
@@ -261,7 +265,7 @@ def draft_mint(
     )
 
 
-def _draft_reset(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket) -> tuple[Draft, ...]:
+def _draft_reset(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket) -> tuple[Draft, ...]:
     del goal, market
     taken_back = take_back(shard, policy, grants(shard, policy))
     return tuple(Draft(step="reset", call=call) for call in taken_back)

@@ -10,7 +10,6 @@ from pipeline.book.pricing import in_quote
 from pipeline.math.ranges import share_of_token0
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
-from pipeline.messages.effects import Goal
 from pipeline.messages.entries import NftPosition
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -20,6 +19,7 @@ from pipeline.venues.uniswap_v3.act.depth import most_minted, moved_in_token1
 from pipeline.venues.uniswap_v3.act.drafts import gas_of_plan, size_swap, transactions_of_plan
 from pipeline.venues.uniswap_v3.act.goal import Amounts, deployable
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.act.spenders import approvals_of_plan
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
@@ -41,7 +41,7 @@ class ForeseenRerange(Foreseen, frozen=True, kw_only=True):
 def foresee(
     shard: Shard,
     policy: Policy,
-    goal: Goal,
+    goal: PoolRange,
     market: PoolMarket,
     stock: Stock,
     *,
@@ -100,7 +100,7 @@ def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: Amounts) ->
     return min(max(wanted, min(target, _LEAST_SHARE)), max(target, 1 - _LEAST_SHARE))
 
 
-def misfit_bps(shard: Shard, policy: Policy, goal: Goal, stock: Stock, freed: Amounts) -> int:
+def misfit_bps(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock, freed: Amounts) -> int:
     """Tell how far from its target the share would be if a goal's swap moved no price: what spacing and reserves do alone.
 
     Rounds: down.

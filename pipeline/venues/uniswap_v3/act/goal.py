@@ -6,11 +6,11 @@ import msgspec
 
 from pipeline import keys
 from pipeline.math.ranges import range_at_share
-from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Balance, NftPosition, Pool
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount, TokenId
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.assess import held_nft, own_positions
 from pipeline.venues.uniswap_v3.pools import need_pool
 
@@ -36,7 +36,9 @@ def freed_by(shard: Shard, policy: Policy, leaving: tuple[TokenId, ...]) -> Amou
     return RawAmount(sum(pays0 for pays0, _ in pays)), RawAmount(sum(pays1 for _, pays1 in pays))
 
 
-def choose_goal(shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], base_share: Fraction) -> Goal:
+def choose_goal(
+    shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], base_share: Fraction
+) -> PoolRange:
     """Choose the range, about the price, in which so much of its value is base; these NFTs move there.
 
     Raises: OutOfRangeError, ImpossibleFactError.
@@ -48,15 +50,15 @@ def choose_goal(shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], bas
         policy.action.half_width_ticks,
         base_share if live.pool().token0 == policy.base else 1 - base_share,
     )
-    return Goal(pool=policy.reference_pool, tick_lower=lower, tick_upper=upper, withdraw=withdraw)
+    return PoolRange(pool=policy.reference_pool, tick_lower=lower, tick_upper=upper, withdraw=withdraw)
 
 
 def as_is(
     shard: Shard,
     policy: Policy,
-    goal: Goal,
+    goal: PoolRange,
     freed: Amounts = NOTHING,
-) -> Goal:
+) -> PoolRange:
     """Give the swap up: choose the range whose share is that of what the wallet has, and of what is still to be freed."""
     live = need_pool(shard, goal.pool)
     amount0, amount1 = deployable(shard, policy, live.pool(), freed)

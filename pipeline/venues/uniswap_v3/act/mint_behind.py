@@ -5,7 +5,6 @@ import msgspec
 from pipeline import keys
 from pipeline.act.drafts import Draft, with_data
 from pipeline.math.slippage import taken_by_mint
-from pipeline.messages.effects import Goal
 from pipeline.messages.entries import Balance
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -14,6 +13,7 @@ from pipeline.venues.uniswap_v3.act.depth import most_minted, moved_in_token1
 from pipeline.venues.uniswap_v3.act.drafts import draft_mint, swap_of
 from pipeline.venues.uniswap_v3.act.goal import deployable
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.pools import need_pool
 
 _MOST_ASKED_PERCENT = 98
@@ -21,7 +21,7 @@ _MOST_ASKED_PERCENT = 98
 
 
 def draft_mint_behind(
-    shard: Shard, policy: Policy, goal: Goal, market: PoolMarket, swap: Draft
+    shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, swap: Draft
 ) -> tuple[Draft, ...]:
     """Make the mint for what is left of the one token, and the least of the other that a swap brings.
 

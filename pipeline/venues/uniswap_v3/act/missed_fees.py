@@ -4,12 +4,13 @@ from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.q import MAX_UINT256
-from pipeline.messages.effects import Goal, Growth
+from pipeline.messages.effects import Growth
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Liquidity, RawAmount
 from pipeline.venues.uniswap_v3.act.foresight import base_and_quote
 from pipeline.venues.uniswap_v3.act.goal import deployable
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.pools import need_pool
 
 
@@ -19,7 +20,7 @@ def growth_now(shard: Shard, policy: Policy) -> Growth:
     return Growth(growth0_x128=pool.growth0_x128, growth1_x128=pool.growth1_x128)
 
 
-def missed_fees(shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: Stock) -> RawAmount:
+def missed_fees(shard: Shard, policy: Policy, goal: PoolRange, since: Growth, stock: Stock) -> RawAmount:
     """Value the fees that the tokens would have earned in the range, beside the liquidity that is in range now.
 
     liquidity * growth since / 2^128 * others / (others + liquidity); nothing where a reorg took the growth back
@@ -46,7 +47,7 @@ def grown(now_x128: int, since_x128: int) -> int:
 
 
 # ------------------------------------------------------------------ what a plan really misses, block by block
-def earning(shard: Shard, policy: Policy, goal: Goal) -> Liquidity:
+def earning(shard: Shard, policy: Policy, goal: PoolRange) -> Liquidity:
     """Tell which liquidity the tokens would be in a goal's range, beside what is in range now; 0 where it is not.
 
     liquidity * others / (others + liquidity)

@@ -1,16 +1,16 @@
 """What a whole re-range would come to on the book as it is: the goal, or the largest step towards it."""
 
 from pipeline.book.inventory import Stock
-from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange, foresee, share_to_hold
 from pipeline.venues.uniswap_v3.act.goal import choose_goal, freed_by, liquidity_to_move
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.act.partial_step import brings_into_range, comes_nearer, largest_step
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 
 
-def choose(shard: Shard, policy: Policy, stock: Stock) -> Goal:
+def choose(shard: Shard, policy: Policy, stock: Stock) -> PoolRange:
     """Choose the range with which the whole book holds its target, with all that its NFTs pay. Raises: PipelineError."""
     leaving = liquidity_to_move(shard, policy)
     freed = freed_by(shard, policy, leaving)
@@ -18,8 +18,8 @@ def choose(shard: Shard, policy: Policy, stock: Stock) -> Goal:
 
 
 def look_ahead(
-    shard: Shard, policy: Policy, goal: Goal, market: PoolMarket, stock: Stock
-) -> tuple[Goal, ForeseenRerange]:
+    shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, stock: Stock
+) -> tuple[PoolRange, ForeseenRerange]:
     """Tell what a goal would come to; where its swap would be cut short, the largest step towards it, if that is worth taking.
 
     Raises: PipelineError.

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError
 from pipeline.math.search import first_where
-from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Tick
@@ -17,19 +16,20 @@ from pipeline.venues.uniswap_v3.act.drafts import tell_limit
 from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange, foresee, misfit_bps
 from pipeline.venues.uniswap_v3.act.goal import Amounts, as_is
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.pools import need_pool
 
 
 def largest_step(
     shard: Shard,
     policy: Policy,
-    goal: Goal,
+    goal: PoolRange,
     market: PoolMarket,
     stock: Stock,
     *,
     whole: ForeseenRerange,
     freed: Amounts,
-) -> tuple[Goal, ForeseenRerange] | None:
+) -> tuple[PoolRange, ForeseenRerange] | None:
     """Find the range between a goal's and the one that needs no swap which leaves the share nearest to its target.
 
     `whole` is what the goal itself would come to.
@@ -53,7 +53,7 @@ def largest_step(
     width = goal.tick_upper - goal.tick_lower
     towards = spacing if start.tick_lower > goal.tick_lower else -spacing
 
-    def at(number: int) -> tuple[Goal, ForeseenRerange]:
+    def at(number: int) -> tuple[PoolRange, ForeseenRerange]:
         lower = Tick(goal.tick_lower + number * towards)
         nearer = replace(goal, tick_lower=lower, tick_upper=Tick(lower + width))
         return nearer, foresee(shard, policy, nearer, market, stock, freed=freed)

@@ -7,7 +7,6 @@ from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.math.amounts import range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
-from pipeline.messages.effects import Goal
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.act.depth import part_of_mint
@@ -16,6 +15,7 @@ from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange, base_and_q
 from pipeline.venues.uniswap_v3.act.goal import NOTHING, as_is, choose_goal, deployable
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.act.partial_step import comes_nearer, largest_step
+from pipeline.venues.uniswap_v3.act.range_goal import PoolRange, goal_of
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
@@ -23,7 +23,9 @@ _LEAST_TAKEN_PERCENT = 95
 """So much of what may go into a range must go into it, by value, or a range that fits it better is chosen."""
 
 
-def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket, stock: Stock) -> Course:
+def reconsider_swap(
+    shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, stock: Stock
+) -> Course:
     """Choose the first that leaves the share no further from its target than it is: the goal, a new one, a step, no swap.
 
     A goal that would leave the share outside the inner band is no longer good enough. A swap that is cut short is given up
@@ -39,7 +41,7 @@ def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket
         if seen.swap.limited:
             limited = seen.swap
         elif each == goal and _is_good_enough(seen, policy, before):
-            return Course(goal=goal)
+            return Course(goal=goal_of(goal))
         elif each == wanted and seen.is_active and deviation_after(seen, policy) <= before:
             return _course(goal, wanted, f"the share is {before} bps from its target now")
     if limited is not None and before > policy.strategy.inner_bps:
@@ -48,19 +50,21 @@ def reconsider_swap(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket
             raise SwapLimitedError(tell_limit(limited))
         return _course(goal, step[0], step[1].cut_short)
     why = f"no swap brings the share nearer to its target, {before} bps away"
-    return Course(goal=as_is(shard, policy, goal), skips=True, why=why)
+    return Course(goal=goal_of(as_is(shard, policy, goal)), skips=True, why=why)
 
 
-def _course(before: Goal, after: Goal, why: str) -> Course:
+def _course(before: PoolRange, after: PoolRange, why: str) -> Course:
     """Go on for a goal, and say why where it is another one."""
-    return Course(goal=after, why=why if after != before else "")
+    return Course(goal=goal_of(after), why=why if after != before else "")
 
 
 def _is_good_enough(seen: ForeseenRerange, policy: Policy, before: int) -> bool:
     return seen.is_active and deviation_after(seen, policy) <= min(before, policy.strategy.inner_bps)
 
 
-def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket, stock: Stock) -> Course:
+def reconsider_mint(
+    shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket, stock: Stock
+) -> Course:
     """Keep the range if it takes nearly all that may go into it; else take one of the same width that takes more."""
     course = _range_to_mint(shard, policy, goal, stock)
     if not market.in_part:
@@ -75,21 +79,21 @@ def reconsider_mint(shard: Shard, policy: Policy, goal: Goal, market: PoolMarket
     return msgspec.structs.replace(course, why="; ".join(each for each in (course.why, why) if each))
 
 
-def _range_to_mint(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> Course:
+def _range_to_mint(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock) -> Course:
     whole = sum(base_and_quote(stock, deployable(shard, policy, need_pool(shard, goal.pool).pool())))
     taken = _taken_quote(shard, policy, goal, stock)
     if taken * 100 >= whole * _LEAST_TAKEN_PERCENT:
-        return Course(goal=goal)
+        return Course(goal=goal_of(goal))
     try:
         fitting = as_is(shard, policy, goal)
     except PipelineError:
-        return Course(goal=goal)
+        return Course(goal=goal_of(goal))
     if _taken_quote(shard, policy, fitting, stock) <= taken:
-        return Course(goal=goal)
-    return Course(goal=fitting, why=f"the range would take {taken} of {whole} quote")
+        return Course(goal=goal_of(goal))
+    return Course(goal=goal_of(fitting), why=f"the range would take {taken} of {whole} quote")
 
 
-def _taken_quote(shard: Shard, policy: Policy, goal: Goal, stock: Stock) -> int:
+def _taken_quote(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock) -> int:
     """Value what a mint would put into a range, in quote. Rounds: down."""
     live = need_pool(shard, goal.pool)
     amounts, ticks = deployable(shard, policy, live.pool()), (goal.tick_lower, goal.tick_upper)

@@ -1,0 +1,18 @@
+"""Goals as messages and entries of version 1 carried them: always a re-range at Uniswap V3. Only upgraders read them."""
+
+from typing import Any
+
+RERANGE_PHASES = ("withdraw", "swap", "mint", "reset")
+_TERMS = ("pool", "tick_lower", "tick_upper", "withdraw")
+
+
+def rerange_goal(fields: dict[str, Any]) -> dict[str, Any]:
+    """Make a goal of what a record tells of it: messages told less than the whole."""
+    terms = {name: fields[name] for name in _TERMS if name in fields}
+    return {"kind": "rerange", "venue": "uniswap_v3", "terms": terms}
+
+
+def with_goal(fields: dict[str, Any]) -> dict[str, Any]:
+    """Put a goal in the place of the fields that told of it."""
+    others = {name: value for name, value in fields.items() if name not in _TERMS}
+    return {**others, "goal": rerange_goal(fields)}

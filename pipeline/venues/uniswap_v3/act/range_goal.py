@@ -1,0 +1,27 @@
+"""A re-range as Uniswap V3 knows it: the range, and the NFTs whose liquidity moves there."""
+
+import msgspec
+
+from pipeline.messages.chain_profile import UNISWAP_V3
+from pipeline.messages.goals import Goal, RerangeGoal, read_terms, write_terms
+from pipeline.units import Address, Tick, TokenId
+
+
+class PoolRange(msgspec.Struct, frozen=True, kw_only=True):
+    """The terms of a re-range."""
+
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    withdraw: tuple[TokenId, ...]
+    """NFTs whose liquidity moves."""
+
+
+def goal_of(range_: PoolRange) -> Goal:
+    """Make a goal of a range."""
+    return RerangeGoal(venue=UNISWAP_V3, terms=write_terms(range_))
+
+
+def range_of(goal: Goal) -> PoolRange:
+    """Take a goal as what this venue made it."""
+    return read_terms(goal.terms, PoolRange)
