@@ -10,7 +10,7 @@ from pipeline.act.guards import GuardRefusal, Question, costs_of, guard
 from pipeline.act.settle import fails_alike, failure_of, lies_outside
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.outlook import look_ahead
-from pipeline.advance.weighing import gas_to_wait_for, mints_in_part, waits_to_allow_s
+from pipeline.advance.weighing import gas_to_wait_for, goes_in_part, waits_to_allow_s
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.decide.strategies import STRATEGIES, Act
 from pipeline.errors import PipelineError, SwapLimitedError
@@ -124,7 +124,7 @@ def _after_waiting(
     """Let prices be further from the reference, and a phase be made in part, by what waiting has cost. Rounds: down."""
     cost_bps = missed * WHOLE_BPS // max(plan.notional_quote, 1)
     market = context.actions.widened(context.shard, context.policy, market, cost_bps)
-    in_part = phase in context.actions.in_part and mints_in_part(context, plan, missed, stock)
+    in_part = phase in context.actions.in_part and goes_in_part(context, plan, phase, missed, stock)
     return replace(market, in_part=True) if in_part else market
 
 

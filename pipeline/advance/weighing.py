@@ -2,7 +2,6 @@
 
 from pipeline.act.guards import TIP_WEI, GuardRefusal
 from pipeline.act.settle import ALIKE, fails_alike, failure_of, is_outside, lies_outside
-from pipeline.act.usual_gas import USUAL_GAS, usual_gas
 from pipeline.advance.book_context import BookContext
 from pipeline.book.inventory import Stock
 from pipeline.book.prices import spot_prices
@@ -22,7 +21,6 @@ from pipeline.units import RawAmount, Seconds, Wei
 
 _OF_THE_SWAP = frozenset({"swap_limited", "mint_limited"})
 """What holds a swap back and would let a mint without it pass. Spot far from its mean holds both."""
-_APPROVALS = 5
 _PASSING_REFUSALS = frozenset({"market", "expired", "orphaned", "predecessor"})
 """What a signer refuses for reasons that the next block may not give."""
 _MOST_DOUBLED = 30
@@ -42,7 +40,7 @@ def tries_again_later(context: BookContext, plan: Plan, phase: Phase, stock: Sto
     if plan.tried_since is None or not lies_outside(plan, phase, context.shard.tables):
         return True
     missed = context.actions.missed_fees(context.shard, context.policy, plan.goal, plan.tried_since, stock)
-    return not is_worth(context, missed, USUAL_GAS[phase], stock)
+    return not is_worth(context, missed, context.actions.usual_gas[phase], stock)
 
 
 def waits_to_allow_s(plan: Plan, phase: Phase, policy: Policy) -> Seconds:
@@ -115,7 +113,7 @@ def gives_swap_up(
     return (
         "swap" not in plan.given_up
         and refusal.reason in _OF_THE_SWAP
-        and is_worth(context, missed, usual_gas(1, swaps=True, approvals=_APPROVALS), stock)
+        and is_worth(context, missed, context.actions.usual_plan_gas, stock)
     )
 
 
@@ -127,9 +125,9 @@ def is_worth(context: BookContext, missed: RawAmount, gas: int, stock: Stock) ->
     return cost is not None and missed > cost
 
 
-def mints_in_part(context: BookContext, plan: Plan, missed: RawAmount, stock: Stock) -> bool:
-    """Ask whether waiting for the pool's depth has cost as much as another mint would, or the policy's time is over."""
-    since_s = plan.stalled_since_s if plan.stalled_phase == "mint" else None
+def goes_in_part(context: BookContext, plan: Plan, phase: Phase, missed: RawAmount, stock: Stock) -> bool:
+    """Ask whether waiting for room at the venue has cost as much as making the phase twice, or the policy's time is over."""
+    since_s = plan.stalled_since_s if plan.stalled_phase == phase else None
     waited_s = 0 if since_s is None else context.block.timestamp_s - since_s
     is_over = since_s is not None and waited_s >= context.policy.action.stall_after_s
-    return is_over or is_worth(context, missed, USUAL_GAS["mint"], stock)
+    return is_over or is_worth(context, missed, context.actions.usual_gas[phase], stock)

@@ -15,7 +15,7 @@ from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
 from pipeline.messages.effects import Growth
 from pipeline.messages.facts import Swapped
-from pipeline.messages.goals import Goal, Phase
+from pipeline.messages.goals import Goal, Phase, Step
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei
@@ -33,6 +33,10 @@ class VenueActions(Protocol):
     behind: Mapping[Phase, Phase]
     """Which phase may go out together with an earlier one, so that both may be mined in one block."""
 
+    usual_gas: Mapping[Step, int]
+    """What a transaction of each step usually uses: limits are far above it."""
+    usual_plan_gas: int
+    """What a whole plan usually uses."""
     least_gas_limit: int
     """Of the largest transaction that cannot be split: a signer that allows less lets no plan come to its end."""
 

@@ -6,13 +6,13 @@ from chain_plans import DOLLAR, ETHER, allowances, buy, cancel_all, desk_on, is_
 from msgspec.structs import replace
 
 from pipeline.act.allowances import write_approve
-from pipeline.act.usual_gas import USUAL_GAS
 from pipeline.messages.decisions import PlanClosed, PlanOpened, StepRefused
 from pipeline.messages.events import IntentRefused, PolicySet
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import version_of
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.act.usual_gas import USUAL_GAS
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World

@@ -2,7 +2,6 @@
 
 from pipeline.act.guards.block import TIP_WEI
 from pipeline.act.question import Question
-from pipeline.act.usual_gas import USUAL_GAS
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.messages.costs import ForeseenCost
 from pipeline.units import RawAmount
@@ -11,17 +10,17 @@ from pipeline.venues.registry import need_actions
 
 def costs_of(question: Question) -> ForeseenCost | None:
     """Tell what the whole plan costs, later what a phase does; None where gas has no price."""
-    seen = question.foreseen
+    seen, actions = question.foreseen, need_actions(question.shard, question.policy)
     if seen is None:
         limit = sum(each.call.gas_limit for each in question.drafts)
-        expected = sum(USUAL_GAS[each.step] for each in question.drafts)
+        expected = sum(actions.usual_gas[each.step] for each in question.drafts)
         count = len(question.drafts)
     else:
         limit, expected, count = seen.gas_limit, seen.gas_expected, seen.transactions
     at_limits, usual = (_gas_cost_quote(question, gas, count) for gas in (limit, expected))
     if at_limits is None or usual is None:
         return None
-    traded = need_actions(question.shard, question.policy).trade_cost(question)
+    traded = actions.trade_cost(question)
     return ForeseenCost(
         gas_expected=RawAmount(usual),
         gas_at_limits=RawAmount(at_limits),

@@ -12,7 +12,7 @@ from pipeline.book.inventory import Stock
 from pipeline.messages.effects import Growth
 from pipeline.messages.entries import Pool
 from pipeline.messages.facts import Swapped
-from pipeline.messages.goals import Goal, Phase
+from pipeline.messages.goals import Goal, Phase, Step
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei
@@ -25,6 +25,7 @@ from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
 from pipeline.venues.uniswap_v3.act.range_goal import goal_of, range_of
 from pipeline.venues.uniswap_v3.act.reconsider import reconsider_mint, reconsider_swap
 from pipeline.venues.uniswap_v3.act.trade_cost import trade_cost
+from pipeline.venues.uniswap_v3.act.usual_gas import USUAL_GAS, USUAL_PLAN_GAS
 
 GUARDS = VenueGuards(
     prices={"spot_from_twap": market_guards.spot_from_twap},
@@ -50,6 +51,8 @@ class UniswapV3Actions:
     phases: tuple[Phase, ...] = ("withdraw", "swap", "mint", "reset")
     in_part: frozenset[Phase] = frozenset({"mint"})
     behind: Mapping[Phase, Phase] = {"swap": "mint"}
+    usual_gas: Mapping[Step, int] = USUAL_GAS
+    usual_plan_gas: int = USUAL_PLAN_GAS
     least_gas_limit: int = MINT_GAS
 
     def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:

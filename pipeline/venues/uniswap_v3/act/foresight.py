@@ -4,7 +4,6 @@ from fractions import Fraction
 
 from pipeline import keys
 from pipeline.act.foresight import Foreseen
-from pipeline.act.usual_gas import usual_gas
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.book.pricing import in_quote
 from pipeline.math.ranges import share_of_token0
@@ -21,6 +20,7 @@ from pipeline.venues.uniswap_v3.act.goal import Amounts, deployable
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.act.spenders import approvals_of_plan
+from pipeline.venues.uniswap_v3.act.usual_gas import usual_gas
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 

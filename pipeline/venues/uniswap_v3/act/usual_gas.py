@@ -16,7 +16,14 @@ _USUAL_APPROVAL = 37_000
 """Of each that a plan counts: of five, three are usually given and one is taken back."""
 
 
+_USUAL_APPROVALS = 5
+
+
 def usual_gas(withdrawals: int, *, swaps: bool, approvals: int) -> int:
     """Add up what a whole plan usually uses."""
     swap = USUAL_GAS["swap"] if swaps else 0
     return withdrawals * USUAL_GAS["withdraw"] + swap + approvals * _USUAL_APPROVAL + USUAL_GAS["mint"]
+
+
+USUAL_PLAN_GAS = usual_gas(1, swaps=True, approvals=_USUAL_APPROVALS)
+"""Of a plan that withdraws one NFT, swaps and mints."""
