@@ -6,9 +6,10 @@ The cursor is part of the state: it stands at the last record that was taken in,
 from collections.abc import Iterable
 
 from pipeline import keys
-from pipeline.advance import advance, give_up
+from pipeline.advance import advance, give_up, pass_unreadable
 from pipeline.messages.base import Output
-from pipeline.messages.entries import Cursor
+from pipeline.messages.decisions import RecordPassedOver
+from pipeline.messages.entries import Cursor, PassedRecord
 from pipeline.messages.events import AnyEvent
 from pipeline.state.decided import note_rules
 from pipeline.state.shard import Shard
@@ -35,6 +36,14 @@ def take_no_further(shard: Shard, offset: Offset, event: AnyEvent, error: Except
     outputs = give_up(shard, offset, event, error)
     pass_over(shard, offset)
     return outputs
+
+
+def take_unread(shard: Shard, offset: Offset, record_type: str, word: PassedRecord) -> RecordPassedOver:
+    """Pass over a record that nobody here can read, by an operator's word."""
+    note_rules(shard, offset)
+    told = pass_unreadable(shard, offset, record_type, word)
+    pass_over(shard, offset)
+    return told
 
 
 def pass_over(shard: Shard, offset: Offset) -> None:

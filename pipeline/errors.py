@@ -86,6 +86,11 @@ class MalformedRecordError(EvenkeelError):
 class NewerRecordError(EvenkeelError):
     """A record was written by a newer Evenkeel than this one, which must not guess what it means."""
 
+    def __init__(self, message: str, *, type_name: str = "", is_known: bool = False) -> None:
+        """Name a message's type, and whether it is known here in an older version."""
+        super().__init__(message)
+        self.type_name, self.is_known = type_name, is_known
+
 
 UNREADABLE = (MalformedRecordError, NewerRecordError)
 """What a record may be to a reader that goes on without it, and says so."""

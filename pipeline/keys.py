@@ -170,6 +170,8 @@ SET_ASIDE: Final = "set-aside"
 WRITER: Final = "writer"
 policy: Kind[BookId] = _kind("policy", str)
 rules: Kind[int] = _kind("rules", int)
+passed: Kind[Offset] = _kind("passed", int)
+"""Of a record that could not be read, by its offset."""
 checked: Kind[str] = _kind("checked", str)
 skipped_checks: Kind[PoolId] = _kind("skipped-checks", str)
 pause: Kind[str] = _kind("pause", str)

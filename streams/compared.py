@@ -9,7 +9,7 @@ from pipeline import keys, rules
 from pipeline.errors import UNREADABLE
 from pipeline.messages.base import Output
 from pipeline.messages.dead_letters import DeadLetter
-from pipeline.messages.entries import DecidedUnder
+from pipeline.messages.entries import DecidedUnder, PassedRecord
 from pipeline.state.decided import begin_at, is_decided
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Value
@@ -17,7 +17,8 @@ from pipeline.units import Offset
 from streams.kafka.codec import decode_output, encode
 from streams.kafka.readers import Record
 from streams.kafka.topics import BOOKS, DECISIONS, INTENTS
-from streams.work.fold import fold_record
+from streams.passed_over import Words
+from streams.work.fold import fold_record, fold_unread
 
 DECIDED_TOPICS = frozenset({DECISIONS.name, INTENTS.name, BOOKS.name})
 """What is said here follows from decisions, and from what a book is worth; on the other topics it is the chain's under all rules."""
@@ -62,22 +63,35 @@ class Span(NamedTuple):
 class Refold:
     """An undisturbed fold of a shard's log: what it says by topic, with the record that each follows from."""
 
-    def __init__(self, shard: Shard) -> None:
-        """Take the shard whose log is folded: it tells where our rules begin."""
+    def __init__(self, shard: Shard, words: Words | None = None) -> None:
+        """Take the shard whose log is folded: it tells where our rules begin, and what it did not read by operators' words."""
         self.span = Span.of(shard)
         standing = self.span.begun or DecidedUnder(first_offset=Offset(0), decided={}, overwritten={})
         self.shard = Shard(shard.id, {keys.rules(rules.RULES): standing})
+        self._passed = dict(shard.tables.group(keys.passed.family, PassedRecord))
+        self._words = words or Words()
         self.said: dict[str, list[tuple[int, Said]]] = {}
         self._is_begun = standing.first_offset == 0
 
     def take(self, offset: Offset, payload: bytes | None) -> None:
-        """Fold one record. Raises: NewerRecordError."""
+        """Fold one record; one that the shard passed over is passed over here, whether we could read it or not. Raises: NewerRecordError."""
         begun = self.span.begun
         if begun is not None and not self._is_begun and offset >= begun.first_offset:
             begin_at(self.shard, begun)
             self._is_begun = True
-        for output in fold_record(self.shard, offset, payload):
+        word = self.word_on(offset, payload)
+        folded = (
+            fold_record(self.shard, offset, payload)
+            if word is None
+            else fold_unread(self.shard, offset, payload or b"", word)
+        )
+        for output in folded:
             self.said.setdefault(output.topic, []).append((offset, (output.key, output.value)))
+
+    def word_on(self, offset: Offset, payload: bytes | None) -> PassedRecord | None:
+        """Find by whose word the shard did not read a record, as its state and its log say alike."""
+        word = self._passed.get(keys.passed(offset))
+        return word if word is not None and word == self._words.of(offset, payload or b"") else None
 
     def entries_that_differ(self, entries: Mapping[str, Value]) -> list[str]:
         """Name the entries of a shard that are not those of the fold."""

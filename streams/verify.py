@@ -8,9 +8,9 @@ from aiokafka import TopicPartition
 
 from pipeline import keys
 from pipeline.drive import pass_over
-from pipeline.errors import MalformedRecordError
+from pipeline.errors import MalformedRecordError, NewerRecordError
 from pipeline.follow.routes import follow
-from pipeline.messages.entries import Writer
+from pipeline.messages.entries import PassedRecord, Writer
 from pipeline.messages.events import BlockSeen, BlocksReverted, Observed, WriterStarted
 from pipeline.state.policies import policies, profile
 from pipeline.state.shard import Shard
@@ -26,6 +26,7 @@ from streams.kafka.topics import DEAD_LETTERS, EVENTS, OUTPUTS, STATE
 from streams.node.chain_reads import observe
 from streams.node.port import Node
 from streams.node.venues.port import ReadContext
+from streams.passed_over import Words
 
 
 class Verdict(msgspec.Struct, kw_only=True):
@@ -83,10 +84,17 @@ async def against_the_fold(reader: Reader, chain_id: ChainId, shard: Shard, verd
 
     While the shard moves on, what it has said since is passed over. What was decided under other rules than ours is not compared.
     """
-    again, routes, cursor = Refold(shard), Tables(), shard.cursor
+    again, routes, cursor = Refold(shard, await _words(reader, chain_id, shard)), Tables(), shard.cursor
     async for record in _log(reader, chain_id, shard.id, cursor):
-        again.take(Offset(record.offset), record.value)
-        _count_rules(routes, record, verdict)
+        try:
+            again.take(Offset(record.offset), record.value)
+        except NewerRecordError as error:
+            verdict.wrong.append(f"shard {shard.id} has gone on without an operator's word behind {error}")
+            return
+        if again.word_on(Offset(record.offset), record.value) is None:
+            _count_rules(routes, record, verdict)
+        else:
+            verdict.rules["records passed over"] += 1
     pass_over(again.shard, cursor)  # no record stands between
     found: dict[str, list[Record]] = {}
     for topic in (*OUTPUTS, DEAD_LETTERS):
@@ -113,6 +121,17 @@ async def _log(reader: Reader, chain_id: ChainId, shard: ShardId, cursor: Offset
     for place, (begin, end) in (await _bounds(reader, chain_id, shard)).items():
         async for record in reader.read_between(place, begin, min(end, cursor + 1)):
             yield record
+
+
+async def _words(reader: Reader, chain_id: ChainId, shard: Shard) -> Words:
+    """Read a log for the operators' words by which its shard did not read something; they may lie behind its cursor."""
+    passed = [keys.passed.parse(key)[0] for key, _ in shard.tables.group(keys.passed.family, PassedRecord)]
+    words = Words()
+    if passed:
+        for place, (_, end) in (await _bounds(reader, chain_id, shard.id)).items():
+            async for record in reader.read_between(place, min(passed), end):
+                words.take(Offset(record.offset), record.value)
+    return words
 
 
 async def _bounds(reader: Reader, chain_id: ChainId, shard: ShardId) -> dict[TopicPartition, tuple[int, int]]:

@@ -19,17 +19,14 @@ from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.entries import NftPosition, Pool, PoolPosition
 from pipeline.messages.events import (
-    AllowanceRead,
     AnyEvent,
     BalanceObserved,
     BlockSeen,
     BlocksReverted,
-    NativeBalance,
     OwnerObserved,
     PolicySet,
     PoolObserved,
     PositionObserved,
-    TickObserved,
     WriterStarted,
 )
 from pipeline.messages.facts import (
@@ -43,6 +40,7 @@ from pipeline.messages.facts import (
     Swapped,
 )
 from pipeline.messages.policy import Policy, SignersLimits, TargetBand, TokenSpec, version_of
+from pipeline.messages.read_values import AllowanceRead, NativeBalance, TickObserved
 from pipeline.state.policies import book_accounts
 from pipeline.state.tables import Tables
 from pipeline.units import (

@@ -16,8 +16,8 @@ from pipeline.advance.views import shown_before, tell_views, tell_views_if_possi
 from pipeline.follow.routes import Arrival, Followed, follow, why_halted
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile
-from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, ShardHalted
-from pipeline.messages.entries import Halted, SetAside
+from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, RecordPassedOver, ShardHalted
+from pipeline.messages.entries import Halted, PassedRecord, SetAside
 from pipeline.messages.events import (
     AnyEvent,
     BlockSeen,
@@ -43,7 +43,7 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset
 
-__all__ = ["advance", "give_up"]
+__all__ = ["advance", "give_up", "pass_unreadable"]
 
 
 def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
@@ -76,6 +76,17 @@ def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> 
     reason = why_halted(event, error)
     shard.tables.put(keys.HALTED, Halted(reason=reason))
     return (ShardHalted(**_provenance(shard, offset, head).stamp("alert", keys.SHARD), reason=reason),)
+
+
+def pass_unreadable(shard: Shard, offset: Offset, record_type: str, word: PassedRecord) -> RecordPassedOver:
+    """Remember that a record was not read, and by whose word, and tell it."""
+    shard.tables.put(keys.passed(offset), word)
+    stamp = _provenance(shard, offset, None, profile(shard.tables)).stamp(
+        "alert", keys.SHARD, action="pass over"
+    )
+    return RecordPassedOver(
+        **stamp, record_type=record_type, digest=word.digest, reason=word.reason, by=word.by
+    )
 
 
 def _provenance(

@@ -249,6 +249,15 @@ class ShardHalted(Output, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+class RecordPassedOver(Output, frozen=True, kw_only=True, tag=True):
+    """The record that this follows from could not be read, and an operator wanted it passed over; its bytes are a dead letter."""
+
+    record_type: str
+    digest: str
+    reason: str
+    by: str
+
+
 AnyDecision = (
     RebalanceProposed
     | Declined
@@ -268,4 +277,5 @@ AnyDecision = (
     | BlockSetAside
     | ChainStalled
     | ShardHalted
+    | RecordPassedOver
 )

@@ -233,6 +233,14 @@ class Resume(Entry, frozen=True, kw_only=True):
     by: str
 
 
+class PassedRecord(Entry, frozen=True, kw_only=True):
+    """`passed/N`: the record at offset N could not be read, and an operator wanted it passed over."""
+
+    digest: str
+    reason: str
+    by: str
+
+
 class DecidedUnder(Entry, frozen=True, kw_only=True):
     """`rules/N`: from where on the shard's log was decided under rules N, and what had been decided until then.
 
@@ -268,6 +276,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.dry_run.family: DryRuns,
     keys.policy.family: Policy,
     keys.rules.family: DecidedUnder,
+    keys.passed.family: PassedRecord,
     keys.WRITER: Writer,
     keys.checked.family: Quarantine,
     keys.CURSOR: Cursor,

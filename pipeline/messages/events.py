@@ -2,17 +2,16 @@
 
 from typing import get_args
 
-import msgspec
-
 from pipeline import keys
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
 from pipeline.messages.dry_run import DryRun, dry_run_2
-from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo, Why
+from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, Why
 from pipeline.messages.former_outcomes import drop_cause
 from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
+from pipeline.messages.read_values import AllowanceRead, NativeBalance, TickObserved
 from pipeline.messages.versions import Fields, upgrades
-from pipeline.units import Address, BookId, Hash, RawAmount, Seconds, Term, Tick, TokenId, Wei
+from pipeline.units import Address, BookId, Hash, Offset, RawAmount, Seconds, Term, TokenId, Wei
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -26,22 +25,6 @@ class Watched(Event, frozen=True, kw_only=True):
 
 
 # ------------------------------------------------------------------ the chain, as one shard sees it
-class NativeBalance(msgspec.Struct, frozen=True, kw_only=True, tag="native_balance"):
-    """The answer of a fixed read at the block's hash: no log tells it."""
-
-    account: Address
-    amount_wei: Wei
-
-
-class AllowanceRead(msgspec.Struct, frozen=True, kw_only=True, tag="allowance"):
-    """What a spender may still take of an owner's token: transfers lower it without a word."""
-
-    owner: Address
-    token: Address
-    spender: Address
-    amount: RawAmount
-
-
 class WriterStarted(Watched, frozen=True, kw_only=True, tag=True):
     """A watcher takes over; what lower terms write after this is ignored."""
 
@@ -88,11 +71,6 @@ class Observed(Watched, frozen=True, kw_only=True):
     def item(self) -> str:
         """The item that was read."""
         raise NotImplementedError
-
-
-class TickObserved(msgspec.Struct, frozen=True, kw_only=True):
-    tick: Tick
-    info: TickInfo
 
 
 class PoolObserved(Observed, frozen=True, kw_only=True, tag=True):
@@ -186,6 +164,16 @@ class Resumed(Event, frozen=True, kw_only=True, tag=True):
     """
 
     scope: str
+    reason: str
+    by: str
+
+
+class PassedOver(Event, frozen=True, kw_only=True, tag=True):
+    """Go on behind a record of this log that cannot be read, as if it were no message."""
+
+    offset: Offset
+    digest: str
+    """Of its bytes, sha256 in hex."""
     reason: str
     by: str
 
@@ -287,6 +275,7 @@ AnyEvent = (
     | Paused
     | Resumed
     | NftAdopted
+    | PassedOver
     | Simulated
     | Signed
     | Sent

@@ -38,6 +38,7 @@ _COMMANDS: Mapping[str, str] = {
     "why": "why",
     "pause": "operate",
     "resume": "operate",
+    "skip": "skipping",
     "adopt": "adopting",
     "kill": "stopping",
     "drain": "stopping",

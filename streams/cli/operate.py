@@ -101,7 +101,7 @@ async def _append(settings: Settings, scope: str, event: Paused | Resumed) -> No
 async def _shards(settings: Settings, scope: str) -> list[ShardId]:
     """Name the shards that a scope concerns: a book's own, those that follow an item, else all of them."""
     if keys.shard.matches(scope):
-        return [_shard_number(scope, settings.partitions)]
+        return [shard_number(scope, settings.partitions)]
     if _kind(scope) in _ITEMS:
         return await _followers(settings, scope)
     if not keys.book.matches(scope):
@@ -129,7 +129,8 @@ async def _followers(settings: Settings, item: str) -> list[ShardId]:
     return found
 
 
-def _shard_number(scope: str, partitions: int) -> ShardId:
+def shard_number(scope: str, partitions: int) -> ShardId:
+    """Take the number out of shard/N. Raises: SettingsError."""
     name = keys.item_of(scope)
     if not name.isdigit() or int(name) >= partitions:
         raise SettingsError(f"{scope} is no shard: 0 to {partitions - 1}")

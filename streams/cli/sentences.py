@@ -20,6 +20,7 @@ from pipeline.messages.decisions import (
     Quarantined,
     ReadFailed,
     RebalanceProposed,
+    RecordPassedOver,
     Released,
     ShardHalted,
     StepRefused,
@@ -108,6 +109,8 @@ def _alert_of_shard(said: Output) -> str:
             return f"no new block for {duration_text(said.age_s)}"
         case ShardHalted():
             return f"the shard is halted: {said.reason}"
+        case RecordPassedOver():
+            return f"{said.record_type} cannot be read here and is passed over: {said.by}: {said.reason}"
         case Rewound():
             return f"what was said above block {said.to.number} no longer holds"
     return type(said).__name__

@@ -65,7 +65,7 @@ class Messages:
         if stated is None or version == newest or (not newest and name in _type_names):
             raise MalformedRecordError(f"{where}: {error}") from error
         if version > newest:
-            raise _newer(f"{where}: {name}", version, newest, self._upgrade) from error
+            raise _newer(f"{where}: {name}", version, newest, self._upgrade, type_name=name) from error
         fields = upgraded(name, fields, version, newest, where=where)
         tag = name if newest == 1 else f"{name}.{newest}"
         return _made(self._decode, {**fields, TYPE_FIELD: tag}, f"{where}: of version {version}")
@@ -122,10 +122,12 @@ def _made(decode: Callable[[bytes], Any], fields: Fields, where: str) -> Any:
     return made
 
 
-def _newer(what: str, version: int, newest: int, upgrade: str) -> NewerRecordError:
+def _newer(what: str, version: int, newest: int, upgrade: str, *, type_name: str = "") -> NewerRecordError:
     known = f"known are versions up to {newest}" if newest else "which is not known here"
     return NewerRecordError(
-        f"{what} of version {version}, {known}: written by a newer Evenkeel: upgrade {upgrade} first"
+        f"{what} of version {version}, {known}: written by a newer Evenkeel: upgrade {upgrade} first",
+        type_name=type_name,
+        is_known=bool(newest),
     )
 
 

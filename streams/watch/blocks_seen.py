@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pipeline.errors import StateGoneError, UnreadableError
 from pipeline.follow.log_filter import log_filter, select, select_receipts
-from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.read_values import AllowanceRead, NativeBalance
 from pipeline.state.policies import policies, profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Term

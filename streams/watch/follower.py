@@ -12,6 +12,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
 from streams.kafka.codec import decode_event
 from streams.kafka.topics import EVENTS
+from streams.passed_over import Words, why_halted
 from streams.watch.port import EventRecord, WatchLog
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,9 @@ class Follower:
         """What was checked at a block's hash."""
         self.halted: str | None = None
         """Why nothing behind `next_offset` can be followed here: a newer Evenkeel wrote that record."""
+        self._unread: tuple[Offset, bytes, NewerRecordError] | None = None
+        """That record."""
+        self._words = Words()
         self._written_at: Offset | None = None
         """Where the present writer began, if that was read."""
 
@@ -47,20 +51,39 @@ class Follower:
         self.tables, self.next_offset, self._written_at = Tables(entries), start, None
         async for record in event_log.history(self.shard, start, end):
             self.take(record)
+        await self.go_on(event_log)
+
+    async def go_on(self, event_log: WatchLog) -> bool:
+        """Go on behind a record that halts, once an operator has wanted it passed over. Raises: InfrastructureError."""
+        before = self.halted
+        while self._unread is not None and self._words.on(*self._unread) is not None:
+            log.warning("goes on: an operator has passed the record over", shard=self.shard, why=self.halted)
+            self.halted = self._unread = None
+            _, end = await event_log.bounds(self.shard)
+            async for record in event_log.history(self.shard, self.next_offset, end):
+                self.take(record)
+        return before is not None and self.halted is None
 
     def take(self, record: EventRecord) -> None:
-        """Take one record in; those before the next expected are known already, those behind a halt are not ours."""
-        if record.offset < self.next_offset or self.halted is not None:
+        """Take one record in; those before the next expected are known already, those behind a halt are only looked through."""
+        if record.offset < self.next_offset:
+            return
+        if self._unread is not None:
+            self._words.take(record.offset, record.payload)
             return
         if record.payload is not None and record.offset > self.next_offset:
             raise LogLostError(
                 f"shard {self.shard}: the log goes on at {record.offset}, expected was {self.next_offset}"
             )
+        payload = record.payload
         try:
-            event = None if record.payload is None else self._event_in(record.payload, record.offset)
+            event = None if payload is None else self._event_in(payload, record.offset)
         except NewerRecordError as error:
-            self.halted = str(error)
-            return
+            if self._words.on(record.offset, payload or b"", error) is None:
+                self._unread = (record.offset, payload or b"", error)
+                self.halted = why_halted(self.shard, record.offset, error)
+                return
+            event = None
         self.next_offset = Offset(record.offset + 1)
         if event is not None:
             self._follow(event, record.offset)

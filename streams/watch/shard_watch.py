@@ -56,12 +56,13 @@ class ShardWatch:
         self._remind = Reminder(_REMIND_S, means.clock)
         self._term = NO_TERM
         self._marker = Offset(-1)
+        self._instance = ""
         self._standstill = Standstill(means.clock, after_s=means.timing.stall_after_s)
 
     # -------------------------------------------------------------- the log
     async def take_over(self, term: Term, instance: str) -> None:
-        """Claim the shard and read back whether the claim holds. Raises: FencedError."""
-        self._term = term
+        """Claim the shard and read back whether the claim holds; one that is halted later. Raises: FencedError."""
+        self._term, self._instance = term, instance
         if self.follower.halted is not None:
             return
         claim = encode(WriterStarted(term=term, instance=instance))
@@ -101,6 +102,9 @@ class ShardWatch:
     async def _read_back(self, through: Offset | None) -> None:
         for record in await self._event_log.read(self.follower.shard, through=through):
             self.follower.take(record)
+        if await self.follower.go_on(self._event_log) and self._marker < 0:
+            await self.take_over(self._term, self._instance)
+            return
         self.follower.check_writer(self._term, self._marker)
 
     async def _append(self, events: Sequence[Event]) -> None:

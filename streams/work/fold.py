@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from pipeline import keys
-from pipeline.drive import pass_over, take, take_no_further
+from pipeline.drive import pass_over, take, take_no_further, take_unread
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.base import Output, View
 from pipeline.messages.dead_letters import DeadLetter
@@ -18,12 +18,15 @@ from pipeline.messages.decisions import (
     ReadFailed,
     Released,
 )
+from pipeline.messages.entries import PassedRecord
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.messages.versions import TYPE_FIELD
 from pipeline.messages.views import Rewound, SwapSeen, ViewRemoved
 from pipeline.state.shard import Shard
 from pipeline.units import Offset, ShardId
 from streams.kafka.codec import decode_event, encode
+from streams.kafka.forms import object_in
 from streams.kafka.topics import DEAD_LETTERS, DECISIONS, EVENTS, INTENTS, OUTPUTS, SWAPS, TopicRecord
 
 _KEPT_BYTES = 1024 * 1024
@@ -50,6 +53,14 @@ def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[To
         pass_over(shard, offset)
         return (_dead_letter(shard.id, offset, payload or b"", str(error)),)
     return _folded(shard, offset, event)
+
+
+def fold_unread(shard: Shard, offset: Offset, payload: bytes, word: PassedRecord) -> tuple[TopicRecord, ...]:
+    """Pass over a record that cannot be read, by an operator's word: its bytes are kept as a dead letter."""
+    stated = str(object_in(payload).get(TYPE_FIELD))
+    told = take_unread(shard, offset, stated, word)
+    says = f"{EVENTS.name}[{shard.id}]@{offset}: {stated} cannot be read here; passed over by {word.by}: {word.reason}"
+    return (*_written(shard.id, (told,)), _dead_letter(shard.id, offset, payload, says))
 
 
 def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord, ...]:

@@ -12,15 +12,17 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from pipeline.drive import pass_over
-from pipeline.errors import NewerRecordError
+from pipeline.errors import EventLogError, LogLostError, NewerRecordError
 from pipeline.messages.base import BlockRef
+from pipeline.messages.entries import PassedRecord
 from pipeline.state.shard import BEFORE_THE_FIRST, Shard
 from pipeline.units import Offset, ShardId
 from streams.backoff import Reminder
 from streams.kafka.checkpoint.port import Checkpoint
 from streams.kafka.event_log import PASSED, EventLog, Payload
 from streams.kafka.topics import TopicRecord
-from streams.work.fold import fold_record
+from streams.passed_over import Words, may_be_passed_over, why_halted
+from streams.work.fold import fold_record, fold_unread
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,14 @@ class Arrived(NamedTuple):
     offset: Offset
     payload: bytes | None
     acknowledge: Callable[[], object]
+
+
+class Unread(NamedTuple):
+    """A record that a newer Evenkeel wrote."""
+
+    offset: Offset
+    payload: bytes
+    error: NewerRecordError
 
 
 class ShardKeeper:
@@ -71,6 +81,10 @@ class ShardKeeper:
         self._stopping = False
         self.halted: str | None = None
         """Why the next record of the log is not taken in: a newer Evenkeel wrote it, and a newer worker must read it."""
+        self._words = Words()
+        self._looked_to = Offset(0)
+        """The log behind the record that halts was read for operators' words up to here."""
+        self._unread: Unread | None = None
         self._remind = Reminder(REMIND_S)
         self._stirred = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -93,6 +107,22 @@ class ShardKeeper:
         if not self.is_halted:
             self._read_to = end
             self._stirred.set()
+
+    async def look_behind(self, end: Offset) -> None:
+        """Look for an operator's word that gets a halted shard past its record, and go on where there is one. Raises: LogLostError."""
+        if self._unread is None:
+            return
+        try:
+            await self._look(self._unread.offset, end)
+        except LogLostError:
+            raise
+        except EventLogError as error:  # a broker that is away for a while
+            log.warning("%s", error)
+            return
+        if self._word_on(self._unread) is not None:
+            log.warning("shard %s goes on: an operator has passed %s over", self.id, self._unread.offset)
+            self.halted = self._unread = None
+            self.read_on(end)
 
     def remind(self) -> None:
         """Say that the shard is halted where it is, and again from time to time."""
@@ -169,9 +199,14 @@ class ShardKeeper:
                     continue
                 try:
                     outputs += fold_record(shard, offset, payload)
-                except NewerRecordError:
-                    await self._commit(shard, outputs)
-                    raise
+                except NewerRecordError as error:
+                    unread = Unread(offset, payload or b"", error)
+                    word = await self._sought(unread)
+                    if word is None:
+                        await self._commit(shard, outputs)
+                        self._unread = unread
+                        raise
+                    outputs += fold_unread(shard, offset, unread.payload, word)
                 records += 1
                 size_bytes += len(payload or b"")
                 if records >= self._batch_records or size_bytes >= self._batch_bytes:
@@ -182,9 +217,28 @@ class ShardKeeper:
         for record in batch:
             record.acknowledge()
 
+    async def _sought(self, unread: Unread) -> PassedRecord | None:
+        """Look behind a record that cannot be read for an operator's word on it. Raises: EventLogError."""
+        found = self._word_on(unread)
+        if found is None and may_be_passed_over(unread.error):
+            await self._look(unread.offset, (await self._events.ends([self.id]))[self.id])
+            found = self._word_on(unread)
+        return found
+
+    async def _look(self, behind: Offset, end: Offset) -> None:
+        first = max(Offset(behind + 1), self._looked_to)
+        if first < end:
+            async with aclosing(self._events.between(self.id, first, end)) as read:
+                async for offset, payload in read:
+                    self._words.take(offset, None if payload is PASSED else payload)
+            self._looked_to = end
+
+    def _word_on(self, unread: Unread) -> PassedRecord | None:
+        return self._words.on(*unread)
+
     def _halt(self, error: NewerRecordError) -> None:
         """Stay before a record that we must not guess the meaning of; the other shards go on."""
-        self.halted = str(error)
+        self.halted = str(error) if self._unread is None else why_halted(self.id, self._unread.offset, error)
         self.remind()
         self._waiting.clear()
         self._stirred.clear()

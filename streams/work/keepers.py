@@ -92,6 +92,7 @@ class Keepers:
                     )
             for shard, end in (await self._ends()).items():
                 if shard in self._owned:
+                    await self._keeper(shard).look_behind(end)
                     await self._watch_delivery(shard, end)
 
     async def _ends(self) -> Mapping[ShardId, Offset]:

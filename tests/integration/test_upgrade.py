@@ -5,6 +5,7 @@ The newer Evenkeel is this one with another table of versions and other rules (`
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from kafka_logs import read_committed
+from kafka_logs import append, read_committed
 from watching import Log, deployment, own_chain_id, policy_of
 
 from pipeline.messages.events import PolicySet
@@ -107,6 +108,20 @@ class House:
             subprocess.run, self.argv(which, "verify"), cwd=TESTS.parent, capture_output=True, check=False
         )
 
+    async def pass_over(self, offset: int) -> subprocess.CompletedProcess[str]:
+        """Give an operator's word on a record of the shard."""
+        env = {
+            **os.environ,
+            "EVENKEEL_BROKER": self.bootstrap,
+            "EVENKEEL_CHAIN_ID": str(self.chain_id),
+            "EVENKEEL_RPC_URL": self.chain.url,
+            "EVENKEEL_PARTITIONS": str(PARTITIONS),
+        }
+        argv = [sys.executable, "-m", "streams.cli", "skip", f"shard/{SHARD}", str(offset)]
+        return await asyncio.to_thread(
+            subprocess.run, argv, cwd=self.folder, env=env, capture_output=True, text=True, check=False
+        )
+
     async def assert_true(self, first_offset: int) -> None:
         """Compare by the newer Evenkeel: it says from where on it does, and all of it is right."""
         done = await self.verify("new")
@@ -197,3 +212,25 @@ async def test_the_worker_is_upgraded_last_and_its_shard_waits_for_that(house):
     done = await house.verify("old")
     assert done.returncode != 0
     assert b"BookPath of version 2, known are versions up to 1: written by a newer Evenkeel" in done.stderr
+
+
+async def test_a_record_of_a_type_that_nobody_has_is_passed_over_by_an_operators_word(house):
+    async with house.process("old", "watch"), house.process("old", "work"):
+        await house.caught_up()
+        at = len(await house.events())
+        await append(house.bootstrap, EVENTS.on(house.chain_id), SHARD, [b'{"type":"Hedged","of":"nobody"}'])
+        says = f"; if none wrote it: `evenkeel skip shard/{SHARD} {at}`"
+        for role in ("watch", "work"):
+            assert says in await house.until_said("old", role, "HALTED")
+        refused = await house.pass_over(at - 1)
+        assert refused.returncode == 1
+        assert f"has gone past record {at - 1} already" in refused.stderr
+        done = await house.pass_over(at)
+        assert done.returncode == 0, done.stderr
+        await house.mine(2)
+        await house.caught_up()
+    (letter,) = [json.loads(value or b"{}") for _, value in await house.read(DEAD_LETTERS)]
+    assert (letter["offset"], "passed over by" in letter["error"]) == (str(at), True)
+    verdict = json.loads((await house.verify("old")).stdout.splitlines()[-1])
+    assert (verdict["wrong"], verdict["behind"]) == ([], [])
+    assert verdict["rules"]["records passed over"] == 1

@@ -290,6 +290,6 @@ def _next(head):
 def _native(shard):
     from builders import OWNER
 
-    from pipeline.messages.events import NativeBalance
+    from pipeline.messages.read_values import NativeBalance
 
     return (NativeBalance(account=OWNER, amount_wei=10**18),)

@@ -13,7 +13,8 @@ from pipeline.messages.base import BlockRef, Cause, RawLog
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import Quarantined
 from pipeline.messages.entries import ENTRY_TYPES, Cursor, Frame, Head, TickInfo
-from pipeline.messages.events import BlockSeen, NativeBalance, Paused, WriterStarted
+from pipeline.messages.events import BlockSeen, Paused, WriterStarted
+from pipeline.messages.read_values import NativeBalance
 from pipeline.messages.views import SwapSeen
 from streams.kafka import codec
 from streams.kafka.codec import (

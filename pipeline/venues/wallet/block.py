@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from pipeline import keys
 from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Allowance, Balance
-from pipeline.messages.events import AllowanceRead, BlockSeen, NativeBalance
+from pipeline.messages.events import BlockSeen
 from pipeline.messages.facts import Fact, Swapped, TokensMoved
+from pipeline.messages.read_values import AllowanceRead, NativeBalance
 from pipeline.state.policies import book_accounts, policies
 from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, RawAmount

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pipeline.messages.entries import OracleSlot, Pool, TickInfo
-from pipeline.messages.events import TickObserved
+from pipeline.messages.read_values import TickObserved
 from pipeline.units import Address, GrowthX128, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
 from streams.node.contract_calls import Ask, ContractReader, method
 

@@ -1,0 +1,27 @@
+"""What a watcher reads beside logs and receipts, as a block or a read holds it."""
+
+import msgspec
+
+from pipeline.messages.entries import TickInfo
+from pipeline.units import Address, RawAmount, Tick, Wei
+
+
+class NativeBalance(msgspec.Struct, frozen=True, kw_only=True, tag="native_balance"):
+    """The answer of a fixed read at the block's hash: no log tells it."""
+
+    account: Address
+    amount_wei: Wei
+
+
+class AllowanceRead(msgspec.Struct, frozen=True, kw_only=True, tag="allowance"):
+    """What a spender may still take of an owner's token: transfers lower it without a word."""
+
+    owner: Address
+    token: Address
+    spender: Address
+    amount: RawAmount
+
+
+class TickObserved(msgspec.Struct, frozen=True, kw_only=True):
+    tick: Tick
+    info: TickInfo
