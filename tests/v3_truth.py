@@ -111,7 +111,7 @@ class Truth:
             live.pool(), lower, upper, nft, plenty
         )
         self.equal(amounts, self.simulated(nft, "collect", (token_id, nft.owner, *EVERYTHING)))
-        fees = fees_alone(live.pool(), lower, upper, nft, held)
+        fees = fees_alone(amounts, nft)
         principal = (nft.principal_owed0, nft.principal_owed1)
         assert all(0 <= fee <= amount for fee, amount in zip(fees, amounts, strict=True))
         self.equal(fees, tuple(max(a - p, 0) for a, p in zip(amounts, principal, strict=True)))

@@ -16,7 +16,7 @@ from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, V
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.venues.uniswap_v3.assess import assess, own_positions
+from pipeline.venues.uniswap_v3.assess import held_nft, own_positions
 from pipeline.venues.uniswap_v3.deployment import first_deployment
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
 from pipeline.views import show_book
@@ -93,7 +93,7 @@ def from_the_state(shard: Shard, now: Provenance) -> dict[str, Any]:
 
 def _nft(shard: Shard, book: Policy, key: str, position: Any, now: Provenance) -> dict[str, Any]:
     try:
-        view = VIEWS.show_item(book, assess(shard, key, position), now)
+        view = VIEWS.show_item(book, held_nft(shard, key, position), now)
     except Exception:  # noqa: BLE001 - what cannot be measured is not shown
         return {}
     holds = view.liquidity or any(getattr(view, amount) for amount in AMOUNTS)

@@ -114,8 +114,9 @@ def test_fees_alone_leave_the_principal_out_and_never_fall_below_nothing() -> No
     pool = pool_at(Q128, 0).pool()
     nft = msgspec.structs.replace(NFT, owed0=57, owed1=30, principal_owed0=50, principal_owed1=30)
     held = PoolPosition(liquidity=100, owed0=10**6, owed1=29)
-    assert collectable(pool, LOWER, LOWER, nft, held) == (157, 29)
-    assert fees_alone(pool, LOWER, LOWER, nft, held) == (107, 0)
+    paid = collectable(pool, LOWER, LOWER, nft, held)
+    assert paid == (157, 29)
+    assert fees_alone(paid, nft) == (107, 0)
 
 
 @pytest.mark.parametrize(("tick", "earns"), [(-61, False), (-60, True), (59, True), (60, False)])

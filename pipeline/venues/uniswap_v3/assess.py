@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from pipeline import keys
 from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, LiquidityRange
@@ -13,7 +14,6 @@ from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address, PoolId, RawAmount, Tick
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, first_deployment
-from pipeline.venues.uniswap_v3.pools import live_pool
 from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
 from pipeline.venues.uniswap_v3.routes import is_ours
 
@@ -52,6 +52,14 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
             tick_upper=self.position.tick_upper,
             liquidity=self.position.liquidity,
         )
+
+
+class _Range(NamedTuple):
+    """What is kept of a range: its ticks, and the pool position that the NFTs on it share."""
+
+    lower: TickInfo | None
+    upper: TickInfo | None
+    used: PoolPosition | None
 
 
 def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPosition]]:
@@ -134,38 +142,48 @@ def held_nft(shard: Shard, key: str, position: NftPosition) -> HeldNft:
     Raises: ImpossibleFactError where its pool or range is not followed.
     """
     tables = shard.tables
-    pool, lower, upper, used = _used_by(key, position.pool, position.tick_lower, position.tick_upper)
-    made_of = (
-        position,
-        tables.find(pool, Pool),
-        tables.find(lower, TickInfo),
-        tables.find(upper, TickInfo),
-        tables.find(used, PoolPosition),
+    pool_key, lower_key, upper_key, used_key = _used_by(
+        key, position.pool, position.tick_lower, position.tick_upper
     )
-    return tables.derived(key, made_of, lambda: assess(shard, key, position))
+    pool = tables.find(pool_key, Pool)
+    at = _Range(
+        tables.find(lower_key, TickInfo),
+        tables.find(upper_key, TickInfo),
+        tables.find(used_key, PoolPosition),
+    )
+    made_of = (position, _matters(pool, position), *at)
+    return tables.derived(key, made_of, lambda: _measure(key, position, pool, at))
 
 
-@lru_cache(maxsize=4096)
-def _used_by(item: str, pool: Address, lower: Tick, upper: Tick) -> tuple[str, str, str, str]:
+def _matters(pool: Pool | None, position: NftPosition) -> object:
+    """Tell what of its pool an NFT's worth follows from: in range all of it, else on which side of the range the price is.
+
+    Beyond a range the amounts no longer follow the price, and fees no longer grow: growth inside is the difference of the ticks' own.
+    """
+    if pool is None or not pool.sqrt_price_x96 or not position.liquidity:
+        return None if pool is None else pool.token0
+    if in_range(pool.tick, position.tick_lower, position.tick_upper):
+        return pool
+    return pool.tick < position.tick_lower
+
+
+@lru_cache(maxsize=65_536)
+def _used_by(item: str, pool: PoolId, lower: Tick, upper: Tick) -> tuple[str, str, str, str]:
     """Name the entries of the pool, the ticks and the pool position that an NFT's worth follows from."""
     used = keys.pool_position(pool, keys.manager_of(item), lower, upper)
     return keys.pool(pool), keys.tick(pool, lower), keys.tick(pool, upper), used
 
 
-def assess(shard: Shard, key: str, position: NftPosition) -> HeldNft:
+def _measure(key: str, position: NftPosition, pool: Pool | None, at: _Range) -> HeldNft:
     """Measure one NFT. Raises: ImpossibleFactError where its pool or range is not followed."""
-    live = live_pool(shard, position.pool)
-    if live is None:
+    if pool is None:
         raise ImpossibleFactError(f"{key}: pool {position.pool} is not followed")
-    manager, _ = keys.position.parse(key)
-    lower, upper = position.tick_lower, position.tick_upper
-    used = live.positions.get((manager, lower, upper))
-    if used is None:
-        raise ImpossibleFactError(f"{key}: its range [{lower}, {upper}) is not followed")
-    pool, ticks = live.pool(), (live.ticks.get(lower), live.ticks.get(upper))
-    paid0, paid1 = collectable(pool, *ticks, position, used)
-    fees0, fees1 = fees_alone(pool, *ticks, position, used)
-    burned0, burned1 = amounts_of_liquidity(pool.sqrt_price_x96, lower, upper, position.liquidity)
+    ticks = position.tick_lower, position.tick_upper
+    if at.used is None:
+        raise ImpossibleFactError(f"{key}: its range [{ticks[0]}, {ticks[1]}) is not followed")
+    paid0, paid1 = paid = collectable(pool, at.lower, at.upper, position, at.used)
+    fees0, fees1 = fees_alone(paid, position)
+    burned0, burned1 = amounts_of_liquidity(pool.sqrt_price_x96, *ticks, position.liquidity)
     return HeldNft(
         item=key,
         exposures=(
@@ -175,7 +193,7 @@ def assess(shard: Shard, key: str, position: NftPosition) -> HeldNft:
             _row(pool.token1, "fees", fees1),
         ),
         provides_liquidity=position.liquidity > 0,
-        in_range=position.liquidity > 0 and in_range(pool.tick, lower, upper),
+        in_range=position.liquidity > 0 and in_range(pool.tick, *ticks),
         position=position,
         token0=pool.token0,
         token1=pool.token1,

@@ -58,29 +58,31 @@ def collectable(
     Units:  raw token0, raw token1.
     Raises: ImpossibleFactError if an NFT with liquidity lacks a tick.
     """
+    owed = position.owed0, position.owed1
+    held = pool_position.owed0, pool_position.owed1
     if position.liquidity:
-        inside0_x128, inside1_x128 = _inside(pool, lower, upper, position)
-        position = _poked(position, inside0_x128, inside1_x128)
-        pool_position = _pool_poked(pool_position, inside0_x128, inside1_x128)
-    return min(position.owed0, pool_position.owed0), min(position.owed1, pool_position.owed1)
+        inside = _inside(pool, lower, upper, position)
+        owed = _owed_at(inside, owed, position)
+        held = _owed_at(inside, held, pool_position)
+    return min(owed[0], held[0]), min(owed[1], held[1])
 
 
-def fees_alone(
-    pool: Pool,
-    lower: TickInfo | None,
-    upper: TickInfo | None,
-    position: NftPosition,
-    pool_position: PoolPosition,
+def _owed_at(
+    inside_x128: tuple[GrowthX128, GrowthX128],
+    owed: tuple[RawAmount, RawAmount],
+    who: NftPosition | PoolPosition,
 ) -> tuple[RawAmount, RawAmount]:
-    """Tell the collectable amounts less the principal that decreases left there; at least 0.
+    """Add what was earned until the growths inside its range stood there."""
+    earned0 = fees_since(inside_x128[0], who.inside0_last_x128, who.liquidity)
+    earned1 = fees_since(inside_x128[1], who.inside1_last_x128, who.liquidity)
+    return RawAmount((owed[0] + earned0) & MAX_UINT128), RawAmount((owed[1] + earned1) & MAX_UINT128)
 
-    Units:  raw token0, raw token1.
-    Raises: ImpossibleFactError if an NFT with liquidity lacks a tick.
-    """
-    amount0, amount1 = collectable(pool, lower, upper, position, pool_position)
+
+def fees_alone(paid: tuple[RawAmount, RawAmount], position: NftPosition) -> tuple[RawAmount, RawAmount]:
+    """Subtract the principal that decreases left there from the collectable amounts; at least 0. Units: raw token0, raw token1."""
     return (
-        RawAmount(max(amount0 - position.principal_owed0, 0)),
-        RawAmount(max(amount1 - position.principal_owed1, 0)),
+        RawAmount(max(paid[0] - position.principal_owed0, 0)),
+        RawAmount(max(paid[1] - position.principal_owed1, 0)),
     )
 
 
@@ -133,18 +135,6 @@ def _poked(position: NftPosition, inside0_x128: GrowthX128, inside1_x128: Growth
         inside1_last_x128=inside1_x128,
         owed0=RawAmount((position.owed0 + earned0) & MAX_UINT128),
         owed1=RawAmount((position.owed1 + earned1) & MAX_UINT128),
-    )
-
-
-def _pool_poked(held: PoolPosition, inside0_x128: GrowthX128, inside1_x128: GrowthX128) -> PoolPosition:
-    earned0 = fees_since(inside0_x128, held.inside0_last_x128, held.liquidity)
-    earned1 = fees_since(inside1_x128, held.inside1_last_x128, held.liquidity)
-    return msgspec.structs.replace(
-        held,
-        inside0_last_x128=inside0_x128,
-        inside1_last_x128=inside1_x128,
-        owed0=RawAmount((held.owed0 + earned0) & MAX_UINT128),
-        owed1=RawAmount((held.owed1 + earned1) & MAX_UINT128),
     )
 
 
