@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pipeline import keys
@@ -12,6 +13,7 @@ from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.advance.resting import is_resting, note_rest
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
+from pipeline.book.references import doubt
 from pipeline.book.stock import held_parts, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.decide.strategies import Act
@@ -74,9 +76,23 @@ def _judge(context: BookContext, path: BookPath, stock: Stock) -> Judgement:
         return paused
     if plan_is_open(context):
         return Refused(gate="plan", reason="plan_open")
+    doubted = _doubted(context, stock)
+    if doubted is not None:
+        return doubted
     return judge(
         stock, path, _effects(context.shard, context.policy), context.policy, context.block.timestamp_s
     )
+
+
+def _doubted(context: BookContext, stock: Stock) -> Refused | None:
+    """Refuse to act at a spot price that a reference contradicts, or that none confirms; a book that is only watched never acts."""
+    policy = context.policy
+    if policy.mode == "watch" or not policy.all_references():
+        return None
+    found = doubt(context.shard, policy, stock.prices, context.block.timestamp_s)
+    if found is None:
+        return None
+    return Refused(gate="value", reason=found.reason, item=found.item, until_s=found.until_s)
 
 
 def _finished(carried: list[Output], path: BookPath) -> str | None:
@@ -213,6 +229,7 @@ def _refusal(context: BookContext, stock: Stock | None, refused: Refused) -> Dec
         gate=refused.gate,
         reason=refused.reason,
         item=refused.item,
+        until_s=UNSET if refused.until_s is None else refused.until_s,
         value_quote=stock.value_quote if stock is not None else None,
         base_share_bps=stock.base_share_bps if stock is not None and known else None,
         deviation_bps=deviation_bps(stock, policy) if stock is not None and known else None,

@@ -17,7 +17,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import BlockNumber
 from pipeline.venues.registry import venues_of
 
-_OF_EVERY_BOOK = sorted(keys.families(keys.route, keys.resumed, keys.quarantine, keys.checked, keys.price))
+_OF_EVERY_BOOK = sorted(keys.families(keys.route, keys.resumed, keys.quarantine, keys.checked))
 """Families that seldom change, and may matter to any book."""
 
 
@@ -37,11 +37,14 @@ def is_resting(context: BookContext) -> bool:
 
 
 def note_rest(context: BookContext) -> None:
-    """Remember until when a refusal holds if nothing changes; a book whose plan may go on is looked at at every block."""
+    """Remember until when a refusal holds if nothing changes; a book whose plan may go on is looked at at every block.
+
+    So is one with references: a mean moves with time alone.
+    """
     tables, policy = context.shard.tables, context.policy
     path = tables.need(keys.path(policy.book), BookPath)
     effects = tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
-    if _acts(context) or path.declined_at_block is None:
+    if _acts(context) or path.declined_at_block is None or policy.all_references():
         return
     context.shard.rests[policy.book] = QuietPeriod(
         own=_own(tables, policy),

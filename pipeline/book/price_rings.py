@@ -10,7 +10,7 @@ from math import isqrt
 from pipeline import keys
 from pipeline.book.exposures import Price, Spot
 from pipeline.book.prices import find_spot
-from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, tick_at_sqrt_price
+from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick, tick_at_sqrt_price
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Route
 from pipeline.messages.policy import Policy
@@ -36,29 +36,54 @@ def keep_prices(
 
 def last_slot(tables: Tables, ring: PriceRing, interval: int) -> PriceSlot | None:
     """Find the newest slot of an interval or of an earlier one that the ring still reaches back to from it."""
-    for each in range(interval, interval - ring.slots, -1):
-        slot = tables.find(ring.key(each), PriceSlot)
-        if slot is not None and ring.interval(slot.at_s) == each:
-            return slot
-    return None
+    found = (_slot(tables, ring, each) for each in range(interval, interval - ring.slots, -1))
+    return next((slot for slot in found if slot is not None), None)
+
+
+def known_slots(tables: Tables, ring: PriceRing, now_s: Seconds) -> list[PriceSlot]:
+    """List a ring's slots from the oldest on from which the price is known without a gap."""
+    newest = last_slot(tables, ring, ring.interval(now_s))
+    if newest is None:
+        return []
+    last = ring.interval(newest.at_s)
+    found = (_slot(tables, ring, each) for each in range(last - ring.slots + 1, last + 1))
+    run = newest.since_s, newest.read_at_block
+    return [slot for slot in found if slot is not None and (slot.since_s, slot.read_at_block) == run]
 
 
 def interval_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> Iterator[tuple[Seconds, Price]]:
-    """List the price at the end of each interval that is over, with that moment, as far back as it is known without a gap."""
-    newest = last_slot(tables, ring, ring.interval(now_s))
-    if newest is None:
-        return
-    for interval in range(ring.interval(newest.at_s) - ring.slots + 1, ring.interval(now_s)):
-        slot = tables.find(ring.key(interval), PriceSlot)
-        if (
-            slot is not None
-            and ring.interval(slot.at_s) == interval
-            and (slot.since_s, slot.read_at_block) == (newest.since_s, newest.read_at_block)
-        ):
-            yield (
-                Seconds((interval + 1) * ring.every_s),
-                Price(numerator=slot.numerator, denominator=slot.denominator),
-            )
+    """List the price at the end of each interval that is over, with that moment."""
+    for slot in known_slots(tables, ring, now_s):
+        end_s = _end_s(ring, slot)
+        if end_s <= now_s:
+            yield end_s, Price(numerator=slot.numerator, denominator=slot.denominator)
+
+
+def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Seconds) -> Price | Seconds:
+    """Give the time-weighted geometric mean of a pool's spots, of token0 in token1, up to now; else the moment from which there is one.
+
+    It begins at the last end of an interval that is a whole window ago, so it is exact. Nothing of the present block counts.
+    Rounds: down to a tick.
+    """
+    slots = known_slots(tables, ring, now_s)
+    begin_s = (now_s - window_s) // ring.every_s * ring.every_s
+    before = [slot for slot in slots if _end_s(ring, slot) <= begin_s]
+    if not before:
+        return Seconds((_end_s(ring, slots[0]) if slots else now_s + ring.every_s) + window_s)
+    seconds = slots[-1].tick_seconds_at(now_s) - before[-1].tick_seconds_at(begin_s)
+    sqrt_x96 = sqrt_price_at_tick(Tick(seconds // (now_s - begin_s)))
+    return Price(numerator=sqrt_x96 * sqrt_x96, denominator=1 << 192)
+
+
+def _end_s(ring: PriceRing, slot: PriceSlot) -> Seconds:
+    """Tell when a slot's interval is over."""
+    return Seconds((ring.interval(slot.at_s) + 1) * ring.every_s)
+
+
+def _slot(tables: Tables, ring: PriceRing, interval: int) -> PriceSlot | None:
+    """Look up an interval's own slot; None where another interval's stands in its place."""
+    slot = tables.find(ring.key(interval), PriceSlot)
+    return slot if slot is not None and ring.interval(slot.at_s) == interval else None
 
 
 def tick_of(price: Price) -> Tick:
@@ -89,7 +114,7 @@ def _keep(tables: Tables, ring: PriceRing, spot: Spot, at_s: Seconds, read_at: B
         if not moved and ring.interval(last.at_s) == interval:
             return
         since_s, tick = last.since_s, tick_of(price) if moved else last.tick
-        tick_seconds = last.tick_seconds + last.tick * (at_s - last.at_s)
+        tick_seconds = last.tick_seconds_at(at_s)
     slot = PriceSlot(
         at_s=at_s,
         numerator=price.numerator,

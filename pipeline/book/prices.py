@@ -1,4 +1,4 @@
-"""Spot prices: what each token of a book is worth in its quote, by the pools that the policy names."""
+"""Spot prices: what each token of a book is worth in its quote, by what the policy values it at."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,6 +6,7 @@ from pipeline import keys
 from pipeline.book.exposures import ONE_FOR_ONE, Price, Spot
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.policy import Policy
+from pipeline.messages.prices import Asset, Par, PoolPath
 from pipeline.state.shard import Shard
 from pipeline.units import Address
 from pipeline.venues.port import Venue
@@ -15,7 +16,7 @@ Spots = Mapping[Address, Spot]
 
 
 def spot_prices(shard: Shard, policy: Policy) -> Mapping[Address, Price]:
-    """Price every token that the policy prices: base at the reference pool, equivalents at par, assets along their pools.
+    """Price every token that the policy prices: base at the reference pool, equivalents at par, assets as each is valued.
 
     Units:  raw quote per raw unit.
     Raises: ImpossibleFactError where a pool is not followed, or does not trade what it is to price.
@@ -30,23 +31,30 @@ def spot_prices(shard: Shard, policy: Policy) -> Mapping[Address, Price]:
 
 
 def _prices(policy: Policy, spots: Spots) -> Mapping[Address, Price]:
-    prices = {policy.quote: ONE_FOR_ONE, policy.base: _base_price(policy, spots)}
-    prices |= {token: _at_par(policy, token) for token in policy.quote_equivalents}
-    return prices | {
-        asset.token: _along(policy, asset.token, [(pool, spots[pool]) for pool in asset.price_path])
-        for asset in policy.known_assets()
-    }
-
-
-def _base_price(policy: Policy, spots: Spots) -> Price:
-    found = spots[policy.reference_pool].of(policy.base)
-    if found is None or found[0] != policy.quote:
+    base = spots[policy.reference_pool].of(policy.base)
+    if base is None or base[0] != policy.quote:
         raise ImpossibleFactError(f"reference pool {policy.reference_pool} is not of base and quote")
-    return found[1]
+    prices = {policy.quote: ONE_FOR_ONE, policy.base: base[1]}
+    prices |= {token: at_par(policy, token, policy.quote) for token in policy.quote_equivalents}
+    assets = {asset.token: _value_of(policy, asset, prices, spots) for asset in policy.known_assets()}
+    return prices | assets
 
 
-def _along(policy: Policy, token: Address, path: Sequence[tuple[Address, Spot]]) -> Price:
-    """Multiply the spots of pools, each of which trades what the one before gives, up to the quote."""
+def _value_of(policy: Policy, asset: Asset, prices: Mapping[Address, Price], spots: Spots) -> Price:
+    match asset.spot:
+        case PoolPath(pools=pools):
+            return along(policy, asset.token, [(pool, spots[pool]) for pool in pools])
+        case Par(unit=unit):
+            return at_par(policy, asset.token, unit).times(prices[unit])
+        case _:
+            raise ImpossibleFactError(f"{asset.token} is valued at a mean, which is no price of now")
+
+
+def along(policy: Policy, token: Address, path: Sequence[tuple[Address, Spot]]) -> Price:
+    """Multiply the prices of pools, each of which trades what the one before gives, up to the quote.
+
+    Raises: ImpossibleFactError where the path leads elsewhere.
+    """
     price, at = ONE_FOR_ONE, token
     for pool, spot in path:
         found = spot.of(at)
@@ -56,6 +64,11 @@ def _along(policy: Policy, token: Address, path: Sequence[tuple[Address, Spot]])
     if at != policy.quote:
         raise ImpossibleFactError(f"the price path of {token} ends at {at}, not at the quote {policy.quote}")
     return price
+
+
+def at_par(policy: Policy, token: Address, unit: Address) -> Price:
+    """Count a token as another one, by the decimals of both."""
+    return Price(numerator=int(10 ** policy.decimals(unit)), denominator=int(10 ** policy.decimals(token)))
 
 
 def find_spot(shard: Shard, at: Sequence[Venue], pool: Address) -> Spot | None:
@@ -72,9 +85,3 @@ def _spot(shard: Shard, policy: Policy, pool: Address) -> Spot:
     if spot is None:
         raise ImpossibleFactError(f"pool {pool} is not followed")
     return spot
-
-
-def _at_par(policy: Policy, token: Address) -> Price:
-    """Count an equivalent of the quote by its decimals."""
-    quote_unit, token_unit = (int(10 ** policy.decimals(each)) for each in (policy.quote, token))
-    return Price(numerator=quote_unit, denominator=token_unit)

@@ -24,6 +24,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     gate: Gate
     reason: str
     item: str | None = None
+    until_s: Seconds | None = None
+    """From when on it may be otherwise, where that is known."""
 
 
 class Unknown(Refused, frozen=True, kw_only=True):

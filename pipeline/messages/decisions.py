@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.dry_run import DryRun, dry_run_2
@@ -10,7 +12,7 @@ from pipeline.messages.former_outcomes import plan_outcome, stall_reason
 from pipeline.messages.goals import Goal, Phase
 from pipeline.messages.outcomes import AnyPlanOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
-from pipeline.units import Address, BookId, Bps, Hash, RawAmount, SqrtPriceX96
+from pipeline.units import Address, BookId, Bps, Hash, RawAmount, Seconds, SqrtPriceX96
 
 Trigger = Literal["share_outside_band", "out_of_range"]
 
@@ -49,7 +51,9 @@ class Declined(Decision, frozen=True, kw_only=True, tag=True):
     gate: Gate
     reason: str
     item: str | None = None
-    """What it hangs on, where it is one thing: the first that is unread, quarantined or paused."""
+    """What it hangs on, where it is one thing: the first that is unread, quarantined or paused, or whose price is not known."""
+    until_s: Seconds | msgspec.UnsetType = msgspec.UNSET
+    """From when on it may be otherwise, where that is known; else left out."""
     value_quote: RawAmount | None = None
     base_share_bps: Bps | None = None
     deviation_bps: Bps | None = None

@@ -29,6 +29,7 @@ GuardReason = Literal[
     "paused",
     "stale_block",
     "spot_from_twap",
+    "references",
     "gas_price",
     "swap_limited",
     "mint_limited",

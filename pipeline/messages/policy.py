@@ -7,7 +7,7 @@ import msgspec
 
 from pipeline.fee_tiers import slippage_bps_of, spot_ticks_of
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, PoolsAt
-from pipeline.messages.prices import PriceHistory, PriceRing
+from pipeline.messages.prices import Asset, MeanPath, PriceHistory, PriceRing, Reference, pools_of
 from pipeline.messages.versions import VERSION_FIELD
 from pipeline.units import Address, BookId, Bps, PoolId, RawAmount, Seconds, Wei
 
@@ -124,16 +124,6 @@ class Rerange(msgspec.Struct, frozen=True, kw_only=True):
     large_swaps: LargeSwaps = "split"
 
 
-class Asset(msgspec.Struct, frozen=True, kw_only=True):
-    """A token beside base, quote and its equivalents that counts in a book's value."""
-
-    token: Address
-    price_path: tuple[PoolId, ...]
-    """Pools that price it in the quote: each trades what the one before gives."""
-    target_share_bps: Bps | None = None
-    """Of the book's value; None: any share will do."""
-
-
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One book: whose, of which tokens and pools, and how it is to be kept."""
 
@@ -157,6 +147,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Which pools lie at another venue than the first; left out where none does."""
     reference_pool: PoolId
     """Of base and quote: its spot after the block values the inventory."""
+    references: tuple[Reference, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Further prices of the base; left out where there are none."""
     publishes: tuple[PoolId, ...] = ()
     """Pools whose views this book's shard publishes."""
     price_history: PriceHistory | msgspec.UnsetType = msgspec.UNSET
@@ -197,8 +189,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def all_pools(self) -> tuple[PoolId, ...]:
         """List the book's pools and those that price its tokens, each once, in the policy's order."""
-        more = self.pricing_pools() if self.assets else (self.reference_pool,)
-        return tuple(dict.fromkeys((*self.pools, *more)))
+        if not (self.assets or self.references):
+            return tuple(dict.fromkeys((*self.pools, self.reference_pool)))
+        more = tuple(pool for _, each in self.all_references() for pool in pools_of(each.price))
+        return tuple(dict.fromkeys((*self.pools, *self.pricing_pools(), *more)))
 
     def pools_of(self, venue: str) -> tuple[PoolId, ...]:
         """List those of all pools that lie at a venue."""
@@ -219,15 +213,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return self.reference_pool, *self.price_path_pools()
 
     def price_path_pools(self) -> tuple[PoolId, ...]:
-        """List the pools that price assets."""
-        return tuple(pool for asset in self.known_assets() for pool in asset.price_path)
+        """List the pools that value assets."""
+        return tuple(pool for asset in self.known_assets() for pool in pools_of(asset.spot))
+
+    def all_references(self) -> tuple[tuple[Address, Reference], ...]:
+        """List the further prices that an action must agree with, each with its token."""
+        of_base = [(self.base, each) for each in self.references or ()]
+        return (*of_base, *((a.token, each) for a in self.known_assets() for each in a.references or ()))
 
     def price_rings(self) -> tuple[PriceRing, ...]:
-        """List the rings of past prices that it wants kept: one per pool."""
+        """List the rings of past prices that it wants kept: those of means, and of its history."""
+        means = [each.price for _, each in self.all_references() if isinstance(each.price, MeanPath)]
+        rings = [ring for mean in means for ring in mean.rings()]
         history = self.price_history
-        if not history:
-            return ()
-        return tuple(PriceRing(pool, history.every_s, history.slots) for pool in self.all_pools())
+        if history:
+            rings += [PriceRing(pool, history.every_s, history.slots) for pool in self.all_pools()]
+        return tuple(rings)
 
     def all_addresses(self) -> frozenset[Address]:
         """List every address that the book's file has, or leaves to what is known of its chain."""

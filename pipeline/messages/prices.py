@@ -1,10 +1,15 @@
-"""Prices over time: which of them a shard keeps, and the entry that keeps one."""
+"""Which prices a token has and where each comes from; which prices of the past a shard keeps, and the entry that keeps one."""
+
+from collections.abc import Iterator
 
 import msgspec
 
 from pipeline import keys
 from pipeline.messages.base import Entry
-from pipeline.units import Address, BlockNumber, Seconds, Tick
+from pipeline.units import Address, BlockNumber, Bps, PoolId, Seconds, Tick
+
+_INTERVALS_PER_WINDOW, _SLOTS_PER_WINDOW = 10, 24
+"""Of the ring that a mean is taken from: it reaches back over more than two windows, since a chain may stand still."""
 
 
 class PriceHistory(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +24,7 @@ class PriceHistory(msgspec.Struct, frozen=True, kw_only=True):
 class PriceRing(msgspec.Struct, frozen=True, order=True):
     """A pool's prices, one per interval of so many seconds, the newest of them; two books that want the same share one."""
 
-    pool: Address
+    pool: PoolId
     every_s: Seconds
     slots: int
 
@@ -54,3 +59,70 @@ class PriceSlot(Entry, frozen=True, kw_only=True):
     """From here on the price is known without a gap."""
     read_at_block: BlockNumber
     """When the pool had last been read: a later read begins anew, for what was before it may have been wrong."""
+
+    def tick_seconds_at(self, at_s: int) -> int:
+        """Sum the ticks over time up to a later moment, until which the price stays."""
+        return self.tick_seconds + self.tick * (at_s - self.at_s)
+
+
+# ------------------------------------------------------------------ where a price comes from
+class PoolPath(msgspec.Struct, frozen=True, kw_only=True, tag="pools"):
+    """The spots of pools up to the quote, multiplied: each trades what the one before gives."""
+
+    pools: tuple[PoolId, ...]
+
+
+class MeanPath(msgspec.Struct, frozen=True, kw_only=True, tag="mean"):
+    """The time-weighted means of pools up to the quote, multiplied; of the spots that the shard has followed."""
+
+    pools: tuple[PoolId, ...]
+    window_s: Seconds
+    """At least; a mean begins at the end of an interval of its ring, so that it is up to a tenth longer."""
+
+    def rings(self) -> Iterator[PriceRing]:
+        """List the rings that the means are taken from, in the order of the pools."""
+        every_s = Seconds(-(-self.window_s // _INTERVALS_PER_WINDOW))
+        for pool in self.pools:
+            yield PriceRing(pool, every_s, _SLOTS_PER_WINDOW)
+
+
+class Par(msgspec.Struct, frozen=True, kw_only=True, tag="par"):
+    """What another token is worth, unit for unit: they are said to be equivalent."""
+
+    unit: Address
+    """Base or quote."""
+
+
+PriceSource = PoolPath | MeanPath | Par
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """A further price of a token, which nothing is valued at: a book acts only while spot is near it."""
+
+    price: PriceSource
+    within_bps: Bps = Bps(100)
+    """How far spot may be from it."""
+
+
+class Asset(msgspec.Struct, frozen=True, kw_only=True):
+    """A token beside base, quote and its equivalents that counts in a book's value."""
+
+    token: Address
+    price_path: tuple[PoolId, ...]
+    """Pools that value it in the quote: each trades what the one before gives. None where something else values it."""
+    valued_by: PriceSource | msgspec.UnsetType = msgspec.UNSET
+    """Left out where `price_path` does."""
+    references: tuple[Reference, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Left out where there are none."""
+    target_share_bps: Bps | None = None
+    """Of the book's value; None: any share will do."""
+
+    @property
+    def spot(self) -> PriceSource:
+        """What values it."""
+        return self.valued_by or PoolPath(pools=self.price_path)
+
+
+def pools_of(source: PriceSource) -> tuple[PoolId, ...]:
+    """List the pools that a price follows from."""
+    return source.pools if isinstance(source, PoolPath | MeanPath) else ()

@@ -34,6 +34,9 @@ _BOOK = Template("""\
     # quote_equivalents: [] # tokens that count as the quote at par
     # assets:               # further tokens that count, each priced along pools that lead to the quote
     #   - {token: WBTC, target_share: 20%, price_path: ["0x... WBTC/WETH", "0x... WETH/USDC"]}
+    #   - {token: stETH, price: {par: WETH}, references: [{pools: ["0x... stETH/USDC"], within: 1%}]}
+    # references:           # further prices of the base: no action while its spot is not near each of them
+    #   - {mean: ["$pool"], window: 30m, within: 1%}
     pools:
       - "$pool"  # $pool_name
     # pools_at:           # which of the pools lie at a venue of chain.venues; mode watch only

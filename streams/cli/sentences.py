@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec import UNSET
+
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
@@ -44,6 +46,9 @@ _WHY_NOT: Mapping[str, str] = {
     "watch_only": "it is only watched (mode: watch)",
     "unpriced_token": "it holds a token without a price",
     "empty_book": "it is worth nothing",
+    "no_price": "{item} has no price",
+    "mean_too_short": "the mean of {item} is not known{until}: its price has not been followed for long enough",
+    "prices_apart": "a price that it is valued at is too far from its reference by {item}",
     "negative_value": "it owes more than it has",
     "no_lever": "{item} is too far from its target, and no lever moves it: a re-range moves base and quote",
     "inside_band": "inside its band",
@@ -127,8 +132,17 @@ def _share(share_bps: Bps, policy: Policy | None) -> str:
 
 def _declined(said: Declined, policy: Policy | None) -> str:
     why = _WHY_NOT.get(said.reason, f"{said.gate}: {said.reason}").replace("{item}", said.item or "it")
+    why = why.replace("{until}", _until(said))
     known = "" if said.base_share_bps is None else f"{_share(said.base_share_bps, policy)}: "
     return f"{known}does nothing, {why}"
+
+
+def _until(said: Declined) -> str:
+    """Say for how long still, where that can be told."""
+    block = said.because_of.block
+    if said.until_s is UNSET or block is None:
+        return ""
+    return f" for another {duration_text(max(said.until_s - block.timestamp_s, 0))}"
 
 
 def _trade(base_to_buy: RawAmount, policy: Policy | None) -> str:

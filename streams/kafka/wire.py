@@ -113,12 +113,13 @@ def _union(info: inspect.UnionType) -> Replace | None:
 
 def _struct(info: inspect.StructType) -> Replace | None:
     plans = {field.name: _plan(field.type) for field in info.fields}
-    integers = [name for name, plan in plans.items() if plan is _int]  # none may be left out
-    others = [(name, plan) for name, plan in plans.items() if plan not in (None, _int)]
-    if not integers and not others:
+    if all(plan is None for plan in plans.values()):
         return None
     left_out = {field.name for field in msgspec.structs.fields(info.cls) if field.default is msgspec.UNSET}
-    always = [(name, plan) for name, plan in others if name not in left_out]
+    integers = [name for name, plan in plans.items() if plan is _int and name not in left_out]
+    always = [
+        (name, plan) for name, plan in plans.items() if plan not in (None, _int) and name not in left_out
+    ]
     sometimes = [(name, plan or _as_built) for name, plan in plans.items() if name in left_out]
 
     def replace(value: Any, built: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UnreadableError
-from pipeline.messages.policy import Asset, Policy, TokenSpec
+from pipeline.messages.policy import Policy, TokenSpec
+from pipeline.messages.prices import MeanPath, PriceSource, pools_of
 from pipeline.units import Address, PoolId
 from streams.node.venues.port import PoolFacts
 from streams.node.venues.registry import HALVES
@@ -31,9 +32,27 @@ async def contradictions(client: "Client", policy: Policy, path: FieldPath) -> A
             yield Problem((*path, "pools", j), says)
     for says in _of_reference(policy, known[policy.reference_pool]):
         yield Problem((*path, "reference_pool"), says)
+    for place, priced, pools in _paths(policy, path):
+        for k, says in _of_path(policy, priced, pools, known):
+            yield Problem((*place, k), says)
+
+
+def _paths(policy: Policy, path: FieldPath) -> Iterator[tuple[FieldPath, Address, Sequence[Address]]]:
+    """List the paths of pools by which a token has a price, each with its place in the file and its token."""
+    for k, reference in enumerate(policy.references or ()):
+        yield (*path, "references", k, _field(reference.price)), policy.base, pools_of(reference.price)
     for j, asset in enumerate(policy.known_assets()):
-        for k, says in _of_price_path(policy, asset, known):
-            yield Problem((*path, "assets", j, "price_path", k), says)
+        place: FieldPath = (*path, "assets", j)
+        if asset.price_path:
+            yield (*place, "price_path"), asset.token, asset.price_path
+        else:
+            yield (*place, "price", _field(asset.spot)), asset.token, pools_of(asset.spot)
+        for k, reference in enumerate(asset.references or ()):
+            yield (*place, "references", k, _field(reference.price)), asset.token, pools_of(reference.price)
+
+
+def _field(source: PriceSource) -> str:
+    return "mean" if isinstance(source, MeanPath) else "pools"
 
 
 async def _pools(client: "Client", policy: Policy) -> Mapping[PoolId, PoolFacts | str]:
@@ -67,12 +86,12 @@ def _of_reference(policy: Policy, facts: PoolFacts | str) -> Iterator[str]:
         yield f"it trades {_names(policy, facts)}, not base and quote"
 
 
-def _of_price_path(
-    policy: Policy, asset: Asset, known: Mapping[PoolId, PoolFacts | str]
+def _of_path(
+    policy: Policy, token: Address, pools: Sequence[PoolId], known: Mapping[PoolId, PoolFacts | str]
 ) -> Iterator[tuple[int, str]]:
-    """Walk from an asset to the quote; the first pool that leads nowhere ends the walk."""
-    at = asset.token
-    for k, pool in enumerate(asset.price_path):
+    """Walk from a token to the quote; the first pool that leads nowhere ends the walk."""
+    at = token
+    for k, pool in enumerate(pools):
         facts = known[pool]
         for says in _of_pool(policy, facts):
             yield k, says
@@ -82,8 +101,8 @@ def _of_price_path(
             yield k, f"it trades {_names(policy, facts)}, not {_name(policy.tokens, at)}"
             return
         at = facts.tokens[1] if at == facts.tokens[0] else facts.tokens[0]
-    if at != policy.quote:
-        yield len(asset.price_path) - 1, f"the path ends at {_name(policy.tokens, at)}, not at the quote"
+    if pools and at != policy.quote:
+        yield len(pools) - 1, f"the path ends at {_name(policy.tokens, at)}, not at the quote"
 
 
 def _names(policy: Policy, facts: PoolFacts) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pipeline.units import Address, Bps
 from streams.human import bps_text, seconds_text
 from streams.portfolio.limits import problems_in_limits
+from streams.portfolio.price_sources import pricing_pools, problems_in_prices
 from streams.portfolio.sections import (
     BookSection,
     ChainSection,
@@ -31,6 +32,7 @@ def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
         path: FieldPath = ("books", i)
         yield from _tokens(book, path)
         yield from _assets(book, path)
+        yield from problems_in_prices(book, path)
         yield from _pools(book, path)
         yield from _price_history(book, path)
         yield from _mode(book, path, portfolio.chain)
@@ -98,7 +100,8 @@ def _assets(book: BookSection, path: FieldPath) -> Iterator[Problem]:
             yield Problem((*place, "token"), f"{asset.token} is {known[token.address]} already")
         elif token is not None:
             known[token.address] = "an asset"
-        if len(set(asset.price_path)) != len(asset.price_path):
+        pools = asset.price_path or ()
+        if len(set(pools)) != len(pools):
             yield Problem((*place, "price_path"), "names a pool twice")
         target = asset.target_share
         if target is None:
@@ -114,11 +117,7 @@ def _pools(book: BookSection, path: FieldPath) -> Iterator[Problem]:
     yield from _repeated(((*path, "pools", j), pool) for j, pool in enumerate(book.pools))
     taken = {token.address: f"token {token.symbol}" for token in book.tokens} | {book.owner: "owner"}
     named = [((*path, "pools", j), pool) for j, pool in enumerate(book.pools)]
-    named += [
-        ((*path, "assets", j, "price_path", k), pool)
-        for j, asset in enumerate(book.assets)
-        for k, pool in enumerate(asset.price_path)
-    ]
+    named += pricing_pools(book, path)
     for place, pool in [*named, ((*path, "reference_pool"), book.reference_pool)]:
         if pool in taken:
             yield Problem(place, f"{pool} is the book's {taken[pool]}, not a pool")

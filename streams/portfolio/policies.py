@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from contracts_abi import UnknownContractError, load_deployment
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import (
-    Asset,
     Limits,
     Policy,
     Rerange,
@@ -25,6 +24,7 @@ from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.chain_numbers import numbers_of
 from streams.portfolio.checks import problems_in, slots_of
 from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
+from streams.portfolio.price_sources import assets_of, references_of
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 from streams.portfolio.venues import pools_at, problems_in_deployments, venue_specs
 from streams.yaml_positions import Document, FieldPath, Problem, problems_of, read_yaml
@@ -123,26 +123,16 @@ def _policy(book: BookSection, chain: ChainProfile) -> Policy:
             for name in (_address(book, n) for n in book.quote_equivalents)
             if name != _address(book, book.quote)
         ),
-        assets=_assets(book) or msgspec.UNSET,
+        assets=assets_of(book) or msgspec.UNSET,
         pools=book.pools,
         pools_at=pools_at(book) or msgspec.UNSET,
         reference_pool=book.reference_pool,
+        references=references_of(book, book.references),
         price_history=_price_history(book),
         strategy=_strategy(book.strategy),
         limits=_limits(book, chain.chain_id),
         action=_rerange(book),
         mode=book.mode,
-    )
-
-
-def _assets(book: BookSection) -> tuple[Asset, ...]:
-    return tuple(
-        Asset(
-            token=_address(book, each.token),
-            price_path=each.price_path,
-            target_share_bps=each.target_share,
-        )
-        for each in book.assets
     )
 
 

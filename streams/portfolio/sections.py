@@ -152,13 +152,34 @@ class RerangeSection(Section):
     large_swaps: LargeSwaps = "split"
 
 
+class PriceSection(Section):
+    """Where a price of a token in the quote comes from: one of these."""
+
+    pools: Annotated[tuple[Pool, ...], _at_least(1)] | None = Field(
+        default=None, description="pools from it to the quote: each trades what the one before gives"
+    )
+    mean: Annotated[tuple[Pool, ...], _at_least(1)] | None = Field(
+        default=None, description="such pools, each at the mean of its price over the window"
+    )
+    window: Duration | None = None
+    par: str | None = Field(default=None, description="the token that it is worth as much as")
+
+
+class ReferenceSection(PriceSection):
+    """A further price of a token: a book acts only while spot is near it."""
+
+    within: Share = Bps(100)
+
+
 class AssetSection(Section):
     """A token beside base and quote that counts in the book's value."""
 
     token: str = Field(description="its symbol or address")
-    price_path: Annotated[tuple[Pool, ...], _at_least(1)] = Field(
-        description="pools from it to the quote: each trades what the one before gives"
+    price_path: Annotated[tuple[Pool, ...], _at_least(1)] | None = Field(
+        default=None, description="pools from it to the quote: each trades what the one before gives"
     )
+    price: PriceSection | None = Field(default=None, description="what values it, where no price_path does")
+    references: tuple[ReferenceSection, ...] = ()
     target_share: Share | None = None
 
 
@@ -197,6 +218,7 @@ class BookSection(Section):
     pools: Annotated[tuple[Pool, ...], _at_least(1)] = Field(description="where the book has its positions")
     pools_at: tuple[PoolsAtSection, ...] = ()
     reference_pool: Pool = Field(description="the pool of base and quote whose price values the inventory")
+    references: tuple[ReferenceSection, ...] = ()
     price_history: PriceHistorySection | None = None
     strategy: TargetBandSection = Field(description="its name and its parameters")
     limits: LimitsSection = LimitsSection()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, PoolsAt, VenueContract, VenueSpec
 from pipeline.units import PoolId
 from pipeline.venues.registry import KINDS
+from streams.portfolio.price_sources import pricing_pools
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, VenueSection
 from streams.yaml_positions import FieldPath, Problem, did_you_mean
 
@@ -92,8 +93,7 @@ def _pools_of(book: BookSection) -> Iterator[PoolId]:
 def _named_pools(book: BookSection, path: FieldPath) -> Iterator[tuple[FieldPath, PoolId]]:
     yield from (((*path, "pools", j), pool) for j, pool in enumerate(book.pools))
     yield (*path, "reference_pool"), book.reference_pool
-    for j, asset in enumerate(book.assets):
-        yield from (((*path, "assets", j, "price_path", k), pool) for k, pool in enumerate(asset.price_path))
+    yield from pricing_pools(book, path)
 
 
 def problems_in_deployments(chain: ChainProfile, sections: Iterable[VenueSection]) -> Iterator[Problem]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
-from pipeline.messages.policy import Asset, Limits, Policy, Rerange, TargetBand
+from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
+from pipeline.messages.prices import Asset, MeanPath, Par, PriceSource, Reference
 from pipeline.units import Address, Bps, RawAmount
 from streams.human import bps_text, plain_number, seconds_text, short
 
@@ -53,6 +54,7 @@ def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
         "pools": policy.pools,
         "pools_at": tuple(f"{pool} at {each.venue}" for each in policy.pools_at or () for pool in each.pools),
         "reference_pool": (policy.reference_pool,),
+        "references": tuple(_reference(each) for each in policy.references or ()),
         "price_history": _price_history(policy),
         **{f"strategy.{name}": (text,) for name, text in _strategy(policy.strategy)},
         **{f"limits.{name}": (text,) for name, text in _limits(policy)},
@@ -64,7 +66,21 @@ def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
 
 def _asset(asset: Asset) -> str:
     target = "any share" if asset.target_share_bps is None else bps_text(asset.target_share_bps)
-    return f"{asset.token} {target} priced by {' '.join(asset.price_path)}"
+    further = "".join(f", near {_reference(each)}" for each in asset.references or ())
+    return f"{asset.token} {target} priced by {_source(asset.spot)}{further}"
+
+
+def _reference(reference: Reference) -> str:
+    return f"{_source(reference.price)} within {bps_text(reference.within_bps)}"
+
+
+def _source(source: PriceSource) -> str:
+    if isinstance(source, Par):
+        return f"par with {source.unit}"
+    pools = " ".join(source.pools)
+    return (
+        f"the mean over {seconds_text(source.window_s)} of {pools}" if isinstance(source, MeanPath) else pools
+    )
 
 
 def _price_history(policy: Policy) -> tuple[str, ...]:

@@ -9,9 +9,13 @@ import pytest
 from followed import Followed, node_of, world_policy
 from msgspec.structs import replace
 
+from pipeline.book.exposures import Price
+from pipeline.book.price_rings import mean_price, tick_of
 from pipeline.messages.decisions import Declined, PlanOpened, Quarantined, StepRefused
-from pipeline.messages.policy import Asset, Policy, TargetBand, TokenSpec, version_of
+from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
+from pipeline.messages.prices import Asset, MeanPath, Reference
 from pipeline.messages.views import BookView
+from pipeline.units import Seconds
 from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -232,3 +236,34 @@ async def blocks(followed: Followed, chain: Chain, count: int) -> None:
     for _ in range(count):
         chain.execute()
         await followed.catch_up()
+
+
+async def test_a_followed_mean_is_that_of_the_pools_own_observations(chain: Chain, world: World) -> None:
+    """Of the same seconds, while the price moves: our sums of ticks against the contract's `observe`."""
+    reference, owner, trader = world.pool("weth_usdc_low_500"), *world.accounts.traders[:2]
+    mean = MeanPath(pools=(reference.address,), window_s=Seconds(24))
+    book = world_policy(world, owner, reference, int(chain.rpc("eth_chainId"), 16), mode="dry-run")
+    book = replace(book, references=(Reference(price=mean),))
+    chain.execute(actions.grow_observations(reference, trader, 60))
+    node = node_of(chain.url)
+    followed, (ring,) = Followed(node, replace(book, policy_version=version_of(book))), mean.rings()
+    await followed.begin()
+    compared = 0
+    for number in range(12):
+        sold, amount = (world.weth, 10**18) if number % 3 else (world.usdc_low, 3_000 * 10**6)
+        swap = actions.swap_exact_in(world, trader, reference, sold, (number + 1) * amount)
+        chain.execute(swap)
+        await followed.catch_up()
+        now_s = followed.shard.tables.head.timestamp_s
+        found = mean_price(followed.shard.tables, ring, mean.window_s, now_s)
+        if isinstance(found, Price):
+            ago_s = now_s - (now_s - mean.window_s) // ring.every_s * ring.every_s
+            (before, after), _ = read(chain, reference.address, POOL, "observe", [ago_s, 0])
+            assert tick_of(found) == (after - before) // ago_s
+            compared += 1
+    assert compared > 3
+    assert {said.reason for said in followed.said if isinstance(said, Declined)} & {
+        "mean_too_short",
+        "prices_apart",
+    }
+    await node.close()

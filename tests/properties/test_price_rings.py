@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pipeline.book.exposures import Price
-from pipeline.book.price_rings import interval_prices, last_slot, tick_of
+from pipeline.book.price_rings import interval_prices, last_slot, mean_price, tick_of
 from pipeline.drive import drive
-from pipeline.math.ticks import tick_at_sqrt_price
+from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
 from pipeline.messages.events import Resumed
-from pipeline.messages.prices import PriceHistory, PriceRing
+from pipeline.messages.prices import MeanPath, PriceHistory, PriceRing, Reference
 from pipeline.state.shard import Shard
 from pipeline.units import Seconds, ShardId
 from streams.kafka.codec import encode, encode_entry
@@ -22,7 +22,12 @@ from streams.pool_prices import kept_pools
 from streams.work.fold import fold_record
 
 RING = PriceRing(POOL, Seconds(60), 24)
-BOOK = policy(price_history=PriceHistory(every_s=RING.every_s, slots=RING.slots))
+WINDOW_S = Seconds(300)
+MEAN = MeanPath(pools=(POOL,), window_s=WINDOW_S)
+(MEAN_RING,) = MEAN.rings()
+BOOK = policy(
+    price_history=PriceHistory(every_s=RING.every_s, slots=RING.slots), references=(Reference(price=MEAN),)
+)
 
 walks = st.lists(
     st.one_of(
@@ -114,6 +119,41 @@ def test_ticks_are_summed_over_time(seed, steps):
     )
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 99), walks)
+def test_a_mean_is_that_of_every_blocks_tick_over_its_seconds(seed, steps):
+    walk = walked(seed, steps)
+    tables, now_s = folded(walk).tables, walk.watcher.chain.head.timestamp_s
+    found = mean_price(tables, MEAN_RING, WINDOW_S, now_s)
+    known_until_s = walk.truth and (walk.truth[0][0] // 30 + 1) * 30 + WINDOW_S
+    if not isinstance(found, Price):
+        assert found > now_s
+        assert not walk.truth or found >= known_until_s
+        return
+    assert known_until_s <= now_s
+    begin_s = (now_s - WINDOW_S) // 30 * 30
+    ticks = [
+        tick_at_sqrt_price(next(price for at_s, price in reversed(walk.truth) if at_s <= second_s))
+        for second_s in range(begin_s, now_s)
+    ]
+    sqrt_x96 = sqrt_price_at_tick(sum(ticks) // len(ticks))
+    assert found == Price(numerator=sqrt_x96**2, denominator=1 << 192)
+
+
+def test_a_mean_is_known_from_the_moment_that_is_told():
+    walk = walked(1, [("block", 1, 12)])
+    told: list[int] = []
+    for _ in range(60):
+        found = mean_price(folded(walk).tables, MEAN_RING, WINDOW_S, walk.watcher.chain.head.timestamp_s)
+        if isinstance(found, Price):
+            break
+        told.append(found)
+        walk.step("block", 1, 12)
+    assert len(set(told)) == 1, "it does not move while it is waited for"
+    head_s = walk.watcher.chain.head.timestamp_s
+    assert head_s - 12 < told[0] <= head_s
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 99), walks, st.integers(1, 20))
 def test_any_batch_split_commits_the_same_slots(seed, steps, size):
@@ -139,9 +179,8 @@ def test_a_tick_is_the_greatest_whose_price_is_not_above(tick, scale):
 
 def test_what_is_kept_is_a_pools_prices_for_the_estimate():
     walk = walked(3, [("block", 1, 12)] * 60)
-    (pool,) = kept_pools(folded(walk).tables)
+    (pool,) = (pool for pool in kept_pools(folded(walk).tables) if pool.prices.every_s == RING.every_s)
     assert (pool.pool, pool.source, pool.fee_pips) == (POOL, "state", 500)
-    assert pool.prices.every_s == 60
     assert pool.prices.end_s == walk.truth[-1][0] // 60 * 60
     ends = zip(pool.prices.at_s, pool.prices.log, strict=True)
     for end_s, log in ends:

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from builders import BASE, FINAL_DEPTH, OWNER, STRANGER, ToyWatcher, policy, started
+from builders import BASE, FINAL_DEPTH, OWNER, POOL, STRANGER, ToyWatcher, policy, started
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from pipeline.advance.resting import is_resting
 from pipeline.drive import drive
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
 from pipeline.messages.policy import TargetBand
+from pipeline.messages.prices import MeanPath, Reference
 from pipeline.state.shard import Shard
 
 CHAIN = replace(policy().chain, report_every_blocks=5)
@@ -125,3 +126,21 @@ def test_liquidity_out_of_range_is_noticed_by_the_clock_alone():
     compare(watcher)
     said = [type(output).__name__ for output in told(watcher)[0]]
     assert "RebalanceProposed" in said
+
+
+def test_a_mean_that_follows_by_the_clock_alone_is_noticed():
+    mean = MeanPath(pools=(POOL,), window_s=48)
+    band = replace(BANDS[0], cooldown_s=12)
+    book = policy(
+        chain=replace(CHAIN, report_every_blocks=1_000), strategy=band, references=(Reference(price=mean),)
+    )
+    watcher = started(7, book)
+    watcher.coins_change = False
+    for _ in range(8):
+        watcher.block(0)
+    tell(watcher, 5)
+    for _ in range(8):
+        watcher.block(0)
+    compare(watcher)
+    said = [getattr(output, "reason", type(output).__name__) for output in told(watcher)[0]]
+    assert {"prices_apart", "mean_too_short", "RebalanceProposed"} <= set(said)

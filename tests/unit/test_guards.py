@@ -10,7 +10,7 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline.act.drafts import Draft
-from pipeline.act.guards import AMOUNTS, BLOCK, GAS, OTHER_REASONS, guards_with
+from pipeline.act.guards import AMOUNTS, BLOCK, GAS, OTHER_REASONS, REFERENCES, guards_with
 from pipeline.math.reversion import loss_to_reversion
 from pipeline.messages.decisions import (
     Declined,
@@ -83,9 +83,9 @@ OPENINGS: dict[str, Callable[[pytest.MonkeyPatch], Desk]] = {
     "deadline": without_end,
 }
 VENUE = actions.UniswapV3Actions.guards
-GUARDS, PARTS = guards_with(VENUE), (BLOCK, GAS, AMOUNTS, VENUE.prices, VENUE.sizes, VENUE.calls)
-ONLY_LATER = {"paused", "mint_limited", "min_out", "price_limit"}
-"""A pause is a gate before any proposal; the others look at a swap or a mint, which no plan begins with."""
+GUARDS, PARTS = guards_with(VENUE), (BLOCK, REFERENCES, GAS, AMOUNTS, VENUE.prices, VENUE.sizes, VENUE.calls)
+ONLY_LATER = {"paused", "references", "mint_limited", "min_out", "price_limit"}
+"""A pause and a reference are gates before any proposal; the others look at a swap or a mint, which no plan begins with."""
 
 
 def test_every_guard_has_its_story():

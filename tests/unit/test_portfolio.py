@@ -7,8 +7,8 @@ import pytest
 from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import Policy, TargetBand
-from pipeline.messages.prices import PriceHistory, PriceRing
-from pipeline.units import Address, Seconds
+from pipeline.messages.prices import MeanPath, Par, PoolPath, PriceHistory, PriceRing, Reference
+from pipeline.units import Address, Bps, Seconds
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
 from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
@@ -331,6 +331,77 @@ def test_a_changed_asset_is_told():
     assert said.startswith("assets ")
     assert " 20% " in said.partition(" -> ")[0]
     assert " 25% " in said.partition(" -> ")[2]
+
+
+# ------------------------------------------------------------------ prices by their source
+def referring(reference: str) -> str:
+    return FILE.replace("    pools:", f"    references: [{reference}]\n    pools:")
+
+
+def test_a_reference_is_a_price_of_the_base_and_its_pools_are_followed():
+    (book,) = load(referring(f"{{mean: ['{POOL}'], window: 30m}}, {{pools: ['{OTHER_POOL}'], within: 2%}}"))
+    mean = MeanPath(pools=(Address(POOL.lower()),), window_s=Seconds(1_800))
+    spot = PoolPath(pools=(Address(OTHER_POOL.lower()),))
+    assert book.references == (Reference(price=mean), Reference(price=spot, within_bps=Bps(200)))
+    assert book.all_pools() == (POOL.lower(), OTHER_POOL.lower()) == book.publishes
+    assert book.price_rings() == (PriceRing(Address(POOL.lower()), Seconds(180), 24),)
+
+
+def test_a_book_without_references_has_the_version_that_it_had():
+    (book,) = load(FILE)
+    assert book.references is msgspec.UNSET
+    assert load(FILE.replace("    pools:", "    references: []\n    pools:"))[0] == book
+    (said,) = differences(book, load(referring("{par: USDC, within: 3%}"))[0])
+    assert said == f"references unset -> par with {short(USDC.lower())} within 3%"
+
+
+def test_an_asset_may_be_valued_at_par_and_have_references():
+    path = f"price_path: [{WBTC_POOL}, {POOL}]"
+    named = f"price: {{par: WETH}}\n        references: [{{mean: [{WBTC_POOL}, {POOL}], window: 1h}}]"
+    (asset,) = load(THREE.replace(path, named))[0].known_assets()
+    assert asset.spot == Par(unit=Address(WETH.lower()))
+    assert [type(each.price) for each in asset.references] == [MeanPath]
+
+
+WRONG_PRICES = [
+    ("{}", "references[0]", "must have one of pools, mean, par"),
+    (
+        f"{{par: USDC, pools: ['{POOL}']}}",
+        "references[0]",
+        "must have one of pools, mean, par, not pools and par",
+    ),
+    ("{par: WETH}", "references[0].par", "WETH is not the quote"),
+    (f"{{mean: ['{POOL}']}}", "references[0].window", "missing: over which time the mean is taken"),
+    (f"{{mean: ['{POOL}'], window: 5s}}", "references[0].window", "5s is not within 24s to 30d"),
+    (f"{{pools: ['{POOL}'], window: 5m}}", "references[0].window", "is of a mean only"),
+    (f"{{pools: ['{POOL}', '{POOL}']}}", "references[0].pools", "names a pool twice"),
+    (f"{{pools: ['{USDC}']}}", "references[0].pools[0]", "is the book's token USDC, not a pool"),
+    ("{par: USDC, within: 0%}", "references[0].within", "0% is not above 0% and up to 20%"),
+    ("{par: USDC, within: 30%}", "references[0].within", "30% is not above 0%"),
+    ("{pools: []}", "references[0].pools", "must name at least 1"),
+]
+
+
+@pytest.mark.parametrize(("reference", "field", "says"), WRONG_PRICES)
+def test_a_wrong_reference_is_refused_with_its_field(reference, field, says):
+    with pytest.raises(SettingsError) as caught:
+        load(referring(reference))
+    assert any(f": books[0].{field}: " in line and says in line for line in str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("by", "field", "says"),
+    [
+        (f"price: {{mean: ['{POOL}'], window: 1h}}", "price.mean", "a mean is no price of now"),
+        ("references: []", "price_path", "one of price_path and price must value it"),
+        ("price: {par: WBTC}", "price.par", "WBTC is not the quote or the base"),
+    ],
+)
+def test_an_asset_is_valued_by_one_price_of_now(by, field, says):
+    with pytest.raises(SettingsError) as caught:
+        load(THREE.replace(f"price_path: [{WBTC_POOL}, {POOL}]", by))
+    lines = str(caught.value).splitlines()
+    assert any(f": books[0].assets[0].{field}: " in line and says in line for line in lines)
 
 
 # ------------------------------------------------------------------ past prices of a book's pools

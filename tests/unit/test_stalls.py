@@ -25,6 +25,7 @@ from pipeline.messages.effects import Growth, Plan
 from pipeline.messages.events import IntentRefused, Paused, Resumed
 from pipeline.messages.outcomes import AnyPlanOutcome, Done, NeverSent, Stalled
 from pipeline.messages.policy import Policy, Rerange
+from pipeline.messages.prices import Par, Reference
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.units import RawAmount, Seconds, SqrtPriceX96
@@ -55,15 +56,20 @@ def dear_gas(desk: Desk, _: pytest.MonkeyPatch) -> Iterator[None]:
 
 def other_limits(**changes: Any) -> Refusing:
     """The same book, under limits that its market does not keep."""
+    return another(lambda book: {"limits": replace(book.limits, **changes)})
+
+
+def another(changes: Callable[[Policy], dict[str, Any]]) -> Refusing:
+    """The same book under another policy for a while."""
 
     @contextmanager
-    def narrowed(desk: Desk, _: pytest.MonkeyPatch) -> Iterator[None]:
+    def changed(desk: Desk, _: pytest.MonkeyPatch) -> Iterator[None]:
         book = desk.shard.tables.need("policy/alpha", Policy)
-        desk.set_policy(replace(book, limits=replace(book.limits, **changes), policy_version="narrow"))
+        desk.set_policy(replace(book, **changes(book), policy_version="narrow"))
         yield
         desk.set_policy(book)
 
-    return narrowed
+    return changed
 
 
 def patched(where: Any, name: str, make: Callable[[Any], Any]) -> Refusing:
@@ -101,6 +107,7 @@ def for_nothing(_: Any) -> Any:
 REFUSING: dict[str, Refusing] = {
     "paused": paused,
     "spot_from_twap": other_limits(max_spot_from_twap_ticks=-1),
+    "references": another(lambda _: {"references": (Reference(price=Par(unit=QUOTE)),)}),
     "gas_price": dear_gas,
     "swap_limited": patched(drafts, "size_swap", cut_short),
     "cost": other_limits(max_cost_bps=0),
@@ -115,7 +122,7 @@ OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions", "da
 """These limit a whole action: once it has begun nothing of them is asked."""
 SWAP_ONLY = {"swap_limited", "min_out", "price_limit"}
 MINT_ONLY = {"mint_limited", "depth"}
-NOT_OF_RESETS = {*SWAP_ONLY, "deadline", "paused", "spot_from_twap", "gas_price", "cost"}
+NOT_OF_RESETS = {*SWAP_ONLY, "deadline", "paused", "spot_from_twap", "references", "gas_price", "cost"}
 CASES = [
     (guard, phase)
     for guard in REFUSING
@@ -359,7 +366,7 @@ def test_an_allowance_that_a_plan_leaves_in_the_middle_is_taken_back():
     assert {i.plan for i in resets} == {desk.said(PlanClosed)[0].plan}
 
 
-@pytest.mark.parametrize("guard", ["paused", "gas_price", "spot_from_twap", "cost"])
+@pytest.mark.parametrize("guard", ["paused", "gas_price", "spot_from_twap", "references", "cost"])
 def test_neither_price_nor_gas_nor_a_pause_holds_a_permission_that_is_taken_back(guard, monkeypatch):
     desk = stalled_behind_its_allowance()
     with REFUSING[guard](desk, monkeypatch):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pipeline.act.guards.amounts import daily_actions, daily_notional, no_improvement, notional
 from pipeline.act.guards.block import TIP_WEI, gas_price, paused, stale_block
 from pipeline.act.guards.cost import cost, costs_of, daily_cost, daily_gas
+from pipeline.act.guards.references import references
 from pipeline.act.question import DAY_S, Guard, GuardRefusal, Question, VenueGuards
 from pipeline.messages.outcomes import GuardReason
 from pipeline.venues import registry
@@ -19,6 +20,7 @@ __all__ = [
     "DAY_S",
     "GAS",
     "OTHER_REASONS",
+    "REFERENCES",
     "TIP_WEI",
     "GuardRefusal",
     "Question",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 BLOCK: dict[GuardReason, Guard] = {"paused": paused, "stale_block": stale_block}
+REFERENCES: dict[GuardReason, Guard] = {"references": references}
 GAS: dict[GuardReason, Guard] = {"gas_price": gas_price}
 AMOUNTS: dict[GuardReason, Guard] = {
     "no_improvement": no_improvement,
@@ -52,7 +55,9 @@ OTHER_REASONS = (
 )
 """Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
 
-_PASSING = frozenset({"stale_block", "gas_price", "no_improvement", "cost", "not_plannable", "market"})
+_PASSING = frozenset(
+    {"stale_block", "references", "gas_price", "no_improvement", "cost", "not_plannable", "market"}
+)
 """`market` is the signer's own."""
 
 
@@ -66,7 +71,7 @@ def passing_reasons() -> frozenset[str]:
 
 def guards_with(venue: VenueGuards) -> Mapping[GuardReason, Guard]:
     """List reason code and guard in the order in which they are asked: those of every book, and a venue's between them."""
-    return {**BLOCK, **venue.prices, **GAS, **venue.sizes, **AMOUNTS, **venue.calls}
+    return {**BLOCK, **venue.prices, **REFERENCES, **GAS, **venue.sizes, **AMOUNTS, **venue.calls}
 
 
 def guard(question: Question) -> GuardRefusal | None:
@@ -75,7 +80,7 @@ def guard(question: Question) -> GuardRefusal | None:
     What takes a permission back is asked neither for a price nor for what gas costs: it only makes the owner safer.
     """
     venue = need_actions(question.shard, question.policy).guards
-    spared = {*venue.prices, *GAS, "cost"} if question.only_resets else set()
+    spared = {*venue.prices, *REFERENCES, *GAS, "cost"} if question.only_resets else set()
     for reason, ask in guards_with(venue).items():
         detail = None if reason in spared else ask(question)
         if detail is not None:

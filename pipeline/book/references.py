@@ -1,0 +1,87 @@
+"""References: further prices of a book's tokens. Nothing is valued at them; a book acts only while spot is near each of them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pipeline import keys
+from pipeline.book.exposures import Price, Spot
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.book.price_rings import mean_price
+from pipeline.book.prices import along, at_par, find_spot
+from pipeline.messages.policy import Policy
+from pipeline.messages.prices import MeanPath, Par, PoolPath, PriceSource
+from pipeline.state.shard import Shard
+from pipeline.units import Address, Bps, Seconds
+from pipeline.venues.registry import venues_of
+
+Prices = Mapping[Address, Price]
+
+
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a spot price is not to be acted at."""
+
+    reason: str
+    item: str
+    """What the reference is of: a pool, or a token."""
+    until_s: Seconds | None = None
+    """From when on the reference is known, if that can be told."""
+    apart_bps: Bps | None = None
+    """How far spot is from the reference."""
+
+    @property
+    def told(self) -> str:
+        """Say it in one line."""
+        if self.apart_bps is not None:
+            return f"spot is {self.apart_bps} bps from the reference by {self.item}"
+        known = "" if self.until_s is None else f", before {self.until_s}"
+        return f"the reference by {self.item} is not known{known}: {self.reason}"
+
+
+def doubt(shard: Shard, policy: Policy, prices: Prices, now_s: Seconds) -> Doubt | None:
+    """Hold each token's spot price against its references: the first that is not known, else the one that spot is farthest beyond.
+
+    The side does not matter: whichever way spot is off, it is the worse price for us in one direction of a trade.
+    """
+    found: list[tuple[int, Doubt]] = []
+    for token, reference in policy.all_references():
+        price = _price_of(shard, policy, token, reference.price, prices=prices, now_s=now_s)
+        if isinstance(price, Doubt):
+            return price
+        apart = apart_bps(prices[token], price)
+        if apart > reference.within_bps:
+            item = _item_of(token, reference.price)
+            found.append(
+                (apart - reference.within_bps, Doubt(reason="prices_apart", item=item, apart_bps=apart))
+            )
+    return max(found, key=lambda each: each[0])[1] if found else None
+
+
+def apart_bps(spot: Price, reference: Price) -> Bps:
+    """Measure how far spot is from a reference, of the reference. Rounds: up."""
+    ours, theirs = spot.numerator * reference.denominator, reference.numerator * spot.denominator
+    return Bps(-(-abs(ours - theirs) * WHOLE_BPS // theirs))
+
+
+def _price_of(
+    shard: Shard, policy: Policy, token: Address, source: PriceSource, *, prices: Prices, now_s: Seconds
+) -> Price | Doubt:
+    if isinstance(source, Par):
+        return at_par(policy, token, source.unit).times(prices[source.unit])
+    path: list[tuple[Address, Spot]] = []
+    for pool in source.pools:
+        spot = find_spot(shard, venues_of(policy.chain), pool)
+        if spot is None:
+            return Doubt(reason="no_price", item=keys.pool(pool))
+        path.append((pool, spot))
+    if isinstance(source, MeanPath):
+        for place, ring in enumerate(source.rings()):
+            mean = mean_price(shard.tables, ring, source.window_s, now_s)
+            if not isinstance(mean, Price):
+                return Doubt(reason="mean_too_short", item=keys.pool(ring.pool), until_s=mean)
+            path[place] = ring.pool, msgspec.structs.replace(path[place][1], price=mean)
+    return along(policy, token, path)
+
+
+def _item_of(token: Address, source: PriceSource) -> str:
+    return keys.pool(source.pools[0]) if isinstance(source, PoolPath | MeanPath) else keys.token(token)

@@ -1,0 +1,126 @@
+"""Prices as the portfolio file names them: what can be wrong with them, and what the policy says of them."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from pipeline.messages.prices import Asset, MeanPath, Par, PoolPath, PriceSource, Reference
+from pipeline.units import Address, PoolId
+from streams.human import bps_text, seconds_text
+from streams.portfolio.sections import AssetSection, BookSection, PriceSection, ReferenceSection, TokenSection
+from streams.yaml_positions import FieldPath, Problem
+
+_KINDS = ("pools", "mean", "par")
+_SHORTEST_WINDOW_S, _LONGEST_WINDOW_S = 24, 30 * 86_400
+_MOST_APART_BPS = 2_000
+
+
+def named_prices(
+    book: BookSection, path: FieldPath
+) -> Iterator[tuple[FieldPath, TokenSection | None, PriceSection]]:
+    """List the prices that a book names beside its short forms, each with its place and its token."""
+    for k, reference in enumerate(book.references):
+        yield (*path, "references", k), book.token(book.base), reference
+    for j, asset in enumerate(book.assets):
+        place: FieldPath = (*path, "assets", j)
+        if asset.price is not None:
+            yield (*place, "price"), book.token(asset.token), asset.price
+        for k, reference in enumerate(asset.references):
+            yield (*place, "references", k), book.token(asset.token), reference
+
+
+def pricing_pools(book: BookSection, path: FieldPath) -> Iterator[tuple[FieldPath, PoolId]]:
+    """List the pools that give a price, but for the reference pool, each with its place."""
+    for j, asset in enumerate(book.assets):
+        place: FieldPath = (*path, "assets", j, "price_path")
+        yield from (((*place, k), pool) for k, pool in enumerate(asset.price_path or ()))
+    for named, _, price in named_prices(book, path):
+        yield from (((*named, "pools", k), pool) for k, pool in enumerate(price.pools or ()))
+        yield from (((*named, "mean", k), pool) for k, pool in enumerate(price.mean or ()))
+
+
+def problems_in_prices(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    """Find what is wrong with the prices of a book's tokens."""
+    for j, asset in enumerate(book.assets):
+        place: FieldPath = (*path, "assets", j)
+        if (asset.price_path is None) == (asset.price is None):
+            yield Problem((*place, "price_path"), "one of price_path and price must value it")
+        if asset.price is not None and asset.price.mean is not None:
+            says = "values nothing: a mean is no price of now. It may stand under references"
+            yield Problem((*place, "price", "mean"), says)
+    for place, token, price in named_prices(book, path):
+        yield from _problems_in(book, place, token, price)
+
+
+def _problems_in(
+    book: BookSection, place: FieldPath, token: TokenSection | None, price: PriceSection
+) -> Iterator[Problem]:
+    named = [kind for kind in _KINDS if getattr(price, kind) is not None]
+    if len(named) != 1:
+        says = f"must have one of {', '.join(_KINDS)}" + (f", not {' and '.join(named)}" if named else "")
+        yield Problem(place, says)
+    for kind in ("pools", "mean"):
+        pools = getattr(price, kind) or ()
+        if len(set(pools)) != len(pools):
+            yield Problem((*place, kind), "names a pool twice")
+    yield from _window(place, price)
+    if price.par is not None:
+        units = {"the quote": book.token(book.quote)}
+        if token is not book.token(book.base):
+            units["the base"] = book.token(book.base)
+        if book.token(price.par) not in [unit for unit in units.values() if unit is not None]:
+            yield Problem((*place, "par"), f"{price.par} is not {' or '.join(units)}")
+    if isinstance(price, ReferenceSection) and not 0 < price.within <= _MOST_APART_BPS:
+        says = f"{bps_text(price.within)} is not above 0% and up to {bps_text(_MOST_APART_BPS)}"
+        yield Problem((*place, "within"), says)
+
+
+def _window(place: FieldPath, price: PriceSection) -> Iterator[Problem]:
+    if price.mean is None:
+        if price.window is not None:
+            yield Problem((*place, "window"), "is of a mean only")
+    elif price.window is None:
+        yield Problem((*place, "window"), "missing: over which time the mean is taken")
+    elif not _SHORTEST_WINDOW_S <= price.window <= _LONGEST_WINDOW_S:
+        bounds = f"{seconds_text(_SHORTEST_WINDOW_S)} to {seconds_text(_LONGEST_WINDOW_S)}"
+        yield Problem((*place, "window"), f"{seconds_text(price.window)} is not within {bounds}")
+
+
+# ------------------------------------------------------------------ as the policy says them
+def assets_of(book: BookSection) -> tuple[Asset, ...]:
+    """Complete the assets of a book that was found right."""
+    return tuple(_asset(book, each) for each in book.assets)
+
+
+def references_of(
+    book: BookSection, sections: Iterable[ReferenceSection]
+) -> tuple[Reference, ...] | msgspec.UnsetType:
+    """Complete references that were found right; unset where there are none."""
+    made = tuple(Reference(price=_source(book, each), within_bps=each.within) for each in sections)
+    return made or msgspec.UNSET
+
+
+def _asset(book: BookSection, section: AssetSection) -> Asset:
+    return Asset(
+        token=_address(book, section.token),
+        price_path=section.price_path or (),
+        valued_by=msgspec.UNSET if section.price is None else _source(book, section.price),
+        references=references_of(book, section.references),
+        target_share_bps=section.target_share,
+    )
+
+
+def _source(book: BookSection, section: PriceSection) -> PriceSource:
+    if section.pools is not None:
+        return PoolPath(pools=section.pools)
+    if section.mean is not None:
+        assert section.window is not None, "checked before"
+        return MeanPath(pools=section.mean, window_s=section.window)
+    assert section.par is not None, "checked before"
+    return Par(unit=_address(book, section.par))
+
+
+def _address(book: BookSection, name: str) -> Address:
+    token = book.token(name)
+    assert token is not None, "checked before"
+    return token.address

@@ -1,0 +1,129 @@
+"""References: a book acts only while the spot price of each of its tokens is near every further price that its file names."""
+
+import pytest
+from builders import BASE, OTHER_POOL, POOL, QUOTE, address, policy
+from desk import Desk, live
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from pipeline.book.exposures import Price
+from pipeline.book.prices import spot_prices
+from pipeline.book.references import apart_bps, doubt
+from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, RebalanceProposed, StepRefused
+from pipeline.messages.outcomes import Done
+from pipeline.messages.policy import TokenSpec
+from pipeline.messages.prices import Asset, MeanPath, Par, PoolPath, Reference
+from pipeline.units import Bps, Seconds
+from streams.cli.sentences import sentence
+
+THIRD = address(0xD0)
+
+
+def near_the_mean(window_s: int = 60, within_bps: int = 100) -> tuple[Reference, ...]:
+    mean = MeanPath(pools=(POOL,), window_s=Seconds(window_s))
+    return (Reference(price=mean, within_bps=Bps(within_bps)),)
+
+
+def reasons(desk: Desk) -> list[str]:
+    return [said.reason for said in desk.said(Declined)]
+
+
+def known(**changes) -> Desk:
+    """A book whose mean has been followed for long enough."""
+    desk = Desk(live(references=near_the_mean(**changes)))
+    for _ in range(3):
+        desk.block()
+    return desk
+
+
+def test_a_mean_is_waited_for_and_how_long_still_is_told():
+    desk = Desk(live(references=near_the_mean(window_s=240)))
+    (waits,) = [said for said in desk.said(Declined) if said.reason == "mean_too_short"]
+    block_s = waits.because_of.block.timestamp_s
+    assert waits.item == f"pool/{POOL}"
+    assert f"not known for another {(waits.until_s - block_s) // 60}m" in sentence(waits, None)
+    while desk.watcher.chain.head.timestamp_s < waits.until_s - 12:
+        desk.block()
+    desk.block(
+        push=True
+    )  # it still waits, or has only just begun to know: nothing is proposed at a pushed price
+    assert not desk.said(RebalanceProposed)
+    assert reasons(desk)[-1] == "prices_apart"
+
+
+def test_a_pushed_price_is_not_acted_at_until_the_mean_has_followed():
+    desk = known()
+    assert reasons(desk)[-1] == "inside_band"
+    pushed_s = desk.watcher.chain.head.timestamp_s
+    desk.block(push=True)
+    assert reasons(desk)[-1] == "prices_apart"
+    while not desk.said(RebalanceProposed):
+        desk.block()
+        assert desk.watcher.chain.head.timestamp_s < pushed_s + 120, "the mean follows within its window"
+    waited_s = desk.said(RebalanceProposed)[0].because_of.block.timestamp_s - pushed_s
+    assert waited_s > 36, "a price that stood for a block or two moves no mean"
+    assert Desk(live()).block(push=True), "without a reference it is acted at"
+
+
+def test_a_plan_under_way_is_held_up_and_goes_on():
+    desk = known()
+    desk.block(push=True)
+    while not desk.said(PlanOpened):
+        desk.block()
+    desk.block(push=False)
+    held = [said for said in desk.said(StepRefused) if said.reason == "references"]
+    assert held
+    assert "bps from the reference by pool/" in held[0].detail
+    for _ in range(16):
+        desk.block()
+    assert Done() in [said.outcome for said in desk.said(PlanClosed)]
+
+
+def test_a_book_that_is_only_watched_waits_for_no_reference():
+    desk = Desk(live(references=near_the_mean(window_s=9_000), mode="watch"))
+    assert reasons(desk) == ["watch_only"]
+
+
+@pytest.mark.parametrize(("base", "quote"), [(BASE, QUOTE), (QUOTE, BASE)])
+def test_the_farthest_reference_is_told_in_either_order_of_the_tokens(base, quote):
+    desk = Desk(live())
+    references = (
+        Reference(price=PoolPath(pools=(POOL,))),
+        Reference(price=Par(unit=quote), within_bps=Bps(100)),
+    )
+    book = policy(base=base, quote=quote, references=references)
+    prices = spot_prices(desk.shard, book)
+    found = doubt(desk.shard, book, prices, Seconds(0))
+    assert found.item == f"token/{base}", (
+        "18 decimals at par with 6 are a million million apart from what the pool says"
+    )
+    assert found.reason == "prices_apart"
+    assert doubt(desk.shard, replace(book, references=references[:1]), prices, Seconds(0)) is None
+
+
+def test_a_reference_that_nobody_follows_is_a_doubt():
+    desk = Desk(live())
+    book = policy(references=(Reference(price=PoolPath(pools=(OTHER_POOL,))),))
+    found = doubt(desk.shard, book, spot_prices(desk.shard, book), Seconds(0))
+    assert (found.reason, found.item) == ("no_price", f"pool/{OTHER_POOL}")
+
+
+@pytest.mark.parametrize("decimals", [0, 6, 8, 18, 24])
+@pytest.mark.parametrize("unit", [BASE, QUOTE])
+def test_par_is_unit_for_unit_by_the_decimals(decimals, unit):
+    desk = Desk(live())
+    tokens = (*policy().tokens, TokenSpec(address=THIRD, symbol="THIRD", decimals=decimals))
+    book = policy(tokens=tokens, assets=(Asset(token=THIRD, price_path=(), valued_by=Par(unit=unit)),))
+    prices = spot_prices(desk.shard, book)
+    assert prices[THIRD].value(10**decimals) == prices[unit].value(10 ** policy().decimals(unit))
+
+
+@given(st.integers(1, 2**200), st.integers(1, 2**200), st.integers(1, 10_000))
+def test_a_distance_is_of_the_reference_and_never_told_too_small(numerator, denominator, bps):
+    reference = Price(numerator=numerator, denominator=denominator)
+    above = Price(numerator=numerator * (10_000 + bps), denominator=denominator * 10_000)
+    below = Price(numerator=numerator * (10_000 - bps) + 1, denominator=denominator * 10_000)
+    assert apart_bps(above, reference) == bps
+    assert apart_bps(replace(above, numerator=above.numerator + 1), reference) == bps + 1
+    assert bps - 1 <= apart_bps(below, reference) <= bps
