@@ -34,8 +34,8 @@ class Kind(Protocol[*Parts]):
         """Take a key apart; the last part is the whole rest. Raises: ImpossibleFactError."""
 
 
-def _kind(family: str, *readers: type[str] | type[int]) -> Any:
-    """Make a kind of one to four parts, each a text or a number. A plain function builds fastest, and it is built most."""
+def kind(family: str, *readers: type[str] | type[int]) -> Any:
+    """Make a kind of one to four parts, each a text or a number; a venue makes its own. A plain function builds fastest."""
     begins = f"{family}/"
     build: Any = (
         lambda a: f"{begins}{a}",
@@ -76,30 +76,30 @@ def group_of(key: str) -> str:
 
 
 # ------------------------------------------------------------------ items, and the views of them
-pool: Kind[PoolId] = _kind("pool", str)
-position: Kind[Address, TokenId] = _kind("position", str, int)
+pool: Kind[PoolId] = kind("pool", str)
+position: Kind[Address, TokenId] = kind("position", str, int)
 """Of a position manager, and one of its NFTs."""
-balance: Kind[Address, Address] = _kind("balance", str, str)
+balance: Kind[Address, Address] = kind("balance", str, str)
 """Of an account, in a token."""
-owner: Kind[Address, Address] = _kind("owner", str, str)
+owner: Kind[Address, Address] = kind("owner", str, str)
 """Of a position manager, and whose NFTs are looked up there."""
-token: Kind[Address] = _kind("token", str)
-book: Kind[BookId] = _kind("book", str)
-counted_balances: Kind[BookId] = _kind("counted-balances", str)
-held_balances: Kind[BookId] = _kind("held-balances", str)
-spot: Kind[PoolId] = _kind("spot", str)
-prices: Kind[BookId] = _kind("prices", str)
-stock: Kind[BookId] = _kind("stock", str)
-unknown: Kind[BookId] = _kind("unknown", str)
-held_nfts: Kind[BookId, Address] = _kind("held-nfts", str, str)
-shown_nfts: Kind[BookId, Address] = _kind("shown-nfts", str, str)
-nft_groups: Kind[BookId, Address] = _kind("nft-groups", str, str)
-summed: Kind[BookId, int] = _kind("summed", str, int)
+token: Kind[Address] = kind("token", str)
+book: Kind[BookId] = kind("book", str)
+counted_balances: Kind[BookId] = kind("counted-balances", str)
+held_balances: Kind[BookId] = kind("held-balances", str)
+spot: Kind[PoolId] = kind("spot", str)
+prices: Kind[BookId] = kind("prices", str)
+stock: Kind[BookId] = kind("stock", str)
+unknown: Kind[BookId] = kind("unknown", str)
+held_nfts: Kind[BookId, Address] = kind("held-nfts", str, str)
+shown_nfts: Kind[BookId, Address] = kind("shown-nfts", str, str)
+nft_groups: Kind[BookId, Address] = kind("nft-groups", str, str)
+summed: Kind[BookId, int] = kind("summed", str, int)
 """Of a book, and the place of a venue."""
-due_reads: Kind[BookId, Address] = _kind("due-reads", str, str)
-routed_nfts: Kind[Address] = _kind("routed-nfts", str)
-owned_nfts: Kind[Address] = _kind("owned-nfts", str)
-followed_pools: Kind[Address] = _kind("followed-pools", str)
+due_reads: Kind[BookId, Address] = kind("due-reads", str, str)
+routed_nfts: Kind[Address] = kind("routed-nfts", str)
+owned_nfts: Kind[Address] = kind("owned-nfts", str)
+followed_pools: Kind[Address] = kind("followed-pools", str)
 """Each of a position manager."""
 POLICIES: Final = "policies"
 FOLLOWED_POOLS: Final = "all-followed-pools"
@@ -119,48 +119,29 @@ def unreadable_position(manager: Address) -> str:
 
 # ------------------------------------------------------------------ chain part
 HEAD: Final = "head"
-tick: Kind[PoolId, Tick] = _kind("tick", str, int)
-observation: Kind[PoolId, int] = _kind("observation", str, int)
-pool_position: Kind[PoolId, Address, Tick, Tick] = _kind("pool-position", str, str, int, int)
+tick: Kind[PoolId, Tick] = kind("tick", str, int)
+observation: Kind[PoolId, int] = kind("observation", str, int)
+pool_position: Kind[PoolId, Address, Tick, Tick] = kind("pool-position", str, str, int, int)
 """Of a pool: the range of one of its owners."""
-route: Kind[str] = _kind("route", str)
-path: Kind[BookId] = _kind("path", str)
-quarantine: Kind[str] = _kind("quarantine", str)
-receipt: Kind[Hash] = _kind("receipt", str)
-allowance: Kind[Address, Address, Address] = _kind("allowance", str, str, str)
+route: Kind[str] = kind("route", str)
+path: Kind[BookId] = kind("path", str)
+quarantine: Kind[str] = kind("quarantine", str)
+receipt: Kind[Hash] = kind("receipt", str)
+allowance: Kind[Address, Address, Address] = kind("allowance", str, str, str)
 """Of an owner, in a token, for a spender."""
-cost: Kind[BookId] = _kind("cost", str)
-departure: Kind[str] = _kind("departure", str)
+cost: Kind[BookId] = kind("cost", str)
+departure: Kind[str] = kind("departure", str)
 """Of an NFT, by its item."""
-price: Kind[Address, int, int, int] = _kind("price", str, int, int, int)
+price: Kind[Address, int, int, int] = kind("price", str, int, int, int)
 """Of a pool: seconds per interval, how many intervals are kept, and a place among them."""
-frame: Kind[BlockNumber] = _kind("frame", int)
-
-CHAIN_FAMILIES: Final = families(
-    HEAD,
-    pool,
-    tick,
-    observation,
-    pool_position,
-    position,
-    balance,
-    route,
-    path,
-    quarantine,
-    receipt,
-    allowance,
-    cost,
-    departure,
-    price,
-)
-"""The first parts of the keys that rewind with a reorg."""
+frame: Kind[BlockNumber] = kind("frame", int)
 
 # ------------------------------------------------------------------ effects part
-effects: Kind[BookId] = _kind("effects", str)
-plan: Kind[BookId] = _kind("plan", str)
-intent: Kind[str] = _kind("intent", str)
+effects: Kind[BookId] = kind("effects", str)
+plan: Kind[BookId] = kind("plan", str)
+intent: Kind[str] = kind("intent", str)
 """Of a transaction that a plan asked for, by its digest."""
-dry_run: Kind[BookId] = _kind("dry-run", str)
+dry_run: Kind[BookId] = kind("dry-run", str)
 
 # ------------------------------------------------------------------ log part
 CURSOR: Final = "cursor"
@@ -168,17 +149,46 @@ HALTED: Final = "halted"
 HIGHEST: Final = "highest-head"
 SET_ASIDE: Final = "set-aside"
 WRITER: Final = "writer"
-policy: Kind[BookId] = _kind("policy", str)
-rules: Kind[int] = _kind("rules", int)
-passed: Kind[Offset] = _kind("passed", int)
+policy: Kind[BookId] = kind("policy", str)
+rules: Kind[int] = kind("rules", int)
+passed: Kind[Offset] = kind("passed", int)
 """Of a record that could not be read, by its offset."""
-checked: Kind[str] = _kind("checked", str)
-skipped_checks: Kind[PoolId] = _kind("skipped-checks", str)
-pause: Kind[str] = _kind("pause", str)
+checked: Kind[str] = kind("checked", str)
+skipped_checks: Kind[PoolId] = kind("skipped-checks", str)
+pause: Kind[str] = kind("pause", str)
 """Of a scope."""
-resumed: Kind[str] = _kind("resumed", str)
-gift: Kind[str] = _kind("gift", str)
-adopted: Kind[str] = _kind("adopted", str)
+resumed: Kind[str] = kind("resumed", str)
+gift: Kind[str] = kind("gift", str)
+adopted: Kind[str] = kind("adopted", str)
+
+KEPT_FAMILIES: Final = families(
+    frame,
+    effects,
+    plan,
+    intent,
+    dry_run,
+    CURSOR,
+    HALTED,
+    HIGHEST,
+    SET_ASIDE,
+    WRITER,
+    policy,
+    rules,
+    passed,
+    checked,
+    skipped_checks,
+    pause,
+    resumed,
+    gift,
+    adopted,
+)
+"""The first parts of the keys that no reorg takes back. All others are of the chain, whatever venue has them."""
+
+
+def is_of_chain(key: str) -> bool:
+    """Ask whether an entry goes back with a reorg."""
+    return family(key) not in KEPT_FAMILIES
+
 
 IN_NO_VIEW: Final = families(
     HEAD,
@@ -229,13 +239,13 @@ def nft_of(item: str) -> str:
 
 
 # ------------------------------------------------------------------ a signer's journal: the signer comes first in each
-journal_opened: Kind[Address] = _kind("opened", str)
+journal_opened: Kind[Address] = kind("opened", str)
 """By which a process finds the journal's end."""
-journal_seal: Kind[Address] = _kind("seal", str)
-journal_standing: Kind[Address] = _kind("signer", str)
-journal_cursor: Kind[Address, ShardId] = _kind("cursor", str, int)
-journal_nonce: Kind[Address, int] = _kind("nonce", str, int)
-journal_intent: Kind[Address, str] = _kind("intent", str, str)
+journal_seal: Kind[Address] = kind("seal", str)
+journal_standing: Kind[Address] = kind("signer", str)
+journal_cursor: Kind[Address, ShardId] = kind("cursor", str, int)
+journal_nonce: Kind[Address, int] = kind("nonce", str, int)
+journal_intent: Kind[Address, str] = kind("intent", str, str)
 
 
 def signer_of(key: str) -> str:
@@ -246,9 +256,9 @@ def signer_of(key: str) -> str:
 # ------------------------------------------------------------------ records of the output topics
 REWOUND: Final = "rewound"
 """Of a record that says where a branch ended."""
-process: Kind[str] = _kind("process", str)
+process: Kind[str] = kind("process", str)
 """Of a heartbeat: role, instance and, of a signer, its account."""
-shard: Kind[ShardId] = _kind("shard", int)
+shard: Kind[ShardId] = kind("shard", int)
 """Of an alert about a whole shard."""
 
 

@@ -12,6 +12,7 @@ from pipeline.venues.due_read import DueRead
 from streams.node.chain_reads import observe
 from streams.node.port import Node
 from streams.node.venues.port import ReadContext
+from streams.node.venues.registry import holders
 
 _TERM = Term(1)
 
@@ -23,7 +24,7 @@ async def read_book(node: Node, policy: Policy, at: BlockRef) -> Shard:
     """
     shard = Shard(ShardId(0))
     drive(shard, [PolicySet(policy=policy), WriterStarted(term=_TERM, instance="reader")])
-    place = ReadContext(chain=policy.chain, block=at, term=_TERM, holders=policy.all_pools())
+    place = ReadContext(chain=policy.chain, block=at, term=_TERM, holders=tuple(holders(policy)))
     before: list[DueRead] = []
     while wants := wanted(shard.tables):
         if wants == before:

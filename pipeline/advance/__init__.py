@@ -32,7 +32,6 @@ from pipeline.messages.events import (
     Paused,
     PolicyRemoved,
     PolicySet,
-    PoolObserved,
     Resumed,
     Sent,
     Signed,
@@ -41,7 +40,7 @@ from pipeline.messages.events import (
 from pipeline.state.policies import profile
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.units import ChainId, Offset
+from pipeline.units import ChainId, Offset, PoolId
 
 __all__ = ["advance", "give_up", "pass_unreadable"]
 
@@ -147,8 +146,8 @@ def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Provenanc
     match event:
         case BlockSeen() | BlocksReverted() if arrival is Arrival.SET_ASIDE:
             return _set_aside(shard, event, now)
-        case PoolObserved() if arrival is Arrival.ELSEWHERE and event.why == "check":
-            return check_elsewhere(shard, event, now)
+        case Observed(whole_pool=str() as pool) if arrival is Arrival.ELSEWHERE and event.why == "check":
+            return check_elsewhere(shard, PoolId(pool), now)
     return ()
 
 

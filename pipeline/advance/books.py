@@ -27,7 +27,7 @@ from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy
 from pipeline.state.resumes import resumes
 from pipeline.state.shard import Shard
-from pipeline.venues.registry import venues_of
+from pipeline.venues.registry import pool_item, venues_of
 
 _LONGEST_REASON = 500
 
@@ -142,7 +142,7 @@ def _no_price(shard: Shard, policy: Policy) -> Unknown | None:
     """A pool that was made and never initialised has no price: nothing can be valued by it."""
     for pool in policy.pricing_pools():
         if find_spot(shard, venues_of(policy.chain), pool) is None:
-            return Unknown(gate="value", reason="no_price", item=keys.pool(pool))
+            return Unknown(gate="value", reason="no_price", item=pool_item(policy, pool))
     return None
 
 

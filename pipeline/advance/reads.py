@@ -7,10 +7,11 @@ from pipeline.follow.quarantine import quarantine
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Quarantine, SkippedChecks
-from pipeline.messages.events import BalanceObserved, Observed, PoolObserved
+from pipeline.messages.events import BalanceObserved, Observed
 from pipeline.state.provenance import Provenance
 from pipeline.state.resumes import resumes
 from pipeline.state.shard import Shard
+from pipeline.units import PoolId
 from pipeline.venues.registry import venue_of_read
 
 SKIPPED_CHECKS_ALERT = 3
@@ -55,16 +56,17 @@ def _take_read(shard: Shard, event: Observed, now: Provenance) -> tuple[Output, 
 def _check(shard: Shard, event: Observed, now: Provenance) -> Iterator[Output]:
     """Compare at the head; a difference quarantines the item."""
     item = event.item
-    if isinstance(event, PoolObserved):
-        shard.tables.put(keys.skipped_checks(event.pool), None)
+    pool = event.whole_pool
+    if pool is not None:
+        shard.tables.put(keys.skipped_checks(pool), None)
     if quarantine(shard.tables, item) is not None:
         return
     found = venue_of_read(shard.tables, event).differences(shard, event)
     if not found:
         return
-    if isinstance(event, PoolObserved):
+    if pool is not None:
         stamp = now.stamp("alert", item, action="drift")
-        yield PoolDrifted(**stamp, pool=event.pool, differences=tuple(found[:SHOWN_DIFFERENCES]))
+        yield PoolDrifted(**stamp, pool=pool, differences=tuple(found[:SHOWN_DIFFERENCES]))
     reason = _reason(event, found)
     shard.tables.put(
         keys.checked(item),
@@ -79,12 +81,12 @@ def _reason(event: Observed, found: list[str]) -> str:
     return f"a check found {len(found)} differences, the first: {found[0]}"
 
 
-def check_elsewhere(shard: Shard, event: PoolObserved, now: Provenance) -> tuple[Output, ...]:
+def check_elsewhere(shard: Shard, pool: PoolId, now: Provenance) -> tuple[Output, ...]:
     """Count a check that stood at another block; several in a row leave the pool unchecked."""
-    key = keys.skipped_checks(event.pool)
+    key = keys.skipped_checks(pool)
     before = shard.tables.find(key, SkippedChecks)
     count = 1 + (before.count if before else 0)
     shard.tables.put(key, SkippedChecks(count=count))
     if count != SKIPPED_CHECKS_ALERT:
         return ()
-    return (ChecksSkipped(**now.stamp("alert", key), pool=event.pool, count=count),)
+    return (ChecksSkipped(**now.stamp("alert", key), pool=pool, count=count),)

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.book.exposures import ExposureKind, HeldItem, Price
 from pipeline.messages.base import RawLog
-from pipeline.messages.facts import Swapped
+from pipeline.messages.facts import Fact
 from pipeline.messages.views import Holding
 from pipeline.units import Address, Bps, RawAmount, SqrtPriceX96
 
@@ -16,7 +16,7 @@ WHOLE_BPS = 10_000
 class Tracked(msgspec.Struct, kw_only=True):
     """What a block moved."""
 
-    swaps: list[tuple[RawLog, Swapped]]
+    swaps: list[tuple[RawLog, Fact]]
     quarantined: dict[str, str]
     """Item to reason."""
 

@@ -19,6 +19,7 @@ from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import BlockNumber, Seconds, SqrtPriceX96, Tick
 from pipeline.venues.port import Items, Venue
+from pipeline.venues.registry import pool_item
 
 
 def keep_prices(
@@ -99,8 +100,8 @@ def _rings(tables: Tables, books: tuple[Policy, ...]) -> tuple[tuple[PriceRing, 
 
 
 def _named(books: tuple[Policy, ...]) -> Iterator[tuple[PriceRing, str, str]]:
-    for ring in dict.fromkeys(ring for policy in books for ring in policy.price_rings()):
-        item = keys.pool(ring.pool)
+    items = {ring: pool_item(policy, ring.pool) for policy in books for ring in policy.price_rings()}
+    for ring, item in items.items():
         yield ring, item, keys.route(item)
 
 

@@ -244,7 +244,7 @@ def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool
     if family in keys.OF_AN_ITEM:
         return keys.item_of(key) in items
     if keys.skipped_checks.matches(key):
-        return keys.pool(keys.pool_of(key)) in items
+        return keys.pool_of(key) in {keys.item_of(item) for item in items}
     return any(venue.item_of_entry(key) in items for venue in of_venues)
 
 

@@ -11,7 +11,7 @@ from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import AllowanceRead, NativeBalance, TickObserved
 from pipeline.messages.versions import Fields, upgrades
-from pipeline.units import Address, BookId, Hash, Offset, RawAmount, Seconds, Term, TokenId, Wei
+from pipeline.units import Address, BookId, Hash, Offset, PoolId, RawAmount, Seconds, Term, TokenId, Wei
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -72,6 +72,11 @@ class Observed(Watched, frozen=True, kw_only=True):
         """The item that was read."""
         raise NotImplementedError
 
+    @property
+    def whole_pool(self) -> PoolId | None:
+        """The pool of which this is the whole state; None of anything else."""
+        return None
+
 
 class PoolObserved(Observed, frozen=True, kw_only=True, tag=True):
     """A pool's whole state."""
@@ -86,6 +91,10 @@ class PoolObserved(Observed, frozen=True, kw_only=True, tag=True):
     @property
     def item(self) -> str:
         return keys.pool(self.pool)
+
+    @property
+    def whole_pool(self) -> PoolId:
+        return self.pool
 
 
 class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):

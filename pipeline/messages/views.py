@@ -14,6 +14,7 @@ from pipeline.units import (
     Hash,
     Liquidity,
     LogIndex,
+    PoolId,
     RawAmount,
     SqrtPriceX96,
     Tick,
@@ -21,7 +22,16 @@ from pipeline.units import (
 )
 
 
-class SwapSeen(Output, frozen=True, kw_only=True, tag=True):
+class TradeSeen(Output, frozen=True, kw_only=True):
+    """A trade, as its venue tells it. On `swaps.v1`."""
+
+    @property
+    def traded_at(self) -> PoolId:
+        """The pool that traded: the record's key."""
+        raise NotImplementedError
+
+
+class SwapSeen(TradeSeen, frozen=True, kw_only=True, tag=True):
     """A pool traded; a positive delta is what the pool received. On `swaps.v1`."""
 
     pool: Address
@@ -32,6 +42,10 @@ class SwapSeen(Output, frozen=True, kw_only=True, tag=True):
     sqrt_price_x96: SqrtPriceX96
     liquidity: Liquidity
     tick: Tick
+
+    @property
+    def traded_at(self) -> PoolId:
+        return self.pool
 
 
 class Rewound(Output, frozen=True, kw_only=True, tag=True):

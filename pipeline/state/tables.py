@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
-from pipeline.keys import CHAIN_FAMILIES, family, group_of
+from pipeline.keys import KEPT_FAMILIES, family, group_of, is_of_chain
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.entries import Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
@@ -145,7 +145,7 @@ class Tables:
         old = self._entries.get(key)
         if old == value:
             return
-        if family(key) in CHAIN_FAMILIES:
+        if family(key) not in KEPT_FAMILIES:
             head = self.head
             if head is None:
                 raise ImpossibleFactError(f"{key} before the shard's first block")
@@ -204,7 +204,7 @@ class Tables:
         """Forget the whole chain part, head and frames: the shard must be told where it stands."""
         for number in list(self._frames):
             self._drop_frame(number)
-        self.forget(lambda key: family(key) in CHAIN_FAMILIES)
+        self.forget(is_of_chain)
 
     # -------------------------------------------------------------- take back
     def remember(self) -> None:

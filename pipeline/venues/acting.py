@@ -14,7 +14,7 @@ from pipeline.act.question import Question, VenueGuards
 from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
 from pipeline.messages.effects import Growth
-from pipeline.messages.facts import Swapped
+from pipeline.messages.facts import Fact
 from pipeline.messages.goals import Goal, Phase, Step
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -97,5 +97,5 @@ class VenueActions(Protocol):
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
         """Tell the reference price of base in raw quote, spot where there is none; None where there is no price at all."""
 
-    def paid_and_got(self, shard: Shard, swap: Swapped) -> tuple[tuple[Address, int], ...]:
+    def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
         """Tell what a trade took (positive) and gave (negative) of which token."""

@@ -14,7 +14,7 @@ from pipeline.messages.base import Entry, Output, RawLog, View
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
-from pipeline.messages.facts import Fact, Swapped
+from pipeline.messages.facts import Fact
 from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
@@ -43,7 +43,7 @@ class Items(Protocol):
 class VenueBlock(Protocol):
     """A venue within one block: its logs move working copies, and what has not failed is written at the end."""
 
-    swaps: list[tuple[RawLog, Swapped]]
+    swaps: list[tuple[RawLog, Fact]]
     """Trades of followed pools, in log order."""
 
     def emits(self, log: RawLog) -> bool:
@@ -96,7 +96,7 @@ class VenueViews(Protocol):
         """Collect the pools that this shard publishes, by item, with what is published of each; None before it was read."""
 
     def show_swaps(
-        self, shard: Shard, swaps: Sequence[tuple[RawLog, Swapped]], now: Provenance
+        self, shard: Shard, swaps: Sequence[tuple[RawLog, Fact]], now: Provenance
     ) -> Iterator[Output]:
         """Tell the block's trades in published pools."""
 
@@ -181,6 +181,9 @@ class Venue(Protocol):
     def differences(self, shard: Shard, event: Observed) -> list[str]:
         """List where a read is not what the shard holds, each as `name: ours, the chain's`."""
 
+    def pool_item(self, pool: PoolId) -> str:
+        """Name the item that a pool of this venue is."""
+
     def has_pool(self, tables: Tables, pool: PoolId) -> bool:
         """Ask whether a pool of this venue was read."""
 
@@ -204,6 +207,17 @@ class Venue(Protocol):
         """Tell the price in a pool now; None where the pool is not followed by this venue, or was never given a price."""
 
 
+class VenueForms(NamedTuple):
+    """The types that a kind of venue brings to the topics, beside those of every deployment."""
+
+    reads: tuple[type[Observed], ...] = ()
+    """On `events.v1`."""
+    outputs: tuple[type[Output], ...] = ()
+    """Views, and trades."""
+    entries: Mapping[str, type[Entry]] = {}
+    """By the first part of their keys: all of them go back with a reorg."""
+
+
 class VenueKind(NamedTuple):
     """A kind of venue: what is the same for all of its deployments."""
 
@@ -217,3 +231,4 @@ class VenueKind(NamedTuple):
     """Those of them that can be in quarantine and resumed."""
     actions: VenueActions | None = None
     """How books act at such venues; None where none does."""
+    forms: VenueForms = VenueForms()

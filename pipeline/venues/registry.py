@@ -11,6 +11,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
+from pipeline.units import PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.port import Venue, VenueKind
 from pipeline.venues.uniswap_v3.venue import KIND as UNISWAP_V3_KIND
@@ -89,13 +90,23 @@ def _roles(contracts: Sequence[VenueContract]) -> set[str]:
     return {each.role for each in contracts}
 
 
+def venue_named(chain: ChainProfile, name: str) -> Venue:
+    """Find a venue of a chain. Raises: ImpossibleFactError where the profile does not name it."""
+    for venue in venues_of(chain):
+        if venue.name == name:
+            return venue
+    raise ImpossibleFactError(f"the chain has no venue {name}")
+
+
+def pool_item(policy: Policy, pool: PoolId) -> str:
+    """Name the item that a book's pool is, at its venue."""
+    return venue_named(policy.chain, policy.venue_of(pool)).pool_item(pool)
+
+
 def find_actions(shard: Shard, policy: Policy) -> VenueActions | None:
     """Find how a book acts: at the venue of its reference pool; None before that was read."""
-    here = policy.venue_of(policy.reference_pool)
-    for venue in venues_of(policy.chain):
-        if venue.name == here and venue.has_pool(shard.tables, policy.reference_pool):
-            return venue.actions
-    return None
+    venue = venue_named(policy.chain, policy.venue_of(policy.reference_pool))
+    return venue.actions if venue.has_pool(shard.tables, policy.reference_pool) else None
 
 
 def need_actions(shard: Shard, policy: Policy) -> VenueActions:

@@ -19,6 +19,7 @@ from streams.node.contracts import ContractFault, contract_faults
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.tokens import token_fault
+from streams.node.venues.registry import holders
 from streams.portfolio.names import lookup_in
 from streams.portfolio.words import words_of
 from streams.settings import Settings, read_text
@@ -116,7 +117,7 @@ class Asked:
         """Say why a token of a book cannot be kept. Raises: NodeError."""
         try:
             return await token_fault(
-                self._reader, token, policy.all_pools(), self.at, acts=policy.mode == "live"
+                self._reader, token, tuple(holders(policy)), self.at, acts=policy.mode == "live"
             )
         except UnreadableError as error:
             return str(error)

@@ -1,6 +1,6 @@
 """Messages and entries to bytes and back: JSON, every integer a decimal string."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
 import msgspec
@@ -20,6 +20,8 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
 from pipeline.state.tables import Value
 from pipeline.units import Offset
+from pipeline.venues.port import VenueKind
+from pipeline.venues.registry import OfKinds
 from streams.kafka.forms import MAX_PAYLOAD_BYTES, EntryForm, Messages, StrictMessages, object_in
 from streams.kafka.key_length import why_unnameable
 from streams.kafka.wire import wire_bytes
@@ -30,8 +32,16 @@ AnyOutput = (
 
 NOTHING = b"null"
 
-_event = StrictMessages(EVENT_TYPES, upgrade="the workers")
-_output = Messages(get_args(AnyOutput), upgrade="this one")
+_event = OfKinds(
+    lambda known: StrictMessages(
+        (*EVENT_TYPES, *(each for kind in known for each in kind.forms.reads)), upgrade="the workers"
+    )
+)
+_output = OfKinds(
+    lambda known: Messages(
+        (*get_args(AnyOutput), *(each for kind in known for each in kind.forms.outputs)), upgrade="this one"
+    )
+)
 _intent = StrictMessages((SubmitTransaction, Rewound), upgrade="the signer")
 _record = Messages((JournalRecord,), upgrade="the signer")
 _journal = Messages(get_args(AnyJournal), upgrade="the signer")
@@ -72,7 +82,7 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
     is not the digest of what it says, because whoever knows a policy by its version relies on that. NewerRecordError
     naming `where`, type and version: to go on without it would lose it.
     """
-    event: AnyEvent = _event.read(payload, where)
+    event: AnyEvent = _event().read(payload, where)
     if isinstance(event, PolicySet) and event.policy.policy_version != version_of(event.policy):
         raise MalformedRecordError(
             f"{where}: {event.policy.policy_version!r} is not the digest of the policy - at `$.policy.policy_version`"
@@ -131,7 +141,7 @@ def decode_journal(payload: bytes, *, where: str) -> AnyJournal:
 
 def decode_output(payload: bytes, *, where: str = "output") -> AnyOutput:
     """Read a record of a topic that a shard writes to. Raises: MalformedRecordError naming the field, NewerRecordError."""
-    output: AnyOutput = _output.read(payload, where)
+    output: AnyOutput = _output().read(payload, where)
     return output
 
 
@@ -156,7 +166,7 @@ def decode_entry(key: str, payload: bytes) -> Value:
     """
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise MalformedRecordError(f"{key}: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
-    form = _entries.get(family(key))
+    form = _entries().get(family(key))
     if form is None:
         raise MalformedRecordError(f"{key}: no entry has such a key")
     entry: Value = form.read(key, payload)
@@ -184,9 +194,16 @@ _DECODERS: Mapping[str, Callable[[bytes], Value]] = {
     keys.frame.family: _decode_frame,
     keys.rules.family: _decode_rules,
 }
-_entries: Mapping[str, EntryForm] = {
-    name: EntryForm(kind, _DECODERS.get(name)) for name, kind in ENTRY_TYPES.items()
-}
+
+
+def _entry_forms(known: Sequence[VenueKind]) -> Mapping[str, EntryForm]:
+    types = dict(ENTRY_TYPES)
+    for kind in known:
+        types |= kind.forms.entries
+    return {name: EntryForm(kind, _DECODERS.get(name)) for name, kind in types.items()}
+
+
+_entries = OfKinds(_entry_forms)
 
 
 def _values(raw: Mapping[str, msgspec.Raw]) -> dict[str, Value | None]:

@@ -6,7 +6,7 @@ from pipeline import keys
 from pipeline.errors import FencedError, LogLostError, MalformedRecordError, NewerRecordError
 from pipeline.follow.routes import Arrival, follow
 from pipeline.messages.entries import Cursor, Halted, Writer
-from pipeline.messages.events import AnyEvent, BalanceObserved, PoolObserved, PositionObserved, WriterStarted
+from pipeline.messages.events import AnyEvent, Observed, WriterStarted
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
@@ -132,12 +132,12 @@ class Follower:
         match event:
             case WriterStarted():
                 self._written_at = offset
-            case PoolObserved() | PositionObserved() | BalanceObserved() if event.why == "check":
+            case Observed() if event.why == "check":
                 self._note_check(event)
             case _:
                 pass
 
-    def _note_check(self, event: PoolObserved | PositionObserved | BalanceObserved) -> None:
+    def _note_check(self, event: Observed) -> None:
         at, items = self.checked
         items = items if at == event.block.hash else frozenset()
         self.checked = (event.block.hash, items | {event.item})

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline import keys
-from pipeline.keys import CHAIN_FAMILIES, family
+from pipeline.keys import family, is_of_chain
 from pipeline.messages.entries import Frame
 from pipeline.state.tables import Value
 from pipeline.units import Offset, ShardId
@@ -74,9 +74,5 @@ def routing_only(value: Value) -> Value:
     """Take out of a frame what routing does not need: that is most of it."""
     if not isinstance(value, Frame):
         return value
-    kept = {
-        key: old
-        for key, old in value.overwritten.items()
-        if family(key) in ROUTING and family(key) in CHAIN_FAMILIES
-    }
+    kept = {key: old for key, old in value.overwritten.items() if family(key) in ROUTING and is_of_chain(key)}
     return Frame(block=value.block, overwritten=kept)

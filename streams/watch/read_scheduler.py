@@ -11,7 +11,7 @@ from pipeline.follow.due_reads import wanted
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Route
 from pipeline.messages.events import ObservationFailed, Observed
-from pipeline.state.policies import followed_pools, policies, profile
+from pipeline.state.policies import policies, profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, Hash, Term
 from pipeline.venues.due_read import DueRead
@@ -19,6 +19,7 @@ from pipeline.venues.registry import venues_of
 from streams.node.chain_reads import observe
 from streams.node.port import Node
 from streams.node.venues.port import ReadContext
+from streams.node.venues.registry import holders
 from streams.watch.follower import Follower
 from streams.watch.timing import Timing
 
@@ -76,14 +77,14 @@ class ReadScheduler:
         """
         chain = profile(self._follower.tables)
         assert chain is not None
-        holders = tuple(sorted(followed_pools(self._follower.tables)))
+        have = {each for policy in policies(self._follower.tables) for each in holders(policy)}
         acting = frozenset(
             token.address
             for policy in policies(self._follower.tables)
             if policy.mode == "live"
             for token in policy.tokens
         )
-        place = ReadContext(chain=chain, block=block, term=term, holders=holders, acting=acting)
+        place = ReadContext(chain=chain, block=block, term=term, holders=tuple(sorted(have)), acting=acting)
         if any(want.why == "check" for want in wants):
             self._checked_at = block.hash
         left = {want.item: want for want in wants}

@@ -22,7 +22,7 @@ from pipeline.messages.entries import PassedRecord
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.versions import TYPE_FIELD
-from pipeline.messages.views import Rewound, SwapSeen, ViewRemoved
+from pipeline.messages.views import Rewound, TradeSeen, ViewRemoved
 from pipeline.state.shard import Shard
 from pipeline.units import Offset, ShardId
 from streams.kafka.codec import decode_event, encode
@@ -100,8 +100,8 @@ def _records(shard: ShardId, output: Output) -> Iterator[TopicRecord]:
             yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), None, shard)
         case View():
             yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard)
-        case SwapSeen():
-            yield TopicRecord(SWAPS.name, keys.pool(output.pool).encode(), encode(output), shard)
+        case TradeSeen():
+            yield TopicRecord(SWAPS.name, keys.pool(output.traded_at).encode(), encode(output), shard)
         case SubmitTransaction():
             yield TopicRecord(INTENTS.name, keys.book(output.book).encode(), encode(output), shard)
         case _:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline import keys
 from pipeline.act.guards import passing_reasons
 from pipeline.drive import drive
-from pipeline.keys import CHAIN_FAMILIES, family
+from pipeline.keys import family, is_of_chain
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
     Declined,
@@ -34,9 +34,7 @@ def fold(log: list[AnyEvent], shard: Shard | None = None) -> tuple[Shard, list[O
 
 
 def chain_part(shard: Shard) -> dict[str, object]:
-    return {
-        k: v for k, v in shard.tables.entries().items() if family(k) in CHAIN_FAMILIES and family(k) != "path"
-    }
+    return {k: v for k, v in shard.tables.entries().items() if is_of_chain(k) and family(k) != "path"}
 
 
 def grow(watcher: ToyWatcher, blocks: int, operations: int = 3) -> None:

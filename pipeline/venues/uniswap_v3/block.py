@@ -35,7 +35,7 @@ class UniswapV3Block:
 
     def __init__(self, shard: Shard, items: Items, at: UniswapV3Deployment, now_s: Seconds) -> None:
         """Have touched nothing yet."""
-        self.swaps: list[tuple[RawLog, Swapped]] = []
+        self.swaps: list[tuple[RawLog, Fact]] = []
         self._shard = shard
         self._items = items
         self._manager = at.manager

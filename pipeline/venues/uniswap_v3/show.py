@@ -10,7 +10,7 @@ from pipeline.errors import MalformedLogError
 from pipeline.messages.base import Entry, RawLog
 from pipeline.messages.entries import Pool, Route
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.facts import Swapped
+from pipeline.messages.facts import Fact, Swapped
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import PoolView, PositionView, SwapSeen, ViewRemoved
 from pipeline.state.policies import policies
@@ -34,11 +34,12 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         return {item: shard.tables.find(item, Pool) for item in sorted(named)}
 
     def show_swaps(
-        self, shard: Shard, swaps: Sequence[tuple[RawLog, Swapped]], now: Provenance
+        self, shard: Shard, swaps: Sequence[tuple[RawLog, Fact]], now: Provenance
     ) -> Iterator[SwapSeen]:
         """Tell each swap in a published pool."""
         published = self._published(shard)
         for log, swap in swaps:
+            assert isinstance(swap, Swapped)
             if swap.address in published:
                 yield _show_swap(log, swap, now)
 

@@ -100,6 +100,10 @@ class UniswapV3:
         if any(log.address == self._at.manager for log in event.logs):
             yield from tell_gifts(shard, event, self._at.manager, now)
 
+    def pool_item(self, pool: PoolId) -> str:
+        """Name a pool's item."""
+        return keys.pool(pool)
+
     def has_pool(self, tables: Tables, pool: PoolId) -> bool:
         """Ask whether a pool was read."""
         return tables.find(keys.pool(pool), Pool) is not None

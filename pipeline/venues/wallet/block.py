@@ -6,7 +6,7 @@ from pipeline import keys
 from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Allowance, Balance
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.facts import Fact, Swapped, TokensMoved
+from pipeline.messages.facts import Fact, TokensMoved
 from pipeline.messages.read_values import AllowanceRead, NativeBalance
 from pipeline.state.policies import book_accounts, policies
 from pipeline.state.shard import Shard
@@ -20,7 +20,7 @@ class WalletBlock:
 
     def __init__(self, shard: Shard, items: Items) -> None:
         """Have touched nothing yet."""
-        self.swaps: list[tuple[RawLog, Swapped]] = []
+        self.swaps: list[tuple[RawLog, Fact]] = []
         self._shard = shard
         self._items = items
         self._balances: dict[str, int] = {}

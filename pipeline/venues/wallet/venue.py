@@ -111,6 +111,10 @@ class Wallet:
         del shard, event, now
         yield from ()
 
+    def pool_item(self, pool: PoolId) -> str:
+        """Name a pool's item, which no wallet has."""
+        return keys.pool(pool)
+
     def has_pool(self, tables: Tables, pool: PoolId) -> bool:
         """Say that no pool is a wallet's."""
         del tables, pool

@@ -23,8 +23,8 @@ class ReadContext(msgspec.Struct, frozen=True, kw_only=True):
     chain: ChainProfile
     block: BlockRef
     term: Term
-    holders: tuple[PoolId, ...] = ()
-    """Who may have some of a token: pools."""
+    holders: tuple[Address, ...] = ()
+    """Who may have some of a token: pools, or the contracts that keep them."""
     acting: frozenset[Address] = frozenset()
     """Tokens of books that act: what these do on a transfer must be known."""
 
@@ -55,3 +55,5 @@ class NodeHalf(NamedTuple):
     reads: Mapping[str, Read]
     """By the kinds of its items."""
     ask_pools: AskPools
+    holders: Callable[[VenueSpec, Sequence[PoolId]], Sequence[Address]]
+    """Tells which contracts have the tokens of pools."""

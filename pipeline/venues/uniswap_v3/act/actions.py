@@ -11,7 +11,7 @@ from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
 from pipeline.messages.effects import Growth
 from pipeline.messages.entries import Pool
-from pipeline.messages.facts import Swapped
+from pipeline.messages.facts import Fact, Swapped
 from pipeline.messages.goals import Goal, Phase, Step
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -132,8 +132,10 @@ class UniswapV3Actions:
         """Tell the pool's mean price over the policy's window."""
         return markets.mean_price(shard, policy, now_s)
 
-    def paid_and_got(self, shard: Shard, swap: Swapped) -> tuple[tuple[Address, int], ...]:
-        """Tell a swap's amounts; nothing of a pool that is not followed."""
+    def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
+        """Tell a swap's amounts; nothing of a pool that is not followed, or of another venue's trade."""
+        if not isinstance(swap, Swapped):
+            return ()
         pool = shard.tables.find(keys.pool(swap.address), Pool)
         if pool is None:
             return ()

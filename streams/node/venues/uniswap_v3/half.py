@@ -135,4 +135,5 @@ def _plain(answers: Sequence[Told]) -> tuple[Address, Address, int] | None:
 HALF = NodeHalf(
     reads={keys.pool.family: _pools, keys.owner.family: _owners, keys.position.family: _positions},
     ask_pools=_ask_pools,
+    holders=lambda _, pools: pools,
 )
