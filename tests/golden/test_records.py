@@ -48,7 +48,7 @@ def test_the_newest_code_writes_the_newest_records_byte_for_byte():
         assert now.payload == known[now.name, family, now.version]
 
 
-def test_every_version_below_the_newest_has_an_upgrade():
+def test_every_version_below_the_newest_has_an_upgrade_and_a_record():
     newest = {(name, family): golden_record(kind, family).version for (name, family), kind in kinds().items()}
     missing = [
         (name, each)
@@ -57,3 +57,5 @@ def test_every_version_below_the_newest_has_an_upgrade():
         if not has_upgrade(name, each)
     ]
     assert missing == []
+    known = {(each.name, each.family, each.version) for each in RECORDS}
+    assert {(*key, each) for key, last in newest.items() for each in range(1, last + 1)} <= known
