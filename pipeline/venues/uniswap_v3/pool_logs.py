@@ -18,6 +18,7 @@ from pipeline.messages.facts import (
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.log_words import Shape, address, decode, shape_of, sint, uint
 from pipeline.venues.uniswap_v3 import topics
+from pipeline.venues.uniswap_v3.swap_logs import read_swap
 
 
 def decode_pool_log(log: RawLog) -> PoolFact | None:
@@ -26,7 +27,10 @@ def decode_pool_log(log: RawLog) -> PoolFact | None:
     Raises: MalformedLogError.
     """
     shape = shape_of(log, _SHAPES)
-    return None if shape is None else cast("PoolFact", decode(log, shape))
+    if shape is None:
+        return None
+    swap = read_swap(log) if shape is _SWAP else None
+    return swap if swap is not None else cast("PoolFact", decode(log, shape))
 
 
 def _initialize(log: RawLog, words: list[int]) -> Initialized:
@@ -127,9 +131,10 @@ def _cardinality(log: RawLog, words: list[int]) -> CardinalityGrown:
     )
 
 
+_SWAP = Shape("Swap", 3, 5, _swap)
 _SHAPES = {
     topics.INITIALIZE_TOPIC: Shape("Initialize", 1, 2, _initialize),
-    topics.SWAP_TOPIC: Shape("Swap", 3, 5, _swap),
+    topics.SWAP_TOPIC: _SWAP,
     topics.MINT_TOPIC: Shape("Mint", 4, 4, _mint),
     topics.BURN_TOPIC: Shape("Burn", 4, 3, _burn),
     topics.COLLECT_TOPIC: Shape("Collect", 4, 3, _collect),
