@@ -34,7 +34,7 @@ from pipeline.state.policies import policies, profile
 from pipeline.state.resumes import resumes
 from pipeline.state.tables import Tables
 from pipeline.venues.port import Venue
-from pipeline.venues.registry import held_kinds, venue_of_read, venues, venues_of
+from pipeline.venues.registry import check_venues, held_kinds, venue_of_read, venues, venues_of
 
 _LONGEST_REASON = 500
 
@@ -207,6 +207,8 @@ def _follow_policy(tables: Tables, event: PolicySet | PolicyRemoved) -> Arrival:
     after = event.policy if isinstance(event, PolicySet) else None
     if before == after:
         return Arrival.KNOWN
+    if after is not None:
+        check_venues(after)
     tables.put(keys.policy(book), after)
     if not policies(tables):
         tables.empty_chain()

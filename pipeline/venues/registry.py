@@ -90,6 +90,18 @@ def _roles(contracts: Sequence[VenueContract]) -> set[str]:
     return {each.role for each in contracts}
 
 
+def check_venues(policy: Policy) -> None:
+    """Make sure that a policy's venues are known here, before anything asks them. Raises: ImpossibleFactError."""
+    names = [venue.name for venue in venues_of(policy.chain)]
+    twice = {name for name in names if names.count(name) > 1}
+    unknown = {each.venue for each in policy.pools_at or ()} - set(names)
+    if twice or unknown:
+        what = (
+            f"{sorted(twice)} are venues twice" if twice else f"{sorted(unknown)} are no venues of the chain"
+        )
+        raise ImpossibleFactError(f"book {policy.book}: {what}")
+
+
 def venue_named(chain: ChainProfile, name: str) -> Venue:
     """Find a venue of a chain. Raises: ImpossibleFactError where the profile does not name it."""
     for venue in venues_of(chain):

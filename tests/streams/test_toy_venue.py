@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from fake_world import DOLLAR, FACTORY, MANAGER, WRAPPED
+from msgspec.structs import replace
 from rigs import Rig
 from worlds.toy_venue import half
 from worlds.toy_venue.contract import (
@@ -25,10 +26,20 @@ from worlds.toy_venue.contract import (
 from worlds.toy_venue.forms import ToyPoolView, ToyShareView, ToyTradeSeen, toy_pool, toy_share
 from worlds.toy_venue.venue import KIND
 
+from pipeline.drive import drive
 from pipeline.errors import SettingsError
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
-from pipeline.messages.decisions import Declined, PoolDrifted, Quarantined, RebalanceProposed, Released
+from pipeline.messages.chain_profile import VenueSpec
+from pipeline.messages.decisions import (
+    Declined,
+    PoolDrifted,
+    Quarantined,
+    RebalanceProposed,
+    Released,
+    ShardHalted,
+)
+from pipeline.messages.entries import Halted
 from pipeline.messages.events import PolicyRemoved, PolicySet, Resumed
 from pipeline.messages.views import BookView, Rewound
 from pipeline.state.shard import Shard
@@ -277,3 +288,24 @@ def test_a_file_that_would_act_there_is_refused() -> None:
         load_portfolio(FILE.replace("mode: watch", "mode: dry-run"), "p.yaml")
     with pytest.raises(SettingsError, match="missing: where the pools of venue toys stands"):
         load_portfolio(FILE.replace('pools: "' + CONTRACT, 'pool: "' + CONTRACT), "p.yaml")
+
+
+# ------------------------------------------------------------------ a policy that this Evenkeel cannot follow
+@pytest.mark.parametrize(
+    ("venues", "at", "says"),
+    [
+        ((VenueSpec(name="a", kind="unheard", contracts=()),), (), "no kind 'unheard' is known here"),
+        ((VenueSpec(name="a", kind="toy", contracts=()),), (), "venue a of kind toy has no pools"),
+        ((toy_policy().chain.venues or ()) * 2, (), "['toys'] are venues twice"),
+        (msgspec.UNSET, toy_policy().pools_at, "['toys'] are no venues of the chain"),
+    ],
+)
+def test_a_policy_with_a_venue_that_is_not_known_halts_and_is_not_kept(venues, at, says) -> None:
+    usual = toy_policy()
+    shard, wrong = Shard(ShardId(0)), toy_policy(chain=replace(usual.chain, venues=venues), pools_at=at)
+    (halted,) = drive(shard, [PolicySet(policy=wrong)])
+    assert isinstance(halted, ShardHalted)
+    assert says in halted.reason
+    drive(shard, [Resumed(scope="shard", reason="taken back", by="me"), PolicySet(policy=usual)])
+    assert shard.tables.find("halted", Halted) is None
+    assert [key for key in shard.tables.entries() if key.startswith("policy/")] == ["policy/toy"]
