@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import DevnetError
+from pipeline.messages.policy import Limits
 from streams.devnet import actions, net
+from streams.devnet.chain import BLOCK_S, Chain
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.reads import range_around
-from streams.devnet.world import FIRST_PRICE_USDC
+from streams.devnet.world import FIRST_PRICE_USDC, World
 from streams.process import ending_when_told
 
 _OWN_ETHER = 10**18  # for gas; counts as base
@@ -26,7 +28,7 @@ def keep_devnet(
     Raises: DevnetError if it cannot start or a part of it ends.
     """
     with ending_when_told(), net.up(folder, seed=seed, cache=cache, say=say) as running:
-        _open_positions(running)
+        leave_positions(running.chain, running.world)
         say(f"broker {running.bootstrap_servers}, chain {running.rpc_url}, in {running.folder}")
         say("next, elsewhere: evenkeel init, evenkeel apply, evenkeel up. Ctrl-C ends all of it")
         _mine(running, block_s, with_flow=with_flow)
@@ -44,9 +46,8 @@ def _mine(running: net.Devnet, block_s: float, *, with_flow: bool) -> None:
     raise DevnetError(f"a part of the devnet has ended: see the logs in {running.folder}")
 
 
-def _open_positions(running: net.Devnet) -> None:
-    """Leave each owner of the example portfolio a small balanced purse, most of it in a position."""
-    world, chain = running.world, running.chain
+def leave_positions(chain: Chain, world: World) -> None:
+    """Leave each owner of the example portfolio a small balanced purse, most of it in a position, and let the pools have a past."""
     elsewhere = world.accounts.spare[0]
     names = ("weth_usdc_low_500", "weth_usdc_high_500")
     for name, owner in zip(names, world.accounts.owners, strict=False):
@@ -59,3 +60,5 @@ def _open_positions(running: net.Devnet) -> None:
             actions.mint_position(world, owner, pool, ticks, world.amounts(pool, _PROVIDED_WETH)),
         )
         chain.rpc("anvil_setBalance", owner, hex(_OWN_ETHER))
+    # a book's means reach back over so long: a mean of liquidity over blocks in which a pool held nothing is near nothing
+    chain.rpc("anvil_mine", hex(Limits().twap_window_s // BLOCK_S + 1), hex(BLOCK_S))

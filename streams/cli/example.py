@@ -99,8 +99,12 @@ _MAINNET = {
     "lively": "",
 }
 _LIVELY = """\
-      max_slippage: 2%              # the devnet's prices move more than any real pair's: these two are wide
-      max_spot_from_twap_ticks: 600
+      max_slippage: 2%              # the devnet's prices move more than any real pair's, its pools are shallow, and its
+      max_spot_from_twap_ticks: 600 # gas is dear for small books: all these are wide
+      max_cost: 2%
+      max_daily_cost: 8%
+      max_daily_gas: 4%
+      signer: {max_loss: 4%, max_share_of_depth: 40%}  # with max_spot_from_twap_ticks in the signer's file, too
       max_age_blocks: 60            # its blocks come every second
 """
 

@@ -1,10 +1,12 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.errors import SettingsError
 from streams import redaction
 from streams.cli.example import example_portfolio
+from streams.cli.wider import wider_than_signers
 from streams.portfolio import load_portfolio
 from streams.redaction import redact
 from streams.settings import DEFAULT_PARTITIONS, devnet_in, load_settings
@@ -175,5 +177,7 @@ def test_the_example_for_a_devnet_loads(tmp_path):
     low, high = load_portfolio(example_portfolio(devnet), "p.yaml", devnet=devnet.world.profile())
     assert [low.owner, high.owner] == WORLD["accounts"]["owners"]
     assert low.pools == ("0x" + "e1" * 20,)
+    wider = [each for book in (low, high) for each in wider_than_signers(replace(book, mode="live"))]
+    assert not any("nothing is planned beyond that" in each for each in wider), wider
     assert low.quote == WORLD["usdc_low"]
     assert low.chain.position_manager == WORLD["position_manager"]
