@@ -111,7 +111,7 @@ def _alert_of_shard(said: Output) -> str:
             head = "no head" if said.head is None else f"head {said.head.number}"
             return f"block {said.block.number} does not attach to {head}"
         case ChainStalled():
-            return f"no new block for {duration_text(said.age_s)}"
+            return f"the shard's head has stood still for {duration_text(said.age_s)}: {said.cause}"
         case ShardHalted():
             return f"the shard is halted: {said.reason}"
         case RecordPassedOver():

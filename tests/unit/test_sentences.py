@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.messages.decisions import (
     AnyDecision,
+    ChainStalled,
     Declined,
     PlanOpened,
     PlanRevised,
@@ -70,6 +71,11 @@ def proposal(base_to_buy: int) -> RebalanceProposed:
         base_to_buy=base_to_buy,
         out_of_range_s=0,
     )
+
+
+def test_a_standstill_names_its_cause():
+    said = ChainStalled(id="alert", because_of=CAUSE, age_s=60, cause="eth_getLogs: HTTP 503, for 58 s")
+    assert sentence(said, None) == "the shard's head has stood still for 1m: eth_getLogs: HTTP 503, for 58 s"
 
 
 def test_a_trade_has_its_side_and_its_unit():
