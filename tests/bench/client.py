@@ -12,11 +12,13 @@ import sys
 import time
 import types
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pipeline.units import Hash
 from streams.node.client import Client
 from streams.node.rpc import Rpc
 
@@ -24,7 +26,7 @@ BEFORE = "b5779a2"
 """The last commit whose client knew nothing of web3."""
 ROOT = Path(__file__).parents[2]
 ROUNDS, MUST = 30, 0.95
-ADDRESS, HASH = "0x" + "c0" * 20, "0x" + "ab" * 32
+ADDRESS, HASH = "0x" + "c0" * 20, Hash("0x" + "ab" * 32)
 LOG = {
     "address": ADDRESS,
     "topics": [HASH] * 3,
@@ -140,7 +142,7 @@ async def compare(was: Any, now: Any, name: str) -> float:
     spent: dict[Any, list[float]] = {was: [], now: []}
     for context in range(ROUNDS):
         for rpc in (was, now) if context % 2 else (now, was):
-            spent[rpc].append(await spent_us(times, lambda rpc=rpc: rpc.ask_all(questions)))
+            spent[rpc].append(await spent_us(times, partial(rpc.ask_all, questions)))
     old_us, new_us = (statistics.median(each) for each in spent.values())
     ratio = statistics.median(old / new for old, new in zip(*spent.values(), strict=True))
     print(f"{name:<26} {old_us:9.0f} us before {new_us:9.0f} us now   ratio {ratio:.2f}")

@@ -83,7 +83,7 @@ class Market:
             hashes.extend(self.chain.send(tx) for tx in behind)
             return mine(base_fee_wei=self.base_fee_wei)
 
-        self.chain.mine = mine_all  # type: ignore[method-assign]
+        self.chain.mine = mine_all  # type: ignore[assignment, method-assign]
         try:
             self.desk.block_of_all()
         finally:

@@ -25,6 +25,7 @@ from pipeline.math.q import Q96
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Limits, Rerange, TargetBand
+from pipeline.units import Bps, RawAmount, Seconds, SqrtPriceX96
 from pipeline.venues.uniswap_v3 import quote
 
 BLOCKS, SEEDS, DAILY = 400, (1, 2, 3), 0.04
@@ -51,7 +52,7 @@ class Flow:
                 self._bring(chain, int(sqrt(edge) * Q96), down=down)
 
     def _bring(self, chain: ToyChain, to_x96: int, *, down: bool) -> None:
-        most = quote(chain.pool, 10**30, zero_for_one=down, limit_x96=to_x96)
+        most = quote(chain.pool, RawAmount(10**30), zero_for_one=down, limit_x96=SqrtPriceX96(to_x96))
         amount = most.amount0_delta if down else most.amount1_delta
         if amount > 0:
             chain.swap(amount, down=down, trader=STRANGER)
@@ -59,7 +60,12 @@ class Flow:
 
 def run(seed: int, limits: Limits, rerange: Rerange) -> Counter[str]:
     """Let a book live through a walk, and add up what became of it."""
-    band = TargetBand(band_bps=1_000, hysteresis_bps=200, hold_out_of_range_s=600, cooldown_s=600)
+    band = TargetBand(
+        band_bps=Bps(1_000),
+        hysteresis_bps=Bps(200),
+        hold_out_of_range_s=Seconds(600),
+        cooldown_s=Seconds(600),
+    )
     life = Lifecycle(live(strategy=band, limits=limits, action=rerange), depth=LIQUIDITY)
     flow, off = Flow(seed), []
     for _ in range(BLOCKS):
@@ -106,20 +112,20 @@ def report(name: str, told: list[Counter[str]]) -> None:
 
 def main() -> None:
     """Measure all ways."""
-    usual = {
+    usual: dict[str, Any] = {
         "max_daily_cost_bps": 10_000,
         "max_daily_gas_bps": 10_000,
         "max_actions_per_day": 1_000,
         "signer": ROOMY_SIGNER,
     }
-    default, wide = Limits(**usual), Limits(**usual, max_slippage_bps=200, max_spot_from_twap_ticks=400)
+    default, wide = Limits(**usual), Limits(**usual, max_slippage_bps=Bps(200), max_spot_from_twap_ticks=400)
     split, whole = Rerange(half_width_ticks=150), Rerange(half_width_ticks=150, large_swaps="private")
     report(
         "default limits, no steps",
         whole_way_or_nothing(lambda: [run(seed, default, whole) for seed in SEEDS]),
     )
     report("default limits", [run(seed, default, split) for seed in SEEDS])
-    limits = Limits(**usual, max_slippage_bps=50)
+    limits = Limits(**usual, max_slippage_bps=Bps(50))
     report("max_slippage 0.5 %", [run(seed, limits, split) for seed in SEEDS])
     report("max_slippage 2 %", [run(seed, wide, split) for seed in SEEDS])
 

@@ -19,6 +19,7 @@ from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.port import load
 from streams.kafka.clients import reader
 from streams.kafka.codec import decode_entry, encode_entry
+from streams.kafka.readers import Record
 from streams.kafka.topics import EVENTS, OUTPUTS, STATE, Topic, ensure_topics
 
 Kind = Literal["worker", "bare"]
@@ -126,9 +127,11 @@ class House:
         for topic in OUTPUTS:
             for key, value in await read_committed(self.bootstrap, topic.on(self.chain_id), shard):
                 digest.update(repr((topic.name, key, value)).encode())
-        state = load(await read_committed(self.bootstrap, STATE.on(self.chain_id), shard))
-        for key in sorted(state):
-            digest.update(repr((key, encode_entry(state[key]))).encode())
+        name = STATE.on(self.chain_id)
+        committed = await read_committed(self.bootstrap, name, shard)
+        state = load(Record(name, shard, at, *entry, 0) for at, entry in enumerate(committed))
+        for entry in sorted(state):
+            digest.update(repr((entry, encode_entry(state[entry]))).encode())
         return digest.hexdigest()
 
 

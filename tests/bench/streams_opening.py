@@ -9,7 +9,7 @@ from streams_house import House
 
 from pipeline.messages.entries import TickInfo
 from pipeline.state.shard import Shard
-from pipeline.units import ShardId
+from pipeline.units import GrowthX128, Liquidity, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.kafka import KafkaCheckpoint
 
@@ -54,8 +54,8 @@ async def _open_s(house: House) -> float:
 
 def _tick(number: int) -> TickInfo:
     return TickInfo(
-        liquidity_gross=10**18 + number,
-        liquidity_net=-(10**18) - number,
-        outside0_x128=2**120 + number,
-        outside1_x128=2**121 + number,
+        liquidity_gross=Liquidity(10**18 + number),
+        liquidity_net=Liquidity(-(10**18) - number),
+        outside0_x128=GrowthX128(2**120 + number),
+        outside1_x128=GrowthX128(2**121 + number),
     )

@@ -16,7 +16,7 @@ from pipeline.messages.outcomes import NeverSent
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Value
-from pipeline.units import ChainId, ShardId
+from pipeline.units import ChainId, Offset, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_output
 from streams.kafka.readers import Record, reading
@@ -87,7 +87,7 @@ class Audit:
 
     def _fold(self, expected: Places) -> None:
         for shard, page in zip(self._shards, self._ledger.pages, strict=True):
-            records = [(at, page.payloads[at]) for at in range(self._folded[shard.id], page.end)]
+            records = [(Offset(at), page.payloads[at]) for at in range(self._folded[shard.id], page.end)]
             for output in fold_log(shard, records):
                 expected.setdefault((output.topic, shard.id), []).append((output.key, output.value))
             self._folded[shard.id] = page.end

@@ -14,6 +14,7 @@ from streams.devnet.broker import Broker
 from streams.devnet.chain import DevnetBlock
 from streams.devnet.metadata import cluster_served
 from streams.devnet.ports import HOST
+from streams.devnet.transactions import Tx
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class Ground:
 
     def next_block(self) -> DevnetBlock:
         """Mine a block of the order flow, in which an owner may do something too."""
-        orders = []
+        orders: list[Tx] = []
         if self._tending.random() < TENDED_SHARE:
             owner = self._tending.choice(self.owners)
             orders += tend(self.devnet.chain, self.devnet.world, owner, self._tending)

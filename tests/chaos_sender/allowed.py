@@ -12,7 +12,7 @@ import yaml
 from chaos.tail import Tail
 from eth_abi.abi import decode
 from eth_account import Account
-from eth_account.typed_transactions import TypedTransaction
+from eth_account.typed_transactions import TypedTransaction  # type: ignore[attr-defined]
 from hexbytes import HexBytes
 
 from pipeline.errors import DevnetError

@@ -18,6 +18,7 @@ from streams.submit import serve
 from streams.watch.follower import Follower
 from streams.watch.kafka_log import KafkaLog
 from streams.work import keeper
+from streams.work.fold import fold_record
 
 
 class _Tagged(msgspec.Struct):
@@ -50,7 +51,7 @@ def kinds_of(payload: bytes | None) -> list[str]:
 
 
 def set_into_worker(fuse: Fuse) -> None:
-    fold, commit = keeper.fold_record, KafkaCheckpoint.commit
+    fold, commit = fold_record, KafkaCheckpoint.commit
 
     def folding(shard: Any, offset: Any, payload: bytes | None) -> Any:
         records = fold(shard, offset, payload)
@@ -68,7 +69,7 @@ def set_into_worker(fuse: Fuse) -> None:
         for kind in said:
             fuse.reach(f"{kind}, after the commit")
 
-    keeper.fold_record = folding
+    keeper.fold_record = folding  # type: ignore[attr-defined]
     KafkaCheckpoint.commit = committing  # type: ignore[method-assign]
 
 

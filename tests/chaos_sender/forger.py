@@ -31,6 +31,7 @@ from pipeline.messages.journal import (
 )
 from pipeline.messages.policy import Limits, TargetBand
 from pipeline.messages.transactions import Call, SubmitTransaction
+from pipeline.units import Address, BlockNumber, Bps, Hash, Offset, Seconds, ShardId, Wei
 from pipeline.venues.abi import function
 from streams.devnet.reads import balance
 from streams.kafka.codec import encode, encode_record
@@ -84,7 +85,8 @@ class Forger:
             for _ in range(count):
                 with suppress(BrokerAwayError):
                     await self._read()
-                for forged in await self._house.on_chain(list, self._forge(self._dice.choice(topics))):
+                made: list[Forged] = await self._house.on_chain(list, self._forge(self._dice.choice(topics)))
+                for forged in made:
                     topic = forged.topic.on(self._house.chain_id)
                     await producer.send_and_wait(topic, forged.value, forged.key, partition=forged.shard)
                     self.written[forged.kind] += 1
@@ -227,7 +229,9 @@ def calls(forger: Forger) -> Mapping[str, Call]:
 
     price = 3_000 * 10**6
     return {
-        "native coin to a stranger": Call(to=STRANGER, data="0x", value_wei=10**18, gas_limit=21_000),
+        "native coin to a stranger": Call(
+            to=Address(STRANGER), data="0x", value_wei=Wei(10**18), gas_limit=21_000
+        ),
         "token to a stranger": _call(world.weth, function(_ERC20, "transfer").calldata(STRANGER, weth_has)),
         "allowance to a stranger": _call(usdc, function(_ERC20, "approve").calldata(STRANGER, 2**256 - 1)),
         "allowance without end": _call(usdc, function(_ERC20, "approve").calldata(world.router, 2**256 - 1)),
@@ -245,9 +249,9 @@ def calls(forger: Forger) -> Mapping[str, Call]:
             world.position_manager, collect.calldata((token_id, STRANGER, 2**128 - 1, 2**128 - 1))
         ),
         "all coin wrapped": Call(
-            to=world.weth,
+            to=Address(world.weth),
             data=function("tokens/WETH9", "deposit").calldata(),
-            value_wei=int(house.chain.rpc("eth_getBalance", owner, "latest"), 16) * 9 // 10,
+            value_wei=Wei(int(house.chain.rpc("eth_getBalance", owner, "latest"), 16) * 9 // 10),
             gas_limit=60_000,
         ),
         "NFT to a stranger": _call(
@@ -257,7 +261,7 @@ def calls(forger: Forger) -> Mapping[str, Call]:
 
 
 def _call(to: str, data: str) -> Call:
-    return Call(to=to, data=data, gas_limit=500_000)
+    return Call(to=Address(to), data=data, gas_limit=500_000)
 
 
 def _intent(forger: Forger, call: Call, **changes: Any) -> Record:
@@ -266,7 +270,7 @@ def _intent(forger: Forger, call: Call, **changes: Any) -> Record:
     shard, offset, digest = dice.randrange(2), dice.randrange(10_000), secrets.token_hex(8)
     fields: dict[str, Any] = {
         "id": f"int.{shard}.{offset}.{digest}",
-        "because_of": Cause(shard=shard, offset=offset, block=head),
+        "because_of": Cause(shard=ShardId(shard), offset=Offset(offset), block=head),
         "book": dice.choice((BOOK, BOOK, "other")),
         "policy_version": policy_of(house.world, house.pool).policy_version,
         "owner": house.owner,
@@ -312,10 +316,10 @@ def _of_the_future(forger: Forger, topic: Topic) -> Iterator[Record]:
     head = forger.head()
     ahead = forger.dice.choice((1, 4, 1_000, 2**60))
     block = BlockRef(
-        number=head.number + ahead,
-        hash="0x" + forger.dice.randbytes(32).hex(),
+        number=BlockNumber(head.number + ahead),
+        hash=Hash("0x" + forger.dice.randbytes(32).hex()),
         parent_hash=head.hash,
-        timestamp_s=head.timestamp_s + 12,
+        timestamp_s=Seconds(head.timestamp_s + 12),
     )
     yield _intent(forger, forger.dice.choice(list(calls(forger).values())), made_at=block)
 
@@ -354,18 +358,18 @@ def _bound(forger: Forger, topic: Topic) -> Iterator[Record]:
     real = forger.dice.choice(intents)
     forged = replace(real, call=call)
     attempt = Attempt(
-        transaction_hash="0x" + forger.dice.randbytes(32).hex(),
+        transaction_hash=Hash("0x" + forger.dice.randbytes(32).hex()),
         raw="0x" + forger.dice.randbytes(40).hex(),
-        max_fee_wei=10**9,
-        tip_wei=10**8,
+        max_fee_wei=Wei(10**9),
+        tip_wei=Wei(10**8),
         gas_limit=call.gas_limit,
-        sent_at_block=forger.dice.choice((None, 1)),
+        sent_at_block=forger.dice.choice((None, BlockNumber(1))),
     )
     entry = NonceBound(
         signer=house.owner,
         nonce=nonce,
         intent=forged,
-        signed_at_s=1_767_225_600,
+        signed_at_s=Seconds(1_767_225_600),
         charge=NO_CHARGE,
         attempts=(attempt,),
     )
@@ -376,7 +380,7 @@ def _bound(forger: Forger, topic: Topic) -> Iterator[Record]:
         position=forged.position,
         outcome="open",
         nonce=nonce,
-        keep_until_block=2**60,
+        keep_until_block=BlockNumber(2**60),
     )
     shard = journal_shard(house.owner, 2)
     yield shard, f"nonce/{house.owner}/{nonce}".encode(), _record(forger, entry)
@@ -391,7 +395,7 @@ def _standing(forger: Forger, topic: Topic) -> Iterator[Record]:
     floor = forger.dice.choice((0, nonce, nonce + 5))
     standing = SignerStanding(signer=owner, floor_nonce=floor)
     yield shard, f"signer/{owner}".encode(), _record(forger, standing)
-    cursor = IntentsRead(signer=owner, shard=shard, next_offset=0)
+    cursor = IntentsRead(signer=owner, shard=shard, next_offset=Offset(0))
     yield shard, f"cursor/{owner}/{shard}".encode(), _record(forger, cursor)
 
 
@@ -403,7 +407,7 @@ def _operators_word(forger: Forger, topic: Topic) -> Iterator[Record]:
     yield (
         forger.house.shard,
         None,
-        encode(word(scope=scope, cause="closed", detail="by a stranger", by="nobody")),
+        encode(word(scope=scope, reason="by a stranger", by="nobody")),
     )
 
 
@@ -414,10 +418,17 @@ def _another_policy(forger: Forger, topic: Topic) -> Iterator[Record]:
         forger.house.world,
         forger.house.pool,
         limits=Limits(
-            max_slippage_bps=9_999, max_cost_bps=9_999, max_spot_from_twap_ticks=100_000, signer=ROOMY_SIGNER
+            max_slippage_bps=Bps(9_999),
+            max_cost_bps=Bps(9_999),
+            max_spot_from_twap_ticks=100_000,
+            signer=ROOMY_SIGNER,
         ),
         strategy=TargetBand(
-            target_share_bps=9_000, band_bps=100, hysteresis_bps=50, hold_out_of_range_s=12, cooldown_s=0
+            target_share_bps=Bps(9_000),
+            band_bps=Bps(100),
+            hysteresis_bps=Bps(50),
+            hold_out_of_range_s=Seconds(12),
+            cooldown_s=Seconds(0),
         ),
     )
     yield forger.house.shard, None, encode(PolicySet(policy=policy))
@@ -430,7 +441,7 @@ def _report(forger: Forger, topic: Topic) -> Iterator[Record]:
     if not intents:
         return
     digest = forger.dice.choice(intents).digest
-    hash_ = "0x" + forger.dice.randbytes(32).hex()
+    hash_ = Hash("0x" + forger.dice.randbytes(32).hex())
     report = forger.dice.choice(
         (
             Signed(intent=digest, nonce=forger.dice.randrange(99), transaction_hash=hash_),

@@ -26,7 +26,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.effects import Plan
 from pipeline.messages.events import PolicySet
 from pipeline.state.shard import Shard
-from pipeline.units import ChainId, ShardId
+from pipeline.units import Address, ChainId, Offset, ShardId
 from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import DevnetBlock
@@ -72,7 +72,7 @@ class House:
         self.ledger = Ledger(self.bootstrap, self.chain_id, PARTITIONS, rules)
         self.audit = Audit(self.ledger, self.bootstrap, self.chain_id, rules)
         self.story = Story(self.bootstrap, self.chain_id)
-        self.owner = endow(devnet.chain, devnet.world, pool)
+        self.owner = Address(endow(devnet.chain, devnet.world, pool))
         self.first_block = devnet.chain.header().number
         self.first_nonce = nonce_of(devnet.chain, self.owner)
         self.staff = {kind: self._hire(kind) for kind in PROCESSES}
@@ -203,7 +203,13 @@ class House:
         await self.ledger.read()
         await self.story.read()
         payloads = self.ledger.pages[self.shard].payloads
-        fold_log(self._twin, enumerate(payloads[self._twin_read :], self._twin_read))
+        fold_log(
+            self._twin,
+            (
+                (Offset(at), payload)
+                for at, payload in enumerate(payloads[self._twin_read :], self._twin_read)
+            ),
+        )
         self._twin_read = len(payloads)
 
     async def until(

@@ -11,7 +11,7 @@ from pipeline.book.inventory import WHOLE_BPS
 from pipeline.math.amounts import range_amounts
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import PlanClosed, PlanOpened
-from pipeline.units import SqrtPriceX96
+from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 from streams.devnet.reads import balance, position, slot0, token_ids
 from streams.outcomes import outcome_text
 
@@ -78,7 +78,7 @@ def _deviations(house: House, plan: str) -> tuple[int, int] | None:
     if not blocks:
         return None
     last = blocks.get("swap", max(blocks.values()))
-    price_x96 = slot0(house.chain, house.world.pool(house.pool), block=last).sqrt_price_x96
+    price_x96 = SqrtPriceX96(slot0(house.chain, house.world.pool(house.pool), block=last).sqrt_price_x96)
     before = min(blocks.values()) - 1
     return _deviation(house, last, price_x96), _deviation(house, before, price_x96)
 
@@ -91,12 +91,13 @@ def _deviation(house: House, block: int, price_x96: SqrtPriceX96) -> int:
     held[pool.token1 == world.weth] += int(chain.rpc("eth_getBalance", owner, hex(block)), 16)
     for token_id in token_ids(chain, world, owner, block=block):
         nft = position(chain, world, token_id, block=block)
-        amounts = range_amounts(price_x96, nft.lower, nft.upper, nft.liquidity, round_up=False)
+        ticks = Tick(nft.lower), Tick(nft.upper)
+        amounts = range_amounts(price_x96, *ticks, Liquidity(nft.liquidity), round_up=False)
         owed = nft.owed0, nft.owed1
         held = [mine + more + due for mine, more, due in zip(held, amounts, owed, strict=True)]
     base_is_0 = pool.token0 == world.weth
     base, quote = held if base_is_0 else reversed(held)
-    worth = (value_in_token1 if base_is_0 else value_in_token0)(base, price_x96)
+    worth = (value_in_token1 if base_is_0 else value_in_token0)(RawAmount(base), price_x96)
     target = policy_of(world, house.pool).strategy.target_share_bps
     return abs(worth * WHOLE_BPS // (worth + quote) - target)
 

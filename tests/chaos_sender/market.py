@@ -86,7 +86,7 @@ async def fee_storm(house: House) -> None:
     """Let the base fee be twenty times what it was, from a plan's beginning on, for 25 blocks."""
     path = house.devnet.flow._base_fee
     await opens_a_plan(house)
-    house.devnet.flow._base_fee = _Storm(path)
+    house.devnet.flow._base_fee = _Storm(path)  # type: ignore[assignment]
     try:
         await house.blocks(_STORM_BLOCKS)
     finally:

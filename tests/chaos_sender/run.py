@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from chaos_sender.setting import POOLS
 from pipeline.messages.outcomes import AnyPlanOutcome
 from streams.outcomes import outcome_text
 
-ACTS: Mapping[str, partial[Awaitable[Found]]] = {
+ACTS: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
     **{name: partial(play, name=name) for name in FAULTS},
     **{name: partial(turns, name=name) for name in MARKETS},
     **{

@@ -191,12 +191,12 @@ class Outcome:
         ours = [hash_ for hash_ in self.mined if hash_ in story.attempts]
         if self.nonces_used != len(ours):
             yield f"{self.nonces_used} nonces are used, {len(ours)} journalled transactions are mined"
-        for digest, ends in story.ends.items():
+        for digest, said in story.ends.items():
             mined = [
                 h for h, (d, a) in story.attempts.items() if d == digest and not a.cancels and h in self.mined
             ]
-            if ends and mined:
-                yield f"intent {digest} ended as {ends}, but is mined"
+            if said and mined:
+                yield f"intent {digest} ended as {said}, but is mined"
         done = self._steps("mint")
         if minted != len(done):
             yield f"{minted} NFTs were minted, by {len(done)} plans"
