@@ -32,20 +32,39 @@ AnyOutput = (
 
 NOTHING = b"null"
 
+_OF_NO_VENUE = (
+    *EVENT_TYPES,
+    *get_args(AnyOutput),
+    *get_args(AnyJournal),
+    SubmitTransaction,
+    JournalRecord,
+    ProcessSeen,
+)
+_known_names = OfKinds(
+    lambda known: frozenset(
+        each.__name__
+        for each in (*_OF_NO_VENUE, *(e for kind in known for e in (*kind.forms.reads, *kind.forms.outputs)))
+    )
+)
+"""Of every message of every topic."""
 _event = OfKinds(
     lambda known: StrictMessages(
-        (*EVENT_TYPES, *(each for kind in known for each in kind.forms.reads)), upgrade="the workers"
+        (*EVENT_TYPES, *(each for kind in known for each in kind.forms.reads)),
+        upgrade="the workers",
+        known_names=_known_names,
     )
 )
 _output = OfKinds(
     lambda known: Messages(
-        (*get_args(AnyOutput), *(each for kind in known for each in kind.forms.outputs)), upgrade="this one"
+        (*get_args(AnyOutput), *(each for kind in known for each in kind.forms.outputs)),
+        upgrade="this one",
+        known_names=_known_names,
     )
 )
-_intent = StrictMessages((SubmitTransaction, Rewound), upgrade="the signer")
-_record = Messages((JournalRecord,), upgrade="the signer")
-_journal = Messages(get_args(AnyJournal), upgrade="the signer")
-_process = Messages((ProcessSeen,), upgrade="this one")
+_intent = StrictMessages((SubmitTransaction, Rewound), upgrade="the signer", known_names=_known_names)
+_record = Messages((JournalRecord,), upgrade="the signer", known_names=_known_names)
+_journal = Messages(get_args(AnyJournal), upgrade="the signer", known_names=_known_names)
+_process = Messages((ProcessSeen,), upgrade="this one", known_names=_known_names)
 
 
 class _FrameWire(msgspec.Struct):

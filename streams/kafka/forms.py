@@ -27,18 +27,19 @@ MAX_PAYLOAD_BYTES = MAX_RECORD_BYTES - 64 * 1024
 _VERSIONED_ENTRY = b'{"version":"'
 _ENTRY_VERSION = re.compile(rb'\{"version":"([2-9]|[1-9]\d{1,3})"')
 
-_type_names: set[str] = set()
-"""Of every message that is read anywhere here: in the wrong topic such a one is malformed, not newer."""
-
 
 class Messages:
     """Reads the messages of a topic, told apart by their types."""
 
-    def __init__(self, kinds: Sequence[type[Any]], *, upgrade: str) -> None:
-        """Read these types; say who must be upgraded where a record is newer than we are."""
-        self._upgrade = upgrade
+    def __init__(
+        self, kinds: Sequence[type[Any]], *, upgrade: str, known_names: Callable[[], frozenset[str]]
+    ) -> None:
+        """Read these types; say who must be upgraded where a record is newer than we are.
+
+        `known_names` gives the types of all topics: in the wrong topic such a one is malformed, not newer.
+        """
+        self._upgrade, self._known_names = upgrade, known_names
         self._versions = {kind.__name__: version_of_type(kind) for kind in kinds}
-        _type_names.update(self._versions)
         # lax, as msgspec calls it: an integer may come as a string, as all of ours do
         self._decode = msgspec.json.Decoder(reduce(or_, kinds), strict=False).decode
 
@@ -62,7 +63,7 @@ class Messages:
         stated = type_and_version(fields.get(TYPE_FIELD))
         name, version = stated or ("", 0)
         newest = self._versions.get(name, 0)
-        if stated is None or version == newest or (not newest and name in _type_names):
+        if stated is None or version == newest or (not newest and name in self._known_names()):
             raise MalformedRecordError(f"{where}: {error}") from error
         if version > newest:
             raise _newer(f"{where}: {name}", version, newest, self._upgrade, type_name=name) from error

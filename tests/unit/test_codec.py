@@ -221,6 +221,24 @@ def test_an_event_is_no_output_and_the_other_way_round():
         decode_event(encode(SWAP), where="here")
 
 
+@pytest.mark.parametrize("reads", ["decode_event", "decode_output", "decode_intent", "decode_process"])
+def test_in_a_process_that_has_read_nothing_else_yet_too(reads):
+    """Whether a record halts a shard must not depend on what else its process has read before."""
+    payload = encode(SWAP if reads != "decode_output" else SEEN)
+    program = f"""
+from pipeline.errors import MalformedRecordError, NewerRecordError
+from streams.kafka.codec import {reads}
+try:
+    {reads}({payload!r}, where="here")
+except NewerRecordError:
+    print("newer")
+except MalformedRecordError:
+    print("malformed")
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "malformed\n"
+
+
 def test_what_a_topic_would_not_take_is_neither_written_nor_read():
     large = Paused(scope="all", reason="x" * MAX_PAYLOAD_BYTES, by="me")
     with pytest.raises(OversizedError, match="Paused of"):

@@ -54,7 +54,9 @@ def _registered(monkeypatch):
 
 
 def told(payload: bytes) -> Told | Other:
-    return StrictMessages((Told, Other), upgrade="the workers").read(payload, "events.v1[0]@7")
+    return StrictMessages((Told, Other), upgrade="the workers", known_names=frozenset).read(
+        payload, "events.v1[0]@7"
+    )
 
 
 def kept(payload: bytes) -> Kept:
