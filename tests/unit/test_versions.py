@@ -38,7 +38,6 @@ class Kept(Entry, frozen=True, kw_only=True, tag_field="version", tag="2"):
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
     monkeypatch.setattr(versions, "_UPGRADES", {})
-    monkeypatch.setattr(forms, "_type_names", set(forms._type_names))
 
     @upgrades("Told", 1)
     def _told_2(fields):
