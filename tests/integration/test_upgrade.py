@@ -24,8 +24,11 @@ from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.flow import OrderFlow
 from streams.devnet.world import World
+from streams.kafka.access import KafkaAccess
+from streams.kafka.readers import reading
 from streams.kafka.topics import DEAD_LETTERS, DECISIONS, EVENTS, STATE, shard_of
 from streams.portfolio import publishing
+from streams.present import ShardNow, shards_now
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
@@ -107,6 +110,11 @@ class House:
         return await asyncio.to_thread(
             subprocess.run, self.argv(which, "verify"), cwd=TESTS.parent, capture_output=True, check=False
         )
+
+    async def present(self) -> ShardNow:
+        """See the shard as every screen and the doctor do."""
+        async with reading(KafkaAccess(self.bootstrap)) as reader:
+            return (await shards_now(reader, self.chain_id, PARTITIONS))[SHARD]
 
     async def pass_over(self, offset: int) -> subprocess.CompletedProcess[str]:
         """Give an operator's word on a record of the shard."""
@@ -222,6 +230,7 @@ async def test_a_record_of_a_type_that_nobody_has_is_passed_over_by_an_operators
         says = f"; if none wrote it: `evenkeel skip shard/{SHARD} {at}`"
         for role in ("watch", "work"):
             assert says in await house.until_said("old", role, "HALTED")
+        assert says in str((await house.present()).halted)
         refused = await house.pass_over(at - 1)
         assert refused.returncode == 1
         assert f"has gone past record {at - 1} already" in refused.stderr
@@ -229,6 +238,7 @@ async def test_a_record_of_a_type_that_nobody_has_is_passed_over_by_an_operators
         assert done.returncode == 0, done.stderr
         await house.mine(2)
         await house.caught_up()
+        assert (await house.present()).halted is None
     (letter,) = [json.loads(value or b"{}") for _, value in await house.read(DEAD_LETTERS)]
     assert (letter["offset"], "passed over by" in letter["error"]) == (str(at), True)
     verdict = json.loads((await house.verify("old")).stdout.splitlines()[-1])

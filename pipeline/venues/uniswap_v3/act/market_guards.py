@@ -8,7 +8,7 @@ from pipeline.venues.uniswap_v3.act.asked import foreseen_of, market_of, pool_of
 from pipeline.venues.uniswap_v3.act.depth import is_worth_a_mint, most_minted, moved_in_token1
 from pipeline.venues.uniswap_v3.act.drafts import swap_of, tell_limit
 from pipeline.venues.uniswap_v3.act.market import mint_window
-from pipeline.venues.uniswap_v3.pools import need_pool
+from pipeline.venues.uniswap_v3.pools import live_pool, need_pool
 
 
 def spot_from_twap(question: Question) -> str | None:
@@ -22,8 +22,10 @@ def spot_from_twap(question: Question) -> str | None:
 
 
 def _pushed(question: Question, pool: Address) -> str | None:
-    """Hold the spot of a pool that values an asset against its mean over the policy's window."""
-    live, limits = need_pool(question.shard, pool), question.policy.limits
+    """Hold the spot of a pool that values an asset against its mean over the policy's window; a pool elsewhere has none."""
+    live, limits = live_pool(question.shard, pool), question.policy.limits
+    if live is None:
+        return f"pool {pool}, which values an asset, has no mean: it is not of this venue"
     try:
         mean = mean_tick(live, question.market.now_s, limits.twap_window_s)
     except OutOfRangeError as error:
