@@ -106,6 +106,7 @@ FOLLOWED_POOLS: Final = "all-followed-pools"
 BOOK_ACCOUNTS: Final = "book-accounts"
 QUARANTINED: Final = "quarantined"
 PRICE_RINGS: Final = "price-rings"
+FEEDS: Final = "feeds"
 """These are no entries: what follows from some is remembered under them."""
 ALL: Final = "all"
 SHARD: Final = "shard"
@@ -134,6 +135,7 @@ departure: Kind[str] = kind("departure", str)
 """Of an NFT, by its item."""
 price: Kind[Address, int, int, int] = kind("price", str, int, int, int)
 """Of a pool: seconds per interval, how many intervals are kept, and a place among them."""
+feed: Kind[Address] = kind("feed", str)
 frame: Kind[BlockNumber] = kind("frame", int)
 
 # ------------------------------------------------------------------ effects part

@@ -1,5 +1,6 @@
 """A book as a node shows it at one block, without a log: read as the watcher reads what a new book names."""
 
+from pipeline.book.feeds import write_answers
 from pipeline.drive import drive
 from pipeline.errors import UnreadableError
 from pipeline.follow.due_reads import wanted
@@ -10,7 +11,10 @@ from pipeline.state.shard import Shard
 from pipeline.units import ShardId, Term
 from pipeline.venues.due_read import DueRead
 from streams.node.chain_reads import observe
+from streams.node.contract_calls import ContractReader
+from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
+from streams.node.read_feeds import read_feeds
 from streams.node.venues.port import ReadContext
 from streams.node.venues.registry import holders
 
@@ -34,4 +38,7 @@ async def read_book(node: Node, policy: Policy, at: BlockRef) -> Shard:
             if isinstance(event, ObservationFailed):
                 raise UnreadableError(f"{event.item}: {event.reason}")
             drive(shard, [event])
+    reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
+    answers = await read_feeds(reader, [feed.feed for feed in policy.feeds()]) if policy.feeds() else []
+    write_answers(shard.tables, [each for each in answers if not isinstance(each, UnreadableError)])
     return shard

@@ -40,7 +40,7 @@ from pipeline.messages.facts import (
     Swapped,
 )
 from pipeline.messages.policy import Policy, SignersLimits, TargetBand, TokenSpec, version_of
-from pipeline.messages.read_values import AllowanceRead, NativeBalance, TickObserved
+from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance, TickObserved
 from pipeline.state.policies import book_accounts
 from pipeline.state.tables import Tables
 from pipeline.units import (
@@ -480,6 +480,8 @@ class ToyWatcher:
         self.chain = chain
         self.term = term
         self.base_fee_wei = 10**9
+        self.feeds: dict[str, FeedRead] = {}
+        """What price feeds answer after each block."""
         self.coins_change = True
         """Whether the accounts' coin balances differ from block to block."""
         self.routes = Tables()
@@ -529,7 +531,7 @@ class ToyWatcher:
                 block=self.chain.head,
                 base_fee_wei=Wei(self.base_fee_wei),
                 logs=select(mine, self.chain.logs),
-                reads=(*native, *allowances),
+                reads=(*native, *allowances, *self.feeds.values()),
                 receipts=(*receipts, *self.chain.receipts),
             )
         )

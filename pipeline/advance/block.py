@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.books import judge_book
+from pipeline.book.feeds import keep_answers
 from pipeline.book.price_rings import keep_prices
 from pipeline.follow.decode import decode
 from pipeline.follow.quarantine import quarantined
@@ -27,6 +28,7 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     blocks: list[VenueBlock] = [venue.begin_block(shard, items, event) for venue in of_venues]
     tracked = track(shard, event, blocks, items, decode(event.logs, blocks))
     books = policies(shard.tables)
+    keep_answers(shard.tables, books, event)
     keep_prices(shard, of_venues, books, event.block, items)
     outputs: list[Output] = [
         *_swaps(shard, of_venues, blocks, now),

@@ -11,6 +11,7 @@ from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.advance.resting import is_resting, note_rest
+from pipeline.book.feeds import answer_of, feed_fault
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.references import doubt
@@ -20,7 +21,7 @@ from pipeline.decide.strategies import Act
 from pipeline.follow.due_reads import missing
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
-from pipeline.messages.decisions import Declined, PlanClosed, Quarantined, RebalanceProposed
+from pipeline.messages.decisions import Declined, Gate, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import BookPath, Pause, Quarantine
 from pipeline.messages.outcomes import Done
@@ -118,9 +119,23 @@ def _stock_of(shard: Shard, policy: Policy) -> Stock:
 def why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
     """Tell why a book's inventory is not known: something is unread, in quarantine, or has no price."""
     tables = shard.tables
-    return tables.derived(
+    unknown: Unknown | None = tables.derived(
         keys.unknown(policy.book), (policy, tables.seen_writes), lambda: _why_unknown(shard, policy)
     )
+    return unknown or why_undated(shard, policy)
+
+
+def why_undated(shard: Shard, policy: Policy) -> Unknown | None:
+    """Tell which feed that values an asset has no price of now: time alone makes an answer too old."""
+    head = shard.tables.head
+    if not policy.assets or head is None:
+        return None
+    for feed in policy.value_feeds():
+        fault = feed_fault(answer_of(shard.tables, feed), feed, head.timestamp_s)
+        if fault is not None:
+            gate: Gate = "observed" if fault == "not_observed" else "value"
+            return Unknown(gate=gate, reason=fault, item=keys.feed(feed.feed))
+    return None
 
 
 def _why_unknown(shard: Shard, policy: Policy) -> Unknown | None:

@@ -39,12 +39,12 @@ def is_resting(context: BookContext) -> bool:
 def note_rest(context: BookContext) -> None:
     """Remember until when a refusal holds if nothing changes; a book whose plan may go on is looked at at every block.
 
-    So is one with references: a mean moves with time alone.
+    So is one with references or feeds: a mean moves, and an answer gets too old, with time alone.
     """
     tables, policy = context.shard.tables, context.policy
     path = tables.need(keys.path(policy.book), BookPath)
     effects = tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
-    if _acts(context) or path.declined_at_block is None or policy.all_references():
+    if _acts(context) or path.declined_at_block is None or policy.all_references() or policy.feeds():
         return
     context.shard.rests[policy.book] = QuietPeriod(
         own=_own(tables, policy),

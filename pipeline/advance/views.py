@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from pipeline import keys
-from pipeline.advance.books import stock_of, why_unknown
+from pipeline.advance.books import stock_of, why_undated, why_unknown
 from pipeline.book.exposures import HeldItem
 from pipeline.book.inventory import Stock
 from pipeline.messages.base import BlockRef, Entry, Output
@@ -44,8 +44,9 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def shown(shard: Shard) -> Shown:
-    """Collect what a shard shows now; made anew only where something that views are made of was written."""
-    return shard.tables.derived("views", (shard.tables.seen_writes,), lambda: _collect(shard))
+    """Collect what a shard shows now; made anew only where something that views are made of was written, or a price got too old."""
+    undated = [policy.book for policy in policies(shard.tables) if why_undated(shard, policy) is not None]
+    return shard.tables.derived("views", (shard.tables.seen_writes, *undated), lambda: _collect(shard))
 
 
 def shown_before(shard: Shard) -> Shown:

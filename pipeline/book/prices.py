@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from pipeline import keys
 from pipeline.book.exposures import ONE_FOR_ONE, Price, Spot
+from pipeline.book.feeds import answer_of, feed_price
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.policy import Policy
-from pipeline.messages.prices import Asset, Par, PoolPath
+from pipeline.messages.prices import Asset, FeedPrice, Par, PoolPath
 from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.port import Venue
 from pipeline.venues.registry import venues_of
@@ -23,29 +25,37 @@ def spot_prices(shard: Shard, policy: Policy) -> Mapping[Address, Price]:
     """
     pools = policy.pricing_pools()
     spots = [_spot(shard, policy, pool) for pool in pools]
+    answers = [answer_of(shard.tables, feed) for feed in policy.value_feeds()] if policy.assets else []
     return shard.tables.derived(
         keys.prices(policy.book),
-        (policy, *spots),
-        lambda: _prices(policy, dict(zip(pools, spots, strict=True))),
+        (policy, *spots, *answers),
+        lambda: _prices(policy, dict(zip(pools, spots, strict=True)), shard.tables),
     )
 
 
-def _prices(policy: Policy, spots: Spots) -> Mapping[Address, Price]:
+def _prices(policy: Policy, spots: Spots, tables: Tables) -> Mapping[Address, Price]:
     base = spots[policy.reference_pool].of(policy.base)
     if base is None or base[0] != policy.quote:
         raise ImpossibleFactError(f"reference pool {policy.reference_pool} is not of base and quote")
     prices = {policy.quote: ONE_FOR_ONE, policy.base: base[1]}
     prices |= {token: at_par(policy, token, policy.quote) for token in policy.quote_equivalents}
-    assets = {asset.token: _value_of(policy, asset, prices, spots) for asset in policy.known_assets()}
+    assets = {asset.token: _value_of(policy, asset, prices, spots, tables) for asset in policy.known_assets()}
     return prices | assets
 
 
-def _value_of(policy: Policy, asset: Asset, prices: Mapping[Address, Price], spots: Spots) -> Price:
+def _value_of(
+    policy: Policy, asset: Asset, prices: Mapping[Address, Price], spots: Spots, tables: Tables
+) -> Price:
     match asset.spot:
         case PoolPath(pools=pools):
             return along(policy, asset.token, [(pool, spots[pool]) for pool in pools])
         case Par(unit=unit):
             return at_par(policy, asset.token, unit).times(prices[unit])
+        case FeedPrice(feed=address) as feed:
+            answer = answer_of(tables, feed)
+            if answer is None:
+                raise ImpossibleFactError(f"feed {address}, which values {asset.token}, was not read")
+            return feed_price(policy, asset.token, feed, answer, prices)
         case _:
             raise ImpossibleFactError(f"{asset.token} is valued at a mean, which is no price of now")
 

@@ -6,11 +6,12 @@ import msgspec
 
 from pipeline import keys
 from pipeline.book.exposures import Price, Spot
+from pipeline.book.feeds import answer_of, feed_fault, feed_price
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.book.price_rings import mean_price
 from pipeline.book.prices import along, at_par, find_spot
 from pipeline.messages.policy import Policy
-from pipeline.messages.prices import MeanPath, Par, PoolPath, PriceSource
+from pipeline.messages.prices import FeedPrice, MeanPath, Par, PriceSource
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Bps, Seconds
 from pipeline.venues.registry import venues_of
@@ -23,7 +24,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     item: str
-    """What the reference is of: a pool, or a token."""
+    """What the reference is of: a pool, a feed, or a token."""
     until_s: Seconds | None = None
     """From when on the reference is known, if that can be told."""
     apart_bps: Bps | None = None
@@ -68,6 +69,12 @@ def _price_of(
 ) -> Price | Doubt:
     if isinstance(source, Par):
         return at_par(policy, token, source.unit).times(prices[source.unit])
+    if isinstance(source, FeedPrice):
+        answer = answer_of(shard.tables, source)
+        fault = feed_fault(answer, source, now_s)
+        if answer is None or fault is not None:
+            return Doubt(reason=fault or "not_observed", item=keys.feed(source.feed))
+        return feed_price(policy, token, source, answer, prices)
     path: list[tuple[Address, Spot]] = []
     for pool in source.pools:
         spot = find_spot(shard, venues_of(policy.chain), pool)
@@ -84,4 +91,6 @@ def _price_of(
 
 
 def _item_of(token: Address, source: PriceSource) -> str:
-    return keys.pool(source.pools[0]) if isinstance(source, PoolPath | MeanPath) else keys.token(token)
+    if isinstance(source, FeedPrice):
+        return keys.feed(source.feed)
+    return keys.token(token) if isinstance(source, Par) else keys.pool(source.pools[0])

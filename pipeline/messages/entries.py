@@ -13,7 +13,7 @@ from pipeline.messages.costs import PlanCost
 from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
 from pipeline.messages.nfts import Adopted, Departure, Gift
 from pipeline.messages.policy import Policy
-from pipeline.messages.prices import PriceSlot
+from pipeline.messages.prices import FeedAnswer, PriceSlot
 from pipeline.units import (
     Address,
     BlockNumber,
@@ -270,6 +270,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.allowance.family: Allowance,
     keys.cost.family: PlanCost,
     keys.price.family: PriceSlot,
+    keys.feed.family: FeedAnswer,
     keys.effects.family: BookEffects,
     keys.plan.family: Plan,
     keys.intent.family: Intent,

@@ -9,7 +9,7 @@ from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPositio
 from pipeline.messages.former_outcomes import drop_cause
 from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
-from pipeline.messages.read_values import AllowanceRead, NativeBalance, TickObserved
+from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance, TickObserved
 from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import Address, BookId, Hash, Offset, PoolId, RawAmount, Seconds, Term, TokenId, Wei
 
@@ -39,7 +39,7 @@ class BlockSeen(Watched, frozen=True, kw_only=True, tag=True):
     logs: tuple[RawLog, ...]
     """Those the shard follows, in log-index order."""
     receipts: tuple[Receipt, ...] = ()
-    reads: tuple[NativeBalance | AllowanceRead, ...] = ()
+    reads: tuple[NativeBalance | AllowanceRead | FeedRead, ...] = ()
     """Empty in a backfill from a node that no longer has the state."""
 
 

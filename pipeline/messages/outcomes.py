@@ -48,7 +48,7 @@ GuardReason = Literal[
 ]
 """Which guard refuses a phase."""
 
-UnknownReason = Literal["not_observed", "quarantined", "no_price"]
+UnknownReason = Literal["not_observed", "quarantined", "no_price", "price_too_old"]
 """Why a book's inventory is not known."""
 
 StallReason = Literal[GuardReason, UnknownReason, "no_goal", "not_plannable", "step_failed", "unanswered"]

@@ -7,7 +7,7 @@ import msgspec
 
 from pipeline.fee_tiers import slippage_bps_of, spot_ticks_of
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, PoolsAt
-from pipeline.messages.prices import Asset, MeanPath, PriceHistory, PriceRing, Reference, pools_of
+from pipeline.messages.prices import Asset, FeedPrice, MeanPath, PriceHistory, PriceRing, Reference, pools_of
 from pipeline.messages.versions import VERSION_FIELD
 from pipeline.units import Address, BookId, Bps, PoolId, RawAmount, Seconds, Wei
 
@@ -221,6 +221,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         of_base = [(self.base, each) for each in self.references or ()]
         return (*of_base, *((a.token, each) for a in self.known_assets() for each in a.references or ()))
 
+    def value_feeds(self) -> tuple[FeedPrice, ...]:
+        """List the price feeds that value assets."""
+        return tuple(each.spot for each in self.known_assets() if isinstance(each.spot, FeedPrice))
+
+    def feeds(self) -> tuple[FeedPrice, ...]:
+        """List all price feeds of its tokens."""
+        prices = (each.price for _, each in self.all_references())
+        return (*self.value_feeds(), *(each for each in prices if isinstance(each, FeedPrice)))
+
     def price_rings(self) -> tuple[PriceRing, ...]:
         """List the rings of past prices that it wants kept: those of means, and of its history."""
         means = [each.price for _, each in self.all_references() if isinstance(each.price, MeanPath)]
@@ -239,7 +248,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             *further,
         )
         tokens = (token.address for token in self.tokens)
-        named = (*self.accounts, *tokens, *self.all_pools(), *contracts)
+        feeds = (each.feed for each in self.feeds())
+        named = (*self.accounts, *tokens, *self.all_pools(), *feeds, *contracts)
         return frozenset(address for address in named if address is not None)
 
     def name_of(self, address: Address) -> str | None:

@@ -65,6 +65,16 @@ class PriceSlot(Entry, frozen=True, kw_only=True):
         return self.tick_seconds + self.tick * (at_s - self.at_s)
 
 
+class FeedAnswer(Entry, frozen=True, kw_only=True):
+    """`feed/A`: what a price feed answered after the last block; there is none where the block does not tell."""
+
+    round_id: int
+    answer: int
+    """In units of 10**-decimals."""
+    updated_at_s: Seconds
+    decimals: int
+
+
 # ------------------------------------------------------------------ where a price comes from
 class PoolPath(msgspec.Struct, frozen=True, kw_only=True, tag="pools"):
     """The spots of pools up to the quote, multiplied: each trades what the one before gives."""
@@ -93,7 +103,17 @@ class Par(msgspec.Struct, frozen=True, kw_only=True, tag="par"):
     """Base or quote."""
 
 
-PriceSource = PoolPath | MeanPath | Par
+class FeedPrice(msgspec.Struct, frozen=True, kw_only=True, tag="feed"):
+    """What a Chainlink feed answers, as read after each block."""
+
+    feed: Address
+    unit: Address
+    """Base or quote: what the feed counts in, or what stands for that (USDC for a feed in dollars)."""
+    max_age_s: Seconds
+    """An older answer is none."""
+
+
+PriceSource = PoolPath | MeanPath | Par | FeedPrice
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):

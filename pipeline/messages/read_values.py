@@ -3,7 +3,7 @@
 import msgspec
 
 from pipeline.messages.entries import TickInfo
-from pipeline.units import Address, RawAmount, Tick, Wei
+from pipeline.units import Address, RawAmount, Seconds, Tick, Wei
 
 
 class NativeBalance(msgspec.Struct, frozen=True, kw_only=True, tag="native_balance"):
@@ -11,6 +11,16 @@ class NativeBalance(msgspec.Struct, frozen=True, kw_only=True, tag="native_balan
 
     account: Address
     amount_wei: Wei
+
+
+class FeedRead(msgspec.Struct, frozen=True, kw_only=True, tag="feed"):
+    """What a price feed answers: no log of its proxy tells it."""
+
+    feed: Address
+    round_id: int
+    answer: int
+    updated_at_s: Seconds
+    decimals: int
 
 
 class AllowanceRead(msgspec.Struct, frozen=True, kw_only=True, tag="allowance"):

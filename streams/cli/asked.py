@@ -16,6 +16,7 @@ from streams.devnet.cache import DEFAULT_CACHE
 from streams.human import amount_text, is_name, parse_address
 from streams.node.contract_calls import ContractReader
 from streams.node.contracts import ContractFault, contract_faults
+from streams.node.feed_facts import feed_problems, feeds_told
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.tokens import token_fault
@@ -51,12 +52,13 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
                 for i, policy in enumerate(policies)
                 async for problem in asked.problems(policy, ("books", i))
             ]
-            allowed = [says for policy in policies for says in await asked.allowances(policy)]
+            told = [says for policy in policies for says in await asked.feeds(policy)]
+            told += [says for policy in policies for says in await asked.allowances(policy)]
     except NodeError as error:
         return f"the node was not asked what the tokens are: {error}"
     if problems:
         raise read_yaml(read_text(file), str(file)).refuse(problems)
-    return "\n".join(["the node knows nothing against its tokens and pools", *allowed])
+    return "\n".join(["the node knows nothing against its tokens and pools", *told])
 
 
 async def resolve_names(
@@ -100,6 +102,7 @@ class Asked:
             says = f"{policy.owner} is a contract: acting through a Safe is not supported yet"
             yield Problem((*path, "owner"), says)
         contradicted = [problem async for problem in contradictions(self._web3, policy, path)]
+        contradicted += [each async for each in feed_problems(self._reader, policy, path, self.at)]
         for problem in contradicted:
             yield problem
         if policy.mode != "watch" and not contradicted:
@@ -112,6 +115,10 @@ class Asked:
             if spacing is not None and half < spacing:
                 says = f"{half} is less than the tick spacing of the reference pool, {spacing}"
                 yield Problem((*path, "rerange", "half_width_ticks"), says)
+
+    async def feeds(self, policy: Policy) -> list[str]:
+        """Say what the price feeds of a book answer. Raises: NodeError."""
+        return await feeds_told(self._reader, policy, self.at)
 
     async def fault(self, policy: Policy, token: Address) -> str | None:
         """Say why a token of a book cannot be kept. Raises: NodeError."""

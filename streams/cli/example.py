@@ -37,6 +37,7 @@ _BOOK = Template("""\
     #   - {token: stETH, price: {par: WETH}, references: [{pools: ["0x... stETH/USDC"], within: 1%}]}
     # references:           # further prices of the base: no action while its spot is not near each of them
     #   - {mean: ["$pool"], window: 30m, within: 1%}
+    #   - {feed: "0x... ETH/USD", max_age: 66m, within: 1%}  # Chainlink's, in dollars: as if USDC were one
     pools:
       - "$pool"  # $pool_name
     # pools_at:           # which of the pools lie at a venue of chain.venues; mode watch only

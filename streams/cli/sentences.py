@@ -47,6 +47,7 @@ _WHY_NOT: Mapping[str, str] = {
     "unpriced_token": "it holds a token without a price",
     "empty_book": "it is worth nothing",
     "no_price": "{item} has no price",
+    "price_too_old": "the answer of {item} is too old",
     "mean_too_short": "the mean of {item} is not known{until}: its price has not been followed for long enough",
     "prices_apart": "a price that it is valued at is too far from its reference by {item}",
     "negative_value": "it owes more than it has",

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from pipeline.messages.prices import Asset, MeanPath, Par, PoolPath, PriceSource, Reference
+from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Par, PoolPath, PriceSource, Reference
 from pipeline.units import Address, PoolId
 from streams.human import bps_text, seconds_text
 from streams.portfolio.sections import AssetSection, BookSection, PriceSection, ReferenceSection, TokenSection
 from streams.yaml_positions import FieldPath, Problem
 
-_KINDS = ("pools", "mean", "par")
+_KINDS = ("pools", "mean", "par", "feed")
 _SHORTEST_WINDOW_S, _LONGEST_WINDOW_S = 24, 30 * 86_400
+_OLDEST_S = 7 * 86_400
 _MOST_APART_BPS = 2_000
 
 
@@ -64,15 +65,37 @@ def _problems_in(
         if len(set(pools)) != len(pools):
             yield Problem((*place, kind), "names a pool twice")
     yield from _window(place, price)
-    if price.par is not None:
-        units = {"the quote": book.token(book.quote)}
-        if token is not book.token(book.base):
-            units["the base"] = book.token(book.base)
-        if book.token(price.par) not in [unit for unit in units.values() if unit is not None]:
-            yield Problem((*place, "par"), f"{price.par} is not {' or '.join(units)}")
+    yield from _feed(place, price)
+    yield from _units(book, place, token, price)
     if isinstance(price, ReferenceSection) and not 0 < price.within <= _MOST_APART_BPS:
         says = f"{bps_text(price.within)} is not above 0% and up to {bps_text(_MOST_APART_BPS)}"
         yield Problem((*place, "within"), says)
+
+
+def _units(
+    book: BookSection, place: FieldPath, token: TokenSection | None, price: PriceSection
+) -> Iterator[Problem]:
+    """Find a unit that has no price before the token has: only the quote, and the base for other tokens."""
+    units = {"the quote": book.token(book.quote)}
+    if token is not book.token(book.base):
+        units["the base"] = book.token(book.base)
+    for field in ("par", "counts_in"):
+        named = getattr(price, field)
+        if named is not None and book.token(named) not in [unit for unit in units.values() if unit]:
+            yield Problem((*place, field), f"{named} is not {' or '.join(units)}")
+
+
+def _feed(place: FieldPath, price: PriceSection) -> Iterator[Problem]:
+    if price.feed is None:
+        for field in ("max_age", "counts_in"):
+            if getattr(price, field) is not None:
+                yield Problem((*place, field), "is of a feed only")
+    elif price.max_age is None:
+        says = "missing: how old the feed's answer may be; a little more than its heartbeat"
+        yield Problem((*place, "max_age"), says)
+    elif not 0 < price.max_age <= _OLDEST_S:
+        says = f"{seconds_text(price.max_age)} is not above 0s and up to {seconds_text(_OLDEST_S)}"
+        yield Problem((*place, "max_age"), says)
 
 
 def _window(place: FieldPath, price: PriceSection) -> Iterator[Problem]:
@@ -116,6 +139,10 @@ def _source(book: BookSection, section: PriceSection) -> PriceSource:
     if section.mean is not None:
         assert section.window is not None, "checked before"
         return MeanPath(pools=section.mean, window_s=section.window)
+    if section.feed is not None:
+        assert section.max_age is not None, "checked before"
+        unit = _address(book, section.counts_in or book.quote)
+        return FeedPrice(feed=section.feed, unit=unit, max_age_s=section.max_age)
     assert section.par is not None, "checked before"
     return Par(unit=_address(book, section.par))
 

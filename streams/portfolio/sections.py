@@ -163,6 +163,9 @@ class PriceSection(Section):
     )
     window: Duration | None = None
     par: str | None = Field(default=None, description="the token that it is worth as much as")
+    feed: Addr | None = Field(default=None, description="a Chainlink feed of it")
+    max_age: Duration | None = None
+    counts_in: str | None = Field(default=None, description="what the feed counts in: quote or base")
 
 
 class ReferenceSection(PriceSection):

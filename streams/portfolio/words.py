@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
-from pipeline.messages.prices import Asset, MeanPath, Par, PriceSource, Reference
+from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Par, PriceSource, Reference
 from pipeline.units import Address, Bps, RawAmount
 from streams.human import bps_text, plain_number, seconds_text, short
 
@@ -77,6 +77,8 @@ def _reference(reference: Reference) -> str:
 def _source(source: PriceSource) -> str:
     if isinstance(source, Par):
         return f"par with {source.unit}"
+    if isinstance(source, FeedPrice):
+        return f"feed {source.feed} in {source.unit}, at most {seconds_text(source.max_age_s)} old"
     pools = " ".join(source.pools)
     return (
         f"the mean over {seconds_text(source.window_s)} of {pools}" if isinstance(source, MeanPath) else pools

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pipeline.errors import StateGoneError, UnreadableError
 from pipeline.follow.log_filter import log_filter, select, select_receipts
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.read_values import AllowanceRead, NativeBalance
+from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
 from pipeline.state.policies import policies, profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Term
 from streams.node.contract_calls import ContractReader
 from streams.node.port import Node
+from streams.node.read_feeds import read_feeds
 from streams.node.venues.wallet import read_allowances
 from streams.watch.prefetch import Block
 
@@ -26,9 +27,10 @@ async def blocks_seen(
     if mine is None or chain is None:
         return []
     accounts = sorted({account for policy in policies(tables) for account in policy.accounts})
-    granted = granted_by(tables)
+    granted, feeds = granted_by(tables), feeds_of(tables)
     events: list[BlockSeen] = []
     for block in blocks:
+        reader = ContractReader(node, multicall=multicall, at=block.header.block.hash)
         event = BlockSeen(
             term=term,
             block=block.header.block,
@@ -37,9 +39,8 @@ async def blocks_seen(
             receipts=select_receipts(mine, block.body.receipts),
             reads=(
                 *await _native_balances(node, accounts, block),
-                *await allowances_at(
-                    ContractReader(node, multicall=multicall, at=block.header.block.hash), granted
-                ),
+                *await allowances_at(reader, granted),
+                *await answers_at(reader, feeds),
             ),
         )
         events.append(event)
@@ -73,6 +74,20 @@ async def allowances_at(
         for (owner, token, spender), amount in zip(granted, amounts, strict=True)
         if not isinstance(amount, UnreadableError)
     )
+
+
+def feeds_of(tables: Tables) -> list[Address]:
+    """List the price feeds of every book."""
+    return sorted({feed.feed for policy in policies(tables) for feed in policy.feeds()})
+
+
+async def answers_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[FeedRead, ...]:
+    """Tell what price feeds answer after a block; what the node cannot tell is left out."""
+    try:
+        answers = await read_feeds(reader, feeds) if feeds else []
+    except StateGoneError:
+        return ()
+    return tuple(each for each in answers if not isinstance(each, UnreadableError))
 
 
 async def _native_balances(

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from followed import Followed, node_of, world_policy
 from msgspec.structs import replace
+from price_play import FEED_CODE
 
 from pipeline.book.exposures import Price
 from pipeline.book.price_rings import mean_price, tick_of
 from pipeline.messages.decisions import Declined, PlanOpened, Quarantined, StepRefused
 from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
-from pipeline.messages.prices import Asset, MeanPath, Reference
+from pipeline.messages.prices import Asset, FeedAnswer, FeedPrice, MeanPath, Reference
 from pipeline.messages.views import BookView
-from pipeline.units import Seconds
+from pipeline.units import Address, Seconds
 from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -23,6 +24,10 @@ from streams.devnet.deployer import Deployer
 from streams.devnet.reads import ask, range_around, read, token_ids
 from streams.devnet.transactions import DEPLOY_GAS, Tx
 from streams.devnet.world import DevnetPool, World
+from streams.node.contract_calls import ContractReader
+from streams.node.feed_facts import feed_problems, feeds_told
+from streams.node.multicall import MULTICALL3
+from streams.yaml_positions import Problem
 
 pytestmark = pytest.mark.anvil
 
@@ -36,6 +41,7 @@ WBTC_EACH = 100_000 * 10**8
 WBTC_IN_WETH, WBTC_IN_USDC = Fraction(20 * 10**18, 10**8), Fraction(60_000 * 10**6, 10**8)
 WETH_TARGET_BPS, WBTC_TARGET_BPS = 3_000, 2_000
 WIDTH = 900
+FEED = Address("0x" + "fe" * 20)
 
 
 class Scene:
@@ -267,3 +273,50 @@ async def test_a_followed_mean_is_that_of_the_pools_own_observations(chain: Chai
         "prices_apart",
     }
     await node.close()
+
+
+async def test_a_feed_is_read_with_each_block_and_told_by_check(chain: Chain, world: World) -> None:
+    reference, owner = world.pool("weth_usdc_low_500"), world.accounts.traders[2]
+    feed = FeedPrice(feed=FEED, unit=world.usdc_low, max_age_s=Seconds(3_600))
+    book = world_policy(world, owner, reference, int(chain.rpc("eth_chainId"), 16), mode="dry-run")
+    book = replace(book, references=(Reference(price=feed, within_bps=2_000),))
+    node = node_of(chain.url)
+    followed = Followed(node, replace(book, policy_version=version_of(book)))
+    await followed.begin()
+
+    async def answers(usd: int, age_s: int) -> str:
+        put_feed(chain, usd * 10**8, (await node.newest()).block.timestamp_s - age_s)
+        await followed.catch_up()
+        return [said.reason for said in followed.said if isinstance(said, Declined)][-1]
+
+    async def problems() -> list[Problem]:
+        at = (await node.newest()).block
+        reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
+        assert await feeds_told(reader, book, at) or not followed.shard.tables.find(
+            f"feed/{FEED}", FeedAnswer
+        )
+        return [each async for each in feed_problems(reader, book, ("books", 0), at)]
+
+    await blocks(followed, chain, 1)
+    assert [said.reason for said in followed.said if isinstance(said, Declined)] == ["not_observed"]
+    (problem,) = await problems()
+    assert problem.path == ("books", 0, "references", 0, "feed")
+    price = Fraction(read(chain, reference.address, POOL, "slot0")[0] ** 2, 2**192)
+    usd = round((price if reference.token0 == world.weth else 1 / price) * 10**12)
+    assert await answers(usd, 10) not in {"prices_apart", "no_price", "price_too_old", "not_observed"}
+    assert followed.shard.tables.need(f"feed/{FEED}", FeedAnswer).answer == usd * 10**8
+    assert await problems() == []
+    assert await answers(2 * usd, 10) == "prices_apart"
+    assert await answers(usd, 4_000) == "price_too_old"
+    (problem,) = await problems()
+    assert problem.path[-1] == "max_age"
+    assert await answers(0, 10) == "no_price"
+    await node.close()
+
+
+def put_feed(chain: Chain, answer: int, updated_at_s: int) -> None:
+    """Let a stand-in for a feed answer this from the next block on."""
+    chain.rpc("anvil_setCode", FEED, FEED_CODE)
+    for slot, value in enumerate((7, answer, updated_at_s, updated_at_s, 7, 8)):
+        chain.rpc("anvil_setStorageAt", FEED, hex(slot), f"0x{value:064x}")
+    chain.mine()

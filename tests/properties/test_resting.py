@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from builders import BASE, FINAL_DEPTH, OWNER, POOL, STRANGER, ToyWatcher, policy, started
+from builders import BASE, FINAL_DEPTH, OWNER, POOL, QUOTE, STRANGER, ToyWatcher, policy, started
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -13,8 +13,9 @@ from pipeline.advance import books
 from pipeline.advance.resting import is_resting
 from pipeline.drive import drive
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
-from pipeline.messages.policy import TargetBand
-from pipeline.messages.prices import MeanPath, Reference
+from pipeline.messages.policy import TargetBand, TokenSpec
+from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Reference
+from pipeline.messages.read_values import FeedRead
 from pipeline.state.shard import Shard
 
 CHAIN = replace(policy().chain, report_every_blocks=5)
@@ -144,3 +145,26 @@ def test_a_mean_that_follows_by_the_clock_alone_is_noticed():
     compare(watcher)
     said = [getattr(output, "reason", type(output).__name__) for output in told(watcher)[0]]
     assert {"prices_apart", "mean_too_short", "RebalanceProposed"} <= set(said)
+
+
+def test_an_answer_that_gets_too_old_by_the_clock_alone_is_noticed():
+    feed = FeedPrice(feed=STRANGER, unit=QUOTE, max_age_s=60)
+    third = TokenSpec(address=STRANGER, symbol="THIRD", decimals=8)
+    asset = Asset(token=STRANGER, price_path=(), valued_by=feed)
+    watcher = started(7, policy())
+    watcher.chain.balances[OWNER, STRANGER] = 10
+    watcher.set_policy(
+        policy(
+            chain=replace(CHAIN, report_every_blocks=1_000),
+            strategy=BANDS[2],
+            tokens=(*policy().tokens, third),
+            assets=(asset,),
+        )
+    )
+    watcher.coins_change = False
+    said = {"round_id": 1, "answer": 10**8, "decimals": 8}
+    watcher.feeds[STRANGER] = FeedRead(feed=STRANGER, updated_at_s=watcher.chain.head.timestamp_s, **said)
+    for _ in range(9):
+        watcher.block(0)
+    compare(watcher)
+    assert "price_too_old" in [getattr(output, "reason", "") for output in told(watcher)[0]]

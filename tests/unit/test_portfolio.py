@@ -3,11 +3,12 @@ import re
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import Policy, TargetBand
-from pipeline.messages.prices import MeanPath, Par, PoolPath, PriceHistory, PriceRing, Reference
+from pipeline.messages.prices import FeedPrice, MeanPath, Par, PoolPath, PriceHistory, PriceRing, Reference
 from pipeline.units import Address, Bps, Seconds
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
 from streams.chain_numbers import numbers_of
@@ -363,12 +364,30 @@ def test_an_asset_may_be_valued_at_par_and_have_references():
     assert [type(each.price) for each in asset.references] == [MeanPath]
 
 
+def test_a_feed_counts_in_the_quote_unless_it_says_otherwise():
+    (book,) = load(referring(f"{{feed: '{OTHER_OWNER}', max_age: 66m, within: 2%}}"))
+    feed = FeedPrice(feed=Address(OTHER_OWNER.lower()), unit=Address(USDC.lower()), max_age_s=Seconds(3_960))
+    assert book.references == (Reference(price=feed, within_bps=Bps(200)),)
+    assert book.feeds() == (feed,)
+    named = f"price: {{feed: '{OTHER_OWNER}', max_age: 1d, counts_in: WETH}}"
+    (asset,) = load(THREE.replace(f"price_path: [{WBTC_POOL}, {POOL}]", named))[0].known_assets()
+    assert asset.spot == replace(feed, unit=Address(WETH.lower()), max_age_s=Seconds(86_400))
+
+
 WRONG_PRICES = [
-    ("{}", "references[0]", "must have one of pools, mean, par"),
+    (f"{{feed: '{OWNER}'}}", "references[0].max_age", "missing: how old the feed's answer may be"),
+    (f"{{feed: '{OWNER}', max_age: 8d}}", "references[0].max_age", "8d is not above 0s and up to 7d"),
+    (
+        f"{{feed: '{OWNER}', max_age: 1h, counts_in: WETH}}",
+        "references[0].counts_in",
+        "WETH is not the quote",
+    ),
+    ("{par: USDC, max_age: 1h}", "references[0].max_age", "is of a feed only"),
+    ("{}", "references[0]", "must have one of pools, mean, par, feed"),
     (
         f"{{par: USDC, pools: ['{POOL}']}}",
         "references[0]",
-        "must have one of pools, mean, par, not pools and par",
+        "must have one of pools, mean, par, feed, not pools and par",
     ),
     ("{par: WETH}", "references[0].par", "WETH is not the quote"),
     (f"{{mean: ['{POOL}']}}", "references[0].window", "missing: over which time the mean is taken"),

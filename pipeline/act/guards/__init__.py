@@ -52,6 +52,7 @@ OTHER_REASONS = (
     "not_observed",
     "quarantined",
     "no_price",
+    "price_too_old",
 )
 """Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
 
