@@ -40,6 +40,9 @@ class VenueActions(Protocol):
     least_gas_limit: int
     """Of the largest transaction that cannot be split: a signer that allows less lets no plan come to its end."""
 
+    def spenders(self, policy: Policy) -> tuple[Address, ...]:
+        """List whom a plan may have to let take of base and quote: what is allowed them is read at every block."""
+
     def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
         """List which token a plan may have to let whom take."""
 

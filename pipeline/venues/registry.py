@@ -11,7 +11,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import PoolId
+from pipeline.units import Address, PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.port import Venue, VenueKind
 from pipeline.venues.uniswap_v3.venue import KIND as UNISWAP_V3_KIND
@@ -113,6 +113,12 @@ def venue_named(chain: ChainProfile, name: str) -> Venue:
 def pool_item(policy: Policy, pool: PoolId) -> str:
     """Name the item that a book's pool is, at its venue."""
     return venue_named(policy.chain, policy.venue_of(pool)).pool_item(pool)
+
+
+def spenders(policy: Policy) -> tuple[Address, ...]:
+    """List whom a book's plans may have to let take of its tokens; nobody where it cannot act."""
+    actions = venue_named(policy.chain, policy.venue_of(policy.reference_pool)).actions
+    return () if actions is None else actions.spenders(policy)
 
 
 def find_actions(shard: Shard, policy: Policy) -> VenueActions | None:

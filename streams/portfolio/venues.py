@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, PoolsAt, VenueContract, VenueSpec
+from pipeline.messages.policy import Policy
 from pipeline.units import PoolId
-from pipeline.venues.registry import KINDS
+from pipeline.venues.registry import KINDS, venue_named
 from streams.portfolio.price_sources import pricing_pools
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, VenueSection
 from streams.yaml_positions import FieldPath, Problem, did_you_mean
@@ -77,9 +78,6 @@ def _pools(book: BookSection, path: FieldPath, venues: set[str]) -> Iterator[Pro
                 says = f"{pool} lies at {elsewhere[pool]} already"
                 yield Problem((*place, "pools", k), says)
             elsewhere.setdefault(pool, each.venue)
-    if book.pools_at and book.mode != "watch":
-        says = f"only mode: watch: a book acts on the chain's own {UNISWAP_V3} alone, and has pools at another venue"
-        yield Problem((*path, "mode"), says)
     for place, pool in _named_pools(book, path):
         if pool not in elsewhere and len(pool) != _ADDRESS_CHARACTERS:
             yield Problem(place, f"{pool} is no address, and `pools_at` does not say at which venue it lies")
@@ -94,6 +92,19 @@ def _named_pools(book: BookSection, path: FieldPath) -> Iterator[tuple[FieldPath
     yield from (((*path, "pools", j), pool) for j, pool in enumerate(book.pools))
     yield (*path, "reference_pool"), book.reference_pool
     yield from pricing_pools(book, path)
+
+
+def problems_in_acting(policy: Policy, path: FieldPath) -> Iterator[Problem]:
+    """Find a book whose plans would leave something where they cannot act: it acts at the venue of its reference pool alone."""
+    if policy.mode == "watch":
+        return
+    here = policy.venue_of(policy.reference_pool)
+    if venue_named(policy.chain, here).actions is None:
+        yield Problem((*path, "mode"), f"only mode: watch: nothing acts at venue {here}")
+    elsewhere = {venue for pool in policy.all_pools() if (venue := policy.venue_of(pool)) != here}
+    for venue in sorted(elsewhere):
+        says = f"only mode: watch: a book acts at the venue of its reference pool, {here}, and has pools at {venue}"
+        yield Problem((*path, "mode"), says)
 
 
 def problems_in_deployments(chain: ChainProfile, sections: Iterable[VenueSection]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
 from pipeline.state.policies import policies, profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Term
+from pipeline.venues.registry import spenders
 from streams.node.contract_calls import ContractReader
 from streams.node.port import Node
 from streams.node.read_feeds import read_feeds
@@ -56,8 +57,7 @@ def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:
         for policy in policies(tables)
         if policy.mode == "live"
         for token in (policy.base, policy.quote)
-        for spender in (policy.chain.position_manager, policy.chain.router)
-        if spender is not None
+        for spender in spenders(policy)
     ]
 
 

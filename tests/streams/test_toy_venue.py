@@ -33,6 +33,9 @@ from pipeline.messages.base import Output
 from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.decisions import (
     Declined,
+    PlanClosed,
+    PlanOpened,
+    PlanRevised,
     PoolDrifted,
     Quarantined,
     RebalanceProposed,
@@ -40,10 +43,13 @@ from pipeline.messages.decisions import (
     ShardHalted,
 )
 from pipeline.messages.entries import Halted
-from pipeline.messages.events import PolicyRemoved, PolicySet, Resumed
+from pipeline.messages.events import PolicyRemoved, PolicySet, Resumed, Sent, Signed
+from pipeline.messages.outcomes import Done
+from pipeline.messages.policy import Limits
+from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, Rewound
 from pipeline.state.shard import Shard
-from pipeline.units import ShardId
+from pipeline.units import Bps, ShardId
 from pipeline.venues.registry import KINDS
 from streams.kafka.codec import decode_entry, decode_output, encode_entry
 from streams.kafka.topics import DECISIONS, POOL_STATES, POSITIONS, SWAPS
@@ -226,6 +232,73 @@ async def test_a_check_finds_what_no_log_told(rig) -> None:
     assert (verdict.wrong, verdict.compared) == ([], Counter(toypools=1, toyshares=1, balances=2))
 
 
+# ------------------------------------------------------------------ a live book
+ROOMY = Limits(
+    max_cost_bps=Bps(500),
+    max_daily_cost_bps=Bps(1_000),
+    max_daily_gas_bps=Bps(1_000),
+    max_notional_quote=10**13,
+    max_daily_notional_quote=10**14,
+)
+
+
+async def proposed(rig: ToyRig) -> list[SubmitTransaction]:
+    """A live book that has come out of its band, with what it commands for that."""
+    await rig.begin(mode="live", signer=OWNER, limits=ROOMY)
+    await rig.mine(rig.toy.provide(STRANGER, 10_000 * ETHER, 30_000_000 * USD))
+    await rig.mine(rig.toy.give(DOLLAR, 3_000_000 * USD))
+    (opened,) = rig.of(PlanOpened)
+    assert opened.goal.venue == half.KIND
+    return rig.of(SubmitTransaction)
+
+
+async def sign(rig: ToyRig, *intents: SubmitTransaction, beside: tuple = (), succeeds: bool = True) -> None:
+    """Do what is commanded, a block each, and report it as a signer does."""
+    for nonce, intent in enumerate(intents):
+        header = rig.chain.mine(rig.toy.sent(intent, succeeds=succeeds), *beside)
+        sent = {"intent": intent.digest, "transaction_hash": header.transactions[0]}
+        await rig.append(0, Signed(**sent, nonce=nonce), Sent(**sent))
+        await rig.fold_all()
+
+
+async def test_a_proposal_becomes_a_plan_that_is_carried_out(rig) -> None:
+    intents = await proposed(rig)
+    assert [each.step for each in intents] == ["approve", "swap"]
+    await sign(rig, *intents)
+    await rig.mine()
+    (closed,) = rig.of(PlanClosed)
+    assert closed.outcome == Done()
+    assert closed.cost.transactions == 2
+    assert (
+        closed.deviation_after_bps == -2
+    )  # of what was bought a thousandth came out of the owner's own share
+    (*_, view) = rig.of(BookView)
+    assert view.base_share_bps == 4_998
+    assert rig.toy.allowed(DOLLAR, OWNER, CONTRACT, rig.chain.head) == 0
+    assert len(rig.of(SubmitTransaction)) == 2
+
+
+async def test_a_trade_that_reverts_is_judged_again_and_what_is_left_allowed_is_taken_back(rig) -> None:
+    approve, swap = await proposed(rig)
+    await sign(rig, approve)
+    await sign(rig, swap, beside=(rig.toy.give(WRAPPED, 3_000 * ETHER),), succeeds=False)
+    await rig.mine()
+    again = rig.of(SubmitTransaction)[2:]
+    assert [(each.step, each.attempt) for each in again] == [("approve", 2), ("swap", 2)]
+    assert again[0].call.to == WRAPPED, "base is sold now, where it was to be bought"
+    assert [each.reason for each in rig.of(PlanRevised)] == ["the book has gone on since the plan was opened"]
+    await sign(rig, *again)
+    await rig.mine()
+    assert rig.toy.allowed(DOLLAR, OWNER, CONTRACT, rig.chain.head)
+    (reset,) = rig.of(SubmitTransaction)[4:]
+    assert (reset.step, reset.call.to) == ("reset", DOLLAR)
+    assert not rig.of(PlanClosed)
+    await sign(rig, reset)
+    await rig.mine()
+    assert [each.outcome for each in rig.of(PlanClosed)] == [Done()]
+    assert not rig.toy.allowed(DOLLAR, OWNER, CONTRACT, rig.chain.head)
+
+
 # ------------------------------------------------------------------ the portfolio file
 FILE = f"""\
 chain:
@@ -283,9 +356,17 @@ async def test_a_file_names_it_and_is_checked(rig) -> None:
     assert told[1][1] == f"{OTHER_ID} is no pool of {NAME}"
 
 
-def test_a_file_that_would_act_there_is_refused() -> None:
-    with pytest.raises(SettingsError, match="a book acts on the chain's own uniswap_v3 alone"):
-        load_portfolio(FILE.replace("mode: watch", "mode: dry-run"), "p.yaml")
+def test_a_book_with_pools_at_two_venues_cannot_act() -> None:
+    two = FILE.replace(f'pools: ["{ID}"]\n    pools_at', f'pools: ["{ID}", "{STRANGER}"]\n    pools_at')
+    assert load_portfolio(FILE.replace("mode: watch", "mode: dry-run"), "p.yaml")
+    with pytest.raises(
+        SettingsError, match="acts at the venue of its reference pool, toys, and has pools at uniswap_v3"
+    ):
+        load_portfolio(two.replace("mode: watch", "mode: dry-run"), "p.yaml")
+    assert load_portfolio(two, "p.yaml")
+
+
+def test_a_toy_without_its_contract_is_refused() -> None:
     with pytest.raises(SettingsError, match="missing: where the pools of venue toys stands"):
         load_portfolio(FILE.replace('pools: "' + CONTRACT, 'pool: "' + CONTRACT), "p.yaml")
 

@@ -955,7 +955,7 @@ WRONG_VENUES = [
         "mode: watch",
         "mode: dry-run",
         OF_BOOK + "mode",
-        "only mode: watch: a book acts on the chain's own uniswap_v3",
+        "only mode: watch: a book acts at the venue of its reference pool, uniswap_v3, and has pools at fork",
     ),
     (
         f"pools: [{POOL},",

@@ -10,11 +10,13 @@ from fake_world import DOLLAR, FACTORY, MANAGER, OWNERS, WRAPPED, address, topic
 from pipeline.messages.base import RawLog
 from pipeline.messages.chain_profile import ChainProfile, PoolsAt, VenueContract, VenueSpec
 from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
+from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, BookId, ChainId, PoolId, RawAmount
 from pipeline.venues.abi import function
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 from streams.node.fake import FakeChain, FakeLog, FakeTransaction
 from streams.node.port import Header
+from worlds.toy_venue.actions import TRADE
 from worlds.toy_venue.forms import MOVED_TOPIC, TRADED_TOPIC, ToyPool, after
 from worlds.toy_venue.half import KIND, POOL, SHARES
 
@@ -22,6 +24,8 @@ CONTRACT, STRANGER, NAME = address(0x7077), address(0x0F), "toys"
 ID, OTHER_ID = PoolId(f"0x{0xB001:064x}"), PoolId(f"0x{0xB002:064x}")
 OWNER = OWNERS[0]
 ETHER, USD = 10**18, 10**6
+APPROVED_TOPIC = f"0x{0x7003:064x}"
+ALLOWANCE, APPROVE = function("tokens/ERC20", "allowance"), function("tokens/ERC20", "approve")
 _GARBLED = "0x00"
 HAD = {WRAPPED: 1_000 * ETHER, DOLLAR: 3_000_000 * USD}
 """What everybody had of the tokens in the beginning."""
@@ -75,6 +79,12 @@ class ToyContract:
         came = sum(int(log.data, 16) for log in moved if log.topics[2] == topic(who))
         return HAD[token] + came - sum(int(log.data, 16) for log in moved if log.topics[1] == topic(who))
 
+    def allowed(self, token: Address, owner: str, spender: str, at: Header) -> int:
+        told = (log for log in self.logs(at) if log.address == token and log.topics[0] == APPROVED_TOPIC)
+        return (
+            [0, *(int(log.data, 16) for log in told if log.topics[1:] == (topic(owner), topic(spender)))]
+        )[-1]
+
     def _pool(self, data: bytes, at: Header) -> bytes | None:
         (raw,) = POOL.decode(data)
         if "0x" + raw.hex() in self.unknown:
@@ -91,6 +101,9 @@ class ToyContract:
         def answer(data: bytes, at: Header) -> bytes | None:
             if data[:4] == decimals_of.selector:
                 return encode(decimals_of.outputs, [decimals])
+            if data[:4] == ALLOWANCE.selector:
+                owner, spender = ALLOWANCE.decode(data)
+                return encode(ALLOWANCE.outputs, [self.allowed(token, owner, spender, at)])
             if data[:4] == balance_of.selector:
                 return encode(balance_of.outputs, [self.balance(token, balance_of.decode(data)[0], at)])
             return None
@@ -106,15 +119,48 @@ class ToyContract:
         )
         return FakeTransaction(sender=owner, to=CONTRACT, logs=(*_transfers(owner, ether, usd), log))
 
-    def trade(self, ether: int, usd: int, pool: PoolId = ID) -> FakeTransaction:
-        """Let a stranger pay (negative: take) amounts."""
+    def trade(self, ether: int, usd: int, pool: PoolId = ID, who: Address = STRANGER) -> FakeTransaction:
+        """Let somebody pay (negative: take) amounts."""
         log = FakeLog(address=CONTRACT, topics=(TRADED_TOPIC, pool), data=_data(ether, usd))
-        return FakeTransaction(sender=STRANGER, to=CONTRACT, logs=(*_transfers(STRANGER, ether, usd), log))
+        return FakeTransaction(sender=who, to=CONTRACT, logs=(*_transfers(who, ether, usd), log))
+
+    def give(self, token: Address, amount: int) -> FakeTransaction:
+        """Let a stranger send the owner tokens."""
+        topics = (TRANSFER_TOPIC, topic(STRANGER), topic(OWNER))
+        log = FakeLog(address=token, topics=topics, data=_data(amount))
+        return FakeTransaction(sender=STRANGER, to=token, logs=(log,))
+
+    def sent(self, intent: SubmitTransaction, *, succeeds: bool = True) -> FakeTransaction:
+        """Do what an intent says, as its owner."""
+        to, data = intent.call.to, bytes.fromhex(intent.call.data.removeprefix("0x"))
+        logs: tuple[FakeLog, ...]
+        if data[:4] == TRADE.selector:
+            pool, ether, usd = TRADE.decode(data)
+            paid, amount = (WRAPPED, ether) if ether > 0 else (DOLLAR, usd)
+            assert self.allowed(paid, OWNER, CONTRACT, self.chain.head) >= amount or not succeeds, (
+                "nobody may take that"
+            )
+            done = self.trade(ether, usd, PoolId("0x" + pool.hex()), who=OWNER)
+            logs = (
+                *done.logs,
+                _approved(paid, self.allowed(paid, OWNER, CONTRACT, self.chain.head) - amount),
+            )
+        else:
+            spender, amount = APPROVE.decode(data)
+            assert spender == CONTRACT
+            logs = (_approved(to, amount),)
+        return FakeTransaction(sender=OWNER, to=to, logs=logs if succeeds else (), succeeded=succeeds)
 
     def garbled(self, pool: PoolId = ID) -> FakeTransaction:
         """Emit a log of a known topic that is too short."""
         log = FakeLog(address=CONTRACT, topics=(TRADED_TOPIC, pool), data=_GARBLED)
         return FakeTransaction(sender=STRANGER, to=CONTRACT, logs=(log,))
+
+
+def _approved(token: Address, amount: int) -> FakeLog:
+    return FakeLog(
+        address=token, topics=(APPROVED_TOPIC, topic(OWNER), topic(CONTRACT)), data=_data(max(amount, 0))
+    )
 
 
 def _data(*numbers: int) -> str:

@@ -17,6 +17,7 @@ from pipeline.venues.acting import VenueActions
 from pipeline.venues.compare import field_differences
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
+from worlds.toy_venue.actions import ACTIONS
 from worlds.toy_venue.block import ToyBlock, ToyInterest
 from worlds.toy_venue.forms import (
     ToyPool,
@@ -34,7 +35,7 @@ from worlds.toy_venue.show import ToyViews
 
 
 class ToyVenue:
-    actions: VenueActions | None = None
+    actions: VenueActions | None = ACTIONS
 
     def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
         del chain
@@ -143,6 +144,7 @@ KIND = VenueKind(
     contracts=("pools",),
     items=(toy_pool.family, toy_share.family),
     held=(toy_pool.family, toy_share.family),
+    actions=ACTIONS,
     forms=VenueForms(
         reads=(ToyPoolObserved, ToyShareObserved),
         outputs=(ToyPoolView, ToyShareView, ToyTradeSeen),

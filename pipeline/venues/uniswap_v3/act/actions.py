@@ -55,6 +55,10 @@ class UniswapV3Actions:
     usual_plan_gas: int = USUAL_PLAN_GAS
     least_gas_limit: int = MINT_GAS
 
+    def spenders(self, policy: Policy) -> tuple[Address, ...]:
+        """List position manager and router."""
+        return spenders.spenders(policy)
+
     def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
         """List the pool's tokens, each with router and position manager."""
         return spenders.grants(shard, policy)

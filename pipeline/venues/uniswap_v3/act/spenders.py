@@ -9,6 +9,12 @@ from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 
+def spenders(policy: Policy) -> tuple[Address, ...]:
+    """List position manager and router, as far as the chain's profile names them."""
+    named = policy.chain.position_manager, policy.chain.router
+    return tuple(each for each in named if each is not None)
+
+
 def grants(shard: Shard, policy: Policy) -> tuple[Grant, ...]:
     """List which token a plan may have to let whom take."""
     pool = need_pool(shard, policy.reference_pool).pool()
