@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from builders import ROOMY_SIGNER, STRANGER
+from builders import ROOMY_SIGNER, STRANGER, address
 from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline.act.drafts import Draft
 from pipeline.act.guards import AMOUNTS, BLOCK, GAS, OTHER_REASONS, REFERENCES, guards_with
+from pipeline.act.question import Question
 from pipeline.math.reversion import loss_to_reversion
 from pipeline.messages.decisions import (
     Declined,
@@ -20,12 +21,15 @@ from pipeline.messages.decisions import (
     RebalanceProposed,
     StepRefused,
 )
+from pipeline.messages.effects import BookEffects
 from pipeline.messages.events import Paused
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Rerange, TargetBand
+from pipeline.messages.prices import Asset
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import Seconds
+from pipeline.units import RawAmount, Seconds
 from pipeline.venues.uniswap_v3.act import actions, drafts, outlook
+from pipeline.venues.uniswap_v3.act.market import read_market
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 
@@ -204,6 +208,26 @@ def test_the_swap_is_foreseen_in_the_pool_without_our_own_liquidity(monkeypatch)
     (swap,) = (i for i in desk.pending if i.step == "swap")
     amount_in = read_calls(swap.call.data)[0].arguments[4]
     assert abs(amount_in / foreseen.swap.amount_in - 1) < 0.01
+
+
+def test_an_asset_that_a_pool_of_another_venue_values_keeps_a_plan_from_beginning():
+    """Its price may have been pushed, and nothing says from where."""
+    desk = Desk(live())
+    desk.block()
+    elsewhere = Asset(token=address(8), price_path=(address(9),))
+    question = Question(
+        shard=desk.shard,
+        policy=live(assets=(elsewhere,)),
+        market=read_market(desk.shard, live(), desk.watcher.chain.head.timestamp_s, 10**9),
+        effects=BookEffects(),
+        drafts=(),
+        notional_quote=RawAmount(0),
+        value_quote=RawAmount(0),
+        foreseen=None,
+    )
+    ask = VENUE.prices["spot_from_twap"]
+    assert ask(replace(question, policy=live())) is None
+    assert "no mean" in ask(question)
 
 
 def idle_at_its_target() -> Desk:
