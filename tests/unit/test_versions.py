@@ -53,9 +53,10 @@ def _registered(monkeypatch):
 
 
 def told(payload: bytes) -> Told | Other:
-    return StrictMessages((Told, Other), upgrade="the workers", known_names=frozenset).read(
-        payload, "events.v1[0]@7"
+    reader = StrictMessages(
+        (Told, Other), upgrade="the workers", known_names=lambda: frozenset({"Told", "Other", "Paused"})
     )
+    return reader.read(payload, "events.v1[0]@7")
 
 
 def kept(payload: bytes) -> Kept:
