@@ -26,6 +26,10 @@ class ImpossibleFactError(PipelineError):
     """A fact cannot follow from the state: the state or the log is wrong."""
 
 
+class UnforeseenMoveError(PipelineError):
+    """A plan has done what the state that it is in does not allow: a fault of ours."""
+
+
 class PoolDriftedError(PipelineError):
     """What a log or a check says differs from what the state implies."""
 

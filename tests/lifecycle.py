@@ -73,7 +73,10 @@ class Lifecycle:
         return self.shard.cursor + 1
 
     def take(self) -> list[object]:
-        new: list[object] = list(drive(self.shard, self.watcher.log[self.offset :]))
+        return self.took(list(drive(self.shard, self.watcher.log[self.offset :])))
+
+    def took(self, new: list[object]) -> list[object]:
+        """Keep what was said, and queue what was commanded."""
         self.outputs += new
         self.queue += [each for each in new if isinstance(each, SubmitTransaction)]
         return new

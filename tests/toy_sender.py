@@ -65,6 +65,8 @@ class ToySender:
         self.final_depth = final_depth
         self.refusals: list[Refusal] = []
         self.cancelled = 0
+        self.reverts: Wants = lambda _: False
+        """Which transactions fail in their block, whatever they say."""
 
     @property
     def account(self) -> Account:
@@ -169,7 +171,7 @@ class ToySender:
             attempt = next((a for a in reversed(bound.attempts) if wants(a)), None)
             if attempt is None:
                 break
-            receipts.append(run(chain, bound, attempt))
+            receipts.append(run(chain, bound, attempt, reverts=self.reverts(attempt)))
         return tuple(receipts)
 
 
@@ -183,10 +185,10 @@ def branch_of(chain: ToyChain) -> dict[int, str]:
     return chain.__dict__.setdefault("branch", {})
 
 
-def run(chain: ToyChain, bound: NonceBound, attempt: Attempt) -> Receipt:
+def run(chain: ToyChain, bound: NonceBound, attempt: Attempt, *, reverts: bool = False) -> Receipt:
     """Put one attempt into the block at hand, and undo what a revert undoes."""
     chain.transaction = attempt.transaction_hash
-    succeeded = attempt.cancels or _runs(chain, bound.intent)
+    succeeded = attempt.cancels or (not reverts and _runs(chain, bound.intent))
     chain.transaction = None
     mined_in(chain)[attempt.transaction_hash] = Inclusion(
         transaction_hash=attempt.transaction_hash,

@@ -1,14 +1,20 @@
 """What is the same for everything that one book does at the end of one block."""
 
+from collections.abc import Generator
+
 import msgspec
 
-from pipeline.messages.base import BlockRef
+from pipeline.act.lifecycle import Move
+from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import BlockNumber, Wei
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.registry import need_actions
+
+Moving = Generator[Output, None, Move]
+"""What a plan says at a block, and what it does."""
 
 
 class BookContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,18 +1,15 @@
 """What a plan that ended in the middle still lets others take is taken back, as soon as that can be."""
 
-from collections.abc import Iterator
-
 from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.act.allowances import allowances
 from pipeline.act.settle import Broken, Due, Finished, fails_alike, is_final, stand, still_watched
-from pipeline.advance.book_context import BookContext
+from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.commands import command
 from pipeline.advance.phases import Held, Ready, prepare
 from pipeline.advance.stalls import forget_broken, put, refused
 from pipeline.book.inventory import Stock
-from pipeline.messages.base import Output
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.entries import BookPath
 from pipeline.messages.goals import Phase
@@ -28,18 +25,20 @@ def is_clearing(context: BookContext, plan: Plan | None) -> bool:
     return not isinstance(standing, Finished) and standing.phase == reset and not fails_alike(plan, reset)
 
 
-def clear(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Iterator[Output]:
+def clear(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Moving:
     """Take back what a plan that has ended left allowed."""
     if not _may_be_cleared(context, plan):
-        return
+        return "wait"
     plan = _without_unanswered(context, plan)
     match stand(plan, context.shard.tables):
         case Finished() if is_final(plan, context.shard.tables, context.final_block):
             put(context, replace(plan, allowances=still_watched(plan)))
         case Broken() as broken:
             put(context, forget_broken(context, plan, broken))
+            return "hold"
         case Due(phase=phase) if not _tries_later(context, plan):
-            yield from _reset(context, plan, phase, stock, path)
+            return (yield from _reset(context, plan, phase, stock, path))
+    return "wait"
 
 
 def _may_be_cleared(context: BookContext, plan: Plan) -> bool:
@@ -73,10 +72,11 @@ def _tries_later(context: BookContext, plan: Plan) -> bool:
     return fails_alike(plan, plan.phases[-1]) and since_s < context.policy.action.stall_after_s
 
 
-def _reset(context: BookContext, plan: Plan, phase: Phase, stock: Stock, path: BookPath) -> Iterator[Output]:
+def _reset(context: BookContext, plan: Plan, phase: Phase, stock: Stock, path: BookPath) -> Moving:
     prepared = prepare(context, plan, phase, stock, path)
     if isinstance(prepared, Ready):
-        yield from command(context, plan, prepared)
-    elif isinstance(prepared, Held) and plan.stalled_reason != prepared.refusal.reason:
+        return (yield from command(context, plan, prepared))
+    if isinstance(prepared, Held) and plan.stalled_reason != prepared.refusal.reason:
         yield refused(context, plan.id, phase, prepared.refusal)
         put(context, replace(plan, stalled_reason=prepared.refusal.reason))
+    return "hold"

@@ -1,25 +1,22 @@
 """A phase that may go out: its transactions are said, and each is remembered as an open intent."""
 
-from collections.abc import Iterator
-
 from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.act.drafts import Draft
 from pipeline.act.settle import lies_outside, predecessor
-from pipeline.advance.book_context import BookContext
+from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.daily_counts import count_again
 from pipeline.advance.phases import Ready
 from pipeline.advance.stalls import put, unstalled
 from pipeline.advance.weighing import most_for_gas_wei
-from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanRevised
 from pipeline.messages.effects import Intent, Plan, PlannedStep
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Seconds, Wei
 
 
-def command(context: BookContext, plan: Plan, ready: Ready) -> Iterator[Output]:
+def command(context: BookContext, plan: Plan, ready: Ready) -> Moving:
     """Say a phase's transactions, and remember each as an open intent."""
     if ready.why:
         yield _revised(context, plan, ready)
@@ -46,6 +43,7 @@ def command(context: BookContext, plan: Plan, ready: Ready) -> Iterator[Output]:
     if lies_outside(plan, ready.phase, context.shard.tables):
         plan = replace(plan, tried_since=context.actions.growth(context.shard, context.policy))
     put(context, plan if plan.stalled_phase == ready.phase else unstalled(plan))
+    return "command"
 
 
 def _revised(context: BookContext, plan: Plan, ready: Ready) -> PlanRevised:

@@ -24,17 +24,17 @@ class Ending(msgspec.Struct, frozen=True):
 
     outcomes: Mapping[BookId, Done | Left] = {}
     """By book."""
-    forgets: bool = False
-    """Nobody will tell any more what became of their transactions."""
+    forgotten: tuple[BookId, ...] = ()
+    """Of whose plans, ended ones too, nobody will tell any more what became of their transactions."""
 
 
 def ending(shard: Shard, event: AnyEvent) -> Ending:
     """Find the plans that cannot go on after an event, before it is taken in."""
     match event:
         case Resumed(scope=keys.SHARD):
-            return Ending(_outcomes(shard, "shard_forgot"), forgets=True)
+            return Ending(_outcomes(shard, "shard_forgot"), tuple(name for name, _ in _plans(shard)))
         case PolicyRemoved(book=book):
-            return Ending(_outcomes(shard, "book_removed", book), forgets=True)
+            return Ending(_outcomes(shard, "book_removed", book), (book,))
         case PolicySet(policy=policy) if _leaves(shard, policy):
             return Ending(_outcomes(shard, "policy_replaced", policy.book))
         case _:
@@ -49,10 +49,9 @@ def _leaves(shard: Shard, policy: Policy) -> bool:
 
 def _outcomes(shard: Shard, why: LeaveReason, book: BookId | None = None) -> dict[BookId, Done | Left]:
     """Tell of every plan that is not closed, by book, how it ends: left where it stands, or done."""
-    plans = ((keys.plan.parse(key)[0], plan) for key, plan in shard.tables.group(keys.plan.family, Plan))
     standings = {
         name: stand(plan, shard.tables)
-        for name, plan in plans
+        for name, plan in _plans(shard)
         if plan.closed is None and book in {None, name}
     }
     return {
@@ -61,17 +60,29 @@ def _outcomes(shard: Shard, why: LeaveReason, book: BookId | None = None) -> dic
     }
 
 
+def _plans(shard: Shard) -> Iterator[tuple[BookId, Plan]]:
+    for key, plan in shard.tables.group(keys.plan.family, Plan):
+        yield keys.plan.parse(key)[0], plan
+
+
 def end_plans(shard: Shard, ends: Ending, now: Provenance) -> Iterator[Output]:
     """Close plans: what they were for must be judged anew."""
+    for book in ends.forgotten:
+        _forget_steps(shard, book)
     for book, outcome in ends.outcomes.items():
         plan = shard.tables.need(keys.plan(book), Plan)
-        if ends.forgets:
-            for step in plan.steps:
-                shard.tables.put(keys.intent(step.intent), None)
-            plan = replace(plan, steps=())
         allowances = still_watched(plan) if isinstance(outcome, Done) else plan.allowances
         shard.tables.put(keys.plan(book), replace(plan, closed=outcome, allowances=allowances))
         if not isinstance(outcome, Done):
             stamp = now.stamp("plan", book, action="closed")
             closed = PlanClosed(**stamp, book=book, plan=plan.id, outcome=outcome)
             yield with_cost(shard, closed, None)
+
+
+def _forget_steps(shard: Shard, book: BookId) -> None:
+    """Let go of a plan's transactions: without their receipts they would count as in flight for ever."""
+    plan = shard.tables.find(keys.plan(book), Plan)
+    for step in plan.steps if plan is not None else ():
+        shard.tables.put(keys.intent(step.intent), None)
+    if plan is not None and plan.steps:
+        shard.tables.put(keys.plan(book), replace(plan, steps=()))

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.act.allowances import Grant, allowances
 from pipeline.act.guards import GuardRefusal
+from pipeline.act.lifecycle import check_move, state_of
 from pipeline.act.settle import Broken, Due, Finished, Waiting, is_open, stand
-from pipeline.advance.book_context import BookContext
+from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.commands import command
 from pipeline.advance.daily_counts import count_action
@@ -21,12 +22,12 @@ from pipeline.advance.phases import Held, Prepared, Ready, prepare
 from pipeline.advance.stalls import (
     close,
     finish,
+    give_up,
     mend,
     put,
     refused,
     rest,
     stall,
-    unstalled,
     wait,
 )
 from pipeline.advance.weighing import gives_swap_up, tries_again_later
@@ -96,6 +97,7 @@ def open_plan(
         hold_off(context.shard, context.policy, refusal.reason, context.block.timestamp_s, proposed_before_s)
         yield refused(context, plan_id, plan.phases[0], refusal)
         return
+    before = state_of(find_plan(context), context.shard.tables)
     _forget_former(context)
     plan = replace(plan, foreseen=ready.costs, deviation_before_bps=proposal.deviation_bps)
     yield PlanOpened(
@@ -114,6 +116,7 @@ def open_plan(
     )
     count_action(context, plan.notional_quote, ready.costs)
     yield from command(context, plan, ready)
+    check_move(before, "open")
 
 
 def _forget_former(context: BookContext) -> None:
@@ -128,24 +131,30 @@ def _forget_former(context: BookContext) -> None:
 
 # ------------------------------------------------------------------ carry on
 def carry_plan(context: BookContext, stock: Stock, path: BookPath) -> Iterator[Output]:
-    """Do what the plan needs at this block, if it is open."""
+    """Do what the plan needs at this block, and hold it against the table of its life. Raises: UnforeseenMoveError."""
     plan = find_plan(context)
     if plan is None:
         return
     plan = _as_bounded_now(context, plan)
+    before = state_of(plan, context.shard.tables)
+    move = yield from _carry(context, plan, stock, path)
+    check_move(before, move)
+
+
+def _carry(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Moving:
     if plan.closed is not None:
-        yield from clear(context, plan, stock, path)
-        return
+        return (yield from clear(context, plan, stock, path))
     match stand(plan, context.shard.tables):
         case Finished():
-            yield from finish(context, plan)
+            return (yield from finish(context, plan))
         case Waiting() as waiting:
-            yield from wait(context, plan, waiting)
+            return (yield from wait(context, plan, waiting))
         case Broken() as broken:
-            yield from mend(context, plan, broken)
+            return (yield from mend(context, plan, broken))
         case Due(phase=phase):
-            if not tries_again_later(context, plan, phase, stock):
-                yield from _go_on(context, plan, prepare(context, plan, phase, stock, path), stock)
+            if tries_again_later(context, plan, phase, stock):
+                return "wait"
+            return (yield from _go_on(context, plan, prepare(context, plan, phase, stock, path), stock))
 
 
 def _as_bounded_now(context: BookContext, plan: Plan) -> Plan:
@@ -163,20 +172,20 @@ def _bounds(context: BookContext) -> tuple[Bound, ...]:
     return tuple(Bound(allowance=key, most=most) for key, most in found if most)
 
 
-def _go_on(context: BookContext, plan: Plan, prepared: Prepared | None, stock: Stock) -> Iterator[Output]:
+def _go_on(context: BookContext, plan: Plan, prepared: Prepared | None, stock: Stock) -> Moving:
     match prepared:
         case Ready():
-            yield from command(context, plan, prepared)
+            return (yield from command(context, plan, prepared))
         case Held(phase="swap", refusal=refusal, missed_quote=missed) if gives_swap_up(
             context, plan, refusal, missed, stock
         ):
-            put(context, unstalled(replace(plan, given_up=(*plan.given_up, "swap"))))
+            return give_up(context, plan, ("swap",))
         case Held(phase=phase, refusal=refusal):
-            yield from stall(context, plan, phase, refusal)
+            return (yield from stall(context, plan, phase, refusal))
         case Stopped():
-            yield from close(context, plan, prepared)
+            return (yield from close(context, plan, prepared))
         case None:
-            put(context, unstalled(replace(plan, given_up=plan.phases)))
+            return give_up(context, plan, plan.phases)
 
 
 def _grants(context: BookContext) -> tuple[Grant, ...]:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.act.guards import GuardRefusal
+from pipeline.act.lifecycle import Move
 from pipeline.act.settle import (
     Broken,
     Waiting,
@@ -16,7 +17,7 @@ from pipeline.act.settle import (
     note_failure,
     still_watched,
 )
-from pipeline.advance.book_context import BookContext
+from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.market_refusals import forget_refusals, hold_off
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
@@ -36,14 +37,15 @@ _SAID_AGAIN = frozenset({"limits", "malformed", "paused"})
 """What a signer refuses for reasons of its own, whatever the block."""
 
 
-def wait(context: BookContext, plan: Plan, standing: Waiting) -> Iterator[Output]:
+def wait(context: BookContext, plan: Plan, standing: Waiting) -> Moving:
     """Say, once, that nobody answers; what is signed may still be mined, so nothing is given up."""
     waited_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
     if plan.stalled_reason == "unanswered" or waited_s < context.policy.action.stall_after_s:
-        return
+        return "wait"
     unanswered = GuardRefusal(reason="unanswered", detail=f"{standing.step}: not mined")
     yield _stalled(context, plan, standing.phase, unanswered)
     put(context, replace(plan, stalled_reason="unanswered"))
+    return "wait"
 
 
 def rest(context: BookContext, plan: Plan, phase: Phase, unknown: GuardRefusal) -> Iterator[Output]:
@@ -55,14 +57,14 @@ def rest(context: BookContext, plan: Plan, phase: Phase, unknown: GuardRefusal) 
     put(context, replace(plan, stalled_reason=unknown.reason))
 
 
-def mend(context: BookContext, plan: Plan, broken: Broken) -> Iterator[Output]:
+def mend(context: BookContext, plan: Plan, broken: Broken) -> Moving:
     """A transaction failed or was refused: end a plan that never began, make the phase again otherwise, and all that followed it."""
     if never_sent(plan, context.shard.tables):
-        yield from _give_up_unsent(context, plan, broken)
-        return
+        return (yield from _give_up_unsent(context, plan, broken))
     plan = forget_broken(context, plan, broken)
     detail = f"{broken.step}: {step_outcome_text(broken.outcome)}"
-    yield from stall(context, plan, broken.phase, GuardRefusal(reason="step_failed", detail=detail))
+    failed = GuardRefusal(reason="step_failed", detail=detail)
+    return (yield from stall(context, plan, broken.phase, failed))
 
 
 def forget_broken(context: BookContext, plan: Plan, broken: Broken) -> Plan:
@@ -73,7 +75,7 @@ def forget_broken(context: BookContext, plan: Plan, broken: Broken) -> Plan:
     return note_failure(plan, broken.phase, broken.step, broken.outcome)
 
 
-def _give_up_unsent(context: BookContext, plan: Plan, broken: Broken) -> Iterator[Output]:
+def _give_up_unsent(context: BookContext, plan: Plan, broken: Broken) -> Moving:
     """Close a plan of which nothing was signed: nothing has changed, so it counts for nothing.
 
     The cooldown is given back too, unless the signer would say the same again at the next block. Where the market
@@ -89,10 +91,10 @@ def _give_up_unsent(context: BookContext, plan: Plan, broken: Broken) -> Iterato
     if refusal is not None:
         hold_off(context.shard, context.policy, refusal, context.block.timestamp_s, plan.proposed_before_s)
     never = NeverSent(step=broken.step, outcome=broken.outcome)
-    yield from close(context, replace(plan, allowances=still_watched(plan)), never)
+    return (yield from close(context, replace(plan, allowances=still_watched(plan)), never))
 
 
-def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> Iterator[Output]:
+def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> Moving:
     """Say why the plan does not go on, once a reason; after the policy's time do what it says."""
     now_s = context.block.timestamp_s
     known = plan.stalled_since_s is not None and plan.stalled_phase == phase
@@ -107,29 +109,39 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
     action = context.policy.action
     if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
         put(context, plan)
-    elif action.on_stall == "mint_as_is" and phase == "swap":
-        put(context, unstalled(replace(plan, given_up=(*plan.given_up, phase))))
-    else:
-        yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason))
+        return "hold"
+    if action.on_stall == "mint_as_is" and phase == "swap":
+        return give_up(context, plan, (phase,))
+    return (yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason)))
 
 
-def finish(context: BookContext, plan: Plan) -> Iterator[Output]:
+def give_up(context: BookContext, plan: Plan, phases: tuple[Phase, ...]) -> Move:
+    """Leave phases out, and let the plan go on without them."""
+    given_up = tuple(each for each in plan.phases if each in {*plan.given_up, *phases})
+    put(context, unstalled(replace(plan, given_up=given_up)))
+    return "give_up"
+
+
+def finish(context: BookContext, plan: Plan) -> Moving:
     """Say the end, once on a branch: a reorg may open the plan again, until all of it is final."""
     path = context.shard.tables.find(keys.path(context.policy.book), BookPath)
     if path is not None and path.finished_plan == plan.id:
-        if is_final(plan, context.shard.tables, context.final_block):
-            put(context, replace(plan, closed=Done(), allowances=still_watched(plan)))
-        return
+        if not is_final(plan, context.shard.tables, context.final_block):
+            return "wait"
+        put(context, replace(plan, closed=Done(), allowances=still_watched(plan)))
+        return "end"
     forget_refusals(context.shard, context.policy)
     stamp = context.now.stamp("plan", context.policy.book, action="done")
     yield PlanClosed(**stamp, book=context.policy.book, plan=plan.id, outcome=Done())
+    return "wait"
 
 
-def close(context: BookContext, plan: Plan, outcome: AnyPlanOutcome) -> Iterator[Output]:
+def close(context: BookContext, plan: Plan, outcome: AnyPlanOutcome) -> Moving:
     """End a plan that is not done, and say how."""
     put(context, replace(plan, closed=outcome))
     stamp = context.now.stamp("plan", context.policy.book, action="closed")
     yield PlanClosed(**stamp, book=context.policy.book, plan=plan.id, outcome=outcome)
+    return "end"
 
 
 def _stalled(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> PlanStalled:
