@@ -10,7 +10,7 @@ from pipeline.advance.departures import departures_of
 from pipeline.book.exposures import HeldItem
 from pipeline.book.inventory import Stock
 from pipeline.decide.gates import Refused
-from pipeline.errors import PipelineError
+from pipeline.errors import MalformedRecordError, NewerRecordError, PipelineError
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Pause
@@ -24,8 +24,10 @@ from pipeline.units import ChainId, Offset, ShardId
 from pipeline.venues.port import VenueViews
 from pipeline.venues.registry import venues_of
 from pipeline.views import show_book
-from streams.kafka.readers import Reader
+from streams.kafka.codec import decode_event
+from streams.kafka.readers import Reader, Record
 from streams.kafka.topics import EVENTS, shard_of
+from streams.passed_over import why_halted
 from streams.policy_rollout import policies_in_force
 from streams.verify import load_shard
 
@@ -41,6 +43,7 @@ class ShardNow(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since_ms: int | None
     """When the broker took the oldest of those records, or, where there are none, the newest record of the log."""
     halted: str | None
+    """Why; also where it stands before a record that cannot be read here."""
 
 
 class BookNow(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +116,21 @@ async def _shard_now(reader: Reader, chain_id: ChainId, number: ShardId) -> Shar
         cursor=cursor,
         records_behind=end - unread.offset if unread else 0,
         waiting_since_ms=newest.timestamp_ms if newest else None,
-        halted=None if halted is None else halted.reason,
+        halted=_why_unread(number, unread) if halted is None else halted.reason,
     )
+
+
+def _why_unread(number: ShardId, unread: Record | None) -> str | None:
+    """Tell why the next record of a shard's log is not taken in: nobody of this version can read it."""
+    if unread is None:
+        return None
+    try:
+        decode_event(unread.value or b"", where=unread.where)
+    except MalformedRecordError:
+        return None
+    except NewerRecordError as error:
+        return why_halted(number, Offset(unread.offset), error)
+    return None
 
 
 def books_at(at: ShardNow) -> Iterator[BookNow]:
