@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipeline.curves.derived import Derived
 from pipeline.curves.formula import function_from
-from pipeline.curves.solve import holdings_at, one_token_left, quote_beside
+from pipeline.curves.solve import holdings_at, holdings_near, one_token_left, quote_beside
 from pipeline.errors import CurveError
 
 _point = tuple.__new__  # half the time of `Point._make`
@@ -72,8 +72,30 @@ class Curve:
         return self._at_edge_or_beyond(price)
 
     def along(self, prices: Iterable[float]) -> list[Point]:
-        """Evaluate the position at each price. Raises: CurveError as `at`."""
-        return list(map(self.at, prices))
+        """Evaluate the position at each price. Raises: CurveError as `at`.
+
+        Where the holdings are solved for, each price is sought from the one before: equal to `at` within its tolerance.
+        """
+        if self.derived.closed_form:
+            return list(map(self.at, prices))
+        points: list[Point] = []
+        for price in prices:
+            near = self._near(price, points[-1]) if points else None
+            points.append(near or self.at(price))
+        return points
+
+    def _near(self, price: float, start: Point) -> Point | None:
+        """Evaluate the position at a price, sought from a point inside the same edges; None where it is not found from there."""
+        if not (self.low < price < self.high and self.low < start.price < self.high):
+            return None
+        held = holdings_near(price, start.base, start.quote, self._on_curve, self._at_holdings)
+        if held is None:
+            return None
+        with contextlib.suppress(ArithmeticError, ValueError):
+            point = _point(Point, self._at_holdings(*held))
+            if point.base >= 0 <= point.quote and -math.inf < point.gamma < 0:
+                return point
+        return None
 
     def price_with(self, base: float) -> float:
         """Find the price at which the position holds this much base. Raises: CurveError if there is none."""

@@ -162,3 +162,32 @@ def test_a_grid_has_the_edges_as_nodes():
     assert 3.0 not in prices
     with pytest.raises(CurveError, match=r"no grid of 5 prices from 2\.0 to 1\.0"):
         grid(2.0, 1.0, 5)
+
+
+@pytest.mark.parametrize("name", ["stable-swap", "solidly"])
+@settings(max_examples=25)
+@given(data=st.data(), logs=st.lists(st.floats(-0.6, 0.6), min_size=2, max_size=12))
+def test_prices_sought_one_from_another_are_those_sought_alone(name, data, logs):
+    """Both price within the tolerance; what they hold differs by what that much of price moves."""
+    curve = data.draw(curves(name))
+    try:
+        alone = [curve.at(math.exp(log)) for log in logs]
+    except CurveError:
+        assume(False)
+    for one, other in zip(curve.along(map(math.exp, logs)), alone, strict=True):
+        assert one.price == pytest.approx(other.price, rel=2 * PRICE_TOLERANCE)
+        assert one.value == pytest.approx(other.value, rel=1e-11)
+        moves = -other.gamma * 4 * PRICE_TOLERANCE * other.price if other.gamma > -math.inf else other.base
+        assert abs(one.base - other.base) <= moves + 1e-11 * other.base
+        assert abs(one.quote - other.quote) <= moves * other.price + 1e-11 * other.quote
+
+
+def test_prices_are_sought_one_from_another(monkeypatch):
+    """Only the first of a grid is sought alone, which takes twenty times as long."""
+    curve = Curve(DERIVED["stable-swap"], {"A": 100.0, "D": 1_000.0})
+    sought = []
+    monkeypatch.setattr(
+        Curve, "at", lambda self, price, was=Curve.at: sought.append(price) or was(self, price)
+    )
+    assert len(curve.along(math.exp(n / 1_000) for n in range(-100, 100))) == 200
+    assert len(sought) == 1
