@@ -328,7 +328,10 @@ async def test_an_eaten_nonce_is_dropped_when_an_operator_adopts_the_chains(stag
         await process.step()
     await stage.start(adopt_nonce=True)
     (dropped,) = (report for report in stage.reports(wanted) if isinstance(report, Dropped))
-    assert dropped.reason == "nonce 5 was used by a transaction that is not ours"
+    assert (dropped.cause, dropped.detail) == (
+        "replaced",
+        "nonce 5 was used by a transaction that is not ours",
+    )
 
 
 async def test_a_chain_that_does_not_move_gets_nothing_signed(stage):

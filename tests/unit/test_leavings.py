@@ -27,7 +27,7 @@ def test_an_nft_that_leaves_is_told_with_what_it_was_worth(recipient, mode):
     desk = Desk(live(mode=mode))
     ((key, _),) = own_positions(desk.shard, live())
     before = shown(desk.shard)
-    _, _, found = before.positions[key]
+    _, _, found = before.by_item()[key]
     _, stock = before.books["alpha"]
     said = [output for output in leave(desk, key, recipient) if isinstance(output, NftLeft)]
     moved_by = desk.watcher.chain.logs[-1].transaction_hash
