@@ -17,7 +17,8 @@ from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.references import doubt
 from pipeline.book.stock import held_parts, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
-from pipeline.decide.strategies import Act
+from pipeline.decide.levers import Option
+from pipeline.decide.strategies import Target
 from pipeline.follow.due_reads import missing
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
@@ -203,12 +204,12 @@ def _conclude(
 ) -> Iterator[Output]:
     """Say a proposal always, a refusal when it is news or due again; remember both."""
     tables, book = context.shard.tables, context.policy.book
-    if isinstance(judgement, Act) and stock is not None:
+    if isinstance(judgement, Option) and stock is not None:
         effects = _effects(context.shard, context.policy)
         done = replace(effects, last_proposed_at_s=context.block.timestamp_s, proposals=effects.proposals + 1)
         tables.put(keys.effects(book), done)
         path = replace(path, declined_gate=None, declined_reason=None, declined_at_block=None)
-        proposal = _proposal(context, path, stock, judgement)
+        proposal = _proposal(context, path, stock, judgement.target)
         yield proposal
         if context.policy.mode == "dry-run":
             want_dry_run(context, proposal, effects.last_proposed_at_s)
@@ -251,20 +252,20 @@ def _refusal(context: BookContext, stock: Stock | None, refused: Refused) -> Dec
     )
 
 
-def _proposal(context: BookContext, path: BookPath, stock: Stock, act: Act) -> RebalanceProposed:
+def _proposal(context: BookContext, path: BookPath, stock: Stock, target: Target) -> RebalanceProposed:
     policy = context.policy
     since_s = path.out_of_range_since_s
     return RebalanceProposed(
         **context.now.stamp("reb", policy.book, action="rebalance", policy_version=policy.policy_version),
         book=policy.book,
         policy_version=policy.policy_version,
-        trigger=act.trigger,
+        trigger=target.trigger,
         base_amount=stock.base_amount,
         quote_amount=stock.quote_amount,
         value_quote=stock.value_quote,
         sqrt_price_x96=stock.sqrt_price_x96,
         base_share_bps=stock.base_share_bps,
-        target_share_bps=policy.strategy.target_share_bps,
+        target_share_bps=target.base_share_bps,
         deviation_bps=deviation_bps(stock, policy),
         base_to_buy=base_to_buy(stock, policy),
         out_of_range_s=0 if since_s is None else context.block.timestamp_s - since_s,

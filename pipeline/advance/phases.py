@@ -12,7 +12,7 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.weighing import gas_to_wait_for, goes_in_part, waits_to_allow_s
 from pipeline.book.inventory import WHOLE_BPS, Stock
-from pipeline.decide.strategies import STRATEGIES, Act
+from pipeline.decide.strategies import STRATEGIES, Rest
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.effects import BookEffects, Plan
@@ -187,7 +187,7 @@ def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath,
     """Begin only what would be begun now: the first time nothing came of it, and the book has gone on."""
     policy = context.policy
     verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, context.block.timestamp_s)
-    if not isinstance(verdict, Act):
+    if isinstance(verdict, Rest):
         return Stopped(phase=plan.phases[0], reason=verdict.reason)
     looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):

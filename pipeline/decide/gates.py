@@ -6,10 +6,10 @@ not written: `advance` writes them.
 
 import msgspec
 
-from pipeline import keys
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.book.stock import share_bps
-from pipeline.decide.strategies import STRATEGIES, WAKES, Act, follow_band
+from pipeline.decide.levers import Option, Unfit, choose
+from pipeline.decide.strategies import STRATEGIES, WAKES, Rest, follow_band
 from pipeline.messages.decisions import Gate
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.entries import BookPath
@@ -35,7 +35,7 @@ class Unknown(Refused, frozen=True, kw_only=True):
     item: str
 
 
-Judgement = Act | Refused
+Judgement = Option | Refused
 
 FIRST_WAIT_S = Seconds(60)
 """After a first refusal by the market. A few blocks: a price must be held away that long to be in the way again."""
@@ -86,17 +86,17 @@ def judge(stock: Stock, path: BookPath, effects: BookEffects, policy: Policy, no
     if stock.value_quote <= 0:
         return Refused(gate="value", reason="negative_value" if stock.value_quote else "empty_book")
     verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, now_s)
-    if not isinstance(verdict, Act):
+    if isinstance(verdict, Rest):
         return Refused(gate="band", reason=verdict.reason)
-    token, _ = farthest(stock, policy)
-    if verdict.trigger == "share_outside_band" and token != policy.base:
-        return Refused(gate="lever", reason="no_lever", item=keys.token(token))
+    chosen = choose(verdict, farthest(stock, policy)[0], policy)
+    if isinstance(chosen, Unfit):
+        return Refused(gate="lever", reason=chosen.reason, item=chosen.item)
     last_s = effects.last_proposed_at_s
     if last_s is not None and now_s < last_s + policy.strategy.cooldown_s:
         return Refused(gate="cooldown", reason="cooling_down")
     if effects.refused_at_s is not None and now_s < effects.refused_at_s + held_off_s(effects, policy):
         return Refused(gate="cooldown", reason="held_off")
-    return verdict
+    return chosen
 
 
 def next_look_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Seconds) -> Seconds | None:

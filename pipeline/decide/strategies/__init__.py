@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from pipeline.decide.strategies.target_band import acts_from_s, follow_band, target_band
-from pipeline.decide.strategies.verdict import Act, Rest, Verdict
+from pipeline.decide.strategies.verdict import Rest, Target, Verdict
 from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import TargetBand
 from pipeline.units import Seconds
@@ -17,4 +17,4 @@ WAKES: Mapping[type[TargetBand], Callable[[BookPath, TargetBand], Seconds | None
 }
 """When time alone makes a strategy judge otherwise; None: never."""
 
-__all__ = ["STRATEGIES", "WAKES", "Act", "Rest", "Verdict", "follow_band"]
+__all__ = ["STRATEGIES", "WAKES", "Rest", "Target", "Verdict", "follow_band"]

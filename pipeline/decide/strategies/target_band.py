@@ -1,6 +1,6 @@
 """Bring the base share back to its target once it has left its band, or all liquidity has been idle too long."""
 
-from pipeline.decide.strategies.verdict import Act, Rest, Verdict
+from pipeline.decide.strategies.verdict import Rest, Target, Verdict
 from pipeline.messages.decisions import Trigger
 from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import TargetBand
@@ -16,7 +16,9 @@ def follow_band(path: BookPath, band: TargetBand, deviation_bps: Bps) -> bool:
 def target_band(path: BookPath, band: TargetBand, now_s: Seconds) -> Verdict:
     """Judge a book by its path up to and including this block."""
     trigger = _trigger(path, band, now_s)
-    return Rest(reason="inside_band") if trigger is None else Act(trigger=trigger)
+    if trigger is None:
+        return Rest(reason="inside_band")
+    return Target(base_share_bps=band.target_share_bps, trigger=trigger)
 
 
 def _trigger(path: BookPath, band: TargetBand, now_s: Seconds) -> Trigger | None:

@@ -4,11 +4,13 @@ import msgspec
 
 from pipeline.messages.decisions import Trigger
 from pipeline.messages.outcomes import RestReason
+from pipeline.units import Bps
 
 
-class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """The book should move to its target."""
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the book should be, and why now."""
 
+    base_share_bps: Bps
     trigger: Trigger
 
 
@@ -18,4 +20,4 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True):
     reason: RestReason
 
 
-Verdict = Act | Rest
+Verdict = Target | Rest

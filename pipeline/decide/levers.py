@@ -1,0 +1,46 @@
+"""Ways to bring a book to its target: each offers itself or says why it does not fit, and one is chosen."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from pipeline import keys
+from pipeline.decide.strategies import Target
+from pipeline.messages.policy import Policy
+from pipeline.units import Address
+
+Lever = Literal["rerange"]
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """A lever that would bring the book nearer to its target."""
+
+    lever: Lever
+    target: Target
+
+
+class Unfit(msgspec.Struct, frozen=True, kw_only=True):
+    """A lever that would not, and why."""
+
+    lever: Lever
+    reason: Literal["no_lever"]
+    item: str
+    """What it does not move."""
+
+
+def offer_rerange(target: Target, farthest: Address, policy: Policy) -> Option | Unfit:
+    """Offer a re-range, which moves base and quote, and no other token that is farthest from its target."""
+    if target.trigger == "share_outside_band" and farthest != policy.base:
+        return Unfit(lever="rerange", reason="no_lever", item=keys.token(farthest))
+    return Option(lever="rerange", target=target)
+
+
+LEVERS: Mapping[Lever, Callable[[Target, Address, Policy], Option | Unfit]] = {"rerange": offer_rerange}
+"""In the order in which they are preferred."""
+
+
+def choose(target: Target, farthest: Address, policy: Policy) -> Option | Unfit:
+    """Choose the first lever that fits; where none does, the last one says why."""
+    offers = [offer(target, farthest, policy) for offer in LEVERS.values()]
+    return next((offer for offer in offers if isinstance(offer, Option)), offers[-1])
