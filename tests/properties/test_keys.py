@@ -34,6 +34,7 @@ KINDS = {
     "held_balances": (BOOKS,),
     "spot": (ADDRESSES,),
     "price": (ADDRESSES, NUMBERS, NUMBERS, NUMBERS),
+    "feed": (ADDRESSES,),
     "held_nfts": (BOOKS, ADDRESSES),
     "shown_nfts": (BOOKS, ADDRESSES),
     "nft_groups": (BOOKS, ADDRESSES),
