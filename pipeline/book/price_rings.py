@@ -107,7 +107,10 @@ def _named(books: tuple[Policy, ...]) -> Iterator[tuple[PriceRing, str, str]]:
 
 def _keep(tables: Tables, ring: PriceRing, spot: Spot, at_s: Seconds, read_at: BlockNumber) -> None:
     interval, price = ring.interval(at_s), spot.price
-    last = last_slot(tables, ring, interval)
+    key = ring.key(interval)
+    last = tables.find(key, PriceSlot)
+    if last is None or ring.interval(last.at_s) != interval:
+        last = last_slot(tables, ring, interval)
     if last is None or last.read_at_block != read_at:
         since_s, tick_seconds, tick = at_s, 0, tick_of(price)
     else:
@@ -125,4 +128,4 @@ def _keep(tables: Tables, ring: PriceRing, spot: Spot, at_s: Seconds, read_at: B
         since_s=since_s,
         read_at_block=read_at,
     )
-    tables.put(ring.key(interval), slot)
+    tables.put(key, slot)
