@@ -29,6 +29,14 @@ def with_plain_type(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, TYPE_FIELD: stated[0], VERSION_FIELD: str(stated[1])}
 
 
+def with_stated_type(fields: dict[str, Any]) -> dict[str, Any]:
+    """Undo `with_plain_type`: put a message's version back behind its type, as its readers want it."""
+    if VERSION_FIELD not in fields:
+        return fields
+    rest = {name: value for name, value in fields.items() if name != VERSION_FIELD}
+    return {**rest, TYPE_FIELD: f"{fields[TYPE_FIELD]}.{fields[VERSION_FIELD]}"}
+
+
 def json_of(value: bytes | None) -> str:
     """Show a record's value as JSON; bytes that are not JSON become a JSON string."""
     if value is None:

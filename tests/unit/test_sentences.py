@@ -21,7 +21,9 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.dry_run import DryRun, DryRunStep, Inventory, MintedPosition
 from pipeline.messages.goals import RerangeGoal
+from streams.cli.readable import fields_of, with_stated_type
 from streams.cli.sentences import sentence
+from streams.kafka.codec import decode_output, encode
 
 AT = BlockRef(number=7, hash="0x7", parent_hash="0x6", timestamp_s=7)
 CAUSE = Cause(shard=0, offset=1, block=AT)
@@ -118,3 +120,11 @@ def test_a_dry_run_tells_cost_range_and_shares():
         "share 41% before, 50.1% after",
     ):
         assert part in text, (part, text)
+
+
+@pytest.mark.parametrize("kind", get_args(AnyDecision), ids=lambda kind: kind.__name__)
+@settings(max_examples=5, deadline=None)
+@given(data=st.data())
+def test_a_decision_whose_version_was_set_apart_is_read_again(kind, data):
+    said = data.draw(structs(kind))
+    assert decode_output(msgspec.json.encode(with_stated_type(fields_of(encode(said))))) == said

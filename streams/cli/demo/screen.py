@@ -18,6 +18,7 @@ from pipeline.messages.policy import Policy
 from streams.cli.console import out
 from streams.cli.demo.stage import BAND_BPS, TARGET_BPS, Stage
 from streams.cli.demo.witness import Witness
+from streams.cli.readable import with_stated_type
 from streams.cli.sentences import sentence
 from streams.devnet.reads import slot0
 from streams.kafka.codec import decode_output
@@ -106,7 +107,7 @@ def describe_dry_run(said: dict[str, Any]) -> str:
 
 def _alert(said: dict[str, Any], policies: Mapping[str, Policy]) -> str:
     """Say in a sentence what else came of a block: a plan's progress, an alert."""
-    output = decode_output(msgspec.json.encode(said))
+    output = decode_output(msgspec.json.encode(with_stated_type(said)))
     assert isinstance(output, Output)  # nothing else lies on decisions.v1
     return sentence(output, policies.get(said.get("book", "")))
 
