@@ -134,7 +134,7 @@ async def test_a_changed_file_does_not_make_private_bytes_public(chain, world, r
         assert house.public.heard
         assert not {call.raw, *house.relay.sent()} & set(house.public.heard)
         (dropped,) = [report for report in stage.said(wanted) if isinstance(report, Dropped)]
-        assert "cancelled" in dropped.reason
+        assert dropped.cause == "cancelled"
 
 
 async def test_it_goes_public_after_the_blocks_that_the_file_named_then_and_not_before(chain, world):

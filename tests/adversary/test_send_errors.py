@@ -110,7 +110,8 @@ async def test_bytes_that_no_node_takes_end_their_intent_and_use_up_their_nonce(
         follower = stage.ask(value_wei=7)
         await stage.block(stage.limits.final_depth_blocks + 2)
         (dropped,) = [report for report in stage.said(wanted) if isinstance(report, Dropped)]
-        assert says in dropped.reason
+        assert says in dropped.detail
+        assert dropped.cause == "not_taken"
         assert stage.nonce() == nonce + 2, "the next intent has the next nonce"
         assert "Dropped" not in stage.names(follower)
         mined = [tx for n in range(chain.header().number) for tx in _of(chain, n + 1, stage.owner)]
