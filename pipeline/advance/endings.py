@@ -11,7 +11,7 @@ from pipeline.advance.real_cost import with_cost
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.effects import Plan
-from pipeline.messages.events import AnyEvent, PolicyRemoved, PolicySet, Resumed
+from pipeline.messages.events import AnyEvent, BlocksReverted, PolicyRemoved, PolicySet, Resumed
 from pipeline.messages.outcomes import Done, LeaveReason, Left
 from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
@@ -32,13 +32,20 @@ def ending(shard: Shard, event: AnyEvent) -> Ending:
     """Find the plans that cannot go on after an event, before it is taken in."""
     match event:
         case Resumed(scope=keys.SHARD):
-            return Ending(_outcomes(shard, "shard_forgot"), tuple(name for name, _ in _plans(shard)))
+            return _all_forgotten(shard)
+        case BlocksReverted(to=to) if shard.tables.begins_above(to.number):
+            return _all_forgotten(shard)
         case PolicyRemoved(book=book):
             return Ending(_outcomes(shard, "book_removed", book), (book,))
         case PolicySet(policy=policy) if _leaves(shard, policy):
             return Ending(_outcomes(shard, "policy_replaced", policy.book))
         case _:
             return Ending()
+
+
+def _all_forgotten(shard: Shard) -> Ending:
+    """End every plan: the shard begins anew, and no block before it will tell what became of their transactions."""
+    return Ending(_outcomes(shard, "shard_forgot"), tuple(name for name, _ in _plans(shard)))
 
 
 def _leaves(shard: Shard, policy: Policy) -> bool:

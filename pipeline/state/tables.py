@@ -123,8 +123,10 @@ class Tables:
 
     def reaches(self, number: BlockNumber) -> bool:
         """Ask whether a rewind to this height is possible: a frame above it, or the shard's beginning."""
-        if BlockNumber(number + 1) in self._frames:
-            return True
+        return BlockNumber(number + 1) in self._frames or self.begins_above(number)
+
+    def begins_above(self, number: BlockNumber) -> bool:
+        """Ask whether a rewind to this height would take away all that the shard has followed since it began."""
         oldest = min(self._frames, default=None)
         return oldest is not None and number < oldest and self._begins_at(oldest)
 
