@@ -60,7 +60,8 @@ def set_into_worker(fuse: Fuse) -> None:
         return records
 
     async def committing(self: Any, records: Any, changes: Any) -> None:
-        said = {msgspec.json.decode(record.value, type=_Tagged).type for record in records if record.value}
+        tags = (msgspec.json.decode(record.value, type=_Tagged).type for record in records if record.value)
+        said = {tag.partition(".")[0] for tag in tags}
         if "PlanOpened" in said:
             said.discard("SubmitTransaction")
         for kind in said:

@@ -14,13 +14,13 @@ from pipeline.messages.outcomes import AnyPlanOutcome, Done, NeverSent, Stalled
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import ChainId
 from streams.devnet.chain import Chain
-from streams.kafka.codec import decode_event, decode_intent, decode_journal, decode_output
+from streams.kafka.codec import decode_event, decode_intent, decode_journal, decode_output, mark
 from streams.kafka.topics import DECISIONS, EVENTS, INTENTS, NONCES
 
 _ONCE = frozenset({"withdraw", "swap", "mint"})
 """Of a plan these have an effect once at most; approvals do not add up."""
 _OF_A_PLAN = (PlanOpened, PlanRevised, StepRefused, PlanStalled, PlanClosed)
-_REPORTS = (b'"Signed"', b'"Sent"', b'"CancellationSigned"', b'"IntentRefused"', b'"Dropped"')
+_REPORTS = tuple(mark(each) for each in (Signed, Sent, CancellationSigned, IntentRefused, Dropped))
 
 
 class Story:

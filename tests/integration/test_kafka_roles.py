@@ -124,7 +124,8 @@ def values(user: User, topic: str) -> list[dict]:
 
 
 def events(user: User, kind: str) -> list[dict]:
-    return [value for value in values(user, "events") if value and value["type"] == kind]
+    """Pick the events of a kind, whatever version their type ends with."""
+    return [value for value in values(user, "events") if value and value["type"].partition(".")[0] == kind]
 
 
 async def put_an_intent(premises: Premises, number: int, **call: Any) -> None:
