@@ -16,6 +16,7 @@ from intents import intent, wide_budget
 from kafka_logs import append, read_committed
 
 from pipeline.messages.base import BlockRef
+from pipeline.messages.events import Dropped, IntentRefused
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds
 from pipeline.venues.abi import function
@@ -253,10 +254,16 @@ class SenderHouse:
         return self.until(lambda: (names := self.said(digest, shard)) and last in names and names)
 
     def last_said(self, wanted: SubmitTransaction) -> str | None:
-        """The reason of a refusal, or the last report's name."""
+        """The reason of a refusal, what is told of a dropped one, or the last report's name."""
         shard = wanted.because_of.shard
         found = [r for r in self.reports(shard) if getattr(r, "intent", None) == wanted.digest]
-        return getattr(found[-1], "reason", type(found[-1]).__name__) if found else None
+        match found[-1] if found else None:
+            case None:
+                return None
+            case IntentRefused(reason=word) | Dropped(detail=word):
+                return str(word)
+            case report:
+                return type(report).__name__
 
     def until_last_said(self, wanted: SubmitTransaction, word: str) -> None:
         self.until(lambda: self.last_said(wanted) == word)
