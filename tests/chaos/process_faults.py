@@ -18,6 +18,8 @@ _SESSION_S = 10.0
 _BOOK_CALLS = (6, 10)
 """So many calls read a pool; so many more, and the owner's NFTs are listed too."""
 _TRIES = 8
+_BOOK_TRIES = 24
+"""Of which about every third fails the node in the middle of a book: what else is asked of it meanwhile counts too."""
 
 
 # ------------------------------------------------------------------ workers
@@ -191,7 +193,7 @@ async def watcher_killed_mid_bootstrap(house: House) -> None:
     trouble = RefusesAfter(0, "eth_call")
     with house.proxy.troubled(trouble):
         await house.apply(house.usual_policy(book))
-        for _ in range(_TRIES):
+        for _ in range(_BOOK_TRIES):
             trouble.left = house.dice.randrange(*_BOOK_CALLS)
             if await house.comes_true(lambda: bool(page.half_read()), within_s=5):
                 break
