@@ -56,9 +56,13 @@ def laid_out(lines: list[str]) -> list[str]:
 
 
 def _column(cells: list[str]) -> list[str]:
-    """Mask one column's cells. Where all end at its right side they go on to; else each keeps what it is indented by."""
+    """Mask one column's cells. Where all end at its right side they go on to; else each keeps what it is indented by.
+
+    Of cells that are all as wide as their column, such as process ids of three digits under `pid`, whole numbers stand to the right.
+    """
     there = [cell for cell in cells if cell.strip()]
-    to_right = all(cell[-1] != " " for cell in there) and any(cell[0] == " " for cell in there)
+    are_numbers = len(there) > 1 and all(cell.strip().isdigit() for cell in there[1:])
+    to_right = all(cell[-1] != " " for cell in there) and (are_numbers or any(c[0] == " " for c in there))
     words = [in_words(cell.strip() if to_right else cell.rstrip()) for cell in cells]
     width = max(map(len, words))
     return [word.rjust(width) if to_right else word.ljust(width) for word in words]
