@@ -96,6 +96,7 @@ shown_nfts: Kind[BookId, Address] = kind("shown-nfts", str, str)
 nft_groups: Kind[BookId, Address] = kind("nft-groups", str, str)
 summed: Kind[BookId, int] = kind("summed", str, int)
 """Of a book, and the place of a venue."""
+refused_by: Kind[BookId] = kind("refused-by", str)
 due_reads: Kind[BookId, Address] = kind("due-reads", str, str)
 routed_nfts: Kind[Address] = kind("routed-nfts", str)
 owned_nfts: Kind[Address] = kind("owned-nfts", str)

@@ -4,6 +4,8 @@ A book that is looked at all the same would be refused as before, say nothing an
 a rest, as after a restart it does not, changes no output and no entry.
 """
 
+from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from pipeline import keys
@@ -78,8 +80,15 @@ def _own(tables: Tables, policy: Policy) -> tuple[object, ...]:
 
 
 def _of_chain(tables: Tables, policy: Policy) -> tuple[object, ...]:
-    """List what else a refusal follows from, beside the clock: equal lists lead to equal refusals."""
-    return (
-        *tables.writes(keys.pause.family, *_OF_EVERY_BOOK),
-        *(each for venue in venues_of(policy.chain) for each in venue.follows_from(tables, policy)),
-    )
+    """List what else a refusal follows from, beside the clock: equal lists lead to equal refusals.
+
+    Judging a book writes none of it, so it is listed once per block.
+    """
+    made_of = (policy, *_shard_writes(tables))
+    return tables.derived(keys.refused_by(policy.book), made_of, lambda: tuple(_listed(tables, policy)))
+
+
+def _listed(tables: Tables, policy: Policy) -> Iterator[object]:
+    yield from tables.writes(keys.pause.family, *_OF_EVERY_BOOK)
+    for venue in venues_of(policy.chain):
+        yield from venue.follows_from(tables, policy)

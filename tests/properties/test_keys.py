@@ -39,6 +39,7 @@ KINDS = {
     "shown_nfts": (BOOKS, ADDRESSES),
     "nft_groups": (BOOKS, ADDRESSES),
     "summed": (BOOKS, NUMBERS),
+    "refused_by": (BOOKS,),
     "due_reads": (BOOKS, ADDRESSES),
     "routed_nfts": (ADDRESSES,),
     "owned_nfts": (ADDRESSES,),
