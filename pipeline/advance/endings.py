@@ -44,7 +44,7 @@ def ending(shard: Shard, event: AnyEvent) -> Ending:
 
 
 def _all_forgotten(shard: Shard) -> Ending:
-    """End every plan: the shard begins anew, and no block before it will tell what became of their transactions."""
+    """End every plan: the shard starts over, and no block from before will show what became of their transactions."""
     return Ending(_outcomes(shard, "shard_forgot"), tuple(name for name, _ in _plans(shard)))
 
 

@@ -44,7 +44,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 def shown(shard: Shard) -> Shown:
-    """Collect what a shard shows now; made anew only where something that views are made of was written, or a price got too old."""
+    """Collect what a shard shows now; collected again only after a write that views are made of, or once a price is too old."""
     undated = [policy.book for policy in policies(shard.tables) if why_undated(shard, policy) is not None]
     return shard.tables.derived("views", (shard.tables.seen_writes, *undated), lambda: _collect(shard))
 

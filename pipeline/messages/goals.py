@@ -24,7 +24,7 @@ class RerangeGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
 
 
 Goal = RerangeGoal
-"""Any goal, told apart by `kind`."""
+"""Any goal; `kind` says which."""
 
 
 def write_terms(own: msgspec.Struct) -> Terms:

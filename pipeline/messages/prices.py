@@ -58,7 +58,7 @@ class PriceSlot(Entry, frozen=True, kw_only=True):
     since_s: Seconds
     """From here on the price is known without a gap."""
     read_at_block: BlockNumber
-    """When the pool had last been read: a later read begins anew, for what was before it may have been wrong."""
+    """When the pool had last been read: after a later read the ring starts over, for what it held may have been wrong."""
 
     def tick_seconds_at(self, at_s: int) -> int:
         """Sum the ticks over time up to a later moment, until which the price stays."""
