@@ -103,7 +103,6 @@ owned_nfts: Kind[Address] = kind("owned-nfts", str)
 followed_pools: Kind[Address] = kind("followed-pools", str)
 """Each of a position manager."""
 POLICIES: Final = "policies"
-FOLLOWED_POOLS: Final = "all-followed-pools"
 BOOK_ACCOUNTS: Final = "book-accounts"
 QUARANTINED: Final = "quarantined"
 PRICE_RINGS: Final = "price-rings"

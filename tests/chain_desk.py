@@ -27,7 +27,7 @@ from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, Tar
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import Fees
 from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
-from pipeline.state.policies import followed_pools
+from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, Bps, ChainId, Hash, Seconds, ShardId, Term
@@ -226,7 +226,7 @@ class ChainDesk:
     async def _read(self, node: HttpSenderNode, wants: list[DueRead]) -> None:
         newest = await node.newest()
         at = self.routes.head or newest.block
-        holders = tuple(sorted(followed_pools(self.routes)))
+        holders = tuple(sorted({pool for policy in policies(self.routes) for pool in policy.all_pools()}))
         place = ReadContext(chain=self.book.chain, block=at, term=TERM, holders=holders)
         async for event in observe(node, place, wants, multicall=Address(self.world.multicall)):
             self.append(event)

@@ -1,6 +1,6 @@
 """Step 4: a book's inventory: where its tokens lie and what they are worth together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isqrt
 
 from pipeline import keys
@@ -32,7 +32,7 @@ def sum_up(items: Sequence[HeldItem]) -> Summed:
     """Add the exposures of items up, by token and kind."""
     return Summed(
         items=items,
-        by_token=_sums(items),
+        by_token=_sums((row.token, row.kind, row.amount) for item in items for row in item.exposures),
         has_liquidity=any(item.provides_liquidity for item in items),
         any_in_range=any(item.in_range for item in items),
     )
@@ -40,7 +40,7 @@ def sum_up(items: Sequence[HeldItem]) -> Summed:
 
 def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address, Price]) -> Stock:
     """Add a book up. The value may be zero or negative; every share is 0 then."""
-    sums = _all_sums(parts)
+    sums = _sums(_of_parts(parts))
     net = {token.address: sums.get(token.address, {}) for token in policy.tokens}
     totals = {token: sum(kinds.values()) for token, kinds in net.items()}
     values = {token: price.value(totals[token]) for token, price in prices.items() if token in totals}
@@ -81,24 +81,20 @@ def worth(stock: Stock, item: HeldItem) -> RawAmount:
     return RawAmount(sum(price.value(amount) for price, amount in priced))
 
 
-def _sums(items: Sequence[HeldItem]) -> dict[Address, dict[ExposureKind, int]]:
-    """Add up exposures by token and kind."""
+def _sums(rows: Iterable[tuple[Address, ExposureKind, int]]) -> dict[Address, dict[ExposureKind, int]]:
+    """Add up amounts by token and kind."""
     sums: dict[Address, dict[ExposureKind, int]] = {}
-    for item in items:
-        for row in item.exposures:
-            kinds = sums.setdefault(row.token, {})
-            kinds[row.kind] = kinds.get(row.kind, 0) + row.amount
+    for token, kind, amount in rows:
+        kinds = sums.setdefault(token, {})
+        kinds[kind] = kinds.get(kind, 0) + amount
     return sums
 
 
-def _all_sums(parts: Sequence[Summed]) -> dict[Address, dict[ExposureKind, int]]:
-    sums: dict[Address, dict[ExposureKind, int]] = {}
+def _of_parts(parts: Sequence[Summed]) -> Iterator[tuple[Address, ExposureKind, int]]:
     for part in parts:
         for token, by_kind in part.by_token.items():
-            kinds = sums.setdefault(token, {})
             for kind, amount in by_kind.items():
-                kinds[kind] = kinds.get(kind, 0) + amount
-    return sums
+                yield token, kind, amount
 
 
 def _holding(token: Address, kinds: Mapping[ExposureKind, int]) -> Holding:

@@ -22,15 +22,6 @@ def profile(tables: Tables) -> ChainProfile | None:
     return books[0].chain if books else None
 
 
-def followed_pools(tables: Tables) -> frozenset[Address]:
-    """Collect the pools that any book of the shard names."""
-    return tables.derived(
-        keys.FOLLOWED_POOLS,
-        tables.writes(keys.policy.family),
-        lambda: frozenset(pool for policy in policies(tables) for pool in policy.all_pools()),
-    )
-
-
 def book_accounts(tables: Tables) -> frozenset[Address]:
     """Collect the accounts whose balances any book of the shard counts."""
     return tables.derived(

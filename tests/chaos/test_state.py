@@ -16,7 +16,7 @@ from chaos.house import House, opened
 from pipeline.messages.decisions import PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Balance
 from pipeline.messages.events import PoolObserved
-from pipeline.state.policies import followed_pools, profile
+from pipeline.state.policies import policies, profile
 from pipeline.units import BookId, ShardId
 from pipeline.venues.due_read import DueRead
 from streams.kafka.access import KafkaAccess
@@ -138,7 +138,7 @@ async def a_check_that_differs(house: House, shard: int) -> PoolObserved:
     chain, head = profile(tables), tables.head
     assert chain is not None
     assert head is not None
-    pool = min(followed_pools(tables))
+    pool = min(pool for policy in policies(tables) for pool in policy.all_pools())
     node = HttpNode(house.devnet.rpc_url)
     try:
         place = ReadContext(chain=chain, block=head, term=house.ledger.pages[shard].writer.term)
