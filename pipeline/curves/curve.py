@@ -4,11 +4,12 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.curves.derived import Derived
-from pipeline.curves.formula import function_from
-from pipeline.curves.solve import holdings_at, holdings_near, one_token_left, quote_beside
+from pipeline.curves.formula import FUNCTIONS, function_from
+from pipeline.curves.many_prices import ARRAY_FUNCTIONS, ManyPrices
+from pipeline.curves.solve import holdings_at, one_token_left, quote_beside
 from pipeline.errors import CurveError
 
 _point = tuple.__new__  # half the time of `Point._make`
@@ -74,28 +75,21 @@ class Curve:
     def along(self, prices: Iterable[float]) -> list[Point]:
         """Evaluate the position at each price. Raises: CurveError as `at`.
 
-        Where the holdings are solved for, each price is sought from the one before: equal to `at` within its tolerance.
+        Where the holdings are solved for, those of all prices are at once: equal to `at` within its tolerance.
         """
         if self.derived.closed_form:
             return list(map(self.at, prices))
-        points: list[Point] = []
-        for price in prices:
-            near = self._near(price, points[-1]) if points else None
-            points.append(near or self.at(price))
+        asked = list(prices)
+        rows, left = self._many_prices.at(asked)
+        points = list(map(functools.partial(_point, Point), rows))
+        for place in left:
+            points[place] = self.at(asked[place])
         return points
 
-    def _near(self, price: float, start: Point) -> Point | None:
-        """Evaluate the position at a price, sought from a point inside the same edges; None where it is not found from there."""
-        if not (self.low < price < self.high and self.low < start.price < self.high):
-            return None
-        held = holdings_near(price, start.base, start.quote, self._on_curve, self._at_holdings)
-        if held is None:
-            return None
-        with contextlib.suppress(ArithmeticError, ValueError):
-            point = _point(Point, self._at_holdings(*held))
-            if point.base >= 0 <= point.quote and -math.inf < point.gamma < 0:
-                return point
-        return None
+    @functools.cached_property
+    def _many_prices(self) -> ManyPrices:
+        on_arrays = (self._function(name, ARRAY_FUNCTIONS) for name in ("on_curve", "at_holdings"))
+        return ManyPrices(self._on_curve, self._at_holdings, *on_arrays)
 
     def price_with(self, base: float) -> float:
         """Find the price at which the position holds this much base. Raises: CurveError if there is none."""
@@ -109,8 +103,10 @@ class Curve:
         held = self.at(start)
         return self.at(price).value - (price * held.base + held.quote)
 
-    def _function(self, name: str) -> Callable[..., tuple[float, ...]]:
-        return functools.partial(function_from(self.derived.sources[name]), *self._parameters)
+    def _function(
+        self, name: str, functions: Mapping[str, Callable[..., Any]] = FUNCTIONS
+    ) -> Callable[..., tuple[Any, ...]]:
+        return functools.partial(function_from(self.derived.sources[name], functions), *self._parameters)
 
     def _solved(self, price: float) -> tuple[float, ...]:
         base, quote = holdings_at(price, self._on_curve)

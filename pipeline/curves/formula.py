@@ -3,6 +3,7 @@
 import ast
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from pipeline.errors import CurveError
 
@@ -43,8 +44,13 @@ def names_in(formula: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def function_from(source: str) -> Callable[..., tuple[float, ...]]:
-    """Make a function from the source of one definition. Raises: CurveError if it does more than arithmetic."""
+def function_from(
+    source: str, functions: Mapping[str, Callable[..., Any]] = FUNCTIONS
+) -> Callable[..., tuple[Any, ...]]:
+    """Make a function from the source of one definition, of floats, or of whatever `functions` work on.
+
+    Raises: CurveError if it does more than arithmetic.
+    """
     tree = _parsed(source)
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
         raise CurveError("a compiled formula is not one function")
@@ -52,9 +58,9 @@ def function_from(source: str) -> Callable[..., tuple[float, ...]]:
     _require_arithmetic(ast.walk(definition), definition.name, _ARITHMETIC + _DEFINITION)
     if definition.decorator_list or definition.args.defaults:
         raise CurveError("a compiled formula has decorators or defaults")
-    namespace: dict[str, object] = {"__builtins__": {}, **FUNCTIONS}
+    namespace: dict[str, object] = {"__builtins__": {}, **functions}
     exec(compile(tree, f"<{definition.name}>", "exec"), namespace)  # noqa: S102 - arithmetic, as checked above
-    made: Callable[..., tuple[float, ...]] = namespace[definition.name]  # type: ignore[assignment]
+    made: Callable[..., tuple[Any, ...]] = namespace[definition.name]  # type: ignore[assignment]
     return made
 
 

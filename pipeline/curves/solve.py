@@ -1,6 +1,5 @@
 """Numeric solution for the holdings on a curve, where they have no closed form in the price."""
 
-import contextlib
 import math
 from collections.abc import Callable
 
@@ -10,7 +9,6 @@ PRICE_TOLERANCE = 1e-12
 """The price at the holdings found differs from the one asked for by less than this share."""
 _CLOSE = 1e-15
 _MOST_STEPS = 200
-_MOST_NEWTON_STEPS, _WIDEST_STEP, _NUDGE = 12, 0.5, 1e-7
 _WIDEST = 256.0
 """In logarithms: holdings and their ratio are looked for within e**-256 to e**256."""
 
@@ -36,37 +34,6 @@ def holdings_at(price: float, on_curve: OnCurve) -> tuple[float, float]:
     if abs(on_curve(base, quote)[1] / price - 1) > PRICE_TOLERANCE:
         raise CurveError(f"no holdings have the price {price} within {PRICE_TOLERANCE}")
     return base, quote
-
-
-def holdings_near(
-    price: float, base: float, quote: float, on_curve: OnCurve, at_holdings: OnCurve
-) -> tuple[float, float] | None:
-    """Find the holdings at a price by Newton's method, from others on the curve nearby; None where that does not lead there at once.
-
-    `at_holdings` tells price and, as the last but one, how the base changes with it. They are as exact as those of `holdings_at`.
-    """
-    with contextlib.suppress(ArithmeticError, ValueError):
-        for _ in range(_MOST_NEWTON_STEPS):
-            at = at_holdings(base, quote)
-            before, step = base, at[-2] * at[0] / base * math.log(price / at[0])
-            if not abs(step) < _WIDEST_STEP:
-                return None
-            base *= math.exp(step)
-            quote = _quote_near(base, quote - at[0] * (base - before), on_curve)
-            if abs(on_curve(base, quote)[1] / price - 1) <= PRICE_TOLERANCE / 4:
-                return base, quote
-    return None
-
-
-def _quote_near(base: float, quote: float, on_curve: OnCurve) -> float:
-    """Find the quote beside a base from a guess, by Newton's method with a measured slope. Raises: ArithmeticError."""
-    for _ in range(_MOST_NEWTON_STEPS):
-        off, moved = on_curve(base, quote)[0], quote * (1 + _NUDGE)
-        step = off * (moved - quote) / (on_curve(base, moved)[0] - off)
-        quote -= step
-        if abs(step) <= 2 * _CLOSE * quote:
-            return quote
-    raise ArithmeticError("no quote nearby")
 
 
 def quote_beside(base: float, on_curve: OnCurve) -> float:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.curves.book import BookCurve, grid
 from pipeline.curves.curve import Curve
 from pipeline.curves.derive import derive
-from pipeline.curves.invariants import AMMS
+from pipeline.curves.invariants import AMMS, Invariant
 from pipeline.curves.ranges import Pair, range_parameters
 from pipeline.curves.solve import PRICE_TOLERANCE
 from pipeline.errors import CurveError
@@ -18,13 +18,16 @@ from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.math.q import Q96
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, sqrt_price_at_tick
 
-DERIVED = {name: derive(AMMS[name].invariant) for name in AMMS}
+DERIVED = {name: derive(AMMS[name].invariant) for name in AMMS} | {
+    "edges": derive(Invariant("(x + 1)**2*(y + 2) + x*(y + 1)**3 = k"))
+}
 PARAMETERS = {
     "constant-product": {"L": st.floats(1e-3, 1e9)},
     "weighted": {"w": st.floats(0.02, 0.98), "k": st.floats(1e-3, 1e9)},
     "range": {"L": st.floats(1e-3, 1e9), "low": st.floats(1e-3, 0.9), "high": st.floats(1.1, 1e3)},
     "stable-swap": {"A": st.floats(1, 2_000), "D": st.floats(1, 1e9)},
     "solidly": {"k": st.floats(1e-3, 1e12)},
+    "edges": {"k": st.floats(8, 1e4)},
 }
 
 
@@ -164,10 +167,10 @@ def test_a_grid_has_the_edges_as_nodes():
         grid(2.0, 1.0, 5)
 
 
-@pytest.mark.parametrize("name", ["stable-swap", "solidly"])
+@pytest.mark.parametrize("name", ["stable-swap", "solidly", "edges"])
 @settings(max_examples=25)
 @given(data=st.data(), logs=st.lists(st.floats(-0.6, 0.6), min_size=2, max_size=12))
-def test_prices_sought_one_from_another_are_those_sought_alone(name, data, logs):
+def test_prices_sought_together_are_those_sought_alone(name, data, logs):
     """Both price within the tolerance; what they hold differs by what that much of price moves."""
     curve = data.draw(curves(name))
     try:
@@ -182,12 +185,16 @@ def test_prices_sought_one_from_another_are_those_sought_alone(name, data, logs)
         assert abs(one.quote - other.quote) <= moves * other.price + 1e-11 * other.quote
 
 
-def test_prices_are_sought_one_from_another(monkeypatch):
-    """Only the first of a grid is sought alone, which takes twenty times as long."""
-    curve = Curve(DERIVED["stable-swap"], {"A": 100.0, "D": 1_000.0})
-    sought = []
+@pytest.mark.parametrize(
+    ("name", "parameters", "beyond"),
+    [("stable-swap", {"A": 100.0, "D": 1_000.0}, 0), ("solidly", {"k": 7.0}, 0), ("edges", {"k": 30.0}, 68)],
+)
+def test_prices_are_sought_together(monkeypatch, name, parameters, beyond):
+    """Only what lies beyond an edge, where one token is held, is evaluated alone."""
+    curve, alone = Curve(DERIVED[name], parameters), []
     monkeypatch.setattr(
-        Curve, "at", lambda self, price, was=Curve.at: sought.append(price) or was(self, price)
+        Curve, "at", lambda self, price, was=Curve.at: alone.append(price) or was(self, price)
     )
-    assert len(curve.along(math.exp(n / 1_000) for n in range(-100, 100))) == 200
-    assert len(sought) == 1
+    assert len(curve.along(math.exp(n / 100) for n in range(-100, 101))) == 201
+    assert not [price for price in alone if curve.low < price < curve.high]
+    assert len(alone) == beyond
