@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-logs golden-records pictures screens lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-aave golden-logs golden-records pictures screens lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ pictures: $(READY) ## Draw the pictures of docs/curves.md anew, by the commands 
 
 golden-records: $(READY) ## Record the form of each type and version that has no record yet (OF='NAME...' records these anew)
 	PYTHONPATH=tests $(BIN)/python tests/golden/record_forms.py $(OF)
+
+golden-aave: $(READY) tools ## Ask the libraries of both versions of Aave V3 anew what they answer
+	PYTHONPATH=tests $(BIN)/python tests/golden/record_aave_math.py
 
 golden-logs: $(READY) tools ## Record anew what real deployments' logs lead to (WHAT=again keeps the logs)
 	PYTHONPATH=tests $(BIN)/python tests/golden/record_logs.py $(or $(WHAT),anew)

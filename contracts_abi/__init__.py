@@ -20,7 +20,10 @@ class UnknownContractError(LookupError):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """An archive on npm and what we take out of it; `platform` is empty for what runs anywhere."""
+    """An archive on npm and what we take out of it; `platform` is empty for what runs anywhere.
+
+    Of sources that are compiled, `folder` is what is taken, and `mount` the path by which imports name it.
+    """
 
     name: str
     version: str
@@ -28,6 +31,8 @@ class Source:
     integrity: str
     platform: str = ""
     file: str = ""
+    folder: str = ""
+    mount: str = ""
     contracts: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
 
@@ -79,6 +84,18 @@ def load_sources() -> tuple[Source, ...]:
 def load_programs() -> tuple[Source, ...]:
     """Read every archive that holds a program, one a platform."""
     return tuple(Source(**entry) for entry in _sources()["program"])
+
+
+@functools.cache
+def load_compiler() -> Source:
+    """Read the archive that holds the compiler of contracts."""
+    return Source(**_sources()["compiler"])
+
+
+@functools.cache
+def load_source_trees() -> tuple[Source, ...]:
+    """Read every archive of sources that are compiled here."""
+    return tuple(Source(**entry) for entry in _sources()["sources"])
 
 
 @functools.cache

@@ -93,7 +93,8 @@ def _files(source: Source) -> list[str]:
 
 def _folder(source: Source, cache: Path) -> Path:
     # the name changes with the list of files, so that a longer list downloads again
-    digest = hashlib.sha256("\n".join([source.integrity, *_files(source)]).encode()).hexdigest()[:12]
+    taken = [*_files(source), *([source.folder, source.mount] if source.mount else [])]
+    digest = hashlib.sha256("\n".join([source.integrity, *taken]).encode()).hexdigest()[:12]
     plain_name = source.name.lstrip("@").replace("/", "-")
     return cache / "npm" / f"{plain_name}-{source.version}-{digest}"
 
@@ -107,9 +108,18 @@ def _download(source: Source, folder: Path) -> None:
             f"{source.name}@{source.version} is not the pinned archive: its integrity is {found}"
         )
     with tarfile.open(archive) as packed:
-        for file in _files(source):
+        for file in (*_files(source), *_of_folder(source, packed)):
             _take_out(packed, f"{_INSIDE}/{file}", folder / file, of=source)
     archive.unlink()
+
+
+def _of_folder(source: Source, packed: tarfile.TarFile) -> list[str]:
+    """List the sources below the folder that imports name; none of an archive that is not compiled."""
+    below = f"{_INSIDE}/{source.folder}".rstrip("/") + "/"
+    names = packed.getnames() if source.mount else []
+    return [
+        name.removeprefix(f"{_INSIDE}/") for name in names if name.startswith(below) and name.endswith(".sol")
+    ]
 
 
 def _pack(source: Source, folder: Path) -> Path:

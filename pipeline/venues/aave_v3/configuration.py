@@ -1,0 +1,54 @@
+"""The word in which a reserve keeps its configuration, and the one of an account's flags.
+
+Source: ReserveConfiguration, UserConfiguration of Aave V3
+"""
+
+from pipeline.units import Bps
+
+
+def ltv_bps(word: int) -> Bps:
+    return Bps(_bits(word, 0, 16))
+
+
+def threshold_bps(word: int) -> Bps:
+    return Bps(_bits(word, 16, 16))
+
+
+def decimals(word: int) -> int:
+    return _bits(word, 48, 8)
+
+
+def emode_category(word: int) -> int:
+    """Tell the category of a reserve. 3.0 only: 3.6 keeps maps of reserves with each category."""
+    return _bits(word, 168, 8)
+
+
+def is_borrowing(flags: int, reserve_id: int) -> bool:
+    """Ask whether an account owes to a reserve, or is held to."""
+    return bool(flags >> 2 * reserve_id & 1)
+
+
+def is_collateral(flags: int, reserve_id: int) -> bool:
+    """Ask whether what an account has of a reserve counts as its collateral."""
+    return bool(flags >> 2 * reserve_id + 1 & 1)
+
+
+def with_borrowing(flags: int, reserve_id: int, *, on: bool) -> int:
+    return _with_bit(flags, 2 * reserve_id, on=on)
+
+
+def with_collateral(flags: int, reserve_id: int, *, on: bool) -> int:
+    return _with_bit(flags, 2 * reserve_id + 1, on=on)
+
+
+def flagged_reserves(flags: int) -> list[int]:
+    """List the reserves that an account has a flag of, in the order of their numbers."""
+    return [i for i in range((flags.bit_length() + 1) // 2) if flags >> 2 * i & 3]
+
+
+def _bits(word: int, start: int, count: int) -> int:
+    return word >> start & ((1 << count) - 1)
+
+
+def _with_bit(word: int, place: int, *, on: bool) -> int:
+    return word | 1 << place if on else word & ~(1 << place)

@@ -1,0 +1,107 @@
+"""What differs between the versions of Aave V3 that are followed: how they round, compound and add up an account."""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from pipeline.errors import ImpossibleFactError
+from pipeline.math.q import MAX_UINT256
+from pipeline.units import Bps, RawAmount, Seconds
+
+NO_DEBT_HEALTH = MAX_UINT256
+"""The health factor of an account that owes nothing."""
+
+
+class CollateralTerms(NamedTuple):
+    """What a collateral counts for in its account, its e-mode considered."""
+
+    ltv_bps: Bps
+    threshold_bps: Bps
+
+
+class ReserveHolding(NamedTuple):
+    """What an account has of one reserve and owes to it, where its flags say that it counts."""
+
+    price: int
+    """Of a whole token, in units of the oracle's base currency."""
+    unit: int
+    """Of the token: ten to its decimals."""
+    collateral: RawAmount
+    terms: CollateralTerms | None
+    """None where it is no collateral."""
+    debt: RawAmount
+
+
+class AccountData(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as a whole, in the words and order of `getUserAccountData`.
+
+    Units: amounts in units of the oracle's base currency, the health factor in wads.
+    """
+
+    collateral_base: int
+    debt_base: int
+    available_base: int
+    """What may still be borrowed."""
+    threshold_bps: Bps
+    """Mean of the collaterals, weighted by value. Rounds: down."""
+    ltv_bps: Bps
+    """Mean of the collaterals, weighted by value. Rounds: down."""
+    health_wad: int
+
+
+class EmodeTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a category of e-mode an account's values follow from."""
+
+    category: int
+    ltv_bps: Bps
+    threshold_bps: Bps
+    collateral_map: int = 0
+    """Bits by reserve: for which the category's terms hold. 3.6 only."""
+    ltv_zero_map: int = 0
+    """Bits by reserve: which nothing can be borrowed on all the same. 3.6 only."""
+
+
+class VersionRules(Protocol):
+    """The rules of one version. Indices, rates and factors are rays.
+
+    A `change` is that of the displayed balance, as token logs tell it: negative where it was burned.
+    """
+
+    def compounded(self, rate_ray: int, elapsed_s: Seconds, /) -> int:
+        """Tell by what a debt has grown."""
+
+    def collateral_balance(self, scaled: int, index_ray: int, /) -> RawAmount:
+        """Display an aToken balance."""
+
+    def debt_balance(self, scaled: int, index_ray: int, /) -> RawAmount:
+        """Display a balance of the variable debt token."""
+
+    def collateral_after(self, scaled: int, change: int, index_ray: int, /) -> int:
+        """Tell the scaled aToken balance after a log."""
+
+    def debt_after(self, scaled: int, change: int, index_ray: int, /) -> int:
+        """Tell the scaled debt after a log."""
+
+    def still_borrowing(self, scaled: int, change: int, index_ray: int, /) -> bool:
+        """Ask whether the borrowing flag stays after a debt of `scaled` was burned by `-change`."""
+
+    def terms(
+        self, configuration: int, reserve_id: int, emode: EmodeTerms | None, /
+    ) -> CollateralTerms | None:
+        """Tell what a reserve counts for as collateral; None where it does not."""
+
+    def account_data(self, holdings: Iterable[ReserveHolding], /) -> AccountData:
+        """Add an account up."""
+
+
+def displayed_after(displayed: int, change: int) -> int:
+    """Apply a log's change to a displayed balance. Raises: ImpossibleFactError where nothing so large was there."""
+    if displayed + change < 0:
+        raise ImpossibleFactError(f"a log burns {-change} of a balance of {displayed}")
+    return displayed + change
+
+
+def weighted_mean(weighted: int, total: int) -> Bps:
+    """Divide what percentages weighed by value add up to. Rounds: down."""
+    return Bps(weighted // total if total else 0)

@@ -1,0 +1,87 @@
+"""The rules of Aave V3.0: everything rounds to the nearest, and an account's debt down.
+
+Source: WadRayMath, MathUtils, ScaledBalanceTokenBase, BorrowLogic, GenericLogic of @aave/core-v3 1.19.3
+"""
+
+from collections.abc import Iterable
+
+from pipeline.errors import ImpossibleFactError
+from pipeline.units import RawAmount, Seconds
+from pipeline.venues.aave_v3 import configuration as bits
+from pipeline.venues.aave_v3.interest import compounded_by_second
+from pipeline.venues.aave_v3.rays import percent_mul, ray_div, ray_mul, wad_div
+from pipeline.venues.aave_v3.rules import (
+    NO_DEBT_HEALTH,
+    AccountData,
+    CollateralTerms,
+    EmodeTerms,
+    ReserveHolding,
+    weighted_mean,
+)
+
+
+def compounded(rate_ray: int, elapsed_s: Seconds, /) -> int:
+    """Tell by what a debt has grown."""
+    return compounded_by_second(rate_ray, elapsed_s)
+
+
+def collateral_balance(scaled: int, index_ray: int, /) -> RawAmount:
+    """Display an aToken balance. Rounds: half up."""
+    return RawAmount(ray_mul(scaled, index_ray))
+
+
+def debt_balance(scaled: int, index_ray: int, /) -> RawAmount:
+    """Display a balance of the variable debt token. Rounds: half up."""
+    return RawAmount(ray_mul(scaled, index_ray))
+
+
+def collateral_after(scaled: int, change: int, index_ray: int, /) -> int:
+    """Tell the scaled aToken balance after a log. Rounds: the scaled change half up."""
+    moved = ray_div(abs(change), index_ray)
+    if change < 0 and moved > scaled:
+        raise ImpossibleFactError(f"a log burns {moved} of a scaled balance of {scaled}")
+    return scaled + moved if change > 0 else scaled - moved
+
+
+def debt_after(scaled: int, change: int, index_ray: int, /) -> int:
+    """Tell the scaled debt after a log. Rounds: the scaled change half up."""
+    return collateral_after(scaled, change, index_ray)
+
+
+def still_borrowing(scaled: int, change: int, index_ray: int, /) -> bool:
+    """Ask whether the flag stays: it does unless the debt displayed was paid, though nothing scaled be left."""
+    return -change != ray_mul(scaled, index_ray)
+
+
+def terms(configuration: int, reserve_id: int, emode: EmodeTerms | None, /) -> CollateralTerms | None:
+    """Tell what a reserve counts for: not at all without a threshold, and for no borrowing without a LTV of its own."""
+    del reserve_id
+    ltv_bps, threshold_bps = bits.ltv_bps(configuration), bits.threshold_bps(configuration)
+    if not threshold_bps:
+        return None
+    if emode is None or bits.emode_category(configuration) != emode.category:
+        return CollateralTerms(ltv_bps, threshold_bps)
+    return CollateralTerms(emode.ltv_bps if ltv_bps else ltv_bps, emode.threshold_bps)
+
+
+def account_data(holdings: Iterable[ReserveHolding], /) -> AccountData:
+    """Add an account up. Rounds: values down, the mean threshold to a whole ten-thousandth before it is used."""
+    collateral = debt = weighted_ltv = weighted_threshold = 0
+    for held in holdings:
+        if held.terms is not None:
+            value = held.collateral * held.price // held.unit
+            collateral += value
+            weighted_ltv += value * held.terms.ltv_bps
+            weighted_threshold += value * held.terms.threshold_bps
+        debt += held.debt * held.price // held.unit
+    ltv_bps = weighted_mean(weighted_ltv, collateral)
+    threshold_bps = weighted_mean(weighted_threshold, collateral)
+    secured = percent_mul(collateral, threshold_bps)
+    return AccountData(
+        collateral_base=collateral,
+        debt_base=debt,
+        available_base=max(percent_mul(collateral, ltv_bps) - debt, 0),
+        threshold_bps=threshold_bps,
+        ltv_bps=ltv_bps,
+        health_wad=wad_div(secured, debt) if debt else NO_DEBT_HEALTH,
+    )
