@@ -14,12 +14,13 @@ from pipeline import keys
 from pipeline.book.price_rings import interval_prices
 from pipeline.errors import MalformedRecordError, SettingsError
 from pipeline.math.q import Q96
-from pipeline.messages.entries import Pool
-from pipeline.messages.views import PoolView, Rewound, SwapSeen
+from pipeline.messages.views import Rewound
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.statistics.clock import LogPrices
 from pipeline.units import Address, ChainId, Pips
+from pipeline.venues.uniswap_v3.forms.entries import Pool
+from pipeline.venues.uniswap_v3.forms.views import PoolView, SwapSeen
 from streams.kafka.checkpoint.port import load
 from streams.kafka.codec import decode_output
 from streams.kafka.readers import Reader, Record

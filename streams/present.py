@@ -16,13 +16,14 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Pause
 from pipeline.messages.nfts import Departure
 from pipeline.messages.policy import Policy
-from pipeline.messages.views import BookView, PositionView
+from pipeline.messages.views import BookView
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
 from pipeline.venues.port import VenueViews
 from pipeline.venues.registry import venues_of
+from pipeline.venues.uniswap_v3.forms.views import PositionView
 from pipeline.views import show_book
 from streams.kafka.codec import decode_event
 from streams.kafka.readers import Reader, Record

@@ -17,30 +17,9 @@ from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.messages.chain_profile import ChainProfile
-from pipeline.messages.entries import NftPosition, Pool, PoolPosition
-from pipeline.messages.events import (
-    AnyEvent,
-    BalanceObserved,
-    BlockSeen,
-    BlocksReverted,
-    OwnerObserved,
-    PolicySet,
-    PoolObserved,
-    PositionObserved,
-    WriterStarted,
-)
-from pipeline.messages.facts import (
-    Burned,
-    CardinalityGrown,
-    Collected,
-    Initialized,
-    LiquidityDecreased,
-    Minted,
-    NftCollected,
-    Swapped,
-)
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, PolicySet, WriterStarted
 from pipeline.messages.policy import Policy, SignersLimits, TargetBand, TokenSpec, version_of
-from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance, TickObserved
+from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
 from pipeline.state.policies import book_accounts
 from pipeline.state.tables import Tables
 from pipeline.units import (
@@ -70,6 +49,19 @@ from pipeline.venues.uniswap_v3 import (
     apply_manager_fact,
     quote,
 )
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition
+from pipeline.venues.uniswap_v3.forms.facts import (
+    Burned,
+    CardinalityGrown,
+    Collected,
+    Initialized,
+    LiquidityDecreased,
+    Minted,
+    NftCollected,
+    Swapped,
+)
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved, TickObserved
+from pipeline.venues.wallet.forms import BalanceObserved
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
 
 

@@ -5,10 +5,11 @@ from msgspec.structs import replace
 from sender_house import block_ref
 
 from pipeline.messages.decisions import PlanClosed
-from pipeline.messages.entries import Balance, NftPosition
 from pipeline.messages.events import BlocksReverted, CancellationSigned
 from pipeline.messages.outcomes import AnyPlanOutcome
 from pipeline.units import Hash
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
+from pipeline.venues.wallet.forms import Balance
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, position, range_around, read

@@ -6,13 +6,13 @@ from builders import MANAGER, OWNER, ROOMY_SIGNER, ToyWatcher, policy, started
 from toy_signer import ToySigner, whale
 
 from pipeline.drive import drive
-from pipeline.messages.entries import NftPosition
 from pipeline.messages.events import IntentRefused, PolicySet
 from pipeline.messages.outcomes import RefusalReason
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, Seconds, ShardId
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 
 
 def live(**changes: Any) -> Policy:

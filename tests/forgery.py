@@ -11,17 +11,17 @@ from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.entries import Writer
 from pipeline.messages.events import (
     AnyEvent,
-    BalanceObserved,
     BlockSeen,
     BlocksReverted,
     HeadStalled,
     ObservationFailed,
-    OwnerObserved,
     WriterStarted,
 )
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, Hash, LogIndex, RawAmount, Seconds, Term, TokenId, Wei
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved
+from pipeline.venues.wallet.forms import BalanceObserved
 from streams.kafka.codec import decode_event, encode
 
 Forge = Callable[[random.Random, Tables], AnyEvent]

@@ -14,7 +14,12 @@ from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.policy import Policy, version_of
 from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.versions import version_of_type
-from streams.kafka.codec import AnyOutput, encode, encode_entry, encode_record
+from pipeline.venues.registry import all_forms
+from streams.kafka.codec import OUTPUT_TYPES, encode, encode_entry, encode_record
+
+EVENTS = (*EVENT_TYPES, *all_forms().reads)
+OUTPUTS = (*OUTPUT_TYPES, *all_forms().outputs)
+ENTRIES = {**ENTRY_TYPES, **all_forms().entries}
 
 RECORDS = Path(__file__).parent / "golden" / "records.jsonl"
 
@@ -32,9 +37,9 @@ class GoldenRecord(NamedTuple):
 
 def kinds() -> dict[tuple[str, str], type[msgspec.Struct]]:
     """List every type by its name and, where it is an entry's, its key's family."""
-    messages = (*EVENT_TYPES, *get_args(AnyOutput), *get_args(AnyJournal), JournalRecord, ProcessSeen)
+    messages = (*EVENTS, *OUTPUTS, *get_args(AnyJournal), JournalRecord, ProcessSeen)
     return {(kind.__name__, ""): kind for kind in messages} | {
-        (kind.__name__, family): kind for family, kind in ENTRY_TYPES.items()
+        (kind.__name__, family): kind for family, kind in ENTRIES.items()
     }
 
 

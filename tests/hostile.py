@@ -7,24 +7,20 @@ from typing import Any
 import msgspec
 from any_message import EDGES, structs
 from builders import BASE, MANAGER, OWNER, POOL, QUOTE, ROUTER, STRANGER, policy, topic, versioned, word
+from forms import EVENTS
 from hypothesis import strategies as st
 
 from pipeline.messages.base import BlockRef, RawLog, Receipt
-from pipeline.messages.entries import NftPosition, Pool, Writer
+from pipeline.messages.entries import Writer
 from pipeline.messages.events import (
-    EVENT_TYPES,
     AnyEvent,
-    BalanceObserved,
     BlockSeen,
     BlocksReverted,
     DryRunEnded,
     ObservationFailed,
-    OwnerObserved,
     Paused,
     PolicyRemoved,
     PolicySet,
-    PoolObserved,
-    PositionObserved,
     Resumed,
     Signed,
 )
@@ -33,6 +29,9 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, BookId, Hash, LogIndex, Seconds, Term
 from pipeline.venues.uniswap_v3 import MANAGER_TOPICS
 from pipeline.venues.uniswap_v3 import topics as v3
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
+from pipeline.venues.wallet.forms import BalanceObserved
 from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC, TRANSFER_TOPIC, WITHDRAWAL_TOPIC
 
 POOL_TOPICS = sorted(value for name, value in vars(v3).items() if name.endswith("_TOPIC"))
@@ -43,7 +42,7 @@ names = st.one_of(st.sampled_from(NAMES), st.text(max_size=12))
 
 
 def event_kinds() -> list[type]:
-    return list(EVENT_TYPES)
+    return list(EVENTS)
 
 
 def any_events() -> st.SearchStrategy:

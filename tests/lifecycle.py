@@ -13,13 +13,13 @@ from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.messages.base import Receipt
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
 from pipeline.messages.effects import Plan
-from pipeline.messages.entries import NftPosition
 from pipeline.messages.journal import Inclusion
 from pipeline.messages.outcomes import AnyPlanOutcome
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
 from pipeline.units import Address, ShardId
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 
 Market = Callable[[ToyChain], object]
 

@@ -14,17 +14,12 @@ from pipeline.follow.log_filter import select_receipts
 from pipeline.follow.routes import Arrival
 from pipeline.messages.base import Entry
 from pipeline.messages.entries import Halted
-from pipeline.messages.events import (
-    AnyEvent,
-    BalanceObserved,
-    BlockSeen,
-    OwnerObserved,
-    PoolObserved,
-    PositionObserved,
-)
+from pipeline.messages.events import AnyEvent, BlockSeen
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import ChainId, Offset
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
+from pipeline.venues.wallet.forms import BalanceObserved
 from streams.kafka.codec import decode_event, encode
 from streams.node.fake import FakeChain
 from streams.watch.fake_log import Death, FakeEventLog, FakeWatchBroker

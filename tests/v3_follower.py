@@ -10,10 +10,17 @@ from v3_pools import unpriced
 from pipeline.math.swap_step import amounts_between
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import RawLog
-from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo
-from pipeline.messages.facts import Initialized, ManagerFact, Minted, NftTransferred, PoolFact, Swapped
 from pipeline.units import Address, Hash, LogIndex, Tick, TokenId
 from pipeline.venues.uniswap_v3 import LivePool, apply_manager_fact, decode_manager_log, decode_pool_log
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo
+from pipeline.venues.uniswap_v3.forms.facts import (
+    Initialized,
+    ManagerFact,
+    Minted,
+    NftTransferred,
+    PoolFact,
+    Swapped,
+)
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 
 PositionKey = tuple[Address, Tick, Tick]

@@ -4,8 +4,6 @@ from typing import Any
 
 from pipeline.math.amounts import range_amounts
 from pipeline.math.ticks import tick_at_sqrt_price
-from pipeline.messages.entries import Pool
-from pipeline.messages.facts import Initialized, Minted, Swapped
 from pipeline.units import (
     Address,
     GrowthX128,
@@ -17,6 +15,8 @@ from pipeline.units import (
     Tick,
 )
 from pipeline.venues.uniswap_v3 import LivePool, Quote
+from pipeline.venues.uniswap_v3.forms.entries import Pool
+from pipeline.venues.uniswap_v3.forms.facts import Initialized, Minted, Swapped
 
 POOL = Address("0x" + "11" * 20)
 OWNER = Address("0x" + "22" * 20)

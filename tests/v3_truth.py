@@ -10,10 +10,10 @@ from v3_follower import Follower
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import amounts_of_liquidity
-from pipeline.messages.entries import NftPosition
 from pipeline.units import RawAmount, Seconds, TokenId
 from pipeline.venues.abi import function
 from pipeline.venues.uniswap_v3 import collectable, fees_alone, mean_tick, observe
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from streams.devnet import reads
 from streams.devnet.actions import EVERYTHING, MAX_UINT256
 from streams.devnet.chain import Chain

@@ -7,7 +7,7 @@ from pipeline.follow.quarantine import quarantine
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import ChecksSkipped, PoolDrifted, Quarantined, Released
 from pipeline.messages.entries import Quarantine, SkippedChecks
-from pipeline.messages.events import BalanceObserved, Observed
+from pipeline.messages.events import Observed
 from pipeline.state.provenance import Provenance
 from pipeline.state.resumes import resumes
 from pipeline.state.shard import Shard
@@ -67,18 +67,12 @@ def _check(shard: Shard, event: Observed, now: Provenance) -> Iterator[Output]:
     if pool is not None:
         stamp = now.stamp("alert", item, action="drift")
         yield PoolDrifted(**stamp, pool=pool, differences=tuple(found[:SHOWN_DIFFERENCES]))
-    reason = _reason(event, found)
+    reason = event.explain(found)
     shard.tables.put(
         keys.checked(item),
         Quarantine(reason=reason, at_block=event.block.number, resumed=resumes(shard.tables, item)),
     )
     yield Quarantined(**now.stamp("alert", item, action="quarantine"), item=item, reason=reason)
-
-
-def _reason(event: Observed, found: list[str]) -> str:
-    if isinstance(event, BalanceObserved):
-        return f"a balance has changed without a transfer ({found[0]}): a rebasing token, or one with a hidden fee"
-    return f"a check found {len(found)} differences, the first: {found[0]}"
 
 
 def check_elsewhere(shard: Shard, pool: PoolId, now: Provenance) -> tuple[Output, ...]:

@@ -1,6 +1,6 @@
-"""The values a shard remembers, each under a readable key (`pool/0x...`, `tick/0x.../-60`).
+"""The values a shard remembers, each under a readable key (`head`, `path/main`).
 
-Small, immutable and typed by the first part of their key: `ENTRY_TYPES`.
+Small, immutable and typed by the first part of their key: `ENTRY_TYPES`. A kind of venue brings entries of its own.
 An entry says nothing of how it came about; `messages.events` does.
 """
 
@@ -17,15 +17,10 @@ from pipeline.messages.prices import FeedAnswer, PriceSlot
 from pipeline.units import (
     Address,
     BlockNumber,
-    GrowthX128,
-    Liquidity,
     Offset,
-    Pips,
     RawAmount,
     Seconds,
-    SqrtPriceX96,
     Term,
-    Tick,
     Wei,
 )
 
@@ -35,82 +30,6 @@ class Head(Entry, frozen=True, kw_only=True):
     """`head`: the last block that attached."""
 
     block: BlockRef
-
-
-class Pool(Entry, frozen=True, kw_only=True):
-    """`pool/P`: everything of a V3 pool but its ticks, slots and positions."""
-
-    token0: Address
-    token1: Address
-    decimals0: int
-    decimals1: int
-    fee_pips: Pips
-    tick_spacing: int
-    sqrt_price_x96: SqrtPriceX96
-    tick: Tick
-    liquidity: Liquidity
-    growth0_x128: GrowthX128
-    growth1_x128: GrowthX128
-    protocol_fees0: RawAmount
-    protocol_fees1: RawAmount
-    fee_protocol0: int
-    """The protocol takes 1/n of the token0 fees; 0 takes nothing."""
-    fee_protocol1: int
-    observation_index: int
-    observation_cardinality: int
-    observation_cardinality_next: int
-
-
-class TickInfo(Entry, frozen=True, kw_only=True):
-    """`tick/P/t`: an initialised tick. Its three oracle fields are not followed."""
-
-    liquidity_gross: Liquidity
-    liquidity_net: Liquidity
-    outside0_x128: GrowthX128
-    outside1_x128: GrowthX128
-
-
-class OracleSlot(Entry, frozen=True, kw_only=True):
-    """`observation/P/i`: one slot of the pool's ring of observations."""
-
-    timestamp_s: int
-    """Modulo 2**32; 1 in a slot that was grown and not yet written."""
-    tick_cumulative: int
-    seconds_per_liquidity_x128: int
-    initialized: bool
-
-
-class PoolPosition(Entry, frozen=True, kw_only=True):
-    """`pool-position/P/owner/lower/upper`: what the pool itself keeps of a range."""
-
-    liquidity: Liquidity = Liquidity(0)
-    inside0_last_x128: GrowthX128 = GrowthX128(0)
-    inside1_last_x128: GrowthX128 = GrowthX128(0)
-    owed0: RawAmount = RawAmount(0)
-    owed1: RawAmount = RawAmount(0)
-
-
-class NftPosition(Entry, frozen=True, kw_only=True):
-    """`position/M/id`: what the position manager M keeps of an NFT, and who owns it."""
-
-    owner: Address
-    pool: Address
-    tick_lower: Tick
-    tick_upper: Tick
-    liquidity: Liquidity = Liquidity(0)
-    inside0_last_x128: GrowthX128 = GrowthX128(0)
-    inside1_last_x128: GrowthX128 = GrowthX128(0)
-    owed0: RawAmount = RawAmount(0)
-    owed1: RawAmount = RawAmount(0)
-    principal_owed0: RawAmount = RawAmount(0)
-    """The part of owed that came from decreases seen since the position was first read."""
-    principal_owed1: RawAmount = RawAmount(0)
-
-
-class Balance(Entry, frozen=True, kw_only=True):
-    """`balance/account/token`."""
-
-    amount: RawAmount
 
 
 Why = Literal["bootstrap", "check", "repair"]
@@ -256,12 +175,6 @@ class DecidedUnder(Entry, frozen=True, kw_only=True):
 
 ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.HEAD: Head,
-    keys.pool.family: Pool,
-    keys.tick.family: TickInfo,
-    keys.observation.family: OracleSlot,
-    keys.pool_position.family: PoolPosition,
-    keys.position.family: NftPosition,
-    keys.balance.family: Balance,
     keys.route.family: Route,
     keys.path.family: BookPath,
     keys.quarantine.family: Quarantine,

@@ -2,16 +2,15 @@
 
 from typing import get_args
 
-from pipeline import keys
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
 from pipeline.messages.dry_run import DryRun, dry_run_2
-from pipeline.messages.entries import NftPosition, OracleSlot, Pool, PoolPosition, Why
+from pipeline.messages.entries import Why
 from pipeline.messages.former_outcomes import drop_cause
 from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
-from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance, TickObserved
+from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
 from pipeline.messages.versions import Fields, upgrades
-from pipeline.units import Address, BookId, Hash, Offset, PoolId, RawAmount, Seconds, Term, TokenId, Wei
+from pipeline.units import BookId, Hash, Offset, PoolId, Seconds, Term, Wei
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -77,61 +76,9 @@ class Observed(Watched, frozen=True, kw_only=True):
         """The pool of which this is the whole state; None of anything else."""
         return None
 
-
-class PoolObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """A pool's whole state."""
-
-    pool: Address
-    state: Pool
-    ticks: tuple[TickObserved, ...]
-    """Every initialised tick, ascending."""
-    observations: tuple[OracleSlot, ...]
-    """Every slot below cardinality_next, by index."""
-
-    @property
-    def item(self) -> str:
-        return keys.pool(self.pool)
-
-    @property
-    def whole_pool(self) -> PoolId:
-        return self.pool
-
-
-class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """Every NFT of the position manager that an owner has."""
-
-    owner: Address
-    manager: Address
-    token_ids: tuple[TokenId, ...]
-
-    @property
-    def item(self) -> str:
-        return keys.owner(self.manager, self.owner)
-
-
-class PositionObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """An NFT, and the pool position that it uses."""
-
-    manager: Address
-    token_id: TokenId
-    position: NftPosition
-    pool_position: PoolPosition
-
-    @property
-    def item(self) -> str:
-        return keys.position(self.manager, self.token_id)
-
-
-class BalanceObserved(Observed, frozen=True, kw_only=True, tag=True):
-    """What an account has of a token."""
-
-    account: Address
-    token: Address
-    amount: RawAmount
-
-    @property
-    def item(self) -> str:
-        return keys.balance(self.account, self.token)
+    def explain(self, differences: list[str]) -> str:
+        """Say what a check found that differs from what the shard holds."""
+        return f"a check found {len(differences)} differences, the first: {differences[0]}"
 
 
 class ObservationFailed(Watched, frozen=True, kw_only=True, tag=True):
@@ -273,10 +220,6 @@ AnyEvent = (
     | BlockSeen
     | BlocksReverted
     | HeadStalled
-    | PoolObserved
-    | OwnerObserved
-    | PositionObserved
-    | BalanceObserved
     | Observed
     | ObservationFailed
     | PolicySet
@@ -294,4 +237,4 @@ AnyEvent = (
     | DryRunEnded
 )
 EVENT_TYPES: tuple[type[Event], ...] = tuple(kind for kind in get_args(AnyEvent) if kind is not Observed)
-"""Those of every deployment; a further kind of venue brings reads of its own, each of them an `Observed`."""
+"""Those of every deployment; a kind of venue brings reads of its own, each of them an `Observed`."""

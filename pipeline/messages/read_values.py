@@ -2,8 +2,7 @@
 
 import msgspec
 
-from pipeline.messages.entries import TickInfo
-from pipeline.units import Address, RawAmount, Seconds, Tick, Wei
+from pipeline.units import Address, RawAmount, Seconds, Wei
 
 
 class NativeBalance(msgspec.Struct, frozen=True, kw_only=True, tag="native_balance"):
@@ -30,8 +29,3 @@ class AllowanceRead(msgspec.Struct, frozen=True, kw_only=True, tag="allowance"):
     token: Address
     spender: Address
     amount: RawAmount
-
-
-class TickObserved(msgspec.Struct, frozen=True, kw_only=True):
-    tick: Tick
-    info: TickInfo

@@ -6,19 +6,13 @@ import msgspec
 
 from pipeline import keys
 from pipeline.messages.base import BlockRef, Output, View
-from pipeline.messages.entries import Pool
 from pipeline.units import (
     Address,
     BookId,
     Bps,
-    Hash,
-    Liquidity,
-    LogIndex,
     PoolId,
     RawAmount,
     SqrtPriceX96,
-    Tick,
-    TokenId,
 )
 
 
@@ -31,23 +25,6 @@ class TradeSeen(Output, frozen=True, kw_only=True):
         raise NotImplementedError
 
 
-class SwapSeen(TradeSeen, frozen=True, kw_only=True, tag=True):
-    """A pool traded; a positive delta is what the pool received. On `swaps.v1`."""
-
-    pool: Address
-    log_index: LogIndex
-    transaction_hash: Hash
-    amount0_delta: RawAmount
-    amount1_delta: RawAmount
-    sqrt_price_x96: SqrtPriceX96
-    liquidity: Liquidity
-    tick: Tick
-
-    @property
-    def traded_at(self) -> PoolId:
-        return self.pool
-
-
 class Rewound(Output, frozen=True, kw_only=True, tag=True):
     """A branch went away: what this partition said of blocks above `to` no longer holds.
 
@@ -55,43 +32,6 @@ class Rewound(Output, frozen=True, kw_only=True, tag=True):
     """
 
     to: BlockRef
-
-
-class PoolView(View, frozen=True, kw_only=True, tag=True):
-    """A pool after a block that touched it."""
-
-    topic: ClassVar[str] = "pool-states"
-
-    pool: Address
-    state: Pool
-
-    @property
-    def key(self) -> str:
-        return keys.pool(self.pool)
-
-
-class PositionView(View, frozen=True, kw_only=True, tag=True):
-    """An NFT of a book: what burning it would pay, and what it has earned on top."""
-
-    topic: ClassVar[str] = "positions"
-
-    book: BookId
-    manager: Address
-    token_id: TokenId
-    pool: Address
-    tick_lower: Tick
-    tick_upper: Tick
-    liquidity: Liquidity
-    in_range: bool
-    principal0: RawAmount
-    """Liquidity at the pool's price, and what decreases left uncollected."""
-    principal1: RawAmount
-    fees0: RawAmount
-    fees1: RawAmount
-
-    @property
-    def key(self) -> str:
-        return keys.position(self.manager, self.token_id)
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):

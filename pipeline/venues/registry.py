@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 from pipeline.errors import ImpossibleFactError
+from pipeline.messages.base import Entry
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueContract, VenueSpec
 from pipeline.messages.events import Observed
 from pipeline.messages.policy import Policy
@@ -13,7 +14,7 @@ from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address, PoolId
 from pipeline.venues.acting import VenueActions
-from pipeline.venues.port import Venue, VenueKind
+from pipeline.venues.port import Venue, VenueForms, VenueKind
 from pipeline.venues.uniswap_v3.venue import KIND as UNISWAP_V3_KIND
 from pipeline.venues.wallet.venue import KIND as WALLETS
 
@@ -47,6 +48,22 @@ held_kinds = OfKinds(lambda known: tuple(dict.fromkeys(i for kind in (*known, WA
 """Kinds of items that can be in quarantine and resumed."""
 all_actions = OfKinds(lambda known: tuple(kind.actions for kind in known if kind.actions is not None))
 """How books act, at each kind of venue at which they do."""
+
+
+def _together(known: Sequence[VenueKind]) -> VenueForms:
+    brought = [kind.forms for kind in (*known, WALLETS)]
+    entries: dict[str, type[Entry]] = {}
+    for each in brought:
+        entries |= each.entries
+    return VenueForms(
+        reads=tuple(read for each in brought for read in each.reads),
+        outputs=tuple(output for each in brought for output in each.outputs),
+        entries=entries,
+    )
+
+
+all_forms = OfKinds(_together)
+"""The types that all kinds of venues bring to the topics, the wallets' too."""
 
 
 @lru_cache(maxsize=16)

@@ -10,10 +10,10 @@ import typer
 
 from pipeline import keys
 from pipeline.errors import PASSING_TROUBLE, EvenkeelError, NodeError, SettingsError
-from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
 from pipeline.units import Address
+from pipeline.venues.uniswap_v3.forms.entries import Pool
 from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of

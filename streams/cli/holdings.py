@@ -9,10 +9,11 @@ import typer
 
 from pipeline import keys
 from pipeline.errors import SettingsError
-from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Policy
-from pipeline.messages.views import BookView, PositionView
+from pipeline.messages.views import BookView
 from pipeline.units import Bps, Tick
+from pipeline.venues.uniswap_v3.forms.entries import Pool
+from pipeline.venues.uniswap_v3.forms.views import PositionView
 from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.processes import silences

@@ -1,6 +1,6 @@
 """Messages and entries to bytes and back: JSON, every integer a decimal string."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import get_args
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from pipeline import keys
 from pipeline.errors import MalformedRecordError, OversizedError
 from pipeline.keys import family
-from pipeline.messages.base import BlockRef, Message
+from pipeline.messages.base import BlockRef, Message, View
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES, DecidedUnder, Frame
@@ -17,49 +17,40 @@ from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.policy import version_of
 from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
+from pipeline.messages.views import BookView, Rewound, TradeSeen
 from pipeline.state.tables import Value
 from pipeline.units import Offset
-from pipeline.venues.port import VenueKind
-from pipeline.venues.registry import OfKinds
+from pipeline.venues.registry import OfKinds, all_forms
 from streams.kafka.forms import MAX_PAYLOAD_BYTES, EntryForm, Messages, StrictMessages, object_in
 from streams.kafka.key_length import why_unnameable
 from streams.kafka.wire import wire_bytes
 
-AnyOutput = (
-    AnyDecision | SwapSeen | SubmitTransaction | Rewound | PoolView | PositionView | BookView | DeadLetter
-)
+_OfNoVenue = AnyDecision | SubmitTransaction | Rewound | BookView | DeadLetter
+OUTPUT_TYPES: tuple[type[Message], ...] = get_args(_OfNoVenue)
+"""Those of every deployment; a kind of venue brings trades and views of its own."""
+AnyOutput = _OfNoVenue | TradeSeen | View
 
 NOTHING = b"null"
 
 _OF_NO_VENUE = (
     *EVENT_TYPES,
-    *get_args(AnyOutput),
+    *OUTPUT_TYPES,
     *get_args(AnyJournal),
     SubmitTransaction,
     JournalRecord,
     ProcessSeen,
 )
 _known_names = OfKinds(
-    lambda known: frozenset(
-        each.__name__
-        for each in (*_OF_NO_VENUE, *(e for kind in known for e in (*kind.forms.reads, *kind.forms.outputs)))
-    )
+    lambda _: frozenset(each.__name__ for each in (*_OF_NO_VENUE, *all_forms().reads, *all_forms().outputs))
 )
 """Of every message of every topic."""
 _event = OfKinds(
-    lambda known: StrictMessages(
-        (*EVENT_TYPES, *(each for kind in known for each in kind.forms.reads)),
-        upgrade="the workers",
-        known_names=_known_names,
+    lambda _: StrictMessages(
+        (*EVENT_TYPES, *all_forms().reads), upgrade="the workers", known_names=_known_names
     )
 )
 _output = OfKinds(
-    lambda known: Messages(
-        (*get_args(AnyOutput), *(each for kind in known for each in kind.forms.outputs)),
-        upgrade="this one",
-        known_names=_known_names,
-    )
+    lambda _: Messages((*OUTPUT_TYPES, *all_forms().outputs), upgrade="this one", known_names=_known_names)
 )
 _intent = StrictMessages((SubmitTransaction, Rewound), upgrade="the signer", known_names=_known_names)
 _record = Messages((JournalRecord,), upgrade="the signer", known_names=_known_names)
@@ -215,14 +206,12 @@ _DECODERS: Mapping[str, Callable[[bytes], Value]] = {
 }
 
 
-def _entry_forms(known: Sequence[VenueKind]) -> Mapping[str, EntryForm]:
-    types = dict(ENTRY_TYPES)
-    for kind in known:
-        types |= kind.forms.entries
-    return {name: EntryForm(kind, _DECODERS.get(name)) for name, kind in types.items()}
-
-
-_entries = OfKinds(_entry_forms)
+_entries: Callable[[], Mapping[str, EntryForm]] = OfKinds(
+    lambda _: {
+        name: EntryForm(kind, _DECODERS.get(name))
+        for name, kind in (*ENTRY_TYPES.items(), *all_forms().entries.items())
+    }
+)
 
 
 def _values(raw: Mapping[str, msgspec.Raw]) -> dict[str, Value | None]:

@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from pipeline.errors import AccessError, TopicError, TopicMissingError
+from pipeline.messages.base import View
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import AnyDecision
 from pipeline.messages.entries import ENTRY_TYPES
@@ -24,8 +25,9 @@ from pipeline.messages.events import EVENT_TYPES
 from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, SwapSeen
+from pipeline.messages.views import BookView, Rewound, TradeSeen
 from pipeline.units import BookId, ChainId, ShardId
+from pipeline.venues.registry import all_forms
 from streams.kafka import clients
 from streams.kafka.access import KafkaAccess
 from streams.kafka.clients import MAX_RECORD_BYTES
@@ -63,14 +65,23 @@ class Topic(msgspec.Struct, frozen=True):
         return {**_EVERYWHERE, **self.kept}
 
 
+_OF_VENUES = all_forms()
+_ENTRIES = tuple(dict.fromkeys([*ENTRY_TYPES.values(), *_OF_VENUES.entries.values()]))
+_TRADES = tuple(kind for kind in _OF_VENUES.outputs if issubclass(kind, TradeSeen))
+
+
+def _views(topic: str) -> tuple[type[View], ...]:
+    return tuple(kind for kind in _OF_VENUES.outputs if issubclass(kind, View) and kind.topic == topic)
+
+
 # the markers of a shard's rewinds stand between what it says, on every topic that it says something on
-EVENTS = Topic("events.v1", "none", EVENT_TYPES, _FOR_EVER)
-STATE = Topic("state.v1", "entry", tuple(dict.fromkeys(ENTRY_TYPES.values())), {**_LAST_PER_KEY, **_SOON})
-SWAPS = Topic("swaps.v1", "pool", (SwapSeen, Rewound), _FOR_EVER)
+EVENTS = Topic("events.v1", "none", (*EVENT_TYPES, *_OF_VENUES.reads), _FOR_EVER)
+STATE = Topic("state.v1", "entry", _ENTRIES, {**_LAST_PER_KEY, **_SOON})
+SWAPS = Topic("swaps.v1", "pool", (*_TRADES, Rewound), _FOR_EVER)
 DECISIONS = Topic("decisions.v1", "book or item", (*get_args(AnyDecision), Rewound), _FOR_EVER)
 INTENTS = Topic("intents.v1", "book", (SubmitTransaction, Rewound), _FOR_EVER)
-POOL_STATES = Topic("pool-states.v1", "pool", (PoolView, Rewound), _LAST_PER_KEY)
-POSITIONS = Topic("positions.v1", "position", (PositionView, Rewound), _LAST_PER_KEY)
+POOL_STATES = Topic("pool-states.v1", "pool", (*_views("pool-states"), Rewound), _LAST_PER_KEY)
+POSITIONS = Topic("positions.v1", "position", (*_views("positions"), Rewound), _LAST_PER_KEY)
 BOOKS = Topic("books.v1", "book", (BookView, Rewound), _LAST_PER_KEY)
 DEAD_LETTERS = Topic("dead-letters.v1", "place of the record", (DeadLetter,), _FOR_EVER)
 NONCES = Topic(
@@ -80,25 +91,11 @@ NONCES = Topic(
 _FOR_A_DAY = {"cleanup.policy": "compact,delete", "retention.ms": str(24 * 60 * 60 * 1000)}
 PROCESSES = Topic("processes.v1", "role and instance", (ProcessSeen,), {**_FOR_A_DAY, **_SOON})
 
-TOPICS: Mapping[str, Topic] = {
-    topic.name: topic
-    for topic in (
-        EVENTS,
-        STATE,
-        SWAPS,
-        DECISIONS,
-        INTENTS,
-        POOL_STATES,
-        POSITIONS,
-        BOOKS,
-        DEAD_LETTERS,
-        NONCES,
-        PROCESSES,
-    )
-}
-
 OUTPUTS = (SWAPS, DECISIONS, INTENTS, POOL_STATES, POSITIONS, BOOKS)
 """Where a shard says what it concludes: a rewind is told on each."""
+TOPICS: Mapping[str, Topic] = {
+    topic.name: topic for topic in (EVENTS, STATE, *OUTPUTS, DEAD_LETTERS, NONCES, PROCESSES)
+}
 
 
 class TopicRecord(NamedTuple):

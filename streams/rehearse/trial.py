@@ -19,16 +19,16 @@ from pipeline.messages.dry_run import (
     MintedPosition,
 )
 from pipeline.messages.effects import Intent, Untried
-from pipeline.messages.entries import Balance
 from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
 from pipeline.messages.outcomes import Done, NeverSent, StallReason
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.messages.views import PositionView
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, Wei
 from pipeline.venues.registry import venues_of
+from pipeline.venues.uniswap_v3.forms.views import PositionView
+from pipeline.venues.wallet.forms import Balance
 from streams.outcomes import outcome_text
 from streams.rehearse.before import take_back
 from streams.rehearse.port import Fork, NotTried

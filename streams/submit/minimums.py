@@ -7,8 +7,8 @@ pushed. The stricter of the two counts.
 from collections.abc import Iterator
 
 from pipeline.math.slippage import least_of_quote
-from pipeline.messages.facts import Burned, Swapped
 from pipeline.units import RawAmount, Tick
+from pipeline.venues.uniswap_v3.forms.facts import Burned, Swapped
 from streams.submit.calldata import KnownCall
 from streams.submit.depth import Range
 from streams.submit.limits import SignerLimits

@@ -3,13 +3,13 @@
 import msgspec
 
 from pipeline.errors import UnreadableError
-from pipeline.math.oracle import SECONDS_WRAP
 from pipeline.math.q import wrap_int, wrap_uint
 from pipeline.units import Liquidity, Seconds, Tick
 from pipeline.venues.abi import function
 
 _OBSERVE = function("uniswap-v3/UniswapV3Pool", "observe")
 _TICK_BITS, _LIQUIDITY_BITS = 56, 160
+_SECONDS_WRAP = 1 << 32
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,4 +48,4 @@ def read_past(answer: bytes, window_s: Seconds) -> Past:
 
 def age_s(now_s: Seconds, timestamp_s: int) -> Seconds:
     """Tell how long ago an observation was written, on the pool's clock of 32 bits."""
-    return Seconds((now_s - timestamp_s) % SECONDS_WRAP)
+    return Seconds((now_s - timestamp_s) % _SECONDS_WRAP)

@@ -9,8 +9,8 @@ from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import RawLog
-from pipeline.messages.facts import Burned, Minted, PoolFact
 from pipeline.units import NATIVE, Address, Bps, Hash, Liquidity, LogIndex, RawAmount, Tick
+from pipeline.venues.uniswap_v3.forms.facts import Burned, Minted, PoolFact
 from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 from streams.submit.calldata import KnownCall

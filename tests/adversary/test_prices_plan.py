@@ -6,12 +6,12 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline.math.slippage import least_minted, least_of_quote, minimum_out, price_window_x96
-from pipeline.messages.entries import Pool
 from pipeline.messages.policy import Rerange
 from pipeline.venues.uniswap_v3.act import drafts
 from pipeline.venues.uniswap_v3.act.drafts import Draft
 from pipeline.venues.uniswap_v3.act.market import Market
 from pipeline.venues.uniswap_v3.calldata import read_calls
+from pipeline.venues.uniswap_v3.forms.entries import Pool
 
 
 class Watched:

@@ -7,9 +7,9 @@ from statistics import median
 from builders import POOL
 from streams_house import House
 
-from pipeline.messages.entries import TickInfo
 from pipeline.state.shard import Shard
 from pipeline.units import GrowthX128, Liquidity, ShardId
+from pipeline.venues.uniswap_v3.forms.entries import TickInfo
 from streams.kafka.access import KafkaAccess
 from streams.kafka.checkpoint.kafka import KafkaCheckpoint
 

@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaProducer
 from chaos.house import House, opened
 
 from pipeline.messages.decisions import PoolDrifted, Quarantined, Released
-from pipeline.messages.entries import Balance
-from pipeline.messages.events import PoolObserved
 from pipeline.state.policies import policies, profile
 from pipeline.units import BookId, ShardId
 from pipeline.venues.due_read import DueRead
+from pipeline.venues.uniswap_v3.forms.reads import PoolObserved
+from pipeline.venues.wallet.forms import Balance
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_event, decode_output, encode_entry
 from streams.kafka.readers import reading

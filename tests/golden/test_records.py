@@ -3,14 +3,12 @@
 from typing import get_args
 
 import pytest
-from forms import golden_record, kinds, read_records
+from forms import EVENTS, OUTPUTS, golden_record, kinds, read_records
 
-from pipeline.messages.events import EVENT_TYPES
 from pipeline.messages.journal import AnyJournal, JournalRecord
 from pipeline.messages.processes import ProcessSeen
 from pipeline.messages.versions import has_upgrade
 from streams.kafka.codec import (
-    AnyOutput,
     decode_body,
     decode_entry,
     decode_event,
@@ -21,8 +19,8 @@ from streams.kafka.codec import (
 )
 
 RECORDS = read_records()
-READERS = {kind.__name__: decode_event for kind in EVENT_TYPES}
-READERS |= {kind.__name__: decode_output for kind in get_args(AnyOutput)}
+READERS = {kind.__name__: decode_event for kind in EVENTS}
+READERS |= {kind.__name__: decode_output for kind in OUTPUTS}
 READERS |= {JournalRecord.__name__: decode_record, ProcessSeen.__name__: decode_process}
 
 

@@ -15,10 +15,10 @@ from v3_pools import unpriced
 
 from pipeline.errors import PoolDriftedError
 from pipeline.messages.base import RawLog
-from pipeline.messages.entries import OracleSlot, TickInfo
-from pipeline.messages.facts import Burned, Collected, Minted, PoolFact, Swapped
 from pipeline.units import Address, GrowthX128, Hash, Liquidity, LogIndex, Tick
 from pipeline.venues.uniswap_v3 import LivePool, decode_pool_log
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, TickInfo
+from pipeline.venues.uniswap_v3.forms.facts import Burned, Collected, Minted, PoolFact, Swapped
 
 DAY = Path(__file__).parents[2].parent / "shared" / "data" / "mainnet-2024-01-05"
 

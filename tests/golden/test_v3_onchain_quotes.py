@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from v3_pools import POOL, START_S, swapped, unpriced
 
-from pipeline.messages.entries import OracleSlot, TickInfo
 from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 from pipeline.venues.uniswap_v3 import LivePool, quote
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, TickInfo
 
 TESTS = Path(__file__).parents[2].parent / "shared" / "data" / "vectors" / "degenbot" / "tests"
 STATE = TESTS / "fixtures/chain_data/1/uniswap_v3_wbtc_weth_block_24407242.json"

@@ -18,9 +18,10 @@ from kafka_logs import read_committed, until_marked
 
 from pipeline.errors import CommitError, FencedError, StateSpoiledError, TopicError
 from pipeline.messages.base import BlockRef
-from pipeline.messages.entries import Cursor, Frame, Head, TickInfo
+from pipeline.messages.entries import Cursor, Frame, Head
 from pipeline.state.tables import Value
 from pipeline.units import BlockNumber, ChainId, GrowthX128, Hash, Liquidity, Offset, Seconds, ShardId
+from pipeline.venues.uniswap_v3.forms.entries import TickInfo
 from streams.devnet.broker import Broker
 from streams.kafka.checkpoint.fake import Crashed, FakeBroker, FakeCheckpoint
 from streams.kafka.checkpoint.kafka import KafkaCheckpoint

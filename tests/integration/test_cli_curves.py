@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from pipeline.keys import pool as pool_key
 from pipeline.messages.base import Cause
-from pipeline.messages.entries import Pool
 from pipeline.messages.prices import PriceHistory
-from pipeline.messages.views import PoolView, Rewound, SwapSeen
+from pipeline.messages.views import Rewound
+from pipeline.venues.uniswap_v3.forms.entries import Pool
+from pipeline.venues.uniswap_v3.forms.views import PoolView, SwapSeen
 from streams.kafka.codec import encode
 from streams.kafka.topics import POOL_STATES, SWAPS
 

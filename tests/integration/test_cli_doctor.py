@@ -7,8 +7,8 @@ import pytest
 from cli_desk import MANAGER, OTHER_POOL, POOL, USDC, a_book, live_portfolio, signer_file
 from msgspec.structs import replace
 
-from pipeline.messages.entries import Pool
 from pipeline.messages.processes import ProcessSeen, ShardHead
+from pipeline.venues.uniswap_v3.forms.entries import Pool
 from streams import processes
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import encode, encode_entry

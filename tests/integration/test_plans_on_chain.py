@@ -28,13 +28,13 @@ from pipeline.messages.decisions import (
     Quarantined,
     StepRefused,
 )
-from pipeline.messages.entries import NftPosition
 from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
 from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.deployment import first_deployment
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.routes import set_apart
 from streams.cli.wording import left_text
 from streams.devnet import actions

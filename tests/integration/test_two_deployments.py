@@ -13,9 +13,10 @@ from pipeline.follow.log_filter import log_filter
 from pipeline.messages.chain_profile import ChainProfile, PoolsAt, VenueContract, VenueSpec
 from pipeline.messages.events import BlocksReverted, PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy, version_of
-from pipeline.messages.views import BookView, PositionView
+from pipeline.messages.views import BookView
 from pipeline.units import BlockNumber, BookId
 from pipeline.venues.abi import function
+from pipeline.venues.uniswap_v3.forms.views import PositionView
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.deployer import Deployer

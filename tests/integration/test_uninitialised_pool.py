@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.decisions import Declined, Quarantined, RebalanceProposed, ShardHalted
-from pipeline.messages.entries import Pool
 from pipeline.venues.abi import function
+from pipeline.venues.uniswap_v3.forms.entries import Pool
 from streams.devnet.chain import Chain
 from streams.devnet.reads import read
 from streams.devnet.transactions import Tx

@@ -8,9 +8,9 @@ from v3_play import Play, create_pool
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.messages.facts import Swapped
 from pipeline.units import RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.uniswap_v3 import Quote, decode_pool_log, quote
+from pipeline.venues.uniswap_v3.forms.facts import Swapped
 from streams.devnet import actions, direct
 from streams.devnet.chain import Chain
 from streams.devnet.reads import range_around

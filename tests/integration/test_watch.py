@@ -26,18 +26,11 @@ from watching import (
 from pipeline.errors import FencedError
 from pipeline.follow.due_reads import wanted
 from pipeline.follow.routes import Arrival
-from pipeline.messages.events import (
-    BlockSeen,
-    BlocksReverted,
-    OwnerObserved,
-    PolicySet,
-    PoolObserved,
-    PositionObserved,
-    WriterStarted,
-)
+from pipeline.messages.events import BlockSeen, BlocksReverted, PolicySet, WriterStarted
 from pipeline.messages.policy import Policy
 from pipeline.units import ChainId
 from pipeline.venues.abi import function
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from streams.devnet import actions
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain

@@ -1,12 +1,12 @@
 """Keys: what is built is taken apart to the same parts, and nothing else is taken for a key."""
 
 import pytest
+from forms import ENTRIES
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
-from pipeline.messages.entries import ENTRY_TYPES
 from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, ShardId, Tick, TokenId
 
 ADDRESSES = st.integers(0, 2**160 - 1).map(lambda n: Address(f"0x{n:040x}")) | st.just(Address("native"))
@@ -89,7 +89,7 @@ def test_every_kind_is_tried_and_every_entry_has_one():
     assert kinds.keys() == KINDS.keys()
     constants = {value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str)}
     state = {kind.family for name, kind in kinds.items() if not name.startswith("journal_")}
-    assert ENTRY_TYPES.keys() <= state | constants
+    assert ENTRIES.keys() <= state | constants
 
 
 @pytest.mark.parametrize("name", KINDS)

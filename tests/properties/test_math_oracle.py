@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.oracle import GROWN_SLOT, first_slot, next_place, next_slot, observe_slots
-from pipeline.messages.entries import OracleSlot
 from pipeline.units import Liquidity, Seconds, Tick
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot
+from pipeline.venues.uniswap_v3.oracle import GROWN_SLOT, first_slot, next_place, next_slot, observe_slots
 
 Span = tuple[int, int, int]
 """Seconds, tick and liquidity that stood still for them."""

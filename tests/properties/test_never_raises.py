@@ -6,6 +6,7 @@ import pytest
 from any_message import structs
 from builders import POOL, policy, started
 from desk import Desk, live
+from forms import EVENTS
 from hostile import Hostile
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -16,11 +17,12 @@ from pipeline.drive import drive
 from pipeline.follow.routes import Arrival, follow
 from pipeline.keys import family
 from pipeline.messages.decisions import Quarantined, ShardHalted
-from pipeline.messages.entries import Halted, Pool
-from pipeline.messages.events import EVENT_TYPES, AnyEvent, BlockSeen, BlocksReverted, PolicySet, Resumed
+from pipeline.messages.entries import Halted
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, PolicySet, Resumed
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Offset, ShardId
+from pipeline.venues.uniswap_v3.forms.entries import Pool
 from streams.kafka.codec import decode_entry, decode_output, encode, encode_entry
 from streams.watch.port import ROUTING
 from streams.work.fold import fold_record
@@ -104,7 +106,7 @@ def tell(seed: int, is_live: bool, count: int, data: st.DataObject) -> None:
     )
 
 
-@given(st.lists(st.one_of([structs(kind) for kind in EVENT_TYPES]), max_size=6))
+@given(st.lists(st.one_of([structs(kind) for kind in EVENTS]), max_size=6))
 @settings(some, max_examples=80)
 def test_no_order_of_any_messages_raises_on_a_new_shard(events):
     shard, routes = Shard(ShardId(0)), Tables()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import MalformedLogError
 from pipeline.messages.base import RawLog
-from pipeline.messages.facts import Swapped
 from pipeline.venues.log_words import decode
 from pipeline.venues.uniswap_v3 import topics
+from pipeline.venues.uniswap_v3.forms.facts import Swapped
 from pipeline.venues.uniswap_v3.pool_logs import _SWAP, decode_pool_log
 from pipeline.venues.uniswap_v3.swap_logs import read_swap
 

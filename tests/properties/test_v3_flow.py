@@ -13,10 +13,10 @@ from v3_pools import OWNER, POOL, START_S, begun, swapped
 from pipeline.errors import OutOfRangeError, PipelineError
 from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MAX_TICK, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
-from pipeline.messages import facts
-from pipeline.messages.entries import PoolPosition
 from pipeline.units import RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.uniswap_v3 import LivePool, quote
+from pipeline.venues.uniswap_v3.forms import facts
+from pipeline.venues.uniswap_v3.forms.entries import PoolPosition
 
 AT = {"address": POOL, "log_index": 1}
 magnitudes = st.one_of(

@@ -12,12 +12,13 @@ from pipeline.advance.books import stock_of, why_unknown
 from pipeline.drive import drive
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
 from pipeline.messages.policy import Policy, TargetBand
-from pipeline.messages.views import BookView, PoolView, PositionView, Rewound, ViewRemoved
+from pipeline.messages.views import BookView, Rewound, ViewRemoved
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.assess import held_nft, own_positions
 from pipeline.venues.uniswap_v3.deployment import first_deployment
+from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
 from pipeline.views import show_book
 

@@ -17,16 +17,14 @@ from pipeline.messages.events import (
     BlocksReverted,
     HeadStalled,
     ObservationFailed,
-    OwnerObserved,
     PolicyRemoved,
     PolicySet,
-    PoolObserved,
-    PositionObserved,
     Resumed,
     WriterStarted,
 )
 from pipeline.messages.policy import Policy, version_of
 from pipeline.units import BookId
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 from streams.node.fake import FakeChain
 from streams.watch.fake_log import CrashError

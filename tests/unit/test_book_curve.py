@@ -11,9 +11,9 @@ from pipeline.curves.invariants import AMMS
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.math.q import Q96
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.messages.entries import NftPosition
 from pipeline.messages.policy import TokenSpec
 from pipeline.venues.uniswap_v3.assess import HeldNft
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 
 DAI, OTHER = address(0xD0), address(0xE0)
 NOW = sqrt_price_at_tick(-200_000)

@@ -6,16 +6,17 @@ import sys
 
 import msgspec
 import pytest
-from forms import golden_record, kinds, read_records
+from forms import ENTRIES, golden_record, kinds, read_records
 
 from pipeline.errors import MalformedRecordError, OversizedError
 from pipeline.messages.base import BlockRef, Cause, RawLog
 from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import Quarantined
-from pipeline.messages.entries import ENTRY_TYPES, Cursor, Frame, Head, TickInfo
+from pipeline.messages.entries import Cursor, Frame, Head
 from pipeline.messages.events import BlockSeen, Paused, WriterStarted
 from pipeline.messages.read_values import NativeBalance
-from pipeline.messages.views import SwapSeen
+from pipeline.venues.uniswap_v3.forms.entries import TickInfo
+from pipeline.venues.uniswap_v3.forms.views import SwapSeen
 from streams.kafka import codec
 from streams.kafka.codec import (
     MAX_PAYLOAD_BYTES,
@@ -287,7 +288,7 @@ def test_a_changed_form_has_a_new_version_and_every_version_a_golden_record():
 
 def test_every_kind_of_entry_can_be_read():
     assert decode_entry("cursor", encode_entry(Cursor(offset=2**63))) == Cursor(offset=2**63)
-    assert {*codec._entries()} == {*ENTRY_TYPES}
+    assert {*codec._entries()} == {*ENTRIES}
 
 
 def test_a_type_that_the_wire_has_no_form_for_is_refused():

@@ -1,23 +1,21 @@
 """Whatever a message or an entry holds comes back from its bytes as it was."""
 
 import json
-from typing import get_args
 
+import forms
 import pytest
 from any_message import structs, texts, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from pipeline.messages.entries import ENTRY_TYPES, DecidedUnder, Frame
-from pipeline.messages.events import EVENT_TYPES
-from streams.kafka.codec import AnyOutput, decode_entry, decode_event, decode_output, encode, encode_entry
+from pipeline.messages.entries import DecidedUnder, Frame
+from streams.kafka.codec import decode_entry, decode_event, decode_output, encode, encode_entry
 
 few = settings(max_examples=25, deadline=None)
 
-EVENTS = EVENT_TYPES
-OUTPUTS = get_args(AnyOutput)
-ENTRIES = [(name, kind) for name, kind in ENTRY_TYPES.items() if kind not in (Frame, DecidedUnder)]
+EVENTS, OUTPUTS = forms.EVENTS, forms.OUTPUTS
+ENTRIES = [(name, kind) for name, kind in forms.ENTRIES.items() if kind not in (Frame, DecidedUnder)]
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
@@ -48,7 +46,7 @@ def _any_entries(data) -> dict[str, object]:
     """Entries of some kinds, and absences, each under a key."""
 
     def entry(name: str) -> st.SearchStrategy:
-        return st.none() | structs(ENTRY_TYPES[name])
+        return st.none() | structs(forms.ENTRIES[name])
 
     names = data.draw(st.lists(st.sampled_from([name for name, _ in ENTRIES]), unique=True))
     return {f"{name}/{data.draw(texts)}": data.draw(entry(name)) for name in names}

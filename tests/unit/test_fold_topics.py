@@ -1,15 +1,13 @@
 """Each kind of output goes onto the topic that is said to hold it, into its shard's partition."""
 
-from typing import get_args
-
 import pytest
 from any_message import structs
+from forms import OUTPUTS as EVERY_OUTPUT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.messages.views import Rewound, ViewRemoved
 from pipeline.units import ShardId
-from streams.kafka.codec import AnyOutput
 from streams.kafka.topics import DECISIONS, OUTPUTS, TOPICS
 from streams.work.fold import _records
 
@@ -44,7 +42,7 @@ def test_a_decision_lies_under_the_book_or_the_item_that_it_is_about(kind, data)
 
 def test_no_output_is_without_a_topic():
     said = {kind for topic in TOPICS.values() for kind in topic.messages}
-    assert {*get_args(AnyOutput)} <= said
+    assert {*EVERY_OUTPUT} <= said
 
 
 @given(structs(ViewRemoved), st.sampled_from(["pool-states", "positions", "books"]))

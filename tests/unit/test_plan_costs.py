@@ -15,9 +15,10 @@ from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalancePropose
 from pipeline.messages.effects import Plan
 from pipeline.messages.events import BlockSeen, Resumed
 from pipeline.messages.outcomes import Done, Left
-from pipeline.messages.views import BookView, SwapSeen
+from pipeline.messages.views import BookView
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3 import mean_tick
+from pipeline.venues.uniswap_v3.forms.views import SwapSeen
 from pipeline.venues.uniswap_v3.pools import need_pool
 from streams.kafka.codec import decode_entry, decode_output, encode_entry
 

@@ -10,7 +10,8 @@ from builders import OTHER_POOL, POOL
 from pipeline.errors import SettingsError
 from pipeline.math.q import Q96
 from pipeline.messages.base import BlockRef, Cause
-from pipeline.messages.views import Rewound, SwapSeen
+from pipeline.messages.views import Rewound
+from pipeline.venues.uniswap_v3.forms.views import SwapSeen
 from streams.kafka.codec import encode
 from streams.kafka.readers import Record
 from streams.pool_prices import fold_swaps, parse_prices

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forms import ENTRIES
 from typer.main import get_command
 
-from pipeline.messages.entries import ENTRY_TYPES
 from streams.cli import app
 from streams.kafka.topics import STATE, TOPICS
 from streams.settings import Settings, variable_of
@@ -259,7 +259,7 @@ def test_what_crosses_a_topic_is_told():
         assert topic.name in told, topic.name
         for message in topic.messages if topic is not STATE else ():
             assert message.__name__ in told, f"{message.__name__} of {topic.name}"
-    for kind in ENTRY_TYPES:
+    for kind in ENTRIES:
         assert re.search(rf"`{kind}[`/]", page), f"entry {kind}"
 
 

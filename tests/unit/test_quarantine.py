@@ -28,11 +28,13 @@ from pipeline.messages.decisions import (
     Released,
     ShardHalted,
 )
-from pipeline.messages.entries import Balance, NftPosition, Pool, Quarantine
+from pipeline.messages.entries import Quarantine
 from pipeline.messages.events import BlockSeen, Paused, PolicySet, Resumed
 from pipeline.messages.views import BookView
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3 import BURN_TOPIC, MINT_TOPIC, SWAP_TOPIC
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool
+from pipeline.venues.wallet.forms import Balance
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 
 

@@ -9,13 +9,15 @@ from eth_utils.crypto import keccak
 
 from contracts_abi import load_abi
 from pipeline.errors import MalformedLogError
-from pipeline.messages import facts
 from pipeline.messages.base import RawLog
 from pipeline.units import Address, Hash, LogIndex
 from pipeline.venues import uniswap_v3
 from pipeline.venues.uniswap_v3 import decode_manager_log, decode_pool_log
+from pipeline.venues.uniswap_v3.forms import facts
+from pipeline.venues.uniswap_v3.manager_logs import decode_nft_transfer
 from pipeline.venues.wallet import token_logs as tokens
-from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, decode_nft_transfer, decode_token_log
+from pipeline.venues.wallet.forms import TokensMoved
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, decode_token_log
 
 EMITTER = Address("0x" + "ab" * 20)
 A, B, C = (Address(f"0x{byte * 20}") for byte in ("0a", "fe", "c0"))
@@ -115,9 +117,9 @@ MANAGER_LOGS = [
     (("Collect", 9, C, 3, 4), facts.NftCollected(**AT, token_id=9, recipient=C, amount0=3, amount1=4)),
 ]
 TOKEN_LOGS = [
-    (("tokens/ERC20", "Transfer", A, B, 2**256 - 1), facts.TokensMoved(**AT, sender=A, recipient=B, amount=2**256 - 1)),
-    (("tokens/WETH9", "Deposit", A, 5), facts.TokensMoved(**AT, sender=ZERO_ADDRESS, recipient=A, amount=5)),
-    (("tokens/WETH9", "Withdrawal", A, 5), facts.TokensMoved(**AT, sender=A, recipient=ZERO_ADDRESS, amount=5)),
+    (("tokens/ERC20", "Transfer", A, B, 2**256 - 1), TokensMoved(**AT, sender=A, recipient=B, amount=2**256 - 1)),
+    (("tokens/WETH9", "Deposit", A, 5), TokensMoved(**AT, sender=ZERO_ADDRESS, recipient=A, amount=5)),
+    (("tokens/WETH9", "Withdrawal", A, 5), TokensMoved(**AT, sender=A, recipient=ZERO_ADDRESS, amount=5)),
 ]  # fmt: skip
 
 
@@ -136,7 +138,7 @@ def test_a_managers_log_is_its_fact(event: tuple[Any, ...], fact: facts.ManagerF
 
 
 @pytest.mark.parametrize(("event", "fact"), TOKEN_LOGS, ids=lambda value: type(value).__name__)
-def test_a_tokens_log_is_its_fact(event: tuple[Any, ...], fact: facts.TokensMoved) -> None:
+def test_a_tokens_log_is_its_fact(event: tuple[Any, ...], fact: TokensMoved) -> None:
     log = log_of(*event)
     assert decode_token_log(log) == fact
     assert log.topics[0] in tokens.TOKEN_TOPICS

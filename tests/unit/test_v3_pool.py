@@ -11,10 +11,10 @@ from pipeline.errors import ImpossibleFactError, PipelineError, PoolDriftedError
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.math.q import Q96
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
-from pipeline.messages import facts
-from pipeline.messages.entries import OracleSlot, PoolPosition
 from pipeline.units import Address, RawAmount, Tick
 from pipeline.venues.uniswap_v3 import LivePool, quote
+from pipeline.venues.uniswap_v3.forms import facts
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, PoolPosition
 
 AT = {"address": POOL, "log_index": 5}
 LIQUIDITY = 10**18

@@ -7,8 +7,6 @@ from v3_pools import POOL, START_S, begun, minted, swapped
 from pipeline.errors import ImpossibleFactError, OutOfRangeError
 from pipeline.math.q import Q96, Q128
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.messages import facts
-from pipeline.messages.entries import NftPosition, PoolPosition, TickInfo
 from pipeline.units import Address, RawAmount, Seconds, Tick
 from pipeline.venues.uniswap_v3 import (
     LivePool,
@@ -20,6 +18,8 @@ from pipeline.venues.uniswap_v3 import (
     observe,
     quote,
 )
+from pipeline.venues.uniswap_v3.forms import facts
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, PoolPosition, TickInfo
 
 MANAGER = Address("0x" + "77" * 20)
 OWNER = Address("0x" + "22" * 20)

@@ -8,12 +8,12 @@ from pipeline import keys
 from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, LiquidityRange
 from pipeline.errors import ImpossibleFactError
 from pipeline.math.amounts import amounts_of_liquidity
-from pipeline.messages.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address, PoolId, RawAmount, Tick
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, first_deployment
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
 from pipeline.venues.uniswap_v3.routes import is_ours
 

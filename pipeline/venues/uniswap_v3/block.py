@@ -7,10 +7,14 @@ import msgspec
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.base import RawLog
-from pipeline.messages.entries import NftPosition
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.facts import (
-    Fact,
+from pipeline.messages.facts import Fact
+from pipeline.state.shard import Shard
+from pipeline.units import Address, Seconds, TokenId
+from pipeline.venues.port import Items
+from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
+from pipeline.venues.uniswap_v3.forms.facts import (
     LiquidityDecreased,
     LiquidityIncreased,
     NftCollected,
@@ -18,16 +22,12 @@ from pipeline.messages.facts import (
     PoolFact,
     Swapped,
 )
-from pipeline.state.shard import Shard
-from pipeline.units import Address, Seconds, TokenId
-from pipeline.venues.port import Items
-from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.live import LivePool
-from pipeline.venues.uniswap_v3.manager_logs import decode_manager_log
+from pipeline.venues.uniswap_v3.manager_logs import decode_manager_log, token_id_of
 from pipeline.venues.uniswap_v3.pool_logs import decode_pool_log
 from pipeline.venues.uniswap_v3.pools import live_pool, store_pool
 from pipeline.venues.uniswap_v3.position import apply_manager_fact
-from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, token_id_of
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 
 
 class UniswapV3Block:

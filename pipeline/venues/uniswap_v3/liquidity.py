@@ -6,9 +6,9 @@ from pipeline.math.amounts import range_amounts
 from pipeline.math.growth import fees_since
 from pipeline.math.q import MAX_UINT128
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, max_liquidity_per_tick
-from pipeline.messages.entries import PoolPosition, TickInfo
-from pipeline.messages.facts import Burned, Collected, Minted
 from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
+from pipeline.venues.uniswap_v3.forms.entries import PoolPosition, TickInfo
+from pipeline.venues.uniswap_v3.forms.facts import Burned, Collected, Minted
 from pipeline.venues.uniswap_v3.working import WorkingPool, drifted, impossible
 
 

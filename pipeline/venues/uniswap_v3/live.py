@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from pipeline.messages import facts
-from pipeline.messages.entries import OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.units import Address, Tick
 from pipeline.venues.uniswap_v3 import liquidity, others
+from pipeline.venues.uniswap_v3.forms import facts
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.swaps import replay_swap
 from pipeline.venues.uniswap_v3.working import PositionKey, WorkingPool
 

@@ -11,9 +11,9 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.port import LogFilter
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
-from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS
+from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS, token_id_of
 from pipeline.venues.uniswap_v3.routes import routed
-from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, address_of_topic, token_id_of
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, address_of_topic
 
 
 class UniswapV3Interest(msgspec.Struct, frozen=True):

@@ -3,11 +3,17 @@
 from typing import cast
 
 from pipeline.messages.base import RawLog
-from pipeline.messages.facts import LiquidityDecreased, LiquidityIncreased, ManagerFact, NftCollected
 from pipeline.units import Liquidity, RawAmount, TokenId
 from pipeline.venues.log_words import Shape, address, decode, shape_of, uint
 from pipeline.venues.uniswap_v3 import topics
-from pipeline.venues.wallet.token_logs import NFT_TRANSFER_SHAPE, TRANSFER_TOPIC
+from pipeline.venues.uniswap_v3.forms.facts import (
+    LiquidityDecreased,
+    LiquidityIncreased,
+    ManagerFact,
+    NftCollected,
+    NftTransferred,
+)
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 
 MANAGER_TOPICS = frozenset(
     {
@@ -26,6 +32,31 @@ def decode_manager_log(log: RawLog) -> ManagerFact | None:
     """
     shape = shape_of(log, _SHAPES)
     return None if shape is None else cast("ManagerFact", decode(log, shape))
+
+
+def decode_nft_transfer(log: RawLog) -> NftTransferred | None:
+    """Read an NFT contract's transfer; None where the topic is another's. Raises: MalformedLogError."""
+    shape = shape_of(log, _TRANSFERS)
+    return None if shape is None else cast("NftTransferred", decode(log, shape))
+
+
+def token_id_of(log: RawLog) -> TokenId | None:
+    """Read the NFT that a manager's log is about: last topic of a transfer, first of its other events."""
+    place = 3 if log.topics and log.topics[0] == TRANSFER_TOPIC else 1
+    try:
+        return TokenId(int(log.topics[place], 16))
+    except (IndexError, ValueError):
+        return None
+
+
+def _transfer(log: RawLog, words: list[int]) -> NftTransferred:
+    return NftTransferred(
+        address=log.address,
+        log_index=log.log_index,
+        sender=address(words[0]),
+        recipient=address(words[1]),
+        token_id=TokenId(words[2]),
+    )
 
 
 def _increase(log: RawLog, words: list[int]) -> LiquidityIncreased:
@@ -61,8 +92,9 @@ def _collect(log: RawLog, words: list[int]) -> NftCollected:
     )
 
 
+_TRANSFERS = {TRANSFER_TOPIC: Shape("Transfer of an NFT", 4, 0, _transfer)}
 _SHAPES = {
-    TRANSFER_TOPIC: NFT_TRANSFER_SHAPE,
+    **_TRANSFERS,
     topics.INCREASE_LIQUIDITY_TOPIC: Shape("IncreaseLiquidity", 2, 3, _increase),
     topics.DECREASE_LIQUIDITY_TOPIC: Shape("DecreaseLiquidity", 2, 3, _decrease),
     topics.NFT_COLLECT_TOPIC: Shape("Collect of an NFT", 2, 3, _collect),

@@ -11,7 +11,8 @@ from pipeline.messages.nfts import Gift
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address
-from pipeline.venues.wallet.token_logs import ZERO_ADDRESS, decode_nft_transfer
+from pipeline.venues.uniswap_v3.manager_logs import decode_nft_transfer
+from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 
 
 def follow_nft(tables: Tables, log: RawLog, event: BlockSeen) -> None:

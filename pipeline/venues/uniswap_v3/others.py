@@ -1,16 +1,16 @@
 """The rarer events of a pool: its beginning, flash loans, the protocol's share, a longer ring of observations."""
 
-from pipeline.math.oracle import GROWN_SLOT, first_slot
 from pipeline.math.q import PIPS, div_up
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, is_at_tick, tick_at_sqrt_price
-from pipeline.messages.facts import (
+from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.forms.facts import (
     CardinalityGrown,
     Flashed,
     Initialized,
     ProtocolFeesCollected,
     ProtocolFeeSet,
 )
-from pipeline.units import RawAmount
+from pipeline.venues.uniswap_v3.oracle import GROWN_SLOT, first_slot
 from pipeline.venues.uniswap_v3.working import WorkingPool, drifted, impossible
 
 

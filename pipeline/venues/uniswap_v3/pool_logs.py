@@ -3,7 +3,10 @@
 from typing import cast
 
 from pipeline.messages.base import RawLog
-from pipeline.messages.facts import (
+from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.log_words import Shape, address, decode, shape_of, sint, uint
+from pipeline.venues.uniswap_v3 import topics
+from pipeline.venues.uniswap_v3.forms.facts import (
     Burned,
     CardinalityGrown,
     Collected,
@@ -15,9 +18,6 @@ from pipeline.messages.facts import (
     ProtocolFeeSet,
     Swapped,
 )
-from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
-from pipeline.venues.log_words import Shape, address, decode, shape_of, sint, uint
-from pipeline.venues.uniswap_v3 import topics
 from pipeline.venues.uniswap_v3.swap_logs import read_swap
 
 

@@ -2,10 +2,10 @@
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
-from pipeline.messages.entries import OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.live import LivePool
 
 

@@ -11,15 +11,15 @@ import msgspec
 from pipeline.errors import ImpossibleFactError
 from pipeline.math.growth import fees_since, growth_inside
 from pipeline.math.q import MAX_UINT128
-from pipeline.messages.entries import NftPosition, Pool, PoolPosition, TickInfo
-from pipeline.messages.facts import (
+from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
+from pipeline.venues.uniswap_v3.forms.facts import (
     LiquidityDecreased,
     LiquidityIncreased,
     ManagerFact,
     NftCollected,
     NftTransferred,
 )
-from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick
 
 
 def apply_manager_fact(position: NftPosition, pool_position: PoolPosition, fact: ManagerFact) -> NftPosition:

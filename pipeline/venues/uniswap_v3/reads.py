@@ -6,12 +6,13 @@ from typing import TypeVar
 import msgspec
 
 from pipeline import keys
-from pipeline.messages.entries import NftPosition, OracleSlot, Pool, TickInfo
-from pipeline.messages.events import Observed, OwnerObserved, PoolObserved, PositionObserved
+from pipeline.messages.events import Observed
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount
 from pipeline.venues.compare import field_differences
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, OracleSlot, Pool, TickInfo
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from pipeline.venues.uniswap_v3.pools import live_pool, store_pool
 
 N = TypeVar("N", bound=int)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from pipeline import keys
-from pipeline.messages.entries import NftPosition, Route
-from pipeline.messages.events import Observed, OwnerObserved, PositionObserved
+from pipeline.messages.entries import Route
+from pipeline.messages.events import Observed
 from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import Policy
 from pipeline.state.resumes import resumes
@@ -14,6 +14,8 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PositionObserved
 
 _ROUTED = keys.route.under(keys.position.family)
 _OWNERSHIP = (_ROUTED, keys.gift.family, keys.adopted.family)

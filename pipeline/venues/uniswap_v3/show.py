@@ -8,11 +8,11 @@ from pipeline import keys
 from pipeline.book.exposures import HeldItem
 from pipeline.errors import MalformedLogError
 from pipeline.messages.base import Entry, RawLog
-from pipeline.messages.entries import Pool, Route
+from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.facts import Fact, Swapped
+from pipeline.messages.facts import Fact
 from pipeline.messages.policy import Policy
-from pipeline.messages.views import PoolView, PositionView, SwapSeen, ViewRemoved
+from pipeline.messages.views import ViewRemoved
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
@@ -20,7 +20,10 @@ from pipeline.units import Hash, PoolId
 from pipeline.venues.port import Departed
 from pipeline.venues.uniswap_v3.assess import HeldNft, shown_nfts
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
-from pipeline.venues.wallet.token_logs import decode_nft_transfer
+from pipeline.venues.uniswap_v3.forms.entries import Pool
+from pipeline.venues.uniswap_v3.forms.facts import Swapped
+from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView, SwapSeen
+from pipeline.venues.uniswap_v3.manager_logs import decode_nft_transfer
 
 
 class UniswapV3Views(msgspec.Struct, frozen=True):

@@ -1,8 +1,8 @@
 """A pool's Swap log, read fast: nine of ten logs that a pool emits are swaps."""
 
 from pipeline.messages.base import RawLog
-from pipeline.messages.facts import Swapped
 from pipeline.units import Address, Liquidity, RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3.forms.facts import Swapped
 
 _TOPIC_CHARACTERS, _DATA_CHARACTERS, _BYTES = 66, 322, 224
 _NO_ADDRESS = bytes(12)

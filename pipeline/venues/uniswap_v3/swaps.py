@@ -16,8 +16,8 @@ from pipeline.math.ticks import (
     sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
-from pipeline.messages.facts import Swapped
 from pipeline.units import RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3.forms.facts import Swapped
 from pipeline.venues.uniswap_v3.working import WorkingPool, drifted, impossible
 
 

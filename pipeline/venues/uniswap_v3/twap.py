@@ -1,10 +1,10 @@
 """Time-weighted averages from the followed observations."""
 
 from pipeline.errors import OutOfRangeError
-from pipeline.math.oracle import observe_slots
 from pipeline.math.q import wrap_int, wrap_uint
 from pipeline.units import Liquidity, Seconds, Tick
 from pipeline.venues.uniswap_v3.live import LivePool
+from pipeline.venues.uniswap_v3.oracle import observe_slots
 
 _SECONDS_PER_LIQUIDITY_BITS = 160
 

@@ -6,7 +6,7 @@ from pipeline import keys
 from pipeline.book.exposures import Price, Spot
 from pipeline.messages.base import Output
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
-from pipeline.messages.entries import Pool, Route
+from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
@@ -15,12 +15,14 @@ from pipeline.state.tables import Tables
 from pipeline.units import PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.port import Items, VenueKind, VenueViews
+from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes
 from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 from pipeline.venues.uniswap_v3.assess import HeldNft, follows_from, held_nfts, positions_at
 from pipeline.venues.uniswap_v3.block import UniswapV3Block
 from pipeline.venues.uniswap_v3.deployment import deployment_of
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo
+from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView, SwapSeen
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
 from pipeline.venues.uniswap_v3.unsolicited import tell_gifts
@@ -149,4 +151,15 @@ KIND = VenueKind(
     items=(keys.pool.family, keys.owner.family, keys.position.family),
     held=(keys.pool.family, keys.position.family),
     actions=_ACTIONS,
+    forms=VenueForms(
+        reads=reads.READS,
+        outputs=(SwapSeen, PoolView, PositionView),
+        entries={
+            keys.pool.family: Pool,
+            keys.tick.family: TickInfo,
+            keys.observation.family: OracleSlot,
+            keys.pool_position.family: PoolPosition,
+            keys.position.family: NftPosition,
+        },
+    ),
 )

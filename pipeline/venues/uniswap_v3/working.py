@@ -8,12 +8,12 @@ import msgspec
 from pipeline.errors import ImpossibleFactError, PoolDriftedError
 from pipeline.math.bitmap import is_last_of_word, stop_above, stop_below
 from pipeline.math.growth import grown, growth_beyond, growth_inside
-from pipeline.math.oracle import SECONDS_WRAP, next_place, next_slot
 from pipeline.math.q import MAX_UINT128
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, sqrt_price_at_tick
-from pipeline.messages.entries import OracleSlot, PoolPosition, TickInfo
-from pipeline.messages.facts import PoolFact
 from pipeline.units import Address, GrowthX128, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, PoolPosition, TickInfo
+from pipeline.venues.uniswap_v3.forms.facts import PoolFact
+from pipeline.venues.uniswap_v3.oracle import SECONDS_WRAP, next_place, next_slot
 
 PositionKey = tuple[Address, Tick, Tick]
 """Owner, lower and upper tick."""

@@ -4,14 +4,15 @@ from collections.abc import Iterable
 
 from pipeline import keys
 from pipeline.messages.base import RawLog
-from pipeline.messages.entries import Allowance, Balance
+from pipeline.messages.entries import Allowance
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.facts import Fact, TokensMoved
+from pipeline.messages.facts import Fact
 from pipeline.messages.read_values import AllowanceRead, NativeBalance
 from pipeline.state.policies import book_accounts, policies
 from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, RawAmount
 from pipeline.venues.port import Items
+from pipeline.venues.wallet.forms import Balance, TokensMoved
 from pipeline.venues.wallet.token_logs import decode_token_log
 
 

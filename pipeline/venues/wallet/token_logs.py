@@ -1,11 +1,11 @@
-"""What tokens say: ERC-20 and ERC-721 transfers, and the wrapped native token's two events."""
+"""What fungible tokens say: ERC-20 transfers, and the wrapped native token's two events."""
 
 from typing import cast
 
 from pipeline.messages.base import RawLog
-from pipeline.messages.facts import NftTransferred, TokensMoved
-from pipeline.units import Address, RawAmount, TokenId
+from pipeline.units import Address, RawAmount
 from pipeline.venues.log_words import Shape, address, decode, shape_of
+from pipeline.venues.wallet.forms import TokensMoved
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """Of ERC-20 (amount in the data) and of ERC-721 (id in a topic) alike."""
@@ -26,12 +26,6 @@ def decode_token_log(log: RawLog) -> TokensMoved | None:
     """
     shape = shape_of(log, _TOKEN_SHAPES)
     return None if shape is None else cast("TokensMoved", decode(log, shape))
-
-
-def decode_nft_transfer(log: RawLog) -> NftTransferred | None:
-    """Read an NFT contract's transfer; None where the topic is another's. Raises: MalformedLogError."""
-    shape = shape_of(log, _NFT_SHAPES)
-    return None if shape is None else cast("NftTransferred", decode(log, shape))
 
 
 def _moved(log: RawLog, sender: Address, recipient: Address, amount: int) -> TokensMoved:
@@ -56,32 +50,11 @@ def _withdrawal(log: RawLog, words: list[int]) -> TokensMoved:
     return _moved(log, address(words[0]), ZERO_ADDRESS, words[1])
 
 
-def _nft_transfer(log: RawLog, words: list[int]) -> NftTransferred:
-    return NftTransferred(
-        address=log.address,
-        log_index=log.log_index,
-        sender=address(words[0]),
-        recipient=address(words[1]),
-        token_id=TokenId(words[2]),
-    )
-
-
-NFT_TRANSFER_SHAPE = Shape("Transfer of an NFT", 4, 0, _nft_transfer)
-_NFT_SHAPES = {TRANSFER_TOPIC: NFT_TRANSFER_SHAPE}
 _TOKEN_SHAPES = {
     TRANSFER_TOPIC: Shape("Transfer", 3, 1, _transfer),
     DEPOSIT_TOPIC: Shape("Deposit", 2, 1, _deposit),
     WITHDRAWAL_TOPIC: Shape("Withdrawal", 2, 1, _withdrawal),
 }
-
-
-def token_id_of(log: RawLog) -> TokenId | None:
-    """Read the NFT that a manager's log is about: last topic of a transfer, first of its other events."""
-    place = 3 if log.topics and log.topics[0] == TRANSFER_TOPIC else 1
-    try:
-        return TokenId(int(log.topics[place], 16))
-    except (IndexError, ValueError):
-        return None
 
 
 def address_of_topic(topic: str) -> Address:

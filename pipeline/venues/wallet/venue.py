@@ -7,8 +7,8 @@ from pipeline import keys
 from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, Spot
 from pipeline.messages.base import Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
-from pipeline.messages.entries import Balance, Route
-from pipeline.messages.events import BalanceObserved, BlockSeen, Observed
+from pipeline.messages.entries import Route
+from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
@@ -16,9 +16,10 @@ from pipeline.state.tables import Tables
 from pipeline.units import NATIVE, Address, PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.port import Items, VenueKind, VenueViews
+from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
 from pipeline.venues.wallet import log_filter
 from pipeline.venues.wallet.block import WalletBlock
+from pipeline.venues.wallet.forms import Balance, BalanceObserved
 
 
 class _Row(NamedTuple):
@@ -167,4 +168,10 @@ def _held(rows: Sequence[_Row], balances: Sequence[Balance | None]) -> Iterator[
             yield HeldItem(item=row.item, exposures=(exposure,))
 
 
-KIND = VenueKind(make=Wallet, contracts=(), items=(keys.balance.family,), held=(keys.balance.family,))
+KIND = VenueKind(
+    make=Wallet,
+    contracts=(),
+    items=(keys.balance.family,),
+    held=(keys.balance.family,),
+    forms=VenueForms(reads=(BalanceObserved,), entries={keys.balance.family: Balance}),
+)

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from pipeline import keys
 from pipeline.errors import UnreadableError
-from pipeline.messages.events import BalanceObserved, ObservationFailed
+from pipeline.messages.events import ObservationFailed
 from pipeline.units import NATIVE, Address, RawAmount
 from pipeline.venues.due_read import DueRead
+from pipeline.venues.wallet.forms import BalanceObserved
 from streams.node.contract_calls import Ask, ContractReader, method
 from streams.node.tokens import token_fault
 from streams.node.venues.port import Read, ReadContext

@@ -10,8 +10,7 @@ from pipeline.act.question import Question, VenueGuards
 from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
 from pipeline.messages.effects import Growth
-from pipeline.messages.entries import Pool
-from pipeline.messages.facts import Fact, Swapped
+from pipeline.messages.facts import Fact
 from pipeline.messages.goals import Goal, Phase, Step
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -26,6 +25,8 @@ from pipeline.venues.uniswap_v3.act.range_goal import goal_of, range_of
 from pipeline.venues.uniswap_v3.act.reconsider import reconsider_mint, reconsider_swap
 from pipeline.venues.uniswap_v3.act.trade_cost import trade_cost
 from pipeline.venues.uniswap_v3.act.usual_gas import USUAL_GAS, USUAL_PLAN_GAS
+from pipeline.venues.uniswap_v3.forms.entries import Pool
+from pipeline.venues.uniswap_v3.forms.facts import Swapped
 
 GUARDS = VenueGuards(
     prices={"spot_from_twap": market_guards.spot_from_twap},

@@ -3,9 +3,9 @@
 from pipeline import keys
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.act.question import Question
-from pipeline.messages.entries import Pool
 from pipeline.venues.uniswap_v3.act.foresight import ForeseenRerange
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
+from pipeline.venues.uniswap_v3.forms.entries import Pool
 
 
 def pool_of(question: Question) -> Pool:

@@ -17,7 +17,6 @@ from pipeline.math.slippage import (
     price_window_x96,
     taken_by_mint,
 )
-from pipeline.messages.entries import Pool
 from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
@@ -43,6 +42,7 @@ from pipeline.venues.uniswap_v3.calldata import (
     write_swap,
     write_withdraw,
 )
+from pipeline.venues.uniswap_v3.forms.entries import Pool
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 

@@ -9,7 +9,6 @@ from pipeline.book.pricing import in_quote
 from pipeline.math.ranges import share_of_token0
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
-from pipeline.messages.entries import NftPosition
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount
@@ -21,6 +20,7 @@ from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.act.spenders import approvals_of_plan
 from pipeline.venues.uniswap_v3.act.usual_gas import usual_gas
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 

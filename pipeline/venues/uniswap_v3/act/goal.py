@@ -6,13 +6,14 @@ import msgspec
 
 from pipeline import keys
 from pipeline.math.ranges import range_at_share
-from pipeline.messages.entries import Balance, NftPosition, Pool
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount, TokenId
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.assess import held_nft, own_positions
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool
 from pipeline.venues.uniswap_v3.pools import need_pool
+from pipeline.venues.wallet.forms import Balance
 
 Amounts = tuple[RawAmount, RawAmount]
 """Of the reference pool's token0 and token1."""

@@ -5,7 +5,6 @@ import msgspec
 from pipeline import keys
 from pipeline.act.drafts import Draft, with_data
 from pipeline.math.slippage import taken_by_mint
-from pipeline.messages.entries import Balance
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
@@ -15,6 +14,7 @@ from pipeline.venues.uniswap_v3.act.goal import deployable
 from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.pools import need_pool
+from pipeline.venues.wallet.forms import Balance
 
 _MOST_ASKED_PERCENT = 98
 """So much of the token that a swap brings a mint behind it may ask for at most, or it would fail at the next small trade."""

@@ -8,9 +8,10 @@ from eth_utils.address import to_checksum_address
 from pipeline import keys
 from pipeline.errors import UnreadableError
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
-from pipeline.messages.events import ObservationFailed, OwnerObserved, PoolObserved, PositionObserved
+from pipeline.messages.events import ObservationFailed
 from pipeline.units import Address, PoolId
 from pipeline.venues.due_read import DueRead
+from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from streams.node.contract_calls import ContractReader, Told
 from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext
 from streams.node.venues.uniswap_v3.nfts import PositionRead, read_owner, read_positions

@@ -6,8 +6,8 @@ import msgspec
 from eth_utils.crypto import keccak
 
 from pipeline.errors import UnreadableError
-from pipeline.messages.entries import NftPosition, PoolPosition
 from pipeline.units import Address, GrowthX128, Liquidity, RawAmount, Tick, TokenId
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition, PoolPosition
 from streams.node.contract_calls import Ask, ContractReader, Told, method
 
 _MANAGER = "uniswap-v3/NonfungiblePositionManager"

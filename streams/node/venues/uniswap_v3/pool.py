@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from pipeline.messages.entries import OracleSlot, Pool, TickInfo
-from pipeline.messages.read_values import TickObserved
 from pipeline.units import Address, GrowthX128, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, Pool, TickInfo
+from pipeline.venues.uniswap_v3.forms.reads import TickObserved
 from streams.node.contract_calls import Ask, ContractReader, method
 
 _POOL = "uniswap-v3/UniswapV3Pool"

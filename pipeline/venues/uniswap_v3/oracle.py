@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.q import wrap_int, wrap_uint
-from pipeline.messages.entries import OracleSlot
 from pipeline.units import Liquidity, Seconds, Tick
+from pipeline.venues.uniswap_v3.forms.entries import OracleSlot
 
 SECONDS_WRAP = 1 << 32
 GROWN_SLOT = OracleSlot(timestamp_s=1, tick_cumulative=0, seconds_per_liquidity_x128=0, initialized=False)

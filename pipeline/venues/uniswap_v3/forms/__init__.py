@@ -1,0 +1,1 @@
+"""What Uniswap V3 puts on the topics and into a shard's state, and what its logs say."""

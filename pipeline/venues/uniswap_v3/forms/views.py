@@ -1,0 +1,74 @@
+"""What users look at: swaps as facts, and the present value of pools and NFTs."""
+
+from typing import ClassVar
+
+from pipeline import keys
+from pipeline.messages.base import View
+from pipeline.messages.views import TradeSeen
+from pipeline.units import (
+    Address,
+    BookId,
+    Hash,
+    Liquidity,
+    LogIndex,
+    PoolId,
+    RawAmount,
+    SqrtPriceX96,
+    Tick,
+    TokenId,
+)
+from pipeline.venues.uniswap_v3.forms.entries import Pool
+
+
+class SwapSeen(TradeSeen, frozen=True, kw_only=True, tag=True):
+    """A pool traded; a positive delta is what the pool received. On `swaps.v1`."""
+
+    pool: Address
+    log_index: LogIndex
+    transaction_hash: Hash
+    amount0_delta: RawAmount
+    amount1_delta: RawAmount
+    sqrt_price_x96: SqrtPriceX96
+    liquidity: Liquidity
+    tick: Tick
+
+    @property
+    def traded_at(self) -> PoolId:
+        return self.pool
+
+
+class PoolView(View, frozen=True, kw_only=True, tag=True):
+    """A pool after a block that touched it."""
+
+    topic: ClassVar[str] = "pool-states"
+
+    pool: Address
+    state: Pool
+
+    @property
+    def key(self) -> str:
+        return keys.pool(self.pool)
+
+
+class PositionView(View, frozen=True, kw_only=True, tag=True):
+    """An NFT of a book: what burning it would pay, and what it has earned on top."""
+
+    topic: ClassVar[str] = "positions"
+
+    book: BookId
+    manager: Address
+    token_id: TokenId
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    liquidity: Liquidity
+    in_range: bool
+    principal0: RawAmount
+    """Liquidity at the pool's price, and what decreases left uncollected."""
+    principal1: RawAmount
+    fees0: RawAmount
+    fees1: RawAmount
+
+    @property
+    def key(self) -> str:
+        return keys.position(self.manager, self.token_id)

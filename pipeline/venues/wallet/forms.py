@@ -1,0 +1,37 @@
+"""What wallets put on the topics and into a shard's state, and what tokens' logs say."""
+
+from pipeline import keys
+from pipeline.messages.base import Entry
+from pipeline.messages.events import Observed
+from pipeline.messages.facts import Fact
+from pipeline.units import Address, RawAmount
+
+
+class Balance(Entry, frozen=True, kw_only=True):
+    """`balance/account/token`."""
+
+    amount: RawAmount
+
+
+class BalanceObserved(Observed, frozen=True, kw_only=True, tag=True):
+    """What an account has of a token."""
+
+    account: Address
+    token: Address
+    amount: RawAmount
+
+    @property
+    def item(self) -> str:
+        return keys.balance(self.account, self.token)
+
+    def explain(self, differences: list[str]) -> str:
+        """Say what lets a balance change without a log."""
+        return f"a balance has changed without a transfer ({differences[0]}): a rebasing token, or one with a hidden fee"
+
+
+class TokensMoved(Fact, frozen=True, kw_only=True):
+    """An ERC-20 transfer, or a deposit or withdrawal of the wrapped native token (one side is zero)."""
+
+    sender: Address
+    recipient: Address
+    amount: RawAmount
