@@ -42,6 +42,10 @@ class CurveError(PipelineError):
     """An invariant is no curve, or a curve has no value where it is asked for."""
 
 
+class HedgeError(PipelineError):
+    """A hedge cannot be sized from what is given."""
+
+
 class StatisticsError(PipelineError):
     """Numbers are too few, or of a kind, that nothing can be estimated from them."""
 
