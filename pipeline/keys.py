@@ -97,13 +97,15 @@ nft_groups: Kind[BookId, Address] = kind("nft-groups", str, str)
 summed: Kind[BookId, int] = kind("summed", str, int)
 """Of a book, and the place of a venue."""
 refused_by: Kind[BookId] = kind("refused-by", str)
-due_reads: Kind[BookId, Address] = kind("due-reads", str, str)
-routed_nfts: Kind[Address] = kind("routed-nfts", str)
+routed_nfts: Kind[str, Address] = kind("routed-nfts", str, str)
+"""Of a venue, and its position manager."""
 owned_nfts: Kind[Address] = kind("owned-nfts", str)
+followed_nfts: Kind[Address] = kind("followed-nfts", str)
 followed_pools: Kind[Address] = kind("followed-pools", str)
 """Each of a position manager."""
 POLICIES: Final = "policies"
 BOOK_ACCOUNTS: Final = "book-accounts"
+NAMED_ITEMS: Final = "named-items"
 QUARANTINED: Final = "quarantined"
 PRICE_RINGS: Final = "price-rings"
 FEEDS: Final = "feeds"

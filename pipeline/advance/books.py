@@ -1,5 +1,6 @@
 """One book at one block: what it is worth, what is decided, what is shown."""
 
+import itertools
 from collections.abc import Iterator
 
 from msgspec import UNSET
@@ -140,11 +141,9 @@ def why_undated(shard: Shard, policy: Policy) -> Unknown | None:
 
 
 def _why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
-    unread = missing(shard.tables, policy) or [
-        item for venue in venues_of(policy.chain) for item in venue.untold_items(shard, policy)
-    ]
-    if unread:
-        return Unknown(gate="observed", reason="not_observed", item=unread[0])
+    unread = next(itertools.chain(missing(shard.tables, policy), _untold(shard, policy)), None)
+    if unread is not None:
+        return Unknown(gate="observed", reason="not_observed", item=unread)
     held = quarantined(shard.tables)
     if held:
         stopped = [item for item in _items(shard, policy) if item in held]
@@ -152,6 +151,11 @@ def _why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
         if stopped:
             return Unknown(gate="quarantine", reason="quarantined", item=stopped[0])
     return _no_price(shard, policy)
+
+
+def _untold(shard: Shard, policy: Policy) -> Iterator[str]:
+    for venue in venues_of(policy.chain):
+        yield from venue.untold_items(shard, policy)
 
 
 def _no_price(shard: Shard, policy: Policy) -> Unknown | None:

@@ -9,7 +9,7 @@ from pipeline.state.policies import policies
 from pipeline.state.resumes import resumes_at
 from pipeline.state.tables import Tables
 from pipeline.venues.due_read import DueRead
-from pipeline.venues.registry import item_kinds, venues_of
+from pipeline.venues.registry import item_kinds, venues, venues_of
 
 
 def wanted(tables: Tables) -> list[DueRead]:
@@ -22,9 +22,16 @@ def wanted(tables: Tables) -> list[DueRead]:
     return sorted(found.values(), key=lambda want: (kinds.index(keys.family(want.item)), want.item))
 
 
-def missing(tables: Tables, policy: Policy) -> list[str]:
-    """List what one book still waits for: it decides only when nothing is."""
-    return [want.item for want in _wanted_by(tables, policy)]
+def is_wanted(tables: Tables, item: str) -> bool:
+    """Ask whether one item must be read at the head: whether it is in `wanted`, which is not collected for it."""
+    if item in _named(tables):
+        return _due_by_name(tables, item, keys.route(item), keys.resumed(item)) is not None
+    return any(venue.is_due(tables, item) for venue in venues(tables))
+
+
+def missing(tables: Tables, policy: Policy) -> Iterator[str]:
+    """List what one book still waits for: it decides only when there is nothing."""
+    return (want.item for want in _wanted_by(tables, policy))
 
 
 def named_items(policy: Policy) -> Iterator[str]:
@@ -45,12 +52,27 @@ def _named_routes(tables: Tables, policy: Policy) -> tuple[tuple[str, str, str],
     )
 
 
+def _named(tables: Tables) -> frozenset[str]:
+    """Collect the items that any policy names."""
+    books = policies(tables)
+    return tables.derived(
+        keys.NAMED_ITEMS, books, lambda: frozenset(item for book in books for item in named_items(book))
+    )
+
+
 def _wanted_by(tables: Tables, policy: Policy) -> Iterator[DueRead]:
     for item, route_key, resumed_key in _named_routes(tables, policy):
-        route = tables.find(route_key, Route)
-        if route is None or route.observed_at_block is None:
-            yield DueRead(item=item, why="bootstrap")
-        elif route.repaired < resumes_at(tables, resumed_key):
-            yield DueRead(item=item, why="repair")
+        due = _due_by_name(tables, item, route_key, resumed_key)
+        if due is not None:
+            yield due
     for venue in venues_of(policy.chain):
         yield from venue.due_reads(tables, policy)
+
+
+def _due_by_name(tables: Tables, item: str, route_key: str, resumed_key: str) -> DueRead | None:
+    route = tables.find(route_key, Route)
+    if route is None or route.observed_at_block is None:
+        return DueRead(item=item, why="bootstrap")
+    if route.repaired < resumes_at(tables, resumed_key):
+        return DueRead(item=item, why="repair")
+    return None

@@ -11,7 +11,7 @@ from enum import Enum, auto
 import msgspec
 
 from pipeline import keys
-from pipeline.follow.due_reads import named_items, wanted
+from pipeline.follow.due_reads import is_wanted, named_items
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
 from pipeline.messages.events import (
@@ -182,7 +182,7 @@ def _follow_observation(tables: Tables, event: Observed) -> Arrival:
     """Mark a wanted item as read. A read at another block than the head counts for nothing."""
     if event.why == "check":
         return _at_head(tables, event.block)
-    if event.item not in {want.item for want in wanted(tables)}:
+    if not is_wanted(tables, event.item):
         return Arrival.KNOWN
     if tables.head is None:
         tables.begin(event.block)

@@ -6,7 +6,7 @@ that `rewind` puts everything back and forgets the frame.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from pipeline.keys import KEPT_FAMILIES, family, group_of, is_of_chain
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.entries import Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
+from pipeline.state.written_keys import WrittenKeys
 from pipeline.units import BlockNumber, Hash
 
 Value = Entry | Policy
@@ -45,6 +46,7 @@ class Tables:
         self._sorted: dict[str, tuple[str, ...]] = {}
         """The keys listed under a prefix, in order, until one comes or goes."""
         self._writes: defaultdict[str, int] = defaultdict(int)
+        self._written = WrittenKeys(self._groups)
         self.seen_writes = 0
         """Counts the writes, also those taken back, to what views are made of."""
         self._dirty_frames: set[BlockNumber] = set()
@@ -87,6 +89,10 @@ class Tables:
     def writes(self, *listed_under: str) -> tuple[int, ...]:
         """Count the writes, also those taken back, to entries of each family or listed under each prefix: for `derived`."""
         return tuple([self._writes[each] for each in listed_under])
+
+    def written(self, reader: str, *listed_under: str) -> Collection[str]:
+        """Give the keys of these families or prefixes written since a reader last asked, those taken back too; at first all."""
+        return self._written.take(reader, listed_under)
 
     def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
         """Give what follows from these and from nothing else; made only when one is new."""
@@ -263,6 +269,8 @@ class Tables:
         self._writes[kind] += 1
         if listed_under != kind:
             self._writes[listed_under] += 1
+            self._written.note(listed_under, key)
+        self._written.note(kind, key)
         if value is None:
             del self._entries[key]
             self._derived.pop(key, None)

@@ -144,6 +144,9 @@ class Venue(Protocol):
     def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
         """List reads that are due beside those of the named items."""
 
+    def is_due(self, tables: Tables, item: str) -> bool:
+        """Ask whether an item is among the due reads of any book: at every read, so without collecting them."""
+
     def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
         """List the items of a book that are compared with the chain periodically."""
 

@@ -102,7 +102,7 @@ class Page:
         """List what is wanted of books of which something has been read already."""
         found = []
         for policy in policies(self.tables):
-            unread = missing(self.tables, policy)
+            unread = list(missing(self.tables, policy))
             items = {f"route/{item}" for item in _own_items(policy)}
             read = [
                 key

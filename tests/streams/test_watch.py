@@ -446,7 +446,7 @@ async def test_a_token_that_cannot_be_followed_by_its_transfers_is_never_observe
         assert failed.item == f"balance/{OWNERS[0]}/{DOLLAR}"
         assert DOLLAR in failed.reason
         assert what in failed.reason
-        assert missing(rig.fold().tables, ONE.policy) == [failed.item], "its book declines, for ever"
+        assert list(missing(rig.fold().tables, ONE.policy)) == [failed.item], "its book declines, for ever"
 
 
 async def test_a_restart_does_not_check_again() -> None:

@@ -15,7 +15,7 @@ from pipeline.units import Address, PoolId, RawAmount, Tick
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, first_deployment
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
-from pipeline.venues.uniswap_v3.routes import is_ours
+from pipeline.venues.uniswap_v3.routed_nfts import is_ours
 
 
 class HeldNft(HeldItem, frozen=True, kw_only=True):

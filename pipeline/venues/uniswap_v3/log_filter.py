@@ -8,11 +8,11 @@ from pipeline import keys
 from pipeline.messages.base import RawLog
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
-from pipeline.units import Address
+from pipeline.units import Address, TokenId
 from pipeline.venues.port import LogFilter
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS, token_id_of
-from pipeline.venues.uniswap_v3.routes import routed
+from pipeline.venues.uniswap_v3.routes import ROUTED, routed
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, address_of_topic
 
 
@@ -21,7 +21,7 @@ class UniswapV3Interest(msgspec.Struct, frozen=True):
 
     pools: frozenset[Address]
     manager: Address
-    token_ids: frozenset[int]
+    token_ids: frozenset[TokenId]
     owners: frozenset[Address]
 
     def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:
@@ -34,14 +34,14 @@ class UniswapV3Interest(msgspec.Struct, frozen=True):
             and log.topics[0] == TRANSFER_TOPIC
             and address_of_topic(log.topics[2]) in self.owners
         }
-        ids = self.token_ids | received
 
         def concerns(log: RawLog) -> bool:
             if log.address in self.pools:
                 return True
             if log.address != self.manager or not log.topics:
                 return False
-            return log.topics[0] in MANAGER_TOPICS and token_id_of(log) in ids
+            token_id = token_id_of(log) if log.topics[0] in MANAGER_TOPICS else None
+            return token_id is not None and (token_id in self.token_ids or token_id in received)
 
         return concerns
 
@@ -55,6 +55,15 @@ def interest(tables: Tables, at: UniswapV3Deployment) -> UniswapV3Interest:
     return UniswapV3Interest(
         pools=at.followed_pools(tables),
         manager=at.manager,
-        token_ids=frozenset(keys.position.parse(item)[1] for item, _ in routed(tables, at)),
+        token_ids=_token_ids(tables, at),
         owners=frozenset(policy.owner for policy in policies(tables)),
+    )
+
+
+def _token_ids(tables: Tables, at: UniswapV3Deployment) -> frozenset[TokenId]:
+    """Collect the NFTs that a shard knows of; collected again only after a write to their routes."""
+    return tables.derived(
+        keys.followed_nfts(at.manager),
+        tables.writes(ROUTED),
+        lambda: frozenset(keys.position.parse(item)[1] for item, _ in routed(tables, at)),
     )

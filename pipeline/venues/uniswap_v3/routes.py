@@ -1,25 +1,22 @@
 """Which pools and NFTs a shard follows, and which of them must still be read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
 from pipeline import keys
 from pipeline.messages.entries import Route
 from pipeline.messages.events import Observed
-from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import Policy
-from pipeline.state.resumes import resumes
 from pipeline.state.tables import Tables
-from pipeline.units import Address
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PositionObserved
+from pipeline.venues.uniswap_v3.routed_nfts import is_ours, routed_nfts
 
-_ROUTED = keys.route.under(keys.position.family)
-_OWNERSHIP = (_ROUTED, keys.gift.family, keys.adopted.family)
-"""Of which entries it follows whose an NFT is."""
+ROUTED = keys.route.under(keys.position.family)
+"""What the routes of NFTs are listed under."""
 _OF_A_POOL = keys.families(keys.pool, keys.tick, keys.observation, keys.pool_position)
 
 
@@ -32,31 +29,10 @@ def named_items(policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
         yield keys.owner(at.manager, policy.owner)
 
 
-def routed_positions(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[tuple[str, Route]]:
-    """Walk the NFTs of a deployment that a book counts: those of its owner, but for what is set apart."""
-    yield from _routed_by_owner(tables, at).get(policy.owner, ())
-
-
-def _routed_by_owner(
-    tables: Tables, at: UniswapV3Deployment
-) -> Mapping[Address, Sequence[tuple[str, Route]]]:
-    """Sort the NFTs that books count by their owners; sorted again only after a write that changes it."""
-    made_of = tables.writes(*_OWNERSHIP)
-    return tables.derived(keys.routed_nfts(at.manager), made_of, lambda: _sort_by_owner(tables, at))
-
-
-def _sort_by_owner(tables: Tables, at: UniswapV3Deployment) -> Mapping[Address, Sequence[tuple[str, Route]]]:
-    found: dict[Address, list[tuple[str, Route]]] = {}
-    for item, route in routed(tables, at):
-        if route.owner is not None and is_ours(tables, item):
-            found.setdefault(route.owner, []).append((item, route))
-    return found
-
-
 def routed(tables: Tables, at: UniswapV3Deployment) -> Iterator[tuple[str, Route]]:
     """Walk all NFTs of a deployment that a shard knows of."""
     ours = keys.position.under(at.manager) + "/"
-    for key, route in tables.group(_ROUTED, Route):
+    for key, route in tables.group(ROUTED, Route):
         item = keys.item_of(key)
         if item.startswith(ours):
             yield item, route
@@ -64,24 +40,12 @@ def routed(tables: Tables, at: UniswapV3Deployment) -> Iterator[tuple[str, Route
 
 def due_reads(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[DueRead]:
     """List the NFTs of a book that were never read, or not since their pool was."""
-    made_of = (policy, *tables.writes(keys.route.family, keys.resumed.family, *_OWNERSHIP))
-    yield from tables.derived(
-        keys.due_reads(policy.book, at.manager), made_of, lambda: tuple(_due_reads(tables, policy, at))
-    )
+    return routed_nfts(tables, at).due(policy.book)
 
 
-def _due_reads(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[DueRead]:
-    pools = at.pools(policy)
-    for item, route in routed_positions(tables, policy, at):
-        if route.observed_at_block is None:
-            yield DueRead(item=item, why="bootstrap")
-        elif route.pool in pools:
-            pool_route = tables.find(keys.route(keys.pool(route.pool)), Route)
-            pool_at = None if pool_route is None else pool_route.observed_at_block
-            if pool_at is not None and route.observed_at_block < pool_at:
-                yield DueRead(item=item, why=pool_route.why if pool_route else "bootstrap")
-            elif route.repaired < resumes(tables, item):
-                yield DueRead(item=item, why="repair")
+def is_due(tables: Tables, item: str, at: UniswapV3Deployment) -> bool:
+    """Ask whether an NFT is among the due reads of any book."""
+    return routed_nfts(tables, at).is_due(item)
 
 
 def checked_items(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
@@ -89,15 +53,9 @@ def checked_items(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> It
     pools = at.pools(policy)
     for pool in pools:
         yield keys.pool(pool)
-    for item, route in routed_positions(tables, policy, at):
+    for item, route in routed_nfts(tables, at).counted(policy.owner).items():
         if route.pool in pools:
             yield item
-
-
-def is_ours(tables: Tables, item: str) -> bool:
-    """Ask whether an NFT of an owner is its book's: by the operator's word, else unless somebody else sent it."""
-    word = tables.find(keys.adopted(item), Adopted)
-    return tables.find(keys.gift(item), Gift) is None if word is None else word.ours
 
 
 def set_apart(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> list[str]:

@@ -11,7 +11,7 @@ from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import Address
-from pipeline.venues.uniswap_v3.routes import is_ours
+from pipeline.venues.uniswap_v3.routed_nfts import is_ours
 
 
 def tell_gifts(shard: Shard, event: BlockSeen, manager: Address, now: Provenance) -> Iterator[NftSetApart]:

@@ -50,6 +50,10 @@ class UniswapV3:
         """List the NFTs that must be read."""
         return routes.due_reads(tables, policy, self._at)
 
+    def is_due(self, tables: Tables, item: str) -> bool:
+        """Ask whether an NFT must be read."""
+        return routes.is_due(tables, item, self._at)
+
     def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
         """List the pools and NFTs that are compared periodically."""
         return routes.checked_items(tables, policy, self._at)

@@ -1,0 +1,34 @@
+"""Which keys were written since somebody last asked: by these, what follows from entries is brought up to date."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from pipeline.keys import family
+
+
+class WrittenKeys:
+    """The keys written in each family and under each prefix, for each reader that has not asked for them since."""
+
+    def __init__(self, present: Mapping[str, Iterable[str]]) -> None:
+        """Take the present keys, by what they are listed under; nobody has asked yet."""
+        self._present = present
+        self._unread: dict[str, dict[str, dict[str, None]]] = {}
+
+    def note(self, under: str, key: str) -> None:
+        """Remember that a key was written, for all who read this family or prefix."""
+        if under in self._unread:
+            for written in self._unread[under].values():
+                written[key] = None
+
+    def take(self, reader: str, listed_under: Iterable[str]) -> Collection[str]:
+        """Give what was written under these since a reader last asked; at first all that is present."""
+        taken: dict[str, None] = {}
+        for under in listed_under:
+            readers = self._unread.setdefault(under, {})
+            taken |= readers[reader] if reader in readers else dict.fromkeys(self._all(under))
+            readers[reader] = {}
+        return taken
+
+    def _all(self, under: str) -> Iterator[str]:
+        for prefix in self._present:
+            if prefix == under or family(prefix) == under:
+                yield from self._present[prefix]

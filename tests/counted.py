@@ -1,0 +1,23 @@
+"""How much work something is, as calls of functions: the same on any machine, however loaded."""
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+
+def calls_of(run: Callable[[], object]) -> int:
+    """Count the calls that something makes, each step of a generator and each built-in function too."""
+    count = 0
+
+    def note(frame: FrameType, event: str, arg: Any) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count

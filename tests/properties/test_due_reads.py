@@ -1,0 +1,117 @@
+"""Which reads are due, brought up to date record by record, is what a fresh look at the entries finds."""
+
+from typing import Any
+
+from builders import MANAGER, OTHER_POOL, OWNER, POOL, STRANGER, ToyChain, ToyWatcher, policy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import keys
+from pipeline.follow.due_reads import is_wanted, missing, wanted
+from pipeline.follow.log_filter import log_filter, select
+from pipeline.follow.routes import follow
+from pipeline.messages.entries import Route
+from pipeline.messages.events import BlockSeen, NftAdopted, PolicyRemoved, PolicySet, Resumed
+from pipeline.state.policies import policies
+from pipeline.state.tables import Tables
+from pipeline.units import Term, Wei
+from pipeline.venues.uniswap_v3.deployment import first_deployment
+from pipeline.venues.uniswap_v3.routed_nfts import is_ours, routed_nfts
+from pipeline.venues.uniswap_v3.routes import checked_items
+
+BETA: dict[str, Any] = {"book": "beta", "owner": STRANGER, "accounts": (STRANGER,), "publishes": ()}
+HERE = first_deployment(policy().chain)
+
+
+def arrive(watcher: ToyWatcher) -> None:
+    """Mine a block in which NFTs come and go, without a read of them."""
+    watcher.chain.mine(0)
+    for _ in range(3):
+        watcher.chain.any_transfer()
+        sender = watcher.chain.random.choice([OWNER, STRANGER])
+        watcher.chain.mint(OWNER, -20, 20, 10**15, sender=sender)
+    mine = log_filter(watcher.routes)
+    assert mine is not None
+    logs, receipts = select(mine, watcher.chain.logs), tuple(watcher.chain.receipts)
+    told = BlockSeen(
+        term=Term(1), block=watcher.chain.head, base_fee_wei=Wei(1), logs=logs, receipts=receipts, reads=()
+    )
+    watcher.append(told)
+
+
+def read_some(watcher: ToyWatcher) -> None:
+    for want in wanted(watcher.routes)[: watcher.chain.random.randint(0, 3)]:
+        watcher.append(watcher.chain.read(want.item, want.why, watcher.term))
+
+
+def branch_off(watcher: ToyWatcher) -> None:
+    base = watcher.fork(f"other {len(watcher.log)}")
+    for _ in range(2):
+        watcher.read_wanted()
+        watcher.block(2)
+    watcher.revert_to(base)
+
+
+def say(watcher: ToyWatcher, act: int) -> None:
+    """Append an operator's word."""
+    chance = watcher.chain.random
+    nft = f"position/{MANAGER}/{chance.randint(1, len(watcher.chain.nfts))}"
+    word: dict[str, Any] = {"reason": "so", "by": "me"}
+    words = (
+        Resumed(scope=nft, **word),
+        Resumed(scope=f"pool/{POOL}", **word),
+        NftAdopted(item=nft, ours=chance.random() < 0.5, **word),
+        PolicySet(policy=policy(**BETA)),
+        PolicyRemoved(book="beta"),
+        PolicySet(policy=policy(pools=chance.choice([(POOL,), (POOL, OTHER_POOL)]))),
+    )
+    watcher.append(words[act])
+
+
+HAPPENINGS = (lambda watcher: watcher.block(2), arrive, arrive, read_some, read_some, branch_off)
+
+
+@given(st.integers(0, 2**16), st.lists(st.integers(0, 11), max_size=25))
+def test_what_is_due_is_what_a_fresh_look_finds(seed, acts):
+    watcher = ToyWatcher(ToyChain(seed))
+    watcher.chain.mine(1)
+    watcher.set_policy(policy())
+    for act in acts:
+        if act < len(HAPPENINGS):
+            HAPPENINGS[act](watcher)
+        else:
+            say(watcher, act - len(HAPPENINGS))
+        _is_as_if_opened_anew(watcher.routes)
+
+
+def _is_as_if_opened_anew(tables: Tables) -> None:
+    anew = Tables(tables.entries())
+    wants = wanted(tables)
+    assert wants == wanted(anew)
+    known = {keys.item_of(key) for key in tables.entries() if keys.route.matches(key)}
+    assert {item for item in known if is_wanted(tables, item)} == {want.item for want in wants} & known
+    for book in policies(tables):
+        assert list(missing(tables, book)) == list(missing(anew, book))
+        assert list(checked_items(tables, book, HERE)) == list(checked_items(anew, book, HERE))
+        assert routed_nfts(tables, HERE).counted(book.owner) == _counted(tables, book.owner)
+
+
+def _counted(tables: Tables, owner: str) -> dict[str, Route]:
+    """Find an owner's NFTs by looking at every route."""
+    routes = tables.group(keys.route.under(keys.position.family), Route)
+    return {
+        keys.item_of(key): route
+        for key, route in routes
+        if route.owner == owner and is_ours(tables, keys.item_of(key))
+    }
+
+
+def test_what_is_due_follows_the_log_alone():
+    """The fold of a log again, from nothing, wants the same."""
+    watcher = ToyWatcher(ToyChain(3))
+    watcher.chain.mine(1)
+    watcher.append(PolicySet(policy=policy()))
+    again = Tables()
+    for event in watcher.log:
+        follow(again, event)
+    assert wanted(again) == wanted(watcher.routes) != []
