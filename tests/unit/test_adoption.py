@@ -5,8 +5,9 @@ from builders import STRANGER, ToyChain, ToyWatcher, policy
 from counted import calls_of
 
 from pipeline.follow.routes import follow
-from pipeline.messages.events import PolicySet, PositionObserved
+from pipeline.messages.events import PolicySet
 from pipeline.state.tables import Tables
+from pipeline.venues.uniswap_v3.forms.reads import PositionObserved
 
 FEW, MANY = 50, 400
 STEADY = 1.15
