@@ -15,7 +15,7 @@ from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, minted_token_id, position, range_around, slot0
 from streams.devnet.transactions import Tx
 from streams.devnet.world import DevnetPool, World
-from streams.submit.limits import Feed
+from streams.submit.venues.uniswap_v3.terms import Feed
 
 ETHER, DOLLAR = 10**18, 10**6
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from typing import Any
 from eth_account import Account
 from intents import intent, wide_budget
 from kafka_logs import append, read_committed
+from signer_limits import signer_limits
 
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import Dropped, IntentRefused
@@ -26,10 +27,11 @@ from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_event, decode_journal, encode
 from streams.kafka.topics import EVENTS, INTENTS, NONCES, ensure_topics
 from streams.submit.journal_commands import begin_journal
-from streams.submit.limits import PricedPool, References, SignerLimits
+from streams.submit.limits import SignerLimits
 from streams.submit.node import HttpSenderNode
 from streams.submit.serve import SubmitTiming, run_submit
 from streams.submit.signer import LocalSigner
+from streams.submit.venues.uniswap_v3.terms import PricedPool, References
 
 CHAIN_IDS = itertools.count(9_700_000 + os.getpid() % 1000 * 100)
 PARTITIONS = 2
@@ -76,7 +78,7 @@ def limits_of(world: World, **changes: Any) -> SignerLimits:
         "final_depth_blocks": 4,
         "bump_after_blocks": 2,
     }
-    return SignerLimits(**(usual | changes))
+    return signer_limits(**(usual | changes))
 
 
 class SenderHouse:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from intents import intent, wide_budget
+from signer_limits import signer_limits
 
 from pipeline.messages.journal import NonceBound
 from pipeline.messages.transactions import SubmitTransaction
@@ -11,14 +12,14 @@ from pipeline.units import Address
 from pipeline.venues.abi import function
 from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
 from streams.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
-from streams.submit.limits import PricedPool, SignerLimits
 from streams.submit.serve import Submit, SubmitTiming
+from streams.submit.venues.uniswap_v3.terms import PricedPool
 
 GWEI = 10**9
 SIGNER, STRANGER = Address("0x" + "51" * 20), Address("0x" + "52" * 20)
 ROUTER, MANAGER = Address("0x" + "c1" * 20), Address("0x" + "c2" * 20)
 WETH, USDC = Address("0x" + "a1" * 20), Address("0x" + "a2" * 20)
-LIMITS = SignerLimits(
+LIMITS = signer_limits(
     router=ROUTER,
     position_manager=MANAGER,
     wrapped_native=WETH,

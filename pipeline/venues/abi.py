@@ -1,7 +1,7 @@
 """Calldata, answers and events by published interfaces, through eth-abi: for whatever is not written at every block.
 
 Two codecs stay apart on purpose: the watcher's, of one-word values and ten times as fast, which looks its functions up here
-(`streams/node/contract_calls.py`); and the signer's, which judges with its own eyes (`streams/submit/calldata.py`).
+(`streams/node/contract_calls.py`); and the signer's, which judges with its own eyes (`streams/submit/arguments.py`).
 """
 
 import functools

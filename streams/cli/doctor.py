@@ -141,7 +141,7 @@ class _State:
             (book.policy, file)
             for book in self._books
             for file in self._signers
-            if book.policy.mode == "live" and book.policy.reference_pool in file.pools
+            if book.policy.mode == "live" and file.names_pool(book.policy.reference_pool)
         ]
         wrong = [says for policy, file in pairs for says in wider_than_signers(policy, file)]
         if wrong:

@@ -239,7 +239,7 @@ def say_versions(policies: Iterable[Policy], signers: Sequence[SignerFile] = ())
     for policy in acting:
         say(f"  {policy.book}: {policy.policy_version}")
     for policy in acting:
-        own: list[SignerFile | None] = [file for file in signers if policy.reference_pool in file.pools]
+        own: list[SignerFile | None] = [file for file in signers if file.names_pool(policy.reference_pool)]
         for file in own or [None]:
             for wider in wider_than_signers(policy, file):
                 say(wider)

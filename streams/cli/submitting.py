@@ -12,7 +12,7 @@ from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.kafka.topics import ensure_topics
 from streams.settings import Settings, devnet_in
-from streams.submit.signer_file import SignerFile, load_signer_file, places_of
+from streams.submit.signer_file import SignerFile, load_signer_file
 from streams.submit.stop_file import stop_file_of
 
 _CALL_TIMEOUT_S = 10.0
@@ -111,13 +111,8 @@ async def _submit(
 ) -> None:
     from streams.node.right_chain import check_chain  # noqa: PLC0415 - web3 and keys take their time
     from streams.submit.agreed import sender_node  # noqa: PLC0415
+    from streams.submit.file_limits import read_limits  # noqa: PLC0415
     from streams.submit.forked import check_simulation  # noqa: PLC0415
-    from streams.submit.pools import (  # noqa: PLC0415
-        check_budget_token,
-        read_pools,
-        read_references,
-        read_token_decimals,
-    )
     from streams.submit.serve import run_submit  # noqa: PLC0415
     from streams.submit.which_nodes import check_clients, check_urls  # noqa: PLC0415
 
@@ -126,17 +121,13 @@ async def _submit(
 
     relay = _relay(file)
     devnet = devnet_in(settings.folder)
-    places = places_of(file, devnet.world if devnet else None)
     signer = signer_of(file)
     program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
     node = sender_node(settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S, program=program)
     try:
         check_chain(await node.chain_id(), settings.chain)
         await check_simulation(node, signer.address)
-        pools = await read_pools(node, file.pools, factory=places.factory)
-        references = await read_references(node, file.named_references(), pools, factory=places.factory)
-        check_budget_token(pools, file.budget_token)
-        decimals = await read_token_decimals(node, pools, file.counted_tokens())
+        limits = await read_limits(node, file, devnet.world if devnet else None)
     except BaseException:
         await node.close()
         raise
@@ -147,7 +138,7 @@ async def _submit(
         node=node,
         instance=settings.instance,
         signer=signer,
-        limits=file.limits(places, pools, references, decimals),
+        limits=limits,
         adopt_nonce=adopt_nonce,
         stop_file=stop_file,
         new_signer=new_signer,

@@ -1,7 +1,6 @@
 """Whether an intent may be signed on this head: asked in one order, the cheap questions first."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import msgspec
 
@@ -12,20 +11,18 @@ from pipeline.sign.gas_fees import FeeMarket, Fees, Stop, first_fees
 from pipeline.sign.nonces import Account, is_cancelling
 from pipeline.units import Address, BlockNumber, Hash, Wei
 from streams.submit.budgeting import check_budget, check_gas
-from streams.submit.calldata import KnownCall, is_approval, known_calls, latest_deadline_s
-from streams.submit.charge import charge_for, uncharged
+from streams.submit.calldata import known_calls, latest_deadline_s, venue_at
 from streams.submit.data_fee import check_gas_limit, data_fee_wei
 from streams.submit.limits import SignerLimits
-from streams.submit.minimums import check_minimums_of_calls, check_state
 from streams.submit.node import SenderNode, SignerView
-from streams.submit.prices import PriceReader
 from streams.submit.signer_state import SignerState
 from streams.submit.simulation import Effect, check_minimums, simulate
-from streams.submit.value import check_effect, check_worst, pool_of, refuse_strange_transfers
+from streams.submit.strange import refuse_strange_transfers
+from streams.submit.venues.port import JudgedIntent, Judging, KnownCall
+from streams.submit.venues.registry import venues_of
 from streams.submit.verdict import NotYet, Refusal
 
 _LONGEST_VERSION = 80
-_PRICED = frozenset({"exactInputSingle", "mint"})
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +49,9 @@ class Judge:
         self._limits = limits
         self._multicall = multicall
         self._stop_of = stop_of
-        self._prices = PriceReader(node, limits, multicall=multicall)
+        self._venues = venues_of(limits)
+        judging = Judging(node, multicall, limits)
+        self._appraisers = {venue.name: venue.bind(judging) for venue in self._venues}
         self._outdated_of: tuple[Hash, tuple[str, ...]] | None = None
         self._outdated: dict[str, Stop] = {}
 
@@ -67,7 +66,7 @@ class Judge:
         await self._check_branch(intent, look)
         _check_before(intent, memory)
         _check_exclusive(intent, memory.account)
-        calls = known_calls(intent, self._limits)
+        calls = known_calls(intent, self._venues)
         self._check_deadline(latest_deadline_s(calls), look)
         fees = self._first_fees(intent, look)
         data_wei = await data_fee_wei(self._node, intent, self._limits, look.head.hash)
@@ -76,7 +75,9 @@ class Judge:
         effect = await self._simulated(intent, memory.account, look)
         await check_gas_limit(self._node, intent, effect.gas_used, self._limits, look.head.hash)
         check_minimums(intent, effect)
-        charge = await self._charged(intent, calls, effect, look, data_wei)
+        charge = await self._charged(
+            JudgedIntent(intent=intent, calls=calls, effect=effect, head=look.head), data_wei
+        )
         check_budget(charge, memory.account, look, self._limits)
         return Approved(effect=effect, fees=fees, charge=charge)
 
@@ -99,13 +100,14 @@ class Judge:
 
     async def _check_again(self, bound: NonceBound, account: Account, look: SignerView) -> None:
         """Simulate what waits behind those before it, and check what depends on prices. Raises: Refusal, NodeError."""
-        calls = known_calls(bound.intent, self._limits)
-        if not any(call.function in _PRICED for call in calls):
+        calls = known_calls(bound.intent, self._venues)
+        if not any(call.follows_prices for call in calls):
             return
         before = tuple(each for each in account.nonces if each.nonce < bound.nonce)
         account = msgspec.structs.replace(account, nonces=before)
         effect = await self._simulated(bound.intent, account, look)
-        await self._charged(bound.intent, calls, effect, look, Wei(0))
+        judged = JudgedIntent(intent=bound.intent, calls=calls, effect=effect, head=look.head)
+        await self._charged(judged, Wei(0))
 
     def check_stop(self, intent: SubmitTransaction) -> None:
         """Ask whether anybody stops an intent: before it is judged, and right before it is signed. Raises: Refusal."""
@@ -207,64 +209,33 @@ class Judge:
                 tokens=self._limits.tokens,
                 multicall=self._multicall,
                 block_s=self._limits.block_s,
+                questions=venue_at(intent.call.to, self._venues).questions(intent.owner),
             )
         except CallRevertedError as error:
             raise Refusal("simulation", f"it cannot be run: {error}") from None
 
-    async def _charged(
-        self,
-        intent: SubmitTransaction,
-        calls: tuple[KnownCall, ...],
-        effect: Effect,
-        look: SignerView,
-        data_wei: Wei,
-    ) -> Charge:
-        """Hold each loss against its limit, and tell what the whole counts for in the budget. Raises: Refusal."""
-        for call in calls:
-            if is_approval(call):
-                _check_allowance(call, effect, self._limits)
-        refuse_strange_transfers(intent.owner, effect, self._limits)
-        pool = pool_of(calls, effect, self._limits)
-        if pool is None:
-            return uncharged(calls, self._limits, data_wei)
-        prices = await self._prices.of(pool, look.head)
-        with _as_the_market_stands(intent, look):
-            worst = check_worst(calls, prices, self._limits)
-        shown = check_effect(effect, prices, self._limits)
-        with _as_the_market_stands(intent, look):
-            check_state(calls, effect, prices, self._limits)
-            check_minimums_of_calls(calls, effect, prices, self._limits)
-        return await charge_for(
-            calls,
-            prices,
-            worst,
-            shown,
-            self._limits,
-            prices_of=lambda other: self._prices.of(other, look.head),
+    async def _charged(self, judged: JudgedIntent, data_wei: Wei) -> Charge:
+        """Let the intent's venue hold it against its limits, and the others see that nothing of theirs moves. Raises: Refusal."""
+        intent, effect = judged.intent, judged.effect
+        here = venue_at(intent.call.to, self._venues)
+        refuse_strange_transfers(intent.owner, effect, here)
+        for venue in self._venues:
+            moved = None if venue is here else venue.touched(intent.owner, effect)
+            if moved is not None:
+                raise Refusal("limits", f"it also changes {moved}, which a call of {here.name} has no say in")
+        cost = await self._appraisers[here.name].appraise(judged)
+        return Charge(
+            token=self._limits.budget.token,
+            loss=cost.loss,
+            notional=cost.notional,
+            actions=actions_in(judged.calls),
             data_fee_wei=data_wei,
         )
 
 
-@contextmanager
-def _as_the_market_stands(intent: SubmitTransaction, look: SignerView) -> Iterator[None]:
-    """Lay a broken limit on the market where the head is above the plan's block: price, depth or means have moved since.
-
-    A plan that is made on that head may be taken. What breaks a limit at its own block breaks it again. Raises: Refusal.
-    """
-    try:
-        yield
-    except Refusal as refusal:
-        if refusal.reason != "limits" or look.head.number == intent.made_at.number:
-            raise
-        raise Refusal("market", refusal.detail) from None
-
-
-def _check_allowance(call: KnownCall, effect: Effect, limits: SignerLimits) -> None:
-    """Allow no more than the owner has, or than the signer's file lets stand. Raises: Refusal."""
-    amount, has = call.arguments[1], effect.balances[call.to]
-    stands = limits.standing_allowances.get(call.to, 0)
-    if amount > max(has, stands):
-        raise Refusal("limits", f"an allowance of {amount}, the owner has {has}, {stands} may stand")
+def actions_in(calls: tuple[KnownCall, ...]) -> int:
+    """Count a transaction as an action, by what it calls and not by what plan it says it is of."""
+    return int(any(call.is_action for call in calls))
 
 
 def _check_before(intent: SubmitTransaction, memory: SignerState) -> None:

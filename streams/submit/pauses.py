@@ -8,7 +8,7 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import Stop
 from pipeline.units import Address, ShardId
-from streams.submit.calldata import takes_back
+from streams.submit.venues.registry import takes_back
 
 
 class Pauses:

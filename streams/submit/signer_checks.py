@@ -43,7 +43,7 @@ def _key(file: "SignerFile") -> Iterator[Problem]:
         yield Problem((), "name a keystore, or the devnet's account in devnet_account, and not both")
     if file.keystore is not None and file.password_file is None:
         yield Problem(("password_file",), "missing: the file with the keystore's password")
-    if not file.pools:
+    if not file.pools and not file.venues:
         yield Problem(("pools",), "must name at least 1")
 
 

@@ -13,6 +13,7 @@ from pipeline.venues.abi import declared, function
 from streams.node.contract_calls import Ask
 from streams.node.multicall import aggregate, aggregated
 from streams.submit.node import CallToSimulate, SenderNode, SignerView, SimulatedCall, SimulatedLog
+from streams.submit.venues.port import StateQuestion
 from streams.submit.verdict import Refusal
 
 _READ_GAS = 150_000
@@ -33,6 +34,16 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[SimulatedLog, ...]
     logs_before: tuple[SimulatedLog, ...] = ()
     """Of our own transactions that wait."""
+    answers: tuple[tuple[bytes, bytes], ...] = ()
+    """To each further question, before and after; nothing where it reverts."""
+
+    def moved(self, wrapped_native: Address) -> dict[Address, int]:
+        """List what the owner has more or less of; the native coin and its wrapping count as one."""
+        net: dict[Address, int] = {}
+        for token, delta in self.deltas.items():
+            name = wrapped_native if token == NATIVE else token
+            net[name] = net.get(name, 0) + delta
+        return {token: delta for token, delta in net.items() if delta}
 
 
 async def simulate(
@@ -44,23 +55,25 @@ async def simulate(
     tokens: Sequence[Address],
     multicall: Address,
     block_s: Seconds,
+    questions: Sequence[StateQuestion] = (),
 ) -> Effect:
     """Run an intent in the block after the head. Raises: Refusal where it fails, NodeError."""
     before_us = [bound.intent for bound in account.waiting() if not is_cancelling(bound)]
     held = tuple(dict.fromkeys((*tokens, *(minimum.token for minimum in intent.minimums), NATIVE)))
-    read = _read_balances(intent.owner, held, multicall)
+    read = _read(intent.owner, held, questions, multicall)
     calls = [*map(_call, before_us), read, _call(intent), read]
     results = await node.simulate(calls, look.head.hash, Seconds(look.head.timestamp_s + block_s))
     waiting, (before, ran, after) = results[:-3], results[-3:]
     if not ran.succeeded:
         raise Refusal("simulation", f"it fails on block {look.head.number}: {revert_reason(ran)}")
-    had, has = _balances(held, before), _balances(held, after)
+    (had, said_before), (has, said_after) = (_balances(held, questions, read) for read in (before, after))
     return Effect(
         gas_used=ran.gas_used,
         deltas={token: RawAmount(has[token] - had[token]) for token in held},
         balances=has,
         logs=ran.logs,
         logs_before=tuple(log for each in waiting for log in each.logs),
+        answers=tuple(zip(said_before, said_after, strict=True)),
     )
 
 
@@ -90,10 +103,13 @@ def _call(intent: SubmitTransaction) -> CallToSimulate:
     )
 
 
-def _read_balances(owner: Address, held: Sequence[Address], multicall: Address) -> CallToSimulate:
-    questions = [_balance(owner, token, multicall) for token in held]
-    data = aggregate([(ask.to, ask.method.encode(*ask.arguments)) for ask in questions])
-    gas_limit = _READ_GAS * (len(held) + 1)
+def _read(
+    owner: Address, held: Sequence[Address], questions: Sequence[StateQuestion], multicall: Address
+) -> CallToSimulate:
+    balances = [_balance(owner, token, multicall) for token in held]
+    asked = [(ask.to, ask.method.encode(*ask.arguments)) for ask in balances]
+    data = aggregate([*asked, *((each.to, each.data) for each in questions)])
+    gas_limit = _READ_GAS * (len(held) + 1) + sum(each.gas for each in questions)
     return CallToSimulate(sender=_NOBODY, to=multicall, data="0x" + data.hex(), gas_limit=gas_limit)
 
 
@@ -103,11 +119,15 @@ def _balance(owner: Address, token: Address, multicall: Address) -> Ask:
     return Ask(token, function("tokens/ERC20", "balanceOf"), (owner,))
 
 
-def _balances(held: Sequence[Address], read: SimulatedCall) -> dict[Address, RawAmount]:
+def _balances(
+    held: Sequence[Address], questions: Sequence[StateQuestion], read: SimulatedCall
+) -> tuple[dict[Address, RawAmount], list[bytes]]:
+    """Read the balances, and the further answers behind them."""
     if not read.succeeded:
         raise Refusal("simulation", f"balances cannot be read: {revert_reason(read)}")
-    answers = zip(held, aggregated(read.returned), strict=True)
-    return {token: _balance_read(token, *answer) for token, answer in answers}
+    answers = [answer for _, answer in zip((*held, *questions), aggregated(read.returned), strict=True)]
+    balances = {token: _balance_read(token, *answer) for token, answer in zip(held, answers, strict=False)}
+    return balances, [data if succeeded else b"" for succeeded, data in answers[len(held) :]]
 
 
 def _balance_read(token: Address, succeeded: bool, answer: bytes) -> RawAmount:  # noqa: FBT001 - as Multicall3 answers

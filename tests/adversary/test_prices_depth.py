@@ -12,7 +12,7 @@ from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.reads import balance, minted_token_id, position, read, slot0
 from streams.devnet.world import DevnetPool
-from streams.submit.depth import Near, Range, depth_in_token1, ticks_near
+from streams.submit.venues.uniswap_v3.depth import Near, Range, depth_in_token1, ticks_near
 
 POOLS = ("weth_usdc_low_500", "weth_usdc_high_500")
 _POOL = "uniswap-v3/UniswapV3Pool"

@@ -8,11 +8,12 @@ import pytest
 from judge_bench import Bench
 from price_play import DOLLAR, ETHER, brings, place_feed
 from sender_house import PASTLESS, limits_of, priced_pool
+from signer_limits import changed, uniswap
 
 from pipeline.errors import SettingsError
-from streams.submit.limits import Feed, NamedFeed, NamedReferences, References
 from streams.submit.node import HttpSenderNode
-from streams.submit.pools import read_pools, read_references
+from streams.submit.venues.uniswap_v3.pools import read_pools, read_references
+from streams.submit.venues.uniswap_v3.terms import Feed, NamedFeed, NamedReferences, References
 
 pytestmark = pytest.mark.anvil
 
@@ -78,9 +79,8 @@ def test_a_feed_that_cannot_be_believed_is_refused_and_not_left_out(
     usual = {"usd": 3_000} if broken.get("decimals", 0) < 77 else {"usd": 0, "answer": 1}
     feed = place_feed(bench, **usual | broken)
     with_feed(bench, POOLS[0], feed)
-    bench.limits = msgspec.structs.replace(
-        bench.limits, references=msgspec.structs.replace(bench.limits.references, may_be_single=True)
-    )
+    references = uniswap(bench.limits).references
+    bench.limits = changed(bench.limits, references=msgspec.structs.replace(references, may_be_single=True))
     for intent in sales(bench, POOLS[0]):
         refusal = bench.refusal(intent)
         assert (refusal.reason, says in refusal.detail) == ("market", True), refusal
@@ -88,7 +88,7 @@ def test_a_feed_that_cannot_be_believed_is_refused_and_not_left_out(
 
 def test_a_feed_that_is_gone_is_refused(bench: Bench) -> None:
     with_feed(bench, POOLS[0], place_feed(bench))
-    bench.chain.rpc("anvil_setCode", bench.limits.references.feeds[0].address, "0x")
+    bench.chain.rpc("anvil_setCode", uniswap(bench.limits).references.feeds[0].address, "0x")
     for intent in sales(bench, POOLS[0]):
         assert (bench.refusal(intent).reason, "0 bytes" in bench.refusal(intent).detail) == ("market", True)
 

@@ -10,7 +10,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from streams.devnet import actions
 from streams.devnet.reads import balance, minted_token_id, position, slot0
 from streams.devnet.world import DevnetPool
-from streams.submit.limits import References
+from streams.submit.venues.uniswap_v3.terms import References
 
 pytestmark = pytest.mark.anvil
 

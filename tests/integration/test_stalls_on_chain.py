@@ -15,6 +15,7 @@ from chain_plans import (
     until_pending,
 )
 from msgspec.structs import replace
+from signer_limits import changed
 
 from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.events import PolicySet
@@ -56,7 +57,7 @@ def test_a_swap_that_the_signer_refuses_ends_as_the_policy_says(
 ) -> None:
     desk = desk_on(chain, world, name, on_stall)
     usual = desk.limits
-    desk.limits = replace(usual, router=NOWHERE)
+    desk.limits = changed(usual, router=NOWHERE)
     push(desk, ether=130)
     until_pending(desk, "swap")
     for _ in range(12):

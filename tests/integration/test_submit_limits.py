@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from judge_bench import Bench
 from sender_house import CHAIN_IDS, PASTLESS, limits_of, priced_pool
+from signer_limits import uniswap
 
 from pipeline.messages.base import Cause
 from pipeline.messages.transactions import Minimum, SubmitTransaction
@@ -170,7 +171,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
         if (refusal.reason, says in refusal.detail) != (reason, True):
             wrong[reason, says] = str(refusal)
     assert not wrong
-    bench.limits = limits_of(world, pools=bench.limits.pools[:1])
+    bench.limits = limits_of(world, pools=uniswap(bench.limits).pools[:1])
     assert "is not on the list" in bench.refusal(bench.approve(world.usdc_high, 1)).detail
     sold = bench.swap(far.token0, 1, 0, pool="weth_usdc_high_500")
     assert "not on the list" in bench.refusal(sold).detail

@@ -6,6 +6,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intents import SIGNER, intent, wide_budget
+from signer_limits import signer_limits
 
 from pipeline.act.allowances import write_approve
 from pipeline.venues.uniswap_v3.calldata import (
@@ -15,17 +16,20 @@ from pipeline.venues.uniswap_v3.calldata import (
     write_withdraw,
 )
 from streams.submit.calldata import known_calls
-from streams.submit.limits import PricedPool, SignerLimits
+from streams.submit.venues.registry import venues_of
+from streams.submit.venues.uniswap_v3.terms import PricedPool
 from streams.submit.verdict import Refusal
 
 ROUTER, MANAGER = "0x" + "c1" * 20, "0x" + "c2" * 20
 WETH, USDC = "0x" + "a1" * 20, "0x" + "a2" * 20
-LIMITS = SignerLimits(
-    router=ROUTER,
-    position_manager=MANAGER,
-    wrapped_native=WETH,
-    budget=wide_budget(USDC),
-    pools=(PricedPool(address="0x" + "e1" * 20, token0=WETH, token1=USDC, fee_pips=500),),
+VENUES = venues_of(
+    signer_limits(
+        router=ROUTER,
+        position_manager=MANAGER,
+        wrapped_native=WETH,
+        budget=wide_budget(USDC),
+        pools=(PricedPool(address="0x" + "e1" * 20, token0=WETH, token1=USDC, fee_pips=500),),
+    )
 )
 
 WRITTEN = {
@@ -68,7 +72,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize(("to", "data"), WRITTEN.values(), ids=WRITTEN)
 def test_what_a_plan_writes_is_on_the_list(to, data):
-    names = [call.function for call in known_calls(intent(to=to, data=data), LIMITS)]
+    names = [call.function for call in known_calls(intent(to=to, data=data), VENUES)]
     assert names in (["decreaseLiquidity", "collect"], ["exactInputSingle"], ["mint"], ["approve"])
 
 
@@ -180,7 +184,7 @@ def test_any_bytes_behind_a_known_selector_are_refused_or_ours(to, which, tail):
 def read(to: str, raw: bytes) -> bool:
     """Hold what is read of calldata against what may be signed; False: it is refused."""
     try:
-        found = known_calls(intent(to=to, data="0x" + raw.hex()), LIMITS)
+        found = known_calls(intent(to=to, data="0x" + raw.hex()), VENUES)
     except Refusal:
         return False
     for call in found:

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.ticks import sqrt_price_at_tick
-from streams.submit.limits import PricedPool
-from streams.submit.prices import Priced
-from streams.submit.value import Offer, worst_mints
+from streams.submit.venues.uniswap_v3.prices import Priced
+from streams.submit.venues.uniswap_v3.terms import PricedPool
+from streams.submit.venues.uniswap_v3.value import Offer, worst_mints
 
 POOL = PricedPool(address="0x" + "e1" * 20, token0="0x" + "a1" * 20, token1="0x" + "a2" * 20, fee_pips=500)
 amounts = st.integers(10**6, 10**24)

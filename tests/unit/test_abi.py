@@ -16,13 +16,13 @@ from pipeline.venues.abi import declared, encode_constructor, event_topic, funct
 from pipeline.venues.uniswap_v3.topics import SWAP_TOPIC
 from streams.submit.node import SimulatedCall
 from streams.submit.simulation import revert_reason
-from streams.submit.twap import read_past
+from streams.submit.venues.uniswap_v3.twap import read_past
 
 ROOT = Path(__file__).parents[2]
 POOL = "uniswap-v3/UniswapV3Pool"
 APART = {
     "pipeline/venues/abi.py": "the one",
-    "streams/submit/calldata.py": "the signer reads what it signs with its own eyes",
+    "streams/submit/arguments.py": "the signer reads what it signs with its own eyes",
     "streams/submit/fake_node.py": "answers as contracts would",
     "streams/node/fake_tokens.py": "answers as contracts would",
     "streams/devnet/callee.py": "a contract of ours without an interface",

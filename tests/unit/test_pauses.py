@@ -10,10 +10,10 @@ from intents import SIGNER, intent
 from pipeline.act.allowances import write_approve
 from pipeline.messages.events import Paused
 from pipeline.messages.transactions import SubmitTransaction
-from streams.submit.calldata import takes_back
 from streams.submit.pauses import Pauses
 from streams.submit.serve import Submit
 from streams.submit.stop_file import put_stop_file
+from streams.submit.venues.registry import takes_back
 
 RESET = write_approve(address(7), 0)
 

@@ -8,8 +8,7 @@ import pytest
 
 from pipeline.errors import SettingsError
 from streams.chain_numbers import numbers_of
-from streams.submit.limits import References
-from streams.submit.signer_file import Places, load_signer_file
+from streams.submit.signer_file import load_signer_file
 
 VERSION = "ab" * 32
 FILE = f"""\
@@ -25,7 +24,7 @@ max_notional_per_day: 500000
 """
 MANDATORY = ("policies", "budget_token", "max_loss_per_day", "max_notional", "max_notional_per_day")
 DECIMALS = {"0x" + "a2" * 20: 6, "0x" + "a1" * 20: 18}
-PLACES = Places(**dict.fromkeys(Places.__struct_fields__, "0x" + "c1" * 20))
+WRAPPED = "0x" + "c1" * 20
 
 
 def load(tmp_path: Path, text: str):
@@ -41,27 +40,27 @@ def complaint(tmp_path: Path, text: str) -> str:
 
 
 def test_a_file_becomes_limits_in_the_budgets_smallest_units(tmp_path):
-    limits = load(tmp_path, FILE).limits(PLACES, (), References(), DECIMALS)
+    limits = load(tmp_path, FILE).limits((), DECIMALS, wrapped_native=WRAPPED)
     assert limits.policies == {"eth-usdc": VERSION}
     budget = limits.budget
     assert (budget.max_loss_per_day, budget.max_notional) == (300 * 10**6, 50_000 * 10**6)
     assert (budget.max_notional_per_day, budget.max_actions_per_hour) == (500_000 * 10**6, 12)
-    fine = load(tmp_path, FILE.replace("300", "300.0000009")).limits(PLACES, (), References(), DECIMALS)
+    fine = load(tmp_path, FILE.replace("300", "300.0000009")).limits((), DECIMALS, wrapped_native=WRAPPED)
     assert fine.budget == budget, "rounded down"
     assert load(tmp_path, FILE).max_loss_per_day == Decimal(300)
 
 
 def test_what_may_stand_is_named_by_token(tmp_path):
     text = FILE + f'standing_allowances: {{"0x{"a1" * 20}": 0.5, "0x{"a2" * 20}": 2000}}\n'
-    limits = load(tmp_path, text).limits(PLACES, (), References(), DECIMALS)
+    limits = load(tmp_path, text).limits((), DECIMALS, wrapped_native=WRAPPED)
     assert limits.standing_allowances == {"0x" + "a1" * 20: 10**18 // 2, "0x" + "a2" * 20: 2_000 * 10**6}
     assert load(tmp_path, text).counted_tokens().keys() == DECIMALS.keys()
-    assert load(tmp_path, FILE).limits(PLACES, (), References(), DECIMALS).standing_allowances == {}
+    assert load(tmp_path, FILE).limits((), DECIMALS, wrapped_native=WRAPPED).standing_allowances == {}
 
 
 def test_what_must_go_privately_takes_a_relay_whose_bytes_stay_private(tmp_path):
     def stays_private(more: str) -> bool:
-        return load(tmp_path, FILE + more).limits(PLACES, (), References(), DECIMALS).stays_private
+        return load(tmp_path, FILE + more).limits((), DECIMALS, wrapped_native=WRAPPED).stays_private
 
     relay = "send_url: https://relay.example/key\n"
     assert not stays_private("")
@@ -77,7 +76,7 @@ def test_a_budget_and_the_policies_must_be_named(tmp_path, field):
 
 def test_on_a_devnet_the_policies_need_not_be_pinned(tmp_path):
     text = FILE.replace(f"policies: {{eth-usdc: {VERSION}}}\n", "").replace("chain: 1\n", "chain: 31337\n")
-    assert load(tmp_path, text).limits(PLACES, (), References(), DECIMALS).policies is None
+    assert load(tmp_path, text).limits((), DECIMALS, wrapped_native=WRAPPED).policies is None
 
 
 WRONG = {
@@ -147,7 +146,7 @@ def test_what_limits_nothing_or_lets_nothing_pass_is_told_by_line_and_field(tmp_
 @pytest.mark.parametrize("chain_id", [1, 10, 137, 8453, 42_161, 31_337, 7])
 def test_what_is_not_named_follows_from_the_chain(tmp_path, chain_id):
     text = FILE.replace("chain: 1\n", f"chain: {chain_id}\n")
-    limits, chain = load(tmp_path, text).limits(PLACES, (), References(), DECIMALS), numbers_of(chain_id)
+    limits, chain = load(tmp_path, text).limits((), DECIMALS, wrapped_native=WRAPPED), numbers_of(chain_id)
     assert (limits.block_s, limits.final_depth_blocks) == (chain.block_s, chain.final_depth_blocks)
     assert (limits.bump_after_blocks, limits.max_age_blocks) == (
         chain.bump_after_blocks,
@@ -155,7 +154,7 @@ def test_what_is_not_named_follows_from_the_chain(tmp_path, chain_id):
     )
     assert (limits.data_fee, limits.cancel_gas) == (chain.data_fee, chain.cancel_gas)
     named = load(tmp_path, f"{text}max_age_blocks: 7\nbump_after_blocks: 8\nblock_time: 6s\n")
-    limits = named.limits(PLACES, (), References(), DECIMALS)
+    limits = named.limits((), DECIMALS, wrapped_native=WRAPPED)
     assert (limits.max_age_blocks, limits.bump_after_blocks, limits.block_s) == (7, 8, 6)
 
 

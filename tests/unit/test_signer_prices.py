@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from eth_abi.abi import encode
-from intents import wide_budget
+from msgspec.structs import replace
 
 from pipeline.errors import SettingsError, UnreadableError
-from streams.submit.limits import PricedPool, SignerLimits
 from streams.submit.signer_file import SignerFile, load_signer_file
-from streams.submit.twap import age_s, read_past
+from streams.submit.venues.uniswap_v3.terms import ListedDeployment, PricedPool, UniswapV3Terms
+from streams.submit.venues.uniswap_v3.twap import age_s, read_past
 
 POOL = "0x" + "e1" * 20
 WETH, USDC, FEED = "0x" + "a1" * 20, "0x" + "a2" * 20, "0x" + "fe" * 20
@@ -60,10 +60,10 @@ def test_an_observation_s_age_counts_on_its_clock_of_32_bits():
 @pytest.mark.parametrize(("fee_pips", "ticks"), [(100, 20), (500, 50), (3_000, 100), (10_000, 200)])
 def test_how_far_spot_may_be_follows_the_fee_unless_the_file_says_so(fee_pips, ticks):
     pool = PricedPool(address=POOL, token0=WETH, token1=USDC, fee_pips=fee_pips)
-    places = {"router": POOL, "position_manager": POOL, "wrapped_native": WETH, "budget": wide_budget(USDC)}
-    usual = SignerLimits(**places, pools=(pool,))
+    places = {"router": POOL, "position_manager": POOL}
+    usual = UniswapV3Terms(deployments=(ListedDeployment(**places, pools=(pool,)),))
     assert usual.spot_bound_ticks(pool) == ticks
-    told = SignerLimits(**places, pools=(pool,), max_spot_from_twap_ticks=7)
+    told = replace(usual, max_spot_from_twap_ticks=7)
     assert told.spot_bound_ticks(pool) == 7
 
 
@@ -82,9 +82,9 @@ def feed(**fields: str) -> str:
 
 
 def test_a_feed_is_young_for_its_heartbeat_and_a_tenth_unless_told(tmp_path):
-    (named,) = load(tmp_path, feed()).named_references().feeds
+    (named,) = load(tmp_path, feed()).references_named(1).feeds
     assert (named.max_age_s, named.deviation_bps) == (3_960, 50)
-    (named,) = load(tmp_path, feed(max_age="2h", deviation="1%")).named_references().feeds
+    (named,) = load(tmp_path, feed(max_age="2h", deviation="1%")).references_named(1).feeds
     assert (named.max_age_s, named.deviation_bps) == (7_200, 100)
 
 
@@ -135,7 +135,7 @@ def test_a_window_of_15_blocks_is_enough_where_blocks_are_slow(tmp_path):
 
 
 def test_only_the_devnet_may_price_a_pair_by_one_pool_without_saying_so(tmp_path):
-    assert load(tmp_path).named_references().may_be_single
+    assert load(tmp_path).references_named(31_337).may_be_single
     public = FILE.replace("chain: 31337", "chain: 1") + f"policies: {{one: {'ab' * 32}}}\n"
-    assert not load(tmp_path, text=public).named_references().may_be_single
-    assert load(tmp_path, "single_reference: true\n", public).named_references().may_be_single
+    assert not load(tmp_path, text=public).references_named(1).may_be_single
+    assert load(tmp_path, "single_reference: true\n", public).references_named(1).may_be_single

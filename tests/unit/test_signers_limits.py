@@ -22,8 +22,8 @@ from pipeline.venues.uniswap_v3.act.market import read_market
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.calldata import read_calls
 from pipeline.venues.uniswap_v3.pools import need_pool
-from streams.submit import depth as signers_depth
-from streams.submit.value import Offer
+from streams.submit.venues.uniswap_v3 import depth as signers_depth
+from streams.submit.venues.uniswap_v3.value import Offer
 
 
 def signed_by(book: Policy | None = None, **changes: int) -> Policy:

@@ -25,6 +25,8 @@ from pipeline.venues.acting import VenueActions
 from worlds.toy_venue.forms import ToyPool, ToyTraded, toy_pool
 
 TRADE = declared("trade(bytes32,int256,int256)")
+DEPOSIT = declared("deposit(bytes32,uint256,uint256)")
+"""No plan makes it: an owner's own."""
 TRADE_GAS = 200_000
 
 

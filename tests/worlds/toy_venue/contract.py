@@ -16,7 +16,7 @@ from pipeline.venues.abi import function
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 from streams.node.fake import FakeChain, FakeLog, FakeTransaction
 from streams.node.port import Header
-from worlds.toy_venue.actions import TRADE
+from worlds.toy_venue.actions import DEPOSIT, TRADE
 from worlds.toy_venue.forms import MOVED_TOPIC, TRADED_TOPIC, ToyPool, after
 from worlds.toy_venue.half import KIND, POOL, SHARES
 
@@ -132,7 +132,11 @@ class ToyContract:
 
     def sent(self, intent: SubmitTransaction, *, succeeds: bool = True) -> FakeTransaction:
         """Do what an intent says, as its owner."""
-        to, data = intent.call.to, bytes.fromhex(intent.call.data.removeprefix("0x"))
+        return self.called(intent.call.to, intent.call.data, succeeds=succeeds)
+
+    def called(self, to: Address, calldata: str, *, succeeds: bool = True) -> FakeTransaction:
+        """Do what calldata says, as the owner."""
+        data = bytes.fromhex(calldata.removeprefix("0x"))
         logs: tuple[FakeLog, ...]
         if data[:4] == TRADE.selector:
             pool, ether, usd = TRADE.decode(data)
@@ -145,6 +149,15 @@ class ToyContract:
                 *done.logs,
                 _approved(paid, self.allowed(paid, OWNER, CONTRACT, self.chain.head) - amount),
             )
+        elif data[:4] == DEPOSIT.selector:
+            pool, ether, usd = DEPOSIT.decode(data)
+            left = [
+                (token, self.allowed(token, OWNER, CONTRACT, self.chain.head) - amount)
+                for token, amount in ((WRAPPED, ether), (DOLLAR, usd))
+            ]
+            assert all(amount >= 0 for _, amount in left) or not succeeds, "nobody may take that"
+            done = self.provide(OWNER, ether, usd, PoolId("0x" + pool.hex()))
+            logs = (*done.logs, *(_approved(*each) for each in left))
         else:
             spender, amount = APPROVE.decode(data)
             assert spender == CONTRACT

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.units import Bps, Seconds
 from streams.portfolio.sections import Addr, Duration, Section, Share
-from streams.submit.limits import NamedFeed, NamedReferences
+from streams.submit.venues.uniswap_v3.terms import NamedFeed, NamedReferences
 
 _LONGEST_HEARTBEAT_S = 2 * 86_400
 _MOST_DEVIATION_BPS = 200

@@ -7,67 +7,66 @@ pushed. The stricter of the two counts.
 from collections.abc import Iterator
 
 from pipeline.math.slippage import least_of_quote
-from pipeline.units import RawAmount, Tick
-from pipeline.venues.uniswap_v3.forms.facts import Burned, Swapped
-from streams.submit.calldata import KnownCall
-from streams.submit.depth import Range
-from streams.submit.limits import SignerLimits
-from streams.submit.prices import Prices
-from streams.submit.simulation import Effect
-from streams.submit.value import Offer, in_order, pool_facts
+from pipeline.units import Bps, RawAmount, Tick
+from streams.submit.venues.port import JudgedIntent
+from streams.submit.venues.uniswap_v3.depth import Range
+from streams.submit.venues.uniswap_v3.pool_logs import PoolSwap, liquidity_changes, swaps
+from streams.submit.venues.uniswap_v3.prices import Prices
+from streams.submit.venues.uniswap_v3.terms import ListedDeployment, UniswapV3Terms
+from streams.submit.venues.uniswap_v3.value import Offer, in_order
 from streams.submit.verdict import Refusal
 
 
-def check_state(calls: tuple[KnownCall, ...], effect: Effect, prices: Prices, limits: SignerLimits) -> None:
+def check_state(judged: JudgedIntent, prices: Prices, here: ListedDeployment, terms: UniswapV3Terms) -> None:
     """Hold the pool itself, as our waiting transactions leave it, against references and depth. Raises: Refusal."""
-    before = list(pool_facts(effect.logs_before, limits))
-    here = prices.pool.address
-    swaps = [fact for fact in before if isinstance(fact, Swapped) and fact.address == here]
-    prices.check_spot(limits, [swaps[-1].tick] if swaps else ())
+    before, pool = judged.effect.logs_before, prices.pool.address
+    ticks = [swap.tick for swap in swaps(before, [pool])]
+    prices.check_spot(terms, ticks[-1:])
     leaving = [
-        Range(tick_lower=fact.tick_lower, tick_upper=fact.tick_upper, liquidity=fact.liquidity)
-        for fact in before
-        if isinstance(fact, Burned) and fact.address == here
+        Range(tick_lower=each.tick_lower, tick_upper=each.tick_upper, liquidity=each.liquidity)
+        for each in liquidity_changes(before, [here])
+        if each.pool == pool and each.change < 0
     ]
-    for call in calls:
+    for call in judged.calls:
         match call.function, call.arguments:
             case "exactInputSingle", (token_in, _, _, _, amount_in, _, _):
                 moves = prices.most(*in_order(token_in.lower(), amount_in, prices.pool))
-                prices.check_depth(prices.near, moves, limits, leaving)
+                prices.check_depth(prices.near, moves, terms, leaving)
             case "mint", (_, _, _, _, _, desired0, desired1, *_):
-                prices.check_depth(prices.deepest, prices.most(desired0, desired1), limits)
+                prices.check_depth(prices.deepest, prices.most(desired0, desired1), terms)
             case _:
                 pass
 
 
 def check_minimums_of_calls(
-    calls: tuple[KnownCall, ...], effect: Effect, prices: Prices, limits: SignerLimits
+    judged: JudgedIntent, prices: Prices, here: ListedDeployment, terms: UniswapV3Terms, *, max_loss_bps: Bps
 ) -> None:
     """Hold a swap's minimum against what it brings on the head, a mint's against every reference. Raises: Refusal."""
-    swaps = _swaps_of_router(effect, limits)
-    for call in calls:
+    made = _swaps_of_router(judged, here)
+    for call in judged.calls:
         match call.function, call.arguments:
             case "exactInputSingle", (*_, least_out, _):
-                _check_swap(least_out, next(swaps, None), limits)
+                _check_swap(least_out, next(made, None), terms.swap_tolerance_bps)
             case "mint", (_, _, _, lower, upper, desired0, desired1, least0, least1, _, _):
                 desired, least = (desired0, desired1), (least0, least1)
-                _check_mint(Offer(lower=lower, upper=upper, desired=desired, least=least), prices, limits)
+                offer = Offer(lower=lower, upper=upper, desired=desired, least=least)
+                _check_mint(offer, prices, max_loss_bps)
             case _:
                 pass
 
 
-def _swaps_of_router(effect: Effect, limits: SignerLimits) -> Iterator[Swapped]:
+def _swaps_of_router(judged: JudgedIntent, here: ListedDeployment) -> Iterator[PoolSwap]:
     """Read the swaps of the intent itself: each call of the router makes one, in order."""
-    for fact in pool_facts(effect.logs, limits):
-        if isinstance(fact, Swapped) and fact.sender == limits.router:
-            yield fact
+    for swap in swaps(judged.effect.logs, [pool.address for pool in here.pools]):
+        if swap.sender == here.router:
+            yield swap
 
 
-def _check_swap(least_out: int, swap: Swapped | None, limits: SignerLimits) -> None:
+def _check_swap(least_out: int, swap: PoolSwap | None, tolerance_bps: Bps) -> None:
     if swap is None:
         raise Refusal("simulation", "a swap that moves no listed pool on the head")
-    simulated_out = RawAmount(-min(swap.amount0_delta, swap.amount1_delta))
-    wanted = least_of_quote(simulated_out, limits.swap_tolerance_bps)
+    simulated_out = RawAmount(-min(swap.amount0, swap.amount1))
+    wanted = least_of_quote(simulated_out, tolerance_bps)
     if least_out < wanted:
         raise Refusal(
             "limits",
@@ -75,14 +74,12 @@ def _check_swap(least_out: int, swap: Swapped | None, limits: SignerLimits) -> N
         )
 
 
-def _check_mint(offer: Offer, prices: Prices, limits: SignerLimits) -> None:
+def _check_mint(offer: Offer, prices: Prices, max_loss_bps: Bps) -> None:
     """See that the minimums are met near every reference only; a range beside a reference counts from its nearer end."""
     first, last = offer.accepted()
     for each in prices.references:
         middle = min(max(each.tick, offer.lower), offer.upper)
-        most = (
-            limits.max_loss_bps + each.slack_ticks + 1
-        )  # a tick is a basis point; both ends are a tick outwards
+        most = max_loss_bps + each.slack_ticks + 1  # a tick is a basis point; both ends are a tick outwards
         for end in (Tick(first), Tick(last)):
             if abs(end - middle) > most:
                 raise Refusal(

@@ -1,15 +1,15 @@
 """A signer's pools and references, read from the chain once at start: their tokens, and that the factory made them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
 from pipeline.units import Address, Hash
 from pipeline.venues.abi import Function, function
-from streams.submit.charge import unvalued_pools
-from streams.submit.feeds import DECIMALS, read_decimals
-from streams.submit.limits import Feed, NamedFeed, NamedReferences, PricedPool, References
 from streams.submit.node import SenderNode
+from streams.submit.venues.uniswap_v3.charge import unvalued_pools
+from streams.submit.venues.uniswap_v3.feeds import DECIMALS, read_decimals
+from streams.submit.venues.uniswap_v3.terms import Feed, NamedFeed, NamedReferences, PricedPool, References
 
 _POOL = "uniswap-v3/UniswapV3Pool"
 _FACTORY = "uniswap-v3/UniswapV3Factory"
@@ -34,25 +34,6 @@ def check_budget_token(pools: tuple[PricedPool, ...], token: Address) -> None:
         raise SettingsError(
             f"budget_token: pool {pool.address} has no value in {token}: list a pool of it and one of that pool's tokens"
         )
-
-
-async def read_token_decimals(
-    node: SenderNode, pools: tuple[PricedPool, ...], tokens: Mapping[Address, str]
-) -> dict[Address, int]:
-    """Read the decimals of tokens that a signer's file counts something in; each with the field that names it.
-
-    Raises: SettingsError naming the field where a token is none of a listed pool, or does not tell.
-    """
-    at = (await node.newest()).block.hash
-    found: dict[Address, int] = {}
-    for token, field in tokens.items():
-        if not any(token in {pool.token0, pool.token1} for pool in pools):
-            raise SettingsError(f"{field}: {token} is a token of none of the listed pools")
-        try:
-            found[token] = int(await _ask(node, token, function("tokens/ERC20", "decimals"), (), at))
-        except (CallRevertedError, UnreadableError):
-            raise SettingsError(f"{field}: {token} does not tell its decimals") from None
-    return found
 
 
 async def _read_pool(node: SenderNode, address: Address, factory: Address, at: Hash) -> PricedPool:

@@ -6,7 +6,7 @@ from pipeline.errors import UnreadableError
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
 from pipeline.units import Address, Seconds, SqrtPriceX96
 from pipeline.venues.abi import declared, function
-from streams.submit.limits import Feed
+from streams.submit.venues.uniswap_v3.terms import Feed
 
 ROUND = declared("latestRoundData()", "uint80", "int256", "uint256", "uint256", "uint80")
 DECIMALS = function("tokens/ERC20", "decimals")

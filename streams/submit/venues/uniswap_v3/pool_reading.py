@@ -10,11 +10,11 @@ from pipeline.messages.base import BlockRef
 from pipeline.units import Address, Hash, Liquidity, Seconds, SqrtPriceX96, Tick
 from streams.node.contract_calls import method
 from streams.node.multicall import aggregate, aggregated
-from streams.submit.depth import Near, depth_in_token1, ticks_near
-from streams.submit.feeds import DECIMALS, ROUND
-from streams.submit.limits import Feed, PricedPool, SignerLimits
 from streams.submit.node import SenderNode
-from streams.submit.twap import age_s, ask_past, read_past
+from streams.submit.venues.uniswap_v3.depth import Near, depth_in_token1, ticks_near
+from streams.submit.venues.uniswap_v3.feeds import DECIMALS, ROUND
+from streams.submit.venues.uniswap_v3.terms import Feed, PricedPool, UniswapV3Terms
+from streams.submit.venues.uniswap_v3.twap import age_s, ask_past, read_past
 from streams.submit.verdict import Refusal
 
 _POOL = "uniswap-v3/UniswapV3Pool"
@@ -63,11 +63,11 @@ class _First(msgspec.Struct, frozen=True):
 
 
 async def read_head(
-    node: SenderNode, multicall: Address, pool: PricedPool, head: BlockRef, limits: SignerLimits
+    node: SenderNode, multicall: Address, pool: PricedPool, head: BlockRef, terms: UniswapV3Terms
 ) -> HeadReading:
     """Read the pools and feeds of a pool's pair. Raises: Refusal where one is not readable at all, NodeError."""
-    pools, feeds = limits.pools_of_pair(pool), limits.feeds_of_pair(pool)
-    window_s = limits.twap_window_s
+    pools, feeds = terms.pools_of_pair(pool), terms.feeds_of_pair(pool)
+    window_s = terms.twap_window_s
     questions = [(pool.address, data) for pool in pools for data in _first_questions(window_s)]
     questions += [(feed.address, data) for feed in feeds for data in (ROUND.encode(), DECIMALS.encode())]
     answers = await ask_all(node, multicall, questions, head.hash)
@@ -85,7 +85,7 @@ async def read_head(
     more = iter(await ask_all(node, multicall, seconds, head.hash))
     return HeadReading(
         pools={
-            pool: _second(pool, first, [next(more) for _ in range(1 + len(first.near))], head, limits)
+            pool: _second(pool, first, [next(more) for _ in range(1 + len(first.near))], head, terms)
             for pool, first in zip(pools, firsts, strict=True)
         },
         rounds={feed: (rounds[2 * i], rounds[2 * i + 1]) for i, feed in enumerate(feeds)},
@@ -123,7 +123,7 @@ def _first(pool: PricedPool, answers: Sequence[bytes]) -> _First:
 
 
 def _second(
-    pool: PricedPool, first: _First, answers: Sequence[bytes], head: BlockRef, limits: SignerLimits
+    pool: PricedPool, first: _First, answers: Sequence[bytes], head: BlockRef, terms: UniswapV3Terms
 ) -> PoolReading:
     try:
         (written_s, *_) = _OBSERVATION.answer(answers[0])
@@ -138,14 +138,14 @@ def _second(
         mean_liquidity=None,
     )
     if not first.past:
-        says = f"has no price over {limits.twap_window_s} s: its observations do not reach back so far"
+        says = f"has no price over {terms.twap_window_s} s: its observations do not reach back so far"
         return PoolReading(near=near, mean_tick=None, why_no_mean=says)
     try:
-        past = read_past(first.past, limits.twap_window_s)
+        past = read_past(first.past, terms.twap_window_s)
     except UnreadableError as error:
         return PoolReading(near=near, mean_tick=None, why_no_mean=f"has no price: {error}")
     near = msgspec.structs.replace(near, mean_liquidity=past.mean_liquidity)
-    old_s, most_s = age_s(head.timestamp_s, written_s), limits.max_observation_age_s
+    old_s, most_s = age_s(head.timestamp_s, written_s), terms.max_observation_age_s
     if old_s > most_s:
         says = f"has written no observation for {old_s} s, at most {most_s} s"
         return PoolReading(near=near, mean_tick=None, why_no_mean=says)

@@ -9,11 +9,11 @@ from pipeline.math.ticks import tick_at_sqrt_price
 from pipeline.math.value import value_in_token1
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, RawAmount, SqrtPriceX96, Tick
-from streams.submit.depth import Near, Range, depth_in_token1
-from streams.submit.feeds import feed_price_x96
-from streams.submit.limits import Feed, PricedPool, SignerLimits
 from streams.submit.node import SenderNode
-from streams.submit.pool_reading import HeadReading, PoolReading, read_head
+from streams.submit.venues.uniswap_v3.depth import Near, Range, depth_in_token1
+from streams.submit.venues.uniswap_v3.feeds import feed_price_x96
+from streams.submit.venues.uniswap_v3.pool_reading import HeadReading, PoolReading, read_head
+from streams.submit.venues.uniswap_v3.terms import Feed, PricedPool, UniswapV3Terms
 from streams.submit.verdict import Refusal
 
 _PIPS_OF_TICK = 100
@@ -58,11 +58,11 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         """Value what comes, in token1, by the reference that makes it least. Rounds: down."""
         return min(each.value(amount0, amount1) for each in self.references)
 
-    def check_spot(self, limits: SignerLimits, ticks: Iterable[Tick] = ()) -> None:
+    def check_spot(self, terms: UniswapV3Terms, ticks: Iterable[Tick] = ()) -> None:
         """Hold the pool's price, and what it will be by the time of an intent, against every reference. Raises: Refusal."""
         for tick in (self.near.tick, *ticks):
             for each in self.references:
-                apart, most = abs(tick - each.tick), limits.spot_bound_ticks(self.pool) + each.slack_ticks
+                apart, most = abs(tick - each.tick), terms.spot_bound_ticks(self.pool) + each.slack_ticks
                 if apart > most:
                     raise Refusal(
                         "market",
@@ -70,10 +70,10 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
                     )
 
     def check_depth(
-        self, near: Near, moves: int, limits: SignerLimits, leaving: Iterable[Range] = ()
+        self, near: Near, moves: int, terms: UniswapV3Terms, leaving: Iterable[Range] = ()
     ) -> None:
         """Hold what would move, in token1, against what a pool holds near its price. Raises: Refusal."""
-        depth, share_bps = depth_in_token1(near, leaving), limits.max_share_of_depth_bps
+        depth, share_bps = depth_in_token1(near, leaving), terms.max_share_of_depth_bps
         if moves * 10_000 > depth * share_bps:
             raise Refusal(
                 "limits",
@@ -84,10 +84,10 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
 class PriceReader:
     """Reads references at a head's hash, each pair once a head."""
 
-    def __init__(self, node: SenderNode, limits: SignerLimits, *, multicall: Address) -> None:
+    def __init__(self, node: SenderNode, terms: UniswapV3Terms, *, multicall: Address) -> None:
         """Take what does not change while the process runs."""
         self._node = node
-        self._limits = limits
+        self._terms = terms
         self._multicall = multicall
         self._read: dict[tuple[str, frozenset[Address]], HeadReading] = {}
 
@@ -98,13 +98,13 @@ class PriceReader:
         """
         reading = await self._reading(pool, head)
         deepest = max(reading.pools, key=lambda each: reading.pools[each].depth)
-        named = (p for p in self._limits.references.pools if p in reading.pools)
+        named = (p for p in self._terms.references.pools if p in reading.pools)
         pools = dict.fromkeys((pool, deepest, *named))
         references = (
             *(_by_pool(pool, each, reading.pools[each]) for each in pools),
             *(_by_feed(pool, feed, answers, head) for feed, answers in reading.rounds.items()),
         )
-        if len(references) < _FEWEST and not self._limits.references.may_be_single:
+        if len(references) < _FEWEST and not self._terms.references.may_be_single:
             raise Refusal("market", f"pool {pool.address} is its pair's only reference")
         return Prices(
             pool=pool,
@@ -117,7 +117,7 @@ class PriceReader:
         key = (head.hash, frozenset((pool.token0, pool.token1)))
         if key not in self._read:
             self._read = {other: found for other, found in self._read.items() if other[0] == head.hash}
-            self._read[key] = await read_head(self._node, self._multicall, pool, head, self._limits)
+            self._read[key] = await read_head(self._node, self._multicall, pool, head, self._terms)
         return self._read[key]
 
 

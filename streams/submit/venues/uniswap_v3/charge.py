@@ -1,43 +1,29 @@
-"""What a transaction counts for in the signer's budget, in the budget's token: its worst case, never its name."""
+"""What an intent counts for in the signer's budget, in the budget's token: its worst case, never its name."""
 
 from collections.abc import Awaitable, Callable
 
-from pipeline.messages.journal import Charge
-from pipeline.units import Address, RawAmount, SqrtPriceX96, Wei
-from streams.submit.calldata import KnownCall
-from streams.submit.limits import PricedPool, SignerLimits
-from streams.submit.prices import Priced, Prices
-from streams.submit.value import Moved
+from pipeline.units import Address, RawAmount, SqrtPriceX96
+from streams.submit.venues.port import Cost
+from streams.submit.venues.uniswap_v3.prices import Priced, Prices
+from streams.submit.venues.uniswap_v3.terms import PricedPool
+from streams.submit.venues.uniswap_v3.value import Moved
 from streams.submit.verdict import Refusal
 
 PricesOf = Callable[[PricedPool], Awaitable[Prices]]
 
 _Q192 = 1 << 192
-_ACTIONS = frozenset({"exactInputSingle", "mint", "decreaseLiquidity"})
-"""What trades or moves liquidity. A transaction that calls one of them is an action, however many it calls."""
 
 
-def actions_in(calls: tuple[KnownCall, ...]) -> int:
-    """Count a transaction as an action, by what it calls and not by what plan it says it is of."""
-    return int(any(call.function in _ACTIONS for call in calls))
-
-
-def uncharged(calls: tuple[KnownCall, ...], limits: SignerLimits, data_fee_wei: Wei) -> Charge:
-    """Charge a transaction that moves nothing between tokens, pools and owner."""
-    return Charge(token=limits.budget.token, actions=actions_in(calls), data_fee_wei=data_fee_wei)
-
-
-async def charge_for(
-    calls: tuple[KnownCall, ...],
+async def cost_of(
     prices: Prices,
     worst: tuple[tuple[Moved, ...], ...],
     shown: tuple[Moved, ...],
-    limits: SignerLimits,
     *,
+    pools: tuple[PricedPool, ...],
+    token: Address,
     prices_of: PricesOf,
-    data_fee_wei: Wei,
-) -> Charge:
-    """Charge the worse of what the calldata accepts and what the head shows, at the reference that makes it most.
+) -> Cost:
+    """Count the worse of what the calldata accepts and what the head shows, at the reference that makes it most.
 
     `worst` has the parts of the calldata and `shown` the whole on the head, at each of the pool's references.
     Rounds: up. Raises: Refusal, NodeError.
@@ -46,15 +32,9 @@ async def charge_for(
     for priced, parts, effect in zip(prices.references, worst, shown, strict=True):
         loss = max(sum(max(moved.loss, 0) for moved in parts), effect.loss, 0)
         notional = max(sum(moved.leaves for moved in parts), effect.leaves, effect.comes)
-        losses.append(await _in_budget(loss, priced, limits, prices_of))
-        notionals.append(await _in_budget(notional, priced, limits, prices_of))
-    return Charge(
-        token=limits.budget.token,
-        loss=max(losses),
-        notional=max(notionals),
-        actions=actions_in(calls),
-        data_fee_wei=data_fee_wei,
-    )
+        losses.append(await _in_budget(loss, priced, pools, token, prices_of))
+        notionals.append(await _in_budget(notional, priced, pools, token, prices_of))
+    return Cost(loss=max(losses), notional=max(notionals))
 
 
 # ------------------------------------------------------------------ in the budget's token
@@ -63,17 +43,19 @@ def unvalued_pools(pools: tuple[PricedPool, ...], token: Address) -> list[Priced
     return [pool for pool in pools if token not in _tokens(pool) and _bridge(pool, pools, token) is None]
 
 
-async def _in_budget(amount1: int, priced: Priced, limits: SignerLimits, prices_of: PricesOf) -> RawAmount:
+async def _in_budget(
+    amount1: int, priced: Priced, pools: tuple[PricedPool, ...], token: Address, prices_of: PricesOf
+) -> RawAmount:
     """Value raw token1 of a pool in the budget's token: at its own price, or by way of one other listed pool.
 
     Of that pool the reference that makes it most counts.
     """
-    pool, token = priced.pool, limits.budget.token
+    pool = priced.pool
     if not amount1 or pool.token1 == token:
         return RawAmount(amount1)
     if pool.token0 == token:
         return _to_token0(amount1, priced.sqrt_price_x96)
-    bridge = _bridge(pool, limits.pools, token)
+    bridge = _bridge(pool, pools, token)
     if bridge is None:
         raise Refusal("limits", f"no listed pool values {pool.address} in the budget's token {token}")
     shared, amount = pool.token1, amount1

@@ -1,0 +1,18 @@
+"""Transfers in a simulation that nobody would count: nothing of the owner's may leave that is not valued."""
+
+from pipeline.units import Address
+from streams.submit.simulation import Effect
+from streams.submit.venues.port import VenueTerms
+from streams.submit.verdict import Refusal
+
+_TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+"""Of ERC-20 and of ERC-721 alike."""
+
+
+def refuse_strange_transfers(owner: Address, effect: Effect, venue: VenueTerms) -> None:
+    """Let nothing leave the owner but the tokens whose balances are compared, and what the venue counts. Raises: Refusal."""
+    from_owner = f"0x{owner.removeprefix('0x'):0>64}"
+    for log in effect.logs:
+        is_transfer = len(log.topics) > 2 and log.topics[0] == _TRANSFER_TOPIC and log.topics[1] == from_owner
+        if is_transfer and log.address not in effect.deltas and not venue.counts(log):
+            raise Refusal("limits", f"{log.address} moves from the owner and is not on the list")

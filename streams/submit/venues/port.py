@@ -1,0 +1,178 @@
+"""What a signer must know of a venue: which calls it may make there, and what they take from the owner and bring back."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import msgspec
+from pydantic import ConfigDict
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Address, PoolId, RawAmount
+from streams.portfolio.sections import Section
+
+if TYPE_CHECKING:
+    from streams.submit.limits import SignerLimits
+    from streams.submit.node import SenderNode, SimulatedLog
+    from streams.submit.signer_file import SignerFile
+    from streams.submit.simulation import Effect
+
+_ANSWER_GAS = 1_000_000
+
+
+class StateQuestion(NamedTuple):
+    """What a contract is asked, and the gas that it may take."""
+
+    to: Address
+    data: bytes
+    gas: int = _ANSWER_GAS
+
+
+class KnownCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of the list, without a multicall around it."""
+
+    to: Address
+    function: str
+    arguments: tuple[Any, ...]
+    deadline_s: int | None = None
+    """Block time after which the chain itself refuses it; None: never."""
+    must_end: bool = False
+    """It depends on a price, and its calldata has a deadline: without one it is refused."""
+    is_action: bool = False
+    """It trades or moves what is held: it counts for `max_actions_per_hour`."""
+    follows_prices: bool = False
+    """Once it is signed and waits, it is judged again at each head."""
+    takes_value: bool = False
+    """The chain's coin may go with it."""
+
+
+class JudgedIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """An intent whose calls are known, and what it does in a simulation on the head."""
+
+    intent: SubmitTransaction
+    calls: tuple[KnownCall, ...]
+    effect: "Effect"
+    head: BlockRef
+
+    @property
+    def is_at_its_block(self) -> bool:
+        """Whether the head is the block that the intent was made at."""
+        return self.head.number == self.intent.made_at.number
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What an intent counts for in the budget: raw units of the budget's token."""
+
+    loss: RawAmount = RawAmount(0)
+    """The worst that calldata and simulation show, at the worst price. For a debt: of what is owned less what is owed."""
+    notional: RawAmount = RawAmount(0)
+    """What is moved."""
+
+
+class Judging(NamedTuple):
+    """What a venue's own questions are asked with."""
+
+    node: "SenderNode"
+    multicall: Address
+    limits: "SignerLimits"
+
+
+class Appraiser(Protocol):
+    """Judges intents at one kind of venue, with a node to ask."""
+
+    async def appraise(self, judged: JudgedIntent) -> Cost:
+        """Hold an intent against the venue's own limits and the signer's `max_loss`, and tell what it counts for.
+
+        Whatever it reads, it reads at the head's hash. What the simulation shows counts, and the least that the calldata
+        accepts counts.
+        Raises: Refusal, NodeError.
+        """
+        ...
+
+
+class VenueTerms(Protocol):
+    """What a signer's file, and the chain at start, allow at one kind of venue."""
+
+    @property
+    def name(self) -> str:
+        """What refusals call it."""
+        ...
+
+    @property
+    def contracts(self) -> Collection[Address]:
+        """The only contracts that are called there; no two kinds of venues have one in common."""
+        ...
+
+    @property
+    def tokens(self) -> Sequence[Address]:
+        """The only tokens that may move: their balances are compared in each simulation."""
+        ...
+
+    def spenders(self, token: Address) -> Collection[Address]:
+        """List the contracts that may be allowed to take a token."""
+        ...
+
+    def read_calls(self, to: Address, data: bytes, owner: Address) -> Iterator[KnownCall]:
+        """Read calldata for one of the contracts.
+
+        Raises: Refusal for a function that is not on the list, for bytes that are not exactly what its arguments encode to,
+        and for anybody but the owner as the one who gets, owes or is acted for.
+        """
+        ...
+
+    def questions(self, owner: Address) -> Sequence[StateQuestion]:
+        """List what is asked in the simulation before and after an intent of this venue, beside balances."""
+        ...
+
+    def touched(self, owner: Address, effect: "Effect") -> str | None:
+        """Name what of the owner's lies here and is changed; asked of intents that go elsewhere, which are refused then."""
+        ...
+
+    def counts(self, log: "SimulatedLog") -> bool:
+        """Whether a transfer from the owner is one that `appraise` counts, though it is of none of the tokens."""
+        ...
+
+    def bind(self, judging: Judging) -> Appraiser:
+        """Give these terms a node."""
+        ...
+
+
+# ------------------------------------------------------------------ the signer's file
+class VenueEntry(Section):
+    """One of the file's further `venues`: name and kind; the rest is the kind's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    name: str
+    kind: str
+
+
+class VenueFields(Section):
+    """What a kind of venue has in the signer's file."""
+
+    name: str
+    kind: str
+
+    def names_pool(self, pool: PoolId) -> bool:
+        """Whether a pool of a book is among those that may be acted in."""
+        del pool
+        return False
+
+
+class FileReading(NamedTuple):
+    """What a kind's terms are read from, once at start."""
+
+    node: "SenderNode"
+    file: "SignerFile"
+    sections: Sequence[VenueFields]
+    """The entries of this kind among the file's `venues`."""
+    known: Mapping[str, Address]
+    """Contracts of the chain by role, where the file leaves them out."""
+
+
+class SignerHalf(NamedTuple):
+    """A kind of venue in the signer's registry."""
+
+    section: type[VenueFields]
+    read: Callable[[FileReading], Awaitable[VenueTerms | None]]
+    """Reads terms from file and chain; None where the file names nothing of the kind. Raises: SettingsError, NodeError."""

@@ -1,0 +1,63 @@
+"""An intent at Uniswap V3, held against reference prices, depth and the loss that the signer's file allows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streams.submit.venues.port import Cost, JudgedIntent, Judging
+from streams.submit.venues.uniswap_v3.charge import cost_of
+from streams.submit.venues.uniswap_v3.minimums import check_minimums_of_calls, check_state
+from streams.submit.venues.uniswap_v3.prices import PriceReader
+from streams.submit.venues.uniswap_v3.terms import UniswapV3Terms
+from streams.submit.venues.uniswap_v3.value import Valuation, pool_of
+from streams.submit.verdict import Refusal
+
+
+class PoolAppraiser:
+    """`Appraiser` of swaps, mints and withdrawals."""
+
+    def __init__(self, terms: UniswapV3Terms, judging: Judging) -> None:
+        """Take what does not change while the process runs."""
+        self._terms = terms
+        self._limits = judging.limits
+        self._prices = PriceReader(judging.node, terms, multicall=judging.multicall)
+
+    async def appraise(self, judged: JudgedIntent) -> Cost:
+        """Hold each loss against its limit, and tell what the whole counts for in the budget. Raises: Refusal, NodeError."""
+        terms, limits = self._terms, self._limits
+        here = terms.deployment_at(judged.intent.call.to)
+        moved = judged.effect.moved(limits.wrapped_native)
+        pool = pool_of(judged, moved, here, terms)
+        if pool is None:
+            return Cost()
+        prices = await self._prices.of(pool, judged.head)
+        valuation = Valuation(
+            calls=judged.calls, prices=prices, max_loss_bps=limits.max_loss_bps, deployments=terms.deployments
+        )
+        with _as_the_market_stands(judged):
+            worst = valuation.check_worst()
+        shown = valuation.check_effect(moved, judged.effect.logs)
+        with _as_the_market_stands(judged):
+            check_state(judged, prices, here, terms)
+            check_minimums_of_calls(judged, prices, here, terms, max_loss_bps=limits.max_loss_bps)
+        return await cost_of(
+            prices,
+            worst,
+            shown,
+            pools=terms.pools,
+            token=limits.budget.token,
+            prices_of=lambda other: self._prices.of(other, judged.head),
+        )
+
+
+@contextmanager
+def _as_the_market_stands(judged: JudgedIntent) -> Iterator[None]:
+    """Lay a broken limit on the market where the head is above the plan's block: price, depth or means have moved since.
+
+    A plan that is made on that head may be taken. What breaks a limit at its own block breaks it again. Raises: Refusal.
+    """
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.reason != "limits" or judged.is_at_its_block:
+            raise
+        raise Refusal("market", refusal.detail) from None

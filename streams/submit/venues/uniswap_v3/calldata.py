@@ -1,0 +1,101 @@
+"""Swaps, mints and withdrawals read back from their bytes: in listed pools of the deployment that is called, for the owner alone."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pipeline.units import Address
+from streams.submit.arguments import Functions, flat
+from streams.submit.venues.port import KnownCall
+from streams.submit.verdict import Refusal
+
+if TYPE_CHECKING:
+    from streams.submit.venues.uniswap_v3.terms import ListedDeployment, PricedPool
+
+_DEEPEST = 2
+"""A call within a multicall; no deeper."""
+
+_ROUTER = Functions(
+    (
+        "multicall(uint256,bytes[])",
+        "exactInputSingle((address,address,uint24,address,uint256,uint256,uint160))",
+    )
+)
+_MANAGER = Functions(
+    (
+        "multicall(bytes[])",
+        "mint((address,address,uint24,int24,int24,uint256,uint256,uint256,uint256,address,uint256))",
+        "decreaseLiquidity((uint256,uint128,uint256,uint256,uint256))",
+        "collect((uint256,address,uint128,uint128))",
+        "burn(uint256)",
+    )
+)
+_ACTIONS = frozenset({"exactInputSingle", "mint", "decreaseLiquidity"})
+_IN_A_POOL = frozenset({"exactInputSingle", "mint"})
+
+
+def read_calls(
+    deployment: "ListedDeployment", to: Address, data: bytes, owner: Address
+) -> Iterator[KnownCall]:
+    """Read what is called of a deployment's router or position manager. Raises: Refusal."""
+    listed = _ROUTER if to == deployment.router else _MANAGER
+    for call in _unpacked(listed, to, data, depth=1):
+        _check_recipient(call, owner)
+        if call.function in _IN_A_POOL and named_pool(call, deployment) is None:
+            one, other, fee_pips = call.arguments[:3]
+            raise Refusal(
+                "limits",
+                f"{call.function} in a pool of {one}, {other} and {fee_pips} pips: not on the list",
+            )
+        yield call
+
+
+def named_pool(call: KnownCall, deployment: "ListedDeployment") -> "PricedPool | None":
+    """Find the listed pool that a swap or a mint is in; None where it is in none, or the call names none."""
+    if call.function not in _IN_A_POOL:
+        return None
+    one, other, fee_pips = call.arguments[:3]
+    pair = {one.lower(), other.lower()}
+    for pool in deployment.pools:
+        if {pool.token0, pool.token1} == pair and pool.fee_pips == fee_pips:
+            return pool
+    return None
+
+
+def _unpacked(listed: Functions, to: Address, data: bytes, *, depth: int) -> Iterator[KnownCall]:
+    name, arguments = listed.read(to, data)
+    if name != "multicall":
+        arguments = flat(arguments)
+        yield KnownCall(
+            to=to,
+            function=name,
+            arguments=arguments,
+            deadline_s=arguments[-1] if name in {"mint", "decreaseLiquidity"} else None,
+            must_end=name in _ACTIONS,
+            is_action=name in _ACTIONS,
+            follows_prices=name in _IN_A_POOL,
+        )
+        return
+    if depth == _DEEPEST:
+        raise Refusal("limits", "a multicall within a multicall")
+    outer_s = arguments[0] if len(arguments) > 1 else None
+    for part in arguments[-1]:
+        for call in _unpacked(listed, to, part, depth=depth + 1):
+            yield call if outer_s is None else msgspec.structs.replace(call, deadline_s=outer_s)
+
+
+def _check_recipient(call: KnownCall, owner: Address) -> None:
+    match call.function, call.arguments:
+        case (
+            ("exactInputSingle", (_, _, _, recipient, *_))
+            | ("collect", (_, recipient, *_))
+            | ("mint", (*_, recipient, _))
+        ):
+            if recipient.lower() != owner:
+                raise Refusal(
+                    "limits",
+                    f"{call.function} of {call.to} for {recipient.lower()}, which is not on the list",
+                )
+        case _:
+            pass

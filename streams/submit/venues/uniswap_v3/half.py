@@ -1,0 +1,58 @@
+"""Uniswap V3 in the signer's registry: its part of the file, and its terms as read from file and chain."""
+
+from streams.submit.places import find_places
+from streams.submit.venues.port import FileReading, SignerHalf
+from streams.submit.venues.uniswap_v3.section import FirstDeployment, FurtherDeployment
+from streams.submit.venues.uniswap_v3.terms import ListedDeployment, UniswapV3Terms
+
+_ROLES = ("factory", "router", "position_manager")
+
+
+async def read_terms(reading: FileReading) -> UniswapV3Terms | None:
+    """Read the pools of each deployment, and what prices them. Raises: SettingsError, NodeError."""
+    from streams.submit.venues.uniswap_v3.pools import (  # noqa: PLC0415 - the node's client takes its time
+        check_budget_token,
+        read_pools,
+        read_references,
+    )
+
+    node, file = reading.node, reading.file
+    named = [(find_places(file, _ROLES, reading.known, file.chain), file.pools)] if file.pools else []
+    for each in reading.sections:
+        assert isinstance(each, FurtherDeployment)
+        named.append(({role: getattr(each, role) for role in _ROLES}, each.pools))
+    if not named:
+        return None
+    deployments = tuple(
+        [
+            ListedDeployment(
+                router=places["router"],
+                position_manager=places["position_manager"],
+                pools=await read_pools(node, pools, factory=places["factory"]),
+            )
+            for places, pools in named
+        ]
+    )
+    pools = tuple(pool for each in deployments for pool in each.pools)
+    factories = tuple(places["factory"] for places, _ in named)
+    references = await read_references(node, file.references_named(file.chain), pools, factory=factories[0])
+    check_budget_token(pools, file.budget_token)
+    return terms_of(file, deployments, references=references)
+
+
+def terms_of(
+    file: FirstDeployment, deployments: tuple[ListedDeployment, ...], **read: object
+) -> UniswapV3Terms:
+    """Put the file's numbers together with what was read of the chain."""
+    return UniswapV3Terms(
+        deployments=deployments,
+        twap_window_s=file.twap_window,
+        max_observation_age_s=file.max_observation_age,
+        max_spot_from_twap_ticks=file.max_spot_from_twap_ticks,
+        swap_tolerance_bps=file.swap_tolerance,
+        max_share_of_depth_bps=file.max_share_of_depth,
+        **read,  # type: ignore[arg-type]
+    )
+
+
+HALF = SignerHalf(section=FurtherDeployment, read=read_terms)

@@ -1,0 +1,71 @@
+"""What a signer's file says of Uniswap V3: the fields of the first deployment, and an entry for each further one."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from pipeline.units import Bps, ChainId, PoolId, Seconds
+from streams.chain_numbers import DEVNET
+from streams.portfolio.sections import Addr, Duration, Section, Share
+from streams.submit.venues.port import VenueFields
+from streams.submit.venues.uniswap_v3.reference_sections import ReferencesSection
+from streams.submit.venues.uniswap_v3.terms import NamedReferences
+
+_SHORTEST_WINDOW_S = 180
+_DAY_S = 86_400
+_MOST_TOLERANCE_BPS = 100
+_WHOLE_BPS = 10_000
+
+
+def _sane_window(window_s: Seconds) -> Seconds:
+    if not _SHORTEST_WINDOW_S <= window_s <= _DAY_S:
+        raise ValueError("must be 3m to 1d: a single trader can hold the price of a shorter one")
+    return window_s
+
+
+def _sane_tolerance(tolerance_bps: Bps) -> Bps:
+    if not 0 < tolerance_bps <= _MOST_TOLERANCE_BPS:
+        raise ValueError("must be above 0 and at most 1%: whoever trades before the swap takes as much")
+    return tolerance_bps
+
+
+def _sane_share(share_bps: Bps) -> Bps:
+    if not 0 < share_bps <= _WHOLE_BPS:
+        raise ValueError("must be above 0 and at most 100%")
+    return share_bps
+
+
+class FirstDeployment(Section):
+    """Fields of the file itself: the first deployment, and the prices by which all of them are judged."""
+
+    pools: tuple[Addr, ...] = Field(default=(), description="the pools that may be traded and provided in")
+    factory: Addr | None = None
+    router: Addr | None = None
+    position_manager: Addr | None = None
+    references: ReferencesSection = ReferencesSection()
+    single_reference: bool = False
+    """A pair may be priced by its pool alone."""
+    twap_window: Annotated[Duration, AfterValidator(_sane_window)] = Seconds(300)
+    max_observation_age: Annotated[Duration, Field(gt=0, le=_DAY_S)] = Seconds(3_600)
+    max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] | None = None
+    swap_tolerance: Annotated[Share, AfterValidator(_sane_tolerance)] = Bps(15)
+    max_share_of_depth: Annotated[Share, AfterValidator(_sane_share)] = Bps(1_000)
+
+    def references_named(self, chain_id: ChainId) -> NamedReferences:
+        """List what the file says prices its pairs. The devnet may do with a single pool."""
+        return self.references.named(may_be_single=self.single_reference or chain_id == DEVNET)
+
+
+class FurtherDeployment(VenueFields):
+    """An entry of the file's `venues` of kind `uniswap_v3`. Prices are judged as at the first."""
+
+    factory: Addr = Field(description="the factory that made its pools")
+    router: Addr = Field(description="its router, of the form SwapRouter02")
+    position_manager: Addr = Field(description="its position manager")
+    pools: Annotated[tuple[Addr, ...], Field(min_length=1)] = Field(
+        description="the pools that may be traded and provided in"
+    )
+
+    def names_pool(self, pool: PoolId) -> bool:
+        """Whether a pool may be acted in."""
+        return pool in self.pools
