@@ -5,6 +5,7 @@ from typing import cast
 from pipeline.messages.base import RawLog
 from pipeline.units import Liquidity, RawAmount, TokenId
 from pipeline.venues.log_words import Shape, address, decode, shape_of, uint
+from pipeline.venues.plain_words import read_plainly
 from pipeline.venues.uniswap_v3 import topics
 from pipeline.venues.uniswap_v3.forms.facts import (
     LiquidityDecreased,
@@ -13,6 +14,7 @@ from pipeline.venues.uniswap_v3.forms.facts import (
     NftCollected,
     NftTransferred,
 )
+from pipeline.venues.uniswap_v3.plain_logs import MANAGER_SHAPES
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 
 MANAGER_TOPICS = frozenset(
@@ -31,13 +33,21 @@ def decode_manager_log(log: RawLog) -> ManagerFact | None:
     Raises: MalformedLogError.
     """
     shape = shape_of(log, _SHAPES)
-    return None if shape is None else cast("ManagerFact", decode(log, shape))
+    return (
+        None
+        if shape is None
+        else cast("ManagerFact", read_plainly(log, MANAGER_SHAPES) or decode(log, shape))
+    )
 
 
 def decode_nft_transfer(log: RawLog) -> NftTransferred | None:
     """Read an NFT contract's transfer; None where the topic is another's. Raises: MalformedLogError."""
     shape = shape_of(log, _TRANSFERS)
-    return None if shape is None else cast("NftTransferred", decode(log, shape))
+    return (
+        None
+        if shape is None
+        else cast("NftTransferred", read_plainly(log, MANAGER_SHAPES) or decode(log, shape))
+    )
 
 
 def token_id_of(log: RawLog) -> TokenId | None:

@@ -5,6 +5,7 @@ from typing import cast
 from pipeline.messages.base import RawLog
 from pipeline.units import Liquidity, RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.log_words import Shape, address, decode, shape_of, sint, uint
+from pipeline.venues.plain_words import read_plainly
 from pipeline.venues.uniswap_v3 import topics
 from pipeline.venues.uniswap_v3.forms.facts import (
     Burned,
@@ -18,7 +19,7 @@ from pipeline.venues.uniswap_v3.forms.facts import (
     ProtocolFeeSet,
     Swapped,
 )
-from pipeline.venues.uniswap_v3.swap_logs import read_swap
+from pipeline.venues.uniswap_v3.plain_logs import POOL_SHAPES
 
 
 def decode_pool_log(log: RawLog) -> PoolFact | None:
@@ -29,8 +30,7 @@ def decode_pool_log(log: RawLog) -> PoolFact | None:
     shape = shape_of(log, _SHAPES)
     if shape is None:
         return None
-    swap = read_swap(log) if shape is _SWAP else None
-    return swap if swap is not None else cast("PoolFact", decode(log, shape))
+    return cast("PoolFact", read_plainly(log, POOL_SHAPES) or decode(log, shape))
 
 
 def _initialize(log: RawLog, words: list[int]) -> Initialized:
@@ -131,10 +131,9 @@ def _cardinality(log: RawLog, words: list[int]) -> CardinalityGrown:
     )
 
 
-_SWAP = Shape("Swap", 3, 5, _swap)
 _SHAPES = {
     topics.INITIALIZE_TOPIC: Shape("Initialize", 1, 2, _initialize),
-    topics.SWAP_TOPIC: _SWAP,
+    topics.SWAP_TOPIC: Shape("Swap", 3, 5, _swap),
     topics.MINT_TOPIC: Shape("Mint", 4, 4, _mint),
     topics.BURN_TOPIC: Shape("Burn", 4, 3, _burn),
     topics.COLLECT_TOPIC: Shape("Collect", 4, 3, _collect),

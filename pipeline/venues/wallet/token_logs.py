@@ -5,6 +5,7 @@ from typing import cast
 from pipeline.messages.base import RawLog
 from pipeline.units import Address, RawAmount
 from pipeline.venues.log_words import Shape, address, decode, shape_of
+from pipeline.venues.plain_words import plain_shape, read_plainly
 from pipeline.venues.wallet.forms import TokensMoved
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -25,7 +26,9 @@ def decode_token_log(log: RawLog) -> TokensMoved | None:
     Raises: MalformedLogError.
     """
     shape = shape_of(log, _TOKEN_SHAPES)
-    return None if shape is None else cast("TokensMoved", decode(log, shape))
+    return (
+        None if shape is None else cast("TokensMoved", read_plainly(log, PLAIN_SHAPES) or decode(log, shape))
+    )
 
 
 def _moved(log: RawLog, sender: Address, recipient: Address, amount: int) -> TokensMoved:
@@ -42,6 +45,11 @@ def _transfer(log: RawLog, words: list[int]) -> TokensMoved:
     return _moved(log, address(words[0]), address(words[1]), words[2])
 
 
+def _transfer_plainly(log: RawLog, raw: bytes) -> TokensMoved:
+    sender, recipient = Address("0x" + raw[12:32].hex()), Address("0x" + raw[44:64].hex())
+    return _moved(log, sender, recipient, int.from_bytes(raw[64:96], "big"))
+
+
 def _deposit(log: RawLog, words: list[int]) -> TokensMoved:
     return _moved(log, ZERO_ADDRESS, address(words[0]), words[1])
 
@@ -50,6 +58,7 @@ def _withdrawal(log: RawLog, words: list[int]) -> TokensMoved:
     return _moved(log, address(words[0]), ZERO_ADDRESS, words[1])
 
 
+PLAIN_SHAPES = {TRANSFER_TOPIC: plain_shape((160, 160), (256,), _transfer_plainly)}
 _TOKEN_SHAPES = {
     TRANSFER_TOPIC: Shape("Transfer", 3, 1, _transfer),
     DEPOSIT_TOPIC: Shape("Deposit", 2, 1, _deposit),
