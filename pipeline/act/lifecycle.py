@@ -123,7 +123,7 @@ def state_of(plan: Plan | None, tables: Tables) -> State:
 def _is_held(plan: Plan, due: Phase) -> bool:
     """Ask whether the clock that runs is that of the phase which is due, or of one behind it that was made due again with it."""
     held = plan.stalled_phase
-    return held is not None and plan.phases.index(due) <= plan.phases.index(held)
+    return held is not None and plan.names.index(due) <= plan.names.index(held)
 
 
 def check_move(before: State, move: Move) -> None:

@@ -8,6 +8,7 @@ from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.book.pricing import gas_in_quote, in_quote
 from pipeline.messages.effects import Action, BookEffects
+from pipeline.messages.goals import RESET
 from pipeline.messages.outcomes import GuardReason, StallReason
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -46,7 +47,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def only_resets(self) -> bool:
         """Whether nothing but permissions is taken back."""
-        return bool(self.drafts) and all(each.step == "reset" for each in self.drafts)
+        return bool(self.drafts) and all(each.step == RESET for each in self.drafts)
 
     def in_quote(self, token: Address, amount: int) -> int:
         """Value an amount of base or quote at the reference price. Rounds: down."""
@@ -77,3 +78,5 @@ class VenueGuards(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the calldata says what was meant, read back from its bytes: asked last."""
     passing: frozenset[GuardReason]
     """Those of them that follow from one block's prices: the next may not give them."""
+    of_trades: frozenset[GuardReason] = frozenset()
+    """What holds a trade back and would let go on what is placed without it."""

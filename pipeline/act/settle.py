@@ -7,7 +7,7 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.effects import Failure, Intent, Plan, PlannedStep
 from pipeline.messages.entries import Allowance, Mined
-from pipeline.messages.goals import Phase, Step
+from pipeline.messages.goals import Phase, PhaseWork, Step
 from pipeline.messages.outcomes import AnyStepOutcome, CancellationMined, Reverted, SignerLost, StepOutcome
 from pipeline.state.tables import Tables
 from pipeline.units import BlockNumber, Hash
@@ -50,8 +50,8 @@ def stand(plan: Plan, tables: Tables) -> Standing:
     for step in plan.steps:
         if _fate(step, tables) == "in flight":
             return Waiting(phase=step.phase, step=step.step)
-    if plan.closed is None and not _has_minted(plan, tables):
-        for phase in plan.phases[:-1]:
+    if plan.closed is None and not _has_placed(plan, tables):
+        for phase in plan.names[:-1]:
             standing = _stand_phase(plan, phase, tables)
             if standing is not None:
                 return standing
@@ -63,7 +63,7 @@ def _stand_phase(plan: Plan, phase: Phase, tables: Tables) -> Standing | None:
     if phase in plan.given_up:
         return None
     steps = kept_steps(plan, phase)
-    later = plan.phases[plan.phases.index(phase) + 1 :]
+    later = plan.names[plan.names.index(phase) + 1 :]
     if not steps:
         return None if any(kept_steps(plan, each) for each in later) else Due(phase=phase)
     return _broken(phase, steps, tables)
@@ -73,7 +73,7 @@ def _stand_reset(plan: Plan, tables: Tables) -> Standing:
     """Hold a plan open until nobody may take more than may stand, whatever was reset on the way."""
     if not _is_exposed(plan, tables):
         return Finished()
-    reset = plan.phases[-1]
+    reset = plan.names[-1]
     return _broken(reset, kept_steps(plan, reset), tables) or Due(phase=reset)
 
 
@@ -83,21 +83,30 @@ def _broken(phase: Phase, steps: list[PlannedStep], tables: Tables) -> Broken | 
     return None if bad is None else Broken(phase=phase, step=bad[0], outcome=bad[1])
 
 
-def _has_minted(plan: Plan, tables: Tables) -> bool:
-    """Ask whether the new range is there: whatever failed before it, nothing is left to be moved."""
-    return any(step.step == "mint" and _fate(step, tables) == "mined" for step in plan.steps)
+def _has_placed(plan: Plan, tables: Tables) -> bool:
+    """Ask whether the tokens are where the goal wants them: whatever failed before that, nothing is left to be moved."""
+    return _has_done(plan, "places", tables)
+
+
+def _has_done(plan: Plan, work: PhaseWork, tables: Tables) -> bool:
+    phases = plan.doing(work)
+    own = (step for step in plan.steps if step.phase in phases and step.step == step.phase)
+    return any(_fate(step, tables) == "mined" for step in own)
 
 
 def is_outside(plan: Plan, tables: Tables) -> bool:
-    """Ask whether the liquidity is withdrawn, the new range is not there, and it is still to be minted."""
-    if "mint" in plan.given_up or _has_minted(plan, tables):
+    """Ask whether tokens were taken out of the venue, are not back there, and are still to be brought back."""
+    places = plan.doing("places")
+    if (places and set(places) <= set(plan.given_up)) or _has_placed(plan, tables):
         return False
-    return any(step.step == "withdraw" and _fate(step, tables) == "mined" for step in plan.steps)
+    return _has_done(plan, "frees", tables)
 
 
 def lies_outside(plan: Plan, phase: Phase, tables: Tables) -> bool:
-    """Ask whether what a phase is to move lies outside: a swap's and a mint's tokens always, in a withdrawal what a part of it freed."""
-    return phase in {"swap", "mint"} or (phase == "withdraw" and is_outside(plan, tables))
+    """Ask whether what a phase is to move lies outside: always what is traded or placed; of what is freed, what a part of it has freed."""
+    if phase in plan.doing("trades", "places"):
+        return True
+    return phase in plan.doing("frees") and is_outside(plan, tables)
 
 
 def _is_exposed(plan: Plan, tables: Tables) -> bool:
@@ -155,7 +164,7 @@ def predecessor(plan: Plan, tables: Tables, final: BlockNumber) -> str | None:
 
 def drop_from(plan: Plan, phase: Phase, tables: Tables, final: BlockNumber) -> tuple[Plan, list[str]]:
     """Make a phase and what follows it due again; tell also which intents can be forgotten, for nothing comes of them."""
-    going = plan.phases[plan.phases.index(phase) :]
+    going = plan.names[plan.names.index(phase) :]
     steps: list[PlannedStep] = []
     forgotten: list[str] = []
     for step in plan.steps:

@@ -21,7 +21,7 @@ def is_clearing(context: BookContext, plan: Plan | None) -> bool:
     if plan is None or not _may_be_cleared(context, plan):
         return False
     standing = stand(plan, context.shard.tables)
-    reset = plan.phases[-1]
+    reset = plan.names[-1]
     return not isinstance(standing, Finished) and standing.phase == reset and not fails_alike(plan, reset)
 
 
@@ -69,7 +69,7 @@ def _without_unanswered(context: BookContext, plan: Plan) -> Plan:
 
 def _tries_later(context: BookContext, plan: Plan) -> bool:
     since_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
-    return fails_alike(plan, plan.phases[-1]) and since_s < context.policy.action.stall_after_s
+    return fails_alike(plan, plan.names[-1]) and since_s < context.policy.action.stall_after_s
 
 
 def _reset(context: BookContext, plan: Plan, phase: Phase, stock: Stock, path: BookPath) -> Moving:

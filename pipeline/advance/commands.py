@@ -41,7 +41,7 @@ def command(context: BookContext, plan: Plan, ready: Ready) -> Moving:
     at_s = context.block.timestamp_s
     plan = replace(plan, steps=(*plan.steps, *steps), commanded_at_s=at_s, goal=ready.goal)
     if lies_outside(plan, ready.phase, context.shard.tables):
-        plan = replace(plan, tried_since=context.actions.growth(context.shard, context.policy))
+        plan = replace(plan, tried_since=context.actions.paid_so_far(context.shard, context.policy))
     put(context, plan if plan.stalled_phase == ready.phase else unstalled(plan))
     return "command"
 

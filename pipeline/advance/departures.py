@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from pipeline import keys
 from pipeline.advance.views import Shown, route_writes
+from pipeline.book.exposures import HeldItem
 from pipeline.book.stock import worth
+from pipeline.messages.base import TokenAmount
 from pipeline.messages.decisions import NftLeft
 from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen
@@ -12,7 +14,7 @@ from pipeline.messages.nfts import Departure
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Seconds
+from pipeline.units import Address, RawAmount, Seconds
 from pipeline.venues.registry import held_kinds
 
 _REMEMBERED_S = Seconds(30 * 24 * 60 * 60)
@@ -36,12 +38,18 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance)
             item=key,
             to=gone.to,
             transaction_hash=gone.transaction_hash,
-            amount0=gone.paid[0],
-            amount1=gone.paid[1],
+            amounts=_amounts(held),
             value_quote=None if known is None else worth(known[1], held),
         )
         _remember(shard, event, left)
         yield left
+
+
+def _amounts(held: HeldItem) -> tuple[TokenAmount, ...]:
+    found: dict[Address, int] = {}
+    for row in held.exposures:
+        found[row.token] = found.get(row.token, 0) + row.amount
+    return tuple(TokenAmount(token=token, amount=RawAmount(amount)) for token, amount in found.items())
 
 
 def departures_of(shard: Shard) -> Iterator[tuple[str, Departure]]:

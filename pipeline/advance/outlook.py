@@ -17,7 +17,7 @@ def look_ahead(context: BookContext, stock: Stock) -> tuple[Goal, Foreseen] | Gu
         return GuardRefusal(reason="no_goal", detail=str(error))
     try:
         market = actions.read_market(
-            shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=actions.phases[0]
+            shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=actions.phases[0].name
         )
         return actions.foresee(shard, policy, goal, market, stock)
     except PipelineError as error:

@@ -17,7 +17,7 @@ from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.effects import BookEffects, Plan
 from pipeline.messages.entries import BookPath
-from pipeline.messages.goals import Goal, Phase
+from pipeline.messages.goals import APPROVE, Goal, Phase
 from pipeline.messages.outcomes import Stopped, step_outcome_text
 from pipeline.units import RawAmount
 
@@ -62,7 +62,7 @@ def prepare(
     What moves or sizes anything is judged again on the book as it is. What is foreseen of the whole is given where the
     plan is to begin: then that judgement was made a moment ago.
     """
-    goal, why, phases = plan.goal, "", plan.phases
+    goal, why, phases = plan.goal, "", plan.names
     for phase in phases[phases.index(due) :]:
         if phase in plan.given_up:
             continue
@@ -179,7 +179,7 @@ def _allows_in_vain(context: BookContext, plan: Plan, phase: Phase, drafts: tupl
     Each costs gas. After a while it is given all the same, or the plan could never go on.
     """
     since_s = context.block.timestamp_s - (plan.commanded_at_s or context.block.timestamp_s)
-    gives = any(each.step == "approve" for each in drafts)
+    gives = any(each.step == APPROVE for each in drafts)
     return gives and since_s < waits_to_allow_s(plan, phase, context.policy)
 
 
@@ -188,12 +188,12 @@ def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath,
     policy = context.policy
     verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, context.block.timestamp_s)
     if isinstance(verdict, Rest):
-        return Stopped(phase=plan.phases[0], reason=verdict.reason)
+        return Stopped(phase=plan.names[0], reason=verdict.reason)
     looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):
-        return Held(phase=plan.phases[0], refusal=looked)
+        return Held(phase=plan.names[0], refusal=looked)
     goal, seen = looked
-    first = plan.phases[0]
+    first = plan.names[0]
     drafts = context.actions.draft(context.shard, policy, goal, market, phase=first)
     question = _question(context, seen.moved_quote, stock, market, drafts, foreseen=seen, counted=True)
     gas = None if plan.foreseen is None else plan.foreseen.gas_at_limits

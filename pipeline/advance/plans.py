@@ -30,7 +30,7 @@ from pipeline.advance.stalls import (
     stall,
     wait,
 )
-from pipeline.advance.weighing import gives_swap_up, tries_again_later
+from pipeline.advance.weighing import gives_trades_up, tries_again_later
 from pipeline.book.inventory import Stock
 from pipeline.decide.gates import Unknown
 from pipeline.messages.base import Output
@@ -77,7 +77,7 @@ def open_plan(
     looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):
         hold_off(context.shard, context.policy, looked.reason, context.block.timestamp_s, proposed_before_s)
-        yield refused(context, plan_id, context.actions.phases[0], looked)
+        yield refused(context, plan_id, context.actions.phases[0].name, looked)
         return
     goal, foreseen = looked
     plan = Plan(
@@ -90,12 +90,12 @@ def open_plan(
         allowances=tuple(allowances(context.policy, _grants(context))),
         standing=_bounds(context),
     )
-    ready = prepare(context, plan, plan.phases[0], stock, path, foreseen=foreseen)
+    ready = prepare(context, plan, plan.names[0], stock, path, foreseen=foreseen)
     if not isinstance(ready, Ready):
         nothing = GuardRefusal(reason="no_goal", detail="there is nothing to do")
         refusal = ready.refusal if isinstance(ready, Held) else nothing
         hold_off(context.shard, context.policy, refusal.reason, context.block.timestamp_s, proposed_before_s)
-        yield refused(context, plan_id, plan.phases[0], refusal)
+        yield refused(context, plan_id, plan.names[0], refusal)
         return
     before = state_of(find_plan(context), context.shard.tables)
     _forget_former(context)
@@ -176,16 +176,16 @@ def _go_on(context: BookContext, plan: Plan, prepared: Prepared | None, stock: S
     match prepared:
         case Ready():
             return (yield from command(context, plan, prepared))
-        case Held(phase="swap", refusal=refusal, missed_quote=missed) if gives_swap_up(
-            context, plan, refusal, missed, stock
-        ):
-            return give_up(context, plan, ("swap",))
+        case Held(phase=phase, refusal=refusal, missed_quote=missed) if phase in plan.doing(
+            "trades"
+        ) and gives_trades_up(context, plan, refusal, missed, stock):
+            return give_up(context, plan, plan.doing("trades"))
         case Held(phase=phase, refusal=refusal):
             return (yield from stall(context, plan, phase, refusal))
         case Stopped():
             return (yield from close(context, plan, prepared))
         case None:
-            return give_up(context, plan, plan.phases)
+            return give_up(context, plan, plan.names)
 
 
 def _grants(context: BookContext) -> tuple[Grant, ...]:

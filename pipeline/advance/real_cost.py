@@ -1,6 +1,6 @@
 """What a plan really costs: added up at every block from its receipts, the logs of its trades, and the fees that it misses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -13,10 +13,11 @@ from pipeline.book.pricing import gas_in_quote, in_quote
 from pipeline.messages.base import Output
 from pipeline.messages.costs import ForeseenCost, PlanCost, RealCost
 from pipeline.messages.decisions import PlanClosed
-from pipeline.messages.effects import Growth, Intent, Plan
+from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.entries import Mined
+from pipeline.messages.goals import Step
 from pipeline.state.shard import Shard
-from pipeline.units import Bps, Hash, Liquidity, RawAmount, Wei
+from pipeline.units import Bps, Hash, RawAmount, Wei
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.registry import find_actions
 
@@ -42,14 +43,12 @@ def count_cost(context: BookContext, tracked: Tracked) -> None:
         swap_loss=RawAmount(gas.swap_loss + _swap_loss(context, actions, plan, tracked, at)),
         missed_fees=RawAmount(gas.missed_fees + _missed(context, actions, before, at)),
     )
-    after = replace(before, cost=cost, counted=counted, grown_x128=None, earning=Liquidity(0))
+    after = replace(before, cost=cost, counted=counted, outside=None)
     if is_outside(plan, tables):
-        grown = actions.growth(context.shard, policy)
         after = replace(
             after,
             cost=replace(cost, blocks_outside=cost.blocks_outside + 1),
-            grown_x128=(grown.growth0_x128, grown.growth1_x128),
-            earning=actions.earning(context.shard, policy, plan.goal),
+            outside=actions.outside(context.shard, policy, plan.goal),
         )
     tables.put(keys.cost(policy.book), after)
 
@@ -100,19 +99,20 @@ def _add_gas(
     return cost, tuple(counted)
 
 
-def _hashes(context: BookContext, plan: Plan, step: str | None = None) -> Iterator[Hash]:
-    """List the transactions that a plan's steps were signed as; without a step, cancellations too."""
+def _hashes(context: BookContext, plan: Plan, steps: Sequence[Step] = ()) -> Iterator[Hash]:
+    """List the transactions that a plan's steps were signed as; where none of these is named, all, and cancellations too."""
     for each in plan.steps:
         intent = context.shard.tables.find(keys.intent(each.intent), Intent)
-        if intent is not None and step in {None, each.step}:
+        if intent is not None and (not steps or each.step in steps):
             yield from intent.hashes
-            yield from intent.cancellations if step is None else ()
+            yield from () if steps else intent.cancellations
 
 
 # ------------------------------------------------------------------ swaps
 def _swap_loss(context: BookContext, actions: VenueActions, plan: Plan, tracked: Tracked, at: Price) -> int:
-    """Value what the plan's swaps in this block paid less what they got. Rounds: each amount down."""
-    own = set(_hashes(context, plan, "swap"))
+    """Value what the plan's trades in this block paid less what they got. Rounds: each amount down."""
+    trades = plan.doing("trades")
+    own = set(_hashes(context, plan, trades)) if trades else set()
     loss = 0
     for log, swap in tracked.swaps:
         if log.transaction_hash not in own:
@@ -127,8 +127,7 @@ def _swap_loss(context: BookContext, actions: VenueActions, plan: Plan, tracked:
 # ------------------------------------------------------------------ fees
 def _missed(context: BookContext, actions: VenueActions, before: PlanCost, at: Price) -> int:
     """Value the fees of this block that the tokens would have earned, had they not lain outside. Rounds: down."""
-    if before.grown_x128 is None:
+    if before.outside is None:
         return 0
-    since = Growth(growth0_x128=before.grown_x128[0], growth1_x128=before.grown_x128[1])
-    fees = actions.fees_earned(context.shard, context.policy, before.earning, since)
+    fees = actions.fees_earned(context.shard, context.policy, before.outside)
     return sum(in_quote(context.policy, token, fee, at) for token, fee in fees)

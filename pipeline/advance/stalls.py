@@ -105,19 +105,19 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
         yield _stalled(context, plan, phase, refusal)
     plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
     if plan.idle_since is None and lies_outside(plan, phase, context.shard.tables):
-        plan = replace(plan, idle_since=context.actions.growth(context.shard, context.policy))
+        plan = replace(plan, idle_since=context.actions.paid_so_far(context.shard, context.policy))
     action = context.policy.action
     if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
         put(context, plan)
         return "hold"
-    if action.on_stall == "mint_as_is" and phase == "swap":
+    if action.on_stall == "mint_as_is" and phase in plan.doing("trades"):
         return give_up(context, plan, (phase,))
     return (yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason)))
 
 
 def give_up(context: BookContext, plan: Plan, phases: tuple[Phase, ...]) -> Move:
     """Leave phases out, and let the plan go on without them."""
-    given_up = tuple(each for each in plan.phases if each in {*plan.given_up, *phases})
+    given_up = tuple(each for each in plan.names if each in {*plan.given_up, *phases})
     put(context, unstalled(replace(plan, given_up=given_up)))
     return "give_up"
 

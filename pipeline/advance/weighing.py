@@ -19,8 +19,6 @@ from pipeline.messages.outcomes import (
 from pipeline.messages.policy import Policy
 from pipeline.units import RawAmount, Seconds, Wei
 
-_OF_THE_SWAP = frozenset({"swap_limited", "mint_limited"})
-"""What holds a swap back and would let a mint without it pass. Spot far from its mean holds both."""
 _PASSING_REFUSALS = frozenset({"market", "expired", "orphaned", "predecessor"})
 """What a signer refuses for reasons that the next block may not give."""
 _MOST_DOUBLED = 30
@@ -91,7 +89,7 @@ def most_for_gas_wei(
     tables, now_wei = context.shard.tables, context.base_fee_wei + TIP_WEI
     least_wei = 2 * context.base_fee_wei + TIP_WEI
     most_wei = max(context.policy.limits.max_fee_per_gas_wei, least_wei)
-    begins = phase == plan.phases[0] and not is_outside(plan, tables)
+    begins = phase == plan.names[0] and not is_outside(plan, tables)
     foreseen = None if plan.foreseen is None else plan.foreseen.gas_at_limits
     most = foreseen if begins else gas_to_wait_for(context, plan, phase)
     if most is None:
@@ -103,16 +101,16 @@ def most_for_gas_wei(
     return Wei(min(max(now_wei * (most + missed) // costs_now, least_wei), most_wei))
 
 
-def gives_swap_up(
+def gives_trades_up(
     context: BookContext, plan: Plan, refusal: GuardRefusal, missed: RawAmount, stock: Stock
 ) -> bool:
-    """Ask whether waiting for a price has cost as much as another plan would: then the range that fits the wallet is minted.
+    """Ask whether waiting for a price has cost as much as another plan would: then what the wallet has is placed as it is.
 
     Nothing is sold then, so the share stays as it is, the tokens earn again, and the next proposal goes on from there.
     """
     return (
-        "swap" not in plan.given_up
-        and refusal.reason in _OF_THE_SWAP
+        not set(plan.doing("trades")) <= set(plan.given_up)
+        and refusal.reason in context.actions.guards.of_trades
         and is_worth(context, missed, context.actions.usual_plan_gas, stock)
     )
 

@@ -27,7 +27,7 @@ def curve_of_book(derived: Derived, policy: Policy, stock: Stock) -> BookCurve:
     counts at par, and any other token as so much quote as it is worth now, whatever the base does.
     """
     ranges = [
-        Curve(derived, range_parameters(pair, each.liquidity, each.tick_lower, each.tick_upper))
+        Curve(derived, range_parameters(pair, each.liquidity, each.low.ratio, each.high.ratio))
         for each, pair in _ranges(policy, stock)
     ]
     inside = [each.at(price_of(policy, stock)) for each in ranges]

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.units import Address, Liquidity, RawAmount, Tick
+from pipeline.units import Address, Liquidity, RawAmount
 
 ExposureKind = Literal["wallet", "native", "principal", "fees"]
 """Tokens of an account; the coin of an account, as its wrapped token; what leaving a position pays; what it has earned."""
@@ -19,12 +19,12 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiquidityRange(msgspec.Struct, frozen=True, kw_only=True):
-    """Liquidity between two ticks of a pool."""
+    """Liquidity of a pool between two of its prices of token0 in token1, raw."""
 
     token0: Address
     token1: Address
-    tick_lower: Tick
-    tick_upper: Tick
+    low: "Price"
+    high: "Price"
     liquidity: Liquidity
 
 
@@ -53,6 +53,11 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
     numerator: int
     denominator: int
+
+    @property
+    def ratio(self) -> tuple[int, int]:
+        """Numerator and denominator."""
+        return self.numerator, self.denominator
 
     def value(self, amount: int) -> RawAmount:
         """Value a signed amount. Rounds: down, so a debt counts in full."""

@@ -1,11 +1,9 @@
-"""A Uniswap V3 position in whole tokens: the parameters of the curve `range`, whichever of its tokens is the base."""
+"""A range of liquidity in whole tokens: the parameters of the curve `range`, whichever of its tokens is the base."""
 
 import msgspec
 
 from pipeline.errors import CurveError
-from pipeline.math.q import Q96
-from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.units import Liquidity, SqrtPriceX96, Tick
+from pipeline.units import Liquidity
 
 MOST_DECIMALS = 255
 """A token's `decimals` is a byte."""
@@ -33,18 +31,18 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
         """Decimals of the quote."""
         return self.decimals1 if self.base_is_token0 else self.decimals0
 
-    def price(self, sqrt_price_x96: SqrtPriceX96) -> float:
-        """Convert a pool's price to whole quote per whole base."""
-        token1_per_token0: float = sqrt_price_x96**2 * 10**self.decimals0 / (Q96**2 * 10**self.decimals1)
+    def price(self, numerator: int, denominator: int) -> float:
+        """Convert a pool's exact price of raw token0 in raw token1 to whole quote per whole base."""
+        token1_per_token0: float = numerator * 10**self.decimals0 / (denominator * 10**self.decimals1)
         return token1_per_token0 if self.base_is_token0 else 1 / token1_per_token0
 
 
 def range_parameters(
-    pair: Pair, liquidity: Liquidity, tick_lower: Tick, tick_upper: Tick
+    pair: Pair, liquidity: Liquidity, low: tuple[int, int], high: tuple[int, int]
 ) -> dict[str, float]:
-    """Convert a position's liquidity and ticks to whole tokens. Raises: CurveError if it has no liquidity."""
+    """Convert a position's liquidity and the exact prices at its ends to whole tokens. Raises: CurveError if it has no liquidity."""
     if liquidity <= 0:
         raise CurveError("a position without liquidity has no curve")
-    ends = sorted(pair.price(sqrt_price_at_tick(tick)) for tick in (tick_lower, tick_upper))
+    ends = sorted(pair.price(*price) for price in (low, high))
     unit_squared = 10 ** (pair.decimals0 + pair.decimals1)
     return {"L": (liquidity**2 / unit_squared) ** 0.5, "low": ends[0], "high": ends[1]}

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
-from pipeline.units import Address, BlockNumber, Hash, LogIndex, Offset, Seconds, ShardId, Wei
+from pipeline.units import Address, BlockNumber, Hash, LogIndex, Offset, RawAmount, Seconds, ShardId, Wei
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):
@@ -41,6 +41,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     succeeded: bool
     gas_used: int
     effective_gas_price_wei: Wei
+
+
+class TokenAmount(msgspec.Struct, frozen=True, kw_only=True):
+    """A raw amount of a token."""
+
+    token: Address | None
+    """None in records that did not name it."""
+    amount: RawAmount
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,9 @@
 import msgspec
 
 from pipeline.messages.base import Entry
-from pipeline.units import GrowthX128, Hash, Liquidity, RawAmount, Wei
+from pipeline.messages.goals import Terms
+from pipeline.messages.versions import Fields, upgrades
+from pipeline.units import Hash, RawAmount, Wei
 
 
 class ForeseenCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +56,23 @@ class RealCost(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.gas_quote is None else RawAmount(self.gas_quote + self.swap_loss)
 
 
-class PlanCost(Entry, frozen=True, kw_only=True):
+class PlanCost(Entry, frozen=True, kw_only=True, tag_field="version", tag="2"):
     """`cost/book`: what the book's last plan has cost so far. Of the chain part: it rewinds with a reorg."""
 
     plan: str
     cost: RealCost = RealCost()
     counted: tuple[Hash, ...] = ()
     """Transactions whose receipts are in it."""
-    grown_x128: tuple[GrowthX128, GrowthX128] | None = None
-    """Fees for a unit of liquidity at the last block, where the tokens lay outside at its end."""
-    earning: Liquidity = Liquidity(0)
-    """What would have earned them: the tokens in the plan's range, diluted by themselves."""
+    outside: Terms | None = None
+    """Where the tokens lay outside at the end of the last block: what would earn, and the fees that the venue had ever paid by then."""
+
+
+@upgrades("PlanCost", 1)
+def _plan_cost_2(fields: Fields) -> Fields:
+    """Leave what only the venue looks into to it: it was Uniswap V3's."""
+    rest = {name: value for name, value in fields.items() if name not in {"grown_x128", "earning"}}
+    grown = fields.get("grown_x128")
+    if grown is None:
+        return {**rest, "outside": None}
+    names = ("growth0_x128", "growth1_x128", "liquidity")
+    return {**rest, "outside": dict(zip(names, (*grown, fields.get("earning", "0")), strict=True))}

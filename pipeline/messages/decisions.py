@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.base import BlockRef, Output, TokenAmount
 from pipeline.messages.costs import ForeseenCost, RealCost
 from pipeline.messages.dry_run import DryRun, dry_run_2
 from pipeline.messages.former_goals import with_goal
@@ -210,8 +210,8 @@ class NftSetApart(Output, frozen=True, kw_only=True, tag=True):
     item: str
 
 
-class NftLeft(Output, frozen=True, kw_only=True, tag=True):
-    """An NFT has left a live book: it was transferred or burned, no matter by whom. Amounts are those before the block."""
+class NftLeft(Output, frozen=True, kw_only=True, tag="NftLeft.2"):
+    """An item has left a live book, such as an NFT that was transferred or burned, no matter by whom. Amounts are those before the block."""
 
     book: BookId
     item: str
@@ -219,11 +219,18 @@ class NftLeft(Output, frozen=True, kw_only=True, tag=True):
     """Its owner now; None: it was burned, or nobody of the shard's knows it any more."""
     transaction_hash: Hash | None = None
     """The transaction that moved it; None in records of before."""
-    amount0: RawAmount
-    """Principal and fees."""
-    amount1: RawAmount
+    amounts: tuple[TokenAmount, ...]
+    """What the book had in it, of each token: principal and fees."""
     value_quote: RawAmount | None
     """At the reference pool's spot before the block, rounded down; None where the book's inventory was not known."""
+
+
+@upgrades("NftLeft", 1)
+def _nft_left_2(fields: Fields) -> Fields:
+    """Tell amounts by token; they were those of a pool's token0 and token1, which the record does not name."""
+    rest = {name: value for name, value in fields.items() if name not in {"amount0", "amount1"}}
+    amounts = [{"token": None, "amount": fields[name]} for name in ("amount0", "amount1")]
+    return {**rest, "amounts": amounts}
 
 
 class ReadFailed(Output, frozen=True, kw_only=True, tag=True):

@@ -4,16 +4,15 @@ import msgspec
 
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.costs import ForeseenCost
-from pipeline.messages.former_goals import RERANGE_PHASES, rerange_goal
+from pipeline.messages.former_goals import FORMER_PHASES, rerange_goal
 from pipeline.messages.former_outcomes import of_step, plan_outcome, step_outcome
-from pipeline.messages.goals import Goal, Phase, Step
+from pipeline.messages.goals import Goal, Phase, PhaseWork, PlanPhase, Step, Terms
 from pipeline.messages.outcomes import AnyPlanOutcome, AnyStepOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import (
     BlockNumber,
     BookId,
     Bps,
-    GrowthX128,
     Hash,
     RawAmount,
     Seconds,
@@ -60,13 +59,6 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     """Its phase, or one before it, is made again; what was signed for it may still come into a block."""
 
 
-class Growth(msgspec.Struct, frozen=True, kw_only=True):
-    """Fees that a pool has ever earned for a unit of liquidity, at a moment."""
-
-    growth0_x128: GrowthX128
-    growth1_x128: GrowthX128
-
-
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A phase that came to nothing, and how often it did for the same reason."""
 
@@ -84,13 +76,13 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     most: RawAmount
 
 
-class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="2"):
+class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="3"):
     """`plan/book`: the book's last plan. The chain part says which of its steps are mined."""
 
     id: str
     made_at: BlockRef
     goal: Goal
-    phases: tuple[Phase, ...]
+    phases: tuple[PlanPhase, ...]
     """In the order in which they go out; the last takes permissions back."""
     notional_quote: RawAmount
     """What goes into the range, at spot: the costs of acting are measured against it."""
@@ -107,10 +99,10 @@ class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="2"):
     stalled_phase: Phase | None = None
     """Its clock runs on over every new attempt at the same phase."""
     stalled_reason: StallReason | None = None
-    idle_since: Growth | None = None
-    """When a phase whose tokens lie outside was first held back: what is missed is counted from there."""
-    tried_since: Growth | None = None
-    """When such a phase was last commanded: what is missed from there on decides when it is tried again."""
+    idle_since: Terms | None = None
+    """The fees that the venue had ever paid when a phase whose tokens lie outside was first held back: what is missed counts from there."""
+    tried_since: Terms | None = None
+    """The same of when such a phase was last commanded: what is missed from there on decides when it is tried again."""
     failures: tuple[Failure, ...] = ()
     """Of each phase that came to nothing, the last."""
     closed: AnyPlanOutcome | None = None
@@ -120,6 +112,15 @@ class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="2"):
     foreseen: ForeseenCost | None = None
     deviation_before_bps: Bps | None = None
     """When it was opened: share minus target."""
+
+    @property
+    def names(self) -> tuple[Phase, ...]:
+        """List the names of its phases."""
+        return tuple(each.name for each in self.phases)
+
+    def doing(self, *works: PhaseWork) -> tuple[Phase, ...]:
+        """List the phases that do any of these with the tokens."""
+        return tuple(each.name for each in self.phases if each.does in works)
 
 
 @upgrades("Plan", 1)
@@ -133,7 +134,13 @@ def _plan_2(fields: Fields) -> Fields:
     closed = fields.get("closed")
     ended = None if closed is None else plan_outcome(closed)
     as_data = {"steps": steps, "failures": failures, "closed": ended}
-    return {**fields, **as_data, "goal": rerange_goal(fields["goal"]), "phases": RERANGE_PHASES}
+    return {**fields, **as_data, "goal": rerange_goal(fields["goal"]), "phases": list(FORMER_PHASES)}
+
+
+@upgrades("Plan", 2)
+def _plan_3(fields: Fields) -> Fields:
+    """Tell what each phase does: the names were the same for all venues."""
+    return {**fields, "phases": [{"name": name, "does": FORMER_PHASES[name]} for name in fields["phases"]]}
 
 
 def _step_outcome(said: str | None) -> Fields | None:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-RERANGE_PHASES = ("withdraw", "swap", "mint", "reset")
+FORMER_PHASES = {"withdraw": "frees", "swap": "trades", "mint": "places", "reset": "resets"}
+"""The phases of every plan up to version 2, and what each did."""
 _TERMS = ("pool", "tick_lower", "tick_upper", "withdraw")
 
 

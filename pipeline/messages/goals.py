@@ -1,16 +1,29 @@
 """What a plan is for, and what it does: goals, phases and steps."""
 
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
-Step = Literal["withdraw", "approve", "swap", "mint", "reset"]
-"""What one transaction does."""
-Phase = Literal["withdraw", "swap", "mint", "reset"]
-"""What of a plan goes out together."""
+Step = str
+"""What one transaction does, by the name that its venue gives it. What a phase is there for is a step of the phase's name."""
+APPROVE: Final = "approve"
+RESET: Final = "reset"
+"""Steps of every venue: letting a spender take of a token, and taking that back."""
+Phase = str
+"""What of a plan goes out together, by the name that its venue gives it."""
+PhaseWork = Literal["frees", "trades", "places", "resets"]
+"""Takes tokens out of the venue; trades them; brings them to where the goal wants them; takes permissions back."""
+
+
+class PlanPhase(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase by its venue's name, and what it does with a book's tokens."""
+
+    name: Phase
+    does: PhaseWork
+
 
 Terms = dict[str, str | tuple[str, ...]]
-"""A venue's own part of a goal, by name; integers are decimal strings."""
+"""What only a venue looks into, by name; integers are decimal strings."""
 TermsT = TypeVar("TermsT", bound=msgspec.Struct)
 
 
@@ -28,7 +41,7 @@ Goal = RerangeGoal
 
 
 def write_terms(own: msgspec.Struct) -> Terms:
-    """Give a venue's own part of a goal the form in which it is carried."""
+    """Give a venue's own data the form in which they are carried."""
     return {
         name: tuple(map(str, value)) if isinstance(value, list | tuple) else str(value)
         for name, value in msgspec.structs.asdict(own).items()
@@ -36,5 +49,5 @@ def write_terms(own: msgspec.Struct) -> Terms:
 
 
 def read_terms(terms: Terms, kind: type[TermsT]) -> TermsT:
-    """Take a goal's terms as what its venue made them of. Raises: ValueError naming the field."""
+    """Take terms as what their venue made them of. Raises: ValueError naming the field."""
     return msgspec.convert(terms, kind, strict=False)

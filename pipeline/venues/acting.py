@@ -1,6 +1,6 @@
 """What the pipeline needs of a venue at which books act: goals, phases, transactions, guards and costs.
 
-A goal's terms, `Growth` and whatever a venue adds to Market, Foreseen and Draft is its own: it is handed back to it, never looked into.
+A goal's terms, those of what has been paid, and whatever a venue adds to Market, Foreseen and Draft is its own: it is handed back to it, never looked into.
 All methods raise PipelineError where something cannot be told, unless they say that they tell it by None.
 """
 
@@ -13,12 +13,11 @@ from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
-from pipeline.messages.effects import Growth
 from pipeline.messages.facts import Fact
-from pipeline.messages.goals import Goal, Phase, Step
+from pipeline.messages.goals import Goal, Phase, PlanPhase, Step, Terms
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei
+from pipeline.units import Address, RawAmount, Seconds, Wei
 
 
 class VenueActions(Protocol):
@@ -26,8 +25,8 @@ class VenueActions(Protocol):
 
     guards: VenueGuards
     """Reasons not to act that only this venue can tell."""
-    phases: tuple[Phase, ...]
-    """What of a plan goes out together, in order. Before the first has gone out nothing has been moved."""
+    phases: tuple[PlanPhase, ...]
+    """What of a plan goes out together, in order. Before the first has gone out nothing has been moved; the last resets."""
     in_part: frozenset[Phase]
     """Phases that may be made in part, once waiting has cost as much as making them twice."""
     behind: Mapping[Phase, Phase]
@@ -83,19 +82,19 @@ class VenueActions(Protocol):
         """Tell what the trades of the whole plan cost, where one is foreseen, else those of the drafts."""
 
     # ---------------------------------------------------------------- what waiting misses, what a plan has cost
-    def growth(self, shard: Shard, policy: Policy) -> Growth:
+    def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
         """Take the fees that the venue has ever paid for a unit of what earns them."""
 
-    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: Stock) -> RawAmount:
+    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
         """Value what the tokens in the wallet would have earned for a goal since then. Units: raw quote, at spot."""
 
-    def earning(self, shard: Shard, policy: Policy, goal: Goal) -> Liquidity:
-        """Tell how much that earns the tokens in the wallet would be for a goal; 0 where it is not active or not known."""
+    def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
+        """Take the fees ever paid, and how much that earns the tokens in the wallet would be for a goal."""
 
     def fees_earned(
-        self, shard: Shard, policy: Policy, liquidity: Liquidity, since: Growth
+        self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
-        """Tell what so much has earned since then, of each token. Rounds: down."""
+        """Tell what the tokens outside would have earned since then, of each token. Rounds: down."""
 
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
         """Tell the reference price of base in raw quote, spot where there is none; None where there is no price at all."""

@@ -19,7 +19,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address, Hash, PoolId, RawAmount
+from pipeline.units import Address, Hash, PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
 
@@ -85,8 +85,6 @@ class Departed(msgspec.Struct, frozen=True, kw_only=True):
     """Who has it now; None: it was burned, or nobody of the shard's knows it any more."""
     transaction_hash: Hash | None
     """The transaction that moved it."""
-    paid: tuple[RawAmount, RawAmount]
-    """What leaving it would have paid before, of its pool's tokens."""
 
 
 class VenueViews(Protocol):

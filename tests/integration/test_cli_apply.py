@@ -11,6 +11,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.effects import Plan
 from pipeline.messages.entries import Allowance, Cursor
 from pipeline.messages.events import NftAdopted
+from pipeline.venues.uniswap_v3.act.actions import PHASES
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange, goal_of
 from streams.kafka.codec import encode_entry
 from streams.kafka.topics import (
@@ -164,7 +165,7 @@ def test_a_live_book_leaves_no_plan_in_the_middle_unless_told(desk):
         id="plan.0.1.aa",
         made_at=BlockRef(number=1, hash="0x1", parent_hash="0x0", timestamp_s=1),
         goal=goal_of(PoolRange(pool=POOL, tick_lower=-10, tick_upper=10, withdraw=(1,))),
-        phases=("withdraw", "swap", "mint", "reset"),
+        phases=PHASES,
         notional_quote=1,
     )
     desk.commit(shard, (STATE.name, "plan/one", encode_entry(plan)))

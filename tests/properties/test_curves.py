@@ -74,6 +74,11 @@ ticks = st.integers(MIN_TICK // 4, MAX_TICK // 4)
 decimals = st.integers(0, 24)
 
 
+def price_at(tick: int) -> tuple[int, int]:
+    """The exact price at a tick."""
+    return sqrt_price_at_tick(tick) ** 2, Q96**2
+
+
 @settings(max_examples=200)
 @given(
     ends=st.tuples(ticks, ticks),
@@ -85,9 +90,9 @@ def test_the_integer_code_agrees_within_its_rounding(ends, at, liquidity, pair):
     """Each raw amount is the real one rounded down once; a float carries 15 digits of the terms that it is a difference of."""
     lower, upper = sorted(ends)
     assume(lower < upper)
-    curve = Curve(DERIVED["range"], range_parameters(pair, liquidity, lower, upper))
+    curve = Curve(DERIVED["range"], range_parameters(pair, liquidity, price_at(lower), price_at(upper)))
     raw = amounts_of_liquidity(sqrt_price_at_tick(at), lower, upper, liquidity)
-    point = curve.at(pair.price(sqrt_price_at_tick(at)))
+    point = curve.at(pair.price(*price_at(at)))
     units = (10**pair.decimals0, 10**pair.decimals1)
     base, quote = raw if pair.base_is_token0 else reversed(raw)
     base_unit, quote_unit = units if pair.base_is_token0 else reversed(units)
@@ -120,7 +125,7 @@ def test_a_books_value_is_an_exact_revaluation_within_its_bound(positions, base,
     """Also where the rest of the book is debt; the oracle moves ticks, and counts in integers."""
     ends = [(lower, lower + width, liquidity) for lower, width, liquidity in positions]
     ranges = [
-        Curve(DERIVED["range"], range_parameters(pair, liquidity, lower, upper))
+        Curve(DERIVED["range"], range_parameters(pair, liquidity, price_at(lower), price_at(upper)))
         for lower, upper, liquidity in ends
     ]
     base_unit, quote_unit = 10**pair.base_decimals, 10**pair.quote_decimals
@@ -133,7 +138,7 @@ def test_a_books_value_is_an_exact_revaluation_within_its_bound(positions, base,
     )
     raw_price = Fraction(spot * spot, Q96 * Q96) if pair.base_is_token0 else Fraction(Q96 * Q96, spot * spot)
     exact = Fraction(math.floor(raw_base * raw_price) + raw_quote, quote_unit)
-    price = pair.price(spot)
+    price = pair.price(*price_at(at))
     point = book.at(price)
     assert abs(Fraction(point.value) - exact) <= Fraction(book.off_by(price, pair))
     assert point.delta == pytest.approx(
@@ -144,7 +149,7 @@ def test_a_books_value_is_an_exact_revaluation_within_its_bound(positions, base,
 
 def test_the_bound_is_a_few_units_where_a_book_is_large():
     pair = Pair(decimals0=18, decimals1=6, base_is_token0=True)
-    curve = Curve(DERIVED["range"], range_parameters(pair, 10**18, -200_000, -190_000))
+    curve = Curve(DERIVED["range"], range_parameters(pair, 10**18, price_at(-200_000), price_at(-190_000)))
     book = BookCurve([curve], -10.0, 20_000.0)
     assert book.off_by(3_000.0, pair) < 3 * 1e-6
 

@@ -263,7 +263,7 @@ async def sign(rig: ToyRig, *intents: SubmitTransaction, beside: tuple = (), suc
 
 async def test_a_proposal_becomes_a_plan_that_is_carried_out(rig) -> None:
     intents = await proposed(rig)
-    assert [each.step for each in intents] == ["approve", "swap"]
+    assert [each.step for each in intents] == ["approve", "trade"]
     await sign(rig, *intents)
     await rig.mine()
     (closed,) = rig.of(PlanClosed)
@@ -284,7 +284,7 @@ async def test_a_trade_that_reverts_is_judged_again_and_what_is_left_allowed_is_
     await sign(rig, swap, beside=(rig.toy.give(WRAPPED, 3_000 * ETHER),), succeeds=False)
     await rig.mine()
     again = rig.of(SubmitTransaction)[2:]
-    assert [(each.step, each.attempt) for each in again] == [("approve", 2), ("swap", 2)]
+    assert [(each.step, each.attempt) for each in again] == [("approve", 2), ("trade", 2)]
     assert again[0].call.to == WRAPPED, "base is sold now, where it was to be bought"
     assert [each.reason for each in rig.of(PlanRevised)] == ["the book has gone on since the plan was opened"]
     await sign(rig, *again)

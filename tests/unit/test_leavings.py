@@ -37,8 +37,9 @@ def test_an_nft_that_leaves_is_told_with_what_it_was_worth(recipient, mode):
     (left,) = said
     assert (left.book, left.item) == ("alpha", key)
     assert left.to == (None if recipient == ZERO_ADDRESS else STRANGER)
-    assert left.amount0 == found.principal[0] + found.fees[0]
-    assert left.amount1 == found.principal[1] + found.fees[1]
+    assert [each.amount for each in left.amounts] == [
+        p + f for p, f in zip(found.principal, found.fees, strict=True)
+    ]
     wallet = [holding.wallet + holding.native for holding in stock.holdings]
     base_outside = wallet[0] * stock.sqrt_price_x96**2 >> 192
     assert abs(left.value_quote - (stock.value_quote - base_outside - wallet[1])) <= 2

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.act.guards import OTHER_REASONS, guards_with, passing_reasons
+from pipeline.messages.former_goals import FORMER_PHASES
 from pipeline.messages.former_outcomes import (
     drop_cause,
     plan_outcome,
@@ -42,8 +43,17 @@ of_steps = st.one_of(
     dropped, *(structs(kind) for kind in get_args(AnyStepOutcome) if kind is not SignerDropped)
 )
 never_sent = st.builds(NeverSent, step=st.sampled_from(["withdraw", "approve", "swap"]), outcome=of_steps)
+
+
+def _of_then(kind):
+    """An outcome whose phase is one of those that version 1 knew."""
+    if "phase" not in kind.__struct_fields__:
+        return structs(kind)
+    return st.builds(msgspec.structs.replace, structs(kind), phase=st.sampled_from([*FORMER_PHASES]))
+
+
 of_plans = st.one_of(
-    never_sent, *(structs(kind) for kind in get_args(AnyPlanOutcome) if kind is not NeverSent)
+    never_sent, *(_of_then(kind) for kind in get_args(AnyPlanOutcome) if kind is not NeverSent)
 )
 
 

@@ -21,8 +21,9 @@ from pipeline.messages.decisions import (
     RebalanceProposed,
     StepRefused,
 )
-from pipeline.messages.effects import Growth, Plan
+from pipeline.messages.effects import Plan
 from pipeline.messages.events import IntentRefused, Paused, Resumed
+from pipeline.messages.goals import read_terms
 from pipeline.messages.outcomes import AnyPlanOutcome, Done, NeverSent, Stalled
 from pipeline.messages.policy import Policy, Rerange
 from pipeline.messages.prices import Par, Reference
@@ -31,7 +32,7 @@ from pipeline.messages.views import BookView
 from pipeline.units import RawAmount, Seconds, SqrtPriceX96
 from pipeline.venues.uniswap_v3.act import actions, drafts
 from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
-from pipeline.venues.uniswap_v3.act.missed_fees import missed_fees
+from pipeline.venues.uniswap_v3.act.missed_fees import Growth, missed_fees
 from pipeline.venues.uniswap_v3.act.range_goal import range_of
 
 Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
@@ -585,6 +586,7 @@ def test_fees_that_a_reorg_took_back_are_not_missed():
     desk.block()
     desk.block()
     plan = desk.shard.tables.need("plan/alpha", Plan)
-    ahead = Growth(growth0_x128=plan.idle_since.growth0_x128 + 2**120, growth1_x128=2**255)
+    since = read_terms(plan.idle_since, Growth)
+    ahead = Growth(growth0_x128=since.growth0_x128 + 2**120, growth1_x128=2**255)
     stock = stock_of(desk.shard, live())
     assert missed_fees(desk.shard, live(), range_of(plan.goal), ahead, stock) == 0

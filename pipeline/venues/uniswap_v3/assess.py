@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline import keys
-from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, LiquidityRange
+from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, LiquidityRange, Price
 from pipeline.errors import ImpossibleFactError
 from pipeline.math.amounts import amounts_of_liquidity
+from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -48,10 +49,15 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
         return LiquidityRange(
             token0=self.token0,
             token1=self.token1,
-            tick_lower=self.position.tick_lower,
-            tick_upper=self.position.tick_upper,
+            low=_price_at(self.position.tick_lower),
+            high=_price_at(self.position.tick_upper),
             liquidity=self.position.liquidity,
         )
+
+
+def _price_at(tick: Tick) -> Price:
+    root_x96 = sqrt_price_at_tick(tick)
+    return Price(numerator=root_x96 * root_x96, denominator=1 << 192)
 
 
 class _Range(NamedTuple):

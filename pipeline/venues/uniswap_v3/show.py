@@ -94,7 +94,7 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         to = None if route is None else route.owner
         if to == policy.owner:
             return None
-        return Departed(to=to, transaction_hash=_last_transfer(event, held.item), paid=held.pays)
+        return Departed(to=to, transaction_hash=_last_transfer(event, held.item))
 
     def pool_removed(self, item: str, now: Provenance) -> ViewRemoved:
         """Say that a pool's state is no longer known."""

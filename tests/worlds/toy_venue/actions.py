@@ -13,13 +13,22 @@ from pipeline.book.inventory import Stock
 from pipeline.book.prices import spot_prices
 from pipeline.decide.gates import base_to_buy
 from pipeline.errors import CalldataError, ImpossibleFactError
-from pipeline.messages.effects import Growth
 from pipeline.messages.facts import Fact
-from pipeline.messages.goals import Goal, Phase, RerangeGoal, Step, read_terms, write_terms
+from pipeline.messages.goals import (
+    RESET,
+    Goal,
+    Phase,
+    PlanPhase,
+    RerangeGoal,
+    Step,
+    Terms,
+    read_terms,
+    write_terms,
+)
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Bps, GrowthX128, Liquidity, PoolId, RawAmount, Seconds, Wei
+from pipeline.units import Address, Bps, PoolId, RawAmount, Seconds, Wei
 from pipeline.venues.abi import declared
 from pipeline.venues.acting import VenueActions
 from worlds.toy_venue.forms import ToyPool, ToyTraded, toy_pool
@@ -46,7 +55,7 @@ def contract_of(policy: Policy) -> Address:
 def not_allowed(question: Question) -> str | None:
     """Only trades in the book's own pool, read back from the bytes."""
     for each in question.drafts:
-        if each.step != "swap":
+        if each.step != "trade":
             continue
         try:
             pool, _, _ = TRADE.decode(bytes.fromhex(each.call.data.removeprefix("0x")))
@@ -61,10 +70,13 @@ def not_allowed(question: Question) -> str | None:
 
 class ToyActions:
     guards = VenueGuards(prices={}, sizes={}, calls={"not_allowed": not_allowed}, passing=frozenset())
-    phases: tuple[Phase, ...] = ("swap", "reset")
+    phases: tuple[PlanPhase, ...] = (
+        PlanPhase(name="trade", does="trades"),
+        PlanPhase(name=RESET, does="resets"),
+    )
     in_part: frozenset[Phase] = frozenset()
     behind: Mapping[Phase, Phase] = {}
-    usual_gas: Mapping[Step, int] = {"approve": 50_000, "swap": 150_000, "reset": 30_000}
+    usual_gas: Mapping[Step, int] = {"approve": 50_000, "trade": 150_000, "reset": 30_000}
     usual_plan_gas: int = 230_000
     least_gas_limit: int = TRADE_GAS
 
@@ -125,7 +137,7 @@ class ToyActions:
     ) -> Course:
         """Choose again: another trade has moved the share."""
         del market
-        if phase != "swap":
+        if phase != "trade":
             return Course(goal=goal)
         now = self.choose_goal(shard, policy, stock)
         return Course(goal=now, why="" if now == goal else "the book has changed")
@@ -143,7 +155,7 @@ class ToyActions:
         allowed = allow(shard, policy, paid, to, RawAmount(amount))
         data = TRADE.calldata(bytes.fromhex(terms.pool.removeprefix("0x")), terms.delta0, terms.delta1)
         minimums = tuple(Minimum(token=token, delta=RawAmount(-delta)) for token, delta in moved)
-        trade = Draft(step="swap", call=Call(to=to, data=data, gas_limit=TRADE_GAS), minimums=minimums)
+        trade = Draft(step="trade", call=Call(to=to, data=data, gas_limit=TRADE_GAS), minimums=minimums)
         return (*(Draft(step="approve", call=call) for call in allowed), trade)
 
     def draft_behind(
@@ -158,22 +170,22 @@ class ToyActions:
         return TradeCost()
 
     # -------------------------------------------------------------- what waiting misses, what a plan has cost
-    def growth(self, shard: Shard, policy: Policy) -> Growth:
+    def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
         del shard, policy
-        return Growth(growth0_x128=GrowthX128(0), growth1_x128=GrowthX128(0))
+        return {}
 
-    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: Stock) -> RawAmount:
+    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
         del shard, policy, goal, since, stock
         return RawAmount(0)
 
-    def earning(self, shard: Shard, policy: Policy, goal: Goal) -> Liquidity:
+    def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
         del shard, policy, goal
-        return Liquidity(0)
+        return {}
 
     def fees_earned(
-        self, shard: Shard, policy: Policy, liquidity: Liquidity, since: Growth
+        self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
-        del shard, policy, liquidity, since
+        del shard, policy, outside
         return ()
 
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:

@@ -9,17 +9,17 @@ from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
-from pipeline.messages.effects import Growth
 from pipeline.messages.facts import Fact
-from pipeline.messages.goals import Goal, Phase, Step
+from pipeline.messages.goals import RESET, Goal, Phase, PlanPhase, Step, Terms, read_terms, write_terms
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Liquidity, RawAmount, Seconds, Wei
+from pipeline.units import Address, RawAmount, Seconds, Wei
 from pipeline.venues.uniswap_v3.act import call_guards, market_guards, missed_fees, spenders
 from pipeline.venues.uniswap_v3.act import market as markets
 from pipeline.venues.uniswap_v3.act.asked import market_of
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, draft
 from pipeline.venues.uniswap_v3.act.mint_behind import draft_mint_behind
+from pipeline.venues.uniswap_v3.act.missed_fees import Growth, Outside
 from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
 from pipeline.venues.uniswap_v3.act.range_goal import goal_of, range_of
 from pipeline.venues.uniswap_v3.act.reconsider import reconsider_mint, reconsider_swap
@@ -41,7 +41,15 @@ GUARDS = VenueGuards(
         "price_limit": call_guards.price_limit,
         "deadline": call_guards.deadline,
     },
+    of_trades=frozenset({"swap_limited", "mint_limited"}),  # spot far from its mean holds a mint, too
     passing=frozenset({"spot_from_twap", "swap_limited", "mint_limited", "depth", "min_out", "price_limit"}),
+)
+
+PHASES = (
+    PlanPhase(name="withdraw", does="frees"),
+    PlanPhase(name="swap", does="trades"),
+    PlanPhase(name="mint", does="places"),
+    PlanPhase(name=RESET, does="resets"),
 )
 
 
@@ -49,7 +57,7 @@ class UniswapV3Actions:
     """The re-range of a book in its reference pool."""
 
     guards: VenueGuards = GUARDS
-    phases: tuple[Phase, ...] = ("withdraw", "swap", "mint", "reset")
+    phases: tuple[PlanPhase, ...] = PHASES
     in_part: frozenset[Phase] = frozenset({"mint"})
     behind: Mapping[Phase, Phase] = {"swap": "mint"}
     usual_gas: Mapping[Step, int] = USUAL_GAS
@@ -81,7 +89,7 @@ class UniswapV3Actions:
         self, shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei, *, phase: Phase
     ) -> Market:
         """Take the means of the pool; a reset needs none."""
-        read = markets.market_at_spot if phase == "reset" else markets.read_market
+        read = markets.market_at_spot if phase == RESET else markets.read_market
         return read(shard, policy, now_s, base_fee_wei)
 
     def widened(self, shard: Shard, policy: Policy, market: Market, cost_bps: int) -> Market:
@@ -115,23 +123,23 @@ class UniswapV3Actions:
         return trade_cost(question)
 
     # -------------------------------------------------------------- what waiting misses, what a plan has cost
-    def growth(self, shard: Shard, policy: Policy) -> Growth:
+    def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
         """Take the fees that the pool has ever earned for a unit of liquidity."""
-        return missed_fees.growth_now(shard, policy)
+        return write_terms(missed_fees.growth_now(shard, policy))
 
-    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Growth, stock: Stock) -> RawAmount:
+    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
         """Value the fees that the tokens would have earned in the goal's range."""
-        return missed_fees.missed_fees(shard, policy, range_of(goal), since, stock)
+        return missed_fees.missed_fees(shard, policy, range_of(goal), read_terms(since, Growth), stock)
 
-    def earning(self, shard: Shard, policy: Policy, goal: Goal) -> Liquidity:
-        """Tell which liquidity the tokens would be in the goal's range, diluted by themselves."""
-        return missed_fees.earning(shard, policy, range_of(goal))
+    def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
+        """Take the same, and which liquidity the tokens would be in the goal's range, diluted by themselves."""
+        return write_terms(missed_fees.outside(shard, policy, range_of(goal)))
 
     def fees_earned(
-        self, shard: Shard, policy: Policy, liquidity: Liquidity, since: Growth
+        self, shard: Shard, policy: Policy, outside: Terms
     ) -> tuple[tuple[Address, RawAmount], ...]:
         """Tell what a liquidity in range has earned since."""
-        return missed_fees.fees_earned(shard, policy, liquidity, since)
+        return missed_fees.fees_earned(shard, policy, read_terms(outside, Outside))
 
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
         """Tell the pool's mean price over the policy's window."""

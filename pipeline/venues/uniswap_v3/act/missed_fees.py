@@ -1,17 +1,31 @@
 """What a plan misses while its tokens lie outside: the fees that its range would have earned."""
 
+import msgspec
+
 from pipeline.book.inventory import Stock
 from pipeline.errors import PipelineError
 from pipeline.math.liquidity import liquidity_for_amounts
 from pipeline.math.q import MAX_UINT256
-from pipeline.messages.effects import Growth
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Liquidity, RawAmount
+from pipeline.units import Address, GrowthX128, Liquidity, RawAmount
 from pipeline.venues.uniswap_v3.act.foresight import base_and_quote
 from pipeline.venues.uniswap_v3.act.goal import deployable
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.pools import need_pool
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """Fees that a pool has ever earned for a unit of liquidity, at a moment."""
+
+    growth0_x128: GrowthX128
+    growth1_x128: GrowthX128
+
+
+class Outside(Growth, frozen=True, kw_only=True):
+    """The same, and which liquidity earns nothing from there on, for its tokens lie outside."""
+
+    liquidity: Liquidity
 
 
 def growth_now(shard: Shard, policy: Policy) -> Growth:
@@ -64,14 +78,22 @@ def earning(shard: Shard, policy: Policy, goal: PoolRange) -> Liquidity:
     return Liquidity(liquidity * others // (others + liquidity))
 
 
-def fees_earned(
-    shard: Shard, policy: Policy, liquidity: Liquidity, since: Growth
-) -> tuple[tuple[Address, RawAmount], ...]:
+def outside(shard: Shard, policy: Policy, goal: PoolRange) -> Outside:
+    """Note what the tokens outside begin to miss."""
+    now = growth_now(shard, policy)
+    return Outside(
+        growth0_x128=now.growth0_x128,
+        growth1_x128=now.growth1_x128,
+        liquidity=earning(shard, policy, goal),
+    )
+
+
+def fees_earned(shard: Shard, policy: Policy, since: Outside) -> tuple[tuple[Address, RawAmount], ...]:
     """Tell what a liquidity in range has earned since, of each of the pool's tokens. Rounds: down."""
     pool = need_pool(shard, policy.reference_pool).pool()
     more0 = grown(pool.growth0_x128, since.growth0_x128)
     more1 = grown(pool.growth1_x128, since.growth1_x128)
     return (
-        (pool.token0, RawAmount(liquidity * more0 >> 128)),
-        (pool.token1, RawAmount(liquidity * more1 >> 128)),
+        (pool.token0, RawAmount(since.liquidity * more0 >> 128)),
+        (pool.token1, RawAmount(since.liquidity * more1 >> 128)),
     )
