@@ -21,6 +21,7 @@ from streams.redaction import redact
 from streams.yaml_positions import did_you_mean
 
 _COMMANDS: Mapping[str, str] = {
+    "look": "look",
     "init": "portfolios",
     "check": "portfolios",
     "apply": "portfolios",

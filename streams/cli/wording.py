@@ -57,9 +57,14 @@ def left_text(item: str, left: NftLeft | Departure, policy: Policy | None) -> st
 
 def range_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_0: bool) -> str:
     """Show a range in prices of the base, lowest first, with its ticks. `decimals` are those of token0 and token1."""
+    return f"{prices_text(ticks, decimals, base_is_0=base_is_0)} (ticks {ticks[0]}..{ticks[1]})"
+
+
+def prices_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_0: bool) -> str:
+    """Show a range in prices of the base, lowest first."""
     ends = [_end_text(tick, decimals, base_is_0=base_is_0) for tick in ticks]
     low, high = ends if base_is_0 else reversed(ends)
-    return f"{low}–{high} (ticks {ticks[0]}..{ticks[1]})"  # noqa: RUF001 - a range is written so
+    return f"{low}–{high}"  # noqa: RUF001 - a range is written so
 
 
 def _end_text(tick: Tick, decimals: tuple[int, int], *, base_is_0: bool) -> str:

@@ -1,0 +1,81 @@
+"""A book added up at one block: the shard's own fold, fed with what is read there, in memory."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from pipeline.drive import drive
+from pipeline.errors import BlockUnknownError
+from pipeline.follow.due_reads import wanted
+from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.events import ObservationFailed, PolicySet, WriterStarted
+from pipeline.messages.policy import Policy
+from pipeline.state.policies import policies
+from pipeline.state.shard import Shard
+from pipeline.units import Address, BlockNumber, Offset, ShardId, Term
+from streams.node.chain_reads import observe
+from streams.node.port import Header, Node
+from streams.node.venues.port import ReadContext
+from streams.node.venues.registry import holders
+from streams.present import BookNow, ShardNow, books_at
+from streams.watch.blocks_seen import blocks_seen
+from streams.watch.prefetch import Block
+
+_TERM = Term(1)
+
+
+async def book_at(
+    node: Node, policy: Policy, head: Header, *, multicall: Address
+) -> tuple[BookNow, list[Output]]:
+    """Add a book up at a block, and decide on it there: read at its parent, then follow the block as a watcher does.
+
+    Returns what the fold led to besides. Raises: NodeError, StateGoneError where the node does not have the parent's state.
+    """
+    shard = Shard(ShardId(0))
+    outputs = drive(shard, [WriterStarted(term=_TERM, instance="look"), PolicySet(policy=policy)])
+    (parent,) = await node.headers([BlockNumber(head.block.number - 1)])
+    if parent is None or parent.block.hash != head.block.parent_hash:
+        raise BlockUnknownError(f"block {head.block.number} has left the node's chain meanwhile: look again")
+    failed, told = await _read_all(node, shard, parent.block, multicall)
+    (body,) = await node.bodies([head])
+    if body is None:
+        raise BlockUnknownError(f"the node does not know what happened in block {head.block.number}")
+    block = Block(head, body, {})
+    outputs += told
+    outputs += drive(shard, await blocks_seen(shard.tables, node, [block], _TERM, multicall=multicall))
+    failed_at_head, told = await _read_all(node, shard, head.block, multicall)
+    return _book(shard, head.block, [*failed, *failed_at_head]), [*outputs, *told]
+
+
+async def _read_all(
+    node: Node, shard: Shard, block: BlockRef, multicall: Address
+) -> tuple[list[str], list[Output]]:
+    """Read at a block until nothing more is wanted. Returns what cannot be read, with its reasons, and what came of the rest."""
+    (policy,) = policies(shard.tables)
+    place = ReadContext(
+        chain=policy.chain, block=block, term=_TERM, holders=tuple(sorted(set(holders(policy))))
+    )
+    failed: dict[str, str] = {}
+    outputs: list[Output] = []
+    while due := [want for want in wanted(shard.tables) if want.item not in failed]:
+        events = [event async for event in observe(node, place, due, multicall=multicall)]
+        failed |= {event.item: event.reason for event in events if isinstance(event, ObservationFailed)}
+        outputs += drive(shard, events)
+    return list(failed.values()), outputs
+
+
+def _book(shard: Shard, block: BlockRef, failed: Sequence[str]) -> BookNow:
+    at = ShardNow(
+        shard=shard,
+        head=block,
+        cursor=Offset(shard.cursor),
+        records_behind=0,
+        waiting_since_ms=None,
+        halted=None,
+    )
+    (book,) = books_at(at)
+    return book if not failed else _marked(book, failed)
+
+
+def _marked(book: BookNow, failed: Sequence[str]) -> BookNow:
+    return msgspec.structs.replace(book, marks=(*book.marks, *failed))
