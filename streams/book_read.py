@@ -10,11 +10,13 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import ShardId, Term
 from pipeline.venues.due_read import DueRead
+from pipeline.venues.registry import block_calls, venues
 from streams.node.chain_reads import observe
 from streams.node.contract_calls import ContractReader
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
 from streams.node.read_feeds import read_feeds
+from streams.node.read_words import answers_to
 from streams.node.venues.port import ReadContext
 from streams.node.venues.registry import holders
 
@@ -41,4 +43,7 @@ async def read_book(node: Node, policy: Policy, at: BlockRef) -> Shard:
     reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
     answers = await read_feeds(reader, [feed.feed for feed in policy.feeds()]) if policy.feeds() else []
     write_answers(shard.tables, [each for each in answers if not isinstance(each, UnreadableError)])
+    told = await answers_to(reader, block_calls(shard.tables))
+    for venue in venues(shard.tables):
+        venue.write_answers(shard.tables, at, told)
     return shard

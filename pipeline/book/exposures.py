@@ -6,8 +6,9 @@ import msgspec
 
 from pipeline.units import Address, Liquidity, RawAmount
 
-ExposureKind = Literal["wallet", "native", "principal", "fees"]
-"""Tokens of an account; the coin of an account, as its wrapped token; what leaving a position pays; what it has earned."""
+ExposureKind = Literal["wallet", "native", "principal", "fees", "collateral", "debt"]
+"""Tokens of an account; the coin of an account, as its wrapped token; what leaving a position pays; what it has earned; what is
+supplied to a lending market; what is owed to one, which is negative."""
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isqrt
 
+from msgspec import UNSET
+
 from pipeline import keys
 from pipeline.book.exposures import ExposureKind, HeldItem, Price
 from pipeline.book.inventory import WHOLE_BPS, Stock, Summed
@@ -104,6 +106,8 @@ def _holding(token: Address, kinds: Mapping[ExposureKind, int]) -> Holding:
         native=RawAmount(kinds.get("native", 0)),
         principal=RawAmount(kinds.get("principal", 0)),
         fees=RawAmount(kinds.get("fees", 0)),
+        collateral=RawAmount(kinds["collateral"]) if "collateral" in kinds else UNSET,
+        debt=RawAmount(kinds["debt"]) if "debt" in kinds else UNSET,
     )
 
 

@@ -8,7 +8,7 @@ from pipeline.messages.entries import Why
 from pipeline.messages.former_outcomes import drop_cause
 from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
-from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
+from pipeline.messages.read_values import AllowanceRead, CallRead, FeedRead, NativeBalance
 from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import BookId, Hash, Offset, PoolId, Seconds, Term, Wei
 
@@ -38,7 +38,7 @@ class BlockSeen(Watched, frozen=True, kw_only=True, tag=True):
     logs: tuple[RawLog, ...]
     """Those the shard follows, in log-index order."""
     receipts: tuple[Receipt, ...] = ()
-    reads: tuple[NativeBalance | AllowanceRead | FeedRead, ...] = ()
+    reads: tuple[NativeBalance | AllowanceRead | FeedRead | CallRead, ...] = ()
     """Empty in a backfill from a node that no longer has the state."""
 
 

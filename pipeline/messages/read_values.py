@@ -29,3 +29,12 @@ class AllowanceRead(msgspec.Struct, frozen=True, kw_only=True, tag="allowance"):
     token: Address
     spender: Address
     amount: RawAmount
+
+
+class CallRead(msgspec.Struct, frozen=True, kw_only=True, tag="call"):
+    """What a contract answers to a fixed call in one word: a venue wants it of each block, for no log tells it."""
+
+    to: Address
+    data: str
+    """Calldata in hex."""
+    value: int

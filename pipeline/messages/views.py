@@ -43,6 +43,10 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """Of the wrapped native token: what the accounts hold unwrapped."""
     principal: RawAmount
     fees: RawAmount
+    collateral: RawAmount | msgspec.UnsetType = msgspec.UNSET
+    """Supplied to lending markets; left out where there is none."""
+    debt: RawAmount | msgspec.UnsetType = msgspec.UNSET
+    """Owed to lending markets, below 0; left out where there is none."""
 
 
 class TokenShare(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,5 +111,13 @@ def encode_constructor(abi: Abi, *arguments: Any) -> bytes:
     return encode(types_of(taken), arguments)
 
 
+def encode_call(abi: Abi, name: str, *arguments: Any) -> bytes:
+    """Write calldata for a function of an interface that is not among ours, e.g. of a contract to set up. Raises: CalldataError."""
+    for entry in abi:
+        if entry["type"] == "function" and entry["name"] == name and len(entry["inputs"]) == len(arguments):
+            return _function(name, types_of(entry["inputs"]), ()).encode(*arguments)
+    raise CalldataError(f"no function {name} of {len(arguments)} arguments")
+
+
 def _hash_of(name: str, types: tuple[str, ...]) -> bytes:
     return keccak(text=f"{name}({','.join(types)})")

@@ -10,17 +10,19 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from pipeline.book.exposures import HeldItem, Spot
-from pipeline.messages.base import Entry, Output, RawLog, View
+from pipeline.messages.base import BlockRef, Entry, Output, RawLog, View
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.facts import Fact
 from pipeline.messages.policy import Policy
+from pipeline.messages.read_values import CallRead
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Hash, PoolId
 from pipeline.venues.acting import VenueActions
+from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
 
 
@@ -169,6 +171,12 @@ class Venue(Protocol):
     # ---------------------------------------------------------------- logs and reads
     def interest(self, tables: Tables) -> LogInterest:
         """Collect what the shard's books follow now."""
+
+    def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
+        """List what must be asked of contracts after every block, for no log tells it."""
+
+    def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
+        """Keep what contracts answered to the calls of a block; a block that is followed is kept by `VenueBlock.write`."""
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> VenueBlock:
         """Open a block's working copies."""

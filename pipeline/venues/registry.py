@@ -13,14 +13,16 @@ from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address, PoolId
+from pipeline.venues.aave_v3.venue import KIND as AAVE_V3
 from pipeline.venues.acting import VenueActions
+from pipeline.venues.block_call import BlockCall
 from pipeline.venues.port import Venue, VenueForms, VenueKind
 from pipeline.venues.uniswap_v3.venue import KIND as UNISWAP_V3_KIND
 from pipeline.venues.wallet.venue import KIND as WALLETS
 
 T = TypeVar("T")
 
-KINDS: dict[str, VenueKind] = {UNISWAP_V3: UNISWAP_V3_KIND}
+KINDS: dict[str, VenueKind] = {UNISWAP_V3: UNISWAP_V3_KIND, "aave_v3": AAVE_V3}
 """What a chain's profile may name. The wallets are no deployment: each chain has them, last."""
 
 _EVERY_WALLET = VenueSpec(name="wallet", kind="wallet", contracts=())
@@ -150,6 +152,11 @@ def need_actions(shard: Shard, policy: Policy) -> VenueActions:
     if actions is None:
         raise ImpossibleFactError(f"pool {policy.reference_pool} is not followed")
     return actions
+
+
+def block_calls(tables: Tables) -> list[BlockCall]:
+    """List what a shard's venues want to be asked after every block."""
+    return list(dict.fromkeys(call for venue in venues(tables) for call in venue.block_calls(tables)))
 
 
 def venue_of_read(tables: Tables, event: Observed) -> Venue:

@@ -88,7 +88,10 @@ def _here() -> str:
 
 def _files(source: Source) -> list[str]:
     scripts = (constant.partition("#")[0] for constant in source.constants.values())
-    return sorted({source.file, *source.contracts.values(), *scripts} - {""})
+    ready = (
+        () if source.mount else source.contracts.values()
+    )  # what is compiled names a contract within a file
+    return sorted({source.file, *ready, *scripts} - {""})
 
 
 def _folder(source: Source, cache: Path) -> Path:
@@ -154,7 +157,11 @@ def _take_out(packed: tarfile.TarFile, name: str, target: Path, *, of: Source) -
 
 @functools.cache
 def _parse(contract: str, path: Path) -> Artifact:
-    raw: dict[str, Any] = json.loads(path.read_text())
+    return artifact_of(contract, json.loads(path.read_text()))
+
+
+def artifact_of(contract: str, raw: dict[str, Any]) -> Artifact:
+    """Take what is needed of a published or compiled contract. Raises: DevnetError where it has no code."""
     libraries = (found for file in raw.get("linkReferences", {}).values() for found in file.items())
     return Artifact(
         abi=tuple(raw["abi"]),

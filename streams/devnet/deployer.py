@@ -8,10 +8,11 @@ from typing import Any
 from eth_utils.crypto import keccak
 
 from pipeline.errors import DevnetError
-from pipeline.venues.abi import encode_constructor
+from pipeline.venues.abi import encode_call, encode_constructor
 
-from .artifacts import load_artifact
+from .artifacts import Artifact, load_artifact
 from .chain import Chain
+from .solidity import load_compiled
 from .transactions import DEPLOY_GAS, Tx
 
 _NONCES = 128  # enough to find an address on either side; above, RLP takes another shape
@@ -27,11 +28,20 @@ class Deployer:
 
     def deploy(self, contract: str, *arguments: Any, libraries: Mapping[str, str] | None = None) -> str:
         """Deploy a contract by its name in SOURCES.toml and return its address."""
-        artifact = load_artifact(contract, cache=self.cache)
+        artifact = self.artifact(contract)
         code = _link(artifact.creation_code, artifact.links, libraries or {})
         data = "0x" + code + encode_constructor(artifact.abi, *arguments).hex()
         (receipt,) = self.chain.execute(Tx(sender=self.sender, to="", data=data, gas=DEPLOY_GAS))
         return receipt.contract
+
+    def artifact(self, contract: str) -> Artifact:
+        """Find a contract that is published as bytecode, or as source."""
+        return load_compiled(contract, cache=self.cache) or load_artifact(contract, cache=self.cache)
+
+    def call(self, to: str, contract: str, name: str, *arguments: Any) -> None:
+        """Call a function of a deployed contract in a block of its own."""
+        data = "0x" + encode_call(self.artifact(contract).abi, name, *arguments).hex()
+        self.chain.execute(Tx(sender=self.sender, to=to, data=data, gas=DEPLOY_GAS))
 
     def place(self, contract: str, address: str) -> None:
         """Put a contract at a given address, as its creation code without arguments makes it."""

@@ -1,5 +1,6 @@
 """Contracts of which sources alone are published: compiled once by the pinned compiler, and kept by what went in."""
 
+import functools
 import hashlib
 import json
 import posixpath
@@ -12,7 +13,7 @@ from typing import Any
 from contracts_abi import Source, load_compiler, load_source_trees
 from pipeline.errors import DevnetError
 
-from .artifacts import fetch
+from .artifacts import Artifact, artifact_of, fetch
 from .cache import DEFAULT_CACHE, made_once
 
 _TIMEOUT_S = 600
@@ -26,6 +27,23 @@ _COMPILE = """
 const solc = require(process.argv[1]).cwrap("solidity_compile", "string", ["string", "number", "number"]);
 process.stdout.write(solc(require("fs").readFileSync(0, "utf8"), 0, 0));
 """
+
+
+@functools.cache
+def load_compiled(contract: str, *, cache: Path = DEFAULT_CACHE) -> Artifact | None:
+    """Return a contract by its name among the sources of SOURCES.toml, compiled if needed; None where it is not one of these.
+
+    All contracts of an archive are compiled at once. Raises: DevnetError.
+    """
+    for tree in load_source_trees():
+        if contract in tree.contracts:
+            places = {name: place.partition("#") for name, place in tree.contracts.items()}
+            compiled = compile_contracts(
+                tuple(sorted(f"{tree.mount}/{file}" for file, _, _ in places.values())), cache=cache
+            )
+            file, _, name = places[contract]
+            return artifact_of(contract, contract_of(compiled, f"{tree.mount}/{file}", name))
+    return None
 
 
 def compile_contracts(

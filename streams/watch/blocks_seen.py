@@ -9,10 +9,11 @@ from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
 from pipeline.state.policies import policies, profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Term
-from pipeline.venues.registry import spenders
+from pipeline.venues.registry import block_calls, spenders
 from streams.node.contract_calls import ContractReader
 from streams.node.port import Node
 from streams.node.read_feeds import read_feeds
+from streams.node.read_words import answers_to
 from streams.node.venues.wallet import read_allowances
 from streams.watch.prefetch import Block
 
@@ -28,7 +29,7 @@ async def blocks_seen(
     if mine is None or chain is None:
         return []
     accounts = sorted({account for policy in policies(tables) for account in policy.accounts})
-    granted, feeds = granted_by(tables), feeds_of(tables)
+    granted, feeds, calls = granted_by(tables), feeds_of(tables), block_calls(tables)
     events: list[BlockSeen] = []
     for block in blocks:
         reader = ContractReader(node, multicall=multicall, at=block.header.block.hash)
@@ -42,6 +43,7 @@ async def blocks_seen(
                 *await _native_balances(node, accounts, block),
                 *await allowances_at(reader, granted),
                 *await answers_at(reader, feeds),
+                *await answers_to(reader, calls),
             ),
         )
         events.append(event)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, ShardId, Tick, TokenId
+from pipeline.venues.aave_v3 import forms
 
 ADDRESSES = st.integers(0, 2**160 - 1).map(lambda n: Address(f"0x{n:040x}")) | st.just(Address("native"))
 HASHES = st.integers(0, 2**256 - 1).map(lambda n: Hash(f"0x{n:064x}"))
@@ -80,6 +81,14 @@ KINDS = {
     "process": (st.text(),),
     "shard": (SHARDS,),
 }
+OF_VENUES = {
+    forms.aave_market: (ADDRESSES,),
+    forms.aave_account: (ADDRESSES, ADDRESSES),
+    forms.aave_reserve: (ADDRESSES, ADDRESSES),
+    forms.aave_told: (ADDRESSES,),
+    forms.aave_token: (ADDRESSES, ADDRESSES),
+}
+"""Kinds that a venue makes of its own."""
 
 
 def test_every_kind_is_tried_and_every_entry_has_one():
@@ -89,14 +98,16 @@ def test_every_kind_is_tried_and_every_entry_has_one():
     assert kinds.keys() == KINDS.keys()
     constants = {value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str)}
     state = {kind.family for name, kind in kinds.items() if not name.startswith("journal_")}
-    assert ENTRIES.keys() <= state | constants
+    assert ENTRIES.keys() <= state | constants | {kind.family for kind in OF_VENUES}
 
 
-@pytest.mark.parametrize("name", KINDS)
+ALL_KINDS = [*((getattr(keys, name), drawn) for name, drawn in KINDS.items()), *OF_VENUES.items()]
+
+
+@pytest.mark.parametrize(("kind", "drawn"), ALL_KINDS, ids=lambda each: getattr(each, "family", ""))
 @given(st.data())
-def test_what_is_built_is_taken_apart_to_the_same(name, data):
-    kind = getattr(keys, name)
-    parts = data.draw(st.tuples(*KINDS[name]))
+def test_what_is_built_is_taken_apart_to_the_same(kind, drawn, data):
+    parts = data.draw(st.tuples(*drawn))
     key = kind(*parts)
     assert kind.parse(key) == parts
     assert key == "/".join([kind.family, *map(str, parts)])

@@ -4,16 +4,18 @@ from collections.abc import Iterator, Sequence
 
 from pipeline import keys
 from pipeline.book.exposures import Price, Spot
-from pipeline.messages.base import Output
+from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
+from pipeline.messages.read_values import CallRead
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import PoolId
 from pipeline.venues.acting import VenueActions
+from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes
@@ -80,6 +82,15 @@ class UniswapV3:
     def interest(self, tables: Tables) -> log_filter.UniswapV3Interest:
         """Collect the pools, NFTs and owners that a shard follows now."""
         return log_filter.interest(tables, self._at)
+
+    def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
+        """List nothing: logs and reads of items tell all."""
+        del tables
+        return ()
+
+    def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
+        """Keep nothing, for nothing is asked."""
+        del tables, block, answers
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> UniswapV3Block:
         """Open a block's working copies."""

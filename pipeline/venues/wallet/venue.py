@@ -5,16 +5,18 @@ from typing import NamedTuple
 
 from pipeline import keys
 from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, Spot
-from pipeline.messages.base import Output
+from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
+from pipeline.messages.read_values import CallRead
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import NATIVE, Address, PoolId
 from pipeline.venues.acting import VenueActions
+from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
 from pipeline.venues.wallet import log_filter
@@ -84,6 +86,15 @@ class Wallet:
     def interest(self, tables: Tables) -> log_filter.WalletInterest:
         """Collect the tokens and accounts that a shard follows now."""
         return log_filter.interest(tables, self._chain)
+
+    def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
+        """List nothing: logs and reads of items tell all."""
+        del tables
+        return ()
+
+    def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
+        """Keep nothing, for nothing is asked."""
+        del tables, block, answers
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> WalletBlock:
         """Open a block's working copies."""

@@ -7,10 +7,11 @@ from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.messages.policy import Policy
 from pipeline.units import Address
 from streams.node.venues import wallet
+from streams.node.venues.aave_v3 import half as aave_v3
 from streams.node.venues.port import NodeHalf, Read
 from streams.node.venues.uniswap_v3 import half as uniswap_v3
 
-HALVES: dict[str, NodeHalf] = {UNISWAP_V3: uniswap_v3.HALF}
+HALVES: dict[str, NodeHalf] = {UNISWAP_V3: uniswap_v3.HALF, "aave_v3": aave_v3.HALF}
 
 
 def holders(policy: Policy) -> Iterator[Address]:

@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Sequence
 
 from pipeline.book.exposures import HeldItem, Price, Spot
-from pipeline.messages.base import Output
+from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
+from pipeline.messages.read_values import CallRead
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import PoolId
 from pipeline.venues.acting import VenueActions
+from pipeline.venues.block_call import BlockCall
 from pipeline.venues.compare import field_differences
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
@@ -86,6 +88,13 @@ class ToyVenue:
     def interest(self, tables: Tables) -> ToyInterest:
         pools = frozenset(pool for policy in policies(tables) for pool in policy.pools_of(self.name))
         return ToyInterest(contract=self._contract, pools=pools)
+
+    def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
+        del tables
+        return ()
+
+    def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
+        del tables, block, answers
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> ToyBlock:
         del event

@@ -1,0 +1,107 @@
+"""A market at a time: balances with interest, and an account as its pool adds it up."""
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.state.tables import Tables
+from pipeline.units import Address, RawAmount, Seconds
+from pipeline.venues.aave_v3 import configuration as bits
+from pipeline.venues.aave_v3.deployment import AaveDeployment
+from pipeline.venues.aave_v3.forms import (
+    AaveAccount,
+    AaveMarket,
+    AavePosition,
+    AaveReserve,
+    AaveTold,
+    DisplayedBalance,
+    ReserveTokens,
+    aave_market,
+    aave_reserve,
+)
+from pipeline.venues.aave_v3.interest import linear
+from pipeline.venues.aave_v3.rays import ray_mul
+from pipeline.venues.aave_v3.revisions import rules_of
+from pipeline.venues.aave_v3.rules import AccountData, ReserveHolding
+from pipeline.venues.aave_v3.told import priced_assets
+
+
+class MarketAt:
+    """A market as it stands at a second: its last actions, with the interest since."""
+
+    def __init__(self, tables: Tables, at: AaveDeployment, at_s: Seconds) -> None:
+        """Find the market's rules. Raises: ImpossibleFactError where it was not read."""
+        self._tables, self._at, self._at_s = tables, at, at_s
+        self._rules = rules_of(tables.need(aave_market(at.pool), AaveMarket).revision)
+
+    def liquidity_index_ray(self, reserve: AaveReserve) -> int:
+        """Accrue the suppliers' index to this second."""
+        elapsed_s = Seconds(self._at_s - reserve.updated_at_s)
+        if elapsed_s == 0:
+            return reserve.liquidity_index_ray
+        return ray_mul(linear(reserve.liquidity_rate_ray, elapsed_s), reserve.liquidity_index_ray)
+
+    def borrow_index_ray(self, reserve: AaveReserve) -> int:
+        """Accrue the borrowers' index to this second."""
+        elapsed_s = Seconds(self._at_s - reserve.updated_at_s)
+        if elapsed_s == 0:
+            return reserve.borrow_index_ray
+        return ray_mul(self._rules.compounded(reserve.borrow_rate_ray, elapsed_s), reserve.borrow_index_ray)
+
+    def balance(self, position: AavePosition) -> DisplayedBalance:
+        """Tell what an account has of a reserve, and owes to it. Raises: ImpossibleFactError where it is not followed."""
+        reserve = self._reserve(position.asset)
+        return DisplayedBalance(
+            asset=position.asset,
+            collateral=self._rules.collateral_balance(
+                position.scaled_collateral, self.liquidity_index_ray(reserve)
+            ),
+            debt=self._rules.debt_balance(position.scaled_debt, self.borrow_index_ray(reserve)),
+        )
+
+    def account_data(self, account: AaveAccount, told: AaveTold) -> AccountData | None:
+        """Add an account up as its pool does; None where a price that it takes was not told. Raises: ImpossibleFactError."""
+        prices = {each.asset: each.price for each in told.prices}
+        if not prices.keys() >= set(priced_assets(self._tables, self._at, account)):
+            return None
+        flagged = set(bits.flagged_reserves(account.flags))
+        reserves = self._at.reserves(self._tables).values()
+        return self._rules.account_data(
+            [self._holding(account, each, prices) for each in reserves if each.reserve_id in flagged]
+        )
+
+    def _holding(
+        self, account: AaveAccount, reserve: ReserveTokens, prices: Mapping[Address, int]
+    ) -> ReserveHolding:
+        """Tell what counts of a reserve by the account's flags."""
+        configuration = self._reserve(reserve.asset).configuration
+        balance = self.balance(position_of(account, reserve.asset))
+        is_collateral = bits.is_collateral(account.flags, reserve.reserve_id)
+        is_debt = bits.is_borrowing(account.flags, reserve.reserve_id)
+        terms = self._rules.terms(configuration, reserve.reserve_id, account.emode)
+        return ReserveHolding(
+            price=_emode_price(account, configuration, prices) or prices[reserve.asset],
+            unit=10 ** bits.decimals(configuration),
+            collateral=balance.collateral,
+            terms=terms if is_collateral else None,
+            debt=balance.debt if is_debt else RawAmount(0),
+        )
+
+    def _reserve(self, asset: Address) -> AaveReserve:
+        return self._tables.need(aave_reserve(self._at.pool, asset), AaveReserve)
+
+
+def balances(market: MarketAt, account: AaveAccount) -> Iterator[DisplayedBalance]:
+    """Walk what an account has and owes with interest, by asset. Raises: ImpossibleFactError where a reserve is not followed."""
+    return (market.balance(position) for position in account.positions)
+
+
+def position_of(account: AaveAccount, asset: Address) -> AavePosition:
+    """Find what an account has of a reserve, which may be nothing."""
+    return next((each for each in account.positions if each.asset == asset), AavePosition(asset=asset))
+
+
+def _emode_price(account: AaveAccount, configuration: int, prices: Mapping[Address, int]) -> int:
+    """Tell the price that an e-mode sets for the assets of its category; 0 where it sets none."""
+    source, emode = account.emode_price_source, account.emode
+    if source is None or emode is None or bits.emode_category(configuration) != emode.category:
+        return 0
+    return prices[source]

@@ -1,0 +1,76 @@
+"""What each block tells of a market while an account of the shard has anything there: its time, and the oracle's prices."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
+
+from pipeline.messages.read_values import CallRead
+from pipeline.state.policies import policies
+from pipeline.state.tables import Tables
+from pipeline.units import Address, Seconds
+from pipeline.venues.aave_v3 import configuration as bits
+from pipeline.venues.aave_v3.deployment import AaveDeployment, owners
+from pipeline.venues.aave_v3.forms import AaveAccount, AaveTold, OraclePrice, aave_account, aave_told
+from pipeline.venues.aave_v3.routes import routed_assets
+from pipeline.venues.block_call import BlockCall
+
+_ASSET_PRICE = "0xb3596f07"
+"""Selector of getAssetPrice(address)."""
+
+
+def block_calls(tables: Tables, at: AaveDeployment) -> Sequence[BlockCall]:
+    """List the prices that each block should tell, by what worker and watcher both know."""
+    return tuple(_price_call(at, asset) for asset in _priced(tables, at))
+
+
+def keep_told(tables: Tables, at: AaveDeployment, at_s: Seconds, answers: Iterable[CallRead]) -> None:
+    """Keep a block's time and what the oracle answered; nothing where no account has anything."""
+    if not _is_used(tables, at):
+        tables.put(aave_told(at.pool), None)
+        return
+    told = {(each.to, each.data): each.value for each in answers}
+    found = {asset: told.get((at.oracle, _price_call(at, asset).data)) for asset in _priced(tables, at)}
+    prices = (OraclePrice(asset=asset, price=price) for asset, price in found.items() if price is not None)
+    tables.put(aave_told(at.pool), AaveTold(at_s=at_s, prices=tuple(prices)))
+
+
+def unpriced(tables: Tables, at: AaveDeployment, owner: Address) -> bool:
+    """Ask whether the last block did not tell the prices that an account follows from."""
+    account = tables.find(aave_account(at.pool, owner), AaveAccount)
+    if account is None:
+        return False
+    told = tables.find(aave_told(at.pool), AaveTold)
+    known = {each.asset for each in told.prices} if told is not None else set()
+    return not known.issuperset(priced_assets(tables, at, account))
+
+
+def _price_call(at: AaveDeployment, asset: Address) -> BlockCall:
+    return BlockCall(to=at.oracle, data=_ASSET_PRICE + asset.removeprefix("0x").rjust(64, "0"))
+
+
+def _is_used(tables: Tables, at: AaveDeployment) -> bool:
+    return any(each.positions or each.flags for each in _accounts(tables, at))
+
+
+def _accounts(tables: Tables, at: AaveDeployment) -> Iterator[AaveAccount]:
+    for owner in sorted(owners(tables)):
+        account = tables.find(aave_account(at.pool, owner), AaveAccount)
+        if account is not None:
+            yield account
+
+
+def _priced(tables: Tables, at: AaveDeployment) -> list[Address]:
+    """List the reserves that are used, those of the books' own tokens, and whose prices e-modes take."""
+    tokens = {token.address for policy in policies(tables) for token in policy.tokens}
+    sources = {each.emode_price_source for each in _accounts(tables, at)} - {None}
+    reserves = at.reserves(tables).keys()
+    return sorted(routed_assets(tables, at) | (tokens & reserves) | cast("set[Address]", sources))
+
+
+def priced_assets(tables: Tables, at: AaveDeployment, account: AaveAccount) -> Iterator[Address]:
+    """List of what an account's health follows from the price: what has a flag, and the source of its e-mode."""
+    by_id = {each.reserve_id: each.asset for each in at.reserves(tables).values()}
+    for reserve_id in bits.flagged_reserves(account.flags):
+        if reserve_id in by_id:
+            yield by_id[reserve_id]
+    if account.emode_price_source is not None:
+        yield account.emode_price_source
