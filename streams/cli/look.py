@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from pipeline import keys
@@ -21,6 +22,7 @@ from streams.cli.sentences import sentence
 from streams.cli.wording import Named, named_in, prices_text
 from streams.human import bps_text, duration_text, price_text, short
 from streams.kafka.codec import encode
+from streams.look.earned import Earned, earned
 from streams.look.glance import Glance, PairNow, glance
 from streams.look.ranges_drawn import distances_text, drawn
 from streams.node.http_node import HttpNode
@@ -83,17 +85,28 @@ def _print(seen: Glance) -> None:
     age = duration_text(max(0, int(time.time()) - head.timestamp_s))
     print_line(f"{seen.found.owner} on chain {seen.chain_id} at block {head.number}, {age} old")
     for each in seen.pairs:
-        _print_pair(each)
+        _print_pair(each, seen)
     for text in _beside(seen):
         say(text)
 
 
-def _print_pair(each: PairNow) -> None:
+def _print_pair(each: PairNow, seen: Glance) -> None:
     policy, pair = each.book.policy, each.pair
     title = f"{pair.base.symbol}/{pair.quote.symbol} positions"
-    columns = [">NFT", "pool", ">range", "drawn", "~to its ends", "~principal", "~fees", ">worth"]
+    columns = [
+        ">NFT",
+        "pool",
+        ">range",
+        "drawn",
+        "~to its ends",
+        "~principal",
+        "~fees",
+        ">worth",
+        ">fee APR",
+        ">against holding",
+    ]
     views = each.book.position_views()
-    print_table(title, columns, [_position_row(each, view) for view in views])
+    print_table(title, columns, [_position_row(each, view, seen) for view in views])
     view = each.book.view()
     if view is None:
         say(f"what the {pair.name} positions are worth is not known: {'; '.join(each.book.marks)}")
@@ -123,7 +136,7 @@ def _print_pair(each: PairNow) -> None:
             print_line(f"the default policy: {sentence(said, policy)}")
 
 
-def _position_row(each: PairNow, view: PositionView) -> tuple[str, ...]:
+def _position_row(each: PairNow, view: PositionView, seen: Glance) -> tuple[str, ...]:
     policy = each.book.policy
     pool = each.book.at.shard.tables.need(keys.pool(view.pool), Pool)
     base_is_0 = pool.token0 == policy.base
@@ -138,15 +151,42 @@ def _position_row(each: PairNow, view: PositionView) -> tuple[str, ...]:
         _both(names, pool, (view.principal0, view.principal1)),
         _both(names, pool, (view.fees0, view.fees1)),
         names.amount(policy.quote, _worth(view, pool, base_is_0=base_is_0)),
+        *_earned_cells(each, view, seen),
+    )
+
+
+def _earned_cells(each: PairNow, view: PositionView, seen: Glance) -> tuple[str, str]:
+    told = _earned(each, view, seen)
+    if told is None:
+        return "?", "?"
+    apr = "?" if told.fee_apr_bps is None else bps_text(told.fee_apr_bps)
+    quote = each.book.policy.quote
+    return apr, named_in(each.book.policy).amount(quote, told.against_holding_quote)
+
+
+def _earned(each: PairNow, view: PositionView, seen: Glance) -> Earned | None:
+    pool = each.book.at.shard.tables.need(keys.pool(view.pool), Pool)
+    base_is_0 = pool.token0 == each.book.policy.base
+    return earned(
+        seen.histories.get(view.token_id, []),
+        seen.head.block.timestamp_s,
+        (view.principal0, view.principal1),
+        (view.fees0, view.fees1),
+        lambda amounts: _value(amounts, pool, base_is_0=base_is_0),
     )
 
 
 def _worth(view: PositionView, pool: Pool, *, base_is_0: bool) -> RawAmount:
-    """Value a position with its fees at its pool's price, in the quote. Rounds: down, once per token."""
-    all0, all1 = RawAmount(view.principal0 + view.fees0), RawAmount(view.principal1 + view.fees1)
+    """Value a position with its fees at its pool's price, in the quote."""
+    both = RawAmount(view.principal0 + view.fees0), RawAmount(view.principal1 + view.fees1)
+    return _value(both, pool, base_is_0=base_is_0)
+
+
+def _value(amounts: tuple[RawAmount, RawAmount], pool: Pool, *, base_is_0: bool) -> RawAmount:
+    """Value amounts of a pool's tokens at its price, in the quote. Rounds: down, once."""
     if base_is_0:
-        return RawAmount(value_in_token1(all0, pool.sqrt_price_x96) + all1)
-    return RawAmount(value_in_token0(all1, pool.sqrt_price_x96) + all0)
+        return RawAmount(value_in_token1(amounts[0], pool.sqrt_price_x96) + amounts[1])
+    return RawAmount(value_in_token0(amounts[1], pool.sqrt_price_x96) + amounts[0])
 
 
 def _both(names: Named, pool: Pool, amounts: tuple[RawAmount, RawAmount]) -> str:
@@ -174,6 +214,10 @@ def _beside(seen: Glance) -> Iterator[str]:
     for each in seen.pairs:
         for mark in each.book.marks:
             yield f"{each.pair.name}: {mark}"
+    if seen.no_history is not None:
+        yield f"what was put in is not known, so no fee APR: {seen.no_history}"
+    elif seen.pairs:
+        yield "fee APR: all fees since the mint, on what was in the position on average; both, and holding, at the price of now"
     if len(seen.pairs) > 1:
         yield "each pair is shown with the owner's whole wallet of its two tokens: a token in two pairs is in both"
 
@@ -187,18 +231,30 @@ def _as_json(seen: Glance) -> dict[str, object]:
         "block_hash": seen.head.block.hash,
         "closed": str(seen.found.closed),
         "not_read": list(seen.found.unread),
-        "pairs": [_pair_as_json(each) for each in seen.pairs],
+        "no_history": seen.no_history,
+        "pairs": [_pair_as_json(each, seen) for each in seen.pairs],
     }
 
 
-def _pair_as_json(each: PairNow) -> dict[str, object]:
+def _pair_as_json(each: PairNow, seen: Glance) -> dict[str, object]:
     view = each.book.view()
     return {
         "book": each.pair.name,
         "base": each.pair.base.address,
         "quote": each.pair.quote.address,
         "inventory": None if view is None else json.loads(encode(view)),
-        "positions": [json.loads(encode(view)) for view in each.book.position_views()],
+        "positions": [
+            {**json.loads(encode(view)), "earned": _earned_as_json(_earned(each, view, seen))}
+            for view in each.book.position_views()
+        ],
         "marks": list(each.book.marks),
         "decisions": [json.loads(encode(said)) for said in each.outputs if isinstance(said, _DECISIONS)],
+    }
+
+
+def _earned_as_json(told: Earned | None) -> dict[str, str | None] | None:
+    if told is None:
+        return None
+    return {
+        name: None if value is None else str(value) for name, value in msgspec.structs.asdict(told).items()
     }

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.errors import BlockUnknownError, SettingsError
+from pipeline.errors import BlockUnknownError, NodeError, SettingsError
 from pipeline.messages.base import Output
-from pipeline.units import Address, BlockNumber, ChainId
+from pipeline.units import Address, BlockNumber, ChainId, TokenId
 from streams.human import is_name, parse_address
 from streams.look.deployment import contracts_of, profile_with
 from streams.look.fold_once import book_at
@@ -16,6 +16,7 @@ from streams.node.ens import resolve
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Header
+from streams.node.venues.uniswap_v3.nft_history import NftChange, read_histories
 from streams.node.venues.uniswap_v3.positions_of_owner import PositionsFound, find_positions
 from streams.portfolio import load_portfolio
 from streams.portfolio.names import lookup_in
@@ -37,6 +38,9 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     head: Header
     found: PositionsFound
     pairs: tuple[PairNow, ...]
+    histories: dict[TokenId, list[NftChange]]
+    no_history: str | None
+    """Why the node does not tell what was put in."""
     suggested: str
     """A portfolio file for the pair with the most positions."""
 
@@ -57,6 +61,7 @@ async def glance(
     found = await find_positions(reader, profile, address)
     pairs = pairs_in(found, profile.wrapped_native)
     files = [portfolio_text(chain_id, contracts, address, pair) for pair in pairs]
+    histories, no_history = await _histories(node, profile.position_manager, list(found.positions), head)
     return Glance(
         chain_id=chain_id,
         head=head,
@@ -64,6 +69,8 @@ async def glance(
         pairs=tuple(
             [await _pair_now(node, head, pair, file) for pair, file in zip(pairs, files, strict=True)]
         ),
+        histories=histories,
+        no_history=no_history,
         suggested=files[0] if files else "",
     )
 
@@ -82,6 +89,16 @@ async def _address(node: HttpNode, head: Header, owner: str) -> Address:
         return lookup_in(await resolve(node.web3(head.block.hash), [owner]))(owner)
     except ValueError as error:
         raise SettingsError(f"OWNER {owner}: {error}") from None
+
+
+async def _histories(
+    node: HttpNode, manager: Address, token_ids: list[TokenId], head: Header
+) -> tuple[dict[TokenId, list[NftChange]], str | None]:
+    """Read what was put into NFTs; many nodes give no logs so far back, and a look goes on without them."""
+    try:
+        return (await read_histories(node, manager, token_ids, head) if token_ids else {}), None
+    except NodeError as error:
+        return {}, str(error)
 
 
 async def _pair_now(node: HttpNode, head: Header, pair: PairFound, file: str) -> PairNow:

@@ -1,14 +1,19 @@
 """`evenkeel look` on a chain: what it shows is what stands there, without a broker, a key or a configuration."""
 
+import asyncio
+import random
 from pathlib import Path
 
 import pytest
+from chaos.proxy import Refuses
 from cli_run import Run
 from ens_names import place_ens
 
+from pipeline.math.value import value_in_token0
+from pipeline.venues.abi import event_topic
 from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.reads import minted_token_id, position, range_around
+from streams.devnet.reads import minted_token_id, position, range_around, slot0
 from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
@@ -44,6 +49,10 @@ def owner(world: World, chain: Chain) -> str:
     liquidity = position(chain, world, empty).liquidity
     chain.execute(actions.decrease(world, owner, empty, liquidity), actions.collect(world, owner, empty))
     chain.execute(actions.swap_exact_in(world, trader, low, world.weth, 10**20))
+    half = position(chain, world, minted_token_id(minted[0], world)).liquidity // 2
+    first = minted_token_id(minted[0], world)
+    chain.execute(actions.decrease(world, owner, first, half), actions.collect(world, owner, first))
+    chain.execute(actions.swap_exact_in(world, trader, low, world.weth, 10**20))
     chain.mine()
     return owner
 
@@ -72,6 +81,47 @@ def test_what_it_tells_is_what_a_burn_would_pay(look, world: World, chain: Chain
         assert told == [paid.get(pool.token0, 0), paid.get(pool.token1, 0)], receipt
         fees += int(each["fees0"]) + int(each["fees1"])
     assert fees > 0, "a swap has paid fees, not collected yet"
+
+
+def test_fees_since_the_mint_are_all_that_is_ever_paid_less_what_is_withdrawn(
+    look, world: World, chain: Chain, owner: str
+):
+    (seen,) = look(owner, "--json").objects
+    assert seen["no_history"] is None
+    about, beside = sorted(
+        (each for pair in seen["pairs"] for each in pair["positions"]), key=lambda each: int(each["token_id"])
+    )
+    spot = slot0(chain, world.pool("weth_usdc_low_500")).sqrt_price_x96
+    number = int(about["token_id"])
+    chain.execute(
+        actions.decrease(world, owner, number, int(about["liquidity"])), actions.collect(world, owner, number)
+    )
+    fees0, fees1 = (
+        amounts_of(chain, world, "Collect", number, i)
+        - amounts_of(chain, world, "DecreaseLiquidity", number, i)
+        for i in (0, 1)
+    )
+    assert fees1 > int(about["fees1"]) > 0, "some were paid before"
+    assert int(about["earned"]["fees_quote"]) == fees0 + value_in_token0(fees1, spot)
+    assert int(about["earned"]["fee_apr_bps"]) > 0
+    assert (beside["earned"]["fees_quote"], beside["earned"]["fee_apr_bps"]) == ("0", "0")
+
+
+def amounts_of(chain: Chain, world: World, event: str, number: int, i: int) -> int:
+    """Add up what an event of the position manager says of an NFT: its last two words are amounts."""
+    topics = [event_topic("uniswap-v3/NonfungiblePositionManager", event), f"0x{number:064x}"]
+    terms = {"address": world.position_manager, "fromBlock": "0x0", "topics": topics}
+    words = [bytes.fromhex(log["data"][2:])[-64:] for log in chain.rpc("eth_getLogs", terms)]
+    return sum(int.from_bytes(each[32 * i : 32 * i + 32], "big") for each in words)
+
+
+async def test_a_node_that_gives_no_logs_costs_the_yield_alone(look, proxy, owner: str):
+    """Many nodes give logs of some thousand blocks only."""
+    with proxy.troubled(Refuses(random.Random(1), "eth_getLogs", share=1.0)):
+        done = await asyncio.to_thread(look, owner, "--rpc", proxy.url_for("here"), width=200)
+    assert done.code == 0, done.err
+    assert "what was put in is not known, so no fee APR: " in done.err
+    assert "WETH/USDC positions" in done.out
 
 
 def test_each_pair_is_shown_with_what_the_default_policy_would_do(look, owner: str):

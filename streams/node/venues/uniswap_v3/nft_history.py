@@ -1,0 +1,77 @@
+"""What was put into NFTs and taken out of them since their mint, from the position manager's logs: for a look, not for a book."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from eth_utils.address import to_checksum_address
+
+from pipeline.errors import BrokenAnswerError
+from pipeline.units import Address, BlockNumber, RawAmount, Seconds, TokenId
+from pipeline.venues.abi import event_topic
+from pipeline.venues.log_words import WORD_BYTES
+from streams.node.http_node import HttpNode
+from streams.node.port import Header
+
+_MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_EVENTS = {
+    event_topic(_MANAGER, name): name for name in ("IncreaseLiquidity", "DecreaseLiquidity", "Collect")
+}
+
+
+class NftChange(NamedTuple):
+    """One deposit, withdrawal or payment of an NFT. Units: raw, of token0 and token1."""
+
+    time_s: Seconds
+    what: str
+    """`IncreaseLiquidity`, `DecreaseLiquidity` or `Collect`: what was withdrawn is paid by a `Collect`, with fees."""
+    amounts: tuple[RawAmount, RawAmount]
+
+
+async def read_histories(
+    node: HttpNode, manager: Address, token_ids: Sequence[TokenId], head: Header
+) -> dict[TokenId, list[NftChange]]:
+    """Read all changes of NFTs up to a block, in order. Raises: NodeError where the node does not give logs so far back."""
+    terms: Any = {
+        "address": to_checksum_address(manager),
+        "fromBlock": 0,
+        "toBlock": head.block.number,
+        "topics": [list(_EVENTS), [f"0x{token_id:064x}" for token_id in token_ids]],
+    }
+    logs: Sequence[Mapping[str, Any]] = await node.web3(head.block.hash).w3.eth.get_logs(terms)
+    asked = set(token_ids)
+    times = await _times(node, {log["blockNumber"] for log in logs})
+    found: dict[TokenId, list[NftChange]] = {}
+    for log in sorted(logs, key=lambda log: (log["blockNumber"], log["logIndex"])):
+        token_id, change = _change(log, manager, times)
+        if token_id not in asked:
+            raise BrokenAnswerError(
+                f"eth_getLogs: the node answers a log of NFT {token_id}, which was not asked for"
+            )
+        found.setdefault(token_id, []).append(change)
+    return found
+
+
+def _change(
+    log: Mapping[str, Any], manager: Address, times: Mapping[BlockNumber, Seconds]
+) -> tuple[TokenId, NftChange]:
+    """Read a log: of all three events the second topic is the NFT, and the last two of three words are amounts."""
+    event = _EVENTS.get(log["topics"][0].to_0x_hex()) if len(log["topics"]) == 2 else None
+    if event is None or log["address"].lower() != manager or len(log["data"]) != 3 * WORD_BYTES:
+        raise BrokenAnswerError(
+            f"eth_getLogs: asked for changes of NFTs, the node answers another log of {log['address']}"
+        )
+    amount0, amount1 = (
+        int.from_bytes(log["data"][at : at + WORD_BYTES], "big") for at in (WORD_BYTES, 2 * WORD_BYTES)
+    )
+    change = NftChange(times[log["blockNumber"]], event, (RawAmount(amount0), RawAmount(amount1)))
+    return TokenId(int.from_bytes(log["topics"][1], "big")), change
+
+
+async def _times(node: HttpNode, numbers: Collection[BlockNumber]) -> dict[BlockNumber, Seconds]:
+    ordered = sorted(numbers)
+    headers = await node.headers(ordered)
+    if None in headers:
+        raise BrokenAnswerError("the node does not know a block of which it has given logs")
+    return {
+        number: header.block.timestamp_s for number, header in zip(ordered, headers, strict=True) if header
+    }
