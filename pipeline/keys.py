@@ -1,8 +1,9 @@
 """The keys of everything that is kept under one: a shard's entries, the views, a signer's journal.
 
-A key is its family and its parts, `tick/0x.../-60`. Here is the only place that builds keys and takes them apart:
-`keys.tick(pool, index)` builds one, `keys.tick.parse(key)` gives pool and index back, `keys.tick.matches(key)` asks for the family,
-and `keys.tick.under(pool)` is what `Tables.group` lists a pool's ticks under.
+A key is its family and its parts, `observation/0x.../7`. Here is the only place that builds keys and takes them apart:
+`keys.observation(pool, index)` builds one, `keys.observation.parse(key)` gives pool and index back, `keys.observation.matches(key)` asks
+for the family, and `keys.observation.under(pool)` is what `Tables.group` lists those of a pool under. What only one venue has is
+made with `kind` in the venue's package.
 
 An *item* is what can be read of the chain: a pool, an owner, a position or a balance; of some quarantines a book or a token.
 A *scope* is what an operator can pause: `ALL` or a book.
@@ -11,7 +12,7 @@ A *scope* is what an operator can pause: `ALL` or a book.
 from typing import Any, Final, Protocol, TypeVarTuple
 
 from pipeline.errors import ImpossibleFactError
-from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, PoolId, ShardId, Tick, TokenId
+from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, PoolId, ShardId, TokenId
 
 Parts = TypeVarTuple("Parts")
 
@@ -70,7 +71,7 @@ def families(*kinds: "Kind[*tuple[Any, ...]] | str") -> frozenset[str]:
 
 
 def group_of(key: str) -> str:
-    """Name what an entry is listed under: `tick/P` for `tick/P/t`, `policy` for `policy/book`."""
+    """Name what an entry is listed under: `observation/P` for `observation/P/i`, `policy` for `policy/book`."""
     parts = key.split("/", 2)
     return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
 
@@ -78,11 +79,9 @@ def group_of(key: str) -> str:
 # ------------------------------------------------------------------ items, and the views of them
 pool: Kind[PoolId] = kind("pool", str)
 position: Kind[Address, TokenId] = kind("position", str, int)
-"""Of a position manager, and one of its NFTs."""
+"""Of a contract that numbers positions, and one of them."""
 balance: Kind[Address, Address] = kind("balance", str, str)
 """Of an account, in a token."""
-owner: Kind[Address, Address] = kind("owner", str, str)
-"""Of a position manager, and whose NFTs are looked up there."""
 token: Kind[Address] = kind("token", str)
 book: Kind[BookId] = kind("book", str)
 counted_balances: Kind[BookId] = kind("counted-balances", str)
@@ -91,18 +90,9 @@ spot: Kind[PoolId] = kind("spot", str)
 prices: Kind[BookId] = kind("prices", str)
 stock: Kind[BookId] = kind("stock", str)
 unknown: Kind[BookId] = kind("unknown", str)
-held_nfts: Kind[BookId, Address] = kind("held-nfts", str, str)
-shown_nfts: Kind[BookId, Address] = kind("shown-nfts", str, str)
-nft_groups: Kind[BookId, Address] = kind("nft-groups", str, str)
 summed: Kind[BookId, int] = kind("summed", str, int)
 """Of a book, and the place of a venue."""
 refused_by: Kind[BookId] = kind("refused-by", str)
-routed_nfts: Kind[str, Address] = kind("routed-nfts", str, str)
-"""Of a venue, and its position manager."""
-owned_nfts: Kind[Address] = kind("owned-nfts", str)
-followed_nfts: Kind[Address] = kind("followed-nfts", str)
-followed_pools: Kind[Address] = kind("followed-pools", str)
-"""Each of a position manager."""
 POLICIES: Final = "policies"
 BOOK_ACCOUNTS: Final = "book-accounts"
 NAMED_ITEMS: Final = "named-items"
@@ -115,17 +105,9 @@ SHARD: Final = "shard"
 """What an operator resumes where a whole shard is halted."""
 
 
-def unreadable_position(manager: Address) -> str:
-    """Name the item of a manager's log that does not tell which NFT it is of."""
-    return f"{position.under(manager)}/None"
-
-
 # ------------------------------------------------------------------ chain part
 HEAD: Final = "head"
-tick: Kind[PoolId, Tick] = kind("tick", str, int)
 observation: Kind[PoolId, int] = kind("observation", str, int)
-pool_position: Kind[PoolId, Address, Tick, Tick] = kind("pool-position", str, str, int, int)
-"""Of a pool: the range of one of its owners."""
 route: Kind[str] = kind("route", str)
 path: Kind[BookId] = kind("path", str)
 quarantine: Kind[str] = kind("quarantine", str)
@@ -134,7 +116,7 @@ allowance: Kind[Address, Address, Address] = kind("allowance", str, str, str)
 """Of an owner, in a token, for a spender."""
 cost: Kind[BookId] = kind("cost", str)
 departure: Kind[str] = kind("departure", str)
-"""Of an NFT, by its item."""
+"""Of what left a book, by its item."""
 price: Kind[Address, int, int, int] = kind("price", str, int, int, int)
 """Of a pool: seconds per interval, how many intervals are kept, and a place among them."""
 feed: Kind[Address] = kind("feed", str)
@@ -215,9 +197,7 @@ IN_NO_VIEW: Final = families(
     departure,
     price,
 )
-"""Families that no view of a pool, an NFT or a book is made of."""
-OF_A_POOL: Final = families(tick, observation, pool_position, skipped_checks)
-"""Entries that tell of a pool beside its own."""
+"""Families that no view of a pool, a position or a book is made of."""
 OF_AN_ITEM: Final = families(route, quarantine, checked, resumed)
 """Entries that tell of the item in their key."""
 
@@ -227,18 +207,13 @@ def pool_of(key: str) -> PoolId:
     return PoolId(key.split("/", 2)[1])
 
 
-def manager_of(item: str) -> Address:
-    """Take the position manager out of the item of a position, or of an owner."""
-    return Address(item.split("/", 2)[1])
-
-
 def item_of(key: str) -> str:
     """Return what follows the family: for an entry that belongs to an item, the item."""
     return key.partition("/")[2]
 
 
-def nft_of(item: str) -> str:
-    """Take out of a position's item what a person calls the NFT by: its number."""
+def number_of(item: str) -> str:
+    """Take out of a position's item what a person calls it by: its number."""
     return item.rpartition("/")[2]
 
 

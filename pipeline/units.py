@@ -14,7 +14,7 @@ Hash = NewType("Hash", str)
 """Lower-case 0x-hex of 32 bytes."""
 BookId = NewType("BookId", str)
 TokenId = NewType("TokenId", int)
-"""Number of an NFT of a position manager."""
+"""Number of a position of a contract that numbers them."""
 ChainId = NewType("ChainId", int)
 
 # When

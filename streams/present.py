@@ -12,9 +12,9 @@ from pipeline.book.inventory import Stock
 from pipeline.decide.gates import Refused
 from pipeline.errors import MalformedRecordError, NewerRecordError, PipelineError
 from pipeline.follow.quarantine import quarantined
+from pipeline.messages.arrivals import Departure
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Pause
-from pipeline.messages.nfts import Departure
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView
 from pipeline.state.policies import policies
@@ -56,9 +56,9 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[tuple[VenueViews, HeldItem], ...]
     """Those that have or are owed anything, each with what shows it."""
     set_apart: tuple[str, ...]
-    """NFTs of the owner that the book does without: `position/M/id`."""
+    """Items of the owner that the book does without, such as `position/M/id`."""
     left: tuple[tuple[str, Departure], ...]
-    """NFTs that were transferred out of the book or burned lately, by item, the last one first."""
+    """What was transferred out of the book or burned lately, by item, the last one first."""
     marks: tuple[str, ...]
 
     def view(self) -> BookView | None:

@@ -1,4 +1,4 @@
-"""Items that leave a live book by a transfer or a burn, such as NFTs: reported with what they were worth, and remembered for a while."""
+"""Items that leave a live book by a transfer or a burn: reported with what they were worth, and remembered for a while."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,11 @@ from pipeline import keys
 from pipeline.advance.views import Shown, route_writes
 from pipeline.book.exposures import HeldItem
 from pipeline.book.stock import worth
+from pipeline.messages.arrivals import Departure
 from pipeline.messages.base import TokenAmount
 from pipeline.messages.decisions import NftLeft
 from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen
-from pipeline.messages.nfts import Departure
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard

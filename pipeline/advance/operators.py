@@ -13,7 +13,7 @@ from pipeline.venues.registry import venues
 
 
 def apply_policy(shard: Shard) -> None:
-    """Forget what no policy needs any more, such as NFTs whose pool no book uses."""
+    """Forget what no policy needs any more, such as positions whose pool no book uses."""
     for venue in venues(shard.tables):
         shard.tables.forget(venue.unfollowed(shard.tables).__contains__)
     shard.drop_working_copies()

@@ -108,7 +108,7 @@ def tell_views(
 ) -> Iterator[Output]:
     """Tell every view that a record changed, of which `before` and `head` were the present until then.
 
-    After going back all are told again: whatever was said of the blocks that went away no longer holds. NFTs are
+    After going back all are told again: whatever was said of the blocks that went away no longer holds. Items are
     told again every so many blocks, for their amounts follow the price.
     """
     after, moved = shown(shard), shard.tables.head != head

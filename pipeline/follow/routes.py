@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline import keys
 from pipeline.follow.due_reads import is_wanted, named_items
+from pipeline.messages.arrivals import Adopted
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
 from pipeline.messages.events import (
@@ -27,7 +28,6 @@ from pipeline.messages.events import (
     Watched,
     WriterStarted,
 )
-from pipeline.messages.nfts import Adopted
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import PriceRing
 from pipeline.state.policies import policies, profile
@@ -241,7 +241,7 @@ def _is_slot_of(key: str, rings: set[PriceRing]) -> bool:
 
 
 def _belongs_to(key: str, items: set[str], of_venues: tuple[Venue, ...]) -> bool:
-    """Ask whether an entry tells of one of these items: `tick/P/t` of `pool/P`, `route/X` and `checked/X` of X."""
+    """Ask whether an entry tells of one of these items: `observation/P/i` of `pool/P`, `route/X` and `checked/X` of X."""
     family = keys.family(key)
     if family in keys.OF_AN_ITEM:
         return keys.item_of(key) in items

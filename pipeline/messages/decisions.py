@@ -204,14 +204,14 @@ class ChecksSkipped(Output, frozen=True, kw_only=True, tag=True):
 
 
 class NftSetApart(Output, frozen=True, kw_only=True, tag=True):
-    """An NFT came to a book's owner in somebody else's transaction: the book does without it until it is adopted."""
+    """An item came to a book's owner in somebody else's transaction: the book does without it until it is adopted."""
 
     book: BookId
     item: str
 
 
 class NftLeft(Output, frozen=True, kw_only=True, tag="NftLeft.2"):
-    """An item has left a live book, such as an NFT that was transferred or burned, no matter by whom. Amounts are those before the block."""
+    """An item has left a live book, transferred or burned, no matter by whom. Amounts are those before the block."""
 
     book: BookId
     item: str

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pipeline import keys
+from pipeline.messages.arrivals import Adopted, Departure, Gift
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.costs import PlanCost
 from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
-from pipeline.messages.nfts import Adopted, Departure, Gift
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import FeedAnswer, PriceSlot
 from pipeline.units import (

@@ -135,7 +135,7 @@ class PassedOver(Event, frozen=True, kw_only=True, tag=True):
 
 
 class NftAdopted(Event, frozen=True, kw_only=True, tag=True):
-    """Count an NFT (`position/M/id`) among those of its owner's book, or leave it out, however it came."""
+    """Count an item (`position/M/id`) among those of its owner's book, or leave it out, however it came."""
 
     item: str
     ours: bool

@@ -130,7 +130,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     book: BookId
     chain: ChainProfile
     owner: Address
-    """Holds the NFTs; belongs to one book only."""
+    """Holds the positions; belongs to one book only."""
     signer: Address | None = None
     accounts: tuple[Address, ...]
     """Whose balances count; the owner is one of them."""

@@ -41,7 +41,7 @@ class SubmitTransaction(Output, frozen=True, kw_only=True, tag=True):
     attempt: int
     """Counts the commands for the same step of the same plan, from 1."""
     position: str
-    """What it is exclusive on: `position/M/id`, or `book/ID` where there is no NFT yet."""
+    """What it is exclusive on: `position/M/id`, or `book/ID` where there is none yet."""
     after: str | None = None
     """Digest of the intent that takes the nonce before; None: none must."""
     made_at: BlockRef

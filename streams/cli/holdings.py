@@ -263,7 +263,7 @@ def no_such_book(name: str, known: Iterable[str]) -> str:
 def _say_what_is_set_apart(books: Iterable[BookNow]) -> None:
     """Name the NFTs of each owner that its book does without, a few of them."""
     for each in books:
-        numbers = [keys.nft_of(item) for item in each.set_apart]
+        numbers = [keys.number_of(item) for item in each.set_apart]
         if numbers:
             more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
             say(

@@ -7,8 +7,8 @@ import msgspec
 
 from pipeline import keys
 from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.arrivals import Departure
 from pipeline.messages.decisions import NftLeft
-from pipeline.messages.nfts import Departure
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, RawAmount, Tick
 from streams.human import price_text, rounded_amount_text, short
@@ -52,7 +52,7 @@ def left_text(item: str, left: NftLeft | Departure, policy: Policy | None) -> st
         parts.append(f"at block {left.block.number} ({when})")
     if left.transaction_hash is not None:
         parts.append(f"by transaction {left.transaction_hash}")
-    return f"NFT {keys.nft_of(item)}, {worth}, {' '.join(parts)}"
+    return f"NFT {keys.number_of(item)}, {worth}, {' '.join(parts)}"
 
 
 def range_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_0: bool) -> str:

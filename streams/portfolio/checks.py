@@ -55,7 +55,7 @@ def _repeated(named: Iterable[tuple[FieldPath, str]]) -> Iterator[Problem]:
 
 
 def _shared_accounts(portfolio: Portfolio) -> Iterator[Problem]:
-    """An account that two books count would be counted twice; an owner's NFTs too."""
+    """An account that two books count would be counted twice; an owner's positions too."""
     book_of: dict[Address, BookSection] = {}
     for i, book in enumerate(portfolio.books):
         named: list[tuple[FieldPath, Address]] = [(("books", i, "owner"), book.owner)]

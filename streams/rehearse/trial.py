@@ -36,7 +36,7 @@ from streams.rehearse.port import Fork, NotTried
 MOST_BLOCKS = 100
 """More than any plan needs that goes on at all."""
 _READ_ROUNDS = 4
-"""A read may want others: an owner's list its NFTs."""
+"""A read may want others: an owner's list its positions."""
 
 
 class Trial:

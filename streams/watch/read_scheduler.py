@@ -153,7 +153,7 @@ class ReadScheduler:
         ]
 
     def _due_checks(self) -> list[DueRead]:
-        """List the pools, NFTs and balances to compare at this head, but for what is wanted there anyway."""
+        """List the pools, positions and balances to compare at this head, but for what is wanted there anyway."""
         tables = self._follower.tables
         chain, head = profile(tables), tables.head
         if chain is None or head is None or head.number % chain.check_every_blocks:

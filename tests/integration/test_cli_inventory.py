@@ -9,8 +9,8 @@ from builders import POOL as TOY_POOL
 from cli_desk import a_book
 from msgspec.structs import replace
 
+from pipeline.messages.arrivals import Departure
 from pipeline.messages.entries import Halted, Pause, Quarantine, Route
-from pipeline.messages.nfts import Departure
 from streams.cli import holdings
 from streams.human import bps_text
 

@@ -9,6 +9,7 @@ from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, ShardId, Tick, TokenId
 from pipeline.venues.aave_v3 import forms
+from pipeline.venues.uniswap_v3.forms import own_keys
 
 ADDRESSES = st.integers(0, 2**160 - 1).map(lambda n: Address(f"0x{n:040x}")) | st.just(Address("native"))
 HASHES = st.integers(0, 2**256 - 1).map(lambda n: Hash(f"0x{n:064x}"))
@@ -18,7 +19,7 @@ NUMBERS = st.integers(0, 2**256 - 1)
 DIGESTS = st.integers(0, 2**64 - 1).map(lambda n: f"{n:016x}")
 ITEMS = st.one_of(
     st.builds(keys.pool, ADDRESSES),
-    st.builds(keys.owner, ADDRESSES, ADDRESSES),
+    st.builds(own_keys.owner, ADDRESSES, ADDRESSES),
     st.builds(keys.position, ADDRESSES, NUMBERS.map(TokenId)),
     st.builds(keys.balance, ADDRESSES, ADDRESSES),
     st.builds(keys.book, BOOKS),
@@ -28,7 +29,6 @@ KINDS = {
     "pool": (ADDRESSES,),
     "position": (ADDRESSES, NUMBERS.map(TokenId)),
     "balance": (ADDRESSES, ADDRESSES),
-    "owner": (ADDRESSES, ADDRESSES),
     "token": (ADDRESSES,),
     "book": (BOOKS,),
     "counted_balances": (BOOKS,),
@@ -36,23 +36,14 @@ KINDS = {
     "spot": (ADDRESSES,),
     "price": (ADDRESSES, NUMBERS, NUMBERS, NUMBERS),
     "feed": (ADDRESSES,),
-    "held_nfts": (BOOKS, ADDRESSES),
-    "shown_nfts": (BOOKS, ADDRESSES),
-    "nft_groups": (BOOKS, ADDRESSES),
     "summed": (BOOKS, NUMBERS),
     "refused_by": (BOOKS,),
-    "routed_nfts": (BOOKS, ADDRESSES),
-    "owned_nfts": (ADDRESSES,),
-    "followed_nfts": (ADDRESSES,),
-    "followed_pools": (ADDRESSES,),
     "passed": (NUMBERS,),
     "prices": (BOOKS,),
     "rules": (NUMBERS,),
     "stock": (BOOKS,),
     "unknown": (BOOKS,),
-    "tick": (ADDRESSES, TICKS),
     "observation": (ADDRESSES, st.integers(0, 65535)),
-    "pool_position": (ADDRESSES, ADDRESSES, TICKS, TICKS),
     "route": (ITEMS,),
     "path": (BOOKS,),
     "quarantine": (ITEMS,),
@@ -82,6 +73,16 @@ KINDS = {
     "shard": (SHARDS,),
 }
 OF_VENUES = {
+    own_keys.owner: (ADDRESSES, ADDRESSES),
+    own_keys.held_nfts: (BOOKS, ADDRESSES),
+    own_keys.shown_nfts: (BOOKS, ADDRESSES),
+    own_keys.nft_groups: (BOOKS, ADDRESSES),
+    own_keys.routed_nfts: (BOOKS, ADDRESSES),
+    own_keys.owned_nfts: (ADDRESSES,),
+    own_keys.followed_nfts: (ADDRESSES,),
+    own_keys.followed_pools: (ADDRESSES,),
+    own_keys.tick: (ADDRESSES, TICKS),
+    own_keys.pool_position: (ADDRESSES, ADDRESSES, TICKS, TICKS),
     forms.aave_market: (ADDRESSES,),
     forms.aave_account: (ADDRESSES, ADDRESSES),
     forms.aave_reserve: (ADDRESSES, ADDRESSES),
@@ -96,6 +97,8 @@ def test_every_kind_is_tried_and_every_entry_has_one():
         name: kind for name, kind in vars(keys).items() if hasattr(kind, "parse") and kind is not keys.Kind
     }
     assert kinds.keys() == KINDS.keys()
+    of_v3 = {kind for kind in vars(own_keys).values() if hasattr(kind, "parse") and kind is not keys.Kind}
+    assert of_v3 <= {*OF_VENUES, keys.position}
     constants = {value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str)}
     state = {kind.family for name, kind in kinds.items() if not name.startswith("journal_")}
     assert ENTRIES.keys() <= state | constants | {kind.family for kind in OF_VENUES}
@@ -123,15 +126,15 @@ def test_the_item_the_pool_and_the_signer_come_out_of_a_key(item, address, numbe
         assert keys.item_of(kind(item)) == item
     for key in (
         keys.pool(address),
-        keys.tick(address, Tick(-60)),
+        own_keys.tick(address, Tick(-60)),
         keys.observation(address, 7),
         keys.skipped_checks(address),
-        keys.pool_position(address, Address("0xother"), Tick(1), Tick(2)),
+        own_keys.pool_position(address, Address("0xother"), Tick(1), Tick(2)),
     ):
         assert keys.pool_of(key) == address
     for key in (keys.journal_seal(address), keys.journal_nonce(address, 3)):
         assert keys.signer_of(key) == address
-    assert keys.nft_of(keys.position(address, number)) == str(number)
+    assert keys.number_of(keys.position(address, number)) == str(number)
 
 
 @given(st.text() | ITEMS)
@@ -149,10 +152,10 @@ def test_whatever_else_is_no_key_is_refused(text):
 
 def test_keys_stay_as_they_were_written():
     pool, other, book = Address("0xaa"), Address("0xbb"), BookId("eth")
-    assert keys.tick(pool, Tick(-60)) == "tick/0xaa/-60"
-    assert keys.pool_position(pool, other, Tick(-60), Tick(60)) == "pool-position/0xaa/0xbb/-60/60"
+    assert own_keys.tick(pool, Tick(-60)) == "tick/0xaa/-60"
+    assert own_keys.pool_position(pool, other, Tick(-60), Tick(60)) == "pool-position/0xaa/0xbb/-60/60"
     assert keys.route(keys.position(pool, TokenId(7))) == "route/position/0xaa/7"
-    assert keys.unreadable_position(pool) == "position/0xaa/None"
+    assert own_keys.unreadable_position(pool) == "position/0xaa/None"
     assert keys.dry_run(book) == "dry-run/eth"
     assert keys.skipped_checks(pool) == "skipped-checks/0xaa"
     assert keys.pause(keys.book(book)) == "pause/book/eth"

@@ -6,8 +6,8 @@ from desk import Desk, live
 from msgspec.structs import replace
 
 from pipeline.advance.views import shown
+from pipeline.messages.arrivals import Departure
 from pipeline.messages.decisions import NftLeft
-from pipeline.messages.nfts import Departure
 from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
 

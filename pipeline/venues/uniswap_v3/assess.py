@@ -14,6 +14,7 @@ from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address, PoolId, RawAmount, Tick
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, first_deployment
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours
@@ -84,7 +85,7 @@ def _owned(tables: Tables, manager: Address) -> Mapping[Address, Sequence[tuple[
     """Sort the NFTs that books count by their owners; sorted again only after a write that changes it."""
     listed_under = keys.position.under(manager)
     made_of = tables.writes(listed_under, keys.gift.family, keys.adopted.family)
-    return tables.derived(keys.owned_nfts(manager), made_of, lambda: _sort_by_owner(tables, listed_under))
+    return tables.derived(own_keys.owned_nfts(manager), made_of, lambda: _sort_by_owner(tables, listed_under))
 
 
 def _sort_by_owner(tables: Tables, listed_under: str) -> Mapping[Address, Sequence[tuple[str, NftPosition]]]:
@@ -101,7 +102,7 @@ def held_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[He
     Raises: ImpossibleFactError where a pool or range is not followed.
     """
     return shard.tables.derived(
-        keys.held_nfts(policy.book, at.manager),
+        own_keys.held_nfts(policy.book, at.manager),
         follows_from(shard.tables, policy, at),
         lambda: tuple(held_nft(shard, key, position) for key, position in positions_at(shard, policy, at)),
     )
@@ -110,7 +111,7 @@ def held_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[He
 def shown_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:
     """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
     return shard.tables.derived(
-        keys.shown_nfts(policy.book, at.manager),
+        own_keys.shown_nfts(policy.book, at.manager),
         follows_from(shard.tables, policy, at),
         lambda: tuple(held for held in _measurable(shard, policy, at) if not held.is_empty),
     )
@@ -129,7 +130,7 @@ def _measurable(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterat
 def follows_from(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> tuple[object, ...]:
     """Tell what the worth of a book's NFTs follows from: which they are, and its pools, their ticks and pool positions."""
     pools, groups = tables.derived(
-        keys.nft_groups(policy.book, at.manager), (policy,), lambda: _groups(at.pools(policy), at.manager)
+        own_keys.nft_groups(policy.book, at.manager), (policy,), lambda: _groups(at.pools(policy), at.manager)
     )
     return (policy, *[tables.find(pool, Pool) for pool in pools], *tables.writes(*groups))
 
@@ -137,7 +138,9 @@ def follows_from(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> tup
 def _groups(pools: Iterable[PoolId], manager: Address) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Name the entries of a book's pools, and under what the rest is listed."""
     names = tuple(sorted(pools))
-    of_pools = (group for pool in names for group in (keys.tick.under(pool), keys.pool_position.under(pool)))
+    of_pools = (
+        group for pool in names for group in (own_keys.tick.under(pool), own_keys.pool_position.under(pool))
+    )
     of_nfts = (keys.position.under(manager), keys.gift.family, keys.adopted.family)
     return tuple(keys.pool(pool) for pool in names), (*of_nfts, *of_pools)
 
@@ -176,8 +179,8 @@ def _matters(pool: Pool | None, position: NftPosition) -> object:
 @lru_cache(maxsize=65_536)
 def _used_by(item: str, pool: PoolId, lower: Tick, upper: Tick) -> tuple[str, str, str, str]:
     """Name the entries of the pool, the ticks and the pool position that an NFT's worth follows from."""
-    used = keys.pool_position(pool, keys.manager_of(item), lower, upper)
-    return keys.pool(pool), keys.tick(pool, lower), keys.tick(pool, upper), used
+    used = own_keys.pool_position(pool, own_keys.manager_of(item), lower, upper)
+    return keys.pool(pool), own_keys.tick(pool, lower), own_keys.tick(pool, upper), used
 
 
 def _measure(key: str, position: NftPosition, pool: Pool | None, at: _Range) -> HeldNft:

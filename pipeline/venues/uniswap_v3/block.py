@@ -13,6 +13,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, TokenId
 from pipeline.venues.port import Items
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.forms.facts import (
     LiquidityDecreased,
@@ -60,7 +61,7 @@ class UniswapV3Block:
             return pool
         token_id = token_id_of(log)
         if token_id is None:
-            return keys.unreadable_position(log.address)
+            return own_keys.unreadable_position(log.address)
         return keys.position(log.address, token_id)
 
     def apply(self, log: RawLog, fact: Fact) -> None:

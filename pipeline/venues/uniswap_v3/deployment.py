@@ -8,6 +8,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address, PoolId
+from pipeline.venues.uniswap_v3.forms import own_keys
 
 
 class UniswapV3Deployment(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class UniswapV3Deployment(msgspec.Struct, frozen=True):
     def followed_pools(self, tables: Tables) -> frozenset[PoolId]:
         """Collect the pools of this deployment that any book of the shard names."""
         return tables.derived(
-            keys.followed_pools(self.manager),
+            own_keys.followed_pools(self.manager),
             (self, *tables.writes(keys.policy.family)),
             lambda: frozenset(pool for policy in policies(tables) for pool in self.pools(policy)),
         )

@@ -11,6 +11,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address, TokenId
 from pipeline.venues.port import LogFilter
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS, token_id_of
 from pipeline.venues.uniswap_v3.routes import ROUTED, routed
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, address_of_topic
@@ -63,7 +64,7 @@ def interest(tables: Tables, at: UniswapV3Deployment) -> UniswapV3Interest:
 def _token_ids(tables: Tables, at: UniswapV3Deployment) -> frozenset[TokenId]:
     """Collect the NFTs that a shard knows of; collected again only after a write to their routes."""
     return tables.derived(
-        keys.followed_nfts(at.manager),
+        own_keys.followed_nfts(at.manager),
         tables.writes(ROUTED),
         lambda: frozenset(keys.position.parse(item)[1] for item, _ in routed(tables, at)),
     )

@@ -4,10 +4,10 @@ import msgspec
 
 from pipeline import keys
 from pipeline.errors import MalformedLogError
+from pipeline.messages.arrivals import Gift
 from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.nfts import Gift
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address

@@ -5,6 +5,7 @@ from pipeline.errors import ImpossibleFactError
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.live import LivePool
 
@@ -27,11 +28,11 @@ def store_pool(shard: Shard, live: LivePool) -> None:
     at, tables = live.address, shard.tables
     tables.put(keys.pool(at), live.pool())
     for tick in sorted(live.touched_ticks):
-        tables.put(keys.tick(at, tick), live.ticks.get(tick))
+        tables.put(own_keys.tick(at, tick), live.ticks.get(tick))
     for index in sorted(live.touched_observations):
         tables.put(keys.observation(at, index), live.observations.get(index))
     for owner, lower, upper in sorted(live.touched_positions):
-        tables.put(keys.pool_position(at, owner, lower, upper), live.positions.get((owner, lower, upper)))
+        tables.put(own_keys.pool_position(at, owner, lower, upper), live.positions.get((owner, lower, upper)))
     live.settle()
 
 
@@ -39,13 +40,16 @@ def _from_entries(tables: Tables, address: Address) -> LivePool | None:
     pool = tables.find(keys.pool(address), Pool)
     if pool is None:
         return None
-    ticks = {keys.tick.parse(key)[1]: info for key, info in tables.group(keys.tick.under(address), TickInfo)}
+    ticks = {
+        own_keys.tick.parse(key)[1]: info
+        for key, info in tables.group(own_keys.tick.under(address), TickInfo)
+    }
     slots = {
         keys.observation.parse(key)[1]: slot
         for key, slot in tables.group(keys.observation.under(address), OracleSlot)
     }
     positions = {
-        keys.pool_position.parse(key)[1:]: position
-        for key, position in tables.group(keys.pool_position.under(address), PoolPosition)
+        own_keys.pool_position.parse(key)[1:]: position
+        for key, position in tables.group(own_keys.pool_position.under(address), PoolPosition)
     }
     return LivePool.of(address, pool, ticks, slots, positions)

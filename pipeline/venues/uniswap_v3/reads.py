@@ -11,6 +11,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount
 from pipeline.venues.compare import field_differences
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, OracleSlot, Pool, TickInfo
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from pipeline.venues.uniswap_v3.pools import live_pool, store_pool
@@ -34,9 +35,9 @@ def write_read(shard: Shard, event: Observed, at: UniswapV3Deployment) -> None:
 def _write_pool(shard: Shard, event: PoolObserved) -> None:
     """Replace a pool; the pool positions are read again with the NFTs that use them."""
     tables, at = shard.tables, event.pool
-    new = {keys.tick(at, t.tick): t.info for t in event.ticks}
+    new = {own_keys.tick(at, t.tick): t.info for t in event.ticks}
     slots = {keys.observation(at, i): slot for i, slot in enumerate(event.observations)}
-    gone = [key for key, _ in tables.group(keys.tick.under(at), TickInfo) if key not in new]
+    gone = [key for key, _ in tables.group(own_keys.tick.under(at), TickInfo) if key not in new]
     gone += [key for key, _ in tables.group(keys.observation.under(at), OracleSlot) if key not in slots]
     for key in gone:
         tables.put(key, None)
@@ -82,7 +83,9 @@ def _pool_differences(shard: Shard, event: PoolObserved) -> Iterator[str]:
     if ours is None:
         return
     yield from field_differences("", ours, event.state)
-    ticks = {keys.tick.parse(key)[1]: info for key, info in tables.group(keys.tick.under(at), TickInfo)}
+    ticks = {
+        own_keys.tick.parse(key)[1]: info for key, info in tables.group(own_keys.tick.under(at), TickInfo)
+    }
     yield from _table_differences("tick", ticks, {t.tick: t.info for t in event.ticks})
     kept = tables.group(keys.observation.under(at), OracleSlot)
     slots = {keys.observation.parse(key)[1]: slot for key, slot in kept}

@@ -7,8 +7,8 @@ that a read costs the same whether a book has ten NFTs or ten thousand.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from pipeline import keys
+from pipeline.messages.arrivals import Adopted, Gift
 from pipeline.messages.entries import Route
-from pipeline.messages.nfts import Adopted, Gift
 from pipeline.messages.policy import Policy
 from pipeline.state.in_key_order import InKeyOrder
 from pipeline.state.resumes import resumes
@@ -16,6 +16,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address, BookId, PoolId
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms import own_keys
 
 _MADE_OF = (
     keys.policy.family,
@@ -26,7 +27,7 @@ _MADE_OF = (
 
 def routed_nfts(tables: Tables, at: UniswapV3Deployment) -> "RoutedNfts":
     """Give the NFTs of a deployment as the entries stand now."""
-    name = keys.routed_nfts(at.name, at.manager)
+    name = own_keys.routed_nfts(at.name, at.manager)
     kept = tables.derived(name, (), lambda: RoutedNfts(tables, at))
     kept.update(tables.written(name, *_MADE_OF))
     return kept

@@ -11,13 +11,14 @@ from pipeline.messages.policy import Policy
 from pipeline.state.tables import Tables
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PositionObserved
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours, routed_nfts
 
 ROUTED = keys.route.under(keys.position.family)
 """What the routes of NFTs are listed under."""
-_OF_A_POOL = keys.families(keys.pool, keys.tick, keys.observation, keys.pool_position)
+_OF_A_POOL = keys.families(keys.pool, own_keys.tick, keys.observation, own_keys.pool_position)
 
 
 def named_items(policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
@@ -26,7 +27,7 @@ def named_items(policy: Policy, at: UniswapV3Deployment) -> Iterator[str]:
     for pool in pools:
         yield keys.pool(pool)
     if pools:
-        yield keys.owner(at.manager, policy.owner)
+        yield own_keys.owner(at.manager, policy.owner)
 
 
 def routed(tables: Tables, at: UniswapV3Deployment) -> Iterator[tuple[str, Route]]:
@@ -86,8 +87,8 @@ def item_of_entry(key: str, at: UniswapV3Deployment) -> str | None:
     """Name the pool or NFT that an entry belongs to: `pool/P` for `tick/P/t`. A pool's entries do not tell its deployment."""
     if keys.family(key) in _OF_A_POOL:
         return keys.pool(keys.pool_of(key))
-    is_of_manager = keys.position.matches(key) or keys.owner.matches(key)
-    return key if is_of_manager and keys.manager_of(key) == at.manager else None
+    is_of_manager = keys.position.matches(key) or own_keys.owner.matches(key)
+    return key if is_of_manager and own_keys.manager_of(key) == at.manager else None
 
 
 def unfollowed(tables: Tables, at: UniswapV3Deployment) -> set[str]:

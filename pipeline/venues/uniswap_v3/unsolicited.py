@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 from pipeline import keys
+from pipeline.messages.arrivals import Gift
 from pipeline.messages.decisions import NftSetApart
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.nfts import Gift
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import Address
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours
 
 
@@ -19,7 +20,7 @@ def tell_gifts(shard: Shard, event: BlockSeen, manager: Address, now: Provenance
     books = {policy.owner: policy.book for policy in policies(shard.tables)}
     for key, gift in shard.tables.group(keys.gift.under(keys.position.family), Gift):
         item = keys.item_of(key)
-        if keys.manager_of(item) != manager:
+        if own_keys.manager_of(item) != manager:
             continue
         route = shard.tables.find(keys.route(item), Route)
         if gift.at_block != event.block.number or route is None or is_ours(shard.tables, item):

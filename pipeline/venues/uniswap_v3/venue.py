@@ -23,6 +23,7 @@ from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 from pipeline.venues.uniswap_v3.assess import HeldNft, follows_from, held_nfts, positions_at
 from pipeline.venues.uniswap_v3.block import UniswapV3Block
 from pipeline.venues.uniswap_v3.deployment import deployment_of
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView, SwapSeen
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
@@ -132,7 +133,7 @@ class UniswapV3:
             yield keys.pool(pool)
         for item, _ in positions_at(shard, policy, self._at):
             yield item
-        yield keys.unreadable_position(self._at.manager)
+        yield own_keys.unreadable_position(self._at.manager)
 
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List nothing: pools and NFTs follow from logs."""
@@ -163,7 +164,7 @@ def _spot(pool: Pool) -> Spot:
 KIND = VenueKind(
     make=UniswapV3,
     contracts=("factory", "position_manager"),
-    items=(keys.pool.family, keys.owner.family, keys.position.family),
+    items=(keys.pool.family, own_keys.owner.family, keys.position.family),
     held=(keys.pool.family, keys.position.family),
     actions=_ACTIONS,
     forms=VenueForms(
@@ -171,9 +172,9 @@ KIND = VenueKind(
         outputs=(SwapSeen, PoolView, PositionView),
         entries={
             keys.pool.family: Pool,
-            keys.tick.family: TickInfo,
+            own_keys.tick.family: TickInfo,
             keys.observation.family: OracleSlot,
-            keys.pool_position.family: PoolPosition,
+            own_keys.pool_position.family: PoolPosition,
             keys.position.family: NftPosition,
         },
     ),

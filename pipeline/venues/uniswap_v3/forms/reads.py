@@ -5,6 +5,7 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.events import Observed
 from pipeline.units import Address, PoolId, Tick, TokenId
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, OracleSlot, Pool, PoolPosition, TickInfo
 
 
@@ -41,7 +42,7 @@ class OwnerObserved(Observed, frozen=True, kw_only=True, tag=True):
 
     @property
     def item(self) -> str:
-        return keys.owner(self.manager, self.owner)
+        return own_keys.owner(self.manager, self.owner)
 
 
 class PositionObserved(Observed, frozen=True, kw_only=True, tag=True):

@@ -11,6 +11,7 @@ from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
 from pipeline.messages.events import ObservationFailed
 from pipeline.units import Address, PoolId
 from pipeline.venues.due_read import DueRead
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from streams.node.contract_calls import ContractReader, Told
 from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext
@@ -49,7 +50,7 @@ async def _owners(
     reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
 ) -> AsyncIterator[OwnerObserved | ObservationFailed]:
     for want in wants:
-        manager, owner = keys.owner.parse(want.item)
+        manager, owner = own_keys.owner.parse(want.item)
         try:
             token_ids = await read_owner(reader, manager, owner)
         except UnreadableError as error:
@@ -90,7 +91,7 @@ async def _positions(
 def _by_manager(wants: Sequence[DueRead]) -> Iterator[tuple[Address, list[DueRead]]]:
     found: dict[Address, list[DueRead]] = {}
     for want in wants:
-        found.setdefault(keys.manager_of(want.item), []).append(want)
+        found.setdefault(own_keys.manager_of(want.item), []).append(want)
     yield from found.items()
 
 
@@ -134,7 +135,7 @@ def _plain(answers: Sequence[Told]) -> tuple[Address, Address, int] | None:
 
 
 HALF = NodeHalf(
-    reads={keys.pool.family: _pools, keys.owner.family: _owners, keys.position.family: _positions},
+    reads={keys.pool.family: _pools, own_keys.owner.family: _owners, keys.position.family: _positions},
     ask_pools=_ask_pools,
     holders=lambda _, pools: pools,
 )

@@ -1,17 +1,17 @@
-"""What a shard remembers of NFTs that came from somebody else or left, and of what operators said of NFTs."""
+"""What a shard remembers of items that came from somebody else or left, and of what operators said of items."""
 
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.units import Address, BlockNumber, BookId, Hash, RawAmount
 
 
 class Gift(Entry, frozen=True, kw_only=True):
-    """`gift/item`: an NFT that came to its owner in a transaction of somebody else; no book has it until it is adopted. Log part."""
+    """`gift/item`: an item that came to its owner in a transaction of somebody else; no book has it until it is adopted. Log part."""
 
     at_block: BlockNumber
 
 
 class Adopted(Entry, frozen=True, kw_only=True):
-    """`adopted/item`: an operator's word that an NFT is its owner's book's, or is not. Log part."""
+    """`adopted/item`: an operator's word that an item is its owner's book's, or is not. Log part."""
 
     ours: bool
     reason: str
@@ -19,7 +19,7 @@ class Adopted(Entry, frozen=True, kw_only=True):
 
 
 class Departure(Entry, frozen=True, kw_only=True):
-    """`departure/item`: an NFT that was transferred out of a live book, or burned, in the last 30 days. Chain part."""
+    """`departure/item`: an item that was transferred out of a live book, or burned, in the last 30 days. Chain part."""
 
     book: BookId
     to: Address | None

@@ -1,0 +1,30 @@
+"""Keys of what only Uniswap V3 has."""
+
+from pipeline.keys import Kind, kind, position
+from pipeline.units import Address, BookId, PoolId, Tick
+
+owner: Kind[Address, Address] = kind("owner", str, str)
+"""Of a position manager, and whose NFTs are looked up there."""
+tick: Kind[PoolId, Tick] = kind("tick", str, int)
+pool_position: Kind[PoolId, Address, Tick, Tick] = kind("pool-position", str, str, int, int)
+"""Of a pool: the range of one of its owners."""
+
+held_nfts: Kind[BookId, Address] = kind("held-nfts", str, str)
+shown_nfts: Kind[BookId, Address] = kind("shown-nfts", str, str)
+nft_groups: Kind[BookId, Address] = kind("nft-groups", str, str)
+routed_nfts: Kind[str, Address] = kind("routed-nfts", str, str)
+"""Of a venue, and its position manager."""
+owned_nfts: Kind[Address] = kind("owned-nfts", str)
+followed_nfts: Kind[Address] = kind("followed-nfts", str)
+followed_pools: Kind[Address] = kind("followed-pools", str)
+"""Each of a position manager. These are no entries: what follows from some is remembered under them."""
+
+
+def unreadable_position(manager: Address) -> str:
+    """Name the item of a manager's log that does not tell which NFT it is of."""
+    return f"{position.under(manager)}/None"
+
+
+def manager_of(item: str) -> Address:
+    """Take the position manager out of the item of a position, or of an owner."""
+    return Address(item.split("/", 2)[1])
