@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.book.loans import HeldLoan
 from pipeline.units import Address, Liquidity, RawAmount
 
 ExposureKind = Literal["wallet", "native", "principal", "fees", "collateral", "debt"]
@@ -46,6 +47,10 @@ class HeldItem(msgspec.Struct, frozen=True, kw_only=True):
 
     def liquidity_range(self) -> LiquidityRange | None:
         """Tell on which range its holdings change with the price; None where they do not."""
+        return None
+
+    def loan(self) -> HeldLoan | None:
+        """Tell what is owed against which collateral; None where nothing is."""
         return None
 
 

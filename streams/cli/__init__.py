@@ -34,6 +34,7 @@ _COMMANDS: Mapping[str, str] = {
     "positions": "holdings",
     "inventory": "holdings",
     "plans": "plans",
+    "hedge": "hedge",
     "curve": "curve",
     "volatility": "volatility",
     "why": "why",

@@ -41,8 +41,8 @@ _SLOW_S = 10
 def inventory(*, book: OneBook = None, as_json: AsJson = False) -> None:
     """Show each book's inventory now: value, share of the base against its band, where it lies, and how sure it is."""
     settings = settings_for("inventory")
-    books, silent = run(_read(settings))
-    books = _chosen(books, book)
+    books, silent = run(read_books(settings))
+    books = chosen_books(books, book)
     if as_json:
         for each in books:
             print_json(json.dumps(_as_json(each)))
@@ -153,8 +153,8 @@ def _certainty(book: BookNow) -> dict[str, object]:
 def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
     """Show each position now: its range in prices, what burning it would pay, and the fees it has earned on top."""
     settings = settings_for("positions")
-    books, silent = run(_read(settings))
-    books = _chosen(books, book)
+    books, silent = run(read_books(settings))
+    books = chosen_books(books, book)
     views = [(each, view) for each in books for view in each.position_views()]
     if as_json:
         for each, view in views:
@@ -238,14 +238,14 @@ def _age_s(at: ShardNow) -> int | None:
 
 
 # ------------------------------------------------------------------ reading
-async def _read(settings: Settings) -> tuple[list[BookNow], list[str]]:
+async def read_books(settings: Settings) -> tuple[list[BookNow], list[str]]:
     """Compute the books, and say which processes have fallen silent."""
     async with reading(settings.kafka) as reader:
         books = await books_now(reader, settings.chain, settings.partitions)
         return books, await silences(reader, settings.chain)
 
 
-def _chosen(books: Sequence[BookNow], name: str | None) -> list[BookNow]:
+def chosen_books(books: Sequence[BookNow], name: str | None) -> list[BookNow]:
     """Take one book, or all. Raises: SettingsError naming the books there are."""
     known = [book.policy.book for book in books]
     if name is not None and name not in known:

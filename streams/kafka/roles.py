@@ -85,6 +85,7 @@ ROLES: Mapping[Role, Access] = {
         (
             "positions",
             "inventory",
+            "hedge",
             "plans",
             "curve",
             "volatility",

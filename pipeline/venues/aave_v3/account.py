@@ -59,14 +59,25 @@ class MarketAt:
 
     def account_data(self, account: AaveAccount, told: AaveTold) -> AccountData | None:
         """Add an account up as its pool does; None where a price that it takes was not told. Raises: ImpossibleFactError."""
+        holdings = self.holdings(account, told)
+        return None if holdings is None else self.add_up(holdings)
+
+    def holdings(self, account: AaveAccount, told: AaveTold) -> Mapping[Address, ReserveHolding] | None:
+        """List what counts of each reserve, by asset; None where a price was not told. Raises: ImpossibleFactError."""
         prices = {each.asset: each.price for each in told.prices}
         if not prices.keys() >= set(priced_assets(self._tables, self._at, account)):
             return None
         flagged = set(bits.flagged_reserves(account.flags))
         reserves = self._at.reserves(self._tables).values()
-        return self._rules.account_data(
-            [self._holding(account, each, prices) for each in reserves if each.reserve_id in flagged]
-        )
+        return {
+            each.asset: self._holding(account, each, prices)
+            for each in reserves
+            if each.reserve_id in flagged
+        }
+
+    def add_up(self, holdings: Mapping[Address, ReserveHolding]) -> AccountData:
+        """Add up what counts, as the pool does."""
+        return self._rules.account_data(holdings.values())
 
     def _holding(
         self, account: AaveAccount, reserve: ReserveTokens, prices: Mapping[Address, int]

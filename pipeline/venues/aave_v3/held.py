@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from pipeline.book.exposures import Exposure, HeldItem
+from pipeline.book.loans import HeldLoan, LoanAsset
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import RawAmount
+from pipeline.units import Address, Bps, RawAmount
 from pipeline.venues.aave_v3.account import MarketAt, balances
 from pipeline.venues.aave_v3.deployment import AaveDeployment
 from pipeline.venues.aave_v3.forms import (
@@ -18,7 +19,7 @@ from pipeline.venues.aave_v3.forms import (
     aave_reserve,
     aave_told,
 )
-from pipeline.venues.aave_v3.rules import AccountData
+from pipeline.venues.aave_v3.rules import AccountData, ReserveHolding
 
 
 class HeldAccount(HeldItem, frozen=True, kw_only=True):
@@ -26,6 +27,14 @@ class HeldAccount(HeldItem, frozen=True, kw_only=True):
 
     data: AccountData | None
     """None where a price is not told."""
+    counted: tuple[LoanAsset, ...]
+    """What counts, of all reserves; none where a price is not told."""
+
+    def loan(self) -> HeldLoan | None:
+        """Tell what is supplied and owed; None where nothing is owed, or a price is not told."""
+        if self.data is None or not any(each.debt for each in self.counted):
+            return None
+        return HeldLoan(assets=self.counted, health_wad=self.data.health_wad)
 
 
 def follows_from(tables: Tables, policy: Policy, at: AaveDeployment) -> tuple[object, ...]:
@@ -61,8 +70,22 @@ def _held(tables: Tables, policy: Policy, at: AaveDeployment) -> Iterator[HeldAc
         if each.asset in counted:
             rows.append(Exposure(token=each.asset, kind="collateral", amount=each.collateral))
             rows.append(Exposure(token=each.asset, kind="debt", amount=RawAmount(-each.debt)))
+    holdings = market.holdings(account, told)
     yield HeldAccount(
         item=item,
         exposures=tuple(row for row in rows if row.amount),
-        data=market.account_data(account, told),
+        data=None if holdings is None else market.add_up(holdings),
+        counted=tuple(_counted(asset, each) for asset, each in (holdings or {}).items()),
+    )
+
+
+def _counted(asset: Address, holding: ReserveHolding) -> LoanAsset:
+    terms = holding.terms
+    return LoanAsset(
+        token=asset,
+        unit=holding.unit,
+        price=holding.price,
+        collateral=RawAmount(0) if terms is None else holding.collateral,
+        threshold_bps=Bps(0) if terms is None else terms.threshold_bps,
+        debt=holding.debt,
     )

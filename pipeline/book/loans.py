@@ -1,0 +1,28 @@
+"""What an account at a lending market has supplied and owes, as the market counts it."""
+
+import msgspec
+
+from pipeline.units import Address, Bps, RawAmount
+
+
+class LoanAsset(msgspec.Struct, frozen=True, kw_only=True):
+    """One token that is collateral, or owed."""
+
+    token: Address
+    unit: int
+    """Of the token: ten to its decimals."""
+    price: int
+    """Of a whole token, by the market's oracle: only ratios of it mean anything."""
+    collateral: RawAmount
+    """What counts as collateral, raw."""
+    threshold_bps: Bps
+    """Which share of the collateral's value counts against liquidation."""
+    debt: RawAmount
+
+
+class HeldLoan(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as a whole."""
+
+    assets: tuple[LoanAsset, ...]
+    health_wad: int
+    """The health factor as the market's contract tells it: below 10^18 the account may be liquidated."""

@@ -1,0 +1,45 @@
+"""A loan of several tokens as one of a base and a quote: whatever is not the base counts as it is worth now."""
+
+from typing import NamedTuple
+
+from pipeline.book.loans import HeldLoan, LoanAsset
+from pipeline.errors import HedgeError
+from pipeline.hedge.liquidation import Loan
+from pipeline.units import Address
+
+_WHOLE_BPS = 10_000
+
+
+class LoanInPair(NamedTuple):
+    """A loan, and the price of the base by the lending market's oracle, in whole quote."""
+
+    loan: Loan
+    price: float
+
+
+def loan_in_pair(held: HeldLoan, base: Address, quote: Address) -> LoanInPair:
+    """Take a loan apart into base and quote, at the oracle's prices.
+
+    Raises: HedgeError where the market does not price both.
+    """
+    prices = {each.token: each.price for each in held.assets}
+    if not (prices.get(base) and prices.get(quote)):
+        raise HedgeError("the lending market has no price of the book's base and quote for this account")
+    base_price = prices[base] / prices[quote]
+    collateral, debt = {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}
+    for each in held.assets:
+        is_base = each.token == base
+        worth = 1.0 if is_base else each.price / prices[quote]
+        collateral[is_base] += worth * _whole(each, each.collateral) * each.threshold_bps / _WHOLE_BPS
+        debt[is_base] += worth * _whole(each, each.debt)
+    return LoanInPair(Loan(collateral[True], collateral[False], debt[True], debt[False]), base_price)
+
+
+def distance(held: LoanInPair) -> float | None:
+    """Tell by what share the price must move until the account may be liquidated; None where no price leads there."""
+    at = held.loan.liquidation_price()
+    return None if at is None else at / held.price - 1
+
+
+def _whole(asset: LoanAsset, raw: int) -> float:
+    return raw / asset.unit

@@ -1,0 +1,186 @@
+"""`hedge`: how far each book is from market-neutral, and how far its loans are from liquidation."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, NamedTuple
+
+import msgspec
+import typer
+
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.book.loans import HeldLoan
+from pipeline.errors import HedgeError, SettingsError
+from pipeline.hedge.liquidation import Horizon, probability_of_liquidation
+from pipeline.hedge.loan_in_pair import LoanInPair, distance, loan_in_pair
+from pipeline.messages.views import Holding
+from pipeline.units import RawAmount
+from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.holdings import OneBook, chosen_books, read_books, state_of
+from streams.cli.wording import named_in
+from streams.human import parse_bps
+from streams.kafka.wire import wire_form
+from streams.present import BookNow
+
+_DAYS: Mapping[str, int] = {"a day": 1, "a week": 7, "a quarter": 91}
+_YEAR_DAYS = 365.25
+_WAD = 10**18
+
+
+class LoanShown(NamedTuple):
+    """A loan of a book, and what it is in the book's pair; None with the reason why that is not known."""
+
+    book: BookNow
+    held: HeldLoan
+    pair: LoanInPair | None
+    unknown: str
+
+
+def hedge(
+    *,
+    book: OneBook = None,
+    volatility: Annotated[
+        str, typer.Option(help="Of the base's price, per year, for the chance of liquidation.")
+    ] = "60%",
+    as_json: AsJson = False,
+) -> None:
+    """Show each book's net exposure per token, and how far its loans are from liquidation: by price, and by chance within a time."""
+    settings = settings_for("hedge")
+    per_year = _volatility(volatility)
+    books, silent = run(read_books(settings))
+    books = chosen_books(books, book)
+    if as_json:
+        for each in books:
+            print_json(json.dumps(as_object(each, per_year)))
+        return
+    print_hedges(books, per_year)
+    for line in silent:
+        say(line)
+
+
+def print_hedges(books: Iterable[BookNow], volatility: float) -> None:
+    """Print what each book has of each token, net of what it owes, and its loans."""
+    columns = ["book", "token", ">held", ">collateral", ">debt", ">net"]
+    print_table("net exposure", columns, [row for each in books for row in _exposure_rows(each)])
+    loans = [shown for each in books for shown in loans_of(each)]
+    if not loans:
+        say("no book owes anything to a lending market")
+        return
+    columns = [
+        "book",
+        ">health",
+        ">price now",
+        ">liquidated at",
+        ">distance",
+        *(f">in {name}" for name in _DAYS),
+    ]
+    title = f"loans; chances at a volatility of {volatility:.0%} a year, without drift"
+    print_table(title, columns, [_loan_row(shown, volatility) for shown in loans])
+    for shown in loans:
+        if shown.pair is None:
+            say(f"{shown.book.policy.book}: its loan is not known in its pair: {shown.unknown}")
+
+
+def loans_of(book: BookNow) -> Iterator[LoanShown]:
+    """Find a book's loans, each in the book's base and quote where both have a price there."""
+    for item in book.stock.items if book.stock is not None else ():
+        held = item.loan()
+        if held is None:
+            continue
+        try:
+            yield LoanShown(book, held, loan_in_pair(held, book.policy.base, book.policy.quote), "")
+        except HedgeError as error:
+            yield LoanShown(book, held, None, str(error))
+
+
+def chances(pair: LoanInPair, volatility: float) -> list[float]:
+    """Tell how likely a liquidation is within each of the times that are shown."""
+    horizons = (Horizon(volatility, days / _YEAR_DAYS) for days in _DAYS.values())
+    return [probability_of_liquidation(pair.loan, pair.price, each) for each in horizons]
+
+
+def _exposure_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
+    if book.stock is None:
+        yield (book.policy.book, "?", "?", "?", "?", "; ".join(state_of(book)))
+        return
+    names = named_in(book.policy)
+    for holding in book.stock.holdings:
+        parts = _parts(holding)
+        symbol = names.tokens.get(holding.token, (holding.token, 0))[0]
+        yield (
+            book.policy.book,
+            symbol,
+            *(names.amount(holding.token, RawAmount(raw)) for raw in (*parts, sum(parts))),
+        )
+
+
+def _parts(holding: Holding) -> tuple[int, int, int]:
+    """Tell what a book has of a token outside lending markets, what it has supplied, and what it owes, below zero."""
+    supplied, owed = (
+        0 if isinstance(each, msgspec.UnsetType) else int(each) for each in (holding.collateral, holding.debt)
+    )
+    return holding.wallet + holding.native + holding.principal + holding.fees, supplied, owed
+
+
+def _loan_row(shown: LoanShown, volatility: float) -> tuple[str, ...]:
+    health = f"{shown.held.health_wad / _WAD:.4f}"
+    if shown.pair is None:
+        return (shown.book.policy.book, health, *("?" for _ in range(3 + len(_DAYS))))
+    at, moves = shown.pair.loan.liquidation_price(), distance(shown.pair)
+    return (
+        shown.book.policy.book,
+        health,
+        f"{shown.pair.price:.6g}",
+        "at no price" if at is None else f"{at:.6g}",
+        "" if moves is None else f"{moves:+.1%}",
+        *(_percent(chance) for chance in chances(shown.pair, volatility)),
+    )
+
+
+def _percent(chance: float) -> str:
+    """Show a chance to two digits; one below a millionth as that."""
+    return "0%" if chance == 0 else "<0.0001%" if chance < 1e-6 else f"{100 * chance:.2g}%"
+
+
+def _volatility(text: str) -> float:
+    try:
+        found = parse_bps(text) / WHOLE_BPS
+    except ValueError as error:
+        raise SettingsError(f"--volatility: {error}") from None
+    if not 0 < found < math.inf:
+        raise SettingsError("--volatility: must be above 0")
+    return found
+
+
+# ------------------------------------------------------------------ for programs
+def as_object(book: BookNow, volatility: float) -> dict[str, object]:
+    """Write a book's exposures and loans for a program; amounts raw, as decimal strings."""
+    return {
+        "book": book.policy.book,
+        "exposures": [_exposure_as_object(each) for each in (book.stock.holdings if book.stock else ())],
+        "loans": [_loan_as_object(shown, volatility) for shown in loans_of(book)],
+        "marks": list(state_of(book)),
+    }
+
+
+def _exposure_as_object(holding: Holding) -> dict[str, str]:
+    parts = _parts(holding)
+    named = zip(("held", "collateral", "debt", "net"), (*parts, sum(parts)), strict=True)
+    return {"token": holding.token, **{name: str(raw) for name, raw in named}}
+
+
+def _loan_as_object(shown: LoanShown, volatility: float) -> dict[str, object]:
+    told: dict[str, object] = {"loan": wire_form(shown.held)}
+    if shown.pair is None:
+        return {**told, "unknown": shown.unknown}
+    return {
+        **told,
+        "price": shown.pair.price,
+        "liquidated_at": shown.pair.loan.liquidation_price(),
+        "distance": distance(shown.pair),
+        "volatility": volatility,
+        "chances": {
+            f"{days}d": chance
+            for days, chance in zip(_DAYS.values(), chances(shown.pair, volatility), strict=True)
+        },
+    }
