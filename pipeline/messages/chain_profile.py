@@ -12,7 +12,7 @@ class VenueContract(msgspec.Struct, frozen=True, kw_only=True):
     """A contract of a venue, by what it is there."""
 
     role: str
-    """`factory`, `position_manager`: which there are follows from the venue's kind."""
+    """`factory`, `position_manager`, `router`: which there are follows from the venue's kind."""
     address: Address
 
 
@@ -29,6 +29,10 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
             if each.role == role:
                 return each.address
         raise KeyError(role)
+
+    def has(self, role: str) -> bool:
+        """Ask whether a contract of a role is named."""
+        return any(each.role == role for each in self.contracts)
 
 
 class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +61,17 @@ class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     def all_venues(self) -> tuple[VenueSpec, ...]:
         """List the venues: first the Uniswap V3 of the profile's own fields, then those that it names."""
-        own = (
-            VenueContract(role="factory", address=self.factory),
-            VenueContract(role="position_manager", address=self.position_manager),
+        places = {"factory": self.factory, "position_manager": self.position_manager, "router": self.router}
+        own = tuple(
+            VenueContract(role=role, address=address)
+            for role, address in places.items()
+            if address is not None
         )
         return VenueSpec(name=UNISWAP_V3, kind=UNISWAP_V3, contracts=own), *(self.venues or ())
+
+    def venue(self, name: str) -> VenueSpec | None:
+        """Find a venue by its name; None where the profile has none of it."""
+        return next((spec for spec in self.all_venues() if spec.name == name), None)
 
 
 class PoolsAt(msgspec.Struct, frozen=True, kw_only=True):

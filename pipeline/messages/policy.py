@@ -182,7 +182,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def carries_plans_of(self, before: "Policy") -> bool:
         """Ask whether a plan that was opened under another policy of the book may go on under this one."""
         here, there = (
-            (p.owner, p.signer, p.base, p.quote, p.reference_pool, p.chain.router, p.chain.position_manager)
+            (p.owner, p.signer, p.base, p.quote, p.reference_pool, p.chain.venue(p.acting_venue()))
             for p in (self, before)
         )
         return self.mode == "live" and here == there
@@ -203,6 +203,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def venue_of(self, pool: PoolId) -> str:
         """Name the venue where a pool lies."""
         return next((each.venue for each in self.pools_at or () if pool in each.pools), UNISWAP_V3)
+
+    def acting_venue(self) -> str:
+        """Name the venue where the book acts: that of its reference pool."""
+        return self.venue_of(self.reference_pool)
 
     def known_assets(self) -> tuple[Asset, ...]:
         """List the tokens beside base, quote and its equivalents that have a price."""

@@ -240,4 +240,6 @@ class VenueKind(NamedTuple):
     """Those of them that can be in quarantine and resumed."""
     actions: VenueActions | None = None
     """How books act at such venues; None where none does."""
+    to_act: Mapping[str, str] = {}
+    """Roles of further contracts, which only books that act there need, and what for."""
     forms: VenueForms = VenueForms()

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Generic, TypeVar
 
+import msgspec
+
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.base import Entry
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueContract, VenueSpec
@@ -84,11 +86,21 @@ def venues(tables: Tables) -> tuple[Venue, ...]:
 
 
 def _of_books(books: Sequence[Policy]) -> tuple[Venue, ...]:
-    """Make each venue that any book's profile has: while a new profile is applied, book by book, they differ."""
+    """Make each venue that any book's profile has: while a new profile is applied, book by book, they differ.
+
+    Venues that differ only in contracts which acting takes are one: what lies there is followed once.
+    """
     if not books:
         return ()
-    specs = dict.fromkeys(spec for book in books for spec in book.chain.all_venues())
-    return _made(books[0].chain, tuple(specs))
+    specs = {_followed(spec): spec for book in books for spec in book.chain.all_venues()}
+    return _made(books[0].chain, tuple(specs.values()))
+
+
+def _followed(spec: VenueSpec) -> VenueSpec:
+    """Leave out the contracts that only acting takes."""
+    needless = KINDS[spec.kind].to_act if spec.kind in KINDS else {}
+    contracts = tuple(each for each in spec.contracts if each.role not in needless)
+    return msgspec.structs.replace(spec, contracts=contracts)
 
 
 def _made(chain: ChainProfile, specs: Sequence[VenueSpec]) -> tuple[Venue, ...]:
@@ -136,13 +148,13 @@ def pool_item(policy: Policy, pool: PoolId) -> str:
 
 def spenders(policy: Policy) -> tuple[Address, ...]:
     """List whom a book's plans may have to let take of its tokens; nobody where it cannot act."""
-    actions = venue_named(policy.chain, policy.venue_of(policy.reference_pool)).actions
+    actions = venue_named(policy.chain, policy.acting_venue()).actions
     return () if actions is None else actions.spenders(policy)
 
 
 def find_actions(shard: Shard, policy: Policy) -> VenueActions | None:
     """Find how a book acts: at the venue of its reference pool; None before that was read."""
-    venue = venue_named(policy.chain, policy.venue_of(policy.reference_pool))
+    venue = venue_named(policy.chain, policy.acting_venue())
     return venue.actions if venue.has_pool(shard.tables, policy.reference_pool) else None
 
 

@@ -11,6 +11,7 @@ from pipeline.errors import NodeError, SettingsError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
+from pipeline.venues.registry import spenders
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.human import amount_text, is_name, parse_address
@@ -107,9 +108,8 @@ class Asked:
             yield problem
         if policy.mode != "watch" and not contradicted:
             for wrong in await self.wrong_contracts(policy):
-                yield Problem(
-                    ("chain", wrong.field), f"{wrong.says}: book {policy.book} cannot act through it"
-                )
+                place = _place_of(policy, wrong.field)
+                yield Problem(place, f"{wrong.says}: book {policy.book} cannot act through it")
             spacing = await self._spacing(policy.reference_pool)
             half = policy.action.half_width_ticks
             if spacing is not None and half < spacing:
@@ -140,12 +140,10 @@ class Asked:
         """
         if policy.mode == "watch":
             return []
-        spenders = {"the router": policy.chain.router, "the position manager": policy.chain.position_manager}
         found = [
             (token, name, self._allowance(token, policy.owner, spender))
             for token in (policy.base, policy.quote)
-            for name, spender in spenders.items()
-            if spender is not None
+            for name, spender in _spenders(policy)
         ]
         told = await self._web3.ask([call for _, _, call in found])
         takers: dict[str, list[str]] = {}
@@ -174,6 +172,22 @@ class Asked:
     async def _spacing(self, pool: Address) -> int | None:
         (told,) = await self._web3.ask([self._web3.contract(pool, _POOL).functions.tickSpacing()])
         return None if isinstance(told, UnreadableError) else int(told[0])
+
+
+def _place_of(policy: Policy, role: str) -> FieldPath:
+    """Tell where the file has a contract through which a book acts: of a further venue by the venue's name."""
+    venue = policy.acting_venue()
+    is_further = role != "wrapped_native" and any(spec.name == venue for spec in policy.chain.venues or ())
+    return ("chain", "venues", venue, role) if is_further else ("chain", role)
+
+
+def _spenders(policy: Policy) -> list[tuple[str, Address]]:
+    """List who takes a book's tokens at the venue where it acts, by what it is there."""
+    spec, takers = policy.chain.venue(policy.acting_venue()), spenders(policy)
+    contracts = () if spec is None else sorted(spec.contracts, key=lambda each: each.role, reverse=True)
+    return [
+        (f"the {each.role.replace('_', ' ')}", each.address) for each in contracts if each.address in takers
+    ]
 
 
 def _bound(policy: Policy, token: Address, raw: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from eth_utils.address import to_checksum_address
+from msgspec.structs import replace
 
 from pipeline.act.allowances import APPROVE_GAS, write_approve
 from pipeline.errors import CallRevertedError, MethodMissingError, UnreadableError
@@ -64,6 +65,7 @@ async def contract_faults(
     client: "Client", reader: ContractReader, policy: Policy, at: BlockRef
 ) -> AsyncIterator[ContractFault]:
     """Find what speaks against the contracts through which a book would act; both ask at one block. Raises: NodeError."""
+    policy = _as_at_the_first(policy)
     setting = await _setting(client, policy)
     if setting is None:
         yield ContractFault(field="factory", says=f"{policy.reference_pool} is not a pool that can be tried")
@@ -84,6 +86,15 @@ async def contract_faults(
         tried = ContractFault(field="router", says=f"its calls cannot be run: {error}")
     if tried is not None:
         yield tried
+
+
+def _as_at_the_first(policy: Policy) -> Policy:
+    """Put the contracts of the deployment where a book acts in the place of the first deployment's."""
+    spec = policy.chain.venue(policy.acting_venue())
+    if spec is None:
+        return policy
+    places = {each.role: each.address for each in spec.contracts}
+    return replace(policy, chain=replace(policy.chain, **{"router": None, **places}))
 
 
 async def _setting(client: "Client", policy: Policy) -> _Setting | None:

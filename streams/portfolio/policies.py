@@ -9,7 +9,7 @@ import msgspec
 from pydantic import ValidationError
 
 from contracts_abi import UnknownContractError, load_deployment
-from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile
+from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import (
     Limits,
     Policy,
@@ -26,7 +26,13 @@ from streams.portfolio.checks import problems_in, slots_of
 from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
 from streams.portfolio.price_sources import assets_of, references_of
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
-from streams.portfolio.venues import pools_at, problems_in_acting, problems_in_deployments, venue_specs
+from streams.portfolio.venues import (
+    pools_at,
+    problems_in_acting,
+    problems_in_contracts,
+    problems_in_deployments,
+    venue_specs,
+)
 from streams.yaml_positions import Document, FieldPath, Problem, problems_of, read_yaml
 
 _WIDE = Context(prec=80)
@@ -58,9 +64,11 @@ def load_portfolio(
     chain = _profile(portfolio.chain, document, devnet)
     made = policies(portfolio, chain, names)
     problems = [*problems_in_deployments(chain, portfolio.chain.venues)]
-    problems += [
-        problem for i, policy in enumerate(made) for problem in _what_acting_needs(policy, ("books", i))
-    ]
+    for i, policy in enumerate(made):
+        problems += [
+            *_what_acting_needs(policy, ("books", i)),
+            *problems_in_contracts(policy, portfolio.chain),
+        ]
     if problems:
         raise document.refuse(problems)
     return made
@@ -96,8 +104,6 @@ def _what_acting_needs(policy: Policy, path: FieldPath) -> Iterator[Problem]:
     yield from problems_in_acting(policy, path)
     if policy.mode != "live":
         return
-    if policy.chain.router is None and policy.venue_of(policy.reference_pool) == UNISWAP_V3:
-        yield Problem(("chain", "router"), f"missing: book {policy.book} is live, and swaps go through it")
     if policy.chain.wrapped_native not in {policy.base, policy.quote}:
         says = "live only where base or quote is the wrapped native token: gas has no price otherwise"
         yield Problem((*path, "mode"), says)

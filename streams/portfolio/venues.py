@@ -57,9 +57,10 @@ def _contracts(venue: VenueSection, path: FieldPath) -> Iterator[Problem]:
     for role in kind.contracts:
         if role not in venue.contracts:
             yield Problem((*path, role), f"missing: where the {role} of venue {venue.name} stands")
+    roles = (*kind.contracts, *kind.to_act)
     for role in venue.contracts:
-        if role not in kind.contracts:
-            says = f"unknown field{did_you_mean(role, ('name', 'kind', *kind.contracts))}"
+        if role not in roles:
+            says = f"unknown field{did_you_mean(role, ('name', 'kind', *roles))}"
             yield Problem((*path, role, ""), says)
 
 
@@ -98,13 +99,30 @@ def problems_in_acting(policy: Policy, path: FieldPath) -> Iterator[Problem]:
     """Find a book whose plans would leave something where they cannot act: it acts at the venue of its reference pool alone."""
     if policy.mode == "watch":
         return
-    here = policy.venue_of(policy.reference_pool)
+    here = policy.acting_venue()
     if venue_named(policy.chain, here).actions is None:
         yield Problem((*path, "mode"), f"only mode: watch: nothing acts at venue {here}")
     elsewhere = {venue for pool in policy.all_pools() if (venue := policy.venue_of(pool)) != here}
     for venue in sorted(elsewhere):
         says = f"only mode: watch: a book acts at the venue of its reference pool, {here}, and has pools at {venue}"
         yield Problem((*path, "mode"), says)
+
+
+def problems_in_contracts(policy: Policy, chain: ChainSection) -> Iterator[Problem]:
+    """Find contracts that a live book needs at the venue where it acts, and that the file does not name."""
+    spec = policy.chain.venue(policy.acting_venue())
+    if policy.mode != "live" or spec is None or spec.kind not in KINDS:
+        return
+    for role, what_for in KINDS[spec.kind].to_act.items():
+        if not spec.has(role):
+            says = f"missing: book {policy.book} is live, and {what_for}"
+            yield Problem((*venue_path(chain, spec.name), role), says)
+
+
+def venue_path(chain: ChainSection, name: str) -> FieldPath:
+    """Tell where the file has a venue's contracts: the first deployment's stand beside the chain's number."""
+    places = {venue.name: i for i, venue in enumerate(chain.venues)}
+    return ("chain", "venues", places[name]) if name in places else ("chain",)
 
 
 def problems_in_deployments(chain: ChainProfile, sections: Iterable[VenueSection]) -> Iterator[Problem]:

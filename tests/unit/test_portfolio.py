@@ -9,7 +9,9 @@ from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import Policy, TargetBand
 from pipeline.messages.prices import FeedPrice, MeanPath, Par, PoolPath, PriceHistory, PriceRing, Reference
+from pipeline.state.tables import Tables
 from pipeline.units import Address, Bps, Seconds
+from pipeline.venues.registry import spenders, venues
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS
 from streams.chain_numbers import numbers_of
 from streams.cli.example import example_portfolio
@@ -894,6 +896,29 @@ def test_a_pool_lies_at_the_venue_that_the_book_names_and_else_at_the_chains_own
     assert own.contract("factory") == book.chain.factory
     assert (fork.name, fork.kind, fork.contract("position_manager")) == ("fork", "uniswap_v3", FORK_MANAGER)
     assert {FORK_FACTORY, FORK_MANAGER} <= book.all_addresses()
+
+
+def test_a_book_that_is_live_at_a_further_venue_needs_the_contracts_of_that_one():
+    text = LIVE.replace("  id: 1\n", FORKED[FORKED.index("  id: 1") : FORKED.index("books:")])
+    at_the_fork = f"    pools_at:\n      - {{venue: fork, pools: [{POOL}]}}\n    reference_pool:"
+    text = text.replace("    reference_pool:", at_the_fork, 1)
+    with pytest.raises(
+        SettingsError, match=r"chain\.venues\[0\]\.router: missing: book eth is live, and swaps go through it"
+    ):
+        load(text)
+    assert load(text.replace("mode: live", "mode: dry-run"))[0].acting_venue() == "fork"
+    router = f"0x{0xA0:040x}"
+    (book,) = load(text.replace("      factory:", f'      router: "{router}"\n      factory:'))
+    assert spenders(book) == (FORK_MANAGER, router)
+    assert not book.carries_plans_of(load(LIVE)[0])
+
+
+def test_while_a_router_is_added_book_by_book_a_venue_is_one():
+    """Two books of a shard, the second not yet applied: what lies there is followed once."""
+    (old,) = load(FORKED)
+    (new,) = load(FORKED.replace("      factory:", f'      router: "{OTHER_OWNER}"\n      factory:'))
+    tables = Tables({f"policy/{each.book}": each for each in (old, msgspec.structs.replace(new, book="b"))})
+    assert [venue.name for venue in venues(tables)] == ["uniswap_v3", "fork", "wallet"]
 
 
 def test_a_book_without_further_venues_has_the_version_that_it_had():

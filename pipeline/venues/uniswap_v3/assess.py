@@ -13,7 +13,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Address, PoolId, RawAmount, Tick
-from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, first_deployment
+from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, acting_deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
 from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
@@ -71,7 +71,7 @@ class _Range(NamedTuple):
 
 def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPosition]]:
     """Walk the NFTs of a book on the deployment where it acts."""
-    return positions_at(shard, policy, first_deployment(policy.chain))
+    return positions_at(shard, policy, acting_deployment(policy))
 
 
 def positions_at(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterator[tuple[str, NftPosition]]:

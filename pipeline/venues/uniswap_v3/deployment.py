@@ -3,7 +3,8 @@
 import msgspec
 
 from pipeline import keys
-from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
+from pipeline.errors import ImpossibleFactError
+from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
@@ -12,10 +13,11 @@ from pipeline.venues.uniswap_v3.forms import own_keys
 
 
 class UniswapV3Deployment(msgspec.Struct, frozen=True):
-    """A venue's name in the chain's profile, and where its position manager stands."""
+    """A venue's name in the chain's profile, where its position manager stands, and its router, which only books that act need."""
 
     name: str
     manager: Address
+    router: Address | None = None
 
     def pools(self, policy: Policy) -> tuple[PoolId, ...]:
         """List the pools of a book that are of this deployment."""
@@ -32,9 +34,16 @@ class UniswapV3Deployment(msgspec.Struct, frozen=True):
 
 def deployment_of(spec: VenueSpec) -> UniswapV3Deployment:
     """Take the addresses out of a venue's specification. Raises: KeyError where it has no position manager."""
-    return UniswapV3Deployment(spec.name, spec.contract("position_manager"))
+    router = spec.contract("router") if spec.has("router") else None
+    return UniswapV3Deployment(spec.name, spec.contract("position_manager"), router)
 
 
-def first_deployment(chain: ChainProfile) -> UniswapV3Deployment:
-    """Give the deployment that the profile has in its own fields: the one on which a book acts."""
-    return UniswapV3Deployment(UNISWAP_V3, chain.position_manager)
+def acting_deployment(policy: Policy) -> UniswapV3Deployment:
+    """Give the deployment on which a book acts: that of its reference pool.
+
+    Raises: ImpossibleFactError where the chain's profile does not name it.
+    """
+    spec = policy.chain.venue(policy.acting_venue())
+    if spec is None:
+        raise ImpossibleFactError(f"the chain has no venue {policy.acting_venue()}")
+    return deployment_of(spec)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipeline import keys
 from pipeline.book.exposures import Price, Spot
 from pipeline.messages.base import BlockRef, Output
-from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
+from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
@@ -37,12 +37,12 @@ class UniswapV3:
     """The pools and NFTs of one deployment."""
 
     def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
-        """Take the deployment's addresses from its specification. Books act at the first deployment only."""
+        """Take the deployment's addresses from its specification."""
         del chain
         self.name = spec.name
         self._at = deployment_of(spec)
         self.views: VenueViews | None = UniswapV3Views(self._at)
-        self.actions: VenueActions | None = _ACTIONS if spec.name == UNISWAP_V3 else None
+        self.actions: VenueActions | None = _ACTIONS
 
     # -------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
@@ -167,6 +167,7 @@ KIND = VenueKind(
     items=(keys.pool.family, own_keys.owner.family, keys.position.family),
     held=(keys.pool.family, keys.position.family),
     actions=_ACTIONS,
+    to_act={"router": "swaps go through it"},
     forms=VenueForms(
         reads=reads.READS,
         outputs=(SwapSeen, PoolView, PositionView),

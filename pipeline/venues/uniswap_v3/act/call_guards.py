@@ -11,6 +11,7 @@ from pipeline.venues.uniswap_v3.act.asked import market_of, pool_of
 from pipeline.venues.uniswap_v3.act.drafts import swap_of
 from pipeline.venues.uniswap_v3.act.market import least_swapped, swap_tolerance_bps, swap_window
 from pipeline.venues.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, read_calls
+from pipeline.venues.uniswap_v3.deployment import acting_deployment
 
 _DEADLINE_AT = {"mint": 10, "decreaseLiquidity": 4}
 _RECIPIENT_AT = {"collect": 1, "mint": 9, "exactInputSingle": 3}
@@ -30,10 +31,10 @@ def not_allowed(question: Question) -> str | None:
 
 
 def _wrong(question: Question, each: Draft, call: Called) -> str | None:
-    policy = question.policy
+    policy, here = question.policy, acting_deployment(question.policy)
     contracts: dict[str, Iterable[Address | None]] = {
-        MANAGER: (policy.chain.position_manager,),
-        ROUTER: (policy.chain.router,),
+        MANAGER: (here.manager,),
+        ROUTER: (here.router,),
         TOKEN: (policy.base, policy.quote),
     }
     if each.call.to not in contracts[call.contract]:
@@ -41,8 +42,7 @@ def _wrong(question: Question, each: Draft, call: Called) -> str | None:
     place = _RECIPIENT_AT.get(call.name)
     if place is not None and call.arguments[place] != policy.owner:
         return f"{call.name} pays {call.arguments[place]}"
-    spenders = {policy.chain.position_manager, policy.chain.router}
-    if call.name == "approve" and call.arguments[0] not in spenders:
+    if call.name == "approve" and call.arguments[0] not in {here.manager, here.router}:
         return f"approve of {call.arguments[0]}"
     return None
 

@@ -42,6 +42,7 @@ from pipeline.venues.uniswap_v3.calldata import (
     write_swap,
     write_withdraw,
 )
+from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.forms.entries import Pool
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
@@ -103,11 +104,11 @@ def _deadline_s(policy: Policy, market: PoolMarket) -> Seconds:
 def _draft_withdraw(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket) -> tuple[Draft, ...]:
     live = need_pool(shard, goal.pool)
     window = price_window_x96(live.sqrt_price_x96, policy.limits.slippage_bps(live.pool().fee_pips))
-    held = dict(own_positions(shard, policy))
+    held, manager = dict(own_positions(shard, policy)), acting_deployment(policy).manager
     # about spot: whoever pushes the price before a burn makes it pay more at the price as it was, never less
     withdrawals = []
     for token_id in goal.withdraw:
-        position = held.get(keys.position(policy.chain.position_manager, token_id))
+        position = held.get(keys.position(manager, token_id))
         if position is None or not (position.liquidity or position.owed0 or position.owed1):
             continue
         low, high = position.tick_lower, position.tick_upper
@@ -130,7 +131,8 @@ def _draft_withdraw(shard: Shard, policy: Policy, goal: PoolRange, market: PoolM
 def _withdraw(policy: Policy, pool: Pool, withdrawals: list[Withdrawal], market: PoolMarket) -> Draft:
     data = write_withdraw(withdrawals, recipient=policy.owner, deadline_s=_deadline_s(policy, market))
     least0, least1 = sum(each.minimum0 for each in withdrawals), sum(each.minimum1 for each in withdrawals)
-    call = Call(to=policy.chain.position_manager, data=data, gas_limit=WITHDRAW_GAS * len(withdrawals))
+    manager = acting_deployment(policy).manager
+    call = Call(to=manager, data=data, gas_limit=WITHDRAW_GAS * len(withdrawals))
     gained = (
         Minimum(token=pool.token0, delta=RawAmount(least0)),
         Minimum(token=pool.token1, delta=RawAmount(least1)),
@@ -235,7 +237,7 @@ def draft_mint(
 
     With more of one token than goes with the other, the minimums would be met far beyond the window.
     """
-    pool, manager = need_pool(shard, goal.pool).pool(), policy.chain.position_manager
+    pool, manager = need_pool(shard, goal.pool).pool(), acting_deployment(policy).manager
     ticks = goal.tick_lower, goal.tick_upper
     least = least_minted(*amounts, *ticks, mint_window(policy, market))
     minimums = max(least[0], asks[0]), max(least[1], asks[1])

@@ -20,6 +20,7 @@ from pipeline.venues.uniswap_v3.act.market import PoolMarket
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.act.spenders import approvals_of_plan
 from pipeline.venues.uniswap_v3.act.usual_gas import usual_gas
+from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
@@ -52,7 +53,7 @@ def foresee(
     Raises: PipelineError where it cannot be told.
     """
     live = need_pool(shard, goal.pool)
-    manager = policy.chain.position_manager
+    manager = acting_deployment(policy).manager
     leaving = [shard.tables.need(keys.position(manager, token_id), NftPosition) for token_id in goal.withdraw]
     without = withdrawn(live, [(p.tick_lower, p.tick_upper, p.liquidity) for p in leaving if p.liquidity])
     amounts = deployable(shard, policy, live.pool(), freed)

@@ -11,6 +11,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import RawAmount, TokenId
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.assess import held_nft, own_positions
+from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.wallet.forms import Balance
@@ -32,7 +33,8 @@ def liquidity_to_move(shard: Shard, policy: Policy) -> tuple[TokenId, ...]:
 
 def freed_by(shard: Shard, policy: Policy, leaving: tuple[TokenId, ...]) -> Amounts:
     """Add up what leaving NFTs pay: principal and fees."""
-    nfts = [keys.position(policy.chain.position_manager, token_id) for token_id in leaving]
+    manager = acting_deployment(policy).manager
+    nfts = [keys.position(manager, token_id) for token_id in leaving]
     pays = [held_nft(shard, nft, shard.tables.need(nft, NftPosition)).pays for nft in nfts]
     return RawAmount(sum(pays0 for pays0, _ in pays)), RawAmount(sum(pays1 for _, pays1 in pays))
 

@@ -1,5 +1,9 @@
 """Uniswap V3 in the signer's registry: its part of the file, and its terms as read from file and chain."""
 
+from collections.abc import Mapping, Sequence
+
+from pipeline.errors import SettingsError
+from pipeline.units import Address
 from streams.submit.places import find_places
 from streams.submit.venues.port import FileReading, SignerHalf
 from streams.submit.venues.uniswap_v3.section import FirstDeployment, FurtherDeployment
@@ -23,6 +27,7 @@ async def read_terms(reading: FileReading) -> UniswapV3Terms | None:
         named.append(({role: getattr(each, role) for role in _ROLES}, each.pools))
     if not named:
         return None
+    _check_apart([places for places, _ in named])
     deployments = tuple(
         [
             ListedDeployment(
@@ -38,6 +43,14 @@ async def read_terms(reading: FileReading) -> UniswapV3Terms | None:
     references = await read_references(node, file.references_named(file.chain), pools, factory=factories[0])
     check_budget_token(pools, file.budget_token)
     return terms_of(file, deployments, references=references)
+
+
+def _check_apart(deployments: Sequence[Mapping[str, Address]]) -> None:
+    """Make sure that no deployment's router or position manager is another's. Raises: SettingsError."""
+    contracts = [places[role] for places in deployments for role in ("router", "position_manager")]
+    for contract in contracts:
+        if contracts.count(contract) > 1:
+            raise SettingsError(f"venues: {contract} is a contract of two deployments, or has two roles")
 
 
 def terms_of(
