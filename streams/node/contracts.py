@@ -34,7 +34,7 @@ _NOBODY = Address("0x000000000000000000000000000065766e6b6565")
 """Has never had anything."""
 _TOKEN = "tokens/ERC20"  # noqa: S105 - an interface
 _POOL, _FACTORY = "uniswap-v3/UniswapV3Pool", "uniswap-v3/UniswapV3Factory"
-_MANAGER = "uniswap-v3/NonfungiblePositionManager"
+_MANAGER, _ROUTER = "uniswap-v3/NonfungiblePositionManager", "uniswap-v3/SwapRouter02"
 _BALANCE, _TRANSFER = function(_TOKEN, "balanceOf"), function(_TOKEN, "transfer")
 _READ_GAS, _TRANSFER_GAS = 300_000, 1_500_000
 _BLOCK_S = 12
@@ -134,6 +134,10 @@ async def _strangers(client: "Client", policy: Policy, setting: _Setting) -> Asy
             yield ContractFault(field=field, says=str(answer))
         elif answer[0] != address:
             yield ContractFault(field=field, says=f"{what} is {answer[0]}, not {address}")
+    if chain.router is not None:
+        (made_by,) = await client.ask([client.contract(chain.router, _ROUTER).functions.factory()])
+        if not isinstance(made_by, UnreadableError) and made_by[0] != chain.factory:  # else its swap tells
+            yield ContractFault(field="router", says=f"its factory is {made_by[0]}, not {chain.factory}")
 
 
 # ------------------------------------------------------------------ the calls themselves

@@ -27,6 +27,9 @@ from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, position, read, token_ids
 from streams.devnet.world import World
+from streams.node.contract_calls import ContractReader
+from streams.node.contracts import contract_faults
+from streams.node.multicall import MULTICALL3
 from streams.rehearse.anvil import AnvilForks
 from streams.rehearse.trial import Trial
 from streams.submit.calldata import known_calls
@@ -173,6 +176,28 @@ async def test_a_dry_run_there_carries_the_plan_out_on_a_fork(
     (minted,) = told.minted
     assert (minted.tick_lower, minted.tick_upper) != (had.lower, had.upper)
     await node.close()
+
+
+async def test_what_check_tries_are_the_contracts_of_that_deployment(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    fork, owner = second_deployment(chain, world, cache), world.accounts.owners[0]
+    chain_id, pool = int(chain.rpc("eth_chainId"), 16), fork.pools[FORK]
+    node = node_of(chain.url)
+    at = (await node.newest()).block
+    client, reader = node.web3(at.hash), ContractReader(node, multicall=MULTICALL3, at=at.hash)
+    told = []
+    for contracts in (fork, replace(fork, router=world.router), replace(fork, factory=world.factory)):
+        book = book_on(
+            world,
+            pool,
+            owner,
+            chain=profile_of(world, contracts, chain_id),
+            pools_at=(PoolsAt(venue=FORK, pools=(pool.address,)),),
+        )
+        told.append({fault.field async for fault in contract_faults(client, reader, book, at)})
+    await node.close()
+    assert told == [set(), {"router"}, {"factory", "position_manager", "router"}]
 
 
 def test_what_goes_to_a_deployment_that_the_signers_file_does_not_name_is_refused(
