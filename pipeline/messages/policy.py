@@ -245,12 +245,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def all_addresses(self) -> frozenset[Address]:
         """List every address that the book's file has, or leaves to what is known of its chain."""
-        chain = self.chain
-        further = (each.address for venue in chain.venues or () for each in venue.contracts)
-        contracts = (
-            *(chain.wrapped_native, chain.position_manager, chain.factory, chain.router, self.signer),
-            *further,
-        )
+        of_venues = (each.address for venue in self.chain.all_venues() for each in venue.contracts)
+        contracts = (self.chain.wrapped_native, self.signer, *of_venues)
         tokens = (token.address for token in self.tokens)
         feeds = (each.feed for each in self.feeds())
         named = (*self.accounts, *tokens, *self.all_pools(), *feeds, *contracts)
