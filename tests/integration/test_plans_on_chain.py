@@ -33,7 +33,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
 from pipeline.venues.uniswap_v3.assess import own_positions
-from pipeline.venues.uniswap_v3.deployment import first_deployment
+from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.routes import set_apart
 from streams.cli.wording import left_text
@@ -97,7 +97,7 @@ def test_sixty_dust_nfts_from_a_stranger_do_not_stop_a_live_book(chain: Chain, w
     assert until_closed(desk) == Done()
     (withdrawn,) = (intent for intent in desk.done if intent.step == "withdraw")
     assert withdrawn.call.gas_limit == WITHDRAW_GAS
-    assert len(set_apart(desk.shard.tables, desk.book, first_deployment(desk.book.chain))) == 60
+    assert len(set_apart(desk.shard.tables, desk.book, acting_deployment(desk.book))) == 60
     numbers = {number for number, held in _held(desk) if held.liquidity}
     assert numbers == {max(token_ids(chain, world, desk.book.owner))}, "its own new one"
     assert own not in numbers

@@ -15,12 +15,12 @@ from pipeline.messages.events import BlockSeen, NftAdopted, PolicyRemoved, Polic
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Term, Wei
-from pipeline.venues.uniswap_v3.deployment import first_deployment
+from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours, routed_nfts
 from pipeline.venues.uniswap_v3.routes import checked_items
 
 BETA: dict[str, Any] = {"book": "beta", "owner": STRANGER, "accounts": (STRANGER,), "publishes": ()}
-HERE = first_deployment(policy().chain)
+HERE = acting_deployment(policy())
 
 
 def arrive(watcher: ToyWatcher) -> None:

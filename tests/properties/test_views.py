@@ -17,12 +17,12 @@ from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.venues.uniswap_v3.assess import held_nft, own_positions
-from pipeline.venues.uniswap_v3.deployment import first_deployment
+from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
 from pipeline.views import show_book
 
-VIEWS = UniswapV3Views(first_deployment(policy().chain))
+VIEWS = UniswapV3Views(acting_deployment(policy()))
 AMOUNTS = {"principal0", "principal1", "fees0", "fees1"}
 REACHED: Counter[str] = Counter()
 """How often the comparison was reached with what; told by the last test."""

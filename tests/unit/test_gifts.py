@@ -21,11 +21,11 @@ from pipeline.venues.uniswap_v3.act.drafts import (
 from pipeline.venues.uniswap_v3.act.goal import liquidity_to_move
 from pipeline.venues.uniswap_v3.act.market import market_at_spot
 from pipeline.venues.uniswap_v3.assess import own_positions
-from pipeline.venues.uniswap_v3.deployment import first_deployment
+from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.routes import set_apart
 
 DUST = 60
-HERE = first_deployment(live().chain)
+HERE = acting_deployment(live())
 
 
 def give(desk, count=1):
