@@ -95,11 +95,15 @@ def mint_usdc(usdc: str, sender: str, to: str, amount: int) -> Tx:
     )
 
 
+def approve(token: str, owner: str, spender: str) -> Tx:
+    """Let a spender take any amount of a token."""
+    return _to(token, owner, function("tokens/ERC20", "approve"), spender, MAX_UINT256)
+
+
 def approve_all(world: World, owner: str) -> tuple[Tx, ...]:
     """Let the router and the position manager take the owner's tokens."""
-    approve = function("tokens/ERC20", "approve")
     return tuple(
-        _to(token, owner, approve, spender, MAX_UINT256)
+        approve(token, owner, spender)
         for token in world.tokens
         for spender in (world.router, world.position_manager)
     )

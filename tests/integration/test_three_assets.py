@@ -1,9 +1,7 @@
 """A book of WETH, WBTC and USDC over three pools: what it has and what it is worth is what the chain says, to the unit."""
 
 from fractions import Fraction
-from math import isqrt
 from pathlib import Path
-from typing import Any
 
 import pytest
 from followed import Followed, node_of, world_policy
@@ -17,12 +15,11 @@ from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
 from pipeline.messages.prices import Asset, FeedAnswer, FeedPrice, MeanPath, Reference
 from pipeline.messages.views import BookView
 from pipeline.units import Address, Seconds
-from pipeline.venues.abi import function
+from streams.cli.demo.second_opinion import ChainInventory, PricedAsset, Terms, inventory_at
 from streams.devnet import actions
 from streams.devnet.chain import Chain
-from streams.devnet.deployer import Deployer
-from streams.devnet.reads import ask, range_around, read, token_ids
-from streams.devnet.transactions import DEPLOY_GAS, Tx
+from streams.devnet.reads import read
+from streams.devnet.third_asset import add_wbtc, provide
 from streams.devnet.world import DevnetPool, World
 from streams.node.contract_calls import ContractReader
 from streams.node.feed_facts import feed_problems, feeds_told
@@ -31,16 +28,8 @@ from streams.yaml_positions import Problem
 
 pytestmark = pytest.mark.anvil
 
-MANAGER, POOL, FACTORY = (
-    "uniswap-v3/NonfungiblePositionManager",
-    "uniswap-v3/UniswapV3Pool",
-    "uniswap-v3/UniswapV3Factory",
-)
-TOKEN = "tokens/MintableERC20"  # noqa: S105 - a contract's name
-WBTC_EACH = 100_000 * 10**8
-WBTC_IN_WETH, WBTC_IN_USDC = Fraction(20 * 10**18, 10**8), Fraction(60_000 * 10**6, 10**8)
+POOL = "uniswap-v3/UniswapV3Pool"
 WETH_TARGET_BPS, WBTC_TARGET_BPS = 3_000, 2_000
-WIDTH = 900
 FEED = Address("0x" + "fe" * 20)
 
 
@@ -50,81 +39,32 @@ class Scene:
     def __init__(self, chain: Chain, world: World, cache: Path, *, above: bool) -> None:
         self.chain, self.world = chain, world
         self.owner, self.trader = world.accounts.owners[0], world.accounts.traders[0]
-        self.provider = world.accounts.providers[0]
-        deployer = Deployer(chain, world.accounts.spare[0], cache)
-        self.wbtc = deployer.deploy_on_both_sides(world.weth, TOKEN, "Wrapped BTC", "WBTC", 8)[above].lower()
-        approve = function("tokens/ERC20", "approve")
-        for actor in (self.provider, self.trader, self.owner):
-            spenders = (world.router, world.position_manager)
-            chain.execute(
-                actions.mint_usdc(self.wbtc, actor, actor, WBTC_EACH),
-                *(
-                    Tx(sender=actor, to=self.wbtc, data=approve.calldata(each, 2**256 - 1))
-                    for each in spenders
-                ),
-            )
+        holders = world.accounts.spare[0], self.trader, self.owner
+        self.wbtc = add_wbtc(chain, world, holders, above_weth=above, cache=cache)
+        self.reference = world.pool("weth_usdc_low_500")
 
-    def make_pool(self, other: str, price: Fraction, fee_pips: int) -> DevnetPool:
-        """Make a pool of WBTC that begins at a price, with the provider's liquidity about it."""
-        token0, token1 = sorted((self.wbtc, other))
-        ratio = price if token0 == self.wbtc else 1 / price
-        terms = token0, token1, fee_pips, isqrt((ratio.numerator << 192) // ratio.denominator)
-        data = function(MANAGER, "createAndInitializePoolIfNecessary").calldata(*terms)
-        manager = self.world.position_manager
-        self.chain.execute(Tx(sender=self.provider, to=manager, data=data, gas=DEPLOY_GAS))
-        address = read(self.chain, self.world.factory, FACTORY, "getPool", *terms[:3]).lower()
-        spacing = read(self.chain, address, POOL, "tickSpacing")
-        pool = DevnetPool(
-            name="wbtc",
-            address=address,
-            token0=token0,
-            token1=token1,
-            fee_pips=fee_pips,
-            tick_spacing=spacing,
+    @property
+    def pools(self) -> tuple[DevnetPool, ...]:
+        return self.reference, *self.wbtc.pools
+
+    def provide(self, pool: DevnetPool, token: str, amount: int) -> None:
+        provide(self.chain, self.world, self.owner, pool, (token, amount))
+
+    def truth(self) -> ChainInventory:
+        """What the chain itself says of the owner's book, with nothing of the pipeline."""
+        terms = Terms(
+            owner=self.owner,
+            usdc=self.world.usdc_low,
+            usdc_at_par=(self.world.usdc_low,),
+            others=(PricedAsset(token=self.wbtc.token, path=(self.wbtc.with_weth, self.reference)),),
+            pools=self.pools,
+            reference=self.reference,
+            target_bps=WETH_TARGET_BPS,
+            band_bps=1_000,
+            hysteresis_bps=100,
+            cooldown_s=0,
         )
-        self.provide(self.provider, pool, self.wbtc, 500 * 10**8)
-        return pool
-
-    def provide(self, owner: str, pool: DevnetPool, token: str, amount: int) -> None:
-        """Open a position about the price with an amount of one token, and as much of the other as that takes."""
-        tokens = (pool.token0, pool.token1)
-        most = [amount if each == token else self.balance(each, owner) for each in tokens]
-        ticks = range_around(self.chain, pool, -WIDTH, WIDTH)
-        self.chain.execute(actions.mint_position(self.world, owner, pool, ticks, (most[0], most[1])))
-
-    def balance(self, token: str, account: str) -> int:
-        return read(self.chain, token, TOKEN, "balanceOf", account)
-
-
-class Truth:
-    """What the chain itself says of the owner's tokens and of prices, with nothing of the pipeline."""
-
-    def __init__(self, scene: Scene, pools: tuple[DevnetPool, ...]) -> None:
-        self.scene, self.pools = scene, pools
-        self.chain, self.world, self.owner = scene.chain, scene.world, scene.owner
-
-    def amounts(self) -> dict[str, int]:
-        """Wallet, coin, and what leaving every position would pay."""
-        tokens = {token for pool in self.pools for token in (pool.token0, pool.token1)}
-        held = {token: self.scene.balance(token, self.owner) for token in tokens}
-        held[self.world.weth] += int(self.chain.rpc("eth_getBalance", self.owner, "latest"), 16)
-        for token_id in token_ids(self.chain, self.world, self.owner):
-            told = read(self.chain, self.world.position_manager, MANAGER, "positions", token_id)
-            freed = self._asked("decreaseLiquidity", (token_id, told[7], 0, 0, 2**256 - 1))
-            fees = self._asked("collect", (token_id, self.owner, 2**128 - 1, 2**128 - 1))
-            for token, *parts in zip(told[2:4], freed, fees, strict=True):
-                held[token.lower()] += sum(parts)
-        return held
-
-    def price(self, pool: DevnetPool, token: str) -> Fraction:
-        """Of one of a pool's tokens in the other."""
-        root = read(self.chain, pool.address, POOL, "slot0")[0]
-        price = Fraction(root * root, 2**192)
-        return price if token == pool.token0 else 1 / price
-
-    def _asked(self, name: str, terms: tuple[Any, ...]) -> Any:
-        manager = self.world.position_manager
-        return ask(self.chain, manager, function(MANAGER, name), terms, sender=self.owner)
+        return inventory_at(self.chain, self.world, terms, self.chain.header().number)
 
 
 @pytest.mark.parametrize("above", [False, True], ids=["wbtc-below-weth", "wbtc-above-weth"])
@@ -132,24 +72,21 @@ async def test_inventory_value_and_shares_are_those_of_the_chain(
     chain: Chain, world: World, cache: Path, above: bool
 ) -> None:
     scene = Scene(chain, world, cache, above=above)
-    wbtc, reference = scene.wbtc, world.pool("weth_usdc_low_500")
-    with_weth = scene.make_pool(world.weth, WBTC_IN_WETH, 3_000)
-    with_usdc = scene.make_pool(world.usdc_low, WBTC_IN_USDC, 500)
-    scene.provide(scene.owner, reference, world.weth, 50 * 10**18)
-    scene.provide(scene.owner, with_weth, wbtc, 3 * 10**8)
-    scene.provide(scene.owner, with_usdc, wbtc, 2 * 10**8)
-    pools = (reference, with_weth, with_usdc)
+    wbtc = scene.wbtc.token
+    scene.provide(scene.reference, world.weth, 50 * 10**18)
+    scene.provide(scene.wbtc.with_weth, wbtc, 3 * 10**8)
+    scene.provide(scene.wbtc.with_usdc, wbtc, 2 * 10**8)
     node = node_of(chain.url)
-    followed = Followed(node, three_assets(scene, pools))
+    followed = Followed(node, three_assets(scene))
     await followed.begin()
-    truth, compared = Truth(scene, pools), 0
+    compared = 0
     for number in range(1, 7):
         chain.execute(
-            actions.swap_exact_in(world, scene.trader, pools[1 + number % 2], wbtc, number * 10**8),
-            actions.swap_exact_in(world, scene.trader, reference, world.weth, number * 10**18),
+            actions.swap_exact_in(world, scene.trader, scene.pools[1 + number % 2], wbtc, number * 10**8),
+            actions.swap_exact_in(world, scene.trader, scene.reference, world.weth, number * 10**18),
         )
         await followed.catch_up()
-        compare(followed, truth)
+        compare(followed, scene)
         compared += 1
     assert compared == 6
     assert not [said for said in followed.said if isinstance(said, Quarantined)]
@@ -158,9 +95,9 @@ async def test_inventory_value_and_shares_are_those_of_the_chain(
     await node.close()
 
 
-def three_assets(scene: Scene, pools: tuple[DevnetPool, ...]) -> Policy:
-    world, (reference, with_weth, _) = scene.world, pools
-    path = (with_weth.address, reference.address)
+def three_assets(scene: Scene) -> Policy:
+    world, reference = scene.world, scene.reference
+    path = (scene.wbtc.with_weth.address, reference.address)
     return world_policy(
         world,
         scene.owner,
@@ -168,43 +105,40 @@ def three_assets(scene: Scene, pools: tuple[DevnetPool, ...]) -> Policy:
         int(scene.chain.rpc("eth_chainId"), 16),
         tokens=(
             TokenSpec(address=world.weth, symbol="WETH", decimals=18),
-            TokenSpec(address=scene.wbtc, symbol="WBTC", decimals=8),
+            TokenSpec(address=scene.wbtc.token, symbol="WBTC", decimals=8),
             TokenSpec(address=world.usdc_low, symbol="USDC", decimals=6),
         ),
-        assets=(Asset(token=scene.wbtc, price_path=path, target_share_bps=WBTC_TARGET_BPS),),
-        pools=tuple(pool.address for pool in pools),
+        assets=(Asset(token=scene.wbtc.token, price_path=path, target_share_bps=WBTC_TARGET_BPS),),
+        pools=tuple(pool.address for pool in scene.pools),
         strategy=TargetBand(target_share_bps=WETH_TARGET_BPS, band_bps=1_000, hysteresis_bps=100),
         mode="dry-run",
     )
 
 
-def compare(followed: Followed, truth: Truth) -> None:
+def compare(followed: Followed, scene: Scene) -> None:
     """Hold the book's view against the chain at the same block."""
     view = [said for said in followed.said if isinstance(said, BookView)][-1]
     assert view.because_of.block == followed.shard.tables.head
-    amounts, (reference, with_weth, _) = truth.amounts(), truth.pools
-    assert {h.token: h.wallet + h.native + h.principal + h.fees for h in view.holdings} == amounts
-    weth, usdc, wbtc = truth.world.weth, truth.world.usdc_low, truth.scene.wbtc
-    in_usdc = truth.price(reference, weth)
-    prices = {usdc: Fraction(1), weth: in_usdc, wbtc: truth.price(with_weth, wbtc) * in_usdc}
-    values = {token: int(amounts[token] * price) for token, price in prices.items()}
-    total, targets = sum(values.values()), {weth: WETH_TARGET_BPS, wbtc: WBTC_TARGET_BPS}
-    assert view.value_quote == total
+    truth = scene.truth()
+    assert {h.token: h.wallet + h.native + h.principal + h.fees for h in view.holdings} == truth.amounts
+    assert view.value_quote == truth.value_quote
+    targets = {scene.world.weth: WETH_TARGET_BPS, scene.wbtc.token: WBTC_TARGET_BPS}
     told = {each.token: (each.value_quote, each.share_bps, each.target_share_bps) for each in view.shares}
-    shares = {token: value * 10_000 // total for token, value in values.items()}
-    assert told == {token: (values[token], shares[token], targets.get(token)) for token in values}
+    assert told == {
+        token: (value, value * 10_000 // truth.value_quote, targets.get(token))
+        for token, value in truth.values_quote.items()
+    }
 
 
 async def test_a_live_book_opens_no_plan_while_the_price_of_an_asset_may_have_been_pushed(
     chain: Chain, world: World, cache: Path
 ) -> None:
     scene = Scene(chain, world, cache, above=True)
-    reference = world.pool("weth_usdc_low_500")
-    with_weth = scene.make_pool(world.weth, WBTC_IN_WETH, 3_000)
-    scene.provide(scene.owner, reference, world.weth, 50 * 10**18)
+    reference, with_weth, wbtc = scene.reference, scene.wbtc.with_weth, scene.wbtc.token
+    scene.provide(reference, world.weth, 50 * 10**18)
     node = node_of(chain.url)
-    book = three_assets(scene, (reference, with_weth, with_weth))
-    asset = Asset(token=scene.wbtc, price_path=(with_weth.address, reference.address))
+    book = three_assets(scene)
+    asset = Asset(token=wbtc, price_path=(with_weth.address, reference.address))
     limits = replace(book.limits, max_spot_from_twap_ticks=100)
     pools = (reference.address, with_weth.address)
     band = replace(book.strategy, target_share_bps=6_000, cooldown_s=0)
@@ -226,7 +160,7 @@ async def test_a_live_book_opens_no_plan_while_the_price_of_an_asset_may_have_be
     )
     chain.execute(actions.grow_observations(with_weth, scene.trader, 30))
     before = len(refusals())
-    chain.execute(actions.swap_exact_in(world, scene.trader, with_weth, scene.wbtc, 200 * 10**8))
+    chain.execute(actions.swap_exact_in(world, scene.trader, with_weth, wbtc, 200 * 10**8))
     await blocks(followed, chain, 12)
     since = refusals()[before:]
     pushed = [

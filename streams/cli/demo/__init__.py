@@ -68,7 +68,9 @@ async def _play(stage: Stage) -> tuple[Told, Checks, Verdict]:
 
 async def _ready(stage: Stage, witness: Witness) -> None:
     """Wait until both shards stand somewhere. Raises: DevnetError."""
-    ready = asyncio.ensure_future(witness.until(lambda: len(witness.heads) == len(stage.cast), _READY_S))
+    ready = asyncio.ensure_future(
+        witness.until(lambda: len(witness.heads) == len(stage.shards(DEFAULT_PARTITIONS)), _READY_S)
+    )
     while not ready.done():
         await asyncio.sleep(0.1)
         if stage.up is not None and stage.up.poll() is not None:

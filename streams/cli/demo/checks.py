@@ -3,7 +3,9 @@
 from collections import Counter
 from typing import Any
 
+from pipeline import keys
 from pipeline.act.guards import passing_reasons
+from pipeline.units import BookId
 from streams.cli.demo.second_opinion import inventory_at, objections
 from streams.cli.demo.stage import Stage
 from streams.cli.demo.witness import Witness
@@ -58,6 +60,34 @@ class Checks:
         found = inventory_at(chain, self._stage.world, terms, number)
         last_s = self.last_proposed_at_s.get(said["book"])
         self.objections += [f"{where}: {wrong}" for wrong in objections(said, found, terms, last_s)]
+
+    def judge_view(self, witness: Witness, book: str) -> None:
+        """Hold the present view of a book against the chain, token by token."""
+        view = witness.books.get(keys.book(BookId(book)))
+        if view is None:
+            return
+        block, chain = view["because_of"]["block"], self._stage.devnet.chain
+        if chain.header(int(block["number"])).hash != block["hash"]:
+            return
+        found = inventory_at(chain, self._stage.world, self._stage.terms(book), int(block["number"]))
+        value = found.value_quote
+        theirs = {
+            token: (found.amounts[token], worth, worth * 10_000 // value)
+            for token, worth in found.values_quote.items()
+        }
+        amounts = {each["token"]: _net(each) for each in view["holdings"]}
+        ours = {
+            each["token"]: (amounts[each["token"]], int(each["value_quote"]), int(each["share_bps"]))
+            for each in view["shares"]
+        }
+        self.checked[f"view of {book}"] += 1
+        if ours != theirs or int(view["value_quote"]) != value:
+            where = f"the view of {book} at block {block['number']}"
+            self.objections.append(f"{where}: {ours} said, {theirs} found")
+
+
+def _net(holding: dict[str, str]) -> int:
+    return sum(int(holding[kind]) for kind in ("wallet", "native", "principal", "fees"))
 
 
 def _cause(said: dict[str, Any]) -> tuple[str, str, str]:

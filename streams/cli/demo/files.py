@@ -27,6 +27,23 @@ BOOK = Template("""\
     rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
     mode: $mode
 """)
+THREE_ASSETS = Template("""\
+  - book: $book
+    owner: "$owner"
+    base: WETH
+    quote: USDC
+    tokens:
+      - {symbol: WETH, address: "$weth", decimals: 18}
+      - {symbol: WBTC, address: "$wbtc", decimals: 8}
+      - {symbol: USDC, address: "$usdc", decimals: 6}
+    assets:
+      - {token: WBTC, target_share: 20%, price_path: ["$with_weth", "$reference"]}
+    pools: ["$reference", "$with_weth", "$with_usdc"]
+    reference_pool: "$reference"
+    strategy: {name: target_band, target_share: 30%, band: 10%, hysteresis: 1%}
+    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600}
+    mode: watch
+""")
 SIGNER = Template("""chain: $chain_id
 devnet_account: "$account"
 pools: ["$pool"]

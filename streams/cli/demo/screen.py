@@ -16,7 +16,7 @@ from pipeline import keys
 from pipeline.messages.base import Output
 from pipeline.messages.policy import Policy
 from streams.cli.console import out
-from streams.cli.demo.stage import BAND_BPS, TARGET_BPS, Stage
+from streams.cli.demo.stage import Cast, Stage
 from streams.cli.demo.witness import Witness
 from streams.cli.readable import with_stated_type
 from streams.cli.sentences import sentence
@@ -25,6 +25,7 @@ from streams.kafka.codec import decode_output
 from streams.plain_text import one_line
 
 _LINES, _BAR, _EVERY = 12, 40, 10
+_LEAST_BAR, _BESIDE_THE_BAR = 12, 64
 
 
 class Screen:
@@ -112,18 +113,19 @@ def _alert(said: dict[str, Any], policies: Mapping[str, Policy]) -> str:
     return sentence(output, policies.get(said.get("book", "")))
 
 
-def _bar(share_bps: int) -> str:
+def _bar(share_bps: int, actor: Cast, width: int) -> str:
     """Draw the base share from 0 to 100 % with its band."""
-    place = min(_BAR - 1, share_bps * _BAR // 10_000)
-    low, high = ((TARGET_BPS + d) * _BAR // 10_000 for d in (-BAND_BPS, BAND_BPS))
-    return "".join("●" if i == place else "─" if low <= i <= high else "·" for i in range(_BAR))
+    place = min(width - 1, share_bps * width // 10_000)
+    low, high = ((actor.target_bps + d) * width // 10_000 for d in (-actor.band_bps, actor.band_bps))
+    return "".join("●" if i == place else "─" if low <= i <= high else "·" for i in range(width))
 
 
 def _table(witness: Witness, stage: Stage) -> Table:
     table = Table(title=f"chain at {stage.devnet.chain.header().number}, shards at {witness.heads}", box=None)
     for column in ("book", "WETH at USDC", "NFTs in range", "base share in its band", "value USDC"):
         table.add_column(column)
-    for actor in stage.cast:
+    width = min(_BAR, max(_LEAST_BAR, out().width - _BESIDE_THE_BAR))
+    for actor in stage.shown:
         book = witness.books.get(keys.book(actor.book))
         mine = [p for p in witness.positions.values() if p["book"] == actor.book]
         ranges = f"{sum(p['in_range'] for p in mine)} of {len(mine)}"
@@ -132,7 +134,9 @@ def _table(witness: Witness, stage: Stage) -> Table:
         )
         share = int(book["base_share_bps"]) if book else 0
         value = f"{int(book['value_quote']) / 10**6:,.0f}" if book else "not known"
-        table.add_row(actor.book, f"{price:,.1f}", ranges, f"{_bar(share)} {share / 100:.1f} %", value)
+        table.add_row(
+            actor.book, f"{price:,.1f}", ranges, f"{_bar(share, actor, width)} {share / 100:.1f} %", value
+        )
     return table
 
 

@@ -3,6 +3,7 @@
 Burning and collecting are asked of the contracts as if the owner did it; prices come from slot0.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -20,13 +21,21 @@ _NEVER_S = 2**256 - 1
 _WHOLE_BPS = 10_000
 
 
+class PricedAsset(msgspec.Struct, frozen=True, kw_only=True):
+    """A token beside WETH and dollars, and the pools that lead from it to dollars."""
+
+    token: str
+    path: tuple[DevnetPool, ...]
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What of a book's policy an outsider needs to judge it."""
 
     owner: str
     usdc: str
     usdc_at_par: tuple[str, ...]
-    pools: tuple[str, ...]
+    others: tuple[PricedAsset, ...] = ()
+    pools: tuple[DevnetPool, ...]
     reference: DevnetPool
     target_bps: int
     band_bps: int
@@ -41,6 +50,9 @@ class ChainInventory(msgspec.Struct, frozen=True, kw_only=True):
     quote_amount: int
     value_quote: int
     base_share_bps: int
+    amounts: dict[str, int]
+    """Of each token."""
+    values_quote: dict[str, int]
     sqrt_price_x96: int
     base_to_buy: int
     all_out_of_range: bool
@@ -48,45 +60,55 @@ class ChainInventory(msgspec.Struct, frozen=True, kw_only=True):
 
 def inventory_at(chain: Chain, world: World, terms: Terms, block: int) -> ChainInventory:
     """Ask for everything that the book holds after a block."""
-    weth, usdc, idle = _positions(chain, world, terms, block)
-    weth += reads.balance(chain, world.weth, terms.owner, block=block)
-    weth += int(chain.rpc("eth_getBalance", terms.owner, hex(block)), 16)
-    usdc += sum(reads.balance(chain, token, terms.owner, block=block) for token in terms.usdc_at_par)
-    sqrt_price_x96 = reads.slot0(chain, terms.reference, block=block).sqrt_price_x96
-    price = Fraction(sqrt_price_x96**2, 2**192)
-    usdc_per_weth = price if terms.reference.token0 == world.weth else 1 / price
-    base_value = int(weth * usdc_per_weth)
-    value = base_value + usdc
+    held, idle = _positions(chain, world, terms, block)
+    usdc_per_weth = _price(chain, world.weth, (terms.reference,), block)
+    prices = dict.fromkeys(terms.usdc_at_par, Fraction(1)) | {world.weth: usdc_per_weth}
+    prices |= {each.token: _price(chain, each.token, each.path, block) for each in terms.others}
+    for token in prices:
+        held[token] += reads.balance(chain, token, terms.owner, block=block)
+    held[world.weth] += int(chain.rpc("eth_getBalance", terms.owner, hex(block)), 16)
+    values = {token: int(held[token] * price) for token, price in prices.items()}
+    base_value, value = values[world.weth], sum(values.values())
     return ChainInventory(
-        base_amount=weth,
-        quote_amount=usdc,
+        base_amount=held[world.weth],
+        quote_amount=sum(held[token] for token in terms.usdc_at_par),
         value_quote=value,
         base_share_bps=base_value * _WHOLE_BPS // value if value else 0,
-        sqrt_price_x96=sqrt_price_x96,
+        amounts={token: held[token] for token in prices},
+        values_quote=values,
+        sqrt_price_x96=reads.slot0(chain, terms.reference, block=block).sqrt_price_x96,
         base_to_buy=int((Fraction(value * terms.target_bps, _WHOLE_BPS) - base_value) / usdc_per_weth),
         all_out_of_range=idle,
     )
 
 
-def _positions(chain: Chain, world: World, terms: Terms, block: int) -> tuple[int, int, bool]:
-    """Add up what leaving every position would pay; whether there is liquidity, all of it idle."""
-    pools = {pool.address: pool for pool in world.pools.values() if pool.address in terms.pools}
-    by_terms = {(pool.token0, pool.token1, pool.fee_pips): pool for pool in pools.values()}
-    weth = usdc = 0
+def _price(chain: Chain, token: str, path: tuple[DevnetPool, ...], block: int) -> Fraction:
+    """Multiply the spots of pools, each of which trades what the one before gives."""
+    price = Fraction(1)
+    for pool in path:
+        spot = Fraction(reads.slot0(chain, pool, block=block).sqrt_price_x96 ** 2, 2**192)
+        price *= spot if token == pool.token0 else 1 / spot
+        token = pool.token1 if token == pool.token0 else pool.token0
+    return price
+
+
+def _positions(chain: Chain, world: World, terms: Terms, block: int) -> tuple[Counter[str], bool]:
+    """Add up, by token, what leaving every position would pay; whether there is liquidity, all of it idle."""
+    by_terms = {(pool.token0, pool.token1, pool.fee_pips): pool for pool in terms.pools}
+    paid: Counter[str] = Counter()
     in_range: list[bool] = []
     for token_id in reads.token_ids(chain, world, terms.owner, block=block):
         held = reads.position(chain, world, token_id, block=block)
         pool = by_terms.get((held.token0, held.token1, held.fee_pips))
         if pool is None:
             continue
-        paid = _collected(chain, world, terms.owner, token_id, block)
+        collected = _collected(chain, world, terms.owner, token_id, block)
         burned = _burned(chain, world, terms.owner, (token_id, held.liquidity), block)
-        amounts = [paid[0] + burned[0], paid[1] + burned[1]]
-        weth += amounts[0 if pool.token0 == world.weth else 1]
-        usdc += amounts[1 if pool.token0 == world.weth else 0]
+        paid[pool.token0] += collected[0] + burned[0]
+        paid[pool.token1] += collected[1] + burned[1]
         if held.liquidity:
             in_range.append(held.lower <= reads.slot0(chain, pool, block=block).tick < held.upper)
-    return weth, usdc, bool(in_range) and not any(in_range)
+    return paid, bool(in_range) and not any(in_range)
 
 
 def _collected(chain: Chain, world: World, owner: str, token_id: int, block: int) -> tuple[int, int]:

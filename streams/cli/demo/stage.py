@@ -1,4 +1,4 @@
-"""What the demo plays on: a devnet, two books with their NFTs, a portfolio file, and `evenkeel up`."""
+"""What the demo plays on: a devnet, three books with their NFTs, a portfolio file, and `evenkeel up`."""
 
 import asyncio
 import os
@@ -15,13 +15,16 @@ import msgspec
 
 from pipeline.errors import DevnetError
 from pipeline.units import BookId
+from streams.cli.demo import three_assets
 from streams.cli.demo.files import BOOK, PORTFOLIO, SIGNER
 from streams.cli.demo.second_opinion import Terms
+from streams.cli.demo.three_assets import ThreeAssets
 from streams.devnet import actions, net, reads
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import FIRST_PRICE_USDC, DevnetPool, World
+from streams.kafka.topics import shard_of
 
 LIVE_BOOK = BookId("usdc-low")
 OWN_WETH = 25 * 10**18
@@ -43,6 +46,8 @@ class Cast:
     pool: DevnetPool
     usdc: str
     other_usdc: str
+    target_bps: int = TARGET_BPS
+    band_bps: int = BAND_BPS
 
 
 @dataclass
@@ -52,6 +57,8 @@ class Stage:
     devnet: net.Devnet
     folder: Path
     cast: tuple[Cast, ...]
+    third: ThreeAssets
+    """A book that is watched only."""
     token_ids: dict[str, list[int]] = field(default_factory=dict)
     shared: bool = False
     live: frozenset[str] = frozenset()
@@ -63,8 +70,29 @@ class Stage:
     def world(self) -> World:
         return self.devnet.world
 
+    @property
+    def shown(self) -> tuple[Cast, ...]:
+        """List every book, also the one that is watched only."""
+        third, world = self.third, self.world
+        watched = Cast(
+            book=three_assets.BOOK,
+            owner=third.owner,
+            pool=third.reference,
+            usdc=world.usdc_low,
+            other_usdc=world.usdc_high,
+            target_bps=three_assets.TARGET_BPS,
+            band_bps=three_assets.BAND_BPS,
+        )
+        return *self.cast, watched
+
+    def shards(self, partitions: int) -> set[int]:
+        """List the shards on which the books live."""
+        return {shard_of(actor.book, partitions) for actor in self.shown}
+
     def terms(self, book: str) -> Terms:
         """Tell an outsider what the portfolio file says of a book."""
+        if book == three_assets.BOOK:
+            return self.third.terms()
         actor = next(actor for actor in self.cast if actor.book == book)
         return Terms(
             owner=actor.owner,
@@ -78,9 +106,8 @@ class Stage:
             cooldown_s=COOLDOWN_S,
         )
 
-    def pools_of(self, actor: Cast) -> tuple[str, ...]:
-        own = (actor.pool.address,)
-        return (*own, self.world.pool("weth_usdc_low_3000").address) if self.shared else own
+    def pools_of(self, actor: Cast) -> tuple[DevnetPool, ...]:
+        return (actor.pool, self.world.pool("weth_usdc_low_3000")) if self.shared else (actor.pool,)
 
     def write_portfolio(self) -> Path:
         """Write the portfolio as it stands in the story."""
@@ -91,7 +118,7 @@ class Stage:
                 weth=self.world.weth,
                 usdc=actor.usdc,
                 other=actor.other_usdc,
-                pools=", ".join(f'"{pool}"' for pool in self.pools_of(actor)),
+                pools=", ".join(f'"{pool.address}"' for pool in self.pools_of(actor)),
                 reference=actor.pool.address,
                 hold_s=HOLD_S,
                 half_width=2 * RANGE_TICKS,
@@ -100,6 +127,7 @@ class Stage:
             )
             for actor in self.cast
         ]
+        books.append(self.third.section())
         file = self.folder / "portfolio.yaml"
         file.write_text(PORTFOLIO.substitute(chain_id=self.world.chain_id, books="".join(books)))
         return file
@@ -118,7 +146,7 @@ class Stage:
     def control(self) -> Terms:
         """A provider with the live book's first purse and ranges, who never acts."""
         return msgspec.structs.replace(
-            self.terms(LIVE_BOOK), owner=self.world.accounts.owners[2], pools=(self.cast[0].pool.address,)
+            self.terms(LIVE_BOOK), owner=self.world.accounts.owners[2], pools=(self.cast[0].pool,)
         )
 
     def allowances(self, book: str) -> dict[str, int]:
@@ -230,7 +258,8 @@ def staged(folder: Path, cache: Path, seed: int, say: Callable[[str], None]) -> 
             )
             for (book, name), owner in zip(names, world.accounts.owners, strict=False)
         )
-        stage = Stage(devnet=devnet, folder=folder, cast=cast)
+        third = three_assets.three_assets(devnet.chain, world, cache)
+        stage = Stage(devnet=devnet, folder=folder, cast=cast, third=third)
         try:
             for actor in cast:
                 _endow(stage, actor)

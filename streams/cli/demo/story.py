@@ -8,6 +8,7 @@ import msgspec
 
 from pipeline import keys
 from pipeline.errors import DevnetError
+from streams.cli.demo import three_assets
 from streams.cli.demo.checks import Checks
 from streams.cli.demo.screen import Screen
 from streams.cli.demo.second_opinion import inventory_at
@@ -16,6 +17,7 @@ from streams.cli.demo.witness import Witness
 from streams.devnet import actions
 from streams.devnet.chain import DevnetBlock
 from streams.devnet.reads import range_around, slot0
+from streams.settings import DEFAULT_PARTITIONS
 
 BLOCKS, BEFORE = 200, 50
 REORG_DEPTH = 5
@@ -23,7 +25,7 @@ BLOCK_S = 0.22
 CATCH_UP_S = 45.0
 MOST_LAST_BLOCKS = 25
 _BLOCK_TIME_S = 12
-_COMPARE_EVERY = 2
+_COMPARE_EVERY, _VALUE_EVERY = 2, 10
 
 
 class Told(msgspec.Struct, kw_only=True):
@@ -50,6 +52,7 @@ class Story:
         self._stage, self._witness, self._checks, self._screen = stage, witness, checks, screen
         self.told = Told()
         self._number = BEFORE
+        self._shards = len(stage.shards(DEFAULT_PARTITIONS))
         self._reorg_due_at = 145
 
     async def run(self) -> DevnetBlock:
@@ -98,7 +101,7 @@ class Story:
 
     async def settled(self, head: DevnetBlock) -> None:
         """Wait until every book's shard stands at a block. Raises: DevnetError."""
-        shards = len(self._stage.cast)
+        shards = self._shards
         if not await self._witness.until(lambda: self._witness.at(head.hash, shards), CATCH_UP_S):
             raise DevnetError(
                 f"after {CATCH_UP_S:.0f} s the shards stand at {self._witness.heads}, the chain at {head.number}"
@@ -117,12 +120,14 @@ class Story:
 
     async def _block(self, *, wait: bool = True) -> DevnetBlock:
         begun_s = time.monotonic()
+        self._stage.third.trade(self._stage.devnet.chain, self._number)
         head = self._stage.devnet.flow.block()
         self._number += 1
-        shards = len(self._stage.cast)
         if wait:
-            await self._witness.until(lambda: self._witness.at(head.hash, shards), 2.0)
+            await self._witness.until(lambda: self._witness.at(head.hash, self._shards), 2.0)
         self._checks.judge_new(self._witness, self.told.orphaned)
+        if self._number % _VALUE_EVERY == 0:
+            self._checks.judge_view(self._witness, three_assets.BOOK)
         self._screen.show(self._witness, head.number, self._stage)
         self._compare(head)
         await self._witness.until(lambda: False, max(0.0, BLOCK_S - (time.monotonic() - begun_s)))

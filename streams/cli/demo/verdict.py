@@ -3,12 +3,11 @@
 from pipeline.advance.books import stock_of
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
-from pipeline.units import BookId, ChainId
+from pipeline.units import ChainId, ShardId
 from streams.cli.demo.second_opinion import inventory_at
 from streams.cli.demo.stage import Stage
 from streams.kafka.access import KafkaAccess
 from streams.kafka.readers import reading
-from streams.kafka.topics import shard_of
 from streams.node.http_node import HttpNode
 from streams.verify import Verdict, against_the_chain, against_the_fold, load_shard
 
@@ -19,8 +18,8 @@ async def judge(stage: Stage, kafka: KafkaAccess, partitions: int) -> Verdict:
     node = HttpNode(stage.devnet.rpc_url)
     try:
         async with reading(kafka) as reader:
-            for number in sorted({shard_of(BookId(actor.book), partitions) for actor in stage.cast}):
-                shard = await load_shard(reader, chain_id, number)
+            for number in sorted(stage.shards(partitions)):
+                shard = await load_shard(reader, chain_id, ShardId(number))
                 _at_the_head(stage, shard, verdict)
                 await against_the_chain(node, shard, verdict)
                 await against_the_fold(reader, chain_id, shard, verdict)
@@ -43,7 +42,9 @@ def _against_the_contracts(stage: Stage, shard: Shard, verdict: Verdict) -> None
         ours = stock_of(shard, policy)
         theirs = inventory_at(stage.devnet.chain, stage.world, stage.terms(policy.book), head.number)
         verdict.compared["inventories"] += 1
-        for name in ("base_amount", "quote_amount", "value_quote", "base_share_bps", "sqrt_price_x96"):
+        verdict.compared["values of tokens"] += len(theirs.values_quote)
+        names = ("base_amount", "quote_amount", "value_quote", "values_quote", "base_share_bps")
+        for name in (*names, "sqrt_price_x96"):
             mine, found = getattr(ours, name), getattr(theirs, name)
             if mine != found:
                 verdict.wrong.append(f"{policy.book} {name}: {mine}, the chain's {found}")
