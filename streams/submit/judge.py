@@ -1,10 +1,12 @@
 """Whether an intent may be signed on this head: asked in one order, the cheap questions first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 import msgspec
 
 from pipeline.errors import CallRevertedError
+from pipeline.messages.base import BlockRef
 from pipeline.messages.journal import Charge, NonceBound
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.sign.gas_fees import FeeMarket, Fees, Stop, first_fees
@@ -50,7 +52,7 @@ class Judge:
         self._multicall = multicall
         self._stop_of = stop_of
         self._venues = venues_of(limits)
-        judging = Judging(node, multicall, limits)
+        judging = Judging(node, multicall, limits, self._prices)
         self._appraisers = {venue.name: venue.bind(judging) for venue in self._venues}
         self._outdated_of: tuple[Hash, tuple[str, ...]] | None = None
         self._outdated: dict[str, Stop] = {}
@@ -213,6 +215,15 @@ class Judge:
             )
         except CallRevertedError as error:
             raise Refusal("simulation", f"it cannot be run: {error}") from None
+
+    async def _prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
+        """Ask every venue what a token is worth in the budget's. Raises: Refusal where none knows, NodeError."""
+        if token == self._limits.budget.token:
+            return [Fraction(1)]
+        found = [price for each in self._appraisers.values() for price in await each.prices(token, head)]
+        if not found:
+            raise Refusal("market", f"no venue of the signer's file prices {token} in the budget's token")
+        return found
 
     async def _charged(self, judged: JudgedIntent, data_wei: Wei) -> Charge:
         """Let the intent's venue hold it against its limits, and the others see that nothing of theirs moves. Raises: Refusal."""

@@ -1,11 +1,14 @@
 """What a signer refuses, on a real chain: whoever wrote the intent, no more is lost than its own limits allow."""
 
+import asyncio
 import random
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
 import pytest
+from intents import wide_budget
 from judge_bench import Bench
 from sender_house import CHAIN_IDS, PASTLESS, limits_of, priced_pool
 from signer_limits import uniswap
@@ -18,6 +21,8 @@ from streams.devnet import actions
 from streams.devnet.chain import start_chain
 from streams.devnet.reads import balance, minted_token_id, position, range_around
 from streams.devnet.world import World
+from streams.submit.judge import Judge
+from streams.submit.node import HttpSenderNode
 from streams.submit.verdict import Refusal
 
 pytestmark = pytest.mark.anvil
@@ -265,3 +270,29 @@ def test_calldata_with_flipped_bytes_never_moves_more_than_allowed(bench):
         deltas = found.effect.deltas
         assert deltas[world.usdc_high] == deltas[NATIVE] == 0
     assert refused > passed
+
+
+def test_other_venues_get_a_price_at_every_reference_of_one_pool_or_two(bench):
+    """What a lending market values collateral and debt by: exact, in raw units of the budget's token."""
+    world = bench.world
+    low, high = world.pool("weth_usdc_low_500"), world.pool("weth_usdc_high_500")
+    bench.limits = limits_of(
+        world, pools=(priced_pool(low), priced_pool(high)), budget=wide_budget(world.usdc_low)
+    )
+
+    async def priced(*tokens: str) -> list[list[Fraction]]:
+        node = HttpSenderNode(bench.chain.url, timeout_s=10)
+        judge = Judge(node, bench.limits, multicall=world.multicall, stop_of=lambda _: None)
+        try:
+            head = (await node.newest()).block
+            return [list(await judge._prices(token, head)) for token in tokens]
+        finally:
+            await node.close()
+
+    own, (weth, *_), across = asyncio.run(priced(world.usdc_low, world.weth, world.usdc_high))
+    assert own == [1]
+    assert abs(weth * ETHER / (3_000 * DOLLARS) - 1) < Fraction(1, 50)
+    assert len(across) == 1
+    assert abs(across[0] - 1) < Fraction(1, 50), "by way of WETH"
+    with pytest.raises(Refusal, match="market: no venue of the signer's file prices"):
+        asyncio.run(priced(STRANGER))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fake_world import DOLLAR, WRAPPED, address, topic
-from intents import intent
+from intents import intent, wide_budget
 from msgspec.structs import replace
 from signer_limits import signer_limits
 from worlds.toy_venue.actions import DEPOSIT, TRADE
@@ -154,6 +154,12 @@ async def test_a_signer_whose_file_does_not_name_it_refuses_it(toys: Toys) -> No
     for asked in (toys.asked(trade(ETHER, -2_990 * USD)), toys.asked(write_approve(CONTRACT, 1), to=DOLLAR)):
         refusal = await toys.refusal(asked, without)
         assert (refusal.reason, "is not on the list" in refusal.detail) == ("limits", True)
+
+
+async def test_what_no_venue_prices_in_the_budgets_token_is_refused(toys: Toys) -> None:
+    limits = replace(await toys.limits(), budget=wide_budget(address(0x998)))
+    refusal = await toys.refusal(toys.asked(trade(ETHER, -2_990 * USD)), limits)
+    assert (refusal.reason, f"prices {DOLLAR}" in refusal.detail) == ("market", True)
 
 
 @pytest.mark.parametrize(

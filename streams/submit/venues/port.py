@@ -1,6 +1,7 @@
 """What a signer must know of a venue: which calls it may make there, and what they take from the owner and bring back."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
@@ -69,12 +70,17 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """What is moved."""
 
 
+PricesAt = Callable[[Address, BlockRef], Awaitable[Sequence[Fraction]]]
+
+
 class Judging(NamedTuple):
     """What a venue's own questions are asked with."""
 
     node: "SenderNode"
     multicall: Address
     limits: "SignerLimits"
+    prices: PricesAt
+    """Raw units of the budget's token for one of a token at a head, by every reference of every venue of the file. Raises: Refusal."""
 
 
 class Appraiser(Protocol):
@@ -86,6 +92,13 @@ class Appraiser(Protocol):
         Whatever it reads, it reads at the head's hash. What the simulation shows counts, and the least that the calldata
         accepts counts.
         Raises: Refusal, NodeError.
+        """
+        ...
+
+    async def prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
+        """Tell raw units of the budget's token for one of a token, at each reference here; nothing where it has no price here.
+
+        Another venue values by them what is held or owed there. Raises: Refusal where one cannot be believed, NodeError.
         """
         ...
 

@@ -1,12 +1,15 @@
 """The toy venue's signer half: its own list of calls, and what is lost by them in tokens and shares together."""
 
 from collections.abc import Collection, Iterator, Sequence
+from fractions import Fraction
+from math import ceil
 from typing import Annotated
 
 import msgspec
 from pydantic import Field
 
 from pipeline.errors import UnreadableError
+from pipeline.messages.base import BlockRef
 from pipeline.units import Address, PoolId, RawAmount
 from pipeline.venues.abi import declared
 from streams.portfolio.sections import Addr, Pool
@@ -89,7 +92,8 @@ class ToyVenueTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 class ToyAppraiser:
     def __init__(self, terms: ToyVenueTerms, judging: Judging) -> None:
-        self._terms, self._node, self._limits = terms, judging.node, judging.limits
+        self._terms, self._judging = terms, judging
+        self._node, self._limits = judging.node, judging.limits
 
     async def appraise(self, judged: JudgedIntent) -> Cost:
         """Value tokens and shares at the pool's weights, before and after. Raises: Refusal."""
@@ -105,7 +109,13 @@ class ToyAppraiser:
         leaves, loss = -sum(part for part in parts if part < 0), -sum(parts)
         if loss * 10_000 > leaves * self._limits.max_loss_bps:
             raise Refusal("limits", f"it may lose {loss * 10_000 // leaves} bps of what leaves")
-        return Cost(loss=self._in_token1(max(loss, 0), weights), notional=self._in_token1(leaves, weights))
+        price = max(await self._judging.prices(self._terms.pair[1], judged.head)) / weights[1]
+        return Cost(loss=RawAmount(ceil(max(loss, 0) * price)), notional=RawAmount(ceil(leaves * price)))
+
+    async def prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
+        """Price nothing: its weights are whatever somebody gave the pool."""
+        del token, head
+        return ()
 
     async def _weights(self, judged: JudgedIntent) -> tuple[int, int]:
         (call,) = judged.calls
@@ -114,10 +124,6 @@ class ToyAppraiser:
         )
         _, _, weight0, weight1, *_ = _POOL.answer(answer)
         return weight0, weight1
-
-    def _in_token1(self, value: int, weights: tuple[int, int]) -> RawAmount:
-        assert self._limits.budget.token == self._terms.pair[1]
-        return RawAmount(-(-value // weights[1]))
 
 
 def _shares(answer: bytes) -> int:

@@ -1,10 +1,13 @@
 """An intent at Uniswap V3, held against reference prices, depth and the loss that the signer's file allows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 
+from pipeline.messages.base import BlockRef
+from pipeline.units import Address
 from streams.submit.venues.port import Cost, JudgedIntent, Judging
-from streams.submit.venues.uniswap_v3.charge import cost_of
+from streams.submit.venues.uniswap_v3.charge import cost_of, prices_along
 from streams.submit.venues.uniswap_v3.minimums import check_minimums_of_calls, check_state
 from streams.submit.venues.uniswap_v3.prices import PriceReader
 from streams.submit.venues.uniswap_v3.terms import UniswapV3Terms
@@ -46,6 +49,15 @@ class PoolAppraiser:
             pools=terms.pools,
             token=limits.budget.token,
             prices_of=lambda other: self._prices.of(other, judged.head),
+        )
+
+    async def prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
+        """Price a token along one listed pool, or two, at each of their references. Raises: Refusal, NodeError."""
+        return await prices_along(
+            token,
+            pools=self._terms.pools,
+            budget=self._limits.budget.token,
+            prices_of=lambda pool: self._prices.of(pool, head),
         )
 
 

@@ -1,6 +1,7 @@
 """What an intent counts for in the signer's budget, in the budget's token: its worst case, never its name."""
 
 from collections.abc import Awaitable, Callable
+from fractions import Fraction
 
 from pipeline.units import Address, RawAmount, SqrtPriceX96
 from streams.submit.venues.port import Cost
@@ -73,6 +74,33 @@ def _bridge(pool: PricedPool, pools: tuple[PricedPool, ...], token: Address) -> 
             if _tokens(other) == {shared, token}:
                 return other
     return None
+
+
+async def prices_along(
+    token: Address, *, pools: tuple[PricedPool, ...], budget: Address, prices_of: PricesOf
+) -> tuple[Fraction, ...]:
+    """Tell raw units of the budget's token for one of a token, along one listed pool or two; nothing where there is no way.
+
+    Of two pools every reference of the one goes with every reference of the other. Raises: Refusal, NodeError.
+    """
+    for pool in pools:
+        if _tokens(pool) == {token, budget}:
+            return tuple(_price_of(token, each) for each in (await prices_of(pool)).references)
+    for pool in pools:
+        bridge = _bridge(pool, pools, budget) if token in _tokens(pool) else None
+        if bridge is not None and token not in _tokens(bridge):
+            (shared,) = _tokens(bridge) - {budget}
+            first, second = (await prices_of(pool)).references, (await prices_of(bridge)).references
+            return tuple(
+                _price_of(token, one) * _price_of(shared, other) for one in first for other in second
+            )
+    return ()
+
+
+def _price_of(token: Address, priced: Priced) -> Fraction:
+    """Tell raw units of a pool's other token for one of a token."""
+    price = Fraction(priced.sqrt_price_x96 * priced.sqrt_price_x96, _Q192)
+    return price if token == priced.pool.token0 else 1 / price
 
 
 def _tokens(pool: PricedPool) -> set[Address]:

@@ -1,11 +1,13 @@
 """The owner's wallet: who may take its tokens, and how the chain's coin is wrapped. Nothing else may move with such a call."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pipeline.messages.base import BlockRef
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, RawAmount
 from streams.submit.arguments import Functions
@@ -93,6 +95,11 @@ class WalletTerms(msgspec.Struct, frozen=True, kw_only=True):
         if moved:
             raise Refusal("limits", f"{', '.join(sorted(moved))} would move with a call that moves nothing")
         return Cost()
+
+    async def prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
+        """Price nothing."""
+        del token, head
+        return ()
 
     def _check_allowance(self, call: KnownCall, effect: "Effect") -> None:
         """Allow no more than the owner has, or than the signer's file lets stand. Raises: Refusal."""
