@@ -128,6 +128,8 @@ class Turn(NamedTuple):
     owner: str
     asset: str
     amount: int
+    room: int
+    """What the owner may still borrow of the asset."""
     dice: float
 
 
@@ -149,7 +151,7 @@ def _liquidate(turn: Turn) -> Tx:
 ACTIONS: dict[str, Callable[[Turn], Tx]] = {
     "supply": lambda t: aave.supply(t.market, t.user, t.asset, t.amount),
     "borrow": lambda t: aave.borrow(t.market, t.user, t.asset, t.amount // 3),
-    "borrow more": lambda t: aave.borrow(t.market, t.user, t.asset, 3 * t.amount),
+    "borrow all": lambda t: aave.borrow(t.market, t.owner, t.asset, int(t.room * (0.5 + t.dice / 2))),
     "repay": lambda t: aave.repay(
         t.market, t.user, t.asset, t.amount if t.dice < 0.5 else int(2_000 * t.dice)
     ),
@@ -167,6 +169,8 @@ ACTIONS: dict[str, Callable[[Turn], Tx]] = {
     "liquidate": _liquidate,
 }
 
+WEIGHTS = [3 if name.startswith("borrow") else 1 for name in ACTIONS]
+
 
 class Crowd:
     """Seeded users who do all of that, also to our owner and for it; the owner is one of them."""
@@ -180,21 +184,30 @@ class Crowd:
         """Actions that a block took, by name."""
 
     def step(self) -> None:
-        """Mine one block with the price's move and up to three actions; one that reverts is part of it."""
+        """Mine one block with the price's move and up to four actions; one that reverts is part of it."""
         chance = self.chance
         jump = chance.choice((-0.15, 0.15)) if chance.random() < 0.05 else 0.0
         self.price_usd *= 1 + chance.gauss(0, 0.01) + jump
         price = int(self.price_usd * aave.BASE_UNIT)
+        available, health = self._account()
         self.chain.send(aave.set_price(self.market, self.others[0], self.market.weth.asset, price))
-        names = chance.choices(list(ACTIONS), k=chance.randrange(4))
-        sent = [(name, self.chain.send(ACTIONS[name](self._turn()))) for name in names]
+        names = chance.choices(list(ACTIONS), weights=WEIGHTS, k=chance.randrange(5))
+        names += ["liquidate"] if health < 1 and chance.random() < 0.6 else []
+        sent = [(name, self.chain.send(ACTIONS[name](self._turn(available)))) for name in names]
         self.chain.mine()
         self.done.update(name for name, tx_hash in sent if self.chain.receipt(tx_hash).succeeded)
 
-    def _turn(self) -> Turn:
+    def _account(self) -> tuple[int, float]:
+        """What the owner may borrow in base units, and its health factor."""
+        _, _, available, _, _, health = ask(self.chain, self.market.pool, aave.ACCOUNT_DATA, self.owner)
+        return available, health / ETHER
+
+    def _turn(self, available: int) -> Turn:
         chance, market = self.chance, self.market
         asset = chance.choice((market.weth.asset, market.usdc.asset))
-        whole = chance.choice((1, 7, 30)) * (ETHER if asset == market.weth.asset else 3_000 * USD)
+        is_weth = asset == market.weth.asset
+        whole = chance.choice((1, 7, 30)) * (ETHER if is_weth else 3_000 * USD)
+        room = int(available / (self.price_usd * aave.BASE_UNIT) * ETHER) if is_weth else available // 100
         return Turn(
             market=market,
             user=chance.choice((*self.others, *[self.owner] * 4)),
@@ -202,5 +215,6 @@ class Crowd:
             owner=self.owner,
             asset=asset,
             amount=max(whole + chance.randrange(-1_000_000, 1_000_000), 1),
+            room=max(room, 1),
             dice=chance.random(),
         )
