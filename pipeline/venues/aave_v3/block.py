@@ -186,7 +186,7 @@ def _with_debt(
 ) -> AaveAccount:
     """Change a debt, and the flag that says that there is one."""
     before, change, index = position.scaled_debt, fact.change, fact.index_ray
-    on = change > 0 or rules.still_borrowing(before, change, index)
+    on = rules.still_borrowing(before, change, index)
     flags = bits.with_borrowing(account.flags, reserve.reserve_id, on=on)
     scaled = rules.debt_after(before, change, index)
     return _with(replace(account, flags=flags), replace(position, scaled_debt=scaled))

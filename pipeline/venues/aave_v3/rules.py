@@ -84,7 +84,7 @@ class VersionRules(Protocol):
         """Tell the scaled debt after a log."""
 
     def still_borrowing(self, scaled: int, change: int, index_ray: int, /) -> bool:
-        """Ask whether the borrowing flag stays after a debt of `scaled` was burned by `-change`."""
+        """Ask whether the borrowing flag is set after a change of a debt that was `scaled`."""
 
     def terms(
         self, configuration: int, reserve_id: int, emode: EmodeTerms | None, /

@@ -49,7 +49,7 @@ def debt_after(scaled: int, change: int, index_ray: int, /) -> int:
 
 
 def still_borrowing(scaled: int, change: int, index_ray: int, /) -> bool:
-    """Ask whether the flag stays: it does unless the debt displayed was paid, though nothing scaled be left."""
+    """Ask whether the flag is set: unless the whole debt as displayed was paid, even where nothing scaled is left."""
     return -change != ray_mul(scaled, index_ray)
 
 

@@ -55,7 +55,7 @@ def debt_after(scaled: int, change: int, index_ray: int, /) -> int:
 
 
 def still_borrowing(scaled: int, change: int, index_ray: int, /) -> bool:
-    """Ask whether the flag stays: it does while anything scaled is left."""
+    """Ask whether the flag is set: it is while anything scaled is left."""
     return debt_after(scaled, change, index_ray) != 0
 
 
