@@ -186,8 +186,8 @@ class Crowd:
     def step(self) -> None:
         """Mine one block with the price's move and up to four actions; one that reverts is part of it."""
         chance = self.chance
-        jump = chance.choice((-0.15, 0.15)) if chance.random() < 0.05 else 0.0
-        self.price_usd *= 1 + chance.gauss(0, 0.01) + jump
+        jump = chance.choice((-0.2, 0.2)) if chance.random() < 0.08 else 0.0
+        self.price_usd = min(max(self.price_usd * (1 + chance.gauss(0, 0.01) + jump), 1_800), 4_200)
         price = int(self.price_usd * aave.BASE_UNIT)
         available, health = self._account()
         self.chain.send(aave.set_price(self.market, self.others[0], self.market.weth.asset, price))

@@ -56,7 +56,7 @@ async def test_a_walk_is_followed_to_the_last_unit(chain: Chain, world: World, m
     owner = world.accounts.owners[0]
     chain.execute(aave.supply(market, owner, market.usdc.asset, 500_000 * USD))
     followed = await following(chain, world, market, owner)
-    crowd, reorgs = Crowd(chain, world, market, owner, seed=4), Counter[int]()
+    crowd, reorgs = Crowd(chain, world, market, owner, seed=7), Counter[int]()
     first = chain.header().number
     while chain.header().number < first + BLOCKS:
         if chain.header().number > first + 12 and crowd.chance.random() < 0.06:
