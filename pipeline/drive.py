@@ -34,6 +34,7 @@ def take(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
 def take_no_further(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[Output, ...]:
     """Take the record that was taken in last back, and halt the shard at it: what it leads to cannot be told."""
     outputs = give_up(shard, offset, event, error)
+    shard.forget_looks()
     pass_over(shard, offset)
     return outputs
 

@@ -87,12 +87,15 @@ book: Kind[BookId] = kind("book", str)
 counted_balances: Kind[BookId] = kind("counted-balances", str)
 held_balances: Kind[BookId] = kind("held-balances", str)
 spot: Kind[PoolId] = kind("spot", str)
+cell: Kind[PoolId] = kind("cell", str)
+basis: Kind[BookId] = kind("basis", str)
+watched: Kind[BookId] = kind("watched", str)
+faces: Kind[BookId, int] = kind("faces", str, int)
 prices: Kind[BookId] = kind("prices", str)
 stock: Kind[BookId] = kind("stock", str)
 unknown: Kind[BookId] = kind("unknown", str)
 summed: Kind[BookId, int] = kind("summed", str, int)
 """Of a book, and the place of a venue."""
-refused_by: Kind[BookId] = kind("refused-by", str)
 POLICIES: Final = "policies"
 BOOK_ACCOUNTS: Final = "book-accounts"
 NAMED_ITEMS: Final = "named-items"

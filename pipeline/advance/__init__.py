@@ -12,7 +12,8 @@ from pipeline.advance.operators import apply_policy, held_before, operate, relea
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
 from pipeline.advance.reports import take_report
-from pipeline.advance.views import shown_before, tell_views, tell_views_if_possible
+from pipeline.advance.shown import shown_before
+from pipeline.advance.views import tell_views, tell_views_if_possible
 from pipeline.follow.routes import Arrival, Followed, follow, why_halted
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile
@@ -50,17 +51,18 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
 
     Steps that raise end their item or their book. Whatever else raises halts the shard: see `give_up`.
     """
-    before, head = shown_before(shard), shard.tables.head
+    before, head = shown_before(shard, event), shard.tables.head
     shard.tables.remember()
     try:
         now, outputs = _advance(shard, offset, event)
         leavings = tuple(tell_leavings(shard, event, before, now))
-        return (*outputs, *leavings, *tell_views(shard, event, before, head, now))
+        said = (*outputs, *leavings)
+        return (*said, *tell_views(shard, event, before, now, said))
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
         (halted,) = give_up(shard, offset, event, error)
-        return (halted, *tell_views_if_possible(shard, event, before, head, _provenance(shard, offset, head)))
+        return (halted, *tell_views_if_possible(shard, event, before, _provenance(shard, offset, head)))
 
 
 def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[ShardHalted]:
@@ -70,6 +72,7 @@ def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> 
     """
     shard.tables.undo()
     shard.drop_working_copies()
+    shard.rests.end_all()
     head = shard.tables.head
     follow(shard.tables, event)
     reason = why_halted(event, error)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.books import judge_book
+from pipeline.advance.resting import wake_books
 from pipeline.book.feeds import keep_answers
 from pipeline.book.price_rings import keep_prices
 from pipeline.follow.decode import decode
@@ -35,7 +36,8 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
         *quarantine_alerts(tracked.quarantined, now),
         *(said for venue in of_venues for said in venue.unsolicited(shard, event, now)),
     ]
-    for policy in books:
+    wake_books(shard, event.block)
+    for policy in shard.rests.awake():
         context = BookContext(
             shard=shard, policy=policy, block=event.block, base_fee_wei=event.base_fee_wei, now=now
         )

@@ -11,7 +11,7 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.real_cost import count_cost, with_cost
-from pipeline.advance.resting import is_resting, note_rest
+from pipeline.advance.resting import note_rest
 from pipeline.book.feeds import answer_of, feed_fault
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
@@ -38,8 +38,6 @@ _LONGEST_REASON = 500
 def judge_book(context: BookContext, tracked: Tracked) -> tuple[Output, ...]:
     """Bring a book to the end of a block; whatever raises leaves no trace but the book's quarantine."""
     tables = context.shard.tables
-    if is_resting(context):
-        return ()
     savepoint = tables.savepoint()
     try:
         return tuple(_at_block_end(context, tracked))
@@ -229,7 +227,7 @@ def _conclude(
         yield _refusal(context, stock, judgement)
     tables.put(keys.path(book), path)
     if isinstance(judgement, Refused):
-        note_rest(context)
+        note_rest(context, stock)
 
 
 def _is_news(context: BookContext, path: BookPath, refused: Refused) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pipeline import keys
-from pipeline.advance.views import Shown, route_writes
+from pipeline.advance.shown import Shown, route_writes
 from pipeline.book.exposures import HeldItem
 from pipeline.book.stock import worth
 from pipeline.messages.arrivals import Departure
@@ -31,7 +31,7 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance)
         gone = views.departed(shard, event, policy, held) if policy.mode == "live" else None
         if gone is None:
             continue
-        known = before.books.get(policy.book)
+        stock = before.books[policy.book].stock
         left = NftLeft(
             **now.stamp("alert", key, action="left"),
             book=policy.book,
@@ -39,7 +39,7 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance)
             to=gone.to,
             transaction_hash=gone.transaction_hash,
             amounts=_amounts(held),
-            value_quote=None if known is None else worth(known[1], held),
+            value_quote=None if stock is None else worth(stock, held),
         )
         _remember(shard, event, left)
         yield left

@@ -14,4 +14,5 @@ def rewind(
     """Tell every output partition where the branch ended; the views are told behind it."""
     items = {item_of_entry(shard.tables, key) for key in rewound}
     shard.drop_working_copies(item for item in items if item is not None)
+    shard.rests.end_all()
     return (Rewound(**now.stamp("rewound", event.to.hash), to=event.to),)

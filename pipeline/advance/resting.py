@@ -1,94 +1,122 @@
-"""Books that rest: nothing that they are decided by has changed, and the clock has not come to where it could matter.
+"""Books that rest: nothing that they are decided by has changed, no pool has left its span, the clock has not come to where it could matter.
 
 A book that is looked at all the same would be refused as before, say nothing and write nothing. So whether a shard remembers
 a rest, as after a restart it does not, changes no output and no entry.
 """
 
-from collections.abc import Iterator
-
-from msgspec.structs import replace
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
+from pipeline.book.inventory import Stock
+from pipeline.book.span import PoolSpan
 from pipeline.decide.gates import next_look_s
+from pipeline.decide.steady import is_steady
+from pipeline.messages.base import BlockRef
 from pipeline.messages.effects import BookEffects, Plan
 from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import Policy
-from pipeline.state.quiet_period import QuietPeriod
-from pipeline.state.tables import Tables
-from pipeline.units import BlockNumber
-from pipeline.venues.registry import venues_of
+from pipeline.state.policies import policies
+from pipeline.state.rests import RestEnd
+from pipeline.state.shard import Shard
+from pipeline.units import PoolId
+from pipeline.venues.registry import pool_item, venues, venues_of
 
-_OF_EVERY_BOOK = sorted(keys.families(keys.route, keys.resumed, keys.quarantine, keys.checked))
+_OF_EVERY_BOOK = sorted(keys.families(keys.pause, keys.route, keys.resumed, keys.quarantine, keys.checked))
 """Families that seldom change, and may matter to any book."""
+_HALVINGS = (0, 2, 4, 6, 8, 10, 13, 16)
+"""How often a span is halved until nothing can change within it."""
+_AWAKE_BLOCKS = 7
+_TIME, _TIME_BACK, _NUMBER = "block's time", "block's time, back", "block's number"
 
 
-def is_resting(context: BookContext) -> bool:
-    """Ask whether a book needs no look at this block."""
-    tables, book = context.shard.tables, context.policy.book
-    rest = context.shard.rests.get(book)
-    if rest is None or not rest.covers(context.block) or rest.own != _own(tables, context.policy):
-        return False
-    writes = _shard_writes(tables)
-    if rest.shard_writes == writes:
-        return True
-    if rest.of_chain != _of_chain(tables, context.policy):
-        return False
-    context.shard.rests[book] = replace(rest, shard_writes=writes)
-    return True
+def wake_books(shard: Shard, block: BlockRef | None = None) -> None:
+    """End the rest of each book that what was written since, or a block's time or number, concerns."""
+    tables, rests = shard.tables, shard.rests
+    rests.keep_books(policies(tables))
+    written = tables.take_touched()
+    if written:
+        rests.note_writes(written)
+        for venue in venues(tables):
+            rests.note_measures(dict(venue.measures(tables, written)))
+    if block is not None:
+        at_s = block.timestamp_s
+        rests.note_measures({_TIME: at_s, _TIME_BACK: -at_s, _NUMBER: block.number})
 
 
-def note_rest(context: BookContext) -> None:
+def note_rest(context: BookContext, stock: Stock | None) -> None:
     """Remember until when a refusal holds if nothing changes; a book whose plan may go on is looked at at every block.
 
-    So is one with references or feeds: a mean moves, and an answer gets too old, with time alone.
+    So is one with references or feeds: a mean moves, and an answer gets too old, with time alone. One whose rest something else than a
+    pool has ended stays awake for some blocks: it may well go on so.
     """
-    tables, policy = context.shard.tables, context.policy
-    path = tables.need(keys.path(policy.book), BookPath)
-    effects = tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
-    if _acts(context) or path.declined_at_block is None or policy.all_references() or policy.feeds():
+    tables, policy, rests = context.shard.tables, context.policy, context.shard.rests
+    watched = _watched(context.shard, policy)
+    if watched.never_rests or _acts(context):
         return
-    context.shard.rests[policy.book] = QuietPeriod(
-        own=_own(tables, policy),
-        of_chain=_of_chain(tables, policy),
-        shard_writes=_shard_writes(tables),
-        from_s=context.block.timestamp_s,
-        until_s=next_look_s(path, effects, policy, context.block.timestamp_s),
-        until_block=BlockNumber(path.declined_at_block + policy.chain.report_every_blocks),
-    )
+    if not rests.ended_by(policy.book).isdisjoint(watched.others):
+        rests.stay_awake(policy.book, _AWAKE_BLOCKS)
+    path = tables.need(keys.path(policy.book), BookPath)
+    if path.declined_at_block is None or rests.stays_awake(policy.book):
+        return
+    effects = tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
+    until_s = next_look_s(path, effects, policy, context.block.timestamp_s)
+    bounds: dict[str, int] = {
+        _NUMBER: path.declined_at_block + policy.chain.report_every_blocks,
+        _TIME_BACK: 1 - context.block.timestamp_s,
+    }
+    if until_s is not None:
+        bounds[_TIME] = until_s
+    spans = {} if stock is None else _spans(context.shard, policy, path, stock)
+    for span in spans.values():
+        bounds.update(span.bounds)
+    pools = tuple(item for pool, item in watched.pools if pool not in spans)
+    tables.overlook(watched.own)  # judging the book has just written them
+    rests.begin(policy, RestEnd(watched=(watched.others, pools), bounds=bounds))
+
+
+class _Watched(NamedTuple):
+    """What a book's refusal follows from."""
+
+    never_rests: bool
+    own: tuple[str, ...]
+    """The book's own entries."""
+    others: tuple[str, ...]
+    """These, and everything else but its pools."""
+    pools: tuple[tuple[PoolId, str], ...]
+    """Each with its item."""
+
+
+def _watched(shard: Shard, policy: Policy) -> _Watched:
+    return shard.tables.derived(keys.watched(policy.book), (policy,), lambda: _collect(policy))
+
+
+def _collect(policy: Policy) -> _Watched:
+    own = tuple(build(policy.book) for build in (keys.path, keys.effects, keys.plan))
+    pools = {pool_item(policy, pool): pool for pool in policy.all_pools()}
+    named = (name for venue in venues_of(policy.chain) for name in venue.watched(policy) if name not in pools)
+    never_rests = bool(policy.all_references() or policy.feeds())
+    others = (*own, *_OF_EVERY_BOOK, *named)
+    return _Watched(never_rests, own, others, tuple((pool, item) for item, pool in pools.items()))
+
+
+def _spans(shard: Shard, policy: Policy, path: BookPath, stock: Stock) -> Mapping[PoolId, PoolSpan]:
+    """Find bounds of pools within which nothing is judged otherwise; none where that cannot be told."""
+    for halvings in _HALVINGS:
+        spans = {
+            pool: span
+            for venue in venues_of(policy.chain)
+            for pool, span in venue.spans(shard, policy, halvings).items()
+        }
+        if not spans:
+            break
+        if is_steady(policy, path, stock, spans):
+            return spans
+    return {}
 
 
 def _acts(context: BookContext) -> bool:
     """Ask whether a plan of the book may do something at any block: it is open, or what it allowed is not taken back."""
     plan = context.shard.tables.find(keys.plan(context.policy.book), Plan)
     return plan is not None and (plan.closed is None or bool(plan.allowances))
-
-
-def _shard_writes(tables: Tables) -> tuple[int, ...]:
-    return (tables.seen_writes, *tables.writes(keys.pause.family))
-
-
-def _own(tables: Tables, policy: Policy) -> tuple[object, ...]:
-    """List a book's policy and its own entries."""
-    book = policy.book
-    return (
-        policy,
-        tables.find(keys.path(book), BookPath),
-        tables.find(keys.effects(book), BookEffects),
-        tables.find(keys.plan(book), Plan),
-    )
-
-
-def _of_chain(tables: Tables, policy: Policy) -> tuple[object, ...]:
-    """List what else a refusal follows from, beside the clock: equal lists lead to equal refusals.
-
-    Judging a book writes none of it, so it is listed once per block.
-    """
-    made_of = (policy, *_shard_writes(tables))
-    return tables.derived(keys.refused_by(policy.book), made_of, lambda: tuple(_listed(tables, policy)))
-
-
-def _listed(tables: Tables, policy: Policy) -> Iterator[object]:
-    yield from tables.writes(keys.pause.family, *_OF_EVERY_BOOK)
-    for venue in venues_of(policy.chain):
-        yield from venue.follows_from(tables, policy)

@@ -17,7 +17,7 @@ _MOST_DECIMALS = 36
 
 def keep_answers(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
     """Write what the books' feeds answered after a block, and forget what it does not tell: no log would have told it either."""
-    wanted: frozenset[Address] = tables.derived(keys.FEEDS, books, lambda: _feeds(books))
+    wanted: frozenset[Address] = tables.of_family(keys.FEEDS, keys.policy.family, lambda: _feeds(books))
     known = {keys.feed.parse(key)[0] for key, _ in tables.group(keys.feed.family, FeedAnswer)}
     if not wanted and not known:
         return

@@ -5,19 +5,19 @@ until the next slot's block. So the price at the end of each interval is known, 
 """
 
 from collections.abc import Iterator, Sequence
-from math import isqrt
 
 from pipeline import keys
+from pipeline.book.cells import tick_of
 from pipeline.book.exposures import Price, Spot
 from pipeline.book.prices import find_spot
-from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick, tick_at_sqrt_price
+from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Route
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import PriceRing, PriceSlot
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import BlockNumber, Seconds, SqrtPriceX96, Tick
+from pipeline.units import BlockNumber, Seconds, Tick
 from pipeline.venues.port import Items, Venue
 from pipeline.venues.registry import pool_item
 
@@ -87,16 +87,9 @@ def _slot(tables: Tables, ring: PriceRing, interval: int) -> PriceSlot | None:
     return slot if slot is not None and ring.interval(slot.at_s) == interval else None
 
 
-def tick_of(price: Price) -> Tick:
-    """Give the greatest tick whose price is not above a price; beyond the ticks that there are, the outermost."""
-    sqrt_price_x96 = isqrt((price.numerator << 192) // price.denominator)
-    within = min(max(sqrt_price_x96, MIN_SQRT_PRICE_X96), MAX_SQRT_PRICE_X96 - 1)
-    return tick_at_sqrt_price(SqrtPriceX96(within))
-
-
 def _rings(tables: Tables, books: tuple[Policy, ...]) -> tuple[tuple[PriceRing, str, str], ...]:
     """List the rings that books want, each with its pool's item and the key of the item's route."""
-    return tables.derived(keys.PRICE_RINGS, books, lambda: tuple(_named(books)))
+    return tables.of_family(keys.PRICE_RINGS, keys.policy.family, lambda: tuple(_named(books)))
 
 
 def _named(books: tuple[Policy, ...]) -> Iterator[tuple[PriceRing, str, str]]:

@@ -69,6 +69,11 @@ def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address,
     )
 
 
+def totals(stock: Stock) -> dict[Address, int]:
+    """Add up what a book has of each token, also of those that its policy does not name."""
+    return {token: sum(kinds.values()) for token, kinds in _sums(_of_parts(stock.parts)).items()}
+
+
 def share_bps(stock: Stock, token: Address) -> Bps:
     """Tell a token's share of a book's value; 0 where that is zero or negative. Rounds: down."""
     return _share_bps(stock.values_quote.get(token, 0), stock.value_quote)

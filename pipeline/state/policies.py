@@ -9,9 +9,9 @@ from pipeline.units import Address
 
 def policies(tables: Tables) -> tuple[Policy, ...]:
     """List the policies of a shard's books, ordered by book id."""
-    return tables.derived(
+    return tables.of_family(
         keys.POLICIES,
-        tables.writes(keys.policy.family),
+        keys.policy.family,
         lambda: tuple(policy for _, policy in tables.group(keys.policy.family, Policy)),
     )
 
@@ -24,8 +24,8 @@ def profile(tables: Tables) -> ChainProfile | None:
 
 def book_accounts(tables: Tables) -> frozenset[Address]:
     """Collect the accounts whose balances any book of the shard counts."""
-    return tables.derived(
+    return tables.of_family(
         keys.BOOK_ACCOUNTS,
-        tables.writes(keys.policy.family),
+        keys.policy.family,
         lambda: frozenset(account for policy in policies(tables) for account in policy.accounts),
     )

@@ -1,13 +1,13 @@
 """A shard: a state machine over one log, with its tables and the working copies that venues keep of their items."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline import keys
 from pipeline.messages.entries import Cursor, DecidedUnder
-from pipeline.state.quiet_period import QuietPeriod
+from pipeline.state.rests import Rests
 from pipeline.state.tables import Tables, Value
-from pipeline.units import BookId, Offset, ShardId
+from pipeline.units import Offset, ShardId
 
 C = TypeVar("C")
 
@@ -23,8 +23,10 @@ class Shard:
         self.tables = Tables(entries)
         self.rules = self._last_rules()
         """Under which the shard's last record was decided; None before the first."""
-        self.rests: dict[BookId, QuietPeriod] = {}
-        """Books that need no look until something changes."""
+        self.rests = Rests()
+        """Which books need no look until something changes."""
+        self.shown: Any = None
+        """What the shard showed after its last record, where that is remembered: see `pipeline/advance/shown.py`."""
         self._working: dict[str, object] = {}
 
     @property
@@ -47,6 +49,11 @@ class Shard:
         if made is not None:
             self._working[item] = made
         return made
+
+    def forget_looks(self) -> None:
+        """Forget what is remembered of books: each is looked at again, as after a start."""
+        self.rests.end_all()
+        self.shown = None
 
     def drop_working_copies(self, items: Iterable[str] | None = None) -> None:
         """Throw working copies away, all of them by default: the entries are the truth."""

@@ -5,10 +5,9 @@ through `put`; while a block is open, the first write to a chain key is kept in 
 that `rewind` puts everything back and forgets the frame.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
@@ -16,12 +15,12 @@ from pipeline.keys import KEPT_FAMILIES, family, group_of, is_of_chain
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.entries import Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
+from pipeline.state.remembered import Remembered
 from pipeline.state.written_keys import WrittenKeys
 from pipeline.units import BlockNumber, Hash
 
 Value = Entry | Policy
 V = TypeVar("V", bound=Value)
-R = TypeVar("R")
 
 
 class _OpenFrame:
@@ -32,23 +31,20 @@ class _OpenFrame:
         self.overwritten = overwritten
 
 
-class Tables:
+class Tables(Remembered):
     """All entries of one shard, with the means to rewind them and to tell what changed."""
 
     def __init__(self, entries: Mapping[str, Value] | None = None) -> None:
         """Take over what a checkpoint gave back."""
+        super().__init__()
         self._entries: dict[str, Value] = {}
         self._groups: dict[str, dict[str, Value]] = {}
         self._frames: dict[BlockNumber, _OpenFrame] = {}
         self._committed: dict[str, Value | None] = {}
         """Value at the last commit of each key written since."""
-        self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
         self._sorted: dict[str, tuple[str, ...]] = {}
         """The keys listed under a prefix, in order, until one comes or goes."""
-        self._writes: defaultdict[str, int] = defaultdict(int)
         self._written = WrittenKeys(self._groups)
-        self.seen_writes = 0
-        """Counts the writes, also those taken back, to what views are made of."""
         self._dirty_frames: set[BlockNumber] = set()
         self._stored_frames: set[BlockNumber] = set()
         self._undo: list[Callable[[], object]] = []
@@ -86,21 +82,9 @@ class Tables:
             known = self._sorted[prefix] = tuple(sorted(self._groups.get(prefix, ())))
         return known
 
-    def writes(self, *listed_under: str) -> tuple[int, ...]:
-        """Count the writes, also those taken back, to entries of each family or listed under each prefix: for `derived`."""
-        return tuple([self._writes[each] for each in listed_under])
-
     def written(self, reader: str, *listed_under: str) -> Collection[str]:
         """Give the keys of these families or prefixes written since a reader last asked, those taken back too; at first all."""
         return self._written.take(reader, listed_under)
-
-    def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
-        """Give what follows from these and from nothing else; made only when one is new."""
-        known = self._derived.get(key)
-        if known is None or known[0] != made_of:
-            known = self._derived[key] = (made_of, make())
-        derived: R = known[1]
-        return derived
 
     def entries(self) -> Mapping[str, Value]:
         """Show everything but frames: for checks and tests."""
@@ -265,10 +249,8 @@ class Tables:
 
     def _set(self, key: str, value: Value | None) -> None:
         kind, listed_under = family(key), group_of(key)
-        self.seen_writes += kind not in keys.IN_NO_VIEW
-        self._writes[kind] += 1
+        self._count_write(key, kind, listed_under)
         if listed_under != kind:
-            self._writes[listed_under] += 1
             self._written.note(listed_under, key)
         self._written.note(kind, key)
         if value is None:

@@ -5,11 +5,13 @@ that tell of it are listed by the venue. A venue is bound to one chain profile a
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from pipeline.book.exposures import HeldItem, Spot
+from pipeline.book.span import PoolSpan
 from pipeline.messages.base import BlockRef, Entry, Output, RawLog, View
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -115,6 +117,9 @@ class VenueViews(Protocol):
     def face(self, held: HeldItem) -> tuple[object, ...]:
         """List what of an item is published as soon as it changes; the rest follows from the views of pools."""
 
+    def may_depart(self, event: BlockSeen) -> bool:
+        """Ask whether items of a book may go to somebody else with a block."""
+
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
         """Tell where an item went that a book had before a block; None where the book still has it."""
 
@@ -203,8 +208,17 @@ class Venue(Protocol):
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the items of a book that each block should tell, and the last one did not."""
 
-    def follows_from(self, tables: Tables, policy: Policy) -> tuple[object, ...]:
-        """List what the items of a book, and whether they are known, follow from: equal lists say that nothing is new."""
+    def watched(self, policy: Policy) -> Iterator[str]:
+        """List what the items of a book, and whether they are known, follow from: keys, or what `Tables.group` lists them under."""
+
+    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
+        """Bound those of a book's pools that may move without the book being looked at; of the others each write counts.
+
+        The more halvings, the narrower. Raises: ImpossibleFactError where something is not followed.
+        """
+
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+        """Tell what spans are bounded by, of the pools among these keys, as it is now."""
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Measure what a book has at this venue: the same object as before where nothing of it is new.

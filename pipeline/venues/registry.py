@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from pipeline import keys
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.base import Entry
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueContract, VenueSpec
@@ -81,8 +82,7 @@ def venues_of(chain: ChainProfile) -> tuple[Venue, ...]:
 
 def venues(tables: Tables) -> tuple[Venue, ...]:
     """List the venues that a shard's books use; none on a shard without books."""
-    books = policies(tables)
-    return tables.derived("venues", books, lambda: _of_books(books))
+    return tables.of_family("venues", keys.policy.family, lambda: _of_books(policies(tables)))
 
 
 def _of_books(books: Sequence[Policy]) -> tuple[Venue, ...]:

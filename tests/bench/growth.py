@@ -15,21 +15,25 @@ from builders import OWNER, ToyChain, ToyWatcher, address, policy
 
 from pipeline.drive import drive
 from pipeline.messages.events import PolicySet
-from pipeline.messages.policy import Policy
+from pipeline.messages.policy import Policy, TargetBand
 from pipeline.state.shard import Shard
-from pipeline.units import Address, BookId, ShardId
+from pipeline.units import Address, BookId, Bps, ShardId
 
-NFTS, BOOKS = (1, 10, 100, 1_000), (1, 10, 100, 300)
+NFTS, BOOKS = (1, 10, 100, 1_000, 10_000), (1, 10, 100, 300, 1_000)
 LIQUIDITY = 10**15
 BLOCKS = 20
 FIRST_OWNER = 0x1000
+WIDE = TargetBand(band_bps=Bps(9_000), hysteresis_bps=Bps(10))
+"""No swap of the tables triggers anything."""
 
 
 def book_of(number: int) -> Policy:
     """Make a dry-run book with an owner of its own; a refusal is said again as often as by default."""
     owner = OWNER if not number else address(FIRST_OWNER + number)
     chain = msgspec.structs.replace(policy().chain, report_every_blocks=50)
-    return policy(book=BookId(f"book-{number:04}"), owner=owner, accounts=(owner,), chain=chain)
+    return policy(
+        book=BookId(f"book-{number:04}"), owner=owner, accounts=(owner,), chain=chain, strategy=WIDE
+    )
 
 
 def watched(nfts: int, books: int) -> ToyWatcher:
@@ -81,11 +85,15 @@ def us_per_block(watcher: ToyWatcher, swaps: int) -> float:
 
 
 def table(name: str, worlds: dict[int, ToyWatcher]) -> None:
-    """Print one growth table."""
-    sys.stdout.write(f"{name:>12}" + "".join(f"{size:>10,}" for size in worlds) + "\n")
+    """Print one growth table, and beside each row how many times as dear the largest world is as some smaller ones."""
+    sizes = list(worlds)
+    sys.stdout.write(f"{name:>12}" + "".join(f"{size:>10,}" for size in sizes) + "\n")
     for label, swaps in (("quiet", 0), ("1 swap", 1), ("100 swaps", 100)):
         row = [us_per_block(world, swaps) for world in worlds.values()]
-        sys.stdout.write(f"{label:>12}" + "".join(f"{each:>10,.0f}" for each in row) + "\n")
+        times = ", ".join(
+            f"{row[-1] / each:.1f} x {size}" for size, each in zip(sizes[:-1], row, strict=False)
+        )
+        sys.stdout.write(f"{label:>12}" + "".join(f"{each:>10,.0f}" for each in row) + f"   = {times}\n")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from chain_plans import (
 )
 from msgspec.structs import replace
 
+from pipeline.advance.books import stock_of
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import (
@@ -109,7 +110,7 @@ def test_an_nft_that_its_owner_gives_away_is_reported_and_the_inventory_names_it
 ) -> None:
     desk = desk_on(chain, world, POOLS[0], "wait")
     ((number, _),) = _held(desk)
-    before, friend = desk.said(BookView)[-1], world.accounts.traders[2]
+    before, friend = stock_of(desk.shard, desk.book), world.accounts.traders[2]
     (tx_hash,) = desk.block(actions.transfer_nft(world, desk.book.owner, friend, number))
     (left,) = desk.said(NftLeft)
     assert (left.to, left.transaction_hash) == (friend, tx_hash)

@@ -8,13 +8,17 @@ from followed import Followed, node_of, world_policy
 from msgspec.structs import replace
 from price_play import FEED_CODE
 
+from pipeline.advance.books import stock_of
+from pipeline.book.cells import tick_of
 from pipeline.book.exposures import Price
-from pipeline.book.price_rings import mean_price, tick_of
+from pipeline.book.price_rings import mean_price
 from pipeline.messages.decisions import Declined, PlanOpened, Quarantined, StepRefused
 from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
 from pipeline.messages.prices import Asset, FeedAnswer, FeedPrice, MeanPath, Reference
 from pipeline.messages.views import BookView
+from pipeline.state.policies import policies
 from pipeline.units import Address, Seconds
+from pipeline.views import book_fields
 from streams.cli.demo.second_opinion import ChainInventory, PricedAsset, Terms, inventory_at
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -116,14 +120,18 @@ def three_assets(scene: Scene) -> Policy:
 
 
 def compare(followed: Followed, scene: Scene) -> None:
-    """Hold the book's view against the chain at the same block."""
+    """Hold the book's inventory against the chain at the same block, and the last view where it is of that block."""
+    (book,) = policies(followed.shard.tables)
+    present, truth = book_fields(book, stock_of(followed.shard, book)), scene.truth()
     view = [said for said in followed.said if isinstance(said, BookView)][-1]
-    assert view.because_of.block == followed.shard.tables.head
-    truth = scene.truth()
-    assert {h.token: h.wallet + h.native + h.principal + h.fees for h in view.holdings} == truth.amounts
-    assert view.value_quote == truth.value_quote
+    if view.because_of.block == followed.shard.tables.head:
+        assert {name: getattr(view, name) for name in present} == present
+    held = {h.token: h.wallet + h.native + h.principal + h.fees for h in present["holdings"]}
+    assert held == truth.amounts
+    assert present["value_quote"] == truth.value_quote
     targets = {scene.world.weth: WETH_TARGET_BPS, scene.wbtc.token: WBTC_TARGET_BPS}
-    told = {each.token: (each.value_quote, each.share_bps, each.target_share_bps) for each in view.shares}
+    shares = present["shares"]
+    told = {each.token: (each.value_quote, each.share_bps, each.target_share_bps) for each in shares}
     assert told == {
         token: (value, value * 10_000 // truth.value_quote, targets.get(token))
         for token, value in truth.values_quote.items()

@@ -15,12 +15,14 @@ from second_deployment import (
     second_deployment,
 )
 
+from pipeline.advance.books import stock_of
 from pipeline.drive import drive
 from pipeline.follow.log_filter import log_filter
 from pipeline.messages.chain_profile import PoolsAt
 from pipeline.messages.events import BlocksReverted, PolicyRemoved, PolicySet
 from pipeline.messages.policy import Policy, version_of
 from pipeline.messages.views import BookView
+from pipeline.state.policies import policies
 from pipeline.units import BlockNumber, BookId
 from pipeline.venues.uniswap_v3.forms.views import PositionView
 from streams.devnet import actions
@@ -52,10 +54,10 @@ def policy_of(
 def books_are_those_of_the_chain(
     followed: Followed, chain: Chain, books: dict[str, tuple[str, tuple[World, ...]]]
 ):
-    last = {said.book: said for said in followed.said if isinstance(said, BookView)}
-    assert last.keys() == books.keys()
+    assert {said.book for said in followed.said if isinstance(said, BookView)} == books.keys()
+    present = {each.book: stock_of(followed.shard, each) for each in policies(followed.shard.tables)}
     for book, (owner, worlds) in books.items():
-        told = {h.token: h.wallet + h.native + h.principal + h.fees for h in last[book].holdings}
+        told = {h.token: h.wallet + h.native + h.principal + h.fees for h in present[book].holdings}
         assert told == amounts_of(chain, worlds, owner), book
 
 

@@ -190,7 +190,7 @@ def test_what_a_step_raises_outside_its_guards_halts_the_shard_until_resumed(mon
     assert shard.tables.find("halted", Halted) is None
 
 
-@pytest.mark.parametrize("broken", ["_told_positions", "_collect", "profile"])
+@pytest.mark.parametrize("broken", ["_told_positions", "shown_pools", "shown_book", "profile"])
 def test_what_raises_while_views_are_told_halts_the_shard_until_resumed(broken, monkeypatch):
     from pipeline.advance import views
 
@@ -213,18 +213,19 @@ def test_what_raises_while_views_are_told_halts_the_shard_until_resumed(broken, 
 
 
 def test_a_state_that_cannot_be_shown_halts_its_shard_until_it_is_resumed(monkeypatch):
-    from pipeline.advance import views
+    from pipeline.advance import shown, views
 
     shard, _, offset = deep(1, is_live=False)
-    collect = views._collect
+    collect = shown.shown_pools
 
     def fails(shard):
         if shard.tables.head is not None:
             raise KeyError("a test")
         return collect(shard)
 
-    monkeypatch.setattr(views, "_collect", fails)
-    shard.tables._derived.clear()
+    for module in (shown, views):
+        monkeypatch.setattr(module, "shown_pools", fails)
+    shard.forget_looks()
     event = BlockSeen(term=1, block=_next(shard.tables.head), base_fee_wei=7, logs=(), reads=(), receipts=())
     (halted,) = advance(shard, Offset(offset), event)
     assert isinstance(halted, ShardHalted)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from pipeline.book.cells import tick_of
 from pipeline.book.exposures import Price
-from pipeline.book.price_rings import interval_prices, last_slot, mean_price, tick_of
+from pipeline.book.price_rings import interval_prices, last_slot, mean_price
 from pipeline.drive import drive
 from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
 from pipeline.messages.events import Resumed

@@ -5,7 +5,7 @@ from builders import MANAGER, OWNER, STRANGER, topic
 from desk import Desk, live
 from msgspec.structs import replace
 
-from pipeline.advance.views import shown
+from pipeline.advance.shown import shown
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.decisions import NftLeft
 from pipeline.venues.uniswap_v3.assess import own_positions
@@ -28,7 +28,8 @@ def test_an_nft_that_leaves_is_told_with_what_it_was_worth(recipient, mode):
     ((key, _),) = own_positions(desk.shard, live())
     before = shown(desk.shard)
     _, _, found = before.by_item()[key]
-    _, stock = before.books["alpha"]
+    stock = before.books["alpha"].stock
+    assert stock is not None
     said = [output for output in leave(desk, key, recipient) if isinstance(output, NftLeft)]
     moved_by = desk.watcher.chain.logs[-1].transaction_hash
     if mode != "live":

@@ -40,10 +40,14 @@ SHOWN = "shows positions of Uniswap V3 to people"
 EXCEPTIONS = {
     "pipeline/advance/books.py": (A_PRICE_ON_THE_WIRE, PRICE),
     "pipeline/advance/departures.py": (TYPES_ON_THE_WIRE, LEFT),
+    "pipeline/book/cells.py": (
+        "a grid of prices whose steps are equal in logarithms: see price_rings",
+        f"{PRICE} {PRICES_AT_TICKS} _sqrt_at cell_ticks isqrt max_tick min_tick tick tick_of ticks",
+    ),
     "pipeline/book/inventory.py": (A_PRICE_ON_THE_WIRE, PRICE),
     "pipeline/book/price_rings.py": (
         "a mean of prices is geometric: it is summed up in logarithms, which are ticks of any pool's price",
-        f"{PRICE} {PRICES_AT_TICKS} isqrt sqrt_x96 tick tick_of tick_seconds tick_seconds_at ticks",
+        "sqrt_price_at_tick sqrt_x96 tick tick_of tick_seconds tick_seconds_at ticks",
     ),
     "pipeline/book/stock.py": (A_PRICE_ON_THE_WIRE, f"{PRICE} _sqrt_price_x96 isqrt"),
     "pipeline/decide/gates.py": (A_PRICE_ON_THE_WIRE, PRICE),

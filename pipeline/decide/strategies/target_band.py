@@ -13,6 +13,14 @@ def follow_band(path: BookPath, band: TargetBand, deviation_bps: Bps) -> bool:
     return abs(deviation_bps) > most_bps
 
 
+def is_steady(path: BookPath, band: TargetBand, least_bps: Bps, most_bps: Bps) -> bool:
+    """Tell whether the share stays inside the band, or outside, wherever its deviation lies between these two."""
+    inner = Bps(band.inner_bps)
+    if path.outside_band:
+        return least_bps > inner or most_bps < -inner
+    return -band.band_bps <= least_bps and most_bps <= band.band_bps
+
+
 def target_band(path: BookPath, band: TargetBand, now_s: Seconds) -> Verdict:
     """Judge a book by its path up to and including this block."""
     trigger = _trigger(path, band, now_s)

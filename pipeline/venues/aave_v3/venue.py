@@ -1,9 +1,11 @@
 """Aave V3 as a venue: one pool, and the accounts of books' owners there. It trades nothing and prices nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from pipeline import keys
 from pipeline.book.exposures import Spot
+from pipeline.book.span import PoolSpan
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -142,9 +144,21 @@ class AaveV3:
         if told.unpriced(shard.tables, self._at, policy.owner):
             yield aave_account(self._at.pool, policy.owner)
 
-    def follows_from(self, tables: Tables, policy: Policy) -> tuple[object, ...]:
-        """List the account, its reserves, and the last block's time and prices: interest grows with each block."""
-        return held.follows_from(tables, policy, self._at)
+    def watched(self, policy: Policy) -> Iterator[str]:
+        """List the account, the market and its reserves, and the last block's time and prices: interest grows with each block."""
+        pool = self._at.pool
+        yield from (aave_account(pool, policy.owner), aave_market(pool), aave_told(pool))
+        yield aave_reserve.under(pool)
+
+    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
+        """Bound nothing: an account is looked at at every block."""
+        del shard, policy, halvings
+        return {}
+
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+        """Tell nothing, likewise."""
+        del tables, written
+        yield from ()
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[held.HeldAccount]:
         """Measure what a book has supplied and owes. Raises: ImpossibleFactError where a reserve is not followed."""

@@ -12,11 +12,11 @@ from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address, PoolId, RawAmount, Tick
+from pipeline.units import Address, Liquidity, PoolId, RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, acting_deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
-from pipeline.venues.uniswap_v3.position import collectable, fees_alone, in_range
+from pipeline.venues.uniswap_v3.position import fees_alone, in_range, owed_now, paid_of
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours
 
 
@@ -26,6 +26,12 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
     position: NftPosition
     token0: Address
     token1: Address
+    overdue: tuple[int, int] = (0, 0)
+    """What the manager owes it in token0 and token1 beyond what the pool holds for it: rounding has them apart."""
+    most_owed: int = 0
+    """The largest of what the manager owes it, and of what the pool holds for its range, in either token."""
+    shared: Liquidity = Liquidity(0)
+    """All of its manager's liquidity on its range."""
 
     @property
     def principal(self) -> tuple[RawAmount, RawAmount]:
@@ -190,7 +196,8 @@ def _measure(key: str, position: NftPosition, pool: Pool | None, at: _Range) -> 
     ticks = position.tick_lower, position.tick_upper
     if at.used is None:
         raise ImpossibleFactError(f"{key}: its range [{ticks[0]}, {ticks[1]}) is not followed")
-    paid0, paid1 = paid = collectable(pool, at.lower, at.upper, position, at.used)
+    owed, pooled = owed_now(pool, at.lower, at.upper, position, at.used)
+    paid0, paid1 = paid = paid_of(owed, pooled)
     fees0, fees1 = fees_alone(paid, position)
     burned0, burned1 = amounts_of_liquidity(pool.sqrt_price_x96, *ticks, position.liquidity)
     return HeldNft(
@@ -206,7 +213,15 @@ def _measure(key: str, position: NftPosition, pool: Pool | None, at: _Range) -> 
         position=position,
         token0=pool.token0,
         token1=pool.token1,
+        overdue=(owed[0] - paid0, owed[1] - paid1),
+        most_owed=max(*owed, *pooled),
+        shared=at.used.liquidity,
     )
+
+
+def price_in(sqrt_price_x96: SqrtPriceX96) -> Price:
+    """Square the root of a price: of token0 in token1."""
+    return Price(numerator=sqrt_price_x96 * sqrt_price_x96, denominator=1 << 192)
 
 
 def _row(token: Address, kind: ExposureKind, amount: int) -> Exposure:

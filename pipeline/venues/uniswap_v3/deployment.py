@@ -25,9 +25,9 @@ class UniswapV3Deployment(msgspec.Struct, frozen=True):
 
     def followed_pools(self, tables: Tables) -> frozenset[PoolId]:
         """Collect the pools of this deployment that any book of the shard names."""
-        return tables.derived(
-            own_keys.followed_pools(self.manager),
-            (self, *tables.writes(keys.policy.family)),
+        return tables.of_family(
+            own_keys.followed_pools(self.name, self.manager),
+            keys.policy.family,
             lambda: frozenset(pool for policy in policies(tables) for pool in self.pools(policy)),
         )
 

@@ -21,6 +21,9 @@ from pipeline.venues.uniswap_v3.forms.facts import (
     NftTransferred,
 )
 
+Owed = tuple[RawAmount, RawAmount]
+"""Raw token0 and raw token1."""
+
 
 def apply_manager_fact(position: NftPosition, pool_position: PoolPosition, fact: ManagerFact) -> NftPosition:
     """Carry an NFT over one of its manager's events.
@@ -52,10 +55,23 @@ def collectable(
 ) -> tuple[RawAmount, RawAmount]:
     """Tell what a `collect` of everything would pay now.
 
-    min(owed to the NFT, owed to its pool position), both after a virtual poke if the NFT has liquidity,
-    as stored if it has none (then the ticks may be None).
-
     Units:  raw token0, raw token1.
+    Raises: ImpossibleFactError if an NFT with liquidity lacks a tick.
+    """
+    return paid_of(*owed_now(pool, lower, upper, position, pool_position))
+
+
+def owed_now(
+    pool: Pool,
+    lower: TickInfo | None,
+    upper: TickInfo | None,
+    position: NftPosition,
+    pool_position: PoolPosition,
+) -> tuple[Owed, Owed]:
+    """Tell what the manager owes an NFT, and what the pool holds for its range.
+
+    Both after a virtual poke if the NFT has liquidity, as stored if it has none (then the ticks may be None).
+
     Raises: ImpossibleFactError if an NFT with liquidity lacks a tick.
     """
     owed = position.owed0, position.owed1
@@ -64,6 +80,11 @@ def collectable(
         inside = _inside(pool, lower, upper, position)
         owed = _owed_at(inside, owed, position)
         held = _owed_at(inside, held, pool_position)
+    return owed, held
+
+
+def paid_of(owed: Owed, held: Owed) -> Owed:
+    """Tell what a `collect` of everything would pay: no more than is owed, and no more than is there."""
     return min(owed[0], held[0]), min(owed[1], held[1])
 
 

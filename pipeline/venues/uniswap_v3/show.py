@@ -20,6 +20,7 @@ from pipeline.units import Hash, PoolId
 from pipeline.venues.port import Departed
 from pipeline.venues.uniswap_v3.assess import HeldNft, shown_nfts
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
+from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import Pool
 from pipeline.venues.uniswap_v3.forms.facts import Swapped
 from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView, SwapSeen
@@ -51,8 +52,17 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         return shown_nfts(shard, policy, self.deployment)
 
     def _published(self, shard: Shard) -> frozenset[PoolId]:
-        named = ((policy, pool) for policy in policies(shard.tables) for pool in policy.publishes)
-        return frozenset(pool for policy, pool in named if policy.venue_of(pool) == self.deployment.name)
+        at = self.deployment
+        return shard.tables.of_family(
+            own_keys.published_pools(at.name, at.manager),
+            keys.policy.family,
+            lambda: frozenset(
+                pool
+                for policy in policies(shard.tables)
+                for pool in policy.publishes
+                if policy.venue_of(pool) == at.name
+            ),
+        )
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> PoolView:
         """Tell the present state of a pool."""
@@ -86,6 +96,10 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         assert isinstance(held, HeldNft)
         amounts = () if held.position.liquidity else (held.principal, held.fees)
         return (held.position, held.in_range, *amounts)
+
+    def may_depart(self, event: BlockSeen) -> bool:
+        """Ask whether the position manager says anything in a block."""
+        return any(log.address == self.deployment.manager for log in event.logs)
 
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
         """Tell who has an NFT now that a book had before a block."""

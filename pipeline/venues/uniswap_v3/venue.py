@@ -1,9 +1,11 @@
 """Uniswap V3 as a venue: one factory's pools, and the NFTs of one position manager."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from pipeline import keys
-from pipeline.book.exposures import Price, Spot
+from pipeline.book.exposures import Spot
+from pipeline.book.span import PoolSpan
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -20,7 +22,7 @@ from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes
 from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
-from pipeline.venues.uniswap_v3.assess import HeldNft, follows_from, held_nfts, positions_at
+from pipeline.venues.uniswap_v3.assess import HeldNft, held_nfts, positions_at
 from pipeline.venues.uniswap_v3.block import UniswapV3Block
 from pipeline.venues.uniswap_v3.deployment import deployment_of
 from pipeline.venues.uniswap_v3.forms import own_keys
@@ -28,6 +30,7 @@ from pipeline.venues.uniswap_v3.forms.entries import NftPosition, OracleSlot, Po
 from pipeline.venues.uniswap_v3.forms.views import PoolView, PositionView, SwapSeen
 from pipeline.venues.uniswap_v3.nft_routes import follow_nft
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
+from pipeline.venues.uniswap_v3.spans import measures, spans_of, spot_at
 from pipeline.venues.uniswap_v3.unsolicited import tell_gifts
 
 _ACTIONS = UniswapV3Actions()
@@ -140,9 +143,22 @@ class UniswapV3:
         del shard, policy
         yield from ()
 
-    def follows_from(self, tables: Tables, policy: Policy) -> tuple[object, ...]:
-        """List a book's pools, and how often its NFTs, its pools' ticks and their pool positions were written."""
-        return follows_from(tables, policy, self._at)
+    def watched(self, policy: Policy) -> Iterator[str]:
+        """List a book's pools, their pool positions, and the NFTs of the position manager.
+
+        Not the ticks: what is outside of them changes with the price alone, and an NFT keeps its own two in place.
+        """
+        yield from (keys.position.under(self._at.manager), keys.gift.family, keys.adopted.family)
+        for pool in self._at.pools(policy):
+            yield from (keys.pool(pool), own_keys.pool_position.under(pool))
+
+    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
+        """Bound each of a book's pools whose NFTs can be bounded."""
+        return spans_of(shard, policy, self._at, halvings)
+
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+        """Tell prices and growths of the pools that were written."""
+        return measures(tables, written)
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldNft]:
         """Measure the NFTs of a book. Raises: ImpossibleFactError where a pool or range is not followed."""
@@ -153,12 +169,7 @@ class UniswapV3:
         found = shard.tables.find(keys.pool(pool), Pool)
         if found is None or not found.sqrt_price_x96:
             return None
-        return shard.tables.derived(keys.spot(pool), (found,), lambda: _spot(found))
-
-
-def _spot(pool: Pool) -> Spot:
-    price = Price(numerator=pool.sqrt_price_x96 * pool.sqrt_price_x96, denominator=1 << 192)
-    return Spot(token0=pool.token0, token1=pool.token1, price=price)
+        return shard.tables.derived(keys.spot(pool), (found,), lambda: spot_at(found, found.sqrt_price_x96))
 
 
 KIND = VenueKind(

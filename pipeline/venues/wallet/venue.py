@@ -1,10 +1,12 @@
 """The wallets as a venue: tokens, the chain's own coin, and what spenders may take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from pipeline import keys
 from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, Spot
+from pipeline.book.span import PoolSpan
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -150,9 +152,19 @@ class Wallet:
             if shard.tables.find(item, Balance) is None:
                 yield item
 
-    def follows_from(self, tables: Tables, policy: Policy) -> tuple[object, ...]:
-        """Count the writes to the balances of a book's accounts."""
-        return tables.writes(*[keys.balance.under(account) for account in policy.accounts])
+    def watched(self, policy: Policy) -> Iterator[str]:
+        """List the balances of a book's accounts."""
+        yield from (keys.balance.under(account) for account in policy.accounts)
+
+    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
+        """Bound nothing: no balance moves with a price."""
+        del shard, policy, halvings
+        return {}
+
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+        """Tell nothing, likewise."""
+        del tables, written
+        yield from ()
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Count the balances of a book, the coin as its wrapped token."""

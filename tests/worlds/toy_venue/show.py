@@ -65,6 +65,10 @@ class ToyViews(msgspec.Struct, frozen=True):
     def face(self, held: HeldItem) -> tuple[object, ...]:
         return held.exposures
 
+    def may_depart(self, event: BlockSeen) -> bool:
+        del event
+        return False
+
     def departed(self, shard: Shard, event: BlockSeen, policy: Policy, held: HeldItem) -> Departed | None:
         """A share cannot be transferred."""
         del shard, event, policy, held

@@ -1,8 +1,10 @@
 """The toy venue's pure half, and its kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from pipeline.book.exposures import HeldItem, Price, Spot
+from pipeline.book.span import PoolSpan
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -32,7 +34,7 @@ from worlds.toy_venue.forms import (
     toy_pool,
     toy_share,
 )
-from worlds.toy_venue.held import entries_of, held_shares
+from worlds.toy_venue.held import held_shares
 from worlds.toy_venue.show import ToyViews
 
 
@@ -138,8 +140,18 @@ class ToyVenue:
         del shard, policy
         yield from ()
 
-    def follows_from(self, tables: Tables, policy: Policy) -> tuple[object, ...]:
-        return entries_of(tables, policy, self.name)
+    def watched(self, policy: Policy) -> Iterator[str]:
+        for pool in policy.pools_of(self.name):
+            yield from (toy_pool(pool), toy_share(pool, policy.owner))
+
+    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
+        """None: a book is looked at whenever a pool of its moves."""
+        del shard, policy, halvings
+        return {}
+
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+        del tables, written
+        yield from ()
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         return held_shares(shard, policy, self.name)

@@ -16,8 +16,12 @@ routed_nfts: Kind[str, Address] = kind("routed-nfts", str, str)
 """Of a venue, and its position manager."""
 owned_nfts: Kind[Address] = kind("owned-nfts", str)
 followed_nfts: Kind[Address] = kind("followed-nfts", str)
-followed_pools: Kind[Address] = kind("followed-pools", str)
-"""Each of a position manager. These are no entries: what follows from some is remembered under them."""
+"""Each of a position manager."""
+followed_pools: Kind[str, Address] = kind("followed-pools", str, str)
+published_pools: Kind[str, Address] = kind("published-pools", str, str)
+"""Each of a venue, and its position manager."""
+nft_sums: Kind[BookId, PoolId] = kind("nft-sums", str, str)
+"""Of a book in a pool. These are no entries: what follows from some is remembered under them."""
 
 
 def unreadable_position(manager: Address) -> str:

@@ -1,0 +1,176 @@
+"""What a shard shows: pools, positions and inventories, as they follow from its state."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from pipeline import keys
+from pipeline.advance.books import stock_of, why_unknown
+from pipeline.book.cells import cell_of
+from pipeline.book.exposures import HeldItem
+from pipeline.book.feeds import answer_of
+from pipeline.book.inventory import Stock
+from pipeline.book.prices import find_spot
+from pipeline.messages.base import BlockRef, Entry
+from pipeline.messages.events import AnyEvent, BlockSeen
+from pipeline.messages.policy import Policy
+from pipeline.messages.prices import FeedPrice
+from pipeline.state.policies import policies
+from pipeline.state.shard import Shard
+from pipeline.units import BookId, PoolId
+from pipeline.venues.port import Venue, VenueViews
+from pipeline.venues.registry import venues, venues_of
+
+
+class ShownBook(msgspec.Struct, frozen=True):
+    """What a shard shows of a book."""
+
+    policy: Policy
+    positions: tuple[tuple[VenueViews, Sequence[HeldItem]], ...]
+    """By venue: its positions that have or are owed anything."""
+    stock: Stock | None
+    """None where the inventory is not known."""
+    basis: tuple[object, ...]
+    """What is news of its inventory: see `_basis`."""
+
+
+class Shown(msgspec.Struct):
+    """What a shard showed after its last record. It follows from the entries; of books that rest, but for amounts."""
+
+    policies: tuple[Policy, ...] = ()
+    pools: Mapping[str, tuple[VenueViews, Entry]] = {}
+    """By item: those it publishes and has read."""
+    books: dict[BookId, ShownBook] = {}
+    head: BlockRef | None = None
+    route_writes: tuple[int, ...] = ()
+    """How often it was written which items are followed, and whose they are."""
+
+    def by_item(self) -> Mapping[str, tuple[VenueViews, Policy, HeldItem]]:
+        """List every shown position by its item."""
+        return by_item(self.books[policy.book] for policy in self.policies if policy.book in self.books)
+
+
+def shown(shard: Shard) -> Shown:
+    """Collect what a shard shows now."""
+    books = policies(shard.tables)
+    return Shown(
+        policies=books,
+        pools=shown_pools(shard),
+        books={policy.book: shown_book(shard, policy) for policy in books},
+        route_writes=route_writes(shard),
+    )
+
+
+def shown_before(shard: Shard, event: AnyEvent) -> Shown:
+    """Tell what a shard shows before a record. Never raises: what cannot be collected is taken as not shown.
+
+    Publishing the views after the record then halts the shard, unless the record is an operator's `Resumed`, which empties it.
+    """
+    try:
+        before = shard.shown if isinstance(shard.shown, Shown) else shown(shard)
+        before.route_writes = route_writes(shard)
+        if isinstance(event, BlockSeen) and _may_take_items(shard, event):
+            before.books.update({p.book: shown_book(shard, p) for p in before.policies if p.mode == "live"})
+    except MemoryError:  # of the machine, not of the shard
+        raise
+    except Exception:  # noqa: BLE001 - told by what follows
+        before = Shown()
+    before.head = shard.tables.head
+    shard.shown = before
+    return before
+
+
+def _may_take_items(shard: Shard, event: BlockSeen) -> bool:
+    """Ask whether a block may take items away, which are told with what they were worth before."""
+    return bool(event.logs) and any(
+        venue.views is not None and venue.views.may_depart(event) for venue in venues(shard.tables)
+    )
+
+
+def shown_pools(shard: Shard) -> Mapping[str, tuple[VenueViews, Entry]]:
+    """Collect the pools that a shard publishes and has read, by item."""
+    return {
+        item: (views, state)
+        for views in published(shard)
+        for item, state in views.published_pools(shard).items()
+        if state is not None
+    }
+
+
+def shown_book(shard: Shard, policy: Policy) -> ShownBook:
+    """Collect what a shard shows of a book now."""
+    of_venues = venues_of(policy.chain)
+    positions = tuple(
+        (venue.views, venue.views.shown_items(shard, policy))
+        for venue in of_venues
+        if venue.views is not None
+    )
+    stock = next(_stock(shard, policy), None)
+    basis = () if stock is None else _basis(shard, policy, stock)
+    return ShownBook(policy, positions, stock, basis)
+
+
+def _basis(shard: Shard, policy: Policy, stock: Stock) -> tuple[object, ...]:
+    """List what is news of an inventory: what the policy says of it, its items but for the amounts of liquidity, and prices.
+
+    A pool's price is news once it is in another cell, a feed's at each answer. So whether a view is told follows from the state
+    before and after a record, not from what was told before.
+    """
+    at = venues_of(policy.chain)
+    said, pools, feeds = shard.tables.derived(keys.basis(policy.book), (policy,), lambda: _said_by(policy))
+    spots = [(pool, find_spot(shard, at, pool)) for pool in pools]
+    return (
+        said,
+        [None if spot is None else cell_of(shard.tables, pool, spot) for pool, spot in spots],
+        [answer_of(shard.tables, feed) for feed in feeds],
+        *[_faces(shard, policy, place, venue, stock) for place, venue in enumerate(at)],
+    )
+
+
+def _said_by(policy: Policy) -> tuple[tuple[object, ...], tuple[PoolId, ...], tuple[FeedPrice, ...]]:
+    """List what a policy says of an inventory, and its pools and feeds."""
+    tokens = policy.tokens, policy.base, policy.quote, policy.quote_equivalents, policy.assets
+    target = policy.reference_pool, policy.strategy.target_share_bps
+    return (*tokens, *target), tuple(policy.all_pools()), tuple(policy.value_feeds())
+
+
+def _faces(shard: Shard, policy: Policy, place: int, venue: Venue, stock: Stock) -> Sequence[object]:
+    items, views = stock.parts[place].items, venue.views
+    if views is None:
+        return items
+    return shard.tables.derived(
+        keys.faces(policy.book, place),
+        (items,),
+        lambda: tuple((each.item, *views.face(each)) for each in items),
+    )
+
+
+def route_writes(shard: Shard) -> tuple[int, ...]:
+    """Count the writes to what a shard follows."""
+    return shard.tables.writes(keys.route.family)
+
+
+def published(shard: Shard) -> list[VenueViews]:
+    """List what is published of venues beside sums of books."""
+    return [venue.views for venue in venues(shard.tables) if venue.views is not None]
+
+
+def _stock(shard: Shard, policy: Policy) -> Iterator[Stock]:
+    if why_unknown(shard, policy) is not None:
+        return
+    try:
+        yield stock_of(shard, policy)
+    except MemoryError:  # of the machine, not of the book
+        raise
+    except Exception:  # noqa: BLE001 - the book tells why at its next block
+        return
+
+
+def by_item(books: Iterable[ShownBook]) -> dict[str, tuple[VenueViews, Policy, HeldItem]]:
+    """List what is shown of some books, in the order of all; an item of two books is the last one's."""
+    return {
+        held.item: (views, shown.policy, held)
+        for shown in books
+        for views, items in shown.positions
+        for held in items
+    }

@@ -1,0 +1,22 @@
+"""How far what a book has at one pool can move without anybody having to look."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pipeline.book.exposures import Spot
+from pipeline.units import Address
+
+
+class PoolSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds on a pool, and what a book can have while it stays within them.
+
+    Within them nothing of the book's views is news but its amounts, and each of its items provides liquidity or does not, as it does now.
+    """
+
+    bounds: Mapping[str, int]
+    """By measure of the pool: its first value outside, from below."""
+    amounts: Mapping[Address, tuple[int, int]]
+    """By token: the least and the most by which the book's amount can differ from what it is now."""
+    spots: tuple[Spot, Spot]
+    """The lowest and the highest price of the pool."""

@@ -1,0 +1,64 @@
+"""What follows from a shard's entries, remembered until one of these is written, and how often they were.
+
+It is memory, never stored: whoever has just loaded the entries makes it again when it is asked for.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from pipeline import keys
+
+R = TypeVar("R")
+
+
+class Remembered:
+    """Counts of writes, and what was made of entries at such counts."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
+        self._of_families: dict[str, tuple[int, Any]] = {}
+        self._writes: defaultdict[str, int] = defaultdict(int)
+        self.seen_writes = 0
+        """Counts the writes, also those taken back, to what views are made of."""
+        self._touched: set[str] = set()
+        """The keys, groups and families that were written to since somebody last asked."""
+
+    def writes(self, *listed_under: str) -> tuple[int, ...]:
+        """Count the writes, also those taken back, to entries of each family or listed under each prefix: for `derived`."""
+        return tuple([self._writes[each] for each in listed_under])
+
+    def take_touched(self) -> set[str]:
+        """Name what was written to since this was last asked, writes taken back included: keys, groups and families."""
+        written, self._touched = self._touched, set()
+        return written
+
+    def overlook(self, keys: Iterable[str]) -> None:
+        """Leave keys out of what `take_touched` will name."""
+        self._touched.difference_update(keys)
+
+    def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
+        """Give what follows from these and from nothing else; made only when one is new."""
+        known = self._derived.get(key)
+        if known is None or known[0] != made_of:
+            known = self._derived[key] = (made_of, make())
+        derived: R = known[1]
+        return derived
+
+    def of_family(self, key: str, family: str, make: Callable[[], R]) -> R:
+        """Give what follows from the entries of one family and from nothing else; made only after a write to one."""
+        writes = self._writes[family]
+        known = self._of_families.get(key)
+        if known is None or known[0] != writes:
+            known = self._of_families[key] = (writes, make())
+        derived: R = known[1]
+        return derived
+
+    def _count_write(self, key: str, kind: str, listed_under: str) -> None:
+        """Count a write to an entry of a family, which is listed under its group."""
+        self.seen_writes += kind not in keys.IN_NO_VIEW
+        self._writes[kind] += 1
+        self._touched.update((key, listed_under, kind))
+        if listed_under != kind:
+            self._writes[listed_under] += 1
