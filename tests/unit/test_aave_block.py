@@ -283,6 +283,17 @@ def test_what_no_log_tells_is_read_again_at_its_block(said: RawLog, again: set[s
     assert unread(followed(), said) == again
 
 
+def test_a_log_without_topics_stops_nothing() -> None:
+    shard = followed()
+    bare = [replace(log(each, ""), topics=()) for each in (POOL, A_QUOTE)]
+    assert unread(shard, *bare) == set()
+    assert quarantined(shard.tables) == {}
+    mine = log_filter(shard.tables)
+    assert mine is not None
+    assert select(mine, bare) == ()
+    assert not mine.brings_items(bare[:1])
+
+
 def test_logs_of_strangers_and_of_what_nobody_uses_are_left_alone() -> None:
     shard = followed()
     ours = (

@@ -21,6 +21,8 @@ _OF_AN_OWNER = {
     logs.RATE_MODE_SWAPPED: 2,
 }
 """In which topic a pool's log names an account."""
+_BRINGING = frozenset({logs.EMODE_SET, logs.LIQUIDATION_CALL, logs.UPGRADED})
+"""Pool's logs after which something may have to be read."""
 _OF_A_TOKEN = frozenset({logs.MINT, logs.BURN, logs.BALANCE_TRANSFER})
 
 
@@ -78,11 +80,7 @@ class AaveInterest(msgspec.Struct, frozen=True):
     def _brings(self, log: RawLog) -> bool:
         if log.address == self.at.configurator or log.address in self.tokens:
             return True
-        return log.address == self.at.pool and log.topics[0] in {
-            logs.EMODE_SET,
-            logs.LIQUIDATION_CALL,
-            logs.UPGRADED,
-        }
+        return log.address == self.at.pool and bool(_BRINGING.intersection(log.topics[:1]))
 
 
 def interest(tables: Tables, at: AaveDeployment) -> AaveInterest:

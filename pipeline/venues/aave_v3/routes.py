@@ -83,7 +83,7 @@ def follow_logs(tables: Tables, event: BlockSeen, at: AaveDeployment) -> None:
             item = aave_reserve(at.pool, asset)
             if tables.find(keys.route(item), Route) is None:
                 tables.put(keys.route(item), Route())
-        if log.address == at.pool and log.topics[0] == logs.EMODE_SET and len(log.topics) > 1:
+        if log.address == at.pool and len(log.topics) > 1 and log.topics[0] == logs.EMODE_SET:
             _read_again(tables, aave_account(at.pool, address_of_topic(log.topics[1])))
         accrued = silently_accrued(log, at)
         if accrued is not None:
