@@ -101,19 +101,34 @@ def body_of(header: Header, answers: Sequence[ReceiptAnswer]) -> Body:
         raise _contradiction(block, f"{len(answers)} receipts of {len(header.transactions)} transactions")
     receipts: list[Receipt] = []
     logs: list[RawLog] = []
+    bloom = 0
     for index, answer in enumerate(answers):
         receipts.append(_receipt_of(header, index, answer))
-        logs += _logs_of(block, receipts[-1], answer, first=len(logs))
-    if header.logs_bloom & ~bloom_of(logs):
+        of_receipt = _logs_of(block, receipts[-1], answer, first=len(logs))
+        bloom |= _checked_bloom(block, receipts[-1], answer, of_receipt)
+        logs += of_receipt
+    if header.logs_bloom & ~bloom:
         raise _contradiction(block, "its bloom tells of logs that its receipts do not have")
     return Body(logs=tuple(logs), receipts=tuple(receipts))
+
+
+def _checked_bloom(block: BlockRef, receipt: Receipt, answer: ReceiptAnswer, logs: Sequence[RawLog]) -> int:
+    """Fold a receipt's logs, and hold that against the bloom that it tells. Raises: NodeError."""
+    bloom = bloom_of(logs)
+    if answer.logs_bloom is not None and quantity(answer.logs_bloom) & ~bloom:
+        raise _contradiction(
+            block, f"the bloom of receipt {receipt.transaction_index} tells of logs that it has not"
+        )
+    return bloom
 
 
 def bloom_of(logs: Sequence[RawLog]) -> int:
     """Fold the addresses and topics of logs into a block's 2048-bit bloom."""
     bloom = 0
-    for word in {word for log in logs for word in (log.address, *log.topics)}:
-        bloom |= _bloom_bits(word)
+    for log in logs:
+        bloom |= _bloom_bits(log.address)
+        for topic in log.topics:
+            bloom |= _bloom_bits(topic)
     return bloom
 
 
@@ -143,30 +158,42 @@ def _receipt_of(header: Header, index: int, answer: ReceiptAnswer) -> Receipt:
 
 def _logs_of(block: BlockRef, receipt: Receipt, answer: ReceiptAnswer, *, first: int) -> list[RawLog]:
     """Read a receipt's logs: they are counted through the block, so that a missing one leaves a gap."""
-    logs = [_log_of(block, receipt, log) for log in answer.logs]
-    for place, log in enumerate(logs, first):
-        if log.log_index != place:
-            raise _contradiction(block, f"log {log.log_index} stands where log {place} must")
-    if answer.logs_bloom is not None and quantity(answer.logs_bloom) & ~bloom_of(logs):
-        raise _contradiction(
-            block, f"the bloom of receipt {receipt.transaction_index} tells of logs that it has not"
+    logs = []
+    for place, log in enumerate(answer.logs, first):
+        if not _is_of(answer, log):  # letter for letter; else by what it means
+            _check_log(block, receipt, log)
+        if quantity(log.log_index) != place:
+            raise _contradiction(block, f"log {quantity(log.log_index)} stands where log {place} must")
+        logs.append(
+            RawLog(
+                address=Address(log.address.lower()),
+                topics=tuple([topic.lower() for topic in log.topics]),
+                data=log.data.lower(),
+                log_index=LogIndex(place),
+                transaction_hash=receipt.transaction_hash,
+                transaction_index=receipt.transaction_index,
+            )
         )
     return logs
 
 
-def _log_of(block: BlockRef, receipt: Receipt, answer: LogAnswer) -> RawLog:
-    _check_block(block, answer)
-    log = RawLog(
-        address=Address(answer.address.lower()),
-        topics=tuple(topic.lower() for topic in answer.topics),
-        data=answer.data.lower(),
-        log_index=LogIndex(quantity(answer.log_index)),
-        transaction_hash=_hash(answer.transaction_hash),
-        transaction_index=quantity(answer.transaction_index),
+def _is_of(receipt: ReceiptAnswer, log: LogAnswer) -> bool:
+    """Ask whether a log names block and transaction as its receipt does, which were checked."""
+    return (
+        log.block_hash == receipt.block_hash
+        and log.block_number == receipt.block_number
+        and log.transaction_hash == receipt.transaction_hash
+        and log.transaction_index == receipt.transaction_index
     )
-    if (log.transaction_hash, log.transaction_index) != (receipt.transaction_hash, receipt.transaction_index):
-        raise _contradiction(block, f"log {log.log_index} is of another transaction than its receipt")
-    return log
+
+
+def _check_log(block: BlockRef, receipt: Receipt, log: LogAnswer) -> None:
+    _check_block(block, log)
+    named = _hash(log.transaction_hash), quantity(log.transaction_index)
+    if named != (receipt.transaction_hash, receipt.transaction_index):
+        raise _contradiction(
+            block, f"log {quantity(log.log_index)} is of another transaction than its receipt"
+        )
 
 
 def _check_block(block: BlockRef, answer: ReceiptAnswer | LogAnswer) -> None:
