@@ -98,6 +98,8 @@ summed: Kind[BookId, int] = kind("summed", str, int)
 """Of a book, and the place of a venue."""
 POLICIES: Final = "policies"
 BOOK_ACCOUNTS: Final = "book-accounts"
+NATIVE_SUM: Final = "native-sum"
+KEPT_ALLOWANCES: Final = "kept-allowances"
 NAMED_ITEMS: Final = "named-items"
 QUARANTINED: Final = "quarantined"
 PRICE_RINGS: Final = "price-rings"

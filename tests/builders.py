@@ -17,7 +17,15 @@ from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.messages.chain_profile import ChainProfile
-from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, PolicySet, WriterStarted
+from pipeline.messages.events import (
+    AnyEvent,
+    BlockSeen,
+    BlocksReverted,
+    PolicyRemoved,
+    PolicySet,
+    Resumed,
+    WriterStarted,
+)
 from pipeline.messages.policy import Policy, SignersLimits, TargetBand, TokenSpec, version_of
 from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
 from pipeline.state.policies import book_accounts
@@ -63,6 +71,7 @@ from pipeline.venues.uniswap_v3.forms.facts import (
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved, TickObserved
 from pipeline.venues.wallet.forms import BalanceObserved
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
+from streams.watch.told_natives import ToldNatives
 
 
 def address(n: int) -> Address:
@@ -476,6 +485,7 @@ class ToyWatcher:
         """What price feeds answer after each block."""
         self.coins_change = True
         """Whether the accounts' coin balances differ from block to block."""
+        self.told = ToldNatives()
         self.routes = Tables()
         self.log: list[AnyEvent] = []
         self.append(WriterStarted(term=Term(term), instance="w1"))
@@ -483,6 +493,10 @@ class ToyWatcher:
     def append(self, event: AnyEvent) -> None:
         self.log.append(event)
         follow(self.routes, event)
+        if isinstance(event, BlockSeen):
+            self.told = self.told.after(event)
+        elif isinstance(event, PolicySet | PolicyRemoved | Resumed):
+            self.told = ToldNatives()
 
     def set_policy(self, book: Policy) -> None:
         self.append(PolicySet(policy=book))
@@ -513,17 +527,17 @@ class ToyWatcher:
         ]
         assert mine is not None
         amount_wei = 10**15 + (self.chain.head.number if self.coins_change else 0)
-        native = [
-            NativeBalance(account=each, amount_wei=Wei(amount_wei))
-            for each in sorted(book_accounts(self.routes))
-        ]
+        accounts = sorted(book_accounts(self.routes))
+        native = [NativeBalance(account=each, amount_wei=Wei(amount_wei)) for each in accounts]
+        changed, checksum = self.told.changes(self.chain.head, native, accounts)
         self.append(
             BlockSeen(
                 term=Term(self.term),
                 block=self.chain.head,
                 base_fee_wei=Wei(self.base_fee_wei),
                 logs=select(mine, self.chain.logs),
-                reads=(*native, *allowances, *self.feeds.values()),
+                reads=(*changed, *allowances, *self.feeds.values()),
+                native_checksum=checksum,
                 receipts=(*receipts, *self.chain.receipts),
             )
         )

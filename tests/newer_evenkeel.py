@@ -15,24 +15,24 @@ import msgspec
 
 
 def become_newer() -> None:
-    """Raise `BlockSeen`, `Declined` and `BookPath` to version 2, and the rules by one."""
+    """Raise `BlockSeen`, `Declined` and `BookPath` by a version, and the rules by one."""
     from pipeline import rules
     from pipeline.messages import decisions, entries, events
-    from pipeline.messages.versions import upgrades
+    from pipeline.messages.versions import upgrades, version_of_type
 
     def changed(module: Any, name: str, **form: Any) -> type:
         old = getattr(module, name)
         new = msgspec.defstruct(
             name, [("added", int, 7)], bases=(old,), frozen=True, kw_only=True, module=old.__module__, **form
         )
-        upgrades(name, 1)(lambda fields: {**fields, "added": "7"})
+        upgrades(name, version_of_type(old))(lambda fields: {**fields, "added": "7"})
         setattr(module, name, new)
         return new
 
     def in_place(kinds: Any, new: type) -> Any:
         return tuple(new if kind.__name__ == new.__name__ else kind for kind in kinds)
 
-    events.EVENT_TYPES = in_place(events.EVENT_TYPES, changed(events, "BlockSeen", tag="BlockSeen.2"))
+    events.EVENT_TYPES = in_place(events.EVENT_TYPES, changed(events, "BlockSeen", tag="BlockSeen.3"))
     declined = changed(decisions, "Declined", tag="Declined.2")
     union: Any = Union[in_place(get_args(decisions.AnyDecision), declined)]  # noqa: UP007
     decisions.AnyDecision = union

@@ -2,6 +2,8 @@
 
 from typing import get_args
 
+from msgspec import UNSET, UnsetType
+
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
 from pipeline.messages.dry_run import DryRun, dry_run_2
 from pipeline.messages.entries import Why
@@ -30,7 +32,7 @@ class WriterStarted(Watched, frozen=True, kw_only=True, tag=True):
     instance: str
 
 
-class BlockSeen(Watched, frozen=True, kw_only=True, tag=True):
+class BlockSeen(Watched, frozen=True, kw_only=True, tag="BlockSeen.2"):
     """One block as one shard sees it, also when nothing in it concerns the shard."""
 
     block: BlockRef
@@ -40,6 +42,15 @@ class BlockSeen(Watched, frozen=True, kw_only=True, tag=True):
     receipts: tuple[Receipt, ...] = ()
     reads: tuple[NativeBalance | AllowanceRead | FeedRead | CallRead, ...] = ()
     """Empty in a backfill from a node that no longer has the state."""
+    native_checksum: str | UnsetType = UNSET
+    """Of all coin balances after the block (`wallet/native_sum`), where `reads` tells only those that differ from the block before; else
+    it tells all that are known."""
+
+
+@upgrades("BlockSeen", 1)
+def _block_seen_2(fields: Fields) -> Fields:
+    """Version 1 told every coin balance with every block, as version 2 does without a checksum."""
+    return fields
 
 
 class BlocksReverted(Watched, frozen=True, kw_only=True, tag=True):

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from pipeline.errors import StateGoneError, UnreadableError
 from pipeline.follow.log_filter import log_filter, select, select_receipts
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
-from pipeline.state.policies import policies, profile
+from pipeline.state.policies import book_accounts, policies, profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Term
 from pipeline.venues.registry import block_calls, spenders
@@ -16,23 +18,37 @@ from streams.node.read_feeds import read_feeds
 from streams.node.read_words import answers_to
 from streams.node.venues.wallet import read_allowances
 from streams.watch.prefetch import Block
+from streams.watch.told_natives import ToldNatives
 
 
 async def blocks_seen(
-    tables: Tables, node: Node, blocks: Sequence[Block], term: Term, *, multicall: Address
+    tables: Tables,
+    node: Node,
+    blocks: Sequence[Block],
+    term: Term,
+    *,
+    multicall: Address,
+    told: ToldNatives | None = None,
 ) -> list[BlockSeen]:
     """Make records of blocks, as far as what the shard follows now can tell: those after may want reads first.
+
+    Of coin balances they tell only what has changed since those that were `told`; all of them now and then, and where that is not known.
 
     Raises: NodeError.
     """
     mine, chain = log_filter(tables), profile(tables)
     if mine is None or chain is None:
         return []
-    accounts = sorted({account for policy in policies(tables) for account in policy.accounts})
+    accounts, told = sorted(book_accounts(tables)), told or ToldNatives()
     granted, feeds, calls = granted_by(tables), feeds_of(tables), block_calls(tables)
     events: list[BlockSeen] = []
     for block in blocks:
         reader = ContractReader(node, multicall=multicall, at=block.header.block.hash)
+        is_check = block.header.block.number % chain.check_every_blocks == 0
+        natives = await _native_balances(node, accounts, block)
+        changed, checksum = (
+            (natives, UNSET) if is_check else told.changes(block.header.block, natives, accounts)
+        )
         event = BlockSeen(
             term=term,
             block=block.header.block,
@@ -40,14 +56,16 @@ async def blocks_seen(
             logs=select(mine, block.body.logs),
             receipts=select_receipts(mine, block.body.receipts),
             reads=(
-                *await _native_balances(node, accounts, block),
+                *changed,
                 *await allowances_at(reader, granted),
                 *await answers_at(reader, feeds),
                 *await answers_to(reader, calls),
             ),
+            native_checksum=checksum,
         )
+        told = told.after(event)
         events.append(event)
-        if event.block.number % chain.check_every_blocks == 0 or mine.brings_items(event.logs):
+        if is_check or mine.brings_items(event.logs):
             break
     return events
 

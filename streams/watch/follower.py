@@ -6,7 +6,15 @@ from pipeline import keys
 from pipeline.errors import FencedError, LogLostError, MalformedRecordError, NewerRecordError
 from pipeline.follow.routes import Arrival, follow
 from pipeline.messages.entries import Cursor, Halted, Writer
-from pipeline.messages.events import AnyEvent, Observed, WriterStarted
+from pipeline.messages.events import (
+    AnyEvent,
+    BlockSeen,
+    Observed,
+    PolicyRemoved,
+    PolicySet,
+    Resumed,
+    WriterStarted,
+)
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Hash, Offset, ShardId, Term
@@ -14,6 +22,7 @@ from streams.kafka.codec import decode_event
 from streams.kafka.topics import EVENTS
 from streams.passed_over import Words, why_halted
 from streams.watch.port import EventRecord, WatchLog
+from streams.watch.told_natives import ToldNatives
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +39,8 @@ class Follower:
         self.next_offset = Offset(0)
         self.checked: tuple[Hash | None, frozenset[str]] = (None, frozenset())
         """What was checked at a block's hash."""
+        self.told = ToldNatives()
+        """The coin balances as the head's record and those before it tell them."""
         self.halted: str | None = None
         """Why nothing behind `next_offset` can be followed here: a newer Evenkeel wrote that record."""
         self._unread: tuple[Offset, bytes, NewerRecordError] | None = None
@@ -132,6 +143,10 @@ class Follower:
         match event:
             case WriterStarted():
                 self._written_at = offset
+            case BlockSeen():
+                self.told = self.told.after(event)
+            case PolicySet() | PolicyRemoved() | Resumed():
+                self.told = ToldNatives()  # what a worker knows may have been forgotten
             case Observed() if event.why == "check":
                 self._note_check(event)
             case _:

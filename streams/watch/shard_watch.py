@@ -159,6 +159,7 @@ class ShardWatch:
                 blocks[: self._timing.batch_blocks],
                 self._term,
                 multicall=self._multicall,
+                told=self.follower.told,
             )
         except NodeError:
             self._prefetch.forget(head.number)  # the blocks may have left the chain since they were fetched

@@ -35,7 +35,7 @@ async def _recorded(name: str, kafka: KafkaAccess, chain_id: int, partitions: in
             async for offset, payload in log.between(shard, Offset(0), end)
             if isinstance(payload, bytes)
         ]
-        if any(b'"BlockSeen"' in payload for _, payload in records):
+        if any(b'"BlockSeen' in payload for _, payload in records):
             recording = Recording(f"{name}-{shard}", shard, records)
             write_log(recording)
             write_outcome(recording.name, outcome_of(recording))

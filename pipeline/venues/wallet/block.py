@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec import UNSET
+
 from pipeline import keys
 from pipeline.messages.base import RawLog
 from pipeline.messages.entries import Allowance
@@ -10,9 +12,11 @@ from pipeline.messages.facts import Fact
 from pipeline.messages.read_values import AllowanceRead, NativeBalance
 from pipeline.state.policies import book_accounts, policies
 from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
 from pipeline.units import NATIVE, Address, RawAmount
 from pipeline.venues.port import Items
 from pipeline.venues.wallet.forms import Balance, TokensMoved
+from pipeline.venues.wallet.native_sum import native_sum
 from pipeline.venues.wallet.token_logs import decode_token_log
 
 
@@ -71,14 +75,22 @@ class WalletBlock:
         self._write_allowances(event)
 
     def _write_native_balances(self, event: BlockSeen) -> None:
-        """Forget a coin balance that the block does not tell: no log would have told it either."""
-        read = {
-            each.account: Balance(amount=RawAmount(each.amount_wei))
-            for each in event.reads
-            if isinstance(each, NativeBalance)
-        }
-        for account in sorted(book_accounts(self._shard.tables)):
-            self._shard.tables.put(keys.balance(account, NATIVE), read.get(account))
+        """Write the coin balances that a block tells. Where it tells all, what it leaves out is not known: no log would have told it.
+
+        Where it tells only changes and the checksum of all is another than its own, a change was lost, and none is known until a
+        block tells all.
+        """
+        tables, accounts = self._shard.tables, book_accounts(self._shard.tables)
+        told = [each for each in event.reads if isinstance(each, NativeBalance) and each.account in accounts]
+        read = {each.account: Balance(amount=RawAmount(each.amount_wei)) for each in told}
+        written: Iterable[Address] = read
+        if event.native_checksum is UNSET:
+            written = sorted(accounts)
+        for account in written:
+            tables.put(keys.balance(account, NATIVE), read.get(account))
+        if event.native_checksum not in {UNSET, native_sum(tables).checksum}:
+            for account in sorted(accounts):
+                tables.put(keys.balance(account, NATIVE), None)
 
     def _write_allowances(self, event: BlockSeen) -> None:
         """Keep what spenders may still take of the owners' tokens, and nothing of what was not read."""
@@ -88,9 +100,11 @@ class WalletBlock:
             for each in event.reads
             if isinstance(each, AllowanceRead)
         }
-        for policy in policies(tables):
-            for key, _ in list(tables.group(keys.allowance.under(policy.owner), Allowance)):
-                if key not in read:
+        kept = kept_allowances(tables)
+        if kept - read.keys():
+            owners = {policy.owner for policy in policies(tables)}
+            for key in sorted(kept - read.keys()):
+                if keys.allowance.parse(key)[0] in owners:
                     tables.put(key, None)
         for key, allowance in read.items():
             tables.put(key, allowance)
@@ -98,3 +112,14 @@ class WalletBlock:
     def _balances_of(self, token: Address) -> Iterable[str]:
         keys = (keys.balance(account, token) for account in sorted(book_accounts(self._shard.tables)))
         return [key for key in keys if self._shard.tables.find(key, Balance) is not None]
+
+
+def kept_allowances(tables: Tables) -> set[str]:
+    """Collect the keys of the allowances that are known."""
+    kept: set[str] = tables.derived(keys.KEPT_ALLOWANCES, (), set)
+    for key in tables.written(keys.KEPT_ALLOWANCES, keys.allowance.family):
+        if tables.find(key, Allowance) is None:
+            kept.discard(key)
+        else:
+            kept.add(key)
+    return kept

@@ -1,0 +1,43 @@
+"""Which coin balances a shard's log has told, so that the next block tells only those that have changed."""
+
+from collections.abc import Collection, Sequence
+
+from msgspec import UNSET, UnsetType
+
+from pipeline.messages.base import BlockRef
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.read_values import NativeBalance
+from pipeline.units import Address, Hash
+from pipeline.venues.wallet.native_sum import NativeSum
+
+
+class ToldNatives:
+    """The coin balances as the records up to a block tell them."""
+
+    def __init__(self, at: Hash | None = None, known: NativeSum | None = None) -> None:
+        """Know nothing, or what was told up to a block."""
+        self._at = at
+        self._known = known or NativeSum()
+
+    def after(self, event: BlockSeen) -> "ToldNatives":
+        """Take a further block's record in."""
+        told = [(each.account, each.amount_wei) for each in event.reads if isinstance(each, NativeBalance)]
+        if event.native_checksum is UNSET:
+            return ToldNatives(event.block.hash, NativeSum(dict(told)))
+        if event.block.parent_hash != self._at:
+            return ToldNatives()
+        return ToldNatives(event.block.hash, self._known.with_changes(told))
+
+    def changes(
+        self, block: BlockRef, balances: Sequence[NativeBalance], accounts: Collection[Address]
+    ) -> tuple[Sequence[NativeBalance], str | UnsetType]:
+        """List the balances after a block that differ from those before it, with the checksum of all.
+
+        All of them, without a checksum, where those before are not known, or not all accounts are known at both blocks.
+        """
+        before = self._known.balances
+        if block.parent_hash != self._at or len(balances) != len(accounts) or before.keys() != set(accounts):
+            return balances, UNSET
+        changed = [each for each in balances if before[each.account] != each.amount_wei]
+        after = self._known.with_changes((each.account, each.amount_wei) for each in changed)
+        return changed, after.checksum
