@@ -5,9 +5,11 @@ import asyncio
 import pytest
 from eth_utils.crypto import keccak
 from fake_world import DOLLAR, MANAGER, OWNERS, POOLS, STRANGER, WRAPPED, fake_policy
+from msgspec import UNSET
 from msgspec.structs import replace
 from rigs import TIMING, Rig
 
+from pipeline.drive import drive
 from pipeline.errors import FencedError, InfrastructureError, SettingsError
 from pipeline.follow.due_reads import missing
 from pipeline.follow.routes import Arrival
@@ -23,8 +25,10 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.policy import Policy, version_of
-from pipeline.units import BookId
+from pipeline.state.shard import Shard
+from pipeline.units import BookId, ShardId, Wei
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
+from pipeline.venues.wallet.native_sum import native_sum
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 from streams.node.fake import FakeChain
 from streams.watch.fake_log import CrashError
@@ -367,6 +371,28 @@ async def test_a_node_without_old_state_tells_no_native_balances_and_blocks_go_o
         rig.start()
         await rig.settled()
         assert [len(event.reads) for event in rig.check().branch[-9:]] == [0] * 6 + [1] * 3
+
+
+async def test_the_coin_balances_that_changed_add_up_to_those_of_the_chain() -> None:
+    async with await following(Rig()) as rig:
+        rig.chain.wei |= {each: lambda header: Wei(header.block.number // 2) for each in OWNERS[:2]}
+        for fault in ("", "null", "", "reorg", "", "policy", ""):
+            if fault == "null":
+                rig.chain.fail("native_balances", fault)
+            if fault == "reorg":
+                rig.chain.rollback(2)
+                rig.chain.mine()
+            if fault == "policy":
+                await rig.append(0, PolicySet(policy=fake_policy("two", OWNERS[1])))
+            for _ in range(3):
+                rig.chain.mine(rig.world.swap(POOLS[0]))
+                await rig.settled()
+        shard = Shard(ShardId(0))
+        drive(shard, rig.events())
+        head = rig.chain.head.block.hash
+        assert native_sum(shard.tables).balances == {each: rig.chain._wei(each, head) for each in OWNERS[:2]}
+        tells_all = [event.native_checksum is UNSET for event in rig.events() if isinstance(event, BlockSeen)]
+        assert tells_all.count(False) > tells_all.count(True) > 3
 
 
 async def test_what_cannot_be_read_is_told_once_and_blocks_go_on_and_it_is_read_once_it_can() -> None:
