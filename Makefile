@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-aave golden-logs golden-records pictures screens lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-aave golden-logs golden-records pictures screens lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +39,17 @@ format: $(READY) ## Lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## How fast one core folds a log, without a broker
+bench: $(READY) ## What each step costs, against its peers in one run, and how it grows (BENCH_NFTS="100 10000")
+	$(BIN)/python tests/bench/bench.py
+
+bench-fold: $(READY) ## How fast one core folds a log, without a broker
 	$(BIN)/python tests/bench/fold.py
+
+bench-compare: $(READY) ## The fold of this checkout and of OLD=COMMIT by turns
+	$(BIN)/python tests/bench/compare.py $(OLD)
+
+bench-plots: $(READY) ## Draw what `make bench` has written for docs/performance.md
+	$(BIN)/python tests/bench/plots.py
 
 bench-client: $(READY) ## What a hot call to a node costs, against the client before web3 stood on it
 	$(BIN)/python tests/bench/client.py

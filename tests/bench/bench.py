@@ -1,0 +1,70 @@
+"""Measure what docs/performance.md compares, without a broker: each row against its peer in one run, equal results asserted first.
+
+Prints the rows and growth tables, and writes them as JSON to `.evenkeel/bench/bench.json`. BENCH_NFTS ("100 10000") and BENCH_BOOKS name
+other sizes, BENCH_ROUNDS another number of rounds.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import decoding
+import fold
+import growth
+import growth_tables
+import replaying
+import usual_way
+from rows import Row, say
+from streams_bench import machine
+from turns import ROUNDS
+
+RESULT = Path(__file__).parents[2] / ".evenkeel" / "bench" / "bench.json"
+
+
+def _sizes(name: str, usual: tuple[int, ...]) -> tuple[int, ...]:
+    stated = os.environ.get(name)
+    return tuple(map(int, stated.split())) if stated else usual
+
+
+def as_json(row: Row) -> dict[str, Any]:
+    """Say a row with its ratio."""
+    return {**row._asdict(), "ratio": round(row.ratio, 2)}
+
+
+def main() -> None:
+    """Measure one thing after another, and keep each before the next."""
+    rounds = int(os.environ.get("BENCH_ROUNDS", str(ROUNDS)))
+    result: dict[str, Any] = {"machine": machine(), "rounds": rounds, "rows": [], "growth": {}}
+    sys.stdout.write(json.dumps(result["machine"]) + "\n")
+    nfts = _sizes("BENCH_NFTS", usual_way.NFTS)
+    measured: list[Callable[[], list[Row]]] = [
+        lambda: decoding.rows(rounds),
+        lambda: replaying.rows(rounds),
+        lambda: usual_way.rows(nfts),
+    ]
+    for measure in measured:
+        rows = measure()
+        say(rows)
+        result["rows"] += map(as_json, rows)
+        _keep(result)
+    result["fold"] = fold.table()
+    _keep(result)
+    books = _sizes("BENCH_BOOKS", growth.BOOKS)
+    for name, table in growth_tables.tables((1, 10, *nfts), books):
+        result["growth"][name] = table
+        _keep(result)
+    sys.stdout.write(f"written to {RESULT}\n")
+
+
+def _keep(result: dict[str, Any]) -> None:
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
