@@ -43,7 +43,7 @@ class BlockSeen(Watched, frozen=True, kw_only=True, tag="BlockSeen.2"):
     reads: tuple[NativeBalance | AllowanceRead | FeedRead | CallRead, ...] = ()
     """Empty in a backfill from a node that no longer has the state."""
     native_checksum: str | UnsetType = UNSET
-    """Of all coin balances after the block (`wallet/native_sum`), where `reads` tells only those that differ from the block before; else
+    """Of all coin balances after the block (`NativeSum`), where `reads` tells only those that differ from the block before; else
     it tells all that are known."""
 
 

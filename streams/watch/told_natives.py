@@ -7,8 +7,8 @@ from msgspec import UNSET, UnsetType
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.read_values import NativeBalance
+from pipeline.state.native_sum import NativeSum
 from pipeline.units import Address, Hash
-from pipeline.venues.wallet.native_sum import NativeSum
 
 
 class ToldNatives:

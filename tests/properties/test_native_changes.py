@@ -13,10 +13,11 @@ from pipeline.drive import drive
 from pipeline.messages.decisions import Declined
 from pipeline.messages.events import BlockSeen, PolicyRemoved, Resumed
 from pipeline.messages.read_values import NativeBalance
+from pipeline.state.native_sum import NativeSum
 from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Wei
 from pipeline.venues.wallet.forms import Balance
-from pipeline.venues.wallet.native_sum import NativeSum, native_sum
+from pipeline.venues.wallet.native_sum import native_sum
 
 BETA: dict[str, Any] = {"book": "beta", "owner": STRANGER, "accounts": (STRANGER,), "publishes": ()}
 
