@@ -34,6 +34,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "apply": (),
     "doctor": (),
     "inventory": (),
+    "hedge": (),
     "curve book/usdc-low": (),
     "positions": (),
     "topics list": (),
