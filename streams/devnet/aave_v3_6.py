@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from eth_abi.abi import encode
-
 from pipeline.venues.abi import declared
 
 from .aave import BASE_UNIT, COLLATERAL_BPS, AaveContracts, open_market, reserve_of
@@ -73,7 +71,7 @@ def _init_reserves(contracts: Deployer, world: World, pool: str, configurator: s
     assets = (("WETH", world.weth, _WETH_RATES_BPS), ("USDC", world.usdc_low, _USDC_RATES_BPS))
     inputs = []
     for name, asset, rates_bps in assets:
-        rates = encode(["uint16", "uint32", "uint32", "uint32"], rates_bps)
+        rates = b"".join(each.to_bytes(32, "big") for each in rates_bps)
         names = [f"{kind} {name}" for kind in ("a", "a", "v", "v")]
         inputs.append((a_token, debt_token, asset, *names, b"\x10", rates))
     contracts.call(configurator, _CONFIGURATOR, "initReserves", inputs)
