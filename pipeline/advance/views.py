@@ -37,7 +37,8 @@ def tell_views(
     again = moved and isinstance(event, BlocksReverted)
     reports = moved and _is_report(shard, event)
     everything = again or reports or before.policies is not books
-    looked_at = shard.rests.take_looked_at()
+    decided = {each.book for each in said if isinstance(each, Decision | PlanMessage)}
+    looked_at = shard.rests.take_looked_at() | decided
     present = {p.book: shown_book(shard, p) for p in books if everything or p.book in looked_at}
     gone = before.books.keys() - {p.book for p in books} if everything else set()
     former = {book: before.books[book] for book in sorted({*present, *gone}) if book in before.books}
@@ -45,7 +46,6 @@ def tell_views(
     yield from _pools(shard, before, pools, now, again=again)
     changed = {*former, *present} if everything else _moved(former, present)
     yield from _told_positions(former, present, changed, now, again=again or reports)
-    decided = {each.book for each in said if isinstance(each, Decision | PlanMessage)}
     yield from _told_books(former, present, now, decided, again=again or reports)
     for book in gone:
         del before.books[book]

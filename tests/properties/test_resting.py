@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from pipeline.advance import block
 from pipeline.advance.books import judge_book
 from pipeline.drive import drive
-from pipeline.messages.events import BlockSeen, Paused, PolicyRemoved, Resumed
+from pipeline.messages.decisions import RebalanceProposed
+from pipeline.messages.dry_run import DryRun
+from pipeline.messages.events import BlockSeen, DryRunEnded, Paused, PolicyRemoved, Resumed
 from pipeline.messages.policy import TargetBand, TokenSpec
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Reference
 from pipeline.messages.read_values import FeedRead
@@ -69,8 +71,19 @@ def tell(watcher: ToyWatcher, act: int) -> None:
             watcher.append(Resumed(scope="book/alpha", reason="back", by="me"))
         case 14 | 15 | 16:
             trade(watcher)
+        case 17:
+            end_a_dry_run(watcher)
         case _:
             change_policies(watcher, act)
+
+
+def end_a_dry_run(watcher: ToyWatcher) -> None:
+    """Tell what the last proposal came to: a decision about a book that no block has just looked at."""
+    proposed = [said for said in outputs(watcher) if isinstance(said, RebalanceProposed)]
+    if proposed:
+        proposal, run = proposed[-1].id.rpartition(".")[2], DryRun(outcome="done", blocks=1)
+        watcher.append(DryRunEnded(book=proposed[-1].book, proposal=proposal, run=run))
+        RESTED["dry-runs"] += 1
 
 
 def change_policies(watcher: ToyWatcher, act: int) -> None:
@@ -126,7 +139,7 @@ def assert_same(one: Any, other: Any) -> None:
     assert one[1] == other[1]
 
 
-acts = st.lists(st.integers(0, 16), min_size=4, max_size=20)
+acts = st.lists(st.integers(0, 17), min_size=4, max_size=20)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -146,13 +159,14 @@ def test_with_and_without_rests_and_loaded_anew_a_log_leads_to_the_same(seed, st
 
 def test_the_stories_rest_and_wake():
     RESTED.clear()
-    for act in range(17):
+    for act in range(18):
         for band in (11, 12, 13):
             watcher = started(act, policy(chain=CHAIN))
             watcher.coins_change = False
-            for each in (band, 9, 0, 0, 0, act, 0, 0, act, 0, 0, 6, 0, 0, 5, 0, 0, 0):
+            for each in (band, 9, 0, 0, 0, act, 0, 0, act, 0, 0, 6, 0, 0, 5, 0, 0, 0, 17, 0, 0):
                 tell(watcher, each)
-            compare(watcher)
+            compare(watcher, act)
+    assert RESTED["dry-runs"] > 10
     assert RESTED["blocks of books"] - RESTED["looked at"] > 300
     assert RESTED["looked at"] > 300
 
