@@ -113,7 +113,7 @@ async def nowhere() -> AsyncIterator[KafkaAccess]:
 @pytest.mark.parametrize("lacks", ["broker", "answer", "topic"])
 async def test_what_cannot_be_written_is_a_line_and_holds_nothing_up(broker, nowhere, lacks, monkeypatch):
     monkeypatch.setattr(heartbeat, "_CONNECT_S", 0.5)
-    monkeypatch.setattr(heartbeat, "SAY_EVERY_S", 1.0)
+    monkeypatch.setattr(heartbeat, "SAY_EVERY_S", 2.0)
     kafka = {"broker": KafkaAccess("127.0.0.1:1"), "answer": nowhere, "topic": broker.kafka}[lacks]
     began_s = time.monotonic()
     worked = 0
@@ -124,7 +124,9 @@ async def test_what_cannot_be_written_is_a_line_and_holds_nothing_up(broker, now
                 worked += 1
                 assert time.monotonic() - began_s < 60, lines
     assert lines[1]["left_out"] > 0 or lacks == "answer", "one line, and one every so often"
-    assert worked > 30, "the work went on"
+    assert worked > 10, (
+        "the work went on: held up by each attempt to connect, it would have come to four or five"
+    )
     async with reading(broker.kafka) as reader:  # a question of ours has made no topic
         there = await reader._consumer._client.fetch_all_metadata()
         assert PROCESSES.on(ChainId(980_999)) not in there.topics()
