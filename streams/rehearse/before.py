@@ -1,5 +1,6 @@
 """A shard as it was before a proposal, with the proposal's book alone and live."""
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pipeline import keys
@@ -7,9 +8,12 @@ from pipeline.messages.effects import BookEffects, Untried
 from pipeline.messages.entries import Cursor, HighestHead, Writer
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.policy import Policy
-from pipeline.state.policies import policies
+from pipeline.messages.read_values import NativeBalance
+from pipeline.state.policies import book_accounts, policies
 from pipeline.state.shard import Shard
-from pipeline.units import BlockNumber, BookId, Offset, Seconds
+from pipeline.state.tables import Tables
+from pipeline.units import NATIVE, BlockNumber, BookId, Offset, Seconds, Wei
+from pipeline.venues.wallet.forms import Balance
 from streams.rehearse.port import NotTried
 
 
@@ -48,3 +52,19 @@ def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, even
     tables.put(keys.CURSOR, Cursor(offset=Offset(offset - 1)))
     tables.put(keys.HIGHEST, HighestHead(number=parent))
     return Seconds(max(at.timestamp_s - before.timestamp_s, 1))
+
+
+def telling_all_coins(tables: Tables, event: BlockSeen) -> BlockSeen:
+    """Let a block's record tell the coin balances of all accounts that are left, after `take_back`.
+
+    A record may tell only what has changed, with a checksum that is of the other books' accounts, too; what it leaves out is as before.
+    """
+    if event.native_checksum is UNSET:
+        return event
+    told = {each.account for each in event.reads if isinstance(each, NativeBalance)}
+    kept = [
+        NativeBalance(account=account, amount_wei=Wei(balance.amount))
+        for account in sorted(book_accounts(tables) - told)
+        if (balance := tables.find(keys.balance(account, NATIVE), Balance)) is not None
+    ]
+    return replace(event, reads=(*event.reads, *kept), native_checksum=UNSET)

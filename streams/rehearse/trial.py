@@ -30,7 +30,7 @@ from pipeline.venues.registry import venues_of
 from pipeline.venues.uniswap_v3.forms.views import PositionView
 from pipeline.venues.wallet.forms import Balance
 from streams.outcomes import outcome_text
-from streams.rehearse.before import take_back
+from streams.rehearse.before import take_back, telling_all_coins
 from streams.rehearse.port import Fork, NotTried
 
 MOST_BLOCKS = 100
@@ -46,8 +46,9 @@ class Trial:
         self, shard: Shard, book: BookId, untried: Untried, offset: Offset, event: BlockSeen
     ) -> None:
         """Take the shard back to before the proposal's block, whose record stands at an offset. Raises: NotTried."""
-        self._shard, self._book, self._untried, self._event = shard, book, untried, event
+        self._shard, self._book, self._untried = shard, book, untried
         self.block_s: Seconds = take_back(shard, book, untried, offset, event)
+        self._event = telling_all_coins(shard.tables, event)
         self.policy = shard.tables.need(keys.policy(book), Policy)
         self._said: list[Output] = []
         self._steps: list[DryRunStep] = []

@@ -1,18 +1,20 @@
 """A dry-run on the toy chain: what the live book would do, to the last number, and nothing of it stays."""
 
 import pytest
-from builders import OWNER, ROOMY_SIGNER
+from builders import OWNER, ROOMY_SIGNER, STRANGER
 from desk import Desk, live
+from msgspec import UNSET
 from toy_fork import ToyFork, stored, trial_of, untried_of
 
 from pipeline.messages.decisions import PlanClosed
-from pipeline.messages.events import Paused, PolicySet, WriterStarted
+from pipeline.messages.events import BlockSeen, Paused, PolicySet, WriterStarted
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
 from streams.rehearse import trial as trial_module
 from streams.rehearse.port import NotTried
 
 DRY = {"mode": "dry-run"}
+OTHER = {"book": "beta", "owner": STRANGER, "accounts": (STRANGER,), "publishes": ()}
 
 
 def proposing(down: bool = True, **changes) -> Desk:
@@ -61,6 +63,23 @@ async def test_it_is_what_the_live_book_does(down):
         if account == OWNER:
             assert deltas.get(token, 0) == amount - dry.watcher.chain.balances[account, token]
     assert abs(told.after.deviation_bps) < abs(told.before.deviation_bps)
+
+
+async def test_a_book_beside_others_is_tried_as_if_alone():
+    """The proposal's block tells only coin balances that changed, with a checksum of both books' accounts; the trial has one book."""
+    alone, beside = proposing(), Desk(live(**DRY))
+    beside.watcher.append(PolicySet(policy=live(**DRY, **OTHER)))
+    beside.watcher.read_wanted()
+    beside.take()
+    for _ in range(2):
+        beside.block()
+    beside.block(push=True)
+    (untried,) = untried_of(beside.shard)
+    block = next(e for e in beside.watcher.log if isinstance(e, BlockSeen) and e.block == untried.at)
+    assert block.native_checksum is not UNSET
+    told, expected = await tried(beside), await tried(alone)
+    assert (told.outcome, told.reason) == ("done", "")
+    assert [step.step for step in told.steps] == [step.step for step in expected.steps]
 
 
 async def test_later_blocks_change_nothing_of_it():
