@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.book.loans import HeldLoan, LoanAsset
 from pipeline.errors import HedgeError
 from pipeline.hedge.liquidation import Loan
 from pipeline.units import Address
-
-_WHOLE_BPS = 10_000
 
 
 class LoanInPair(NamedTuple):
@@ -30,7 +29,7 @@ def loan_in_pair(held: HeldLoan, base: Address, quote: Address) -> LoanInPair:
     for each in held.assets:
         is_base = each.token == base
         worth = 1.0 if is_base else each.price / prices[quote]
-        collateral[is_base] += worth * _whole(each, each.collateral) * each.threshold_bps / _WHOLE_BPS
+        collateral[is_base] += worth * _whole(each, each.collateral) * each.threshold_bps / WHOLE_BPS
         debt[is_base] += worth * _whole(each, each.debt)
     return LoanInPair(Loan(collateral[True], collateral[False], debt[True], debt[False]), base_price)
 

@@ -10,7 +10,6 @@ import typer
 
 from pipeline import keys
 from pipeline.book.book_curve import curve_of_book, price_of
-from pipeline.book.inventory import WHOLE_BPS
 from pipeline.curves.book import grid
 from pipeline.curves.curve import Point
 from pipeline.curves.invariants import AMMS
@@ -20,9 +19,9 @@ from pipeline.units import BookId
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.holdings import no_such_book
 from streams.cli.plots import Sketch, draw_curve, require_plots
+from streams.cli.wording import share_of
 from streams.curve_files import curve_of, derived_once, find_amm
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.human import parse_bps
 from streams.kafka.readers import reading
 from streams.present import BookNow, books_now
 from streams.settings import Settings, load_settings
@@ -65,7 +64,7 @@ def curve(
 
     Every curve but a book's is scaled to a position that is worth 100 of quote at the price of now.
     """
-    variance = _variance(volatility)
+    variance = share_of("--volatility", volatility) ** 2
     if plot is not None:
         require_plots(plot)
     if keys.book.matches(name):
@@ -134,13 +133,6 @@ def _parameters(name: str, within: tuple[float, float] | None, given: Sequence[s
 
 def _cache() -> Path:
     return load_settings().cache or DEFAULT_CACHE
-
-
-def _variance(volatility: str) -> float:
-    try:
-        return (parse_bps(volatility) / WHOLE_BPS) ** 2
-    except ValueError as error:
-        raise SettingsError(f"--volatility: {error}") from None
 
 
 # ------------------------------------------------------------------ what is shown of it

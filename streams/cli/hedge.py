@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 import msgspec
 import typer
 
-from pipeline.book.inventory import WHOLE_BPS
 from pipeline.book.loans import HeldLoan
 from pipeline.errors import HedgeError, SettingsError
 from pipeline.hedge.liquidation import Horizon, probability_of_liquidation
@@ -17,8 +16,7 @@ from pipeline.messages.views import Holding
 from pipeline.units import RawAmount
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.holdings import OneBook, chosen_books, read_books, state_of
-from streams.cli.wording import named_in
-from streams.human import parse_bps
+from streams.cli.wording import named_in, share_of
 from streams.kafka.wire import wire_form
 from streams.present import BookNow
 
@@ -143,10 +141,7 @@ def _percent(chance: float) -> str:
 
 
 def _volatility(text: str) -> float:
-    try:
-        found = parse_bps(text) / WHOLE_BPS
-    except ValueError as error:
-        raise SettingsError(f"--volatility: {error}") from None
+    found = share_of("--volatility", text)
     if not 0 < found < math.inf:
         raise SettingsError("--volatility: must be above 0")
     return found

@@ -97,11 +97,12 @@ def _inventory_cells(policy: Policy, view: BookView | None, target: str) -> tupl
         names.amount(policy.quote, view.value_quote),
         names.amount(policy.base, view.base_amount),
         names.amount(policy.quote, view.quote_amount),
-        _price(view, policy),
+        book_price_text(view, policy),
     )
 
 
-def _price(view: BookView, policy: Policy) -> str:
+def book_price_text(view: BookView, policy: Policy) -> str:
+    """Show the price at which a book is valued: the quote per base, in whole tokens."""
     base_is_0 = policy.base < policy.quote  # a pool orders its tokens by address
     token0, token1 = (policy.base, policy.quote) if base_is_0 else (policy.quote, policy.base)
     decimals = (policy.decimals(token0), policy.decimals(token1))

@@ -13,14 +13,14 @@ from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import Declined, PlanOpened, RebalanceProposed
-from pipeline.messages.policy import Policy
 from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3.forms.entries import Pool
 from pipeline.venues.uniswap_v3.forms.views import PositionView
 from streams.cli.console import AsJson, print_json, print_line, print_table, run, say, settings_for
+from streams.cli.holdings import book_price_text
 from streams.cli.sentences import sentence
 from streams.cli.wording import Named, named_in, prices_text
-from streams.human import bps_text, duration_text, price_text, short
+from streams.human import bps_text, duration_text, short
 from streams.kafka.codec import encode
 from streams.look.earned import Earned, earned
 from streams.look.glance import Glance, PairNow, glance
@@ -30,7 +30,6 @@ from streams.redaction import remember_secret
 from streams.settings import Settings
 
 _TIMEOUT_S = 10.0
-_PRICE_DIGITS = 6
 _DECISIONS = (Declined, RebalanceProposed, PlanOpened)
 """What the default policy says; the rest of what a fold leads to is views."""
 
@@ -127,7 +126,7 @@ def _print_pair(each: PairNow, seen: Glance) -> None:
                 names.amount(policy.base, view.base_amount),
                 names.amount(policy.quote, view.quote_amount),
                 bps_text(view.base_share_bps),
-                _price(each, policy),
+                book_price_text(view, policy),
             )
         ],
     )
@@ -192,14 +191,6 @@ def _value(amounts: tuple[RawAmount, RawAmount], pool: Pool, *, base_is_0: bool)
 def _both(names: Named, pool: Pool, amounts: tuple[RawAmount, RawAmount]) -> str:
     return " + ".join(
         names.amount(token, raw) for token, raw in zip((pool.token0, pool.token1), amounts, strict=True)
-    )
-
-
-def _price(each: PairNow, policy: Policy) -> str:
-    pool = each.book.at.shard.tables.need(keys.pool(policy.reference_pool), Pool)
-    decimals = pool.decimals0, pool.decimals1
-    return price_text(
-        pool.sqrt_price_x96, *decimals, base_is_0=pool.token0 == policy.base, digits=_PRICE_DIGITS
     )
 
 

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from pipeline import keys
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.errors import SettingsError
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.decisions import NftLeft
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, RawAmount, Tick
-from streams.human import price_text, rounded_amount_text, short
+from streams.human import parse_bps, price_text, rounded_amount_text, short
 
 _DIGITS = 5
 """Of a price at the end of a range."""
@@ -39,6 +41,14 @@ def named_in(policy: Policy | None) -> Named:
     """Take the names of tokens from a book's policy; without one there are none."""
     tokens = () if policy is None else policy.tokens
     return Named({token.address: (token.symbol, token.decimals) for token in tokens})
+
+
+def share_of(option: str, text: str) -> float:
+    """Read an option that is a share, as `60%`. Raises: SettingsError naming the option."""
+    try:
+        return parse_bps(text) / WHOLE_BPS
+    except ValueError as error:
+        raise SettingsError(f"{option}: {error}") from None
 
 
 def left_text(item: str, left: NftLeft | Departure, policy: Policy | None) -> str:

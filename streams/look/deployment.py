@@ -27,9 +27,7 @@ def contracts_of(chain_id: ChainId, file: Path | None, folder: Path) -> Mapping[
         return _in_file(chain_id, file)
     devnet = devnet_in(folder)
     if devnet is not None and devnet.world.chain_id == chain_id:
-        profile = devnet.world.profile()
-        found = {role: getattr(profile, role) for role in (*_ROLES, "router")}
-        return {role: address for role, address in found.items() if address is not None}
+        return _named_in(devnet.world.profile())
     try:
         load_deployment(chain_id)
     except UnknownContractError:
@@ -62,8 +60,13 @@ def _in_file(chain_id: ChainId, file: Path) -> Mapping[str, Address]:
         raise document.refuse(problems) from None
     if section.id != chain_id:
         raise SettingsError(f"{file} is of chain {section.id}, the node follows chain {chain_id}")
-    found = {role: getattr(section, role) for role in (*_ROLES, "router")}
-    missing = [role for role in _ROLES if found[role] is None]
+    found = _named_in(section)
+    missing = [role for role in _ROLES if role not in found]
     if missing:
         raise document.refuse([Problem(("chain", role), "missing") for role in missing])
+    return found
+
+
+def _named_in(source: ChainProfile | ChainSection) -> Mapping[str, Address]:
+    found = {role: getattr(source, role) for role in (*_ROLES, "router")}
     return {role: Address(address) for role, address in found.items() if address is not None}

@@ -44,7 +44,7 @@ async def book_at(
     outputs += told
     outputs += drive(shard, await blocks_seen(shard.tables, node, [block], _TERM, multicall=multicall))
     failed_at_head, told = await _read_all(node, shard, head.block, multicall)
-    return _book(shard, head.block, [*failed, *failed_at_head]), [*outputs, *told]
+    return book_in_memory(shard, [*failed, *failed_at_head]), [*outputs, *told]
 
 
 async def _read_all(
@@ -64,18 +64,15 @@ async def _read_all(
     return list(failed.values()), outputs
 
 
-def _book(shard: Shard, block: BlockRef, failed: Sequence[str]) -> BookNow:
+def book_in_memory(shard: Shard, failed: Sequence[str] = ()) -> BookNow:
+    """Compute the one book of a shard that no log stands behind; what could not be read marks it."""
     at = ShardNow(
         shard=shard,
-        head=block,
+        head=shard.tables.head,
         cursor=Offset(shard.cursor),
         records_behind=0,
         waiting_since_ms=None,
         halted=None,
     )
     (book,) = books_at(at)
-    return book if not failed else _marked(book, failed)
-
-
-def _marked(book: BookNow, failed: Sequence[str]) -> BookNow:
     return msgspec.structs.replace(book, marks=(*book.marks, *failed))

@@ -7,7 +7,6 @@ from aave_world import USD, aave_policy
 from followed import Followed, node_of
 
 from pipeline.hedge.loan_in_pair import distance
-from pipeline.units import Offset
 from streams.cli.hedge import as_object, chances, loans_of, print_hedges
 from streams.devnet import aave
 from streams.devnet.aave_v3_0 import deploy_aave_v3_0
@@ -15,25 +14,9 @@ from streams.devnet.aave_v3_6 import deploy_aave_v3_6
 from streams.devnet.chain import Chain
 from streams.devnet.reads import ask
 from streams.devnet.world import World
-from streams.present import BookNow, ShardNow, books_at
+from streams.look.fold_once import book_in_memory
 
 pytestmark = pytest.mark.anvil
-
-
-def books_of(followed: Followed) -> list[BookNow]:
-    shard = followed.shard
-    return list(
-        books_at(
-            ShardNow(
-                shard=shard,
-                head=shard.tables.head,
-                cursor=Offset(shard.cursor),
-                records_behind=0,
-                waiting_since_ms=None,
-                halted=None,
-            )
-        )
-    )
 
 
 def health_at(chain: Chain, market, owner: str, price: float) -> float:
@@ -58,7 +41,7 @@ async def test_a_loans_liquidation_comes_at_the_price_that_is_shown(
     await followed.begin()
     chain.mine()
     await followed.catch_up()
-    (book,) = books_of(followed)
+    book = book_in_memory(followed.shard)
     (shown,) = loans_of(book)
     *_, health_wad = ask(chain, market.pool, aave.ACCOUNT_DATA, owner)
     assert shown.held.health_wad == health_wad
