@@ -1,5 +1,8 @@
 """The logs of Uniswap V3 that come most, read plainly: see `plain_words`."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from pipeline.messages.base import RawLog
 from pipeline.units import Address, Liquidity, RawAmount, SqrtPriceX96, Tick, TokenId
 from pipeline.venues.plain_words import plain_shape
@@ -18,6 +21,7 @@ from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC
 
 _MIN_TICK, _MAX_TICK = -(1 << 23), (1 << 23) - 1
 _number = int.from_bytes
+ChangedT = TypeVar("ChangedT", LiquidityIncreased, LiquidityDecreased)
 
 
 def _swap(log: RawLog, raw: bytes) -> Swapped | None:
@@ -93,26 +97,20 @@ def _collect(log: RawLog, raw: bytes) -> Collected | None:
     )
 
 
-def _increase(log: RawLog, raw: bytes) -> LiquidityIncreased:
-    return LiquidityIncreased(
-        address=log.address,
-        log_index=log.log_index,
-        token_id=TokenId(_number(raw[:32], "big")),
-        liquidity=Liquidity(_number(raw[32:64], "big")),
-        amount0=RawAmount(_number(raw[64:96], "big")),
-        amount1=RawAmount(_number(raw[96:128], "big")),
-    )
+def _changed(fact: type[ChangedT]) -> Callable[[RawLog, bytes], ChangedT]:
+    """Make the reader of an event that changes an NFT's liquidity: an increase and a decrease have the same words."""
 
+    def read(log: RawLog, raw: bytes) -> ChangedT:
+        return fact(
+            address=log.address,
+            log_index=log.log_index,
+            token_id=TokenId(_number(raw[:32], "big")),
+            liquidity=Liquidity(_number(raw[32:64], "big")),
+            amount0=RawAmount(_number(raw[64:96], "big")),
+            amount1=RawAmount(_number(raw[96:128], "big")),
+        )
 
-def _decrease(log: RawLog, raw: bytes) -> LiquidityDecreased:
-    return LiquidityDecreased(
-        address=log.address,
-        log_index=log.log_index,
-        token_id=TokenId(_number(raw[:32], "big")),
-        liquidity=Liquidity(_number(raw[32:64], "big")),
-        amount0=RawAmount(_number(raw[64:96], "big")),
-        amount1=RawAmount(_number(raw[96:128], "big")),
-    )
+    return read
 
 
 def _collect_nft(log: RawLog, raw: bytes) -> NftCollected:
@@ -144,7 +142,7 @@ POOL_SHAPES = {
 }
 MANAGER_SHAPES = {
     TRANSFER_TOPIC: plain_shape((160, 160, 256), (), _transfer_nft),
-    topics.INCREASE_LIQUIDITY_TOPIC: plain_shape((256,), (128, 256, 256), _increase),
-    topics.DECREASE_LIQUIDITY_TOPIC: plain_shape((256,), (128, 256, 256), _decrease),
+    topics.INCREASE_LIQUIDITY_TOPIC: plain_shape((256,), (128, 256, 256), _changed(LiquidityIncreased)),
+    topics.DECREASE_LIQUIDITY_TOPIC: plain_shape((256,), (128, 256, 256), _changed(LiquidityDecreased)),
     topics.NFT_COLLECT_TOPIC: plain_shape((256,), (160, 256, 256), _collect_nft),
 }
