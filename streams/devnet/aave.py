@@ -1,16 +1,18 @@
 """Aave V3 on the devnet, whichever version: where it stands, and what its users do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from pipeline.venues.abi import Function, declared
 
 from .chain import Chain
+from .deployer import Deployer
 from .reads import ask
 from .transactions import DEPLOY_GAS, Tx
 from .world import World
 
+NOBODY = "0x" + "00" * 20
 BASE_UNIT = 10**8
 """A dollar, in the oracle's base currency."""
 FIRST_PRICES = {"WETH": 3_000 * BASE_UNIT, "USDC": BASE_UNIT}
@@ -141,8 +143,60 @@ def _to(contract: str, sender: str, called: Function, *arguments: object) -> Tx:
     return Tx(sender=sender, to=contract, data=called.calldata(*arguments), gas=DEPLOY_GAS // 8)
 
 
-# ------------------------------------------------------------------ what a version's set-up ends with
-def open_market(chain: Chain, world: World, market: AaveContracts, lender: str) -> None:
+# ------------------------------------------------------------------ what the set-ups of both versions share
+def set_up_roles(contracts: Deployer, artifacts: str, provider: str) -> None:
+    """Make the deployer admin of all: the provider must name one before the access list is constructed."""
+    named, admin = f"{artifacts}/PoolAddressesProvider", contracts.sender
+    contracts.call(provider, named, "setACLAdmin", admin)
+    roles = contracts.deploy(f"{artifacts}/ACLManager", provider)
+    contracts.call(provider, named, "setACLManager", roles)
+    for role in ("addPoolAdmin", "addEmergencyAdmin"):
+        contracts.call(roles, f"{artifacts}/ACLManager", role, admin)
+
+
+def set_up_oracle(contracts: Deployer, artifacts: str, provider: str) -> tuple[str, str]:
+    """Deploy an oracle, and the source of its prices, in which anybody may set them."""
+    prices = contracts.deploy("aave-v3-0/PriceOracle")
+    oracle = contracts.deploy(f"{artifacts}/AaveOracle", provider, [], [], prices, NOBODY, BASE_UNIT)
+    contracts.call(provider, f"{artifacts}/PoolAddressesProvider", "setPriceOracle", oracle)
+    return oracle, prices
+
+
+def configure_reserves(
+    contracts: Deployer, artifacts: str, configurator: str, assets: Mapping[str, str]
+) -> None:
+    """Let reserves, by name, be collateral and be borrowed."""
+    for name, asset in assets.items():
+        for called, arguments in (
+            ("configureReserveAsCollateral", COLLATERAL_BPS[name]),
+            ("setReserveBorrowing", (True,)),
+            ("setReserveFactor", (1_000,)),
+            ("setLiquidationProtocolFee", (1_000,)),
+        ):
+            contracts.call(configurator, f"{artifacts}/PoolConfigurator", called, asset, *arguments)
+
+
+def open_market(
+    contracts: Deployer, world: World, version: str, pool: tuple[str, str], oracle: tuple[str, str]
+) -> AaveContracts:
+    """Describe a market whose reserves stand, set the first prices, and let a provider lend. `pool` with its configurator."""
+    admin = contracts.sender
+    market = AaveContracts(
+        version=version,
+        pool=pool[0],
+        configurator=pool[1],
+        oracle=oracle[0],
+        prices=oracle[1],
+        admin=admin,
+        treasury=admin,
+        weth=_reserve_of(contracts.chain, pool[0], world.weth),
+        usdc=_reserve_of(contracts.chain, pool[0], world.usdc_low),
+    )
+    _begin_lending(contracts.chain, world, market, world.accounts.providers[0])
+    return market
+
+
+def _begin_lending(chain: Chain, world: World, market: AaveContracts, lender: str) -> None:
     """Set the first prices and let a lender supply, or nobody could borrow."""
     chain.execute(
         set_price(market, lender, market.weth.asset, FIRST_PRICES["WETH"]),
@@ -161,7 +215,7 @@ def users(world: World) -> tuple[str, ...]:
     return (*accounts.traders, *accounts.providers, *accounts.owners, *accounts.spare)
 
 
-def reserve_of(chain: Chain, pool: str, asset: str) -> AaveTokens:
+def _reserve_of(chain: Chain, pool: str, asset: str) -> AaveTokens:
     """Ask a pool for the tokens of a reserve."""
     told = ask(chain, pool, RESERVE_DATA, asset)
     return AaveTokens(asset=asset, a_token=told[8], debt_token=told[10])
