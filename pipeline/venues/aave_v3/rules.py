@@ -1,6 +1,6 @@
 """What differs between the versions of Aave V3 that are followed: how they round, compound and add up an account."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -93,6 +93,28 @@ class VersionRules(Protocol):
 
     def account_data(self, holdings: Iterable[ReserveHolding], /) -> AccountData:
         """Add an account up."""
+
+
+class Weighed(NamedTuple):
+    """What an account has and owes, and its collateral weighed by LTV and by threshold. Units: the oracle's base currency, times bps."""
+
+    collateral: int
+    debt: int
+    by_ltv: int
+    by_threshold: int
+
+
+def weigh(holdings: Iterable[ReserveHolding], debt_value: Callable[[ReserveHolding], int]) -> Weighed:
+    """Add up what counts; the versions differ in how a debt's value rounds. Rounds: a collateral's value down."""
+    collateral = debt = by_ltv = by_threshold = 0
+    for held in holdings:
+        if held.terms is not None:
+            value = held.collateral * held.price // held.unit
+            collateral += value
+            by_ltv += value * held.terms.ltv_bps
+            by_threshold += value * held.terms.threshold_bps
+        debt += debt_value(held)
+    return Weighed(collateral, debt, by_ltv, by_threshold)
 
 
 def displayed_after(displayed: int, change: int) -> int:

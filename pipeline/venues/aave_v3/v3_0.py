@@ -16,6 +16,7 @@ from pipeline.venues.aave_v3.rules import (
     CollateralTerms,
     EmodeTerms,
     ReserveHolding,
+    weigh,
     weighted_mean,
 )
 
@@ -66,14 +67,7 @@ def terms(configuration: int, reserve_id: int, emode: EmodeTerms | None, /) -> C
 
 def account_data(holdings: Iterable[ReserveHolding], /) -> AccountData:
     """Add an account up. Rounds: values down, the mean threshold to a whole ten-thousandth before it is used."""
-    collateral = debt = weighted_ltv = weighted_threshold = 0
-    for held in holdings:
-        if held.terms is not None:
-            value = held.collateral * held.price // held.unit
-            collateral += value
-            weighted_ltv += value * held.terms.ltv_bps
-            weighted_threshold += value * held.terms.threshold_bps
-        debt += held.debt * held.price // held.unit
+    collateral, debt, weighted_ltv, weighted_threshold = weigh(holdings, _debt_value)
     ltv_bps = weighted_mean(weighted_ltv, collateral)
     threshold_bps = weighted_mean(weighted_threshold, collateral)
     secured = percent_mul(collateral, threshold_bps)
@@ -85,3 +79,7 @@ def account_data(holdings: Iterable[ReserveHolding], /) -> AccountData:
         ltv_bps=ltv_bps,
         health_wad=wad_div(secured, debt) if debt else NO_DEBT_HEALTH,
     )
+
+
+def _debt_value(held: ReserveHolding) -> int:
+    return held.debt * held.price // held.unit

@@ -25,6 +25,7 @@ from pipeline.venues.aave_v3.rules import (
     EmodeTerms,
     ReserveHolding,
     displayed_after,
+    weigh,
     weighted_mean,
 )
 
@@ -70,14 +71,7 @@ def terms(configuration: int, reserve_id: int, emode: EmodeTerms | None, /) -> C
 
 def account_data(holdings: Iterable[ReserveHolding], /) -> AccountData:
     """Add an account up. Rounds: a collateral's value down, a debt's up, the health factor down once."""
-    collateral = debt = weighted_ltv = weighted_threshold = 0
-    for held in holdings:
-        if held.terms is not None:
-            value = held.collateral * held.price // held.unit
-            collateral += value
-            weighted_ltv += value * held.terms.ltv_bps
-            weighted_threshold += value * held.terms.threshold_bps
-        debt += mul_div_ceil(held.debt, held.price, held.unit)
+    collateral, debt, weighted_ltv, weighted_threshold = weigh(holdings, _debt_value)
     ltv_bps = weighted_mean(weighted_ltv, collateral)
     return AccountData(
         collateral_base=collateral,
@@ -87,3 +81,7 @@ def account_data(holdings: Iterable[ReserveHolding], /) -> AccountData:
         ltv_bps=ltv_bps,
         health_wad=wad_div(weighted_threshold, debt) // PERCENT if debt else NO_DEBT_HEALTH,
     )
+
+
+def _debt_value(held: ReserveHolding) -> int:
+    return mul_div_ceil(held.debt, held.price, held.unit)
