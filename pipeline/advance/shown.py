@@ -81,7 +81,7 @@ def shown_before(shard: Shard, event: AnyEvent) -> Shown:
 
 
 def _may_take_items(shard: Shard, event: BlockSeen) -> bool:
-    """Ask whether a block may take items away, which are told with what they were worth before."""
+    """Ask whether items may leave a book in a block: these are reported with what they were worth before it."""
     return bool(event.logs) and any(
         venue.views is not None and venue.views.may_depart(event) for venue in venues(shard.tables)
     )
