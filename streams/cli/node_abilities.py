@@ -8,6 +8,7 @@ from pipeline.errors import NodeBusyError, SettingsError
 from pipeline.messages.policy import Policy
 from pipeline.units import BlockNumber
 from streams.node.abilities import Abilities, try_abilities
+from streams.node.proof.provable import Provable
 
 _READS = ("eth_getBlockByNumber", "eth_getBlockByHash", "eth_call", "eth_getBalance")
 """Without one of these nothing is followed."""
@@ -27,13 +28,18 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def findings(
-    abilities: Abilities, policies: Iterable[Policy], *, anvil_here: bool, depth_blocks: int
+    abilities: Abilities,
+    policies: Iterable[Policy],
+    *,
+    anvil_here: bool,
+    depth_blocks: int,
+    headers: Provable = "yes",
 ) -> Findings:
     """Say what a node's lacks mean for these books."""
     live = sorted(policy.book for policy in policies if policy.mode == "live")
     return Findings(
         wrong=tuple(_wrong(abilities, live, anvil_here=anvil_here)),
-        notes=tuple(_notes(abilities, live, depth_blocks)),
+        notes=(*_notes(abilities, live, depth_blocks), *_proof_notes(headers)),
         unclear=tuple(f"{each.name} was not tried: {each.says}" for each in abilities.unclear()),
     )
 
@@ -83,6 +89,11 @@ def _notes(abilities: Abilities, live: Sequence[str], depth_blocks: int) -> Iter
         yield f"batches of {abilities.batch} questions: catching up takes longer"
 
 
+def _proof_notes(headers: Provable) -> Iterator[str]:
+    if headers != "yes":
+        yield "the hashes of this chain's headers cannot be computed: what the node says of a block is not proven"
+
+
 async def try_node(url: str, policies: Sequence[Policy], *, anvil_here: bool) -> str:
     """Try everything that these books need of a node, and say what it does.
 
@@ -94,13 +105,16 @@ async def try_node(url: str, policies: Sequence[Policy], *, anvil_here: bool) ->
     depth_blocks = max((policy.chain.final_depth_blocks for policy in policies), default=_USUAL_DEPTH_BLOCKS)
     node, rpc = HttpNode(url, timeout_s=_TIMEOUT_S), Rpc(url, timeout_s=_TIMEOUT_S)
     try:
+        await node.chain_id()
         newest = await node.newest()
         (old,) = await node.headers([BlockNumber(max(0, newest.block.number - depth_blocks))])
         abilities = await try_abilities(rpc, newest, None if old is None else old.block)
     finally:
         await rpc.close()
         await node.close()
-    found = findings(abilities, policies, anvil_here=anvil_here, depth_blocks=depth_blocks)
+    found = findings(
+        abilities, policies, anvil_here=anvil_here, depth_blocks=depth_blocks, headers=node.proofs.headers
+    )
     if found.wrong:
         raise SettingsError("; ".join((*found.wrong, *found.notes)))
     if found.unclear:

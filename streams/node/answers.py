@@ -13,6 +13,7 @@ from pipeline.errors import BrokenAnswerError
 from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, Hash, LogIndex, Seconds, Wei
 from streams.node.port import Body, Header
+from streams.node.proof.header_hash import HeaderFields
 
 
 # ------------------------------------------------------------------ as they come over the wire
@@ -20,14 +21,13 @@ class _Wire(msgspec.Struct, frozen=True, rename="camel"):
     pass
 
 
-class BlockAnswer(_Wire, frozen=True):
+class BlockAnswer(HeaderFields, frozen=True, kw_only=True):
     number: str
     hash: str
     parent_hash: str
     timestamp: str
     logs_bloom: str
     transactions: tuple[str, ...]
-    base_fee_per_gas: str | None = None
 
 
 class LogAnswer(_Wire, frozen=True):
@@ -56,6 +56,13 @@ class ReceiptAnswer(_Wire, frozen=True):
     l1_fee: str | None = None
     """On OP-stack chains: for posting its data, beside the gas."""
     logs_bloom: str | None = None
+    type: str | None = None
+    root: str | None = None
+    """Before Byzantium: of the state."""
+    cumulative_gas_used: str | None = None
+    deposit_nonce: str | None = None
+    """On OP-stack chains, of deposits."""
+    deposit_receipt_version: str | None = None
 
 
 # ------------------------------------------------------------------ as we use them
@@ -91,6 +98,7 @@ def header_of(answer: BlockAnswer) -> Header:
         base_fee_wei=Wei(quantity(answer.base_fee_per_gas or "0x0")),
         transactions=tuple(_hash(each) for each in answer.transactions),
         logs_bloom=quantity(answer.logs_bloom),
+        receipts_root=None if answer.receipts_root is None else _hash(answer.receipts_root),
     )
 
 

@@ -20,6 +20,7 @@ from streams.node.answers import (
 from streams.node.multicall import MULTICALL3, aggregated
 from streams.node.overrides import call_of, outcome, overrides_of
 from streams.node.port import Body, CallToSimulate, Header, SimulatedCall
+from streams.node.proof.proofs import Proofs
 from streams.node.receipts import Receipts
 from streams.node.rpc import CallRefused, Outcome, Rpc, granted, parsed
 from streams.node.simulated import SIMULATION, request_of, simulated
@@ -43,16 +44,19 @@ class HttpNode:
         """Take a URL; nothing is asked yet."""
         self._rpc = Rpc(url, timeout_s=timeout_s)
         self._undisturbed = Undisturbed(self._rpc)
-        self._receipts = Receipts(self._rpc)
+        self.proofs = Proofs()
+        self._receipts = Receipts(self._rpc, self.proofs)
 
     async def chain_id(self) -> ChainId:
         """Ask which chain the node follows."""
-        return ChainId(quantity(parsed(_TEXT, await self._rpc.ask("eth_chainId"), "eth_chainId")))
+        chain_id = ChainId(quantity(parsed(_TEXT, await self._rpc.ask("eth_chainId"), "eth_chainId")))
+        self.proofs.are_of(chain_id)
+        return chain_id
 
     async def newest(self) -> Header:
         """Ask for the newest block."""
         answer = await self._rpc.ask("eth_getBlockByNumber", "latest", _HASHES_ONLY)
-        header = _header(answer)
+        header = self._header(answer)
         if header is None:
             raise BlockUnknownError("eth_getBlockByNumber: the node has no newest block")
         return header
@@ -62,7 +66,7 @@ class HttpNode:
         answers = await self._rpc.ask_all(
             [("eth_getBlockByNumber", (hex(number), _HASHES_ONLY)) for number in numbers]
         )
-        found = [_header(granted(answer)) for answer in answers]
+        found = [self._header(granted(answer)) for answer in answers]
         for number, header in zip(numbers, found, strict=True):
             if header is not None and header.block.number != number:
                 raise BrokenAnswerError(
@@ -72,7 +76,7 @@ class HttpNode:
 
     async def header(self, block_hash: Hash) -> Header | None:
         """Ask for a block by hash, of whichever branch."""
-        header = _header(await self._rpc.ask("eth_getBlockByHash", block_hash, _HASHES_ONLY))
+        header = self._header(await self._rpc.ask("eth_getBlockByHash", block_hash, _HASHES_ONLY))
         if header is not None and header.block.hash != block_hash:
             raise BrokenAnswerError(
                 f"asked for block {block_hash}, the node answers block {header.block.hash}"
@@ -139,6 +143,13 @@ class HttpNode:
         """Let go of connections."""
         await self._rpc.close()
 
+    def _header(self, answer: msgspec.Raw) -> Header | None:
+        block = parsed(_BLOCK, answer, "block")
+        if block is None:
+            return None
+        self.proofs.check_header(block)
+        return header_of(block)
+
 
 def _is_gone(outcome: Outcome) -> bool:
     return isinstance(outcome, CallRefused) and isinstance(outcome.error, StateGoneError)
@@ -146,8 +157,3 @@ def _is_gone(outcome: Outcome) -> bool:
 
 def _wei(outcome: Outcome) -> Wei:
     return Wei(quantity(parsed(_TEXT, granted(outcome), "eth_getBalance")))
-
-
-def _header(answer: msgspec.Raw) -> Header | None:
-    block = parsed(_BLOCK, answer, "block")
-    return None if block is None else header_of(block)

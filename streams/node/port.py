@@ -16,6 +16,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     base_fee_wei: Wei
     transactions: tuple[Hash, ...]
     logs_bloom: int
+    receipts_root: Hash | None = None
+    """What the header commits to; None where the node does not tell it."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import structlog
 from pipeline.errors import BlockUnknownError, NodeError, NodeRefusedError
 from streams.node.answers import ReceiptAnswer, body_of
 from streams.node.port import Body, Header
+from streams.node.proof.proofs import Proofs
 from streams.node.rpc import CallRefused, Outcome, Question, Rpc, granted, parsed
 
 log = structlog.get_logger(__name__)
@@ -29,9 +30,12 @@ _RECEIPT = msgspec.json.Decoder(ReceiptAnswer | None)
 class Receipts:
     """Asks a node for what happened in blocks, and remembers which way it answers."""
 
-    def __init__(self, rpc: Rpc, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, rpc: Rpc, proofs: Proofs | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Ask for whole blocks first."""
         self._rpc = rpc
+        self._proofs = proofs or Proofs()
         self._clock = clock
         self._failures = 0
         self._one_by_one_until_s: float | None = None
@@ -70,7 +74,7 @@ class Receipts:
             *(self._rpc.ask_all(questions[at : at + _BLOCKS_AT_ONCE]) for at in starts)
         )
         answers = [answer for part in answered for answer in part]
-        return [_body(header, answer) for header, answer in zip(headers, answers, strict=True)]
+        return [self._body(header, answer) for header, answer in zip(headers, answers, strict=True)]
 
     async def _one_by_one(self, headers: Sequence[Header]) -> list[Body | None]:
         """Take block after block: a full one is some requests already."""
@@ -78,19 +82,22 @@ class Receipts:
         for header in headers:
             answers = await self._rpc.ask_all([(_SINGLE, (hash_,)) for hash_ in header.transactions])
             receipts = [parsed(_RECEIPT, granted(answer), _SINGLE) for answer in answers]
-            bodies.append(_joined(header, receipts))
+            bodies.append(self._joined(header, receipts))
         return bodies
 
+    def _body(self, header: Header, answer: Outcome) -> Body | None:
+        if isinstance(answer, CallRefused) and isinstance(answer.error, BlockUnknownError):
+            return None
+        receipts = parsed(_BLOCK, granted(answer), _WHOLE)
+        return None if receipts is None else self._proven(header, receipts)
 
-def _body(header: Header, answer: Outcome) -> Body | None:
-    if isinstance(answer, CallRefused) and isinstance(answer.error, BlockUnknownError):
-        return None
-    receipts = parsed(_BLOCK, granted(answer), _WHOLE)
-    return None if receipts is None else body_of(header, receipts)
+    def _joined(self, header: Header, receipts: Sequence[ReceiptAnswer | None]) -> Body | None:
+        """Make a body of single receipts; one that is of another block, or of none, shows that this block is gone."""
+        whole = [receipt for receipt in receipts if receipt is not None]
+        here = [receipt for receipt in whole if receipt.block_hash.lower() == header.block.hash]
+        return self._proven(header, here) if len(here) == len(header.transactions) else None
 
-
-def _joined(header: Header, receipts: Sequence[ReceiptAnswer | None]) -> Body | None:
-    """Make a body of single receipts; one that is of another block, or of none, shows that this block is gone."""
-    whole = [receipt for receipt in receipts if receipt is not None]
-    here = [receipt for receipt in whole if receipt.block_hash.lower() == header.block.hash]
-    return body_of(header, here) if len(here) == len(header.transactions) else None
+    def _proven(self, header: Header, receipts: Sequence[ReceiptAnswer]) -> Body:
+        body = body_of(header, receipts)
+        self._proofs.check_receipts(header, receipts)
+        return body

@@ -1,0 +1,113 @@
+"""Holds a node's answers against hashes that it cannot choose, wherever the chain's forms are known well enough to compute them."""
+
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import structlog
+from eth_utils.crypto import keccak
+
+from pipeline.errors import BrokenAnswerError
+from pipeline.messages.base import BlockRef
+from pipeline.units import ChainId
+from streams.node.answers import BlockAnswer, ReceiptAnswer, quantity
+from streams.node.port import Header
+from streams.node.proof.header_hash import header_hash
+from streams.node.proof.provable import Provable
+from streams.node.proof.receipts_root import receipts_root
+
+log = structlog.get_logger(__name__)
+
+_ALWAYS: Final = frozenset({ChainId(1), ChainId(31337)})
+"""Chains whose headers and receipts have been computed by these rules: nothing else is believed there, from the first answer on."""
+_KNOWN_TYPES: Final = frozenset({*range(5), *range(0x64, 0x6B), 0x78, 0x7E})
+"""Of receipts: Ethereum's, Arbitrum's, OP-stack deposits."""
+_BOR_RECEIPT: Final = b"matic-bor-receipt-"
+"""Polygon adds to a block a receipt that its header does not commit to; its transaction's hash is of this, height and block hash."""
+
+
+class Proofs:
+    """What of one node's answers is held against hashes.
+
+    On other chains than the ones above, an answer whose hash can be computed shows that its kind can be: from then on each must be.
+    Until then answers are taken as they are, with a warning.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is known of the chain yet."""
+        self.headers: Provable = "unknown"
+        self.receipts: Provable = "unknown"
+        self._is_certain = False
+
+    def are_of(self, chain_id: ChainId) -> None:
+        """Take note of the chain that the node says it follows."""
+        if chain_id in _ALWAYS:
+            self.headers = self.receipts = "yes"
+            self._is_certain = True
+
+    def check_header(self, answer: BlockAnswer) -> None:
+        """Hold a header's fields against its hash. Raises: BrokenAnswerError."""
+        try:
+            found = header_hash(answer)
+        except ValueError as error:
+            raise BrokenAnswerError(f"block {answer.number} {answer.hash[:80]!r}: {error}") from None
+        if found == answer.hash.lower():
+            self.headers = "yes"
+        elif self.headers == "yes":
+            what = "fields are missing" if found is None else f"its fields are those of {found}"
+            raise BrokenAnswerError(
+                f"block {quantity(answer.number)} is not the header of its hash {answer.hash[:80]}: {what}"
+            )
+        elif self.headers == "unknown":
+            self.headers = "no"
+            log.warning("headers are taken on the node's word", block=answer.number, hash=answer.hash[:80])
+
+    def check_receipts(self, header: Header, answers: Sequence[ReceiptAnswer]) -> None:
+        """Hold a block's receipts, in order, against its header. Raises: BrokenAnswerError."""
+        if header.receipts_root is None:
+            return
+        try:
+            is_proven = _root_fits(header, answers)
+        except ValueError as error:
+            raise BrokenAnswerError(f"receipts of block {header.block.number}: {error}") from None
+        if is_proven:
+            self.receipts = "yes" if answers else self.receipts
+            _check_gas(header.block, answers)
+        elif self._is_certain or (self.headers == self.receipts == "yes" and _known_types(answers)):
+            _not_those_of(header.block)
+        elif self.receipts == "unknown":
+            self.receipts = "no"
+            log.warning("receipts are held against blooms only", block=header.block.number)
+
+
+def _root_fits(header: Header, answers: Sequence[ReceiptAnswer]) -> bool:
+    """Ask whether receipts have the root of their header; on Polygon, also without the one that no header commits to."""
+    if receipts_root(answers) == header.receipts_root:
+        return True
+    is_added = bool(answers) and answers[-1].transaction_hash.lower() == _bor_hash(header.block)
+    return is_added and receipts_root(answers[:-1]) == header.receipts_root
+
+
+def _known_types(answers: Sequence[ReceiptAnswer]) -> bool:
+    return all(quantity(answer.type or "0x0") in _KNOWN_TYPES for answer in answers)
+
+
+def _bor_hash(block: BlockRef) -> str:
+    return "0x" + keccak(_BOR_RECEIPT + block.number.to_bytes(8, "big") + bytes.fromhex(block.hash[2:])).hex()
+
+
+def _check_gas(block: BlockRef, answers: Sequence[ReceiptAnswer]) -> None:
+    """Hold the gas of each receipt against the sums that the root commits to. Raises: BrokenAnswerError."""
+    before = 0
+    for place, answer in enumerate(answers):
+        total = quantity(answer.cumulative_gas_used or "0x0")
+        if total and total - before != quantity(answer.gas_used):
+            raise BrokenAnswerError(
+                f"receipt {place} of block {block.number}: its gas is not that of the sums"
+            )
+        before = total
+
+
+def _not_those_of(block: BlockRef) -> NoReturn:
+    raise BrokenAnswerError(
+        f"the receipts of block {block.number} {block.hash} are not those that its header commits to"
+    )

@@ -1,0 +1,6 @@
+"""Whether what a node says of a chain can be held against hashes."""
+
+from typing import Literal
+
+Provable = Literal["yes", "no", "unknown"]
+"""`unknown`: nothing of that kind was asked yet."""
