@@ -37,6 +37,8 @@ def values(info: inspect.Type) -> st.SearchStrategy:
             return st.booleans()
         case inspect.NoneType():
             return st.none()
+        case inspect.AnyType():
+            return texts
         case inspect.BytesType():
             return st.binary(max_size=40)
         case inspect.LiteralType():

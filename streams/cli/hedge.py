@@ -16,6 +16,7 @@ from pipeline.messages.views import Holding
 from pipeline.units import RawAmount
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.holdings import OneBook, chosen_books, read_books, state_of
+from streams.cli.token_facts import token_facts
 from streams.cli.wording import named_in, share_of
 from streams.kafka.wire import wire_form
 from streams.present import BookNow
@@ -152,6 +153,7 @@ def as_object(book: BookNow, volatility: float) -> dict[str, object]:
     """Write a book's exposures and loans for a program; amounts raw, as decimal strings."""
     return {
         "book": book.policy.book,
+        **token_facts(book.policy),
         "exposures": [_exposure_as_object(each) for each in (book.stock.holdings if book.stock else ())],
         "loans": [_loan_as_object(shown, volatility) for shown in loans_of(book)],
         "marks": list(state_of(book)),

@@ -17,6 +17,7 @@ from pipeline.venues.uniswap_v3.forms.views import PositionView
 from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.processes import silences
+from streams.cli.token_facts import token_facts
 from streams.cli.wording import Named, left_text, named_in, range_text
 from streams.human import bps_text, duration_text, price_text, short
 from streams.kafka.codec import encode
@@ -134,7 +135,7 @@ def _share_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
 def _as_json(book: BookNow) -> dict[str, object]:
     view = book.view()
     fields = {"book": book.policy.book} if view is None else json.loads(encode(view))
-    return {**fields, **_certainty(book)}
+    return {**fields, **token_facts(book.policy), **_certainty(book)}
 
 
 def _certainty(book: BookNow) -> dict[str, object]:
@@ -159,7 +160,8 @@ def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
     views = [(each, view) for each in books for view in each.position_views()]
     if as_json:
         for each, view in views:
-            print_json(json.dumps({**json.loads(encode(view)), **_certainty(each)}))
+            shown = {**json.loads(encode(view)), **token_facts(each.policy), **_certainty(each)}
+            print_json(json.dumps(shown))
         return
     columns = [
         "book",

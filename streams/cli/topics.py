@@ -16,6 +16,7 @@ from streams.cli.acls import acls
 from streams.cli.console import AsJson, print_json, print_table, run, settings_for
 from streams.cli.groups import Group
 from streams.cli.tailing import Chosen, Printer, Way
+from streams.cli.topics_schema import asyncapi, schema
 from streams.human import parse_seconds
 from streams.kafka.readers import Reader, reading
 from streams.kafka.topics import TOPICS, Topic
@@ -29,6 +30,8 @@ topics = typer.Typer(
 
 
 topics.command(name="acls")(acls)
+topics.command(name="schema")(schema)
+topics.command(name="asyncapi")(asyncapi)
 
 
 @topics.command(name="list")

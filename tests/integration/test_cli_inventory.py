@@ -26,6 +26,11 @@ def test_inventory_is_computed_from_the_state_as_committed(kept, desk):
     assert shown["block"] == str(kept.shard.tables.head.number)
     assert (shown["marks"], shown["records_behind"], shown["mode"]) == ([], "0", "dry-run")
     assert int(shown["age_s"]) < 60
+    facts = {
+        shown["tokens"][shown[role]]["symbol"]: shown["tokens"][shown[role]]["decimals"]
+        for role in ("base", "quote")
+    }
+    assert facts == {"WETH": "18", "USDC": "6"}
     text = desk.run("inventory").out
     for part in (bps_text(stock.base_share_bps), "50% ±3%", "USDC", "WETH", "well"):
         assert part in text, part
