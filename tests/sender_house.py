@@ -7,10 +7,12 @@ import signal
 import sys
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from chaos.tail import Tail
 from eth_account import Account
 from intents import intent, wide_budget
 from kafka_logs import append, read_committed
@@ -96,6 +98,7 @@ class SenderHouse:
         self.limits = limits_of(world)
         self.children: list[int] = []
         self._numbers = itertools.count(1)
+        self._heard = Heard(bootstrap, EVENTS.on(ChainId(chain.chain_id)))
         chain.rpc("anvil_mine", hex(_PAST_BLOCKS), hex(12))  # the world's liquidity is as old as a window
         if bootstrap:
             asyncio.run(ensure_topics(KafkaAccess(bootstrap), ChainId(self.chain_id), PARTITIONS))
@@ -167,6 +170,7 @@ class SenderHouse:
             os.kill(pid, signal.SIGCONT)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+        self._heard.close()
 
     def log(self) -> str:
         path = self.folder / "submit.log"
@@ -225,8 +229,7 @@ class SenderHouse:
 
     # -------------------------------------------------------------- what came of it
     def reports(self, shard: int = 0) -> list[Any]:
-        records = asyncio.run(read_committed(self.bootstrap, EVENTS.on(ChainId(self.chain_id)), shard))
-        return [decode_event(value, where="test") for _, value in records if value]
+        return self._heard.by_now(shard)
 
     def journal(self) -> Mapping[str, Any]:
         found: dict[str, Any] = {}
@@ -294,6 +297,26 @@ class SenderHouse:
         head = self.chain.header().number
         blocks = (self.chain.rpc("eth_getBlockByNumber", hex(n), True) for n in range(since + 1, head + 1))
         return [tx for block in blocks for tx in block["transactions"] if tx["from"] == self.owner]
+
+
+class Heard:
+    """The events of a topic as they come, over one connection: a test asks for them again and again."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._tail = Tail(bootstrap, [topic])
+        self._runner = asyncio.Runner()
+        self._events: dict[int, list[Any]] = defaultdict(list)
+
+    def by_now(self, shard: int) -> list[Any]:
+        """List what is committed in a shard by now."""
+        for record in self._runner.run(self._tail.news()):
+            if record.value:
+                self._events[record.shard].append(decode_event(record.value, where=record.where))
+        return list(self._events[shard])
+
+    def close(self) -> None:
+        self._runner.run(self._tail.close())
+        self._runner.close()
 
 
 def block_ref(header: DevnetBlock) -> BlockRef:

@@ -60,8 +60,13 @@ class Reader:
     async def bounds(self, shards: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         """Tell each partition's first offset and the one after its last committed record."""
         begins = await self._consumer.beginning_offsets(shards)
-        ends = await self._consumer.end_offsets(shards)
+        ends = await self.ends(shards)
         return {shard: (begins[shard], ends[shard]) for shard in shards}
+
+    async def ends(self, shards: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Tell the offset after each partition's last committed record."""
+        found: dict[TopicPartition, int] = await self._consumer.end_offsets(shards)
+        return found
 
     async def read(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int] | None = None
@@ -91,6 +96,7 @@ class Reader:
             silent = silent + 1 if position == before else 0
             if silent > _SILENT_POLLS:
                 raise InfrastructureError(f"{shard.topic}[{shard.partition}] stays silent at {position}")
+        self._consumer.pause(shard)  # or it went on asking for what comes next, fifty times a second
 
     async def offsets_since(
         self, shards: Sequence[TopicPartition], since_ms: int

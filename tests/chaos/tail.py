@@ -33,10 +33,10 @@ class Tail:
         found: list[Record] = []
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                for shard, (begin, end) in (await self._bounds()).items():
-                    start = max(begin, self._next[shard])
-                    assert self._reader is not None
-                    found += [record async for record in self._reader.read_between(shard, start, end)]
+                reader = await self._opened()
+                for shard, end in (await reader.ends(list(self._next))).items():
+                    start = self._next[shard]
+                    found += [record async for record in reader.read_between(shard, start, end)]
                     self._next[shard] = end
         except (InfrastructureError, KafkaError, OSError, TimeoutError) as error:
             await self.close()
@@ -50,10 +50,11 @@ class Tail:
             async with asyncio.timeout(_PATIENCE_S):
                 await leaving.aclose()
 
-    async def _bounds(self) -> dict[TopicPartition, tuple[int, int]]:
+    async def _opened(self) -> Reader:
+        """Connect, and begin where the partitions do unless we came further already."""
         if self._reader is None:
             self._reader = await self._open.enter_async_context(reading(KafkaAccess(self._bootstrap)))
         if not self._next:
-            for topic in self._topics:
-                self._next |= dict.fromkeys(await self._reader.shards(topic), 0)
-        return await self._reader.bounds(list(self._next))
+            shards = [shard for topic in self._topics for shard in await self._reader.shards(topic)]
+            self._next = {shard: begin for shard, (begin, _) in (await self._reader.bounds(shards)).items()}
+        return self._reader
