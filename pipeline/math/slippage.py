@@ -50,6 +50,17 @@ def least_of_quote(quoted_out: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
     return RawAmount(div_up(quoted_out * _kept_bps(swap_tolerance_bps), _WHOLE_BPS))
 
 
+def most_of_quote(quoted_in: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
+    """Tell the most that a purchase may cost of what it would cost now.
+
+    quoted_in * (1 + tolerance)
+
+    Units:  raw amount of what is paid.
+    Rounds: down.
+    """
+    return RawAmount(quoted_in * (_WHOLE_BPS + swap_tolerance_bps) // _WHOLE_BPS)
+
+
 def price_limit_x96(
     reference_sqrt_price_x96: SqrtPriceX96, max_slippage_bps: Bps, *, zero_for_one: bool
 ) -> SqrtPriceX96:

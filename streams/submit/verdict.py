@@ -1,5 +1,8 @@
 """How an intent is judged: refused for a reason, not yet, or good to sign."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pipeline.messages.outcomes import RefusalReason
 
 
@@ -15,3 +18,17 @@ class Refusal(Exception):  # noqa: N818 - an answer to an intent, not an error o
 
 class NotYet(Exception):  # noqa: N818 - an answer too
     """It cannot be judged on this head: the node is behind, or the chain does not move."""
+
+
+@contextmanager
+def as_the_market_stands(*, is_at_its_block: bool) -> Iterator[None]:
+    """Lay a broken limit on the market where the head is above the plan's block: price, depth or means have moved since.
+
+    A plan that is made on that head may be taken. What breaks a limit at its own block breaks it again. Raises: Refusal.
+    """
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.reason != "limits" or is_at_its_block:
+            raise
+        raise Refusal("market", refusal.detail) from None

@@ -6,6 +6,7 @@ from pipeline.errors import SettingsError
 from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.units import Address
 from streams.submit.limits import SignerLimits
+from streams.submit.venues.aave_v3 import half as aave_v3
 from streams.submit.venues.port import SignerHalf, VenueTerms
 from streams.submit.venues.uniswap_v3 import half as uniswap_v3
 from streams.submit.venues.uniswap_v3.section import FirstDeployment as OwnFields
@@ -13,7 +14,7 @@ from streams.submit.venues.wallet.wallet import WalletTerms, takes_back
 
 __all__ = ["HALVES", "OwnFields", "check_apart", "takes_back", "venues_of"]
 
-HALVES: dict[str, SignerHalf] = {UNISWAP_V3: uniswap_v3.HALF}
+HALVES: dict[str, SignerHalf] = {UNISWAP_V3: uniswap_v3.HALF, "aave_v3": aave_v3.HALF}
 """What a signer's file may name. The wallet is no deployment: each signer has it, last. `OwnFields` are those of the file
 itself, the short form of its first venue."""
 

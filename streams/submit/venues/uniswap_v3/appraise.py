@@ -1,7 +1,6 @@
 """An intent at Uniswap V3, held against reference prices, depth and the loss that the signer's file allows."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fractions import Fraction
 
 from pipeline.messages.base import BlockRef
@@ -12,7 +11,7 @@ from streams.submit.venues.uniswap_v3.minimums import check_minimums_of_calls, c
 from streams.submit.venues.uniswap_v3.prices import PriceReader
 from streams.submit.venues.uniswap_v3.terms import UniswapV3Terms
 from streams.submit.venues.uniswap_v3.value import Valuation, pool_of
-from streams.submit.verdict import Refusal
+from streams.submit.verdict import as_the_market_stands
 
 
 class PoolAppraiser:
@@ -36,10 +35,10 @@ class PoolAppraiser:
         valuation = Valuation(
             calls=judged.calls, prices=prices, max_loss_bps=limits.max_loss_bps, deployments=terms.deployments
         )
-        with _as_the_market_stands(judged):
+        with as_the_market_stands(is_at_its_block=judged.is_at_its_block):
             worst = valuation.check_worst()
         shown = valuation.check_effect(moved, judged.effect.logs)
-        with _as_the_market_stands(judged):
+        with as_the_market_stands(is_at_its_block=judged.is_at_its_block):
             check_state(judged, prices, here, terms)
             check_minimums_of_calls(judged, prices, here, terms, max_loss_bps=limits.max_loss_bps)
         return await cost_of(
@@ -59,17 +58,3 @@ class PoolAppraiser:
             budget=self._limits.budget.token,
             prices_of=lambda pool: self._prices.of(pool, head),
         )
-
-
-@contextmanager
-def _as_the_market_stands(judged: JudgedIntent) -> Iterator[None]:
-    """Lay a broken limit on the market where the head is above the plan's block: price, depth or means have moved since.
-
-    A plan that is made on that head may be taken. What breaks a limit at its own block breaks it again. Raises: Refusal.
-    """
-    try:
-        yield
-    except Refusal as refusal:
-        if refusal.reason != "limits" or judged.is_at_its_block:
-            raise
-        raise Refusal("market", refusal.detail) from None

@@ -20,6 +20,7 @@ _ROUTER = Functions(
     (
         "multicall(uint256,bytes[])",
         "exactInputSingle((address,address,uint24,address,uint256,uint256,uint160))",
+        "exactOutputSingle((address,address,uint24,address,uint256,uint256,uint160))",
     )
 )
 _MANAGER = Functions(
@@ -31,8 +32,8 @@ _MANAGER = Functions(
         "burn(uint256)",
     )
 )
-_ACTIONS = frozenset({"exactInputSingle", "mint", "decreaseLiquidity"})
-_IN_A_POOL = frozenset({"exactInputSingle", "mint"})
+_IN_A_POOL = frozenset({"exactInputSingle", "exactOutputSingle", "mint"})
+_ACTIONS = _IN_A_POOL | {"decreaseLiquidity"}
 
 
 def read_calls(
@@ -42,6 +43,7 @@ def read_calls(
     listed = _ROUTER if to == deployment.router else _MANAGER
     for call in _unpacked(listed, to, data, depth=1):
         _check_recipient(call, owner)
+        _check_whole(call)
         if call.function in _IN_A_POOL and named_pool(call, deployment) is None:
             one, other, fee_pips = call.arguments[:3]
             raise Refusal(
@@ -88,7 +90,7 @@ def _unpacked(listed: Functions, to: Address, data: bytes, *, depth: int) -> Ite
 def _check_recipient(call: KnownCall, owner: Address) -> None:
     match call.function, call.arguments:
         case (
-            ("exactInputSingle", (_, _, _, recipient, *_))
+            ("exactInputSingle" | "exactOutputSingle", (_, _, _, recipient, *_))
             | ("collect", (_, recipient, *_))
             | ("mint", (*_, recipient, _))
         ):
@@ -99,3 +101,11 @@ def _check_recipient(call: KnownCall, owner: Address) -> None:
                 )
         case _:
             pass
+
+
+def _check_whole(call: KnownCall) -> None:
+    """Let no purchase stop at a price: the router then demands no longer that all of it comes."""
+    if call.function == "exactOutputSingle" and call.arguments[-1]:
+        raise Refusal(
+            "limits", f"{call.function} of {call.to} may bring less than it names: it stops at a price"
+        )

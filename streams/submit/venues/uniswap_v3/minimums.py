@@ -1,4 +1,4 @@
-"""The least that calldata accepts, held against the signer's own simulation and the reference prices.
+"""The least that calldata accepts, and the most that it pays, held against the signer's own simulation and the reference prices.
 
 A minimum that follows a mean lags behind the market. One that follows the simulation alone follows a pool that was
 pushed. The stricter of the two counts.
@@ -6,7 +6,7 @@ pushed. The stricter of the two counts.
 
 from collections.abc import Iterator
 
-from pipeline.math.slippage import least_of_quote
+from pipeline.math.slippage import least_of_quote, most_of_quote
 from pipeline.units import Bps, RawAmount, Tick
 from streams.submit.venues.port import JudgedIntent
 from streams.submit.venues.uniswap_v3.depth import Range
@@ -29,7 +29,10 @@ def check_state(judged: JudgedIntent, prices: Prices, here: ListedDeployment, te
     ]
     for call in judged.calls:
         match call.function, call.arguments:
-            case "exactInputSingle", (token_in, _, _, _, amount_in, _, _):
+            case ("exactInputSingle", (token_in, _, _, _, amount_in, _, _)) | (
+                "exactOutputSingle",
+                (token_in, _, _, _, _, amount_in, _),
+            ):
                 moves = prices.most(*in_order(token_in.lower(), amount_in, prices.pool))
                 prices.check_depth(prices.near, moves, terms, leaving)
             case "mint", (_, _, _, _, _, desired0, desired1, *_):
@@ -41,12 +44,14 @@ def check_state(judged: JudgedIntent, prices: Prices, here: ListedDeployment, te
 def check_minimums_of_calls(
     judged: JudgedIntent, prices: Prices, here: ListedDeployment, terms: UniswapV3Terms, *, max_loss_bps: Bps
 ) -> None:
-    """Hold a swap's minimum against what it brings on the head, a mint's against every reference. Raises: Refusal."""
+    """Hold a swap's minimum or maximum against what it is on the head, a mint's minimums against every reference. Raises: Refusal."""
     made = _swaps_of_router(judged, here)
     for call in judged.calls:
         match call.function, call.arguments:
             case "exactInputSingle", (*_, least_out, _):
-                _check_swap(least_out, next(made, None), terms.swap_tolerance_bps)
+                _check_sale(least_out, _whole(next(made, None)), terms.swap_tolerance_bps)
+            case "exactOutputSingle", (*_, most_in, _):
+                _check_purchase(most_in, _whole(next(made, None)), terms.swap_tolerance_bps)
             case "mint", (_, _, _, lower, upper, desired0, desired1, least0, least1, _, _):
                 desired, least = (desired0, desired1), (least0, least1)
                 offer = Offer(lower=lower, upper=upper, desired=desired, least=least)
@@ -62,15 +67,29 @@ def _swaps_of_router(judged: JudgedIntent, here: ListedDeployment) -> Iterator[P
             yield swap
 
 
-def _check_swap(least_out: int, swap: PoolSwap | None, tolerance_bps: Bps) -> None:
+def _whole(swap: PoolSwap | None) -> PoolSwap:
     if swap is None:
         raise Refusal("simulation", "a swap that moves no listed pool on the head")
+    return swap
+
+
+def _check_sale(least_out: int, swap: PoolSwap, tolerance_bps: Bps) -> None:
     simulated_out = RawAmount(-min(swap.amount0, swap.amount1))
     wanted = least_of_quote(simulated_out, tolerance_bps)
     if least_out < wanted:
         raise Refusal(
             "limits",
             f"the swap's minimum is {least_out}; it brings {simulated_out} on the head, so at least {wanted}",
+        )
+
+
+def _check_purchase(most_in: int, swap: PoolSwap, tolerance_bps: Bps) -> None:
+    simulated_in = RawAmount(max(swap.amount0, swap.amount1))
+    wanted = most_of_quote(simulated_in, tolerance_bps)
+    if most_in > wanted:
+        raise Refusal(
+            "limits",
+            f"the swap's maximum is {most_in}; it takes {simulated_in} on the head, so at most {wanted}",
         )
 
 

@@ -115,6 +115,13 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
                 )
                 moved.check(self.max_loss_bps, "the swap's minimum", priced)
                 yield moved
+            case "exactOutputSingle", (token_in, token_out, _, _, amount_out, most_in, _):
+                moved = Moved(
+                    leaves=-priced.value(*in_order(token_in.lower(), -most_in, priced.pool)),
+                    comes=priced.value(*in_order(token_out.lower(), amount_out, priced.pool)),
+                )
+                moved.check(self.max_loss_bps, "the swap's maximum", priced)
+                yield moved
             case "mint", (_, _, _, lower, upper, desired0, desired1, least0, least1, _, _):
                 offer = Offer(lower=lower, upper=upper, desired=(desired0, desired1), least=(least0, least1))
                 ends = list(worst_mints(priced, offer))
