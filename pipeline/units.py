@@ -39,6 +39,9 @@ Bps = NewType("Bps", int)
 Pips = NewType("Pips", int)
 """Millionths: the unit of a V3 fee."""
 
+LogPrice = NewType("LogPrice", int)
+"""Logarithm of a price to the base 1.0001, rounded down: a step is .01 %."""
+
 # Uniswap V3
 SqrtPriceX96 = NewType("SqrtPriceX96", int)
 """sqrt(token1 per token0) as Q64.96, raw units."""

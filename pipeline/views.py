@@ -6,6 +6,7 @@ import msgspec
 
 from pipeline import keys
 from pipeline.book.inventory import Stock
+from pipeline.book.pricing import pair_price
 from pipeline.book.stock import share_bps
 from pipeline.decide.gates import deviation_bps
 from pipeline.messages.policy import Policy
@@ -28,7 +29,7 @@ def book_fields(policy: Policy, stock: Stock) -> dict[str, Any]:
         "base_amount": stock.base_amount,
         "quote_amount": stock.quote_amount,
         "value_quote": stock.value_quote,
-        "sqrt_price_x96": stock.sqrt_price_x96,
+        "price": pair_price(policy, stock.base_price),
         "base_share_bps": stock.base_share_bps,
         "deviation_bps": deviation_bps(stock, policy),
         "shares": token_shares(stock, policy) if policy.known_assets() else msgspec.UNSET,

@@ -6,7 +6,8 @@ from decimal import Context, Decimal, InvalidOperation
 
 from eth_hash.auto import keccak
 
-from pipeline.units import Address, Bps, RawAmount, Seconds, SqrtPriceX96
+from pipeline.messages.base import Price
+from pipeline.units import Address, Bps, RawAmount, Seconds
 
 # Wide enough for any 256-bit integer; the default of 28 digits rounds amounts in silence.
 _WIDE = Context(prec=160)
@@ -107,18 +108,14 @@ def rounded_amount_text(raw: RawAmount | int, decimals: int) -> str:
     return amount_text(raw, decimals, places=2 if whole >= 1_000 else 4 if whole else 6)
 
 
-def price_text(
-    sqrt_price_x96: SqrtPriceX96, decimals0: int, decimals1: int, *, base_is_0: bool, digits: int = 10
-) -> str:
-    """Show a pool's price in whole tokens of the quote per token of the base, to a number of digits."""
-    root = _WIDE.divide(Decimal(sqrt_price_x96), Decimal(2**96))
-    price = _WIDE.multiply(root, root).scaleb(decimals0 - decimals1, _WIDE)
-    if not base_is_0:
-        try:
-            price = _WIDE.divide(Decimal(1), price)
-        except (ZeroDivisionError, InvalidOperation):
-            return "-"
-    return f"{plain_number(Context(prec=digits).plus(price)):s}"
+def price_text(price: Price, decimals0: int, decimals1: int, *, base_is_0: bool, digits: int = 10) -> str:
+    """Show a price of token0 in token1 in whole tokens of the quote per token of the base, to a number of digits."""
+    of_base, shift = (price, decimals0 - decimals1) if base_is_0 else (price.inverse(), decimals1 - decimals0)
+    try:
+        ratio = _WIDE.divide(Decimal(of_base.numerator), Decimal(of_base.denominator))
+    except (ZeroDivisionError, InvalidOperation):
+        return "-"
+    return plain_number(Context(prec=digits).plus(ratio.scaleb(shift, _WIDE)))
 
 
 def short(address: Address | str) -> str:

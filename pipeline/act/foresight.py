@@ -5,7 +5,7 @@ A venue adds to both what its own steps and guards need.
 
 import msgspec
 
-from pipeline.book.exposures import Price
+from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, RawAmount, Seconds, Wei
 

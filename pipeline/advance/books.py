@@ -15,6 +15,7 @@ from pipeline.advance.resting import note_rest
 from pipeline.book.feeds import answer_of, feed_fault
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
+from pipeline.book.pricing import pair_price
 from pipeline.book.references import doubt
 from pipeline.book.stock import held_parts, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
@@ -265,7 +266,7 @@ def _proposal(context: BookContext, path: BookPath, stock: Stock, target: Target
         base_amount=stock.base_amount,
         quote_amount=stock.quote_amount,
         value_quote=stock.value_quote,
-        sqrt_price_x96=stock.sqrt_price_x96,
+        price=pair_price(policy, stock.base_price),
         base_share_bps=stock.base_share_bps,
         target_share_bps=target.base_share_bps,
         deviation_bps=deviation_bps(stock, policy),

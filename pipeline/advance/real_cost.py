@@ -7,10 +7,9 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.act.settle import is_outside
 from pipeline.advance.book_context import BookContext
-from pipeline.book.exposures import Price
 from pipeline.book.inventory import Tracked
 from pipeline.book.pricing import gas_in_quote, in_quote
-from pipeline.messages.base import Output
+from pipeline.messages.base import Output, Price
 from pipeline.messages.costs import ForeseenCost, PlanCost, RealCost
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.effects import Intent, Plan

@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 
 from pipeline.book.loans import HeldLoan
+from pipeline.messages.base import Price
+from pipeline.messages.goals import Terms
 from pipeline.units import Address, Liquidity, RawAmount
 
 ExposureKind = Literal["wallet", "native", "principal", "fees", "collateral", "debt"]
@@ -25,8 +27,8 @@ class LiquidityRange(msgspec.Struct, frozen=True, kw_only=True):
 
     token0: Address
     token1: Address
-    low: "Price"
-    high: "Price"
+    low: Price
+    high: Price
     liquidity: Liquidity
 
 
@@ -49,31 +51,13 @@ class HeldItem(msgspec.Struct, frozen=True, kw_only=True):
         """Tell on which range its holdings change with the price; None where they do not."""
         return None
 
+    def terms(self) -> Terms:
+        """Tell what it is, as only its venue looks into it; nothing of a balance."""
+        return {}
+
     def loan(self) -> HeldLoan | None:
         """Tell what is owed against which collateral; None where nothing is."""
         return None
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """Raw units of one token for a raw unit of another: an exact ratio, not reduced."""
-
-    numerator: int
-    denominator: int
-
-    @property
-    def ratio(self) -> tuple[int, int]:
-        """Numerator and denominator."""
-        return self.numerator, self.denominator
-
-    def value(self, amount: int) -> RawAmount:
-        """Value a signed amount. Rounds: down, so a debt counts in full."""
-        return RawAmount(amount * self.numerator // self.denominator)
-
-    def times(self, further: "Price") -> "Price":
-        """Carry a price on: of the first token in a third, by way of the second."""
-        return Price(
-            numerator=self.numerator * further.numerator, denominator=self.denominator * further.denominator
-        )
 
 
 class Spot(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +73,7 @@ class Spot(msgspec.Struct, frozen=True, kw_only=True):
         if token == self.token0:
             return self.token1, self.price
         if token == self.token1:
-            return self.token0, Price(numerator=self.price.denominator, denominator=self.price.numerator)
+            return self.token0, self.price.inverse()
         return None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from pipeline import keys
-from pipeline.book.exposures import Price
+from pipeline.messages.base import Price
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.outcomes import UnknownReason
 from pipeline.messages.policy import Policy

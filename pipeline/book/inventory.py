@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pipeline.book.exposures import ExposureKind, HeldItem, Price
-from pipeline.messages.base import RawLog
+from pipeline.book.exposures import ExposureKind, HeldItem
+from pipeline.messages.base import Price, RawLog
 from pipeline.messages.facts import Fact
 from pipeline.messages.views import Holding
-from pipeline.units import Address, Bps, RawAmount, SqrtPriceX96
+from pipeline.units import Address, Bps, RawAmount
 
 WHOLE_BPS = 10_000
 
@@ -46,8 +46,8 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """Quote and its equivalents."""
     unpriced: tuple[Address, ...]
     """Tokens that it has, and that have no price."""
-    sqrt_price_x96: SqrtPriceX96
-    base_is_token0: bool
+    base_price: Price
+    """Raw quote per raw base."""
     base_value_quote: RawAmount
     value_quote: RawAmount
     base_share_bps: Bps

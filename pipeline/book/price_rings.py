@@ -1,23 +1,22 @@
 """Keep the prices of pools over time, in rings of slots, where a book of the shard wants them.
 
 A slot is written by the last block of its interval that moved the price, else by the interval's first. What stands in it holds
-until the next slot's block. So the price at the end of each interval is known, and so is every sum of ticks over time up to there.
+until the next slot's block. So the price at the end of each interval is known, and so is every sum of their logarithms over time up to there.
 """
 
 from collections.abc import Iterator, Sequence
 
 from pipeline import keys
-from pipeline.book.cells import tick_of
-from pipeline.book.exposures import Price, Spot
+from pipeline.book.exposures import Spot
 from pipeline.book.prices import find_spot
-from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.messages.base import BlockRef
+from pipeline.math.log_prices import log_of_price, price_at_log
+from pipeline.messages.base import BlockRef, Price
 from pipeline.messages.entries import Route
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import PriceRing, PriceSlot
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import BlockNumber, Seconds, Tick
+from pipeline.units import BlockNumber, LogPrice, Seconds
 from pipeline.venues.port import Items, Venue
 from pipeline.venues.registry import pool_item
 
@@ -64,7 +63,7 @@ def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Second
     """Give the time-weighted geometric mean of a pool's spots, of token0 in token1, up to now; else the moment from which there is one.
 
     It begins at the last end of an interval that is a whole window ago, so it is exact. Nothing of the present block counts.
-    Rounds: down to a tick.
+    Rounds: down to a step of .01 %.
     """
     slots = known_slots(tables, ring, now_s)
     begin_s = (now_s - window_s) // ring.every_s * ring.every_s
@@ -72,8 +71,7 @@ def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Second
     if not before:
         return Seconds((_end_s(ring, slots[0]) if slots else now_s + ring.every_s) + window_s)
     seconds = slots[-1].tick_seconds_at(now_s) - before[-1].tick_seconds_at(begin_s)
-    sqrt_x96 = sqrt_price_at_tick(Tick(seconds // (now_s - begin_s)))
-    return Price(numerator=sqrt_x96 * sqrt_x96, denominator=1 << 192)
+    return price_at_log(LogPrice(seconds // (now_s - begin_s)))
 
 
 def _end_s(ring: PriceRing, slot: PriceSlot) -> Seconds:
@@ -105,12 +103,12 @@ def _keep(tables: Tables, ring: PriceRing, spot: Spot, at_s: Seconds, read_at: B
     if last is None or ring.interval(last.at_s) != interval:
         last = last_slot(tables, ring, interval)
     if last is None or last.read_at_block != read_at:
-        since_s, tick_seconds, tick = at_s, 0, tick_of(price)
+        since_s, tick_seconds, tick = at_s, 0, log_of_price(price)
     else:
         moved = (last.numerator, last.denominator) != (price.numerator, price.denominator)
         if not moved and ring.interval(last.at_s) == interval:
             return
-        since_s, tick = last.since_s, tick_of(price) if moved else last.tick
+        since_s, tick = last.since_s, log_of_price(price) if moved else last.tick
         tick_seconds = last.tick_seconds_at(at_s)
     slot = PriceSlot(
         at_s=at_s,

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline import keys
-from pipeline.book.exposures import ONE_FOR_ONE, Price, Spot
+from pipeline.book.exposures import ONE_FOR_ONE, Spot
 from pipeline.book.feeds import answer_of, feed_price
 from pipeline.errors import ImpossibleFactError
+from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import Asset, FeedPrice, Par, PoolPath
 from pipeline.state.shard import Shard

@@ -1,6 +1,6 @@
 """What an amount of a book's base, of its quote or of gas is worth in its quote, at a price."""
 
-from pipeline.book.exposures import Price
+from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.units import Address
 
@@ -8,6 +8,11 @@ from pipeline.units import Address
 def in_quote(policy: Policy, token: Address, amount: int, base_price: Price) -> int:
     """Value an amount of base or quote, at a price of base in raw quote. Rounds: down."""
     return amount if token == policy.quote else base_price.value(amount)
+
+
+def pair_price(policy: Policy, base_price: Price) -> Price:
+    """Turn a price of base in quote into that of the pair's token0 in its token1: the lower address is token0, at every venue."""
+    return base_price if policy.base < policy.quote else base_price.inverse()
 
 
 def gas_in_quote(policy: Policy, cost_wei: int, base_price: Price) -> int | None:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import msgspec
 
 from pipeline import keys
-from pipeline.book.exposures import Price, Spot
+from pipeline.book.exposures import Spot
 from pipeline.book.feeds import answer_of, feed_fault, feed_price
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.book.price_rings import mean_price
 from pipeline.book.prices import along, at_par, find_spot
+from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import FeedPrice, MeanPath, Par, PriceSource
 from pipeline.state.shard import Shard

@@ -1,17 +1,17 @@
 """Step 4: a book's inventory: where its tokens lie and what they are worth together."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isqrt
 
 from msgspec import UNSET
 
 from pipeline import keys
-from pipeline.book.exposures import ExposureKind, HeldItem, Price
+from pipeline.book.exposures import ExposureKind, HeldItem
 from pipeline.book.inventory import WHOLE_BPS, Stock, Summed
+from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Holding
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Bps, RawAmount, SqrtPriceX96
+from pipeline.units import Address, Bps, RawAmount
 from pipeline.venues.registry import venues_of
 
 
@@ -47,8 +47,6 @@ def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address,
     totals = {token: sum(kinds.values()) for token, kinds in net.items()}
     values = {token: price.value(totals[token]) for token, price in prices.items() if token in totals}
     base_value, value = values.get(policy.base, 0), sum(values.values())
-    price = prices[policy.base]
-    base_is_token0 = policy.base < policy.quote
     return Stock(
         parts=tuple(parts),
         holdings=tuple(_holding(token, kinds) for token, kinds in net.items()),
@@ -59,8 +57,7 @@ def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address,
             sum(values.get(token, 0) for token in (policy.quote, *policy.quote_equivalents))
         ),
         unpriced=tuple(token for token, amount in totals.items() if amount and token not in prices),
-        sqrt_price_x96=_sqrt_price_x96(price, base_is_token0=base_is_token0),
-        base_is_token0=base_is_token0,
+        base_price=prices[policy.base],
         base_value_quote=RawAmount(base_value),
         value_quote=RawAmount(value),
         base_share_bps=_share_bps(base_value, value),
@@ -118,11 +115,3 @@ def _holding(token: Address, kinds: Mapping[ExposureKind, int]) -> Holding:
 
 def _share_bps(part: int, whole: int) -> Bps:
     return Bps(part * WHOLE_BPS // whole if whole > 0 else 0)
-
-
-def _sqrt_price_x96(base_price: Price, *, base_is_token0: bool) -> SqrtPriceX96:
-    """Give the price of token0 in token1 as a pool of base and quote has it. Rounds: down; exact for Uniswap V3."""
-    numerator, denominator = base_price.numerator, base_price.denominator
-    if not base_is_token0:
-        numerator, denominator = denominator, numerator
-    return SqrtPriceX96(isqrt((numerator << 192) // denominator))

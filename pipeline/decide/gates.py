@@ -124,10 +124,6 @@ def base_to_buy(stock: Stock, policy: Policy) -> RawAmount:
     Units: raw base; negative to sell. Rounds: towards zero.
     """
     wanted_quote = stock.value_quote * policy.strategy.target_share_bps - stock.base_value_quote * WHOLE_BPS
-    price_squared = stock.sqrt_price_x96 * stock.sqrt_price_x96
-    numerator, denominator = abs(wanted_quote), WHOLE_BPS
-    if stock.base_is_token0:
-        amount = (numerator << 192) // (denominator * price_squared)
-    else:
-        amount = numerator * price_squared // (denominator << 192)
+    price = stock.base_price
+    amount = abs(wanted_quote) * price.denominator // (WHOLE_BPS * price.numerator)
     return RawAmount(amount if wanted_quote >= 0 else -amount)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.book.exposures import Price
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.book.span import PoolSpan
 from pipeline.book.stock import totals
 from pipeline.decide.strategies import STEADY
+from pipeline.messages.base import Price
 from pipeline.messages.entries import BookPath
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Bps, PoolId

@@ -51,6 +51,32 @@ class TokenAmount(msgspec.Struct, frozen=True, kw_only=True):
     amount: RawAmount
 
 
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """Raw units of one token for a raw unit of another: an exact ratio, not reduced."""
+
+    numerator: int
+    denominator: int
+
+    @property
+    def ratio(self) -> tuple[int, int]:
+        """Numerator and denominator."""
+        return self.numerator, self.denominator
+
+    def inverse(self) -> "Price":
+        """Tell the price of the other token."""
+        return Price(numerator=self.denominator, denominator=self.numerator)
+
+    def value(self, amount: int) -> RawAmount:
+        """Value a signed amount. Rounds: down, so a debt counts in full."""
+        return RawAmount(amount * self.numerator // self.denominator)
+
+    def times(self, further: "Price") -> "Price":
+        """Carry a price on: of the first token in a third, by way of the second."""
+        return Price(
+            numerator=self.numerator * further.numerator, denominator=self.denominator * further.denominator
+        )
+
+
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """The record of `events.v1` that an output follows from, and the block at which it stood."""
 

@@ -4,15 +4,16 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.messages.base import BlockRef, Output, TokenAmount
+from pipeline.messages.base import BlockRef, Output, Price, TokenAmount
 from pipeline.messages.costs import ForeseenCost, RealCost
-from pipeline.messages.dry_run import DryRun, dry_run_2
+from pipeline.messages.dry_run import DryRun, dry_run_2, dry_run_3
 from pipeline.messages.former_goals import with_goal
 from pipeline.messages.former_outcomes import plan_outcome, stall_reason
+from pipeline.messages.former_prices import with_price
 from pipeline.messages.goals import Goal, Phase
 from pipeline.messages.outcomes import AnyPlanOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
-from pipeline.units import Address, BookId, Bps, Hash, RawAmount, Seconds, SqrtPriceX96
+from pipeline.units import Address, BookId, Bps, Hash, RawAmount, Seconds
 
 Trigger = Literal["share_outside_band", "out_of_range"]
 
@@ -27,14 +28,15 @@ class Decision(Output, frozen=True, kw_only=True):
     policy_version: str
 
 
-class RebalanceProposed(Decision, frozen=True, kw_only=True, tag=True):
+class RebalanceProposed(Decision, frozen=True, kw_only=True, tag="RebalanceProposed.2"):
     """The deviation calls for an action. What it may cost is judged later."""
 
     trigger: Trigger
     base_amount: RawAmount
     quote_amount: RawAmount
     value_quote: RawAmount
-    sqrt_price_x96: SqrtPriceX96
+    price: Price
+    """Of the pair: of its token0, the lower address of base and quote, in its token1."""
     base_share_bps: Bps
     target_share_bps: Bps
     deviation_bps: Bps
@@ -43,6 +45,9 @@ class RebalanceProposed(Decision, frozen=True, kw_only=True, tag=True):
     """At spot, without impact, towards zero; negative: to sell."""
     out_of_range_s: int
     """How long all liquidity has been out of range; 0 if it is not."""
+
+
+upgrades("RebalanceProposed", 1)(with_price)
 
 
 class Declined(Decision, frozen=True, kw_only=True, tag=True):
@@ -59,7 +64,7 @@ class Declined(Decision, frozen=True, kw_only=True, tag=True):
     deviation_bps: Bps | None = None
 
 
-class ProposalTried(Decision, frozen=True, kw_only=True, tag="ProposalTried.2"):
+class ProposalTried(Decision, frozen=True, kw_only=True, tag="ProposalTried.3"):
     """What would have come of a dry-run book's proposal, told once. The book is as it was."""
 
     proposal: str
@@ -73,6 +78,11 @@ class ProposalTried(Decision, frozen=True, kw_only=True, tag="ProposalTried.2"):
 @upgrades("ProposalTried", 1)
 def _proposal_tried_2(fields: Fields) -> Fields:
     return {**fields, "run": dry_run_2(fields["run"])}
+
+
+@upgrades("ProposalTried", 2)
+def _proposal_tried_3(fields: Fields) -> Fields:
+    return {**fields, "run": dry_run_3(fields["run"])}
 
 
 # ------------------------------------------------------------------ plans
@@ -102,9 +112,7 @@ class PlanOpened(PlanMessage, frozen=True, kw_only=True, tag="PlanOpened.2"):
     """Share minus target, before."""
 
 
-@upgrades("PlanOpened", 1)
-def _plan_opened_2(fields: Fields) -> Fields:
-    return with_goal(fields)
+upgrades("PlanOpened", 1)(with_goal)
 
 
 class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag="PlanRevised.2"):
@@ -119,9 +127,7 @@ class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag="PlanRevised.2"):
     reason: str
 
 
-@upgrades("PlanRevised", 1)
-def _plan_revised_2(fields: Fields) -> Fields:
-    return with_goal(fields)
+upgrades("PlanRevised", 1)(with_goal)
 
 
 class StepRefused(PlanMessage, frozen=True, kw_only=True, tag="StepRefused.2"):

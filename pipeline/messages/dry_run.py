@@ -4,12 +4,15 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.messages.base import Price
+from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.messages.former_outcomes import refusal_in
-from pipeline.messages.goals import Step
+from pipeline.messages.former_prices import with_price
+from pipeline.messages.goals import Step, Terms
 from pipeline.messages.outcomes import StallReason
 from pipeline.messages.versions import Fields
 from pipeline.messages.views import Holding
-from pipeline.units import Address, BlockNumber, Bps, Liquidity, RawAmount, SqrtPriceX96, Tick, TokenId, Wei
+from pipeline.units import Address, BlockNumber, Bps, RawAmount, Wei
 
 DryRunOutcome = Literal["done", "stalled", "refused", "failed", "orphaned", "too_old"]
 """`done`: the plan came to its end. `stalled`: it stopped in the middle. `refused`: it never began, by a gate or
@@ -41,19 +44,19 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     base_amount: RawAmount
     quote_amount: RawAmount
     value_quote: RawAmount
-    sqrt_price_x96: SqrtPriceX96
+    price: Price
+    """Of the pair: of its token0, the lower address of base and quote, in its token1."""
     base_share_bps: Bps
     deviation_bps: Bps
 
 
-class MintedPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """An NFT that the book would have now."""
+class NewPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """A position that the book would have now."""
 
-    token_id: TokenId
-    pool: Address
-    tick_lower: Tick
-    tick_upper: Tick
-    liquidity: Liquidity
+    venue: str
+    """Kind of the venue."""
+    terms: Terms
+    """What it is; only the venue looks into it."""
 
 
 class DryRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +71,7 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     """So many were mined on the fork."""
     steps: tuple[DryRunStep, ...] = ()
     changes: tuple[BalanceChange, ...] = ()
-    minted: tuple[MintedPosition, ...] = ()
+    new_positions: tuple[NewPosition, ...] = ()
     before: Inventory | None = None
     after: Inventory | None = None
     lent_wei: Wei = Wei(0)
@@ -79,3 +82,13 @@ def dry_run_2(fields: Fields) -> Fields:
     """Take the reason of a refusal out of the sentence that it stood in."""
     refused = fields["outcome"] == "refused"
     return {**fields, "refusal": refusal_in(fields.get("reason", "")) if refused else None}
+
+
+def dry_run_3(fields: Fields) -> Fields:
+    """Tell prices as they are, and what was minted as what only its venue looks into: it was an NFT of Uniswap V3."""
+    rest = {name: value for name, value in fields.items() if name != "minted"}
+    for when in ("before", "after"):
+        if rest.get(when) is not None:
+            rest[when] = with_price(rest[when])
+    minted = [{"venue": UNISWAP_V3, "terms": terms} for terms in fields.get("minted", ())]
+    return {**rest, "new_positions": minted}

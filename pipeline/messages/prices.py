@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline import keys
 from pipeline.messages.base import Entry
-from pipeline.units import Address, BlockNumber, Bps, PoolId, Seconds, Tick
+from pipeline.units import Address, BlockNumber, Bps, LogPrice, PoolId, Seconds
 
 _INTERVALS_PER_WINDOW, _SLOTS_PER_WINDOW = 10, 24
 """Of the ring that a mean is taken from: it reaches back over more than two windows, since a chain may stand still."""
@@ -51,17 +51,17 @@ class PriceSlot(Entry, frozen=True, kw_only=True):
     numerator: int
     denominator: int
     """Of the price of token0 in token1, raw and exact, not reduced."""
-    tick: Tick
-    """The greatest whose price is not above it."""
+    tick: LogPrice
+    """The greatest logarithm whose price is not above it."""
     tick_seconds: int
-    """Of every tick since `since_s`, times the seconds for which it was the price's, up to `at_s`."""
+    """Of every logarithm since `since_s`, times the seconds for which it was the price's, up to `at_s`."""
     since_s: Seconds
     """From here on the price is known without a gap."""
     read_at_block: BlockNumber
     """When the pool had last been read: after a later read the ring starts over, for what it held may have been wrong."""
 
     def tick_seconds_at(self, at_s: int) -> int:
-        """Sum the ticks over time up to a later moment, until which the price stays."""
+        """Sum the logarithms over time up to a later moment, until which the price stays."""
         return self.tick_seconds + self.tick * (at_s - self.at_s)
 
 

@@ -5,14 +5,15 @@ from typing import ClassVar
 import msgspec
 
 from pipeline import keys
-from pipeline.messages.base import BlockRef, Output, View
+from pipeline.messages.base import BlockRef, Output, Price, View
+from pipeline.messages.former_prices import with_price
+from pipeline.messages.versions import upgrades
 from pipeline.units import (
     Address,
     BookId,
     Bps,
     PoolId,
     RawAmount,
-    SqrtPriceX96,
 )
 
 
@@ -60,7 +61,7 @@ class TokenShare(msgspec.Struct, frozen=True, kw_only=True):
     """None: any share will do."""
 
 
-class BookView(View, frozen=True, kw_only=True, tag=True):
+class BookView(View, frozen=True, kw_only=True, tag="BookView.2"):
     """A book's inventory after a block, valued at the reference pool's spot; rounded down."""
 
     topic: ClassVar[str] = "books"
@@ -70,7 +71,8 @@ class BookView(View, frozen=True, kw_only=True, tag=True):
     base_amount: RawAmount
     quote_amount: RawAmount
     value_quote: RawAmount
-    sqrt_price_x96: SqrtPriceX96
+    price: Price
+    """Of the pair: of its token0, the lower address of base and quote, in its token1."""
     base_share_bps: Bps
     deviation_bps: Bps
     shares: tuple[TokenShare, ...] | msgspec.UnsetType = msgspec.UNSET
@@ -79,6 +81,9 @@ class BookView(View, frozen=True, kw_only=True, tag=True):
     @property
     def key(self) -> str:
         return keys.book(self.book)
+
+
+upgrades("BookView", 1)(with_price)
 
 
 class ViewRemoved(Output, frozen=True, kw_only=True, tag=True):

@@ -141,6 +141,12 @@ def venue_named(chain: ChainProfile, name: str) -> Venue:
     raise ImpossibleFactError(f"the chain has no venue {name}")
 
 
+def kind_of(chain: ChainProfile, venue: Venue) -> str:
+    """Tell of which kind a venue of a chain is."""
+    spec = chain.venue(venue.name)
+    return _EVERY_WALLET.kind if spec is None else spec.kind
+
+
 def pool_item(policy: Policy, pool: PoolId) -> str:
     """Name the item that a book's pool is, at its venue."""
     return venue_named(policy.chain, policy.venue_of(pool)).pool_item(pool)

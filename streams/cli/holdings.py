@@ -107,7 +107,7 @@ def book_price_text(view: BookView, policy: Policy) -> str:
     base_is_0 = policy.base < policy.quote  # a pool orders its tokens by address
     token0, token1 = (policy.base, policy.quote) if base_is_0 else (policy.quote, policy.base)
     decimals = (policy.decimals(token0), policy.decimals(token1))
-    return price_text(view.sqrt_price_x96, *decimals, base_is_0=base_is_0, digits=_PRICE_DIGITS)
+    return price_text(view.price, *decimals, base_is_0=base_is_0, digits=_PRICE_DIGITS)
 
 
 def _holding_rows(book: BookNow) -> Iterator[tuple[str, ...]]:

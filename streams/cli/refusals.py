@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from pipeline.math.log_prices import price_of_root
 from pipeline.messages.policy import Policy
 from pipeline.units import RawAmount, SqrtPriceX96
 from streams.cli.wording import named_in
@@ -66,4 +67,6 @@ def _price(policy: Policy, sqrt_price_x96: int) -> str:
     base_is_0 = policy.base < policy.quote
     token0, token1 = (policy.base, policy.quote) if base_is_0 else (policy.quote, policy.base)
     decimals = policy.decimals(token0), policy.decimals(token1)
-    return price_text(SqrtPriceX96(sqrt_price_x96), *decimals, base_is_0=base_is_0, digits=_PRICE_DIGITS)
+    return price_text(
+        price_of_root(SqrtPriceX96(sqrt_price_x96)), *decimals, base_is_0=base_is_0, digits=_PRICE_DIGITS
+    )

@@ -28,7 +28,7 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.dry_run import DryRun
-from pipeline.messages.goals import Goal
+from pipeline.messages.goals import Goal, Terms
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount, Tick
@@ -156,14 +156,16 @@ def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str
 
 
 def _goal(goal: Goal, policy: Policy | None) -> str:
-    """Say where a plan moves to: a range by its prices, anything else by the terms of its venue."""
-    match goal.terms:
+    return _place(goal.venue, goal.terms, policy)
+
+
+def _place(venue: str, terms: Terms, policy: Policy | None) -> str:
+    """Say where liquidity stands: a range by its prices, anything else by the terms of its venue."""
+    match terms:
         case {"tick_lower": str(lower), "tick_upper": str(upper)}:
             return _range(Tick(int(lower)), Tick(int(upper)), policy)
-    told = (
-        f"{name} {value if isinstance(value, str) else ' '.join(value)}" for name, value in goal.terms.items()
-    )
-    return f"{goal.venue} {', '.join(told)}"
+    told = (f"{name} {value if isinstance(value, str) else ' '.join(value)}" for name, value in terms.items())
+    return f"{venue} {', '.join(told)}"
 
 
 def _range(lower: Tick, upper: Tick, policy: Policy | None) -> str:
@@ -184,7 +186,7 @@ def _tried(run: DryRun, policy: Policy | None) -> str:
     parts = [
         f"is done: {len(run.steps)} {'transaction' if len(run.steps) == 1 else 'transactions'}, {amount_text(gas_wei, _NATIVE_DECIMALS, places=6)} coin of gas"
     ]
-    parts += [f"new range {_range(nft.tick_lower, nft.tick_upper, policy)}" for nft in run.minted]
+    parts += [f"new range {_place(each.venue, each.terms, policy)}" for each in run.new_positions]
     if run.before is not None and run.after is not None:
         lost = run.before.value_quote - run.after.value_quote
         amount = _amount(RawAmount(abs(lost)), policy, None if policy is None else policy.quote)

@@ -8,11 +8,11 @@ import msgspec
 from pipeline import keys
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import SettingsError
-from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.math.log_prices import price_at_log
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.decisions import NftLeft
 from pipeline.messages.policy import Policy
-from pipeline.units import Address, RawAmount, Tick
+from pipeline.units import Address, LogPrice, RawAmount, Tick
 from streams.human import parse_bps, price_text, rounded_amount_text, short
 
 _DIGITS = 5
@@ -80,4 +80,4 @@ def prices_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_
 def _end_text(tick: Tick, decimals: tuple[int, int], *, base_is_0: bool) -> str:
     if abs(tick) >= _NO_END_TICK:
         return "0" if (tick < 0) == base_is_0 else "∞"
-    return price_text(sqrt_price_at_tick(tick), *decimals, base_is_0=base_is_0, digits=_DIGITS)
+    return price_text(price_at_log(LogPrice(tick)), *decimals, base_is_0=base_is_0, digits=_DIGITS)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from pipeline import keys
 from pipeline.advance.books import stock_of
+from pipeline.book.pricing import pair_price
 from pipeline.decide.gates import deviation_bps
 from pipeline.drive import drive
 from pipeline.errors import PipelineError
@@ -16,18 +17,16 @@ from pipeline.messages.dry_run import (
     DryRunOutcome,
     DryRunStep,
     Inventory,
-    MintedPosition,
+    NewPosition,
 )
 from pipeline.messages.effects import Intent, Untried
 from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
 from pipeline.messages.outcomes import Done, NeverSent, StallReason
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import NATIVE, Address, BookId, Offset, RawAmount, Seconds, Wei
-from pipeline.venues.registry import venues_of
-from pipeline.venues.uniswap_v3.forms.views import PositionView
+from pipeline.venues.registry import kind_of, venues_of
 from pipeline.venues.wallet.forms import Balance
 from streams.outcomes import outcome_text
 from streams.rehearse.before import take_back, telling_all_coins
@@ -80,7 +79,7 @@ class Trial:
             blocks=self._blocks,
             steps=tuple(self._steps),
             changes=self._changes() if self._before else (),
-            minted=self._minted() if self._before else (),
+            new_positions=self._new_positions() if self._before else (),
             before=self._before,
             after=self._inventory() if self._before else None,
             lent_wei=self._lent_wei,
@@ -182,7 +181,7 @@ class Trial:
             base_amount=stock.base_amount,
             quote_amount=stock.quote_amount,
             value_quote=stock.value_quote,
-            sqrt_price_x96=stock.sqrt_price_x96,
+            price=pair_price(self.policy, stock.base_price),
             base_share_bps=stock.base_share_bps,
             deviation_bps=deviation_bps(stock, self.policy),
         )
@@ -203,31 +202,18 @@ class Trial:
             if has.get(token, had) != had
         )
 
-    def _positions(self) -> dict[str, PositionView]:
-        """Show the book's positions that have liquidity, by item."""
+    def _positions(self) -> dict[str, NewPosition]:
+        """List the book's positions that provide liquidity, by item."""
         shard, policy = self._shard, self.policy
-        now = Provenance(
-            shard=shard.id, offset=shard.cursor, block=shard.tables.head, chain_id=policy.chain.chain_id
-        )
-        shown = {
-            held.item: venue.views.show_item(policy, held, now)
+        return {
+            held.item: NewPosition(venue=kind_of(policy.chain, venue), terms=held.terms())
             for venue in venues_of(policy.chain)
             if venue.views is not None
             for held in venue.views.shown_items(shard, policy)
-        }
-        return {
-            item: view for item, view in shown.items() if isinstance(view, PositionView) and view.liquidity
+            if held.provides_liquidity
         }
 
-    def _minted(self) -> tuple[MintedPosition, ...]:
+    def _new_positions(self) -> tuple[NewPosition, ...]:
         return tuple(
-            MintedPosition(
-                token_id=view.token_id,
-                pool=view.pool,
-                tick_lower=view.tick_lower,
-                tick_upper=view.tick_upper,
-                liquidity=view.liquidity,
-            )
-            for item, view in self._positions().items()
-            if item not in self._had_positions
+            position for item, position in self._positions().items() if item not in self._had_positions
         )

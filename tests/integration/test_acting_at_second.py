@@ -18,10 +18,12 @@ from pipeline.errors import SettingsError
 from pipeline.messages.chain_profile import PoolsAt
 from pipeline.messages.decisions import PlanOpened, RebalanceProposed
 from pipeline.messages.effects import DryRuns
+from pipeline.messages.goals import read_terms
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView
 from pipeline.venues.abi import function
+from pipeline.venues.uniswap_v3.assess import PositionTerms
 from streams.devnet import actions
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import Chain
@@ -173,8 +175,10 @@ async def test_a_dry_run_there_carries_the_plan_out_on_a_fork(
     assert abs(told.after.deviation_bps) < abs(told.before.deviation_bps)
     ((_, had),) = [(each, position(chain, fork, each)) for each in token_ids(chain, fork, owner)]
     assert had.liquidity, "the real chain knows nothing of it"
-    (minted,) = told.minted
-    assert (minted.tick_lower, minted.tick_upper) != (had.lower, had.upper)
+    (made,) = told.new_positions
+    nft = read_terms(made.terms, PositionTerms)
+    assert (made.venue, nft.pool) == ("uniswap_v3", pool.address)
+    assert (nft.tick_lower, nft.tick_upper) != (had.lower, had.upper)
     await node.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from cli_desk import PARTITIONS, a_book, block, seen
 from intents import intent
 
-from pipeline.messages.base import Cause
+from pipeline.messages.base import Cause, Price
 from pipeline.messages.decisions import Declined, RebalanceProposed, StepRefused
 from pipeline.messages.events import Paused, Signed
 from streams.kafka.codec import encode
@@ -54,7 +54,7 @@ def proposed(book: str, shard: int, offset: int, version: str) -> RebalancePropo
     return RebalanceProposed(
         id=f"reb.{shard}.{offset}.{offset:016x}", because_of=Cause(shard=shard, offset=offset, block=block(offset)),
         book=book, policy_version=version, trigger="share_outside_band", base_amount=10**18, quote_amount=10**9,
-        value_quote=3 * 10**9, sqrt_price_x96=2**96, base_share_bps=4_040, target_share_bps=5_000,
+        value_quote=3 * 10**9, price=Price(numerator=1, denominator=1), base_share_bps=4_040, target_share_bps=5_000,
         deviation_bps=-960, base_to_buy=493 * 10**16, out_of_range_s=0,
     )  # fmt: skip
 

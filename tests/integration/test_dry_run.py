@@ -13,8 +13,10 @@ from pipeline.advance.books import stock_of
 from pipeline.messages.decisions import PlanClosed, RebalanceProposed
 from pipeline.messages.effects import DryRuns, Untried
 from pipeline.messages.entries import Mined
+from pipeline.messages.goals import read_terms
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import ShardId
+from pipeline.venues.uniswap_v3.assess import PositionTerms
 from streams.devnet import actions, reads
 from streams.devnet.artifacts import anvil_program
 from streams.devnet.chain import Chain
@@ -166,7 +168,8 @@ def test_what_it_says_is_what_happens(ground):
         assert [step.gas_used for step in told.steps] == [m.gas_used for m in sorted_by_place(ground, since)]
         assert len(mined) == len(told.steps)
         assert all(step.succeeded for step in told.steps)
-        (minted,) = told.minted
+        (made,) = told.new_positions
+        minted = read_terms(made.terms, PositionTerms)
         there = reads.position(ground.chain, ground.world, minted.token_id)
         assert (there.lower, there.upper, there.liquidity) == (
             minted.tick_lower,

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from price_play import FEED_CODE
 
 from pipeline.advance.books import stock_of
-from pipeline.book.cells import tick_of
-from pipeline.book.exposures import Price
 from pipeline.book.price_rings import mean_price
+from pipeline.math.log_prices import log_of_price
+from pipeline.messages.base import Price
 from pipeline.messages.decisions import Declined, PlanOpened, Quarantined, StepRefused
 from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
 from pipeline.messages.prices import Asset, FeedAnswer, FeedPrice, MeanPath, Reference
@@ -207,7 +207,7 @@ async def test_a_followed_mean_is_that_of_the_pools_own_observations(chain: Chai
         if isinstance(found, Price):
             ago_s = now_s - (now_s - mean.window_s) // ring.every_s * ring.every_s
             (before, after), _ = read(chain, reference.address, POOL, "observe", [ago_s, 0])
-            assert tick_of(found) == (after - before) // ago_s
+            assert log_of_price(found) == (after - before) // ago_s
             compared += 1
     assert compared > 3
     assert {said.reason for said in followed.said if isinstance(said, Declined)} & {

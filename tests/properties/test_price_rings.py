@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline.book.cells import tick_of
-from pipeline.book.exposures import Price
 from pipeline.book.price_rings import interval_prices, last_slot, mean_price
 from pipeline.drive import drive
+from pipeline.math.log_prices import log_of_price
 from pipeline.math.ticks import sqrt_price_at_tick, tick_at_sqrt_price
+from pipeline.messages.base import Price
 from pipeline.messages.events import Resumed
 from pipeline.messages.prices import MeanPath, PriceHistory, PriceRing, Reference
 from pipeline.state.shard import Shard
@@ -174,7 +174,9 @@ def test_any_batch_split_commits_the_same_slots(seed, steps, size):
 @given(st.integers(-880_000, 880_000), st.integers(1, 10**30))
 def test_a_tick_is_the_greatest_whose_price_is_not_above(tick, scale):
     price = Price(numerator=round(1.0001 ** abs(tick) * 10**15) * scale, denominator=10**15 * scale)
-    found = tick_of(price if tick >= 0 else Price(numerator=price.denominator, denominator=price.numerator))
+    found = log_of_price(
+        price if tick >= 0 else Price(numerator=price.denominator, denominator=price.numerator)
+    )
     assert abs(found - tick) <= 1
 
 

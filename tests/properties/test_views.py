@@ -13,9 +13,8 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of, why_unknown
-from pipeline.book.cells import tick_of
-from pipeline.book.exposures import Price
 from pipeline.drive import drive
+from pipeline.math.log_prices import log_of_price
 from pipeline.messages.events import Paused, PolicyRemoved, Resumed
 from pipeline.messages.policy import Policy, TargetBand
 from pipeline.messages.views import BookView, Rewound, ViewRemoved
@@ -116,9 +115,13 @@ def _news(key: str, says: dict[str, Any]) -> dict[str, Any]:
     if key.startswith("book/"):
         held = [(each.token, each.wallet, each.native) for each in says["holdings"]]
         targets = [] if says["shares"] is UNSET else [(s.token, s.target_share_bps) for s in says["shares"]]
-        price = Price(numerator=says["sqrt_price_x96"] ** 2, denominator=1 << 192)
         target = says["deviation_bps"] - says["base_share_bps"]
-        return {"held": held, "targets": targets, "target": target, "cell": (tick_of(price) + 5) // 10}
+        return {
+            "held": held,
+            "targets": targets,
+            "target": target,
+            "cell": (log_of_price(says["price"]) + 5) // 10,
+        }
     skip = AMOUNTS if key.startswith("position/") and says["liquidity"] else set()
     return {name: value for name, value in says.items() if name not in skip}
 

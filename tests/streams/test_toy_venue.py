@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,6 +134,8 @@ async def test_pools_and_shares_are_read_followed_and_valued(rig) -> None:
         )
         rig.is_as_on_the_chain()
     (*_, view) = rig.of(BookView)
+    pool = rig.toy.pool(ID, rig.chain.head)
+    assert Fraction(*view.price.ratio) == Fraction(pool.weight0, pool.weight1)
     spot = 3_000 * USD
     assert view.value_quote == sum(
         h.wallet + h.principal if h.token == DOLLAR else (h.wallet + h.principal) * spot // ETHER

@@ -8,8 +8,10 @@ from toy_fork import ToyFork, stored, trial_of, untried_of
 
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.events import BlockSeen, Paused, PolicySet, WriterStarted
+from pipeline.messages.goals import read_terms
 from pipeline.messages.policy import Limits, Rerange
 from pipeline.messages.transactions import SubmitTransaction
+from pipeline.venues.uniswap_v3.assess import PositionTerms
 from streams.rehearse import trial as trial_module
 from streams.rehearse.port import NotTried
 
@@ -52,7 +54,9 @@ async def test_it_is_what_the_live_book_does(down):
     assert [step.step for step in told.steps] == [intent.step for intent in quiet.signer.done]
     assert told.blocks == blocks
     (position,) = acting.liquid()
-    (minted,) = told.minted
+    (made,) = told.new_positions
+    minted = read_terms(made.terms, PositionTerms)
+    assert (made.venue, minted.pool) == ("uniswap_v3", position.pool)
     assert (minted.tick_lower, minted.tick_upper, minted.liquidity) == (
         position.tick_lower,
         position.tick_upper,
@@ -106,7 +110,7 @@ async def test_a_middle_that_stalls_is_told_with_what_was_done():
     assert told.outcome == "stalled"
     assert "step_failed" in told.reason
     assert told.steps[0].step == "withdraw"
-    assert not told.minted
+    assert not told.new_positions
     assert told.after.holdings[0].principal == 0
 
 

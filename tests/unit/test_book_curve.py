@@ -4,13 +4,14 @@ import pytest
 from builders import BASE, OTHER_POOL, OWNER, POOL, QUOTE, address, policy
 
 from pipeline.book.book_curve import curve_of_book, price_of
-from pipeline.book.exposures import ONE_FOR_ONE, Exposure, HeldItem, Price
+from pipeline.book.exposures import ONE_FOR_ONE, Exposure, HeldItem
 from pipeline.book.stock import sum_up, take_stock
 from pipeline.curves.derive import derive
 from pipeline.curves.invariants import AMMS
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.math.q import Q96
 from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.base import Price
 from pipeline.messages.policy import TokenSpec
 from pipeline.venues.uniswap_v3.assess import HeldNft
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition

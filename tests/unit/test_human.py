@@ -1,5 +1,6 @@
 import pytest
 
+from pipeline.messages.base import Price
 from streams.human import (
     amount_text,
     bps_text,
@@ -31,14 +32,16 @@ def test_amounts_are_shown_exactly_or_cut_towards_zero(raw, decimals, places, te
 
 
 def test_a_price_is_shown_in_whole_tokens_of_the_quote():
-    sqrt_x96 = 55 * 2**96 // 10**6  # 3025 * 10**6 / 10**18, WETH as token0
-    assert price_text(sqrt_x96, 18, 6, base_is_0=True) == "3025"
-    inverse_x96 = 10**6 * 2**96 // 55
-    assert price_text(inverse_x96, 6, 18, base_is_0=False) == "3025"
+    price = Price(numerator=3_025 * 10**6, denominator=10**18)  # WETH as token0
+    assert price_text(price, 18, 6, base_is_0=True) == "3025"
+    assert price_text(price.inverse(), 6, 18, base_is_0=False) == "3025"
+    uneven = Price(numerator=10**20, denominator=3 * 10**10)
+    assert price_text(uneven, 8, 18, base_is_0=True, digits=4) == "0.3333"
+    assert price_text(uneven, 8, 18, base_is_0=False) == "3"
 
 
 def test_a_price_of_nothing_is_a_dash():
-    assert price_text(0, 6, 18, base_is_0=False) == "-"
+    assert price_text(Price(numerator=0, denominator=1), 6, 18, base_is_0=False) == "-"
 
 
 @pytest.mark.parametrize(

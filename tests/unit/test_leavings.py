@@ -42,7 +42,7 @@ def test_an_nft_that_leaves_is_told_with_what_it_was_worth(recipient, mode):
         p + f for p, f in zip(found.principal, found.fees, strict=True)
     ]
     wallet = [holding.wallet + holding.native for holding in stock.holdings]
-    base_outside = wallet[0] * stock.sqrt_price_x96**2 >> 192
+    base_outside = stock.base_price.value(wallet[0])
     assert abs(left.value_quote - (stock.value_quote - base_outside - wallet[1])) <= 2
     desk.block()
     assert len(desk.said(NftLeft)) == 1

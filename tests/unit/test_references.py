@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline.book.exposures import Price
 from pipeline.book.prices import spot_prices
 from pipeline.book.references import apart_bps, doubt
 from pipeline.drive import drive
-from pipeline.messages.base import Output
+from pipeline.messages.base import Output, Price
 from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import TokenSpec

@@ -9,7 +9,7 @@ from builders import policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.messages.base import BlockRef, Cause
+from pipeline.messages.base import BlockRef, Cause, Price
 from pipeline.messages.decisions import (
     AnyDecision,
     ChainStalled,
@@ -19,7 +19,7 @@ from pipeline.messages.decisions import (
     ProposalTried,
     RebalanceProposed,
 )
-from pipeline.messages.dry_run import DryRun, DryRunStep, Inventory, MintedPosition
+from pipeline.messages.dry_run import DryRun, DryRunStep, Inventory, NewPosition
 from pipeline.messages.goals import RerangeGoal
 from streams.cli.readable import fields_of, with_stated_type
 from streams.cli.sentences import sentence
@@ -32,7 +32,7 @@ INVENTORY = Inventory(
     base_amount=10**18,
     quote_amount=10**9,
     value_quote=4 * 10**9,
-    sqrt_price_x96=2**96,
+    price=Price(numerator=1, denominator=1),
     base_share_bps=4_100,
     deviation_bps=-900,
 )
@@ -66,7 +66,7 @@ def proposal(base_to_buy: int) -> RebalanceProposed:
         base_amount=1,
         quote_amount=1,
         value_quote=1,
-        sqrt_price_x96=1,
+        price=Price(numerator=1, denominator=1),
         base_share_bps=4_040,
         target_share_bps=5_000,
         deviation_bps=-960,
@@ -104,7 +104,7 @@ def test_a_dry_run_tells_cost_range_and_shares():
     run = DryRun(
         outcome="done",
         steps=(DryRunStep(step="mint", at_block=8, succeeded=True, gas_used=1, cost_wei=2 * 10**15),),
-        minted=(MintedPosition(token_id=3, pool="0x1", tick_lower=-10, tick_upper=20, liquidity=5),),
+        new_positions=(NewPosition(venue="uniswap_v3", terms={"tick_lower": "-10", "tick_upper": "20"}),),
         before=INVENTORY,
         after=after,
     )

@@ -4,15 +4,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from pipeline import keys
-from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, LiquidityRange, Price
+from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, LiquidityRange
 from pipeline.errors import ImpossibleFactError
 from pipeline.math.amounts import amounts_of_liquidity
+from pipeline.math.log_prices import price_of_root
 from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.base import Price
+from pipeline.messages.goals import Terms, write_terms
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address, Liquidity, PoolId, RawAmount, SqrtPriceX96, Tick
+from pipeline.units import Address, Liquidity, PoolId, RawAmount, Tick, TokenId
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, acting_deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
@@ -61,10 +66,31 @@ class HeldNft(HeldItem, frozen=True, kw_only=True):
             liquidity=self.position.liquidity,
         )
 
+    def terms(self) -> Terms:
+        """Tell its number, its pool, its range and its liquidity."""
+        (_, token_id), held = keys.position.parse(self.item), self.position
+        own = PositionTerms(
+            token_id=token_id,
+            pool=held.pool,
+            tick_lower=held.tick_lower,
+            tick_upper=held.tick_upper,
+            liquidity=held.liquidity,
+        )
+        return write_terms(own)
+
+
+class PositionTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """An NFT, as records that know no venue carry it."""
+
+    token_id: TokenId
+    pool: Address
+    tick_lower: Tick
+    tick_upper: Tick
+    liquidity: Liquidity
+
 
 def _price_at(tick: Tick) -> Price:
-    root_x96 = sqrt_price_at_tick(tick)
-    return Price(numerator=root_x96 * root_x96, denominator=1 << 192)
+    return price_of_root(sqrt_price_at_tick(tick))
 
 
 class _Range(NamedTuple):
@@ -217,11 +243,6 @@ def _measure(key: str, position: NftPosition, pool: Pool | None, at: _Range) -> 
         most_owed=max(*owed, *pooled),
         shared=at.used.liquidity,
     )
-
-
-def price_in(sqrt_price_x96: SqrtPriceX96) -> Price:
-    """Square the root of a price: of token0 in token1."""
-    return Price(numerator=sqrt_price_x96 * sqrt_price_x96, denominator=1 << 192)
 
 
 def _row(token: Address, kind: ExposureKind, amount: int) -> Exposure:

@@ -16,13 +16,14 @@ from pipeline.book.cells import cell_bounds, cell_of
 from pipeline.book.exposures import Spot
 from pipeline.book.span import PoolSpan
 from pipeline.math.amounts import amount0_delta, amount1_delta
+from pipeline.math.log_prices import price_of_root
 from pipeline.math.q import MAX_UINT128, MAX_UINT256
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, sqrt_price_at_tick
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import Liquidity, PoolId, SqrtPriceX96, Tick
-from pipeline.venues.uniswap_v3.assess import HeldNft, held_nfts, price_in
+from pipeline.venues.uniswap_v3.assess import HeldNft, held_nfts
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import Pool
@@ -137,7 +138,8 @@ def span_of(tables: Tables, pool: PoolId, state: Pool, sums: Sums, halvings: int
 def _prices(tables: Tables, pool: PoolId, state: Pool, sums: Sums, halvings: int) -> _Prices | None:
     """Find the prices at which something else than an amount changes, and come that much closer; both ends are outside."""
     now = state.sqrt_price_x96
-    lowest, highest = cell_bounds(cell_of(tables, pool, spot_at(state, now)))
+    cell = cell_of(tables, pool, spot_at(state, now))
+    lowest, highest = (sqrt_price_at_tick(Tick(each)) for each in cell_bounds(cell))
     down = now - max(lowest - 1, sqrt_price_at_tick(sums.below)) >> halvings
     up = min(highest, sqrt_price_at_tick(sums.above)) - now >> halvings
     if down <= 0 or up <= 0:
@@ -168,7 +170,7 @@ def _moves(prices: _Prices, sums: Sums) -> Sequence[tuple[int, int]]:
 
 def spot_at(state: Pool, sqrt_price_x96: SqrtPriceX96) -> Spot:
     """Tell a pool's price at a square root: sqrt^2 / 2^192."""
-    return Spot(token0=state.token0, token1=state.token1, price=price_in(sqrt_price_x96))
+    return Spot(token0=state.token0, token1=state.token1, price=price_of_root(sqrt_price_x96))
 
 
 # ------------------------------------------------------------------ measures

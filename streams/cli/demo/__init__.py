@@ -114,7 +114,8 @@ def _strange_dry_runs(told: Told) -> list[str]:
     return [
         f"{each['outcome']}: {each['reason']}"
         for each in told.dry_runs
-        if each["outcome"] in {"failed", "too_old"} or (each["outcome"] == "done" and not each["minted"])
+        if each["outcome"] in {"failed", "too_old"}
+        or (each["outcome"] == "done" and not each["new_positions"])
     ]
 
 

@@ -53,7 +53,7 @@ class ChainInventory(msgspec.Struct, frozen=True, kw_only=True):
     amounts: dict[str, int]
     """Of each token."""
     values_quote: dict[str, int]
-    sqrt_price_x96: int
+    base_price: Fraction
     base_to_buy: int
     all_out_of_range: bool
 
@@ -76,7 +76,7 @@ def inventory_at(chain: Chain, world: World, terms: Terms, block: int) -> ChainI
         base_share_bps=base_value * _WHOLE_BPS // value if value else 0,
         amounts={token: held[token] for token in prices},
         values_quote=values,
-        sqrt_price_x96=reads.slot0(chain, terms.reference, block=block).sqrt_price_x96,
+        base_price=usdc_per_weth,
         base_to_buy=int((Fraction(value * terms.target_bps, _WHOLE_BPS) - base_value) / usdc_per_weth),
         all_out_of_range=idle,
     )

@@ -1,5 +1,7 @@
 """The end of the demo: every shard verified, and each inventory compared with what leaving everything would pay."""
 
+from fractions import Fraction
+
 from pipeline.advance.books import stock_of
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
@@ -44,7 +46,9 @@ def _against_the_contracts(stage: Stage, shard: Shard, verdict: Verdict) -> None
         verdict.compared["inventories"] += 1
         verdict.compared["values of tokens"] += len(theirs.values_quote)
         names = ("base_amount", "quote_amount", "value_quote", "values_quote", "base_share_bps")
-        for name in (*names, "sqrt_price_x96"):
-            mine, found = getattr(ours, name), getattr(theirs, name)
+        mine_of = {name: getattr(ours, name) for name in names}
+        mine_of["base_price"] = Fraction(*ours.base_price.ratio)
+        for name, mine in mine_of.items():
+            found = getattr(theirs, name)
             if mine != found:
                 verdict.wrong.append(f"{policy.book} {name}: {mine}, the chain's {found}")

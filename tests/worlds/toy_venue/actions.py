@@ -8,11 +8,11 @@ from pipeline.act.allowances import APPROVE_GAS, Grant, allow, take_back
 from pipeline.act.drafts import Course, Draft
 from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
-from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
 from pipeline.book.prices import spot_prices
 from pipeline.decide.gates import base_to_buy
 from pipeline.errors import CalldataError, ImpossibleFactError
+from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
 from pipeline.messages.goals import (
     RESET,

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from pipeline.book.exposures import HeldItem, Price, Spot
+from pipeline.book.exposures import HeldItem, Spot
 from pipeline.book.span import PoolSpan
-from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.base import BlockRef, Output, Price
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed

@@ -7,8 +7,8 @@ from pipeline.act.allowances import Grant
 from pipeline.act.drafts import Course, Draft
 from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
-from pipeline.book.exposures import Price
 from pipeline.book.inventory import Stock
+from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
 from pipeline.messages.goals import RESET, Goal, Phase, PlanPhase, Step, Terms, read_terms, write_terms
 from pipeline.messages.policy import Policy

@@ -8,7 +8,6 @@ from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.book.pricing import in_quote
 from pipeline.math.ranges import share_of_token0
 from pipeline.math.ticks import sqrt_price_at_tick
-from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount
@@ -16,7 +15,7 @@ from pipeline.venues.uniswap_v3 import withdrawn
 from pipeline.venues.uniswap_v3.act.depth import most_minted, moved_in_token1
 from pipeline.venues.uniswap_v3.act.drafts import gas_of_plan, size_swap, transactions_of_plan
 from pipeline.venues.uniswap_v3.act.goal import Amounts, deployable
-from pipeline.venues.uniswap_v3.act.market import PoolMarket
+from pipeline.venues.uniswap_v3.act.market import PoolMarket, base_price
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.act.spenders import approvals_of_plan
 from pipeline.venues.uniswap_v3.act.usual_gas import usual_gas
@@ -67,13 +66,13 @@ def foresee(
     most = most_minted(shard, without, policy, market)
     token1, spot = live.pool().token1, stock.prices[policy.base]
     return ForeseenRerange(
-        moved_quote=RawAmount(sum(base_and_quote(stock, amounts))),
+        moved_quote=RawAmount(sum(base_and_quote(policy, stock, amounts))),
         swap=swap,
         gas_limit=gas_of_plan(len(leaving), policy, swaps=swaps, approvals=approvals),
         gas_expected=usual + transactions * policy.chain.data_gas,
         transactions=transactions,
         share_before_bps=stock.base_share_bps,
-        share_after_bps=_share_after_bps(stock, swap),
+        share_after_bps=_share_after_bps(policy, stock, swap),
         was_idle=not stock.any_in_range,
         is_active=lower_x96 <= swap.sqrt_price_after_x96 < upper_x96,
         deploys=swap.liquidity > 0,
@@ -93,7 +92,7 @@ def share_to_hold(shard: Shard, policy: Policy, stock: Stock, freed: Amounts) ->
     unless the target is.
     """
     pool = need_pool(shard, policy.reference_pool).pool()
-    base, quote = base_and_quote(stock, deployable(shard, policy, pool, freed))
+    base, quote = base_and_quote(policy, stock, deployable(shard, policy, pool, freed))
     target = Fraction(policy.strategy.target_share_bps, WHOLE_BPS)
     if not base + quote:
         return target
@@ -107,27 +106,24 @@ def misfit_bps(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock, free
     Rounds: down.
     """
     live = need_pool(shard, goal.pool)
-    base, quote = base_and_quote(stock, deployable(shard, policy, live.pool(), freed))
+    base, quote = base_and_quote(policy, stock, deployable(shard, policy, live.pool(), freed))
     share = share_of_token0(live.sqrt_price_x96, goal.tick_lower, goal.tick_upper)
-    in_range = (share if stock.base_is_token0 else 1 - share) * (base + quote)
+    in_range = (share if policy.base < policy.quote else 1 - share) * (base + quote)
     off = stock.base_value_quote - base + in_range
     return abs(int(off * WHOLE_BPS / max(stock.value_quote, 1)) - policy.strategy.target_share_bps)
 
 
-def base_and_quote(stock: Stock, amounts: Amounts) -> tuple[int, int]:
+def base_and_quote(policy: Policy, stock: Stock, amounts: Amounts) -> tuple[int, int]:
     """Value amounts of the pool's tokens in quote, at spot. Rounds: down."""
-    base, quote = amounts if stock.base_is_token0 else amounts[::-1]
-    value_of = value_in_token1 if stock.base_is_token0 else value_in_token0
-    return value_of(base, stock.sqrt_price_x96), quote
+    base, quote = amounts if policy.base < policy.quote else amounts[::-1]
+    return stock.base_price.value(base), quote
 
 
-def _share_after_bps(stock: Stock, swap: SwapPlan) -> Bps:
+def _share_after_bps(policy: Policy, stock: Stock, swap: SwapPlan) -> Bps:
     """Value the book after the swap, at the price that it leaves. Rounds: down."""
-    price_x96, is_token0 = swap.sqrt_price_after_x96, stock.base_is_token0
-    sells_base = swap.zero_for_one == is_token0
+    sells_base = swap.zero_for_one == (policy.base < policy.quote)
     base = stock.base_amount + (-swap.amount_in if sells_base else swap.amount_out)
     quote = stock.quote_amount + (swap.amount_out if sells_base else -swap.amount_in)
-    value_of = value_in_token1 if is_token0 else value_in_token0
-    base_value = value_of(RawAmount(base), price_x96)
+    base_value = base_price(policy, swap.sqrt_price_after_x96).value(base)
     total = base_value + quote
     return Bps(base_value * WHOLE_BPS // total if total > 0 else 0)

@@ -6,7 +6,6 @@ Both bounds are kept: the policy's, about its mean, and that of the signer, abou
 from msgspec.structs import replace
 
 from pipeline.act.foresight import Market
-from pipeline.book.exposures import Price
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import OutOfRangeError
 from pipeline.math.slippage import minimum_out, price_window_x96
@@ -18,6 +17,7 @@ from pipeline.math.ticks import (
     sqrt_price_at_tick,
     tick_at_sqrt_price,
 )
+from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, Wei

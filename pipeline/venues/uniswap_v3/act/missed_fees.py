@@ -51,7 +51,7 @@ def missed_fees(shard: Shard, policy: Policy, goal: PoolRange, since: Growth, st
     now = growth_now(shard, policy)
     more = (grown(now.growth0_x128, since.growth0_x128), grown(now.growth1_x128, since.growth1_x128))
     fees = [RawAmount((liquidity * each >> 128) * others // (others + liquidity)) for each in more]
-    return RawAmount(sum(base_and_quote(stock, (fees[0], fees[1]))))
+    return RawAmount(sum(base_and_quote(policy, stock, (fees[0], fees[1]))))
 
 
 def grown(now_x128: int, since_x128: int) -> int:

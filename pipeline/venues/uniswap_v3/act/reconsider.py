@@ -74,13 +74,13 @@ def reconsider_mint(
     part = part_of_mint(shard, policy, live, market, amounts)
     if part is None or part == amounts:
         return course
-    went, whole = (sum(base_and_quote(stock, each)) for each in (part, amounts))
+    went, whole = (sum(base_and_quote(policy, stock, each)) for each in (part, amounts))
     why = f"the pool's depth takes {went} of {whole} quote, the rest stays in the wallet"
     return msgspec.structs.replace(course, why="; ".join(each for each in (course.why, why) if each))
 
 
 def _range_to_mint(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock) -> Course:
-    whole = sum(base_and_quote(stock, deployable(shard, policy, need_pool(shard, goal.pool).pool())))
+    whole = sum(base_and_quote(policy, stock, deployable(shard, policy, need_pool(shard, goal.pool).pool())))
     taken = _taken_quote(shard, policy, goal, stock)
     if taken * 100 >= whole * _LEAST_TAKEN_PERCENT:
         return Course(goal=goal_of(goal))
@@ -98,7 +98,9 @@ def _taken_quote(shard: Shard, policy: Policy, goal: PoolRange, stock: Stock) ->
     live = need_pool(shard, goal.pool)
     amounts, ticks = deployable(shard, policy, live.pool()), (goal.tick_lower, goal.tick_upper)
     liquidity = liquidity_for_amounts(live.sqrt_price_x96, *ticks, *amounts)
-    return sum(base_and_quote(stock, range_amounts(live.sqrt_price_x96, *ticks, liquidity, round_up=False)))
+    return sum(
+        base_and_quote(policy, stock, range_amounts(live.sqrt_price_x96, *ticks, liquidity, round_up=False))
+    )
 
 
 # ------------------------------------------------------------------ how far from the target

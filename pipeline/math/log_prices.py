@@ -1,0 +1,36 @@
+"""Prices and their logarithms, as integers: to the base 1.0001, so that a step is .01 % of any price.
+
+They are what pools call ticks, and are found by the very multiplications of a pool: the same on every machine.
+"""
+
+from math import isqrt
+
+from pipeline.math.ticks import (
+    MAX_SQRT_PRICE_X96,
+    MAX_TICK,
+    MIN_SQRT_PRICE_X96,
+    MIN_TICK,
+    sqrt_price_at_tick,
+    tick_at_sqrt_price,
+)
+from pipeline.messages.base import Price
+from pipeline.units import LogPrice, SqrtPriceX96, Tick
+
+MIN_LOG_PRICE, MAX_LOG_PRICE = LogPrice(MIN_TICK), LogPrice(MAX_TICK)
+
+
+def log_of_price(price: Price) -> LogPrice:
+    """Give the greatest logarithm whose price is not above a price; beyond those that there are, the outermost."""
+    sqrt_price_x96 = isqrt((price.numerator << 192) // price.denominator)
+    within = min(max(sqrt_price_x96, MIN_SQRT_PRICE_X96), MAX_SQRT_PRICE_X96 - 1)
+    return LogPrice(tick_at_sqrt_price(SqrtPriceX96(within)))
+
+
+def price_at_log(log_price: LogPrice) -> Price:
+    """Give the price of a logarithm. Raises: OutOfRangeError beyond those that there are."""
+    return price_of_root(sqrt_price_at_tick(Tick(log_price)))
+
+
+def price_of_root(sqrt_price_x96: SqrtPriceX96) -> Price:
+    """Square the root of a price of token0 in token1."""
+    return Price(numerator=sqrt_price_x96 * sqrt_price_x96, denominator=1 << 192)

@@ -1,0 +1,15 @@
+"""Prices of books as messages carried them before any exact price could be told: as square roots. Only upgraders read them."""
+
+from typing import Any
+
+_ROOT = "sqrt_price_x96"
+
+
+def with_price(fields: dict[str, Any]) -> dict[str, Any]:
+    """Put the price in the place of its root. Raises: ValueError where that is no integer as it is written."""
+    written = fields[_ROOT]
+    root_x96 = int(written)
+    if str(root_x96) != written:
+        raise ValueError(f"{_ROOT} is {written!r}")
+    price = {"numerator": str(root_x96 * root_x96), "denominator": str(1 << 192)}
+    return {**{name: value for name, value in fields.items() if name != _ROOT}, "price": price}
