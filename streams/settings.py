@@ -70,6 +70,8 @@ class Settings(KafkaSettings, BaseSettings):
     broker: Annotated[str, AfterValidator(_hosts)] | None = None
     rpc_url: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)] = ()
     """Nodes to read from, the first preferred. Secret: its key is in it."""
+    rpc_quorum: Annotated[int, Field(ge=1)] | None = None
+    """How many nodes must tell of a block before the watcher follows it; by default one of two, two of three or more."""
     chain_id: Annotated[int, Field(gt=0)] | None = None
     partitions: Annotated[int, Field(ge=1, le=_MOST_PARTITIONS)] = DEFAULT_PARTITIONS
     folder: Path = DEFAULT_FOLDER
@@ -107,6 +109,15 @@ class Settings(KafkaSettings, BaseSettings):
         if not self.rpc_url:
             raise _missing("rpc_url")
         return tuple(url.get_secret_value() for url in self.rpc_url)
+
+    @property
+    def quorum(self) -> int | None:
+        """How many of the nodes must agree. Raises: SettingsError if there are not so many."""
+        if self.rpc_quorum is not None and self.rpc_quorum > len(self.rpc_url):
+            raise SettingsError(
+                f"{variable_of('rpc_quorum')}: {self.rpc_quorum} nodes must agree, {len(self.rpc_url)} are named"
+            )
+        return self.rpc_quorum
 
     @classmethod
     def settings_customise_sources(

@@ -62,8 +62,8 @@ def watch(given: dict[str, Any]) -> None:
     from streams.watch.watcher import run_watch
 
     timing = Timing(poll_s=0.03, halt_after_s=0.2, call_timeout_s=5, retry_first_s=0.05, retry_most_s=0.5)
-    names = ("chain_id", "partitions", "rpc_url", "instance")
-    watching = {name: given[name] for name in names}
+    names = ("chain_id", "partitions", "instance")
+    watching = {name: given[name] for name in names} | {"rpc_urls": (given["rpc_url"],)}
     asyncio.run(run_watch(kafka=KafkaAccess(given["bootstrap"]), timing=timing, **watching))
 
 

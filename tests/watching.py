@@ -231,8 +231,7 @@ def logs_of(chain: Chain, block_hash: str) -> list[RawLog]:
 async def watching(
     bootstrap: str,
     chain_id: ChainId,
-    url: str,
-    *,
+    *urls: str,
     instance: str = "here",
     timing: Timing = QUICK,
     stands_by: bool = False,
@@ -243,7 +242,7 @@ async def watching(
             kafka=KafkaAccess(bootstrap),
             chain_id=chain_id,
             partitions=PARTITIONS,
-            rpc_url=url,
+            rpc_urls=urls,
             instance=instance,
             timing=timing,
             stands_by=stands_by,
@@ -276,7 +275,7 @@ def start_watcher(
         "bootstrap": bootstrap,
         "chain_id": chain_id,
         "partitions": PARTITIONS,
-        "rpc_url": url,
+        "rpc_urls": (url,),
         "instance": instance,
         "timing": msgspec.to_builtins(timing),
     }

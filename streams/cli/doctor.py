@@ -1,6 +1,7 @@
 """`doctor`: whether everything that a run stands on is there, asked once, answered in full."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -229,11 +230,24 @@ def _contradictions(policy: Policy, address: Address, pool: Pool) -> Iterator[st
 
 
 async def _node(settings: Settings) -> str:
-    """Ask which chain the node follows and how far; again where it has passing trouble, then it counts as away."""
+    """Ask which chain each node follows, how far, and how long it takes to say so."""
+    told = await asyncio.gather(
+        *(_one_node(url, settings) for url in settings.rpc_urls), return_exceptions=True
+    )
+    for each in told:
+        if isinstance(each, BaseException) and not isinstance(each, NodeError):
+            raise each
+    if any(isinstance(each, NodeError) for each in told):
+        raise NodeError("; ".join(map(str, told)))
+    return "; ".join(map(str, told))
+
+
+async def _one_node(url: str, settings: Settings) -> str:
+    """Ask a node; again where it has passing trouble, then it counts as away. Raises: NodeError."""
     from streams.node.http_node import HttpNode  # noqa: PLC0415 - takes its time
 
-    url = urlsplit(settings.rpc_urls[0])
-    node = HttpNode(settings.rpc_urls[0])
+    name, node = urlsplit(url).hostname, HttpNode(url)
+    began_s = time.monotonic()
     try:
         for left in reversed(range(_NODE_TRIES)):
             try:
@@ -241,13 +255,14 @@ async def _node(settings: Settings) -> str:
                 break
             except PASSING_TROUBLE as error:
                 if not left:
-                    raise NodeError(f"{url.hostname} was asked {_NODE_TRIES} times: {error}") from None
+                    raise NodeError(f"{name} was asked {_NODE_TRIES} times: {error}") from None
                 await asyncio.sleep(_NODE_TRIED_AGAIN_S)
     finally:
         await node.close()
     if chain_id != settings.chain:
-        raise NodeError(f"{url.hostname} follows chain {chain_id}, this deployment is on {settings.chain}")
-    return f"{url.hostname} follows chain {chain_id}, at block {newest.block.number}"
+        raise NodeError(f"{name} follows chain {chain_id}, this deployment is on {settings.chain}")
+    took = "" if len(settings.rpc_urls) == 1 else f", in {1000 * (time.monotonic() - began_s):.0f} ms"
+    return f"{name} follows chain {chain_id}, at block {newest.block.number}{took}"
 
 
 async def _methods(settings: Settings) -> str:

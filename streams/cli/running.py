@@ -33,7 +33,8 @@ def watch() -> None:
             kafka=settings.kafka,
             chain_id=settings.chain,
             partitions=settings.partitions,
-            rpc_url=settings.rpc_urls[0],
+            rpc_urls=settings.rpc_urls,
+            rpc_quorum=settings.quorum,
             instance=settings.instance,
             stands_by=True,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 _MOST_BYTES = 1 << 26
 """Of one response, unpacked: the receipts of ten full blocks weigh a sixth of it."""
 _LONGEST_REASON = 200
+_LIMITED_STATUSES = frozenset({429, 503})
+_LONGEST_REST_S = 60
+"""Whatever a node asks for: who stands still for longer than that wants to know why."""
 _SHORTEST_SECRET = 6
 
 Question = tuple[str, tuple[Any, ...]]
@@ -60,6 +64,7 @@ class Rpc:
         self._session: aiohttp.ClientSession | None = None
         self._decoder = msgspec.json.Decoder(list[_Answer] | _Answer)
         self._batches = Batches()
+        self._rests_until_s = 0.0
         self.usage = Usage()
 
     @property
@@ -159,6 +164,11 @@ class Rpc:
         return broken(what, "one answer to many questions")
 
     async def _post(self, what: str, body: bytes) -> tuple[int, bytes]:
+        waits_s = self._rests_until_s - time.monotonic()
+        if waits_s > 0:
+            raise NodeBusyError(
+                f"{what}: the node is busy: it wants no questions for {waits_s:.0f} s (Retry-After)"
+            )
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=self._timeout_s)
             self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
@@ -169,6 +179,8 @@ class Rpc:
                 self._url, data=body, headers=headers, allow_redirects=False
             ) as response:
                 payload = await read_bounded(response, what=what, most_bytes=self._most_bytes)
+                if response.status in _LIMITED_STATUSES:
+                    self._rest(response.headers.get("Retry-After", ""))
                 if response.status != 200 and not payload.lstrip().startswith((b"{", b"[")):
                     raise error_of_status(what, response.status)
                 return response.status, payload
@@ -177,6 +189,11 @@ class Rpc:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # neither the text nor the chain of causes: both may hold the URL
             raise NodeBusyError(f"{what}: no answer: {type(error).__name__}") from None
+
+    def _rest(self, retry_after: str) -> None:
+        """Ask nothing for as long as the node has asked for, in seconds; a date is passed over."""
+        if re.fullmatch(r"\d{1,6}", retry_after, re.ASCII):
+            self._rests_until_s = time.monotonic() + min(int(retry_after), _LONGEST_REST_S)
 
     def _outcome(self, method: str, answer: _Answer, status: int) -> Outcome:
         """Take a result, or a reason why there is none. Raises: NodeBusyError."""

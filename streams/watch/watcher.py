@@ -6,7 +6,7 @@ anywhere leaves nothing to repair: the next one folds the same log and goes on f
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -16,7 +16,7 @@ from pipeline.units import Address, ChainId, ShardId, Term
 from streams.heartbeat import Progress, beating
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_topics, ensure_topics
-from streams.node.http_node import HttpNode
+from streams.node.connect import connect
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
 from streams.process import until_told
@@ -37,8 +37,9 @@ async def run_watch(
     kafka: KafkaAccess,
     chain_id: ChainId,
     partitions: int,
-    rpc_url: str,
+    rpc_urls: Sequence[str],
     instance: str,
+    rpc_quorum: int | None = None,
     timing: Timing | None = None,
     multicall: Address = MULTICALL3,
     stands_by: bool = False,
@@ -54,7 +55,7 @@ async def run_watch(
     async def watch() -> None:
         nonlocal at_work
         event_log = KafkaLog(kafka, chain_id, timeout_s=timing.append_timeout_s)
-        node = HttpNode(rpc_url, timeout_s=timing.call_timeout_s)
+        node = connect(rpc_urls, timeout_s=timing.call_timeout_s, quorum=rpc_quorum)
         at_work = watch = Watch(
             node,
             event_log,

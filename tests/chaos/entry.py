@@ -24,7 +24,7 @@ def watch(*, hurried: bool) -> None:
             kafka=settings.kafka,
             chain_id=settings.chain,
             partitions=settings.partitions,
-            rpc_url=settings.rpc_urls[0],
+            rpc_urls=settings.rpc_urls,
             instance=settings.instance,
             timing=timing if hurried else usual,
             stands_by=True,

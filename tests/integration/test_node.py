@@ -18,6 +18,7 @@ from streams.node.fake import FakeChain, FakeLog, FakeTransaction
 from streams.node.http_node import HttpNode
 from streams.node.multicall import MULTICALL3
 from streams.node.port import CallToSimulate, Header, Node
+from streams.node.several import SeveralNodes
 
 pytestmark = pytest.mark.anvil
 
@@ -41,7 +42,8 @@ class Driver(Protocol):
 
 class AnvilDriver:
     def __init__(self, chain: Chain, world: World) -> None:
-        self.node, self.chain, self.world = HttpNode(chain.url), chain, world
+        self.node: Node = HttpNode(chain.url)
+        self.chain, self.world = chain, world
         self.token, self.someone = Address(world.weth), Address(world.accounts.spare[0])
 
     def deposit(self, *amounts_wei: int) -> None:
@@ -51,6 +53,14 @@ class AnvilDriver:
 
     def rollback(self, depth: int) -> None:
         self.chain.rollback(depth)
+
+
+class SeveralDriver(AnvilDriver):
+    """Three ways to one chain, of which two must agree."""
+
+    def __init__(self, chain: Chain, world: World) -> None:
+        super().__init__(chain, world)
+        self.node = SeveralNodes({name: HttpNode(chain.url) for name in "abc"}, quorum=2)
 
 
 class FakeDriver:
@@ -86,9 +96,10 @@ class FakeDriver:
         return sum(int(log.data, 16) for body in seen for log in body.logs).to_bytes(32, "big")
 
 
-@pytest.fixture(params=["fake", "anvil"])
+@pytest.fixture(params=["fake", "anvil", "several"])
 async def driver(request: pytest.FixtureRequest, chained: dict[str, object]) -> AsyncIterator[Driver]:
-    made = FakeDriver() if request.param == "fake" else AnvilDriver(**chained)
+    real = {"anvil": AnvilDriver, "several": SeveralDriver}
+    made = FakeDriver() if request.param == "fake" else real[request.param](**chained)
     made.deposit(1, 2)
     made.deposit()
     made.deposit(3)
@@ -99,7 +110,7 @@ async def driver(request: pytest.FixtureRequest, chained: dict[str, object]) -> 
 @pytest.fixture
 def chained(request: pytest.FixtureRequest) -> dict[str, object]:
     """Start the real chain for those only that need it."""
-    wants_anvil = "anvil" in request.node.callspec.params.values()
+    wants_anvil = not {"anvil", "several"}.isdisjoint(request.node.callspec.params.values())
     return {name: request.getfixturevalue(name) for name in ("chain", "world")} if wants_anvil else {}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from chaos.proxy import NodeProxy, Refuses, Says, StandsStill, Waits
 from freezing import freeze
 from msgspec import UNSET
 from watching import (
@@ -36,6 +37,7 @@ from streams.devnet import actions
 from streams.devnet.broker import Broker
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.flow import OrderFlow
+from streams.devnet.ports import free_port
 from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
@@ -63,8 +65,10 @@ class Scene:
     async def keep(self, book: str, owner: int, *pools: str, **changes: int) -> int:
         return await self.log.set_policy(PolicySet(policy=self.policy(book, owner, *pools, **changes)), book)
 
-    def watching(self, **options: object):
-        return watching(self.broker.bootstrap_servers, self.chain_id, self.chain.url, **options)
+    def watching(self, *before: str, **options: object):
+        """Run a watcher that prefers other ways to the chain, if there are any, to the straight one."""
+        urls = (*before, self.chain.url)
+        return watching(self.broker.bootstrap_servers, self.chain_id, *urls, **options)
 
     async def mine(self, blocks: int) -> None:
         for _ in range(blocks):
@@ -122,6 +126,36 @@ async def test_catches_up_with_all_shards_at_once(scene: Scene) -> None:
         for shard in books:
             fold = await scene.caught_up(shard)
             assert len(fold.branch) == 150
+
+
+async def test_it_goes_on_with_another_node_while_the_first_one_fails_or_stands_still(scene: Scene) -> None:
+    shard = await scene.keep("one", 0)
+    first = NodeProxy(scene.chain.url, free_port())
+    await first.start()
+    try:
+        async with scene.watching(first.url_for("here")):
+            await scene.read(shard)
+            await scene.mine(5)
+            await scene.caught_up(shard)
+            for trouble in (
+                Refuses(random.Random(1), share=1.0),
+                Says("eth_getBlockReceipts", code=-32601, message="the method does not exist"),
+                StandsStill(scene.chain.header().number, first),
+                Waits(),
+            ):
+                with first.troubled(trouble):
+                    async with asyncio.timeout(60):  # who has just failed is not asked again at once
+                        while trouble.met == 0:
+                            await scene.mine(1)
+                            await scene.caught_up(shard)
+                    await scene.mine(5)
+                    await scene.caught_up(shard)
+            await scene.mine(5)
+            fold = await scene.caught_up(shard)
+    finally:
+        await first.stop()
+    assert len(fold.branch) >= 30
+    assert fold.of(BlocksReverted) == []
 
 
 @pytest.mark.parametrize("depth", [1, 5, 64])

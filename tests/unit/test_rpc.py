@@ -120,6 +120,28 @@ async def test_neither_result_nor_error_is_a_refusal() -> None:
     await fails_with(answering(lambda q: {"id": q["id"]}), "neither a result nor an error")
 
 
+async def test_a_node_that_wants_a_pause_is_not_asked_before_it_is_over() -> None:
+    asked = 0
+
+    async def limited(_: Any) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return web.Response(status=429, headers={"Retry-After": "1"} if asked == 1 else {})
+
+    async with node(limited) as rpc:
+        for _ in range(3):
+            with pytest.raises(NodeBusyError, match=r"HTTP 429|wants no questions for 1 s \(Retry-After\)"):
+                await rpc.ask("echo", 1)
+        assert asked == 1
+        while asked == 1:
+            with pytest.raises(NodeBusyError):
+                await rpc.ask("echo", 1)
+            await asyncio.sleep(0.05)
+        with pytest.raises(NodeBusyError):
+            await rpc.ask("echo", 1)
+        assert asked == 3, "without the header, whoever asks decides"
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 async def test_a_busy_node_is_no_refusal(status: int) -> None:
     error = await fails_with(

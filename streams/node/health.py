@@ -1,0 +1,52 @@
+"""What is known of a node from how it has answered: its head, how long it takes, how often it fails, and why."""
+
+from dataclasses import dataclass
+
+from pipeline.errors import NodeError
+from pipeline.units import BlockNumber
+from streams.node.port import Header
+
+_WEIGHT = 0.2
+"""Of the newest answer in the mean of times."""
+_FIRST_REST_S, _LONGEST_REST_S, _MOST_DOUBLINGS = 1.0, 30.0, 5
+
+
+@dataclass
+class NodeHealth:
+    """Kept up to date by whoever asks the node."""
+
+    head: BlockNumber | None = None
+    head_at_s: float | None = None
+    """When that block was first told, by the caller's clock."""
+    latency_s: float | None = None
+    """A mean that leans on the newest answers."""
+    answers: int = 0
+    failures: int = 0
+    trouble: str = ""
+    """Why the last question has no answer; empty where it has one."""
+    failed_in_a_row: int = 0
+    rests_until_s: float = 0.0
+
+    def at(self, head: Header, now_s: float) -> None:
+        """Take note of a node's newest block."""
+        if head.block.number != self.head:
+            self.head, self.head_at_s = head.block.number, now_s
+
+    def answered(self, took_s: float) -> None:
+        """Take note of an answer."""
+        self.answers += 1
+        self.trouble, self.failed_in_a_row, self.rests_until_s = "", 0, 0.0
+        self.latency_s = (
+            took_s if self.latency_s is None else self.latency_s + _WEIGHT * (took_s - self.latency_s)
+        )
+
+    def failed(self, error: NodeError, now_s: float) -> None:
+        """Take note of a question without an answer: where others are there, it is not asked again at once."""
+        self.failures += 1
+        self.trouble = str(error)
+        self.rests_until_s = now_s + min(_FIRST_REST_S * 2**self.failed_in_a_row, _LONGEST_REST_S)
+        self.failed_in_a_row = min(self.failed_in_a_row + 1, _MOST_DOUBLINGS)
+
+    def rests(self, now_s: float) -> bool:
+        """Ask whether it failed so recently that another node is better asked."""
+        return now_s < self.rests_until_s
