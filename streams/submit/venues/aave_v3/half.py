@@ -1,15 +1,17 @@
 """Aave V3 in the signer's registry: its part of the file, and its terms as read from file and chain."""
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CallRevertedError, SettingsError, UnreadableError
 from pipeline.units import Address, Hash, RawAmount
 from pipeline.venues.abi import Function, declared
-from streams.submit.node import SenderNode
 from streams.submit.venues.aave_v3.section import AaveFields
 from streams.submit.venues.aave_v3.terms import AaveV3Terms, LendingMarket, Reserve
 from streams.submit.venues.port import FileReading, SignerHalf
+
+if TYPE_CHECKING:
+    from streams.submit.node import SenderNode
 
 _REVISIONS = {1: "3.0", 10: "3.6"}
 """Which calls are tried against the published bytecode of."""
@@ -41,7 +43,7 @@ async def read_terms(reading: FileReading) -> AaveV3Terms | None:
     return AaveV3Terms(markets=tuple(markets))
 
 
-async def _read_market(node: SenderNode, fields: AaveFields, at: Hash) -> LendingMarket:
+async def _read_market(node: "SenderNode", fields: AaveFields, at: Hash) -> LendingMarket:
     try:
         revision = await _ask(node, fields.pool, _REVISION, at)
         provider = await _ask(node, fields.pool, _PROVIDER, at)
@@ -70,7 +72,7 @@ async def _read_market(node: SenderNode, fields: AaveFields, at: Hash) -> Lendin
 
 
 async def _read_reserve(
-    node: SenderNode, fields: AaveFields, token: Address, largest_debt: Decimal, at: Hash
+    node: "SenderNode", fields: AaveFields, token: Address, largest_debt: Decimal, at: Hash
 ) -> Reserve:
     try:
         data = _RESERVE.answer(await node.call(fields.pool, _RESERVE.encode(token), at))
@@ -89,7 +91,7 @@ async def _read_reserve(
     )
 
 
-async def _ask(node: SenderNode, to: Address, asked: Function, at: Hash) -> Any:
+async def _ask(node: "SenderNode", to: Address, asked: Function, at: Hash) -> Any:
     (answer,) = asked.answer(await node.call(to, asked.encode(), at))
     return answer
 
