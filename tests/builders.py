@@ -27,7 +27,7 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.policy import Policy, SignersLimits, TargetBand, TokenSpec, version_of
-from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
+from pipeline.messages.read_values import AllowanceRead, CallRead, FeedRead, NativeBalance
 from pipeline.state.policies import book_accounts
 from pipeline.state.tables import Tables
 from pipeline.units import (
@@ -437,6 +437,10 @@ class ToyChain:
         )
 
     # -------------------------------------------------------------- reads at the head
+    def answers(self) -> tuple[CallRead, ...]:
+        """Tell what contracts answer after each block to what venues ask."""
+        return ()
+
     def read(self, item: str, why: str, term: int) -> AnyEvent:
         at: dict[str, Any] = {"term": term, "block": self.head, "why": why}
         match item.split("/"):
@@ -485,6 +489,7 @@ class ToyWatcher:
         """What price feeds answer after each block."""
         self.coins_change = True
         """Whether the accounts' coin balances differ from block to block."""
+        self.spenders: tuple[str, ...] = (ROUTER, MANAGER)
         self.told = ToldNatives()
         self.routes = Tables()
         self.log: list[AnyEvent] = []
@@ -523,7 +528,7 @@ class ToyWatcher:
                 amount=RawAmount(self.chain.allowances.get((OWNER, t, s), 0)),
             )
             for t in (BASE, QUOTE)
-            for s in (ROUTER, MANAGER)
+            for s in self.spenders
         ]
         assert mine is not None
         amount_wei = 10**15 + (self.chain.head.number if self.coins_change else 0)
@@ -536,7 +541,7 @@ class ToyWatcher:
                 block=self.chain.head,
                 base_fee_wei=Wei(self.base_fee_wei),
                 logs=select(mine, self.chain.logs),
-                reads=(*changed, *allowances, *self.feeds.values()),
+                reads=(*changed, *allowances, *self.feeds.values(), *self.chain.answers()),
                 native_checksum=checksum,
                 receipts=(*receipts, *self.chain.receipts),
             )

@@ -83,6 +83,20 @@ class ToySigner:
         assert chain.balances[OWNER, token_out] - before == out
         chain.allowances[OWNER, token_in, ROUTER] -= amount_in
 
+    def _exactOutputSingle(self, chain: ToyChain, _: SubmitTransaction, arguments: tuple) -> None:  # noqa: N802
+        token_in, token_out, _fee, recipient, amount_out, most_in, limit_x96 = arguments
+        assert (recipient, limit_x96) == (OWNER, 0)
+        down = token_in == BASE
+        expected = quote(chain.pool, -amount_out, zero_for_one=down)
+        paid = expected.amount0_delta if down else expected.amount1_delta
+        assert paid <= most_in
+        before = chain.balances[OWNER, token_out]
+        assert chain.balances[OWNER, token_in] >= paid
+        assert chain.allowances.get((OWNER, token_in, ROUTER), 0) >= paid
+        chain.swap(-amount_out, down=down, trader=OWNER)
+        assert chain.balances[OWNER, token_out] - before == amount_out
+        chain.allowances[OWNER, token_in, ROUTER] -= paid
+
     def _mint(self, chain: ToyChain, _: SubmitTransaction, arguments: tuple) -> None:
         from pipeline.math.liquidity import liquidity_for_amounts
 

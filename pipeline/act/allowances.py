@@ -75,6 +75,12 @@ def approve(token: Address, spender: Address, amount: RawAmount) -> Call:
     return Call(to=token, data=write_approve(spender, amount), gas_limit=APPROVE_GAS)
 
 
+def read_approval(call: Call) -> tuple[Address, RawAmount]:
+    """Read back whom a call lets take how much. Raises: CalldataError where it is no approval."""
+    spender, amount = _APPROVE.decode(bytes.fromhex(call.data.removeprefix("0x")))
+    return spender, amount
+
+
 def write_approve(spender: Address, amount: RawAmount) -> str:
     """Tell a token how much of ours a spender may take from now on; 0 takes the permission away."""
     return _APPROVE.calldata(spender, amount)

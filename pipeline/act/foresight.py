@@ -55,6 +55,18 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
         return abs(self.share_before_bps - target), abs(self.share_after_bps - target)
 
 
+class Trade(msgspec.Struct, frozen=True, kw_only=True):
+    """A trade of base for quote as it would go now. A venue adds what its own drafts and guards need."""
+
+    sells_base: bool
+    base: RawAmount
+    """What is sold or bought of it."""
+    quote: RawAmount
+    """What that brings or costs."""
+    limited: str = ""
+    """Why it is not all that was asked for; empty: it is."""
+
+
 class TradeCost(msgspec.Struct, frozen=True, kw_only=True):
     """What trades cost, in raw quote at the reference price."""
 

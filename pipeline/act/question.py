@@ -8,7 +8,7 @@ from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.book.pricing import gas_in_quote, in_quote
 from pipeline.messages.effects import Action, BookEffects
-from pipeline.messages.goals import RESET
+from pipeline.messages.goals import RESET, GoalKind, Step
 from pipeline.messages.outcomes import GuardReason, StallReason
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -37,6 +37,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """The whole book's."""
     foreseen: Foreseen | None
     """What the whole plan comes to, where these are its first transactions: what limits a whole action is asked here."""
+    kind: GoalKind = "rerange"
+    is_urgent: bool = False
+    """The plan takes risk away that does not wait."""
 
     missed_quote: RawAmount = RawAmount(0)
     """Fees that were missed since the phase was first held back, where its tokens lie outside. Going on may cost so much more."""
@@ -78,5 +81,11 @@ class VenueGuards(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the calldata says what was meant, read back from its bytes: asked last."""
     passing: frozenset[GuardReason]
     """Those of them that follow from one block's prices: the next may not give them."""
+    trading: frozenset[Step] = frozenset()
+    """Steps that trade."""
     of_trades: frozenset[GuardReason] = frozenset()
     """What holds a trade back and would let go on what is placed without it."""
+
+    def of_trading(self, question: Question) -> bool:
+        """Ask whether a phase trades."""
+        return any(each.step in self.trading for each in question.drafts)

@@ -6,6 +6,7 @@ import msgspec
 
 from pipeline.act.lifecycle import Move
 from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.goals import GoalKind
 from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
@@ -25,6 +26,8 @@ class BookContext(msgspec.Struct, frozen=True, kw_only=True):
     block: BlockRef
     base_fee_wei: Wei
     now: Provenance
+    kind: GoalKind = "rerange"
+    """What the plan at hand is for: it says how the book acts."""
 
     @property
     def final_block(self) -> BlockNumber:
@@ -34,4 +37,8 @@ class BookContext(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def actions(self) -> VenueActions:
         """How the book acts. Raises: ImpossibleFactError before its reference pool was read."""
-        return need_actions(self.shard, self.policy)
+        return need_actions(self.shard, self.policy, self.kind)
+
+    def acting_for(self, kind: GoalKind) -> "BookContext":
+        """Say what the plan at hand is for."""
+        return self if kind == self.kind else msgspec.structs.replace(self, kind=kind)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
+from pipeline.advance.daily_counts import proposed
 from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.real_cost import count_cost, with_cost
@@ -17,10 +18,10 @@ from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.pricing import pair_price
 from pipeline.book.references import doubt
-from pipeline.book.stock import held_parts, take_stock
+from pipeline.book.stock import held_parts, outside_hedge, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
-from pipeline.decide.levers import Option
-from pipeline.decide.strategies import Target
+from pipeline.decide.hedging import URGENT, hedge_to_buy, offer_hedge
+from pipeline.decide.levers import Option, is_hedge
 from pipeline.follow.due_reads import missing
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
@@ -59,10 +60,13 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
         yield from _conclude(context, path, None, unknown)
         return
     stock = stock_of(shard, policy)
-    path = walk_path(path, stock, policy, context.block.timestamp_s, stranded=is_stranded(context))
+    moved = outside_hedge(policy, stock)
+    path = walk_path(path, moved, policy, context.block.timestamp_s, stranded=is_stranded(context))
     carried = list(carry_plan(context, stock, path)) if policy.mode == "live" else []
-    carried = [with_cost(shard, said, deviation_bps(stock, policy)) for said in carried]
-    judgement = _judge(context, path, stock)
+    carried = [with_cost(shard, said, deviation_bps(moved, policy)) for said in carried]
+    judgement = _judge(context, path, stock, moved)
+    if not is_hedge(judgement):
+        stock = moved
     yield from carried
     yield from _conclude(context, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
 
@@ -71,19 +75,26 @@ def _path(context: BookContext) -> BookPath:
     return context.shard.tables.find(keys.path(context.policy.book), BookPath) or BookPath()
 
 
-def _judge(context: BookContext, path: BookPath, stock: Stock) -> Judgement:
-    """Ask the operator first, then the plan that is under way, then the strategy."""
+def _judge(context: BookContext, path: BookPath, stock: Stock, moved: Stock) -> Judgement:
+    """Ask the operator first, then the plan that is under way, a hedge whose health is low, the strategy, and the hedge.
+
+    The strategy is asked about what a re-range moves: the book without what lies at its hedge's venue.
+    """
     paused = _paused(context.shard, context.policy)
     if paused is not None:
         return paused
     if plan_is_open(context):
         return Refused(gate="plan", reason="plan_open")
+    shard, policy, now_s = context.shard, context.policy, context.block.timestamp_s
+    effects = _effects(shard, policy)
+    hedge = offer_hedge(shard, policy, stock, effects, now_s)
+    if hedge is not None and hedge.target.trigger == URGENT:
+        return hedge
     doubted = _doubted(context, stock)
     if doubted is not None:
         return doubted
-    return judge(
-        stock, path, _effects(context.shard, context.policy), context.policy, context.block.timestamp_s
-    )
+    judged = judge(moved, path, effects, policy, now_s)
+    return judged if hedge is None or isinstance(judged, Option) else hedge
 
 
 def _doubted(context: BookContext, stock: Stock) -> Refused | None:
@@ -209,15 +220,15 @@ def _conclude(
     tables, book = context.shard.tables, context.policy.book
     if isinstance(judgement, Option) and stock is not None:
         effects = _effects(context.shard, context.policy)
-        done = replace(effects, last_proposed_at_s=context.block.timestamp_s, proposals=effects.proposals + 1)
-        tables.put(keys.effects(book), done)
+        tables.put(keys.effects(book), proposed(context, effects, judgement))
         path = replace(path, declined_gate=None, declined_reason=None, declined_at_block=None)
-        proposal = _proposal(context, path, stock, judgement.target)
+        proposal = _proposal(context, path, stock, judgement)
         yield proposal
         if context.policy.mode == "dry-run":
             want_dry_run(context, proposal, effects.last_proposed_at_s)
         if context.policy.mode == "live":
-            yield from open_plan(context, stock, path, effects.last_proposed_at_s, proposal)
+            acting = context.acting_for("hedge_to" if is_hedge(judgement) else "rerange")
+            yield from open_plan(acting, stock, path, effects.last_proposed_at_s, proposal)
     elif isinstance(judgement, Refused) and _is_news(context, path, judgement):
         path = replace(
             path,
@@ -255,8 +266,9 @@ def _refusal(context: BookContext, stock: Stock | None, refused: Refused) -> Dec
     )
 
 
-def _proposal(context: BookContext, path: BookPath, stock: Stock, target: Target) -> RebalanceProposed:
-    policy = context.policy
+def _proposal(context: BookContext, path: BookPath, stock: Stock, chosen: Option) -> RebalanceProposed:
+    policy, target = context.policy, chosen.target
+    to_buy = hedge_to_buy(context.shard, policy, stock) if is_hedge(chosen) else base_to_buy(stock, policy)
     since_s = path.out_of_range_since_s
     return RebalanceProposed(
         **context.now.stamp("reb", policy.book, action="rebalance", policy_version=policy.policy_version),
@@ -270,6 +282,6 @@ def _proposal(context: BookContext, path: BookPath, stock: Stock, target: Target
         base_share_bps=stock.base_share_bps,
         target_share_bps=target.base_share_bps,
         deviation_bps=deviation_bps(stock, policy),
-        base_to_buy=base_to_buy(stock, policy),
+        base_to_buy=to_buy,
         out_of_range_s=0 if since_s is None else context.block.timestamp_s - since_s,
     )

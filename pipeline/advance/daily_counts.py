@@ -5,9 +5,11 @@ from msgspec.structs import replace
 from pipeline import keys
 from pipeline.act.guards import DAY_S
 from pipeline.advance.book_context import BookContext
+from pipeline.decide.hedging import URGENT
+from pipeline.decide.levers import Option, is_hedge
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.effects import Action, BookEffects
-from pipeline.units import RawAmount
+from pipeline.units import RawAmount, Seconds
 
 
 def count_action(context: BookContext, notional: RawAmount, costs: ForeseenCost) -> None:
@@ -19,6 +21,27 @@ def count_action(context: BookContext, notional: RawAmount, costs: ForeseenCost)
         at_s=context.block.timestamp_s, notional=notional, cost=costs.total, gas=costs.gas_at_limits
     )
     context.shard.tables.put(_key(context), replace(effects, actions=(*actions, begun)))
+
+
+def proposed(context: BookContext, effects: BookEffects, chosen: Option) -> BookEffects:
+    """Note that something is proposed: a re-range cools down from here on, and a hedge rests for its pace at least."""
+    now_s, hedge = context.block.timestamp_s, context.policy.hedge
+    effects = replace(effects, proposals=effects.proposals + 1)
+    if not is_hedge(chosen) or not hedge:
+        return replace(effects, last_proposed_at_s=now_s)
+    effects = replace(effects, hedge_rests_until_s=Seconds(now_s + hedge.pace_s))
+    return replace(effects, hedge_secured_at_s=now_s) if chosen.target.trigger == URGENT else effects
+
+
+def rest_hedge(context: BookContext, *, proposed: bool = False) -> None:
+    """Let a hedge rest: for its pace once a step is proposed, for its cooldown once one begins that reaches its target."""
+    hedge = context.policy.hedge
+    if not hedge:
+        return
+    effects = context.shard.tables.find(_key(context), BookEffects) or BookEffects()
+    rests_s = hedge.pace_s if proposed else hedge.cooldown_s
+    until_s = Seconds(context.block.timestamp_s + rests_s)
+    context.shard.tables.put(_key(context), replace(effects, hedge_rests_until_s=until_s))
 
 
 def count_again(context: BookContext, costs: ForeseenCost) -> None:

@@ -16,8 +16,9 @@ def look_ahead(context: BookContext, stock: Stock) -> tuple[Goal, Foreseen] | Gu
     except PipelineError as error:
         return GuardRefusal(reason="no_goal", detail=str(error))
     try:
+        first = actions.phases_of(goal)[0].name
         market = actions.read_market(
-            shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=actions.phases[0].name
+            shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=first
         )
         return actions.foresee(shard, policy, goal, market, stock)
     except PipelineError as error:

@@ -12,6 +12,7 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.weighing import gas_to_wait_for, goes_in_part, waits_to_allow_s
 from pipeline.book.inventory import WHOLE_BPS, Stock
+from pipeline.decide.hedging import hedge_trigger
 from pipeline.decide.strategies import STRATEGIES, Rest
 from pipeline.errors import PipelineError, SwapLimitedError
 from pipeline.messages.costs import ForeseenCost
@@ -103,11 +104,12 @@ def _make(
     try:
         course = actions.reconsider(shard, policy, goal, market, stock, phase=phase)
         goal = course.goal if course.why else goal
-        drafts = () if course.skips else actions.draft(shard, policy, goal, market, phase=phase)
+        drafts = () if course.skips else actions.draft(shard, policy, goal, market, stock, phase=phase)
         drafts = (*drafts, *_behind(context, plan, phase, drafts, goal=goal, market=market))
     except SwapLimitedError as error:
         limited = GuardRefusal(reason="swap_limited", detail=str(error))
-        earlier = guard(_question(context, plan.notional_quote, stock, market, (), foreseen=foreseen))
+        asked = _question(context, plan.notional_quote, stock, market, (), goal=goal, foreseen=foreseen)
+        earlier = guard(asked)
         return Held(phase=phase, refusal=earlier or limited, missed_quote=missed)
     except PipelineError as error:
         return _not_plannable(phase, error)
@@ -137,7 +139,15 @@ def _judge(
         failed = f"{failure.step}: {step_outcome_text(failure.outcome)}"
         detail = f"{failed}, again: nobody is allowed anything for it so soon"
         return Held(phase=phase, refusal=GuardRefusal(reason="step_failed", detail=detail))
-    question = _question(context, plan.notional_quote, stock, made.market, made.drafts, foreseen=foreseen)
+    question = _question(
+        context,
+        plan.notional_quote,
+        stock,
+        made.market,
+        made.drafts,
+        goal=made.goal,
+        foreseen=foreseen,
+    )
     gas = gas_to_wait_for(context, plan, phase)
     refusal = guard(replace(question, missed_quote=made.missed_quote, gas_foreseen=gas))
     if refusal is not None:
@@ -186,16 +196,19 @@ def _allows_in_vain(context: BookContext, plan: Plan, phase: Phase, drafts: tupl
 def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath, market: Market) -> Prepared:
     """Begin only what would be begun now: the first time nothing came of it, and the book has gone on."""
     policy = context.policy
-    verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, context.block.timestamp_s)
-    if isinstance(verdict, Rest):
-        return Stopped(phase=plan.names[0], reason=verdict.reason)
+    if not _is_wanted(context, stock, path):
+        return Stopped(phase=plan.names[0], reason="inside_band")
     looked = look_ahead(context, stock)
     if isinstance(looked, GuardRefusal):
         return Held(phase=plan.names[0], refusal=looked)
     goal, seen = looked
     first = plan.names[0]
-    drafts = context.actions.draft(context.shard, policy, goal, market, phase=first)
-    question = _question(context, seen.moved_quote, stock, market, drafts, foreseen=seen, counted=True)
+    drafts = context.actions.draft(context.shard, policy, goal, market, stock, phase=first)
+    if not drafts or context.actions.phases_of(goal) != plan.phases:
+        return Stopped(phase=first, reason="no_improvement", detail="another plan is wanted by now")
+    question = _question(
+        context, seen.moved_quote, stock, market, drafts, goal=goal, foreseen=seen, counted=True
+    )
     gas = None if plan.foreseen is None else plan.foreseen.gas_at_limits
     missed = _missed(context, plan, first, goal, stock)
     question = replace(question, missed_quote=missed, gas_foreseen=gas)
@@ -206,6 +219,15 @@ def _begin_again(context: BookContext, plan: Plan, stock: Stock, path: BookPath,
         return Held(phase=first, refusal=refusal)
     why = "" if goal == plan.goal else "the book has gone on since the plan was opened"
     return Ready(phase=first, drafts=drafts, goal=goal, costs=_costs(question), why=why)
+
+
+def _is_wanted(context: BookContext, stock: Stock, path: BookPath) -> bool:
+    """Ask whether what a plan is for is still to be done."""
+    policy = context.policy
+    if context.kind == "hedge_to":
+        return hedge_trigger(context.shard, policy, stock) is not None
+    verdict = STRATEGIES[type(policy.strategy)](path, policy.strategy, context.block.timestamp_s)
+    return not isinstance(verdict, Rest)
 
 
 def _costs(question: Question) -> ForeseenCost:
@@ -222,6 +244,7 @@ def _question(
     market: Market,
     drafts: tuple[Draft, ...],
     *,
+    goal: Goal,
     foreseen: Foreseen | None,
     counted: bool = False,
 ) -> Question:
@@ -236,4 +259,6 @@ def _question(
         notional_quote=notional_quote,
         value_quote=stock.value_quote,
         foreseen=foreseen,
+        kind=context.kind,
+        is_urgent=context.actions.is_urgent(goal),
     )

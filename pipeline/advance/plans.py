@@ -15,7 +15,7 @@ from pipeline.act.settle import Broken, Due, Finished, Waiting, is_open, stand
 from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.commands import command
-from pipeline.advance.daily_counts import count_action
+from pipeline.advance.daily_counts import count_action, rest_hedge
 from pipeline.advance.market_refusals import hold_off
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.phases import Held, Prepared, Ready, prepare
@@ -32,11 +32,13 @@ from pipeline.advance.stalls import (
 )
 from pipeline.advance.weighing import gives_trades_up, tries_again_later
 from pipeline.book.inventory import Stock
+from pipeline.book.stock import outside_hedge
 from pipeline.decide.gates import Unknown
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened, RebalanceProposed
 from pipeline.messages.effects import Bound, Plan
 from pipeline.messages.entries import BookPath, Mined
+from pipeline.messages.goals import kind_of
 from pipeline.messages.outcomes import Left, Stalled, Stopped
 from pipeline.units import Seconds
 
@@ -50,7 +52,7 @@ def plan_is_open(context: BookContext) -> bool:
     """Ask whether the book is in the middle of something."""
     plan = find_plan(context)
     return (
-        is_clearing(context, plan)
+        is_clearing(context.acting_for(kind_of(plan.goal)), plan)
         if plan is not None and plan.closed
         else is_open(plan, context.shard.tables)
     )
@@ -59,7 +61,7 @@ def plan_is_open(context: BookContext) -> bool:
 def is_stranded(context: BookContext) -> bool:
     """Ask whether the book's last plan ended in the middle."""
     plan = find_plan(context)
-    return plan is not None and isinstance(plan.closed, Stalled | Left)
+    return plan is not None and kind_of(plan.goal) == "rerange" and isinstance(plan.closed, Stalled | Left)
 
 
 # ------------------------------------------------------------------ open
@@ -84,7 +86,7 @@ def open_plan(
         id=plan_id,
         made_at=context.block,
         goal=goal,
-        phases=context.actions.phases,
+        phases=context.actions.phases_of(goal),
         notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
         allowances=tuple(allowances(context.policy, _grants(context))),
@@ -115,6 +117,8 @@ def open_plan(
         deviation_bps=proposal.deviation_bps,
     )
     count_action(context, plan.notional_quote, ready.costs)
+    if context.kind == "hedge_to" and not foreseen.cut_short:
+        rest_hedge(context)
     yield from command(context, plan, ready)
     check_move(before, "open")
 
@@ -135,6 +139,8 @@ def carry_plan(context: BookContext, stock: Stock, path: BookPath) -> Iterator[O
     plan = find_plan(context)
     if plan is None:
         return
+    context = context.acting_for(kind_of(plan.goal))
+    stock = stock if context.kind == "hedge_to" else outside_hedge(context.policy, stock)
     plan = _as_bounded_now(context, plan)
     before = state_of(plan, context.shard.tables)
     move = yield from _carry(context, plan, stock, path)

@@ -14,7 +14,7 @@ from pipeline.messages.costs import ForeseenCost, PlanCost, RealCost
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.effects import Intent, Plan
 from pipeline.messages.entries import Mined
-from pipeline.messages.goals import Step
+from pipeline.messages.goals import Step, kind_of
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, Hash, RawAmount, Wei
 from pipeline.venues.acting import VenueActions
@@ -27,7 +27,7 @@ def count_cost(context: BookContext, tracked: Tracked) -> None:
     plan = tables.find(keys.plan(policy.book), Plan)
     if plan is None or plan.closed is not None:
         return
-    actions = find_actions(context.shard, policy)
+    actions = find_actions(context.shard, policy, kind_of(plan.goal))
     if actions is None:
         return
     at = actions.mean_price(context.shard, policy, context.block.timestamp_s)

@@ -96,7 +96,7 @@ def _collect(policy: Policy) -> _Watched:
     own = tuple(build(policy.book) for build in (keys.path, keys.effects, keys.plan))
     pools = {pool_item(policy, pool): pool for pool in policy.all_pools()}
     named = (name for venue in venues_of(policy.chain) for name in venue.watched(policy) if name not in pools)
-    never_rests = bool(policy.all_references() or policy.feeds())
+    never_rests = bool(policy.all_references() or policy.feeds() or policy.hedge)
     others = (*own, *_OF_EVERY_BOOK, *named)
     return _Watched(never_rests, own, others, tuple((pool, item) for item, pool in pools.items()))
 

@@ -6,6 +6,7 @@ from pipeline.act.question import GuardRefusal
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.books import stock_of
 from pipeline.advance.outlook import look_ahead
+from pipeline.book.stock import outside_hedge
 from pipeline.units import RawAmount
 
 
@@ -22,7 +23,7 @@ def size_now(context: BookContext) -> Size | GuardRefusal:
 
     Raises: PipelineError where the book cannot be valued.
     """
-    looked = look_ahead(context, stock_of(context.shard, context.policy))
+    looked = look_ahead(context, outside_hedge(context.policy, stock_of(context.shard, context.policy)))
     if isinstance(looked, GuardRefusal):
         return looked
     _, seen = looked

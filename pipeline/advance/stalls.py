@@ -18,6 +18,7 @@ from pipeline.act.settle import (
     still_watched,
 )
 from pipeline.advance.book_context import BookContext, Moving
+from pipeline.advance.daily_counts import rest_hedge
 from pipeline.advance.market_refusals import forget_refusals, hold_off
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
@@ -137,7 +138,9 @@ def finish(context: BookContext, plan: Plan) -> Moving:
 
 
 def close(context: BookContext, plan: Plan, outcome: AnyPlanOutcome) -> Moving:
-    """End a plan that is not done, and say how."""
+    """End a plan that is not done, and say how; a hedge is tried again at its pace."""
+    if context.kind == "hedge_to":
+        rest_hedge(context, proposed=True)
     put(context, replace(plan, closed=outcome))
     stamp = context.now.stamp("plan", context.policy.book, action="closed")
     yield PlanClosed(**stamp, book=context.policy.book, plan=plan.id, outcome=outcome)

@@ -66,6 +66,15 @@ def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address,
     )
 
 
+def outside_hedge(policy: Policy, stock: Stock) -> Stock:
+    """Leave out what a book has at its hedge's venue: a re-range keeps the share of the rest, whatever is hedged of it."""
+    if not policy.hedge:
+        return stock
+    at = zip(venues_of(policy.chain), stock.parts, strict=True)
+    parts = tuple(part for venue, part in at if venue.name != policy.hedge.venue)
+    return take_stock(policy, parts, stock.prices)
+
+
 def totals(stock: Stock) -> dict[Address, int]:
     """Add up what a book has of each token, also of those that its policy does not name."""
     return {token: sum(kinds.values()) for token, kinds in _sums(_of_parts(stock.parts)).items()}

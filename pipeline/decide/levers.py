@@ -10,7 +10,7 @@ from pipeline.decide.strategies import Target
 from pipeline.messages.policy import Policy
 from pipeline.units import Address
 
-Lever = Literal["rerange"]
+Lever = Literal["rerange", "hedge"]
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +27,11 @@ class Unfit(msgspec.Struct, frozen=True, kw_only=True):
     reason: Literal["no_lever"]
     item: str
     """What it does not move."""
+
+
+def is_hedge(judged: object) -> bool:
+    """Ask whether what was judged is a step of a hedge."""
+    return isinstance(judged, Option) and judged.lever == "hedge"
 
 
 def offer_rerange(target: Target, farthest: Address, policy: Policy) -> Option | Unfit:

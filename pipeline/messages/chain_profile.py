@@ -8,6 +8,13 @@ UNISWAP_V3 = "uniswap_v3"
 """Kind and name of the venue that a chain's profile has in its own fields: where a book's pools lie unless it says otherwise."""
 
 
+class AddressName(msgspec.Struct, frozen=True, kw_only=True):
+    """A name, and the address that it stood for when the policy was made. It is for people: nothing is decided by it."""
+
+    name: str
+    address: Address
+
+
 class VenueContract(msgspec.Struct, frozen=True, kw_only=True):
     """A contract of a venue, by what it is there."""
 

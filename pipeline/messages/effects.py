@@ -42,6 +42,10 @@ class BookEffects(Entry, frozen=True, kw_only=True):
     """When the market last refused a proposal, which therefore does not count as the last one."""
     refusals_in_a_row: int = 0
     """How often it has done so since a plan was done: the wait doubles with each."""
+    hedge_rests_until_s: Seconds | msgspec.UnsetType = msgspec.UNSET
+    """Before that no step of the hedge is proposed, but where its health is low."""
+    hedge_secured_at_s: Seconds | msgspec.UnsetType = msgspec.UNSET
+    """When a step for low health was last proposed."""
 
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):

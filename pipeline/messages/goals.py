@@ -11,8 +11,9 @@ RESET: Final = "reset"
 """Steps of every venue: letting a spender take of a token, and taking that back."""
 Phase = str
 """What of a plan goes out together, by the name that its venue gives it."""
-PhaseWork = Literal["frees", "trades", "places", "resets"]
-"""Takes tokens out of the venue; trades them; brings them to where the goal wants them; takes permissions back."""
+PhaseWork = Literal["frees", "trades", "places", "resets", "secures"]
+"""Takes tokens out of the venue; trades them; brings them to where the goal wants them; takes permissions back; changes what is
+supplied and owed."""
 
 
 class PlanPhase(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +37,23 @@ class RerangeGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     """From where to where; only the venue looks into it."""
 
 
-Goal = RerangeGoal
+class HedgeGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="hedge_to"):
+    """A hedge becomes another one. Amounts and calldata follow from the state when a step is due."""
+
+    venue: str
+    """Its name in the chain's profile."""
+    terms: Terms
+    """Which net exposure to end with, and how."""
+
+
+GoalKind = Literal["rerange", "hedge_to"]
+Goal = RerangeGoal | HedgeGoal
 """Any goal; `kind` says which."""
+
+
+def kind_of(goal: Goal) -> GoalKind:
+    """Tell what a goal is for."""
+    return "hedge_to" if isinstance(goal, HedgeGoal) else "rerange"
 
 
 def write_terms(own: msgspec.Struct) -> Terms:

@@ -45,6 +45,10 @@ GuardReason = Literal[
     "min_out",
     "price_limit",
     "deadline",
+    "oracle",
+    "reserve",
+    "debt",
+    "health",
 ]
 """Which guard refuses a phase."""
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline.fee_tiers import slippage_bps_of, spot_ticks_of
-from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, PoolsAt
+from pipeline.messages.chain_profile import UNISWAP_V3, AddressName, ChainProfile, PoolsAt, VenueSpec
+from pipeline.messages.hedge import Hedge
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, PriceHistory, PriceRing, Reference, pools_of
 from pipeline.messages.versions import VERSION_FIELD
 from pipeline.units import Address, BookId, Bps, PoolId, RawAmount, Seconds, Wei
@@ -20,13 +21,6 @@ class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     symbol: str
     decimals: int
-
-
-class AddressName(msgspec.Struct, frozen=True, kw_only=True):
-    """A name, and the address that it stood for when the policy was made. It is for people: nothing is decided by it."""
-
-    name: str
-    address: Address
 
 
 class TargetBand(msgspec.Struct, frozen=True, kw_only=True, tag="target_band"):
@@ -156,6 +150,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     strategy: TargetBand
     limits: Limits = Limits()
     action: Rerange = Rerange()
+    hedge: Hedge | msgspec.UnsetType = msgspec.UNSET
+    """Left out where the book is not hedged."""
     mode: Mode = "dry-run"
     names: tuple[AddressName, ...] | msgspec.UnsetType = msgspec.UNSET
     """Of the book's addresses, those that its file has by name; left out where there are none."""
@@ -182,8 +178,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def carries_plans_of(self, before: "Policy") -> bool:
         """Ask whether a plan that was opened under another policy of the book may go on under this one."""
         here, there = (
-            (p.owner, p.signer, p.base, p.quote, p.reference_pool, p.chain.venue(p.acting_venue()))
-            for p in (self, before)
+            (p.owner, p.signer, p.base, p.quote, p.reference_pool, *p.acted_at()) for p in (self, before)
         )
         return self.mode == "live" and here == there
 
@@ -207,6 +202,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def acting_venue(self) -> str:
         """Name the venue where the book acts: that of its reference pool."""
         return self.venue_of(self.reference_pool)
+
+    def acted_at(self) -> tuple[VenueSpec | None, ...]:
+        """Find the venues where it acts: that of its reference pool, and that of its hedge."""
+        return tuple(
+            map(self.chain.venue, (self.acting_venue(), *([self.hedge.venue] if self.hedge else [])))
+        )
 
     def known_assets(self) -> tuple[Asset, ...]:
         """List the tokens beside base, quote and its equivalents that have a price."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipeline.act.allowances import Grant
 from pipeline.act.drafts import Course, Draft
-from pipeline.act.foresight import Foreseen, Market, TradeCost
+from pipeline.act.foresight import Foreseen, Market, Trade, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.inventory import Stock
 from pipeline.messages.base import Price
@@ -18,6 +18,30 @@ from pipeline.messages.goals import Goal, Phase, PlanPhase, Step, Terms
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds, Wei
+
+
+class VenueTrades(Protocol):
+    """How base and quote are traded at a venue where nothing else moves."""
+
+    gas_limit: int
+    """Of one trade."""
+
+    def grants(self, policy: Policy) -> tuple[Grant, ...]:
+        """List who may have to be let take of base and quote for it."""
+
+    def trade(self, shard: Shard, policy: Policy, market: Market, base: int) -> Trade:
+        """Run a trade in thought that sells so much base, or buys it where it is below zero, as far as prices allow.
+
+        Raises: SwapLimitedError where they allow nothing.
+        """
+
+    def trade_for(self, shard: Shard, policy: Policy, market: Market, less_base: int) -> Trade:
+        """Run a trade in thought after which the book has so much less base, or more: its own ranges take part in it."""
+
+    def draft(
+        self, shard: Shard, policy: Policy, market: Market, trade: Trade, *, step: Step
+    ) -> tuple[Draft, ...]:
+        """Make a trade's transactions: a sale of an exact input, a purchase of an exact output."""
 
 
 class VenueActions(Protocol):
@@ -31,6 +55,9 @@ class VenueActions(Protocol):
     """Phases that may be made in part, once waiting has cost as much as making them twice."""
     behind: Mapping[Phase, Phase]
     """Which phase may go out together with an earlier one, so that both may be mined in one block."""
+
+    trades: VenueTrades | None
+    """How a hedge trades there; None where none can."""
 
     usual_gas: Mapping[Step, int]
     """What a transaction of each step usually uses: limits are far above it."""
@@ -46,6 +73,12 @@ class VenueActions(Protocol):
         """List which token a plan may have to let whom take."""
 
     # ---------------------------------------------------------------- the whole plan
+    def is_urgent(self, goal: Goal) -> bool:
+        """Ask whether a plan for a goal takes risk away that does not wait: no limit on costs or on how often holds it back."""
+
+    def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
+        """List the phases that a plan for a goal has: those of all plans, or of this kind of goal."""
+
     def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
         """Choose what brings a book to its target at the price as it is."""
 
@@ -69,7 +102,7 @@ class VenueActions(Protocol):
         """Judge how a plan goes on from a phase that is due, on the book as it is. Raises: SwapLimitedError too."""
 
     def draft(
-        self, shard: Shard, policy: Policy, goal: Goal, market: Market, *, phase: Phase
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
     ) -> tuple[Draft, ...]:
         """Make a phase's transactions from the state as it is; none where there is nothing to do."""
 

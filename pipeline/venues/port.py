@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.book.exposures import HeldItem, Spot
 from pipeline.book.span import PoolSpan
+from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Entry, Output, RawLog, View
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -137,6 +138,8 @@ class Venue(Protocol):
     """Of the chain's profile."""
     actions: VenueActions | None
     """None where no book acts at it."""
+    hedge: HedgeVenue | None
+    """None where no book is hedged at it."""
 
     @property
     def views(self) -> VenueViews | None:

@@ -8,9 +8,11 @@ import msgspec
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
+from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import Entry
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueContract, VenueSpec
 from pipeline.messages.events import Observed
+from pipeline.messages.goals import GoalKind
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
@@ -19,6 +21,7 @@ from pipeline.units import Address, PoolId
 from pipeline.venues.aave_v3.venue import KIND as AAVE_V3
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.block_call import BlockCall
+from pipeline.venues.hedging.actions import HedgeActions
 from pipeline.venues.port import Venue, VenueForms, VenueKind
 from pipeline.venues.uniswap_v3.venue import KIND as UNISWAP_V3_KIND
 from pipeline.venues.wallet.venue import KIND as WALLETS
@@ -155,21 +158,43 @@ def pool_item(policy: Policy, pool: PoolId) -> str:
 def spenders(policy: Policy) -> tuple[Address, ...]:
     """List whom a book's plans may have to let take of its tokens; nobody where it cannot act."""
     actions = venue_named(policy.chain, policy.acting_venue()).actions
-    return () if actions is None else actions.spenders(policy)
+    own = () if actions is None else actions.spenders(policy)
+    hedging = _hedging(policy)
+    return own if hedging is None else tuple(dict.fromkeys((*own, *hedging.spenders(policy))))
 
 
-def find_actions(shard: Shard, policy: Policy) -> VenueActions | None:
-    """Find how a book acts: at the venue of its reference pool; None before that was read."""
+def find_actions(shard: Shard, policy: Policy, kind: GoalKind = "rerange") -> VenueActions | None:
+    """Find how a book acts: at the venue of its reference pool, or at that of its hedge; None before the pool was read."""
     venue = venue_named(policy.chain, policy.acting_venue())
-    return venue.actions if venue.has_pool(shard.tables, policy.reference_pool) else None
+    if not venue.has_pool(shard.tables, policy.reference_pool):
+        return None
+    return venue.actions if kind == "rerange" else _hedging(policy)
 
 
-def need_actions(shard: Shard, policy: Policy) -> VenueActions:
+def need_actions(shard: Shard, policy: Policy, kind: GoalKind = "rerange") -> VenueActions:
     """Find how a book acts whose pool must be followed. Raises: ImpossibleFactError."""
-    actions = find_actions(shard, policy)
+    actions = find_actions(shard, policy, kind)
     if actions is None:
         raise ImpossibleFactError(f"pool {policy.reference_pool} is not followed")
     return actions
+
+
+def hedge_venue(policy: Policy) -> HedgeVenue | None:
+    """Find where a book is hedged; None where it is not. Raises: ImpossibleFactError where nothing is hedged at the venue it names."""
+    if not policy.hedge:
+        return None
+    found = venue_named(policy.chain, policy.hedge.venue).hedge
+    if found is None:
+        raise ImpossibleFactError(f"no book is hedged at venue {policy.hedge.venue}")
+    return found
+
+
+def _hedging(policy: Policy) -> HedgeActions | None:
+    """Bring the venue of a book's hedge together with the one where it trades."""
+    venue, trading = hedge_venue(policy), venue_named(policy.chain, policy.acting_venue()).actions
+    if venue is None or trading is None or trading.trades is None:
+        return None
+    return HedgeActions(venue, trading, trading.trades)
 
 
 def block_calls(tables: Tables) -> list[BlockCall]:

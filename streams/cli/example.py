@@ -15,7 +15,7 @@ chain:
   # final_depth_blocks: 65      # the most blocks a reorg may take
   # check_every_blocks: 100     # how often a pool is compared with the chain
   # report_every_blocks: 50     # how often an unchanged refusal is said again
-  # venues:                     # further deployments; their pools are followed, and nothing acts there
+  # venues:                     # further deployments; their pools are followed, and nothing but a hedge acts there
   #   - {name: fork, kind: uniswap_v3, factory: "0x...", position_manager: "0x..."}
   #   - {name: aave, kind: aave_v3, pool: "0x...", configurator: "0x...", oracle: "0x..."}  # a lending market: collateral and debt count
   # live_on: $chain_id                # the chain's number once more: only then may a book be live
@@ -43,6 +43,8 @@ _BOOK = Template("""\
       - "$pool"  # $pool_name
     # pools_at:           # which of the pools lie at a venue of chain.venues; mode watch only
     #   - {venue: fork, pools: ["0x..."]}
+    # hedge: {venue: aave, ratio: 65%, largest_debt: 10, largest_step: 2}  # a short of the base at a lending market of
+    #                     # chain.venues; docs/operations.md has the rest of it
     reference_pool: "$pool"  # its price values the inventory
     # price_history: {every: 5m, span: 14d}  # keep its pools' prices in the shard's state, for `evenkeel volatility`
     strategy:

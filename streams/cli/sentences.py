@@ -28,7 +28,7 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.dry_run import DryRun
-from pipeline.messages.goals import Goal, Terms
+from pipeline.messages.goals import Goal, HedgeGoal, Terms
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount, Tick
@@ -156,6 +156,8 @@ def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str
 
 
 def _goal(goal: Goal, policy: Policy | None) -> str:
+    if isinstance(goal, HedgeGoal):
+        return _hedge(goal, policy)
     return _place(goal.venue, goal.terms, policy)
 
 
@@ -166,6 +168,15 @@ def _place(venue: str, terms: Terms, policy: Policy | None) -> str:
             return _range(Tick(int(lower)), Tick(int(upper)), policy)
     told = (f"{name} {value if isinstance(value, str) else ' '.join(value)}" for name, value in terms.items())
     return f"{venue} {', '.join(told)}"
+
+
+def _hedge(goal: HedgeGoal, policy: Policy | None) -> str:
+    """Say how a hedge moves, and with which net exposure it ends."""
+    match goal.terms:
+        case {"move": str(move), "net_base": str(net)}:
+            amount = _amount(RawAmount(int(net)), policy, None if policy is None else policy.base)
+            return f"a hedge at {goal.venue} that goes {move}, {amount} net"
+    return f"a hedge at {goal.venue}"
 
 
 def _range(lower: Tick, upper: Tick, policy: Policy | None) -> str:

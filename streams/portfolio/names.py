@@ -7,7 +7,8 @@ from hashlib import sha256
 from pydantic import ValidationInfo
 
 from pipeline.errors import UnreadableError
-from pipeline.messages.policy import AddressName, Policy
+from pipeline.messages.chain_profile import AddressName
+from pipeline.messages.policy import Policy
 from pipeline.units import Address, PoolId
 from streams.human import is_name, parse_address
 

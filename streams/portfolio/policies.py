@@ -1,7 +1,6 @@
 """From the file to the events that say it: each book's policy, complete and with its version."""
 
 from collections.abc import Collection, Iterator, Mapping
-from decimal import Context, Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -23,8 +22,10 @@ from pipeline.messages.prices import PriceHistory
 from pipeline.units import Address, ChainId, RawAmount, Wei
 from streams.chain_numbers import numbers_of
 from streams.portfolio.checks import problems_in, slots_of
+from streams.portfolio.hedges import hedge_of, problems_in_hedge
 from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
 from streams.portfolio.price_sources import assets_of, references_of
+from streams.portfolio.raw import raw_of
 from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 from streams.portfolio.venues import (
     pools_at,
@@ -35,7 +36,6 @@ from streams.portfolio.venues import (
 )
 from streams.yaml_positions import Document, FieldPath, Problem, problems_of, read_yaml
 
-_WIDE = Context(prec=80)
 _CONTRACTS = ("wrapped_native", "position_manager", "factory")
 
 
@@ -102,6 +102,7 @@ def policies(
 def _what_acting_needs(policy: Policy, path: FieldPath) -> Iterator[Problem]:
     """Find what would stop a live book only once it is in the middle of something, or for ever."""
     yield from problems_in_acting(policy, path)
+    yield from problems_in_hedge(policy, path)
     if policy.mode != "live":
         return
     if policy.chain.wrapped_native not in {policy.base, policy.quote}:
@@ -139,6 +140,7 @@ def _policy(book: BookSection, chain: ChainProfile) -> Policy:
         strategy=_strategy(book.strategy),
         limits=_limits(book, chain.chain_id),
         action=_rerange(book),
+        hedge=hedge_of(book),
         mode=book.mode,
     )
 
@@ -174,8 +176,8 @@ def _limits(book: BookSection, chain_id: ChainId) -> Limits:
         swap_tolerance_bps=section.swap_tolerance,
         twap_window_s=section.twap_window,
         max_spot_from_twap_ticks=section.max_spot_from_twap_ticks,
-        max_notional_quote=_raw(book, book.quote, section.max_notional),
-        max_daily_notional_quote=_raw(book, book.quote, section.max_daily_notional),
+        max_notional_quote=raw_of(book, book.quote, section.max_notional),
+        max_daily_notional_quote=raw_of(book, book.quote, section.max_daily_notional),
         max_actions_per_day=section.max_actions_per_day,
         max_fee_per_gas_wei=Wei(section.max_fee_gwei * 10**9),
         max_age_blocks=section.max_age_blocks or numbers_of(chain_id).intent_age_blocks,
@@ -194,21 +196,14 @@ def _rerange(book: BookSection) -> Rerange:
     section = book.rerange
     return Rerange(
         half_width_ticks=section.half_width_ticks,
-        reserve_base=_raw(book, book.base, section.reserve_base) or RawAmount(0),
-        reserve_quote=_raw(book, book.quote, section.reserve_quote) or RawAmount(0),
-        standing_base=_raw(book, book.base, section.standing_base) or RawAmount(0),
-        standing_quote=_raw(book, book.quote, section.standing_quote) or RawAmount(0),
+        reserve_base=raw_of(book, book.base, section.reserve_base) or RawAmount(0),
+        reserve_quote=raw_of(book, book.quote, section.reserve_quote) or RawAmount(0),
+        standing_base=raw_of(book, book.base, section.standing_base) or RawAmount(0),
+        standing_quote=raw_of(book, book.quote, section.standing_quote) or RawAmount(0),
         on_stall=section.on_stall,
         stall_after_s=section.stall_after,
         large_swaps=section.large_swaps,
     )
-
-
-def _raw(book: BookSection, name: str, amount: Decimal | None) -> RawAmount | None:
-    """Turn an amount of a token into its smallest units. Rounds: down."""
-    token = book.token(name)
-    assert token is not None, "checked before"
-    return None if amount is None else RawAmount(int(amount.scaleb(token.decimals, _WIDE)))
 
 
 def _profile(section: ChainSection, document: Document, devnet: ChainProfile | None) -> ChainProfile:

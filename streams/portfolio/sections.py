@@ -152,6 +152,36 @@ class RerangeSection(Section):
     large_swaps: LargeSwaps = "split"
 
 
+Factor = Annotated[Decimal, Field(ge=1, le=100)]
+"""A health factor."""
+
+
+class HedgeBandSection(Section):
+    """How far the net base exposure may stray from its target, as shares of all base that the book has."""
+
+    act: Share = Bps(500)
+    back: Share = Bps(200)
+
+
+class HedgeSection(Section):
+    """A short of the base at a lending market. Amounts are in the base; health factors are plain numbers."""
+
+    venue: str = Field(description="one of chain.venues, at which a book can be hedged")
+    ratio: Share = Bps(6_500)
+    keep: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    keep_share: Share = Bps(0)
+    band: HedgeBandSection = HedgeBandSection()
+    floor: Factor = Decimal("1.1")
+    gap: Share = Bps(3_000)
+    act: Factor = Decimal("1.2")
+    warn: Factor = Decimal("1.3")
+    largest_debt: Annotated[Decimal, Field(gt=0)] | None = None
+    largest_step: Annotated[Decimal, Field(gt=0)] | None = None
+    oracle_within: Share = Bps(200)
+    cooldown: Duration = Seconds(10_800)
+    pace: Duration = Seconds(600)
+
+
 class PriceSection(Section):
     """Where a price of a token in the quote comes from: one of these."""
 
@@ -226,6 +256,7 @@ class BookSection(Section):
     strategy: TargetBandSection = Field(description="its name and its parameters")
     limits: LimitsSection = LimitsSection()
     rerange: RerangeSection = RerangeSection()
+    hedge: HedgeSection | None = None
     mode: Mode = "dry-run"
 
     def token(self, name: str) -> TokenSection | None:

@@ -108,6 +108,8 @@ def problems_in_acting(policy: Policy, path: FieldPath) -> Iterator[Problem]:
         yield Problem((*path, "mode"), says)
     for spec in policy.chain.all_venues():
         venue_there = venue_named(policy.chain, spec.name)
+        if policy.hedge and policy.hedge.venue == spec.name:
+            continue
         if venue_there.actions is None and spec.name != here and any(venue_there.named_items(policy)):
             says = (
                 f"only mode: watch: the owner's account at venue {spec.name} counts, and nothing acts there"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
+from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Par, PriceSource, Reference
 from pipeline.units import Address, Bps, RawAmount
@@ -59,6 +60,7 @@ def _fields(policy: Policy) -> Mapping[str, tuple[str, ...]]:
         **{f"strategy.{name}": (text,) for name, text in _strategy(policy.strategy)},
         **{f"limits.{name}": (text,) for name, text in _limits(policy)},
         **{f"rerange.{name}": (text,) for name, text in _rerange(policy, policy.action)},
+        **{f"hedge.{name}": (text,) for name, text in _hedge(policy)},
         **{f"chain.{name}": (text,) for name, text in _chain(policy.chain)},
         "pools that its shard publishes": policy.publishes,
     }
@@ -129,6 +131,29 @@ def _rerange(policy: Policy, action: Rerange) -> Iterator[tuple[str, str]]:
     yield "on_stall", action.on_stall
     yield "stall_after", seconds_text(action.stall_after_s)
     yield "large_swaps", action.large_swaps
+
+
+def _hedge(policy: Policy) -> Iterator[tuple[str, str]]:
+    hedge = policy.hedge or Hedge(venue=_UNSET)
+    yield "venue", hedge.venue
+    yield "ratio", bps_text(hedge.ratio_bps)
+    yield "keep", _amount(policy, policy.base, hedge.kept_base)
+    yield "keep_share", bps_text(hedge.kept_share_bps)
+    yield "band.act", bps_text(hedge.band.act_at_bps)
+    yield "band.back", bps_text(hedge.band.back_to_bps)
+    yield "floor", _factor(hedge.floor_bps)
+    yield "gap", bps_text(hedge.gap_bps)
+    yield "act", _factor(hedge.act_bps)
+    yield "warn", _factor(hedge.warn_bps)
+    yield "largest_debt", _amount(policy, policy.base, hedge.largest_debt)
+    yield "largest_step", _amount(policy, policy.base, hedge.largest_step)
+    yield "oracle_within", bps_text(hedge.oracle_within_bps)
+    yield "cooldown", seconds_text(hedge.cooldown_s)
+    yield "pace", seconds_text(hedge.pace_s)
+
+
+def _factor(bps: int) -> str:
+    return plain_number(Decimal(bps).scaleb(-4))
 
 
 def _chain(chain: ChainProfile) -> Iterator[tuple[str, str]]:

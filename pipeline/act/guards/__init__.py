@@ -57,7 +57,7 @@ OTHER_REASONS = (
 """Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
 
 _PASSING = frozenset(
-    {"stale_block", "references", "gas_price", "no_improvement", "cost", "not_plannable", "market"}
+    {"stale_block", "references", "gas_price", "no_improvement", "cost", "not_plannable", "market", "oracle"}
 )
 """`market` is the signer's own."""
 
@@ -80,10 +80,20 @@ def guard(question: Question) -> GuardRefusal | None:
 
     What takes a permission back is asked neither for a price nor for what gas costs: it only makes the owner safer.
     """
-    venue = need_actions(question.shard, question.policy).guards
-    spared = {*venue.prices, *REFERENCES, *GAS, "cost"} if question.only_resets else set()
+    venue = need_actions(question.shard, question.policy, question.kind).guards
+    spared = _spared(question, venue)
     for reason, ask in guards_with(venue).items():
         detail = None if reason in spared else ask(question)
         if detail is not None:
             return GuardRefusal(reason=reason, detail=detail)
     return None
+
+
+def _spared(question: Question, venue: VenueGuards) -> set[str]:
+    """List the guards that are not asked: of what is urgent none on amounts and costs, nor any on prices where nothing is traded."""
+    if question.only_resets:
+        return {*venue.prices, *REFERENCES, *GAS, "cost"}
+    if not question.is_urgent:
+        return set()
+    at_prices = () if venue.of_trading(question) else (*venue.prices, *REFERENCES)
+    return {*at_prices, *GAS, *AMOUNTS}

@@ -10,7 +10,7 @@ from pipeline.venues.registry import need_actions
 
 def costs_of(question: Question) -> ForeseenCost | None:
     """Tell what the whole plan costs, later what a phase does; None where gas has no price."""
-    seen, actions = question.foreseen, need_actions(question.shard, question.policy)
+    seen, actions = question.foreseen, need_actions(question.shard, question.policy, question.kind)
     if seen is None:
         limit = sum(each.call.gas_limit for each in question.drafts)
         expected = sum(actions.usual_gas[each.step] for each in question.drafts)

@@ -18,6 +18,27 @@ def decimals(word: int) -> int:
     return _bits(word, 48, 8)
 
 
+def is_active(word: int) -> bool:
+    return bool(_bits(word, 56, 1))
+
+
+def is_frozen(word: int) -> bool:
+    return bool(_bits(word, 57, 1))
+
+
+def may_be_borrowed(word: int) -> bool:
+    return bool(_bits(word, 58, 1))
+
+
+def is_paused(word: int) -> bool:
+    return bool(_bits(word, 60, 1))
+
+
+def debt_ceiling(word: int) -> int:
+    """Tell how much may be borrowed on it as an isolated collateral; 0: it is none."""
+    return _bits(word, 212, 40)
+
+
 def emode_category(word: int) -> int:
     """Tell the category of a reserve. 3.0 only: 3.6 keeps maps of reserves with each category."""
     return _bits(word, 168, 8)

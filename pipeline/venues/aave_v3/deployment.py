@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pipeline import keys
 from pipeline.messages.chain_profile import VenueSpec
+from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address
@@ -49,3 +51,20 @@ def deployment_of(spec: VenueSpec) -> AaveDeployment:
 def owners(tables: Tables) -> frozenset[Address]:
     """Collect the accounts that a shard follows: each book's owner."""
     return frozenset(policy.owner for policy in policies(tables))
+
+
+def hedged_assets(tables: Tables, at: AaveDeployment) -> frozenset[Address]:
+    """Collect base and quote of the books that are hedged here: their reserves are followed before anything is there."""
+    return tables.of_family(f"aave-hedged/{at.pool}", keys.policy.family, lambda: _hedged(tables, at))
+
+
+def _hedged(tables: Tables, at: AaveDeployment) -> frozenset[Address]:
+    return frozenset(
+        token for policy in policies(tables) if is_hedged(policy, at) for token in (policy.base, policy.quote)
+    )
+
+
+def is_hedged(policy: Policy, at: AaveDeployment) -> bool:
+    """Ask whether a book is hedged here."""
+    spec = policy.chain.venue(policy.hedge.venue) if policy.hedge else None
+    return spec is not None and spec.has("pool") and spec.contract("pool") == at.pool

@@ -18,7 +18,7 @@ from pipeline.state.resumes import resumes
 from pipeline.state.tables import Tables
 from pipeline.units import Address
 from pipeline.venues.aave_v3 import logs
-from pipeline.venues.aave_v3.deployment import AaveDeployment, owners
+from pipeline.venues.aave_v3.deployment import AaveDeployment, hedged_assets, owners
 from pipeline.venues.aave_v3.forms import (
     AaveAccountObserved,
     AaveMarketObserved,
@@ -53,8 +53,9 @@ def _assets(tables: Tables, at: AaveDeployment, under: str) -> Iterator[Address]
 
 def due_reads(tables: Tables, at: AaveDeployment) -> Iterator[DueRead]:
     """List the reserves that must be read, for the first time or again."""
-    for item in reserve_items(tables, at):
-        route = tables.need(keys.route(item), Route)
+    hedged = {aave_reserve(at.pool, asset) for asset in hedged_assets(tables, at)}
+    for item in sorted({*reserve_items(tables, at), *hedged}):
+        route = tables.find(keys.route(item), Route) or Route()
         if route.observed_at_block is None:
             yield DueRead(item=item, why="bootstrap")
         elif route.repaired < resumes(tables, item):

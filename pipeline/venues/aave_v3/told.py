@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
+from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Seconds
 from pipeline.venues.aave_v3 import configuration as bits
-from pipeline.venues.aave_v3.deployment import AaveDeployment, owners
+from pipeline.venues.aave_v3.deployment import AaveDeployment, hedged_assets, is_hedged, owners
 from pipeline.venues.aave_v3.forms import AaveAccount, AaveTold, OraclePrice, aave_account, aave_told
 from pipeline.venues.aave_v3.routes import routed_assets
 from pipeline.venues.block_call import BlockCall
@@ -23,7 +24,7 @@ def block_calls(tables: Tables, at: AaveDeployment) -> Sequence[BlockCall]:
 
 
 def keep_told(tables: Tables, at: AaveDeployment, at_s: Seconds, answers: Iterable[CallRead]) -> None:
-    """Keep a block's time and what the oracle answered; nothing where no account has anything."""
+    """Keep a block's time and what the oracle answered; nothing where no account has anything and no book is hedged."""
     if not _is_used(tables, at):
         tables.put(aave_told(at.pool), None)
         return
@@ -33,14 +34,15 @@ def keep_told(tables: Tables, at: AaveDeployment, at_s: Seconds, answers: Iterab
     tables.put(aave_told(at.pool), AaveTold(at_s=at_s, prices=tuple(prices)))
 
 
-def unpriced(tables: Tables, at: AaveDeployment, owner: Address) -> bool:
-    """Ask whether the last block did not tell the prices that an account follows from."""
-    account = tables.find(aave_account(at.pool, owner), AaveAccount)
+def unpriced(tables: Tables, at: AaveDeployment, policy: Policy) -> bool:
+    """Ask whether the last block did not tell the prices that an account, or a hedge that may come, follows from."""
+    account = tables.find(aave_account(at.pool, policy.owner), AaveAccount)
     if account is None:
         return False
+    hedged = {policy.base, policy.quote} if is_hedged(policy, at) else set()
     told = tables.find(aave_told(at.pool), AaveTold)
     known = {each.asset for each in told.prices} if told is not None else set()
-    return not known.issuperset(priced_assets(tables, at, account))
+    return not known.issuperset({*priced_assets(tables, at, account), *hedged})
 
 
 def _price_call(at: AaveDeployment, asset: Address) -> BlockCall:
@@ -48,7 +50,9 @@ def _price_call(at: AaveDeployment, asset: Address) -> BlockCall:
 
 
 def _is_used(tables: Tables, at: AaveDeployment) -> bool:
-    return any(each.positions or each.flags for each in _accounts(tables, at))
+    return bool(hedged_assets(tables, at)) or any(
+        each.positions or each.flags for each in _accounts(tables, at)
+    )
 
 
 def _accounts(tables: Tables, at: AaveDeployment) -> Iterator[AaveAccount]:

@@ -1,4 +1,4 @@
-"""Aave V3 as a venue: one pool, and the accounts of books' owners there. It trades nothing and prices nothing."""
+"""Aave V3 as a venue: one pool, and the accounts of books' owners there. It trades nothing and prices nothing; books are hedged at it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from pipeline import keys
 from pipeline.book.exposures import Spot
 from pipeline.book.span import PoolSpan
+from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -17,6 +18,7 @@ from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import PoolId
 from pipeline.venues.aave_v3 import held, log_filter, reads, routes, told
+from pipeline.venues.aave_v3.act.hedge import AaveHedge
 from pipeline.venues.aave_v3.block import AaveBlock
 from pipeline.venues.aave_v3.deployment import CONTRACTS, deployment_of
 from pipeline.venues.aave_v3.forms import (
@@ -45,6 +47,7 @@ class AaveV3:
         """Take the deployment's addresses from its specification."""
         del chain
         self.name, self._at = spec.name, deployment_of(spec)
+        self.hedge: HedgeVenue | None = AaveHedge(self._at)
 
     # -------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:
@@ -141,7 +144,7 @@ class AaveV3:
 
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the account where the last block did not tell a price that its health follows from."""
-        if told.unpriced(shard.tables, self._at, policy.owner):
+        if told.unpriced(shard.tables, self._at, policy):
             yield aave_account(self._at.pool, policy.owner)
 
     def watched(self, policy: Policy) -> Iterator[str]:

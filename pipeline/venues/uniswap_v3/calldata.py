@@ -25,6 +25,7 @@ _COLLECT = function(MANAGER, "collect")
 _MINT = function(MANAGER, "mint")
 _MANAGER_MULTICALL = function(MANAGER, "multicall")
 _SWAP = function(ROUTER, "exactInputSingle")
+_BUY = function(ROUTER, "exactOutputSingle")
 _ROUTER_MULTICALL = function(ROUTER, "multicall", arguments="uint256,bytes[]")
 
 
@@ -83,6 +84,23 @@ def write_swap(
     return _ROUTER_MULTICALL.calldata(deadline_s, [_SWAP.encode(terms)])
 
 
+def write_purchase(
+    *,
+    token_in: Address,
+    token_out: Address,
+    fee_pips: Pips,
+    recipient: Address,
+    amount_out: RawAmount,
+    most_in: RawAmount,
+    deadline_s: Seconds,
+) -> str:
+    """Tell the router to buy an exact output, all of it or nothing, for so much at most. Raises: CalldataError for no amount."""
+    if amount_out <= 0 or most_in <= 0:
+        raise CalldataError(f"a purchase of {amount_out} for {most_in} at most")
+    terms = (token_in, token_out, fee_pips, recipient, amount_out, most_in, 0)
+    return _ROUTER_MULTICALL.calldata(deadline_s, [_BUY.encode(terms)])
+
+
 def write_mint(
     *,
     token0: Address,
@@ -114,7 +132,7 @@ def read_calls(data: str) -> tuple[Called, ...]:
         deadline_s, inner = _ROUTER_MULTICALL.decode(raw)
         if len(inner) != 1:
             raise CalldataError(f"{len(inner)} swaps in one multicall")
-        return (_read(inner[0], {_SWAP: ROUTER}, Seconds(deadline_s)),)
+        return (_read(inner[0], {_SWAP: ROUTER, _BUY: ROUTER}, Seconds(deadline_s)),)
     return (_read(raw, {_MINT: MANAGER, _APPROVE: TOKEN}),)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from pipeline import keys
 from pipeline.book.exposures import Spot
 from pipeline.book.span import PoolSpan
+from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -46,6 +47,7 @@ class UniswapV3:
         self._at = deployment_of(spec)
         self.views: VenueViews | None = UniswapV3Views(self._at)
         self.actions: VenueActions | None = _ACTIONS
+        self.hedge: HedgeVenue | None = None
 
     # -------------------------------------------------------------- which items are followed
     def named_items(self, policy: Policy) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pipeline import keys
 from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, Spot
 from pipeline.book.span import PoolSpan
+from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -39,6 +40,7 @@ class Wallet:
 
     views: VenueViews | None = None
     actions: VenueActions | None = None
+    hedge: HedgeVenue | None = None
 
     def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
         """Know the chain's wrapped coin, whose deposits and withdrawals are no transfers."""

@@ -30,7 +30,7 @@ from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Bps, PoolId, RawAmount, Seconds, Wei
 from pipeline.venues.abi import declared
-from pipeline.venues.acting import VenueActions
+from pipeline.venues.acting import VenueActions, VenueTrades
 from worlds.toy_venue.forms import ToyPool, ToyTraded, toy_pool
 
 TRADE = declared("trade(bytes32,int256,int256)")
@@ -76,6 +76,7 @@ class ToyActions:
     )
     in_part: frozenset[Phase] = frozenset()
     behind: Mapping[Phase, Phase] = {}
+    trades: VenueTrades | None = None
     usual_gas: Mapping[Step, int] = {"approve": 50_000, "trade": 150_000, "reset": 30_000}
     usual_plan_gas: int = 230_000
     least_gas_limit: int = TRADE_GAS
@@ -88,6 +89,14 @@ class ToyActions:
         return tuple((token, contract_of(policy)) for token in (policy.base, policy.quote))
 
     # -------------------------------------------------------------- the whole plan
+    def is_urgent(self, goal: Goal) -> bool:
+        del goal
+        return False
+
+    def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
+        del goal
+        return self.phases
+
     def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
         """Buy what is missing of the base. Rounds: what is paid up, what is got down."""
         pool, price = _pool(shard, policy), stock.prices[policy.base]
@@ -143,9 +152,9 @@ class ToyActions:
         return Course(goal=now, why="" if now == goal else "the book has changed")
 
     def draft(
-        self, shard: Shard, policy: Policy, goal: Goal, market: Market, *, phase: Phase
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
     ) -> tuple[Draft, ...]:
-        del market
+        del market, stock
         if phase == "reset":
             calls = take_back(shard, policy, self.grants(shard, policy))
             return tuple(Draft(step="reset", call=call) for call in calls)

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 
 from pipeline.book.exposures import HeldItem, Spot
 from pipeline.book.span import PoolSpan
+from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Output, Price
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
@@ -40,6 +41,7 @@ from worlds.toy_venue.show import ToyViews
 
 class ToyVenue:
     actions: VenueActions | None = ACTIONS
+    hedge: HedgeVenue | None = None
 
     def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
         del chain

@@ -14,6 +14,7 @@ from pipeline.messages.goals import RESET, Goal, Phase, PlanPhase, Step, Terms, 
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds, Wei
+from pipeline.venues.acting import VenueTrades
 from pipeline.venues.uniswap_v3.act import call_guards, market_guards, missed_fees, spenders
 from pipeline.venues.uniswap_v3.act import market as markets
 from pipeline.venues.uniswap_v3.act.asked import market_of
@@ -24,6 +25,7 @@ from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
 from pipeline.venues.uniswap_v3.act.range_goal import goal_of, range_of
 from pipeline.venues.uniswap_v3.act.reconsider import reconsider_mint, reconsider_swap
 from pipeline.venues.uniswap_v3.act.trade_cost import trade_cost
+from pipeline.venues.uniswap_v3.act.trades import UniswapV3Trades
 from pipeline.venues.uniswap_v3.act.usual_gas import USUAL_GAS, USUAL_PLAN_GAS
 from pipeline.venues.uniswap_v3.forms.entries import Pool
 from pipeline.venues.uniswap_v3.forms.facts import Swapped
@@ -60,6 +62,7 @@ class UniswapV3Actions:
     phases: tuple[PlanPhase, ...] = PHASES
     in_part: frozenset[Phase] = frozenset({"mint"})
     behind: Mapping[Phase, Phase] = {"swap": "mint"}
+    trades: VenueTrades | None = UniswapV3Trades()
     usual_gas: Mapping[Step, int] = USUAL_GAS
     usual_plan_gas: int = USUAL_PLAN_GAS
     least_gas_limit: int = MINT_GAS
@@ -73,6 +76,16 @@ class UniswapV3Actions:
         return spenders.grants(shard, policy)
 
     # -------------------------------------------------------------- the whole plan
+    def is_urgent(self, goal: Goal) -> bool:
+        """Say that no re-range is."""
+        del goal
+        return False
+
+    def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
+        """List all four: each re-range has them."""
+        del goal
+        return self.phases
+
     def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
         """Choose the range with which the whole book holds its target share, and the NFTs that move there."""
         return goal_of(choose(shard, policy, stock))
@@ -107,9 +120,10 @@ class UniswapV3Actions:
         return Course(goal=goal)
 
     def draft(
-        self, shard: Shard, policy: Policy, goal: Goal, market: Market, *, phase: Phase
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
     ) -> tuple[Draft, ...]:
         """Make the calls to position manager, router and tokens."""
+        del stock
         return draft(phase, shard, policy, range_of(goal), market_of(market))
 
     def draft_behind(

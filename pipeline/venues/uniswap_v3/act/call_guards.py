@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pipeline.act.drafts import Draft
 from pipeline.act.question import Question
 from pipeline.errors import CalldataError
-from pipeline.math.slippage import least_of_quote
+from pipeline.math.slippage import least_of_quote, most_of_quote
 from pipeline.units import Address
 from pipeline.venues.uniswap_v3.act.asked import market_of, pool_of
 from pipeline.venues.uniswap_v3.act.drafts import swap_of
@@ -14,7 +14,7 @@ from pipeline.venues.uniswap_v3.calldata import MANAGER, ROUTER, TOKEN, Called, 
 from pipeline.venues.uniswap_v3.deployment import acting_deployment
 
 _DEADLINE_AT = {"mint": 10, "decreaseLiquidity": 4}
-_RECIPIENT_AT = {"collect": 1, "mint": 9, "exactInputSingle": 3}
+_RECIPIENT_AT = {"collect": 1, "mint": 9, "exactInputSingle": 3, "exactOutputSingle": 3}
 
 
 def not_allowed(question: Question) -> str | None:
@@ -66,6 +66,24 @@ def min_out(question: Question) -> str | None:
             return f"would bring {quoted}, asked are {asked}"
         if asked < least_of_quote(quoted, tolerance_bps):
             return f"asks for {asked} of {quoted} that it would bring, tolerated are {tolerance_bps} bps"
+    return _dear_purchase(question)
+
+
+def _dear_purchase(question: Question) -> str | None:
+    """A purchase may cost no more than the reference price and slippage, and than its quote and the tolerance, allow."""
+    pool, market, policy = pool_of(question), market_of(question.market), question.policy
+    for each, call in _calls(question, "exactOutputSingle"):
+        token_in, _, _, _, amount_out, most_in, _ = call.arguments
+        swap = swap_of(each)
+        if swap is None or swap.amount_out != amount_out:
+            return f"buys {amount_out}, nobody has quoted it"
+        if most_in > most_of_quote(swap.amount_in, swap_tolerance_bps(policy)):
+            return f"pays up to {most_in} for what would cost {swap.amount_in}"
+        if (
+            least_swapped(policy, market, pool.fee_pips, most_in, zero_for_one=token_in == pool.token0)
+            > amount_out
+        ):
+            return f"pays up to {most_in} for {amount_out}, more than the mean says"
     return None
 
 
@@ -83,10 +101,9 @@ def deadline(question: Question) -> str | None:
     """Whatever depends on a price must end in time."""
     now_s = question.market.now_s
     last_s = now_s + question.policy.limits.deadline_s
-    for _, call in _calls(question, "exactInputSingle", *_DEADLINE_AT):
-        ends_s = (
-            call.deadline_s if call.name == "exactInputSingle" else call.arguments[_DEADLINE_AT[call.name]]
-        )
+    for _, call in _calls(question, "exactInputSingle", "exactOutputSingle", *_DEADLINE_AT):
+        place = _DEADLINE_AT.get(call.name)
+        ends_s = call.deadline_s if place is None else call.arguments[place]
         if ends_s is None or not now_s < ends_s <= last_s:
             return f"{call.name} may be mined until {ends_s}, now is {now_s}, at most {last_s}"
     return None

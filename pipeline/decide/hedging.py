@@ -1,0 +1,69 @@
+"""Whether a book's hedge is to be moved: its net exposure has left the band, or what is owed is not secured well enough."""
+
+import msgspec
+
+from pipeline.book.inventory import Stock
+from pipeline.decide.gates import FIRST_WAIT_S
+from pipeline.decide.levers import Option
+from pipeline.decide.strategies import Target
+from pipeline.errors import ImpossibleFactError
+from pipeline.hedge.port import HedgePosition
+from pipeline.hedge.target import target_of
+from pipeline.messages.decisions import Trigger
+from pipeline.messages.effects import BookEffects
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import RawAmount, Seconds
+from pipeline.venues.registry import hedge_venue
+
+URGENT: Trigger = "health_low"
+"""It waits for no cooldown, and goes before a re-range."""
+
+
+def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
+    """Tell why a hedge is to be moved; None: it is as it should be, or the book has none. Raises: ImpossibleFactError."""
+    if not policy.hedge:
+        return None
+    held = position_of(shard, policy)
+    if held.health_bps is not None and held.health_bps < policy.hedge.act_bps:
+        return URGENT
+    if target_of(policy.hedge, stock.base_amount, held) is None:
+        return None
+    return "net_outside_band" if policy.hedge.ratio_bps else "unwind"
+
+
+def hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
+    """Tell how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed."""
+    held = position_of(shard, policy)
+    target = target_of(policy.hedge, stock.base_amount, held) if policy.hedge else None
+    return RawAmount(0 if target is None else target.net - stock.base_amount)
+
+
+def position_of(shard: Shard, policy: Policy) -> HedgePosition:
+    """Tell what a hedged book has at its hedge's venue. Raises: ImpossibleFactError where that is not known."""
+    venue = hedge_venue(policy)
+    if venue is None:
+        raise ImpossibleFactError(f"book {policy.book} is not hedged")
+    return venue.position(shard, policy)
+
+
+def offer_hedge(
+    shard: Shard, policy: Policy, stock: Stock, effects: BookEffects, now_s: Seconds
+) -> Option | None:
+    """Offer a step of the hedge; None where it is as it should be, or rests after the last one."""
+    if policy.mode == "watch":
+        return None
+    trigger = hedge_trigger(shard, policy, stock)
+    if trigger is None or now_s < _rests_until_s(effects, trigger):
+        return None
+    target = Target(base_share_bps=policy.strategy.target_share_bps, trigger=trigger)
+    return Option(lever="hedge", target=target)
+
+
+def _rests_until_s(effects: BookEffects, trigger: Trigger) -> int:
+    """Tell when a step may be proposed again: for low health a minute after the last such proposal, whatever it came to."""
+    if trigger == URGENT:
+        last_s = effects.hedge_secured_at_s
+        return 0 if isinstance(last_s, msgspec.UnsetType) else last_s + FIRST_WAIT_S
+    until_s = effects.hedge_rests_until_s
+    return 0 if isinstance(until_s, msgspec.UnsetType) else until_s

@@ -1,0 +1,142 @@
+"""What the pipeline needs of a venue where a book's base is hedged: a lending market, later a perpetual future.
+
+A hedge is a position of a size in base, short, against collateral. The pipeline says which size it is to have, and the venue how that is
+reached: by which phases, and by which transactions of each. It is asked again when a phase is due, on the state as it is then, so a
+target that is reached already leads to nothing.
+
+A venue may take orders in two steps. What became of one is then told by the chain alone (`OrderState`): an order of which nothing is known
+stays unknown, however old it is.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from pipeline.act.allowances import Grant
+from pipeline.act.drafts import Draft
+from pipeline.errors import HedgeError
+from pipeline.messages.goals import Phase, PlanPhase, Step
+from pipeline.messages.outcomes import GuardReason
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address, RawAmount
+
+HedgeMove = Literal["up", "down", "close", "secure", "deleverage"]
+"""A larger position; a smaller one; none, with all that is there taken back. At once, where health is low: with more behind it out of the
+wallet; where that has nothing, a smaller one out of its own collateral."""
+
+
+class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a book has at its hedge's venue."""
+
+    size: RawAmount
+    """Raw base, short."""
+    collateral: RawAmount
+    """Of the collateral's token."""
+    health_bps: int | None
+    """In bps of 1. Rounds: down. None where the position is empty."""
+
+
+class HedgeChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a position is to change by, signed."""
+
+    size: int = 0
+    collateral: int = 0
+
+    def with_more(self, further: "HedgeChange") -> "HedgeChange":
+        """Add a further change."""
+        return HedgeChange(size=self.size + further.size, collateral=self.collateral + further.collateral)
+
+
+class HedgeDraft(Draft, frozen=True, kw_only=True):
+    """A transaction that changes a position."""
+
+    change: HedgeChange
+
+
+class Misfit(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a venue would not take a change."""
+
+    reason: GuardReason
+    detail: str
+
+
+# ------------------------------------------------------------------ orders in two steps
+class Requested(msgspec.Struct, frozen=True, kw_only=True, tag="requested"):
+    """The chain has an order that is neither executed nor cancelled."""
+
+
+class Executed(msgspec.Struct, frozen=True, kw_only=True, tag="executed"):
+    """It was carried out."""
+
+    size: RawAmount
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag="cancelled"):
+    """The chain says that it was cancelled, and why."""
+
+    reason: str
+
+
+class UnknownOrder(msgspec.Struct, frozen=True, kw_only=True, tag="unknown"):
+    """The chain says nothing of it. No age makes that a cancellation."""
+
+
+OrderState = Requested | Executed | Cancelled | UnknownOrder
+
+
+def whole_steps(amount: int, step: int) -> RawAmount:
+    """Round an amount to the steps in which a venue counts sizes. Rounds: towards zero.
+
+    Raises: HedgeError where nothing is left: some venues take a size of zero for all of a position.
+    """
+    steps = abs(amount) // step
+    if not steps:
+        raise HedgeError(f"a size of {amount} is less than one step of {step}")
+    return RawAmount(steps * step if amount > 0 else -steps * step)
+
+
+# ------------------------------------------------------------------ the port
+class HedgeVenue(Protocol):
+    """A deployment at which a book's base is hedged. All methods raise PipelineError where something cannot be told."""
+
+    step: int
+    """In which sizes are counted, raw base."""
+    usual_gas: Mapping[Step, int]
+    """What a transaction of each step usually uses."""
+    gas_limits: Mapping[Step, int]
+
+    def collateral_token(self, policy: Policy) -> Address:
+        """Name the token that secures the position."""
+
+    def grants(self, policy: Policy) -> tuple[Grant, ...]:
+        """List which token a plan may have to let whom take, beside those of the trades."""
+
+    def phases(self, move: HedgeMove) -> tuple[PlanPhase, ...]:
+        """List the phases of a move in order; `sell` and `buy` are trades of base for quote where the position itself is none."""
+
+    def position(self, shard: Shard, policy: Policy) -> HedgePosition:
+        """Tell what a book has."""
+
+    def health_after(
+        self, shard: Shard, policy: Policy, change: HedgeChange, *, base_up_bps: int = 0
+    ) -> int | None:
+        """Tell the health factor after a change, the base's price risen by so much. Units: bps of 1. Rounds: down. None: no position."""
+
+    def unfit(self, shard: Shard, policy: Policy, change: HedgeChange) -> Misfit | None:
+        """Tell why the venue would not take a change now; None: as far as is known it would."""
+
+    def price_apart_bps(self, shard: Shard, policy: Policy, numerator: int, denominator: int) -> int | None:
+        """Tell how far the venue's own price of raw base in raw quote is from this one; None where it has none."""
+
+    def draft(
+        self, shard: Shard, policy: Policy, phase: Phase, amount: RawAmount, *, everything: bool
+    ) -> tuple[Draft, ...]:
+        """Make the transactions, each a HedgeDraft or an approval, of a phase of the venue's own; `everything`: whatever is there when it is mined."""
+
+    def with_interest(self, size: RawAmount) -> RawAmount:
+        """Tell the most that a position of this size may take to be closed by the time that this is mined."""
+
+    def not_allowed(self, policy: Policy, made: Draft) -> str | None:
+        """Read a transaction's bytes back, and tell what in them is not for this book; None: nothing."""

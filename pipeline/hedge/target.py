@@ -1,0 +1,50 @@
+"""Which net exposure a hedge is to have, and how far a step goes there: whole numbers of raw base."""
+
+import msgspec
+
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.hedge.port import HedgeMove, HedgePosition
+from pipeline.messages.hedge import Hedge
+
+
+class HedgeTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """The net base exposure that a step is to end with."""
+
+    move: HedgeMove
+    net: int
+    centre: int
+    """The net exposure that is wanted; a step ends on this side of it."""
+    whole: bool = True
+    """It is no mere step: what is left is within the band."""
+
+    @property
+    def opens(self) -> bool:
+        """Whether the position becomes larger."""
+        return self.move == "up"
+
+
+def centre_of(hedge: Hedge, long: int) -> int:
+    """Tell the net exposure that is wanted of so much base. Rounds: the hedge down."""
+    kept = hedge.kept_base + long * hedge.kept_share_bps // WHOLE_BPS
+    wanted = max(long - kept, 0) * hedge.ratio_bps // WHOLE_BPS
+    return long - (wanted if hedge.largest_debt is None else min(wanted, hedge.largest_debt))
+
+
+def target_of(hedge: Hedge, net: int, held: HedgePosition) -> HedgeTarget | None:
+    """Tell where the net exposure is to go that has left its band; None where it is within, or there is nothing to take back.
+
+    `net` is all base less what is owed. Rounds: both edges down.
+    """
+    long = net + held.size
+    if not hedge.ratio_bps:
+        left = held.size or held.collateral
+        return HedgeTarget(move="close", net=long, centre=long) if left else None
+    centre, base = centre_of(hedge, long), max(long, 0)
+    off = net - centre
+    act_at, back_to = (base * each // WHOLE_BPS for each in (hedge.band.act_at_bps, hedge.band.back_to_bps))
+    if abs(off) <= act_at:
+        return None
+    way = abs(off) - back_to
+    step = way if hedge.largest_step is None else min(way, hedge.largest_step)
+    end = net - step if off > 0 else net + step
+    return HedgeTarget(move="up" if off > 0 else "down", net=end, centre=centre, whole=step == way)

@@ -1,0 +1,93 @@
+"""A book's account as it would be after a change, by the pool's own rules: nothing is estimated."""
+
+from msgspec.structs import replace
+
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.errors import ImpossibleFactError
+from pipeline.hedge.port import HedgeChange
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address, RawAmount
+from pipeline.venues.aave_v3 import configuration as bits
+from pipeline.venues.aave_v3.account import MarketAt, position_of
+from pipeline.venues.aave_v3.deployment import AaveDeployment
+from pipeline.venues.aave_v3.forms import (
+    AaveAccount,
+    AaveReserve,
+    AaveTold,
+    DisplayedBalance,
+    aave_account,
+    aave_reserve,
+    aave_told,
+)
+from pipeline.venues.aave_v3.rays import WAD
+from pipeline.venues.aave_v3.rules import AccountData, ReserveHolding
+
+
+class AccountNow:
+    """A book's account at its shard's head."""
+
+    def __init__(self, shard: Shard, policy: Policy, at: AaveDeployment) -> None:
+        """Find it. Raises: ImpossibleFactError where account, market or the block's prices are not known."""
+        self._tables, self._policy, self._at = shard.tables, policy, at
+        self.account = self._tables.need(aave_account(at.pool, policy.owner), AaveAccount)
+        self.told = self._tables.need(aave_told(at.pool), AaveTold)
+        self.market = MarketAt(self._tables, at, self.told.at_s)
+
+    def balance(self, asset: Address) -> DisplayedBalance:
+        """Tell what it has of a reserve, and owes to it, with interest."""
+        return self.market.balance(position_of(self.account, asset))
+
+    def reserve(self, asset: Address) -> AaveReserve:
+        """Find a reserve."""
+        return self._tables.need(aave_reserve(self._at.pool, asset), AaveReserve)
+
+    def price(self, asset: Address) -> int | None:
+        """Tell what the oracle has answered for a token."""
+        return next((each.price for each in self.told.prices if each.asset == asset), None)
+
+    def counts_collateral(self, asset: Address) -> bool:
+        """Ask whether what is supplied counts as collateral: the first supply does by itself, unless it was switched off since."""
+        has_some = bool(position_of(self.account, asset).scaled_collateral)
+        return not has_some or bits.is_collateral(self.account.flags, self._reserve_id(asset))
+
+    def data_after(self, change: HedgeChange, *, base_up_bps: int = 0) -> AccountData:
+        """Add the account up after a change. Raises: ImpossibleFactError where a price was not told."""
+        holdings = self.market.holdings(self._flagged(change), self.told)
+        if holdings is None:
+            raise ImpossibleFactError("the block does not tell all prices that the account follows from")
+        base, quote = self._policy.base, self._policy.quote
+        changed = dict(holdings)
+        if quote in changed:
+            held = changed[quote]
+            collateral = RawAmount(max(held.collateral + change.collateral, 0))
+            changed[quote] = held._replace(collateral=collateral)
+        if base in changed:
+            changed[base] = _moved(changed[base], change.size, base_up_bps)
+        return self.market.add_up(changed)
+
+    def health_bps_after(self, change: HedgeChange, *, base_up_bps: int = 0) -> int | None:
+        """Tell the health factor after a change. Units: bps of 1. Rounds: down."""
+        data = self.data_after(change, base_up_bps=base_up_bps)
+        return data.health_wad * WHOLE_BPS // WAD if data.debt_base else None
+
+    def _flagged(self, change: HedgeChange) -> AaveAccount:
+        """Set the flags that a supply and a borrowing set."""
+        flags = self.account.flags
+        if change.collateral > 0 and self.counts_collateral(self._policy.quote):
+            flags = bits.with_collateral(flags, self._reserve_id(self._policy.quote), on=True)
+        if change.size > 0:
+            flags = bits.with_borrowing(flags, self._reserve_id(self._policy.base), on=True)
+        return replace(self.account, flags=flags)
+
+    def _reserve_id(self, asset: Address) -> int:
+        reserve = self._at.reserves(self._tables).get(asset)
+        if reserve is None:
+            raise ImpossibleFactError(f"the market has no reserve of {asset}")
+        return reserve.reserve_id
+
+
+def _moved(held: ReserveHolding, size: int, base_up_bps: int) -> ReserveHolding:
+    """Change a debt, and the price of its token. Rounds: the price up."""
+    price = -(-held.price * (WHOLE_BPS + base_up_bps) // WHOLE_BPS)
+    return held._replace(debt=RawAmount(max(held.debt + size, 0)), price=price)

@@ -1,0 +1,148 @@
+"""A short of the base at Aave V3: quote as collateral, base borrowed and sold."""
+
+from collections.abc import Mapping
+
+from pipeline.act.allowances import APPROVE_GAS, Grant, allow
+from pipeline.act.drafts import Draft, with_data
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.errors import CalldataError
+from pipeline.hedge.port import HedgeChange, HedgeDraft, HedgeMove, HedgePosition, Misfit
+from pipeline.messages.goals import APPROVE, RESET, Phase, PlanPhase, Step
+from pipeline.messages.policy import Policy
+from pipeline.messages.transactions import Call, Minimum
+from pipeline.state.shard import Shard
+from pipeline.units import Address, RawAmount
+from pipeline.venues.aave_v3.act.account_after import AccountNow
+from pipeline.venues.aave_v3.act.calldata import EVERYTHING, read_call, write_call
+from pipeline.venues.aave_v3.act.reserves import unfit
+from pipeline.venues.aave_v3.deployment import AaveDeployment
+
+_PHASES: Mapping[HedgeMove, tuple[Phase, ...]] = {
+    "up": ("supply", "borrow", "sell"),
+    "down": ("buy", "repay", "withdraw"),
+    "close": ("buy", "repay", "withdraw"),
+    "secure": ("repay", "supply"),
+    "deleverage": ("withdraw", "buy", "repay"),
+}
+_TRADES = frozenset({"sell", "buy"})
+_INTEREST_PARTS = 5_000
+"""A debt that is repaid whole may have grown by this part of it, and two units, until that is mined: a minute at 1,000 % a year."""
+
+
+class AaveHedge:
+    """The account of each book's owner at one deployment."""
+
+    step: int = 1
+    usual_gas: Mapping[Step, int] = {
+        "supply": 220_000,
+        "borrow": 260_000,
+        "repay": 160_000,
+        "withdraw": 145_000,
+    }
+    gas_limits: Mapping[Step, int] = {
+        "supply": 450_000,
+        "borrow": 550_000,
+        "repay": 400_000,
+        "withdraw": 450_000,
+        APPROVE: APPROVE_GAS,
+    }
+
+    def __init__(self, at: AaveDeployment) -> None:
+        """Bind it to a deployment."""
+        self._at = at
+
+    def collateral_token(self, policy: Policy) -> Address:
+        """Name the quote."""
+        return policy.quote
+
+    def grants(self, policy: Policy) -> tuple[Grant, ...]:
+        """List base and quote, each with the pool."""
+        return (policy.base, self._at.pool), (policy.quote, self._at.pool)
+
+    def phases(self, move: HedgeMove) -> tuple[PlanPhase, ...]:
+        """List the phases of a move; the last takes permissions back."""
+        own = (
+            PlanPhase(name=name, does="trades" if name in _TRADES else "secures") for name in _PHASES[move]
+        )
+        return (*own, PlanPhase(name=RESET, does="resets"))
+
+    # -------------------------------------------------------------- what is there
+    def position(self, shard: Shard, policy: Policy) -> HedgePosition:
+        """Tell debt in base and collateral in quote, with interest to the block's second."""
+        now = AccountNow(shard, policy, self._at)
+        return HedgePosition(
+            size=now.balance(policy.base).debt,
+            collateral=now.balance(policy.quote).collateral,
+            health_bps=now.health_bps_after(HedgeChange()),
+        )
+
+    def health_after(
+        self, shard: Shard, policy: Policy, change: HedgeChange, *, base_up_bps: int = 0
+    ) -> int | None:
+        """Add the account up after a change, by the pool's rules."""
+        return AccountNow(shard, policy, self._at).health_bps_after(change, base_up_bps=base_up_bps)
+
+    def unfit(self, shard: Shard, policy: Policy, change: HedgeChange) -> Misfit | None:
+        """Ask the configuration of both reserves, and what the collateral may be borrowed on."""
+        return unfit(AccountNow(shard, policy, self._at), policy, change)
+
+    def price_apart_bps(self, shard: Shard, policy: Policy, numerator: int, denominator: int) -> int | None:
+        """Hold the oracle's price of base in quote against another. Rounds: up."""
+        now = AccountNow(shard, policy, self._at)
+        base, quote = now.price(policy.base), now.price(policy.quote)
+        if not base or not quote:
+            return None
+        units = [10 ** policy.decimals(token) for token in (policy.base, policy.quote)]
+        ours, theirs = numerator * quote * units[0], base * units[1] * denominator
+        return -(-abs(theirs - ours) * WHOLE_BPS // ours) if ours else None
+
+    # -------------------------------------------------------------- transactions
+    def draft(
+        self, shard: Shard, policy: Policy, phase: Phase, amount: RawAmount, *, everything: bool
+    ) -> tuple[Draft, ...]:
+        """Make one call of the pool, and before it the approval of what it takes."""
+        if amount <= 0:
+            return ()
+        token = policy.base if phase in {"borrow", "repay"} else policy.quote
+        gives = phase in {"borrow", "withdraw"}
+        said = EVERYTHING if everything and phase in {"repay", "withdraw"} else amount
+        call = Call(
+            to=self._at.pool,
+            data=write_call(phase, token, said, policy.owner),
+            gas_limit=self.gas_limits[phase],
+        )
+        allowed = () if gives else allow(shard, policy, token, self._at.pool, amount)
+        minimum = Minimum(token=token, delta=RawAmount(amount if gives else -amount))
+        drafts = (
+            *(Draft(step=APPROVE, call=each) for each in allowed),
+            HedgeDraft(step=phase, call=call, minimums=(minimum,), change=_change(phase, amount)),
+        )
+        return tuple(with_data(each, policy.chain.data_gas) for each in drafts)
+
+    def with_interest(self, size: RawAmount) -> RawAmount:
+        """Tell the most that a debt may be by the time that a repayment of it is mined."""
+        return RawAmount(size + size // _INTEREST_PARTS + 2) if size else RawAmount(0)
+
+    def not_allowed(self, policy: Policy, made: Draft) -> str | None:
+        """Read a call of the pool back: of base or quote as its phase has it, for the owner."""
+        if made.call.to != self._at.pool:
+            return f"{made.step} at {made.call.to}"
+        try:
+            call = read_call(made.call.data)
+        except CalldataError as error:
+            return str(error)
+        asset = policy.base if call.name in {"borrow", "repay"} else policy.quote
+        if (call.name, call.asset, call.account) != (made.step, asset, policy.owner):
+            return f"{call.name} of {call.asset} for {call.account}"
+        return None
+
+
+def _change(phase: Phase, amount: RawAmount) -> HedgeChange:
+    match phase:
+        case "supply":
+            return HedgeChange(collateral=amount)
+        case "withdraw":
+            return HedgeChange(collateral=-amount)
+        case "borrow":
+            return HedgeChange(size=amount)
+    return HedgeChange(size=-amount)

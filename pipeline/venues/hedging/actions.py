@@ -1,0 +1,158 @@
+"""How a hedge acts: its position at one venue, its trades at another. It goes by the port like a re-range."""
+
+from collections.abc import Mapping
+
+from pipeline.act.allowances import Grant, take_back
+from pipeline.act.drafts import Course, Draft
+from pipeline.act.foresight import Foreseen, Market, TradeCost
+from pipeline.act.question import Question, VenueGuards
+from pipeline.book.inventory import Stock
+from pipeline.errors import HedgeError
+from pipeline.hedge.port import HedgeMove, HedgeVenue
+from pipeline.hedge.target import target_of
+from pipeline.messages.base import Price
+from pipeline.messages.facts import Fact
+from pipeline.messages.goals import APPROVE, RESET, Goal, Phase, PlanPhase, Step, Terms
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Address, RawAmount, Seconds, Wei
+from pipeline.venues.acting import VenueActions, VenueTrades
+from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
+from pipeline.venues.hedging.goal import HedgeTerms, hedge_goal, in_wallet, need_hedge, terms_of
+from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
+from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
+
+
+class HedgeActions:
+    """The hedge of a book. Its venue has the position, `trading` the pool in which base is sold and bought."""
+
+    phases: tuple[PlanPhase, ...] = (PlanPhase(name=RESET, does="resets"),)
+    in_part: frozenset[Phase] = frozenset()
+    behind: Mapping[Phase, Phase] = {}
+    trades: VenueTrades | None = None
+    least_gas_limit: int = 0
+
+    def __init__(self, venue: HedgeVenue, trading: VenueActions, trades: VenueTrades) -> None:
+        """Bring both together."""
+        self._venue, self._trading, self._trades = venue, trading, trades
+        self._places = HedgePlaces(venue, trades)
+        self.guards: VenueGuards = HedgeGuards(venue, trading).guards()
+        of_tokens = {step: trading.usual_gas[step] for step in (APPROVE, RESET)}
+        of_trades = {"sell": USUAL_TRADE_GAS, "buy": USUAL_TRADE_GAS}
+        self.usual_gas: Mapping[Step, int] = {**venue.usual_gas, **of_trades, **of_tokens}
+        self.usual_plan_gas: int = sum(self.usual_gas.values())
+
+    def spenders(self, policy: Policy) -> tuple[Address, ...]:
+        """List the venue's own, and those of the trades."""
+        own = (spender for _, spender in self._venue.grants(policy))
+        return tuple(dict.fromkeys((*self._trading.spenders(policy), *own)))
+
+    def grants(self, shard: Shard, policy: Policy) -> tuple[Grant, ...]:
+        """List those of a re-range too: what it left standing is watched on."""
+        return (*self._trading.grants(shard, policy), *self._venue.grants(policy))
+
+    # -------------------------------------------------------------- the whole plan
+    def is_urgent(self, goal: Goal) -> bool:
+        """Ask whether it secures what is owed, or ends the hedge."""
+        return terms_of(goal).move in {"secure", "deleverage", "close"}
+
+    def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
+        """List the venue's phases for the goal's move."""
+        return self._venue.phases(terms_of(goal).move)
+
+    def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
+        """Choose the net exposure to end with; where health is low, to secure what is owed."""
+        held, hedge = self._venue.position(shard, policy), need_hedge(policy)
+        if held.health_bps is not None and held.health_bps < hedge.act_bps:
+            wallet = in_wallet(shard, policy)
+            move: HedgeMove = "secure" if wallet.base or wallet.quote else "deleverage"
+            return hedge_goal(policy, HedgeTerms(move=move, net_base=stock.base_amount))
+        target = target_of(hedge, stock.base_amount, held)
+        if target is None:
+            raise HedgeError("the net exposure is within its band")
+        return hedge_goal(policy, HedgeTerms(move=target.move, net_base=target.net))
+
+    def foresee(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock
+    ) -> tuple[Goal, Foreseen]:
+        """Run the plan in thought, or the largest step of it that prices, wallet and collateral allow."""
+        sizing, terms = self._sizing(shard, policy, market, stock), terms_of(goal)
+        taken, foreseen = foresee_hedge(sizing, self._places, policy, terms, stock)
+        return hedge_goal(policy, taken), foreseen
+
+    # -------------------------------------------------------------- one phase
+    def read_market(
+        self, shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei, *, phase: Phase
+    ) -> Market:
+        """Describe the market of the trades."""
+        return self._trading.read_market(shard, policy, now_s, base_fee_wei, phase=phase)
+
+    def widened(self, shard: Shard, policy: Policy, market: Market, cost_bps: int) -> Market:
+        """Widen what the trades allow."""
+        return self._trading.widened(shard, policy, market, cost_bps)
+
+    def reconsider(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
+    ) -> Course:
+        """Keep the goal: it is an exposure, and what a phase moves towards it follows from the book as it is."""
+        del shard, policy, market, stock, phase
+        return Course(goal=goal)
+
+    def draft(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
+    ) -> tuple[Draft, ...]:
+        """Make a trade, a call of the venue, or take permissions back."""
+        if phase == RESET:
+            calls = take_back(shard, policy, self.grants(shard, policy))
+            return tuple(Draft(step=RESET, call=call) for call in calls)
+        sized = self._sizing(shard, policy, market, stock).of(phase, terms_of(goal))
+        if not sized.amount:
+            return ()
+        if sized.trade is not None:
+            return self._trades.draft(shard, policy, market, sized.trade, step=phase)
+        return self._venue.draft(shard, policy, phase, sized.amount, everything=sized.everything)
+
+    def draft_behind(
+        self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft
+    ) -> tuple[Draft, ...]:
+        """Make nothing: each phase is sized by what the one before has brought."""
+        del shard, policy, goal, market, first
+        return ()
+
+    def trade_cost(self, question: Question) -> TradeCost:
+        """Tell what the sale or the purchase costs."""
+        return self._trading.trade_cost(with_trades_alone(question, self._trades))
+
+    def _sizing(self, shard: Shard, policy: Policy, market: Market, stock: Stock) -> Sizing:
+        return Sizing(self._places, shard, policy, market, stock)
+
+    # -------------------------------------------------------------- what waiting misses, what a plan has cost
+    def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
+        """Tell nothing: what lies in the wallet in the middle of a hedge's plan misses no fees."""
+        del shard, policy
+        return {}
+
+    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
+        """Tell that none are missed."""
+        del shard, policy, goal, since, stock
+        return RawAmount(0)
+
+    def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
+        """Tell nothing, likewise."""
+        del shard, policy, goal
+        return {}
+
+    def fees_earned(
+        self, shard: Shard, policy: Policy, outside: Terms
+    ) -> tuple[tuple[Address, RawAmount], ...]:
+        """Tell that none would have been earned."""
+        del shard, policy, outside
+        return ()
+
+    def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
+        """Tell the trades' reference price."""
+        return self._trading.mean_price(shard, policy, now_s)
+
+    def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
+        """Tell what a trade took and gave."""
+        return self._trading.paid_and_got(shard, swap)

@@ -1,0 +1,147 @@
+"""What a hedge's plan would come to, told before anything of it is commanded."""
+
+import msgspec
+
+from pipeline.act.allowances import APPROVE_GAS
+from pipeline.act.foresight import Foreseen, Trade
+from pipeline.book.inventory import WHOLE_BPS, Stock
+from pipeline.errors import HedgeError
+from pipeline.hedge.port import HedgeChange, HedgePosition, HedgeVenue
+from pipeline.hedge.target import centre_of, target_of
+from pipeline.messages.goals import Step
+from pipeline.messages.policy import Policy
+from pipeline.units import Bps, RawAmount
+from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
+from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
+
+USUAL_TRADE_GAS, USUAL_APPROVAL_GAS = 125_000, 40_000
+
+
+class ForeseenHedge(Foreseen, frozen=True, kw_only=True):
+    """A hedge's plan as it would go at the prices of now."""
+
+    trade: Trade | None
+    change: HedgeChange
+    off_before_bps: int
+    """How far the net exposure is from its target, beyond where a step ends, of all base."""
+    off_after_bps: int
+
+    def deviations(self, policy: Policy) -> tuple[int, int]:
+        """Tell how far the net exposure is and would be from where a step is to end."""
+        del policy
+        return self.off_before_bps, self.off_after_bps
+
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    terms: HedgeTerms
+    amounts: dict[Step, RawAmount]
+    trade: Trade | None = None
+    cut_short: str = ""
+
+
+def foresee_hedge(
+    sizing: Sizing, at: HedgePlaces, policy: Policy, terms: HedgeTerms, stock: Stock
+) -> tuple[HedgeTerms, ForeseenHedge]:
+    """Size every phase in thought; where not all can be had, the terms are those of the largest step.
+
+    Raises: HedgeError where nothing can be done; PipelineError.
+    """
+    made = _up(sizing, terms) if terms.move == "up" else _other(sizing, at.venue, terms)
+    target = target_of(need_hedge(policy), sizing.net, sizing.held)
+    if target is not None and not target.whole and not made.cut_short:
+        made = msgspec.structs.replace(made, cut_short="hedge.largest_step is less than the whole way")
+    amounts = {step: amount for step, amount in made.amounts.items() if amount}
+    if not amounts:
+        raise HedgeError(f"there is nothing with which the hedge could go {terms.move}")
+    price = stock.prices[policy.base]
+    change = HedgeChange(
+        size=amounts.get("borrow", 0) - min(amounts.get("repay", 0), sizing.held.size),
+        collateral=amounts.get("supply", 0) - amounts.get("withdraw", 0),
+    )
+    moved = (
+        made.trade.quote
+        if made.trade is not None
+        else price.value(amounts.get("repay", 0)) + amounts.get("supply", 0) + amounts.get("withdraw", 0)
+    )
+    gas_limit, gas_expected, transactions = _gas(at, amounts)
+    before, after = _off(sizing.held, policy, sizing.net, made)
+    return made.terms, ForeseenHedge(
+        moved_quote=RawAmount(moved),
+        gas_limit=gas_limit + transactions * policy.chain.data_gas,
+        gas_expected=gas_expected + transactions * policy.chain.data_gas,
+        transactions=transactions,
+        share_before_bps=stock.base_share_bps,
+        share_after_bps=stock.base_share_bps,
+        was_idle=False,
+        is_active=True,
+        deploys=True,
+        deployed_quote=RawAmount(moved),
+        most_deployed_quote=RawAmount(moved),
+        fits=True,
+        cut_short=made.cut_short,
+        trade=made.trade,
+        change=change,
+        off_before_bps=before,
+        off_after_bps=after,
+    )
+
+
+def _up(sizing: Sizing, terms: HedgeTerms) -> _Plan:
+    """Borrow what the wallet lacks for the sale, as far as prices and collateral allow."""
+    sale = sizing.sale(terms)
+    if sale is None:
+        raise HedgeError("the net exposure is no longer above where it is to end")
+    why = sale.limited
+    wanted = max(sale.base - sizing.wallet.base, 0)
+    borrow = sizing.secured.most_more(wanted, sizing.wallet.quote)
+    if not borrow and wanted > sizing.wallet.base:
+        borrow = RawAmount(wanted)  # for the guards to say why not
+    elif borrow < wanted:
+        why = f"of {wanted} base, {borrow} can be borrowed on what the wallet has of the collateral"
+        sale = sizing.trade(sizing.wallet.base + borrow)
+    supply = sizing.secured.missing_for(borrow, sizing.wallet.quote)
+    if why:
+        terms = msgspec.structs.replace(terms, net_base=max(terms.net_base, sizing.net - sale.base))
+    amounts = {"supply": supply, "borrow": borrow, "sell": sale.base}
+    return _Plan(terms=terms, amounts=amounts, trade=sale, cut_short=why)
+
+
+def _other(sizing: Sizing, venue: HedgeVenue, terms: HedgeTerms) -> _Plan:
+    """Size what is bought on the book as it is, and what follows from it as if it had come."""
+    amounts: dict[Step, RawAmount] = {}
+    trade: Trade | None = None
+    for phase in (each.name for each in venue.phases(terms.move)[:-1]):
+        sized = sizing.after(amounts, trade).of(phase, terms)
+        trade = sized.trade or trade
+        amounts[phase] = sized.amount
+    short = "" if trade is None else trade.limited
+    if trade is not None and not short and terms.move == "down" and trade.base + sizing.net < terms.net_base:
+        short = f"the wallet's quote buys {trade.base} base"
+    if short and terms.move == "down" and trade is not None:
+        terms = msgspec.structs.replace(terms, net_base=min(terms.net_base, sizing.net + trade.base))
+    return _Plan(terms=terms, amounts=amounts, trade=trade, cut_short=short)
+
+
+def _gas(at: HedgePlaces, amounts: dict[Step, RawAmount]) -> tuple[int, int, int]:
+    """Add up limits and what is usual; count the transactions: each that pays something is allowed it before."""
+    approvals = sum(1 for step in amounts if step not in {"borrow", "withdraw"})
+    limits = sum(at.venue.gas_limits.get(step, at.trades.gas_limit) for step in amounts)
+    usual = sum(at.venue.usual_gas.get(step, USUAL_TRADE_GAS) for step in amounts)
+    return (
+        limits + approvals * APPROVE_GAS,
+        usual + approvals * USUAL_APPROVAL_GAS,
+        len(amounts) + approvals,
+    )
+
+
+def _off(held: HedgePosition, policy: Policy, net: int, made: _Plan) -> tuple[int, int]:
+    """Tell how far the net exposure is, and would be, from where steps end, in bps of all base."""
+    hedge, base = need_hedge(policy), max(net + held.size, 1)
+    if made.terms.move not in {"up", "down"}:
+        return 1, 0
+    centre, back_to = centre_of(hedge, net + held.size), base * hedge.band.back_to_bps // WHOLE_BPS
+
+    def off(at: int) -> int:
+        return Bps(max(abs(at - centre) - back_to, 0) * WHOLE_BPS // base)
+
+    return off(net), off(made.terms.net_base)

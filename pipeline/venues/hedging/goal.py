@@ -1,0 +1,123 @@
+"""A hedge's goal: which net exposure to end with, and what each phase moves towards it, sized on the book as it is."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline import keys
+from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePosition, HedgeVenue
+from pipeline.math.search import first_where
+from pipeline.messages.goals import Goal, HedgeGoal, read_terms, write_terms
+from pipeline.messages.hedge import Hedge
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import RawAmount
+from pipeline.venues.wallet.forms import Balance
+
+_SPARE_PERCENT = 110
+"""Collateral is withdrawn once this much of what is needed stays: every withdrawal costs gas, and the price goes on."""
+
+
+class HedgeTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """The terms of a goal."""
+
+    move: HedgeMove
+    net_base: int
+    """With how much base, net of what is owed, the book is to end."""
+
+
+class InWallet(NamedTuple):
+    """What the owner's wallet has that a hedge may use: base beyond the reserve, and all of the quote."""
+
+    base: int
+    quote: int
+
+
+def hedge_goal(policy: Policy, terms: HedgeTerms) -> Goal:
+    """Make a goal of terms."""
+    return HedgeGoal(venue=need_hedge(policy).venue, terms=write_terms(terms))
+
+
+def terms_of(goal: Goal) -> HedgeTerms:
+    """Take a goal as what this made it."""
+    return read_terms(goal.terms, HedgeTerms)
+
+
+def need_hedge(policy: Policy) -> Hedge:
+    """Take the section of a book that is hedged."""
+    assert policy.hedge, "its plans are opened by that section alone"
+    return policy.hedge
+
+
+def in_wallet(shard: Shard, policy: Policy) -> InWallet:
+    """Tell what of the wallet a hedge may use. What a re-range leaves there of the quote is what secures the hedge."""
+    base, quote = (
+        shard.tables.need(keys.balance(policy.owner, token), Balance).amount
+        for token in (policy.base, policy.quote)
+    )
+    return InWallet(max(base - policy.reserve(policy.base), 0), quote)
+
+
+# ------------------------------------------------------------------ collateral
+class Secured:
+    """What collateral a size takes, and which size a collateral bears, by the health that the policy asks for."""
+
+    def __init__(
+        self, venue: HedgeVenue, shard: Shard, policy: Policy, done: HedgeChange | None = None
+    ) -> None:
+        """Bind a venue to a book, after a change that is taken as done."""
+        self._venue, self._shard, self._policy, self._hedge = venue, shard, policy, need_hedge(policy)
+        self._done = done or HedgeChange()
+
+    def is_safe(self, change: HedgeChange) -> bool:
+        """Ask whether health is at the floor after a change and after the gap, and what is lent on the collateral suffices."""
+        whole = self._done.with_more(change)
+        return self.is_healthy(change) and self._venue.unfit(self._shard, self._policy, whole) is None
+
+    def is_healthy(self, change: HedgeChange) -> bool:
+        """Ask whether health is at the floor after a change, and after the base's price has risen by the gap."""
+        whole = self._done.with_more(change)
+        health = self._venue.health_after(self._shard, self._policy, whole, base_up_bps=self._hedge.gap_bps)
+        return health is None or health >= self._hedge.floor_bps
+
+    def missing_for(self, size: int, most: int) -> RawAmount:
+        """Tell the least collateral to add for so much more, `most` where that does not suffice."""
+        if size <= 0 or self.is_safe(HedgeChange(size=size)):
+            return RawAmount(0)
+        least = first_where(
+            lambda more: self.is_safe(HedgeChange(size=size, collateral=more)), 1, most, most // 2
+        )
+        return RawAmount(min(least, most))
+
+    def most_more(self, wanted: int, collateral: int) -> RawAmount:
+        """Tell how much larger the position may become with so much more collateral; not more than wanted."""
+        if wanted <= 0:
+            return RawAmount(0)
+        worst = first_where(
+            lambda size: not self.is_safe(HedgeChange(size=size, collateral=collateral)), 1, wanted, wanted
+        )
+        return RawAmount(worst - 1)
+
+    def free_of(self, held: HedgePosition) -> RawAmount:
+        """Tell how much collateral may be taken back with a spare part left in place. Rounds: down."""
+        if not held.size:
+            return held.collateral
+        if not held.collateral:
+            return RawAmount(0)
+        taken = first_where(
+            lambda less: not self.is_healthy(HedgeChange(collateral=-less)), 1, held.collateral, 1
+        )
+        needed = held.collateral - (taken - 1)
+        return RawAmount(max(held.collateral - needed * _SPARE_PERCENT // 100, 0))
+
+    def too_much_owed(self, held: HedgePosition, collateral: int, most: int) -> RawAmount:
+        """Tell the least to repay until health is at the floor after the gap, with so much more collateral; at most so much."""
+        least = first_where(
+            lambda less: self.is_healthy(HedgeChange(size=-less, collateral=collateral)), 0, held.size, 0
+        )
+        return RawAmount(min(least, held.size, most))
+
+    def missing_now(self, most: int) -> RawAmount:
+        """Tell the least collateral to add until health is at the floor after the gap; at most so much."""
+        least = first_where(lambda more: self.is_healthy(HedgeChange(collateral=more)), 0, most, 0)
+        return RawAmount(min(least, most))

@@ -1,0 +1,224 @@
+"""What each phase of a hedge's plan moves, on the book as it is when it is asked."""
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.act.foresight import Market, Trade
+from pipeline.book.inventory import Stock
+from pipeline.errors import HedgeError
+from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePosition, HedgeVenue
+from pipeline.math.search import first_where
+from pipeline.messages.goals import Phase
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import RawAmount
+from pipeline.venues.acting import VenueTrades
+from pipeline.venues.hedging.goal import HedgeTerms, InWallet, Secured, in_wallet, need_hedge
+
+_LEAST_WITHDRAWAL_PERCENT = 50
+"""Of the way from health 1 to the health at which it acts a withdrawal leaves this much, before what it pays for is repaid."""
+
+
+class Sized(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase's amount; of a trade, how it would go."""
+
+    amount: RawAmount
+    trade: Trade | None = None
+    everything: bool = False
+    """Whatever is there when it is mined."""
+
+
+NOTHING = Sized(amount=RawAmount(0))
+
+
+class HedgePlaces(NamedTuple):
+    """Where a hedge has its position, and where its base is traded."""
+
+    venue: HedgeVenue
+    trades: VenueTrades
+
+
+class Sizing:
+    """One book at one block: its hedge's position, its wallet, and the market for its trades."""
+
+    def __init__(self, at: HedgePlaces, shard: Shard, policy: Policy, market: Market, stock: Stock) -> None:
+        """Take what sizes follow from. Raises: PipelineError where the position is not known."""
+        self._venue, self._trades = at
+        self._shard, self._policy, self._market = shard, policy, market
+        self.net: int = stock.base_amount
+        self.held: HedgePosition = at.venue.position(shard, policy)
+        self.wallet: InWallet = in_wallet(shard, policy)
+        self.secured = Secured(at.venue, shard, policy)
+
+    def after(self, amounts: Mapping[Phase, RawAmount], trade: Trade | None) -> "Sizing":
+        """Take phases as done that have moved so much; of trades only a purchase."""
+        moved = {name: amounts.get(name, 0) for name in ("supply", "repay", "withdraw")}
+        repaid = min(moved["repay"], self.held.size)
+        bought, paid = (0, 0) if trade is None else (trade.base, trade.quote)
+        then = copy(self)
+        then.net = self.net + bought
+        then.wallet = InWallet(
+            self.wallet.base + bought - repaid,
+            self.wallet.quote - paid - moved["supply"] + moved["withdraw"],
+        )
+        change = HedgeChange(size=-repaid, collateral=moved["supply"] - moved["withdraw"])
+        then.held = HedgePosition(
+            size=RawAmount(self.held.size - repaid),
+            collateral=RawAmount(self.held.collateral + change.collateral),
+            health_bps=None,
+        )
+        then.secured = Secured(self._venue, self._shard, self._policy, change)
+        return then
+
+    def of(self, phase: Phase, terms: HedgeTerms) -> Sized:
+        """Size a phase. Raises: PipelineError, SwapLimitedError among them."""
+        sizes = {**_USUAL, **_OF_MOVES.get(terms.move, {})}
+        if phase not in sizes:
+            raise HedgeError(f"a hedge that goes {terms.move} has no phase {phase}")
+        return sizes[phase](self, terms)
+
+    # -------------------------------------------------------------- up
+    def supplied(self, terms: HedgeTerms) -> Sized:
+        """Add what collateral is missing for what is to be borrowed."""
+        return Sized(amount=self.secured.missing_for(self._borrowed(terms), self.wallet.quote))
+
+    def borrowed(self, terms: HedgeTerms) -> Sized:
+        """Borrow what the wallet lacks for the sale."""
+        return Sized(amount=self._borrowed(terms))
+
+    def sale(self, terms: HedgeTerms) -> Trade | None:
+        """Run the sale in thought that brings the net exposure down to where it is to end."""
+        less = self.net - terms.net_base
+        if less <= 0:
+            return None
+        return self._trades.trade_for(self._shard, self._policy, self._market, less)
+
+    def trade(self, base: int) -> Trade:
+        """Run a trade in thought that sells so much base, or buys it."""
+        return self._trades.trade(self._shard, self._policy, self._market, base)
+
+    def _borrowed(self, terms: HedgeTerms) -> RawAmount:
+        sale = self.sale(terms)
+        return RawAmount(0 if sale is None else max(sale.base - self.wallet.base, 0))
+
+    def sold(self, terms: HedgeTerms) -> Sized:
+        """Sell down to where the net exposure is to end."""
+        sale = self.sale(terms)
+        if sale is None or not self.wallet.base:
+            return NOTHING
+        if sale.base > self.wallet.base:
+            sale = self.trade(self.wallet.base)
+        return Sized(amount=sale.base, trade=sale)
+
+    # -------------------------------------------------------------- down
+    def bought(self, terms: HedgeTerms) -> Sized:
+        """Buy up to where the net exposure is to end, no more than is owed, as far as the wallet's quote goes."""
+        more = terms.net_base - self.net
+        if more <= 0:
+            return NOTHING
+        trade = self._trades.trade_for(self._shard, self._policy, self._market, -more)
+        needed = max(self.held.size - self.wallet.base, 0)
+        return self._affordable(min(trade.base, needed))
+
+    def repaid(self, terms: HedgeTerms) -> Sized:
+        """Repay with what the wallet has."""
+        del terms
+        return Sized(amount=RawAmount(min(self.held.size, self.wallet.base)))
+
+    def withdrawn(self, terms: HedgeTerms) -> Sized:
+        """Take back the collateral that is not needed."""
+        del terms
+        return Sized(amount=self.secured.free_of(self.held))
+
+    # -------------------------------------------------------------- to the end
+    def bought_to_close(self, terms: HedgeTerms) -> Sized:
+        """Buy all that is owed, with what may still come to it."""
+        del terms
+        return self._affordable(max(self._venue.with_interest(self.held.size) - self.wallet.base, 0))
+
+    def _affordable(self, base: int) -> Sized:
+        """Buy so much, or as much as the wallet's quote pays for. Raises: HedgeError where it pays for nothing."""
+        if not base:
+            return NOTHING
+        trade = self.trade(-base)
+        if trade.quote <= self.wallet.quote:
+            return Sized(amount=trade.base, trade=trade)
+        return self._bought_with(self.wallet.quote)
+
+    def _bought_with(self, quote: int) -> Sized:
+        needed = self._venue.with_interest(self.held.size) - self.wallet.base
+        if needed <= 0:
+            return NOTHING
+        dear = first_where(lambda base: self.trade(-base).quote > quote, 1, needed, needed)
+        if dear <= 1:
+            raise HedgeError(f"the wallet's {quote} quote buys no base")
+        trade = self.trade(-(dear - 1))
+        return Sized(amount=trade.base, trade=trade)
+
+    def repaid_to_close(self, terms: HedgeTerms) -> Sized:
+        """Repay whatever is owed when it is mined, where the wallet has enough for it."""
+        del terms
+        most = self._venue.with_interest(self.held.size)
+        if self.held.size and self.wallet.base >= most:
+            return Sized(amount=most, everything=True)
+        return Sized(amount=RawAmount(min(self.held.size, self.wallet.base)))
+
+    def withdrawn_to_close(self, terms: HedgeTerms) -> Sized:
+        """Take back all collateral once nothing is owed."""
+        if self.held.size:
+            return self.withdrawn(terms)
+        return Sized(amount=self.held.collateral, everything=True)
+
+    # -------------------------------------------------------------- at once
+    def repaid_to_secure(self, terms: HedgeTerms) -> Sized:
+        """Repay with the wallet's base, until health is at the floor."""
+        del terms
+        return Sized(amount=self.secured.too_much_owed(self.held, 0, self.wallet.base))
+
+    def supplied_to_secure(self, terms: HedgeTerms) -> Sized:
+        """Supply of the wallet's quote, until health is at the floor."""
+        del terms
+        return Sized(amount=self.secured.missing_now(self.wallet.quote))
+
+    def bought_to_deleverage(self, terms: HedgeTerms) -> Sized:
+        """Buy with all of the wallet's quote what is owed."""
+        del terms
+        return self._bought_with(self.wallet.quote)
+
+    def withdrawn_to_repay(self, terms: HedgeTerms) -> Sized:
+        """Take out collateral to repay with, as much as leaves half of the way from health 1 to where the hedge acts."""
+        del terms
+        least = 10_000 + (need_hedge(self._policy).act_bps - 10_000) * _LEAST_WITHDRAWAL_PERCENT // 100
+        most = self.held.collateral
+
+        def goes_too_far(less: int) -> bool:
+            health = self._venue.health_after(self._shard, self._policy, HedgeChange(collateral=-less))
+            return health is not None and health < least
+
+        return (
+            Sized(amount=RawAmount(first_where(goes_too_far, 1, most, most // 10) - 1)) if most else NOTHING
+        )
+
+
+_Size = Callable[[Sizing, HedgeTerms], Sized]
+_USUAL: Mapping[Phase, _Size] = {
+    "supply": Sizing.supplied,
+    "borrow": Sizing.borrowed,
+    "sell": Sizing.sold,
+    "buy": Sizing.bought,
+    "repay": Sizing.repaid,
+    "withdraw": Sizing.withdrawn,
+}
+_OF_MOVES: Mapping[HedgeMove, Mapping[Phase, _Size]] = {
+    "close": {
+        "buy": Sizing.bought_to_close,
+        "repay": Sizing.repaid_to_close,
+        "withdraw": Sizing.withdrawn_to_close,
+    },
+    "secure": {"repay": Sizing.repaid_to_secure, "supply": Sizing.supplied_to_secure},
+    "deleverage": {"withdraw": Sizing.withdrawn_to_repay, "buy": Sizing.bought_to_deleverage},
+}
+"""By move, what its phases move where that is not as usual."""

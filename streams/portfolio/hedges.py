@@ -1,0 +1,82 @@
+"""A book's hedge, from the file's section to its policy, and what would keep it from ever acting."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from pipeline.book.inventory import WHOLE_BPS
+from pipeline.messages.hedge import Hedge, HedgeBand
+from pipeline.messages.policy import Policy
+from pipeline.units import RawAmount
+from pipeline.venues.registry import venue_named
+from streams.portfolio.raw import raw_of
+from streams.portfolio.sections import BookSection
+from streams.yaml_positions import FieldPath, Problem
+
+
+def hedge_of(book: BookSection) -> Hedge | msgspec.UnsetType:
+    """Read the section of a book that is hedged."""
+    section = book.hedge
+    if section is None:
+        return msgspec.UNSET
+    return Hedge(
+        venue=section.venue,
+        ratio_bps=section.ratio,
+        kept_base=raw_of(book, book.base, section.keep) or RawAmount(0),
+        kept_share_bps=section.keep_share,
+        band=HedgeBand(act_at_bps=section.band.act, back_to_bps=section.band.back),
+        floor_bps=_bps(section.floor),
+        gap_bps=section.gap,
+        act_bps=_bps(section.act),
+        warn_bps=_bps(section.warn),
+        largest_debt=raw_of(book, book.base, section.largest_debt),
+        largest_step=raw_of(book, book.base, section.largest_step),
+        oracle_within_bps=section.oracle_within,
+        cooldown_s=section.cooldown,
+        pace_s=section.pace,
+    )
+
+
+def _bps(factor: Decimal) -> int:
+    """Count a health factor in bps of 1. Rounds: down."""
+    return int(factor * WHOLE_BPS)
+
+
+def problems_in_hedge(policy: Policy, path: FieldPath) -> Iterator[Problem]:
+    """Find a hedge that could not act, or whose own steps would set off its emergency."""
+    hedge, here = policy.hedge, (*path, "hedge")
+    if not hedge:
+        return
+    names = [spec.name for spec in policy.chain.all_venues()]
+    if hedge.venue not in names:
+        yield Problem((*here, "venue"), f"is no venue of the chain, which has {', '.join(names)}")
+        return
+    if venue_named(policy.chain, hedge.venue).hedge is None:
+        yield Problem((*here, "venue"), "no book is hedged at a venue of this kind")
+    trading = venue_named(policy.chain, policy.acting_venue()).actions
+    if trading is None or trading.trades is None:
+        says = (
+            f"nothing is traded for a hedge at venue {policy.acting_venue()}, where the reference pool lies"
+        )
+        yield Problem((*here, "venue"), says)
+    yield from _factors(hedge, here)
+
+
+def _factors(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
+    if hedge.band.back_to_bps >= hedge.band.act_at_bps:
+        yield Problem(
+            (*path, "band", "back"), "must be below band.act: a step has to lead back into the band"
+        )
+    if hedge.ratio_bps > WHOLE_BPS:
+        yield Problem((*path, "ratio"), "must be 100% at most")
+    if hedge.act_bps <= WHOLE_BPS:
+        yield Problem((*path, "act"), "must be above 1: below it the account is liquidated")
+    if hedge.warn_bps < hedge.act_bps:
+        yield Problem((*path, "warn"), "must not be below act")
+    after_step = hedge.floor_bps * (WHOLE_BPS + hedge.gap_bps) // WHOLE_BPS
+    if after_step <= hedge.act_bps:
+        says = (
+            "a step may end at floor * (1 + gap), which must be above act: the next block would take it back"
+        )
+        yield Problem((*path, "act"), says)

@@ -1,0 +1,15 @@
+"""Amounts as the file has them, in a token's smallest units."""
+
+from decimal import Context, Decimal
+
+from pipeline.units import RawAmount
+from streams.portfolio.sections import BookSection
+
+_WIDE = Context(prec=80)
+
+
+def raw_of(book: BookSection, name: str, amount: Decimal | None) -> RawAmount | None:
+    """Turn an amount of a token into its smallest units. Rounds: down."""
+    token = book.token(name)
+    assert token is not None, "checked before"
+    return None if amount is None else RawAmount(int(amount.scaleb(token.decimals, _WIDE)))

@@ -1,0 +1,227 @@
+"""A book that is hedged at a lending market of the toy chain: its net exposure goes to its target, and what is owed stays secured."""
+
+import itertools
+from typing import Any
+
+import pytest
+from builders import BASE, OWNER, QUOTE
+from msgspec.structs import replace
+from worlds.lending.chain import LendingDesk, hedged
+
+from pipeline.advance.books import stock_of
+from pipeline.hedge.port import HedgePosition
+from pipeline.hedge.target import centre_of, target_of
+from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, Quarantined, StepRefused
+from pipeline.messages.goals import HedgeGoal
+from pipeline.messages.hedge import Hedge
+from pipeline.messages.outcomes import Done
+from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
+from pipeline.units import Bps, RawAmount, Seconds
+
+UNIT = 10**18
+FAR = TargetBand(
+    target_share_bps=Bps(3_000),
+    band_bps=Bps(2_900),
+    hysteresis_bps=Bps(100),
+    hold_out_of_range_s=Seconds(10**6),
+    cooldown_s=Seconds(48),
+)
+"""No re-range comes in between."""
+KEEPS = Rerange(
+    half_width_ticks=100,
+    stall_after_s=Seconds(60),
+    reserve_base=RawAmount(3 * UNIT),
+    reserve_quote=RawAmount(17 * UNIT),
+)
+
+
+def book(hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
+    return hedged(hedge, **{"strategy": FAR, "action": KEEPS, **changes})
+
+
+def desk_at(policy: Policy, **world: Any) -> LendingDesk:
+    desk = LendingDesk(policy, **world)
+    settle(desk)
+    return desk
+
+
+def settle(desk: LendingDesk, most: int = 20) -> None:
+    """Go on until a plan has ended and the next block opens none."""
+    for _ in range(most):
+        desk.block()
+
+
+def net_of(desk: LendingDesk, policy: Policy) -> tuple[int, int]:
+    """The net exposure, and all base."""
+    net = stock_of(desk.shard, policy).base_amount
+    return net, net + desk.chain.debt[BASE]
+
+
+def steps(desk: LendingDesk) -> list[str]:
+    return [each.step for each in desk.signer.done]
+
+
+# ------------------------------------------------------------------ up
+def test_a_hedge_supplies_borrows_and_sells_until_the_net_exposure_is_at_its_target():
+    policy = book()
+    desk = desk_at(policy)
+    assert steps(desk) == ["approve", "supply", "borrow", "approve", "sell"]
+    (opened,) = desk.said(PlanOpened)
+    assert isinstance(opened.goal, HedgeGoal)
+    assert opened.trigger == "net_outside_band"
+    assert [each.outcome for each in desk.said(PlanClosed)] == [Done()]
+    net, long = net_of(desk, policy)
+    off = net - centre_of(policy.hedge, long)
+    assert 0 < off <= long * 210 // 10_000, "it is left at the near edge of where a step ends"
+    assert desk.chain.health >= 1.1 * 1.3
+    assert not any(desk.chain.allowances.values())
+    assert not desk.said(Quarantined)
+
+
+def test_a_target_that_is_reached_leads_to_nothing():
+    desk = desk_at(book())
+    done = len(desk.signer.done)
+    settle(desk, 30)
+    assert len(desk.signer.done) == done
+
+
+def test_collateral_that_does_not_suffice_makes_a_step_of_it():
+    policy = book(action=replace(KEEPS, reserve_quote=RawAmount(7 * UNIT)))
+    desk = desk_at(policy, more_quote=UNIT)
+    opened = desk.said(PlanOpened)[0]
+    assert "can be borrowed" in opened.cut_short
+    assert 0 < desk.chain.debt[BASE] < 3 * UNIT
+    assert desk.chain.health >= 1.1 * 1.3
+
+
+def test_the_wallets_own_base_is_sold_before_any_is_borrowed():
+    policy = book(action=replace(KEEPS, reserve_base=RawAmount(0)))
+    desk = desk_at(policy)
+    assert steps(desk)[-1] == "sell"
+    sold = desk.said(PlanOpened)[0].notional_quote
+    assert 0 < desk.chain.debt[BASE] < sold * 51 // 100, "some half came out of the wallet"
+
+
+def test_a_largest_step_is_gone_in_paces_and_a_largest_debt_is_kept():
+    policy = book({"largest_step": RawAmount(UNIT), "largest_debt": RawAmount(2 * UNIT)})
+    desk = desk_at(policy)
+    assert len(desk.said(PlanOpened)) >= 2
+    assert desk.said(PlanOpened)[0].cut_short
+    settle(desk, 30)
+    assert desk.chain.debt[BASE] <= 2 * UNIT
+    assert desk.chain.debt[BASE] > 3 * UNIT // 2
+
+
+# ------------------------------------------------------------------ down, and to the end
+def test_a_ratio_that_falls_buys_and_repays_and_takes_collateral_back():
+    policy = book()
+    desk = desk_at(policy)
+    owed, secured = desk.chain.debt[BASE], desk.chain.collateral[QUOTE]
+    less = replace(policy, hedge=replace(policy.hedge, ratio_bps=Bps(3_000)))
+    desk.set_policy(replace(less, policy_version=version_of(less)))
+    before = len(desk.signer.done)
+    settle(desk)
+    assert [step for step in steps(desk)[before:] if step not in {"approve", "reset"}] == [
+        "buy",
+        "repay",
+        "withdraw",
+    ]
+    assert desk.chain.debt[BASE] < owed
+    assert desk.chain.collateral[QUOTE] < secured
+    net, long = net_of(desk, less)
+    assert abs(net - centre_of(less.hedge, long)) <= long * 500 // 10_000
+    assert desk.chain.health >= 1.1 * 1.3
+
+
+def test_a_ratio_of_nothing_leaves_no_debt_no_collateral_and_nothing_allowed():
+    policy = book()
+    desk = desk_at(policy)
+    none = replace(policy, hedge=replace(policy.hedge, ratio_bps=Bps(0)))
+    desk.set_policy(replace(none, policy_version=version_of(none)))
+    settle(desk)
+    assert [each.trigger for each in desk.said(PlanOpened)][-1] == "unwind"
+    assert desk.chain.debt[BASE] == desk.chain.collateral[QUOTE] == 0
+    assert not any(desk.chain.allowances.values())
+    done = len(desk.signer.done)
+    settle(desk)
+    assert len(desk.signer.done) == done, "nothing is left to be unwound"
+
+
+# ------------------------------------------------------------------ low health
+def test_low_health_is_secured_at_once_out_of_the_wallet_and_never_falls_on_the_way():
+    policy = book({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)})
+    desk = desk_at(policy)
+    desk.chain.price_percent = 122
+    desk.block()
+    assert desk.chain.health < 1.2
+    assert desk.said(PlanOpened)[-1].trigger == "health_low"
+    seen = [desk.chain.health]
+    for _ in range(6):
+        desk.block()
+        seen.append(desk.chain.health)
+    assert desk.chain.health >= 1.1 * 1.3 - 0.01
+    assert all(after >= before - 0.002 for before, after in itertools.pairwise(seen))
+
+
+# ------------------------------------------------------------------ reasons not to act
+@pytest.mark.parametrize(
+    ("world", "reasons"),
+    [
+        ({"price_percent": 75}, {"oracle"}),
+        ({"frozen": BASE}, {"reserve"}),
+        ({"frozen": QUOTE}, {"reserve"}),
+    ],
+)
+def test_a_hedge_does_not_begin(world: dict[str, Any], reasons: set[str]):
+    desk = LendingDesk(book(), **world)
+    settle(desk, 4)
+    assert {each.reason for each in desk.said(StepRefused)} == reasons
+    assert not desk.signer.done
+
+
+# ------------------------------------------------------------------ legs that fail, restarts, reorgs
+@pytest.mark.parametrize("leg", ["supply", "borrow", "sell"])
+def test_a_leg_that_fails_is_made_again_and_the_target_is_reached_once(leg: str):
+    policy = book()
+    desk = LendingDesk(policy)
+    desk.fails = {leg}
+    settle(desk, 3)
+    desk.fails = set()
+    settle(desk, 30)
+    net, long = net_of(desk, policy)
+    assert abs(net - centre_of(policy.hedge, long)) <= long * 500 // 10_000
+    assert not desk.said(Quarantined)
+    assert desk.chain.balances[OWNER, BASE] < 4 * UNIT, "what was borrowed was sold"
+
+
+# ------------------------------------------------------------------ the law
+def position(size: int, collateral: int = 0) -> HedgePosition:
+    return HedgePosition(size=RawAmount(size), collateral=RawAmount(collateral), health_bps=None)
+
+
+def test_a_target_is_a_net_exposure_and_a_step_ends_where_the_band_says():
+    hedge = Hedge(venue="v", ratio_bps=Bps(6_500), kept_base=RawAmount(100))
+    assert centre_of(hedge, 1_100) == 450
+    up = target_of(hedge, 1_100, position(0))
+    assert up is not None
+    assert (up.move, up.net) == ("up", 450 + 22)
+    assert target_of(hedge, 472, position(628)) is None
+    assert target_of(hedge, 472 + 33, position(628 - 33)) is None, "55 off is at the band's edge"
+    down = target_of(hedge, 300, position(800))
+    assert down is not None
+    assert (down.move, down.net) == ("down", 450 - 22)
+
+
+def test_what_is_left_is_taken_back_where_nothing_is_to_be_hedged():
+    hedge = Hedge(venue="v", ratio_bps=Bps(0))
+    assert target_of(hedge, 500, position(0)) is None
+    closing = target_of(hedge, 400, position(100))
+    assert closing is not None
+    assert (closing.move, closing.net) == ("close", 500)
+    assert target_of(hedge, 500, position(0, collateral=1)) is not None
+
+
+def test_a_book_that_is_only_watched_is_not_hedged():
+    desk = LendingDesk(book(mode="watch"))
+    settle(desk, 3)
+    assert {each.reason for each in desk.said(Declined)} == {"watch_only"}

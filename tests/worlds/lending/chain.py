@@ -1,0 +1,263 @@
+"""The toy chain with an Aave market of base and quote: what an owner supplies and borrows, and the logs that tell it."""
+
+from typing import Any
+
+from builders import BASE, OWNER, QUOTE, ToyChain, ToyWatcher, topic, versioned
+from desk import Desk, live
+from msgspec.structs import replace
+from toy_signer import ToySigner
+
+from pipeline.messages.base import Receipt
+from pipeline.messages.chain_profile import VenueContract, VenueSpec
+from pipeline.messages.events import AnyEvent
+from pipeline.messages.hedge import Hedge
+from pipeline.messages.policy import Policy
+from pipeline.messages.read_values import CallRead
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.state.shard import Shard
+from pipeline.units import Address, Bps, Hash, RawAmount, Seconds, ShardId, Wei
+from pipeline.venues.aave_v3 import configuration as bits
+from pipeline.venues.aave_v3 import logs, v3_6
+from pipeline.venues.aave_v3.act.calldata import EVERYTHING, read_call
+from pipeline.venues.aave_v3.forms import (
+    AaveAccount,
+    AaveAccountObserved,
+    AaveMarket,
+    AaveMarketObserved,
+    AavePosition,
+    AaveReserve,
+    AaveReserveObserved,
+    DisplayedBalance,
+    ReserveTokens,
+)
+from pipeline.venues.aave_v3.rules import CollateralTerms, ReserveHolding
+
+LENDING, CONFIGURATOR, ORACLE = (Address(f"0x{n:040x}") for n in (0xAA01, 0xAA02, 0xAA03))
+A_BASE, D_BASE, A_QUOTE, D_QUOTE = (Address(f"0x{n:040x}") for n in range(0xAB01, 0xAB05))
+RAY, LTV_BPS, THRESHOLD_BPS = 10**27, 7_700, 8_000
+IDS = {BASE: 0, QUOTE: 1}
+DECIMALS = {BASE: 18, QUOTE: 6}
+DOLLAR = 10**8
+USABLE = 1 << 56 | 1 << 58
+"""A reserve is active and lends."""
+
+
+def hedged(hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
+    """A live book on a chain with the market."""
+    contracts = tuple(
+        VenueContract(role=role, address=at)
+        for role, at in (("pool", LENDING), ("configurator", CONFIGURATOR), ("oracle", ORACLE))
+    )
+    spec = VenueSpec(name="lending", kind="aave_v3", contracts=contracts)
+    usual: dict[str, Any] = {
+        "venue": "lending",
+        "ratio_bps": Bps(6_500),
+        "cooldown_s": Seconds(60),
+        "pace_s": Seconds(12),
+        "oracle_within_bps": Bps(2_000),
+    }
+    made = live(**{"hedge": Hedge(**{**usual, **(hedge or {})}), **changes})
+    return versioned(replace(made, chain=replace(made.chain, venues=(spec,))))
+
+
+class LendingChain(ToyChain):
+    """Base and quote may be supplied and borrowed; no interest comes to anything."""
+
+    def __init__(self, seed: int, depth: int = 10**21) -> None:
+        self.collateral = dict.fromkeys(IDS, 0)
+        self.debt = dict.fromkeys(IDS, 0)
+        self.flags = 0
+        self.frozen: set[str] = set()
+        self.price_percent = 100
+        """What the oracle tells of the pool's price."""
+        super().__init__(seed, depth)
+
+    # -------------------------------------------------------------- what it tells
+    def price(self, asset: str) -> int:
+        """Tell what the oracle answers for a whole token."""
+        if asset == QUOTE:
+            return DOLLAR
+        sqrt = self.pool.sqrt_price_x96
+        return DOLLAR * 10**12 * sqrt * sqrt * self.price_percent // ((1 << 192) * 100)
+
+    def answers(self) -> tuple[CallRead, ...]:
+        """Tell what the oracle answers after each block."""
+        return tuple(
+            CallRead(to=ORACLE, data="0xb3596f07" + topic(asset).removeprefix("0x"), value=self.price(asset))
+            for asset in IDS
+        )
+
+    def configuration(self, asset: str) -> int:
+        word = LTV_BPS | THRESHOLD_BPS << 16 | DECIMALS[Address(asset)] << 48 | USABLE
+        return word | 1 << 57 if asset in self.frozen else word
+
+    def read(self, item: str, why: str, term: int) -> AnyEvent:
+        at: dict[str, Any] = {"term": term, "block": self.head, "why": why, "pool": LENDING}
+        match item.split("/"):
+            case ["aave-market", _]:
+                return AaveMarketObserved(**at, market=AaveMarket(revision=10, reserves=RESERVES))
+            case ["aave-reserve", _, asset]:
+                state = AaveReserve(
+                    configuration=self.configuration(asset),
+                    liquidity_index_ray=RAY,
+                    liquidity_rate_ray=0,
+                    borrow_index_ray=RAY,
+                    borrow_rate_ray=0,
+                    updated_at_s=Seconds(self.head.timestamp_s),
+                )
+                return AaveReserveObserved(**at, asset=Address(asset), state=state)
+            case ["aave-account", _, owner]:
+                return self._account_read(at, owner)
+        return super().read(item, why, term)
+
+    def _account_read(self, at: dict[str, Any], owner: str) -> AaveAccountObserved:
+        used = tuple(sorted(a for a in IDS if self.collateral[a] or self.debt[a]))
+        positions = tuple(
+            AavePosition(asset=a, scaled_collateral=self.collateral[a], scaled_debt=self.debt[a])
+            for a in used
+        )
+        balances = tuple(
+            DisplayedBalance(asset=a, collateral=RawAmount(self.collateral[a]), debt=RawAmount(self.debt[a]))
+            for a in used
+        )
+        return AaveAccountObserved(
+            **at,
+            owner=Address(owner),
+            account=AaveAccount(flags=self.flags, positions=positions),
+            data=self.data(),
+            balances=balances,
+            used=used,
+        )
+
+    def data(self) -> Any:
+        """Add the account up."""
+        terms = CollateralTerms(Bps(LTV_BPS), Bps(THRESHOLD_BPS))
+        return v3_6.account_data(
+            ReserveHolding(
+                price=self.price(a),
+                unit=10 ** DECIMALS[a],
+                collateral=RawAmount(self.collateral[a]),
+                terms=terms if bits.is_collateral(self.flags, IDS[a]) else None,
+                debt=RawAmount(self.debt[a]),
+            )
+            for a in IDS
+        )
+
+    @property
+    def health(self) -> float:
+        """Its health factor."""
+        return self.data().health_wad / 10**18
+
+    # -------------------------------------------------------------- what an owner does
+    def supply(self, asset: str, amount: int) -> None:
+        if not self.collateral[Address(asset)]:
+            self.flags = bits.with_collateral(self.flags, IDS[Address(asset)], on=True)
+            self.log(LENDING, [logs.COLLATERAL_ENABLED, topic(asset), topic(OWNER)])
+        self.collateral[Address(asset)] += amount
+        self.move(asset, OWNER, A_TOKENS[asset], amount)
+        self._minted(A_TOKENS[asset], amount)
+
+    def borrow(self, asset: str, amount: int) -> None:
+        self.debt[Address(asset)] += amount
+        self.flags = bits.with_borrowing(self.flags, IDS[Address(asset)], on=True)
+        self._minted(D_TOKENS[asset], amount)
+        self.move(asset, A_TOKENS[asset], OWNER, amount)
+        data = self.data()
+        assert data.debt_base <= data.collateral_base * data.ltv_bps // 10_000, "more than it lends"
+
+    def repay(self, asset: str, amount: int) -> int:
+        amount = min(amount, self.debt[Address(asset)])
+        self.debt[Address(asset)] -= amount
+        if not self.debt[Address(asset)]:
+            self.flags = bits.with_borrowing(self.flags, IDS[Address(asset)], on=False)
+        self._burned(D_TOKENS[asset], amount)
+        self.move(asset, OWNER, A_TOKENS[asset], amount)
+        return amount
+
+    def withdraw(self, asset: str, amount: int) -> int:
+        amount = min(amount, self.collateral[Address(asset)]) if amount == EVERYTHING else amount
+        self.collateral[Address(asset)] -= amount
+        assert self.collateral[Address(asset)] >= 0
+        if not self.collateral[Address(asset)]:
+            self.flags = bits.with_collateral(self.flags, IDS[Address(asset)], on=False)
+            self.log(LENDING, [logs.COLLATERAL_DISABLED, topic(asset), topic(OWNER)])
+        self._burned(A_TOKENS[asset], amount)
+        self.move(asset, A_TOKENS[asset], OWNER, amount)
+        assert self.health >= 1
+        return amount
+
+    def _minted(self, token: str, amount: int) -> None:
+        self.log(token, [logs.MINT, topic(OWNER), topic(OWNER)], amount, 0, RAY)
+
+    def _burned(self, token: str, amount: int) -> None:
+        self.log(token, [logs.BURN, topic(OWNER), topic(OWNER)], amount, 0, RAY)
+
+
+A_TOKENS: dict[str, Address] = {BASE: A_BASE, QUOTE: A_QUOTE}
+D_TOKENS: dict[str, Address] = {BASE: D_BASE, QUOTE: D_QUOTE}
+RESERVES = tuple(
+    ReserveTokens(asset=asset, reserve_id=i, a_token=A_TOKENS[asset], debt_token=D_TOKENS[asset])
+    for asset, i in IDS.items()
+)
+
+
+class LendingSigner(ToySigner):
+    """Acts at the market, too."""
+
+    def execute(self, chain: ToyChain, intent: SubmitTransaction, *, succeeds: bool = True) -> Receipt:
+        if intent.call.to != LENDING:
+            return super().execute(chain, intent, succeeds=succeeds)
+        assert isinstance(chain, LendingChain)
+        if succeeds:
+            chain.transaction = "0x" + intent.digest.rjust(64, "0")
+            self._call(chain, intent)
+            chain.transaction = None
+        self.done.append(intent)
+        return Receipt(
+            transaction_hash=Hash("0x" + intent.digest.rjust(64, "0")),
+            transaction_index=0,
+            sender=OWNER,
+            to=LENDING,
+            succeeded=succeeds,
+            gas_used=200_000,
+            effective_gas_price_wei=Wei(10**9),
+        )
+
+    def _call(self, chain: LendingChain, intent: SubmitTransaction) -> None:
+        name, asset, amount, account = read_call(intent.call.data)
+        assert (account, name) == (OWNER, intent.step)
+        before = chain.balances[OWNER, asset]
+        if name in {"supply", "repay"}:
+            taken = min(amount, chain.debt[asset]) if name == "repay" else amount
+            assert before >= taken, "more than there is"
+            assert chain.allowances.get((OWNER, asset, LENDING), 0) >= taken
+            chain.allowances[OWNER, asset, LENDING] -= taken
+        getattr(chain, name)(asset, amount)
+        (minimum,) = intent.minimums
+        assert chain.balances[OWNER, asset] - before >= minimum.delta
+
+
+class LendingDesk(Desk):
+    """Watcher, shard and signer of a hedged book. Its wallet has more quote than the toy chain gives."""
+
+    def __init__(
+        self, book: Policy, *, more_quote: int = 14 * 10**18, frozen: str = "", price_percent: int = 100
+    ) -> None:
+        chain = LendingChain(5, 10**23)
+        chain.balances[OWNER, QUOTE] += more_quote
+        chain.frozen, chain.price_percent = {frozen}, price_percent
+        self.watcher = ToyWatcher(chain)
+        self.watcher.spenders = (*self.watcher.spenders, LENDING)
+        chain.mine(1)
+        self.watcher.set_policy(book)
+        self.shard = Shard(ShardId(0))
+        self.signer = LendingSigner()
+        self.pending, self.outputs, self.fails = [], [], set()
+        self.take()
+        for _ in range(6):
+            self.block()
+
+    @property
+    def chain(self) -> LendingChain:
+        assert isinstance(self.watcher.chain, LendingChain)
+        return self.watcher.chain
