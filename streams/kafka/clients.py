@@ -33,6 +33,9 @@ FAUST: dict[str, Any] = {
     "consumer_auto_offset_reset": "earliest",  # a new group's shards begin at their beginning
     "consumer_max_fetch_size": MAX_RECORD_BYTES,
     "broker_commit_interval": 0.5,  # the group's offsets are only where it starts to look; state has its own cursor
+    # a broker that has just restarted may not know its topics yet: a group that was assigned then is assigned nothing, and
+    # stands still until its leader asks for the topics again (the default: after 5 minutes)
+    "consumer_metadata_max_age_ms": 10_000,
     "broker_session_timeout": 10.0,  # a worker that died gives its shards up after so long
     "broker_heartbeat_interval": 2.0,
     "broker_request_timeout": 2

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.new_partitions import NewPartitions
@@ -14,6 +15,7 @@ from pipeline.units import ChainId
 from streams.devnet.broker import Broker
 from streams.devnet.ports import free_port
 from streams.kafka.access import KafkaAccess
+from streams.kafka.clients import FAUST
 from streams.kafka.topics import DECISIONS, EVENTS, STATE, TOPICS, check_topics, ensure_topics
 
 pytestmark = pytest.mark.kafka
@@ -51,6 +53,29 @@ async def test_they_are_created_once_and_found_right_from_then_on(
     names = [topic.on(chain_id) for topic in TOPICS.values()]
     described = await admin.describe_topics(names)
     assert {topic["topic"]: len(topic["partitions"]) for topic in described} == dict.fromkeys(names, 3)
+
+
+async def test_workers_who_were_assigned_before_the_topic_was_there_get_its_shards_soon(
+    broker: Broker, chain_id: ChainId
+) -> None:
+    """As after a restart of the broker, which answers before it knows its topics."""
+    worker = AIOKafkaConsumer(
+        bootstrap_servers=broker.bootstrap_servers,
+        group_id=f"workers-{chain_id}",
+        metadata_max_age_ms=FAUST["consumer_metadata_max_age_ms"],
+        max_poll_interval_ms=600_000,
+    )
+    await worker.start()
+    try:
+        worker.subscribe([EVENTS.on(chain_id)])
+        await worker.getmany(timeout_ms=3_000)
+        assert not worker.assignment()
+        await ensure_topics(broker.kafka, chain_id, 3)
+        async with asyncio.timeout(60):
+            while len(worker.assignment()) < 3:
+                await worker.getmany(timeout_ms=200)
+    finally:
+        await worker.stop()
 
 
 async def test_only_what_is_missing_is_created(
