@@ -45,6 +45,18 @@ def wider_than_signers(policy: Policy, file: SignerFile | None = None) -> Iterat
             f"{policy.book}: signer.twap_window {seconds_text(own.twap_window_s)} is not {whose} twap_window, "
             f"{seconds_text(of['twap_window'])}{unless}: it holds what is planned against another mean"
         )
+    if file is not None and policy.hedge:
+        yield from _hedge(policy, policy.hedge.venue, file)
+
+
+def _hedge(policy: Policy, venue: str, file: SignerFile) -> Iterator[str]:
+    """Name what of a book's hedge its signer's file does not allow."""
+    entries = [entry for entry in file.sections() if entry.secures(policy)]
+    if not entries:
+        yield f"{policy.book}: no entry of its signer's venues names the pool of {venue}: it would refuse the hedge (limits)"
+    for entry in entries:
+        for says in entry.refuses_of(policy):
+            yield f"{policy.book}: {says}: it would refuse what needs it (limits)"
 
 
 def _of_file(file: SignerFile | None) -> dict[str, int]:

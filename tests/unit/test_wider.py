@@ -1,6 +1,10 @@
 """Limits of a live book that are wider than its signer's, or state another than its file has."""
 
-from builders import policy
+from typing import Any
+
+import pytest
+from builders import BASE, POOL, QUOTE, policy
+from worlds.lending.chain import LENDING, hedged
 
 from pipeline.messages.policy import Limits, SignersLimits
 from streams.cli.wider import wider_than_signers
@@ -58,3 +62,69 @@ def test_as_wide_is_not_wider_and_a_book_that_does_not_act_needs_no_signer():
     same = Limits(max_slippage_bps=100, swap_tolerance_bps=15, max_spot_from_twap_ticks=200, deadline_s=900)
     assert not list(wider_than_signers(policy(mode="live", limits=same)))
     assert not list(wider_than_signers(policy(mode="dry-run", limits=Limits(max_slippage_bps=400))))
+
+
+# ------------------------------------------------------------------ a hedge
+ENTRY: dict[str, Any] = {
+    "name": "lending",
+    "kind": "aave_v3",
+    "pool": LENDING,
+    "tokens": {BASE: 5, QUOTE: 0},
+    "least_health": "1.05",
+    "shock": "30%",
+}
+
+
+def said_of_a_hedge(entry: dict[str, Any], **hedge: Any) -> list[str]:
+    """Hold a book that is hedged against a file, by what is said of the hedge."""
+    fields: dict[str, Any] = {
+        "chain": 31337,
+        "devnet_account": "0x" + "1a" * 20,
+        "pools": [POOL],
+        "budget_token": QUOTE,
+    }
+    amounts = {"max_loss_per_day": 1, "max_notional": 1, "max_notional_per_day": 10}
+    file = SignerFile.model_validate(fields | amounts | {"venues": [ENTRY | entry]})
+    usual = {"largest_debt": 5 * 10**18, "oracle_within_bps": 200}
+    book = hedged(usual | hedge)
+    return [
+        says
+        for says in wider_than_signers(book, file)
+        if "refuse the hedge" in says or " lending" in says or "tokens" in says
+    ]
+
+
+def test_a_hedge_within_its_signers_entry_is_not_named() -> None:
+    assert said_of_a_hedge({}) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "hedge", "says"),
+    [
+        ({"pool": "0x" + "99" * 20}, {}, "no entry of its signer's venues names the pool of lending"),
+        ({"tokens": {QUOTE: 0}}, {}, f"{BASE} is none of the tokens of lending"),
+        ({"tokens": {BASE: 5}}, {}, f"{QUOTE} is none of the tokens of lending"),
+        (
+            {},
+            {"largest_debt": 5 * 10**18 + 1},
+            "hedge.largest_debt is not within what lending lets be owed, 5",
+        ),
+        ({}, {"largest_debt": None}, "hedge.largest_debt is not within what lending lets be owed, 5"),
+        (
+            {"least_health": "1.1001"},
+            {},
+            "hedge.floor leaves a health factor of 1.1, lending 1.1001 at least",
+        ),
+        ({}, {"act_bps": 10_900}, "hedge.act leaves a health factor of 1.045, lending 1.05 at least"),
+        ({"shock": "31%"}, {}, "hedge.gap of 30% is less than the shock of lending, 31%"),
+        (
+            {},
+            {"oracle_within_bps": 201},
+            "hedge.oracle_within of 2.01% is wider than the max_oracle_deviation of lending, 2%",
+        ),
+    ],
+)
+def test_a_hedge_beyond_its_signers_entry_is_named(
+    entry: dict[str, Any], hedge: dict[str, Any], says: str
+) -> None:
+    assert any(says in each for each in said_of_a_hedge(entry, **hedge))

@@ -159,11 +159,14 @@ class Sizing:
         return Sized(amount=trade.base, trade=trade)
 
     def repaid_to_close(self, terms: HedgeTerms) -> Sized:
-        """Repay whatever is owed when it is mined, where the wallet has enough for it."""
+        """Repay whatever is owed when it is mined, where the wallet has enough for it.
+
+        Half of what may come to the debt suffices: what was bought for it was counted on an earlier block.
+        """
         del terms
         most = self._venue.with_interest(self.held.size)
-        if self.held.size and self.wallet.base >= most:
-            return Sized(amount=most, everything=True)
+        if self.held.size and 2 * self.wallet.base >= self.held.size + most:
+            return Sized(amount=RawAmount(min(most, self.wallet.base)), everything=True)
         return Sized(amount=RawAmount(min(self.held.size, self.wallet.base)))
 
     def withdrawn_to_close(self, terms: HedgeTerms) -> Sized:

@@ -8,6 +8,7 @@ import msgspec
 from pydantic import ConfigDict
 
 from pipeline.messages.base import BlockRef
+from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, PoolId, RawAmount
 from streams.portfolio.sections import Section
@@ -169,6 +170,16 @@ class VenueFields(Section):
     def names_pool(self, pool: PoolId) -> bool:
         """Whether a pool of a book is among those that may be acted in."""
         del pool
+        return False
+
+    def refuses_of(self, policy: Policy) -> Iterator[str]:
+        """Name what a book plans at this venue and this entry does not allow. Nothing of a book that acts elsewhere."""
+        del policy
+        yield from ()
+
+    def secures(self, policy: Policy) -> bool:
+        """Whether it is here that a book is hedged."""
+        del policy
         return False
 
 

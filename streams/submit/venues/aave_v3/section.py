@@ -1,11 +1,14 @@
 """What a signer's file says of a lending market of Aave V3: an entry of its `venues`."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from pipeline.units import Bps
+from pipeline.messages.policy import Policy
+from pipeline.units import Address, Bps
+from streams.human import bps_text
 from streams.portfolio.sections import Addr, Share
 from streams.submit.venues.port import VenueFields
 
@@ -13,6 +16,7 @@ _LEAST_HEALTH, _MOST_HEALTH = Decimal("1.01"), Decimal(10)
 _MOST_SHOCK_BPS = 10_000
 _MOST_DEVIATION_BPS = 1_000
 _HIGHEST_EMODE = 255
+_WHOLE_BPS = 10_000
 
 
 def _sane_shock(shock_bps: Bps) -> Bps:
@@ -44,3 +48,37 @@ class AaveFields(VenueFields):
     """How far the market's oracle may be from each reference while anything is borrowed, withdrawn or switched."""
     emodes: tuple[Annotated[int, Field(ge=1, le=_HIGHEST_EMODE)], ...] = ()
     """The categories of e-mode that may be chosen."""
+
+    def secures(self, policy: Policy) -> bool:
+        """Whether a book is hedged in this pool."""
+        if not policy.hedge:
+            return False
+        return self.pool in _contracts(policy, policy.hedge.venue)
+
+    def refuses_of(self, policy: Policy) -> Iterator[str]:
+        """Name where a book's hedge goes beyond debt, health, shock or oracle of this entry."""
+        if not policy.hedge or not self.secures(policy):
+            return
+        hedge, base = policy.hedge, policy.base
+        for token in (base, policy.quote):
+            if token not in self.tokens:
+                yield f"{token} is none of the tokens of {self.name}"
+        largest = int(self.tokens.get(base, Decimal(0)).scaleb(policy.decimals(base)))
+        if hedge.largest_debt is None or hedge.largest_debt > largest:
+            yield f"hedge.largest_debt is not within what {self.name} lets be owed, {self.tokens.get(base, 0)}"
+        after_withdrawal = (_WHOLE_BPS + hedge.act_bps) // 2
+        for name, factor_bps in {"floor": hedge.floor_bps, "act": after_withdrawal}.items():
+            if factor_bps < self.least_health * _WHOLE_BPS:
+                yield f"hedge.{name} leaves a health factor of {factor_bps / _WHOLE_BPS}, {self.name} {self.least_health} at least"
+        if hedge.gap_bps < self.shock:
+            yield f"hedge.gap of {bps_text(hedge.gap_bps)} is less than the shock of {self.name}, {bps_text(self.shock)}"
+        if hedge.oracle_within_bps > self.max_oracle_deviation:
+            within, most = bps_text(hedge.oracle_within_bps), bps_text(self.max_oracle_deviation)
+            yield f"hedge.oracle_within of {within} is wider than the max_oracle_deviation of {self.name}, {most}"
+
+
+def _contracts(policy: Policy, venue: str) -> set[Address]:
+    """List the contracts of a venue of the book's chain."""
+    return {
+        each.address for spec in policy.chain.all_venues() if spec.name == venue for each in spec.contracts
+    }
