@@ -9,7 +9,8 @@ An *item* is what can be read of the chain: a pool, an owner, a position or a ba
 A *scope* is what an operator can pause: `ALL` or a book.
 """
 
-from typing import Any, Final, Protocol, TypeVarTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol, TypeVarTuple
 
 from pipeline.errors import ImpossibleFactError
 from pipeline.units import Address, BlockNumber, BookId, Hash, Offset, PoolId, ShardId, TokenId
@@ -86,14 +87,15 @@ token: Kind[Address] = kind("token", str)
 book: Kind[BookId] = kind("book", str)
 counted_balances: Kind[BookId] = kind("counted-balances", str)
 held_balances: Kind[BookId] = kind("held-balances", str)
-spot: Kind[PoolId] = kind("spot", str)
 cell: Kind[PoolId] = kind("cell", str)
 basis: Kind[BookId] = kind("basis", str)
 watched: Kind[BookId] = kind("watched", str)
-faces: Kind[BookId, int] = kind("faces", str, int)
+told: Kind[BookId, int] = kind("told", str, int)
+"""Of a book, and the place of a venue."""
 prices: Kind[BookId] = kind("prices", str)
 stock: Kind[BookId] = kind("stock", str)
 unknown: Kind[BookId] = kind("unknown", str)
+missing: Kind[BookId] = kind("missing", str)
 summed: Kind[BookId, int] = kind("summed", str, int)
 """Of a book, and the place of a venue."""
 POLICIES: Final = "policies"
@@ -104,6 +106,7 @@ NAMED_ITEMS: Final = "named-items"
 QUARANTINED: Final = "quarantined"
 PRICE_RINGS: Final = "price-rings"
 FEEDS: Final = "feeds"
+DEPARTURES: Final = "departures"
 """These are no entries: what follows from some is remembered under them."""
 ALL: Final = "all"
 SHARD: Final = "shard"
@@ -179,6 +182,20 @@ KEPT_FAMILIES: Final = families(
 def is_of_chain(key: str) -> bool:
     """Ask whether an entry goes back with a reorg."""
     return family(key) not in KEPT_FAMILIES
+
+
+class Place(NamedTuple):
+    """Where an entry belongs."""
+
+    family: str
+    listed_under: str
+    is_of_chain: bool
+
+
+@lru_cache(maxsize=4_096)
+def place_of(key: str) -> Place:
+    """Tell where an entry belongs: asked at each write, and mostly of the same keys."""
+    return Place(family(key), group_of(key), is_of_chain(key))
 
 
 IN_NO_VIEW: Final = families(

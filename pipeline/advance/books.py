@@ -1,6 +1,5 @@
 """One book at one block: what it is worth, what is decided, what is shown."""
 
-import itertools
 from collections.abc import Iterator
 
 from msgspec import UNSET
@@ -22,7 +21,7 @@ from pipeline.book.stock import held_parts, outside_hedge, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.decide.hedging import URGENT, hedge_to_buy, offer_hedge
 from pipeline.decide.levers import Option, is_hedge
-from pipeline.follow.due_reads import missing
+from pipeline.follow.due_reads import first_missing
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, Gate, PlanClosed, Quarantined, RebalanceProposed
@@ -151,7 +150,7 @@ def why_undated(shard: Shard, policy: Policy) -> Unknown | None:
 
 
 def _why_unknown(shard: Shard, policy: Policy) -> Unknown | None:
-    unread = next(itertools.chain(missing(shard.tables, policy), _untold(shard, policy)), None)
+    unread = first_missing(shard.tables, policy) or next(_untold(shard, policy), None)
     if unread is not None:
         return Unknown(gate="observed", reason="not_observed", item=unread)
     held = quarantined(shard.tables)

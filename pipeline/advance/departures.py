@@ -1,6 +1,6 @@
 """Items that leave a live book by a transfer or a burn: reported with what they were worth, and remembered for a while."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline import keys
 from pipeline.advance.shown import Shown, route_writes
@@ -52,10 +52,17 @@ def _amounts(held: HeldItem) -> tuple[TokenAmount, ...]:
     return tuple(TokenAmount(token=token, amount=RawAmount(amount)) for token, amount in found.items())
 
 
-def departures_of(shard: Shard) -> Iterator[tuple[str, Departure]]:
-    """Walk what left a shard's books lately, by the keys of the entries."""
-    for kind in held_kinds():
-        yield from shard.tables.group(keys.departure.under(kind), Departure)
+def departures_of(shard: Shard) -> Sequence[tuple[str, Departure]]:
+    """List what left a shard's books lately, by the keys of the entries."""
+    return shard.tables.of_family(
+        keys.DEPARTURES,
+        keys.departure.family,
+        lambda: tuple(
+            each
+            for kind in held_kinds()
+            for each in shard.tables.group(keys.departure.under(kind), Departure)
+        ),
+    )
 
 
 def _remember(shard: Shard, event: BlockSeen, left: NftLeft) -> None:
@@ -73,7 +80,7 @@ def _remember(shard: Shard, event: BlockSeen, left: NftLeft) -> None:
 
 def _forget(shard: Shard, event: BlockSeen) -> None:
     """Forget an item that has come back, one whose book is gone, and one that left long ago."""
-    departures = list(departures_of(shard))
+    departures = departures_of(shard)
     if not departures or shard.tables.head != event.block:
         return
     owners = {policy.book: policy.owner for policy in policies(shard.tables)}

@@ -36,6 +36,8 @@ def wake_books(shard: Shard, block: BlockRef | None = None) -> None:
     tables, rests = shard.tables, shard.rests
     rests.keep_books(policies(tables))
     written = tables.take_touched()
+    if not rests.any_rests:
+        return
     if written:
         rests.note_writes(written)
         for venue in venues(tables):

@@ -1,6 +1,7 @@
 """What a shard shows: pools, positions and inventories, as they follow from its state."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -99,18 +100,43 @@ def shown_pools(shard: Shard) -> Mapping[str, tuple[VenueViews, Entry]]:
 
 def shown_book(shard: Shard, policy: Policy) -> ShownBook:
     """Collect what a shard shows of a book now."""
-    of_venues = venues_of(policy.chain)
-    positions = tuple(
-        (venue.views, venue.views.shown_items(shard, policy))
-        for venue in of_venues
-        if venue.views is not None
-    )
     stock = next(_stock(shard, policy), None)
-    basis = () if stock is None else _basis(shard, policy, stock)
-    return ShownBook(policy, positions, stock, basis)
+    if stock is None:
+        of_venues = [venue.views for venue in venues_of(policy.chain) if venue.views is not None]
+        return ShownBook(
+            policy, tuple((views, views.shown_items(shard, policy)) for views in of_venues), None, ()
+        )
+    told = [_told(shard, policy, place, venue, stock) for place, venue in enumerate(venues_of(policy.chain))]
+    positions = tuple((each.views, each.positions) for each in told if each.views is not None)
+    return ShownBook(policy, positions, stock, (*_basis(shard, policy), *[each.faces for each in told]))
 
 
-def _basis(shard: Shard, policy: Policy, stock: Stock) -> tuple[object, ...]:
+class _Told(NamedTuple):
+    """What is told of a book's items at one venue."""
+
+    views: VenueViews | None
+    positions: Sequence[HeldItem]
+    """Those that have or are owed anything."""
+    faces: Sequence[object]
+    """What is news of its inventory."""
+
+
+def _told(shard: Shard, policy: Policy, place: int, venue: Venue, stock: Stock) -> _Told:
+    items, views = stock.parts[place].items, venue.views
+    if views is None:
+        return _Told(None, (), items)
+    return shard.tables.derived(
+        keys.told(policy.book, place),
+        (items,),
+        lambda: _Told(
+            views,
+            tuple(each for each in items if not each.is_empty),
+            tuple((each.item, *views.face(each)) for each in items),
+        ),
+    )
+
+
+def _basis(shard: Shard, policy: Policy) -> tuple[object, ...]:
     """List what is news of an inventory: what the policy says of it, its items but for the amounts of liquidity, and prices.
 
     A pool's price is news once it is in another cell, a feed's at each answer. So whether a view is told follows from the state
@@ -123,7 +149,6 @@ def _basis(shard: Shard, policy: Policy, stock: Stock) -> tuple[object, ...]:
         said,
         [None if spot is None else cell_of(shard.tables, pool, spot) for pool, spot in spots],
         [answer_of(shard.tables, feed) for feed in feeds],
-        *[_faces(shard, policy, place, venue, stock) for place, venue in enumerate(at)],
     )
 
 
@@ -132,17 +157,6 @@ def _said_by(policy: Policy) -> tuple[tuple[object, ...], tuple[PoolId, ...], tu
     tokens = policy.tokens, policy.base, policy.quote, policy.quote_equivalents, policy.assets
     target = policy.reference_pool, policy.strategy.target_share_bps
     return (*tokens, *target), tuple(policy.all_pools()), tuple(policy.value_feeds())
-
-
-def _faces(shard: Shard, policy: Policy, place: int, venue: Venue, stock: Stock) -> Sequence[object]:
-    items, views = stock.parts[place].items, venue.views
-    if views is None:
-        return items
-    return shard.tables.derived(
-        keys.faces(policy.book, place),
-        (items,),
-        lambda: tuple((each.item, *views.face(each)) for each in items),
-    )
 
 
 def route_writes(shard: Shard) -> tuple[int, ...]:

@@ -11,6 +11,9 @@ from pipeline.state.tables import Tables
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.registry import item_kinds, venues, venues_of
 
+_MADE_OF = tuple(sorted(keys.families(keys.policy, keys.route, keys.resumed, keys.gift, keys.adopted)))
+"""What due reads follow from."""
+
 
 def wanted(tables: Tables) -> list[DueRead]:
     """List what must be read at the head, in the order in which it can be read: pools before positions."""
@@ -30,8 +33,17 @@ def is_wanted(tables: Tables, item: str) -> bool:
 
 
 def missing(tables: Tables, policy: Policy) -> Iterator[str]:
-    """List what one book still waits for: it decides only when there is nothing."""
+    """List what one book still waits for."""
     return (want.item for want in _wanted_by(tables, policy))
+
+
+def first_missing(tables: Tables, policy: Policy) -> str | None:
+    """Name the first of what one book still waits for: it decides only when there is nothing."""
+    return tables.derived(
+        keys.missing(policy.book),
+        (policy, *tables.writes(*_MADE_OF)),
+        lambda: next(missing(tables, policy), None),
+    )
 
 
 def named_items(policy: Policy) -> Iterator[str]:

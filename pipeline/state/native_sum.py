@@ -14,23 +14,24 @@ class NativeSum:
     def __init__(self, balances: Mapping[Address, Wei] | None = None) -> None:
         """Take over what is known."""
         self.balances: dict[Address, Wei] = {}
+        self._shares: dict[Address, int] = {}
         self._sum = 0
         for account, amount_wei in (balances or {}).items():
             self.put(account, amount_wei)
 
     def put(self, account: Address, amount_wei: Wei | None) -> None:
         """Set or (None) forget a balance."""
-        former = self.balances.pop(account, None)
-        if former is not None:
-            self._sum -= _share(account, former)
+        self._sum -= self._shares.pop(account, 0)
+        self.balances.pop(account, None)
         if amount_wei is not None:
             self.balances[account] = amount_wei
-            self._sum += _share(account, amount_wei)
+            share = self._shares[account] = _share(account, amount_wei)
+            self._sum += share
 
     def with_changes(self, changes: Iterable[tuple[Address, Wei]]) -> "NativeSum":
         """Copy it, with other balances of some accounts."""
         changed = NativeSum()
-        changed.balances, changed._sum = dict(self.balances), self._sum
+        changed.balances, changed._shares, changed._sum = dict(self.balances), dict(self._shares), self._sum
         for account, amount_wei in changes:
             changed.put(account, amount_wei)
         return changed

@@ -55,6 +55,11 @@ class Rests:
             self._books = books
             self._awake = {policy.book: policy for policy in books}
 
+    @property
+    def any_rests(self) -> bool:
+        """Whether there is any rest that could end."""
+        return bool(self._resting)
+
     def begin(self, policy: Policy, rest: RestEnd) -> None:
         """Let a book rest."""
         self._count += 1

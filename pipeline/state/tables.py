@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError
-from pipeline.keys import KEPT_FAMILIES, family, group_of, is_of_chain
+from pipeline.keys import Place, group_of, is_of_chain, place_of
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.entries import Frame, Head, HighestHead
 from pipeline.messages.policy import Policy
@@ -93,8 +93,8 @@ class Tables(Remembered):
     @property
     def head(self) -> BlockRef | None:
         """The last block that attached."""
-        head = self.find(keys.HEAD, Head)
-        return None if head is None else head.block
+        head = self._entries.get(keys.HEAD)
+        return head.block if isinstance(head, Head) else None
 
     def branch_hash(self, number: BlockNumber) -> Hash | None:
         """Look up the hash at a height of the branch that the shard follows, where frames still tell."""
@@ -137,16 +137,20 @@ class Tables(Remembered):
         old = self._entries.get(key)
         if old == value:
             return
-        if family(key) not in KEPT_FAMILIES:
-            head = self.head
-            if head is None:
-                raise ImpossibleFactError(f"{key} before the shard's first block")
-            frame = self._frames.get(head.number)  # none where the head is final already
-            if frame is not None and key not in frame.overwritten:
-                frame.overwritten[key] = old
-                self._dirty_frames.add(head.number)
-                self._undo.append(partial(frame.overwritten.pop, key))
-        self._write(key, value)
+        place = place_of(key)
+        if place.is_of_chain:
+            self._keep_for_rewind(key, old)
+        self._replace(place, key, old, value)
+
+    def _keep_for_rewind(self, key: str, old: Value | None) -> None:
+        head = self.head
+        if head is None:
+            raise ImpossibleFactError(f"{key} before the shard's first block")
+        frame = self._frames.get(head.number)  # none where the head is final already
+        if frame is not None and key not in frame.overwritten:
+            frame.overwritten[key] = old
+            self._dirty_frames.add(head.number)
+            self._undo.append(partial(frame.overwritten.pop, key))
 
     def begin(self, block: BlockRef) -> None:
         """Make a block the head and open its frame; what came too deep below is final."""
@@ -163,8 +167,9 @@ class Tables(Remembered):
         highest = self.find(keys.HIGHEST, HighestHead)
         if highest is None:
             return
-        for number in [n for n in self._frames if n <= highest.number - depth_blocks]:
-            self._drop_frame(number)
+        final = highest.number - depth_blocks
+        while (oldest := min(self._frames, default=None)) is not None and oldest <= final:
+            self._drop_frame(oldest)
 
     def rewind(self, number: BlockNumber) -> set[str]:
         """Undo every block above this height, newest first. Returns the keys that it wrote."""
@@ -241,14 +246,16 @@ class Tables(Remembered):
     # -------------------------------------------------------------- inside
     def _write(self, key: str, value: Value | None) -> None:
         old = self._entries.get(key)
-        if old == value:
-            return
-        self._committed.setdefault(key, old)
-        self._undo.append(partial(self._set, key, old))
-        self._set(key, value)
+        if old != value:
+            self._replace(place_of(key), key, old, value)
 
-    def _set(self, key: str, value: Value | None) -> None:
-        kind, listed_under = family(key), group_of(key)
+    def _replace(self, place: Place, key: str, old: Value | None, value: Value | None) -> None:
+        self._committed.setdefault(key, old)
+        self._undo.append(partial(self._set, place, key, old))
+        self._set(place, key, value)
+
+    def _set(self, place: Place, key: str, value: Value | None) -> None:
+        kind, listed_under, _ = place
         self._count_write(key, kind, listed_under)
         if listed_under != kind:
             self._written.note(listed_under, key)
@@ -263,7 +270,9 @@ class Tables(Remembered):
 
     def _store(self, key: str, value: Value, listed_under: str) -> None:
         self._entries[key] = value
-        listed = self._groups.setdefault(listed_under, {})
+        listed = self._groups.get(listed_under)
+        if listed is None:
+            listed = self._groups[listed_under] = {}
         if key not in listed:
             self._sorted.pop(listed_under, None)
         listed[key] = value

@@ -104,9 +104,9 @@ class VenueViews(Protocol):
         """Tell the block's trades in published pools."""
 
     def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
-        """Measure the items of a book that are published; those that cannot be measured are left out.
+        """Measure the items of a book that are published: those of `held_items` that are not empty.
 
-        The same object as before says that nothing of them is new.
+        Those that cannot be measured are left out. The same object as before says that nothing of them is new.
         """
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> View:
@@ -150,7 +150,10 @@ class Venue(Protocol):
         """List the items that a policy names."""
 
     def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
-        """List reads that are due beside those of the named items."""
+        """List reads that are due beside those of the named items.
+
+        They follow from policies, routes and the words of operators (see `due_reads`), and from no other entry.
+        """
 
     def is_due(self, tables: Tables, item: str) -> bool:
         """Ask whether an item is among the due reads of any book: at every read, so without collecting them."""

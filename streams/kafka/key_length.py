@@ -1,9 +1,13 @@
 """Texts of an event that become keys of entries and records: none may be longer than a key should be."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from operator import attrgetter
+from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 from pipeline.messages.events import AnyEvent
 
@@ -19,9 +23,30 @@ def why_unnameable(payload: bytes, event: AnyEvent) -> str | None:
     """Tell which field of an event is longer than any that we write; None where there is none."""
     if _TOO_MANY_DIGITS.search(payload):
         return f"an integer of more than {_MOST_DIGITS} digits"
-    if len(payload) <= LONGEST_NAME:
+    if len(payload) <= LONGEST_NAME or _fits(event):
         return None
-    return next(_too_long(event, "$"), None)
+    return next(_too_long(event, "$"))
+
+
+def _fits(value: object) -> bool:
+    """Ask whether `_too_long` finds nothing: of every record, so without naming a place."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_NAME
+    kind: Any = type(value)
+    return all(map(_fits, value if isinstance(value, tuple) else _naming(kind)(value)))
+
+
+@cache
+def _naming(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """Tell how to list what of a struct may name something; anything else names nothing."""
+    info = inspect.type_info(kind)
+    fields = info.fields if isinstance(info, inspect.StructType) else ()
+    names = [
+        each.name for each in fields if each.name not in _FREE and not isinstance(each.type, inspect.IntType)
+    ]
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple([getattr(value, name) for name in names])
 
 
 def _too_long(value: object, path: str) -> Iterator[str]:

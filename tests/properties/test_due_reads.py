@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import keys
-from pipeline.follow.due_reads import is_wanted, missing, wanted
+from pipeline.follow.due_reads import first_missing, is_wanted, missing, wanted
 from pipeline.follow.log_filter import log_filter, select
 from pipeline.follow.routes import follow
 from pipeline.messages.entries import Route
@@ -92,6 +92,7 @@ def _is_as_if_opened_anew(tables: Tables) -> None:
     assert {item for item in known if is_wanted(tables, item)} == {want.item for want in wants} & known
     for book in policies(tables):
         assert list(missing(tables, book)) == list(missing(anew, book))
+        assert first_missing(tables, book) == next(missing(anew, book), None)
         assert list(checked_items(tables, book, HERE)) == list(checked_items(anew, book, HERE))
         assert routed_nfts(tables, HERE).counted(book.owner) == _counted(tables, book.owner)
 

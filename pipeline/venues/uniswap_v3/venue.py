@@ -171,7 +171,7 @@ class UniswapV3:
         found = shard.tables.find(keys.pool(pool), Pool)
         if found is None or not found.sqrt_price_x96:
             return None
-        return shard.tables.derived(keys.spot(pool), (found,), lambda: spot_at(found, found.sqrt_price_x96))
+        return spot_at(found, found.sqrt_price_x96)
 
 
 KIND = VenueKind(
