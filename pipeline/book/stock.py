@@ -1,6 +1,6 @@
 """Step 4: a book's inventory: where its tokens lie and what they are worth together."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import UNSET
 
@@ -34,7 +34,7 @@ def sum_up(items: Sequence[HeldItem]) -> Summed:
     """Add the exposures of items up, by token and kind."""
     return Summed(
         items=items,
-        by_token=_sums((row.token, row.kind, row.amount) for item in items for row in item.exposures),
+        by_token=_sums(items),
         has_liquidity=any(item.provides_liquidity for item in items),
         any_in_range=any(item.in_range for item in items),
     )
@@ -42,7 +42,7 @@ def sum_up(items: Sequence[HeldItem]) -> Summed:
 
 def take_stock(policy: Policy, parts: Sequence[Summed], prices: Mapping[Address, Price]) -> Stock:
     """Add a book up. The value may be zero or negative; every share is 0 then."""
-    sums = _sums(_of_parts(parts))
+    sums = _merged(parts)
     net = {token.address: sums.get(token.address, {}) for token in policy.tokens}
     totals = {token: sum(kinds.values()) for token, kinds in net.items()}
     values = {token: price.value(totals[token]) for token, price in prices.items() if token in totals}
@@ -77,7 +77,7 @@ def outside_hedge(policy: Policy, stock: Stock) -> Stock:
 
 def totals(stock: Stock) -> dict[Address, int]:
     """Add up what a book has of each token, also of those that its policy does not name."""
-    return {token: sum(kinds.values()) for token, kinds in _sums(_of_parts(stock.parts)).items()}
+    return {token: sum(kinds.values()) for token, kinds in _merged(stock.parts).items()}
 
 
 def share_bps(stock: Stock, token: Address) -> Bps:
@@ -94,20 +94,27 @@ def worth(stock: Stock, item: HeldItem) -> RawAmount:
     return RawAmount(sum(price.value(amount) for price, amount in priced))
 
 
-def _sums(rows: Iterable[tuple[Address, ExposureKind, int]]) -> dict[Address, dict[ExposureKind, int]]:
-    """Add up amounts by token and kind."""
-    sums: dict[Address, dict[ExposureKind, int]] = {}
-    for token, kind, amount in rows:
-        kinds = sums.setdefault(token, {})
-        kinds[kind] = kinds.get(kind, 0) + amount
+_Sums = dict[Address, dict[ExposureKind, int]]
+"""Amounts by token and kind."""
+
+
+def _sums(items: Iterable[HeldItem]) -> _Sums:
+    sums: _Sums = {}
+    for item in items:
+        for row in item.exposures:
+            kinds = sums.setdefault(row.token, {})
+            kinds[row.kind] = kinds.get(row.kind, 0) + row.amount
     return sums
 
 
-def _of_parts(parts: Sequence[Summed]) -> Iterator[tuple[Address, ExposureKind, int]]:
+def _merged(parts: Sequence[Summed]) -> _Sums:
+    sums: _Sums = {}
     for part in parts:
         for token, by_kind in part.by_token.items():
+            kinds = sums.setdefault(token, {})
             for kind, amount in by_kind.items():
-                yield token, kind, amount
+                kinds[kind] = kinds.get(kind, 0) + amount
+    return sums
 
 
 def _holding(token: Address, kinds: Mapping[ExposureKind, int]) -> Holding:

@@ -52,4 +52,4 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 def digest_of(*parts: object) -> str:
     """Shorten what makes an output unique to 16 hex digits of its sha256."""
-    return sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:16]
+    return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]

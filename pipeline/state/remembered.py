@@ -27,7 +27,7 @@ class Remembered:
 
     def writes(self, *listed_under: str) -> tuple[int, ...]:
         """Count the writes, also those taken back, to entries of each family or listed under each prefix: for `derived`."""
-        return tuple([self._writes[each] for each in listed_under])
+        return tuple(map(self._writes.__getitem__, listed_under))
 
     def take_touched(self) -> set[str]:
         """Name what was written to since this was last asked, writes taken back included: keys, groups and families."""

@@ -117,17 +117,13 @@ def _struct(info: inspect.StructType) -> Replace | None:
         return None
     left_out = {field.name for field in msgspec.structs.fields(info.cls) if field.default is msgspec.UNSET}
     integers = [name for name, plan in plans.items() if plan is _int and name not in left_out]
-    always = [
-        (name, plan) for name, plan in plans.items() if plan not in (None, _int) and name not in left_out
-    ]
-    sometimes = [(name, plan or _as_built) for name, plan in plans.items() if name in left_out]
+    others = [(name, plan) for name, plan in plans.items() if plan is not None and name not in integers]
+    """Those that may be left out as well, integers too."""
 
     def replace(value: Any, built: dict[str, Any]) -> dict[str, Any]:
         for name in integers:
             built[name] = str(index(built[name]))
-        for name, plan in always:
-            built[name] = plan(getattr(value, name), built[name])
-        for name, plan in sometimes:
+        for name, plan in others:
             if name in built:
                 built[name] = plan(getattr(value, name), built[name])
         return built

@@ -41,7 +41,7 @@ class UniswapV3Block:
         self._items = items
         self._manager = at.manager
         self._now_s = now_s
-        self._pools = {address: keys.pool(address) for address in at.followed_pools(shard.tables)}
+        self._pools = at.followed_pools(shard.tables)
         """The item of each followed pool."""
         self._live: dict[Address, LivePool] = {}
         self._positions: dict[str, NftPosition | None] = {}

@@ -1,5 +1,7 @@
 """One deployment of Uniswap V3 among those of a chain: its position manager, and which pools of a book are its own."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from pipeline import keys
@@ -23,12 +25,12 @@ class UniswapV3Deployment(msgspec.Struct, frozen=True):
         """List the pools of a book that are of this deployment."""
         return policy.pools_of(self.name)
 
-    def followed_pools(self, tables: Tables) -> frozenset[PoolId]:
-        """Collect the pools of this deployment that any book of the shard names."""
+    def followed_pools(self, tables: Tables) -> Mapping[PoolId, str]:
+        """Collect the pools of this deployment that any book of the shard names, each with its item."""
         return tables.of_family(
             own_keys.followed_pools(self.name, self.manager),
             keys.policy.family,
-            lambda: frozenset(pool for policy in policies(tables) for pool in self.pools(policy)),
+            lambda: {pool: keys.pool(pool) for policy in policies(tables) for pool in self.pools(policy)},
         )
 
 

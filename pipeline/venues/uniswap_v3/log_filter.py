@@ -54,7 +54,7 @@ class UniswapV3Interest(msgspec.Struct, frozen=True):
 def interest(tables: Tables, at: UniswapV3Deployment) -> UniswapV3Interest:
     """Collect the pools, NFTs and owners that a shard follows now at a deployment."""
     return UniswapV3Interest(
-        pools=at.followed_pools(tables),
+        pools=frozenset(at.followed_pools(tables)),
         manager=at.manager,
         token_ids=_token_ids(tables, at),
         owners=frozenset(policy.owner for policy in policies(tables)),

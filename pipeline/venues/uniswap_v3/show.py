@@ -34,8 +34,7 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
 
     def published_pools(self, shard: Shard) -> Mapping[str, Pool | None]:
         """Collect the pools that this shard publishes, each as it was read."""
-        named = {keys.pool(pool) for pool in self._published(shard)}
-        return {item: shard.tables.find(item, Pool) for item in sorted(named)}
+        return {item: shard.tables.find(item, Pool) for item in self._published(shard).values()}
 
     def show_swaps(
         self, shard: Shard, swaps: Sequence[tuple[RawLog, Fact]], now: Provenance
@@ -51,17 +50,19 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
         """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
         return shown_nfts(shard, policy, self.deployment)
 
-    def _published(self, shard: Shard) -> frozenset[PoolId]:
+    def _published(self, shard: Shard) -> Mapping[PoolId, str]:
+        """Collect the published pools, each with its item, in their order."""
         at = self.deployment
+        named = (
+            pool
+            for policy in policies(shard.tables)
+            for pool in policy.publishes
+            if policy.venue_of(pool) == at.name
+        )
         return shard.tables.of_family(
             own_keys.published_pools(at.name, at.manager),
             keys.policy.family,
-            lambda: frozenset(
-                pool
-                for policy in policies(shard.tables)
-                for pool in policy.publishes
-                if policy.venue_of(pool) == at.name
-            ),
+            lambda: {pool: keys.pool(pool) for pool in sorted(named)},
         )
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> PoolView:
