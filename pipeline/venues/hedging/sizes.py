@@ -137,7 +137,9 @@ class Sizing:
     def bought_to_close(self, terms: HedgeTerms) -> Sized:
         """Buy all that is owed, with what may still come to it."""
         del terms
-        return self._affordable(max(self._venue.with_interest(self.held.size) - self.wallet.base, 0))
+        until_bought = self._venue.with_interest(self.held.size)
+        until_repaid = self._venue.with_interest(until_bought)
+        return self._affordable(max(until_repaid - self.wallet.base, 0))
 
     def _affordable(self, base: int) -> Sized:
         """Buy so much, or as much as the wallet's quote pays for. Raises: HedgeError where it pays for nothing."""
