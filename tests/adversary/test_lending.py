@@ -1,8 +1,5 @@
 """Forged intents at Aave V3, both versions on real bytecode: no debt, collateral or health but what the signer's file allows."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from lending_bench import DOLLAR, ETHER, STRANGER, LendingBench, fields_of, read
 from msgspec.structs import replace
@@ -11,36 +8,12 @@ from pipeline.errors import SettingsError
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.venues.abi import declared, event_topic, function
 from streams.devnet import aave
-from streams.devnet.aave import AaveContracts
-from streams.devnet.aave_v3_0 import deploy_aave_v3_0
-from streams.devnet.aave_v3_6 import deploy_aave_v3_6
-from streams.devnet.chain import Chain
 from streams.devnet.reads import ask, balance
-from streams.devnet.world import World
 
 pytestmark = pytest.mark.anvil
 
 MOST = 2**256 - 1
 TRANSFER = event_topic("tokens/ERC20", "Transfer")
-DEPLOY = {"3.0": deploy_aave_v3_0, "3.6": deploy_aave_v3_6}
-
-
-@pytest.fixture(scope="module", params=DEPLOY)
-def market(
-    request: pytest.FixtureRequest, judged_chain: Chain, built: tuple[World, Path, str], cache: Path
-) -> Iterator[AaveContracts]:
-    snapshot = judged_chain.rpc("evm_snapshot")
-    yield DEPLOY[request.param](judged_chain, built[0], cache=cache)
-    judged_chain.rpc("evm_revert", snapshot)
-
-
-@pytest.fixture
-def lending(
-    market: AaveContracts, judged_chain: Chain, built: tuple[World, Path, str], tmp_path: Path
-) -> Iterator[LendingBench]:
-    snapshot = judged_chain.rpc("evm_snapshot")
-    yield LendingBench(judged_chain, built[0], tmp_path, market)
-    judged_chain.rpc("evm_revert", snapshot)
 
 
 def debt(bench: LendingBench) -> int:
