@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-node golden-aave golden-logs golden-records pictures screens topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ chaos-streams: $(READY) tools ## N seeded runs of all of that, mixed (N=20 SEED=
 
 chaos-sender: $(READY) tools ## N seeded runs of deaths between a live book's plan and its end (N=20 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos_sender.run $(or $(N),20) $(or $(SEED),1)
+
+chaos-examples: $(READY) ## The tests of drawn and combined examples, with DEPTH times as many (DEPTH=10)
+	DEPTH=$(or $(DEPTH),10) $(BIN)/python -m pytest tests/properties tests/unit tests/streams
 
 chaos-node: $(READY) tools ## N seeded runs of what ails a node, under a live book (N=3 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos_node.run $(or $(N),3) $(or $(SEED),1)

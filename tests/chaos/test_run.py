@@ -69,7 +69,9 @@ def test_one_fault_alone_can_be_dealt():
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sender_campaign_plays_every_death_every_depth_of_a_reorg_and_every_market(seed):
     depths = {f"mint: a reorg, {depth} deep": depth for depth in range(1, 11)}
+    away = "worker and signer miss 2,000 blocks"
     acts = sender_run.ACTS
     dealt = [*itertools.chain(*sender_run.deal(random.Random(seed), 6, list(acts)))]
-    assert set(dealt[: len(acts)]) == set(acts) == {*DEATHS, *depths, *MARKETS}
+    assert set(dealt[: len(acts)]) == set(acts) == {*DEATHS, *depths, *MARKETS, away}
     assert {name: acts[name].keywords["depth"] for name in depths} == depths
+    assert acts[away].keywords == {"blocks": 2_000}

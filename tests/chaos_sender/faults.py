@@ -42,6 +42,7 @@ class Found(msgspec.Struct, kw_only=True):
 # ------------------------------------------------------------------ the faults
 async def dies_at(house: House, point: Point) -> None:
     """Let a process die at a point, however long it takes until it comes there."""
+    provoke(house)
     staff = house.staff[point.process]
     if point.fuse.startswith(SAW):
         kind = point.fuse.removeprefix(SAW)
@@ -87,6 +88,7 @@ async def is_frozen(house: House) -> None:
 
 async def is_reorged(house: House) -> None:
     """Take up to ten blocks away, as soon as a plan's last transaction is mined in them."""
+    provoke(house)
     closed = house.story.seen["PlanClosed"]
     await _come_to(house, lambda: house.story.seen["PlanClosed"] > closed, "a plan is closed")
     await house.on_chain(house.chain.reorg, house.dice.randint(1, _MOST_DEPTH))
@@ -104,8 +106,15 @@ FAULTS: Mapping[str, Strike] = {
 
 
 async def opens_a_plan(house: House) -> None:
+    provoke(house)
     opened = house.story.seen["PlanOpened"]
     await _come_to(house, lambda: house.story.seen["PlanOpened"] > opened, "a plan is opened")
+
+
+def provoke(house: House) -> None:
+    """Move the fair price where no plan is open, so that one is opened soon."""
+    if not house.has_open_plan:
+        house.move_price(house.dice.choice((-_SHOVE, _SHOVE)))
 
 
 async def _come_to(house: House, holds: Callable[[], bool], what: str) -> None:
@@ -124,20 +133,27 @@ async def _come_to(house: House, holds: Callable[[], bool], what: str) -> None:
 
         await house.until(is_there, what)
         if content[0] and not holds():
-            house.move_price(house.dice.choice((-_SHOVE, _SHOVE)))
+            provoke(house)
 
 
 # ------------------------------------------------------------------ what must be true
 async def play(house: House, name: str) -> Found:
     """Strike, wait until all is well again and the plan has ended, and hold everything against the truth."""
+    return await play_in_turn(house, [name])
+
+
+async def play_in_turn(house: House, names: Sequence[str]) -> Found:
+    """Strike by several faults, each once the one before has struck, and judge what all of them have led to."""
     ends = {staff.kind: len(staff.ends) for staff in house.staff.values()}
-    await FAULTS[name](house)
+    for name in names:
+        await FAULTS[name](house)
     took_s = await until_well(house)
+    may_end = any(FAULTS[name] is is_frozen for name in names)
     strange = [
         f"{staff.kind} ended by itself: {code}"
         for staff in house.staff.values()
         for code in staff.ends[ends[staff.kind] :]
-        if code != -signal.SIGKILL and FAULTS[name] is not is_frozen
+        if code != -signal.SIGKILL and not may_end
     ]
     found = await judge(house)
     return msgspec.structs.replace(found, took_s=took_s, wrong=[*found.wrong, *strange])

@@ -34,7 +34,10 @@ async def _on_the_new_branch(house: House, mint: SubmitTransaction, *, gone: str
     found = await house.compare()
     wrong = {
         "the mint's block is still there": gone in {receipt["blockHash"] for receipt in there},
-        "the book does not know whether its mint is mined": house.is_mined(mint.digest) != bool(there),
+        f"the book knows {house.is_mined(mint.digest)} of its mint, {there} is mined": house.is_mined(
+            mint.digest
+        )
+        != bool(there),
         f"on the new branch {found.lost} outputs are lost and {found.doubled} doubled": found.lost
         or found.doubled,
     }

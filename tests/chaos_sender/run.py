@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from chaos_sender.absence import LONG_BLOCKS, is_away
 from chaos_sender.faults import FAULTS, Found, play
 from chaos_sender.house import House, opened
 from chaos_sender.judged import MARGIN_BPS
@@ -38,6 +39,7 @@ ACTS: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
         f"mint: a reorg, {depth} deep": partial(mint_is_taken_away, depth=depth)
         for depth in range(1, MOST_DEPTH + 1)
     },
+    f"worker and signer miss {LONG_BLOCKS:,} blocks": partial(is_away, blocks=LONG_BLOCKS),
 }
 _ACTS_EACH = 8
 _ROUNDS, _RECORDS = 8, 30

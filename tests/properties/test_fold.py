@@ -4,6 +4,7 @@ import copy
 from collections import Counter
 
 from builders import FINAL_DEPTH, OWNER, POOL, ROOMY_SIGNER, ToyWatcher, policy, started
+from depth import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ from pipeline.messages.events import AnyEvent
 from pipeline.messages.policy import Limits, Policy, TargetBand
 from pipeline.state.shard import Shard
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=examples(15), deadline=None)
 
 
 def fold(log: list[AnyEvent], shard: Shard | None = None) -> tuple[Shard, list[Output]]:

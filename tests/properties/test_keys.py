@@ -1,8 +1,9 @@
 """Keys: what is built is taken apart to the same parts, and nothing else is taken for a key."""
 
 import pytest
+from depth import examples
 from forms import ENTRIES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import keys
@@ -114,6 +115,7 @@ ALL_KINDS = [*((getattr(keys, name), drawn) for name, drawn in KINDS.items()), *
 
 @pytest.mark.parametrize(("kind", "drawn"), ALL_KINDS, ids=lambda each: getattr(each, "family", ""))
 @given(st.data())
+@settings(max_examples=examples(40))
 def test_what_is_built_is_taken_apart_to_the_same(kind, drawn, data):
     parts = data.draw(st.tuples(*drawn))
     key = kind(*parts)

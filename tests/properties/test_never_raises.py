@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from any_message import structs
 from builders import POOL, policy, started
+from depth import examples
 from desk import Desk, live
 from forms import EVENTS
 from hostile import Hostile
@@ -28,7 +29,7 @@ from streams.watch.port import ROUTING
 from streams.work.fold import fold_record
 
 some = settings(
-    max_examples=150,
+    max_examples=examples(40),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -107,7 +108,7 @@ def tell(seed: int, is_live: bool, count: int, data: st.DataObject) -> None:
 
 
 @given(st.lists(st.one_of([structs(kind) for kind in EVENTS]), max_size=6))
-@settings(some, max_examples=80)
+@settings(some, max_examples=examples(30))
 def test_no_order_of_any_messages_raises_on_a_new_shard(events):
     shard, routes = Shard(ShardId(0)), Tables()
     for offset, event in enumerate(events):
@@ -115,7 +116,7 @@ def test_no_order_of_any_messages_raises_on_a_new_shard(events):
 
 
 @given(st.integers(0, 5), st.data())
-@settings(some, max_examples=60)
+@settings(some, max_examples=examples(25))
 def test_what_is_undone_was_never_written(seed, data):
     """`undo` brings back entries and frames, and leaves nothing to be committed."""
     shard, _, offset = deep(seed, is_live=False)

@@ -1,6 +1,7 @@
 """Whatever the book, its limits and the push: a plan that is opened ends what began it, and nothing is lost on the way."""
 
 from builders import BASE, MANAGER, OWNER, QUOTE, ROOMY_SIGNER, ROUTER
+from depth import examples
 from desk import Desk, live
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ def books(draw: st.DrawFn) -> Policy:
 
 
 @given(books(), st.booleans(), st.sampled_from([1, 10, 100, 300]), st.integers(0, 3))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(50))
 def test_a_plan_that_is_opened_ends_what_began_it(
     book: Policy, down: bool, ether: int, allowance: int
 ) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 
 import msgspec
 from builders import ROOMY_SIGNER
+from depth import examples
 from desk import live
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -119,7 +120,7 @@ def tales(draw: st.DrawFn) -> Tale:
 
 
 @given(tales())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(20))
 def test_no_action_of_ours_leaves_the_book_worse(tale: Tale) -> None:
     life = play(tale)
     event(f"{len(swaps_of(life))} swaps, {len(life.said(PlanRevised))} revised")

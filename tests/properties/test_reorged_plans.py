@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from depth import spread
 from desk import live
 from lifecycle import Lifecycle
 from toy_sender import TOY_GAS_WEI, Wants, everything
@@ -18,6 +19,8 @@ _BLOCKS = 7
 _BLOCKS_OF_THREE = 3
 """The same of a plan whose mint goes out with its swap."""
 _MUCH = 10**24
+PUSHES = (None, True, False)
+"""By a whale, after the reorg: not at all, down, up."""
 
 
 def nothing_old(life: Lifecycle) -> Wants:
@@ -53,25 +56,28 @@ def opened(**standing: int) -> Lifecycle:
     return life
 
 
-@pytest.mark.parametrize("inclusion", INCLUSIONS)
-@pytest.mark.parametrize("pushed", [None, True, False], ids=["quiet", "down", "up"])
-@pytest.mark.parametrize("blocks", range(1, _BLOCKS + 1))
-def test_a_reorg_of_any_depth_at_any_time(blocks: int, pushed: bool | None, inclusion: str) -> None:
-    for depth in range(1, blocks + 1):
-        reorg(opened(), blocks, depth, pushed, INCLUSIONS[inclusion])
+def reorgs(most_blocks: int) -> list[tuple[int, int]]:
+    """List after how many blocks how many of them may go away."""
+    return [(blocks, depth) for blocks in range(1, most_blocks + 1) for depth in range(1, blocks + 1)]
 
 
-@pytest.mark.parametrize("inclusion", INCLUSIONS)
-@pytest.mark.parametrize("pushed", [None, True, False], ids=["quiet", "down", "up"])
-@pytest.mark.parametrize("blocks", range(1, _BLOCKS_OF_THREE + 1))
+@pytest.mark.parametrize(
+    ("at", "pushed", "inclusion"), spread(reorgs(_BLOCKS), PUSHES, tuple(INCLUSIONS)), ids=str
+)
+def test_a_reorg_of_any_depth_at_any_time(at: tuple[int, int], pushed: bool | None, inclusion: str) -> None:
+    reorg(opened(), *at, pushed, INCLUSIONS[inclusion])
+
+
+@pytest.mark.parametrize(
+    ("at", "pushed", "inclusion"), spread(reorgs(_BLOCKS_OF_THREE), PUSHES, tuple(INCLUSIONS)), ids=str
+)
 def test_a_reorg_of_any_depth_where_the_mint_goes_out_with_the_swap(
-    blocks: int, pushed: bool | None, inclusion: str
+    at: tuple[int, int], pushed: bool | None, inclusion: str
 ) -> None:
-    for depth in range(1, blocks + 1):
-        life = opened(standing_base=_MUCH, standing_quote=_MUCH)
-        reorg(life, blocks, depth, pushed, INCLUSIONS[inclusion])
-        swap, mint = life.commanded("swap")[0], life.commanded("mint")[0]
-        assert (mint.after, mint.made_at) == (swap.digest, swap.made_at)
+    life = opened(standing_base=_MUCH, standing_quote=_MUCH)
+    reorg(life, *at, pushed, INCLUSIONS[inclusion])
+    swap, mint = life.commanded("swap")[0], life.commanded("mint")[0]
+    assert (mint.after, mint.made_at) == (swap.digest, swap.made_at)
 
 
 def reorg(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from builders import BASE, FINAL_DEPTH, OWNER, POOL, QUOTE, STRANGER, ToyWatcher, policy, started
+from depth import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -142,7 +143,7 @@ def assert_same(one: Any, other: Any) -> None:
 acts = st.lists(st.integers(0, 17), min_size=4, max_size=20)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(0, 2**32),
     acts,

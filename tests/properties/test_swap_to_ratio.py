@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from depth import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ratio_oracle import Task
@@ -60,7 +61,7 @@ def vars_of(live: LivePool) -> tuple[object, ...]:
 
 
 @given(tasks(depth=9, most=1, closed=True))
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(50))
 def test_the_best_of_all_amounts_where_there_are_few(task: Task) -> None:
     plan = plan_of(task)
     task.check_best(plan, range(task.amounts[0 if plan.zero_for_one else 1] + 1))
@@ -70,7 +71,7 @@ def test_the_best_of_all_amounts_where_there_are_few(task: Task) -> None:
 
 
 @given(tasks(depth=24, most=24, closed=False), st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(25))
 def test_the_best_around_and_far_off(task: Task, data: st.DataObject) -> None:
     plan = plan_of(task)
     assert not plan.limited
@@ -83,7 +84,7 @@ def test_the_best_around_and_far_off(task: Task, data: st.DataObject) -> None:
 
 
 @given(tasks(depth=24, most=24, closed=True), st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(25))
 def test_the_best_within_a_limit(task: Task, data: st.DataObject) -> None:
     plan = plan_of(task)
     before_x96, after_x96 = task.live.sqrt_price_x96, plan.sqrt_price_after_x96
@@ -98,7 +99,7 @@ def test_the_best_within_a_limit(task: Task, data: st.DataObject) -> None:
 
 
 @given(tasks(depth=20, most=17, closed=False))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(40))
 def test_of_one_token_less_is_left_than_a_unit_of_liquidity_costs(task: Task) -> None:
     """Up to 10^22 of liquidity: of 10^28 and more the manager's rounding of two prices' product takes whole units."""
     plan = plan_of(task)

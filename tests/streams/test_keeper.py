@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from depth import examples, spread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stories import NO_MESSAGES, SAID_ON, ListLog, Log, Said, story, undisturbed
@@ -22,7 +23,7 @@ SHARD = ShardId(1)
 LOG = story(1)
 BATCH = 5
 
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=examples(15), deadline=None)
 
 
 class Process:
@@ -179,8 +180,7 @@ async def crash_and_go_on(broker: FakeBroker, crash_at: tuple[int, str]) -> int:
     return committed
 
 
-@pytest.mark.parametrize("point", CRASH_POINTS)
-@pytest.mark.parametrize("commit", range(len(LOG)))
+@pytest.mark.parametrize(("point", "commit"), spread(CRASH_POINTS, range(len(LOG))))
 async def test_a_crash_inside_a_commit_leaves_all_or_nothing(commit, point):
     broker = FakeBroker()
     committed = await crash_and_go_on(broker, (commit, point))

@@ -1,9 +1,9 @@
 """Whatever happens to chain, node, policies and watchers, in whatever order: the log comes to equal the chain."""
 
-import os
 import random
 
 import pytest
+from depth import examples
 from fake_world import OWNERS, POOLS, STRANGER, fake_policy
 from rigs import Rig
 
@@ -158,7 +158,7 @@ class Story:
         await self.rig.broker.append(self.dice.randrange(self.rig.partitions), [b"\xff", b"{}"])
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("EVENKEEL_STORIES", "20"))))
+@pytest.mark.parametrize("seed", range(examples(8)))
 async def test_the_log_comes_to_equal_the_chain(seed: int) -> None:
     async with Rig(partitions=3) as rig:
         story = Story(rig, seed)

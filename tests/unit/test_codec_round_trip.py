@@ -5,6 +5,7 @@ import json
 import forms
 import pytest
 from any_message import structs, texts, values
+from depth import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
@@ -12,7 +13,7 @@ from msgspec import inspect
 from pipeline.messages.entries import DecidedUnder, Frame
 from streams.kafka.codec import decode_entry, decode_event, decode_output, encode, encode_entry
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=examples(12), deadline=None)
 
 EVENTS, OUTPUTS = forms.EVENTS, forms.OUTPUTS
 ENTRIES = [(name, kind) for name, kind in forms.ENTRIES.items() if kind not in (Frame, DecidedUnder)]
