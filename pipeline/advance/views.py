@@ -115,7 +115,10 @@ def _told_positions(
     known = by_item(shown for book, shown in former.items() if book in changed)
     found = by_item(shown for book, shown in present.items() if book in changed)
     for item, (views, policy, held) in found.items():
-        if again or item not in known or _face(*known[item]) != _face(views, policy, held):
+        before = known.get(item)
+        if not again and before == (views, policy, held):
+            continue
+        if again or before is None or _face(*before) != _face(views, policy, held):
             yield views.show_item(policy, held, now)
     for item in sorted(known.keys() - found.keys()):
         yield known[item][0].item_removed(item, now)

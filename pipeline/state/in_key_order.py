@@ -7,7 +7,10 @@ V = TypeVar("V")
 
 
 class InKeyOrder(Mapping[str, V], Generic[V]):
-    """Values by key; sorted again only where it is walked after a key has come. A key that goes leaves the order as it is."""
+    """Values by key; sorted again only where it is walked after a key has come that is not the last.
+
+    A key that goes leaves the order as it is.
+    """
 
     def __init__(self) -> None:
         """Have nothing."""
@@ -16,7 +19,8 @@ class InKeyOrder(Mapping[str, V], Generic[V]):
 
     def put(self, key: str, value: V) -> None:
         """Set a value."""
-        self._sorted = self._sorted and key in self._values
+        if key not in self._values:
+            self._sorted = self._sorted and (not self._values or key > next(reversed(self._values)))
         self._values[key] = value
 
     def drop(self, key: str) -> None:
@@ -33,6 +37,10 @@ class InKeyOrder(Mapping[str, V], Generic[V]):
 
     def __iter__(self) -> Iterator[str]:
         """Walk the keys in their order."""
+        return iter(self.in_order())
+
+    def in_order(self) -> Mapping[str, V]:
+        """Give the values by key, in the keys' order: what it is now, not what it will be."""
         if not self._sorted:
             self._values, self._sorted = dict(sorted(self._values.items())), True
-        return iter(self._values)
+        return self._values

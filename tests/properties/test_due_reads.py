@@ -1,5 +1,6 @@
 """Which reads are due, brought up to date record by record, is what a fresh look at the entries finds."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from builders import MANAGER, OTHER_POOL, OWNER, POOL, STRANGER, ToyChain, ToyWatcher, policy
@@ -7,15 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import keys
+from pipeline.drive import drive
 from pipeline.follow.due_reads import first_missing, is_wanted, missing, wanted
 from pipeline.follow.log_filter import log_filter, select
 from pipeline.follow.routes import follow
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, NftAdopted, PolicyRemoved, PolicySet, Resumed
 from pipeline.state.policies import policies
+from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Term, Wei
+from pipeline.units import ShardId, Term, Wei
 from pipeline.venues.uniswap_v3.deployment import acting_deployment
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
+from pipeline.venues.uniswap_v3.owned_nfts import owned_nfts
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours, routed_nfts
 from pipeline.venues.uniswap_v3.routes import checked_items
 
@@ -71,8 +76,11 @@ def say(watcher: ToyWatcher, act: int) -> None:
 HAPPENINGS = (lambda watcher: watcher.block(2), arrive, arrive, read_some, read_some, branch_off)
 
 
-@given(st.integers(0, 2**16), st.lists(st.integers(0, 11), max_size=25))
-def test_what_is_due_is_what_a_fresh_look_finds(seed, acts):
+acts_of_nfts = st.lists(st.integers(0, 11), max_size=25)
+
+
+def told(seed: int, acts: list[int]) -> Iterator[ToyWatcher]:
+    """Let NFTs come, go and be read, and give the watcher after each happening."""
     watcher = ToyWatcher(ToyChain(seed))
     watcher.chain.mine(1)
     watcher.set_policy(policy())
@@ -81,7 +89,24 @@ def test_what_is_due_is_what_a_fresh_look_finds(seed, acts):
             HAPPENINGS[act](watcher)
         else:
             say(watcher, act - len(HAPPENINGS))
+        yield watcher
+
+
+@given(st.integers(0, 2**16), acts_of_nfts)
+def test_what_is_due_is_what_a_fresh_look_finds(seed, acts):
+    for watcher in told(seed, acts):
         _is_as_if_opened_anew(watcher.routes)
+
+
+@given(st.integers(0, 2**16), acts_of_nfts)
+def test_whose_nfts_are_is_what_a_fresh_look_finds(seed, acts):
+    shard = Shard(ShardId(0))
+    for watcher in told(seed, acts):
+        drive(shard, watcher.log[shard.cursor + 1 :])
+        kept = list(shard.tables.group(keys.position.under(MANAGER), NftPosition))
+        for owner in (OWNER, STRANGER):
+            found = [(key, nft) for key, nft in kept if nft.owner == owner and is_ours(shard.tables, key)]
+            assert list(owned_nfts(shard.tables, MANAGER, owner)) == found
 
 
 def _is_as_if_opened_anew(tables: Tables) -> None:

@@ -33,7 +33,6 @@ KINDS = {
     "token": (ADDRESSES,),
     "book": (BOOKS,),
     "counted_balances": (BOOKS,),
-    "held_balances": (BOOKS,),
     "cell": (ADDRESSES,),
     "watched": (BOOKS,),
     "basis": (BOOKS,),

@@ -1,6 +1,6 @@
 """Step 3: what a position is worth in tokens, to the wei."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,8 +21,8 @@ from pipeline.units import Address, Liquidity, PoolId, RawAmount, Tick, TokenId
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, acting_deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
+from pipeline.venues.uniswap_v3.owned_nfts import owned_nfts
 from pipeline.venues.uniswap_v3.position import fees_alone, in_range, owed_now, paid_of
-from pipeline.venues.uniswap_v3.routed_nfts import is_ours
 
 
 class HeldNft(HeldItem, frozen=True, kw_only=True):
@@ -108,24 +108,8 @@ def own_positions(shard: Shard, policy: Policy) -> Iterator[tuple[str, NftPositi
 
 def positions_at(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterator[tuple[str, NftPosition]]:
     """Walk the NFTs of a book at a deployment: those of its owner in its pools, but for what is set apart."""
-    pools = at.pools(policy)
-    owned = _owned(shard.tables, at.manager).get(policy.owner, ())
+    pools, owned = at.pools(policy), owned_nfts(shard.tables, at.manager, policy.owner)
     return ((key, position) for key, position in owned if position.pool in pools)
-
-
-def _owned(tables: Tables, manager: Address) -> Mapping[Address, Sequence[tuple[str, NftPosition]]]:
-    """Sort the NFTs that books count by their owners; sorted again only after a write that changes it."""
-    listed_under = keys.position.under(manager)
-    made_of = tables.writes(listed_under, keys.gift.family, keys.adopted.family)
-    return tables.derived(own_keys.owned_nfts(manager), made_of, lambda: _sort_by_owner(tables, listed_under))
-
-
-def _sort_by_owner(tables: Tables, listed_under: str) -> Mapping[Address, Sequence[tuple[str, NftPosition]]]:
-    found: dict[Address, list[tuple[str, NftPosition]]] = {}
-    for key, position in tables.group(listed_under, NftPosition):
-        if is_ours(tables, key):
-            found.setdefault(position.owner, []).append((key, position))
-    return found
 
 
 def held_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[HeldNft, ...]:

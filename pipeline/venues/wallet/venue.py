@@ -170,12 +170,10 @@ class Wallet:
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Count the balances of a book, the coin as its wrapped token."""
-        tables = shard.tables
-        rows = tables.derived(keys.counted_balances(policy.book), (policy,), lambda: self._rows(policy))
-        balances = [tables.find(row.item, Balance) for row in rows]
-        return tables.derived(
-            keys.held_balances(policy.book), (rows, *balances), lambda: tuple(_held(rows, balances))
+        counted = shard.tables.derived(
+            keys.counted_balances(policy.book), (policy,), lambda: _Counted(self._rows(policy))
         )
+        return counted.held(shard.tables)
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Know no price."""
@@ -191,11 +189,35 @@ class Wallet:
         return tuple(rows)
 
 
-def _held(rows: Sequence[_Row], balances: Sequence[Balance | None]) -> Iterator[HeldItem]:
-    for row, balance in zip(rows, balances, strict=True):
-        if balance is not None:
-            exposure = Exposure(token=row.token, kind=row.kind, amount=balance.amount)
-            yield HeldItem(item=row.item, exposures=(exposure,))
+class _Counted:
+    """The balances that a book counts: each is made an item again only where it is new."""
+
+    def __init__(self, rows: Sequence[_Row]) -> None:
+        """Know of no balance yet."""
+        self._rows = rows
+        self._balances: list[Balance | None] = [None] * len(rows)
+        self._items: list[HeldItem | None] = [None] * len(rows)
+        self._held: tuple[HeldItem, ...] = ()
+
+    def held(self, tables: Tables) -> tuple[HeldItem, ...]:
+        """List them as they are now: the same object as before where none is new."""
+        balances = [tables.find(row.item, Balance) for row in self._rows]
+        if balances != self._balances:
+            former = zip(self._balances, self._items, strict=True)
+            self._items = [
+                item if balance is before else _held(row, balance)
+                for row, balance, (before, item) in zip(self._rows, balances, former, strict=True)
+            ]
+            self._balances = balances
+            self._held = tuple(item for item in self._items if item is not None)
+        return self._held
+
+
+def _held(row: _Row, balance: Balance | None) -> HeldItem | None:
+    if balance is None:
+        return None
+    exposure = Exposure(token=row.token, kind=row.kind, amount=balance.amount)
+    return HeldItem(item=row.item, exposures=(exposure,))
 
 
 KIND = VenueKind(
