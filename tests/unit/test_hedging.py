@@ -16,7 +16,8 @@ from pipeline.messages.goals import HedgeGoal
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.state.shard import Shard
+from pipeline.units import Bps, RawAmount, Seconds, ShardId
 
 UNIT = 10**18
 FAR = TargetBand(
@@ -192,6 +193,40 @@ def test_a_leg_that_fails_is_made_again_and_the_target_is_reached_once(leg: str)
     assert abs(net - centre_of(policy.hedge, long)) <= long * 500 // 10_000
     assert not desk.said(Quarantined)
     assert desk.chain.balances[OWNER, BASE] < 4 * UNIT, "what was borrowed was sold"
+
+
+def test_a_restart_between_any_two_blocks_changes_nothing():
+    whole, loaded = LendingDesk(book()), LendingDesk(book())
+    for _ in range(8):
+        whole.block()
+        loaded.shard = Shard(ShardId(0), dict(loaded.shard.tables.entries()))
+        loaded.block()
+    assert steps(loaded) == steps(whole) == ["approve", "supply", "borrow", "approve", "sell"]
+    assert [each.id for each in loaded.outputs] == [each.id for each in whole.outputs]
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_a_reorg_that_takes_legs_away_and_brings_them_again_leaves_one_hedge(blocks: int):
+    policy = book()
+    desk = LendingDesk(book(mode="watch"))
+    desk.set_policy(policy)
+    desk.block()
+    assert desk.pending, "the plan has begun, and nothing of it is mined"
+    branch = desk.watcher.fork("other")
+    for _ in range(blocks):
+        desk.block()
+    orphaned = desk.signer.done[:]
+    desk.watcher.revert_to(branch)
+    desk.take()
+    desk.chain.mine(0)
+    desk.watcher.tell(tuple(desk.signer.execute(desk.chain, each) for each in orphaned))
+    desk.take()
+    settle(desk)
+    net, long = net_of(desk, policy)
+    assert abs(net - centre_of(policy.hedge, long)) <= long * 500 // 10_000
+    assert desk.chain.debt[BASE] < 4 * UNIT, "nothing was borrowed twice"
+    assert not any(desk.chain.allowances.values())
+    assert not desk.said(Quarantined)
 
 
 # ------------------------------------------------------------------ the law

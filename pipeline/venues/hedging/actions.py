@@ -26,7 +26,6 @@ from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
 class HedgeActions:
     """The hedge of a book. Its venue has the position, `trading` the pool in which base is sold and bought."""
 
-    phases: tuple[PlanPhase, ...] = (PlanPhase(name=RESET, does="resets"),)
     in_part: frozenset[Phase] = frozenset()
     behind: Mapping[Phase, Phase] = {}
     trades: VenueTrades | None = None
@@ -36,6 +35,7 @@ class HedgeActions:
         """Bring both together."""
         self._venue, self._trading, self._trades = venue, trading, trades
         self._places = HedgePlaces(venue, trades)
+        self.phases: tuple[PlanPhase, ...] = venue.phases("up")
         self.guards: VenueGuards = HedgeGuards(venue, trading).guards()
         of_tokens = {step: trading.usual_gas[step] for step in (APPROVE, RESET)}
         of_trades = {"sell": USUAL_TRADE_GAS, "buy": USUAL_TRADE_GAS}
