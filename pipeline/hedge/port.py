@@ -24,7 +24,7 @@ from pipeline.units import Address, RawAmount
 
 HedgeMove = Literal["up", "down", "close", "secure", "deleverage"]
 """A larger position; a smaller one; none, with all that is there taken back. At once, where health is low: with more behind it out of the
-wallet; where that has nothing, a smaller one out of its own collateral."""
+wallet; where that has next to nothing, a smaller one out of its own collateral."""
 
 
 class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import pytest
 from builders import BASE, MANAGER, OWNER, POOL, QUOTE
 
 from pipeline.errors import SettingsError
+from pipeline.messages.hedge import Hedge
 from pipeline.venues.aave_v3.forms import aave_account, aave_market
 from pipeline.venues.registry import venue_named
 from streams.portfolio import load_portfolio
@@ -49,3 +50,45 @@ def test_a_book_with_an_account_where_nothing_acts_is_only_watched() -> None:
 def test_a_market_without_its_oracle_is_refused() -> None:
     with pytest.raises(SettingsError, match="missing: where the oracle of venue lending stands"):
         load_portfolio(FILE.replace(f', oracle: "{LENDING[:-1]}c"', ""), "p.yaml")
+
+
+# ------------------------------------------------------------------ a hedge
+def hedged(hedge: str) -> str:
+    return FILE.replace("mode: watch", f"mode: dry-run\n    hedge: {{venue: lending, {hedge}}}")
+
+
+def test_a_book_that_is_hedged_at_the_market_may_act() -> None:
+    (book,) = load_portfolio(hedged("ratio: 80%, keep: 1.5, floor: 1.15, largest_debt: 2"), "p.yaml")
+    assert book.hedge == Hedge(
+        venue="lending",
+        ratio_bps=8_000,
+        kept_base=15 * 10**17,
+        floor_bps=11_500,
+        largest_debt=2 * 10**18,
+    )
+    assert book.policy_version != load_portfolio(hedged("ratio: 80%"), "p.yaml")[0].policy_version
+
+
+@pytest.mark.parametrize(
+    ("hedge", "says"),
+    [
+        ("band: {act: 2%, back: 2%}", "hedge.band.back: must be below band.act"),
+        ("ratio: 101%", "hedge.ratio: must be 100% at most"),
+        ("act: 1", "hedge.act: must be above 1"),
+        ("warn: 1.1", "hedge.warn: must not be below act"),
+        ("floor: 1, gap: 10%", r"hedge.act: a step may end at floor \* \(1 \+ gap\)"),
+        ("ratios: 1%", "hedge.ratios: unknown field"),
+    ],
+)
+def test_a_hedge_that_could_not_live_is_refused(hedge: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        load_portfolio(hedged(hedge), "p.yaml")
+
+
+@pytest.mark.parametrize(
+    ("venue", "says"),
+    [("nowhere", "is no venue of the chain"), ("uniswap_v3", "no book is hedged at a venue of this kind")],
+)
+def test_a_hedge_needs_a_venue_that_hedges(venue: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        load_portfolio(hedged("ratio: 80%").replace("{venue: lending,", f"{{venue: {venue},"), "p.yaml")

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from builders import BASE, OWNER, QUOTE
+from builders import BASE, OWNER, QUOTE, STRANGER
 from msgspec.structs import replace
 from worlds.lending.chain import LendingDesk, hedged
 
@@ -162,6 +162,25 @@ def test_low_health_is_secured_at_once_out_of_the_wallet_and_never_falls_on_the_
         seen.append(desk.chain.health)
     assert desk.chain.health >= 1.1 * 1.3 - 0.01
     assert all(after >= before - 0.002 for before, after in itertools.pairwise(seen))
+
+
+def test_with_an_empty_wallet_collateral_is_taken_out_to_repay_until_health_is_well():
+    desk = desk_at(book({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}))
+    chain, owed = desk.chain, desk.chain.debt[BASE]
+    chain.price_percent = 121
+    chain.mine(0)
+    for token in (BASE, QUOTE):
+        chain.move(token, OWNER, STRANGER, chain.balances[OWNER, token])
+    desk.watcher.tell()
+    desk.take()
+    low = chain.health
+    assert low < 1.2
+    settle(desk, 60)
+    moves = [each.goal.terms["move"] for each in desk.said(PlanOpened)]
+    assert "deleverage" in moves
+    assert chain.debt[BASE] < owed
+    assert chain.health > low
+    assert chain.health >= 1.2
 
 
 # ------------------------------------------------------------------ reasons not to act

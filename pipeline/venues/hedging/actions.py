@@ -8,7 +8,7 @@ from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.inventory import Stock
 from pipeline.errors import HedgeError
-from pipeline.hedge.port import HedgeMove, HedgeVenue
+from pipeline.hedge.port import HedgeMove, HedgePosition, HedgeVenue
 from pipeline.hedge.target import target_of
 from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
@@ -21,6 +21,9 @@ from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
 from pipeline.venues.hedging.goal import HedgeTerms, hedge_goal, in_wallet, need_hedge, terms_of
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
 from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
+
+_LEAST_WALLET_PARTS = 20
+"""Of what is owed the wallet must have such a part, or collateral is taken out at once."""
 
 
 class HedgeActions:
@@ -64,8 +67,7 @@ class HedgeActions:
         """Choose the net exposure to end with; where health is low, to secure what is owed."""
         held, hedge = self._venue.position(shard, policy), need_hedge(policy)
         if held.health_bps is not None and held.health_bps < hedge.act_bps:
-            wallet = in_wallet(shard, policy)
-            move: HedgeMove = "secure" if wallet.base or wallet.quote else "deleverage"
+            move = self._at_once(shard, policy, stock, held)
             return hedge_goal(policy, HedgeTerms(move=move, net_base=stock.base_amount))
         target = target_of(hedge, stock.base_amount, held)
         if target is None:
@@ -76,7 +78,8 @@ class HedgeActions:
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock
     ) -> tuple[Goal, Foreseen]:
         """Run the plan in thought, or the largest step of it that prices, wallet and collateral allow."""
-        sizing, terms = self._sizing(shard, policy, market, stock), terms_of(goal)
+        terms = terms_of(goal)
+        sizing = self._sizing(shard, policy, market, stock, terms)
         taken, foreseen = foresee_hedge(sizing, self._places, policy, terms, stock)
         return hedge_goal(policy, taken), foreseen
 
@@ -105,7 +108,8 @@ class HedgeActions:
         if phase == RESET:
             calls = take_back(shard, policy, self.grants(shard, policy))
             return tuple(Draft(step=RESET, call=call) for call in calls)
-        sized = self._sizing(shard, policy, market, stock).of(phase, terms_of(goal))
+        terms = terms_of(goal)
+        sized = self._sizing(shard, policy, market, stock, terms).of(phase, terms)
         if not sized.amount:
             return ()
         if sized.trade is not None:
@@ -123,8 +127,17 @@ class HedgeActions:
         """Tell what the sale or the purchase costs."""
         return self._trading.trade_cost(with_trades_alone(question, self._trades))
 
-    def _sizing(self, shard: Shard, policy: Policy, market: Market, stock: Stock) -> Sizing:
-        return Sizing(self._places, shard, policy, market, stock)
+    def _sizing(
+        self, shard: Shard, policy: Policy, market: Market, stock: Stock, terms: HedgeTerms
+    ) -> Sizing:
+        net, move = stock.base_amount, terms.move
+        return Sizing(self._places, shard, policy, market, net=net, move=move)
+
+    def _at_once(self, shard: Shard, policy: Policy, stock: Stock, held: HedgePosition) -> HedgeMove:
+        """Secure what is owed out of the wallet, unless that has next to nothing."""
+        wallet, price = in_wallet(shard, policy, "secure"), stock.prices[policy.base]
+        worth = price.value(wallet.base) + wallet.quote
+        return "secure" if worth * _LEAST_WALLET_PARTS >= price.value(held.size) else "deleverage"
 
     # -------------------------------------------------------------- what waiting misses, what a plan has cost
     def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:

@@ -14,6 +14,8 @@ from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.wallet.forms import Balance
 
+AT_ONCE: frozenset[HedgeMove] = frozenset({"secure", "deleverage"})
+"""Moves of a hedge whose health is low."""
 _SPARE_PERCENT = 110
 """Collateral is withdrawn once this much of what is needed stays: every withdrawal costs gas, and the price goes on."""
 
@@ -49,13 +51,17 @@ def need_hedge(policy: Policy) -> Hedge:
     return policy.hedge
 
 
-def in_wallet(shard: Shard, policy: Policy) -> InWallet:
-    """Tell what of the wallet a hedge may use. What a re-range leaves there of the quote is what secures the hedge."""
+def in_wallet(shard: Shard, policy: Policy, move: HedgeMove) -> InWallet:
+    """Tell what of the wallet a hedge may use. What a re-range leaves there of the quote is what secures the hedge.
+
+    Where health is low all of the base may be used.
+    """
     base, quote = (
         shard.tables.need(keys.balance(policy.owner, token), Balance).amount
         for token in (policy.base, policy.quote)
     )
-    return InWallet(max(base - policy.reserve(policy.base), 0), quote)
+    reserve = 0 if move in AT_ONCE else policy.reserve(policy.base)
+    return InWallet(max(base - reserve, 0), quote)
 
 
 # ------------------------------------------------------------------ collateral

@@ -56,8 +56,8 @@ class HedgeGuards:
         )
 
     def _oracle(self, question: Question) -> str | None:
-        """The venue liquidates by its own price: one that is far from the reference is wrong, or ours is."""
-        if question.only_resets:
+        """The venue liquidates by its own price: one that is far from the reference is wrong, or ours is. What is urgent is so by that price."""
+        if question.only_resets or question.is_urgent:
             return None
         price, most = question.market.base_price, need_hedge(question.policy).oracle_within_bps
         apart = self._venue.price_apart_bps(question.shard, question.policy, *price.ratio)

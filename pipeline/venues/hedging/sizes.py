@@ -7,7 +7,6 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.act.foresight import Market, Trade
-from pipeline.book.inventory import Stock
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePosition, HedgeVenue
 from pipeline.math.search import first_where
@@ -44,13 +43,15 @@ class HedgePlaces(NamedTuple):
 class Sizing:
     """One book at one block: its hedge's position, its wallet, and the market for its trades."""
 
-    def __init__(self, at: HedgePlaces, shard: Shard, policy: Policy, market: Market, stock: Stock) -> None:
+    def __init__(
+        self, at: HedgePlaces, shard: Shard, policy: Policy, market: Market, *, net: int, move: HedgeMove
+    ) -> None:
         """Take what sizes follow from. Raises: PipelineError where the position is not known."""
         self._venue, self._trades = at
         self._shard, self._policy, self._market = shard, policy, market
-        self.net: int = stock.base_amount
+        self.net = net
         self.held: HedgePosition = at.venue.position(shard, policy)
-        self.wallet: InWallet = in_wallet(shard, policy)
+        self.wallet: InWallet = in_wallet(shard, policy, move)
         self.secured = Secured(at.venue, shard, policy)
 
     def after(self, amounts: Mapping[Phase, RawAmount], trade: Trade | None) -> "Sizing":
