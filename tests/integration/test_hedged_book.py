@@ -7,15 +7,16 @@ from math import isqrt
 from statistics import pstdev
 
 import pytest
-from aave_world import NAME
+from aave_world import NAME, is_as_on_the_chain
 from chain_desk import ChainDesk, book_on
+from chain_plans import cancel_all, is_tracked, undo
 from lending_bench import fields_of, read
 from msgspec.structs import replace
 from price_play import swap_to
 
 from pipeline.advance.books import stock_of
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
-from pipeline.messages.decisions import PlanClosed, PlanOpened, StepRefused
+from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined, StepRefused
 from pipeline.messages.events import PolicySet
 from pipeline.messages.goals import HedgeGoal
 from pipeline.messages.hedge import Hedge
@@ -36,6 +37,8 @@ pytestmark = pytest.mark.anvil
 
 POOL = "weth_usdc_low_500"
 ETHER, DOLLAR = 10**18, 10**6
+LATE_BLOCKS = 26
+"""After which the deadline of what waits is past."""
 NOWHERE = "0x" + "00" * 18 + "dead"
 KEPT = {"weth": 2 * ETHER, "usdc": 120_000 * DOLLAR}
 STILL = TargetBand(
@@ -146,10 +149,7 @@ def test_a_hedge_is_taken_on_secured_and_unwound_by_what_its_signer_allows(
     assert [each.outcome for each in desk.said(PlanClosed)] == [Done()]
     assert isinstance(desk.said(PlanOpened)[0].goal, HedgeGoal)
     assert steps(desk) == ["approve", "supply", "borrow", "approve", "sell"]
-    owed, _ = debt_and_collateral(desk, market)
-    net = stock_of(desk.shard, policy).base_amount
-    assert abs(net - (net + owed) * 35 // 100) <= (net + owed) * 3 // 100, (net, owed)
-    assert health(desk, market) >= 1.1 * 1.3
+    is_hedged(desk, market)
 
     # secured: the price jumps, and the wallet pays for it at once
     done = len(desk.done)
@@ -184,6 +184,45 @@ def allowances(desk: ChainDesk, market: AaveContracts) -> list[int]:
     asked = function("tokens/ERC20", "allowance")
     spenders, tokens = (desk.world.router, market.pool), (desk.world.weth, desk.world.usdc_low)
     return [ask(desk.chain, token, asked, desk.book.owner, to) for token in tokens for to in spenders]
+
+
+# ------------------------------------------------------------------ what goes away
+@pytest.mark.parametrize(
+    ("deploy", "first"),
+    [(deploy_aave_v3_6, "supply"), (deploy_aave_v3_0, "borrow"), (deploy_aave_v3_6, "sell")],
+    ids=["3.6-supply", "3.0-borrow", "3.6-sell"],
+)
+def test_a_leg_that_a_reorg_takes_away_is_made_again(
+    chain: Chain, world: World, cache, deploy, first: str
+) -> None:
+    """All from a leg on goes away and nothing of it comes again: past its deadline the signer cancels it."""
+    market = deploy(chain, world, cache=cache)
+    desk = desk_at(chain, world, market)
+    begun: dict[str, int] = {}
+    while not desk.said(PlanClosed):
+        for intent in desk.pending[:1]:
+            begun.setdefault(intent.step, chain.header().number)
+        desk.block()
+    assert {"supply", "borrow", "sell"} <= begun.keys()
+    undo(desk, chain.header().number - begun[first])
+    for _ in range(LATE_BLOCKS):
+        desk.block()
+    cancel_all(desk)
+    until(desk, lambda: len(desk.said(PlanClosed)) > 1)
+    assert {each.outcome for each in desk.said(PlanClosed)} == {Done()}
+    is_hedged(desk, market)
+    is_as_on_the_chain(desk, chain, market, desk.book.owner)
+    assert allowances(desk, market) == [0] * 4
+    assert is_tracked(desk)
+    assert not desk.said(Quarantined)
+
+
+def is_hedged(desk: ChainDesk, market: AaveContracts) -> None:
+    """Of all base 65 % is owed, within what a step leaves, and a gap is withstood."""
+    owed, _ = debt_and_collateral(desk, market)
+    net = stock_of(desk.shard, desk.book).base_amount
+    assert abs(net - (net + owed) * 35 // 100) <= (net + owed) * 3 // 100, (net, owed)
+    assert health(desk, market) >= 1.1 * 1.3
 
 
 # ------------------------------------------------------------------ what it is for
