@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ golden-aave: $(READY) tools ## Ask the libraries of both versions of Aave V3 ane
 
 golden-logs: $(READY) tools ## Record anew what real deployments' logs lead to (WHAT=again keeps the logs)
 	PYTHONPATH=tests $(BIN)/python tests/golden/record_logs.py $(or $(WHAT),anew)
+
+config-docs: $(READY) ## Write docs/configuration.md from the models that read files and environment
+	PYTHONPATH=tests $(BIN)/python -m config_docs
 
 topic-docs: $(READY) ## Write docs/topics.md and docs/asyncapi.json from the messages' code
 	PYTHONPATH=tests $(BIN)/python -m topic_docs

@@ -64,16 +64,24 @@ class Settings(KafkaSettings, BaseSettings):
     """How this process reaches the broker and the chain, and where it keeps its files."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+        env_prefix=PREFIX,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,
     )
 
     broker: Annotated[str, AfterValidator(_hosts)] | None = None
+    """The broker's address, `host:port`, several with commas."""
     rpc_url: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)] = ()
-    """Nodes to read from, the first preferred. Secret: its key is in it."""
+    """The nodes' http(s) URLs, the preferred one first, with commas. Secret: a key may be in them."""
     rpc_quorum: Annotated[int, Field(ge=1)] | None = None
     """How many nodes must tell of a block before the watcher follows it; by default one of two, two of three or more."""
     chain_id: Annotated[int, Field(gt=0)] | None = None
+    """The deployment's chain."""
     partitions: Annotated[int, Field(ge=1, le=_MOST_PARTITIONS)] = DEFAULT_PARTITIONS
+    """How many shards, the same for every process."""
     folder: Path = DEFAULT_FOLDER
     """Where this run keeps its files."""
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)] = socket.gethostname()
@@ -81,7 +89,9 @@ class Settings(KafkaSettings, BaseSettings):
     cache: Path | None = None
     """Where downloads are kept; by default in the user's cache folder."""
     log_format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is `console` on a terminal and `json` elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged at least."""
     _role: str = ""
 
     @cached_property

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from streams.kafka.access import KafkaAccess, Login, Mechanism, Protocol, read_password, tls_context
 from streams.redaction import remember_password
@@ -17,14 +17,20 @@ _PAIR = ("kafka_certificate", "kafka_key")
 class KafkaSettings(BaseModel):
     """What is said of the broker beside its address."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     kafka_security_protocol: Protocol = "PLAINTEXT"
+    """How the broker is reached."""
     kafka_sasl_mechanism: Mechanism | None = None
+    """How its user logs in."""
     kafka_user: str | None = Field(default=None, pattern=r"^[^\x00-\x1f]+$")
+    """Its user."""
     kafka_password_file: Path | None = None
     """Holds the user's password on one line: ours, of mode 0600."""
     kafka_ca: Path | None = None
     """Who may vouch for the broker; by default the system's authorities."""
     kafka_certificate: Path | None = None
+    """The client's certificate."""
     kafka_key: Path | None = None
     """The client certificate's key, in the clear: ours, of mode 0600."""
 

@@ -5,14 +5,9 @@ from collections.abc import Iterable, Iterator
 from pipeline.units import Address, Bps
 from streams.human import bps_text, seconds_text
 from streams.portfolio.limits import problems_in_limits
+from streams.portfolio.price_sections import PriceHistorySection
 from streams.portfolio.price_sources import pricing_pools, problems_in_prices
-from streams.portfolio.sections import (
-    BookSection,
-    ChainSection,
-    Portfolio,
-    PriceHistorySection,
-    TargetBandSection,
-)
+from streams.portfolio.sections import BookSection, ChainSection, Portfolio, TargetBandSection
 from streams.portfolio.venues import problems_in_venues
 from streams.yaml_positions import FieldPath, Problem, did_you_mean
 

@@ -2,58 +2,18 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     StringConstraints,
 )
 
 from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
-from pipeline.units import Address, BookId, Bps, ChainId, PoolId, Seconds
-from streams.human import parse_bps, parse_seconds
-from streams.portfolio.names import read_address, read_pool
-
-Addr = Annotated[Address, BeforeValidator(read_address)]
-"""An address, or an ENS name in its place."""
-Pool = Annotated[PoolId, BeforeValidator(read_pool)]
-"""A pool's address, or an ENS name in its place, or the 32 bytes by which its venue knows it."""
-Share = Annotated[Bps, BeforeValidator(parse_bps)]
-Duration = Annotated[Seconds, BeforeValidator(parse_seconds)]
-
-
-def _http(url: SecretStr) -> SecretStr:
-    parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http:// or https:// URL")
-    return url
-
-
-SecretUrl = Annotated[SecretStr, AfterValidator(_http)]
-"""A URL that may hold a key: it is shown nowhere."""
-
-T = TypeVar("T")
-
-
-def _at_least(count: int) -> AfterValidator:
-    def check(items: tuple[T, ...]) -> tuple[T, ...]:
-        if len(items) < count:
-            raise ValueError(f"must name at least {count}")
-        return items
-
-    return AfterValidator(check)
-
-
-class Section(BaseModel):
-    """A part of the file. What it does not know it refuses."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from pipeline.units import Address, BookId, Bps, ChainId, Seconds
+from streams.portfolio.fields import Addr, Duration, Pool, Section, Share, at_least
+from streams.portfolio.price_sections import AssetSection, PriceHistorySection, ReferenceSection
 
 
 class VenueSection(Section):
@@ -65,7 +25,7 @@ class VenueSection(Section):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
         description="what the file calls it, in lower case"
     )
-    kind: str = Field(description="which kind of contracts: uniswap_v3")
+    kind: str = Field(description="which kind of contracts: uniswap_v3 or aave_v3")
 
     @property
     def contracts(self) -> Mapping[str, Address]:
@@ -78,78 +38,123 @@ class ChainSection(Section):
 
     id: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's number, 1 for Ethereum")
     wrapped_native: Addr | None = None
+    """The token that wraps the chain's coin; built in for well-known chains."""
     position_manager: Addr | None = None
+    """Uniswap V3's NonfungiblePositionManager; built in for well-known chains."""
     factory: Addr | None = None
+    """Uniswap V3's factory; built in for well-known chains."""
     router: Addr | None = None
+    """Uniswap V3's SwapRouter02, for live books; built in for well-known chains."""
     live_on: ChainId | None = Field(
         default=None, description="the chain's number once more: only then may a book be live"
     )
     final_depth_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many blocks below the head nothing goes back any more; by default the chain's usual depth."""
     check_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """How often everything that is followed is read again and compared with the chain, in blocks."""
     report_every_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    """How often each view is published though nothing has changed, in blocks."""
     max_quarantined: Annotated[int, Field(ge=0, le=10_000)] = 10
+    """How many pools, positions and balances of a shard may be in quarantine before the shard halts."""
     venues: tuple[VenueSection, ...] = ()
+    """Further deployments: other factories of Uniswap V3, lending markets."""
 
 
 class TokenSection(Section):
     """A token whose balances count."""
 
     symbol: Annotated[str, StringConstraints(pattern=r"^\S{1,32}$")]
+    """What the file and all screens call it."""
     address: Addr
+    """Its contract."""
     decimals: Annotated[int, Field(ge=0, le=36)]
+    """A whole token is ten to this many raw units."""
 
 
 class TargetBandSection(Section):
     """Bring the base share back once it has left its band."""
 
     name: Literal["target_band"]
+    """The strategy."""
     target_share: Share = Bps(5_000)
+    """Which share of the book's value is to be in base."""
     band: Share = Bps(1_000)
+    """How far the share may be from its target to either side."""
     hysteresis: Share = Bps(200)
+    """Once outside, the share counts as outside until it is this much inside the band again."""
     hold_out_of_range: Duration = Seconds(3_600)
+    """How long all liquidity may be out of range before the book moves it."""
     cooldown: Duration = Seconds(3_600)
+    """How long a book rests after it has proposed."""
 
 
 class SignersLimitsSection(Section):
     """What the file of the book's signer allows, under the same names: nothing is planned that it would refuse."""
 
     max_loss: Share = Bps(100)
+    """Of what a swap or a mint moves, by its minimums."""
     max_share_of_depth: Share = Bps(1_000)
+    """Of what the pool holds within 1 % of its price, a swap or a mint may move."""
     twap_window: Duration = Seconds(300)
+    """The window of the mean price by which the signer judges."""
     swap_tolerance: Share = Bps(15)
+    """How far a swap's minimum may be below what the signer's simulation brings."""
     max_gas_limit: Annotated[int, Field(ge=1, le=30_000_000)] = 5_000_000
+    """Of one transaction, in gas."""
 
 
 class LimitsSection(Section):
     """What no action of a live book may exceed. Amounts are in the book's quote; what is None follows from pool or chain."""
 
     max_cost: Share = Bps(100)
+    """Gas, swap fee and impact of one action, of what is moved."""
     max_daily_cost: Share = Bps(100)
+    """The same, of all actions within 24 hours, of the book's value."""
     max_daily_gas: Share = Bps(50)
+    """Gas alone within 24 hours, of the book's value."""
     max_slippage: Share | None = None
+    """How far a swap's worst price may be from the reference; by default by the pool's fee."""
     swap_tolerance: Share = Bps(15)
+    """How far a swap's minimum may be below what it would bring at its block."""
     twap_window: Duration = Seconds(300)
+    """The window of the pool's own mean price, which is the reference."""
     max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] | None = None
+    """How far spot may be from the mean, in ticks (one is 0.01 %); by default by the pool's fee."""
     max_notional: Annotated[Decimal, Field(gt=0)] | None = None
+    """What one action may move, in whole quote; by default anything."""
     max_daily_notional: Annotated[Decimal, Field(gt=0)] | None = None
+    """What actions may move within 24 hours, in whole quote; by default anything."""
     max_actions_per_day: Annotated[int, Field(ge=1, le=1_000)] = 6
+    """How many actions within 24 hours."""
     max_fee_gwei: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """What a unit of gas may cost, in gwei."""
     max_age_blocks: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """How many blocks after its block an intent may still be signed; by default the chain's."""
     deadline: Duration = Seconds(300)
+    """How long after its block a transaction may still be mined."""
     signer: SignersLimitsSection = SignersLimitsSection()
+    """What the signer's own file allows."""
 
 
 class RerangeSection(Section):
     """How a live book moves: its liquidity goes to a new range about the price."""
 
     half_width_ticks: Annotated[int, Field(ge=1, le=400_000)] = 600
+    """Half the width of a new range, in ticks (one is 0.01 %)."""
     reserve_base: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    """What stays in the wallet, in whole base."""
     reserve_quote: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    """What stays in the wallet, in whole quote."""
     standing_base: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
+    """What router and position manager may each go on being allowed to take between plans, in whole base; 0: nothing."""
     standing_quote: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
+    """The same in whole quote."""
     on_stall: StallPolicy = "hold_and_alert"
+    """What to do when a step in the middle of a plan cannot go on: wait; give up the swap; leave the tokens and say so."""
     stall_after: Duration = Seconds(600)
+    """How long a step may be refused before that happens."""
     large_swaps: LargeSwaps = "split"
+    """What to do where a swap would move the price so far that a sandwich of it pays: one step after another; by a private relay alone; not at all."""
 
 
 Factor = Annotated[Decimal, Field(ge=1, le=100)]
@@ -160,7 +165,9 @@ class HedgeBandSection(Section):
     """How far the net base exposure may stray from its target, as shares of all base that the book has."""
 
     act: Share = Bps(500)
+    """How far the net exposure may be from its target before the hedge acts."""
     back: Share = Bps(200)
+    """How far from its target an action leaves it, on the side that it came from."""
 
 
 class HedgeSection(Section):
@@ -168,66 +175,38 @@ class HedgeSection(Section):
 
     venue: str = Field(description="one of chain.venues, at which a book can be hedged")
     ratio: Share = Bps(6_500)
+    """How much of the base exposure is to be hedged; 0%: nothing, whatever is there is closed."""
     keep: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    """Base that stays unhedged, in whole base."""
     keep_share: Share = Bps(0)
+    """Base that stays unhedged, as a share of all base that the book has."""
     band: HedgeBandSection = HedgeBandSection()
+    """When to act, and how far back to go."""
     floor: Factor = Decimal("1.1")
+    """The least health factor after an action, and after `gap` behind it."""
     gap: Share = Bps(3_000)
+    """By how much the base's price may jump at once."""
     act: Factor = Decimal("1.2")
+    """Below this health factor the debt is made smaller at once, whatever else is due."""
     warn: Factor = Decimal("1.3")
+    """Below this health factor there is an alert."""
     largest_debt: Annotated[Decimal, Field(gt=0)] | None = None
+    """The largest debt, in whole base; by default any."""
     largest_step: Annotated[Decimal, Field(gt=0)] | None = None
+    """The most that one action changes, in whole base; by default any."""
     oracle_within: Share = Bps(200)
+    """How far the market's oracle may be from the reference price."""
     cooldown: Duration = Seconds(10_800)
+    """How long the hedge rests after it has reached its target."""
     pace: Duration = Seconds(600)
-
-
-class PriceSection(Section):
-    """Where a price of a token in the quote comes from: one of these."""
-
-    pools: Annotated[tuple[Pool, ...], _at_least(1)] | None = Field(
-        default=None, description="pools from it to the quote: each trades what the one before gives"
-    )
-    mean: Annotated[tuple[Pool, ...], _at_least(1)] | None = Field(
-        default=None, description="such pools, each at the mean of its price over the window"
-    )
-    window: Duration | None = None
-    par: str | None = Field(default=None, description="the token that it is worth as much as")
-    feed: Addr | None = Field(default=None, description="a Chainlink feed of it")
-    max_age: Duration | None = None
-    counts_in: str | None = Field(default=None, description="what the feed counts in: quote or base")
-
-
-class ReferenceSection(PriceSection):
-    """A further price of a token: a book acts only while spot is near it."""
-
-    within: Share = Bps(100)
-
-
-class AssetSection(Section):
-    """A token beside base and quote that counts in the book's value."""
-
-    token: str = Field(description="its symbol or address")
-    price_path: Annotated[tuple[Pool, ...], _at_least(1)] | None = Field(
-        default=None, description="pools from it to the quote: each trades what the one before gives"
-    )
-    price: PriceSection | None = Field(default=None, description="what values it, where no price_path does")
-    references: tuple[ReferenceSection, ...] = ()
-    target_share: Share | None = None
-
-
-class PriceHistorySection(Section):
-    """How much of its pools' prices a book's shard keeps, for `evenkeel volatility`."""
-
-    every: Duration = Seconds(300)
-    span: Duration = Seconds(14 * 86_400)
+    """How long it rests after a step that was not the last."""
 
 
 class PoolsAtSection(Section):
     """Pools of a book that lie at a further venue."""
 
     venue: str = Field(description="one of chain.venues")
-    pools: Annotated[tuple[Pool, ...], _at_least(1)] = Field(
+    pools: Annotated[tuple[Pool, ...], at_least(1)] = Field(
         description="those of the book's pools that lie there"
     )
 
@@ -240,24 +219,35 @@ class BookSection(Section):
     )
     owner: Addr = Field(description="the account that holds the NFTs")
     accounts: tuple[Addr, ...] = ()
+    """Further accounts whose balances count; the owner's always do."""
     signer: Addr | None = None
+    """The account that signs; today the owner itself."""
     base: str = Field(description="the token whose share is kept")
     quote: str = Field(description="the token that value is counted in")
-    tokens: Annotated[tuple[TokenSection, ...], _at_least(2)] = Field(
+    tokens: Annotated[tuple[TokenSection, ...], at_least(2)] = Field(
         description="symbol, address and decimals of base, quote and whatever else the pools hold"
     )
     quote_equivalents: tuple[str, ...] = ()
+    """Tokens that count as the quote at par."""
     assets: tuple[AssetSection, ...] = ()
-    pools: Annotated[tuple[Pool, ...], _at_least(1)] = Field(description="where the book has its positions")
+    """Tokens beside base and quote that count in the book's value."""
+    pools: Annotated[tuple[Pool, ...], at_least(1)] = Field(description="where the book has its positions")
     pools_at: tuple[PoolsAtSection, ...] = ()
+    """Which of the pools lie at a further venue."""
     reference_pool: Pool = Field(description="the pool of base and quote whose price values the inventory")
     references: tuple[ReferenceSection, ...] = ()
+    """Further prices of the base: a book acts only while spot is near them."""
     price_history: PriceHistorySection | None = None
+    """Whether prices of the past are kept, and how many."""
     strategy: TargetBandSection = Field(description="its name and its parameters")
     limits: LimitsSection = LimitsSection()
+    """What no action may exceed."""
     rerange: RerangeSection = RerangeSection()
+    """How liquidity is moved."""
     hedge: HedgeSection | None = None
+    """A short of the base at a lending market."""
     mode: Mode = "dry-run"
+    """`watch`: follow and show; `dry-run`: decide, and try each decision on a fork; `live`: act."""
 
     def token(self, name: str) -> TokenSection | None:
         """Find a token by the symbol or the address under which `tokens` names it."""
@@ -269,4 +259,4 @@ class Portfolio(Section):
     """A whole file."""
 
     chain: ChainSection = Field(description="which chain the books are on")
-    books: Annotated[tuple[BookSection, ...], _at_least(1)] = Field(description="the books to keep")
+    books: Annotated[tuple[BookSection, ...], at_least(1)] = Field(description="the books to keep")

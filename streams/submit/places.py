@@ -8,7 +8,7 @@ from pipeline.errors import SettingsError
 from pipeline.units import Address, ChainId
 
 if TYPE_CHECKING:
-    from streams.portfolio.sections import Section
+    from streams.portfolio.fields import Section
     from streams.settings import DevnetWorld
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from pipeline.units import Address, BookId, Bps, ChainId, PoolId, RawAmount, Seconds, Wei
 from streams.chain_numbers import numbers_of
-from streams.portfolio.sections import Addr, Duration, SecretUrl, Share
+from streams.portfolio.fields import Addr, Duration, SecretUrl, Share
 from streams.private_file import guard_place, owned_text
 from streams.redaction import remember_secret
 from streams.submit.limits import Budget, SignerLimits
@@ -66,12 +66,15 @@ class SignerFile(OwnFields):
 
     chain: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's number, 1 for Ethereum")
     keystore: Path | None = None
+    """The key's file, version 3, of mode 0600."""
     password_file: Path | None = None
+    """The keystore's password on one line, of mode 0600."""
     devnet_account: Addr | None = None
     """One of anvil's well-known accounts instead of a keystore."""
     stop_file: Path | None = None
     """While it exists nothing new is signed; by default beside this file, with `.stop` behind its name."""
     wrapped_native: Addr | None = None
+    """The token that wraps the chain's coin; built in for well-known chains."""
     venues: tuple[VenueEntry, ...] = ()
     """Further ones: name, kind, and what the kind needs."""
     single_node: bool = False
@@ -81,6 +84,7 @@ class SignerFile(OwnFields):
     send_url: SecretUrl | None = None
     """A private relay. Secret: its key is in it."""
     send_method: SendMethod = "eth_sendRawTransaction"
+    """By which method the relay takes transactions."""
     public_after_blocks: Annotated[int, Field(ge=1, le=_MOST_PRIVATE_BLOCKS)] | None = None
     """After so many blocks private bytes are sent publicly; unless written, never."""
     policies: dict[BookId, Version] | None = None
@@ -92,25 +96,41 @@ class SignerFile(OwnFields):
     max_notional: Amount = Field(description="what one transaction may move, in the budget's token")
     max_notional_per_day: Amount = Field(description="what 24 hours may move, in the budget's token")
     max_actions_per_hour: Annotated[int, Field(ge=1, le=1_000)] = 12
+    """How many transactions that trade or move liquidity."""
     standing_allowances: dict[Addr, Amount] = Field(
         default={}, description="by token, what each contract that takes tokens may be allowed"
     )
     max_loss: Annotated[Share, AfterValidator(_sane_loss)] = Bps(100)
+    """Of what one transaction moves, it may lose this at its worst price."""
     max_gas_limit: Annotated[int, Field(ge=_LEAST_GAS, le=_MOST_GAS)] = 5_000_000
+    """Of one transaction, in gas."""
     max_gas_ether: Ether = Wei(10**18 // 4)
+    """What one transaction's gas may cost, in whole coins of the chain."""
     max_gas_ether_per_day: Ether = Wei(10**18)
+    """What gas may cost within 24 hours."""
     gas_reserve_ether: Ether = Wei(10**18 // 20)
+    """What stays in the account for gas: below it nothing new is signed."""
     max_transactions_per_day: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """How many transactions within 24 hours."""
     max_deadline: Duration = Seconds(900)
+    """How long after its block a transaction may at most be mined."""
     max_fee_gwei: Gwei = Wei(200 * 10**9)
+    """What a unit of gas may cost."""
     cancel_max_fee_gwei: Gwei = Wei(300 * 10**9)
+    """What a unit of gas may cost in a cancellation."""
     min_tip_gwei: Gwei = Wei(10**8)
+    """The least that is offered for priority, per unit of gas."""
     max_tip_gwei: Gwei = Wei(20 * 10**9)
+    """The most that is offered for priority, per unit of gas."""
     # What follows is the chain's, unless it is named.
     max_age_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many blocks after its block an intent may still be signed."""
     bump_after_blocks: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """After how many blocks without being mined more is offered."""
     final_depth_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many blocks below the head nothing goes back any more."""
     block_time: Duration | None = None
+    """How long a block takes."""
 
     def sections(self) -> tuple[VenueFields, ...]:
         """Read the further venues, each by its kind. Raises: ValidationError, KeyError where the kind is not known."""

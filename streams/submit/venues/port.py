@@ -11,7 +11,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, PoolId, RawAmount
-from streams.portfolio.sections import Section
+from streams.portfolio.fields import Section
 
 if TYPE_CHECKING:
     from streams.submit.limits import SignerLimits
@@ -158,14 +158,18 @@ class VenueEntry(Section):
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
 
     name: str
+    """What messages call it."""
     kind: str
+    """Which kind of contracts: `uniswap_v3` or `aave_v3`."""
 
 
 class VenueFields(Section):
     """What a kind of venue has in the signer's file."""
 
     name: str
+    """What messages call it."""
     kind: str
+    """Which kind of contracts."""
 
     def names_pool(self, pool: PoolId) -> bool:
         """Whether a pool of a book is among those that may be acted in."""

@@ -12,7 +12,7 @@ from pipeline.errors import UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, PoolId, RawAmount
 from pipeline.venues.abi import declared
-from streams.portfolio.sections import Addr, Pool
+from streams.portfolio.fields import Addr, Pool
 from streams.submit.arguments import Functions
 from streams.submit.node import SimulatedLog
 from streams.submit.simulation import Effect

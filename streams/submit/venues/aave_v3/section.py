@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Bps
 from streams.human import bps_text
-from streams.portfolio.sections import Addr, Share
+from streams.portfolio.fields import Addr, Share
 from streams.submit.venues.port import VenueFields
 
 _LEAST_HEALTH, _MOST_HEALTH = Decimal("1.01"), Decimal(10)

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.units import Bps, Seconds
-from streams.portfolio.sections import Addr, Duration, Section, Share
+from streams.portfolio.fields import Addr, Duration, Section, Share
 from streams.submit.venues.uniswap_v3.terms import NamedFeed, NamedReferences
 
 _LONGEST_HEARTBEAT_S = 2 * 86_400
@@ -36,7 +36,9 @@ class FeedSection(Section):
         description="how often it answers at the least, as its publisher says"
     )
     max_age: Duration | None = None
+    """How old an answer may be, one to two heartbeats; by default a tenth more than the heartbeat."""
     deviation: Annotated[Share, AfterValidator(_sane_deviation)] = Bps(50)
+    """By how much the price may move before the feed answers again."""
 
     @model_validator(mode="after")
     def _check_age(self) -> Self:
@@ -62,7 +64,9 @@ class ReferencesSection(Section):
     """Further pools of the listed pairs, and feeds. The price that is worst for the owner counts."""
 
     pools: tuple[Addr, ...] = ()
+    """Further pools of the listed pairs; nothing is traded in them."""
     feeds: tuple[FeedSection, ...] = ()
+    """Chainlink feeds."""
 
     def named(self, *, may_be_single: bool) -> NamedReferences:
         """Take the references as they are read from the chain."""

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from pipeline.units import Bps, ChainId, PoolId, Seconds
 from streams.chain_numbers import DEVNET
-from streams.portfolio.sections import Addr, Duration, Section, Share
+from streams.portfolio.fields import Addr, Duration, Section, Share
 from streams.submit.venues.port import VenueFields
 from streams.submit.venues.uniswap_v3.reference_sections import ReferencesSection
 from streams.submit.venues.uniswap_v3.terms import NamedReferences
@@ -40,16 +40,25 @@ class FirstDeployment(Section):
 
     pools: tuple[Addr, ...] = Field(default=(), description="the pools that may be traded and provided in")
     factory: Addr | None = None
+    """Uniswap V3's factory; built in for well-known chains."""
     router: Addr | None = None
+    """Its SwapRouter02; built in for well-known chains."""
     position_manager: Addr | None = None
+    """Its NonfungiblePositionManager; built in for well-known chains."""
     references: ReferencesSection = ReferencesSection()
+    """What else prices the pairs; the price that is worst for the owner counts."""
     single_reference: bool = False
     """A pair may be priced by its pool alone."""
     twap_window: Annotated[Duration, AfterValidator(_sane_window)] = Seconds(300)
+    """The window of each pool's own mean price, 3m to 1d."""
     max_observation_age: Annotated[Duration, Field(gt=0, le=_DAY_S)] = Seconds(3_600)
+    """How old a pool's newest observation may be."""
     max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] | None = None
+    """How far spot may be from the mean, in ticks (one is 0.01 %); by default by the pool's fee."""
     swap_tolerance: Annotated[Share, AfterValidator(_sane_tolerance)] = Bps(15)
+    """How far a swap's minimum may be below what the simulation brings."""
     max_share_of_depth: Annotated[Share, AfterValidator(_sane_share)] = Bps(1_000)
+    """Of what the pool holds within 1 % of its price, a swap or a mint may move."""
 
     def references_named(self, chain_id: ChainId) -> NamedReferences:
         """List what the file says prices its pairs. The devnet may do with a single pool."""

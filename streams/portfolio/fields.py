@@ -1,0 +1,49 @@
+"""What a field of a file may be: addresses, shares, times, URLs; and the section that fields stand in."""
+
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+
+from pipeline.units import Address, Bps, PoolId, Seconds
+from streams.human import parse_bps, parse_seconds
+from streams.portfolio.names import read_address, read_pool
+
+Addr = Annotated[Address, BeforeValidator(read_address)]
+"""An address, or an ENS name in its place."""
+Pool = Annotated[PoolId, BeforeValidator(read_pool)]
+"""A pool's address, or an ENS name in its place, or the 32 bytes by which its venue knows it."""
+Share = Annotated[Bps, BeforeValidator(parse_bps)]
+Duration = Annotated[Seconds, BeforeValidator(parse_seconds)]
+
+
+def _http(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http:// or https:// URL")
+    return url
+
+
+SecretUrl = Annotated[SecretStr, AfterValidator(_http)]
+"""A URL that may hold a key: it is shown nowhere."""
+
+T = TypeVar("T")
+
+
+def at_least(count: int) -> AfterValidator:
+    """Refuse a list of fewer items."""
+
+    def check(items: tuple[T, ...]) -> tuple[T, ...]:
+        if len(items) < count:
+            raise ValueError(f"must name at least {count}")
+        return items
+
+    return AfterValidator(check)
+
+
+class Section(BaseModel):
+    """A part of the file. What it does not know it refuses."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
