@@ -15,6 +15,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.events import BlockSeen, PolicySet
 from pipeline.state.shard import Shard
 from pipeline.units import BlockNumber, BookId, ChainId, Hash, Offset, Seconds, ShardId, Term, Wei
+from streams.cli import doctor
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_event, decode_output, encode, encode_entry
 from streams.kafka.readers import reading
@@ -115,9 +116,13 @@ class Desk:
         producer = await self._transacting(shard, then)
         try:
             await producer.begin_transaction()
-            for topic, key, value in records:
-                full = f"evenkeel-{self.chain_id}.{topic}"
-                await producer.send_and_wait(full, key=key.encode(), value=value, partition=shard)
+            sent = [
+                await producer.send(
+                    f"evenkeel-{self.chain_id}.{topic}", key=key.encode(), value=value, partition=shard
+                )
+                for topic, key, value in records
+            ]
+            await asyncio.gather(*sent)
             await (producer.commit_transaction() if then == "commit" else producer.abort_transaction())
         finally:
             await producer.stop()
@@ -149,6 +154,7 @@ def desk(tmp_path, monkeypatch, evenkeel, broker):
     monkeypatch.setenv("EVENKEEL_CHAIN_ID", str(made.chain_id))
     monkeypatch.setenv("EVENKEEL_PARTITIONS", str(PARTITIONS))
     monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(doctor, "_NODE_TRIED_AGAIN_S", 0.05)  # most of these users have no node
     return made
 
 

@@ -26,6 +26,8 @@ LONGEST_FIRST = tuple(
         ("chaos", "test_each_fault.py"),
         ("integration", "test_submit_house.py"),
         ("integration", "test_kafka_roles.py"),
+        ("chaos", "test_ends.py"),
+        ("adversary", "test_forger.py"),
     )
 )
 SLOW_FOLDERS = ("chaos", "integration", "adversary")
