@@ -1,6 +1,7 @@
 """What the books have now, computed from the state that their shards have committed: one head for all numbers."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,7 +14,7 @@ from pipeline.decide.gates import Refused
 from pipeline.errors import MalformedRecordError, NewerRecordError, PipelineError
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.arrivals import Departure
-from pipeline.messages.base import BlockRef
+from pipeline.messages.base import BlockRef, View
 from pipeline.messages.entries import Halted, Pause
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView
@@ -22,8 +23,7 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import ChainId, Offset, ShardId
 from pipeline.venues.port import VenueViews
-from pipeline.venues.registry import venues_of
-from pipeline.venues.uniswap_v3.forms.views import PositionView
+from pipeline.venues.registry import kind_of, venues_of
 from pipeline.views import show_book
 from streams.kafka.codec import decode_event
 from streams.kafka.readers import Reader, Record
@@ -47,14 +47,23 @@ class ShardNow(msgspec.Struct, frozen=True, kw_only=True):
     """Why; also where it stands before a record that cannot be read here."""
 
 
+class PositionNow(NamedTuple):
+    """A position of a book."""
+
+    kind: str
+    """Of its venue."""
+    views: VenueViews
+    held: HeldItem
+
+
 class BookNow(msgspec.Struct, frozen=True, kw_only=True):
     """A book at its shard's head; `stock` is None where the inventory is not known, and `marks` say why."""
 
     policy: Policy
     at: ShardNow
     stock: Stock | None
-    positions: tuple[tuple[VenueViews, HeldItem], ...]
-    """Those that have or are owed anything, each with what shows it."""
+    positions: tuple[PositionNow, ...]
+    """Those that have or are owed anything."""
     set_apart: tuple[str, ...]
     """Items of the owner that the book does without, such as `position/M/id`."""
     left: tuple[tuple[str, Departure], ...]
@@ -65,11 +74,10 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
         """Make the view that the shard publishes, at the present head."""
         return None if self.stock is None else show_book(self.policy, self.stock, self._moment())
 
-    def position_views(self) -> list[PositionView]:
+    def position_views(self) -> list[View]:
         """Make a view of each position that still has or is owed something."""
         now = self._moment()
-        shown = (views.show_item(self.policy, held, now) for views, held in self.positions)
-        return [view for view in shown if isinstance(view, PositionView)]
+        return [each.views.show_item(self.policy, each.held, now) for each in self.positions]
 
     def _moment(self) -> Provenance:
         return Provenance(
@@ -140,7 +148,7 @@ def books_at(at: ShardNow) -> Iterator[BookNow]:
         unknown = why_unknown(at.shard, policy)
         marks = list(_marks(at, policy, unknown))
         stock: Stock | None = None
-        positions: tuple[tuple[VenueViews, HeldItem], ...] = ()
+        positions: tuple[PositionNow, ...] = ()
         try:
             if unknown is None:
                 stock = stock_of(at.shard, policy)
@@ -161,10 +169,12 @@ def books_at(at: ShardNow) -> Iterator[BookNow]:
         )
 
 
-def _shown(shard: Shard, policy: Policy) -> Iterator[tuple[VenueViews, HeldItem]]:
+def _shown(shard: Shard, policy: Policy) -> Iterator[PositionNow]:
     for venue in venues_of(policy.chain):
         if venue.views is not None:
-            yield from ((venue.views, held) for held in venue.views.shown_items(shard, policy))
+            kind = kind_of(policy.chain, venue)
+            for held in venue.views.shown_items(shard, policy):
+                yield PositionNow(kind, venue.views, held)
 
 
 def _left(at: ShardNow, policy: Policy) -> list[tuple[str, Departure]]:

@@ -14,6 +14,7 @@ from pipeline.units import ShardId, TokenId
 from streams.cli.console import run, say, settings_for
 from streams.cli.holdings import OneBook, no_such_book
 from streams.cli.operate import Reason, who
+from streams.cli.venues.registry import shown_as
 from streams.kafka.readers import reading
 from streams.policy_rollout import append, appending
 from streams.present import ShardNow, shards_now
@@ -62,9 +63,9 @@ def _held(at: ShardNow, token_id: TokenId, venue: str, book: str | None) -> tupl
     tables = at.shard.tables
     for policy in policies(tables):
         for spec in policy.chain.all_venues():
-            if (spec.name, spec.kind) != (venue, UNISWAP_V3):
+            item = shown_as(spec.kind).numbered_item(spec, token_id) if spec.name == venue else None
+            if item is None:
                 continue
-            item = keys.position(spec.contract("position_manager"), token_id)
             route = tables.find(keys.route(item), Route)
             if route is not None and route.owner == policy.owner and book in {None, policy.book}:
                 return at.shard.id, item, policy.book

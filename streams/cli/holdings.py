@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from pipeline import keys
 from pipeline.errors import SettingsError
+from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView
-from pipeline.units import Bps, Tick
-from pipeline.venues.uniswap_v3.forms.entries import Pool
-from pipeline.venues.uniswap_v3.forms.views import PositionView
+from pipeline.units import Bps
 from streams.cli.completing import books
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.departed import left_text
 from streams.cli.processes import silences
 from streams.cli.token_facts import token_facts
-from streams.cli.wording import Named, left_text, named_in, range_text
-from streams.human import bps_text, duration_text, price_text, short
+from streams.cli.venues.registry import shown_as, shown_of_item
+from streams.cli.wording import named_in, pair_price_text
+from streams.human import bps_text, duration_text, short
 from streams.kafka.codec import encode
 from streams.kafka.readers import reading
 from streams.kafka.wire import wire_form
@@ -29,11 +29,10 @@ from streams.yaml_positions import did_you_mean
 
 OneBook = Annotated[str | None, typer.Option("--book", help="Only this book.", autocompletion=books)]
 
-_PRICE_DIGITS = 6
 STALE_S = 60
 """A log without a new record for longer stands still: a chain has a block every few seconds."""
 _NAMED = 8
-"""So many NFTs that are set apart are named."""
+"""So many positions that are set apart are named."""
 _SLOW_S = 10
 """Records that wait for longer have no worker."""
 
@@ -98,16 +97,8 @@ def _inventory_cells(policy: Policy, view: BookView | None, target: str) -> tupl
         names.amount(policy.quote, view.value_quote),
         names.amount(policy.base, view.base_amount),
         names.amount(policy.quote, view.quote_amount),
-        book_price_text(view, policy),
+        pair_price_text(policy, view.price),
     )
-
-
-def book_price_text(view: BookView, policy: Policy) -> str:
-    """Show the price at which a book is valued: the quote per base, in whole tokens."""
-    base_is_0 = policy.base < policy.quote  # a pool orders its tokens by address
-    token0, token1 = (policy.base, policy.quote) if base_is_0 else (policy.quote, policy.base)
-    decimals = (policy.decimals(token0), policy.decimals(token1))
-    return price_text(view.price, *decimals, base_is_0=base_is_0, digits=_PRICE_DIGITS)
 
 
 def _holding_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
@@ -157,26 +148,13 @@ def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
     settings = settings_for("positions")
     books, silent = run(read_books(settings))
     books = chosen_books(books, book)
-    views = [(each, view) for each in books for view in each.position_views()]
     if as_json:
-        for each, view in views:
-            shown = {**json.loads(encode(view)), **token_facts(each.policy), **_certainty(each)}
-            print_json(json.dumps(shown))
+        for each in books:
+            for view in each.position_views():
+                shown = {**json.loads(encode(view)), **token_facts(each.policy), **_certainty(each)}
+                print_json(json.dumps(shown))
         return
-    columns = [
-        "book",
-        ">NFT",
-        "pool",
-        "~range",
-        "liquidity",
-        "~principal",
-        "~fees",
-        ">block",
-        "~state",
-    ]
-    print_table(
-        f"positions on chain {settings.chain}", columns, [_position_row(each, view) for each, view in views]
-    )
+    _print_positions(settings, books)
     _say_what_is_set_apart(books)
     for each in books:
         if each.stock is None:
@@ -185,34 +163,30 @@ def positions(*, book: OneBook = None, as_json: AsJson = False) -> None:
     _say_if_none(books)
 
 
-def _position_row(book: BookNow, view: PositionView) -> tuple[str, ...]:
-    pool = book.at.shard.tables.need(keys.pool(view.pool), Pool)
-    names, tokens = named_in(book.policy), (pool.token0, pool.token1)
-    amounts = (view.principal0, view.principal1, view.fees0, view.fees1)
-    texts = [names.amount(tokens[i % 2], raw) for i, raw in enumerate(amounts)]
+def _print_positions(settings: Settings, books: Sequence[BookNow]) -> None:
+    """Print a table for each kind of venue at which books have positions; an empty one where there are none."""
+    kinds = dict.fromkeys(held.kind for each in books for held in each.positions) or (UNISWAP_V3,)
+    for kind in kinds:
+        shown = shown_as(kind)
+        where = "" if len(kinds) == 1 else f" at {kind}"
+        columns = ["book", *shown.columns, ">block", "~state"]
+        rows = [
+            _position_row(each, shown.cells(each, held.held))
+            for each in books
+            for held in each.positions
+            if held.kind == kind
+        ]
+        print_table(f"positions on chain {settings.chain}{where}", columns, rows)
+
+
+def _position_row(book: BookNow, cells: Sequence[str]) -> tuple[str, ...]:
+    head = book.at.head
     return (
-        view.book,
-        str(view.token_id),
-        _pool_name(pool, names),
-        _range_text(book.policy, pool, view),
-        "closed" if not view.liquidity else "in range" if view.in_range else "out of range",
-        " + ".join(texts[:2]),
-        " + ".join(texts[2:]),
-        "" if book.at.head is None else str(book.at.head.number),
+        book.policy.book,
+        *cells,
+        "" if head is None else str(head.number),
         "; ".join(state_of(book)) or "well",
     )
-
-
-def _pool_name(pool: Pool, names: Named) -> str:
-    symbols = [names.tokens.get(token, (short(token), 0))[0] for token in (pool.token0, pool.token1)]
-    return f"{'/'.join(symbols)} {pool.fee_pips / 10_000:g}%"
-
-
-def _range_text(policy: Policy, pool: Pool, view: PositionView) -> str:
-    """Show a range in prices of the book's base, lowest first, with its ticks."""
-    base_is_0 = pool.token0 == policy.base or pool.token1 == policy.quote
-    ticks = (Tick(view.tick_lower), Tick(view.tick_upper))
-    return range_text(ticks, (pool.decimals0, pool.decimals1), base_is_0=base_is_0)
 
 
 # ------------------------------------------------------------------ how sure it is
@@ -264,24 +238,26 @@ def no_such_book(name: str, known: Iterable[str]) -> str:
 
 
 def _say_what_is_set_apart(books: Iterable[BookNow]) -> None:
-    """Name the NFTs of each owner that its book does without, a few of them."""
+    """Name the positions of each owner that its book does without, a few of them."""
     for each in books:
-        numbers = [keys.number_of(item) for item in each.set_apart]
-        if numbers:
-            more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+        if each.set_apart:
+            more = f" and {len(each.set_apart) - _NAMED} more" if len(each.set_apart) > _NAMED else ""
+            shown = shown_of_item(each.set_apart[0])
+            names = ", ".join(shown.call(item) for item in each.set_apart[:_NAMED])
             say(
-                f"{each.policy.book}: does without NFT {', '.join(numbers[:_NAMED])}{more}, "
+                f"{each.policy.book}: does without {shown.noun} {names}{more}, "
                 "which somebody else sent or an operator left out: `evenkeel adopt ID` takes one in"
             )
 
 
 def _say_what_left(books: Iterable[BookNow]) -> None:
-    """Name the NFTs that left each book: what they were worth, when, and by which transaction."""
+    """Name the positions that left each book: what they were worth, when, and by which transaction."""
     for each in books:
         for item, left in each.left[:_NAMED]:
             say(f"{each.policy.book}: {left_text(item, left, each.policy)}")
         if len(each.left) > _NAMED:
-            say(f"{each.policy.book}: {len(each.left) - _NAMED} more NFTs have left in the last 30 days")
+            noun = shown_of_item(each.left[0][0]).noun
+            say(f"{each.policy.book}: {len(each.left) - _NAMED} more {noun}s have left in the last 30 days")
 
 
 def _say_all(lines: Iterable[str]) -> None:

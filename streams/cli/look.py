@@ -9,22 +9,16 @@ from typing import Annotated
 import msgspec
 import typer
 
-from pipeline import keys
 from pipeline.errors import SettingsError
-from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import Declined, PlanOpened, RebalanceProposed
-from pipeline.units import RawAmount
-from pipeline.venues.uniswap_v3.forms.entries import Pool
-from pipeline.venues.uniswap_v3.forms.views import PositionView
 from streams.cli.console import AsJson, print_json, print_line, print_table, run, say, settings_for
-from streams.cli.holdings import book_price_text
 from streams.cli.sentences import sentence
-from streams.cli.wording import Named, named_in, prices_text
+from streams.cli.venues.uniswap_v3.look_rows import COLUMNS, earned_by, position_row, views_of
+from streams.cli.wording import named_in, pair_price_text
 from streams.human import bps_text, duration_text, short
 from streams.kafka.codec import encode
-from streams.look.earned import Earned, earned
+from streams.look.earned import Earned
 from streams.look.glance import Glance, PairNow, glance
-from streams.look.ranges_drawn import distances_text, drawn
 from streams.node.http_node import HttpNode
 from streams.redaction import remember_secret
 from streams.settings import Settings
@@ -92,20 +86,7 @@ def _print(seen: Glance) -> None:
 def _print_pair(each: PairNow, seen: Glance) -> None:
     policy, pair = each.book.policy, each.pair
     title = f"{pair.base.symbol}/{pair.quote.symbol} positions"
-    columns = [
-        ">NFT",
-        "pool",
-        ">range",
-        "drawn",
-        "~to its ends",
-        "~principal",
-        "~fees",
-        ">worth",
-        ">fee APR",
-        ">against holding",
-    ]
-    views = each.book.position_views()
-    print_table(title, columns, [_position_row(each, view, seen) for view in views])
+    print_table(title, COLUMNS, [position_row(each, view, seen) for view in views_of(each)])
     view = each.book.view()
     if view is None:
         say(f"what the {pair.name} positions are worth is not known: {'; '.join(each.book.marks)}")
@@ -126,72 +107,13 @@ def _print_pair(each: PairNow, seen: Glance) -> None:
                 names.amount(policy.base, view.base_amount),
                 names.amount(policy.quote, view.quote_amount),
                 bps_text(view.base_share_bps),
-                book_price_text(view, policy),
+                pair_price_text(policy, view.price),
             )
         ],
     )
     for said in each.outputs:
         if isinstance(said, _DECISIONS):
             print_line(f"the default policy: {sentence(said, policy)}")
-
-
-def _position_row(each: PairNow, view: PositionView, seen: Glance) -> tuple[str, ...]:
-    policy = each.book.policy
-    pool = each.book.at.shard.tables.need(keys.pool(view.pool), Pool)
-    base_is_0 = pool.token0 == policy.base
-    names = named_in(policy)
-    ticks = view.tick_lower, view.tick_upper
-    return (
-        str(view.token_id),
-        f"{each.pair.base.symbol}/{each.pair.quote.symbol} {pool.fee_pips / 10_000:g}%",
-        prices_text(ticks, (pool.decimals0, pool.decimals1), base_is_0=base_is_0),
-        drawn(pool.tick, *ticks, base_is_0=base_is_0) if view.liquidity else "closed",
-        distances_text(pool.sqrt_price_x96, *ticks, base_is_0=base_is_0) if view.liquidity else "",
-        _both(names, pool, (view.principal0, view.principal1)),
-        _both(names, pool, (view.fees0, view.fees1)),
-        names.amount(policy.quote, _worth(view, pool, base_is_0=base_is_0)),
-        *_earned_cells(each, view, seen),
-    )
-
-
-def _earned_cells(each: PairNow, view: PositionView, seen: Glance) -> tuple[str, str]:
-    told = _earned(each, view, seen)
-    if told is None:
-        return "?", "?"
-    apr = "?" if told.fee_apr_bps is None else bps_text(told.fee_apr_bps)
-    quote = each.book.policy.quote
-    return apr, named_in(each.book.policy).amount(quote, told.against_holding_quote)
-
-
-def _earned(each: PairNow, view: PositionView, seen: Glance) -> Earned | None:
-    pool = each.book.at.shard.tables.need(keys.pool(view.pool), Pool)
-    base_is_0 = pool.token0 == each.book.policy.base
-    return earned(
-        seen.histories.get(view.token_id, []),
-        seen.head.block.timestamp_s,
-        (view.principal0, view.principal1),
-        (view.fees0, view.fees1),
-        lambda amounts: _value(amounts, pool, base_is_0=base_is_0),
-    )
-
-
-def _worth(view: PositionView, pool: Pool, *, base_is_0: bool) -> RawAmount:
-    """Value a position with its fees at its pool's price, in the quote."""
-    both = RawAmount(view.principal0 + view.fees0), RawAmount(view.principal1 + view.fees1)
-    return _value(both, pool, base_is_0=base_is_0)
-
-
-def _value(amounts: tuple[RawAmount, RawAmount], pool: Pool, *, base_is_0: bool) -> RawAmount:
-    """Value amounts of a pool's tokens at its price, in the quote. Rounds: down, once."""
-    if base_is_0:
-        return RawAmount(value_in_token1(amounts[0], pool.sqrt_price_x96) + amounts[1])
-    return RawAmount(value_in_token0(amounts[1], pool.sqrt_price_x96) + amounts[0])
-
-
-def _both(names: Named, pool: Pool, amounts: tuple[RawAmount, RawAmount]) -> str:
-    return " + ".join(
-        names.amount(token, raw) for token, raw in zip((pool.token0, pool.token1), amounts, strict=True)
-    )
 
 
 def _beside(seen: Glance) -> Iterator[str]:
@@ -235,8 +157,8 @@ def _pair_as_json(each: PairNow, seen: Glance) -> dict[str, object]:
         "quote": each.pair.quote.address,
         "inventory": None if view is None else json.loads(encode(view)),
         "positions": [
-            {**json.loads(encode(view)), "earned": _earned_as_json(_earned(each, view, seen))}
-            for view in each.book.position_views()
+            {**json.loads(encode(view)), "earned": _earned_as_json(earned_by(each, view, seen))}
+            for view in views_of(each)
         ],
         "marks": list(each.book.marks),
         "decisions": [json.loads(encode(said)) for said in each.outputs if isinstance(said, _DECISIONS)],

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.messages.versions import TYPE_FIELD, VERSION_FIELD, type_and_version
-from pipeline.venues.uniswap_v3 import topics as v3_topics
 from pipeline.venues.wallet import token_logs as tokens
+from streams.cli.venues.event_names import topic_names
+from streams.cli.venues.registry import event_names
 from streams.human import bps_text, seconds_text, short
 from streams.kafka.plain_json import MALFORMED, plain_json
 
@@ -87,11 +88,4 @@ def _value_text(name: str, value: Any) -> str:
     return value
 
 
-def _named_topics() -> Iterator[tuple[str, str]]:
-    for module in (v3_topics, tokens):
-        for name, value in vars(module).items():
-            if name.endswith("_TOPIC"):
-                yield value, name.removesuffix("_TOPIC").title().replace("_", "")
-
-
-_EVENT_NAMES = dict(_named_topics())
+_EVENT_NAMES = {**event_names(), **topic_names(tokens)}

@@ -28,13 +28,15 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.dry_run import DryRun
-from pipeline.messages.goals import Goal, HedgeGoal, Terms
+from pipeline.messages.goals import Goal, HedgeGoal
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
-from pipeline.units import Address, Bps, RawAmount, Tick
+from pipeline.units import Address, Bps, RawAmount
 from streams.cli import costs
+from streams.cli.departed import left_text
 from streams.cli.refusals import in_units
-from streams.cli.wording import left_text, named_in, range_text
+from streams.cli.venues.registry import shown_as
+from streams.cli.wording import named_in
 from streams.human import amount_text, bps_text, duration_text
 from streams.outcomes import outcome_text
 
@@ -156,18 +158,10 @@ def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str
 
 
 def _goal(goal: Goal, policy: Policy | None) -> str:
+    """Say where a plan moves to, in the words of its venue."""
     if isinstance(goal, HedgeGoal):
         return _hedge(goal, policy)
-    return _place(goal.venue, goal.terms, policy)
-
-
-def _place(venue: str, terms: Terms, policy: Policy | None) -> str:
-    """Say where liquidity stands: a range by its prices, anything else by the terms of its venue."""
-    match terms:
-        case {"tick_lower": str(lower), "tick_upper": str(upper)}:
-            return _range(Tick(int(lower)), Tick(int(upper)), policy)
-    told = (f"{name} {value if isinstance(value, str) else ' '.join(value)}" for name, value in terms.items())
-    return f"{venue} {', '.join(told)}"
+    return shown_as(goal.venue).place(goal.terms, policy)
 
 
 def _hedge(goal: HedgeGoal, policy: Policy | None) -> str:
@@ -179,16 +173,6 @@ def _hedge(goal: HedgeGoal, policy: Policy | None) -> str:
     return f"a hedge at {goal.venue}"
 
 
-def _range(lower: Tick, upper: Tick, policy: Policy | None) -> str:
-    """Show a range of the reference pool in prices of the base, lowest first."""
-    if policy is None:
-        return f"ticks {lower} to {upper}"
-    base_is_0 = policy.base < policy.quote  # a pool orders its tokens by address
-    tokens = (policy.base, policy.quote) if base_is_0 else (policy.quote, policy.base)
-    decimals = (policy.decimals(tokens[0]), policy.decimals(tokens[1]))
-    return range_text((lower, upper), decimals, base_is_0=base_is_0)
-
-
 def _tried(run: DryRun, policy: Policy | None) -> str:
     """Say what a dry-run came to: its cost, the new range, and the share before and after."""
     if run.outcome != "done":
@@ -197,7 +181,7 @@ def _tried(run: DryRun, policy: Policy | None) -> str:
     parts = [
         f"is done: {len(run.steps)} {'transaction' if len(run.steps) == 1 else 'transactions'}, {amount_text(gas_wei, _NATIVE_DECIMALS, places=6)} coin of gas"
     ]
-    parts += [f"new range {_place(each.venue, each.terms, policy)}" for each in run.new_positions]
+    parts += [shown_as(each.venue).new_position(each.terms, policy) for each in run.new_positions]
     if run.before is not None and run.after is not None:
         lost = run.before.value_quote - run.after.value_quote
         amount = _amount(RawAmount(abs(lost)), policy, None if policy is None else policy.quote)

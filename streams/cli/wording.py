@@ -1,24 +1,18 @@
-"""Amounts and ranges as every screen shows them: an amount with its token's symbol, a range in prices of the base."""
+"""Amounts and prices as every screen shows them: an amount with its token's symbol, a price of the base in whole tokens."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import msgspec
 
-from pipeline import keys
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import SettingsError
-from pipeline.math.log_prices import price_at_log
-from pipeline.messages.arrivals import Departure
-from pipeline.messages.decisions import NftLeft
+from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy
-from pipeline.units import Address, LogPrice, RawAmount, Tick
+from pipeline.units import Address, RawAmount
 from streams.human import parse_bps, price_text, rounded_amount_text, short
 
-_DIGITS = 5
-"""Of a price at the end of a range."""
-_NO_END_TICK = 880_000
-"""A range to here or beyond has no end: which of the last ticks it is follows from the pool's spacing."""
+_DIGITS = 6
+"""Of a price."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -51,33 +45,13 @@ def share_of(option: str, text: str) -> float:
         raise SettingsError(f"{option}: {error}") from None
 
 
-def left_text(item: str, left: NftLeft | Departure, policy: Policy | None) -> str:
-    """Say of an NFT that left a book what it was worth, where it went, by which transaction, and of a departure when."""
-    quote = None if policy is None else policy.quote
-    known = left.value_quote
-    worth = "of unknown worth" if known is None else f"worth {named_in(policy).amount(quote, known)}"
-    parts = ["was burned" if left.to is None else f"has left for {left.to}"]
-    if isinstance(left, Departure):
-        when = datetime.fromtimestamp(left.block.timestamp_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        parts.append(f"at block {left.block.number} ({when})")
-    if left.transaction_hash is not None:
-        parts.append(f"by transaction {left.transaction_hash}")
-    return f"NFT {keys.number_of(item)}, {worth}, {' '.join(parts)}"
+def pair_decimals(policy: Policy) -> tuple[int, int]:
+    """Tell the decimals of a book's pair, of its token0 and its token1."""
+    base, quote = policy.decimals(policy.base), policy.decimals(policy.quote)
+    return (base, quote) if policy.base < policy.quote else (quote, base)
 
 
-def range_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_0: bool) -> str:
-    """Show a range in prices of the base, lowest first, with its ticks. `decimals` are those of token0 and token1."""
-    return f"{prices_text(ticks, decimals, base_is_0=base_is_0)} (ticks {ticks[0]}..{ticks[1]})"
-
-
-def prices_text(ticks: tuple[Tick, Tick], decimals: tuple[int, int], *, base_is_0: bool) -> str:
-    """Show a range in prices of the base, lowest first."""
-    ends = [_end_text(tick, decimals, base_is_0=base_is_0) for tick in ticks]
-    low, high = ends if base_is_0 else reversed(ends)
-    return f"{low}–{high}"  # noqa: RUF001 - a range is written so
-
-
-def _end_text(tick: Tick, decimals: tuple[int, int], *, base_is_0: bool) -> str:
-    if abs(tick) >= _NO_END_TICK:
-        return "0" if (tick < 0) == base_is_0 else "∞"
-    return price_text(price_at_log(LogPrice(tick)), *decimals, base_is_0=base_is_0, digits=_DIGITS)
+def pair_price_text(policy: Policy, price: Price) -> str:
+    """Show a price of a book's pair: the quote per base, in whole tokens."""
+    base_is_0 = policy.base < policy.quote
+    return price_text(price, *pair_decimals(policy), base_is_0=base_is_0, digits=_DIGITS)

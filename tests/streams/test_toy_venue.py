@@ -30,6 +30,7 @@ from worlds.toy_venue.venue import KIND
 from pipeline.drive import drive
 from pipeline.errors import SettingsError
 from pipeline.follow.quarantine import quarantined
+from pipeline.messages.arrivals import Departure
 from pipeline.messages.base import Output
 from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.decisions import (
@@ -50,8 +51,10 @@ from pipeline.messages.policy import Limits
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, Rewound
 from pipeline.state.shard import Shard
-from pipeline.units import Bps, ShardId
+from pipeline.units import Bps, Offset, ShardId
 from pipeline.venues.registry import KINDS
+from streams.cli.departed import left_text
+from streams.cli.venues.registry import shown_as
 from streams.kafka.codec import decode_entry, decode_output, encode_entry
 from streams.kafka.topics import DECISIONS, POOL_STATES, POSITIONS, SWAPS
 from streams.node.contract_calls import Ask, ContractReader, Told, method
@@ -60,6 +63,7 @@ from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.venues.registry import HALVES
 from streams.portfolio import load_portfolio
+from streams.present import ShardNow, books_at
 from streams.verify import Verdict, against_the_chain
 from streams.work.fold import fold_log
 
@@ -158,6 +162,28 @@ async def test_what_is_published_of_it_crosses_the_topics(rig) -> None:
     last = {(topic, key): told for topic, key, told in rig.said}
     assert last[POSITIONS.name, SHARE] is None
     assert not [key for key in rig.shard.tables.entries() if key.startswith("toy-") or "toy" in key]
+
+
+async def test_commands_show_its_positions_by_what_they_hold(rig) -> None:
+    await rig.begin()
+    at = ShardNow(
+        shard=rig.shard,
+        head=rig.chain.head.block,
+        cursor=Offset(0),
+        records_behind=0,
+        waiting_since_ms=None,
+        halted=None,
+    )
+    (book,) = books_at(at)
+    ((kind, _, held),) = book.positions
+    shown = shown_as(kind)
+    assert (kind, shown.columns) == (half.KIND, ("position", "liquidity", "~holds"))
+    assert shown.cells(book, held) == (SHARE, "in range", "10.0000 WETH + 30,000.00 USDC")
+    assert [type(view) for view in book.position_views()] == [ToyShareView]
+    left = Departure(book="toy", to=None, transaction_hash=None, value_quote=None, block=at.head)
+    assert left_text(SHARE, left, book.policy).startswith(
+        f"position {SHARE}, of unknown worth, was burned at block "
+    )
 
 
 async def test_a_book_that_leaves_its_band_by_a_trade_there_gets_a_proposal(rig) -> None:

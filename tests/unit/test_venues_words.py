@@ -19,6 +19,7 @@ OWN_FOLDERS = {
     "pipeline/hedge": "likewise",
     "streams/devnet": "a chain of ours with Uniswap V3 on it",
     "streams/look": "`evenkeel look`: an owner's NFTs of Uniswap V3, without a shard",
+    "streams/cli/venues/uniswap_v3": "how it is shown",
     "streams/cli/demo": "a story that plays on that chain",
 }
 """Folders that may name all of it."""
@@ -32,7 +33,6 @@ SLOTS = "logarithms of prices, under the names by which slots of rings have been
 FIELDS_OF_THE_FILE = (
     "fields of the portfolio file: a re-range of Uniswap V3, and how far spot may be from the mean"
 )
-SHOWN = "shows positions of Uniswap V3 to people"
 EXCEPTIONS = {
     "pipeline/advance/departures.py": (TYPES_ON_THE_WIRE, "nftleft"),
     "pipeline/book/price_rings.py": (SLOTS, "tick tick_seconds tick_seconds_at"),
@@ -52,21 +52,19 @@ EXCEPTIONS = {
     ),
     "pipeline/messages/prices.py": (SLOTS, "tick tick_seconds tick_seconds_at"),
     "pipeline/units.py": ("names of numbers", "sqrtpricex96 sqrt tick"),
-    "streams/cli/adopting.py": ("a person adopts an NFT by its number", "nft nftadopted"),
+    "streams/cli/adopting.py": ("a person adopts an NFT, of any venue, by its number", "nft nftadopted"),
     "streams/cli/asked.py": (
         "asks a reference pool of Uniswap V3 for its spacing",
         "half_width_ticks tick tickspacing",
     ),
     "streams/cli/curve.py": ("the middle of two prices", "sqrt"),
+    "streams/cli/departed.py": (TYPES_ON_THE_WIRE, "nftleft"),
     "streams/cli/devnet_run.py": ("a devnet has Uniswap V3", "ticks"),
     "streams/cli/example.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks tick nfts"),
-    "streams/cli/holdings.py": (SHOWN, "nft nfts tick tick_lower tick_upper ticks"),
-    "streams/cli/look.py": (SHOWN, "sqrt_price_x96 nft nfts tick tick_lower tick_upper ticks"),
+    "streams/cli/look.py": ("looks at an owner's NFTs of Uniswap V3, and at nothing else", "nfts"),
     "streams/cli/plots.py": ("ticks of an axis", "ticks set_xticks minorticks_off"),
-    "streams/cli/refusals.py": ("details of refusals of Uniswap V3", "sqrt_price_x96 sqrtpricex96 sqrt"),
-    "streams/cli/sentences.py": (SHOWN, "nftleft nftsetapart tick tick_lower tick_upper ticks"),
+    "streams/cli/sentences.py": (TYPES_ON_THE_WIRE, "nftleft nftsetapart"),
     "streams/cli/wider.py": (FIELDS_OF_THE_FILE, SPOT_FROM_MEAN),
-    "streams/cli/wording.py": (SHOWN, "nftleft _no_end_tick nft tick ticks"),
     "streams/kafka/key_length.py": ("fields of records that no key is made of", "ticks"),
     "streams/node/contracts.py": (
         "tries a deployment's contracts of Uniswap V3",
