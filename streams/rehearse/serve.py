@@ -13,15 +13,15 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from pipeline import keys
-from pipeline.errors import PASSING_TROUBLE, MalformedRecordError, NodeError
+from pipeline.errors import PASSING_TROUBLE, MalformedRecordError, NewerRecordError, NodeError
+from pipeline.messages.decisions import RebalanceProposed
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import DryRuns, Untried
 from pipeline.messages.events import BlockSeen, DryRunEnded
 from pipeline.units import BookId, ChainId, Offset, ShardId
 from streams.heartbeat import beating
 from streams.kafka.access import KafkaAccess
-from streams.kafka.codec import decode_entry, decode_event, mark
-from streams.kafka.plain_json import plain_json
+from streams.kafka.codec import decode_entry, decode_event, decode_output, mark
 from streams.kafka.readers import Reader, Record, reading
 from streams.kafka.topics import DECISIONS, EVENTS, STATE, ensure_topics
 from streams.policy_rollout import append, appending
@@ -258,9 +258,15 @@ class Tries:
 
 def _cause_of(proposal: str, record: Record) -> Offset | None:
     """Read the offset that a decision follows from, if it is this proposal."""
-    match plain_json(record.value or b"null"):
-        case {"type": "RebalanceProposed", "id": str(id_), "because_of": {"offset": str(offset)}}:
-            return Offset(int(offset)) if id_.rpartition(".")[2] == proposal else None
+    value = record.value or b""
+    if mark(RebalanceProposed) not in value or proposal.encode() not in value:
+        return None
+    try:
+        said = decode_output(value, where=record.where)
+    except (MalformedRecordError, NewerRecordError):
+        return None
+    if isinstance(said, RebalanceProposed) and said.id.rpartition(".")[2] == proposal:
+        return said.because_of.offset
     return None
 
 

@@ -89,4 +89,4 @@ def decisions(user: User) -> list[dict]:
     """List what was decided, the oldest first."""
     shown = user.run("topics", "tail", "decisions", "--no-follow", "--from-beginning", "--json")
     values = [json.loads(line)["value"] for line in shown.stdout.splitlines()]
-    return [value for value in values if value["type"] in {"RebalanceProposed", "Declined"}]
+    return [value for value in values if value["type"].partition(".")[0] in {"RebalanceProposed", "Declined"}]

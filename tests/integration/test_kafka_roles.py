@@ -201,7 +201,9 @@ def test_each_role_does_its_work(premises, running):
         assert shown.returncode == 0, (command, shown.stdout, shown.stderr)
     assert "SASL_SSL, SCRAM-SHA-512, user view" in view.run("doctor").stdout
     assert len(view.run("inventory", "--json").stdout.splitlines()) == 2
-    decided = [value["id"] for value in values(view, "decisions") if value["type"] == "RebalanceProposed"]
+    decided = [
+        value["id"] for value in values(view, "decisions") if value["type"].startswith("RebalanceProposed")
+    ]
     assert view.run("why", decided[0]).returncode == 0
     operator = premises.user("operate")
     for command in (["pause", "all"], ["resume", "all"]):
