@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from pipeline import keys
 from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.venues.registry import KINDS
 from streams.cli.venues.plain import PlainVenue
@@ -18,7 +19,7 @@ def shown_as(kind: str) -> ShownVenue:
 
 def shown_of_item(item: str) -> ShownVenue:
     """Find how an item is shown: by the kind that has such items."""
-    family = item.partition("/")[0]
+    family = keys.family(item)
     kinds = (name for name, kind in KINDS.items() if family in kind.items)
     return shown_as(next(kinds, family))
 
