@@ -10,17 +10,14 @@ from typing import Literal
 import msgspec
 import structlog
 
-from pipeline import keys
 from pipeline.book.price_rings import interval_prices
 from pipeline.errors import MalformedRecordError, SettingsError
-from pipeline.math.q import Q96
-from pipeline.messages.views import Rewound
+from pipeline.messages.views import PoolState, Rewound, TradeSeen
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.statistics.clock import LogPrices
 from pipeline.units import Address, ChainId, Pips
-from pipeline.venues.uniswap_v3.forms.entries import Pool
-from pipeline.venues.uniswap_v3.forms.views import PoolView, SwapSeen
+from pipeline.venues.registry import pool_facts
 from streams.kafka.checkpoint.port import load
 from streams.kafka.codec import decode_output
 from streams.kafka.readers import Reader, Record
@@ -84,14 +81,14 @@ async def _published(reader: Reader, chain_id: ChainId) -> list[PoolPrices]:
     views = map(_decoded, (await reader.newest(POOL_STATES.on(chain_id))).values())
     return [
         PoolPrices(
-            pool=view.pool,
-            tokens=(view.state.token0, view.state.token1),
-            fee_pips=view.state.fee_pips,
-            prices=LogPrices(swaps[view.pool].at_s, swaps[view.pool].logs, end_s),
+            pool=view.shown_pool,
+            tokens=view.facts.tokens,
+            fee_pips=view.facts.fee_pips,
+            prices=LogPrices(traded.at_s, traded.logs, end_s),
             source="swaps",
         )
         for view in views
-        if isinstance(view, PoolView) and view.pool in swaps and swaps[view.pool].at_s
+        if isinstance(view, PoolState) and (traded := swaps.get(view.shown_pool)) is not None and traded.at_s
     ]
 
 
@@ -105,9 +102,9 @@ async def _kept(reader: Reader, chain_id: ChainId) -> list[PoolPrices]:
 def kept_pools(tables: Tables) -> Iterator[PoolPrices]:
     """List the pools of a shard whose past prices are kept, each with a price per interval."""
     head = tables.head
-    rings = {ring: None for policy in policies(tables) for ring in policy.price_rings()}
-    for ring in rings:
-        pool = tables.find(keys.pool(ring.pool), Pool)
+    rings = {ring: policy for policy in policies(tables) for ring in policy.price_rings()}
+    for ring, policy in rings.items():
+        pool = pool_facts(tables, policy, ring.pool)
         if pool is None or head is None:
             continue
         known = list(interval_prices(tables, ring, head.timestamp_s))
@@ -117,7 +114,7 @@ def kept_pools(tables: Tables) -> Iterator[PoolPrices]:
             end_s = head.timestamp_s // ring.every_s * ring.every_s
             yield PoolPrices(
                 pool=ring.pool,
-                tokens=(pool.token0, pool.token1),
+                tokens=pool.tokens,
                 fee_pips=pool.fee_pips,
                 prices=LogPrices(at_s, logs, end_s, ring.every_s),
                 source="state",
@@ -129,9 +126,10 @@ async def fold_swaps(records: AsyncIterator[Record]) -> Mapping[Address, _Swaps]
     found: dict[Address, _Swaps] = {}
     async for record in records:
         match _decoded(record):
-            case SwapSeen(pool=pool, sqrt_price_x96=price, because_of=cause) if cause.block is not None:
+            case TradeSeen(because_of=cause) as trade if cause.block is not None:
                 at = cause.block.number, cause.block.timestamp_s
-                found.setdefault(pool, _Swaps()).add(*at, 2 * math.log(price / Q96))
+                log_price = math.log(trade.price.numerator) - math.log(trade.price.denominator)
+                found.setdefault(trade.traded_at, _Swaps()).add(*at, log_price)
             case Rewound(to=to):
                 for swaps in found.values():
                     swaps.rewind(to.number)

@@ -12,6 +12,7 @@ from pipeline.units import (
     Address,
     BookId,
     Bps,
+    Pips,
     PoolId,
     RawAmount,
 )
@@ -23,6 +24,37 @@ class TradeSeen(Output, frozen=True, kw_only=True):
     @property
     def traded_at(self) -> PoolId:
         """The pool that traded: the record's key."""
+        raise NotImplementedError
+
+    @property
+    def price(self) -> Price:
+        """The pool's price after it, of token0 in token1."""
+        raise NotImplementedError
+
+
+class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change of a pool."""
+
+    tokens: tuple[Address, Address]
+    """Its token0 and its token1."""
+    decimals: tuple[int, int]
+    fee_pips: Pips
+    """Of what a swap pays in."""
+
+
+class PoolState(View, frozen=True, kw_only=True):
+    """A pool after a block that touched it, as its venue tells it."""
+
+    topic: ClassVar[str] = "pool-states"
+
+    @property
+    def shown_pool(self) -> PoolId:
+        """The pool."""
+        raise NotImplementedError
+
+    @property
+    def facts(self) -> PoolFacts:
+        """What does not change of it."""
         raise NotImplementedError
 
 

@@ -14,6 +14,7 @@ from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueContr
 from pipeline.messages.events import Observed
 from pipeline.messages.goals import GoalKind
 from pipeline.messages.policy import Policy
+from pipeline.messages.views import PoolFacts
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -153,6 +154,11 @@ def kind_of(chain: ChainProfile, venue: Venue) -> str:
 def pool_item(policy: Policy, pool: PoolId) -> str:
     """Name the item that a book's pool is, at its venue."""
     return venue_named(policy.chain, policy.venue_of(pool)).pool_item(pool)
+
+
+def pool_facts(tables: Tables, policy: Policy, pool: PoolId) -> PoolFacts | None:
+    """Tell what does not change of a book's pool; None before it was read."""
+    return venue_named(policy.chain, policy.venue_of(pool)).pool_facts(tables, pool)
 
 
 def spenders(policy: Policy) -> tuple[Address, ...]:

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import typer
 
-from pipeline import keys
 from pipeline.errors import PASSING_TROUBLE, EvenkeelError, NodeError, SettingsError
 from pipeline.messages.policy import Policy
+from pipeline.messages.views import PoolFacts
 from pipeline.state.policies import policies
-from pipeline.units import Address
-from pipeline.venues.uniswap_v3.forms.entries import Pool
+from pipeline.units import PoolId
+from pipeline.venues.registry import pool_facts
 from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of
@@ -158,15 +158,17 @@ class _State:
         """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""
         tables = [each.shard.tables for each in await self._load(settings)]
         pools = {
-            keys.pool.parse(key)[0]: pool
+            pool: facts
             for each in tables
-            for key, pool in each.group(keys.pool.family, Pool)
+            for book in self._books
+            for pool in book.policy.all_pools()
+            if (facts := pool_facts(each, book.policy, pool)) is not None
         }
         wrong = {
             says
             for book in self._books
             for address, pool in pools.items()
-            for says in _contradictions(book.policy, Address(address), pool)
+            for says in _contradictions(book.policy, address, pool)
         }
         if wrong:
             raise SettingsError("; ".join(sorted(wrong)))
@@ -219,8 +221,8 @@ async def _faults(settings: Settings, books: Iterable[Policy]) -> AsyncIterator[
                     yield f"book {policy.book}: {token.symbol}: {fault}"
 
 
-def _contradictions(policy: Policy, address: Address, pool: Pool) -> Iterator[str]:
-    on_chain = {pool.token0: pool.decimals0, pool.token1: pool.decimals1}
+def _contradictions(policy: Policy, address: PoolId, pool: PoolFacts) -> Iterator[str]:
+    on_chain = dict(zip(pool.tokens, pool.decimals, strict=True))
     if address == policy.reference_pool and {policy.base, policy.quote} != set(on_chain):
         yield f"book {policy.book}: reference_pool {address} is not one of base and quote"
     for token in policy.tokens:

@@ -1,7 +1,8 @@
 """A venue that only these tests know goes through watch, codec and fold, and no line elsewhere knows of it."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
@@ -52,16 +53,18 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, Rewound
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, Offset, ShardId
-from pipeline.venues.registry import KINDS
+from pipeline.venues.registry import KINDS, pool_facts
 from streams.cli.departed import left_text
 from streams.cli.venues.registry import shown_as
-from streams.kafka.codec import decode_entry, decode_output, encode_entry
+from streams.kafka.codec import decode_entry, decode_output, encode, encode_entry
+from streams.kafka.readers import Record
 from streams.kafka.topics import DECISIONS, POOL_STATES, POSITIONS, SWAPS
 from streams.node.contract_calls import Ask, ContractReader, Told, method
 from streams.node.fake import FakeChain
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.venues.registry import HALVES
+from streams.pool_prices import fold_swaps
 from streams.portfolio import load_portfolio
 from streams.present import ShardNow, books_at
 from streams.verify import Verdict, against_the_chain
@@ -155,6 +158,16 @@ async def test_what_is_published_of_it_crosses_the_topics(rig) -> None:
     assert last[POOL_STATES.name, POOL].state == rig.toy.pool(ID, rig.chain.head)
     assert isinstance(last[POSITIONS.name, SHARE], ToyShareView)
     assert last[SWAPS.name, f"pool/{ID}"].delta1 == -2_990 * USD
+    facts = pool_facts(rig.shard.tables, toy_policy(), ID)
+    assert last[POOL_STATES.name, POOL].facts == facts
+    assert (facts.tokens, facts.decimals) == ((WRAPPED, DOLLAR), (18, 6))
+    record = Record(SWAPS.name, 0, 0, b"", encode(last[SWAPS.name, f"pool/{ID}"]), 0)
+
+    async def records() -> AsyncIterator[Record]:
+        yield record
+
+    ((pool, prices),) = (await fold_swaps(records())).items()
+    assert (pool, round(math.exp(prices.logs[0]) * ETHER / USD)) == (ID, 2_990)
     assert {ToyPoolView, ToyShareView, ToyTradeSeen} <= {type(told) for _, _, told in rig.said}
     await rig.append(0, PolicyRemoved(book="toy"))
     await rig.until(lambda: len(rig.broker.logs[0]) and not rig.fold().tables.entries().get("policy/toy"))

@@ -70,7 +70,6 @@ EXCEPTIONS = {
         "tries a deployment's contracts of Uniswap V3",
         "min_sqrt_price_x96 sqrtpricex96 tick ticks tickspacing",
     ),
-    "streams/pool_prices.py": ("takes prices from the published swaps of Uniswap V3", "sqrt_price_x96"),
     "streams/portfolio/policies.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks"),
     "streams/portfolio/sections.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks nfts"),
     "streams/portfolio/words.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks"),

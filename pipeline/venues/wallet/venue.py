@@ -14,6 +14,7 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
+from pipeline.messages.views import PoolFacts
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -178,6 +179,11 @@ class Wallet:
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Know no price."""
         del shard, pool
+        return None
+
+    def pool_facts(self, tables: Tables, pool: PoolId) -> PoolFacts | None:
+        """Know no pool that trades."""
+        del tables, pool
         return None
 
     def _rows(self, policy: Policy) -> tuple[_Row, ...]:

@@ -10,11 +10,11 @@ import msgspec
 
 from pipeline import keys
 from pipeline.keys import Kind
-from pipeline.messages.base import Entry, RawLog, View
+from pipeline.messages.base import Entry, Price, RawLog, View
 from pipeline.messages.events import Observed
 from pipeline.messages.facts import Fact
-from pipeline.messages.views import TradeSeen
-from pipeline.units import Address, BookId, PoolId, RawAmount
+from pipeline.messages.views import PoolFacts, PoolState, TradeSeen
+from pipeline.units import Address, BookId, Pips, PoolId, RawAmount
 from pipeline.venues.log_words import Shape, address, decode, shape_of, sint
 
 toy_pool: Kind[PoolId] = keys.kind("toy-pool", str)
@@ -32,6 +32,10 @@ class ToyPool(Entry, frozen=True, kw_only=True):
     reserve0: RawAmount
     reserve1: RawAmount
     shares: int
+
+    @property
+    def facts(self) -> PoolFacts:
+        return PoolFacts(tokens=(self.token0, self.token1), decimals=(18, 6), fee_pips=Pips(0))
 
 
 class ToyShare(Entry, frozen=True, kw_only=True):
@@ -64,15 +68,21 @@ class ToyShareObserved(Observed, frozen=True, kw_only=True, tag=True):
 
 
 # ------------------------------------------------------------------ views
-class ToyPoolView(View, frozen=True, kw_only=True, tag=True):
-    topic: ClassVar[str] = "pool-states"
-
+class ToyPoolView(PoolState, frozen=True, kw_only=True, tag=True):
     pool: PoolId
     state: ToyPool
 
     @property
     def key(self) -> str:
         return toy_pool(self.pool)
+
+    @property
+    def shown_pool(self) -> PoolId:
+        return self.pool
+
+    @property
+    def facts(self) -> PoolFacts:
+        return self.state.facts
 
 
 class ToyShareView(View, frozen=True, kw_only=True, tag=True):
@@ -96,6 +106,10 @@ class ToyTradeSeen(TradeSeen, frozen=True, kw_only=True, tag=True):
     @property
     def traded_at(self) -> PoolId:
         return self.pool
+
+    @property
+    def price(self) -> Price:
+        return Price(numerator=abs(self.delta1), denominator=abs(self.delta0))
 
 
 # ------------------------------------------------------------------ logs

@@ -1,6 +1,7 @@
 """What a shard remembers of pools and NFTs."""
 
 from pipeline.messages.base import Entry
+from pipeline.messages.views import PoolFacts
 from pipeline.units import Address, GrowthX128, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
 
 
@@ -26,6 +27,15 @@ class Pool(Entry, frozen=True, kw_only=True):
     observation_index: int
     observation_cardinality: int
     observation_cardinality_next: int
+
+    @property
+    def facts(self) -> PoolFacts:
+        """What does not change of it."""
+        return PoolFacts(
+            tokens=(self.token0, self.token1),
+            decimals=(self.decimals0, self.decimals1),
+            fee_pips=self.fee_pips,
+        )
 
 
 class TickInfo(Entry, frozen=True, kw_only=True):

@@ -3,8 +3,9 @@
 from typing import ClassVar
 
 from pipeline import keys
-from pipeline.messages.base import View
-from pipeline.messages.views import TradeSeen
+from pipeline.math.log_prices import price_of_root
+from pipeline.messages.base import Price, View
+from pipeline.messages.views import PoolFacts, PoolState, TradeSeen
 from pipeline.units import (
     Address,
     BookId,
@@ -36,11 +37,13 @@ class SwapSeen(TradeSeen, frozen=True, kw_only=True, tag=True):
     def traded_at(self) -> PoolId:
         return self.pool
 
+    @property
+    def price(self) -> Price:
+        return price_of_root(self.sqrt_price_x96)
 
-class PoolView(View, frozen=True, kw_only=True, tag=True):
+
+class PoolView(PoolState, frozen=True, kw_only=True, tag=True):
     """A pool after a block that touched it."""
-
-    topic: ClassVar[str] = "pool-states"
 
     pool: Address
     state: Pool
@@ -48,6 +51,14 @@ class PoolView(View, frozen=True, kw_only=True, tag=True):
     @property
     def key(self) -> str:
         return keys.pool(self.pool)
+
+    @property
+    def shown_pool(self) -> PoolId:
+        return self.pool
+
+    @property
+    def facts(self) -> PoolFacts:
+        return self.state.facts
 
 
 class PositionView(View, frozen=True, kw_only=True, tag=True):
