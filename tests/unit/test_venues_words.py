@@ -30,9 +30,7 @@ SPOT_FROM_MEAN = "max_spot_from_twap_ticks spot_ticks_of"
 TYPES_ON_THE_WIRE = "types that are written in topics under these names"
 FORMER = "forms of before there was another venue"
 SLOTS = "logarithms of prices, under the names by which slots of rings have been kept from the first"
-FIELDS_OF_THE_FILE = (
-    "fields of the portfolio file: a re-range of Uniswap V3, and how far spot may be from the mean"
-)
+FIELDS_OF_THE_FILE = "fields of the portfolio file: a policy's version is the digest of their names, so another name would be another policy to every running book"
 EXCEPTIONS = {
     "pipeline/advance/departures.py": (TYPES_ON_THE_WIRE, "nftleft"),
     "pipeline/book/price_rings.py": (SLOTS, "tick tick_seconds tick_seconds_at"),
