@@ -17,7 +17,7 @@ from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.statistics.clock import LogPrices
 from pipeline.units import Address, ChainId, Pips
-from pipeline.venues.registry import pool_facts
+from pipeline.venues.registry import pool_terms
 from streams.kafka.checkpoint.port import load
 from streams.kafka.codec import decode_output
 from streams.kafka.readers import Reader, Record
@@ -82,8 +82,8 @@ async def _published(reader: Reader, chain_id: ChainId) -> list[PoolPrices]:
     return [
         PoolPrices(
             pool=view.shown_pool,
-            tokens=view.facts.tokens,
-            fee_pips=view.facts.fee_pips,
+            tokens=view.terms.tokens,
+            fee_pips=view.terms.fee_pips,
             prices=LogPrices(traded.at_s, traded.logs, end_s),
             source="swaps",
         )
@@ -104,7 +104,7 @@ def kept_pools(tables: Tables) -> Iterator[PoolPrices]:
     head = tables.head
     rings = {ring: policy for policy in policies(tables) for ring in policy.price_rings()}
     for ring, policy in rings.items():
-        pool = pool_facts(tables, policy, ring.pool)
+        pool = pool_terms(tables, policy, ring.pool)
         if pool is None or head is None:
             continue
         known = list(interval_prices(tables, ring, head.timestamp_s))

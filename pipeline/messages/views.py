@@ -32,7 +32,7 @@ class TradeSeen(Output, frozen=True, kw_only=True):
         raise NotImplementedError
 
 
-class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
+class PoolTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What does not change of a pool."""
 
     tokens: tuple[Address, Address]
@@ -53,7 +53,7 @@ class PoolState(View, frozen=True, kw_only=True):
         raise NotImplementedError
 
     @property
-    def facts(self) -> PoolFacts:
+    def terms(self) -> PoolTerms:
         """What does not change of it."""
         raise NotImplementedError
 

@@ -20,7 +20,7 @@ from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.facts import Fact
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
-from pipeline.messages.views import PoolFacts
+from pipeline.messages.views import PoolTerms
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -236,7 +236,7 @@ class Venue(Protocol):
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         """Tell the price in a pool now; None where the pool is not followed by this venue, or was never given a price."""
 
-    def pool_facts(self, tables: Tables, pool: PoolId) -> PoolFacts | None:
+    def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
         """Tell what does not change of a pool; None where it was not read at this venue."""
 
 

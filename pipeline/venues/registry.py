@@ -14,7 +14,7 @@ from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueContr
 from pipeline.messages.events import Observed
 from pipeline.messages.goals import GoalKind
 from pipeline.messages.policy import Policy
-from pipeline.messages.views import PoolFacts
+from pipeline.messages.views import PoolTerms
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -156,9 +156,9 @@ def pool_item(policy: Policy, pool: PoolId) -> str:
     return venue_named(policy.chain, policy.venue_of(pool)).pool_item(pool)
 
 
-def pool_facts(tables: Tables, policy: Policy, pool: PoolId) -> PoolFacts | None:
+def pool_terms(tables: Tables, policy: Policy, pool: PoolId) -> PoolTerms | None:
     """Tell what does not change of a book's pool; None before it was read."""
-    return venue_named(policy.chain, policy.venue_of(pool)).pool_facts(tables, pool)
+    return venue_named(policy.chain, policy.venue_of(pool)).pool_terms(tables, pool)
 
 
 def spenders(policy: Policy) -> tuple[Address, ...]:

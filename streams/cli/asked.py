@@ -16,12 +16,12 @@ from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.human import amount_text, is_name, parse_address
 from streams.node.contract_calls import ContractReader
-from streams.node.contracts import ContractFault, contract_faults
 from streams.node.feed_facts import feed_problems, feeds_told
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.tokens import token_fault
-from streams.node.venues.registry import holders
+from streams.node.venues.port import ContractFault
+from streams.node.venues.registry import contract_faults, holders
 from streams.portfolio.names import lookup_in
 from streams.portfolio.words import words_of
 from streams.settings import Settings, read_text

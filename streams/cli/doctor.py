@@ -11,10 +11,10 @@ import typer
 
 from pipeline.errors import PASSING_TROUBLE, EvenkeelError, NodeError, SettingsError
 from pipeline.messages.policy import Policy
-from pipeline.messages.views import PoolFacts
+from pipeline.messages.views import PoolTerms
 from pipeline.state.policies import policies
 from pipeline.units import PoolId
-from pipeline.venues.registry import pool_facts
+from pipeline.venues.registry import pool_terms
 from streams.cli.asked import asking, refuse_what_the_chain_refuses
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of
@@ -156,13 +156,12 @@ class _State:
 
     async def tokens(self, settings: Settings) -> str:
         """Compare what policies say of tokens with what was read of their pools: a typing error there scales money."""
-        tables = [each.shard.tables for each in await self._load(settings)]
         pools = {
-            pool: facts
-            for each in tables
+            pool: terms
+            for each in await self._load(settings)
             for book in self._books
             for pool in book.policy.all_pools()
-            if (facts := pool_facts(each, book.policy, pool)) is not None
+            if (terms := pool_terms(each.shard.tables, book.policy, pool)) is not None
         }
         wrong = {
             says
@@ -221,7 +220,7 @@ async def _faults(settings: Settings, books: Iterable[Policy]) -> AsyncIterator[
                     yield f"book {policy.book}: {token.symbol}: {fault}"
 
 
-def _contradictions(policy: Policy, address: PoolId, pool: PoolFacts) -> Iterator[str]:
+def _contradictions(policy: Policy, address: PoolId, pool: PoolTerms) -> Iterator[str]:
     on_chain = dict(zip(pool.tokens, pool.decimals, strict=True))
     if address == policy.reference_pool and {policy.base, policy.quote} != set(on_chain):
         yield f"book {policy.book}: reference_pool {address} is not one of base and quote"

@@ -30,8 +30,8 @@ from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, position, read, token_ids
 from streams.devnet.world import World
 from streams.node.contract_calls import ContractReader
-from streams.node.contracts import contract_faults
 from streams.node.multicall import MULTICALL3
+from streams.node.venues.registry import contract_faults
 from streams.rehearse.anvil import AnvilForks
 from streams.rehearse.trial import Trial
 from streams.submit.calldata import known_calls

@@ -53,7 +53,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView, Rewound
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, Offset, ShardId
-from pipeline.venues.registry import KINDS, pool_facts
+from pipeline.venues.registry import KINDS, pool_terms
 from streams.cli.departed import left_text
 from streams.cli.venues.registry import shown_as
 from streams.kafka.codec import decode_entry, decode_output, encode, encode_entry
@@ -158,9 +158,9 @@ async def test_what_is_published_of_it_crosses_the_topics(rig) -> None:
     assert last[POOL_STATES.name, POOL].state == rig.toy.pool(ID, rig.chain.head)
     assert isinstance(last[POSITIONS.name, SHARE], ToyShareView)
     assert last[SWAPS.name, f"pool/{ID}"].delta1 == -2_990 * USD
-    facts = pool_facts(rig.shard.tables, toy_policy(), ID)
-    assert last[POOL_STATES.name, POOL].facts == facts
-    assert (facts.tokens, facts.decimals) == ((WRAPPED, DOLLAR), (18, 6))
+    terms = pool_terms(rig.shard.tables, toy_policy(), ID)
+    assert last[POOL_STATES.name, POOL].terms == terms
+    assert (terms.tokens, terms.decimals) == ((WRAPPED, DOLLAR), (18, 6))
     record = Record(SWAPS.name, 0, 0, b"", encode(last[SWAPS.name, f"pool/{ID}"]), 0)
 
     async def records() -> AsyncIterator[Record]:

@@ -64,10 +64,6 @@ EXCEPTIONS = {
     "streams/cli/sentences.py": (TYPES_ON_THE_WIRE, "nftleft nftsetapart"),
     "streams/cli/wider.py": (FIELDS_OF_THE_FILE, SPOT_FROM_MEAN),
     "streams/kafka/key_length.py": ("fields of records that no key is made of", "ticks"),
-    "streams/node/contracts.py": (
-        "tries a deployment's contracts of Uniswap V3",
-        "min_sqrt_price_x96 sqrtpricex96 tick ticks tickspacing",
-    ),
     "streams/portfolio/policies.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks"),
     "streams/portfolio/sections.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks nfts"),
     "streams/portfolio/words.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks"),

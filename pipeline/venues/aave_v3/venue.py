@@ -13,7 +13,7 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
-from pipeline.messages.views import PoolFacts
+from pipeline.messages.views import PoolTerms
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -173,7 +173,7 @@ class AaveV3:
         del shard, pool
         return None
 
-    def pool_facts(self, tables: Tables, pool: PoolId) -> PoolFacts | None:
+    def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
         """Know no pool that trades."""
         del tables, pool
         return None

@@ -13,7 +13,7 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
-from pipeline.messages.views import PoolFacts
+from pipeline.messages.views import PoolTerms
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -174,10 +174,10 @@ class UniswapV3:
             return None
         return spot_at(found, found.sqrt_price_x96)
 
-    def pool_facts(self, tables: Tables, pool: PoolId) -> PoolFacts | None:
+    def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
         """Tell a pool's tokens and its fee."""
         found = tables.find(keys.pool(pool), Pool)
-        return None if found is None else found.facts
+        return None if found is None else found.terms
 
 
 KIND = VenueKind(

@@ -9,6 +9,7 @@ from pipeline.errors import UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.events import ObservationFailed, Observed
+from pipeline.messages.policy import Policy
 from pipeline.units import Address, PoolId, Term
 from pipeline.venues.due_read import DueRead
 from streams.node.contract_calls import ContractReader
@@ -49,6 +50,18 @@ AskPools = Callable[["Client", VenueSpec, Sequence[PoolId]], Awaitable[Mapping[P
 """Asks pools of a venue which tokens they trade, and whether they are its own; a text says why one is no pool. Raises: NodeError."""
 
 
+class ContractFault(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a contract that a profile names."""
+
+    field: str
+    """Of the profile: `router`, `wrapped_native`."""
+    says: str
+
+
+TryContracts = Callable[["Client", ContractReader, Policy, BlockRef], AsyncIterator[ContractFault]]
+"""Tries the calls of a plan on the contracts at which a book acts; both ask at one block. Raises: NodeError."""
+
+
 class NodeHalf(NamedTuple):
     """The calls of a kind of venue."""
 
@@ -57,3 +70,5 @@ class NodeHalf(NamedTuple):
     ask_pools: AskPools
     holders: Callable[[VenueSpec, Sequence[PoolId]], Sequence[Address]]
     """Tells which contracts have the tokens of pools."""
+    try_contracts: TryContracts | None = None
+    """None where no book acts, or nothing can be tried."""

@@ -1,15 +1,21 @@
 """The calls of each kind of venue: the one place here that names their modules. A further kind is a line in `HALVES`."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 from pipeline.errors import UnreadableError
+from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.messages.policy import Policy
 from pipeline.units import Address
+from streams.node.contract_calls import ContractReader
 from streams.node.venues import wallet
 from streams.node.venues.aave_v3 import half as aave_v3
-from streams.node.venues.port import NodeHalf, Read
+from streams.node.venues.port import ContractFault, NodeHalf, Read
 from streams.node.venues.uniswap_v3 import half as uniswap_v3
+
+if TYPE_CHECKING:
+    from streams.node.client import Client
 
 HALVES: dict[str, NodeHalf] = {UNISWAP_V3: uniswap_v3.HALF, "aave_v3": aave_v3.HALF}
 
@@ -19,6 +25,17 @@ def holders(policy: Policy) -> Iterator[Address]:
     for spec in policy.chain.all_venues():
         if spec.kind in HALVES:
             yield from HALVES[spec.kind].holders(spec, policy.pools_of(spec.name))
+
+
+async def contract_faults(
+    client: "Client", reader: ContractReader, policy: Policy, at: BlockRef
+) -> AsyncIterator[ContractFault]:
+    """Find what speaks against the contracts through which a book would act; nothing where its venue tries none. Raises: NodeError."""
+    spec = policy.chain.venue(policy.acting_venue())
+    half = None if spec is None else HALVES.get(spec.kind)
+    if half is not None and half.try_contracts is not None:
+        async for fault in half.try_contracts(client, reader, policy, at):
+            yield fault
 
 
 def read_of(kind: str) -> Read:

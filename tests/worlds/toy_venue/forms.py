@@ -13,7 +13,7 @@ from pipeline.keys import Kind
 from pipeline.messages.base import Entry, Price, RawLog, View
 from pipeline.messages.events import Observed
 from pipeline.messages.facts import Fact
-from pipeline.messages.views import PoolFacts, PoolState, TradeSeen
+from pipeline.messages.views import PoolState, PoolTerms, TradeSeen
 from pipeline.units import Address, BookId, Pips, PoolId, RawAmount
 from pipeline.venues.log_words import Shape, address, decode, shape_of, sint
 
@@ -34,8 +34,8 @@ class ToyPool(Entry, frozen=True, kw_only=True):
     shares: int
 
     @property
-    def facts(self) -> PoolFacts:
-        return PoolFacts(tokens=(self.token0, self.token1), decimals=(18, 6), fee_pips=Pips(0))
+    def terms(self) -> PoolTerms:
+        return PoolTerms(tokens=(self.token0, self.token1), decimals=(18, 6), fee_pips=Pips(0))
 
 
 class ToyShare(Entry, frozen=True, kw_only=True):
@@ -81,8 +81,8 @@ class ToyPoolView(PoolState, frozen=True, kw_only=True, tag=True):
         return self.pool
 
     @property
-    def facts(self) -> PoolFacts:
-        return self.state.facts
+    def terms(self) -> PoolTerms:
+        return self.state.terms
 
 
 class ToyShareView(View, frozen=True, kw_only=True, tag=True):

@@ -12,7 +12,7 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
-from pipeline.messages.views import PoolFacts
+from pipeline.messages.views import PoolTerms
 from pipeline.state.policies import policies
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
@@ -159,9 +159,9 @@ class ToyVenue:
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         return held_shares(shard, policy, self.name)
 
-    def pool_facts(self, tables: Tables, pool: PoolId) -> PoolFacts | None:
+    def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
         found = tables.find(toy_pool(pool), ToyPool)
-        return None if found is None else found.facts
+        return None if found is None else found.terms
 
     def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
         found = shard.tables.find(toy_pool(pool), ToyPool)

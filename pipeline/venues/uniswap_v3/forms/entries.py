@@ -1,7 +1,7 @@
 """What a shard remembers of pools and NFTs."""
 
 from pipeline.messages.base import Entry
-from pipeline.messages.views import PoolFacts
+from pipeline.messages.views import PoolTerms
 from pipeline.units import Address, GrowthX128, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
 
 
@@ -29,9 +29,9 @@ class Pool(Entry, frozen=True, kw_only=True):
     observation_cardinality_next: int
 
     @property
-    def facts(self) -> PoolFacts:
+    def terms(self) -> PoolTerms:
         """What does not change of it."""
-        return PoolFacts(
+        return PoolTerms(
             tokens=(self.token0, self.token1),
             decimals=(self.decimals0, self.decimals1),
             fee_pips=self.fee_pips,

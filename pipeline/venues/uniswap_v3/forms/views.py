@@ -5,7 +5,7 @@ from typing import ClassVar
 from pipeline import keys
 from pipeline.math.log_prices import price_of_root
 from pipeline.messages.base import Price, View
-from pipeline.messages.views import PoolFacts, PoolState, TradeSeen
+from pipeline.messages.views import PoolState, PoolTerms, TradeSeen
 from pipeline.units import (
     Address,
     BookId,
@@ -57,8 +57,8 @@ class PoolView(PoolState, frozen=True, kw_only=True, tag=True):
         return self.pool
 
     @property
-    def facts(self) -> PoolFacts:
-        return self.state.facts
+    def terms(self) -> PoolTerms:
+        return self.state.terms
 
 
 class PositionView(View, frozen=True, kw_only=True, tag=True):

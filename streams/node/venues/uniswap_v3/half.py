@@ -15,6 +15,7 @@ from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from streams.node.contract_calls import ContractReader, Told
 from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext
+from streams.node.venues.uniswap_v3.contracts import contract_faults
 from streams.node.venues.uniswap_v3.nfts import PositionRead, read_owner, read_positions
 from streams.node.venues.uniswap_v3.pool import read_pool
 
@@ -138,4 +139,5 @@ HALF = NodeHalf(
     reads={keys.pool.family: _pools, own_keys.owner.family: _owners, keys.position.family: _positions},
     ask_pools=_ask_pools,
     holders=lambda _, pools: pools,
+    try_contracts=contract_faults,
 )

@@ -26,6 +26,7 @@ from pipeline.venues.uniswap_v3.calldata import (
 )
 from streams.node.contract_calls import ContractReader
 from streams.node.port import CallToSimulate, SimulatedCall
+from streams.node.venues.port import ContractFault
 
 if TYPE_CHECKING:
     from streams.node.client import Client
@@ -42,14 +43,6 @@ _PART = 1_000
 """So little of what the pool has is borrowed from it."""
 _SPACINGS = 10
 """Half the width of the range that is tried."""
-
-
-class ContractFault(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with a contract that a profile names."""
-
-    field: str
-    """Of the profile: `router`, `position_manager`, `factory` or `wrapped_native`."""
-    says: str
 
 
 class _Setting(msgspec.Struct, frozen=True, kw_only=True):
