@@ -14,8 +14,8 @@ from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.wallet.forms import Balance
 
-AT_ONCE: frozenset[HedgeMove] = frozenset({"secure", "deleverage"})
-"""Moves of a hedge whose health is low."""
+_TAKE_ALL: frozenset[HedgeMove] = frozenset({"secure", "deleverage", "close"})
+"""Moves that may use the reserve of base: what is owed goes before it."""
 _SPARE_PERCENT = 110
 """Collateral is withdrawn once this much of what is needed stays: every withdrawal costs gas, and the price goes on."""
 
@@ -54,13 +54,13 @@ def need_hedge(policy: Policy) -> Hedge:
 def in_wallet(shard: Shard, policy: Policy, move: HedgeMove) -> InWallet:
     """Tell what of the wallet a hedge may use. What a re-range leaves there of the quote is what secures the hedge.
 
-    Where health is low all of the base may be used.
+    Where health is low, or the hedge ends, all of the base may be used.
     """
     base, quote = (
         shard.tables.need(keys.balance(policy.owner, token), Balance).amount
         for token in (policy.base, policy.quote)
     )
-    reserve = 0 if move in AT_ONCE else policy.reserve(policy.base)
+    reserve = 0 if move in _TAKE_ALL else policy.reserve(policy.base)
     return InWallet(max(base - reserve, 0), quote)
 
 
