@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from any_message import structs
 from forms import golden_record, kinds, read_records
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from topic_docs import written
 
@@ -83,12 +83,14 @@ def test_golden_records_are_of_the_published_form() -> None:
     assert refused > 80, "an integer that is a number is not of the form"
 
 
+@pytest.mark.parametrize(
+    "name", sorted(set(KINDS) - {"JournalRecord"})
+)  # its body is another message, as it was signed
+@settings(max_examples=5)
 @given(st.data())
-def test_whatever_a_message_holds_is_of_the_published_form(data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(sorted(KINDS.values(), key=lambda each: each.__name__)))
-    VALIDATORS[kind.__name__].validate(
-        msgspec.json.decode(msgspec.json.encode(wire_form(data.draw(structs(kind)))))
-    )
+def test_whatever_a_message_holds_is_of_the_published_form(name: str, data: st.DataObject) -> None:
+    message = data.draw(structs(KINDS[name]))
+    VALIDATORS[name].validate(msgspec.json.decode(msgspec.json.encode(wire_form(message))))
 
 
 def test_the_command_prints_a_schema_and_names_what_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
