@@ -65,7 +65,10 @@ EXCEPTIONS = {
     "streams/cli/wider.py": (FIELDS_OF_THE_FILE, SPOT_FROM_MEAN),
     "streams/kafka/key_length.py": ("fields of records that no key is made of", "ticks"),
     "streams/portfolio/policies.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks"),
-    "streams/portfolio/sections.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks nfts"),
+    "streams/portfolio/sections.py": (
+        FIELDS_OF_THE_FILE,
+        "max_spot_from_twap_ticks half_width_ticks nfts ticks",
+    ),
     "streams/portfolio/words.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks"),
     "streams/private_file.py": ("a folder's sticky bit", "sticky"),
     "streams/work/fold.py": (TYPES_ON_THE_WIRE, "nftleft nftsetapart"),
