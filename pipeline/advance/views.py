@@ -39,7 +39,8 @@ def tell_views(
     everything = again or reports or before.policies is not books
     decided = {each.book for each in said if isinstance(each, Decision | PlanMessage)}
     looked_at = shard.rests.take_looked_at() | decided
-    present = {p.book: shown_book(shard, p) for p in books if everything or p.book in looked_at}
+    seen = books if everything else _named(shard, looked_at)
+    present = {policy.book: shown_book(shard, policy) for policy in seen}
     gone = before.books.keys() - {p.book for p in books} if everything else set()
     former = {book: before.books[book] for book in sorted({*present, *gone}) if book in before.books}
     pools = shown_pools(shard)
@@ -64,6 +65,12 @@ def tell_views_if_possible(
     except Exception:  # noqa: BLE001 - the shard is halted already, and has said so
         shard.forget_looks()
         return ()
+
+
+def _named(shard: Shard, books: AbstractSet[BookId]) -> list[Policy]:
+    """Find the policies of some books, in the order of all."""
+    found = (shard.tables.find(keys.policy(book), Policy) for book in sorted(books))
+    return [policy for policy in found if policy is not None]
 
 
 def _is_report(shard: Shard, event: AnyEvent) -> bool:
