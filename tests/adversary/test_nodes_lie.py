@@ -5,12 +5,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from chaos.proxy import Answer, NodeProxy, Question, Trouble
 from stepping import SaysHttp, SaysNo, Stepping, proxied
 from structlog.testing import capture_logs
 
-from pipeline.errors import BlockUnknownError, NodeBusyError, NodeError, NodesDisagreeError
+from pipeline.errors import BlockUnknownError, BrokenAnswerError, NodeBusyError, NodeError, NodesDisagreeError
+from streams.node.proof.header_hash import HeaderFields, header_hash
 from streams.submit.agreed import AgreedNode, sender_node
 from streams.submit.node import HttpSenderNode
 
@@ -186,14 +188,27 @@ async def test_a_hidden_receipt_is_waited_for_and_halts_nobody(chain, world):
         assert stage.bound()[0].inclusion is not None
 
 
-async def test_a_forged_head_is_another_branch_and_waited_for(chain, world):
+def with_another_hash(header: Any) -> Any:
+    return {**header, "hash": "0x" + "66" * 32}
+
+
+def with_another_root(header: Any) -> Any:
+    """Forge a header whole: its fields are those of its hash."""
+    forged = {**header, "stateRoot": "0x" + "66" * 32}
+    return {**forged, "hash": header_hash(msgspec.convert(forged, HeaderFields))}
+
+
+@pytest.mark.parametrize(
+    ("forge", "error"), [(with_another_hash, BrokenAnswerError), (with_another_root, BlockUnknownError)]
+)
+async def test_a_forged_head_is_broken_or_another_branch_and_waited_for(chain, world, forge, error):
     def lie(question: Question, result: Any) -> Any:
-        return {**result, "hash": "0x" + "66" * 32} if question["params"][0] == "latest" else result
+        return forge(result) if question["params"][0] == "latest" else result
 
     async with several(chain, world) as (stage, (_, liar)):
         with liar.troubled(Lies("eth_getBlockByNumber", lie)) as trouble:
             stage.ask()
-            await is_stopped(stage, BlockUnknownError)
+            await is_stopped(stage, error)
         assert trouble.met
 
 
