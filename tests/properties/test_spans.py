@@ -106,8 +106,8 @@ def test_within_a_span_a_book_has_what_it_says_and_is_judged_the_same(seed, oper
 
 def test_spans_are_found_and_books_are_steady_or_not():
     test_within_a_span_a_book_has_what_it_says_and_is_judged_the_same()
-    # 160 examples and more; a fifth of them without a span is met now and then, as like draws come in clusters
-    assert REACHED["span"] > 100, REACHED
+    # of 80 examples or more; a fifth of them without a span is met now and then, as like draws come in clusters
+    assert REACHED["span"] > 50, REACHED
     for reached in (
         "steady True, changed False",
         "steady False, changed False",
