@@ -93,6 +93,10 @@ async def test_an_entry_that_is_not_that_of_the_log_is_found(house):
             verified = await command(house, "state", "verify", "--shard", str(shard))
         finally:
             await write_entry(house, shard, key, right)
+            for worker in house.running(
+                "work"
+            ):  # one that opened the shard meanwhile would go on with the wrong entry
+                worker.kill()
         healed = await command(house, "state", "verify", "--shard", str(shard))
     assert verified.returncode == 1
     assert verified.stderr.splitlines() == [
