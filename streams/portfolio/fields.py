@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from pipeline.units import Address, Bps, PoolId, Seconds
-from streams.human import parse_bps, parse_seconds
+from streams.human import bps_text, parse_bps, parse_seconds
 from streams.portfolio.names import read_address, read_pool
 
 Addr = Annotated[Address, BeforeValidator(read_address)]
@@ -37,6 +37,17 @@ def at_least(count: int) -> AfterValidator:
         if len(items) < count:
             raise ValueError(f"must name at least {count}")
         return items
+
+    return AfterValidator(check)
+
+
+def share_up_to(most: Bps, why: str = "") -> AfterValidator:
+    """Refuse a share of nothing or below, and one above the most; `why` follows in the message."""
+
+    def check(share: Bps) -> Bps:
+        if not 0 < share <= most:
+            raise ValueError(f"must be above 0 and at most {bps_text(most)}{why}")
+        return share
 
     return AfterValidator(check)
 

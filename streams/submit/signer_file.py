@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from pipeline.units import Address, BookId, Bps, ChainId, PoolId, RawAmount, Seconds, Wei
 from streams.chain_numbers import numbers_of
-from streams.portfolio.fields import Addr, Duration, SecretUrl, Share
+from streams.portfolio.fields import Addr, Duration, SecretUrl, Share, share_up_to
 from streams.private_file import guard_place, owned_text
 from streams.redaction import remember_secret
 from streams.submit.limits import Budget, SignerLimits
@@ -22,7 +22,7 @@ from streams.yaml_positions import FieldPath, Problem, did_you_mean, problems_of
 
 _WEI_OF_ETHER = 18
 _WEI_OF_GWEI = 9
-_MOST_LOSS_BPS = 1_000
+_MOST_LOSS = Bps(1_000)
 _MOST_GAS = 30_000_000
 _LEAST_GAS = 21_000
 _WIDE = Context(prec=160)
@@ -41,12 +41,6 @@ def _wei(decimals: int) -> BeforeValidator:
         return Wei(int(wei))
 
     return BeforeValidator(parse)
-
-
-def _sane_loss(loss_bps: Bps) -> Bps:
-    if not 0 < loss_bps <= _MOST_LOSS_BPS:
-        raise ValueError("must be above 0 and at most 10%")
-    return loss_bps
 
 
 def _whole_version(version: str) -> str:
@@ -100,7 +94,7 @@ class SignerFile(OwnFields):
     standing_allowances: dict[Addr, Amount] = Field(
         default={}, description="by token, what each contract that takes tokens may be allowed"
     )
-    max_loss: Annotated[Share, AfterValidator(_sane_loss)] = Bps(100)
+    max_loss: Annotated[Share, share_up_to(_MOST_LOSS)] = Bps(100)
     """Of what one transaction moves, it may lose this at its worst price."""
     max_gas_limit: Annotated[int, Field(ge=_LEAST_GAS, le=_MOST_GAS)] = 5_000_000
     """Of one transaction, in gas."""

@@ -9,12 +9,12 @@ from pydantic import AfterValidator, Field
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Bps
 from streams.human import bps_text
-from streams.portfolio.fields import Addr, Share
+from streams.portfolio.fields import Addr, Share, share_up_to
 from streams.submit.venues.port import VenueFields
 
 _LEAST_HEALTH, _MOST_HEALTH = Decimal("1.01"), Decimal(10)
 _MOST_SHOCK_BPS = 10_000
-_MOST_DEVIATION_BPS = 1_000
+_MOST_DEVIATION = Bps(1_000)
 _HIGHEST_EMODE = 255
 _WHOLE_BPS = 10_000
 
@@ -23,12 +23,6 @@ def _sane_shock(shock_bps: Bps) -> Bps:
     if not 0 <= shock_bps <= _MOST_SHOCK_BPS:
         raise ValueError("must be 0% to 100%")
     return shock_bps
-
-
-def _sane_deviation(deviation_bps: Bps) -> Bps:
-    if not 0 < deviation_bps <= _MOST_DEVIATION_BPS:
-        raise ValueError("must be above 0 and at most 10%")
-    return deviation_bps
 
 
 class AaveFields(VenueFields):
@@ -44,7 +38,7 @@ class AaveFields(VenueFields):
     shock: Annotated[Share, AfterValidator(_sane_shock)] = Field(
         description="by how much prices may move at once: a debt must stand that, too"
     )
-    max_oracle_deviation: Annotated[Share, AfterValidator(_sane_deviation)] = Bps(200)
+    max_oracle_deviation: Annotated[Share, share_up_to(_MOST_DEVIATION)] = Bps(200)
     """How far the market's oracle may be from each reference while anything is borrowed, withdrawn or switched."""
     emodes: tuple[Annotated[int, Field(ge=1, le=_HIGHEST_EMODE)], ...] = ()
     """The categories of e-mode that may be chosen."""

@@ -5,11 +5,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.units import Bps, Seconds
-from streams.portfolio.fields import Addr, Duration, Section, Share
+from streams.portfolio.fields import Addr, Duration, Section, Share, share_up_to
 from streams.submit.venues.uniswap_v3.terms import NamedFeed, NamedReferences
 
 _LONGEST_HEARTBEAT_S = 2 * 86_400
-_MOST_DEVIATION_BPS = 200
+_MOST_DEVIATION = Bps(200)
 _LATE_DIVISOR = 10
 """A feed may be a tenth of its heartbeat late, unless the file says more."""
 
@@ -18,12 +18,6 @@ def _sane_heartbeat(heartbeat_s: Seconds) -> Seconds:
     if not 0 < heartbeat_s <= _LONGEST_HEARTBEAT_S:
         raise ValueError("must be above 0s and at most 2d")
     return heartbeat_s
-
-
-def _sane_deviation(deviation_bps: Bps) -> Bps:
-    if not 0 < deviation_bps <= _MOST_DEVIATION_BPS:
-        raise ValueError("must be above 0 and at most 2%")
-    return deviation_bps
 
 
 class FeedSection(Section):
@@ -37,7 +31,7 @@ class FeedSection(Section):
     )
     max_age: Duration | None = None
     """How old an answer may be, one to two heartbeats; by default a tenth more than the heartbeat."""
-    deviation: Annotated[Share, AfterValidator(_sane_deviation)] = Bps(50)
+    deviation: Annotated[Share, share_up_to(_MOST_DEVIATION)] = Bps(50)
     """By how much the price may move before the feed answers again."""
 
     @model_validator(mode="after")

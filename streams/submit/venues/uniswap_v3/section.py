@@ -6,33 +6,21 @@ from pydantic import AfterValidator, Field
 
 from pipeline.units import Bps, ChainId, PoolId, Seconds
 from streams.chain_numbers import DEVNET
-from streams.portfolio.fields import Addr, Duration, Section, Share
+from streams.portfolio.fields import Addr, Duration, Section, Share, share_up_to
 from streams.submit.venues.port import VenueFields
 from streams.submit.venues.uniswap_v3.reference_sections import ReferencesSection
 from streams.submit.venues.uniswap_v3.terms import NamedReferences
 
 _SHORTEST_WINDOW_S = 180
 _DAY_S = 86_400
-_MOST_TOLERANCE_BPS = 100
-_WHOLE_BPS = 10_000
+_MOST_TOLERANCE, _WHOLE = Bps(100), Bps(10_000)
+_TOLERANCE_WHY = ": whoever trades before the swap takes as much"
 
 
 def _sane_window(window_s: Seconds) -> Seconds:
     if not _SHORTEST_WINDOW_S <= window_s <= _DAY_S:
         raise ValueError("must be 3m to 1d: a single trader can hold the price of a shorter one")
     return window_s
-
-
-def _sane_tolerance(tolerance_bps: Bps) -> Bps:
-    if not 0 < tolerance_bps <= _MOST_TOLERANCE_BPS:
-        raise ValueError("must be above 0 and at most 1%: whoever trades before the swap takes as much")
-    return tolerance_bps
-
-
-def _sane_share(share_bps: Bps) -> Bps:
-    if not 0 < share_bps <= _WHOLE_BPS:
-        raise ValueError("must be above 0 and at most 100%")
-    return share_bps
 
 
 class FirstDeployment(Section):
@@ -55,9 +43,9 @@ class FirstDeployment(Section):
     """How old a pool's newest observation may be."""
     max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] | None = None
     """How far spot may be from the mean, in ticks (one is 0.01 %); by default by the pool's fee."""
-    swap_tolerance: Annotated[Share, AfterValidator(_sane_tolerance)] = Bps(15)
+    swap_tolerance: Annotated[Share, share_up_to(_MOST_TOLERANCE, _TOLERANCE_WHY)] = Bps(15)
     """How far a swap's minimum may be below what the simulation brings."""
-    max_share_of_depth: Annotated[Share, AfterValidator(_sane_share)] = Bps(1_000)
+    max_share_of_depth: Annotated[Share, share_up_to(_WHOLE)] = Bps(1_000)
     """Of what the pool holds within 1 % of its price, a swap or a mint may move."""
 
     def references_named(self, chain_id: ChainId) -> NamedReferences:
