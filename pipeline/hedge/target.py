@@ -12,15 +12,8 @@ class HedgeTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     move: HedgeMove
     net: int
-    centre: int
-    """The net exposure that is wanted; a step ends on this side of it."""
     whole: bool = True
     """It is no mere step: what is left is within the band."""
-
-    @property
-    def opens(self) -> bool:
-        """Whether the position becomes larger."""
-        return self.move == "up"
 
 
 def centre_of(hedge: Hedge, long: int) -> int:
@@ -38,7 +31,7 @@ def target_of(hedge: Hedge, net: int, held: HedgePosition) -> HedgeTarget | None
     long = net + held.size
     if not hedge.ratio_bps:
         left = held.size or held.collateral
-        return HedgeTarget(move="close", net=long, centre=long) if left else None
+        return HedgeTarget(move="close", net=long) if left else None
     centre, base = centre_of(hedge, long), max(long, 0)
     off = net - centre
     act_at, back_to = (base * each // WHOLE_BPS for each in (hedge.band.act_at_bps, hedge.band.back_to_bps))
@@ -47,4 +40,4 @@ def target_of(hedge: Hedge, net: int, held: HedgePosition) -> HedgeTarget | None
     way = abs(off) - back_to
     step = way if hedge.largest_step is None else min(way, hedge.largest_step)
     end = net - step if off > 0 else net + step
-    return HedgeTarget(move="up" if off > 0 else "down", net=end, centre=centre, whole=step == way)
+    return HedgeTarget(move="up" if off > 0 else "down", net=end, whole=step == way)

@@ -134,3 +134,29 @@ class VenueActions(Protocol):
 
     def paid_and_got(self, shard: Shard, swap: Fact) -> tuple[tuple[Address, int], ...]:
         """Tell what a trade took (positive) and gave (negative) of which token."""
+
+
+class MissesNoFees:
+    """That part of `VenueActions` where tokens in the wallet would have earned nothing at the venue."""
+
+    def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
+        """Tell nothing."""
+        del shard, policy
+        return {}
+
+    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
+        """Tell that none are missed."""
+        del shard, policy, goal, since, stock
+        return RawAmount(0)
+
+    def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
+        """Tell nothing."""
+        del shard, policy, goal
+        return {}
+
+    def fees_earned(
+        self, shard: Shard, policy: Policy, outside: Terms
+    ) -> tuple[tuple[Address, RawAmount], ...]:
+        """Tell that none would have been earned."""
+        del shard, policy, outside
+        return ()

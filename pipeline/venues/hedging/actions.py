@@ -12,11 +12,11 @@ from pipeline.hedge.port import HedgeMove, HedgePosition, HedgeVenue
 from pipeline.hedge.target import target_of
 from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
-from pipeline.messages.goals import APPROVE, RESET, Goal, Phase, PlanPhase, Step, Terms
+from pipeline.messages.goals import APPROVE, RESET, Goal, Phase, PlanPhase, Step
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, RawAmount, Seconds, Wei
-from pipeline.venues.acting import VenueActions, VenueTrades
+from pipeline.units import Address, Seconds, Wei
+from pipeline.venues.acting import MissesNoFees, VenueActions, VenueTrades
 from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
 from pipeline.venues.hedging.goal import HedgeTerms, hedge_goal, in_wallet, need_hedge, terms_of
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
@@ -26,7 +26,7 @@ _LEAST_WALLET_PARTS = 20
 """Of what is owed the wallet must have such a part, or collateral is taken out at once."""
 
 
-class HedgeActions:
+class HedgeActions(MissesNoFees):
     """The hedge of a book. Its venue has the position, `trading` the pool in which base is sold and bought."""
 
     in_part: frozenset[Phase] = frozenset()
@@ -139,29 +139,7 @@ class HedgeActions:
         worth = price.value(wallet.base) + wallet.quote
         return "secure" if worth * _LEAST_WALLET_PARTS >= price.value(held.size) else "deleverage"
 
-    # -------------------------------------------------------------- what waiting misses, what a plan has cost
-    def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
-        """Tell nothing: what lies in the wallet in the middle of a hedge's plan misses no fees."""
-        del shard, policy
-        return {}
-
-    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
-        """Tell that none are missed."""
-        del shard, policy, goal, since, stock
-        return RawAmount(0)
-
-    def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
-        """Tell nothing, likewise."""
-        del shard, policy, goal
-        return {}
-
-    def fees_earned(
-        self, shard: Shard, policy: Policy, outside: Terms
-    ) -> tuple[tuple[Address, RawAmount], ...]:
-        """Tell that none would have been earned."""
-        del shard, policy, outside
-        return ()
-
+    # -------------------------------------------------------------- what a plan has cost
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
         """Tell the trades' reference price."""
         return self._trading.mean_price(shard, policy, now_s)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.act.foresight import Market, Trade
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePosition, HedgeVenue
 from pipeline.math.search import first_where
@@ -197,7 +198,8 @@ class Sizing:
     def withdrawn_to_repay(self, terms: HedgeTerms) -> Sized:
         """Take out collateral to repay with, as much as leaves half of the way from health 1 to where the hedge acts."""
         del terms
-        least = 10_000 + (need_hedge(self._policy).act_bps - 10_000) * _LEAST_WITHDRAWAL_PERCENT // 100
+        spare_bps = need_hedge(self._policy).act_bps - WHOLE_BPS
+        least = WHOLE_BPS + spare_bps * _LEAST_WITHDRAWAL_PERCENT // 100
         most = self.held.collateral
 
         def goes_too_far(less: int) -> bool:

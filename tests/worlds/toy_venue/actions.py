@@ -21,7 +21,6 @@ from pipeline.messages.goals import (
     PlanPhase,
     RerangeGoal,
     Step,
-    Terms,
     read_terms,
     write_terms,
 )
@@ -30,7 +29,7 @@ from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Bps, PoolId, RawAmount, Seconds, Wei
 from pipeline.venues.abi import declared
-from pipeline.venues.acting import VenueActions, VenueTrades
+from pipeline.venues.acting import MissesNoFees, VenueActions, VenueTrades
 from worlds.toy_venue.forms import ToyPool, ToyTraded, toy_pool
 
 TRADE = declared("trade(bytes32,int256,int256)")
@@ -68,7 +67,7 @@ def not_allowed(question: Question) -> str | None:
     return None
 
 
-class ToyActions:
+class ToyActions(MissesNoFees):
     guards = VenueGuards(prices={}, sizes={}, calls={"not_allowed": not_allowed}, passing=frozenset())
     phases: tuple[PlanPhase, ...] = (
         PlanPhase(name="trade", does="trades"),
@@ -178,25 +177,7 @@ class ToyActions:
         del question
         return TradeCost()
 
-    # -------------------------------------------------------------- what waiting misses, what a plan has cost
-    def paid_so_far(self, shard: Shard, policy: Policy) -> Terms:
-        del shard, policy
-        return {}
-
-    def missed_fees(self, shard: Shard, policy: Policy, goal: Goal, since: Terms, stock: Stock) -> RawAmount:
-        del shard, policy, goal, since, stock
-        return RawAmount(0)
-
-    def outside(self, shard: Shard, policy: Policy, goal: Goal) -> Terms:
-        del shard, policy, goal
-        return {}
-
-    def fees_earned(
-        self, shard: Shard, policy: Policy, outside: Terms
-    ) -> tuple[tuple[Address, RawAmount], ...]:
-        del shard, policy, outside
-        return ()
-
+    # -------------------------------------------------------------- what a plan has cost
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:
         del now_s
         return spot_prices(shard, policy)[policy.base]
