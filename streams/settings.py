@@ -77,7 +77,7 @@ class Settings(KafkaSettings, BaseSettings):
     rpc_url: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)] = ()
     """The nodes' http(s) URLs, the preferred one first, with commas. Secret: a key may be in them."""
     rpc_quorum: Annotated[int, Field(ge=1)] | None = None
-    """How many nodes must tell of a block before the watcher follows it; by default one of two, two of three or more."""
+    """How many nodes must report a block before the watcher follows it; by default one of two, two of three or more."""
     chain_id: Annotated[int, Field(gt=0)] | None = None
     """The deployment's chain."""
     partitions: Annotated[int, Field(ge=1, le=_MOST_PARTITIONS)] = DEFAULT_PARTITIONS

@@ -111,8 +111,8 @@ def shown_book(shard: Shard, policy: Policy) -> ShownBook:
     return ShownBook(policy, positions, stock, (*_basis(shard, policy), *[each.faces for each in told]))
 
 
-class _Told(NamedTuple):
-    """What is told of a book's items at one venue."""
+class _ShownItems(NamedTuple):
+    """A book's items at one venue, as its views show them."""
 
     views: VenueViews | None
     positions: Sequence[HeldItem]
@@ -121,14 +121,14 @@ class _Told(NamedTuple):
     """What is news of its inventory."""
 
 
-def _told(shard: Shard, policy: Policy, place: int, venue: Venue, stock: Stock) -> _Told:
+def _told(shard: Shard, policy: Policy, place: int, venue: Venue, stock: Stock) -> _ShownItems:
     items, views = stock.parts[place].items, venue.views
     if views is None:
-        return _Told(None, (), items)
+        return _ShownItems(None, (), items)
     return shard.tables.derived(
         keys.told(policy.book, place),
         (items,),
-        lambda: _Told(
+        lambda: _ShownItems(
             views,
             tuple(each for each in items if not each.is_empty),
             tuple((each.item, *views.face(each)) for each in items),

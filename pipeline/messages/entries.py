@@ -63,7 +63,7 @@ class BookPath(Entry, frozen=True, kw_only=True):
     declined_reason: str | None = None
     declined_at_block: BlockNumber | None = None
     finished_plan: str | None = None
-    """The last plan whose end was told."""
+    """The last plan whose end was published."""
 
 
 class Quarantine(Entry, frozen=True, kw_only=True):

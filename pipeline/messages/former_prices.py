@@ -6,7 +6,7 @@ _ROOT = "sqrt_price_x96"
 
 
 def with_price(fields: dict[str, Any]) -> dict[str, Any]:
-    """Put the price in the place of its root. Raises: ValueError where that is no integer as it is written."""
+    """Replace a square root of a price by the price. Raises: ValueError where the root is not an integer in its written form."""
     written = fields[_ROOT]
     root_x96 = int(written)
     if str(root_x96) != written:

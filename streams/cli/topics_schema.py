@@ -32,7 +32,7 @@ def schema(
 
     kinds = _kinds()
     if kind not in kinds:
-        raise SettingsError(f"there is no message of type {kind!r}{did_you_mean(kind, kinds)}")
+        raise SettingsError(f"unknown message type {kind!r}{did_you_mean(kind, kinds)}")
     _print(schema_of(kinds[kind]))
 
 

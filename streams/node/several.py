@@ -1,4 +1,4 @@
-"""Several nodes as one: each question goes to one that can answer it, and a block counts once enough of them tell of it."""
+"""Several nodes as one: each question goes to a node that can answer it, and a block counts once enough nodes report it."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ _LATE = f"no answer {_PATIENCE_S:.0f} s after the others"
 
 
 def usual_quorum(nodes: int) -> int:
-    """Tell how many nodes must tell of a block where nothing else is set: one of two, two of three or more."""
+    """Return the default quorum for a number of nodes: one of two, two of three or more."""
     return 1 if nodes <= 2 else 2
 
 
@@ -70,7 +70,7 @@ class SeveralNodes:
         return next(iter(told.values()))
 
     async def newest(self) -> Header:
-        """Ask for the highest block that enough nodes have on one branch."""
+        """Ask all nodes for their newest block, and return the highest that a quorum has on one branch."""
         heads = await self._answers(lambda node: node.newest())
         for name, head in heads.items():
             self.health[name].at(head, self._clock())
@@ -211,7 +211,7 @@ class SeveralNodes:
         return there
 
     def _agreed(self, there: Mapping[str, Header], level: int) -> Header:
-        """Take the block that enough nodes tell of. Raises: BlockUnknownError where no block has so many."""
+        """Return the block that a quorum of nodes reports. Raises: BlockUnknownError where there is none."""
         votes = Counter(header.block.hash for header in there.values())
         agreed = [hash_ for hash_, count in votes.items() if count >= self._quorum]
         if len(agreed) == 1 or (agreed and self._quorum == 1):

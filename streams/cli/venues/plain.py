@@ -13,7 +13,7 @@ from streams.present import BookNow
 
 
 class PlainVenue:
-    """Shows any venue by what the port tells of it."""
+    """Shows a venue of any kind by what every venue's port gives."""
 
     noun = "position"
     columns: Sequence[str] = ("position", "liquidity", "~holds")

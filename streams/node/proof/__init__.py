@@ -1,1 +1,1 @@
-"""What a node cannot make up: a header belongs to its hash, and receipts to their header."""
+"""Hold what a node says against hashes: a header against its own, receipts against the root in their header."""

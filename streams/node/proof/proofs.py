@@ -1,4 +1,4 @@
-"""Holds a node's answers against hashes that it cannot choose, wherever the chain's forms are known well enough to compute them."""
+"""Holds a node's headers and receipts against their hashes, wherever the chain's encodings are known well enough to compute these."""
 
 from collections.abc import Sequence
 from typing import Final, NoReturn
@@ -26,7 +26,7 @@ _BOR_RECEIPT: Final = b"matic-bor-receipt-"
 
 
 class Proofs:
-    """What of one node's answers is held against hashes.
+    """Checks one node's headers and receipts against their hashes.
 
     On other chains than the ones above, an answer whose hash can be computed shows that its kind can be: from then on each must be.
     Until then answers are taken as they are, with a warning.

@@ -69,7 +69,7 @@ class LendingChain(ToyChain):
         self.flags = 0
         self.frozen: set[str] = set()
         self.price_percent = 100
-        """What the oracle tells of the pool's price."""
+        """The price that the oracle reports, as of the pool."""
         super().__init__(seed, depth)
 
     # -------------------------------------------------------------- what it tells
