@@ -1,7 +1,7 @@
 """A real node, asked over JSON-RPC. It retries nothing: that is the watcher's, who knows why it asks."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -90,17 +90,15 @@ class HttpNode:
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract as the state was after a block, given by hash."""
         call = {"to": to, "data": "0x" + data.hex()}
-        answer = await self._undisturbed.ask({at}, lambda: self._rpc.ask("eth_call", call, {"blockHash": at}))
-        return raw_bytes(parsed(_TEXT, answer, "eth_call"))
+        return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_call", call), "eth_call"))
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
         """Run calls in order in one block upon a block, given by hash; the node's state stays."""
         block = {"blockOverrides": {"time": hex(time_s)}, "calls": [request_of(call) for call in calls]}
-        answer = await self._rpc.ask(
-            "eth_simulateV1", {"blockStateCalls": [block], "validation": False}, {"blockHash": at}
-        )
+        asked = {"blockStateCalls": [block], "validation": False}
+        answer = await self._ask_at(at, "eth_simulateV1", asked)
         blocks = parsed(SIMULATION, answer, "eth_simulateV1")
         if len(blocks) != 1 or len(blocks[0].calls) != len(calls):
             raise BrokenAnswerError(f"eth_simulateV1: {len(calls)} calls, another number of answers")
@@ -112,7 +110,7 @@ class HttpNode:
         A contract that sends does nothing else during these calls: its own code is away.
         """
         call = {"to": MULTICALL3, "data": "0x" + call_of(calls).hex()}
-        answer = await self._rpc.ask("eth_call", call, {"blockHash": at}, overrides_of(calls))
+        answer = await self._ask_at(at, "eth_call", call, overrides_of(calls))
         results = aggregated(raw_bytes(parsed(_TEXT, answer, "eth_call")))
         if len(results) != len(calls):
             raise BrokenAnswerError(
@@ -128,8 +126,7 @@ class HttpNode:
 
     async def code(self, account: Address, at: Hash) -> bytes:
         """Ask for the code that stands at an address; nothing at a plain account's."""
-        answer = await self._rpc.ask("eth_getCode", account, {"blockHash": at})
-        return raw_bytes(parsed(_TEXT, answer, "eth_getCode"))
+        return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_getCode", account), "eth_getCode"))
 
     def web3(self, at: Hash) -> "Client":
         """Read contracts as they stood after a block with web3: for what is asked seldom."""
@@ -142,6 +139,11 @@ class HttpNode:
     async def close(self) -> None:
         """Let go of connections."""
         await self._rpc.close()
+
+    async def _ask_at(self, at: Hash, method: str, asked: Any, *behind: Any) -> msgspec.Raw:
+        """Ask about the state after one block; `behind` are the parameters that follow the block's hash."""
+        question = (asked, {"blockHash": at}, *behind)
+        return await self._undisturbed.ask({at}, lambda: self._rpc.ask(method, *question))
 
     def _header(self, answer: msgspec.Raw) -> Header | None:
         block = parsed(_BLOCK, answer, "block")

@@ -2,13 +2,13 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import pytest
 
 from pipeline.errors import BlockUnknownError, CallRevertedError
-from pipeline.units import Address, BlockNumber, Hash
+from pipeline.units import Address, BlockNumber, Hash, Seconds
 from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -265,22 +265,43 @@ async def test_tells_which_chain(driver: Driver) -> None:
     assert await driver.node.chain_id() == 31_337
 
 
+async def _read_balance(driver: Driver, at: Hash) -> object:
+    (wei,) = await driver.node.native_balances([(driver.someone, at)])
+    return wei
+
+
+async def _read_call(driver: Driver, at: Hash) -> object:
+    return await driver.node.call(driver.token, BALANCE.encode(driver.someone), at)
+
+
+def _balance_asked(driver: Driver) -> CallToSimulate:
+    data = "0x" + BALANCE.encode(driver.someone).hex()
+    return CallToSimulate(sender=driver.someone, to=driver.token, data=data, gas_limit=200_000)
+
+
+async def _read_simulated(driver: Driver, at: Hash) -> object:
+    (told,) = await driver.node.simulate([_balance_asked(driver)], at, Seconds(2**32))
+    return told.returned
+
+
+async def _read_overridden(driver: Driver, at: Hash) -> object:
+    (told,) = await driver.node.simulate_by_override([_balance_asked(driver)], at)
+    return told.returned
+
+
+@pytest.mark.parametrize("read", [_read_balance, _read_call, _read_simulated, _read_overridden])
 async def test_a_block_in_the_making_does_not_show_in_what_is_read_at_the_newest(
-    chain: Chain, world: World
+    chain: Chain, world: World, read: Callable[[Driver, Hash], Awaitable[object]]
 ) -> None:
     """While anvil mines, it answers for its newest block from the state that it is just changing."""
     driver = AnvilDriver(chain, world)
-    data, mining = BALANCE.encode(driver.someone), True
+    mining = True
     seen: list[tuple[Hash, object]] = []
-
-    async def read(at: Hash) -> object:
-        (wei,) = await driver.node.native_balances([(driver.someone, at)])
-        return wei, await driver.node.call(driver.token, data, at)
 
     async def look() -> None:
         while mining:
             at = (await driver.node.newest()).block.hash
-            seen.append((at, await read(at)))
+            seen.append((at, await read(driver, at)))
 
     looking = asyncio.create_task(look())
     for _ in range(15):
@@ -288,5 +309,5 @@ async def test_a_block_in_the_making_does_not_show_in_what_is_read_at_the_newest
     mining = False
     await looking
     assert len({at for at, _ in seen}) > 5
-    assert [told for _, told in seen] == [await read(at) for at, _ in seen]
+    assert [told for _, told in seen] == [await read(driver, at) for at, _ in seen]
     await driver.node.close()
