@@ -92,7 +92,7 @@ WRONG = {
         ("time_ms = ", "Invalid value (at line "),
         ("time_ms = 2_000\ntime_s = 2", "blocks.time_s: unknown field"),
     ],
-    'name = "Base"': [("", "name: missing"), ('nam = "Base"', "nam: unknown field")],
+    'name = "Base"': [("", "name: missing"), ('nickname = "Base"', "nickname: unknown field")],
     "chain_id = 8453": [("chain_id = -1", "chain_id: Expected `int` >= 1")],
     '"0x33128a8fC17869897dcE68Ed026d694621f6FDfD"': [('"0x33"', "contracts.factory: Expected `str` matching")],
     '["safe", "finalized"]': [('["latest"]', "blocks.tags[0]: Invalid enum value 'latest'")],
