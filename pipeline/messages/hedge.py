@@ -41,3 +41,10 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     """After a step that reached its target."""
     pace_s: Seconds = Seconds(600)
     """After a step that did not, or that came to nothing."""
+    unwound: bool = False
+    """An operator has ended it: nothing is hedged, whatever the ratio is, until an operator takes it on again."""
+
+    @property
+    def ends(self) -> bool:
+        """Ask whether nothing is to be hedged, and all that is left at the venue to be taken back."""
+        return self.unwound or not self.ratio_bps
