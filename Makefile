@@ -12,7 +12,7 @@ WORKERS ?= 3
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-compare: $(READY) ## The fold of this checkout and of OLD=COMMIT by turns
 
 bench-plots: $(READY) ## Draw what `make bench` has written for docs/performance.md
 	$(BIN)/python tests/bench/plots.py
+
+bench-catching-up: $(READY) tools ## How fast a watcher that is behind catches up on anvil, against asking for every block
+	$(BIN)/python tests/bench/catching_up.py
 
 bench-client: $(READY) ## What a hot call to a node costs, against the client before web3 stood on it
 	$(BIN)/python tests/bench/client.py

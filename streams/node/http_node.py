@@ -19,7 +19,7 @@ from streams.node.answers import (
 )
 from streams.node.multicall import MULTICALL3, aggregated
 from streams.node.overrides import call_of, outcome, overrides_of
-from streams.node.port import Body, CallToSimulate, Header, SimulatedCall
+from streams.node.port import AccountState, Body, CallToSimulate, Header, SimulatedCall
 from streams.node.proof.proofs import Proofs
 from streams.node.receipts import Receipts
 from streams.node.rpc import CallRefused, Outcome, Rpc, granted, parsed
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 10.0
 _HASHES_ONLY = False
 """Of a block's transactions."""
+
+_OF_AN_ACCOUNT = ("eth_getBalance", "eth_getTransactionCount", "eth_getCode")
 
 _BLOCK = msgspec.json.Decoder(BlockAnswer | None)
 _TEXT = msgspec.json.Decoder(str)
@@ -124,6 +126,15 @@ class HttpNode:
         answers = await self._undisturbed.ask({at for _, at in questions}, lambda: self._rpc.ask_all(asked))
         return [None if _is_gone(answer) else _wei(answer) for answer in answers]
 
+    async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
+        """Ask for the state of accounts after blocks; None where the node no longer has it."""
+        asked = [
+            (method, (account, {"blockHash": at})) for account, at in questions for method in _OF_AN_ACCOUNT
+        ]
+        answers = await self._undisturbed.ask({at for _, at in questions}, lambda: self._rpc.ask_all(asked))
+        count = len(_OF_AN_ACCOUNT)
+        return [_account(answers[at : at + count]) for at in range(0, len(answers), count)]
+
     async def code(self, account: Address, at: Hash) -> bytes:
         """Ask for the code that stands at an address; nothing at a plain account's."""
         return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_getCode", account), "eth_getCode"))
@@ -150,11 +161,21 @@ class HttpNode:
         if block is None:
             return None
         self.proofs.check_header(block)
-        return header_of(block)
+        return header_of(block, is_bloom_proven=self.proofs.blooms_hold_all)
 
 
 def _is_gone(outcome: Outcome) -> bool:
     return isinstance(outcome, CallRefused) and isinstance(outcome.error, StateGoneError)
+
+
+def _account(outcomes: Sequence[Outcome]) -> AccountState | None:
+    if any(_is_gone(outcome) for outcome in outcomes):
+        return None
+    wei, nonce, code = (
+        parsed(_TEXT, granted(outcome), method)
+        for method, outcome in zip(_OF_AN_ACCOUNT, outcomes, strict=True)
+    )
+    return AccountState(wei=Wei(quantity(wei)), nonce=quantity(nonce), has_code=bool(raw_bytes(code)))
 
 
 def _wei(outcome: Outcome) -> Wei:

@@ -13,6 +13,7 @@ from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.node.answers import bloom_bits
 from streams.node.contract_calls import method
 from streams.node.fake import FakeChain, FakeLog, FakeTransaction
 from streams.node.http_node import HttpNode
@@ -195,6 +196,29 @@ async def test_native_balances_are_those_after_the_block(driver: Driver) -> None
     assert before > after
     with pytest.raises(BlockUnknownError):  # a block that a node does not have is not an account without coin
         await driver.node.native_balances([(driver.someone, last.block.hash), (driver.someone, NOWHERE)])
+
+
+async def test_an_account_is_told_as_it_was_after_the_block(driver: Driver) -> None:
+    headers = await last_headers(driver, 3)
+    at = [header.block.hash for header in headers]
+    told = await driver.node.accounts([(driver.someone, each) for each in at] + [(driver.token, at[-1])])
+    first, quiet, last, token = (state for state in told if state is not None)
+    assert (quiet.nonce - first.nonce, last.nonce - quiet.nonce) == (0, 1)
+    assert [each.wei for each in (first, quiet, last)] == await driver.node.native_balances(
+        [(driver.someone, each) for each in at]
+    )
+    assert not last.has_code
+    assert token.has_code
+    with pytest.raises(BlockUnknownError):
+        await driver.node.accounts([(driver.someone, NOWHERE)])
+
+
+async def test_a_bloom_is_proven_and_holds_what_happened(driver: Driver) -> None:
+    await driver.node.chain_id()  # some chains add to a block what its bloom does not hold
+    headers = await last_headers(driver, 3)
+    assert all(header.is_bloom_proven for header in headers)
+    emits = [header.logs_bloom & bloom_bits(driver.token) == bloom_bits(driver.token) for header in headers]
+    assert emits == [True, False, True]
 
 
 async def test_a_simulated_transfer_shows_in_the_calls_behind_it_and_stays_nowhere(driver: Driver) -> None:

@@ -10,8 +10,8 @@ from pipeline.units import Address
 from pipeline.venues.aave_v3 import logs
 from pipeline.venues.aave_v3.deployment import AaveDeployment, owners
 from pipeline.venues.aave_v3.routes import routed_assets, silently_accrued
-from pipeline.venues.port import LogFilter
-from pipeline.venues.wallet.token_logs import address_of_topic
+from pipeline.venues.port import LogFilter, LogWords
+from pipeline.venues.wallet.token_logs import address_of_topic, topic_of
 
 _OF_AN_OWNER = {
     logs.COLLATERAL_ENABLED: 2,
@@ -37,6 +37,11 @@ class AaveInterest(msgspec.Struct, frozen=True):
     """Of all the market's reserves."""
     tokens: frozenset[Address]
     """Of all its aTokens and debt tokens: anybody may send an account what it has never had."""
+
+    def words(self) -> Sequence[LogWords]:
+        """List what logs must hold: the pool or its configurator emits them, or a token does and names an owner or an upgrade."""
+        named = frozenset((logs.UPGRADED, *(topic_of(owner) for owner in self.owners)))
+        return (LogWords(frozenset({self.at.pool, self.at.configurator})), LogWords(self.tokens, named))
 
     def filter_for(self, of_block: Sequence[RawLog]) -> LogFilter:
         """Make the filter for one block: a reserve that comes to be used within it is read after it."""
