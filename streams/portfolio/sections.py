@@ -216,6 +216,10 @@ class HedgeSection(Section):
     """The most that one action changes, in whole base; by default any."""
     oracle_within: Share = Bps(200)
     """How far the market's oracle may be from the reference price."""
+    oracle_age: Duration = Seconds(90_000)
+    """How old the oracle's prices of base and quote may be, where their sources tell it: a stablecoin's is told once a day."""
+    most_carry: Share = Bps(2_000)
+    """What the debt may cost per year, as a share of it, after an action that makes it larger: the borrow rate that this leads to."""
     cooldown: Duration = Seconds(10_800)
     """How long the hedge rests after it has reached its target."""
     pace: Duration = Seconds(600)

@@ -39,9 +39,13 @@ class AaveInterest(msgspec.Struct, frozen=True):
     """Of all its aTokens and debt tokens: anybody may send an account what it has never had."""
 
     def words(self) -> Sequence[LogWords]:
-        """List what logs must hold: the pool or its configurator emits them, or a token does and names an owner or an upgrade."""
+        """List what logs must hold: the pool or its configurator emits them, or a token does and names an owner or an upgrade, or the oracle a source."""
         named = frozenset((logs.UPGRADED, *(topic_of(owner) for owner in self.owners)))
-        return (LogWords(frozenset({self.at.pool, self.at.configurator})), LogWords(self.tokens, named))
+        return (
+            LogWords(frozenset({self.at.pool, self.at.configurator})),
+            LogWords(self.tokens, named),
+            LogWords(frozenset({self.at.oracle}), frozenset({logs.ASSET_SOURCE_UPDATED})),
+        )
 
     def filter_for(self, of_block: Sequence[RawLog]) -> LogFilter:
         """Make the filter for one block: a reserve that comes to be used within it is read after it."""
@@ -55,6 +59,8 @@ class AaveInterest(msgspec.Struct, frozen=True):
             return self._of_pool(log)
         if log.address == self.at.configurator:
             return self._of_configurator(log)
+        if log.address == self.at.oracle:
+            return log.topics[0] == logs.ASSET_SOURCE_UPDATED
         if log.address not in self.tokens:
             return False
         if log.topics[0] == logs.UPGRADED:
@@ -83,7 +89,7 @@ class AaveInterest(msgspec.Struct, frozen=True):
         return any(self._brings(log) for log in of_block)
 
     def _brings(self, log: RawLog) -> bool:
-        if log.address == self.at.configurator or log.address in self.tokens:
+        if log.address in {self.at.configurator, self.at.oracle} or log.address in self.tokens:
             return True
         return log.address == self.at.pool and bool(_BRINGING.intersection(log.topics[:1]))
 
