@@ -7,6 +7,8 @@ READY  := $(VENV)/.ready
 UV     := .evenkeel/uv
 # tests wait for blocks and brokers more than they compute: processes that share them overlap their waits
 WORKERS ?= 3
+# what starts a hundred processes must not compile the same modules a hundred times
+export PYTHONDONTWRITEBYTECODE :=
 
 # no index address in a lock: everybody resolves where their own pip does
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
