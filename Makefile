@@ -118,7 +118,7 @@ lock: ## Resolve the dependencies anew, into both lock files
 	rm -rf $(UV)
 
 digests: ## Pin the base images of Dockerfile and docker-compose.yml by digest: needs docker and a registry
-	@for image in $$(grep -hoE '^FROM [a-z/]+:[0-9][a-z0-9.-]*|image: [a-z]+/[a-z]+:[0-9.]+' Dockerfile docker-compose.yml | sed 's/.* //' | sort -u); do \
+	@for image in $$(grep -hoE '^FROM [a-z/]+:[0-9][a-z0-9.-]*|image: [a-z]+/[a-z-]+:v?[0-9.]+' Dockerfile docker-compose.yml | sed 's/.* //' | sort -u); do \
 	  digest=$$(docker buildx imagetools inspect $$image --format '{{.Manifest.Digest}}') || exit 1; \
 	  sed -i "s|$$image\(@sha256:[0-9a-f]*\)\{0,1\}|$$image@$$digest|" Dockerfile docker-compose.yml; \
 	  echo "$$image@$$digest"; \
