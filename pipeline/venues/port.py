@@ -273,6 +273,8 @@ class VenueKind(NamedTuple):
     """Kinds of its items, in the order in which they must be read."""
     held: tuple[str, ...]
     """Those of them that can be in quarantine and resumed."""
+    routing: tuple[str, ...] = ()
+    """Families of entries, beside routes, by which the watcher knows which logs concern a shard: it takes them over when it starts."""
     actions: VenueActions | None = None
     """How books act at such venues; None where none does."""
     to_act: Mapping[str, str] = {}
