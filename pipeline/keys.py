@@ -46,10 +46,14 @@ def kind(family: str, *readers: type[str] | type[int]) -> Any:
         lambda a, b, c, d: f"{begins}{a}/{b}/{c}/{d}",
     )[len(readers) - 1]
 
+    all_texts = all(read is str for read in readers)
+
     def parse(key: str) -> tuple[str | int, ...]:
         found = key.split("/", len(readers))
         if found[0] != family or len(found) != 1 + len(readers):
             raise ImpossibleFactError(f"{key!r} is not a key of {len(readers)} parts behind {begins}")
+        if all_texts:
+            return tuple(found[1:])
         try:
             return tuple([read(part) for read, part in zip(readers, found[1:], strict=True)])
         except ValueError as error:
@@ -186,15 +190,22 @@ def is_of_chain(key: str) -> bool:
 class Place(NamedTuple):
     """Where an entry belongs."""
 
-    family: str
     listed_under: str
+    lists: tuple[str, ...]
+    """Its family, and what it is listed under where that is something else."""
+    names: tuple[str, ...]
+    """Whoever waits for a write to one of these hears of a write to it: the key itself, and the lists."""
     is_of_chain: bool
+    is_in_view: bool
+    """Whether a view may be made of it."""
 
 
 @lru_cache(maxsize=4_096)
 def place_of(key: str) -> Place:
     """Tell where an entry belongs: asked at each write, and mostly of the same keys."""
-    return Place(family(key), group_of(key), is_of_chain(key))
+    kind, listed_under = family(key), group_of(key)
+    lists = (kind,) if kind == listed_under else (kind, listed_under)
+    return Place(listed_under, lists, (key, *lists), is_of_chain(key), kind not in IN_NO_VIEW)
 
 
 IN_NO_VIEW: Final = families(

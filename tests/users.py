@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import forked
-
 PROGRAM = [sys.executable, "-m", "streams.cli"]
 
 
@@ -23,11 +21,14 @@ class User:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return forked.run([*PROGRAM, *arguments], cwd=self.folder, env=self.env)
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
 
     def start(self, *arguments: str, log: str) -> subprocess.Popen[bytes]:
         with (self.folder / log).open("wb") as output:
-            process = forked.Forked(
+            process = subprocess.Popen(
                 [*PROGRAM, *arguments], cwd=self.folder, env=self.env, stdout=output, stderr=subprocess.STDOUT
             )
         self.started.append(process)

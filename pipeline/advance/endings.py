@@ -1,6 +1,7 @@
 """Plans that end without a block, because what they rest on goes away."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from pipeline.advance.real_cost import with_cost
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed
 from pipeline.messages.effects import Plan
-from pipeline.messages.events import AnyEvent, BlocksReverted, PolicyRemoved, PolicySet, Resumed
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted, PolicyRemoved, PolicySet, Resumed
 from pipeline.messages.outcomes import Done, LeaveReason, Left
 from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
@@ -28,9 +29,14 @@ class Ending(msgspec.Struct, frozen=True):
     """Of whose plans, ended ones too, nobody will tell any more what became of their transactions."""
 
 
+_NONE: Final = Ending()
+
+
 def ending(shard: Shard, event: AnyEvent) -> Ending:
     """Find the plans that cannot go on after an event, before it is taken in."""
     match event:
+        case BlockSeen():
+            return _NONE
         case Resumed(scope=keys.SHARD):
             return _all_forgotten(shard)
         case BlocksReverted(to=to) if shard.tables.begins_above(to.number):
@@ -40,7 +46,7 @@ def ending(shard: Shard, event: AnyEvent) -> Ending:
         case PolicySet(policy=policy) if _leaves(shard, policy):
             return Ending(_outcomes(shard, "policy_replaced", policy.book))
         case _:
-            return Ending()
+            return _NONE
 
 
 def _all_forgotten(shard: Shard) -> Ending:

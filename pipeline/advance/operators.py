@@ -11,6 +11,8 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.venues.registry import venues
 
+_POLICY_CHANGES = frozenset({PolicySet, PolicyRemoved})
+
 
 def apply_policy(shard: Shard) -> None:
     """Forget what no policy needs any more, such as positions whose pool no book uses."""
@@ -21,9 +23,7 @@ def apply_policy(shard: Shard) -> None:
 
 def held_before(shard: Shard, event: AnyEvent) -> frozenset[str]:
     """List what is in quarantine before a policy changes; any other event ends no quarantine by the way."""
-    return (
-        frozenset(quarantined(shard.tables)) if isinstance(event, PolicySet | PolicyRemoved) else frozenset()
-    )
+    return frozenset(quarantined(shard.tables)) if type(event) in _POLICY_CHANGES else frozenset()
 
 
 def released(shard: Shard, held: frozenset[str], now: Provenance) -> Iterator[Released]:

@@ -27,7 +27,6 @@ _OF_EVERY_BOOK = sorted(keys.families(keys.pause, keys.route, keys.resumed, keys
 """Families that seldom change, and may matter to any book."""
 _HALVINGS = (0, 2, 4, 6, 8, 10, 13, 16)
 """How often a span is halved until nothing can change within it."""
-_AWAKE_BLOCKS = 7
 _TIME, _TIME_BACK, _NUMBER = "block's time", "block's time, back", "block's number"
 
 
@@ -51,14 +50,14 @@ def note_rest(context: BookContext, stock: Stock | None) -> None:
     """Remember until when a refusal holds if nothing changes; a book whose plan may go on is looked at at every block.
 
     So is one with references or feeds: a mean moves, and an answer gets too old, with time alone. One whose rest something else than a
-    pool has ended stays awake for some blocks: it may well go on so.
+    pool has ended stays awake for some blocks, and for twice as many if its next rest ends so too: it may well go on so.
     """
     tables, policy, rests = context.shard.tables, context.policy, context.shard.rests
     watched = _watched(context.shard, policy)
     if watched.never_rests or _acts(context):
         return
     if not rests.ended_by(policy.book).isdisjoint(watched.others):
-        rests.stay_awake(policy.book, _AWAKE_BLOCKS)
+        rests.stay_awake(policy.book)
     path = tables.need(keys.path(policy.book), BookPath)
     if path.declined_at_block is None or rests.stays_awake(policy.book):
         return

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cache
+from typing import cast
 
 from pipeline import keys
 from pipeline.advance.resting import wake_books
@@ -37,7 +39,7 @@ def tell_views(
     again = moved and isinstance(event, BlocksReverted)
     reports = moved and _is_report(shard, event)
     everything = again or reports or before.policies is not books
-    decided = {each.book for each in said if isinstance(each, Decision | PlanMessage)}
+    decided = {cast("_OfABook", each).book for each in said if _is_of_a_book(type(each))}
     looked_at = shard.rests.take_looked_at() | decided
     seen = books if everything else _named(shard, looked_at)
     present = {policy.book: shown_book(shard, policy) for policy in seen}
@@ -46,12 +48,22 @@ def tell_views(
     pools = shown_pools(shard)
     yield from _pools(shard, before, pools, now, again=again)
     changed = {*former, *present} if everything else _moved(former, present)
-    yield from _told_positions(former, present, changed, now, again=again or reports)
+    if changed:
+        yield from _told_positions(former, present, changed, now, again=again or reports)
     yield from _told_books(former, present, now, decided, again=again or reports)
     for book in gone:
         del before.books[book]
     before.books.update(present)
     before.policies, before.pools = books, pools
+
+
+_OfABook = Decision | PlanMessage
+
+
+@cache
+def _is_of_a_book(kind: type[Output]) -> bool:
+    """Ask whether outputs of a type tell what was decided about a book: of each output, so it is looked up once a type."""
+    return issubclass(kind, _OfABook)
 
 
 def tell_views_if_possible(

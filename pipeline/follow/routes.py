@@ -90,10 +90,10 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
     if unheard is not None:
         return Followed(unheard)
     match event:
-        case WriterStarted():
-            return Followed(_follow_writer(tables, event))
         case BlockSeen():
             return Followed(_follow_block(tables, event))
+        case WriterStarted():
+            return Followed(_follow_writer(tables, event))
         case BlocksReverted():
             return _follow_revert(tables, event)
         case Observed():

@@ -70,7 +70,7 @@ def track(
 def _apply(items: FailedItems, item: str, block: VenueBlock, log: RawLog, fact: Fact) -> None:
     """Keep one item's trouble from the others; which items fail follows from the log alone."""
     try:
-        if isinstance(fact, Unreadable):
+        if type(fact) is Unreadable:  # of every log: cheaper than `isinstance`, which looks at all its bases
             raise MalformedLogError(fact.reason)  # noqa: TRY301 - handled like any other failure
         block.apply(log, fact)
     except Exception as error:  # noqa: BLE001 - whatever a step raises, only its item stops

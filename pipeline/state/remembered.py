@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from pipeline import keys
+from pipeline.keys import Place
 
 R = TypeVar("R")
 
@@ -55,10 +55,9 @@ class Remembered:
         derived: R = known[1]
         return derived
 
-    def _count_write(self, key: str, kind: str, listed_under: str) -> None:
-        """Count a write to an entry of a family, which is listed under its group."""
-        self.seen_writes += kind not in keys.IN_NO_VIEW
-        self._writes[kind] += 1
-        self._touched.update((key, listed_under, kind))
-        if listed_under != kind:
-            self._writes[listed_under] += 1
+    def _count_write(self, place: Place) -> None:
+        """Count a write to an entry."""
+        self.seen_writes += place.is_in_view
+        self._touched.update(place.names)
+        for under in place.lists:
+            self._writes[under] += 1

@@ -15,6 +15,8 @@ from pipeline.messages.policy import Policy
 from pipeline.units import BookId
 
 _SPARE_ALARMS = 64
+_LEAST_AWAKE, _MOST_AWAKE = 8, 64
+"""How many times a book does not rest."""
 _NOTHING: AbstractSet[str] = frozenset()
 
 
@@ -45,6 +47,8 @@ class Rests:
         self._ended_by: dict[BookId, AbstractSet[str]] = {}
         """By book: what had been written when its last rest ended, of all names that are watched; nothing where a measure ended it."""
         self._awake_for: dict[BookId, int] = {}
+        self._stays: dict[BookId, int] = {}
+        """By book: how many times it did not rest last, while writes alone have ended its rests."""
         self._looked_at: set[BookId] = set()
         self._count = 0
 
@@ -91,16 +95,18 @@ class Rests:
             while heap and heap[0][0] <= value:
                 _, number, book = heappop(heap)
                 if self._is_present(book, number):
+                    self._stays.pop(book, None)
                     self._wake((book,))
 
     def ended_by(self, book: BookId) -> AbstractSet[str]:
         """Name what was written when a book's last rest ended, and is watched by anybody."""
         return self._ended_by.get(book, _NOTHING)
 
-    def stay_awake(self, book: BookId, times: int) -> None:
-        """Let a book not rest the next so many times."""
+    def stay_awake(self, book: BookId) -> None:
+        """Let a book not rest the next times, twice as often as last time where writes alone have ended its rests since."""
         self._ended_by.pop(book, None)
-        self._awake_for[book] = times
+        times = min(2 * self._stays[book], _MOST_AWAKE) if book in self._stays else _LEAST_AWAKE
+        self._awake_for[book] = self._stays[book] = times
 
     def stays_awake(self, book: BookId) -> bool:
         """Ask whether a book is not to rest this time."""
@@ -111,6 +117,7 @@ class Rests:
 
     def end_all(self) -> None:
         """End every rest."""
+        self._stays.clear()
         self._watchers.clear()
         self._watched.clear()
         self._alarms.clear()

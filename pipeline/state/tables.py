@@ -60,7 +60,7 @@ class Tables(Remembered):
     def find(self, key: str, kind: type[V]) -> V | None:
         """Look an entry up."""
         value = self._entries.get(key)
-        return value if isinstance(value, kind) else None
+        return value if value is None or isinstance(value, kind) else None
 
     def need(self, key: str, kind: type[V]) -> V:
         """Look up an entry that must be there. Raises: ImpossibleFactError."""
@@ -167,9 +167,11 @@ class Tables(Remembered):
         highest = self.find(keys.HIGHEST, HighestHead)
         if highest is None:
             return
-        final = highest.number - depth_blocks
-        while (oldest := min(self._frames, default=None)) is not None and oldest <= final:
-            self._drop_frame(oldest)
+        final = BlockNumber(highest.number - depth_blocks)
+        number = final if self.head is None else min(final, self.head.number)
+        while number in self._frames:  # those of a branch have no gaps
+            self._drop_frame(number)
+            number = BlockNumber(number - 1)
 
     def rewind(self, number: BlockNumber) -> set[str]:
         """Undo every block above this height, newest first. Returns the keys that it wrote."""
@@ -255,18 +257,15 @@ class Tables(Remembered):
         self._set(place, key, value)
 
     def _set(self, place: Place, key: str, value: Value | None) -> None:
-        kind, listed_under, _ = place
-        self._count_write(key, kind, listed_under)
-        if listed_under != kind:
-            self._written.note(listed_under, key)
-        self._written.note(kind, key)
+        self._count_write(place)
+        self._written.note(place.lists, key)
         if value is None:
             del self._entries[key]
             self._derived.pop(key, None)
-            del self._groups[listed_under][key]
-            self._sorted.pop(listed_under, None)
+            del self._groups[place.listed_under][key]
+            self._sorted.pop(place.listed_under, None)
         else:
-            self._store(key, value, listed_under)
+            self._store(key, value, place.listed_under)
 
     def _store(self, key: str, value: Value, listed_under: str) -> None:
         self._entries[key] = value

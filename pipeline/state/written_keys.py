@@ -13,11 +13,13 @@ class WrittenKeys:
         self._present = present
         self._unread: dict[str, dict[str, dict[str, None]]] = {}
 
-    def note(self, under: str, key: str) -> None:
-        """Remember that a key was written, for all who read this family or prefix."""
-        if under in self._unread:
-            for written in self._unread[under].values():
-                written[key] = None
+    def note(self, lists: Iterable[str], key: str) -> None:
+        """Remember that a key was written, for all who read one of these families or prefixes."""
+        for under in lists:
+            readers = self._unread.get(under)
+            if readers is not None:
+                for written in readers.values():
+                    written[key] = None
 
     def take(self, reader: str, listed_under: Iterable[str]) -> Collection[str]:
         """Give what was written under these since a reader last asked; at first all that is present."""

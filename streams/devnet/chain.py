@@ -207,9 +207,8 @@ def start_chain(
     usual_port: int | None = None,
     state: Path | None = None,
     chain_id: int = CHAIN_ID,
-    kept_states: int = KEPT_STATES,
 ) -> Chain:
-    """Start a chain, empty or from a state that `Chain.dump` wrote, of which so many blocks' states can be read.
+    """Start a chain, empty or from a state that `Chain.dump` wrote.
 
     Raises: DevnetError if anvil cannot be had or does not start.
     """
@@ -218,7 +217,7 @@ def start_chain(
     program = anvil_program(cache=cache)
     for attempt in range(_START_TRIES):
         port = free_port(usual_port if attempt == 0 else None)
-        argv = _command(program, port, state, chain_id, kept_states)
+        argv = _command(program, port, state, chain_id)
         chain = Chain(folder=folder, port=port, argv=argv, rpc=BlockingRpc(HOST, port), chain_id=chain_id)
         try:
             chain.start()
@@ -242,7 +241,7 @@ def next_base_fee_wei(head: DevnetBlock) -> int:
     return head.base_fee_wei - change
 
 
-def _command(program: Path, port: int, state: Path | None, chain_id: int, kept_states: int) -> list[str]:
+def _command(program: Path, port: int, state: Path | None, chain_id: int) -> list[str]:
     options = {
         "--host": HOST,
         "--port": port,
@@ -251,7 +250,7 @@ def _command(program: Path, port: int, state: Path | None, chain_id: int, kept_s
         "--balance": ETHER_PER_ACCOUNT,
         "--timestamp": GENESIS_AT_S,
         "--order": "fifo",
-        "--prune-history": kept_states,
+        "--prune-history": KEPT_STATES,
         "--config-out": _READY_FILE,
         **({"--load-state": state.resolve()} if state else {}),
     }

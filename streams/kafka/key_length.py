@@ -29,11 +29,15 @@ def why_unnameable(payload: bytes, event: AnyEvent) -> str | None:
 
 
 def _fits(value: object) -> bool:
-    """Ask whether `_too_long` finds nothing: of every record, so without naming a place."""
-    if isinstance(value, str):
-        return len(value) <= LONGEST_NAME
+    """Ask whether `_too_long` finds nothing in what a struct or a tuple has: of every record, so without naming a place."""
     kind: Any = type(value)
-    return all(map(_fits, value if isinstance(value, tuple) else _naming(kind)(value)))
+    for each in value if isinstance(value, tuple) else _naming(kind)(value):
+        if isinstance(each, str):
+            if len(each) > LONGEST_NAME:
+                return False
+        elif not _fits(each):
+            return False
+    return True
 
 
 @cache

@@ -1,6 +1,8 @@
 """Apply a record of a shard's log and say what goes onto which topic: the same wherever a log is folded."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
 
 from pipeline import keys
 from pipeline.drive import pass_over, take, take_no_further, take_unread
@@ -75,7 +77,7 @@ def _folded(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[TopicRecord,
 
 
 def _written(shard: ShardId, outputs: Iterable[Output]) -> tuple[TopicRecord, ...]:
-    return tuple(record for output in outputs for record in _records(shard, output))
+    return tuple(record for output in outputs for record in _writer(type(output))(shard, output))
 
 
 def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> TopicRecord:
@@ -90,22 +92,46 @@ def _dead_letter(shard: ShardId, offset: Offset, payload: bytes, error: str) -> 
     return TopicRecord(DEAD_LETTERS.name, keys.dead_letter(shard, offset).encode(), encode(letter), shard)
 
 
-def _records(shard: ShardId, output: Output) -> Iterator[TopicRecord]:
-    match output:
-        case Rewound():
-            value = encode(output)
-            for topic in OUTPUTS:
-                yield TopicRecord(topic.name, keys.REWOUND.encode(), value, shard)
-        case ViewRemoved():
-            yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), None, shard)
-        case View():
-            yield TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard)
-        case TradeSeen():
-            yield TopicRecord(SWAPS.name, keys.pool(output.traded_at).encode(), encode(output), shard)
-        case SubmitTransaction():
-            yield TopicRecord(INTENTS.name, keys.book(output.book).encode(), encode(output), shard)
-        case _:
-            yield TopicRecord(DECISIONS.name, _subject(shard, output).encode(), encode(output), shard)
+def _rewound(shard: ShardId, output: Rewound) -> tuple[TopicRecord, ...]:
+    value = encode(output)
+    return tuple(TopicRecord(topic.name, keys.REWOUND.encode(), value, shard) for topic in OUTPUTS)
+
+
+def _view_removed(shard: ShardId, output: ViewRemoved) -> tuple[TopicRecord]:
+    return (TopicRecord(_topic_of_view(output.topic), output.key.encode(), None, shard),)
+
+
+def _view(shard: ShardId, output: View) -> tuple[TopicRecord]:
+    return (TopicRecord(_topic_of_view(output.topic), output.key.encode(), encode(output), shard),)
+
+
+def _trade(shard: ShardId, output: TradeSeen) -> tuple[TopicRecord]:
+    return (TopicRecord(SWAPS.name, keys.pool(output.traded_at).encode(), encode(output), shard),)
+
+
+def _intent(shard: ShardId, output: SubmitTransaction) -> tuple[TopicRecord]:
+    return (TopicRecord(INTENTS.name, keys.book(output.book).encode(), encode(output), shard),)
+
+
+def _decision(shard: ShardId, output: Output) -> tuple[TopicRecord]:
+    return (TopicRecord(DECISIONS.name, _subject(shard, output).encode(), encode(output), shard),)
+
+
+_WRITERS: Mapping[type[Output], Callable[[ShardId, Any], tuple[TopicRecord, ...]]] = {
+    Rewound: _rewound,
+    ViewRemoved: _view_removed,
+    View: _view,
+    TradeSeen: _trade,
+    SubmitTransaction: _intent,
+    Output: _decision,
+}
+"""How outputs are written: the first that an output is of."""
+
+
+@cache
+def _writer(kind: type[Output]) -> Callable[[ShardId, Any], tuple[TopicRecord, ...]]:
+    """Find how outputs of a type are written: of each output, so it is looked up once a type."""
+    return next(write for base, write in _WRITERS.items() if issubclass(kind, base))
 
 
 def _topic_of_view(name: str) -> str:

@@ -184,7 +184,6 @@ KIND = VenueKind(
     contracts=CONTRACTS,
     items=(aave_market.family, aave_account.family, aave_reserve.family),
     held=(aave_market.family, aave_account.family, aave_reserve.family),
-    routing=(aave_market.family, aave_account.family),
     forms=VenueForms(
         reads=reads.READS,
         entries={

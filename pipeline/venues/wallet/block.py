@@ -1,8 +1,8 @@
 """The wallets within one block: transfers move balances; the coin's balances and the allowances are read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from pipeline import keys
 from pipeline.messages.base import RawLog
@@ -71,43 +71,48 @@ class WalletBlock:
         for key, amount in self._balances.items():
             if not self._items.failed(key):
                 tables.put(key, Balance(amount=RawAmount(amount)))
-        self._write_native_balances(event)
-        self._write_allowances(event)
+        native: list[NativeBalance] = []
+        allowances: list[AllowanceRead] = []
+        for each in event.reads:
+            if isinstance(each, AllowanceRead):
+                allowances.append(each)
+            elif isinstance(each, NativeBalance):
+                native.append(each)
+        self._write_native_balances(event.native_checksum, native)
+        self._write_allowances(allowances)
 
-    def _write_native_balances(self, event: BlockSeen) -> None:
+    def _write_native_balances(self, checksum: str | UnsetType, reads: Sequence[NativeBalance]) -> None:
         """Write the coin balances that a block tells. Where it tells all, what it leaves out is not known: no log would have told it.
 
         Where it tells only changes and the checksum of all is another than its own, a change was lost, and none is known until a
         block tells all.
         """
         tables, accounts = self._shard.tables, book_accounts(self._shard.tables)
-        told = [each for each in event.reads if isinstance(each, NativeBalance) and each.account in accounts]
+        told = [each for each in reads if each.account in accounts]
         read = {each.account: Balance(amount=RawAmount(each.amount_wei)) for each in told}
         written: Iterable[Address] = read
-        if event.native_checksum is UNSET:
+        if checksum is UNSET:
             written = sorted(accounts)
         for account in written:
             tables.put(keys.balance(account, NATIVE), read.get(account))
-        if event.native_checksum not in {UNSET, native_sum(tables).checksum}:
+        if checksum is not UNSET and checksum != native_sum(tables).checksum:
             for account in sorted(accounts):
                 tables.put(keys.balance(account, NATIVE), None)
 
-    def _write_allowances(self, event: BlockSeen) -> None:
+    def _write_allowances(self, reads: Sequence[AllowanceRead]) -> None:
         """Keep what spenders may still take of the owners' tokens, and nothing of what was not read."""
         tables = self._shard.tables
-        read = {
-            keys.allowance(each.owner, each.token, each.spender): Allowance(amount=each.amount)
-            for each in event.reads
-            if isinstance(each, AllowanceRead)
-        }
+        read = {keys.allowance(each.owner, each.token, each.spender): each.amount for each in reads}
         kept = kept_allowances(tables)
         if kept - read.keys():
             owners = {policy.owner for policy in policies(tables)}
             for key in sorted(kept - read.keys()):
                 if keys.allowance.parse(key)[0] in owners:
                     tables.put(key, None)
-        for key, allowance in read.items():
-            tables.put(key, allowance)
+        for key, amount in read.items():
+            known = tables.find(key, Allowance)
+            if known is None or known.amount != amount:
+                tables.put(key, Allowance(amount=amount))
 
     def _balances_of(self, token: Address) -> Iterable[str]:
         keys = (keys.balance(account, token) for account in sorted(book_accounts(self._shard.tables)))
