@@ -7,12 +7,14 @@ READY  := $(VENV)/.ready
 UV     := .evenkeel/uv
 # tests wait for blocks and brokers more than they compute: processes that share them overlap their waits
 WORKERS ?= 3
+# what starts a hundred processes must not compile the same modules a hundred times
+export PYTHONDONTWRITEBYTECODE :=
 
 # no index address in a lock: everybody resolves where their own pip does
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +52,9 @@ bench-compare: $(READY) ## The fold of this checkout and of OLD=COMMIT by turns
 
 bench-plots: $(READY) ## Draw what `make bench` has written for docs/performance.md
 	$(BIN)/python tests/bench/plots.py
+
+bench-catching-up: $(READY) tools ## How fast a watcher that is behind catches up on anvil, against asking for every block
+	$(BIN)/python tests/bench/catching_up.py
 
 bench-client: $(READY) ## What a hot call to a node costs, against the client before web3 stood on it
 	$(BIN)/python tests/bench/client.py
@@ -113,7 +118,7 @@ lock: ## Resolve the dependencies anew, into both lock files
 	rm -rf $(UV)
 
 digests: ## Pin the base images of Dockerfile and docker-compose.yml by digest: needs docker and a registry
-	@for image in $$(grep -hoE '^FROM [a-z/]+:[0-9][a-z0-9.-]*|image: [a-z]+/[a-z]+:[0-9.]+' Dockerfile docker-compose.yml | sed 's/.* //' | sort -u); do \
+	@for image in $$(grep -hoE '^FROM [a-z/]+:[0-9][a-z0-9.-]*|image: [a-z]+/[a-z-]+:v?[0-9.]+' Dockerfile docker-compose.yml | sed 's/.* //' | sort -u); do \
 	  digest=$$(docker buildx imagetools inspect $$image --format '{{.Manifest.Digest}}') || exit 1; \
 	  sed -i "s|$$image\(@sha256:[0-9a-f]*\)\{0,1\}|$$image@$$digest|" Dockerfile docker-compose.yml; \
 	  echo "$$image@$$digest"; \

@@ -1,4 +1,4 @@
-"""Interfaces of published contracts, where they come from, and where they are deployed. Data only."""
+"""Interfaces of published contracts, and where they come from; the chains that they stand on are in `chains`. Data only."""
 
 import difflib
 import functools
@@ -15,7 +15,7 @@ Abi = tuple[Mapping[str, Any], ...]
 
 
 class UnknownContractError(LookupError):
-    """No such protocol, contract or chain here; the text says what came near."""
+    """No such protocol or contract here; the text says what came near."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +35,6 @@ class Source:
     mount: str = ""
     contracts: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """Lower-case addresses of Uniswap V3 and its surroundings on one chain."""
-
-    wrapped_native: str
-    factory: str
-    position_manager: str
-    quoter: str
-    router: str
-    multicall: str
 
 
 @functools.cache
@@ -96,18 +84,6 @@ def load_compiler() -> Source:
 def load_source_trees() -> tuple[Source, ...]:
     """Read every archive of sources that are compiled here."""
     return tuple(Source(**entry) for entry in _sources()["sources"])
-
-
-@functools.cache
-def load_deployment(chain_id: int) -> Deployment:
-    """Read where Uniswap V3 stands on a public chain.
-
-    Raises: UnknownContractError naming the chains we know.
-    """
-    chains = tomllib.loads((_HERE / "deployments.toml").read_text())
-    if str(chain_id) not in chains:
-        raise UnknownContractError(f"no deployment for chain {chain_id}; known: {', '.join(chains)}")
-    return Deployment(**{name: address.lower() for name, address in chains[str(chain_id)].items()})
 
 
 def _sources() -> dict[str, Any]:

@@ -67,7 +67,7 @@ def ours(followed: Followed, market: AaveContracts, owner: str) -> dict[str, Any
         "scaled": {each.asset: (each.scaled_collateral, each.scaled_debt) for each in account.positions},
         "flags": account.flags,
         "reserves": {
-            each.asset: tables.need(aave_reserve(at.pool, each.asset), AaveReserve)
+            each.asset: replace(tables.need(aave_reserve(at.pool, each.asset), AaveReserve), rates=None)
             for each in account.positions
         },
     }

@@ -15,7 +15,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.events import BlockSeen, PolicySet
 from pipeline.state.shard import Shard
 from pipeline.units import BlockNumber, BookId, ChainId, Hash, Offset, Seconds, ShardId, Term, Wei
-from streams.cli import doctor
+from streams.cli import node_row
 from streams.kafka.access import KafkaAccess
 from streams.kafka.codec import decode_event, decode_output, encode, encode_entry
 from streams.kafka.readers import reading
@@ -154,7 +154,7 @@ def desk(tmp_path, monkeypatch, evenkeel, broker):
     monkeypatch.setenv("EVENKEEL_CHAIN_ID", str(made.chain_id))
     monkeypatch.setenv("EVENKEEL_PARTITIONS", str(PARTITIONS))
     monkeypatch.setenv("COLUMNS", "250")
-    monkeypatch.setattr(doctor, "_NODE_TRIED_AGAIN_S", 0.05)  # most of these users have no node
+    monkeypatch.setattr(node_row, "TRIED_AGAIN_S", 0.05)  # most of these users have no node
     return made
 
 

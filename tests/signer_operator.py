@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import forked
 from eth_account import Account
 from sender_house import CHAIN_IDS, PARTITIONS, SenderHouse
 from stepping import nameless
@@ -82,12 +83,4 @@ def environment(house: SenderHouse) -> dict[str, str]:
 
 def operate(house: SenderHouse, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command on a house's deployment."""
-    return subprocess.run(
-        [*EVENKEEL, *arguments],
-        env=environment(house),
-        cwd=house.folder,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    return forked.run([*EVENKEEL, *arguments], env=environment(house), cwd=house.folder)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import forked
+
 PROGRAM = [sys.executable, "-m", "streams.cli"]
 
 
@@ -21,14 +23,11 @@ class User:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*PROGRAM, *arguments],
-            cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
+        return forked.run([*PROGRAM, *arguments], cwd=self.folder, env=self.env)
 
     def start(self, *arguments: str, log: str) -> subprocess.Popen[bytes]:
         with (self.folder / log).open("wb") as output:
-            process = subprocess.Popen(
+            process = forked.Forked(
                 [*PROGRAM, *arguments], cwd=self.folder, env=self.env, stdout=output, stderr=subprocess.STDOUT
             )
         self.started.append(process)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from forked import Forked
 
 from pipeline.follow.log_filter import LogFilter, log_filter, select
 from pipeline.follow.routes import Arrival, follow
@@ -280,7 +281,7 @@ def start_watcher(
         "timing": msgspec.to_builtins(timing),
     }
     with log.open("ab") as output:
-        return subprocess.Popen(
+        return Forked(
             [sys.executable, "-c", _PROGRAM, json.dumps(given)],
             cwd=Path(__file__).parents[1],
             stdout=output,

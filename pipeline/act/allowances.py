@@ -25,13 +25,23 @@ Grant = tuple[Address, Address]
 
 def allowances(policy: Policy, grants: Iterable[Grant]) -> dict[str, RawAmount]:
     """Name the allowances that a plan may give, each with the amount at which it may stand afterwards."""
-    return {keys.allowance(policy.owner, token, spender): policy.standing(token) for token, spender in grants}
+    return {
+        keys.allowance(policy.owner, token, spender): may_stand(policy, token, spender)
+        for token, spender in grants
+    }
+
+
+def may_stand(policy: Policy, token: Address, spender: Address) -> RawAmount:
+    """Tell how much an allowance may be between plans: none of a hedge's venue stands, so that a hedge which ends leaves none."""
+    spec = policy.chain.venue(policy.hedge.venue) if policy.hedge else None
+    at_hedge = () if spec is None else (each.address for each in spec.contracts)
+    return RawAmount(0) if spender in at_hedge else policy.standing(token)
 
 
 def is_allowed(shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount) -> bool:
     """Ask whether a spender may take an amount already, and not much more than that or than may stand."""
     granted = shard.tables.find(keys.allowance(policy.owner, token, spender), Allowance)
-    most = max(amount * _MOST_GRANTED_PERCENT // 100, policy.standing(token))
+    most = max(amount * _MOST_GRANTED_PERCENT // 100, may_stand(policy, token, spender))
     return granted is not None and amount <= granted.amount <= most
 
 
@@ -49,7 +59,7 @@ def allow(
     granted = shard.tables.find(keys.allowance(policy.owner, token, spender), Allowance)
     none = granted is not None and not granted.amount
     cleared = () if none else (approve(token, spender, RawAmount(0)),)
-    return (*cleared, approve(token, spender, max(amount, policy.standing(token))))
+    return (*cleared, approve(token, spender, max(amount, may_stand(policy, token, spender))))
 
 
 def take_back(shard: Shard, policy: Policy, grants: Iterable[Grant]) -> tuple[Call, ...]:
@@ -60,14 +70,14 @@ def take_back(shard: Shard, policy: Policy, grants: Iterable[Grant]) -> tuple[Ca
     calls = []
     for token, spender in grants:
         allowance = shard.tables.need(keys.allowance(policy.owner, token, spender), Allowance)
-        if allowance.amount > policy.standing(token):
+        if allowance.amount > may_stand(policy, token, spender):
             calls.append(approve(token, spender, RawAmount(0)))
     return tuple(calls)
 
 
 def stands(shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount) -> bool:
     """Ask whether a spender may take an amount already and may go on doing so: nothing is given, nothing taken back."""
-    return amount <= policy.standing(token) and is_allowed(shard, policy, token, spender, amount)
+    return amount <= may_stand(policy, token, spender) and is_allowed(shard, policy, token, spender, amount)
 
 
 def approve(token: Address, spender: Address, amount: RawAmount) -> Call:

@@ -29,7 +29,7 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
         return URGENT
     if target_of(policy.hedge, stock.base_amount, held) is None:
         return None
-    return "net_outside_band" if policy.hedge.ratio_bps else "unwind"
+    return "unwind" if policy.hedge.ends else "net_outside_band"
 
 
 def hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:

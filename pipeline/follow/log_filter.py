@@ -8,7 +8,7 @@ from pipeline.messages.base import RawLog, Receipt
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address
-from pipeline.venues.port import LogInterest
+from pipeline.venues.port import LogInterest, LogWords
 from pipeline.venues.registry import venues
 
 
@@ -17,6 +17,10 @@ class LogFilter(msgspec.Struct, frozen=True):
 
     of_venues: tuple[LogInterest, ...]
     senders: frozenset[Address]
+
+    def words(self) -> tuple[LogWords, ...]:
+        """List what logs must hold to concern the shard, alternatives."""
+        return tuple(words for interest in self.of_venues for words in interest.words())
 
     def brings_items(self, logs: Sequence[RawLog]) -> bool:
         """Ask whether items may come or go with these logs, so that the next block waits for reads."""

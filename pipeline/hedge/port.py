@@ -130,6 +130,12 @@ class HedgeVenue(Protocol):
     def price_apart_bps(self, shard: Shard, policy: Policy, numerator: int, denominator: int) -> int | None:
         """Tell how far the venue's own price of raw base in raw quote is from this one; None where it has none."""
 
+    def price_age_s(self, shard: Shard, policy: Policy) -> int | None:
+        """Tell how old the older one of the venue's prices of base and quote is; None where neither source says."""
+
+    def carry_bps(self, shard: Shard, policy: Policy, change: HedgeChange) -> int | None:
+        """Tell what a size costs per year after a change, as a share of its value. Rounds: up. None where that cannot be told."""
+
     def draft(
         self, shard: Shard, policy: Policy, phase: Phase, amount: RawAmount, *, everything: bool
     ) -> tuple[Draft, ...]:

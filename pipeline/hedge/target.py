@@ -29,7 +29,7 @@ def target_of(hedge: Hedge, net: int, held: HedgePosition) -> HedgeTarget | None
     `net` is all base less what is owed. Rounds: both edges down.
     """
     long = net + held.size
-    if not hedge.ratio_bps:
+    if hedge.ends:
         left = held.size or held.collateral
         return HedgeTarget(move="close", net=long) if left else None
     centre, base = centre_of(hedge, long), max(long, 0)

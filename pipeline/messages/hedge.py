@@ -37,7 +37,18 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     """Raw base that one plan sells or buys."""
     oracle_within_bps: Bps = Bps(200)
     """How far the venue's own price of the base may be from the reference price."""
+    oracle_age_s: Seconds = Seconds(90_000)
+    """How old the venue's price of base and quote may be, where its source tells that. A day and an hour: stablecoins' prices are told once a day."""
+    most_carry_bps: Bps = Bps(2_000)
+    """What a size may cost per year after a step that makes it larger, as a share of its value."""
     cooldown_s: Seconds = Seconds(10_800)
     """After a step that reached its target."""
     pace_s: Seconds = Seconds(600)
     """After a step that did not, or that came to nothing."""
+    unwound: bool = False
+    """An operator has ended it: nothing is hedged, whatever the ratio is, until an operator takes it on again."""
+
+    @property
+    def ends(self) -> bool:
+        """Ask whether nothing is to be hedged, and all that is left at the venue to be taken back."""
+        return self.unwound or not self.ratio_bps

@@ -74,8 +74,19 @@ class VenueBlock(Protocol):
 LogFilter = Callable[[RawLog], bool]
 
 
+class LogWords(NamedTuple):
+    """What a log that concerns a shard must hold: one of these addresses emitted it, and one of these words is among its topics."""
+
+    addresses: frozenset[Address]
+    topics: frozenset[str] | None = None
+    """None: any topics, or none at all."""
+
+
 class LogInterest(Protocol):
     """Which logs of a block concern a shard's items at a venue; made from the tables before the block."""
+
+    def words(self) -> Sequence[LogWords]:
+        """List what logs must hold to concern the shard, alternatives: a log that fits none of them does not, in any block."""
 
     def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:
         """Make the filter for one block's logs: what arrives within the block is followed from its first log on."""
@@ -262,6 +273,8 @@ class VenueKind(NamedTuple):
     """Kinds of its items, in the order in which they must be read."""
     held: tuple[str, ...]
     """Those of them that can be in quarantine and resumed."""
+    routing: tuple[str, ...] = ()
+    """Families of entries, beside routes, by which the watcher knows which logs concern a shard: it takes them over when it starts."""
     actions: VenueActions | None = None
     """How books act at such venues; None where none does."""
     to_act: Mapping[str, str] = {}

@@ -55,6 +55,8 @@ item_kinds = OfKinds(lambda known: tuple(dict.fromkeys(i for kind in (*known, WA
 """Kinds of all items, in the order in which they must be read."""
 held_kinds = OfKinds(lambda known: tuple(dict.fromkeys(i for kind in (*known, WALLETS) for i in kind.held)))
 """Kinds of items that can be in quarantine and resumed."""
+routing_kinds = OfKinds(lambda known: frozenset(i for kind in (*known, WALLETS) for i in kind.routing))
+"""Families of entries that the watcher takes over, beside those that no venue brings."""
 all_actions = OfKinds(lambda known: tuple(kind.actions for kind in known if kind.actions is not None))
 """How books act, at each kind of venue at which they do."""
 

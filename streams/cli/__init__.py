@@ -42,6 +42,7 @@ _COMMANDS: Mapping[str, str] = {
     "resume": "operate",
     "skip": "skipping",
     "adopt": "adopting",
+    "unwind": "unwinding",
     "kill": "stopping",
     "drain": "stopping",
     "topics": "topics",

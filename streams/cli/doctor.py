@@ -1,24 +1,23 @@
 """`doctor`: whether everything that a run stands on is there, asked once, answered in full."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
-from pipeline.errors import PASSING_TROUBLE, EvenkeelError, NodeError, SettingsError
+from pipeline.errors import PASSING_TROUBLE, EvenkeelError, SettingsError
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import PoolTerms
 from pipeline.state.policies import policies
 from pipeline.units import PoolId
 from pipeline.venues.registry import pool_terms
 from streams.cli.asked import asking, refuse_what_the_chain_refuses
+from streams.cli.chain_row import chain_row
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of
 from streams.cli.node_abilities import try_node
+from streams.cli.node_row import node_row
 from streams.cli.portfolios import DEFAULT_FILE, read_portfolio
 from streams.cli.processes import process_rows
 from streams.cli.submitting import signer_file_for
@@ -32,8 +31,6 @@ from streams.present import BookNow, ShardNow, books_of, shards_now
 from streams.redaction import redact
 from streams.settings import Settings
 from streams.submit.signer_file import SignerFile
-
-_NODE_TRIES, _NODE_TRIED_AGAIN_S = 3, 1.0
 
 Check = Callable[[Settings], Awaitable[str]]
 
@@ -66,7 +63,8 @@ async def _examine(settings: Settings, signers: Sequence[SignerFile]) -> list[tu
         "transfers": _transfers,
         "contracts": _contracts,
         "allowances": _allowances,
-        "node": _node,
+        "node": node_row,
+        "chain": lambda asked: chain_row(asked, DEFAULT_FILE),
         "methods": _methods,
         "dry-runs": _dry_runs,
         "portfolio": _portfolio,
@@ -228,42 +226,6 @@ def _contradictions(policy: Policy, address: PoolId, pool: PoolTerms) -> Iterato
         decimals = on_chain.get(token.address, token.decimals)
         if token.decimals != decimals:
             yield f"book {policy.book}: {token.symbol} has {decimals} decimals, not {token.decimals}"
-
-
-async def _node(settings: Settings) -> str:
-    """Ask which chain each node follows, how far, and how long it takes to say so."""
-    told = await asyncio.gather(
-        *(_one_node(url, settings) for url in settings.rpc_urls), return_exceptions=True
-    )
-    for each in told:
-        if isinstance(each, BaseException) and not isinstance(each, NodeError):
-            raise each
-    if any(isinstance(each, NodeError) for each in told):
-        raise NodeError("; ".join(map(str, told)))
-    return "; ".join(map(str, told))
-
-
-async def _one_node(url: str, settings: Settings) -> str:
-    """Ask a node; again where it has passing trouble, then it counts as away. Raises: NodeError."""
-    from streams.node.http_node import HttpNode  # noqa: PLC0415 - takes its time
-
-    name, node = urlsplit(url).hostname, HttpNode(url)
-    began_s = time.monotonic()
-    try:
-        for left in reversed(range(_NODE_TRIES)):
-            try:
-                chain_id, newest = await node.chain_id(), await node.newest()
-                break
-            except PASSING_TROUBLE as error:
-                if not left:
-                    raise NodeError(f"{name} was asked {_NODE_TRIES} times: {error}") from None
-                await asyncio.sleep(_NODE_TRIED_AGAIN_S)
-    finally:
-        await node.close()
-    if chain_id != settings.chain:
-        raise NodeError(f"{name} follows chain {chain_id}, this deployment is on {settings.chain}")
-    took = "" if len(settings.rpc_urls) == 1 else f", in {1000 * (time.monotonic() - began_s):.0f} ms"
-    return f"{name} follows chain {chain_id}, at block {newest.block.number}{took}"
 
 
 async def _methods(settings: Settings) -> str:

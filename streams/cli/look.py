@@ -37,7 +37,7 @@ def look(
     block: Annotated[int | None, typer.Option(help="At this block, not at the newest.", min=1)] = None,
     chain: Annotated[
         Path | None,
-        typer.Option(help="A file whose `chain:` says where Uniswap V3 stands, as a portfolio's does."),
+        typer.Option(help="A file that describes the chain: its own .toml, or a portfolio's `chain:`."),
     ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write a portfolio file for what was found, to go on from.")

@@ -24,6 +24,7 @@ from streams.portfolio.names import moved
 from streams.portfolio.words import address_text, differences
 from streams.settings import Settings, devnet_in, read_text
 from streams.submit.signer_file import SignerFile, load_signer_file
+from streams.unwound import say_unwound, still_unwound
 from streams.yaml_positions import Problem, read_yaml
 
 DEFAULT_FILE = Path("portfolio.yaml")
@@ -86,6 +87,9 @@ def apply(
         bool,
         typer.Option("--moved-names", help="Yes, names may stand for other addresses than when applied."),
     ] = False,
+    hedge_again: Annotated[
+        bool, typer.Option("--hedge-again", help="Yes, hedges that `unwind` has ended are taken on again.")
+    ] = False,
 ) -> None:
     """Make a portfolio file hold: append what has changed to each book's log."""
     settings = settings_for("apply")
@@ -98,6 +102,7 @@ def apply(
             live=live,
             leave_plans=leave_plans,
             moved_names=moved_names,
+            hedge_again=hedge_again,
         )
     )
 
@@ -112,6 +117,7 @@ async def apply_file(
     leave_plans: bool = False,
     signers: Sequence[SignerFile] = (),
     moved_names: bool = False,
+    hedge_again: bool = False,
 ) -> list[RolloutStep]:
     """Compare a file with what is in force, print the difference, and append it."""
     wanted = await read_portfolio(settings, file)
@@ -125,6 +131,8 @@ async def apply_file(
     in_force = await _in_force(settings, chain_id, may_be_new=dry_run)
     if not (moved_names or dry_run):
         _refuse_moved_names(file, wanted, in_force)
+    if not hedge_again:
+        wanted = tuple(still_unwound(policy, in_force) for policy in wanted)
     steps = steps_to(wanted, in_force, settings.partitions, prune=prune)
     if not dry_run and steps:
         async with reading(settings.kafka) as reader:
@@ -133,6 +141,8 @@ async def apply_file(
             for step in steps:
                 await append(producer, chain_id, step.shard, step.event)
     _print_steps(steps, wanted, in_force, dry_run=dry_run, prune=prune)
+    for says in say_unwound(wanted):
+        say(says)
     say_versions(wanted, signers)
     return steps
 

@@ -207,8 +207,9 @@ def start_chain(
     usual_port: int | None = None,
     state: Path | None = None,
     chain_id: int = CHAIN_ID,
+    kept_states: int = KEPT_STATES,
 ) -> Chain:
-    """Start a chain, empty or from a state that `Chain.dump` wrote.
+    """Start a chain, empty or from a state that `Chain.dump` wrote, of which so many blocks' states can be read.
 
     Raises: DevnetError if anvil cannot be had or does not start.
     """
@@ -217,7 +218,7 @@ def start_chain(
     program = anvil_program(cache=cache)
     for attempt in range(_START_TRIES):
         port = free_port(usual_port if attempt == 0 else None)
-        argv = _command(program, port, state, chain_id)
+        argv = _command(program, port, state, chain_id, kept_states)
         chain = Chain(folder=folder, port=port, argv=argv, rpc=BlockingRpc(HOST, port), chain_id=chain_id)
         try:
             chain.start()
@@ -241,7 +242,7 @@ def next_base_fee_wei(head: DevnetBlock) -> int:
     return head.base_fee_wei - change
 
 
-def _command(program: Path, port: int, state: Path | None, chain_id: int) -> list[str]:
+def _command(program: Path, port: int, state: Path | None, chain_id: int, kept_states: int) -> list[str]:
     options = {
         "--host": HOST,
         "--port": port,
@@ -250,7 +251,7 @@ def _command(program: Path, port: int, state: Path | None, chain_id: int) -> lis
         "--balance": ETHER_PER_ACCOUNT,
         "--timestamp": GENESIS_AT_S,
         "--order": "fifo",
-        "--prune-history": KEPT_STATES,
+        "--prune-history": kept_states,
         "--config-out": _READY_FILE,
         **({"--load-state": state.resolve()} if state else {}),
     }

@@ -99,7 +99,7 @@ ROLES: Mapping[Role, Access] = {
         writes=(),
     ),
     "operate": Access(
-        ("apply", "pause", "resume", "skip", "adopt", "kill", "drain", "intents close"),
+        ("apply", "pause", "resume", "skip", "adopt", "unwind", "kill", "drain", "intents close"),
         reads=_ALL,
         writes=(EVENTS, PROCESSES),
         creates=True,

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 
-from contracts_abi import UnknownContractError, load_deployment
+from contracts_abi.chains import ChainFile, ChainFileError, known_chains, read_chain_file
 from pipeline.errors import SettingsError
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.units import Address, ChainId
@@ -16,32 +16,63 @@ from streams.settings import devnet_in, read_text
 from streams.yaml_positions import Problem, problems_of, read_yaml
 
 _ROLES = ("factory", "position_manager", "wrapped_native")
+_OF_A_CHAIN = ".toml"
 
 
-def contracts_of(chain_id: ChainId, file: Path | None, folder: Path) -> Mapping[str, Address]:
-    """Name the contracts that a portfolio's `chain:` must name; none where it need not, for they are known.
+class ChainFound(msgspec.Struct, frozen=True, kw_only=True):
+    """A chain to look at."""
 
-    Raises: SettingsError where nobody says where Uniswap V3 stands, or the file is of another chain.
+    profile: ChainProfile
+    """For whoever reads it."""
+    written: Mapping[str, str]
+    """What a portfolio's `chain:` must say of it beside its number; nothing where it is well known."""
+    money: frozenset[Address]
+    """Its stable tokens, as far as they are known."""
+
+
+def find_chain(chain_id: ChainId, file: Path | None, folder: Path) -> ChainFound:
+    """Find out where Uniswap V3 stands on a chain.
+
+    Raises: SettingsError where nobody says it, or the file is of another chain.
     """
+    if file is not None and file.suffix == _OF_A_CHAIN:
+        return _of_file(_read(file, chain_id), {"profile": str(file)})
     if file is not None:
-        return _in_file(chain_id, file)
+        return _in_portfolio(chain_id, file)
     devnet = devnet_in(folder)
     if devnet is not None and devnet.world.chain_id == chain_id:
-        return _named_in(devnet.world.profile())
-    try:
-        load_deployment(chain_id)
-    except UnknownContractError:
+        return _of_contracts(chain_id, _named_in(devnet.world.profile()))
+    known = known_chains().get(chain_id)
+    if known is None:
         raise SettingsError(
             f"where Uniswap V3 stands on chain {chain_id} is not known: write {', '.join(_ROLES)} under `chain:` in a file, "
             "and say --chain FILE"
-        ) from None
-    return {}
+        )
+    return _of_file(known, {})
 
 
-def profile_with(chain_id: ChainId, contracts: Mapping[str, Address]) -> ChainProfile:
-    """Describe the chain for whoever reads it; without contracts, as it is known by its number."""
-    known: Mapping[str, Any] = contracts or vars(load_deployment(chain_id))
-    factory, position_manager, wrapped_native = (Address(known[role]) for role in _ROLES)
+def _read(file: Path, chain_id: ChainId) -> ChainFile:
+    try:
+        chain = read_chain_file(file)
+    except ChainFileError as error:
+        raise SettingsError(str(error)) from None
+    if chain.chain_id != chain_id:
+        raise SettingsError(f"{file} is of chain {chain.chain_id}, the node follows chain {chain_id}")
+    return chain
+
+
+def _of_file(chain: ChainFile, written: Mapping[str, str]) -> ChainFound:
+    places = {role: Address(place) for role, place in chain.contracts.places().items()}
+    money = frozenset(Address(token) for token in chain.stable_tokens.values())
+    return ChainFound(profile=_profile(ChainId(chain.chain_id), places), written=written, money=money)
+
+
+def _of_contracts(chain_id: ChainId, contracts: Mapping[str, Address]) -> ChainFound:
+    return ChainFound(profile=_profile(chain_id, contracts), written=contracts, money=frozenset())
+
+
+def _profile(chain_id: ChainId, contracts: Mapping[str, Address]) -> ChainProfile:
+    factory, position_manager, wrapped_native = (contracts[role] for role in _ROLES)
     return ChainProfile(
         chain_id=chain_id,
         factory=factory,
@@ -50,7 +81,7 @@ def profile_with(chain_id: ChainId, contracts: Mapping[str, Address]) -> ChainPr
     )
 
 
-def _in_file(chain_id: ChainId, file: Path) -> Mapping[str, Address]:
+def _in_portfolio(chain_id: ChainId, file: Path) -> ChainFound:
     document = read_yaml(read_text(file), str(file))
     written = document.value if isinstance(document.value, dict) else {}
     try:
@@ -60,11 +91,13 @@ def _in_file(chain_id: ChainId, file: Path) -> Mapping[str, Address]:
         raise document.refuse(problems) from None
     if section.id != chain_id:
         raise SettingsError(f"{file} is of chain {section.id}, the node follows chain {chain_id}")
+    if section.profile is not None:
+        return _of_file(_read(section.profile, chain_id), {"profile": str(section.profile)})
     found = _named_in(section)
     missing = [role for role in _ROLES if role not in found]
     if missing:
         raise document.refuse([Problem(("chain", role), "missing") for role in missing])
-    return found
+    return _of_contracts(chain_id, found)
 
 
 def _named_in(source: ChainProfile | ChainSection) -> Mapping[str, Address]:

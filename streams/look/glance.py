@@ -8,7 +8,7 @@ from pipeline.errors import BlockUnknownError, NodeError, SettingsError
 from pipeline.messages.base import Output
 from pipeline.units import Address, BlockNumber, ChainId, TokenId
 from streams.human import is_name, parse_address
-from streams.look.deployment import contracts_of, profile_with
+from streams.look.deployment import find_chain
 from streams.look.fold_once import book_at
 from streams.look.suggested_portfolio import PairFound, pairs_in, portfolio_text
 from streams.node.contract_calls import ContractReader
@@ -54,13 +54,13 @@ async def glance(
     """
     head = await node.newest() if block is None else await _header(node, BlockNumber(block))
     chain_id = await node.chain_id()
-    contracts = contracts_of(chain_id, chain_file, folder)
-    profile = profile_with(chain_id, contracts)
+    chain = find_chain(chain_id, chain_file, folder)
+    profile = chain.profile
     address = await _address(node, head, owner)
     reader = ContractReader(node, multicall=MULTICALL3, at=head.block.hash)
     found = await find_positions(reader, profile, address)
-    pairs = pairs_in(found, profile.wrapped_native)
-    files = [portfolio_text(chain_id, contracts, address, pair) for pair in pairs]
+    pairs = pairs_in(found, profile.wrapped_native, chain.money)
+    files = [portfolio_text(chain_id, chain.written, address, pair) for pair in pairs]
     histories, no_history = await _histories(node, profile.position_manager, list(found.positions), head)
     return Glance(
         chain_id=chain_id,

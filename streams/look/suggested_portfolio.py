@@ -1,6 +1,6 @@
 """A portfolio file for positions that were found in the pools of one pair of tokens, for their owner to go on from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 import yaml
@@ -30,21 +30,31 @@ class PairFound(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def pairs_in(found: PositionsFound, wrapped_native: Address) -> list[PairFound]:
-    """Group positions by the pair of tokens that they hold, and say which of both counts value. Most positions first."""
+def pairs_in(
+    found: PositionsFound, wrapped_native: Address, money: Collection[Address] = ()
+) -> list[PairFound]:
+    """Group positions by the pair of tokens that they hold, and say which of both counts value. Most positions first.
+
+    `money` are the chain's stable tokens; others are known by their symbol.
+    """
     groups: dict[frozenset[Address], list[TokenId]] = {}
     for number, position in found.positions.items():
         pool = found.pools[position.pool]
         groups.setdefault(frozenset({pool.token0.address, pool.token1.address}), []).append(number)
-    pairs = [_pair(found, numbers, wrapped_native) for numbers in groups.values()]
+    ranks = {
+        token.address: _rank(token, wrapped_native, money)
+        for pool in found.pools.values()
+        for token in (pool.token0, pool.token1)
+    }
+    pairs = [_pair(found, numbers, ranks) for numbers in groups.values()]
     return sorted(pairs, key=lambda pair: (-len(pair.token_ids), pair.name))
 
 
-def _pair(found: PositionsFound, numbers: list[TokenId], wrapped_native: Address) -> PairFound:
+def _pair(found: PositionsFound, numbers: list[TokenId], ranks: Mapping[Address, int]) -> PairFound:
     used = [found.positions[number].pool for number in numbers]
     pools = sorted(set(used), key=lambda pool: (-used.count(pool), pool))
     first = found.pools[pools[0]]
-    base, quote = sorted((first.token0, first.token1), key=lambda token: -_rank(token, wrapped_native))
+    base, quote = sorted((first.token0, first.token1), key=lambda token: -ranks[token.address])
     return PairFound(
         base=base,
         quote=quote,
@@ -53,20 +63,20 @@ def _pair(found: PositionsFound, numbers: list[TokenId], wrapped_native: Address
     )
 
 
-def _rank(token: TokenFound, wrapped_native: Address) -> int:
-    """Order tokens by how likely value is counted in them: money, then the chain's own coin, then any other."""
-    if any(word in token.symbol.upper() for word in _MONEY):
+def _rank(token: TokenFound, wrapped_native: Address, money: Collection[Address]) -> int:
+    """Order tokens by how likely value is counted in them: money, what calls itself so, the chain's own coin, any other."""
+    if token.address in money:
         return 0
-    return 1 if token.address == wrapped_native else 2
+    if any(word in token.symbol.upper() for word in _MONEY):
+        return 1
+    return 2 if token.address == wrapped_native else 3
 
 
-def portfolio_text(
-    chain_id: ChainId, contracts: Mapping[str, Address], owner: Address, pair: PairFound
-) -> str:
-    """Write a portfolio file in mode dry-run; `contracts` are those of a chain whose deployment is not known. What it leaves out is a default."""
-    chain = {"id": int(chain_id), **{role: str(address) for role, address in contracts.items()}}
+def portfolio_text(chain_id: ChainId, chain: Mapping[str, str], owner: Address, pair: PairFound) -> str:
+    """Write a portfolio file in mode dry-run; `chain` is what it must say of a chain that is not well known. What it leaves out is a default."""
+    section = {"id": int(chain_id), **{field: str(value) for field, value in chain.items()}}
     return yaml.safe_dump(
-        {"chain": chain, "books": [_book(pair, owner)]}, sort_keys=False, allow_unicode=True, width=120
+        {"chain": section, "books": [_book(pair, owner)]}, sort_keys=False, allow_unicode=True, width=120
     )
 
 

@@ -86,7 +86,7 @@ def raw_bytes(text: str) -> bytes:
         raise BrokenAnswerError(f"{text[:80]!r} are no hexadecimal bytes") from None
 
 
-def header_of(answer: BlockAnswer) -> Header:
+def header_of(answer: BlockAnswer, *, is_bloom_proven: bool = False) -> Header:
     """Read a block. Raises: NodeError."""
     return Header(
         block=BlockRef(
@@ -99,6 +99,7 @@ def header_of(answer: BlockAnswer) -> Header:
         transactions=tuple(_hash(each) for each in answer.transactions),
         logs_bloom=quantity(answer.logs_bloom),
         receipts_root=None if answer.receipts_root is None else _hash(answer.receipts_root),
+        is_bloom_proven=is_bloom_proven,
     )
 
 
@@ -134,14 +135,15 @@ def bloom_of(logs: Sequence[RawLog]) -> int:
     """Fold the addresses and topics of logs into a block's 2048-bit bloom."""
     bloom = 0
     for log in logs:
-        bloom |= _bloom_bits(log.address)
+        bloom |= bloom_bits(log.address)
         for topic in log.topics:
-            bloom |= _bloom_bits(topic)
+            bloom |= bloom_bits(topic)
     return bloom
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _bloom_bits(word: str) -> int:
+def bloom_bits(word: str) -> int:
+    """Compute the at most three bits of a 2048-bit bloom that an address or a topic sets."""
     digest = keccak(hexstr=word)
     low_bits = (int.from_bytes(digest[at : at + 2], "big") & 2047 for at in (0, 2, 4))
     return functools.reduce(lambda bits, bit: bits | 1 << bit, low_bits, 0)

@@ -1,6 +1,7 @@
 """A chain in memory that passes the same tests as a real node, forks at will and misbehaves on demand."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -17,7 +18,7 @@ from pipeline.messages.base import BlockRef, RawLog, Receipt
 from pipeline.units import Address, BlockNumber, ChainId, Hash, LogIndex, Seconds, Wei
 from streams.node.answers import bloom_of
 from streams.node.fake_tokens import Contract, simulate
-from streams.node.port import Body, CallToSimulate, Header, SimulatedCall
+from streams.node.port import AccountState, Body, CallToSimulate, Header, SimulatedCall
 
 Fault = Literal["null", "stall", "lie"]
 """`null`: the node does not know. `stall`: no answer in time. `lie`: an answer that contradicts itself."""
@@ -63,6 +64,8 @@ class FakeChain:
         self._forgets = forgets
         self._branch: list[tuple[Header, Body]] = []
         self._orphans: dict[Hash, tuple[Header, Body]] = {}
+        self._sent: dict[Hash, Counter[Address]] = {_NOBODY: Counter()}
+        """By block: how many transactions each account has sent on its branch up to it."""
         self._faults: dict[str, list[Fault]] = {}
         self._salt = 0
         self.mine()
@@ -85,7 +88,9 @@ class FakeChain:
             base_fee_wei=Wei(10**9 + self._salt),
             transactions=tuple(receipt.transaction_hash for receipt in body.receipts),
             logs_bloom=bloom_of(body.logs),
+            is_bloom_proven=True,
         )
+        self._sent[header.block.hash] = self._sent[parent] + Counter(each.sender for each in transactions)
         self._branch.append((header, body))
         return header
 
@@ -172,6 +177,12 @@ class FakeChain:
             return [None] * len(questions)
         return [self._wei(account, at) for account, at in questions]
 
+    async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
+        """Ask for the state of accounts after blocks; None where the node no longer has it."""
+        if self._answer("accounts") == "null":
+            return [None] * len(questions)
+        return [self._account(account, at) for account, at in questions]
+
     async def close(self) -> None:
         """Let go of nothing."""
 
@@ -201,6 +212,12 @@ class FakeChain:
         if found[0].block.number < oldest:
             raise StateGoneError("the node does not have the state of this block")
         return found[0]
+
+    def _account(self, account: Address, at: Hash) -> AccountState | None:
+        wei = self._wei(account, at)
+        if wei is None:
+            return None
+        return AccountState(wei=wei, nonce=self._sent[at][account], has_code=account in self.contracts)
 
     def _wei(self, account: Address, at: Hash) -> Wei | None:
         try:

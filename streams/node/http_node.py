@@ -1,7 +1,7 @@
 """A real node, asked over JSON-RPC. It retries nothing: that is the watcher's, who knows why it asks."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,7 +19,7 @@ from streams.node.answers import (
 )
 from streams.node.multicall import MULTICALL3, aggregated
 from streams.node.overrides import call_of, outcome, overrides_of
-from streams.node.port import Body, CallToSimulate, Header, SimulatedCall
+from streams.node.port import AccountState, Body, CallToSimulate, Header, SimulatedCall
 from streams.node.proof.proofs import Proofs
 from streams.node.receipts import Receipts
 from streams.node.rpc import CallRefused, Outcome, Rpc, granted, parsed
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 10.0
 _HASHES_ONLY = False
 """Of a block's transactions."""
+
+_OF_AN_ACCOUNT = ("eth_getBalance", "eth_getTransactionCount", "eth_getCode")
 
 _BLOCK = msgspec.json.Decoder(BlockAnswer | None)
 _TEXT = msgspec.json.Decoder(str)
@@ -90,17 +92,15 @@ class HttpNode:
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Call a contract as the state was after a block, given by hash."""
         call = {"to": to, "data": "0x" + data.hex()}
-        answer = await self._undisturbed.ask({at}, lambda: self._rpc.ask("eth_call", call, {"blockHash": at}))
-        return raw_bytes(parsed(_TEXT, answer, "eth_call"))
+        return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_call", call), "eth_call"))
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds
     ) -> list[SimulatedCall]:
         """Run calls in order in one block upon a block, given by hash; the node's state stays."""
         block = {"blockOverrides": {"time": hex(time_s)}, "calls": [request_of(call) for call in calls]}
-        answer = await self._rpc.ask(
-            "eth_simulateV1", {"blockStateCalls": [block], "validation": False}, {"blockHash": at}
-        )
+        asked = {"blockStateCalls": [block], "validation": False}
+        answer = await self._ask_at(at, "eth_simulateV1", asked)
         blocks = parsed(SIMULATION, answer, "eth_simulateV1")
         if len(blocks) != 1 or len(blocks[0].calls) != len(calls):
             raise BrokenAnswerError(f"eth_simulateV1: {len(calls)} calls, another number of answers")
@@ -112,7 +112,7 @@ class HttpNode:
         A contract that sends does nothing else during these calls: its own code is away.
         """
         call = {"to": MULTICALL3, "data": "0x" + call_of(calls).hex()}
-        answer = await self._rpc.ask("eth_call", call, {"blockHash": at}, overrides_of(calls))
+        answer = await self._ask_at(at, "eth_call", call, overrides_of(calls))
         results = aggregated(raw_bytes(parsed(_TEXT, answer, "eth_call")))
         if len(results) != len(calls):
             raise BrokenAnswerError(
@@ -126,10 +126,18 @@ class HttpNode:
         answers = await self._undisturbed.ask({at for _, at in questions}, lambda: self._rpc.ask_all(asked))
         return [None if _is_gone(answer) else _wei(answer) for answer in answers]
 
+    async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
+        """Ask for the state of accounts after blocks; None where the node no longer has it."""
+        asked = [
+            (method, (account, {"blockHash": at})) for account, at in questions for method in _OF_AN_ACCOUNT
+        ]
+        answers = await self._undisturbed.ask({at for _, at in questions}, lambda: self._rpc.ask_all(asked))
+        count = len(_OF_AN_ACCOUNT)
+        return [_account(answers[at : at + count]) for at in range(0, len(answers), count)]
+
     async def code(self, account: Address, at: Hash) -> bytes:
         """Ask for the code that stands at an address; nothing at a plain account's."""
-        answer = await self._rpc.ask("eth_getCode", account, {"blockHash": at})
-        return raw_bytes(parsed(_TEXT, answer, "eth_getCode"))
+        return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_getCode", account), "eth_getCode"))
 
     def web3(self, at: Hash) -> "Client":
         """Read contracts as they stood after a block with web3: for what is asked seldom."""
@@ -143,16 +151,31 @@ class HttpNode:
         """Let go of connections."""
         await self._rpc.close()
 
+    async def _ask_at(self, at: Hash, method: str, asked: Any, *behind: Any) -> msgspec.Raw:
+        """Ask about the state after one block; `behind` are the parameters that follow the block's hash."""
+        question = (asked, {"blockHash": at}, *behind)
+        return await self._undisturbed.ask({at}, lambda: self._rpc.ask(method, *question))
+
     def _header(self, answer: msgspec.Raw) -> Header | None:
         block = parsed(_BLOCK, answer, "block")
         if block is None:
             return None
         self.proofs.check_header(block)
-        return header_of(block)
+        return header_of(block, is_bloom_proven=self.proofs.blooms_hold_all)
 
 
 def _is_gone(outcome: Outcome) -> bool:
     return isinstance(outcome, CallRefused) and isinstance(outcome.error, StateGoneError)
+
+
+def _account(outcomes: Sequence[Outcome]) -> AccountState | None:
+    if any(_is_gone(outcome) for outcome in outcomes):
+        return None
+    wei, nonce, code = (
+        parsed(_TEXT, granted(outcome), method)
+        for method, outcome in zip(_OF_AN_ACCOUNT, outcomes, strict=True)
+    )
+    return AccountState(wei=Wei(quantity(wei)), nonce=quantity(nonce), has_code=bool(raw_bytes(code)))
 
 
 def _wei(outcome: Outcome) -> Wei:

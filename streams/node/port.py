@@ -18,6 +18,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     logs_bloom: int
     receipts_root: Hash | None = None
     """What the header commits to; None where the node does not tell it."""
+    is_bloom_proven: bool = False
+    """Whether a log whose address and topics are not in the bloom is certainly not in the block: the bloom is part of what was hashed,
+    and all of the block's logs are in it."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +28,14 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
     logs: tuple[RawLog, ...]
     receipts: tuple[Receipt, ...]
+
+
+class AccountState(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account has and has done, after a block."""
+
+    wei: Wei
+    nonce: int
+    has_code: bool
 
 
 class SimulatedLog(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +115,10 @@ class Node(Protocol):
 
     async def native_balances(self, questions: Sequence[tuple[Address, Hash]]) -> list[Wei | None]:
         """Ask what accounts had after blocks; None where the node no longer has the state."""
+        ...
+
+    async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
+        """Ask for the state of accounts after blocks; None where the node no longer has it."""
         ...
 
     async def close(self) -> None:

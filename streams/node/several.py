@@ -19,7 +19,7 @@ from pipeline.errors import (
 )
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
 from streams.node.health import NodeHealth
-from streams.node.port import Body, CallToSimulate, Header, Node, SimulatedCall
+from streams.node.port import AccountState, Body, CallToSimulate, Header, Node, SimulatedCall
 
 log = structlog.get_logger(__name__)
 
@@ -120,6 +120,10 @@ class SeveralNodes:
         return await self._whole(
             lambda node: node.native_balances(questions), lambda balances: None not in balances
         )
+
+    async def accounts(self, questions: Sequence[tuple[Address, Hash]]) -> list[AccountState | None]:
+        """Ask for the state of accounts after blocks: the first node that still has all of it."""
+        return await self._whole(lambda node: node.accounts(questions), lambda states: None not in states)
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -39,6 +39,11 @@ def _chain(chain: ChainSection) -> Iterator[Problem]:
     if chain.live_on is not None and chain.live_on != chain.id:
         says = f"{chain.live_on} is not chain.id, {chain.id}: no book of this file could be live"
         yield Problem(("chain", "live_on"), says)
+    file = chain.file()
+    if file is not None and file.chain_id != chain.id:
+        yield Problem(
+            ("chain", "profile"), f"{chain.profile} is of chain {file.chain_id}, not of chain {chain.id}"
+        )
 
 
 def _repeated(named: Iterable[tuple[FieldPath, str]]) -> Iterator[Problem]:
@@ -149,7 +154,7 @@ def _mode(book: BookSection, path: FieldPath, chain: ChainSection) -> Iterator[P
             )
             yield Problem((*path, "signer"), says)
     if book.mode != "watch":
-        yield from problems_in_limits(book, path, chain.id)
+        yield from problems_in_limits(book, path, chain.numbers())
 
 
 def _target_band(section: TargetBandSection, path: FieldPath, *, watching: bool) -> Iterator[Problem]:

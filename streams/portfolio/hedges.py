@@ -33,6 +33,8 @@ def hedge_of(book: BookSection) -> Hedge | msgspec.UnsetType:
         largest_debt=raw_of(book, book.base, section.largest_debt),
         largest_step=raw_of(book, book.base, section.largest_step),
         oracle_within_bps=section.oracle_within,
+        oracle_age_s=section.oracle_age,
+        most_carry_bps=section.most_carry,
         cooldown_s=section.cooldown,
         pace_s=section.pace,
     )

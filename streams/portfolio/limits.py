@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from pipeline.units import ChainId
 from pipeline.venues import registry
-from streams.chain_numbers import numbers_of
+from streams.chain_numbers import ChainNumbers
 from streams.human import bps_text, seconds_text
 from streams.portfolio.sections import BookSection
 from streams.yaml_positions import FieldPath, Problem
@@ -24,12 +23,12 @@ _DUST_DIGITS = 4
 """A ten-thousandth of the quote is worth no transaction anywhere."""
 
 
-def problems_in_limits(book: BookSection, path: FieldPath, chain_id: ChainId) -> Iterator[Problem]:
+def problems_in_limits(book: BookSection, path: FieldPath, chain: ChainNumbers) -> Iterator[Problem]:
     """Find the limits of a book that cannot be meant."""
     yield from _shares(book, path)
-    yield from _times(book, path, numbers_of(chain_id).block_s)
+    yield from _times(book, path, chain.block_s)
     yield from _amounts(book, path)
-    yield from _gas(book, path, numbers_of(chain_id).data_gas)
+    yield from _gas(book, path, chain.data_gas)
 
 
 def _shares(book: BookSection, path: FieldPath) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from contracts_abi import UnknownContractError, load_deployment
+from contracts_abi.chains import known_chains
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import (
     Limits,
@@ -20,7 +20,7 @@ from pipeline.messages.policy import (
 )
 from pipeline.messages.prices import PriceHistory
 from pipeline.units import Address, ChainId, RawAmount, Wei
-from streams.chain_numbers import numbers_of
+from streams.chain_numbers import ChainNumbers
 from streams.portfolio.checks import problems_in, slots_of
 from streams.portfolio.hedges import hedge_of, problems_in_hedge
 from streams.portfolio.names import Collecting, Lookup, Resolved, lookup_in, names_of
@@ -87,9 +87,9 @@ def policies(
 ) -> tuple[Policy, ...]:
     """Complete each book: its pools' views are published by the first book in the file that names them."""
     published: set[Address] = set()
-    made = []
+    made, numbers = [], portfolio.chain.numbers()
     for book in portfolio.books:
-        policy = _policy(book, chain)
+        policy = _policy(book, chain, numbers)
         policy = msgspec.structs.replace(
             policy, names=names_of(policy.all_addresses(), names) or msgspec.UNSET
         )
@@ -116,7 +116,7 @@ def publishing(policy: Policy, pools: Collection[Address]) -> Policy:
     return msgspec.structs.replace(unversioned, policy_version=version_of(unversioned))
 
 
-def _policy(book: BookSection, chain: ChainProfile) -> Policy:
+def _policy(book: BookSection, chain: ChainProfile, numbers: ChainNumbers) -> Policy:
     return Policy(
         book=book.book,
         chain=chain,
@@ -138,7 +138,7 @@ def _policy(book: BookSection, chain: ChainProfile) -> Policy:
         references=references_of(book, book.references),
         price_history=_price_history(book),
         strategy=_strategy(book.strategy),
-        limits=_limits(book, chain.chain_id),
+        limits=_limits(book, numbers),
         action=_rerange(book),
         hedge=hedge_of(book),
         mode=book.mode,
@@ -166,7 +166,7 @@ def _strategy(section: TargetBandSection) -> TargetBand:
     )
 
 
-def _limits(book: BookSection, chain_id: ChainId) -> Limits:
+def _limits(book: BookSection, numbers: ChainNumbers) -> Limits:
     section = book.limits
     return Limits(
         max_cost_bps=section.max_cost,
@@ -180,7 +180,7 @@ def _limits(book: BookSection, chain_id: ChainId) -> Limits:
         max_daily_notional_quote=raw_of(book, book.quote, section.max_daily_notional),
         max_actions_per_day=section.max_actions_per_day,
         max_fee_per_gas_wei=Wei(section.max_fee_gwei * 10**9),
-        max_age_blocks=section.max_age_blocks or numbers_of(chain_id).intent_age_blocks,
+        max_age_blocks=section.max_age_blocks or numbers.intent_age_blocks,
         deadline_s=section.deadline,
         signer=SignersLimits(
             max_loss_bps=section.signer.max_loss,
@@ -207,13 +207,13 @@ def _rerange(book: BookSection) -> Rerange:
 
 
 def _profile(section: ChainSection, document: Document, devnet: ChainProfile | None) -> ChainProfile:
-    known = _known_contracts(section.id, devnet)
+    known = _known_contracts(section, devnet)
     contracts: dict[str, Any] = {name: getattr(section, name) or known.get(name) for name in _CONTRACTS}
     unknown = [name for name, address in contracts.items() if address is None]
     if unknown:
         says = f"missing: no deployment is known for chain {section.id}"
         raise document.refuse([Problem(("chain", name), says) for name in unknown])
-    numbers = numbers_of(section.id)
+    numbers = section.numbers()
     return ChainProfile(
         data_fee_wei=numbers.data_fee_wei,
         data_gas=numbers.data_gas,
@@ -230,11 +230,9 @@ def _profile(section: ChainSection, document: Document, devnet: ChainProfile | N
     )
 
 
-def _known_contracts(chain_id: ChainId, devnet: ChainProfile | None) -> Mapping[str, Address]:
-    if devnet is not None and devnet.chain_id == chain_id:
+def _known_contracts(section: ChainSection, devnet: ChainProfile | None) -> Mapping[str, Address]:
+    """List the contracts that the section need not name: of a file that it names, of the devnet, of a well-known chain."""
+    if section.file() is None and devnet is not None and devnet.chain_id == section.id:
         return {name: getattr(devnet, name) for name in (*_CONTRACTS, "router")}
-    try:
-        deployment = load_deployment(chain_id)
-    except UnknownContractError:
-        return {}
-    return {name: Address(getattr(deployment, name)) for name in (*_CONTRACTS, "router")}
+    chain = section.file() or known_chains().get(section.id)
+    return {} if chain is None else {role: Address(place) for role, place in chain.contracts.places().items()}

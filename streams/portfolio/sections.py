@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     StringConstraints,
 )
 
+from contracts_abi.chains import ChainFile, read_chain_file
 from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
+from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of
 from streams.portfolio.fields import Addr, Duration, Pool, Section, Share, at_least
 from streams.portfolio.price_sections import AssetSection, PriceHistorySection, ReferenceSection
 
@@ -33,10 +37,17 @@ class VenueSection(Section):
         return self.__pydantic_extra__
 
 
+def _read(path: Path) -> Path:
+    read_chain_file(path)
+    return path
+
+
 class ChainSection(Section):
     """Which chain, and where Uniswap V3 stands on it: by default where its publishers put it."""
 
     id: Annotated[ChainId, Field(gt=0)] = Field(description="the chain's number, 1 for Ethereum")
+    profile: Annotated[Path, AfterValidator(_read)] | None = None
+    """A file that describes the chain, of the form of those in `contracts_abi/chains`; well-known chains have theirs."""
     wrapped_native: Addr | None = None
     """The token that wraps the chain's coin; built in for well-known chains."""
     position_manager: Addr | None = None
@@ -58,6 +69,15 @@ class ChainSection(Section):
     """How many pools, positions and balances of a shard may be in quarantine before the shard halts."""
     venues: tuple[VenueSection, ...] = ()
     """Further deployments: other factories of Uniswap V3, lending markets."""
+
+    def file(self) -> ChainFile | None:
+        """Read the file that describes the chain, where one is named. Raises: ChainFileError where it has changed since."""
+        return None if self.profile is None else read_chain_file(self.profile)
+
+    def numbers(self) -> ChainNumbers:
+        """Look up what differs from chain to chain: in the file that is named, else by the chain's number."""
+        file = self.file()
+        return numbers_of(self.id) if file is None else numbers_in(file)
 
 
 class TokenSection(Section):
@@ -196,6 +216,10 @@ class HedgeSection(Section):
     """The most that one action changes, in whole base; by default any."""
     oracle_within: Share = Bps(200)
     """How far the market's oracle may be from the reference price."""
+    oracle_age: Duration = Seconds(90_000)
+    """How old the oracle's prices of base and quote may be, where their sources tell it: a stablecoin's is told once a day."""
+    most_carry: Share = Bps(2_000)
+    """What the debt may cost per year, as a share of it, after an action that makes it larger: the borrow rate that this leads to."""
     cooldown: Duration = Seconds(10_800)
     """How long the hedge rests after it has reached its target."""
     pace: Duration = Seconds(600)

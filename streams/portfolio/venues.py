@@ -106,15 +106,6 @@ def problems_in_acting(policy: Policy, path: FieldPath) -> Iterator[Problem]:
     for venue in sorted(elsewhere):
         says = f"only mode: watch: a book acts at the venue of its reference pool, {here}, and has pools at {venue}"
         yield Problem((*path, "mode"), says)
-    for spec in policy.chain.all_venues():
-        venue_there = venue_named(policy.chain, spec.name)
-        if policy.hedge and policy.hedge.venue == spec.name:
-            continue
-        if venue_there.actions is None and spec.name != here and any(venue_there.named_items(policy)):
-            says = (
-                f"only mode: watch: the owner's account at venue {spec.name} counts, and nothing acts there"
-            )
-            yield Problem((*path, "mode"), says)
 
 
 def problems_in_contracts(policy: Policy, chain: ChainSection) -> Iterator[Problem]:

@@ -150,6 +150,7 @@ def _hedge(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "oracle_within", bps_text(hedge.oracle_within_bps)
     yield "cooldown", seconds_text(hedge.cooldown_s)
     yield "pace", seconds_text(hedge.pace_s)
+    yield "unwound", "yes" if hedge.unwound else "no"
 
 
 def _factor(bps: int) -> str:

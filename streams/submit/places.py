@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from contracts_abi import Deployment, UnknownContractError, load_deployment
+from contracts_abi.chains import known_chains
 from pipeline.errors import SettingsError
 from pipeline.units import Address, ChainId
 
@@ -21,9 +21,9 @@ def known_places(chain_id: ChainId, devnet: "DevnetWorld | None") -> Mapping[str
             "position_manager": devnet.position_manager,
             "wrapped_native": devnet.weth,
         }
-    else:
-        found = _published(chain_id)
-    return {role: Address(address) for role, address in found.items() if address is not None}
+        return {role: Address(address) for role, address in found.items() if address is not None}
+    chain = known_chains().get(chain_id)
+    return {} if chain is None else {role: Address(place) for role, place in chain.contracts.places().items()}
 
 
 def find_places(
@@ -37,16 +37,3 @@ def find_places(
             f"{', '.join(missing)}: not known for chain {chain_id}, name it in the signer's file"
         )
     return {role: address for role, address in found.items() if address is not None}
-
-
-def _published(chain_id: ChainId) -> dict[str, str | None]:
-    try:
-        public: Deployment = load_deployment(chain_id)
-    except UnknownContractError:
-        return {}
-    return {
-        "factory": public.factory,
-        "router": public.router,
-        "position_manager": public.position_manager,
-        "wrapped_native": public.wrapped_native,
-    }

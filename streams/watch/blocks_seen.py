@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from pipeline.errors import StateGoneError, UnreadableError
-from pipeline.follow.log_filter import log_filter, select, select_receipts
+from pipeline.errors import BlockUnknownError, StateGoneError, UnreadableError
+from pipeline.follow.log_filter import LogFilter, log_filter, select, select_receipts
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
 from pipeline.state.policies import book_accounts, policies, profile
@@ -13,12 +13,15 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address, Term
 from pipeline.venues.registry import block_calls, spenders
 from streams.node.contract_calls import ContractReader
-from streams.node.port import Node
+from streams.node.port import Body, Node
 from streams.node.read_feeds import read_feeds
 from streams.node.read_words import answers_to
 from streams.node.venues.wallet import read_allowances
 from streams.watch.prefetch import Block
+from streams.watch.quiet_blocks import QuietTest
 from streams.watch.told_natives import ToldNatives
+
+_NOTHING = Body(logs=(), receipts=())
 
 
 async def blocks_seen(
@@ -42,7 +45,7 @@ async def blocks_seen(
     accounts, told = sorted(book_accounts(tables)), told or ToldNatives()
     granted, feeds, calls = granted_by(tables), feeds_of(tables), block_calls(tables)
     events: list[BlockSeen] = []
-    for block in blocks:
+    for block, body in await _with_bodies(node, blocks, mine):
         reader = ContractReader(node, multicall=multicall, at=block.header.block.hash)
         is_check = block.header.block.number % chain.check_every_blocks == 0
         natives = await _native_balances(node, accounts, block)
@@ -53,8 +56,8 @@ async def blocks_seen(
             term=term,
             block=block.header.block,
             base_fee_wei=block.header.base_fee_wei,
-            logs=select(mine, block.body.logs),
-            receipts=select_receipts(mine, block.body.receipts),
+            logs=select(mine, body.logs),
+            receipts=select_receipts(mine, body.receipts),
             reads=(
                 *changed,
                 *await allowances_at(reader, granted),
@@ -68,6 +71,23 @@ async def blocks_seen(
         if is_check or mine.brings_items(event.logs):
             break
     return events
+
+
+async def _with_bodies(node: Node, blocks: Sequence[Block], mine: LogFilter) -> list[tuple[Block, Body]]:
+    """Add what happened in blocks that were fetched without it, where it may concern the shard by what it follows now.
+
+    Raises: NodeError, BlockUnknownError where one of the blocks has left the chain.
+    """
+    fetched = [block.header for block in blocks if block.body is None]
+    if not fetched:
+        return [(block, block.body or _NOTHING) for block in blocks]
+    test = QuietTest(mine)
+    asked = [b.header for b in blocks if b.body is None and not test.is_quiet(b.header, b.silent)]
+    bodies = await node.bodies(asked) if asked else []
+    found = {header.block.hash: body for header, body in zip(asked, bodies, strict=True)}
+    if None in bodies:
+        raise BlockUnknownError("a block has left the chain since its header was fetched")
+    return [(block, block.body or found.get(block.header.block.hash) or _NOTHING) for block in blocks]
 
 
 def granted_by(tables: Tables) -> list[tuple[Address, Address, Address]]:

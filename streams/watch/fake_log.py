@@ -10,7 +10,7 @@ from pipeline.messages.entries import Cursor
 from pipeline.state.tables import Value
 from pipeline.units import Offset, ShardId
 from streams.kafka.codec import decode_entry, encode_entry
-from streams.watch.port import ROUTING, EventRecord, routing_only
+from streams.watch.port import EventRecord, routing_families, routing_only
 
 Death = Literal["before", "within", "after"]
 """The broker has nothing, half or all of what was appended; who appended never learns."""
@@ -43,7 +43,8 @@ class FakeWatchBroker:
 
     def state(self, shard: int) -> Mapping[str, Value]:
         """Tell what was committed, of what routing needs."""
-        kept = {key: raw for key, raw in self._state[shard].items() if keys.family(key) in ROUTING}
+        needed = routing_families()
+        kept = {key: raw for key, raw in self._state[shard].items() if keys.family(key) in needed}
         return {key: routing_only(decode_entry(key, raw)) for key, raw in kept.items()}
 
 

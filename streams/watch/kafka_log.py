@@ -19,7 +19,7 @@ from streams.kafka.errors import denied, started, stopped
 from streams.kafka.markers import GapContents, require_no_record
 from streams.kafka.readers import Reader, reading
 from streams.kafka.topics import EVENTS, STATE
-from streams.watch.port import ROUTING, EventRecord, routing_only
+from streams.watch.port import EventRecord, routing_families, routing_only
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,8 @@ class KafkaLog:
             begins_at, _ = (await reader.bounds([states]))[states]
             if begins_at:
                 raise StateLostError(cut_off(self._states, shard, begins_at))
-            records = [each async for each in reader.read({states: 0}) if family_of(each) in ROUTING]
+            needed = routing_families()
+            records = [each async for each in reader.read({states: 0}) if family_of(each) in needed]
         found = load(records)
         return {key: routing_only(value) for key, value in found.items()}
 

@@ -8,6 +8,7 @@ from pipeline.keys import family, is_of_chain
 from pipeline.messages.entries import Frame
 from pipeline.state.tables import Value
 from pipeline.units import Offset, ShardId
+from pipeline.venues.registry import routing_kinds
 
 
 class EventRecord(NamedTuple):
@@ -67,12 +68,18 @@ ROUTING = keys.families(
     keys.frame,
     keys.CURSOR,
 )
-"""The families of entries that say what a shard follows."""
+"""The families of entries that say what a shard follows, at whichever venue."""
+
+
+def routing_families() -> frozenset[str]:
+    """List the families of entries that say what a shard follows, those that its venues bring included."""
+    return ROUTING | routing_kinds()
 
 
 def routing_only(value: Value) -> Value:
     """Take out of a frame what routing does not need: that is most of it."""
     if not isinstance(value, Frame):
         return value
-    kept = {key: old for key, old in value.overwritten.items() if family(key) in ROUTING and is_of_chain(key)}
+    needed = routing_families()
+    kept = {key: old for key, old in value.overwritten.items() if family(key) in needed and is_of_chain(key)}
     return Frame(block=value.block, overwritten=kept)

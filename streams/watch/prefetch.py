@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from pipeline.errors import NodeError
+from pipeline.follow.log_filter import LogFilter
 from pipeline.messages.base import BlockRef
-from pipeline.units import Address, BlockNumber, Wei
+from pipeline.units import Address, BlockNumber, ShardId, Wei
 from streams.node.port import Body, Header, Node
+from streams.watch.quiet_blocks import AccountsAt, QuietTest, accounts_over
 
 T = TypeVar("T")
 
-_CHUNK_BLOCKS = 20
+_FIRST_BLOCKS, _MOST_BLOCKS = 20, 160
+"""Of one chunk: at first, and where hardly a block concerns any shard."""
+_MOST_BODIES = 20
+"""Of one chunk: those of a full block weigh a megabyte."""
 _CHUNKS_AHEAD = 4
 _CHUNKS_KEPT = 12
 
@@ -22,29 +27,46 @@ class Block(msgspec.Struct, frozen=True):
     """A block with what happened in it, and what the asked accounts had after it."""
 
     header: Header
-    body: Body
+    body: Body | None
+    """None where nothing in it concerned any shard, by what they followed when it was fetched."""
     native_wei: dict[Address, Wei | None]
+    silent: frozenset[Address] = frozenset()
+    """Accounts that certainly sent no transaction in it."""
+
+
+class _Chunk(NamedTuple):
+    """Blocks on their way, from one height to before another; there may be fewer of them."""
+
+    first: BlockNumber
+    end: BlockNumber
+    task: asyncio.Task[list[Block]]
 
 
 class Prefetch:
-    """Gives blocks that follow on a head; several shards ask for the same ones."""
+    """Gives blocks that follow on a head; several shards ask for the same ones.
+
+    The number of blocks in a chunk is doubled while few of them concern any shard, and halved where many do or the node has trouble.
+    """
 
     def __init__(self, node: Node) -> None:
         """Fetch nothing yet."""
         self._node = node
         self._accounts: frozenset[Address] = frozenset()
-        self._chunks: dict[BlockNumber, asyncio.Task[list[Block]]] = {}
-        """Under the chunk's first block, the last used one last; one may begin later and end earlier."""
+        self._filters: dict[ShardId, LogFilter] = {}
+        self._chunks: list[_Chunk] = []
+        """The last used one last; no two of them overlap."""
+        self._blocks = _FIRST_BLOCKS
         self._running: set[asyncio.Task[list[Block]]] = set()
 
-    def ask_for(self, accounts: Iterable[Address]) -> None:
-        """Fetch the native balances of these accounts too, from the next chunk on."""
+    def ask_for(self, shard: ShardId, accounts: Iterable[Address], mine: LogFilter | None) -> None:
+        """Fetch the native balances of these accounts too, from the next chunk on, and what happened in blocks that concern a shard."""
         self._accounts |= frozenset(accounts)
+        if mine is not None:
+            self._filters[shard] = mine
 
     def forget(self, number: BlockNumber) -> None:
         """Forget the blocks above a height: the branch has changed there."""
-        for first in [first for first in self._chunks if first + _CHUNK_BLOCKS > number]:
-            del self._chunks[first]
+        self._chunks = [chunk for chunk in self._chunks if chunk.end <= number]
 
     async def after(self, head: BlockRef, newest: Header) -> list[Block]:
         """Give some blocks that follow on a head without a gap; none where the next is of another branch.
@@ -59,8 +81,7 @@ class Prefetch:
         blocks = _linked(head, found)
         if len(blocks) < len(found):
             self._drop(start)
-        for ahead in range(1, _CHUNKS_AHEAD + 1):
-            self._begin(BlockNumber(_first_of(start) + ahead * _CHUNK_BLOCKS), newest)
+        self._fetch_ahead(start, newest)
         return blocks
 
     async def close(self) -> None:
@@ -73,11 +94,11 @@ class Prefetch:
     async def _chunk(self, number: BlockNumber, newest: Header) -> list[Block]:
         blocks: list[Block] = []
         for _ in range(2):  # the first may have been fetched before the block was there
-            task = self._begin(number, newest)
-            if task is None:
+            chunk = self._begin(number, newest)
+            if chunk is None:
                 return []
             try:
-                blocks = await asyncio.shield(task)
+                blocks = await asyncio.shield(chunk.task)
             except NodeError:
                 self._drop(number)
                 raise
@@ -86,52 +107,89 @@ class Prefetch:
             self._drop(number)
         return blocks
 
-    def _begin(self, number: BlockNumber, newest: Header) -> asyncio.Task[list[Block]] | None:
+    def _fetch_ahead(self, start: BlockNumber, newest: Header) -> None:
+        """Begin the chunks that follow on the one that holds a block."""
+        held = self._holding(start)
+        next_first = start if held is None else held.end
+        for _ in range(_CHUNKS_AHEAD):
+            chunk = self._begin(next_first, newest)
+            if chunk is None:
+                return
+            next_first = chunk.end
+
+    def _holding(self, number: BlockNumber) -> _Chunk | None:
+        return next((chunk for chunk in self._chunks if chunk.first <= number < chunk.end), None)
+
+    def _begin(self, number: BlockNumber, newest: Header) -> _Chunk | None:
         """Fetch the chunk that holds a block, unless that is done or the block is not there yet."""
         if number > newest.block.number:
             return None
-        first = _first_of(number)
-        task = self._chunks.pop(first, None)
-        if task is None:
-            # from the wanted block on: what lies before it in the chunk is known already
-            task = asyncio.create_task(self._fetch(number, newest))
+        chunk = self._holding(number)
+        if chunk is None:
+            later = (each.first for each in self._chunks if each.first > number)
+            end = BlockNumber(min(number + self._blocks, newest.block.number + 1, *later))
+            task = asyncio.create_task(self._fetch(number, end, newest))
             self._running.add(task)
             task.add_done_callback(self._ended)
-        self._chunks[first] = task
-        while len(self._chunks) > _CHUNKS_KEPT:  # the one longest unused, never the one just asked for
-            del self._chunks[next(iter(self._chunks))]
-        return task
+            chunk = _Chunk(number, end, task)
+        else:
+            self._chunks.remove(chunk)
+        self._chunks.append(chunk)
+        del self._chunks[:-_CHUNKS_KEPT]  # those longest unused, never the one just asked for
+        return chunk
 
     def _drop(self, number: BlockNumber) -> None:
         """Forget a chunk; another shard may still wait for it, so it is not stopped."""
-        self._chunks.pop(_first_of(number), None)
+        chunk = self._holding(number)
+        if chunk is not None:
+            self._chunks.remove(chunk)
 
     def _ended(self, task: asyncio.Task[list[Block]]) -> None:
         self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # or asyncio complains where nobody came to ask for the chunk
+        if (
+            not task.cancelled() and task.exception() is not None
+        ):  # asked, or asyncio complains where nobody came for the chunk
+            self._blocks = max(1, self._blocks // 2)
 
-    async def _fetch(self, start: BlockNumber, newest: Header) -> list[Block]:
-        """Fetch a chunk from a block on, as far as the node has it."""
-        end = min(_first_of(start) + _CHUNK_BLOCKS, newest.block.number + 1)
-        numbers = [BlockNumber(number) for number in range(start, end)]
+    async def _fetch(self, first: BlockNumber, end: BlockNumber, newest: Header) -> list[Block]:
+        """Fetch the blocks from one height to before another, as far as the node has them and as many as may be kept."""
+        numbers = [BlockNumber(number) for number in range(first, end)]
         if numbers == [newest.block.number]:
             headers = [newest]
         else:
             headers = _until_none(await self._node.headers(numbers))
-        bodies = _until_none(await self._node.bodies(headers))
-        headers = headers[: len(bodies)]
-        accounts = sorted(self._accounts)
-        questions = [(account, header.block.hash) for header in headers for account in accounts]
-        answers = iter(await self._node.native_balances(questions) if questions else ())
+        senders = frozenset[Address]().union(*(mine.senders for mine in self._filters.values()))
+        known = await accounts_over(self._node, self._accounts, senders, headers)
+        wanted = self._wanted(headers, known)
+        self._adapt(len(headers), len(wanted))
+        if len(wanted) > _MOST_BODIES:
+            headers = headers[: headers.index(wanted[_MOST_BODIES])]
+            wanted = wanted[:_MOST_BODIES]
+        bodies = await self._node.bodies(wanted) if wanted else []
+        found = {header.block.hash: body for header, body in zip(wanted, bodies, strict=True)}
+        blocks: list[Block] = []
+        for header, at in zip(headers, known, strict=False):
+            body = found.get(header.block.hash)
+            if body is None and header.block.hash in found:  # the block has left the chain
+                break
+            blocks.append(Block(header, body, at.native_wei, at.silent))
+        return blocks
+
+    def _wanted(self, headers: Sequence[Header], known: Sequence[AccountsAt]) -> list[Header]:
+        """List the blocks in which something may concern a shard; all of them where no shard has told what it follows."""
+        tests = [QuietTest(mine) for mine in self._filters.values()]
         return [
-            Block(header, body, {account: next(answers) for account in accounts})
-            for header, body in zip(headers, bodies, strict=True)
+            header
+            for header, at in zip(headers, known, strict=True)
+            if not tests or not all(test.is_quiet(header, at.silent) for test in tests)
         ]
 
-
-def _first_of(number: BlockNumber) -> BlockNumber:
-    return BlockNumber(number // _CHUNK_BLOCKS * _CHUNK_BLOCKS)
+    def _adapt(self, blocks: int, wanted: int) -> None:
+        """Take more blocks into the next chunk, or fewer: as far as they have to be kept with what happened in them."""
+        if wanted > _MOST_BODIES:
+            self._blocks = max(_FIRST_BLOCKS, self._blocks // 2)
+        elif blocks >= self._blocks and wanted <= _MOST_BODIES // 2:
+            self._blocks = min(_MOST_BLOCKS, self._blocks * 2)
 
 
 def _from(start: BlockNumber, blocks: Sequence[Block]) -> list[Block]:

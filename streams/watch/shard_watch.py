@@ -6,6 +6,7 @@ import msgspec
 import structlog
 
 from pipeline.errors import NodeError
+from pipeline.follow.log_filter import log_filter
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import Event, HeadStalled, WriterStarted
 from pipeline.state.policies import policies
@@ -150,7 +151,8 @@ class ShardWatch:
     async def _extend(self, head: BlockRef, newest: Header) -> bool:
         """Append the blocks that follow, as far as they can be judged by what is known now."""
         tables = self.follower.tables
-        self._prefetch.ask_for(account for policy in policies(tables) for account in policy.accounts)
+        accounts = (account for policy in policies(tables) for account in policy.accounts)
+        self._prefetch.ask_for(self.follower.shard, accounts, log_filter(tables))
         blocks = await self._prefetch.after(head, newest)
         try:
             events = await blocks_seen(

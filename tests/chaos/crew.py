@@ -13,6 +13,8 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
+import forked
+
 from streams.devnet import processes
 from streams.supervise import RestartDelays
 
@@ -118,7 +120,7 @@ class Member:
         return 0
 
     def _spawn(self, changes: Mapping[str, str]) -> Popen[bytes]:
-        return processes.spawn(self._argv, folder=self._folder, log=self.log, env={**self._env, **changes})
+        return forked.spawn(self._argv, folder=self._folder, log=self.log, env={**self._env, **changes})
 
     async def _keep(self) -> None:
         failures = 0

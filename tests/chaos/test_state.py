@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 
+import forked
 import msgspec
 import pytest
 import pytest_asyncio
@@ -55,11 +56,7 @@ async def command(house: House, *words: str) -> subprocess.CompletedProcess[str]
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     argv = [sys.executable, "-m", "streams.cli", *words]
-    return await asyncio.to_thread(
-        subprocess.run,
-        argv,
-        cwd=house.devnet.folder, env=env, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return await asyncio.to_thread(forked.run, argv, cwd=house.devnet.folder, env=env)
 
 
 async def kept(house: House, shard: int):

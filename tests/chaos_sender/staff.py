@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
 
+import forked
 from chaos_sender.points import Process
 
 from streams.devnet import processes
@@ -46,7 +47,7 @@ class Staff:
 
     def spawn(self) -> Popen[bytes]:
         """Start a process of this kind that nobody keeps."""
-        return processes.spawn(self._argv, folder=self._folder, log=self.log, env=self._env)
+        return forked.spawn(self._argv, folder=self._folder, log=self.log, env=self._env)
 
     def arm(self, point: str) -> None:
         """Let it die when it comes to a point."""

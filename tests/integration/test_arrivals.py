@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from forgery import KINDS, malformed_records
+from forked import Forked
 from kafka_logs import append, entries_of, read_committed, until_marked
 from noise import noisy, story
 from stories import SAID_ON, undisturbed
@@ -81,6 +82,4 @@ def start(server: str, chain_id: ChainId, folder) -> "subprocess.Popen[bytes]":
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     with (folder / "work.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "work"], env=env, stdout=log, stderr=log
-        )
+        return Forked([sys.executable, "-m", "streams.cli", "work"], env=env, stdout=log, stderr=log)

@@ -23,7 +23,7 @@ from streams.kafka.topics import (
 from streams.process import code_of
 from streams.verify import Verdict, against_the_fold, load_shard
 from streams.watch.kafka_log import KafkaLog
-from streams.watch.port import ROUTING
+from streams.watch.port import routing_families
 
 pytestmark = pytest.mark.kafka
 
@@ -98,7 +98,7 @@ def test_a_record_of_the_state_that_is_no_entry_is_named_by_its_place_until_it_i
             f"error: {at} is no entry of a shard's state, so the state cannot be known: "
         )
         assert len(shown.err.splitlines()) == 1
-        if family(key.decode(errors="replace")) in ROUTING:
+        if family(key.decode(errors="replace")) in routing_families():
             with pytest.raises(StateSpoiledError, match=re.escape(at)):
                 asyncio.run(routing(desk, kept.shard.id))
         else:

@@ -2,11 +2,11 @@
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from sender_house import SenderHouse
 from signer_operator import EVENKEEL, environment, operate, operated_house, write_signer_file
 
@@ -52,7 +52,7 @@ def test_submit_sends_and_intents_shows_and_closes(house):
     assert "nothing is sent without --live" in operate(house, "submit", file).stderr
     wanted, unheard = house.deposit(), house.deposit(signer="0x" + "cd" * 20, owner="0x" + "cd" * 20)
     with (house.folder / "submit.log").open("w") as log:
-        process = subprocess.Popen(
+        process = Forked(
             [*EVENKEEL, "submit", file, "--live"], env=environment(house), cwd=house.folder, stderr=log
         )
         try:

@@ -33,6 +33,7 @@ from streams.devnet.chain import Chain
 from streams.devnet.reads import ask, balance, range_around, slot0
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
+from streams.unwound import unwound
 
 pytestmark = pytest.mark.anvil
 
@@ -164,8 +165,7 @@ def test_a_hedge_is_taken_on_secured_and_unwound_by_what_its_signer_allows(
     jump(desk, market, 3_000)
     until(desk, lambda: not is_acting(desk))
     plans = len(desk.said(PlanOpened))
-    unwound = replace(policy, hedge=replace(policy.hedge, ratio_bps=Bps(0)))
-    desk.append(PolicySet(policy=replace(unwound, policy_version=version_of(unwound))))
+    desk.append(PolicySet(policy=unwound(policy)))
     until(desk, lambda: debt_and_collateral(desk, market) == (0, 0))
     # the first purchase may go into the reserve of base, which securing has used up
     assert len(desk.said(PlanOpened)) <= plans + 2

@@ -2,17 +2,18 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import pytest
 
 from pipeline.errors import BlockUnknownError, CallRevertedError
-from pipeline.units import Address, BlockNumber, Hash
+from pipeline.units import Address, BlockNumber, Hash, Seconds
 from pipeline.venues.wallet.token_logs import DEPOSIT_TOPIC
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.node.answers import bloom_bits
 from streams.node.contract_calls import method
 from streams.node.fake import FakeChain, FakeLog, FakeTransaction
 from streams.node.http_node import HttpNode
@@ -197,6 +198,29 @@ async def test_native_balances_are_those_after_the_block(driver: Driver) -> None
         await driver.node.native_balances([(driver.someone, last.block.hash), (driver.someone, NOWHERE)])
 
 
+async def test_an_account_is_told_as_it_was_after_the_block(driver: Driver) -> None:
+    headers = await last_headers(driver, 3)
+    at = [header.block.hash for header in headers]
+    told = await driver.node.accounts([(driver.someone, each) for each in at] + [(driver.token, at[-1])])
+    first, quiet, last, token = (state for state in told if state is not None)
+    assert (quiet.nonce - first.nonce, last.nonce - quiet.nonce) == (0, 1)
+    assert [each.wei for each in (first, quiet, last)] == await driver.node.native_balances(
+        [(driver.someone, each) for each in at]
+    )
+    assert not last.has_code
+    assert token.has_code
+    with pytest.raises(BlockUnknownError):
+        await driver.node.accounts([(driver.someone, NOWHERE)])
+
+
+async def test_a_bloom_is_proven_and_holds_what_happened(driver: Driver) -> None:
+    await driver.node.chain_id()  # some chains add to a block what its bloom does not hold
+    headers = await last_headers(driver, 3)
+    assert all(header.is_bloom_proven for header in headers)
+    emits = [header.logs_bloom & bloom_bits(driver.token) == bloom_bits(driver.token) for header in headers]
+    assert emits == [True, False, True]
+
+
 async def test_a_simulated_transfer_shows_in_the_calls_behind_it_and_stays_nowhere(driver: Driver) -> None:
     newest, nobody = (await driver.node.newest()).block, Address("0x" + "00" * 18 + "beef")
     send = method("tokens/ERC20", "transfer").encode(nobody, 2)
@@ -265,22 +289,43 @@ async def test_tells_which_chain(driver: Driver) -> None:
     assert await driver.node.chain_id() == 31_337
 
 
+async def _read_balance(driver: Driver, at: Hash) -> object:
+    (wei,) = await driver.node.native_balances([(driver.someone, at)])
+    return wei
+
+
+async def _read_call(driver: Driver, at: Hash) -> object:
+    return await driver.node.call(driver.token, BALANCE.encode(driver.someone), at)
+
+
+def _balance_asked(driver: Driver) -> CallToSimulate:
+    data = "0x" + BALANCE.encode(driver.someone).hex()
+    return CallToSimulate(sender=driver.someone, to=driver.token, data=data, gas_limit=200_000)
+
+
+async def _read_simulated(driver: Driver, at: Hash) -> object:
+    (told,) = await driver.node.simulate([_balance_asked(driver)], at, Seconds(2**32))
+    return told.returned
+
+
+async def _read_overridden(driver: Driver, at: Hash) -> object:
+    (told,) = await driver.node.simulate_by_override([_balance_asked(driver)], at)
+    return told.returned
+
+
+@pytest.mark.parametrize("read", [_read_balance, _read_call, _read_simulated, _read_overridden])
 async def test_a_block_in_the_making_does_not_show_in_what_is_read_at_the_newest(
-    chain: Chain, world: World
+    chain: Chain, world: World, read: Callable[[Driver, Hash], Awaitable[object]]
 ) -> None:
     """While anvil mines, it answers for its newest block from the state that it is just changing."""
     driver = AnvilDriver(chain, world)
-    data, mining = BALANCE.encode(driver.someone), True
+    mining = True
     seen: list[tuple[Hash, object]] = []
-
-    async def read(at: Hash) -> object:
-        (wei,) = await driver.node.native_balances([(driver.someone, at)])
-        return wei, await driver.node.call(driver.token, data, at)
 
     async def look() -> None:
         while mining:
             at = (await driver.node.newest()).block.hash
-            seen.append((at, await read(at)))
+            seen.append((at, await read(driver, at)))
 
     looking = asyncio.create_task(look())
     for _ in range(15):
@@ -288,5 +333,5 @@ async def test_a_block_in_the_making_does_not_show_in_what_is_read_at_the_newest
     mining = False
     await looking
     assert len({at for at, _ in seen}) > 5
-    assert [told for _, told in seen] == [await read(at) for at, _ in seen]
+    assert [told for _, told in seen] == [await read(driver, at) for at, _ in seen]
     await driver.node.close()

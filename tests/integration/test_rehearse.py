@@ -4,13 +4,13 @@ import asyncio
 import itertools
 import os
 import re
-import subprocess
 import sys
 from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from desk import Desk, live
 from kafka_logs import append, read_committed, until_marked
@@ -147,14 +147,7 @@ async def test_why_goes_on_from_a_proposal_to_its_dry_run(deployment: Deployment
     settings = {"BROKER": deployment.bootstrap, "CHAIN_ID": str(deployment.chain_id), "PARTITIONS": "1"}
     env = {f"EVENKEEL_{name}": value for name, value in settings.items()}
     argv = [sys.executable, "-m", "streams.cli", "why", proposal.id]
-    ran = await asyncio.to_thread(
-        subprocess.run,
-        argv,
-        env=os.environ | env | {"PYTHONPATH": ROOT},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    ran = forked.run(argv, env=os.environ | env | {"PYTHONPATH": ROOT}, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     shown = ran.stdout.partition("dry-run:")[2]
     for line in (

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from kafka_logs import append, delete_before_the_end, entries_of, read_committed, recreate
 from stories import story
 
@@ -198,6 +199,4 @@ def start(program: str, broker: Broker, chain_id: ChainId, folder: Path) -> "sub
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     with (folder / f"{program}.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", program], env=env, stdout=log, stderr=log
-        )
+        return Forked([sys.executable, "-m", "streams.cli", program], env=env, stdout=log, stderr=log)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from builders import started
+from forked import Forked
 from sender_house import CHAIN_IDS
 
 from pipeline.errors import EventLogError
@@ -73,7 +74,7 @@ class Deployment:
             "EVENKEEL_FOLDER": str(self.folder / "not" / "there" / "yet"),
         }
         with (self.folder / "work.log").open("ab") as told:
-            self.worker = subprocess.Popen([*EVENKEEL, "work"], cwd=self.folder, env=env, stderr=told)
+            self.worker = Forked([*EVENKEEL, "work"], cwd=self.folder, env=env, stderr=told)
 
     def log(self) -> str:
         return (self.folder / "work.log").read_text()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from forked import Forked
 from kafka_logs import append, entries_of, read_committed, recreate, until_marked
 from stories import SAID_ON, Log, Said, story, undisturbed
 
@@ -64,7 +65,7 @@ class House:
         args = [self.bootstrap, str(self.chain_id), str(partitions), instance, str(self.folder / instance)]
         run = _RUN if preflight else _WITHOUT_PREFLIGHT + _RUN
         with (self.folder / f"{instance}.log").open("ab") as log:
-            worker = subprocess.Popen([sys.executable, "-c", run, *args], cwd=ROOT, stderr=log, stdout=log)
+            worker = Forked([sys.executable, "-c", run, *args], cwd=ROOT, stderr=log, stdout=log)
         self.workers.append(worker)
         return worker
 

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from functools import cache
 
 import pytest
 from hypothesis import assume, given, settings
@@ -18,8 +19,8 @@ from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.math.q import Q96
 from pipeline.math.ticks import MAX_TICK, MIN_TICK, sqrt_price_at_tick
 
-DERIVED = {name: derive(AMMS[name].invariant) for name in AMMS} | {
-    "edges": derive(Invariant("(x + 1)**2*(y + 2) + x*(y + 1)**3 = k"))
+INVARIANTS = {name: AMMS[name].invariant for name in AMMS} | {
+    "edges": Invariant("(x + 1)**2*(y + 2) + x*(y + 1)**3 = k")
 }
 PARAMETERS = {
     "constant-product": {"L": st.floats(1e-3, 1e9)},
@@ -31,8 +32,14 @@ PARAMETERS = {
 }
 
 
+@cache
+def derived(name):
+    """Derive a curve when a test first asks: whoever only collects the tests need not wait for all of them."""
+    return derive(INVARIANTS[name])
+
+
 def curves(name):
-    return st.fixed_dictionaries(PARAMETERS[name]).map(lambda parameters: Curve(DERIVED[name], parameters))
+    return st.fixed_dictionaries(PARAMETERS[name]).map(lambda parameters: Curve(derived(name), parameters))
 
 
 @pytest.mark.parametrize("name", AMMS)
@@ -61,7 +68,7 @@ def test_holdings_lie_on_the_curve_and_lead_back_to_the_price(name, data, log_pr
     curve, price = data.draw(curves(name)), math.exp(log_price)
     at = curve.at(price)
     level, back = curve._on_curve(at.base, at.quote)
-    assert back == pytest.approx(price, rel=1e-9 if DERIVED[name].closed_form else 2 * PRICE_TOLERANCE)
+    assert back == pytest.approx(price, rel=1e-9 if derived(name).closed_form else 2 * PRICE_TOLERANCE)
     larger, _ = curve._on_curve(at.base * (1 + 1e-9), at.quote * (1 + 1e-9))
     smaller, _ = curve._on_curve(at.base * (1 - 1e-9), at.quote * (1 - 1e-9))
     assert smaller < 0 < larger
@@ -90,7 +97,7 @@ def test_the_integer_code_agrees_within_its_rounding(ends, at, liquidity, pair):
     """Each raw amount is the real one rounded down once; a float carries 15 digits of the terms that it is a difference of."""
     lower, upper = sorted(ends)
     assume(lower < upper)
-    curve = Curve(DERIVED["range"], range_parameters(pair, liquidity, price_at(lower), price_at(upper)))
+    curve = Curve(derived("range"), range_parameters(pair, liquidity, price_at(lower), price_at(upper)))
     raw = amounts_of_liquidity(sqrt_price_at_tick(at), lower, upper, liquidity)
     point = curve.at(pair.price(*price_at(at)))
     units = (10**pair.decimals0, 10**pair.decimals1)
@@ -125,7 +132,7 @@ def test_a_books_value_is_an_exact_revaluation_within_its_bound(positions, base,
     """Also where the rest of the book is debt; the oracle moves ticks, and counts in integers."""
     ends = [(lower, lower + width, liquidity) for lower, width, liquidity in positions]
     ranges = [
-        Curve(DERIVED["range"], range_parameters(pair, liquidity, price_at(lower), price_at(upper)))
+        Curve(derived("range"), range_parameters(pair, liquidity, price_at(lower), price_at(upper)))
         for lower, upper, liquidity in ends
     ]
     base_unit, quote_unit = 10**pair.base_decimals, 10**pair.quote_decimals
@@ -149,7 +156,7 @@ def test_a_books_value_is_an_exact_revaluation_within_its_bound(positions, base,
 
 def test_the_bound_is_a_few_units_where_a_book_is_large():
     pair = Pair(decimals0=18, decimals1=6, base_is_token0=True)
-    curve = Curve(DERIVED["range"], range_parameters(pair, 10**18, price_at(-200_000), price_at(-190_000)))
+    curve = Curve(derived("range"), range_parameters(pair, 10**18, price_at(-200_000), price_at(-190_000)))
     book = BookCurve([curve], -10.0, 20_000.0)
     assert book.off_by(3_000.0, pair) < 3 * 1e-6
 
@@ -157,7 +164,7 @@ def test_the_bound_is_a_few_units_where_a_book_is_large():
 def test_a_grid_has_the_edges_as_nodes():
     book = BookCurve(
         [
-            Curve(DERIVED["range"], {"L": 1.0, "low": low, "high": high})
+            Curve(derived("range"), {"L": 1.0, "low": low, "high": high})
             for low, high in ((0.5, 1.5), (1.5, 3.0))
         ],
         0.0,
@@ -196,7 +203,7 @@ def test_prices_sought_together_are_those_sought_alone(name, data, logs):
 )
 def test_prices_are_sought_together(monkeypatch, name, parameters, beyond):
     """Only what lies beyond an edge, where one token is held, is evaluated alone."""
-    curve, alone = Curve(DERIVED[name], parameters), []
+    curve, alone = Curve(derived(name), parameters), []
     monkeypatch.setattr(
         Curve, "at", lambda self, price, was=Curve.at: alone.append(price) or was(self, price)
     )

@@ -5,7 +5,7 @@ import pytest
 from pipeline.messages.base import BlockRef
 from streams.node.fake import FakeChain
 from streams.node.port import Header
-from streams.watch.prefetch import _CHUNK_BLOCKS, _CHUNKS_KEPT, Prefetch
+from streams.watch.prefetch import _CHUNKS_KEPT, _FIRST_BLOCKS, Prefetch
 
 
 class Reader:
@@ -32,7 +32,7 @@ def at(chain: FakeChain, number: int) -> BlockRef:
     return next(header.block for header, _ in chain.blocks() if header.block.number == number)
 
 
-@pytest.mark.parametrize("behind", [1, 30, _CHUNK_BLOCKS * _CHUNKS_KEPT, 3 * _CHUNK_BLOCKS * _CHUNKS_KEPT])
+@pytest.mark.parametrize("behind", [1, 30, _FIRST_BLOCKS * _CHUNKS_KEPT, 3 * _FIRST_BLOCKS * _CHUNKS_KEPT])
 @pytest.mark.parametrize("others", [1, 3])
 async def test_a_shard_that_is_far_behind_the_others_catches_up(behind, others):
     chain = chain_of(behind + 20)
@@ -57,7 +57,7 @@ async def test_a_shard_that_is_far_behind_the_others_catches_up(behind, others):
 
 
 async def test_no_more_is_kept_than_so_many_chunks():
-    chain = chain_of(2 * _CHUNK_BLOCKS * _CHUNKS_KEPT)
+    chain = chain_of(2 * _FIRST_BLOCKS * _CHUNKS_KEPT)
     prefetch = Prefetch(chain)
     shard = Reader(prefetch, at(chain, 1))
     try:

@@ -32,7 +32,7 @@ from pipeline.venues.wallet.native_sum import native_sum
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
 from streams.node.fake import FakeChain
 from streams.watch.fake_log import CrashError
-from streams.watch.prefetch import _CHUNK_BLOCKS
+from streams.watch.prefetch import _FIRST_BLOCKS
 
 ONE = PolicySet(policy=fake_policy("one", OWNERS[0]))
 
@@ -335,7 +335,7 @@ async def test_blocks_fetched_before_a_reorg_are_not_asked_about_for_ever() -> N
         old = [rig.chain.mine().block.hash for _ in range(3)]
         await rig.until(lambda: not rig.chain._faults["call"])
         rig.chain.rollback(3)
-        for _ in range(2 * _CHUNK_BLOCKS):  # so that the newest block is not in the old ones' chunk
+        for _ in range(2 * _FIRST_BLOCKS):  # so that the newest block is not in the old ones' chunk
             rig.chain.mine()
         await rig.settled()
         assert not {block.block.hash for block in rig.fold().of(BlockSeen)} & set(old)

@@ -1,4 +1,4 @@
-"""A portfolio file that names a lending market: its contracts, and what a book on such a chain may not do yet."""
+"""A portfolio file that names a lending market: its contracts, and the books beside it, hedged there or not."""
 
 import pytest
 from builders import BASE, MANAGER, OWNER, POOL, QUOTE
@@ -40,11 +40,11 @@ def test_the_owners_account_is_followed_at_a_lending_market_of_the_chain() -> No
     assert items == [aave_market(LENDING), aave_account(LENDING, OWNER)]
 
 
-def test_a_book_with_an_account_where_nothing_acts_is_only_watched() -> None:
-    with pytest.raises(
-        SettingsError, match="the owner's account at venue lending counts, and nothing acts there"
-    ):
-        load_portfolio(FILE.replace("mode: watch", "mode: dry-run"), "p.yaml")
+def test_a_book_beside_a_market_may_act_though_it_is_not_hedged_there() -> None:
+    """The owner's account counts; what its plans move is in the wallet and in ranges."""
+    (book,) = load_portfolio(FILE.replace("mode: watch", "mode: dry-run"), "p.yaml")
+    assert (book.mode, not book.hedge) == ("dry-run", True)
+    assert aave_account(LENDING, OWNER) in [*venue_named(book.chain, "lending").named_items(book)]
 
 
 def test_a_market_without_its_oracle_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Interfaces, sources and deployments are what they say they are."""
+"""Interfaces and sources are what they say they are."""
 
 import base64
 import hashlib
@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 from eth_utils.abi import function_signature_to_4byte_selector
-from eth_utils.address import is_checksum_address
 from eth_utils.crypto import keccak
 
 import contracts_abi
-from contracts_abi import Source, UnknownContractError, load_abi, load_deployment, load_programs, load_sources
+from contracts_abi import Source, UnknownContractError, load_abi, load_programs, load_sources
 from pipeline.errors import DevnetError
 from streams.devnet import artifacts
 from streams.devnet.cache import made_once
@@ -51,19 +50,6 @@ def test_aggregate3_has_its_well_known_selector() -> None:
     (calls,) = entry["inputs"]
     inner = ",".join(component["type"] for component in calls["components"])
     assert function_signature_to_4byte_selector(f"aggregate3(({inner})[])").hex() == "82ad56cb"
-
-
-def test_every_deployment_address_has_a_right_checksum() -> None:
-    lines = [line for line in (_FOLDER / "deployments.toml").read_text().splitlines() if " = " in line]
-    addresses = [line.split('"')[1] for line in lines]
-    assert len(addresses) == 5 * 6
-    assert all(is_checksum_address(address) for address in addresses)
-
-
-def test_deployments_are_lower_case_and_an_unknown_chain_is_named() -> None:
-    assert load_deployment(1).wrapped_native == "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"
-    with pytest.raises(UnknownContractError, match="chain 5; known: 1, 10"):
-        load_deployment(5)
 
 
 def test_every_source_is_pinned_by_a_sha512() -> None:

@@ -188,8 +188,16 @@ def test_with_an_empty_wallet_collateral_is_taken_out_to_repay_until_health_is_w
     ("world", "reasons"),
     [
         ({"price_percent": 75}, {"oracle"}),
-        ({"frozen": BASE}, {"reserve"}),
-        ({"frozen": QUOTE}, {"reserve"}),
+        ({"price_age_s": 100_000}, {"oracle_stale"}),
+        ({"frozen": BASE}, {"reserve_frozen"}),
+        ({"frozen": QUOTE}, {"reserve_frozen"}),
+        ({"paused": {BASE}}, {"reserve_paused"}),
+        ({"paused": {QUOTE}}, {"reserve_paused"}),
+        ({"debt_ceiling": {QUOTE: 1}}, {"reserve_isolated"}),
+        ({"borrow_cap": {BASE: 500}, "others_debt": {BASE: 500 * UNIT, QUOTE: 0}}, {"borrow_cap"}),
+        ({"supply_cap": {QUOTE: 1}}, {"supply_cap"}),
+        ({"others_debt": {BASE: 1_000 * UNIT, QUOTE: 0}}, {"liquidity"}),
+        ({"others_debt": {BASE: 850 * UNIT, QUOTE: 0}}, {"carry"}),
     ],
 )
 def test_a_hedge_does_not_begin(world: dict[str, Any], reasons: set[str]):
@@ -197,6 +205,66 @@ def test_a_hedge_does_not_begin(world: dict[str, Any], reasons: set[str]):
     settle(desk, 4)
     assert {each.reason for each in desk.said(StepRefused)} == reasons
     assert not desk.signer.done
+
+
+@pytest.mark.parametrize(
+    ("world", "says"),
+    [
+        ({"borrow_cap": {BASE: 502}, "others_debt": {BASE: 500 * UNIT, QUOTE: 0}}, "exceed its cap"),
+        ({"others_supply": {BASE: 2 * UNIT, QUOTE: UNIT}}, "hedge.most_carry"),
+        ({"others_debt": {BASE: 975 * UNIT, QUOTE: 0}}, "hedge.most_carry"),
+    ],
+)
+def test_where_a_part_can_be_had_the_part_is_borrowed_and_the_step_says_why(world: dict[str, Any], says: str):
+    whole = desk_at(book())
+    policy = book({"most_carry_bps": Bps(27_000)})
+    desk = desk_at(policy, **world)
+    opened = desk.said(PlanOpened)[0]
+    assert says in opened.cut_short
+    assert 0 < desk.chain.debt[BASE] < whole.chain.debt[BASE] * 9 // 10
+    assert desk.chain.health >= 1.1 * 1.3
+    chain = desk.chain
+    assert chain.debt[BASE] + chain.others_debt[BASE] <= min(
+        chain.others_supply[BASE], chain.borrow_cap.get(BASE, 10**9) * UNIT
+    )
+    assert not desk.said(Quarantined)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason", "leg"),
+    [
+        ({"frozen": {BASE}}, "reserve_frozen", "borrow"),
+        ({"paused": {BASE}}, "reserve_paused", "borrow"),
+        ({"borrow_cap": {BASE: 1}, "others_debt": {BASE: UNIT, QUOTE: 0}}, "borrow_cap", "borrow"),
+        ({"others_debt": {BASE: 900 * UNIT, QUOTE: 0}}, "carry", "borrow"),
+        ({"price_age_s": 100_000}, "oracle_stale", "borrow"),
+        ({"price_percent": 70}, "oracle", "borrow"),
+    ],
+)
+def test_what_changes_between_two_legs_holds_the_next_one_back_until_it_is_well_again(
+    changed: dict[str, Any], reason: str, leg: str
+):
+    policy = book(action=replace(KEEPS, stall_after_s=Seconds(10_000)))
+    desk = LendingDesk(book(mode="watch", action=policy.action))
+    desk.set_policy(policy)
+    while not any(each.step == "supply" for each in desk.pending):
+        desk.block()
+    usual = {name: getattr(desk.chain, name) for name in changed}
+    for name, value in changed.items():
+        setattr(desk.chain, name, value)
+    desk.chain.configure(BASE)
+    for _ in range(4):
+        desk.block()
+    refused = desk.said(StepRefused)
+    assert {(each.phase, each.reason) for each in refused} == {(leg, reason)}
+    assert desk.chain.debt[BASE] == 0
+    for name, value in usual.items():
+        setattr(desk.chain, name, value)
+    desk.chain.configure(BASE)
+    settle(desk)
+    assert desk.chain.debt[BASE] > 0
+    assert [each.outcome for each in desk.said(PlanClosed)] == [Done()]
+    assert not desk.said(Quarantined)
 
 
 # ------------------------------------------------------------------ legs that fail, restarts, reorgs

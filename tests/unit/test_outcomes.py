@@ -27,6 +27,7 @@ from pipeline.messages.outcomes import (
     StallReason,
     step_outcome_text,
 )
+from pipeline.venues.hedging.guards import UNFIT
 from pipeline.venues.uniswap_v3.act.actions import UniswapV3Actions
 from streams.outcomes import outcome_text
 
@@ -88,7 +89,7 @@ def test_an_old_stall_and_an_old_refusal_give_their_reason():
 
 def test_every_reason_is_one_that_there_is():
     guards = guards_with(UniswapV3Actions.guards)
-    hedges = ("oracle", "reserve", "debt", "health")
+    hedges = ("oracle_stale", "oracle", *UNFIT, "carry", "debt", "health")
     assert list(get_args(GuardReason)) == [*guards, *hedges]
     assert set(get_args(StallReason)) == {*guards, *hedges, *OTHER_REASONS}
     assert {*get_args(StallReason), *get_args(RefusalReason)} >= passing_reasons()

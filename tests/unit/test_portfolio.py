@@ -1,10 +1,12 @@
 import copy
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from contracts_abi import chains
 from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import Policy, TargetBand
@@ -715,7 +717,7 @@ def test_what_is_not_named_is_meant_for_real_money():
     assert (load(named)[0].limits.slippage_bps(500), load(named)[0].limits.spot_ticks(500)) == (30, 70)
 
 
-@pytest.mark.parametrize("chain_id", [1, 10, 137, 8453, 42_161])
+@pytest.mark.parametrize("chain_id", [1, 10, 56, 137, 8453, 42_161])
 def test_what_differs_from_chain_to_chain_is_the_chains(chain_id):
     (policy,) = load(FILE.replace("id: 1\n", f"id: {chain_id}\n"))
     chain = numbers_of(chain_id)
@@ -724,6 +726,29 @@ def test_what_differs_from_chain_to_chain_is_the_chains(chain_id):
     assert (policy.chain.data_fee_wei, policy.chain.data_gas) == (chain.data_fee_wei, chain.data_gas)
     assert (chain.data_fee == "fee") == (chain.data_fee_wei > 0)
     assert (chain.data_fee == "gas") == (chain.data_gas > 0)
+
+
+def test_a_chain_may_be_described_by_a_file_of_ones_own(tmp_path):
+    """Its numbers and contracts are those of the file, but for what the portfolio names itself."""
+    text = (Path(chains.__file__).parent / "arbitrum.toml").read_text()
+    file = tmp_path / "mine.toml"
+    file.write_text(text.replace("final_depth = 240", "final_depth = 77").replace("= 42161", "= 5"))
+    written = FILE.replace("id: 1\n", f"id: 5\n  profile: {file}\n")
+    (policy,) = load(written)
+    usual = numbers_of(42_161)
+    assert policy.chain.final_depth_blocks == 77
+    assert policy.chain.wrapped_native == chains.known_chains()[42_161].contracts.wrapped_native
+    assert (policy.chain.data_gas, policy.limits.max_age_blocks) == (usual.data_gas, usual.intent_age_blocks)
+    (named,) = load(
+        written.replace("profile:", f"factory: {OTHER_POOL}\n  final_depth_blocks: 9\n  profile:")
+    )
+    assert (named.chain.factory, named.chain.final_depth_blocks) == (OTHER_POOL.lower(), 9)
+    with pytest.raises(SettingsError, match=r"chain\.profile: .*mine\.toml is of chain 5, not of chain 6"):
+        load(written.replace("id: 5", "id: 6"))
+    with pytest.raises(
+        SettingsError, match=r"p\.yaml:3:12: chain\.profile: cannot read none\.toml: No such file"
+    ):
+        load(written.replace(str(file), "none.toml"))
 
 
 @pytest.mark.parametrize("mode", ["dry-run", "live"])

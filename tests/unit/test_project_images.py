@@ -29,7 +29,13 @@ COMPOSE = yaml.safe_load(read("docker-compose.yml"))
 DOCKERFILE = read("Dockerfile").replace("\\\n", " ")
 IGNORED = read(".dockerignore").split("\n")
 KNOWN = {variable_of(field) for field in Settings.model_fields}
-OURS = [name for name, service in COMPOSE["services"].items() if "build" in service]
+BUILT = [name for name, service in COMPOSE["services"].items() if "build" in service]
+FORK = "anvil-fork"
+OURS = [name for name in BUILT if name != FORK]
+RUNS = {"watch": "watch", "standby": "watch", "work": "work", "rehearse": "rehearse", "submit": "submit"}
+OPTIONAL = {"standby", "rehearse", "submit", FORK, "console"}
+OUTSIDE = {"WORKERS", "FORK_URL"}
+"""Asked by docker-compose.yml alone: no setting of a program."""
 
 
 def of_cli(command: list[str]) -> bool:
@@ -41,12 +47,37 @@ def of_cli(command: list[str]) -> bool:
 
 
 def test_the_watcher_and_a_worker_are_there_and_the_others_by_profile():
-    assert set(OURS) == {"watch", "work", "rehearse", "submit"}
+    assert set(OURS) == set(RUNS)
     for name in OURS:
-        service = COMPOSE["services"][name]
-        assert service["command"][0] == name
-        assert service.get("profiles", []) == ([name] if name in {"rehearse", "submit"} else [])
+        assert COMPOSE["services"][name]["command"][0] == RUNS[name]
+    for name, service in COMPOSE["services"].items():
+        assert service.get("profiles", []) == ([name] if name in OPTIONAL else [])
     assert "--live" in COMPOSE["services"]["submit"]["command"]
+
+
+def test_each_process_of_a_kind_has_a_name_of_its_own():
+    """Workers are copies of one service: a name in the file would be all of theirs."""
+    named = [
+        service["environment"].get("EVENKEEL_INSTANCE") for service in map(COMPOSE["services"].get, OURS)
+    ]
+    assert sorted(filter(None, named)) == ["rehearse-1", "submit-1", "watch-1", "watch-2"]
+    work = COMPOSE["services"]["work"]
+    assert work["deploy"] == {"replicas": "${WORKERS:-1}"}
+    assert "EVENKEEL_INSTANCE" not in work["environment"]
+    assert not {"container_name", "hostname"} & work.keys()
+
+
+def test_a_fork_is_the_images_anvil_and_nobody_else_reaches_it():
+    fork = COMPOSE["services"][FORK]
+    assert fork["entrypoint"] == ["anvil"]
+    assert fork["ports"] == ["127.0.0.1:8545:8545"]
+
+
+def test_the_console_reads_only_and_is_seen_on_this_machine_alone():
+    console = COMPOSE["services"]["console"]
+    assert console["environment"]["KAFKA_CLUSTERS_0_READONLY"] == "true"
+    assert console["environment"]["KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS"] == "kafka:9092"
+    assert [port.rpartition(":")[0] for port in console["ports"]] == ["127.0.0.1:8080"]
 
 
 def test_no_service_fills_the_disk_or_the_memory():
@@ -133,7 +164,7 @@ def test_a_service_of_ours_runs_a_command_that_exists_on_settings_that_exist(nam
     assert of_cli(test[2:])
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", BUILT)
 def test_a_service_of_ours_can_do_little_harm(name):
     service = COMPOSE["services"][name]
     assert service["user"].isdigit()
@@ -141,19 +172,19 @@ def test_a_service_of_ours_can_do_little_harm(name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
-    assert "ports" not in service
+    assert name == FORK or "ports" not in service
 
 
 def test_a_worker_does_not_know_the_node():
     asks = [name for name in OURS if "EVENKEEL_RPC_URL" in COMPOSE["services"][name]["environment"]]
-    assert asks == ["watch", "rehearse", "submit"]
+    assert asks == ["watch", "standby", "rehearse", "submit"]
 
 
 def test_images_are_pinned_and_nothing_is_published_beyond_this_machine():
     for name, service in COMPOSE["services"].items():
         _, colon, tag = service["image"].partition("@")[0].partition(":")
         assert colon, name
-        assert re.fullmatch(r"\d+\.\d+\.\d+", tag), name
+        assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), name
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), port
 
@@ -190,9 +221,10 @@ def test_every_service_waits_for_what_has_a_health_check():
 
 def test_what_the_file_asks_of_the_environment_is_in_the_example():
     asked = set(every(r"\$\{([A-Z_]+)", read("docker-compose.yml")))
+    assert asked > OUTSIDE
     given = set(every(r"^([A-Z_]+)=", read(".env.example")))
     assert asked == given
-    assert asked <= KNOWN
+    assert asked <= KNOWN | OUTSIDE
     assert ".env" in read(".gitignore").split("\n")
 
 

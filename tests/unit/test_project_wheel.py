@@ -34,8 +34,10 @@ def test_a_wheel_holds_every_module_and_no_fake(shipped):
     assert {name for name in shipped if name.endswith(".py")} == sources() - fakes
 
 
-def test_a_wheel_holds_the_interfaces_of_contracts(shipped):
-    data = {str(path.relative_to(ROOT)) for path in (ROOT / "contracts_abi").rglob("*.json")}
+def test_a_wheel_holds_the_interfaces_of_contracts_and_the_chains(shipped):
+    found = (path for kind in ("json", "toml") for path in (ROOT / "contracts_abi").rglob(f"*.{kind}"))
+    data = {str(path.relative_to(ROOT)) for path in found}
+    assert {path for path in data if path.startswith("contracts_abi/chains/")}
     assert len(data) > 5
     assert data <= shipped
 

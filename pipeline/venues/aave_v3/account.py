@@ -1,6 +1,7 @@
 """A market at a time: balances with interest, and an account as its pool adds it up."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from pipeline.state.tables import Tables
 from pipeline.units import Address, RawAmount, Seconds
@@ -14,6 +15,7 @@ from pipeline.venues.aave_v3.forms import (
     AaveTold,
     DisplayedBalance,
     ReserveTokens,
+    ReserveTotals,
     aave_market,
     aave_reserve,
 )
@@ -22,6 +24,16 @@ from pipeline.venues.aave_v3.rays import ray_mul
 from pipeline.venues.aave_v3.revisions import rules_of
 from pipeline.venues.aave_v3.rules import AccountData, ReserveHolding
 from pipeline.venues.aave_v3.told import priced_assets
+
+
+class MarketTotals(NamedTuple):
+    """What all accounts together have at a reserve, with interest, raw. What accrues to the treasury is not in the supply."""
+
+    supply: RawAmount
+    debt: RawAmount
+    """At the variable rate."""
+    free: RawAmount
+    """What may be borrowed or withdrawn."""
 
 
 class MarketAt:
@@ -55,6 +67,15 @@ class MarketAt:
                 position.scaled_collateral, self.liquidity_index_ray(reserve)
             ),
             debt=self._rules.debt_balance(position.scaled_debt, self.borrow_index_ray(reserve)),
+        )
+
+    def totals(self, told: ReserveTotals) -> MarketTotals:
+        """Add interest to what a block told of a reserve. Raises: ImpossibleFactError where it is not followed."""
+        reserve = self._reserve(told.asset)
+        return MarketTotals(
+            supply=self._rules.collateral_balance(told.scaled_supply, self.liquidity_index_ray(reserve)),
+            debt=self._rules.debt_balance(told.scaled_debt, self.borrow_index_ray(reserve)),
+            free=told.free,
         )
 
     def account_data(self, account: AaveAccount, told: AaveTold) -> AccountData | None:

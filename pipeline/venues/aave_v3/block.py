@@ -91,8 +91,8 @@ class AaveBlock:
         before = self._reserves.get(item) or self._shard.tables.find(item, AaveReserve)
         if before is None:
             return  # not read yet
-        self._reserves[item] = AaveReserve(
-            configuration=before.configuration,
+        self._reserves[item] = replace(
+            before,
             liquidity_index_ray=fact.liquidity_index_ray,
             liquidity_rate_ray=fact.liquidity_rate_ray,
             borrow_index_ray=fact.borrow_index_ray,

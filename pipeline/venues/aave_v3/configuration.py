@@ -34,6 +34,16 @@ def is_paused(word: int) -> bool:
     return bool(_bits(word, 60, 1))
 
 
+def borrow_cap(word: int) -> int:
+    """Tell how many whole tokens may be owed by all together; 0: any number."""
+    return _bits(word, 80, 36)
+
+
+def supply_cap(word: int) -> int:
+    """Tell how many whole tokens may be supplied by all together; 0: any number."""
+    return _bits(word, 116, 36)
+
+
 def debt_ceiling(word: int) -> int:
     """Tell how much may be borrowed on it as an isolated collateral; 0: it is none."""
     return _bits(word, 212, 40)

@@ -26,6 +26,8 @@ class ReserveTokens(msgspec.Struct, frozen=True, kw_only=True):
     """Its place in the words of flags and in the maps of e-modes."""
     a_token: Address
     debt_token: Address
+    price_source: Address | None = None
+    """Whom the oracle asks for the asset's price; None: nobody, the price is that of its fallback."""
 
 
 class AaveMarket(Entry, frozen=True, kw_only=True):
@@ -34,6 +36,19 @@ class AaveMarket(Entry, frozen=True, kw_only=True):
     revision: int
     """Of the pool's bytecode: it tells which rules hold."""
     reserves: tuple[ReserveTokens, ...]
+
+
+class BorrowRates(msgspec.Struct, frozen=True, kw_only=True):
+    """How a reserve's borrow rate follows from the share of it that is lent: one line up to a kink, a steeper one behind. Rays; rates of a year."""
+
+    kink_ray: int
+    """The share at which the second line begins."""
+    unused_ray: int
+    """The rate while nothing is lent."""
+    to_kink_ray: int
+    """What it rises by up to the kink."""
+    behind_kink_ray: int
+    """What it rises by from there until all is lent."""
 
 
 class AaveReserve(Entry, frozen=True, kw_only=True):
@@ -45,6 +60,8 @@ class AaveReserve(Entry, frozen=True, kw_only=True):
     borrow_index_ray: int
     borrow_rate_ray: int
     updated_at_s: Seconds
+    rates: BorrowRates | None = None
+    """None in reads of before."""
 
 
 class AavePosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +89,18 @@ class OraclePrice(msgspec.Struct, frozen=True, kw_only=True):
 
     asset: Address
     price: int
+    source_at_s: Seconds | None = None
+    """When the source of a hedged book's asset was last told its price; None where it does not say."""
+
+
+class ReserveTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What all accounts together have at a reserve, before interest."""
+
+    asset: Address
+    scaled_supply: int
+    scaled_debt: int
+    free: RawAmount
+    """What may be borrowed or withdrawn."""
 
 
 class AaveTold(Entry, frozen=True, kw_only=True):
@@ -79,6 +108,8 @@ class AaveTold(Entry, frozen=True, kw_only=True):
 
     at_s: Seconds
     prices: tuple[OraclePrice, ...]
+    totals: tuple[ReserveTotals, ...] = ()
+    """Of the assets of hedged books, where the block told all of a reserve."""
 
 
 # ------------------------------------------------------------------ reads

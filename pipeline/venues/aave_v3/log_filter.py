@@ -10,8 +10,8 @@ from pipeline.units import Address
 from pipeline.venues.aave_v3 import logs
 from pipeline.venues.aave_v3.deployment import AaveDeployment, owners
 from pipeline.venues.aave_v3.routes import routed_assets, silently_accrued
-from pipeline.venues.port import LogFilter
-from pipeline.venues.wallet.token_logs import address_of_topic
+from pipeline.venues.port import LogFilter, LogWords
+from pipeline.venues.wallet.token_logs import address_of_topic, topic_of
 
 _OF_AN_OWNER = {
     logs.COLLATERAL_ENABLED: 2,
@@ -38,6 +38,15 @@ class AaveInterest(msgspec.Struct, frozen=True):
     tokens: frozenset[Address]
     """Of all its aTokens and debt tokens: anybody may send an account what it has never had."""
 
+    def words(self) -> Sequence[LogWords]:
+        """List what logs must hold: the pool or its configurator emits them, or a token does and names an owner or an upgrade, or the oracle a source."""
+        named = frozenset((logs.UPGRADED, *(topic_of(owner) for owner in self.owners)))
+        return (
+            LogWords(frozenset({self.at.pool, self.at.configurator})),
+            LogWords(self.tokens, named),
+            LogWords(frozenset({self.at.oracle}), frozenset({logs.ASSET_SOURCE_UPDATED})),
+        )
+
     def filter_for(self, of_block: Sequence[RawLog]) -> LogFilter:
         """Make the filter for one block: a reserve that comes to be used within it is read after it."""
         del of_block
@@ -50,6 +59,8 @@ class AaveInterest(msgspec.Struct, frozen=True):
             return self._of_pool(log)
         if log.address == self.at.configurator:
             return self._of_configurator(log)
+        if log.address == self.at.oracle:
+            return log.topics[0] == logs.ASSET_SOURCE_UPDATED
         if log.address not in self.tokens:
             return False
         if log.topics[0] == logs.UPGRADED:
@@ -78,7 +89,7 @@ class AaveInterest(msgspec.Struct, frozen=True):
         return any(self._brings(log) for log in of_block)
 
     def _brings(self, log: RawLog) -> bool:
-        if log.address == self.at.configurator or log.address in self.tokens:
+        if log.address in {self.at.configurator, self.at.oracle} or log.address in self.tokens:
             return True
         return log.address == self.at.pool and bool(_BRINGING.intersection(log.topics[:1]))
 

@@ -92,9 +92,11 @@ def follow_logs(tables: Tables, event: BlockSeen, at: AaveDeployment) -> None:
 
 
 def brings_all(log: RawLog, at: AaveDeployment, tables: Tables) -> bool:
-    """Ask whether a log says that a configuration has changed, or the bytecode of a contract of the market."""
+    """Ask whether a log says that a configuration has changed, a source of prices, or the bytecode of a contract of the market."""
     if log.address == at.configurator:
         return True
+    if log.address == at.oracle:
+        return log.topics[:1] == (logs.ASSET_SOURCE_UPDATED,)
     if not log.topics or log.topics[0] != logs.UPGRADED:
         return False
     return log.address == at.pool or log.address in at.tokens(tables)

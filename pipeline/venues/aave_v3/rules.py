@@ -7,7 +7,8 @@ import msgspec
 
 from pipeline.errors import ImpossibleFactError
 from pipeline.math.q import MAX_UINT256
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.units import Address, Bps, RawAmount, Seconds
+from pipeline.venues.block_call import BlockCall
 
 NO_DEBT_HEALTH = MAX_UINT256
 """The health factor of an account that owes nothing."""
@@ -90,6 +91,9 @@ class VersionRules(Protocol):
         self, configuration: int, reserve_id: int, emode: EmodeTerms | None, /
     ) -> CollateralTerms | None:
         """Tell what a reserve counts for as collateral; None where it does not."""
+
+    def free_call(self, pool: Address, asset: Address, a_token: Address, /) -> BlockCall:
+        """Make the question whose answer is what a reserve still has to lend."""
 
     def account_data(self, holdings: Iterable[ReserveHolding], /) -> AccountData:
         """Add an account up."""

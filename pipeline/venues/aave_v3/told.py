@@ -1,26 +1,40 @@
-"""What each block tells of a market while an account of the shard has anything there: its time, and the oracle's prices."""
+"""What each block tells of a market while an account of the shard has anything there: its time, and the oracle's prices.
 
-from collections.abc import Iterable, Iterator, Sequence
+Of the assets of hedged books it also tells what all accounts have at their reserves, and when their prices were told.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
-from pipeline.units import Address, Seconds
+from pipeline.units import Address, RawAmount, Seconds
 from pipeline.venues.aave_v3 import configuration as bits
+from pipeline.venues.aave_v3 import questions
 from pipeline.venues.aave_v3.deployment import AaveDeployment, hedged_assets, is_hedged, owners
-from pipeline.venues.aave_v3.forms import AaveAccount, AaveTold, OraclePrice, aave_account, aave_told
+from pipeline.venues.aave_v3.forms import (
+    AaveAccount,
+    AaveMarket,
+    AaveTold,
+    OraclePrice,
+    ReserveTokens,
+    ReserveTotals,
+    aave_account,
+    aave_market,
+    aave_told,
+)
+from pipeline.venues.aave_v3.revisions import rules_of
 from pipeline.venues.aave_v3.routes import routed_assets
 from pipeline.venues.block_call import BlockCall
-
-_ASSET_PRICE = "0xb3596f07"
-"""Selector of getAssetPrice(address)."""
 
 
 def block_calls(tables: Tables, at: AaveDeployment) -> Sequence[BlockCall]:
     """List the prices that each block should tell, by what worker and watcher both know."""
-    return tuple(_price_call(at, asset) for asset in _priced(tables, at))
+    prices = (_price_call(at, asset) for asset in _priced(tables, at))
+    hedged = (call for each in _hedged_reserves(tables, at) for call in _reserve_calls(tables, at, each))
+    return (*prices, *hedged)
 
 
 def keep_told(tables: Tables, at: AaveDeployment, at_s: Seconds, answers: Iterable[CallRead]) -> None:
@@ -30,8 +44,54 @@ def keep_told(tables: Tables, at: AaveDeployment, at_s: Seconds, answers: Iterab
         return
     told = {(each.to, each.data): each.value for each in answers}
     found = {asset: told.get((at.oracle, _price_call(at, asset).data)) for asset in _priced(tables, at)}
-    prices = (OraclePrice(asset=asset, price=price) for asset, price in found.items() if price is not None)
-    tables.put(aave_told(at.pool), AaveTold(at_s=at_s, prices=tuple(prices)))
+    hedged = _hedged_reserves(tables, at)
+    ages = {each.asset: _source_at_s(told, each) for each in hedged}
+    prices = (
+        OraclePrice(asset=asset, price=price, source_at_s=ages.get(asset))
+        for asset, price in found.items()
+        if price is not None
+    )
+    totals = (each for reserve in hedged if (each := _totals(tables, at, told, reserve)) is not None)
+    tables.put(aave_told(at.pool), AaveTold(at_s=at_s, prices=tuple(prices), totals=tuple(totals)))
+
+
+def _source_at_s(told: Mapping[tuple[Address, str], int], reserve: ReserveTokens) -> Seconds | None:
+    if reserve.price_source is None:
+        return None
+    call = questions.told_at(reserve.price_source)
+    answer = told.get((call.to, call.data))
+    return None if answer is None else Seconds(answer)
+
+
+def _totals(
+    tables: Tables, at: AaveDeployment, told: Mapping[tuple[Address, str], int], reserve: ReserveTokens
+) -> ReserveTotals | None:
+    calls = (questions.scaled_total(reserve.a_token), questions.scaled_total(reserve.debt_token))
+    supply, debt, free = (
+        told.get((call.to, call.data)) for call in (*calls, _free_call(tables, at, reserve))
+    )
+    if supply is None or debt is None or free is None:
+        return None
+    return ReserveTotals(asset=reserve.asset, scaled_supply=supply, scaled_debt=debt, free=RawAmount(free))
+
+
+def _hedged_reserves(tables: Tables, at: AaveDeployment) -> list[ReserveTokens]:
+    reserves = at.reserves(tables)
+    return [reserves[asset] for asset in sorted(hedged_assets(tables, at)) if asset in reserves]
+
+
+def _reserve_calls(tables: Tables, at: AaveDeployment, reserve: ReserveTokens) -> Iterator[BlockCall]:
+    """List what is asked of a hedged book's reserve: what all supply and owe, what is free, when its price was told."""
+    yield questions.scaled_total(reserve.a_token)
+    yield questions.scaled_total(reserve.debt_token)
+    yield _free_call(tables, at, reserve)
+    if reserve.price_source is not None:
+        yield questions.told_at(reserve.price_source)
+
+
+def _free_call(tables: Tables, at: AaveDeployment, reserve: ReserveTokens) -> BlockCall:
+    rules = rules_of(tables.need(aave_market(at.pool), AaveMarket).revision)
+    return rules.free_call(at.pool, reserve.asset, reserve.a_token)
 
 
 def unpriced(tables: Tables, at: AaveDeployment, policy: Policy) -> bool:
@@ -46,7 +106,7 @@ def unpriced(tables: Tables, at: AaveDeployment, policy: Policy) -> bool:
 
 
 def _price_call(at: AaveDeployment, asset: Address) -> BlockCall:
-    return BlockCall(to=at.oracle, data=_ASSET_PRICE + asset.removeprefix("0x").rjust(64, "0"))
+    return questions.about(at.oracle, questions.ASSET_PRICE, asset)
 
 
 def _is_used(tables: Tables, at: AaveDeployment) -> bool:

@@ -6,9 +6,10 @@ Source: WadRayMath, MathUtils, ScaledBalanceTokenBase, BorrowLogic, GenericLogic
 from collections.abc import Iterable
 
 from pipeline.errors import ImpossibleFactError
-from pipeline.units import RawAmount, Seconds
+from pipeline.units import Address, RawAmount, Seconds
 from pipeline.venues.aave_v3 import configuration as bits
 from pipeline.venues.aave_v3.interest import compounded_by_second
+from pipeline.venues.aave_v3.questions import BALANCE_OF, about
 from pipeline.venues.aave_v3.rays import percent_mul, ray_div, ray_mul, wad_div
 from pipeline.venues.aave_v3.rules import (
     NO_DEBT_HEALTH,
@@ -19,6 +20,7 @@ from pipeline.venues.aave_v3.rules import (
     weigh,
     weighted_mean,
 )
+from pipeline.venues.block_call import BlockCall
 
 
 def compounded(rate_ray: int, elapsed_s: Seconds, /) -> int:
@@ -63,6 +65,12 @@ def terms(configuration: int, reserve_id: int, emode: EmodeTerms | None, /) -> C
     if emode is None or bits.emode_category(configuration) != emode.category:
         return CollateralTerms(ltv_bps, threshold_bps)
     return CollateralTerms(emode.ltv_bps if ltv_bps else ltv_bps, emode.threshold_bps)
+
+
+def free_call(pool: Address, asset: Address, a_token: Address, /) -> BlockCall:
+    """Ask for the aToken's balance of the asset, which whoever sends it some makes larger."""
+    del pool
+    return about(asset, BALANCE_OF, a_token)
 
 
 def account_data(holdings: Iterable[ReserveHolding], /) -> AccountData:

@@ -5,9 +5,10 @@ Source: TokenMath, MathUtils, ScaledBalanceTokenBase, BorrowLogic, GenericLogic 
 
 from collections.abc import Iterable
 
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.units import Address, Bps, RawAmount, Seconds
 from pipeline.venues.aave_v3 import configuration as bits
 from pipeline.venues.aave_v3.interest import compounded_continuously
+from pipeline.venues.aave_v3.questions import VIRTUAL_BALANCE, about
 from pipeline.venues.aave_v3.rays import (
     PERCENT,
     mul_div_ceil,
@@ -28,6 +29,7 @@ from pipeline.venues.aave_v3.rules import (
     weigh,
     weighted_mean,
 )
+from pipeline.venues.block_call import BlockCall
 
 
 def compounded(rate_ray: int, elapsed_s: Seconds, /) -> int:
@@ -67,6 +69,12 @@ def terms(configuration: int, reserve_id: int, emode: EmodeTerms | None, /) -> C
     if emode.ltv_zero_map >> reserve_id & 1:
         return CollateralTerms(Bps(0), emode.threshold_bps)
     return CollateralTerms(emode.ltv_bps, emode.threshold_bps)
+
+
+def free_call(pool: Address, asset: Address, a_token: Address, /) -> BlockCall:
+    """Ask for what the pool has written down for the asset; what was merely sent to its aToken is not in it."""
+    del a_token
+    return about(pool, VIRTUAL_BALANCE, asset)
 
 
 def account_data(holdings: Iterable[ReserveHolding], /) -> AccountData:

@@ -184,6 +184,7 @@ KIND = VenueKind(
     contracts=CONTRACTS,
     items=(aave_market.family, aave_account.family, aave_reserve.family),
     held=(aave_market.family, aave_account.family, aave_reserve.family),
+    routing=(aave_market.family, aave_account.family),
     forms=VenueForms(
         reads=reads.READS,
         entries={

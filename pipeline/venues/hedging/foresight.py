@@ -93,13 +93,14 @@ def _up(sizing: Sizing, terms: HedgeTerms) -> _Plan:
         raise HedgeError("the net exposure is no longer above where it is to end")
     why = sale.limited
     wanted = max(sale.base - sizing.wallet.base, 0)
-    borrow = sizing.secured.most_more(wanted, sizing.wallet.quote)
+    collateral = sizing.secured.most_supplied(sizing.wallet.quote)
+    borrow = sizing.secured.most_more(wanted, collateral)
     if not borrow and wanted > sizing.wallet.base:
-        borrow = RawAmount(wanted)  # for the guards to say why not
+        borrow, collateral = RawAmount(wanted), sizing.wallet.quote  # for the guards to say why not
     elif borrow < wanted:
-        why = f"of {wanted} base, {borrow} can be borrowed on what the wallet has of the collateral"
+        why = f"of {wanted} base, {borrow} can be borrowed: {sizing.secured.why_no_more(borrow + 1, collateral)}"
         sale = sizing.trade(sizing.wallet.base + borrow)
-    supply = sizing.secured.missing_for(borrow, sizing.wallet.quote)
+    supply = sizing.secured.missing_for(borrow, collateral)
     if why:
         terms = msgspec.structs.replace(terms, net_base=max(terms.net_base, sizing.net - sale.base))
     amounts = {"supply": supply, "borrow": borrow, "sell": sale.base}

@@ -1,5 +1,6 @@
 """A hedge's goal: which net exposure to end with, and what each phase moves towards it, sized on the book as it is."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -76,15 +77,48 @@ class Secured:
         self._done = done or HedgeChange()
 
     def is_safe(self, change: HedgeChange) -> bool:
-        """Ask whether health is at the floor after a change and after the gap, and what is lent on the collateral suffices."""
+        """Ask whether health is at the floor after a change and after the gap, the venue takes it, and it costs no more than it may."""
         whole = self._done.with_more(change)
-        return self.is_healthy(change) and self._venue.unfit(self._shard, self._policy, whole) is None
+        return self.is_healthy(change) and self._is_taken(whole) and self._is_cheap(whole)
+
+    def _is_taken(self, whole: HedgeChange) -> bool:
+        return self._venue.unfit(self._shard, self._policy, whole) is None
+
+    def _is_cheap(self, whole: HedgeChange) -> bool:
+        if whole.size <= 0:
+            return True
+        carry = self._venue.carry_bps(self._shard, self._policy, whole)
+        return carry is not None and carry <= self._hedge.most_carry_bps
 
     def is_healthy(self, change: HedgeChange) -> bool:
         """Ask whether health is at the floor after a change, and after the base's price has risen by the gap."""
         whole = self._done.with_more(change)
         health = self._venue.health_after(self._shard, self._policy, whole, base_up_bps=self._hedge.gap_bps)
         return health is None or health >= self._hedge.floor_bps
+
+    def most_supplied(self, most: int) -> int:
+        """Tell how much collateral the venue takes, at most so much."""
+        return self._most_taken(most, lambda more: HedgeChange(collateral=more))
+
+    def most_withdrawn(self, most: int) -> int:
+        """Tell how much collateral the venue pays out, at most so much."""
+        return self._most_taken(most, lambda less: HedgeChange(collateral=-less))
+
+    def _most_taken(self, most: int, change: Callable[[int], HedgeChange]) -> int:
+        if most <= 0:
+            return 0
+        refused = first_where(lambda n: not self._is_taken(self._done.with_more(change(n))), 1, most, most)
+        return refused - 1
+
+    def why_no_more(self, size: int, collateral: int) -> str:
+        """Say what keeps the position from becoming larger by so much with so much more collateral."""
+        change = self._done.with_more(HedgeChange(size=size, collateral=collateral))
+        found = self._venue.unfit(self._shard, self._policy, change)
+        if found is not None:
+            return found.detail
+        if not self.is_healthy(HedgeChange(size=size, collateral=collateral)):
+            return "what the wallet has of the collateral bears no more"
+        return "it would cost more than hedge.most_carry"
 
     def missing_for(self, size: int, most: int) -> RawAmount:
         """Tell the least collateral to add for so much more, `most` where that does not suffice."""

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from pipeline.act.allowances import read_approval
 from pipeline.act.drafts import Draft
 from pipeline.act.question import Guard, Question, VenueGuards
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import CalldataError
 from pipeline.hedge.port import HedgeChange, HedgeDraft, HedgeVenue
 from pipeline.messages.goals import APPROVE, RESET
@@ -16,6 +17,18 @@ from pipeline.venues.hedging.foresight import ForeseenHedge
 from pipeline.venues.hedging.goal import Secured, need_hedge
 
 TRADING = frozenset({"sell", "buy"})
+UNFIT: tuple[GuardReason, ...] = (
+    "reserve_paused",
+    "reserve_frozen",
+    "reserve_isolated",
+    "reserve",
+    "supply_cap",
+    "borrow_cap",
+    "liquidity",
+    "loan_to_value",
+)
+"""Why a venue would not take a change."""
+_YEAR_DAYS = 365
 
 
 def with_trades_alone(question: Question, trades: VenueTrades | None = None) -> Question:
@@ -43,10 +56,15 @@ class HedgeGuards:
         """List them in the order in which they are asked."""
         theirs = self._trading.guards
         return VenueGuards(
-            prices={**_of_trades(theirs.prices), "oracle": self._oracle},
+            prices={
+                **_of_trades(theirs.prices),
+                "oracle_stale": self._oracle_age,
+                "oracle": self._oracle,
+            },
             sizes={
                 **_of_trades(theirs.sizes),
-                "reserve": self._reserve,
+                **{reason: self._unfit_by(reason) for reason in UNFIT},
+                "carry": self._carry,
                 "debt": self._debt,
                 "health": self._health,
             },
@@ -55,9 +73,26 @@ class HedgeGuards:
             trading=TRADING,
         )
 
+    def _follows_its_price(self, question: Question) -> bool:
+        """Ask whether health becomes worse, which must not follow from a wrong price. What was borrowed is sold all the same."""
+        worse = (change.size > 0 or change.collateral < 0 for change in self._changes(question))
+        return not question.is_urgent and any(worse)
+
+    def _oracle_age(self, question: Question) -> str | None:
+        """A price that nobody has told for long says nothing of now."""
+        if not self._follows_its_price(question):
+            return None
+        age_s, most_s = (
+            self._venue.price_age_s(question.shard, question.policy),
+            need_hedge(question.policy).oracle_age_s,
+        )
+        if age_s is None or age_s <= most_s:
+            return None
+        return f"the venue's price was told {age_s} s ago, more than {most_s}"
+
     def _oracle(self, question: Question) -> str | None:
         """The venue liquidates by its own price: one that is far from the reference is wrong, or ours is. What is urgent is so by that price."""
-        if question.only_resets or question.is_urgent:
+        if not self._follows_its_price(question):
             return None
         price, most = question.market.base_price, need_hedge(question.policy).oracle_within_bps
         apart = self._venue.price_apart_bps(question.shard, question.policy, *price.ratio)
@@ -67,13 +102,17 @@ class HedgeGuards:
             f"the venue's price is {apart} bps from the reference, more than {most}" if apart > most else None
         )
 
-    def _reserve(self, question: Question) -> str | None:
-        """The venue must take what the phase, and the whole plan, change."""
-        for change in self._changes(question):
-            found = self._venue.unfit(question.shard, question.policy, change)
-            if found is not None:
-                return found.detail
-        return None
+    def _unfit_by(self, reason: GuardReason) -> Guard:
+        """The venue must take what the phase, and the whole plan, change; make the guard that speaks where this is the first reason against it."""
+
+        def guard(question: Question) -> str | None:
+            for change in self._changes(question):
+                found = self._venue.unfit(question.shard, question.policy, change)
+                if found is not None:
+                    return found.detail if found.reason == reason else None
+            return None
+
+        return guard
 
     def _debt(self, question: Question) -> str | None:
         """What is owed has a limit."""
@@ -92,6 +131,21 @@ class HedgeGuards:
             if worse and not question.is_urgent and not secured.is_healthy(change):
                 least = need_hedge(question.policy).floor_bps
                 return f"the health factor would be below {least} bps of 1 after the gap"
+        return None
+
+    def _carry(self, question: Question) -> str | None:
+        """What a larger size costs has a limit; one that is there is not ended by it."""
+        policy, most = question.policy, need_hedge(question.policy).most_carry_bps
+        for change in self._changes(question):
+            if change.size <= 0:
+                continue
+            carry = self._venue.carry_bps(question.shard, policy, change)
+            if carry is None:
+                return "the venue does not tell what the position would cost"
+            if carry > most:
+                size = self._venue.position(question.shard, policy).size + change.size
+                a_day = question.in_quote(policy.base, size) * carry // (WHOLE_BPS * _YEAR_DAYS)
+                return f"{size} base would cost {carry} bps per year, {a_day} quote per day, more than {most} bps per year"
         return None
 
     def _changes(self, question: Question) -> tuple[HedgeChange, ...]:

@@ -18,6 +18,8 @@ from pipeline.units import RawAmount
 from pipeline.venues.acting import VenueTrades
 from pipeline.venues.hedging.goal import HedgeTerms, InWallet, Secured, in_wallet, need_hedge
 
+_LEAST_PARTS = 10
+"""Of what is wanted such a part must be to be had: less is not worth its gas."""
 _LEAST_WITHDRAWAL_PERCENT = 50
 """Of the way from health 1 to the health at which it acts a withdrawal leaves this much, before what it pays for is repaid."""
 
@@ -84,12 +86,15 @@ class Sizing:
 
     # -------------------------------------------------------------- up
     def supplied(self, terms: HedgeTerms) -> Sized:
-        """Add what collateral is missing for what is to be borrowed."""
-        return Sized(amount=self.secured.missing_for(self._borrowed(terms), self.wallet.quote))
+        """Add what collateral is missing for what is to be borrowed, as far as the venue takes it."""
+        most = self.secured.most_supplied(self.wallet.quote) or self.wallet.quote
+        return Sized(amount=self.secured.missing_for(self._borrowed(terms), most))
 
     def borrowed(self, terms: HedgeTerms) -> Sized:
-        """Borrow what the wallet lacks for the sale."""
-        return Sized(amount=self._borrowed(terms))
+        """Borrow what the wallet lacks for the sale, or the part of it that can be had; where that is next to nothing, the guards say why."""
+        wanted = self._borrowed(terms)
+        part = self.secured.most_more(wanted, 0)
+        return Sized(amount=part if part * _LEAST_PARTS >= wanted else wanted)
 
     def sale(self, terms: HedgeTerms) -> Trade | None:
         """Run the sale in thought that brings the net exposure down to where it is to end."""
@@ -131,9 +136,10 @@ class Sizing:
         return Sized(amount=RawAmount(min(self.held.size, self.wallet.base)))
 
     def withdrawn(self, terms: HedgeTerms) -> Sized:
-        """Take back the collateral that is not needed."""
+        """Take back the collateral that is not needed, as far as the venue pays it out; where it pays nothing, the guards say why."""
         del terms
-        return Sized(amount=self.secured.free_of(self.held))
+        free = self.secured.free_of(self.held)
+        return Sized(amount=RawAmount(self.secured.most_withdrawn(free) or free))
 
     # -------------------------------------------------------------- to the end
     def bought_to_close(self, terms: HedgeTerms) -> Sized:
@@ -177,7 +183,8 @@ class Sizing:
         """Take back all collateral once nothing is owed."""
         if self.held.size:
             return self.withdrawn(terms)
-        return Sized(amount=self.held.collateral, everything=True)
+        paid_out = self.secured.most_withdrawn(self.held.collateral) or self.held.collateral
+        return Sized(amount=RawAmount(paid_out), everything=paid_out == self.held.collateral)
 
     # -------------------------------------------------------------- at once
     def repaid_to_secure(self, terms: HedgeTerms) -> Sized:
@@ -200,7 +207,7 @@ class Sizing:
         del terms
         spare_bps = need_hedge(self._policy).act_bps - WHOLE_BPS
         least = WHOLE_BPS + spare_bps * _LEAST_WITHDRAWAL_PERCENT // 100
-        most = self.held.collateral
+        most = self.secured.most_withdrawn(self.held.collateral) or self.held.collateral
 
         def goes_too_far(less: int) -> bool:
             health = self._venue.health_after(self._shard, self._policy, HedgeChange(collateral=-less))

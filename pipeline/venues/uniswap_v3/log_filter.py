@@ -9,12 +9,12 @@ from pipeline.messages.base import RawLog
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address, TokenId
-from pipeline.venues.port import LogFilter
+from pipeline.venues.port import LogFilter, LogWords
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.manager_logs import MANAGER_TOPICS, token_id_of
 from pipeline.venues.uniswap_v3.routes import ROUTED, routed
-from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, address_of_topic
+from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, address_of_topic, topic_of
 
 
 class UniswapV3Interest(msgspec.Struct, frozen=True):
@@ -24,6 +24,12 @@ class UniswapV3Interest(msgspec.Struct, frozen=True):
     manager: Address
     token_ids: frozenset[TokenId]
     owners: frozenset[Address]
+
+    def words(self) -> Sequence[LogWords]:
+        """List what logs must hold: a pool emits them, or the manager does and they name an NFT or who receives it."""
+        ids = (f"0x{token_id:064x}" for token_id in self.token_ids)
+        named = frozenset((*ids, *(topic_of(owner) for owner in self.owners)))
+        return (LogWords(self.pools), LogWords(frozenset({self.manager}), named))
 
     def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:
         """Make the filter for one block: an NFT that comes to an owner is followed from the block's first log on."""

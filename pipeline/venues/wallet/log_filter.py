@@ -9,21 +9,26 @@ from pipeline.messages.chain_profile import ChainProfile
 from pipeline.state.policies import book_accounts, policies
 from pipeline.state.tables import Tables
 from pipeline.units import Address
-from pipeline.venues.port import LogFilter
+from pipeline.venues.port import LogFilter, LogWords
 from pipeline.venues.wallet.token_logs import (
     DEPOSIT_TOPIC,
     TRANSFER_TOPIC,
     WITHDRAWAL_TOPIC,
-    address_of_topic,
+    topic_of,
 )
 
 
 class WalletInterest(msgspec.Struct, frozen=True):
     """The tokens and accounts that a shard follows."""
 
-    accounts: frozenset[Address]
+    accounts: frozenset[str]
+    """As they stand in topics. No compiler puts anything else before an address: a topic that does names no account."""
     tokens: frozenset[Address]
     wrapped_native: Address
+
+    def words(self) -> Sequence[LogWords]:
+        """List what logs must hold: a token emits them, and they name an account."""
+        return (LogWords(self.tokens | {self.wrapped_native}, self.accounts),)
 
     def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:
         """Make the filter for one block: transfers of a book's token from or to a book's account."""
@@ -34,10 +39,9 @@ class WalletInterest(msgspec.Struct, frozen=True):
         if not log.topics or (log.address not in self.tokens and log.address != self.wrapped_native):
             return False
         if log.topics[0] == TRANSFER_TOPIC and len(log.topics) == 3:
-            ends = (address_of_topic(log.topics[1]), address_of_topic(log.topics[2]))
-            return any(account in self.accounts for account in ends)
+            return log.topics[1] in self.accounts or log.topics[2] in self.accounts
         if log.address == self.wrapped_native and log.topics[0] in {DEPOSIT_TOPIC, WITHDRAWAL_TOPIC}:
-            return len(log.topics) == 2 and address_of_topic(log.topics[1]) in self.accounts
+            return len(log.topics) == 2 and log.topics[1] in self.accounts
         return False
 
     def brings_items(self, logs: Sequence[RawLog]) -> bool:
@@ -49,7 +53,7 @@ class WalletInterest(msgspec.Struct, frozen=True):
 def interest(tables: Tables, chain: ChainProfile) -> WalletInterest:
     """Collect the tokens and accounts that a shard follows now."""
     return WalletInterest(
-        accounts=book_accounts(tables),
+        accounts=frozenset(topic_of(account) for account in book_accounts(tables)),
         tokens=frozenset(token.address for policy in policies(tables) for token in policy.tokens),
         wrapped_native=chain.wrapped_native,
     )

@@ -66,6 +66,11 @@ _TOKEN_SHAPES = {
 }
 
 
+def topic_of(address: Address) -> str:
+    """Write an address as it stands in a topic: behind twelve bytes of zeros."""
+    return "0x" + "0" * 24 + address[2:]
+
+
 def address_of_topic(topic: str) -> Address:
     """Read the address in a topic: its last 20 bytes."""
     return Address("0x" + topic[-40:])

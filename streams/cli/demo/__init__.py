@@ -16,8 +16,10 @@ import typer
 from pipeline.errors import DevnetError
 from pipeline.units import ChainId
 from streams.cli.console import print_table, run, say
+from streams.cli.demo import hedged
 from streams.cli.demo.checks import Checks
 from streams.cli.demo.screen import Screen
+from streams.cli.demo.second_opinion import HEDGE_TRIGGERS
 from streams.cli.demo.stage import LIVE_BOOK, Stage, staged
 from streams.cli.demo.story import BEFORE, Story, Told
 from streams.cli.demo.verdict import judge
@@ -27,7 +29,10 @@ from streams.kafka.topics import ensure_topics
 from streams.settings import DEFAULT_FOLDER, DEFAULT_PARTITIONS
 from streams.verify import Verdict
 
-_READY_S = 60.0
+_READY_S = 180.0
+_RERANGE_TRIGGERS = frozenset({"share_outside_band", "out_of_range"})
+_LEAST_GAIN = 3
+"""So much less the hedged book's equity must move from block to block than its twin's."""
 
 
 def demo(
@@ -51,9 +56,10 @@ async def _play(stage: Stage) -> tuple[Told, Checks, Verdict]:
         stage.devnet.flow.block()
     kafka, chain_id = stage.devnet.kafka, ChainId(stage.world.chain_id)
     await ensure_topics(kafka, chain_id, DEFAULT_PARTITIONS)
-    stage.live = frozenset({LIVE_BOOK})
+    stage.live = frozenset({LIVE_BOOK, hedged.BOOK})
     stage.start_up(stage.write_portfolio())
-    stage.start_submit(LIVE_BOOK)
+    for book in sorted(stage.live):
+        stage.start_submit(book)
     async with witnessing(kafka, chain_id) as witness:
         with Screen() as screen:
             screen.say("evenkeel up: a watcher and a worker; the books are read from the chain")
@@ -82,8 +88,8 @@ async def _ready(stage: Stage, witness: Witness) -> None:
 
 def _failures(told: Told, checks: Checks, verdict: Verdict) -> list[str]:
     """List every reason why the demo has failed."""
-    proposals = sum(checks.checked[trigger] for trigger in ("share_outside_band", "out_of_range"))
-    declines = len(checks.checked) - sum(t in checks.checked for t in ("share_outside_band", "out_of_range"))
+    proposals = sum(checks.checked[trigger] for trigger in _RERANGE_TRIGGERS)
+    declines = len(checks.checked.keys() - _RERANGE_TRIGGERS - HEDGE_TRIGGERS)
     failures = [*checks.objections, *verdict.wrong]
     if proposals < 2:
         failures.append(f"only {proposals} proposals")
@@ -91,6 +97,7 @@ def _failures(told: Told, checks: Checks, verdict: Verdict) -> list[str]:
         failures.append(f"only {declines} kinds of refusal")
     if len(told.done) < 2:
         failures.append(f"only {len(told.done)} rebalances mined")
+    failures += _failures_of_the_hedge(told)
     failures += [f"an allowance of {n} is left: {what}" for what, n in told.allowances.items() if n]
     failures += [f"a dry-run is {each}" for each in _strange_dry_runs(told)]
     if not any(_brings_nearer(each) for each in told.dry_runs):
@@ -100,6 +107,16 @@ def _failures(told: Told, checks: Checks, verdict: Verdict) -> list[str]:
     if not told.branch_proposals:
         failures.append("no proposal on the branch that went away")
     return failures
+
+
+def _failures_of_the_hedge(told: Told) -> list[str]:
+    if not told.hedged:
+        return ["no plan of the hedge was carried out"]
+    if not told.pair.is_enough:
+        return [f"the hedged book was compared with its twin at {len(told.pair.at)} blocks only"]
+    if told.pair.spread("hedged") * _LEAST_GAIN > told.pair.spread("twin"):
+        return [f"the hedged book's equity moves more than 1/{_LEAST_GAIN} of its twin's"]
+    return []
 
 
 def _brings_nearer(dry_run: dict[str, Any]) -> bool:
@@ -132,10 +149,11 @@ def _dry_run_rows(told: Told) -> list[tuple[str, str]]:
 def _print(told: Told, checks: Checks, verdict: Verdict, took_s: float, folder: Path) -> None:
     rows = [("compared with the chain and the fold: " + what, str(n)) for what, n in verdict.compared.items()]
     rows += [(f"recomputed from the chain alone: {kind}", str(n)) for kind, n in checks.checked.items()]
+    rows += [(f"views held against the chain: {book}", str(n)) for book, n in checks.views.items()]
     rows += [(f"recovery: {rule}", str(n)) for rule, n in sorted(verdict.rules.items())]
     rows += [(f"recovery: kill -9 of {what}", "1") for what in told.killed]
     rows += [("proposals on the branch that went away", str(told.branch_proposals))]
-    rows += [("rebalances mined", str(len(told.done)))]
+    rows += [("rebalances mined", str(len(told.done))), ("plans of the hedge mined", str(len(told.hedged)))]
     rows += [
         (f"mean distance from target, {who}", f"{fmean(apart or [0]) / 100:.2f} %")
         for who, apart in (
@@ -145,6 +163,8 @@ def _print(told: Told, checks: Checks, verdict: Verdict, took_s: float, folder: 
     ]
     rows += _dry_run_rows(told)
     print_table(f"{took_s:.0f} s", ["what", ">how often"], rows)
+    if told.pair.is_enough:
+        print_table(f"{len(told.pair.at)} blocks", ["what", ">hedged", ">its twin"], told.pair.rows())
     failures = _failures(told, checks, verdict)
     for failure in failures:
         say(f"WRONG: {failure}")

@@ -3,10 +3,12 @@
 from collections import Counter
 from typing import Any
 
+from msgspec.structs import replace
+
 from pipeline import keys
 from pipeline.act.guards import passing_reasons
 from pipeline.units import BookId
-from streams.cli.demo.second_opinion import inventory_at, objections
+from streams.cli.demo.second_opinion import HEDGE_TRIGGERS, ChainInventory, inventory_at, objections
 from streams.cli.demo.stage import Stage
 from streams.cli.demo.witness import Witness
 
@@ -20,6 +22,9 @@ class Checks:
         self._reasons: set[tuple[str, str]] = set()
         self.last_proposed_at_s: dict[str, int] = {}
         self.checked: Counter[str] = Counter()
+        """By what called for a proposal, or why there was none."""
+        self.views: Counter[str] = Counter()
+        """By book."""
         self.objections: list[str] = []
 
     def judge_new(self, witness: Witness, orphaned: set[str]) -> None:
@@ -57,6 +62,8 @@ class Checks:
                 self.objections.append(f"{where}: numbers of a book that is not known")
             return
         terms = self._stage.terms(said["book"])
+        if said.get("trigger") not in HEDGE_TRIGGERS:
+            terms = replace(terms, lending=())  # a re-range is judged without what is at the hedge's venue
         found = inventory_at(chain, self._stage.world, terms, number)
         last_s = self.last_proposed_at_s.get(said["book"])
         self.objections += [f"{where}: {wrong}" for wrong in objections(said, found, terms, last_s)]
@@ -70,24 +77,32 @@ class Checks:
         if chain.header(int(block["number"])).hash != block["hash"]:
             return
         found = inventory_at(chain, self._stage.world, self._stage.terms(book), int(block["number"]))
-        value = found.value_quote
-        theirs = {
-            token: (found.amounts[token], worth, worth * 10_000 // value)
-            for token, worth in found.values_quote.items()
-        }
-        amounts = {each["token"]: _net(each) for each in view["holdings"]}
-        ours = {
-            each["token"]: (amounts[each["token"]], int(each["value_quote"]), int(each["share_bps"]))
-            for each in view["shares"]
-        }
-        self.checked[f"view of {book}"] += 1
-        if ours != theirs or int(view["value_quote"]) != value:
+        self.views[book] += 1
+        said, theirs = _said(view), _found(found, with_shares="shares" in view)
+        if said != theirs:
             where = f"the view of {book} at block {block['number']}"
-            self.objections.append(f"{where}: {ours} said, {theirs} found")
+            self.objections.append(f"{where}: {said} said, {theirs} found")
+
+
+def _said(view: dict[str, Any]) -> dict[str, Any]:
+    """Write a view as token, net amount, and where it tells them value and share of each."""
+    told: dict[str, Any] = {each["token"]: [_net(each)] for each in view["holdings"]}
+    for each in view.get("shares", ()):
+        told[each["token"]] += [int(each["value_quote"]), int(each["share_bps"])]
+    return told | {"value": int(view["value_quote"])}
+
+
+def _found(found: ChainInventory, *, with_shares: bool) -> dict[str, Any]:
+    """Write what the chain tells in the form of a view."""
+    told: dict[str, Any] = {token: [amount] for token, amount in found.amounts.items()}
+    for token, worth in found.values_quote.items() if with_shares else ():
+        told[token] += [worth, worth * 10_000 // found.value_quote]
+    return told | {"value": found.value_quote}
 
 
 def _net(holding: dict[str, str]) -> int:
-    return sum(int(holding[kind]) for kind in ("wallet", "native", "principal", "fees"))
+    kinds = ("wallet", "native", "principal", "fees", "collateral", "debt")
+    return sum(int(holding.get(kind, 0)) for kind in kinds)
 
 
 def _cause(said: dict[str, Any]) -> tuple[str, str, str]:

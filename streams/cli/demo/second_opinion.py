@@ -4,14 +4,16 @@ Burning and collecting are asked of the contracts as if the owner did it; prices
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from math import floor
 from typing import Any
 
 import msgspec
 
 from pipeline.venues.abi import function
 from streams.devnet import reads
+from streams.devnet.aave import AaveTokens
 from streams.devnet.chain import Chain
 from streams.devnet.world import DevnetPool, World
 
@@ -19,6 +21,7 @@ _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _ALL = 2**128 - 1
 _NEVER_S = 2**256 - 1
 _WHOLE_BPS = 10_000
+HEDGE_TRIGGERS = frozenset({"net_outside_band", "health_low", "unwind"})
 
 
 class PricedAsset(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,18 +38,23 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     usdc: str
     usdc_at_par: tuple[str, ...]
     others: tuple[PricedAsset, ...] = ()
+    lending: tuple[AaveTokens, ...] = ()
+    """Reserves of a market where the owner's collateral and debt count."""
     pools: tuple[DevnetPool, ...]
     reference: DevnetPool
     target_bps: int
     band_bps: int
     hysteresis_bps: int
     cooldown_s: int
+    hedge_act_bps: int = 0
+    """Of a hedged book: so far from neutral, in shares of all its base, it acts."""
 
 
 class ChainInventory(msgspec.Struct, frozen=True, kw_only=True):
     """A book at a block, by the chain alone."""
 
     base_amount: int
+    base_owed: int
     quote_amount: int
     value_quote: int
     base_share_bps: int
@@ -66,11 +74,17 @@ def inventory_at(chain: Chain, world: World, terms: Terms, block: int) -> ChainI
     prices |= {each.token: _price(chain, each.token, each.path, block) for each in terms.others}
     for token in prices:
         held[token] += reads.balance(chain, token, terms.owner, block=block)
+    owed = {
+        each.asset: reads.balance(chain, each.debt_token, terms.owner, block=block) for each in terms.lending
+    }
+    for each in terms.lending:
+        held[each.asset] += reads.balance(chain, each.a_token, terms.owner, block=block) - owed[each.asset]
     held[world.weth] += int(chain.rpc("eth_getBalance", terms.owner, hex(block)), 16)
-    values = {token: int(held[token] * price) for token, price in prices.items()}
+    values = {token: floor(held[token] * price) for token, price in prices.items()}
     base_value, value = values[world.weth], sum(values.values())
     return ChainInventory(
         base_amount=held[world.weth],
+        base_owed=owed.get(world.weth, 0),
         quote_amount=sum(held[token] for token in terms.usdc_at_par),
         value_quote=value,
         base_share_bps=base_value * _WHOLE_BPS // value if value else 0,
@@ -133,26 +147,57 @@ def objections(
     said: Mapping[str, Any], found: ChainInventory, terms: Terms, last_proposed_at_s: int | None
 ) -> list[str]:
     """List what is wrong with a decision, given the book as the chain tells it."""
-    deviation_bps = found.base_share_bps - terms.target_bps
-    now_s = int(said["because_of"]["block"]["timestamp_s"])
-    cooling = last_proposed_at_s is not None and now_s < last_proposed_at_s + terms.cooldown_s
+    of_hedge = said.get("trigger") in HEDGE_TRIGGERS
+    compared = set(found.__struct_fields__) - ({"base_to_buy"} if of_hedge else set())
     wrong = [
         f"{name}: {said[name]} said, {getattr(found, name)} found"
-        for name in found.__struct_fields__
+        for name in sorted(compared)
         if said.get(name) is not None and int(said[name]) != getattr(found, name)
     ]
-    surely_inside = abs(deviation_bps) <= terms.band_bps - terms.hysteresis_bps
-    if said["type"] == "RebalanceProposed":
-        if cooling:
-            wrong.append("proposed within the cooldown")
-        if said["trigger"] == "share_outside_band" and surely_inside:
-            wrong.append(f"proposed although the share is only {deviation_bps} bps off")
-        if said["trigger"] == "out_of_range" and not found.all_out_of_range:
-            wrong.append("proposed although some liquidity is in range")
-    elif said["reason"] == "inside_band" and abs(deviation_bps) > terms.band_bps:
-        wrong.append(f"declined inside_band although the share is {deviation_bps} bps off")
-    elif said["reason"] == "cooling_down" and not cooling:
-        wrong.append("declined cooling_down although nothing was proposed of late")
-    elif said["reason"] == "cooling_down" and surely_inside and not found.all_out_of_range:
-        wrong.append("declined cooling_down although there is nothing to do")
-    return wrong
+    if of_hedge:
+        return [*wrong, *_against_hedge(said, found, terms)]
+    now_s = int(said["because_of"]["block"]["timestamp_s"])
+    cooling = last_proposed_at_s is not None and now_s < last_proposed_at_s + terms.cooldown_s
+    judge = _against_proposal if said["type"] == "RebalanceProposed" else _against_refusal
+    return [*wrong, *judge(said, found, terms, cooling=cooling)]
+
+
+def _against_hedge(said: Mapping[str, Any], found: ChainInventory, terms: Terms) -> Iterator[str]:
+    """Object to a step of a hedge of all base whose net exposure is near enough to nothing."""
+    long = found.base_amount + found.base_owed
+    near = abs(found.base_amount) * _WHOLE_BPS <= long * terms.hedge_act_bps
+    if said["trigger"] == "net_outside_band" and near:
+        yield f"proposed although the net exposure is only {found.base_amount} of {long}"
+
+
+def _against_proposal(
+    said: Mapping[str, Any], found: ChainInventory, terms: Terms, *, cooling: bool
+) -> Iterator[str]:
+    off_bps = found.base_share_bps - terms.target_bps
+    if cooling:
+        yield "proposed within the cooldown"
+    if said["trigger"] == "share_outside_band" and _surely_inside(found, terms):
+        yield f"proposed although the share is only {off_bps} bps off"
+    if said["trigger"] == "out_of_range" and not found.all_out_of_range:
+        yield "proposed although some liquidity is in range"
+
+
+def _against_refusal(
+    said: Mapping[str, Any], found: ChainInventory, terms: Terms, *, cooling: bool
+) -> Iterator[str]:
+    off_bps = found.base_share_bps - terms.target_bps
+    if said["reason"] == "inside_band" and abs(off_bps) > terms.band_bps:
+        yield f"declined inside_band although the share is {off_bps} bps off"
+    if said["reason"] == "cooling_down" and not cooling:
+        yield "declined cooling_down although nothing was proposed of late"
+    if (
+        said["reason"] == "cooling_down"
+        and cooling
+        and _surely_inside(found, terms)
+        and not found.all_out_of_range
+    ):
+        yield "declined cooling_down although there is nothing to do"
+
+
+def _surely_inside(found: ChainInventory, terms: Terms) -> bool:
+    return abs(found.base_share_bps - terms.target_bps) <= terms.band_bps - terms.hysteresis_bps

@@ -1,4 +1,4 @@
-"""What the demo plays on: a devnet, three books with their NFTs, a portfolio file, and `evenkeel up`."""
+"""What the demo plays on: a devnet, four books with their NFTs, a portfolio file, and `evenkeel up`."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
@@ -15,8 +15,10 @@ import msgspec
 
 from pipeline.errors import DevnetError
 from pipeline.units import BookId
-from streams.cli.demo import three_assets
+from streams.cli.demo import hedged, three_assets
+from streams.cli.demo.children import arguments_of, children_of
 from streams.cli.demo.files import BOOK, PORTFOLIO, SIGNER
+from streams.cli.demo.hedged import HedgedPair
 from streams.cli.demo.second_opinion import Terms
 from streams.cli.demo.three_assets import ThreeAssets
 from streams.devnet import actions, net, reads
@@ -59,6 +61,7 @@ class Stage:
     cast: tuple[Cast, ...]
     third: ThreeAssets
     """A book that is watched only."""
+    hedged: HedgedPair
     token_ids: dict[str, list[int]] = field(default_factory=dict)
     shared: bool = False
     live: frozenset[str] = frozenset()
@@ -72,18 +75,21 @@ class Stage:
 
     @property
     def shown(self) -> tuple[Cast, ...]:
-        """List every book, also the one that is watched only."""
-        third, world = self.third, self.world
-        watched = Cast(
-            book=three_assets.BOOK,
-            owner=third.owner,
-            pool=third.reference,
-            usdc=world.usdc_low,
-            other_usdc=world.usdc_high,
-            target_bps=three_assets.TARGET_BPS,
-            band_bps=three_assets.BAND_BPS,
+        """List every book, also the one that is watched only and the one that is hedged."""
+        third, pair = self.third, self.hedged
+        watched = self._beside(three_assets.BOOK, third.reference, third.terms())
+        return *self.cast, watched, self._beside(hedged.BOOK, pair.pool, pair.terms(pair.owner))
+
+    def _beside(self, book: BookId, pool: DevnetPool, terms: Terms) -> Cast:
+        return Cast(
+            book=book,
+            owner=terms.owner,
+            pool=pool,
+            usdc=self.world.usdc_low,
+            other_usdc=self.world.usdc_high,
+            target_bps=terms.target_bps,
+            band_bps=terms.band_bps,
         )
-        return *self.cast, watched
 
     def shards(self, partitions: int) -> set[int]:
         """List the shards on which the books live."""
@@ -93,6 +99,8 @@ class Stage:
         """Tell an outsider what the portfolio file says of a book."""
         if book == three_assets.BOOK:
             return self.third.terms()
+        if book == hedged.BOOK:
+            return self.hedged.terms(self.hedged.owner)
         actor = next(actor for actor in self.cast if actor.book == book)
         return Terms(
             owner=actor.owner,
@@ -127,9 +135,17 @@ class Stage:
             )
             for actor in self.cast
         ]
-        books.append(self.third.section())
-        file = self.folder / "portfolio.yaml"
-        file.write_text(PORTFOLIO.substitute(chain_id=self.world.chain_id, books="".join(books)))
+        books += [self.third.section(), self.hedged.section()]
+        file, market = self.folder / "portfolio.yaml", self.hedged.market
+        file.write_text(
+            PORTFOLIO.substitute(
+                chain_id=self.world.chain_id,
+                lending=market.pool,
+                configurator=market.configurator,
+                oracle=market.oracle,
+                books="".join(books),
+            )
+        )
         return file
 
     async def apply(self) -> None:
@@ -187,21 +203,16 @@ class Stage:
     def kill(self, command: str) -> bool:
         """Kill -9 one of `up`'s children, by the command it runs; False if there is none just now."""
         assert self.up is not None
-        for pid in _children(self.up.pid):
-            if command in _arguments(pid):
+        for pid in children_of(self.up.pid):
+            if command in arguments_of(pid):
                 os.kill(pid, signal.SIGKILL)
                 return True
         return False
 
     def start_submit(self, book: str) -> None:
         """Start the signer of a live book, as a user would run it."""
-        actor = next(actor for actor in self.cast if actor.book == book)
         file = self.folder / f"signer-{book}.yaml"
-        file.write_text(
-            SIGNER.substitute(
-                chain_id=self.world.chain_id, account=actor.owner, pool=actor.pool.address, usdc=actor.usdc
-            )
-        )
+        file.write_text(self._signer_file(book))
         with (self.folder / f"submit-{book}.log").open("ab") as log:
             self.submits.append(
                 subprocess.Popen(  # noqa: S603 - our own command
@@ -213,6 +224,14 @@ class Stage:
                 )
             )
 
+    def _signer_file(self, book: str) -> str:
+        if book == hedged.BOOK:
+            return self.hedged.signer_file()
+        actor = next(actor for actor in self.cast if actor.book == book)
+        return SIGNER.substitute(
+            chain_id=self.world.chain_id, account=actor.owner, pool=actor.pool.address, usdc=actor.usdc
+        )
+
     def stop_up(self) -> None:
         for submit in self.submits:
             submit.terminate()
@@ -222,22 +241,6 @@ class Stage:
                 self.up.wait(END_S + 5)
             except subprocess.TimeoutExpired:
                 self.up.kill()
-
-
-def _children(parent: int) -> Iterator[int]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[1]) == parent:
-                    yield int(entry.name)
-
-
-def _arguments(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    except OSError:
-        return []
 
 
 @contextmanager
@@ -259,7 +262,8 @@ def staged(folder: Path, cache: Path, seed: int, say: Callable[[str], None]) -> 
             for (book, name), owner in zip(names, world.accounts.owners, strict=False)
         )
         third = three_assets.three_assets(devnet.chain, world, cache)
-        stage = Stage(devnet=devnet, folder=folder, cast=cast, third=third)
+        pair = hedged.hedged_pair(devnet.chain, world, cache)
+        stage = Stage(devnet=devnet, folder=folder, cast=cast, third=third, hedged=pair)
         try:
             for actor in cast:
                 _endow(stage, actor)

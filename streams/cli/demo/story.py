@@ -8,8 +8,9 @@ import msgspec
 
 from pipeline import keys
 from pipeline.errors import DevnetError
-from streams.cli.demo import three_assets
+from streams.cli.demo import hedged, three_assets
 from streams.cli.demo.checks import Checks
+from streams.cli.demo.hedged import Compared
 from streams.cli.demo.screen import Screen
 from streams.cli.demo.second_opinion import inventory_at
 from streams.cli.demo.stage import COOLDOWN_S, LIVE_BOOK, RANGE_TICKS, TARGET_BPS, Cast, Stage
@@ -35,7 +36,10 @@ class Told(msgspec.Struct, kw_only=True):
     killed: list[str] = msgspec.field(default_factory=list)
     branch_proposals: int = 0
     done: set[str] = msgspec.field(default_factory=set)
-    """Plans that were carried out to the end."""
+    """Plans of the book that re-ranges which were carried out to the end."""
+    hedged: set[str] = msgspec.field(default_factory=set)
+    """Plans of the hedged book which were."""
+    pair: Compared = msgspec.field(default_factory=Compared)
     allowances: dict[str, int] = msgspec.field(default_factory=dict)
     live_deviation_bps: list[int] = msgspec.field(default_factory=list)
     control_deviation_bps: list[int] = msgspec.field(default_factory=list)
@@ -73,10 +77,18 @@ class Story:
                 self._reorg_due_at = BLOCKS + 1
         await self._finish_plans()
         await self._finish_dry_runs()
-        ends = [d for d in self._witness.alerts if d["type"] == "PlanClosed"]
-        self.told.done = {end["plan"] for end in ends if end["outcome"]["kind"] == "done"}
+        self._count_plans()
         self.told.allowances = self._stage.allowances(LIVE_BOOK)
         return self._stage.devnet.chain.header()
+
+    def _count_plans(self) -> None:
+        """Note which plans were carried out, and what those of the hedge have cost."""
+        ends = {d["plan"]: d for d in self._witness.alerts if d["type"] == "PlanClosed"}
+        done = {plan for plan, end in ends.items() if end["outcome"]["kind"] == "done"}
+        of_hedge = {plan for plan, end in ends.items() if end["book"] == hedged.BOOK}
+        self.told.done, self.told.hedged = done - of_hedge, done & of_hedge
+        costs = [cost for plan in of_hedge if (cost := ends[plan]["cost"]) is not None]
+        self.told.pair.trading_cost = sum(int(each["gas_quote"]) + int(each["swap_loss"]) for each in costs)
 
     async def _finish_plans(self) -> None:
         """Let a rebalance that is under way come to its end."""
@@ -110,24 +122,28 @@ class Story:
         self._screen.show(self._witness, head.number, self._stage)
 
     def _compare(self, head: DevnetBlock) -> None:
-        """Note how far the live book and the control are from their target."""
+        """Note how far the live book and the control are from their target, and what the hedged book and its twin are worth."""
+        chain, pair = self._stage.devnet.chain, self._stage.hedged
+        self.told.pair.add(pair.at(chain, head.number, _BLOCK_TIME_S))
         book = self._witness.books.get(keys.book(LIVE_BOOK))
         if book is None or head.number % _COMPARE_EVERY:
             return
-        control = inventory_at(self._stage.devnet.chain, self._stage.world, self._stage.control, head.number)
+        control = inventory_at(chain, self._stage.world, self._stage.control, head.number)
         self.told.live_deviation_bps.append(abs(int(book["deviation_bps"])))
         self.told.control_deviation_bps.append(abs(control.base_share_bps - TARGET_BPS))
 
     async def _block(self, *, wait: bool = True) -> DevnetBlock:
         begun_s = time.monotonic()
-        self._stage.third.trade(self._stage.devnet.chain, self._number)
-        head = self._stage.devnet.flow.block()
+        devnet = self._stage.devnet
+        self._stage.third.trade(devnet.chain, self._number)
+        head = devnet.flow.block(self._stage.hedged.tell_price(devnet.flow.price_usdc))
         self._number += 1
         if wait:
             await self._witness.until(lambda: self._witness.at(head.hash, self._shards), 2.0)
         self._checks.judge_new(self._witness, self.told.orphaned)
         if self._number % _VALUE_EVERY == 0:
-            self._checks.judge_view(self._witness, three_assets.BOOK)
+            for book in (three_assets.BOOK, hedged.BOOK):
+                self._checks.judge_view(self._witness, book)
         self._screen.show(self._witness, head.number, self._stage)
         self._compare(head)
         await self._witness.until(lambda: False, max(0.0, BLOCK_S - (time.monotonic() - begun_s)))

@@ -21,6 +21,8 @@ _ALWAYS: Final = frozenset({ChainId(1), ChainId(31337)})
 """Chains whose headers and receipts have been computed by these rules: nothing else is believed there, from the first answer on."""
 _KNOWN_TYPES: Final = frozenset({*range(5), *range(0x64, 0x6B), 0x78, 0x7E})
 """Of receipts: Ethereum's, Arbitrum's, OP-stack deposits."""
+_ADDING_RECEIPTS: Final = frozenset({ChainId(137), ChainId(80002)})
+"""Chains, Polygon's, that add receipts to a block which neither root nor bloom of its header holds."""
 _BOR_RECEIPT: Final = b"matic-bor-receipt-"
 """Polygon adds to a block a receipt that its header does not commit to; its transaction's hash is of this, height and block hash."""
 
@@ -37,9 +39,11 @@ class Proofs:
         self.headers: Provable = "unknown"
         self.receipts: Provable = "unknown"
         self._is_certain = False
+        self._adds_receipts = True
 
     def are_of(self, chain_id: ChainId) -> None:
         """Take note of the chain that the node says it follows."""
+        self._adds_receipts = chain_id in _ADDING_RECEIPTS
         if chain_id in _ALWAYS:
             self.headers = self.receipts = "yes"
             self._is_certain = True
@@ -60,6 +64,11 @@ class Proofs:
         elif self.headers == "unknown":
             self.headers = "no"
             log.warning("headers are taken on the node's word", block=answer.number, hash=answer.hash[:80])
+
+    @property
+    def blooms_hold_all(self) -> bool:
+        """Ask whether headers are proven by their hashes, and their blooms hold every log of their blocks."""
+        return self.headers == "yes" and not self._adds_receipts
 
     def check_receipts(self, header: Header, answers: Sequence[ReceiptAnswer]) -> None:
         """Hold a block's receipts, in order, against its header. Raises: BrokenAnswerError."""

@@ -7,7 +7,7 @@ from desk import Desk, live
 from msgspec.structs import replace
 from toy_signer import ToySigner
 
-from pipeline.messages.base import Receipt
+from pipeline.messages.base import BlockRef, Receipt
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.hedge import Hedge
@@ -27,6 +27,7 @@ from pipeline.venues.aave_v3.forms import (
     AavePosition,
     AaveReserve,
     AaveReserveObserved,
+    BorrowRates,
     DisplayedBalance,
     ReserveTokens,
 )
@@ -67,9 +68,17 @@ class LendingChain(ToyChain):
         self.collateral = dict.fromkeys(IDS, 0)
         self.debt = dict.fromkeys(IDS, 0)
         self.flags = 0
+        self.reconfigured: list[str] = []
         self.frozen: set[str] = set()
         self.price_percent = 100
         """The price that the oracle reports, as of the pool."""
+        self.paused: set[str] = set()
+        self.borrow_cap: dict[str, int] = {}
+        self.supply_cap: dict[str, int] = {}
+        self.debt_ceiling: dict[str, int] = {}
+        """By asset, in whole tokens."""
+        self.others_supply, self.others_debt = dict.fromkeys(IDS, 1_000 * 10**18), dict.fromkeys(IDS, 0)
+        self.price_age_s = 60
         super().__init__(seed, depth)
 
     # -------------------------------------------------------------- what it tells
@@ -82,14 +91,43 @@ class LendingChain(ToyChain):
 
     def answers(self) -> tuple[CallRead, ...]:
         """Tell what the oracle answers after each block."""
-        return tuple(
+        prices = tuple(
             CallRead(to=ORACLE, data="0xb3596f07" + topic(asset).removeprefix("0x"), value=self.price(asset))
             for asset in IDS
         )
+        return (*prices, *(each for asset in IDS for each in self._totals(asset)))
+
+    def _totals(self, asset: Address) -> tuple[CallRead, ...]:
+        """Tell what all have at a reserve, and when its price was told."""
+        supply, debt = (
+            self.others_supply[asset] + self.collateral[asset],
+            self.others_debt[asset] + self.debt[asset],
+        )
+        free = LENDING, "0x6fb07f96" + topic(asset).removeprefix("0x"), supply - debt
+        totals = [
+            (A_TOKENS[asset], "0xb1bf962d", supply),
+            (D_TOKENS[asset], "0xb1bf962d", debt),
+            free,
+            (SOURCES[asset], "0x8205bf6a", self.head.timestamp_s - self.price_age_s),
+        ]
+        return tuple(CallRead(to=Address(to), data=data, value=value) for to, data, value in totals)
 
     def configuration(self, asset: str) -> int:
         word = LTV_BPS | THRESHOLD_BPS << 16 | DECIMALS[Address(asset)] << 48 | USABLE
-        return word | 1 << 57 if asset in self.frozen else word
+        caps = self.borrow_cap.get(asset, 0) << 80 | self.supply_cap.get(asset, 0) << 116
+        flags = ((asset in self.frozen) << 57) | ((asset in self.paused) << 60)
+        return word | caps | flags | (self.debt_ceiling.get(asset, 0) << 212)
+
+    def configure(self, asset: str) -> None:
+        """Let the configurator say in the next block that something of a reserve has changed."""
+        self.reconfigured.append(asset)
+
+    def mine(self, operations: int) -> BlockRef:
+        head = super().mine(operations)
+        for asset in self.reconfigured:
+            self.log(CONFIGURATOR, ["0x" + "c0" * 32, topic(asset)])
+        self.reconfigured = []
+        return head
 
     def read(self, item: str, why: str, term: int) -> AnyEvent:
         at: dict[str, Any] = {"term": term, "block": self.head, "why": why, "pool": LENDING}
@@ -104,6 +142,7 @@ class LendingChain(ToyChain):
                     borrow_index_ray=RAY,
                     borrow_rate_ray=0,
                     updated_at_s=Seconds(self.head.timestamp_s),
+                    rates=RATES,
                 )
                 return AaveReserveObserved(**at, asset=Address(asset), state=state)
             case ["aave-account", _, owner]:
@@ -193,10 +232,20 @@ class LendingChain(ToyChain):
         self.log(token, [logs.BURN, topic(OWNER), topic(OWNER)], amount, 0, RAY)
 
 
+SOURCES: dict[str, Address] = {BASE: Address(f"0x{0xAC01:040x}"), QUOTE: Address(f"0x{0xAC02:040x}")}
+RATES = BorrowRates(
+    kink_ray=RAY * 80 // 100, unused_ray=0, to_kink_ray=RAY * 4 // 100, behind_kink_ray=3 * RAY
+)
 A_TOKENS: dict[str, Address] = {BASE: A_BASE, QUOTE: A_QUOTE}
 D_TOKENS: dict[str, Address] = {BASE: D_BASE, QUOTE: D_QUOTE}
 RESERVES = tuple(
-    ReserveTokens(asset=asset, reserve_id=i, a_token=A_TOKENS[asset], debt_token=D_TOKENS[asset])
+    ReserveTokens(
+        asset=asset,
+        reserve_id=i,
+        a_token=A_TOKENS[asset],
+        debt_token=D_TOKENS[asset],
+        price_source=SOURCES[asset],
+    )
     for asset, i in IDS.items()
 )
 
@@ -241,11 +290,13 @@ class LendingDesk(Desk):
     """Watcher, shard and signer of a hedged book. Its wallet has more quote than the toy chain gives."""
 
     def __init__(
-        self, book: Policy, *, more_quote: int = 14 * 10**18, frozen: str = "", price_percent: int = 100
+        self, book: Policy, *, more_quote: int = 14 * 10**18, frozen: str = "", **of_chain: Any
     ) -> None:
         chain = LendingChain(5, 10**23)
         chain.balances[OWNER, QUOTE] += more_quote
-        chain.frozen, chain.price_percent = {frozen}, price_percent
+        chain.frozen = {frozen}
+        for name, value in of_chain.items():
+            setattr(chain, name, value)
         self.watcher = ToyWatcher(chain)
         self.watcher.spenders = (*self.watcher.spenders, LENDING)
         chain.mine(1)

@@ -11,7 +11,7 @@ from pipeline.messages.events import BlockSeen
 from pipeline.messages.facts import Fact
 from pipeline.state.shard import Shard
 from pipeline.units import Address, PoolId
-from pipeline.venues.port import Items, LogFilter
+from pipeline.venues.port import Items, LogFilter, LogWords
 from worlds.toy_venue.forms import (
     ToyMoved,
     ToyPool,
@@ -28,6 +28,9 @@ from worlds.toy_venue.forms import (
 class ToyInterest(msgspec.Struct, frozen=True):
     contract: Address
     pools: frozenset[PoolId]
+
+    def words(self) -> Sequence[LogWords]:
+        return (LogWords(frozenset({self.contract})),)
 
     def filter_for(self, logs: Sequence[RawLog]) -> LogFilter:
         del logs

@@ -9,7 +9,8 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount
 from pipeline.venues.aave_v3 import configuration as bits
-from pipeline.venues.aave_v3.account import MarketAt, position_of
+from pipeline.venues.aave_v3.account import MarketAt, MarketTotals, position_of
+from pipeline.venues.aave_v3.borrow_rate import borrow_rate_ray
 from pipeline.venues.aave_v3.deployment import AaveDeployment
 from pipeline.venues.aave_v3.forms import (
     AaveAccount,
@@ -45,6 +46,23 @@ class AccountNow:
     def price(self, asset: Address) -> int | None:
         """Tell what the oracle has answered for a token."""
         return next((each.price for each in self.told.prices if each.asset == asset), None)
+
+    def price_age_s(self, asset: Address) -> int | None:
+        """Tell how old the oracle's price is; None where its source does not say."""
+        told = next((each.source_at_s for each in self.told.prices if each.asset == asset), None)
+        return None if told is None else self.told.at_s - told
+
+    def totals(self, asset: Address) -> MarketTotals | None:
+        """Tell what all accounts have of a reserve and owe to it; None where the block did not tell."""
+        told = next((each for each in self.told.totals if each.asset == asset), None)
+        return None if told is None else self.market.totals(told)
+
+    def borrow_rate_ray(self, asset: Address, more: int) -> int | None:
+        """Tell a reserve's borrow rate after so much more was borrowed, repaid below zero; None where it cannot be told."""
+        rates, totals = self.reserve(asset).rates, self.totals(asset)
+        if rates is None or totals is None:
+            return None
+        return borrow_rate_ray(rates, max(totals.debt + more, 0), max(totals.free - more, 0))
 
     def counts_collateral(self, asset: Address) -> bool:
         """Ask whether what is supplied counts as collateral: the first supply does by itself, unless it was switched off since."""

@@ -7,6 +7,7 @@ from pipeline.act.drafts import Draft, with_data
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import CalldataError
 from pipeline.hedge.port import HedgeChange, HedgeDraft, HedgeMove, HedgePosition, Misfit
+from pipeline.math.q import div_up
 from pipeline.messages.goals import APPROVE, RESET, Phase, PlanPhase, Step
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
@@ -16,6 +17,7 @@ from pipeline.venues.aave_v3.act.account_after import AccountNow
 from pipeline.venues.aave_v3.act.calldata import EVERYTHING, read_call, write_call
 from pipeline.venues.aave_v3.act.reserves import unfit
 from pipeline.venues.aave_v3.deployment import AaveDeployment
+from pipeline.venues.aave_v3.rays import RAY
 
 _PHASES: Mapping[HedgeMove, tuple[Phase, ...]] = {
     "up": ("supply", "borrow", "sell"),
@@ -95,6 +97,17 @@ class AaveHedge:
         units = [10 ** policy.decimals(token) for token in (policy.base, policy.quote)]
         ours, theirs = numerator * quote * units[0], base * units[1] * denominator
         return -(-abs(theirs - ours) * WHOLE_BPS // ours) if ours else None
+
+    def price_age_s(self, shard: Shard, policy: Policy) -> int | None:
+        """Ask the sources of the oracle's prices."""
+        now = AccountNow(shard, policy, self._at)
+        ages = (now.price_age_s(token) for token in (policy.base, policy.quote))
+        return max((each for each in ages if each is not None), default=None)
+
+    def carry_bps(self, shard: Shard, policy: Policy, change: HedgeChange) -> int | None:
+        """Tell the base's borrow rate after a change; what the collateral earns is not taken off it."""
+        rate_ray = AccountNow(shard, policy, self._at).borrow_rate_ray(policy.base, change.size)
+        return None if rate_ray is None else div_up(rate_ray * WHOLE_BPS, RAY)
 
     # -------------------------------------------------------------- transactions
     def draft(

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from pipeline.units import Seconds
-from pipeline.venues.aave_v3.forms import AaveReserve
+from pipeline.venues.aave_v3.forms import AaveReserve, BorrowRates
 from pipeline.venues.abi import declared
 from streams.node.contract_calls import Method
 
@@ -35,7 +35,22 @@ EMODE_LTV_ZERO_MAP = _plain("getEModeCategoryLtvzeroBitmap(uint8)", "uint128")
 """3.6 only."""
 
 
-def reserve_state(data: tuple[Any, ...]) -> AaveReserve:
+PRICE_SOURCE = _plain("getSourceOfAsset(address)", "address")
+RATES_OF_A_STRATEGY = tuple(
+    _plain(f"{name}()", "uint256")
+    for name in (
+        "OPTIMAL_USAGE_RATIO",
+        "getBaseVariableBorrowRate",
+        "getVariableRateSlope1",
+        "getVariableRateSlope2",
+    )
+)
+"""3.0 only, where each reserve has a contract of its own for them."""
+RATES_OF_AN_ASSET = _plain("getInterestRateDataBps(address)", *["uint256"] * 4)
+"""The same four in bps. 3.6 only."""
+
+
+def reserve_state(data: tuple[Any, ...], rates: BorrowRates | None) -> AaveReserve:
     """Take what is followed out of a pool's answer on a reserve."""
     return AaveReserve(
         configuration=data[0],
@@ -44,4 +59,5 @@ def reserve_state(data: tuple[Any, ...]) -> AaveReserve:
         borrow_index_ray=data[3],
         borrow_rate_ray=data[4],
         updated_at_s=Seconds(data[6]),
+        rates=rates,
     )

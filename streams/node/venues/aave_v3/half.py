@@ -10,7 +10,6 @@ from pipeline.units import Address, PoolId
 from pipeline.venues.aave_v3.forms import (
     AaveMarket,
     AaveMarketObserved,
-    AaveReserveObserved,
     ReserveTokens,
     aave_account,
     aave_market,
@@ -19,25 +18,48 @@ from pipeline.venues.aave_v3.forms import (
 from pipeline.venues.due_read import DueRead
 from streams.node.contract_calls import Ask, ContractReader
 from streams.node.venues.aave_v3.accounts import read_accounts
-from streams.node.venues.aave_v3.functions import RESERVE_DATA, RESERVES_LIST, REVISION, reserve_state
+from streams.node.venues.aave_v3.functions import PRICE_SOURCE, RESERVE_DATA, RESERVES_LIST, REVISION
+from streams.node.venues.aave_v3.reserves import read_reserves
 from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext
 
 if TYPE_CHECKING:
     from streams.node.client import Client
 
+_NOBODY = Address("0x" + "00" * 20)
 
-async def read_market(reader: ContractReader, pool: Address) -> AaveMarket:
-    """Read which rules a pool follows, and the tokens of all its reserves. Raises: UnreadableError, NodeError."""
+
+async def read_market(reader: ContractReader, pool: Address, oracle: Address | None) -> AaveMarket:
+    """Read which rules a pool follows, and the tokens and the source of prices of all its reserves. Raises: UnreadableError, NodeError."""
     (revision,), (assets,) = await reader.need([Ask(pool, REVISION), Ask(pool, RESERVES_LIST)])
     told = await reader.need([Ask(pool, RESERVE_DATA, (asset,)) for asset in assets])
+    sources = [] if oracle is None else await reader.ask([Ask(oracle, PRICE_SOURCE, (a,)) for a in assets])
+    by_asset = dict(zip(assets, sources, strict=False))
+    reserves = zip(assets, told, strict=True)
     return AaveMarket(
         revision=revision,
-        reserves=tuple(_tokens(asset, data) for asset, data in zip(assets, told, strict=True)),
+        reserves=tuple(_tokens(asset, data, by_asset.get(asset)) for asset, data in reserves),
     )
 
 
-def _tokens(asset: str, data: tuple[Any, ...]) -> ReserveTokens:
-    return ReserveTokens(asset=Address(asset), reserve_id=data[7], a_token=data[8], debt_token=data[10])
+def _tokens(
+    asset: str, data: tuple[Any, ...], source: tuple[Any, ...] | UnreadableError | None
+) -> ReserveTokens:
+    named = _NOBODY if source is None or isinstance(source, UnreadableError) else source[0]
+    return ReserveTokens(
+        asset=Address(asset),
+        reserve_id=data[7],
+        a_token=data[8],
+        debt_token=data[10],
+        price_source=None if named == _NOBODY else Address(named),
+    )
+
+
+def _oracle_of(place: ReadContext, pool: Address) -> Address | None:
+    """Find the oracle that the chain's profile names beside a pool."""
+    for spec in place.chain.all_venues():
+        if spec.has("pool") and spec.has("oracle") and spec.contract("pool") == pool:
+            return spec.contract("oracle")
+    return None
 
 
 async def _markets(
@@ -46,30 +68,11 @@ async def _markets(
     for want in wants:
         (pool,) = aave_market.parse(want.item)
         try:
-            market = await read_market(reader, pool)
+            market = await read_market(reader, pool, _oracle_of(place, pool))
         except UnreadableError as error:
             yield place.failed(want, error)
             continue
         yield AaveMarketObserved(term=place.term, block=place.block, why=want.why, pool=pool, market=market)
-
-
-async def _reserves(
-    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
-) -> AsyncIterator[AaveReserveObserved | ObservationFailed]:
-    pairs = [aave_reserve.parse(want.item) for want in wants]
-    told = await reader.ask([Ask(pool, RESERVE_DATA, (asset,)) for pool, asset in pairs])
-    for want, (pool, asset), data in zip(wants, pairs, told, strict=True):
-        if isinstance(data, UnreadableError):
-            yield place.failed(want, data)
-            continue
-        yield AaveReserveObserved(
-            term=place.term,
-            block=place.block,
-            why=want.why,
-            pool=pool,
-            asset=asset,
-            state=reserve_state(data),
-        )
 
 
 async def _ask_pools(
@@ -84,7 +87,7 @@ HALF = NodeHalf(
     reads={
         aave_market.family: _markets,
         aave_account.family: read_accounts,
-        aave_reserve.family: _reserves,
+        aave_reserve.family: read_reserves,
     },
     ask_pools=_ask_pools,
     holders=lambda _spec, _pools: (),

@@ -1,0 +1,74 @@
+"""What ending a book's hedge would come to at the prices of a block: told before an operator decides on it."""
+
+import msgspec
+
+from pipeline.act.guards import GuardRefusal, Question, costs_of
+from pipeline.advance.book_context import BookContext
+from pipeline.advance.books import stock_of
+from pipeline.advance.outlook import look_ahead
+from pipeline.decide.hedging import position_of
+from pipeline.hedge.port import HedgePosition
+from pipeline.messages.costs import ForeseenCost
+from pipeline.messages.effects import BookEffects
+from pipeline.units import RawAmount
+from pipeline.venues.hedging.foresight import ForeseenHedge
+
+
+class Unwinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A hedge that is to end, and the plan that ends it."""
+
+    held: HedgePosition
+    refusal: GuardRefusal | None = None
+    """Why no such plan can be made now; also None where nothing is left."""
+    bought: RawAmount = RawAmount(0)
+    """Base that is bought to repay with."""
+    paid: RawAmount = RawAmount(0)
+    """Quote that it takes."""
+    cut_short: str = ""
+    """Why one plan does not end it; empty: it does."""
+    transactions: int = 0
+    gas: int = 0
+    """What they usually use."""
+    costs: ForeseenCost | None = None
+    """None where gas has no price in base or quote."""
+
+
+def unwinding_now(context: BookContext) -> Unwinding:
+    """Run the plan that ends a hedge in thought; the context's policy is one whose hedge ends.
+
+    Raises: PipelineError where the book cannot be valued, or its position is not known.
+    """
+    context = context.acting_for("hedge_to")
+    shard, policy = context.shard, context.policy
+    stock, held = stock_of(shard, policy), position_of(shard, policy)
+    if not (held.size or held.collateral):
+        return Unwinding(held=held)
+    looked = look_ahead(context, stock)
+    if isinstance(looked, GuardRefusal):
+        return Unwinding(held=held, refusal=looked)
+    goal, seen = looked
+    assert isinstance(seen, ForeseenHedge), "a hedge's plan foresees so"
+    first = context.actions.phases_of(goal)[0].name
+    market = context.actions.read_market(
+        shard, policy, context.block.timestamp_s, context.base_fee_wei, phase=first
+    )
+    asked = Question(
+        shard=shard,
+        policy=policy,
+        market=market,
+        effects=BookEffects(),
+        drafts=(),
+        notional_quote=seen.moved_quote,
+        value_quote=stock.value_quote,
+        foreseen=seen,
+        kind=context.kind,
+    )
+    return Unwinding(
+        held=held,
+        bought=RawAmount(0 if seen.trade is None else seen.trade.base),
+        paid=RawAmount(0 if seen.trade is None else seen.trade.quote),
+        cut_short=seen.cut_short,
+        transactions=seen.transactions,
+        gas=seen.gas_expected,
+        costs=costs_of(asked),
+    )

@@ -1,0 +1,46 @@
+"""What `doctor` says of the nodes: which chain each follows, how far, and how long it takes to say so."""
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+from pipeline.errors import PASSING_TROUBLE, NodeError
+from streams.settings import Settings
+
+TRIES, TRIED_AGAIN_S = 3, 1.0
+
+
+async def node_row(settings: Settings) -> str:
+    """Ask which chain each node follows, how far, and how long it takes to say so."""
+    told = await asyncio.gather(
+        *(_one_node(url, settings) for url in settings.rpc_urls), return_exceptions=True
+    )
+    for each in told:
+        if isinstance(each, BaseException) and not isinstance(each, NodeError):
+            raise each
+    if any(isinstance(each, NodeError) for each in told):
+        raise NodeError("; ".join(map(str, told)))
+    return "; ".join(map(str, told))
+
+
+async def _one_node(url: str, settings: Settings) -> str:
+    """Ask a node; again where it has passing trouble, then it counts as away. Raises: NodeError."""
+    from streams.node.http_node import HttpNode  # noqa: PLC0415 - takes its time
+
+    name, node = urlsplit(url).hostname, HttpNode(url)
+    began_s = time.monotonic()
+    try:
+        for left in reversed(range(TRIES)):
+            try:
+                chain_id, newest = await node.chain_id(), await node.newest()
+                break
+            except PASSING_TROUBLE as error:
+                if not left:
+                    raise NodeError(f"{name} was asked {TRIES} times: {error}") from None
+                await asyncio.sleep(TRIED_AGAIN_S)
+    finally:
+        await node.close()
+    if chain_id != settings.chain:
+        raise NodeError(f"{name} follows chain {chain_id}, this deployment is on {settings.chain}")
+    took = "" if len(settings.rpc_urls) == 1 else f", in {1000 * (time.monotonic() - began_s):.0f} ms"
+    return f"{name} follows chain {chain_id}, at block {newest.block.number}{took}"

@@ -1,0 +1,139 @@
+"""What a chain's file says, held against the chain: code, a pool's derived address, named blocks, the sequencer's feed."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+
+import msgspec
+from eth_utils.crypto import keccak
+
+from contracts_abi.chains import ChainFile, UptimeFeed
+from pipeline.errors import BrokenAnswerError, NodeError, UnreadableError
+from pipeline.messages.base import BlockRef
+from pipeline.units import Address, Hash, Seconds
+from pipeline.venues.abi import declared
+from streams.human import duration_text
+from streams.node.contract_calls import Ask, ContractReader, Method, method
+from streams.node.http_node import HttpNode
+from streams.node.multicall import MULTICALL3
+from streams.node.rpc import Rpc
+
+_ROUND = Method(
+    **msgspec.structs.asdict(
+        declared("latestRoundData()", "uint80", "int256", "uint256", "uint256", "uint80")
+    )
+)
+_POOL_OF = method("uniswap-v3/UniswapV3Factory", "getPool")
+_FEES_PIPS = (100, 500, 3_000)
+_UP, _DOWN = 0, 1
+_HASHES_ONLY = False
+"""Of a block's transactions."""
+_NOBODY = "0x" + 40 * "0"
+
+
+class ChainFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a chain or its file, and what there is to know."""
+
+    wrong: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+async def chain_facts(node: HttpNode, rpc: Rpc, chain: ChainFile | None, at: BlockRef) -> ChainFacts:
+    """Ask a node what a chain's file says of it; without a file, for Multicall3 alone. Raises: NodeError."""
+    wrong = [says async for says in _wrong_code(node, chain, at.hash)]
+    notes: list[str] = []
+    if chain is not None:
+        notes += [says async for says in _tags(rpc, chain, at)]
+        reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
+        if not wrong:
+            wrong += [says async for says in _wrong_pools(reader, chain)]
+        if chain.sequencer is not None:
+            is_up, says = await _sequencer(reader, chain.sequencer, at)
+            (notes if is_up else wrong).append(says)
+    return ChainFacts(wrong=tuple(wrong), notes=tuple(notes))
+
+
+async def _wrong_code(node: HttpNode, chain: ChainFile | None, at: Hash) -> AsyncIterator[str]:
+    hashes: Mapping[str, str] = {} if chain is None else dict(chain.contracts.code_hashes.items())
+    for name, place in _places(chain).items():
+        code = await node.code(place, at)
+        expected = hashes.get(name)
+        if not code:
+            yield f"no contract at {place}, where {name} is to be"
+        elif expected is not None and (found := "0x" + keccak(code).hex()) != expected:
+            yield f"the code of {name} at {place} has hash {found}, the chain's file says {expected}"
+
+
+def _places(chain: ChainFile | None) -> Mapping[str, Address]:
+    named = {} if chain is None else {**chain.contracts.places(), **chain.stable_tokens}
+    return {"Multicall3": MULTICALL3, **{name: Address(place) for name, place in named.items()}}
+
+
+async def _tags(rpc: Rpc, chain: ChainFile, at: BlockRef) -> AsyncIterator[str]:
+    for tag in chain.blocks.tags:
+        try:
+            named = msgspec.json.decode(await rpc.ask("eth_getBlockByNumber", tag, _HASHES_ONLY))
+            number = int(named["number"], 16)
+        except (BrokenAnswerError, NodeError) as error:
+            yield f"the node does not tell its {tag} block: {error}"
+        except (TypeError, KeyError, ValueError):
+            yield f"the node does not tell its {tag} block"
+        else:
+            yield f"{tag} is {max(0, at.number - number)} blocks below the head"
+
+
+def pool_address(
+    factory: Address, init_code_hash: str, tokens: tuple[Address, Address], fee_pips: int
+) -> Address:
+    """Derive where a factory puts a pool of two tokens: CREATE2 with both and the fee as salt."""
+    words = [bytes.fromhex(token.removeprefix("0x")).rjust(32, b"\0") for token in sorted(tokens)]
+    salt = keccak(b"".join([*words, fee_pips.to_bytes(32, "big")]))
+    made = keccak(b"\xff" + _bytes(factory) + salt + _bytes(init_code_hash))
+    return Address("0x" + made[12:].hex())
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def _pairs(chain: ChainFile) -> Iterator[tuple[tuple[Address, Address], int]]:
+    wrapped = Address(chain.contracts.wrapped_native)
+    for token in chain.stable_tokens.values():
+        for fee_pips in _FEES_PIPS:
+            yield (wrapped, Address(token)), fee_pips
+
+
+async def _wrong_pools(reader: ContractReader, chain: ChainFile) -> AsyncIterator[str]:
+    """Find pools that the factory has made elsewhere than the init-code hash says."""
+    code_hash, factory = chain.contracts.pool_init_code_hash, Address(chain.contracts.factory)
+    pairs = list(_pairs(chain)) if code_hash is not None else []
+    told = await reader.ask([Ask(factory, _POOL_OF, (*tokens, fee)) for tokens, fee in pairs])
+    for (tokens, fee_pips), answer in zip(pairs, told, strict=True):
+        assert code_hash is not None, "there are no pairs without"
+        if isinstance(answer, UnreadableError):
+            yield f"the factory at {factory} does not answer as one: {answer}"
+            return
+        derived = pool_address(factory, code_hash, tokens, fee_pips)
+        if answer[0] not in {_NOBODY, derived}:
+            yield f"the factory's pool of {' and '.join(tokens)} is {answer[0]}, by the init-code hash {derived}"
+
+
+async def _sequencer(reader: ContractReader, feed: UptimeFeed, at: BlockRef) -> tuple[bool, str]:
+    """Say whether the sequencer is up, and has been for longer than its grace period."""
+    (told,) = await reader.ask([Ask(Address(feed.uptime_feed), _ROUND)])
+    if isinstance(told, UnreadableError):
+        return False, f"the sequencer's uptime feed {feed.uptime_feed} does not answer: {told}"
+    _, answer, started_at_s, _, _ = told
+    since_s = at.timestamp_s - Seconds(started_at_s)
+    if answer not in {_UP, _DOWN} or since_s < 0:
+        return False, f"the sequencer's uptime feed {feed.uptime_feed} answers {answer} since {started_at_s}"
+    if answer == _DOWN:
+        return (
+            False,
+            f"the sequencer is down since {duration_text(since_s)}: prices of the chain are not those of now",
+        )
+    if since_s <= feed.grace_s:
+        grace = duration_text(feed.grace_s)
+        return (
+            False,
+            f"the sequencer is back since {duration_text(since_s)}: no price is relied on for {grace}",
+        )
+    return True, f"the sequencer is up since {duration_text(since_s)}"

@@ -1,0 +1,126 @@
+"""A chain of one's own by its file: what `doctor` holds against the chain, and what a look makes of it."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from chain_files import chain_file
+from cli_run import Run
+from price_play import FEED_CODE
+
+from pipeline.errors import SettingsError
+from streams.cli.chain_row import chain_row
+from streams.devnet import actions
+from streams.devnet.chain import Chain
+from streams.devnet.reads import range_around
+from streams.devnet.world import World
+from streams.portfolio import load_portfolio
+from streams.settings import load_settings
+
+pytestmark = pytest.mark.anvil
+
+FEED = "0x" + "fd" * 20
+SEQUENCER = f'[sequencer]\nsource = "its deployer"\nuptime_feed = "{FEED}"\ngrace_s = 3600\n'
+OWN = Path("own.toml")
+PORTFOLIO = Path("portfolio.yaml")
+
+
+@pytest.fixture
+def text(monkeypatch, tmp_path: Path, world: World, chain: Chain, cache: Path) -> str:
+    """The chain's file, in a folder with a portfolio that names it, and a node in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVENKEEL_RPC_URL", chain.url)
+    monkeypatch.setenv("EVENKEEL_CHAIN_ID", str(world.chain_id))
+    PORTFOLIO.write_text(f"chain: {{id: {world.chain_id}, profile: {OWN}}}\n")
+    return chain_file(world, chain, cache)
+
+
+def row(text: str) -> str:
+    OWN.write_text(text)
+    return asyncio.run(chain_row(load_settings(), PORTFOLIO))
+
+
+def wrong(text: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        row(text)
+    return str(refused.value)
+
+
+def test_a_right_file_is_told_with_the_blocks_that_have_names(text, chain):
+    head = chain.header().number
+    assert row(text) == (
+        "a chain of one's own: a block every 250 ms, final 40 blocks below the head; "
+        f"safe is {min(32, head)} blocks below the head; finalized is {min(64, head)} blocks below the head"
+    )
+
+
+def test_without_a_file_it_is_said_that_nobody_describes_the_chain(text, world):
+    del text
+    PORTFOLIO.write_text(f"chain: {{id: {world.chain_id}}}\n")
+    says = asyncio.run(chain_row(load_settings(), PORTFOLIO))
+    assert (
+        says
+        == f"no file describes chain {world.chain_id}: it counts as one of a block every 12s, final 65 blocks below the head"
+    )
+
+
+def test_what_stands_elsewhere_or_is_something_else_is_named(text, world):
+    nowhere = "0x" + "ab" * 20
+    assert f"no contract at {nowhere}, where router is to be" in wrong(text.replace(world.router, nowhere))
+    other = re.sub(r'(\[contracts\.code_hashes\]\nwrapped_native = ")0x\w+', rf"\g<1>0x{64 * '0'}", text)
+    assert f"the code of wrapped_native at {world.weth} has hash 0x" in wrong(other)
+    made = re.sub(r'(pool_init_code_hash = ")0x\w+', rf"\g<1>0x{64 * '0'}", text)
+    assert (
+        f"the factory's pool of {world.weth} and {world.usdc_low} is {world.pool('weth_usdc_low_500').address}"
+        in wrong(made)
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "ago_s", "says"),
+    [
+        (0, 3_700, None),
+        (0, 3_600, "the sequencer is back since 1h: no price is relied on for 1h"),
+        (1, 90, "the sequencer is down since 1m30s"),
+        (2, 90, "answers 2 since"),
+        (0, -5, "answers 0 since"),
+    ],
+)
+def test_a_sequencer_that_is_down_or_was_is_named(text, chain, answer, ago_s, says):
+    chain.rpc("anvil_setCode", FEED, FEED_CODE)
+    at_s = chain.header().timestamp_s
+    for slot, value in enumerate((7, answer, at_s - ago_s, at_s, 7, 0)):
+        chain.rpc("anvil_setStorageAt", FEED, hex(slot), f"0x{value:064x}")
+    if says is None:
+        assert row(text + SEQUENCER).endswith("; the sequencer is up since 1h1m")
+    else:
+        assert says in wrong(text + SEQUENCER)
+
+
+def test_a_feed_that_is_none_is_named(text):
+    assert f"the sequencer's uptime feed {FEED} does not answer" in wrong(text + SEQUENCER)
+
+
+def test_a_file_of_another_form_is_named_with_the_portfolios_line(text):
+    says = wrong(text.replace("time_ms = 250", "time_ms = 0"))
+    assert says.startswith("portfolio.yaml:1:")
+    assert "chain.profile: own.toml: blocks.time_ms: Expected `int` >= 10" in says
+
+
+def test_a_look_by_the_chains_own_file_writes_a_portfolio_that_names_it(
+    evenkeel: Run, text, world: World, chain: Chain
+):
+    OWN.write_text(text)
+    owner, pool = world.accounts.owners[0], world.pool("weth_usdc_low_500")
+    ticks = range_around(chain, pool, -600, 900)
+    chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 10**18)))
+    done = evenkeel("look", owner, "--rpc", chain.url, "--chain", str(OWN), "--write", "found.yaml")
+    assert done.code == 0, done.err
+    found = Path("found.yaml").read_text()
+    assert yaml.safe_load(found)["chain"] == {"id": world.chain_id, "profile": str(OWN)}
+    (policy,) = load_portfolio(found, "found.yaml")
+    assert (policy.chain.factory, policy.chain.final_depth_blocks) == (world.factory.lower(), 40)
+    assert policy.limits.max_age_blocks == 240
+    assert evenkeel("check", "found.yaml").code == 0
