@@ -126,6 +126,7 @@ receipt: Kind[Hash] = kind("receipt", str)
 allowance: Kind[Address, Address, Address] = kind("allowance", str, str, str)
 """Of an owner, in a token, for a spender."""
 cost: Kind[BookId] = kind("cost", str)
+volatility: Kind[BookId] = kind("volatility", str)
 departure: Kind[str] = kind("departure", str)
 """Of what left a book, by its item."""
 price: Kind[Address, int, int, int] = kind("price", str, int, int, int)

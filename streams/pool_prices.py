@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 import structlog
 
-from pipeline.book.price_rings import interval_prices
+from pipeline.book.price_rings import past_prices
 from pipeline.errors import MalformedRecordError, SettingsError
 from pipeline.messages.views import PoolState, Rewound, TradeSeen
 from pipeline.state.policies import policies
@@ -107,16 +107,13 @@ def kept_pools(tables: Tables) -> Iterator[PoolPrices]:
         pool = pool_terms(tables, policy, ring.pool)
         if pool is None or head is None:
             continue
-        known = list(interval_prices(tables, ring, head.timestamp_s))
-        if known:
-            at_s, prices = zip(*known, strict=True)
-            logs = [math.log(each.numerator) - math.log(each.denominator) for each in prices]
-            end_s = head.timestamp_s // ring.every_s * ring.every_s
+        prices = past_prices(tables, ring, head.timestamp_s)
+        if prices is not None:
             yield PoolPrices(
                 pool=ring.pool,
                 tokens=pool.tokens,
                 fee_pips=pool.fee_pips,
-                prices=LogPrices(at_s, logs, end_s, ring.every_s),
+                prices=prices,
                 source="state",
             )
 

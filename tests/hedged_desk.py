@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from pipeline.advance.books import stock_of
 from pipeline.hedge.target import centre_of
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
-from pipeline.messages.hedge import Hedge
+from pipeline.messages.hedge import Hedge, HedgeBand
 from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
 from pipeline.units import Address, Bps, RawAmount, Seconds
 from streams.devnet import aave, actions
@@ -109,6 +109,7 @@ class HedgedDesk(ChainDesk):
         net = stock_of(self.shard, book).base_amount
         long = net + self.owed()
         assert book.hedge
+        assert isinstance(book.hedge.band, HedgeBand)
         return abs(net - centre_of(book.hedge, long)) <= long * book.hedge.band.act_at_bps // 10_000
 
 

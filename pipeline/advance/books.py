@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
+from pipeline.advance.calibrating import calibrate
 from pipeline.advance.daily_counts import proposed
 from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
@@ -58,6 +59,7 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
         yield from rest_plan(context, unknown) if policy.mode == "live" else ()
         yield from _conclude(context, path, None, unknown)
         return
+    calibrate(context)
     stock = stock_of(shard, policy)
     moved = outside_hedge(policy, stock)
     path = walk_path(path, moved, policy, context.block.timestamp_s, stranded=is_stranded(context))

@@ -8,7 +8,7 @@ from pipeline.book.inventory import Stock
 from pipeline.curves.book import BookCurve
 from pipeline.curves.curve import Curve
 from pipeline.curves.derived import Derived
-from pipeline.curves.ranges import Pair, range_parameters
+from pipeline.curves.ranges import Pair, range_gamma, range_parameters
 from pipeline.messages.policy import Policy
 
 
@@ -37,6 +37,18 @@ def curve_of_book(derived: Derived, policy: Policy, stock: Stock) -> BookCurve:
         ranges,
         base - math.fsum(point.base for point in inside),
         quote - math.fsum(point.quote for point in inside),
+    )
+
+
+def gamma_of_book(policy: Policy, stock: Stock) -> float:
+    """Tell how the delta of a book's ranges bends at the stock's price: what `curve_of_book` has there, without its formulas.
+
+    Units: whole base per unit of price; below 0.
+    """
+    price = price_of(policy, stock)
+    return math.fsum(
+        range_gamma(range_parameters(pair, each.liquidity, each.low.ratio, each.high.ratio), price)
+        for each, pair in _ranges(policy, stock)
     )
 
 

@@ -4,6 +4,7 @@ A slot is written by the last block of its interval that moved the price, else b
 until the next slot's block. So the price at the end of each interval is known, and so is every sum of their logarithms over time up to there.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 from pipeline import keys
@@ -16,6 +17,7 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.prices import PriceRing, PriceSlot
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
+from pipeline.statistics.clock import LogPrices
 from pipeline.units import BlockNumber, LogPrice, Seconds
 from pipeline.venues.port import Items, Venue
 from pipeline.venues.registry import pool_item
@@ -57,6 +59,16 @@ def interval_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> Iterator
         end_s = _end_s(ring, slot)
         if end_s <= now_s:
             yield end_s, Price(numerator=slot.numerator, denominator=slot.denominator)
+
+
+def past_prices(tables: Tables, ring: PriceRing, now_s: Seconds) -> LogPrices | None:
+    """Take a ring's prices as logarithms, up to the end of the last interval that is over; None where it has none."""
+    known = list(interval_prices(tables, ring, now_s))
+    if not known:
+        return None
+    at_s, prices = zip(*known, strict=True)
+    logs = [math.log(each.numerator) - math.log(each.denominator) for each in prices]
+    return LogPrices(at_s, logs, now_s // ring.every_s * ring.every_s, ring.every_s)
 
 
 def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Seconds) -> Price | Seconds:

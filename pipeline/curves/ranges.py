@@ -1,5 +1,8 @@
 """A range of liquidity in whole tokens: the parameters of the curve `range`, whichever of its tokens is the base."""
 
+import math
+from collections.abc import Mapping
+
 import msgspec
 
 from pipeline.errors import CurveError
@@ -46,3 +49,13 @@ def range_parameters(
     ends = sorted(pair.price(*price) for price in (low, high))
     unit_squared = 10 ** (pair.decimals0 + pair.decimals1)
     return {"L": (liquidity**2 / unit_squared) ** 0.5, "low": ends[0], "high": ends[1]}
+
+
+def range_gamma(parameters: Mapping[str, float], price: float) -> float:
+    """Tell how a range's delta bends at a price: what `derive` makes of its invariant, for whoever loads no sympy.
+
+    At an edge it is that of the inside, beyond it 0. Formula: -L / (2 P^(3/2)).
+    """
+    if not parameters["low"] <= price <= parameters["high"]:
+        return 0.0
+    return -parameters["L"] / (2 * price * math.sqrt(price))

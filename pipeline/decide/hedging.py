@@ -8,13 +8,12 @@ from pipeline.decide.levers import Option
 from pipeline.decide.strategies import Target
 from pipeline.errors import ImpossibleFactError
 from pipeline.hedge.port import HedgePosition
-from pipeline.hedge.target import target_of
 from pipeline.messages.decisions import Trigger
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount, Seconds
-from pipeline.venues.registry import hedge_venue
+from pipeline.venues.registry import hedge_venue, need_hedging
 
 URGENT: Trigger = "health_low"
 """It waits for no cooldown, and goes before a re-range."""
@@ -27,15 +26,14 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
     held = position_of(shard, policy)
     if held.health_bps is not None and held.health_bps < policy.hedge.act_bps:
         return URGENT
-    if target_of(policy.hedge, stock.base_amount, held) is None:
+    if need_hedging(policy).target(shard, policy, stock) is None:
         return None
     return "unwind" if policy.hedge.ends else "net_outside_band"
 
 
 def hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
     """Tell how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed."""
-    held = position_of(shard, policy)
-    target = target_of(policy.hedge, stock.base_amount, held) if policy.hedge else None
+    target = need_hedging(policy).target(shard, policy, stock)
     return RawAmount(0 if target is None else target.net - stock.base_amount)
 
 

@@ -20,7 +20,7 @@ from pipeline.messages.goals import Phase, PlanPhase, Step
 from pipeline.messages.outcomes import GuardReason
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, RawAmount
+from pipeline.units import Address, Bps, RawAmount
 
 HedgeMove = Literal["up", "down", "close", "secure", "deleverage"]
 """A larger position; a smaller one; none, with all that is there taken back. At once, where health is low: with more behind it out of the
@@ -118,6 +118,9 @@ class HedgeVenue(Protocol):
 
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
         """Tell what a book has."""
+
+    def counts_bps(self, shard: Shard, policy: Policy) -> Bps:
+        """Tell which share of what secures a position counts against its liquidation."""
 
     def health_after(
         self, shard: Shard, policy: Policy, change: HedgeChange, *, base_up_bps: int = 0

@@ -3,8 +3,10 @@
 import msgspec
 
 from pipeline.book.inventory import WHOLE_BPS
+from pipeline.hedge.aim import HedgeAim
 from pipeline.hedge.port import HedgeMove, HedgePosition
 from pipeline.messages.hedge import Hedge
+from pipeline.units import Bps, RawAmount
 
 
 class HedgeTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,14 +18,19 @@ class HedgeTarget(msgspec.Struct, frozen=True, kw_only=True):
     """It is no mere step: what is left is within the band."""
 
 
-def centre_of(hedge: Hedge, long: int) -> int:
-    """Tell the net exposure that is wanted of so much base. Rounds: the hedge down."""
+def hedged_base(hedge: Hedge, long: int) -> RawAmount:
+    """Tell how much of so much base a ratio is of: what is to stay unhedged is none of it. Rounds: down."""
     kept = hedge.kept_base + long * hedge.kept_share_bps // WHOLE_BPS
-    wanted = max(long - kept, 0) * hedge.ratio_bps // WHOLE_BPS
+    return RawAmount(max(long - kept, 0))
+
+
+def centre_of(hedge: Hedge, long: int, ratio_bps: Bps | None = None) -> int:
+    """Tell the net exposure that is wanted of so much base, at the policy's own ratio unless another is given. Rounds: the hedge down."""
+    wanted = hedged_base(hedge, long) * (hedge.ratio_bps if ratio_bps is None else ratio_bps) // WHOLE_BPS
     return long - (wanted if hedge.largest_debt is None else min(wanted, hedge.largest_debt))
 
 
-def target_of(hedge: Hedge, net: int, held: HedgePosition) -> HedgeTarget | None:
+def target_of(hedge: Hedge, aim: HedgeAim, net: int, held: HedgePosition) -> HedgeTarget | None:
     """Tell where the net exposure is to go that has left its band; None where it is within, or there is nothing to take back.
 
     `net` is all base less what is owed. Rounds: both edges down.
@@ -32,9 +39,9 @@ def target_of(hedge: Hedge, net: int, held: HedgePosition) -> HedgeTarget | None
     if hedge.ends:
         left = held.size or held.collateral
         return HedgeTarget(move="close", net=long) if left else None
-    centre, base = centre_of(hedge, long), max(long, 0)
+    centre, base = centre_of(hedge, long, aim.ratio_bps), max(long, 0)
     off = net - centre
-    act_at, back_to = (base * each // WHOLE_BPS for each in (hedge.band.act_at_bps, hedge.band.back_to_bps))
+    act_at, back_to = (base * each // WHOLE_BPS for each in (aim.act_at_bps, aim.back_to_bps))
     if abs(off) <= act_at:
         return None
     way = abs(off) - back_to

@@ -152,6 +152,17 @@ class Resume(Entry, frozen=True, kw_only=True):
     by: str
 
 
+class CalibratedVolatility(Entry, frozen=True, kw_only=True):
+    """`volatility/book`: how fast the price of a book's base moves, as its past prices told it at an hour. Of the chain part: it rewinds with a reorg."""
+
+    hour: int
+    """Since 1970, in which it was estimated last."""
+    policy_version: str
+    """By which past prices."""
+    sigma_ppm: int | None = None
+    """Millionths per square root of a year; None: the prices were too few."""
+
+
 class PassedRecord(Entry, frozen=True, kw_only=True):
     """`passed/N`: the record at offset N could not be read, and an operator wanted it passed over."""
 
@@ -182,6 +193,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.receipt.family: Mined,
     keys.allowance.family: Allowance,
     keys.cost.family: PlanCost,
+    keys.volatility.family: CalibratedVolatility,
     keys.price.family: PriceSlot,
     keys.feed.family: FeedAnswer,
     keys.effects.family: BookEffects,

@@ -13,18 +13,42 @@ class HedgeBand(msgspec.Struct, frozen=True, kw_only=True, tag="fixed"):
     """How far from the target a step leaves it."""
 
 
+class LawBand(msgspec.Struct, frozen=True, kw_only=True, tag="law"):
+    """A band that follows from what a stray and a trade cost: `pipeline/hedge/no_trade_band.py`, with the gamma of the book's ranges."""
+
+    risk_aversion_permille: int = 4_000
+    """Relative: of the book's value. 1,000 is 1."""
+    step_cost: RawAmount
+    """What each step costs whatever its size, mostly gas. Raw quote, above 0."""
+    trade_cost_bps: Bps | None = None
+    """Of what is traded; None: the fee of the pool in which it is."""
+
+
+class AutoRatio(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest ratio at which a liquidation stays unlikely, by the law of first passage."""
+
+    horizon_s: Seconds = Seconds(90 * 86_400)
+    """Within this time,"""
+    alpha_bps: Bps = Bps(100)
+    """so likely at most."""
+    volatility_bps: int = 8_000
+    """Of the base's price per year, until the book's past prices tell it."""
+
+
 class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     """A short of the base at a venue: a target position, never an order. Health factors are in bps: 10,000 is 1."""
 
     venue: str
     """Its name in the chain's profile."""
     ratio_bps: Bps = Bps(6_500)
-    """Of the base exposure, how much is hedged; 0: nothing, and all that is left there is taken back."""
+    """Of the base exposure, how much is hedged; 0: nothing, and all that is left there is taken back. Where `auto` stands it does not count."""
+    auto: AutoRatio | msgspec.UnsetType = msgspec.UNSET
+    """Left out where the ratio is a number."""
     kept_base: RawAmount = RawAmount(0)
     """Base that is to stay unhedged."""
     kept_share_bps: Bps = Bps(0)
     """Share of the base that is to stay unhedged, beside that amount."""
-    band: HedgeBand = HedgeBand()
+    band: HedgeBand | LawBand = HedgeBand()
     floor_bps: int = 11_000
     """The least health factor after a step, and after the base's price has then risen by the gap."""
     gap_bps: Bps = Bps(3_000)
@@ -51,4 +75,4 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ends(self) -> bool:
         """Ask whether nothing is to be hedged, and all that is left at the venue to be taken back."""
-        return self.unwound or not self.ratio_bps
+        return self.unwound or not (self.auto or self.ratio_bps)

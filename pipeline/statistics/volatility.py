@@ -52,19 +52,21 @@ class Volatility(msgspec.Struct, frozen=True, kw_only=True):
     at: AtStride
 
 
+def calibrated(prices: LogPrices, fee: float, block_s: float) -> AtStride:
+    """Measure a market's volatility by the shortest stride that is long against the band, without an interval.
+
+    Raises: StatisticsError if the prices span less than 20 times the shortest stride.
+    """
+    return _calibrated(prices, fee, block_s)[1]
+
+
 def estimate(prices: LogPrices, fee: float, block_s: float) -> Volatility:
     """Estimate a market's volatility from a pool's prices.
 
     Rounds: to the grid, half to even.
     Raises: StatisticsError if the prices span less than 20 times the shortest stride, or the fee is none.
     """
-    seen = [(moves, _at(moves, fee, block_s)) for moves in _from_the_longest(prices, fee, block_s)]
-    if not seen:
-        raise StatisticsError(
-            f"{prices.span_s} s of prices are too few: {FEWEST_MOVES} moves of {_shortest_s(prices, block_s)} s are needed"
-        )
-    long_ones = [each for each in seen if each[1].is_long]
-    moves, at = min(long_ones, key=lambda each: each[1].stride_s) if long_ones else seen[0]
+    moves, at = _calibrated(prices, fee, block_s)
     low, high = interval_of_mean(moves.squares)
     bipower = min(moves.bipower, moves.square)
     return Volatility(
@@ -81,6 +83,16 @@ def estimate(prices: LogPrices, fee: float, block_s: float) -> Volatility:
 def signature(prices: LogPrices, fee: float, block_s: float) -> list[AtStride]:
     """Measure the volatility at every stride from one block, or one price, on, before and after the correction: the signature plot."""
     return [_at(moves_at(prices, stride_s), fee, block_s) for stride_s in _strides(prices, block_s)]
+
+
+def _calibrated(prices: LogPrices, fee: float, block_s: float) -> tuple[Moves, AtStride]:
+    seen = [(moves, _at(moves, fee, block_s)) for moves in _from_the_longest(prices, fee, block_s)]
+    if not seen:
+        raise StatisticsError(
+            f"{prices.span_s} s of prices are too few: {FEWEST_MOVES} moves of {_shortest_s(prices, block_s)} s are needed"
+        )
+    long_ones = [each for each in seen if each[1].is_long]
+    return min(long_ones, key=lambda each: each[1].stride_s) if long_ones else seen[0]
 
 
 def _shortest_s(prices: LogPrices, block_s: float) -> int:

@@ -17,7 +17,7 @@ from pipeline.messages.facts import Fact
 from pipeline.messages.goals import Goal, Phase, PlanPhase, Step, Terms
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, RawAmount, Seconds, Wei
+from pipeline.units import Address, Pips, RawAmount, Seconds, Wei
 
 
 class VenueTrades(Protocol):
@@ -28,6 +28,9 @@ class VenueTrades(Protocol):
 
     def grants(self, policy: Policy) -> tuple[Grant, ...]:
         """List who may have to be let take of base and quote for it."""
+
+    def fee_pips(self, shard: Shard, policy: Policy) -> Pips:
+        """Tell which part of what is paid the venue takes. Units: millionths."""
 
     def trade(self, shard: Shard, policy: Policy, market: Market, base: int) -> Trade:
         """Run a trade in thought that sells so much base, or buys it where it is below zero, as far as prices allow.

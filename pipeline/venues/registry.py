@@ -197,6 +197,14 @@ def hedge_venue(policy: Policy) -> HedgeVenue | None:
     return found
 
 
+def need_hedging(policy: Policy) -> HedgeActions:
+    """Find how a book is hedged. Raises: ImpossibleFactError where it is not."""
+    found = _hedging(policy)
+    if found is None:
+        raise ImpossibleFactError(f"book {policy.book} is not hedged")
+    return found
+
+
 def _hedging(policy: Policy) -> HedgeActions | None:
     """Bring the venue of a book's hedge together with the one where it trades."""
     venue, trading = hedge_venue(policy), venue_named(policy.chain, policy.acting_venue()).actions

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.units import Address, Bps
 from streams.human import bps_text, seconds_text
+from streams.portfolio.hedges import problems_in_hedge_section
 from streams.portfolio.limits import problems_in_limits
 from streams.portfolio.price_sections import PriceHistorySection
 from streams.portfolio.price_sources import pricing_pools, problems_in_prices
@@ -30,6 +31,7 @@ def problems_in(portfolio: Portfolio) -> Iterator[Problem]:
         yield from problems_in_prices(book, path)
         yield from _pools(book, path)
         yield from _price_history(book, path)
+        yield from problems_in_hedge_section(book, path)
         yield from _mode(book, path, portfolio.chain)
         yield from _target_band(book.strategy, (*path, "strategy"), watching=book.mode == "watch")
 

@@ -6,13 +6,19 @@ from decimal import Decimal
 import msgspec
 
 from pipeline.book.inventory import WHOLE_BPS
-from pipeline.messages.hedge import Hedge, HedgeBand
+from pipeline.messages.hedge import AutoRatio, Hedge, HedgeBand, LawBand
 from pipeline.messages.policy import Policy
-from pipeline.units import RawAmount
+from pipeline.units import Bps, RawAmount
 from pipeline.venues.registry import venue_named
+from streams.portfolio.hedge_sections import HedgeBandSection, HedgeSection
 from streams.portfolio.raw import raw_of
 from streams.portfolio.sections import BookSection
 from streams.yaml_positions import FieldPath, Problem
+
+_PERMILLE = 1_000
+_SHORTEST_HORIZON_S, _LONGEST_HORIZON_S = 86_400, 2 * 365 * 86_400
+_MOST_ALPHA_BPS = 5_000
+_LEAST_VOLATILITY_BPS, _MOST_VOLATILITY_BPS = 100, 100_000
 
 
 def hedge_of(book: BookSection) -> Hedge | msgspec.UnsetType:
@@ -22,10 +28,11 @@ def hedge_of(book: BookSection) -> Hedge | msgspec.UnsetType:
         return msgspec.UNSET
     return Hedge(
         venue=section.venue,
-        ratio_bps=section.ratio,
+        ratio_bps=Bps(0) if section.ratio == "auto" else section.ratio,
+        auto=_auto(section),
         kept_base=raw_of(book, book.base, section.keep) or RawAmount(0),
         kept_share_bps=section.keep_share,
-        band=HedgeBand(act_at_bps=section.band.act, back_to_bps=section.band.back),
+        band=_band(book, section.band),
         floor_bps=_bps(section.floor),
         gap_bps=section.gap,
         act_bps=_bps(section.act),
@@ -38,6 +45,35 @@ def hedge_of(book: BookSection) -> Hedge | msgspec.UnsetType:
         cooldown_s=section.cooldown,
         pace_s=section.pace,
     )
+
+
+def _auto(section: HedgeSection) -> AutoRatio | msgspec.UnsetType:
+    if section.ratio != "auto":
+        return msgspec.UNSET
+    return AutoRatio(horizon_s=section.horizon, alpha_bps=section.alpha, volatility_bps=section.volatility)
+
+
+def _band(book: BookSection, section: HedgeBandSection) -> HedgeBand | LawBand:
+    if section.law is None:
+        return HedgeBand(act_at_bps=section.act, back_to_bps=section.back)
+    return LawBand(
+        risk_aversion_permille=int(section.law.risk_aversion * _PERMILLE),
+        step_cost=raw_of(book, book.quote, section.law.step_cost) or RawAmount(0),
+        trade_cost_bps=section.law.trade_cost,
+    )
+
+
+def problems_in_hedge_section(book: BookSection, path: FieldPath) -> Iterator[Problem]:
+    """Find fields that say nothing beside another one."""
+    section, here = book.hedge, (*path, "hedge")
+    if section is None:
+        return
+    if section.ratio != "auto":
+        for name in sorted({"horizon", "alpha", "volatility"} & section.model_fields_set):
+            yield Problem((*here, name), "counts with `ratio: auto` only")
+    if section.band.law is not None:
+        for name in sorted({"act", "back"} & section.band.model_fields_set):
+            yield Problem((*here, "band", name), "follows from band.law: leave it out")
 
 
 def _bps(factor: Decimal) -> int:
@@ -66,7 +102,8 @@ def problems_in_hedge(policy: Policy, path: FieldPath) -> Iterator[Problem]:
 
 
 def _factors(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
-    if hedge.band.back_to_bps >= hedge.band.act_at_bps:
+    yield from _laws(hedge, path)
+    if isinstance(hedge.band, HedgeBand) and hedge.band.back_to_bps >= hedge.band.act_at_bps:
         yield Problem(
             (*path, "band", "back"), "must be below band.act: a step has to lead back into the band"
         )
@@ -82,3 +119,17 @@ def _factors(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
             "a step may end at floor * (1 + gap), which must be above act: the next block would take it back"
         )
         yield Problem((*path, "act"), says)
+
+
+def _laws(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
+    """Find what no law can be asked about."""
+    if isinstance(hedge.band, LawBand) and not hedge.band.step_cost:
+        yield Problem((*path, "band", "law", "step_cost"), "is less than the quote's smallest unit")
+    if not hedge.auto:
+        return
+    if not _SHORTEST_HORIZON_S <= hedge.auto.horizon_s <= _LONGEST_HORIZON_S:
+        yield Problem((*path, "horizon"), "must be between 1 day and 2 years")
+    if not 0 < hedge.auto.alpha_bps <= _MOST_ALPHA_BPS:
+        yield Problem((*path, "alpha"), "must be above 0% and at most 50%")
+    if not _LEAST_VOLATILITY_BPS <= hedge.auto.volatility_bps <= _MOST_VOLATILITY_BPS:
+        yield Problem((*path, "volatility"), "must be between 1% and 1,000% per year")

@@ -17,6 +17,7 @@ from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
 from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of
 from streams.portfolio.fields import Addr, Duration, Pool, Section, Share, at_least
+from streams.portfolio.hedge_sections import HedgeSection
 from streams.portfolio.price_sections import AssetSection, PriceHistorySection, ReferenceSection
 
 
@@ -175,55 +176,6 @@ class RerangeSection(Section):
     """How long a step may be refused before that happens."""
     large_swaps: LargeSwaps = "split"
     """What to do where a swap would move the price so far that a sandwich of it pays: one step after another; by a private relay alone; not at all."""
-
-
-Factor = Annotated[Decimal, Field(ge=1, le=100)]
-"""A health factor."""
-
-
-class HedgeBandSection(Section):
-    """How far the net base exposure may stray from its target, as shares of all base that the book has."""
-
-    act: Share = Bps(500)
-    """How far the net exposure may be from its target before the hedge acts."""
-    back: Share = Bps(200)
-    """How far from its target an action leaves it, on the side that it came from."""
-
-
-class HedgeSection(Section):
-    """A short of the base at a lending market. Amounts are in the base; health factors are plain numbers."""
-
-    venue: str = Field(description="one of chain.venues, at which a book can be hedged")
-    ratio: Share = Bps(6_500)
-    """How much of the base exposure is to be hedged; 0%: nothing, whatever is there is closed."""
-    keep: Annotated[Decimal, Field(ge=0)] = Decimal(0)
-    """Base that stays unhedged, in whole base."""
-    keep_share: Share = Bps(0)
-    """Base that stays unhedged, as a share of all base that the book has."""
-    band: HedgeBandSection = HedgeBandSection()
-    """When to act, and how far back to go."""
-    floor: Factor = Decimal("1.1")
-    """The least health factor after an action, and after `gap` behind it."""
-    gap: Share = Bps(3_000)
-    """By how much the base's price may jump at once."""
-    act: Factor = Decimal("1.2")
-    """Below this health factor the debt is made smaller at once, whatever else is due."""
-    warn: Factor = Decimal("1.3")
-    """Below this health factor there is to be an alert; nothing is said yet."""
-    largest_debt: Annotated[Decimal, Field(gt=0)] | None = None
-    """The largest debt, in whole base; by default any."""
-    largest_step: Annotated[Decimal, Field(gt=0)] | None = None
-    """The most that one action changes, in whole base; by default any."""
-    oracle_within: Share = Bps(200)
-    """How far the market's oracle may be from the reference price."""
-    oracle_age: Duration = Seconds(90_000)
-    """How old the oracle's prices of base and quote may be, where their sources tell it: a stablecoin's is told once a day."""
-    most_carry: Share = Bps(2_000)
-    """What the debt may cost per year, as a share of it, after an action that makes it larger: the borrow rate that this leads to."""
-    cooldown: Duration = Seconds(10_800)
-    """How long the hedge rests after it has reached its target."""
-    pace: Duration = Seconds(600)
-    """How long it rests after a step that was not the last."""
 
 
 class PoolsAtSection(Section):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
-from pipeline.messages.hedge import Hedge
+from pipeline.messages.hedge import Hedge, HedgeBand, LawBand
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Par, PriceSource, Reference
 from pipeline.units import Address, Bps, RawAmount
@@ -136,11 +136,10 @@ def _rerange(policy: Policy, action: Rerange) -> Iterator[tuple[str, str]]:
 def _hedge(policy: Policy) -> Iterator[tuple[str, str]]:
     hedge = policy.hedge or Hedge(venue=_UNSET)
     yield "venue", hedge.venue
-    yield "ratio", bps_text(hedge.ratio_bps)
+    yield from _ratio(hedge)
     yield "keep", _amount(policy, policy.base, hedge.kept_base)
     yield "keep_share", bps_text(hedge.kept_share_bps)
-    yield "band.act", bps_text(hedge.band.act_at_bps)
-    yield "band.back", bps_text(hedge.band.back_to_bps)
+    yield from _band(policy, hedge.band)
     yield "floor", _factor(hedge.floor_bps)
     yield "gap", bps_text(hedge.gap_bps)
     yield "act", _factor(hedge.act_bps)
@@ -151,6 +150,24 @@ def _hedge(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "cooldown", seconds_text(hedge.cooldown_s)
     yield "pace", seconds_text(hedge.pace_s)
     yield "unwound", "yes" if hedge.unwound else "no"
+
+
+def _ratio(hedge: Hedge) -> Iterator[tuple[str, str]]:
+    auto = hedge.auto
+    yield "ratio", "auto" if auto else bps_text(hedge.ratio_bps)
+    yield "horizon", seconds_text(auto.horizon_s) if auto else _UNSET
+    yield "alpha", bps_text(auto.alpha_bps) if auto else _UNSET
+    yield "volatility", bps_text(auto.volatility_bps) if auto else _UNSET
+
+
+def _band(policy: Policy, band: HedgeBand | LawBand) -> Iterator[tuple[str, str]]:
+    law, fixed = (band, None) if isinstance(band, LawBand) else (None, band)
+    yield "band.act", _share(None if fixed is None else fixed.act_at_bps)
+    yield "band.back", _share(None if fixed is None else fixed.back_to_bps)
+    averse = None if law is None else Decimal(law.risk_aversion_permille).scaleb(-3)
+    yield "band.law.risk_aversion", _UNSET if averse is None else plain_number(averse)
+    yield "band.law.step_cost", _amount(policy, policy.quote, None if law is None else law.step_cost)
+    yield "band.law.trade_cost", _share(None if law is None else law.trade_cost_bps)
 
 
 def _factor(bps: int) -> str:

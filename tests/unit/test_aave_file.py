@@ -4,10 +4,11 @@ import pytest
 from builders import BASE, MANAGER, OWNER, POOL, QUOTE
 
 from pipeline.errors import SettingsError
-from pipeline.messages.hedge import Hedge
+from pipeline.messages.hedge import AutoRatio, Hedge, LawBand
 from pipeline.venues.aave_v3.forms import aave_account, aave_market
 from pipeline.venues.registry import venue_named
 from streams.portfolio import load_portfolio
+from streams.portfolio.words import differences
 
 LENDING = "0x" + "aa" * 20
 FILE = f"""\
@@ -69,9 +70,41 @@ def test_a_book_that_is_hedged_at_the_market_may_act() -> None:
     assert book.policy_version != load_portfolio(hedged("ratio: 80%"), "p.yaml")[0].policy_version
 
 
+def test_a_ratio_and_a_band_may_be_left_to_their_laws() -> None:
+    laws = "ratio: auto, horizon: 30d, alpha: 0.5%, band: {law: {risk_aversion: 2.5, step_cost: 12.5}}"
+    (book,) = load_portfolio(hedged(laws), "p.yaml")
+    assert book.hedge == Hedge(
+        venue="lending",
+        ratio_bps=0,
+        auto=AutoRatio(horizon_s=30 * 86_400, alpha_bps=50),
+        band=LawBand(risk_aversion_permille=2_500, step_cost=12_500_000),
+    )
+    assert not book.hedge.ends
+    (by_number,) = load_portfolio(hedged("ratio: 65%"), "p.yaml")
+    assert {
+        "hedge.ratio 65% -> auto",
+        "hedge.horizon unset -> 30d",
+        "hedge.alpha unset -> 0.5%",
+        "hedge.volatility unset -> 80%",
+        "hedge.band.act 5% -> unset",
+        "hedge.band.law.risk_aversion unset -> 2.5",
+        "hedge.band.law.step_cost unset -> 12.5 USDC",
+    } <= set(differences(by_number, book))
+
+
 @pytest.mark.parametrize(
     ("hedge", "says"),
     [
+        ("ratio: automatic", "'automatic' is no share"),
+        ("ratio: auto, horizon: 1h", "hedge.horizon: must be between 1 day and 2 years"),
+        ("ratio: auto, alpha: 0%", "hedge.alpha: must be above 0% and at most 50%"),
+        ("ratio: auto, alpha: 51%", "hedge.alpha: must be above 0% and at most 50%"),
+        ("ratio: auto, volatility: 0%", "hedge.volatility: must be between 1% and 1,000%"),
+        ("ratio: 65%, alpha: 1%", "hedge.alpha: counts with `ratio: auto` only"),
+        ("band: {act: 4%, law: {step_cost: 5}}", "hedge.band.act: follows from band.law: leave it out"),
+        ("band: {law: {step_cost: 0}}", "hedge.band.law.step_cost"),
+        ("band: {law: {step_cost: 0.0000001}}", "is less than the quote's smallest unit"),
+        ("band: {law: {}}", "hedge.band.law.step_cost: missing"),
         ("band: {act: 2%, back: 2%}", "hedge.band.back: must be below band.act"),
         ("ratio: 101%", "hedge.ratio: must be 100% at most"),
         ("act: 1", "hedge.act: must be above 1"),

@@ -3,7 +3,7 @@
 import pytest
 from builders import BASE, OTHER_POOL, OWNER, POOL, QUOTE, address, policy
 
-from pipeline.book.book_curve import curve_of_book, price_of
+from pipeline.book.book_curve import curve_of_book, gamma_of_book, price_of
 from pipeline.book.exposures import ONE_FOR_ONE, Exposure, HeldItem
 from pipeline.book.stock import sum_up, take_stock
 from pipeline.curves.derive import derive
@@ -112,3 +112,17 @@ def test_a_range_that_is_not_of_base_and_quote_is_what_it_is_worth_now(derived):
     assert curve.ranges == ()
     assert curve.at(now).value == pytest.approx(stock.value_quote / 1e6)
     assert curve.at(2 * now).value - curve.at(now).value == pytest.approx(now * stock.base_amount / 1e18)
+
+
+@pytest.mark.parametrize("at", [NOW, sqrt_price_at_tick(-202_000), sqrt_price_at_tick(-180_000)])
+def test_its_gamma_is_that_of_the_curve_without_any_formula_derived(derived, at):
+    nfts = [
+        nft(QUOTE, -202_000, -198_000, 10**18, at),
+        nft(DAI, -200_500, -199_000, 10**18, at),
+        nft(QUOTE, -190_000, -180_000, 10**17, at),
+        wallet(**{BASE: 10**18}),
+    ]
+    prices = {**PRICES, BASE: Price(numerator=at**2, denominator=Q96**2)}
+    stock = take_stock(BOOK, [sum_up(nfts)], prices)
+    whole = curve_of_book(derived, BOOK, stock).at(price_of(BOOK, stock))
+    assert gamma_of_book(BOOK, stock) == pytest.approx(whole.gamma, rel=1e-9, abs=1e-15)

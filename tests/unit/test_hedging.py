@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from worlds.lending.chain import LendingDesk, hedged
 
 from pipeline.advance.books import stock_of
+from pipeline.hedge.aim import HedgeAim
 from pipeline.hedge.port import HedgePosition
 from pipeline.hedge.target import centre_of, target_of
 from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, Quarantined, StepRefused
@@ -321,26 +322,29 @@ def position(size: int, collateral: int = 0) -> HedgePosition:
     return HedgePosition(size=RawAmount(size), collateral=RawAmount(collateral), health_bps=None)
 
 
+AIM = HedgeAim(ratio_bps=Bps(6_500), act_at_bps=Bps(500), back_to_bps=Bps(200))
+
+
 def test_a_target_is_a_net_exposure_and_a_step_ends_where_the_band_says():
     hedge = Hedge(venue="v", ratio_bps=Bps(6_500), kept_base=RawAmount(100))
     assert centre_of(hedge, 1_100) == 450
-    up = target_of(hedge, 1_100, position(0))
+    up = target_of(hedge, AIM, 1_100, position(0))
     assert up is not None
     assert (up.move, up.net) == ("up", 450 + 22)
-    assert target_of(hedge, 472, position(628)) is None
-    assert target_of(hedge, 472 + 33, position(628 - 33)) is None, "55 off is at the band's edge"
-    down = target_of(hedge, 300, position(800))
+    assert target_of(hedge, AIM, 472, position(628)) is None
+    assert target_of(hedge, AIM, 472 + 33, position(628 - 33)) is None, "55 off is at the band's edge"
+    down = target_of(hedge, AIM, 300, position(800))
     assert down is not None
     assert (down.move, down.net) == ("down", 450 - 22)
 
 
 def test_what_is_left_is_taken_back_where_nothing_is_to_be_hedged():
     hedge = Hedge(venue="v", ratio_bps=Bps(0))
-    assert target_of(hedge, 500, position(0)) is None
-    closing = target_of(hedge, 400, position(100))
+    assert target_of(hedge, AIM, 500, position(0)) is None
+    closing = target_of(hedge, AIM, 400, position(100))
     assert closing is not None
     assert (closing.move, closing.net) == ("close", 500)
-    assert target_of(hedge, 500, position(0, collateral=1)) is not None
+    assert target_of(hedge, AIM, 500, position(0, collateral=1)) is not None
 
 
 def test_a_book_that_is_only_watched_is_not_hedged():

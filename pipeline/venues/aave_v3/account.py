@@ -22,7 +22,7 @@ from pipeline.venues.aave_v3.forms import (
 from pipeline.venues.aave_v3.interest import linear
 from pipeline.venues.aave_v3.rays import ray_mul
 from pipeline.venues.aave_v3.revisions import rules_of
-from pipeline.venues.aave_v3.rules import AccountData, ReserveHolding
+from pipeline.venues.aave_v3.rules import AccountData, CollateralTerms, ReserveHolding
 from pipeline.venues.aave_v3.told import priced_assets
 
 
@@ -96,6 +96,10 @@ class MarketAt:
             if each.reserve_id in flagged
         }
 
+    def terms(self, account: AaveAccount, asset: Address, reserve_id: int) -> CollateralTerms | None:
+        """Tell what a reserve counts for as an account's collateral; None where it counts for nothing."""
+        return self._rules.terms(self._reserve(asset).configuration, reserve_id, account.emode)
+
     def add_up(self, holdings: Mapping[Address, ReserveHolding]) -> AccountData:
         """Add up what counts, as the pool does."""
         return self._rules.account_data(holdings.values())
@@ -108,7 +112,7 @@ class MarketAt:
         balance = self.balance(position_of(account, reserve.asset))
         is_collateral = bits.is_collateral(account.flags, reserve.reserve_id)
         is_debt = bits.is_borrowing(account.flags, reserve.reserve_id)
-        terms = self._rules.terms(configuration, reserve.reserve_id, account.emode)
+        terms = self.terms(account, reserve.asset, reserve.reserve_id)
         return ReserveHolding(
             price=_emode_price(account, configuration, prices) or prices[reserve.asset],
             unit=10 ** bits.decimals(configuration),

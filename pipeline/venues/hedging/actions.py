@@ -8,8 +8,9 @@ from pipeline.act.foresight import Foreseen, Market, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.inventory import Stock
 from pipeline.errors import HedgeError
+from pipeline.hedge.aim import HedgeAim
 from pipeline.hedge.port import HedgeMove, HedgePosition, HedgeVenue
-from pipeline.hedge.target import target_of
+from pipeline.hedge.target import HedgeTarget, target_of
 from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
 from pipeline.messages.goals import APPROVE, RESET, Goal, Phase, PlanPhase, Step
@@ -17,6 +18,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, Wei
 from pipeline.venues.acting import MissesNoFees, VenueActions, VenueTrades
+from pipeline.venues.hedging.aim import aim_of
 from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
 from pipeline.venues.hedging.goal import HedgeTerms, hedge_goal, in_wallet, need_hedge, terms_of
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
@@ -54,6 +56,15 @@ class HedgeActions(MissesNoFees):
         """List those of a re-range too: what it left standing is watched on."""
         return (*self._trading.grants(shard, policy), *self._venue.grants(policy))
 
+    def aim(self, shard: Shard, policy: Policy, stock: Stock) -> HedgeAim:
+        """Tell ratio and band at a block. Raises: PipelineError where the position is not known."""
+        return aim_of(self._places, shard, policy, stock)
+
+    def target(self, shard: Shard, policy: Policy, stock: Stock) -> HedgeTarget | None:
+        """Tell where the net exposure is to go; None where it is within its band. Raises: PipelineError where the position is not known."""
+        held = self._venue.position(shard, policy)
+        return target_of(need_hedge(policy), self.aim(shard, policy, stock), stock.base_amount, held)
+
     # -------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
         """Ask whether it secures what is owed, or ends the hedge."""
@@ -69,7 +80,7 @@ class HedgeActions(MissesNoFees):
         if held.health_bps is not None and held.health_bps < hedge.act_bps:
             move = self._at_once(shard, policy, stock, held)
             return hedge_goal(policy, HedgeTerms(move=move, net_base=stock.base_amount))
-        target = target_of(hedge, stock.base_amount, held)
+        target = self.target(shard, policy, stock)
         if target is None:
             raise HedgeError("the net exposure is within its band")
         return hedge_goal(policy, HedgeTerms(move=target.move, net_base=target.net))
@@ -80,7 +91,8 @@ class HedgeActions(MissesNoFees):
         """Run the plan in thought, or the largest step of it that prices, wallet and collateral allow."""
         terms = terms_of(goal)
         sizing = self._sizing(shard, policy, market, stock, terms)
-        taken, foreseen = foresee_hedge(sizing, self._places, policy, terms, stock)
+        aim = self.aim(shard, policy, stock)
+        taken, foreseen = foresee_hedge(sizing, self._places, policy, terms, stock, aim=aim)
         return hedge_goal(policy, taken), foreseen
 
     # -------------------------------------------------------------- one phase

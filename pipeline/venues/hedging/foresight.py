@@ -6,6 +6,7 @@ from pipeline.act.allowances import APPROVE_GAS
 from pipeline.act.foresight import Foreseen, Trade
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.errors import HedgeError
+from pipeline.hedge.aim import HedgeAim
 from pipeline.hedge.port import HedgeChange, HedgePosition, HedgeVenue
 from pipeline.hedge.target import centre_of, target_of
 from pipeline.messages.goals import Step
@@ -40,14 +41,14 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def foresee_hedge(
-    sizing: Sizing, at: HedgePlaces, policy: Policy, terms: HedgeTerms, stock: Stock
+    sizing: Sizing, at: HedgePlaces, policy: Policy, terms: HedgeTerms, stock: Stock, *, aim: HedgeAim
 ) -> tuple[HedgeTerms, ForeseenHedge]:
     """Size every phase in thought; where not all can be had, the terms are those of the largest step.
 
     Raises: HedgeError where nothing can be done; PipelineError.
     """
     made = _up(sizing, terms) if terms.move == "up" else _other(sizing, at.venue, terms)
-    target = target_of(need_hedge(policy), sizing.net, sizing.held)
+    target = target_of(need_hedge(policy), aim, sizing.net, sizing.held)
     if target is not None and not target.whole and not made.cut_short:
         made = msgspec.structs.replace(made, cut_short="hedge.largest_step is less than the whole way")
     amounts = {step: amount for step, amount in made.amounts.items() if amount}
@@ -64,7 +65,7 @@ def foresee_hedge(
         else price.value(amounts.get("repay", 0)) + amounts.get("supply", 0) + amounts.get("withdraw", 0)
     )
     gas_limit, gas_expected, transactions = _gas(at, amounts)
-    before, after = _off(sizing.held, policy, sizing.net, made)
+    before, after = _off(sizing.held, policy, aim, sizing.net, made)
     return made.terms, ForeseenHedge(
         moved_quote=RawAmount(moved),
         gas_limit=gas_limit + transactions * policy.chain.data_gas,
@@ -135,12 +136,12 @@ def _gas(at: HedgePlaces, amounts: dict[Step, RawAmount]) -> tuple[int, int, int
     )
 
 
-def _off(held: HedgePosition, policy: Policy, net: int, made: _Plan) -> tuple[int, int]:
+def _off(held: HedgePosition, policy: Policy, aim: HedgeAim, net: int, made: _Plan) -> tuple[int, int]:
     """Tell how far the net exposure is, and would be, from where steps end, in bps of all base."""
     hedge, base = need_hedge(policy), max(net + held.size, 1)
     if made.terms.move not in {"up", "down"}:
         return 1, 0
-    centre, back_to = centre_of(hedge, net + held.size), base * hedge.band.back_to_bps // WHOLE_BPS
+    centre, back_to = centre_of(hedge, net + held.size, aim.ratio_bps), base * aim.back_to_bps // WHOLE_BPS
 
     def off(at: int) -> int:
         return Bps(max(abs(at - centre) - back_to, 0) * WHOLE_BPS // base)

@@ -22,7 +22,7 @@ from pipeline.venues.aave_v3.forms import (
     aave_told,
 )
 from pipeline.venues.aave_v3.rays import WAD
-from pipeline.venues.aave_v3.rules import AccountData, ReserveHolding
+from pipeline.venues.aave_v3.rules import AccountData, CollateralTerms, ReserveHolding
 
 
 class AccountNow:
@@ -42,6 +42,10 @@ class AccountNow:
     def reserve(self, asset: Address) -> AaveReserve:
         """Find a reserve."""
         return self._tables.need(aave_reserve(self._at.pool, asset), AaveReserve)
+
+    def terms(self, asset: Address) -> CollateralTerms | None:
+        """Tell what a reserve counts for as collateral of this account; None where it counts for nothing."""
+        return self.market.terms(self.account, asset, self._reserve_id(asset))
 
     def price(self, asset: Address) -> int | None:
         """Tell what the oracle has answered for a token."""

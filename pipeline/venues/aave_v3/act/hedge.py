@@ -12,7 +12,7 @@ from pipeline.messages.goals import APPROVE, RESET, Phase, PlanPhase, Step
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
-from pipeline.units import Address, RawAmount
+from pipeline.units import Address, Bps, RawAmount
 from pipeline.venues.aave_v3.act.account_after import AccountNow
 from pipeline.venues.aave_v3.act.calldata import EVERYTHING, read_call, write_call
 from pipeline.venues.aave_v3.act.reserves import unfit
@@ -77,6 +77,11 @@ class AaveHedge:
             collateral=now.balance(policy.quote).collateral,
             health_bps=now.health_bps_after(HedgeChange()),
         )
+
+    def counts_bps(self, shard: Shard, policy: Policy) -> Bps:
+        """Tell the liquidation threshold of the quote, the account's e-mode considered."""
+        terms = AccountNow(shard, policy, self._at).terms(policy.quote)
+        return Bps(0) if terms is None else terms.threshold_bps
 
     def health_after(
         self, shard: Shard, policy: Policy, change: HedgeChange, *, base_up_bps: int = 0

@@ -12,7 +12,7 @@ from pipeline.messages.goals import APPROVE, Step
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
-from pipeline.units import Liquidity, RawAmount, Seconds, SqrtPriceX96
+from pipeline.units import Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96
 from pipeline.venues.uniswap_v3 import quote
 from pipeline.venues.uniswap_v3.act.asked import market_of
 from pipeline.venues.uniswap_v3.act.depth import depth_window
@@ -54,6 +54,10 @@ class UniswapV3Trades:
     def grants(self, policy: Policy) -> tuple[Grant, ...]:
         """List base and quote, each with the router."""
         return (policy.base, router_of(policy)), (policy.quote, router_of(policy))
+
+    def fee_pips(self, shard: Shard, policy: Policy) -> Pips:
+        """Tell the fee of the reference pool."""
+        return need_pool(shard, policy.reference_pool).pool().fee_pips
 
     def trade(self, shard: Shard, policy: Policy, market: Market, base: int) -> PoolTrade:
         """Quote a swap that ends within the means, the pool's depth and what is safe from a sandwich."""
