@@ -20,7 +20,7 @@ from streams.rehearse.port import NotTried
 def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, event: BlockSeen) -> Seconds:
     """Take a shard of one's own back to before a block's record, which stands at an offset, and tell how long the block took.
 
-    The chain part goes back by its frames, as in a reorg; of effects only the cooldown's beginning matters.
+    The chain part goes back by its frames, as in a reorg; of effects only when the cooldown and the rests of a hedge began.
     Raises: NotTried.
     """
     tables = shard.tables
@@ -43,7 +43,7 @@ def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, even
     then = replace(
         effects, last_proposed_at_s=untried.proposed_before_s, refused_at_s=None, refusals_in_a_row=0
     )
-    tables.put(keys.effects(book), then)
+    tables.put(keys.effects(book), _hedge_before(then, policy, at.timestamp_s))
     for other in policies(tables):
         tables.put(keys.policy(other.book), None)
     tables.put(keys.policy(book), replace(policy, mode="live"))
@@ -52,6 +52,16 @@ def take_back(shard: Shard, book: BookId, untried: Untried, offset: Offset, even
     tables.put(keys.CURSOR, Cursor(offset=Offset(offset - 1)))
     tables.put(keys.HIGHEST, HighestHead(number=parent))
     return Seconds(max(at.timestamp_s - before.timestamp_s, 1))
+
+
+def _hedge_before(effects: BookEffects, policy: Policy, at_s: Seconds) -> BookEffects:
+    """Forget the rests of a hedge that began with a block or after it: where it proposed, it did not rest."""
+    rests_until_s, secured_at_s = effects.hedge_rests_until_s, effects.hedge_secured_at_s
+    if policy.hedge and rests_until_s is not UNSET and rests_until_s - policy.hedge.pace_s >= at_s:
+        effects = replace(effects, hedge_rests_until_s=UNSET)
+    if secured_at_s is not UNSET and secured_at_s >= at_s:
+        effects = replace(effects, hedge_secured_at_s=UNSET)
+    return effects
 
 
 def telling_all_coins(tables: Tables, event: BlockSeen) -> BlockSeen:

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dry_runs import carry_out, trial_of, until_proposed
 from followed import Followed, node_of, world_policy
-from sender_house import ROOMY, limits_of, signer_of
+from sender_house import ROOMY, limits_of
 
 from pipeline.advance.books import stock_of
-from pipeline.messages.decisions import PlanClosed, RebalanceProposed
-from pipeline.messages.effects import DryRuns, Untried
 from pipeline.messages.entries import Mined
 from pipeline.messages.goals import read_terms
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import ShardId
 from pipeline.venues.uniswap_v3.assess import PositionTerms
 from streams.devnet import actions, reads
 from streams.devnet.artifacts import anvil_program
@@ -23,10 +21,6 @@ from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
 from streams.devnet.world import DevnetPool, World
 from streams.rehearse.anvil import AnvilForks
-from streams.rehearse.trial import Trial
-from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
-from streams.submit.node import HttpSenderNode
-from streams.submit.serve import Submit, SubmitTiming
 
 pytestmark = pytest.mark.anvil
 
@@ -63,62 +57,10 @@ class Ground:
         self.chain.execute(actions.swap_exact_in(self.world, trader, self.pool, token, amount))
 
 
-async def until_proposed(ground: Ground, *followed: Followed) -> list[RebalanceProposed]:
-    """Mine quiet blocks until all propose at the head."""
-    for _ in range(20):
-        said = [await each.catch_up() for each in followed]
-        found = [o for outputs in said for o in outputs if isinstance(o, RebalanceProposed)]
-        if found:
-            assert len(found) == len(followed)
-            return found
-        ground.chain.mine()
-    raise AssertionError("no proposal")
-
-
-def trial_of(followed: Followed) -> tuple[Trial, Untried]:
-    untried = followed.shard.tables.need("dry-run/alpha", DryRuns).untried[-1]
-    offset, event = followed.record_of(untried.at)
-    return Trial(followed.copy(), "alpha", untried, offset, event), untried
-
-
 @pytest.fixture(params=[(name, up) for name in NAMES for up in (True, False)], ids=str)
 def ground(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> tuple[Ground, bool]:
     name, up = request.param
     return Ground(chain, world, world.pool(name), cache), up
-
-
-async def carry_out(ground: Ground, live: Followed, commands: list[SubmitTransaction]) -> int:
-    """Let a real signer carry a live book's plan out, nobody else trading; return the blocks that it took."""
-    broker = FakeSignerBroker()
-    submit = Submit(
-        HttpSenderNode(ground.chain.url, timeout_s=10),
-        FakeJournal(broker),
-        FakeReports(broker),
-        FakeInbox(broker),
-        chain_id=ground.chain.chain_id,
-        partitions=1,
-        signer=signer_of(ground.owner),
-        limits=limits_of(ground.world, **ROOMY | {"max_loss_bps": 900}),
-        timing=SubmitTiming(),
-        new_signer=True,
-    )
-    await submit.open()
-    heard = blocks = 0
-    try:
-        while not [o for o in live.said if isinstance(o, PlanClosed)]:
-            broker.put(ShardId(0), *commands)
-            await submit.step()
-            reports = broker.reports(ShardId(0))
-            for report in reports[heard:]:
-                live.take(report)
-            heard = len(reports)
-            ground.chain.mine()
-            blocks += 1
-            commands = [o for o in await live.catch_up() if isinstance(o, SubmitTransaction)]
-            assert blocks < 20, [type(o).__name__ for o in live.said]
-    finally:
-        await submit.close()
-    return blocks
 
 
 def with_node(ground: Ground, story: Callable[[Any], Awaitable[None]]) -> None:
@@ -147,7 +89,7 @@ def test_what_it_says_is_what_happens(ground):
         await dry.begin()
         await live.begin()
         ground.move_price(up=up)
-        await until_proposed(ground, dry, live)
+        await until_proposed(ground.chain.mine, dry, live)
         trial, untried = trial_of(dry)
         head = ground.chain.header()
         async with ground.forks.at(untried.at, ground.owner, trial.block_s) as fork:
@@ -159,7 +101,8 @@ def test_what_it_says_is_what_happens(ground):
         had = wallet(ground)
         since = ground.chain.header().number
         commands = [o for o in live.said if isinstance(o, SubmitTransaction)]
-        assert await carry_out(ground, live, commands) == told.blocks
+        limits = limits_of(ground.world, **ROOMY | {"max_loss_bps": 900})
+        assert await carry_out(ground.chain, limits, live, commands) == told.blocks
         has = wallet(ground)
         changes = {change.token: change.delta for change in told.changes}
         for token in (ground.world.weth, ground.world.usdc_of(ground.pool)):
