@@ -127,6 +127,7 @@ allowance: Kind[Address, Address, Address] = kind("allowance", str, str, str)
 """Of an owner, in a token, for a spender."""
 cost: Kind[BookId] = kind("cost", str)
 volatility: Kind[BookId] = kind("volatility", str)
+warned: Kind[BookId] = kind("warned", str)
 departure: Kind[str] = kind("departure", str)
 """Of what left a book, by its item."""
 price: Kind[Address, int, int, int] = kind("price", str, int, int, int)
@@ -228,6 +229,7 @@ IN_NO_VIEW: Final = families(
     allowance,
     observation,
     departure,
+    warned,
     price,
 )
 """Families that no view of a pool, a position or a book is made of."""

@@ -70,6 +70,11 @@ def _checksummed(digits: str) -> str:
     return "".join(d.upper() if int(n, 16) >= 8 else d for d, n in zip(digits, nibbles, strict=False))
 
 
+def factor_text(bps: int) -> str:
+    """Show a health factor that is counted in bps of 1: 1.2345."""
+    return f"{Decimal(bps).scaleb(-4, _WIDE):.4f}"
+
+
 def bps_text(bps: Bps | int) -> str:
     """Show a share in percent."""
     return f"{plain_number(Decimal(bps).scaleb(-2, _WIDE))}%"

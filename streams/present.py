@@ -15,7 +15,7 @@ from pipeline.errors import MalformedRecordError, NewerRecordError, PipelineErro
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.base import BlockRef, View
-from pipeline.messages.entries import Halted, Pause
+from pipeline.messages.entries import Halted, HealthWarning, Pause
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView
 from pipeline.state.policies import policies
@@ -25,6 +25,7 @@ from pipeline.units import ChainId, Offset, ShardId
 from pipeline.venues.port import VenueViews
 from pipeline.venues.registry import kind_of, venues_of
 from pipeline.views import show_book
+from streams.human import factor_text
 from streams.kafka.codec import decode_event
 from streams.kafka.readers import Reader, Record
 from streams.kafka.topics import EVENTS, shard_of
@@ -192,6 +193,9 @@ def _marks(at: ShardNow, policy: Policy, unknown: Refused | None) -> Iterator[st
         pause = tables.find(keys.pause(scope), Pause)
         if pause is not None:
             yield f"paused ({scope}) by {pause.by}: {pause.reason}"
+    low = tables.find(keys.warned(policy.book), HealthWarning)
+    if low is not None:
+        yield f"health factor below {factor_text(low.warn_bps)} since block {low.at.number}"
     if unknown is not None:
         held = quarantined(tables).get(unknown.item or "")
         yield f"in quarantine: {unknown.item}: {held.reason}" if held else f"not read yet: {unknown.item}"

@@ -10,6 +10,7 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.calibrating import calibrate
 from pipeline.advance.daily_counts import proposed
 from pipeline.advance.dry_runs import want_dry_run
+from pipeline.advance.health import tell_health
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.advance.resting import note_rest
@@ -68,6 +69,7 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     judgement = _judge(context, path, stock, moved)
     if not is_hedge(judgement):
         stock = moved
+    yield from tell_health(context)
     yield from carried
     yield from _conclude(context, replace(path, finished_plan=_finished(carried, path)), stock, judgement)
 
@@ -190,9 +192,14 @@ def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:
 
 def _paused(shard: Shard, policy: Policy) -> Refused | None:
     for scope in (keys.ALL, keys.book(policy.book)):
-        if shard.tables.find(keys.pause(scope), Pause) is not None:
-            return Refused(gate="pause", reason="paused", item=scope)
+        pause = shard.tables.find(keys.pause(scope), Pause)
+        if pause is not None:
+            return Refused(gate="pause", reason=_why_paused(pause), item=scope)
     return None
+
+
+def _why_paused(pause: Pause) -> str:
+    return "liquidated" if pause.is_for_liquidation else "paused"
 
 
 def _quarantine_book(context: BookContext, error: Exception) -> Iterator[Quarantined]:

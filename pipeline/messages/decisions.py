@@ -11,6 +11,7 @@ from pipeline.messages.former_goals import with_goal
 from pipeline.messages.former_outcomes import plan_outcome, stall_reason
 from pipeline.messages.former_prices import with_price
 from pipeline.messages.goals import Goal, Phase
+from pipeline.messages.loan_alerts import AnyLoanAlert
 from pipeline.messages.outcomes import AnyPlanOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import Address, BookId, Bps, Hash, RawAmount, Seconds
@@ -117,10 +118,7 @@ upgrades("PlanOpened", 1)(with_goal)
 
 
 class PlanRevised(PlanMessage, frozen=True, kw_only=True, tag="PlanRevised.2"):
-    """The plan goes on for another goal than before, or without a swap: the book has changed since.
-
-    In records of before the goal tells the range only.
-    """
+    """The plan goes on for another goal than before, or without a swap: the book has changed since. Of old records the goal tells the range only."""
 
     phase: Phase
     """The one that is made for it first."""
@@ -291,6 +289,7 @@ AnyDecision = (
     | ChecksSkipped
     | NftLeft
     | NftSetApart
+    | AnyLoanAlert
     | ReadFailed
     | BlockSetAside
     | ChainStalled

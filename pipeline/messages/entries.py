@@ -117,6 +117,16 @@ class HighestHead(Entry, frozen=True, kw_only=True):
     number: BlockNumber
 
 
+class HealthWarning(Entry, frozen=True, kw_only=True):
+    """`warned/book`: its health factor has fallen below the level at which it warns, and is not back yet."""
+
+    at: BlockRef
+    """When it fell there."""
+    health_bps: int
+    """Then. In bps of 1."""
+    warn_bps: int
+
+
 class SetAside(Entry, frozen=True, kw_only=True):
     """`set-aside`: how many blocks did not attach since one last did."""
 
@@ -136,12 +146,14 @@ class Halted(Entry, frozen=True, kw_only=True):
 
 
 class Pause(Entry, frozen=True, kw_only=True):
-    """`pause/scope`: an operator's word. The scope is `all` or `book/ID`."""
+    """`pause/scope`: an operator's word, or a liquidation's. The scope is `all` or `book/ID`."""
 
     reason: str
     by: str
     cancels: bool = False
     """The signer also cancels what it has signed and no block has."""
+    is_for_liquidation: bool = False
+    """No operator said it: the book's loan was liquidated."""
 
 
 class Resume(Entry, frozen=True, kw_only=True):
@@ -215,4 +227,5 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.gift.family: Gift,
     keys.adopted.family: Adopted,
     keys.departure.family: Departure,
+    keys.warned.family: HealthWarning,
 }

@@ -10,7 +10,15 @@ from pipeline.state.shard import Shard
 from pipeline.units import Offset
 
 _DECIDED_FAMILIES = keys.families(
-    keys.effects, keys.plan, keys.intent, keys.dry_run, keys.path, keys.cost, keys.volatility, keys.departure
+    keys.effects,
+    keys.plan,
+    keys.intent,
+    keys.dry_run,
+    keys.path,
+    keys.cost,
+    keys.volatility,
+    keys.departure,
+    keys.warned,
 )
 _BOOK_QUARANTINE = keys.quarantine(keys.book(""))  # type: ignore[arg-type]
 

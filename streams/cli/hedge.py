@@ -61,6 +61,9 @@ def print_hedges(books: Iterable[BookNow], volatility: float) -> None:
     """Print what each book has of each token, net of what it owes, and its loans."""
     columns = ["book", "token", ">held", ">collateral", ">debt", ">net"]
     print_table("net exposure", columns, [row for each in books for row in _exposure_rows(each)])
+    for each in books:
+        for mark in each.marks if each.stock is not None else ():
+            say(f"{each.policy.book}: {mark}")
     loans = [shown for each in books for shown in loans_of(each)]
     if not loans:
         say("no book owes anything to a lending market")

@@ -29,21 +29,24 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.goals import Goal, HedgeGoal
+from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount
 from streams.cli import costs
 from streams.cli.departed import left_text
+from streams.cli.loans import liquidated_text
 from streams.cli.refusals import in_units
 from streams.cli.venues.registry import shown_as
 from streams.cli.wording import named_in
-from streams.human import amount_text, bps_text, duration_text
+from streams.human import amount_text, bps_text, duration_text, factor_text
 from streams.outcomes import outcome_text
 
 _WHY_NOT: Mapping[str, str] = {
     "not_observed": "{item} has not been read yet",
     "quarantined": "{item} is in quarantine",
     "paused": "an operator has paused {item}",
+    "liquidated": "its loan was liquidated: `evenkeel resume {item}` lets it go on",
     "plan_open": "its plan is still open",
     "watch_only": "it is only watched (mode: watch)",
     "unpriced_token": "it holds a token without a price",
@@ -84,11 +87,17 @@ def sentence(said: Output, policy: Policy | None) -> str:
             )
         case PlanStalled():
             return f"{said.book}: the plan cannot go on at {said.phase}: {in_units(f'{said.reason}: {said.detail}', policy)}"
-        case NftLeft():
-            return f"{said.book}: {left_text(said.item, said, policy)}"
+        case LoanLiquidated() | NftLeft():
+            return f"{said.book}: {_lost(said, policy)}"
         case PlanClosed():
             return f"{said.book}: the plan has ended: {outcome_text(said.outcome)}{costs.real_text(said, policy)}"
     return _alert(said)
+
+
+def _lost(said: LoanLiquidated | NftLeft, policy: Policy | None) -> str:
+    if isinstance(said, NftLeft):
+        return left_text(said.item, said, policy)
+    return liquidated_text(said, policy)
 
 
 def _alert(said: Output) -> str:
@@ -103,6 +112,12 @@ def _alert(said: Output) -> str:
             return f"pool {said.pool} was not checked {said.count} times in a row"
         case NftSetApart():
             return f"{said.book}: {said.item} was sent by somebody else and is set apart: `evenkeel adopt` takes it in"
+        case HealthLow():
+            return f"{said.book}: its health factor is {factor_text(said.health_bps)}, below {factor_text(said.warn_bps)}; below {factor_text(said.act_bps)} the debt is secured at once"
+        case HealthRestored(health_bps=None):
+            return f"{said.book}: nothing is owed any more"
+        case HealthRestored(health_bps=int(health_bps)):
+            return f"{said.book}: its health factor is back at {factor_text(health_bps)}"
         case ReadFailed():
             return f"{said.item} cannot be read: {said.reason}"
     return _alert_of_shard(said)

@@ -69,7 +69,7 @@ class HedgeSection(Section):
     act: Factor = Decimal("1.2")
     """Below this health factor the debt is made smaller at once, whatever else is due."""
     warn: Factor = Decimal("1.3")
-    """Below this health factor there is to be an alert; nothing is said yet."""
+    """Below this health factor there is an alert."""
     largest_debt: Annotated[Decimal, Field(gt=0)] | None = None
     """The largest debt, in whole base; by default any."""
     largest_step: Annotated[Decimal, Field(gt=0)] | None = None

@@ -22,6 +22,7 @@ from pipeline.messages.decisions import (
 )
 from pipeline.messages.entries import PassedRecord
 from pipeline.messages.events import AnyEvent
+from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.versions import TYPE_FIELD
 from pipeline.messages.views import Rewound, TradeSeen, ViewRemoved
@@ -142,6 +143,8 @@ def _subject(shard: ShardId, output: Output) -> str:
     """Name what a decision or an alert is about: its key."""
     match output:
         case Decision(book=book) | PlanMessage(book=book) | NftLeft(book=book) | NftSetApart(book=book):
+            return keys.book(book)
+        case HealthLow(book=book) | HealthRestored(book=book) | LoanLiquidated(book=book):
             return keys.book(book)
         case Quarantined(item=item) | Released(item=item) | ReadFailed(item=item):
             return item

@@ -53,6 +53,8 @@ KINDS = {
     "receipt": (HASHES,),
     "allowance": (ADDRESSES, ADDRESSES, ADDRESSES),
     "cost": (BOOKS,),
+    "warned": (BOOKS,),
+    "volatility": (BOOKS,),
     "departure": (ITEMS,),
     "frame": (NUMBERS.map(BlockNumber),),
     "effects": (BOOKS,),

@@ -69,6 +69,10 @@ class MarketAt:
             debt=self._rules.debt_balance(position.scaled_debt, self.borrow_index_ray(reserve)),
         )
 
+    def supplied(self, scaled: int, reserve: AaveReserve) -> RawAmount:
+        """Add interest to a scaled aToken balance."""
+        return self._rules.collateral_balance(scaled, self.liquidity_index_ray(reserve))
+
     def totals(self, told: ReserveTotals) -> MarketTotals:
         """Add interest to what a block told of a reserve. Raises: ImpossibleFactError where it is not followed."""
         reserve = self._reserve(told.asset)

@@ -37,6 +37,7 @@ _USERS_PLACE = {
     logs.COLLATERAL_DISABLED: 2,
     logs.BORROW: 2,
     logs.RATE_MODE_SWAPPED: 2,
+    logs.LIQUIDATION_CALL: 3,
 }
 
 

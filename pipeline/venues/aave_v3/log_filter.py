@@ -19,6 +19,7 @@ _OF_AN_OWNER = {
     logs.EMODE_SET: 1,
     logs.BORROW: 2,
     logs.RATE_MODE_SWAPPED: 2,
+    logs.LIQUIDATION_CALL: 3,
 }
 """In which topic a pool's log names an account."""
 _BRINGING = frozenset({logs.EMODE_SET, logs.LIQUIDATION_CALL, logs.UPGRADED})
@@ -73,7 +74,8 @@ class AaveInterest(msgspec.Struct, frozen=True):
             return len(log.topics) > 1 and address_of_topic(log.topics[1]) in self.used
         if topic in _OF_AN_OWNER:
             place = _OF_AN_OWNER[topic]
-            return len(log.topics) > place and self._is_owner(log.topics[place])
+            if len(log.topics) > place and self._is_owner(log.topics[place]):
+                return True
         return topic == logs.UPGRADED or silently_accrued(log, self.at) in self.used
 
     def _of_configurator(self, log: RawLog) -> bool:

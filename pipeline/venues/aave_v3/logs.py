@@ -4,7 +4,7 @@ from typing import cast
 
 from pipeline.messages.base import RawLog
 from pipeline.messages.facts import Fact
-from pipeline.units import Address
+from pipeline.units import Address, RawAmount
 from pipeline.venues.log_words import Shape, address, decode, shape_of, uint
 
 RESERVE_DATA_UPDATED = "0x804c9b842b2748a22bb64b345453a3de7ca54a6ca45ce00d415894979e22897a"
@@ -48,6 +48,18 @@ class StableDebtMade(Fact, frozen=True, kw_only=True):
 
     asset: Address
     owner: Address
+
+
+class LiquidationMade(Fact, frozen=True, kw_only=True):
+    """Somebody repaid a debt of an account whose health factor was below 1, and took collateral of it."""
+
+    collateral_asset: Address
+    debt_asset: Address
+    owner: Address
+    repaid: RawAmount
+    seized: RawAmount
+    """What the liquidator got; the market's own part is not in it."""
+    liquidator: Address
 
 
 class BalanceChanged(Fact, frozen=True, kw_only=True):
@@ -132,6 +144,19 @@ def _of_mode(log: RawLog, *, asset: int, owner: int, mode: int) -> Fact:
     )
 
 
+def _liquidated(log: RawLog, words: list[int]) -> LiquidationMade:
+    return LiquidationMade(
+        address=log.address,
+        log_index=log.log_index,
+        collateral_asset=address(words[0]),
+        debt_asset=address(words[1]),
+        owner=address(words[2]),
+        repaid=RawAmount(words[3]),
+        seized=RawAmount(words[4]),
+        liquidator=address(words[5]),
+    )
+
+
 def _minted(log: RawLog, words: list[int]) -> BalanceChanged:
     _, owner, value, increase, index = words
     return _changed(log, owner, value - increase, index)
@@ -167,6 +192,7 @@ _POOL_SHAPES = {
     COLLATERAL_ENABLED: Shape("ReserveUsedAsCollateralEnabled", 3, 0, _enabled),
     COLLATERAL_DISABLED: Shape("ReserveUsedAsCollateralDisabled", 3, 0, _disabled),
     BORROW: Shape("Borrow", 4, 4, _borrowed),
+    LIQUIDATION_CALL: Shape("LiquidationCall", 4, 4, _liquidated),
     RATE_MODE_SWAPPED: Shape("SwapBorrowRateMode", 3, 1, _mode_swapped),
 }
 _TOKEN_SHAPES = {

@@ -32,6 +32,7 @@ from pipeline.venues.aave_v3.forms import (
     aave_reserve,
     aave_told,
 )
+from pipeline.venues.aave_v3.liquidations import tell_liquidations
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
@@ -96,9 +97,8 @@ class AaveV3:
         return []
 
     def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        """Tell nothing, likewise."""
-        del shard, event, now
-        yield from ()
+        """Tell the liquidations of books' accounts."""
+        return tell_liquidations(shard, event, self._at, now)
 
     # -------------------------------------------------------------- logs and reads
     def interest(self, tables: Tables) -> log_filter.AaveInterest:

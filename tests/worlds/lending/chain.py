@@ -1,8 +1,9 @@
 """The toy chain with an Aave market of base and quote: what an owner supplies and borrows, and the logs that tell it."""
 
+from collections.abc import Callable
 from typing import Any
 
-from builders import BASE, OWNER, QUOTE, ToyChain, ToyWatcher, topic, versioned
+from builders import BASE, OWNER, QUOTE, STRANGER, ToyChain, ToyWatcher, topic, versioned
 from desk import Desk, live
 from msgspec.structs import replace
 from toy_signer import ToySigner
@@ -35,6 +36,7 @@ from pipeline.venues.aave_v3.rules import CollateralTerms, ReserveHolding
 
 LENDING, CONFIGURATOR, ORACLE = (Address(f"0x{n:040x}") for n in (0xAA01, 0xAA02, 0xAA03))
 A_BASE, D_BASE, A_QUOTE, D_QUOTE = (Address(f"0x{n:040x}") for n in range(0xAB01, 0xAB05))
+TREASURY = Address(f"0x{0xAD01:040x}")
 RAY, LTV_BPS, THRESHOLD_BPS = 10**27, 7_700, 8_000
 IDS = {BASE: 0, QUOTE: 1}
 DECIMALS = {BASE: 18, QUOTE: 6}
@@ -69,6 +71,7 @@ class LendingChain(ToyChain):
         self.debt = dict.fromkeys(IDS, 0)
         self.flags = 0
         self.reconfigured: list[str] = []
+        self.in_next_block: Callable[[], None] | None = None
         self.frozen: set[str] = set()
         self.price_percent = 100
         """The price that the oracle reports, as of the pool."""
@@ -127,6 +130,9 @@ class LendingChain(ToyChain):
         for asset in self.reconfigured:
             self.log(CONFIGURATOR, ["0x" + "c0" * 32, topic(asset)])
         self.reconfigured = []
+        act, self.in_next_block = self.in_next_block, None
+        if act is not None:
+            act()
         return head
 
     def read(self, item: str, why: str, term: int) -> AnyEvent:
@@ -224,6 +230,18 @@ class LendingChain(ToyChain):
         self.move(asset, A_TOKENS[asset], OWNER, amount)
         assert self.health >= 1
         return amount
+
+    def liquidate(self, repaid: int, seized: int, fee: int) -> None:
+        """A stranger repays base, and takes quote of which the market keeps a fee."""
+        self.transaction = "0x" + "1d" * 32
+        self.debt[BASE] -= repaid
+        self._burned(D_TOKENS[BASE], repaid)
+        self.collateral[QUOTE] -= seized
+        self._burned(A_QUOTE, seized - fee)
+        self.log(A_QUOTE, [logs.BALANCE_TRANSFER, topic(OWNER), topic(TREASURY)], fee, RAY)
+        topics = [logs.LIQUIDATION_CALL, topic(QUOTE), topic(BASE), topic(OWNER)]
+        self.log(LENDING, topics, repaid, seized - fee, int(STRANGER, 16), 0)
+        self.transaction = None
 
     def _minted(self, token: str, amount: int) -> None:
         self.log(token, [logs.MINT, topic(OWNER), topic(OWNER)], amount, 0, RAY)
