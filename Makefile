@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := .evenkeel/uv
 # tests wait for blocks and brokers more than they compute: processes that share them overlap their waits
-WORKERS ?= 3
+WORKERS ?= 4
 # what starts a hundred processes must not compile the same modules a hundred times
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -22,7 +22,7 @@ help: ## List the targets
 demo: $(READY) tools ## The whole system on this machine: a broker, a chain, 200 blocks, faults, and a verdict
 	$(BIN)/evenkeel demo
 
-test: $(READY) tools ## Every test, on real brokers and real chains (WORKERS=3)
+test: $(READY) tools ## Every test, on real brokers and real chains (WORKERS=4)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Lint, types, spelling, and the rules of imports

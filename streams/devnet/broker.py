@@ -141,10 +141,11 @@ def start_broker(folder: Path, *, cache: Path = DEFAULT_CACHE, usual_port: int |
     Raises: DevnetError if Java, Maven or the broker fails.
     """
     folder_of_jars = jars(cache)
+    formatted = _formatted(folder_of_jars)
     archive = made_once(_archive_path(folder_of_jars), lambda path: _archive_classes(folder_of_jars, path))
     java = java_command(folder_of_jars, f"-XX:SharedArchiveFile={archive}")
     for attempt in range(_START_TRIES):
-        broker = _prepare(folder, java, usual_port=usual_port if attempt == 0 else None)
+        broker = _prepare(folder, java, formatted, usual_port=usual_port if attempt == 0 else None)
         try:
             broker.start()
         except DevnetError:
@@ -155,34 +156,54 @@ def start_broker(folder: Path, *, cache: Path = DEFAULT_CACHE, usual_port: int |
     raise AssertionError
 
 
-def _prepare(folder: Path, java: list[str], *, usual_port: int | None = None) -> Broker:
-    """Write the configuration, and format the data folder if it is new."""
+def _prepare(folder: Path, java: list[str], formatted: Path, *, usual_port: int | None = None) -> Broker:
+    """Write the configuration, and a data folder of a cluster of its own unless there is one."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port(usual_port)
     controller_port = free_port(None if usual_port is None else usual_port + 1)
-    properties = folder / "server.properties"
-    properties.write_text(
-        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, folder=folder)
-    )
+    properties = _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, folder=folder)
+    (folder / "server.properties").write_text(properties)
     if not (folder / _META).exists():
-        _format(java, properties)
-    cluster_id = next(
-        value
-        for key, _, value in (line.partition("=") for line in (folder / _META).read_text().splitlines())
-        if key == "cluster.id"
-    )
+        _copy_formatted(formatted, folder)
+    cluster_id = _cluster_id((folder / _META).read_text())
     return Broker(folder=folder, port=port, controller_port=controller_port, cluster_id=cluster_id, java=java)
 
 
-def _format(java: list[str], properties: Path) -> None:
-    """Make a data folder of a cluster of its own."""
-    # no leading dash: it would be an option
-    cluster_id = "e" + base64.urlsafe_b64encode(secrets.token_bytes(16)).decode()[1:22]
-    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+def _formatted(folder_of_jars: Path) -> Path:
+    """Return a folder with formatted data that no broker has used: Java takes a second to format, a copy takes nothing."""
+    digest = hashlib.sha256(_PROPERTIES.encode()).hexdigest()[:12]
+    java = java_command(folder_of_jars)
+    return made_once(folder_of_jars.parent / f"formatted-{digest}", lambda path: _format(java, path))
+
+
+def _format(java: list[str], folder: Path) -> None:
+    folder.mkdir()
+    properties = folder / "server.properties"
+    properties.write_text(_PROPERTIES.format(host=HOST, port=1, controller_port=2, folder=folder))
+    command = [*java, "kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", str(properties)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False)
     if done.returncode != 0:
         raise DevnetError(f"cannot format the data of {properties}:\n{(done.stdout + done.stderr)[-2_000:]}")
+
+
+def _copy_formatted(formatted: Path, folder: Path) -> None:
+    """Make a data folder of a cluster of its own; what names the cluster is written last, and makes it complete."""
+    meta = (formatted / _META).read_text()
+    shutil.copytree(
+        formatted / "data", folder / "data", ignore=shutil.ignore_patterns(_META.name), dirs_exist_ok=True
+    )
+    (folder / _META).write_text(meta.replace(_cluster_id(meta), _new_cluster_id()))
+
+
+def _cluster_id(meta: str) -> str:
+    pairs = (line.partition("=") for line in meta.splitlines())
+    return next(value for key, _, value in pairs if key == "cluster.id")
+
+
+def _new_cluster_id() -> str:
+    # no leading dash: it would be an option
+    return "e" + base64.urlsafe_b64encode(secrets.token_bytes(16)).decode()[1:22]
 
 
 def _archive_path(folder_of_jars: Path) -> Path:
@@ -194,7 +215,7 @@ def _archive_classes(folder_of_jars: Path, archive: Path) -> None:
     """Run a broker once so that Java writes down the classes it loaded."""
     folder = archive.parent / "warm-up"
     java = java_command(folder_of_jars, f"-XX:ArchiveClassesAtExit={archive}")
-    with _prepare(folder, java) as broker:
+    with _prepare(folder, java, _formatted(folder_of_jars)) as broker:
         broker.start()
     if not archive.exists():
         raise DevnetError(f"java wrote no class-data archive:\n{processes.last_lines(broker.log)}")

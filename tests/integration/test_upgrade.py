@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from kafka_logs import append, read_committed
 from watching import Log, deployment, own_chain_id, policy_of
 
@@ -60,7 +61,8 @@ class House:
 
     def start(self, which: str, role: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{which}-{role}.log").open("ab") as log:
-            process = subprocess.Popen(self.argv(which, role), cwd=TESTS.parent, stdout=log, stderr=log)
+            begin = subprocess.Popen if which == "new" else Forked  # a fork has imported the old tables
+            process = begin(self.argv(which, role), cwd=TESTS.parent, stdout=log, stderr=log)
         self.running.append(process)
         return process
 

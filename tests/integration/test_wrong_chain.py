@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 from aiokafka import AIOKafkaConsumer
 from sender_house import CHAIN_IDS
@@ -42,9 +43,7 @@ def test_nothing_is_written_for_another_chain(broker: Broker, chain: Chain, tmp_
         "EVENKEEL_RPC_URL": chain.url,
         "EVENKEEL_FOLDER": str(tmp_path / "run"),
     }
-    done = subprocess.run(
-        [*EVENKEEL, *command], check=False, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=180
-    )
+    done = forked.run([*EVENKEEL, *command], cwd=tmp_path, env=env)
     assert done.returncode == CONFIGURATION, done.stderr
     said = f"error: the node follows chain {chain.chain_id}, this deployment is of chain {wrong}"
     assert done.stderr.strip().splitlines()[-1] == said

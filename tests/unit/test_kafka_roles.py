@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 
 from pipeline.errors import SettingsError
@@ -80,10 +81,8 @@ def run(tmp_path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": str(ROOT),
         "PATH": "/usr/bin",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "streams.cli", "topics", "acls", *arguments],
-        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    argv = [sys.executable, "-m", "streams.cli", "topics", "acls", *arguments]
+    return forked.run(argv, cwd=tmp_path, env=env)
 
 
 def test_the_commands_say_all_of_it(tmp_path):
