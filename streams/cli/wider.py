@@ -55,7 +55,7 @@ def _hedge(policy: Policy, venue: str, file: SignerFile) -> Iterator[str]:
     if not entries:
         yield f"{policy.book}: no entry of its signer's venues names the pool of {venue}: it would refuse the hedge (limits)"
     for entry in entries:
-        for says in entry.refuses_of(policy):
+        for says in entry.refuses_of(policy, file.budget_token):
             yield f"{policy.book}: {says}: it would refuse what needs it (limits)"
 
 

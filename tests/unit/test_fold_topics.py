@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.messages.views import Rewound, ViewRemoved
 from pipeline.units import ShardId
 from streams.kafka.topics import DECISIONS, OUTPUTS, TOPICS
-from streams.work.fold import _records
+from streams.work.fold import _written
 
 KINDS = sorted({kind for topic in OUTPUTS for kind in topic.messages}, key=lambda kind: kind.__name__)
 
@@ -18,7 +18,7 @@ KINDS = sorted({kind for topic in OUTPUTS for kind in topic.messages}, key=lambd
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_every_output_has_its_topics(kind, data):
-    records = list(_records(ShardId(3), data.draw(structs(kind))))
+    records = list(_written(ShardId(3), [data.draw(structs(kind))]))
     assert [record.topic for record in records] == [topic.name for topic in OUTPUTS if kind in topic.messages]
     assert {record.partition for record in records} == {3}
     assert all(record.value for record in records)
@@ -36,7 +36,7 @@ def test_a_decision_lies_under_the_book_or_the_item_that_it_is_about(kind, data)
         "rewound" if kind is Rewound else "shard/3",
     ]
     wanted = next(subject for subject in subjects if subject is not None)
-    keys = {record.key.decode() for record in _records(ShardId(3), said) if record.topic == DECISIONS.name}
+    keys = {record.key.decode() for record in _written(ShardId(3), [said]) if record.topic == DECISIONS.name}
     assert keys == {wanted}
 
 
@@ -47,7 +47,7 @@ def test_no_output_is_without_a_topic():
 
 @given(structs(ViewRemoved), st.sampled_from(["pool-states", "positions", "books"]))
 def test_what_is_gone_becomes_a_tombstone(removed, view):
-    [record] = _records(ShardId(3), type(removed)(**{**_fields(removed), "topic": view}))
+    [record] = _written(ShardId(3), [type(removed)(**{**_fields(removed), "topic": view})])
     assert record == (f"{view}.v1", removed.key.encode(), None, 3)
 
 

@@ -75,13 +75,13 @@ ENTRY: dict[str, Any] = {
 }
 
 
-def said_of_a_hedge(entry: dict[str, Any], **hedge: Any) -> list[str]:
+def said_of_a_hedge(entry: dict[str, Any], budget_token: str = QUOTE, **hedge: Any) -> list[str]:
     """Hold a book that is hedged against a file, by what is said of the hedge."""
     fields: dict[str, Any] = {
         "chain": 31337,
         "devnet_account": "0x" + "1a" * 20,
         "pools": [POOL],
-        "budget_token": QUOTE,
+        "budget_token": budget_token,
     }
     amounts = {"max_loss_per_day": 1, "max_notional": 1, "max_notional_per_day": 10}
     file = SignerFile.model_validate(fields | amounts | {"venues": [ENTRY | entry]})
@@ -96,6 +96,13 @@ def said_of_a_hedge(entry: dict[str, Any], **hedge: Any) -> list[str]:
 
 def test_a_hedge_within_its_signers_entry_is_not_named() -> None:
     assert said_of_a_hedge({}) == []
+    assert said_of_a_hedge({"shock": "36%"}) == [], "a shock beyond the gap is borne by the floor"
+    assert said_of_a_hedge({}, floor_bps=12_000, gap_bps=2_000) == [], "and a smaller gap by a higher floor"
+
+
+def test_a_shock_of_the_collateral_counts_where_the_quote_is_not_the_budgets_token() -> None:
+    (says,) = said_of_a_hedge({}, budget_token=BASE)
+    assert "asks for 1.7745" in says
 
 
 @pytest.mark.parametrize(
@@ -113,10 +120,11 @@ def test_a_hedge_within_its_signers_entry_is_not_named() -> None:
         (
             {"least_health": "1.1001"},
             {},
-            "hedge.floor leaves a health factor of 1.1, lending 1.1001 at least",
+            "hedge.floor 1.1000 with hedge.gap 30% leaves a health factor of 1.43; least_health 1.1001 with shock 30% of lending asks for 1.43013",
         ),
+        ({}, {"gap_bps": 2_000}, "hedge.floor 1.1000 with hedge.gap 20% leaves a health factor of 1.32"),
         ({}, {"act_bps": 10_900}, "hedge.act leaves a health factor of 1.045, lending 1.05 at least"),
-        ({"shock": "31%"}, {}, "hedge.gap of 30% is less than the shock of lending, 31%"),
+        ({"shock": "37%"}, {}, "least_health 1.05 with shock 37% of lending asks for 1.4385"),
         (
             {},
             {"oracle_within_bps": 201},

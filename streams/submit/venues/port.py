@@ -176,9 +176,9 @@ class VenueFields(Section):
         del pool
         return False
 
-    def refuses_of(self, policy: Policy) -> Iterator[str]:
+    def refuses_of(self, policy: Policy, budget_token: Address) -> Iterator[str]:
         """Name what a book plans at this venue and this entry does not allow. Nothing of a book that acts elsewhere."""
-        del policy
+        del policy, budget_token
         yield from ()
 
     def secures(self, policy: Policy) -> bool:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Bps
-from streams.human import bps_text
+from streams.human import bps_text, factor_text
 from streams.portfolio.fields import Addr, Share, share_up_to
 from streams.submit.venues.port import VenueFields
 
@@ -49,8 +50,8 @@ class AaveFields(VenueFields):
             return False
         return self.pool in _contracts(policy, policy.hedge.venue)
 
-    def refuses_of(self, policy: Policy) -> Iterator[str]:
-        """Name where a book's hedge goes beyond debt, health, shock or oracle of this entry."""
+    def refuses_of(self, policy: Policy, budget_token: Address) -> Iterator[str]:
+        """Name where a book's hedge goes beyond debt, health or oracle of this entry."""
         if not policy.hedge or not self.secures(policy):
             return
         hedge, base = policy.hedge, policy.base
@@ -60,15 +61,23 @@ class AaveFields(VenueFields):
         largest = int(self.tokens.get(base, Decimal(0)).scaleb(policy.decimals(base)))
         if hedge.largest_debt is None or hedge.largest_debt > largest:
             yield f"hedge.largest_debt is not within what {self.name} lets be owed, {self.tokens.get(base, 0)}"
-        after_withdrawal = (_WHOLE_BPS + hedge.act_bps) // 2
-        for name, factor_bps in {"floor": hedge.floor_bps, "act": after_withdrawal}.items():
-            if factor_bps < self.least_health * _WHOLE_BPS:
-                yield f"hedge.{name} leaves a health factor of {factor_bps / _WHOLE_BPS}, {self.name} {self.least_health} at least"
-        if hedge.gap_bps < self.shock:
-            yield f"hedge.gap of {bps_text(hedge.gap_bps)} is less than the shock of {self.name}, {bps_text(self.shock)}"
+        yield from self._refuses_health(hedge, shocks=1 if policy.quote == budget_token else 2)
         if hedge.oracle_within_bps > self.max_oracle_deviation:
             within, most = bps_text(hedge.oracle_within_bps), bps_text(self.max_oracle_deviation)
             yield f"hedge.oracle_within of {within} is wider than the max_oracle_deviation of {self.name}, {most}"
+
+    def _refuses_health(self, hedge: Hedge, *, shocks: int) -> Iterator[str]:
+        """Hold the health that steps leave against what is asked for after the shock, of the debt and, unless it is the budget's token, of the collateral."""
+        left = Decimal(hedge.floor_bps) * (_WHOLE_BPS + hedge.gap_bps) / _WHOLE_BPS**2
+        asked = self.least_health * (1 + Decimal(self.shock) / _WHOLE_BPS) ** shocks
+        if left < asked:
+            yield (
+                f"hedge.floor {factor_text(hedge.floor_bps)} with hedge.gap {bps_text(hedge.gap_bps)} leaves a health factor of {left.normalize():f}; "
+                f"least_health {self.least_health} with shock {bps_text(self.shock)} of {self.name} asks for {asked.normalize():f}"
+            )
+        withdrawn_bps = (_WHOLE_BPS + hedge.act_bps) // 2
+        if withdrawn_bps < self.least_health * _WHOLE_BPS:
+            yield f"hedge.act leaves a health factor of {withdrawn_bps / _WHOLE_BPS}, {self.name} {self.least_health} at least"
 
 
 def _contracts(policy: Policy, venue: str) -> set[Address]:
