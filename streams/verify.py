@@ -11,7 +11,7 @@ from pipeline.drive import pass_over
 from pipeline.errors import MalformedRecordError, NewerRecordError
 from pipeline.follow.routes import follow
 from pipeline.messages.entries import PassedRecord, Writer
-from pipeline.messages.events import BlockSeen, BlocksReverted, Observed, WriterStarted
+from pipeline.messages.events import BlockSeen, BlocksPassed, BlocksReverted, Observed, WriterStarted
 from pipeline.state.policies import policies, profile
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -153,5 +153,7 @@ def _count_rules(routes: Tables, record: Record, verdict: Verdict) -> None:
         verdict.rules[f"reads ({event.why})"] += 1
     elif isinstance(event, BlockSeen):
         verdict.rules["blocks"] += 1
+    elif isinstance(event, BlocksPassed):
+        verdict.rules["blocks"] += len(event.blocks)
     if followed.arrival.name != "APPLIES":
         verdict.rules[f"records not applied: {followed.arrival.name.lower()}"] += 1

@@ -16,10 +16,11 @@ from forked import Forked
 
 from pipeline.follow.log_filter import LogFilter, log_filter, select
 from pipeline.follow.routes import Arrival, follow
+from pipeline.follow.runs import seen_of
 from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.entries import Route
-from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksPassed, BlocksReverted
 from pipeline.messages.policy import Policy, TargetBand, TokenSpec, version_of
 from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, BookId, ChainId, Hash, LogIndex, Seconds, ShardId
@@ -147,6 +148,10 @@ class Fold:
         self._read_pools: dict[str, set[str]] = {}
 
     def take(self, event: AnyEvent) -> None:
+        if isinstance(event, BlocksPassed):
+            for place in range(len(event.blocks)):
+                self.take(seen_of(event, place))
+            return
         mine = log_filter(self.tables)
         if mine is not None and mine not in self._followed[-1:]:
             self._followed.append(mine)

@@ -9,12 +9,14 @@ from pipeline.advance.departures import tell_leavings
 from pipeline.advance.dry_runs import take_dry_run
 from pipeline.advance.endings import end_plans, ending
 from pipeline.advance.operators import apply_policy, held_before, operate, released
+from pipeline.advance.passed_blocks import advance_run
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
 from pipeline.advance.reports import take_report
 from pipeline.advance.shown import shown_before
 from pipeline.advance.views import tell_views, tell_views_if_possible
-from pipeline.follow.routes import Arrival, Followed, follow, why_halted
+from pipeline.follow.routes import Arrival, Followed, follow_within, why_halted
+from pipeline.follow.runs import block_of
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.decisions import BlockSetAside, ChainStalled, ReadFailed, RecordPassedOver, ShardHalted
@@ -22,6 +24,7 @@ from pipeline.messages.entries import Halted, PassedRecord, SetAside
 from pipeline.messages.events import (
     AnyEvent,
     BlockSeen,
+    BlocksPassed,
     BlocksReverted,
     CancellationSigned,
     Dropped,
@@ -51,8 +54,17 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
 
     Steps that raise end their item or their book. Whatever else raises halts the shard: see `give_up`.
     """
-    before, head = shown_before(shard, event), shard.tables.head
     shard.tables.remember()
+    if isinstance(event, BlocksPassed):
+        taken = advance_run(shard, event, lambda block: _take(shard, offset, block))
+        if taken is not None:
+            return taken
+    return _take(shard, offset, event)
+
+
+def _take(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]:
+    """Apply one event, or one block of a run of them. Never raises."""
+    before, head, begun = shown_before(shard, event), shard.tables.head, shard.tables.savepoint()
     try:
         now, outputs = _advance(shard, offset, event)
         leavings = tuple(tell_leavings(shard, event, before, now))
@@ -61,20 +73,22 @@ def advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Output, ...]
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
-        (halted,) = give_up(shard, offset, event, error)
+        (halted,) = give_up(shard, offset, event, error, since=begun)
         return (halted, *tell_views_if_possible(shard, event, before, _provenance(shard, offset, head)))
 
 
-def give_up(shard: Shard, offset: Offset, event: AnyEvent, error: Exception) -> tuple[ShardHalted]:
+def give_up(
+    shard: Shard, offset: Offset, event: AnyEvent, error: Exception, *, since: int = 0
+) -> tuple[ShardHalted]:
     """Halt the shard at a record that cannot be taken in, and say why; an operator's `Resumed` gets it past.
 
-    What the record had written is taken back, but for what the watcher's fold of it writes too.
+    What the record had written since a savepoint is taken back, but for what the watcher's fold of it writes too.
     """
-    shard.tables.undo()
+    shard.tables.undo(since)
     shard.drop_working_copies()
     shard.rests.end_all()
     head = shard.tables.head
-    follow(shard.tables, event)
+    follow_within(shard.tables, event)
     reason = why_halted(event, error)
     shard.tables.put(keys.HALTED, Halted(reason=reason))
     return (ShardHalted(**_provenance(shard, offset, head).stamp("alert", keys.SHARD), reason=reason),)
@@ -107,7 +121,7 @@ def _provenance(
 def _advance(shard: Shard, offset: Offset, event: AnyEvent) -> tuple[Provenance, tuple[Output, ...]]:
     chain, head = profile(shard.tables), shard.tables.head
     ends, held = ending(shard, event), held_before(shard, event)
-    followed = follow(shard.tables, event)
+    followed = follow_within(shard.tables, event)
     now = _provenance(shard, offset, head, chain)
     if followed.arrival is not Arrival.APPLIES:
         return now, _not_applied(shard, event, followed.arrival, now)
@@ -147,16 +161,24 @@ def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Provenanc
         halted = shard.tables.need(keys.HALTED, Halted)
         return (ShardHalted(**now.stamp("alert", keys.SHARD), reason=halted.reason),)
     match event:
-        case BlockSeen() | BlocksReverted() if arrival is Arrival.SET_ASIDE:
+        case BlockSeen() | BlocksPassed() | BlocksReverted() if arrival is Arrival.SET_ASIDE:
             return _set_aside(shard, event, now)
         case Observed(whole_pool=str() as pool) if arrival is Arrival.ELSEWHERE and event.why == "check":
             return check_elsewhere(shard, PoolId(pool), now)
     return ()
 
 
-def _set_aside(shard: Shard, event: BlockSeen | BlocksReverted, now: Provenance) -> tuple[Output, ...]:
+def _set_aside(
+    shard: Shard, event: BlockSeen | BlocksPassed | BlocksReverted, now: Provenance
+) -> tuple[Output, ...]:
     """Tell of the first record that does not attach; the entry counts the rest."""
     if shard.tables.need(keys.SET_ASIDE, SetAside).count > 1:
         return ()
-    block = event.block if isinstance(event, BlockSeen) else event.to
+    match event:
+        case BlockSeen():
+            block = event.block
+        case BlocksPassed():
+            block = block_of(event, 0)
+        case BlocksReverted():
+            block = event.to
     return (BlockSetAside(**now.stamp("alert", block.hash), block=block, head=shard.tables.head),)

@@ -36,6 +36,11 @@ def keep_prices(
             _keep(shard.tables, ring, spot, block.timestamp_s, route.observed_at_block)
 
 
+def writes_between(tables: Tables, books: tuple[Policy, ...], kept_s: Seconds, now_s: Seconds) -> bool:
+    """Ask whether a ring is written at a time though no price has moved since it was last kept: another interval has begun."""
+    return any(ring.interval(kept_s) != ring.interval(now_s) for ring, _, _ in _rings(tables, books))
+
+
 def last_slot(tables: Tables, ring: PriceRing, interval: int) -> PriceSlot | None:
     """Find the newest slot of an interval or of an earlier one that the ring still reaches back to from it."""
     found = (_slot(tables, ring, each) for each in range(interval, interval - ring.slots, -1))

@@ -12,12 +12,14 @@ import msgspec
 
 from pipeline import keys
 from pipeline.follow.due_reads import is_wanted, named_items
+from pipeline.follow.runs import block_of, kept_from, place_in_run
 from pipeline.messages.arrivals import Adopted
 from pipeline.messages.base import BlockRef
 from pipeline.messages.entries import Halted, Resume, Route, SetAside, Writer
 from pipeline.messages.events import (
     AnyEvent,
     BlockSeen,
+    BlocksPassed,
     BlocksReverted,
     NftAdopted,
     ObservationFailed,
@@ -71,12 +73,18 @@ def follow(tables: Tables, event: AnyEvent) -> Followed:
     Whatever raises leaves no trace but that the shard is halted: for the worker and for the watcher alike.
     """
     tables.remember()
+    return follow_within(tables, event)
+
+
+def follow_within(tables: Tables, event: AnyEvent) -> Followed:
+    """Take one record in, or one block of a record of several: what the record has written before can still be taken back."""
+    begun = tables.savepoint()
     try:
         return _follow(tables, event)
     except MemoryError:  # of the machine, not of the record
         raise
     except Exception as error:  # noqa: BLE001 - whatever a record does, only its shard stops
-        tables.undo()
+        tables.undo(begun)
         return _halt(tables, why_halted(event, error))
 
 
@@ -86,12 +94,12 @@ def why_halted(event: AnyEvent, error: Exception) -> str:
 
 
 def _follow(tables: Tables, event: AnyEvent) -> Followed:
-    unheard = _unheard(tables, event)
-    if unheard is not None:
-        return Followed(unheard)
+    why_not = unheard(tables, event)
+    if why_not is not None:
+        return Followed(why_not)
     match event:
-        case BlockSeen():
-            return Followed(_follow_block(tables, event))
+        case BlockSeen() | BlocksPassed():
+            return Followed(_follow_blocks(tables, event))
         case WriterStarted():
             return Followed(_follow_writer(tables, event))
         case BlocksReverted():
@@ -109,7 +117,7 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
     return Followed(Arrival.APPLIES)
 
 
-def _unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
+def unheard(tables: Tables, event: AnyEvent) -> Arrival | None:
     """Tell why a watcher's record does not count, if so: it was replaced, or the shard is halted."""
     if not isinstance(event, Watched) or isinstance(event, WriterStarted):
         return None
@@ -128,6 +136,10 @@ def _follow_writer(tables: Tables, event: WriterStarted) -> Arrival:
     return Arrival.APPLIES
 
 
+def _follow_blocks(tables: Tables, event: BlockSeen | BlocksPassed) -> Arrival:
+    return _follow_block(tables, event) if isinstance(event, BlockSeen) else _follow_passed(tables, event)
+
+
 def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
     head, chain = tables.head, profile(tables)
     if head is None or chain is None:
@@ -141,6 +153,19 @@ def _follow_block(tables: Tables, event: BlockSeen) -> Arrival:
     tables.finalise(chain.final_depth_blocks)
     for venue in venues(tables):
         venue.follow_logs(tables, event)
+    return Arrival.APPLIES
+
+
+def _follow_passed(tables: Tables, event: BlocksPassed) -> Arrival:
+    place, chain = place_in_run(tables, event), profile(tables)
+    if place is None or chain is None:
+        return _set_aside(tables)
+    if place == len(event.blocks):
+        return Arrival.KNOWN
+    tables.put(keys.SET_ASIDE, None)
+    blocks = [block_of(event, each) for each in range(place, len(event.blocks))]
+    tables.pass_blocks(blocks, kept_from(tables, event, chain))
+    tables.finalise(chain.final_depth_blocks)
     return Arrival.APPLIES
 
 

@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
@@ -12,7 +13,7 @@ from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import AllowanceRead, CallRead, FeedRead, NativeBalance
 from pipeline.messages.versions import Fields, upgrades
-from pipeline.units import BookId, Hash, Offset, PoolId, Seconds, Term, Wei
+from pipeline.units import BlockNumber, BookId, Hash, Offset, PoolId, Seconds, Term, Wei
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -51,6 +52,27 @@ class BlockSeen(Watched, frozen=True, kw_only=True, tag="BlockSeen.2"):
 def _block_seen_2(fields: Fields) -> Fields:
     """Version 1 told every coin balance with every block, as version 2 does without a checksum."""
     return fields
+
+
+class PassedBlock(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several blocks in a row; its number and its parent follow from the one before."""
+
+    hash: Hash
+    timestamp_s: Seconds
+    base_fee_wei: Wei
+
+
+class BlocksPassed(Watched, frozen=True, kw_only=True, tag=True):
+    """Blocks in a row in which nothing concerned the shard, each with the same reads: as good as a BlockSeen of each."""
+
+    first: BlockNumber
+    parent_hash: Hash
+    """Of the first block."""
+    blocks: tuple[PassedBlock, ...]
+    reads: tuple[NativeBalance | AllowanceRead | FeedRead | CallRead, ...] = ()
+    """What each of them tells."""
+    native_checksum: str
+    """Of all coin balances: none of these blocks has changed one."""
 
 
 class BlocksReverted(Watched, frozen=True, kw_only=True, tag=True):
@@ -234,6 +256,7 @@ def _dry_run_ended_3(fields: Fields) -> Fields:
 AnyEvent = (
     WriterStarted
     | BlockSeen
+    | BlocksPassed
     | BlocksReverted
     | HeadStalled
     | Observed

@@ -1,11 +1,10 @@
 """What a shard remembers: entries under readable keys, and what each block overwrote.
 
-Three parts. *Chain* rewinds with a reorg, *effects* never does, *log* follows the log. Steps write
-through `put`; while a block is open, the first write to a chain key is kept in the block's frame, so
-that `rewind` puts everything back and forgets the frame.
+Three parts. *Chain* rewinds with a reorg, *effects* never does, *log* follows the log. Steps write through `put`; while a block is open,
+the first write to a chain key is kept in the block's frame, so that `rewind` puts everything back and forgets the frame.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -157,6 +156,19 @@ class Tables(Remembered):
         self._undo.append(partial(self._put_frame, block.number, self._frames.get(block.number)))
         self._frames[block.number] = _OpenFrame(block, {keys.HEAD: self._entries.get(keys.HEAD)})
         self._dirty_frames.add(block.number)
+        self._make_head(block)
+
+    def pass_blocks(self, blocks: Sequence[BlockRef], kept_from: int) -> None:
+        """Make quiet blocks the head one after the other; those below a height are final with the same record, and leave no frame."""
+        final = [block for block in blocks if block.number < kept_from]
+        if final:
+            for number in [number for number in self._frames if number <= final[-1].number]:
+                self._drop_frame(number)  # so that those of the branch have no gaps
+            self._make_head(final[-1])
+        for block in blocks[len(final) :]:
+            self.begin(block)
+
+    def _make_head(self, block: BlockRef) -> None:
         self._write(keys.HEAD, Head(block=block))
         highest = self.find(keys.HIGHEST, HighestHead)
         if highest is None or block.number > highest.number:

@@ -201,6 +201,9 @@ class Venue(Protocol):
     def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
         """Keep what contracts answered to the calls of a block; a block that is followed is kept by `VenueBlock.write`."""
 
+    def writes_time(self, tables: Tables) -> bool:
+        """Ask whether each block is written, for its time or its number, even one without logs whose reads are those of the block before."""
+
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> VenueBlock:
         """Open a block's working copies."""
 

@@ -9,6 +9,7 @@ from pipeline.messages.entries import Cursor, Halted, Writer
 from pipeline.messages.events import (
     AnyEvent,
     BlockSeen,
+    BlocksPassed,
     Observed,
     PolicyRemoved,
     PolicySet,
@@ -145,6 +146,8 @@ class Follower:
                 self._written_at = offset
             case BlockSeen():
                 self.told = self.told.after(event)
+            case BlocksPassed():
+                self.told = self.told.after_run(event)
             case PolicySet() | PolicyRemoved() | Resumed():
                 self.told = ToldNatives()  # what a worker knows may have been forgotten
             case Observed() if event.why == "check":

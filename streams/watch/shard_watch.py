@@ -18,6 +18,7 @@ from streams.node.port import Header, Node
 from streams.watch.blocks_seen import blocks_seen
 from streams.watch.branch import Branch
 from streams.watch.follower import NO_TERM, Follower
+from streams.watch.passed_blocks import in_runs
 from streams.watch.port import WatchLog
 from streams.watch.prefetch import Prefetch
 from streams.watch.read_scheduler import ReadScheduler
@@ -167,7 +168,7 @@ class ShardWatch:
             self._prefetch.forget(head.number)  # the blocks may have left the chain since they were fetched
             raise
         if events:
-            await self._append(events)
+            await self._append(list(in_runs(events)))
         return self.follower.tables.head != head
 
     async def _go_back(self, newest: Header) -> bool:

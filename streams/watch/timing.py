@@ -23,7 +23,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     reread_most_blocks: int = 64
     stand_by_s: float = 90.0
     """Nothing was written for so long: a watcher that was replaced takes over again. More than until a stall is told."""
-    batch_blocks: int = 64
+    batch_blocks: int = 160
     """Appended together at catch-up, before they are read back."""
 
 

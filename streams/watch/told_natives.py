@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from msgspec import UNSET, UnsetType
 
 from pipeline.messages.base import BlockRef
-from pipeline.messages.events import BlockSeen
+from pipeline.messages.events import BlockSeen, BlocksPassed
 from pipeline.messages.read_values import NativeBalance
 from pipeline.state.native_sum import NativeSum
 from pipeline.units import Address, Hash
@@ -27,6 +27,11 @@ class ToldNatives:
         if event.block.parent_hash != self._at:
             return ToldNatives()
         return ToldNatives(event.block.hash, self._known.with_changes(told))
+
+    def after_run(self, event: BlocksPassed) -> "ToldNatives":
+        """Take blocks in that have changed no balance; what a record repeats of blocks taken in already changes nothing either."""
+        hashes = [event.parent_hash, *(block.hash for block in event.blocks)]
+        return ToldNatives(hashes[-1], self._known) if self._at in hashes else ToldNatives()
 
     def changes(
         self, block: BlockRef, balances: Sequence[NativeBalance], accounts: Collection[Address]

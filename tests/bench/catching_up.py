@@ -20,14 +20,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from watching import policy_of
 
-from pipeline.messages.events import PolicySet
-from pipeline.units import Address, ChainId, Hash
+from pipeline.drive import drive
+from pipeline.follow.runs import seen_of
+from pipeline.messages.events import BlocksPassed, PolicySet
+from pipeline.state.shard import Shard
+from pipeline.units import Address, ChainId, Hash, ShardId
 from streams.devnet import actions
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Chain, start_chain
 from streams.devnet.deploy import build_world
 from streams.devnet.world import World
-from streams.kafka.codec import encode
+from streams.kafka.codec import decode_event, encode
 from streams.node.http_node import HttpNode
 from streams.node.port import AccountState, Header
 from streams.watch.fake_log import FakeEventLog, FakeWatchBroker
@@ -90,6 +93,41 @@ def mine(chain: Chain, world: World, *, foreign: int) -> None:
         chain.mine()
 
 
+def one_by_one(records: Sequence[bytes]) -> list[bytes]:
+    """Give each block of a run a record of its own, as all had before."""
+    found: list[bytes] = []
+    for record in records:
+        event = decode_event(record, where="bench")
+        if isinstance(event, BlocksPassed):
+            found += [encode(seen_of(event, place)) for place in range(len(event.blocks))]
+        else:
+            found.append(record)
+    return found
+
+
+def bytes_per_block(records: Sequence[bytes]) -> float:
+    """Weigh the records of blocks."""
+    return sum(len(record) for record in records if b'"Block' in record) / BLOCKS
+
+
+def fold_rates(begun: int, records: Sequence[bytes]) -> tuple[float, float]:
+    """Fold a log behind its first records as it is and one by one, by turns, and return blocks per second of each: medians."""
+    logs = {"at once": list(records[begun:]), "alone": one_by_one(records[begun:])}
+    took: dict[str, list[float]] = {name: [] for name in logs}
+    heads = set()
+    for _ in range(ROUNDS):
+        for name, log in logs.items():
+            shard = Shard(ShardId(0))
+            drive(shard, [decode_event(record, where="bench") for record in records[:begun]])
+            begun_s = time.perf_counter()
+            drive(shard, (decode_event(record, where="bench") for record in log))
+            took[name].append(time.perf_counter() - begun_s)
+            heads.add(shard.tables.head)
+    assert len(heads) == 1, "the two logs do not lead to the same head"
+    at_once, alone = (BLOCKS / median(seconds) for seconds in took.values())
+    return at_once, alone
+
+
 async def compare(chain: Chain, world: World, *, foreign: int) -> None:
     """Measure both ways by turns on the same blocks, and print the medians."""
     owner = world.accounts.owners[0]
@@ -104,12 +142,15 @@ async def compare(chain: Chain, world: World, *, foreign: int) -> None:
         for kind, seconds in took.items():
             second, log = await run(kind(chain.url), begun, chain)
             seconds.append(second)
-            logs.add(msgspec.json.encode([record.hex() for record in log]))
-    assert len(logs) == 1, "the two ways do not write the same log"
+            logs.add(msgspec.json.encode([record.hex() for record in one_by_one(log)]))
+    assert len(logs) == 1, "the two ways do not tell the same blocks"
     now, before = (BLOCKS / median(seconds) for seconds in took.values())
+    at_once, alone = fold_rates(len(begun), log)
     sys.stdout.write(
         f"{BLOCKS} quiet blocks of {foreign} foreign transactions, {ROUNDS} rounds: "
         f"{now:,.0f} blocks/s, asking for every block {before:,.0f}: {now / before:.1f} times\n"
+        f"  their fold, from bytes: {at_once:,.0f} blocks/s in runs, {alone:,.0f} one by one: {at_once / alone:.1f} times; "
+        f"bytes a block {bytes_per_block(log):,.0f}, one by one {bytes_per_block(one_by_one(log)):,.0f}\n"
     )
 
 

@@ -13,6 +13,7 @@ from pipeline.messages.entries import Cursor, Head, SetAside, Writer
 from pipeline.messages.events import (
     AnyEvent,
     BlockSeen,
+    BlocksPassed,
     HeadStalled,
     ObservationFailed,
     Observed,
@@ -73,7 +74,7 @@ class Page:
 
     def _count(self, event: AnyEvent, rules: Counter[str], *, was_set_aside: bool, was_halted: bool) -> None:
         match event:
-            case BlockSeen():
+            case BlockSeen() | BlocksPassed():
                 rules["a set-aside ended"] += was_set_aside
             case HeadStalled():
                 rules["a chain that stands still was told"] += 1

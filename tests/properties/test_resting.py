@@ -7,94 +7,25 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from builders import BASE, FINAL_DEPTH, OWNER, POOL, QUOTE, STRANGER, ToyWatcher, policy, started
+from builders import OWNER, POOL, QUOTE, STRANGER, ToyWatcher, policy, started
 from depth import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from quiet_stories import BANDS, CHAIN, TOLD, tell
 
 from pipeline.advance import block
 from pipeline.advance.books import judge_book
 from pipeline.drive import drive
-from pipeline.messages.decisions import RebalanceProposed
-from pipeline.messages.dry_run import DryRun
-from pipeline.messages.events import BlockSeen, DryRunEnded, Paused, PolicyRemoved, Resumed
-from pipeline.messages.policy import TargetBand, TokenSpec
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.policy import TokenSpec
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Reference
 from pipeline.messages.read_values import FeedRead
 from pipeline.state.policies import policies
 from pipeline.state.rests import Rests
 from pipeline.state.shard import Shard
 
-CHAIN = replace(policy().chain, report_every_blocks=5)
-BETA = {"book": "beta", "owner": STRANGER, "accounts": (STRANGER,), "publishes": (), "chain": CHAIN}
-BANDS = (
-    TargetBand(band_bps=100, hysteresis_bps=50, cooldown_s=36),
-    TargetBand(target_share_bps=2_000, cooldown_s=60, hold_out_of_range_s=30),
-    TargetBand(band_bps=9_000, hysteresis_bps=10, hold_out_of_range_s=36, cooldown_s=24),
-)
 RESTED: Counter[str] = Counter()
-
-
-def trade(watcher: ToyWatcher) -> None:
-    """Move the price within a cell, over some of them, or out of ranges."""
-    random = watcher.chain.random
-    watcher.chain.mine(0)
-    for _ in range(random.randint(1, 3)):
-        watcher.chain.swap(10 ** random.randint(9, 19), down=random.random() < 0.5)
-    watcher.tell()
-
-
-def tell(watcher: ToyWatcher, act: int) -> None:
-    """Do one of the things after which a book may have to be looked at, or may not."""
-    match act:
-        case 0 | 1 | 2:
-            watcher.block(0)
-        case 3:
-            watcher.chain.mine(0)
-            watcher.chain.move(BASE, STRANGER, OWNER, 10**20)
-            watcher.tell()
-        case 4:
-            watcher.block(2)
-        case 5:
-            watcher.chain.mine(0)
-            for _ in range(watcher.chain.random.randint(1, 3)):
-                watcher.chain.swap(10**20, down=watcher.chain.head.number % 4 < 2)  # out of the band, or back
-            watcher.tell()
-        case 6:
-            base = watcher.fork(f"other {len(watcher.log)}")
-            for _ in range(min(3, FINAL_DEPTH - 1)):
-                watcher.block(1)
-            watcher.revert_to(base)
-        case 7:
-            watcher.append(Paused(scope="book/alpha", reason="lunch", by="me"))
-        case 8:
-            watcher.append(Resumed(scope="book/alpha", reason="back", by="me"))
-        case 14 | 15 | 16:
-            trade(watcher)
-        case 17:
-            end_a_dry_run(watcher)
-        case _:
-            change_policies(watcher, act)
-
-
-def end_a_dry_run(watcher: ToyWatcher) -> None:
-    """Tell what the last proposal came to: a decision about a book that no block has just looked at."""
-    proposed = [said for said in outputs(watcher) if isinstance(said, RebalanceProposed)]
-    if proposed:
-        proposal, run = proposed[-1].id.rpartition(".")[2], DryRun(outcome="done", blocks=1)
-        watcher.append(DryRunEnded(book=proposed[-1].book, proposal=proposal, run=run))
-        RESTED["dry-runs"] += 1
-
-
-def change_policies(watcher: ToyWatcher, act: int) -> None:
-    match act:
-        case 9:
-            watcher.set_policy(policy(**BETA))
-        case 10:
-            watcher.append(PolicyRemoved(book="beta"))
-        case _:
-            watcher.set_policy(policy(chain=CHAIN, strategy=BANDS[act % 3]))
 
 
 def told(
@@ -160,6 +91,7 @@ def test_with_and_without_rests_and_loaded_anew_a_log_leads_to_the_same(seed, st
 
 def test_the_stories_rest_and_wake():
     RESTED.clear()
+    TOLD.clear()
     for act in range(18):
         for band in (11, 12, 13):
             watcher = started(act, policy(chain=CHAIN))
@@ -167,7 +99,7 @@ def test_the_stories_rest_and_wake():
             for each in (band, 9, 0, 0, 0, act, 0, 0, act, 0, 0, 6, 0, 0, 5, 0, 0, 0, 17, 0, 0):
                 tell(watcher, each)
             compare(watcher, act)
-    assert RESTED["dry-runs"] > 10
+    assert TOLD["dry-runs"] > 10
     assert RESTED["blocks of books"] - RESTED["looked at"] > 300
     assert RESTED["looked at"] > 300
 

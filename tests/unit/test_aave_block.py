@@ -5,14 +5,16 @@ from builders import BASE, OWNER, QUOTE, STRANGER, policy, topic, word
 from msgspec.structs import replace
 
 from pipeline import keys
+from pipeline.drive import drive
 from pipeline.follow.decode import decode
 from pipeline.follow.log_filter import log_filter, select
 from pipeline.follow.quarantine import quarantined
+from pipeline.follow.runs import seen_of
 from pipeline.follow.track import FailedItems, track
 from pipeline.messages.base import BlockRef, RawLog
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
 from pipeline.messages.entries import Route
-from pipeline.messages.events import BlockSeen
+from pipeline.messages.events import BlockSeen, BlocksPassed, PassedBlock, WriterStarted
 from pipeline.messages.read_values import CallRead
 from pipeline.state.shard import Shard
 from pipeline.units import Address, BlockNumber, Hash, LogIndex, Seconds, ShardId, Term, Wei
@@ -321,3 +323,27 @@ def test_logs_of_strangers_and_of_what_nobody_uses_are_left_alone() -> None:
     assert select(mine, (*ours, *others)) == ours
     assert mine.brings_items(ours)
     assert not mine.brings_items(ours[3:4])
+
+
+def test_within_a_run_of_quiet_blocks_each_ones_time_is_kept():
+    """Interest grows with it. The book declines all along, for nothing else of it was read."""
+    shard, alone = followed(), followed()
+    numbers = range(2, 30)
+    run = BlocksPassed(
+        term=Term(1),
+        first=BlockNumber(2),
+        parent_hash=block_ref(1).hash,
+        blocks=tuple(
+            PassedBlock(hash=block_ref(each).hash, timestamp_s=Seconds(NOW_S + each), base_fee_wei=Wei(1))
+            for each in numbers
+        ),
+        native_checksum="0" * 32,
+    )
+    for each in (shard, alone):
+        drive(each, [WriterStarted(term=Term(1), instance="w")])
+    drive(shard, [run])
+    drive(alone, [seen_of(run, place) for place in range(len(numbers))])
+    assert shard.tables.need(aave_told(POOL), AaveTold).at_s == NOW_S + numbers[-1]
+    cursors = {keys.CURSOR: None}
+    assert {**shard.tables.entries(), **cursors} == {**alone.tables.entries(), **cursors}
+    assert shard.tables.overwritten() == alone.tables.overwritten()

@@ -39,7 +39,7 @@ def block_calls(tables: Tables, at: AaveDeployment) -> Sequence[BlockCall]:
 
 def keep_told(tables: Tables, at: AaveDeployment, at_s: Seconds, answers: Iterable[CallRead]) -> None:
     """Keep a block's time and what the oracle answered; nothing where no account has anything and no book is hedged."""
-    if not _is_used(tables, at):
+    if not is_used(tables, at):
         tables.put(aave_told(at.pool), None)
         return
     told = {(each.to, each.data): each.value for each in answers}
@@ -109,7 +109,8 @@ def _price_call(at: AaveDeployment, asset: Address) -> BlockCall:
     return questions.about(at.oracle, questions.ASSET_PRICE, asset)
 
 
-def _is_used(tables: Tables, at: AaveDeployment) -> bool:
+def is_used(tables: Tables, at: AaveDeployment) -> bool:
+    """Ask whether an account of the shard has anything at a market, or a book is hedged there."""
     return bool(hedged_assets(tables, at)) or any(
         each.positions or each.flags for each in _accounts(tables, at)
     )

@@ -113,6 +113,10 @@ class AaveV3:
         """Keep a block's time and the oracle's prices."""
         told.keep_told(tables, self._at, block.timestamp_s, answers)
 
+    def writes_time(self, tables: Tables) -> bool:
+        """Tell that a block's time is kept while an account has anything there, or a book is hedged: interest grows with it."""
+        return told.is_used(tables, self._at)
+
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> AaveBlock:
         """Open a block's working copies."""
         return AaveBlock(shard, items, self._at, event.block.timestamp_s)

@@ -101,6 +101,10 @@ class ToyVenue:
     def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
         del tables, block, answers
 
+    def writes_time(self, tables: Tables) -> bool:
+        del tables
+        return False
+
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> ToyBlock:
         del event
         return ToyBlock(shard, items, self._contract)

@@ -1,0 +1,62 @@
+"""A run of blocks in which nothing happened: those at which nothing can be said or written are passed over, each other is taken in whole.
+
+What comes of a run is what would come of its blocks one by one, entry by entry and output by output, but for the offset that outputs name.
+"""
+
+from collections.abc import Callable
+
+from pipeline import keys
+from pipeline.advance.departures import departures_of
+from pipeline.advance.resting import wake_books
+from pipeline.book.price_rings import writes_between
+from pipeline.follow.routes import unheard
+from pipeline.follow.runs import block_of, kept_from, place_in_run, seen_of
+from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.chain_profile import ChainProfile
+from pipeline.messages.entries import Halted
+from pipeline.messages.events import BlockSeen, BlocksPassed
+from pipeline.state.policies import policies, profile
+from pipeline.state.shard import Shard
+from pipeline.venues.registry import venues
+
+TakeBlock = Callable[[BlockSeen], tuple[Output, ...]]
+
+
+def advance_run(shard: Shard, event: BlocksPassed, take: TakeBlock) -> tuple[Output, ...] | None:
+    """Bring a shard to the end of a run; None where nothing of it applies.
+
+    The first block that follows on the head is taken in whole, for what was written before it. Once the shard halts, the rest changes
+    nothing.
+    """
+    tables, chain = shard.tables, profile(shard.tables)
+    place = place_in_run(tables, event)
+    if place is None or place == len(event.blocks) or chain is None or unheard(tables, event) is not None:
+        return None
+    kept, outputs, passed = kept_from(tables, event, chain), list[Output](), list[BlockRef]()
+    taken: BlockRef | None = None
+    for each in range(place, len(event.blocks)):
+        block = block_of(event, each)
+        if taken is not None and _says_nothing(shard, chain, taken, block):
+            passed.append(block)
+            continue
+        tables.pass_blocks(passed, kept)
+        passed = []
+        outputs += take(seen_of(event, each))
+        if tables.find(keys.HALTED, Halted) is not None:
+            return tuple(outputs)
+        taken = block
+    tables.pass_blocks(passed, kept)
+    tables.finalise(chain.final_depth_blocks)
+    return tuple(outputs)
+
+
+def _says_nothing(shard: Shard, chain: ChainProfile, taken: BlockRef, block: BlockRef) -> bool:
+    """Ask whether a block that is like the last one that was taken in, but for its hash, time and base fee, leads to nothing but a new head."""
+    wake_books(shard, block)
+    return not (
+        shard.rests.awake()
+        or block.number % chain.report_every_blocks == 0
+        or departures_of(shard)
+        or any(venue.writes_time(shard.tables) for venue in venues(shard.tables))
+        or writes_between(shard.tables, policies(shard.tables), taken.timestamp_s, block.timestamp_s)
+    )

@@ -1,0 +1,56 @@
+"""Runs of quiet blocks that stand in one record: their blocks one by one, and which of them follow on a head."""
+
+from pipeline import keys
+from pipeline.messages.base import BlockRef
+from pipeline.messages.chain_profile import ChainProfile
+from pipeline.messages.entries import HighestHead
+from pipeline.messages.events import BlockSeen, BlocksPassed
+from pipeline.state.tables import Tables
+from pipeline.units import BlockNumber, Hash
+
+
+def block_of(run: BlocksPassed, place: int) -> BlockRef:
+    """Return one of a run's blocks, counted from 0."""
+    block = run.blocks[place]
+    return BlockRef(
+        number=BlockNumber(run.first + place),
+        hash=block.hash,
+        parent_hash=_hash_before(run, place),
+        timestamp_s=block.timestamp_s,
+    )
+
+
+def seen_of(run: BlocksPassed, place: int) -> BlockSeen:
+    """Return the record that one of a run's blocks would have had of its own."""
+    return BlockSeen(
+        term=run.term,
+        block=block_of(run, place),
+        base_fee_wei=run.blocks[place].base_fee_wei,
+        logs=(),
+        reads=run.reads,
+        native_checksum=run.native_checksum,
+    )
+
+
+def place_in_run(tables: Tables, run: BlocksPassed) -> int | None:
+    """Find the first block of a run that follows on the head; their number where all are known, None where the run does not attach."""
+    head, count = tables.head, len(run.blocks)
+    if head is None:
+        return None
+    place = head.number + 1 - run.first
+    if 0 <= place <= count and _hash_before(run, place) == head.hash:
+        return place
+    last = run.first + count - 1
+    is_known = last <= head.number and tables.branch_hash(BlockNumber(last)) == _hash_before(run, count)
+    return count if is_known else None
+
+
+def kept_from(tables: Tables, run: BlocksPassed, chain: ChainProfile) -> int:
+    """Return the height of the lowest block that a rewind can still take away after a run."""
+    highest = tables.find(keys.HIGHEST, HighestHead)
+    last = run.first + len(run.blocks) - 1
+    return max(last, 0 if highest is None else highest.number) - chain.final_depth_blocks + 1
+
+
+def _hash_before(run: BlocksPassed, place: int) -> Hash:
+    return run.blocks[place - 1].hash if place else run.parent_hash
