@@ -9,16 +9,18 @@ from pipeline.book.inventory import Stock
 from pipeline.book.pricing import pair_price
 from pipeline.book.stock import share_bps
 from pipeline.decide.gates import deviation_bps
+from pipeline.decide.hedging import hedge_shown
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView, TokenShare, ViewRemoved
 from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
 from pipeline.units import BookId
 
 
-def show_book(policy: Policy, stock: Stock, now: Provenance) -> BookView:
-    """Tell a book's inventory."""
+def show_book(shard: Shard, policy: Policy, stock: Stock, now: Provenance) -> BookView:
+    """Tell a book's inventory, and how its hedge stands."""
     stamp = now.stamp("book", policy.book, policy_version=policy.policy_version)
-    return BookView(**stamp, **book_fields(policy, stock))
+    return BookView(**stamp, **book_fields(policy, stock), hedge=hedge_shown(shard, policy, stock))
 
 
 def book_fields(policy: Policy, stock: Stock) -> dict[str, Any]:

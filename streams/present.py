@@ -73,7 +73,9 @@ class BookNow(msgspec.Struct, frozen=True, kw_only=True):
 
     def view(self) -> BookView | None:
         """Make the view that the shard publishes, at the present head."""
-        return None if self.stock is None else show_book(self.policy, self.stock, self._moment())
+        return (
+            None if self.stock is None else show_book(self.at.shard, self.policy, self.stock, self._moment())
+        )
 
     def position_views(self) -> list[View]:
         """Make a view of each position that still has or is owed something."""

@@ -155,7 +155,7 @@ def _basis(shard: Shard, policy: Policy) -> tuple[object, ...]:
 def _said_by(policy: Policy) -> tuple[tuple[object, ...], tuple[PoolId, ...], tuple[FeedPrice, ...]]:
     """List what a policy says of an inventory, and its pools and feeds."""
     tokens = policy.tokens, policy.base, policy.quote, policy.quote_equivalents, policy.assets
-    target = policy.reference_pool, policy.strategy.target_share_bps
+    target = policy.reference_pool, policy.strategy.target_share_bps, policy.hedge
     return (*tokens, *target), tuple(policy.all_pools()), tuple(policy.value_feeds())
 
 

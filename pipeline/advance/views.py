@@ -50,7 +50,7 @@ def tell_views(
     changed = {*former, *present} if everything else _moved(former, present)
     if changed:
         yield from _told_positions(former, present, changed, now, again=again or reports)
-    yield from _told_books(former, present, now, decided, again=again or reports)
+    yield from _told_books(shard, former, present, now, decided, again=again or reports)
     for book in gone:
         del before.books[book]
     before.books.update(present)
@@ -148,6 +148,7 @@ def _face(views: VenueViews, policy: Policy, held: HeldItem) -> tuple[object, ..
 
 
 def _told_books(
+    shard: Shard,
     former: Mapping[BookId, ShownBook],
     present: Mapping[BookId, ShownBook],
     now: Provenance,
@@ -159,7 +160,7 @@ def _told_books(
         if shown.stock is None:
             continue
         if again or book in decided or book not in former or former[book].basis != shown.basis:
-            yield show_book(shown.policy, shown.stock, now)
+            yield show_book(shard, shown.policy, shown.stock, now)
     for book in sorted(former):
         if former[book].stock is not None and (book not in present or present[book].stock is None):
             yield remove_book(book, now)

@@ -6,11 +6,12 @@ from pipeline.book.inventory import Stock
 from pipeline.decide.gates import FIRST_WAIT_S
 from pipeline.decide.levers import Option
 from pipeline.decide.strategies import Target
-from pipeline.errors import ImpossibleFactError
+from pipeline.errors import ImpossibleFactError, PipelineError
 from pipeline.hedge.port import HedgePosition
 from pipeline.messages.decisions import Trigger
 from pipeline.messages.effects import BookEffects
 from pipeline.messages.policy import Policy
+from pipeline.messages.views import HedgeShown
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount, Seconds
 from pipeline.venues.registry import hedge_venue, need_hedging
@@ -35,6 +36,16 @@ def hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
     """Tell how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed."""
     target = need_hedging(policy).target(shard, policy, stock)
     return RawAmount(0 if target is None else target.net - stock.base_amount)
+
+
+def hedge_shown(shard: Shard, policy: Policy, stock: Stock) -> HedgeShown | msgspec.UnsetType:
+    """Tell how a book's hedge stands; nothing where it has none, or its position is not known."""
+    if not policy.hedge:
+        return msgspec.UNSET
+    try:
+        return need_hedging(policy).shown(shard, policy, stock)
+    except PipelineError:
+        return msgspec.UNSET
 
 
 def position_of(shard: Shard, policy: Policy) -> HedgePosition:

@@ -38,6 +38,15 @@ class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
     """In bps of 1. Rounds: down. None where the position is empty."""
 
 
+class HedgeCarry(msgspec.Struct, frozen=True, kw_only=True):
+    """What a position pays and earns per year, at the rates of now and without compounding; below 0 the other way round."""
+
+    pays_base: int
+    """Raw base by which the position grows. Rounds: up."""
+    earns: int
+    """Raw collateral. Rounds: down."""
+
+
 class HedgeChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a position is to change by, signed."""
 
@@ -118,6 +127,9 @@ class HedgeVenue(Protocol):
 
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
         """Tell what a book has."""
+
+    def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:
+        """Tell what the position pays and earns per year."""
 
     def counts_bps(self, shard: Shard, policy: Policy) -> Bps:
         """Tell which share of what secures a position counts against its liquidation."""

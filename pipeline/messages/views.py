@@ -93,6 +93,37 @@ class TokenShare(msgspec.Struct, frozen=True, kw_only=True):
     """None: any share will do."""
 
 
+class HedgeShown(msgspec.Struct, frozen=True, kw_only=True):
+    """How a book's hedge stands: what it is to keep, what it has, and what that costs. Amounts are raw, of base where nothing else is said."""
+
+    ratio_bps: Bps
+    """What is owed, of the base that a ratio counts from. Rounds: down."""
+    wanted_ratio_bps: Bps
+    """By the policy's number or by its law; 0 where it ends."""
+    ends: bool
+    """Nothing is to be hedged, and what is left is taken back."""
+    sigma_ppm: int | msgspec.UnsetType = msgspec.UNSET
+    """The volatility by which the ratio was chosen, in millionths per square root of a year; left out where it is a number."""
+    size: RawAmount
+    """Short: what is owed."""
+    collateral: RawAmount
+    """Of the quote."""
+    health_bps: int | None
+    """In bps of 1; None where nothing is owed."""
+    net_base: RawAmount
+    """All base less what is owed."""
+    target_base: RawAmount
+    """What the net exposure is to be."""
+    act_at: RawAmount
+    """How far from the target it may be."""
+    back_to: RawAmount
+    """How far from the target a step leaves it."""
+    pays_base: RawAmount
+    """What is owed grows by so much per year, at the rate of now."""
+    earns: RawAmount
+    """What the collateral earns per year in quote, at the rate of now."""
+
+
 class BookView(View, frozen=True, kw_only=True, tag="BookView.2"):
     """A book's inventory after a block, valued at the reference pool's spot; rounded down."""
 
@@ -109,6 +140,8 @@ class BookView(View, frozen=True, kw_only=True, tag="BookView.2"):
     deviation_bps: Bps
     shares: tuple[TokenShare, ...] | msgspec.UnsetType = msgspec.UNSET
     """Of each priced token; left out where a book has base, quote and its equivalents only."""
+    hedge: HedgeShown | msgspec.UnsetType = msgspec.UNSET
+    """Left out where the book is not hedged, or its position is not known."""
 
     @property
     def key(self) -> str:

@@ -2,19 +2,32 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
 import typer
 
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.book.loans import HeldLoan
 from pipeline.errors import HedgeError, SettingsError
 from pipeline.hedge.liquidation import Horizon, probability_of_liquidation
 from pipeline.hedge.loan_in_pair import LoanInPair, distance, loan_in_pair
 from pipeline.messages.views import Holding
+from pipeline.statistics.volatility import PPM
 from pipeline.units import RawAmount
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
+from streams.cli.hedged_books import (
+    CAPITAL,
+    COSTS,
+    HEDGES,
+    capital_row,
+    cost_row,
+    hedge_as_object,
+    hedge_row,
+    shown_of,
+    wallet_quote,
+)
 from streams.cli.holdings import OneBook, chosen_books, read_books, state_of
 from streams.cli.token_facts import token_facts
 from streams.cli.wording import named_in, share_of
@@ -24,6 +37,7 @@ from streams.present import BookNow
 _DAYS: Mapping[str, int] = {"a day": 1, "a week": 7, "a quarter": 91}
 _YEAR_DAYS = 365.25
 _WAD = 10**18
+_USUAL_VOLATILITY = 0.6
 
 
 class LoanShown(NamedTuple):
@@ -39,13 +53,21 @@ def hedge(
     *,
     book: OneBook = None,
     volatility: Annotated[
-        str, typer.Option(help="Of the base's price, per year, for the chance of liquidation.")
-    ] = "60%",
+        str | None,
+        typer.Option(
+            help="Of the base's price, per year, for the chance of liquidation; by default that by which a book's ratio was chosen, else 60%."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show each book's net exposure per token, and how far its loans are from liquidation: by price, and by chance within a time."""
+    """Show each book's hedge: its ratio and net exposure against target and band, what it costs, and how far its loans are from liquidation.
+
+    `hedged` is what is owed of the base that the ratio counts from; the net exposure is all base less what is owed. What a hedge costs is the
+    interest of debt less that of collateral, at the rates of now. A liquidation comes at a price of the base, and within a time with a chance, if nothing is
+    done until then; `wallet added` counts what the wallet could still supply.
+    """
     settings = settings_for("hedge")
-    per_year = _volatility(volatility)
+    per_year = None if volatility is None else _volatility(volatility)
     books, silent = run(read_books(settings))
     books = chosen_books(books, book)
     if as_json:
@@ -57,10 +79,16 @@ def hedge(
         say(line)
 
 
-def print_hedges(books: Iterable[BookNow], volatility: float) -> None:
-    """Print what each book has of each token, net of what it owes, and its loans."""
+def print_hedges(books: Sequence[BookNow], volatility: float | None = None) -> None:
+    """Print what each book has of each token, net of what it owes, how its hedge stands, and its loans."""
     columns = ["book", "token", ">held", ">collateral", ">debt", ">net"]
     print_table("net exposure", columns, [row for each in books for row in _exposure_rows(each)])
+    hedged = [(each, stands) for each in books if (stands := shown_of(each)) is not None]
+    if hedged:
+        print_table("hedges", HEDGES, [hedge_row(*each) for each in hedged])
+        print_table("what they cost at the rates of now", COSTS, [cost_row(*each) for each in hedged])
+        title = "where the capital lies, what is owed not taken off"
+        print_table(title, CAPITAL, [capital_row(book) for book, _ in hedged])
     for each in books:
         for mark in each.marks if each.stock is not None else ():
             say(f"{each.policy.book}: {mark}")
@@ -74,9 +102,11 @@ def print_hedges(books: Iterable[BookNow], volatility: float) -> None:
         ">price now",
         ">liquidated at",
         ">distance",
+        ">volatility",
         *(f">in {name}" for name in _DAYS),
+        ">wallet added",
     ]
-    title = f"loans; chances at a volatility of {volatility:.0%} a year, without drift"
+    title = "loans, and the chance of their liquidation; the last column is a quarter's"
     print_table(title, columns, [_loan_row(shown, volatility) for shown in loans])
     for shown in loans:
         if shown.pair is None:
@@ -99,6 +129,24 @@ def chances(pair: LoanInPair, volatility: float) -> list[float]:
     """Tell how likely a liquidation is within each of the times that are shown."""
     horizons = (Horizon(volatility, days / _YEAR_DAYS) for days in _DAYS.values())
     return [probability_of_liquidation(pair.loan, pair.price, each) for each in horizons]
+
+
+def volatility_of(book: BookNow, asked: float | None) -> float:
+    """Tell by which volatility a book's chances are shown: the one asked for, that of its automatic ratio, or 60 %."""
+    if asked is not None:
+        return asked
+    shown = shown_of(book)
+    chosen_by = msgspec.UNSET if shown is None else shown.sigma_ppm
+    return _USUAL_VOLATILITY if isinstance(chosen_by, msgspec.UnsetType) else chosen_by / PPM
+
+
+def with_wallet(shown: LoanShown, pair: LoanInPair) -> LoanInPair:
+    """Take what the book's wallets have of its quote as collateral, too, as far as the market counts it."""
+    policy = shown.book.policy
+    counts = next((each.threshold_bps for each in shown.held.assets if each.token == policy.quote), 0)
+    more = wallet_quote(shown.book, policy.quote) / 10 ** policy.decimals(policy.quote) * counts / WHOLE_BPS
+    loan = pair.loan._replace(quote_collateral=pair.loan.quote_collateral + more)
+    return pair._replace(loan=loan)
 
 
 def _exposure_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
@@ -124,10 +172,11 @@ def _parts(holding: Holding) -> tuple[int, int, int]:
     return holding.wallet + holding.native + holding.principal + holding.fees, supplied, owed
 
 
-def _loan_row(shown: LoanShown, volatility: float) -> tuple[str, ...]:
+def _loan_row(shown: LoanShown, asked: float | None) -> tuple[str, ...]:
     health = f"{shown.held.health_wad / _WAD:.4f}"
     if shown.pair is None:
-        return (shown.book.policy.book, health, *("?" for _ in range(3 + len(_DAYS))))
+        return (shown.book.policy.book, health, *("?" for _ in range(5 + len(_DAYS))))
+    volatility = volatility_of(shown.book, asked)
     at, moves = shown.pair.loan.liquidation_price(), distance(shown.pair)
     return (
         shown.book.policy.book,
@@ -135,7 +184,9 @@ def _loan_row(shown: LoanShown, volatility: float) -> tuple[str, ...]:
         f"{shown.pair.price:.6g}",
         "at no price" if at is None else f"{at:.6g}",
         "" if moves is None else f"{moves:+.1%}",
+        f"{volatility:.0%}",
         *(_percent(chance) for chance in chances(shown.pair, volatility)),
+        _percent(chances(with_wallet(shown, shown.pair), volatility)[-1]),
     )
 
 
@@ -152,12 +203,13 @@ def _volatility(text: str) -> float:
 
 
 # ------------------------------------------------------------------ for programs
-def as_object(book: BookNow, volatility: float) -> dict[str, object]:
-    """Write a book's exposures and loans for a program; amounts raw, as decimal strings."""
+def as_object(book: BookNow, volatility: float | None = None) -> dict[str, object]:
+    """Write a book's exposures, its hedge and its loans for a program; amounts raw, as decimal strings."""
     return {
         "book": book.policy.book,
         **token_facts(book.policy),
         "exposures": [_exposure_as_object(each) for each in (book.stock.holdings if book.stock else ())],
+        "hedge": hedge_as_object(book, shown_of(book)),
         "loans": [_loan_as_object(shown, volatility) for shown in loans_of(book)],
         "marks": list(state_of(book)),
     }
@@ -169,10 +221,11 @@ def _exposure_as_object(holding: Holding) -> dict[str, str]:
     return {"token": holding.token, **{name: str(raw) for name, raw in named}}
 
 
-def _loan_as_object(shown: LoanShown, volatility: float) -> dict[str, object]:
+def _loan_as_object(shown: LoanShown, asked: float | None) -> dict[str, object]:
     told: dict[str, object] = {"loan": wire_form(shown.held)}
     if shown.pair is None:
         return {**told, "unknown": shown.unknown}
+    volatility = volatility_of(shown.book, asked)
     return {
         **told,
         "price": shown.pair.price,
@@ -182,5 +235,11 @@ def _loan_as_object(shown: LoanShown, volatility: float) -> dict[str, object]:
         "chances": {
             f"{days}d": chance
             for days, chance in zip(_DAYS.values(), chances(shown.pair, volatility), strict=True)
+        },
+        "chances_with_wallet": {
+            f"{days}d": chance
+            for days, chance in zip(
+                _DAYS.values(), chances(with_wallet(shown, shown.pair), volatility), strict=True
+            )
         },
     }

@@ -5,9 +5,16 @@ import json
 import pytest
 from aave_world import USD, aave_policy
 from followed import Followed, node_of
+from hedged_desk import HEDGE, HedgedDesk, hedged_book
+from msgspec.structs import replace
 
+from pipeline.hedge.liquidation import Horizon, probability_of_liquidation
 from pipeline.hedge.loan_in_pair import distance
-from streams.cli.hedge import as_object, chances, loans_of, print_hedges
+from pipeline.messages.events import PolicySet
+from pipeline.messages.hedge import AutoRatio
+from pipeline.units import Bps
+from streams.cli.hedge import as_object, chances, loans_of, print_hedges, with_wallet
+from streams.cli.hedged_books import shown_of
 from streams.devnet import aave
 from streams.devnet.aave_v3_0 import deploy_aave_v3_0
 from streams.devnet.aave_v3_6 import deploy_aave_v3_6
@@ -15,8 +22,13 @@ from streams.devnet.chain import Chain
 from streams.devnet.reads import ask
 from streams.devnet.world import World
 from streams.look.fold_once import book_in_memory
+from streams.unwound import unwound
 
 pytestmark = pytest.mark.anvil
+
+RAY = 10**27
+LIQUIDITY_RATE, BORROW_RATE = 2, 4
+"""Places in what a pool tells of a reserve."""
 
 
 def health_at(chain: Chain, market, owner: str, price: float) -> float:
@@ -65,3 +77,36 @@ async def test_a_loans_liquidation_comes_at_the_price_that_is_shown(
 
     assert health_at(chain, market, owner, at * 0.9995) > 1 > health_at(chain, market, owner, at * 1.0005)
     await followed.node.close()
+
+
+@pytest.mark.parametrize("deploy", [deploy_aave_v3_0, deploy_aave_v3_6], ids=["3.0", "3.6"])
+def test_an_automatic_hedge_is_taken_on_and_shown_as_the_chain_has_it(
+    chain: Chain, world: World, cache, deploy
+) -> None:
+    """Judged by its signer and mined; at 120 % a year less than a quarter of the wallet's quote bears a ratio of 1."""
+    market = deploy(chain, world, cache=cache)
+    desk = HedgedDesk(chain, world, market)
+    hedge = replace(HEDGE, auto=AutoRatio(volatility_bps=12_000, alpha_bps=Bps(50)))
+    desk.append(PolicySet(policy=hedged_book(world, market, desk.owner, hedge)))
+    desk.settle(14)
+    assert desk.refusals == []
+    book = book_in_memory(desk.shard)
+    shown, (loan,) = shown_of(book), loans_of(book)
+    assert (shown.size, shown.collateral) == (desk.owed(), desk.secured())
+    assert 0 < shown.wanted_ratio_bps < 10_000
+    assert abs(shown.net_base - shown.target_base) <= shown.act_at
+    horizon = Horizon(1.2, 90 / 365.25)
+    assert probability_of_liquidation(*with_wallet(loan, loan.pair), horizon) <= 0.005
+    borrowed, supplied = (
+        ask(chain, market.pool, aave.RESERVE_DATA, each.asset) for each in (market.weth, market.usdc)
+    )
+    assert shown.pays_base == -(-desk.owed() * borrowed[BORROW_RATE] // RAY)
+    assert shown.earns == desk.secured() * supplied[LIQUIDITY_RATE] // RAY
+    assert shown.pays_base > 0, "a rate of nothing would show nothing"
+
+    # nobody has chosen to take it back: an operator does
+    desk.append(PolicySet(policy=unwound(desk.book)))
+    desk.settle(20)
+    assert (desk.owed(), desk.secured()) == (0, 0)
+    assert desk.allowed() == [0, 0, 0, 0]
+    assert shown_of(book_in_memory(desk.shard)).health_bps is None

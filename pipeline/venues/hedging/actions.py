@@ -15,6 +15,7 @@ from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
 from pipeline.messages.goals import APPROVE, RESET, Goal, Phase, PlanPhase, Step
 from pipeline.messages.policy import Policy
+from pipeline.messages.views import HedgeShown
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, Wei
 from pipeline.venues.acting import MissesNoFees, VenueActions, VenueTrades
@@ -22,6 +23,7 @@ from pipeline.venues.hedging.aim import aim_of
 from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
 from pipeline.venues.hedging.goal import HedgeTerms, hedge_goal, in_wallet, need_hedge, terms_of
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
+from pipeline.venues.hedging.shown import show_hedge
 from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
 
 _LEAST_WALLET_PARTS = 20
@@ -64,6 +66,10 @@ class HedgeActions(MissesNoFees):
         """Tell where the net exposure is to go; None where it is within its band. Raises: PipelineError where the position is not known."""
         held = self._venue.position(shard, policy)
         return target_of(need_hedge(policy), self.aim(shard, policy, stock), stock.base_amount, held)
+
+    def shown(self, shard: Shard, policy: Policy, stock: Stock) -> HedgeShown:
+        """Tell how the hedge stands. Raises: PipelineError where the position is not known."""
+        return show_hedge(self._places, shard, policy, stock)
 
     # -------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:

@@ -6,7 +6,7 @@ from pipeline.act.allowances import APPROVE_GAS, Grant, allow
 from pipeline.act.drafts import Draft, with_data
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import CalldataError
-from pipeline.hedge.port import HedgeChange, HedgeDraft, HedgeMove, HedgePosition, Misfit
+from pipeline.hedge.port import HedgeCarry, HedgeChange, HedgeDraft, HedgeMove, HedgePosition, Misfit
 from pipeline.math.q import div_up
 from pipeline.messages.goals import APPROVE, RESET, Phase, PlanPhase, Step
 from pipeline.messages.policy import Policy
@@ -76,6 +76,15 @@ class AaveHedge:
             size=now.balance(policy.base).debt,
             collateral=now.balance(policy.quote).collateral,
             health_bps=now.health_bps_after(HedgeChange()),
+        )
+
+    def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:
+        """Tell the interest of debt and collateral, at the rates of the reserves' last actions."""
+        now = AccountNow(shard, policy, self._at)
+        debt, collateral = now.balance(policy.base).debt, now.balance(policy.quote).collateral
+        return HedgeCarry(
+            pays_base=div_up(debt * now.reserve(policy.base).borrow_rate_ray, RAY),
+            earns=collateral * now.reserve(policy.quote).liquidity_rate_ray // RAY,
         )
 
     def counts_bps(self, shard: Shard, policy: Policy) -> Bps:

@@ -1,0 +1,160 @@
+"""How a hedge stands, as a book's view tells it and the screens show it: against target and band, its cost, and the capital's split."""
+
+import json
+
+import pytest
+from builders import BASE, OWNER, QUOTE
+from msgspec.structs import replace
+from worlds.lending.chain import LendingDesk, hedged
+
+from pipeline.advance.books import stock_of
+from pipeline.messages.hedge import AutoRatio
+from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
+from pipeline.messages.views import BookView, HedgeShown
+from pipeline.units import Bps, RawAmount, Seconds
+from streams.cli.hedge import as_object, chances, loans_of, print_hedges, volatility_of, with_wallet
+from streams.cli.hedged_books import capital_of, carry_of, shown_of, state_text
+from streams.look.fold_once import book_in_memory
+from streams.present import BookNow
+from streams.unwound import unwound
+
+UNIT = 10**18
+STILL = TargetBand(
+    target_share_bps=Bps(3_000),
+    band_bps=Bps(2_900),
+    hysteresis_bps=Bps(100),
+    hold_out_of_range_s=Seconds(10**6),
+    cooldown_s=Seconds(48),
+)
+KEEPS = Rerange(
+    half_width_ticks=100,
+    stall_after_s=Seconds(60),
+    reserve_base=RawAmount(3 * UNIT),
+    reserve_quote=RawAmount(17 * UNIT),
+)
+
+
+def settled(policy: Policy) -> LendingDesk:
+    desk = LendingDesk(policy)
+    for _ in range(20):
+        desk.block()
+    return desk
+
+
+def need_shown(book: BookNow) -> HedgeShown:
+    found = shown_of(book)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def desk() -> LendingDesk:
+    """A book that has reached its target."""
+    return settled(hedged({"auto": AutoRatio(volatility_bps=12_000)}, strategy=STILL, action=KEEPS))
+
+
+def test_a_view_tells_how_the_hedge_stands(desk):
+    told = desk.said(BookView)[-1].hedge
+    stock = stock_of(desk.shard, book_in_memory(desk.shard).policy)
+    debt, collateral = desk.chain.debt[BASE], desk.chain.collateral[QUOTE]
+    assert (told.size, told.collateral, told.net_base) == (debt, collateral, stock.base_amount)
+    long = told.net_base + debt
+    assert told.ratio_bps == debt * 10_000 // long
+    assert told.target_base == long - long * told.wanted_ratio_bps // 10_000
+    assert (told.act_at, told.back_to) == (long * 500 // 10_000, long * 200 // 10_000)
+    assert told.health_bps == int(desk.chain.health * 10_000)
+    assert told.sigma_ppm == 1_200_000
+    assert not told.ends
+    first = next(each for each in desk.said(BookView) if each.hedge)
+    assert first.hedge.size < debt, "it was told before anything was borrowed as well"
+
+
+def test_the_screen_shows_it_at_both_widths(desk, capsys, monkeypatch):
+    book = book_in_memory(desk.shard)
+    shown = need_shown(book)
+    for width in ("80", "120"):
+        monkeypatch.setenv("COLUMNS", width)
+        capsys.readouterr()
+        print_hedges([book])
+        out = capsys.readouterr().out
+        assert f"{shown.wanted_ratio_bps / 100:.0f}%, auto at 120%" in out
+        assert "±5%, back to 2%" in out
+        assert "within its band" in out
+        assert "…" not in out
+        assert max(map(len, out.splitlines())) <= int(width)
+
+
+def test_programs_get_the_same(desk):
+    book = book_in_memory(desk.shard)
+    told = json.loads(json.dumps(as_object(book)))
+    shown = need_shown(book)
+    assert told["hedge"]["size"] == str(shown.size)
+    assert told["hedge"]["target_base"] == str(shown.target_base)
+    assert told["hedge"]["unwound"] is False
+    capital = capital_of(book)
+    assert told["hedge"]["capital_quote"] == {
+        "earns": str(capital.earns),
+        "secures": str(capital.secures),
+        "waits": str(capital.waits),
+    }
+    assert capital.secures == desk.chain.collateral[QUOTE]
+    debt = book.stock.base_price.value(-shown.size)
+    assert capital.whole + debt == pytest.approx(book.stock.value_quote, abs=5), (
+        "what is owed is all that is taken off"
+    )
+
+
+def test_what_it_costs_is_what_is_paid_less_what_is_earned(desk):
+    book = book_in_memory(desk.shard)
+    shown = replace(need_shown(book), pays_base=RawAmount(UNIT), earns=RawAmount(10**17))
+    carry, worth = carry_of(book, shown), book.stock.base_price.value(UNIT)
+    assert carry.pays in {worth, worth + 1}, "rounded up"
+    assert carry.a_year == carry.pays - 10**17
+    assert carry.a_year <= carry.a_day * 365 < carry.a_year + 365
+    brings = carry_of(book, replace(shown, pays_base=RawAmount(0)))
+    assert brings.a_year == -(10**17)
+
+
+def test_the_wallets_quote_counts_as_what_could_be_supplied(desk):
+    book = book_in_memory(desk.shard)
+    (loan,) = loans_of(book)
+    volatility = volatility_of(book, None)
+    assert volatility == 1.2, "that by which the ratio was chosen"
+    assert volatility_of(book, 0.5) == 0.5
+    more = with_wallet(loan, loan.pair)
+    added = desk.chain.balances[OWNER, QUOTE] / 10**6 * 0.8
+    assert more.loan.quote_collateral == pytest.approx(loan.pair.loan.quote_collateral + added)
+    assert chances(more, volatility)[-1] < chances(loan.pair, volatility)[-1] / 10
+
+
+def test_a_hedge_that_ends_says_so_until_nothing_is_left():
+    policy = hedged(strategy=STILL, action=KEEPS)
+    desk = settled(policy)
+    ending = unwound(policy)
+    desk.set_policy(ending)
+    book = book_in_memory(desk.shard)
+    shown = need_shown(book)
+    assert shown.ends
+    assert (shown.wanted_ratio_bps, shown.act_at) == (0, 0)
+    assert state_text(shown) == "unwinds: repays and withdraws all that is left"
+    for _ in range(20):
+        desk.block()
+    shown = need_shown(book_in_memory(desk.shard))
+    assert state_text(shown) == "ended: nothing is left"
+    assert (shown.size, shown.collateral, shown.health_bps) == (0, 0, None)
+
+
+def test_a_net_exposure_outside_its_band_says_which_way_it_goes():
+    policy = hedged({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}, strategy=STILL, action=KEEPS)
+    desk = settled(policy)
+    for ratio_bps, says in ((9_000, "outside: is to sell base"), (3_000, "outside: is to buy base")):
+        other = replace(policy, hedge=replace(policy.hedge, ratio_bps=Bps(ratio_bps)))
+        desk.set_policy(replace(other, policy_version=version_of(other)))
+        assert state_text(need_shown(book_in_memory(desk.shard))) == says
+
+
+def test_a_book_that_is_only_watched_shows_what_it_would_keep():
+    desk = settled(hedged(mode="watch"))
+    shown = need_shown(book_in_memory(desk.shard))
+    assert (shown.size, shown.wanted_ratio_bps) == (0, 6_500)
+    assert state_text(shown) == "outside: is to sell base"
