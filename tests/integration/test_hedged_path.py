@@ -1,0 +1,142 @@
+"""A hedged book over a seeded path of prices, on both versions' bytecode: followed to the unit, never liquidated, back in its band, unwound."""
+
+import random
+from collections import Counter
+
+import pytest
+from aave_world import is_as_on_the_chain
+from chain_desk import ChainDesk
+from chain_plans import cancel_all, undo
+from depth import examples
+from hedged_desk import (
+    DOLLAR,
+    ETHER,
+    LATE_BLOCKS,
+    allowances,
+    debt_and_collateral,
+    desk_at,
+    health,
+    is_acting,
+    jump,
+    until,
+)
+from msgspec.structs import replace
+
+from pipeline.advance.books import stock_of
+from pipeline.messages.decisions import PlanClosed, Quarantined
+from pipeline.messages.events import IntentRefused, PolicySet
+from pipeline.messages.policy import version_of
+from pipeline.units import Bps
+from streams.devnet import aave
+from streams.devnet.aave import AaveContracts
+from streams.devnet.aave_v3_0 import deploy_aave_v3_0
+from streams.devnet.aave_v3_6 import deploy_aave_v3_6
+from streams.devnet.chain import Chain
+from streams.devnet.transactions import Tx
+from streams.devnet.world import World
+
+pytestmark = pytest.mark.anvil
+
+BLOCKS = 64
+LOWEST, HIGHEST = 1_800.0, 4_200.0
+JUMPS = {4: 1.25, 19: 0.8, 34: 0.75, 49: 1.3}
+STEPS = (1, 1, 0.99, 1.01)
+"""In one block; of the second, each is as likely where no jump is due."""
+LEGS = ("borrow", "sell", "repay")
+"""After the first of each, blocks go away."""
+RATIO_BPS, BAND_BPS = 6_500, 500
+LONGEST_AWAY = 8
+"""Block ends in a row: after a jump nothing is traded until the mean over 4 blocks has come near the price again, and a step rests for 5."""
+
+
+class Path:
+    """One price after the other, and others who lend and borrow meanwhile."""
+
+    def __init__(self, desk: ChainDesk, market: AaveContracts, seed: int) -> None:
+        self.desk, self.market, self.chance = desk, market, random.Random(seed)
+        self.dollars = 3_000.0
+        self.away = self.longest_away = 0
+        """Block ends in a row outside the band while no plan was under way."""
+        self.legs: Counter[str] = Counter()
+        """Of ours, how many of each a reorg took away."""
+
+    def walk(self) -> None:
+        for number in range(BLOCKS):
+            made, step = len(self.desk.done), JUMPS.get(number, self.chance.choice(STEPS))
+            if step == 1:
+                self.desk.block(*self.others())
+            else:
+                self.dollars = min(max(self.dollars * step, LOWEST), HIGHEST)
+                jump(self.desk, self.market, self.dollars, *self.others())
+            self.look()
+            if {each.step for each in self.desk.done[made:]} & set(LEGS) - set(self.legs):
+                self.take_away(self.chance.randrange(1, 11))
+
+    def others(self) -> list[Tx]:
+        """Let a trader borrow dollars against WETH of its own, or repay some, which moves our rate."""
+        user, usdc = self.desk.world.accounts.traders[1], self.market.usdc.asset
+        match self.chance.randrange(4):
+            case 0:
+                return [
+                    aave.supply(self.market, user, self.market.weth.asset, 100 * ETHER),
+                    aave.borrow(self.market, user, usdc, 50_000 * DOLLAR),
+                ]
+            case 1:
+                return [aave.supply(self.market, user, usdc, 10_000 * DOLLAR)]
+        return []
+
+    def take_away(self, depth: int) -> None:
+        """Lose blocks with all of ours in them; what is lost is cancelled once it is too old."""
+        newest = self.desk.chain.header().number
+        for number in range(newest - depth + 1, newest + 1):
+            block = self.desk.chain.rpc("eth_getBlockByNumber", hex(number), False)["transactions"]
+            lost = (each for each in self.desk.done if self.desk.hashes[each.digest] in block)
+            self.legs.update(each.step for each in lost)
+        waiting = list(self.desk.pending)
+        undo(self.desk, depth)
+        for _ in range(LATE_BLOCKS):
+            self.desk.block()
+            self.look()
+        for intent in waiting:
+            self.desk.append(
+                IntentRefused(intent=intent.digest, reason="expired", detail="a reorg came between")
+            )
+        cancel_all(self.desk)
+
+    def look(self) -> None:
+        """Hold the account against the chain, and the exposure against its band."""
+        desk = self.desk
+        is_as_on_the_chain(desk, desk.chain, self.market, desk.book.owner)
+        assert health(desk, self.market) > 1
+        if is_acting(desk):
+            self.away = 0
+            return
+        owed, _ = debt_and_collateral(desk, self.market)
+        net = stock_of(desk.shard, desk.book).base_amount
+        long = net + owed
+        off = abs(net - long * (10_000 - RATIO_BPS) // 10_000)
+        self.away = self.away + 1 if off > long * BAND_BPS // 10_000 else 0
+        self.longest_away = max(self.away, self.longest_away)
+
+
+@pytest.mark.parametrize("seed", range(examples(1)))
+@pytest.mark.parametrize("deploy", [deploy_aave_v3_0, deploy_aave_v3_6], ids=["3.0", "3.6"])
+def test_a_hedge_withstands_a_path(chain: Chain, world: World, cache, deploy, seed: int) -> None:
+    market = deploy(chain, world, cache=cache)
+    desk = desk_at(chain, world, market, ratio_bps=RATIO_BPS, half_width=5_400)
+    until(desk, lambda: desk.said(PlanClosed))
+    path = Path(desk, market, seed)
+    path.walk()
+    assert set(path.legs) >= set(LEGS)
+    assert path.longest_away <= LONGEST_AWAY
+    assert {each.reason for each in desk.refusals} <= {"market", "simulation"}, (
+        "its file has room for all of it"
+    )
+    assert not desk.said(Quarantined)
+
+    until(desk, lambda: not is_acting(desk))
+    closing = replace(desk.book, hedge=replace(desk.book.hedge, ratio_bps=Bps(0)))
+    desk.append(PolicySet(policy=replace(closing, policy_version=version_of(closing))))
+    until(desk, lambda: debt_and_collateral(desk, market) == (0, 0))
+    until(desk, lambda: not is_acting(desk))
+    assert allowances(desk, market) == [0] * 4
