@@ -12,7 +12,7 @@ from pipeline.units import RawAmount, SqrtPriceX96, Tick
 from pipeline.venues.uniswap_v3 import Quote, decode_pool_log, quote
 from pipeline.venues.uniswap_v3.forms.facts import Swapped
 from streams.devnet import actions, direct
-from streams.devnet.chain import Chain
+from streams.devnet.chain import Chain, DevnetBlock
 from streams.devnet.reads import range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import Pair, World
@@ -63,6 +63,27 @@ def test_everything_equals_the_chain(chain: Chain, world: World, kind: str) -> N
     seen = play.run()
     wanted = ALWAYS | {ODD[kind].shows} if kind in ODD else ALWAYS
     assert wanted <= {what for what, times in seen.items() if times}
+
+
+@pytest.mark.parametrize("blocks_a_second", [3, 4])
+def test_blocks_that_share_a_timestamp_are_followed_as_well(
+    chain: Chain, world: World, blocks_a_second: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chains that make several blocks in a second: observations are written once a second, all else at each block."""
+    mine, times = chain.mine, []
+
+    def quickly(**terms: int) -> DevnetBlock:
+        head_s = chain.header().timestamp_s
+        chain.rpc("evm_setNextBlockTimestamp", head_s + (len(times) % blocks_a_second == 0))
+        times.append(mine(**terms).timestamp_s)
+        return chain.header()
+
+    monkeypatch.setattr(chain, "mine", quickly)
+    play = play_of(chain, world, "weth_usdc_low_500", seed=6)
+    seen = play.run()
+    assert {what for what, count in seen.items() if count} >= ALWAYS
+    assert len(times) > 20
+    assert len(set(times)) <= len(times) // blocks_a_second + 1
 
 
 @pytest.mark.parametrize("name", ["weth_usdc_low_500", "weth_usdc_high_500"])
