@@ -34,8 +34,9 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     outputs: list[Output] = [
         *_swaps(shard, of_venues, blocks, now),
         *quarantine_alerts(tracked.quarantined, now),
-        *(said for venue in of_venues for said in venue.unsolicited(shard, event, now)),
     ]
+    if event.logs:
+        outputs += [said for venue in of_venues for said in venue.unsolicited(shard, event, now)]
     wake_books(shard, event.block)
     for policy in shard.rests.awake():
         context = BookContext(
@@ -50,7 +51,7 @@ def _swaps(
     shard: Shard, of_venues: Sequence[Venue], blocks: Sequence[VenueBlock], now: Provenance
 ) -> Iterator[Output]:
     for venue, block in zip(of_venues, blocks, strict=True):
-        if venue.views is not None:
+        if block.swaps and venue.views is not None:
             yield from venue.views.show_swaps(shard, block.swaps, now)
 
 

@@ -99,7 +99,7 @@ def _map(info: inspect.DictType) -> Replace | None:
 
 def _union(info: inspect.UnionType) -> Replace | None:
     members = [member for member in info.types if not isinstance(member, inspect.NoneType)]
-    if all(isinstance(member, inspect.StructType) for member in members):
+    if len(members) > 1 and all(isinstance(member, inspect.StructType) for member in members):
         return _replace_by_type
     if all(_plan(member) is None for member in members):
         return None

@@ -220,7 +220,7 @@ class _Counted:
                 for row, balance, (before, item) in zip(self._rows, balances, former, strict=True)
             ]
             self._balances = balances
-            self._held = tuple(item for item in self._items if item is not None)
+            self._held = tuple([item for item in self._items if item is not None])
         return self._held
 
 
