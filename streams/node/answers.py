@@ -104,34 +104,40 @@ def header_of(answer: BlockAnswer, *, is_bloom_proven: bool = False) -> Header:
 
 
 def body_of(header: Header, answers: Sequence[ReceiptAnswer]) -> Body:
-    """Read a block's receipts and hold them against its header. Raises: NodeError naming block and field."""
+    """Read a block's receipts and hold their places against its header. Raises: NodeError naming block and field.
+
+    Whether they are all of the block is for `Proofs.check_receipts` to tell.
+    """
     block = header.block
     if len(answers) != len(header.transactions):
         raise _contradiction(block, f"{len(answers)} receipts of {len(header.transactions)} transactions")
     receipts: list[Receipt] = []
     logs: list[RawLog] = []
-    bloom = 0
     for index, answer in enumerate(answers):
         receipts.append(_receipt_of(header, index, answer))
-        of_receipt = _logs_of(block, receipts[-1], answer, first=len(logs))
-        bloom |= _checked_bloom(block, receipts[-1], answer, of_receipt)
-        logs += of_receipt
-    if header.logs_bloom & ~bloom:
-        raise _contradiction(block, "its bloom tells of logs that its receipts do not have")
+        logs += _logs_of(block, receipts[-1], answer, first=len(logs))
     return Body(logs=tuple(logs), receipts=tuple(receipts))
 
 
-def _checked_bloom(block: BlockRef, receipt: Receipt, answer: ReceiptAnswer, logs: Sequence[RawLog]) -> int:
+def check_blooms(header: Header, answers: Sequence[ReceiptAnswer]) -> None:
+    """Hold the logs of receipts that nothing proves against their blooms and their header's. Raises: NodeError."""
+    bloom = 0
+    for answer in answers:
+        bloom |= checked_bloom(header, answer)
+    if header.logs_bloom & ~bloom:
+        raise _contradiction(header.block, "its bloom tells of logs that its receipts do not have")
+
+
+def checked_bloom(header: Header, answer: ReceiptAnswer) -> int:
     """Fold a receipt's logs, and hold that against the bloom that it tells. Raises: NodeError."""
-    bloom = bloom_of(logs)
+    bloom = bloom_of(answer.logs)
     if answer.logs_bloom is not None and quantity(answer.logs_bloom) & ~bloom:
-        raise _contradiction(
-            block, f"the bloom of receipt {receipt.transaction_index} tells of logs that it has not"
-        )
+        place = quantity(answer.transaction_index)
+        raise _contradiction(header.block, f"the bloom of receipt {place} tells of logs that it has not")
     return bloom
 
 
-def bloom_of(logs: Sequence[RawLog]) -> int:
+def bloom_of(logs: Sequence[RawLog | LogAnswer]) -> int:
     """Fold the addresses and topics of logs into a block's 2048-bit bloom."""
     bloom = 0
     for log in logs:

@@ -175,6 +175,40 @@ def test_polygons_receipt_that_no_header_commits_to_is_known_by_its_hash() -> No
         check(proofs, truth, [*truth, receipt(2)])
 
 
+FULL = "0x" + "ff" * 256
+"""A bloom that tells of logs that no block has."""
+
+
+def test_receipts_that_are_proven_by_their_root_are_held_against_no_bloom() -> None:
+    told = [receipt(0, logsBloom=FULL), receipt(1)]
+    check(proven(ETHEREUM), told, told, logsBloom=FULL)
+
+
+@pytest.mark.parametrize("root", [{"receiptsRoot": NOTHING}, {"receiptsRoot": None}])
+def test_receipts_that_nothing_proves_are_held_against_the_blooms(root: dict[str, Any]) -> None:
+    told = [receipt(0), receipt(1)]
+    check(proven(OTHER), told, told, **root)
+    with pytest.raises(BrokenAnswerError, match="its bloom tells of logs"):
+        check(proven(OTHER), told, told, logsBloom=FULL, **root)
+    with pytest.raises(BrokenAnswerError, match="the bloom of receipt 1"):
+        check(proven(OTHER), told, [told[0], receipt(1, logsBloom=FULL)], **root)
+
+
+def test_a_block_without_receipts_has_an_empty_bloom() -> None:
+    check(proven(ETHEREUM), [], [])
+    with pytest.raises(BrokenAnswerError, match="its bloom tells of logs"):
+        check(proven(ETHEREUM), [], [], logsBloom=FULL)
+
+
+def test_polygons_added_receipt_is_held_against_its_own_bloom() -> None:
+    truth = [receipt(0), receipt(1)]
+    name = b"matic-bor-receipt-" + (7).to_bytes(8, "big") + bytes.fromhex(GENESIS["hash"][2:])
+    added = receipt(2, transactionHash="0x" + keccak(name).hex(), cumulativeGasUsed="0x0", gasUsed="0x0")
+    check(proven(POLYGON), truth, [*truth, added])
+    with pytest.raises(BrokenAnswerError, match="the bloom of receipt 2"):
+        check(proven(POLYGON), truth, [*truth, added | {"logsBloom": FULL}])
+
+
 def test_a_receipt_of_before_byzantium_commits_to_a_state() -> None:
     old = receipt(0, root=NOTHING, type="0x0")
     del old["status"]

@@ -7,7 +7,15 @@ import pytest
 from eth_utils.crypto import keccak
 
 from pipeline.errors import NodeError
-from streams.node.answers import BlockAnswer, ReceiptAnswer, bloom_of, body_of, header_of, quantity
+from streams.node.answers import (
+    BlockAnswer,
+    ReceiptAnswer,
+    bloom_of,
+    body_of,
+    check_blooms,
+    header_of,
+    quantity,
+)
 
 HASH, PARENT = "0x" + "AB" * 32, "0x" + "cd" * 32
 TXS = ["0x" + "01" * 32, "0x" + "02" * 32]
@@ -65,9 +73,11 @@ def block(**changes: Any) -> dict[str, Any]:
 
 
 def read(head: dict[str, Any], answers: list[dict[str, Any]]) -> Any:
-    return body_of(
-        header_of(msgspec.convert(head, BlockAnswer)), msgspec.convert(answers, tuple[ReceiptAnswer, ...])
-    )
+    header = header_of(msgspec.convert(head, BlockAnswer))
+    told = msgspec.convert(answers, tuple[ReceiptAnswer, ...])
+    body = body_of(header, told)
+    check_blooms(header, told)
+    return body
 
 
 def test_takes_what_agrees_and_gives_it_in_lower_case() -> None:

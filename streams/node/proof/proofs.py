@@ -9,7 +9,7 @@ from eth_utils.crypto import keccak
 from pipeline.errors import BrokenAnswerError
 from pipeline.messages.base import BlockRef
 from pipeline.units import ChainId
-from streams.node.answers import BlockAnswer, ReceiptAnswer, quantity
+from streams.node.answers import BlockAnswer, ReceiptAnswer, check_blooms, checked_bloom, quantity
 from streams.node.port import Header
 from streams.node.proof.header_hash import header_hash
 from streams.node.proof.provable import Provable
@@ -71,29 +71,39 @@ class Proofs:
         return self.headers == "yes" and not self._adds_receipts
 
     def check_receipts(self, header: Header, answers: Sequence[ReceiptAnswer]) -> None:
-        """Hold a block's receipts, in order, against its header. Raises: BrokenAnswerError."""
-        if header.receipts_root is None:
-            return
+        """Hold a block's receipts, in order, against its header: by the root, and by blooms where the root proves nothing.
+
+        Raises: BrokenAnswerError.
+        """
+        if header.receipts_root is None or not self._are_proven(header, answers):
+            check_blooms(header, answers)
+
+    def _are_proven(self, header: Header, answers: Sequence[ReceiptAnswer]) -> bool:
+        """Ask whether the header's root shows that its receipts are these, all of them. Raises: BrokenAnswerError."""
         try:
-            is_proven = _root_fits(header, answers)
+            added = _added(header, answers)
         except ValueError as error:
             raise BrokenAnswerError(f"receipts of block {header.block.number}: {error}") from None
-        if is_proven:
+        if added is not None:
             self.receipts = "yes" if answers else self.receipts
             _check_gas(header.block, answers)
-        elif self._is_certain or (self.headers == self.receipts == "yes" and _known_types(answers)):
+            for each in added:
+                checked_bloom(header, each)
+            return bool(answers)
+        if self._is_certain or (self.headers == self.receipts == "yes" and _known_types(answers)):
             _not_those_of(header.block)
-        elif self.receipts == "unknown":
+        if self.receipts == "unknown":
             self.receipts = "no"
             log.warning("receipts are held against blooms only", block=header.block.number)
+        return False
 
 
-def _root_fits(header: Header, answers: Sequence[ReceiptAnswer]) -> bool:
-    """Ask whether receipts have the root of their header; on Polygon, also without the one that no header commits to."""
+def _added(header: Header, answers: Sequence[ReceiptAnswer]) -> Sequence[ReceiptAnswer] | None:
+    """List the receipts that no header commits to, on Polygon the last; None where the others have not the root of their header."""
     if receipts_root(answers) == header.receipts_root:
-        return True
+        return ()
     is_added = bool(answers) and answers[-1].transaction_hash.lower() == _bor_hash(header.block)
-    return is_added and receipts_root(answers[:-1]) == header.receipts_root
+    return answers[-1:] if is_added and receipts_root(answers[:-1]) == header.receipts_root else None
 
 
 def _known_types(answers: Sequence[ReceiptAnswer]) -> bool:
