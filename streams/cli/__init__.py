@@ -27,6 +27,7 @@ _COMMANDS: Mapping[str, str] = {
     "apply": "portfolios",
     "up": "running",
     "watch": "running",
+    "backfill": "backfilling",
     "work": "running",
     "rehearse": "rehearsing",
     "submit": "submitting",

@@ -69,7 +69,7 @@ class Access(NamedTuple):
 _ALL = tuple(TOPICS.values())
 
 ROLES: Mapping[Role, Access] = {
-    "watch": Access(("watch",), reads=(EVENTS, STATE), writes=(EVENTS, PROCESSES)),
+    "watch": Access(("watch", "backfill"), reads=(EVENTS, STATE), writes=(EVENTS, PROCESSES)),
     "work": Access(
         ("work",),
         reads=(EVENTS, STATE, *OUTPUTS, DEAD_LETTERS),

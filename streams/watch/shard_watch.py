@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 import structlog
 
-from pipeline.errors import NodeError
+from pipeline.errors import BlockUnknownError, NodeError
 from pipeline.follow.log_filter import log_filter
 from pipeline.messages.base import BlockRef
 from pipeline.messages.events import Event, HeadStalled, WriterStarted
 from pipeline.state.policies import policies
-from pipeline.units import Address, Offset, Term
+from pipeline.units import Address, BlockNumber, Offset, Term
 from pipeline.venues.due_read import DueRead
 from streams.backoff import Reminder
 from streams.kafka.codec import encode
@@ -41,6 +41,8 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     timing: Timing
     clock: Callable[[], float]
     multicall: Address
+    first_block: BlockNumber | None = None
+    """Where a shard begins that knows no block yet; None: at the newest."""
 
 
 class ShardWatch:
@@ -51,6 +53,7 @@ class ShardWatch:
         self.follower = follower
         self._node, self._event_log, self._prefetch = means.node, means.event_log, means.prefetch
         self._timing, self._multicall = means.timing, means.multicall
+        self._first_block = means.first_block
         self._branch = Branch(means.node, timing=means.timing, clock=means.clock)
         self._read_scheduler = ReadScheduler(
             follower, means.node, timing=means.timing, clock=means.clock, multicall=means.multicall
@@ -117,9 +120,10 @@ class ShardWatch:
     # -------------------------------------------------------------- the chain
     async def _keep_up(self, newest: Header) -> bool:
         head = self.follower.tables.head
-        due = self._read_scheduler.due(head or newest.block)
         if head is None:
-            return await self._read(newest.block, due)
+            first = await self._first(newest)
+            return await self._read(first, self._read_scheduler.due(first))
+        due = self._read_scheduler.due(head)
         if due:
             if not await self._branch.holds(head, newest):
                 return await self._go_back(newest)
@@ -130,6 +134,15 @@ class ShardWatch:
         if newest.block.number > head.number and await self._extend(head, newest):
             return True
         return await self._go_back(newest)
+
+    async def _first(self, newest: Header) -> BlockRef:
+        """Find the block at which a shard begins. Raises: NodeError where the node has none at that height yet."""
+        if self._first_block is None:
+            return newest.block
+        (header,) = await self._node.headers([self._first_block])
+        if header is None:
+            raise BlockUnknownError(f"the node has no block {self._first_block} to begin at")
+        return header.block
 
     async def _read(self, block: BlockRef, wants: Sequence[DueRead]) -> bool:
         """Append what is read at a block, also if the node fails in the middle."""

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from pipeline.errors import InfrastructureError, NodeError, TopicMissingError
-from pipeline.units import Address, ChainId, ShardId, Term
+from pipeline.units import Address, BlockNumber, ChainId, ShardId, Term
 from streams.heartbeat import Progress, beating
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_topics, ensure_topics
@@ -97,9 +97,10 @@ class Watch:
         instance: str,
         timing: Timing,
         multicall: Address = MULTICALL3,
+        first_block: BlockNumber | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Do nothing yet: `run` begins."""
+        """Do nothing yet: `run` begins. A shard that knows no block yet begins at the first one, else at the newest."""
         self._node, self._event_log, self._instance, self._timing = node, event_log, instance, timing
         self._chain_id = chain_id
         self._prefetch = Prefetch(node)
@@ -111,6 +112,7 @@ class Watch:
             timing=timing,
             clock=clock,
             multicall=multicall,
+            first_block=first_block,
         )
         self.shards = [ShardWatch(Follower(ShardId(number)), means) for number in range(partitions)]
 

@@ -1,0 +1,69 @@
+"""`backfill`: bring books up from a block of the past."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.text import Text
+
+from pipeline.errors import SettingsError
+from pipeline.units import BlockNumber
+from streams.cli.console import run, say, settings_for
+from streams.watch.backfill import Reached, run_backfill
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f} blocks/s")
+
+
+class _Bar:
+    """Shows on a terminal how far it has come, how fast, and how long it will take; elsewhere nothing."""
+
+    def __init__(self, first_block: BlockNumber) -> None:
+        self._first = first_block
+        columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+        self.progress = Progress(*columns, disable=not sys.stderr.isatty())
+        self._task = self.progress.add_task("blocks", total=None)
+        self.reached: Reached | None = None
+
+    def tell(self, reached: Reached) -> None:
+        self.reached = reached
+        if reached.lowest is not None and reached.newest is not None:
+            self.progress.update(
+                self._task, total=reached.newest - self._first, completed=reached.lowest - self._first
+            )
+
+
+def backfill(
+    from_block: Annotated[
+        int, typer.Option("--from", min=0, help="The block at which books begin that know none yet.")
+    ],
+) -> None:
+    """Bring books up with the chain from a block of the past, then end; `evenkeel watch` goes on without a gap.
+
+    The state after that block is read, so the node must have it. Ended in the middle, it goes on where it ended.
+    """
+    settings = settings_for("backfill")
+    first_block = BlockNumber(from_block)
+    bar = _Bar(first_block)
+    with bar.progress:
+        halted = run(
+            run_backfill(
+                kafka=settings.kafka,
+                chain_id=settings.chain,
+                partitions=settings.partitions,
+                rpc_urls=settings.rpc_urls,
+                rpc_quorum=settings.quorum,
+                instance=settings.instance,
+                first_block=first_block,
+                tell=bar.tell,
+            )
+        )
+    if halted:
+        raise SettingsError("; ".join(f"shard {shard} is {why}" for shard, why in sorted(halted.items())))
+    if bar.reached is None or not bar.reached.is_up:
+        say("ended before the chain's head: the same command goes on from there")
+        raise typer.Exit(1)
+    say(f"up with the chain at block {bar.reached.newest}: `evenkeel watch` goes on from there")
