@@ -66,6 +66,12 @@ def test_without_a_file_it_is_said_that_nobody_describes_the_chain(text, world):
     )
 
 
+def test_a_portfolio_of_another_chain_says_nothing_of_this_one(text, monkeypatch):
+    monkeypatch.setenv("EVENKEEL_CHAIN_ID", "5")
+    OWN.write_text(text)
+    assert asyncio.run(chain_row(load_settings(), PORTFOLIO)).startswith("no file describes chain 5: ")
+
+
 def test_what_stands_elsewhere_or_is_something_else_is_named(text, world):
     nowhere = "0x" + "ab" * 20
     assert f"no contract at {nowhere}, where router is to be" in wrong(text.replace(world.router, nowhere))
