@@ -34,6 +34,7 @@ from pipeline.advance.weighing import gives_trades_up, tries_again_later
 from pipeline.book.inventory import Stock
 from pipeline.book.stock import outside_hedge
 from pipeline.decide.gates import Unknown
+from pipeline.decide.hedging import UNWIND
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanOpened, RebalanceProposed
 from pipeline.messages.effects import Bound, Plan
@@ -117,7 +118,7 @@ def open_plan(
         deviation_bps=proposal.deviation_bps,
     )
     count_action(context, plan.notional_quote, ready.costs)
-    if context.kind == "hedge_to" and not foreseen.cut_short:
+    if context.kind == "hedge_to" and not foreseen.cut_short and proposal.trigger != UNWIND:
         rest_hedge(context)
     yield from command(context, plan, ready)
     check_move(before, "open")

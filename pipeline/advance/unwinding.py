@@ -12,6 +12,7 @@ from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.effects import BookEffects
 from pipeline.units import RawAmount
 from pipeline.venues.hedging.foresight import ForeseenHedge
+from pipeline.venues.hedging.goal import in_wallet
 
 
 class Unwinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +25,10 @@ class Unwinding(msgspec.Struct, frozen=True, kw_only=True):
     """Base that is bought to repay with."""
     paid: RawAmount = RawAmount(0)
     """Quote that it takes."""
+    left: RawAmount = RawAmount(0)
+    """What is still owed after one plan: the wallet does not suffice for all at once."""
     cut_short: str = ""
-    """Why one plan does not end it; empty: it does."""
+    """Why prices allow no more in one plan; empty: they do."""
     transactions: int = 0
     gas: int = 0
     """What they usually use."""
@@ -63,9 +66,11 @@ def unwinding_now(context: BookContext) -> Unwinding:
         foreseen=seen,
         kind=context.kind,
     )
+    bought = RawAmount(0 if seen.trade is None else seen.trade.base)
     return Unwinding(
         held=held,
-        bought=RawAmount(0 if seen.trade is None else seen.trade.base),
+        left=RawAmount(max(held.size - bought - in_wallet(shard, policy, "close").base, 0)),
+        bought=bought,
         paid=RawAmount(0 if seen.trade is None else seen.trade.quote),
         cut_short=seen.cut_short,
         transactions=seen.transactions,

@@ -18,6 +18,8 @@ from pipeline.venues.registry import hedge_venue, need_hedging
 
 URGENT: Trigger = "health_low"
 """It waits for no cooldown, and goes before a re-range."""
+UNWIND: Trigger = "unwind"
+"""Nothing is to be hedged, and something is left: it waits for no cooldown either."""
 
 
 def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
@@ -29,7 +31,7 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
         return URGENT
     if need_hedging(policy).target(shard, policy, stock) is None:
         return None
-    return "unwind" if policy.hedge.ends else "net_outside_band"
+    return UNWIND if policy.hedge.ends else "net_outside_band"
 
 
 def hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
@@ -63,16 +65,23 @@ def offer_hedge(
     if policy.mode == "watch":
         return None
     trigger = hedge_trigger(shard, policy, stock)
-    if trigger is None or now_s < _rests_until_s(effects, trigger):
+    if trigger is None or now_s < _rests_until_s(policy, effects, trigger, now_s):
         return None
     target = Target(base_share_bps=policy.strategy.target_share_bps, trigger=trigger)
     return Option(lever="hedge", target=target)
 
 
-def _rests_until_s(effects: BookEffects, trigger: Trigger) -> int:
-    """Tell when a step may be proposed again: for low health a minute after the last such proposal, whatever it came to."""
+def _rests_until_s(policy: Policy, effects: BookEffects, trigger: Trigger, now_s: Seconds) -> int:
+    """Tell when a step may be proposed again: for low health a minute after the last such proposal, whatever it came to.
+
+    What ends a hedge rests for its pace at most: a longer rest is that of a step before, which it does not wait for.
+    """
     if trigger == URGENT:
         last_s = effects.hedge_secured_at_s
         return 0 if isinstance(last_s, msgspec.UnsetType) else last_s + FIRST_WAIT_S
     until_s = effects.hedge_rests_until_s
-    return 0 if isinstance(until_s, msgspec.UnsetType) else until_s
+    if isinstance(until_s, msgspec.UnsetType):
+        return 0
+    if trigger == UNWIND and policy.hedge and until_s > now_s + policy.hedge.pace_s:
+        return 0
+    return until_s

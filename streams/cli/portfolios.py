@@ -20,6 +20,7 @@ from streams.kafka.readers import reading
 from streams.kafka.topics import ensure_topics, shard_of
 from streams.policy_rollout import RolloutStep, append, appending, policies_in_force, steps_to
 from streams.portfolio import load_portfolio, names_in
+from streams.portfolio.hedges import notes_on_hedge
 from streams.portfolio.names import moved
 from streams.portfolio.words import address_text, differences
 from streams.settings import Settings, devnet_in, read_text
@@ -59,7 +60,14 @@ def check(
     signers = [] if signer is None else [load_signer_file(signer)]
     policies = run(_checked(settings, file))
     print_policies(policies, settings.partitions)
+    _say_notes(policies)
     say_versions(policies, signers)
+
+
+def _say_notes(policies: Iterable[Policy]) -> None:
+    for policy in policies:
+        for note in notes_on_hedge(policy):
+            say(note)
 
 
 async def _checked(settings: Settings, file: Path) -> tuple[Policy, ...]:
@@ -143,6 +151,7 @@ async def apply_file(
     _print_steps(steps, wanted, in_force, dry_run=dry_run, prune=prune)
     for says in say_unwound(wanted):
         say(says)
+    _say_notes(wanted)
     say_versions(wanted, signers)
     return steps
 

@@ -168,8 +168,12 @@ def _notes(now: BookNow, ending: Policy, found: Unwinding) -> list[str]:
         notes.append(
             f"it cannot begin at this block: {found.refusal.reason}: {found.refusal.detail}; it is tried at each block"
         )
-    if found.cut_short:
-        notes.append(f"one plan does not end it: {found.cut_short}; another follows after hedge.pace")
+    if found.left:
+        left = named_in(ending).amount(ending.base, found.left)
+        why = f" ({found.cut_short})" if found.cut_short else ""
+        notes.append(
+            f"one plan leaves {left} owed{why}: others follow, hedge.pace apart, out of the collateral that each sets free"
+        )
     if ending.mode != "live":
         notes.append(f"its mode is {ending.mode}: it is proposed and tried, and nothing is sent")
     return notes

@@ -10,6 +10,7 @@ from pipeline.messages.hedge import AutoRatio, Hedge, HedgeBand, LawBand
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, RawAmount
 from pipeline.venues.registry import venue_named
+from streams.human import bps_text
 from streams.portfolio.hedge_sections import HedgeBandSection, HedgeSection
 from streams.portfolio.raw import raw_of
 from streams.portfolio.sections import BookSection
@@ -133,3 +134,13 @@ def _laws(hedge: Hedge, path: FieldPath) -> Iterator[Problem]:
         yield Problem((*path, "alpha"), "must be above 0% and at most 50%")
     if not _LEAST_VOLATILITY_BPS <= hedge.auto.volatility_bps <= _MOST_VOLATILITY_BPS:
         yield Problem((*path, "volatility"), "must be between 1% and 1,000% per year")
+
+
+def notes_on_hedge(policy: Policy) -> Iterator[str]:
+    """Say what of a hedge is right and may still surprise."""
+    if policy.hedge and policy.hedge.auto and not policy.price_history:
+        volatility = bps_text(policy.hedge.auto.volatility_bps)
+        yield (
+            f"{policy.book}: hedge.ratio auto always goes by hedge.volatility, {volatility}: the book has no price_history "
+            "that could tell another"
+        )

@@ -1,17 +1,21 @@
 """`unwind` on a real broker: what it says before it is done, what it appends, and what `apply` makes of it afterwards."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from builders import BASE, QUOTE
+from builders import BASE, OWNER, QUOTE, STRANGER
 from cli_desk import MANAGER, PARTITIONS, Desk, Kept, live_portfolio
 from worlds.lending.chain import LENDING, LendingDesk, hedged
 
 from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Policy, Rerange, TargetBand
 from pipeline.units import Bps, RawAmount, Seconds
+from streams.cli.unwinding import print_unwinding
 from streams.kafka.topics import shard_of
+from streams.look.fold_once import book_in_memory
+from streams.unwound import unwound
 
 pytestmark = pytest.mark.kafka
 
@@ -97,6 +101,22 @@ def test_what_it_appends_ends_the_hedge_and_leaves_nothing(desk, on_toy_chain):
     assert "alpha: its hedge is ended already, nothing is appended" in again.err
     assert "it owes nothing and nothing secures it" in again.err
     assert appended(desk) == before
+
+
+def test_a_wallet_that_does_not_suffice_is_said_to_take_several_plans(capsys):
+    world = LendingDesk(hedged(strategy=STILL, action=KEEPS))
+    settle(world)
+    chain = world.chain
+    chain.mine(0)
+    chain.move(QUOTE, OWNER, STRANGER, chain.balances[OWNER, QUOTE] - UNIT)
+    chain.move(BASE, OWNER, STRANGER, chain.balances[OWNER, BASE])
+    world.watcher.tell()
+    world.take()
+    book = book_in_memory(world.shard)
+    print_unwinding(book, unwound(book.policy), None)
+    assert re.search(
+        r"alpha: one plan leaves 2\.8\d+ WETH owed: others follow, hedge\.pace", capsys.readouterr().err
+    )
 
 
 # ------------------------------------------------------------------ the file

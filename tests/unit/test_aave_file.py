@@ -8,6 +8,7 @@ from pipeline.messages.hedge import AutoRatio, Hedge, LawBand
 from pipeline.venues.aave_v3.forms import aave_account, aave_market
 from pipeline.venues.registry import venue_named
 from streams.portfolio import load_portfolio
+from streams.portfolio.hedges import notes_on_hedge
 from streams.portfolio.words import differences
 
 LENDING = "0x" + "aa" * 20
@@ -90,6 +91,16 @@ def test_a_ratio_and_a_band_may_be_left_to_their_laws() -> None:
         "hedge.band.law.risk_aversion unset -> 2.5",
         "hedge.band.law.step_cost unset -> 12.5 USDC",
     } <= set(differences(by_number, book))
+
+
+def test_an_automatic_ratio_without_a_price_history_is_said_to_go_by_the_files_volatility() -> None:
+    (book,) = load_portfolio(hedged("ratio: auto, volatility: 95%"), "p.yaml")
+    (note,) = notes_on_hedge(book)
+    assert note.startswith("hedged: hedge.ratio auto always goes by hedge.volatility, 95%")
+    (kept,) = load_portfolio(
+        hedged("ratio: auto").replace("mode: dry-run", "mode: dry-run\n    price_history: {}"), "p.yaml"
+    )
+    assert not list(notes_on_hedge(kept))
 
 
 @pytest.mark.parametrize(

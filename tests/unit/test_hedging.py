@@ -149,6 +149,25 @@ def test_a_ratio_of_nothing_leaves_no_debt_no_collateral_and_nothing_allowed():
     assert len(desk.signer.done) == done, "nothing is left to be unwound"
 
 
+def test_an_end_waits_for_no_cooldown_of_a_step_before_and_a_rest_of_it_for_its_pace_alone():
+    policy = book({"cooldown_s": Seconds(10**6), "pace_s": Seconds(60)})
+    desk = desk_at(policy)
+    assert desk.chain.debt[BASE] > UNIT
+    chain = desk.chain
+    chain.mine(0)
+    chain.move(QUOTE, OWNER, STRANGER, chain.balances[OWNER, QUOTE] - UNIT)
+    chain.move(BASE, OWNER, STRANGER, chain.balances[OWNER, BASE])
+    desk.watcher.tell()
+    desk.take()
+    ending = replace(policy, hedge=replace(policy.hedge, unwound=True))
+    desk.set_policy(replace(ending, policy_version=version_of(ending)))
+    opened = len(desk.said(PlanOpened))
+    settle(desk, 90)
+    assert len(desk.said(PlanOpened)) > opened + 1, "its wallet does not end it in one plan"
+    assert {each.trigger for each in desk.said(PlanOpened)[opened:]} <= {"unwind", "health_low"}
+    assert chain.debt[BASE] == chain.collateral[QUOTE] == 0
+
+
 # ------------------------------------------------------------------ low health
 def test_low_health_is_secured_at_once_out_of_the_wallet_and_never_falls_on_the_way():
     policy = book({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)})

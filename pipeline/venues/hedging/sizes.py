@@ -11,6 +11,7 @@ from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePosition, HedgeVenue
 from pipeline.math.search import first_where
+from pipeline.math.slippage import most_of_quote
 from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -154,7 +155,7 @@ class Sizing:
         if not base:
             return NOTHING
         trade = self.trade(-base)
-        if trade.quote <= self.wallet.quote:
+        if self._costs(trade) <= self.wallet.quote:
             return Sized(amount=trade.base, trade=trade)
         return self._bought_with(self.wallet.quote)
 
@@ -162,11 +163,15 @@ class Sizing:
         needed = self._venue.with_interest(self.held.size) - self.wallet.base
         if needed <= 0:
             return NOTHING
-        dear = first_where(lambda base: self.trade(-base).quote > quote, 1, needed, needed)
+        dear = first_where(lambda base: self._costs(self.trade(-base)) > quote, 1, needed, needed)
         if dear <= 1:
             raise HedgeError(f"the wallet's {quote} quote buys no base")
         trade = self.trade(-(dear - 1))
         return Sized(amount=trade.base, trade=trade)
+
+    def _costs(self, trade: Trade) -> RawAmount:
+        """Tell what a purchase may come to by the time that it is mined: the wallet must have that, or it reverts."""
+        return most_of_quote(trade.quote, self._policy.limits.swap_tolerance_bps)
 
     def repaid_to_close(self, terms: HedgeTerms) -> Sized:
         """Repay whatever is owed when it is mined, where the wallet has enough for it.
