@@ -107,8 +107,9 @@ def test_programs_get_the_same(desk):
 def test_what_it_costs_is_what_is_paid_less_what_is_earned(desk):
     book = book_in_memory(desk.shard)
     shown = replace(need_shown(book), pays_base=RawAmount(UNIT), earns=RawAmount(10**17))
-    carry, worth = carry_of(book, shown), book.stock.base_price.value(UNIT)
-    assert carry.pays in {worth, worth + 1}, "rounded up"
+    carry, (numerator, denominator) = carry_of(book, shown), book.stock.base_price.ratio
+    assert UNIT * numerator % denominator, "or nothing would be rounded"
+    assert carry.pays == UNIT * numerator // denominator + 1, "rounded up"
     assert carry.a_year == carry.pays - 10**17
     assert carry.a_year <= carry.a_day * 365 < carry.a_year + 365
     brings = carry_of(book, replace(shown, pays_base=RawAmount(0)))
