@@ -34,6 +34,7 @@ def advance_run(shard: Shard, event: BlocksPassed, take: TakeBlock) -> tuple[Out
         return None
     kept, outputs, passed = kept_from(tables, event, chain), list[Output](), list[BlockRef]()
     taken: BlockRef | None = None
+    """The last block that was taken in whole, where blocks like it may be passed over."""
     for each in range(place, len(event.blocks)):
         block = block_of(event, each)
         if taken is not None and _says_nothing(shard, chain, taken, block):
@@ -44,7 +45,7 @@ def advance_run(shard: Shard, event: BlocksPassed, take: TakeBlock) -> tuple[Out
         outputs += take(seen_of(event, each))
         if tables.find(keys.HALTED, Halted) is not None:
             return tuple(outputs)
-        taken = block
+        taken = None if _each_block_counts(shard) else block
     tables.pass_blocks(passed, kept)
     tables.finalise(chain.final_depth_blocks)
     return tuple(outputs)
@@ -56,7 +57,12 @@ def _says_nothing(shard: Shard, chain: ChainProfile, taken: BlockRef, block: Blo
     return not (
         shard.rests.awake()
         or block.number % chain.report_every_blocks == 0
-        or departures_of(shard)
-        or any(venue.writes_time(shard.tables) for venue in venues(shard.tables))
         or writes_between(shard.tables, policies(shard.tables), taken.timestamp_s, block.timestamp_s)
+    )
+
+
+def _each_block_counts(shard: Shard) -> bool:
+    """Ask whether a block's time alone changes an entry: what has left a book is forgotten after a while, a venue keeps the time."""
+    return bool(departures_of(shard)) or any(
+        venue.writes_time(shard.tables) for venue in venues(shard.tables)
     )

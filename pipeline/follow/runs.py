@@ -4,7 +4,7 @@ from pipeline import keys
 from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.entries import HighestHead
-from pipeline.messages.events import BlockSeen, BlocksPassed
+from pipeline.messages.events import AnyEvent, BlockSeen, BlocksPassed
 from pipeline.state.tables import Tables
 from pipeline.units import BlockNumber, Hash
 
@@ -30,6 +30,15 @@ def seen_of(run: BlocksPassed, place: int) -> BlockSeen:
         reads=run.reads,
         native_checksum=run.native_checksum,
     )
+
+
+def seen_at(event: AnyEvent, number: BlockNumber) -> BlockSeen | None:
+    """Return what a record tells of a block at a height: the record itself, or what it would have been for one of a run; None otherwise."""
+    if isinstance(event, BlockSeen):
+        return event if event.block.number == number else None
+    if isinstance(event, BlocksPassed) and 0 <= number - event.first < len(event.blocks):
+        return seen_of(event, number - event.first)
+    return None
 
 
 def place_in_run(tables: Tables, run: BlocksPassed) -> int | None:

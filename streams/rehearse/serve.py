@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from pipeline import keys
 from pipeline.errors import PASSING_TROUBLE, MalformedRecordError, NewerRecordError, NodeError
-from pipeline.follow.runs import seen_of
+from pipeline.follow.runs import seen_at
 from pipeline.messages.decisions import RebalanceProposed
 from pipeline.messages.dry_run import DryRun
 from pipeline.messages.effects import DryRuns, Untried
-from pipeline.messages.events import BlockSeen, BlocksPassed, DryRunEnded
+from pipeline.messages.events import DryRunEnded
 from pipeline.units import BookId, ChainId, Offset, ShardId
 from streams.heartbeat import beating
 from streams.kafka.access import KafkaAccess
@@ -230,12 +230,10 @@ class Tries:
         if record is None:
             raise NotTried("too_old", f"the log no longer has record {offset}")
         event = decode_event(record.value or b"", where=record.where)
-        place = untried.at.number - event.first if isinstance(event, BlocksPassed) else -1
-        if isinstance(event, BlocksPassed) and 0 <= place < len(event.blocks):
-            event = seen_of(event, place)
-        if not isinstance(event, BlockSeen):
-            raise NotTried("failed", f"record {offset} is no block")
-        return Trial(await load_shard(self._reader, self._chain_id, shard), book, untried, offset, event)
+        seen = seen_at(event, untried.at.number)
+        if seen is None:
+            raise NotTried("failed", f"record {offset} does not tell of block {untried.at.number}")
+        return Trial(await load_shard(self._reader, self._chain_id, shard), book, untried, offset, seen)
 
     async def _offset_of(self, shard: ShardId, untried: Untried) -> Offset:
         """Find a proposal among the last decisions: it names the record that it follows from. Raises: NotTried."""

@@ -18,9 +18,10 @@ from pipeline import keys
 from pipeline.advance import advance, passed_blocks
 from pipeline.drive import drive
 from pipeline.follow.routes import Arrival, follow
-from pipeline.follow.runs import block_of, seen_of
+from pipeline.follow.runs import block_of, seen_at, seen_of
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.base import Output
+from pipeline.messages.effects import DryRuns
 from pipeline.messages.entries import Cursor, Halted, SetAside
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksPassed, BlocksReverted
 from pipeline.messages.prices import MeanPath, PriceHistory, Reference
@@ -28,6 +29,7 @@ from pipeline.state.decided import note_rules
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from streams.kafka.codec import decode_event, encode
+from streams.rehearse.before import take_back, telling_all_coins
 from streams.watch import passed_blocks as written
 from streams.watch.passed_blocks import in_runs
 
@@ -279,6 +281,28 @@ def test_a_run_of_no_blocks_changes_nothing():
     shard = Shard(0)
     drive(shard, [*watcher.log, empty])
     assert shard.tables.head == tables.head
+
+
+def test_a_proposal_within_a_run_is_tried_as_if_its_block_had_a_record_of_its_own():
+    watcher = started(7, policy(chain=QUIET, strategy=BANDS[2]))
+    tell(watcher, 5)
+    calm(watcher, 12)
+    log = list(joined(watcher.log, [60]))
+    shard = Shard(0)
+    said = drive(shard, log)
+    proposed = [each for each in said if type(each).__name__ == "RebalanceProposed"][-1]
+    offset, at = proposed.because_of.offset, proposed.because_of.block
+    assert isinstance(log[offset], BlocksPassed)
+    entry = shard.tables.need(keys.dry_run("alpha"), DryRuns)
+    event = seen_at(log[offset], at.number)
+    assert event is not None
+    take_back(shard, "alpha", entry.untried[-1], offset, event)
+    again = drive(shard, [telling_all_coins(shard.tables, event)])
+    (repeated,) = [each for each in again if type(each).__name__ == "RebalanceProposed"]
+    assert repeated.id == proposed.id
+    assert seen_at(log[offset], at.number + 1_000) is None
+    assert seen_at(watcher.log[0], at.number) is None
+    assert seen_at(event, at.number) == event
 
 
 def test_only_quiet_blocks_that_tell_the_same_are_put_into_one_record():
