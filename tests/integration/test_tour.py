@@ -118,6 +118,10 @@ class Guide:
         self.wrong += differs(KEPT, f"{name}-{width}", masked(told, str(self.user.folder)))
 
 
+UP = {"up", "watch", "work", "rehearse"}
+"""What `up` keeps running."""
+
+
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[User]:
     """A devnet whose blocks are empty, the example portfolio in force, and everything up."""
@@ -130,6 +134,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[User
         user.start("up", "portfolio.yaml", log="up.log")
         user.until(lambda: len(user.run("positions", "--json").stdout.splitlines()) == 2, "positions")
         user.until(lambda: _last_decisions(user).count("inside its band") == 2, "decisions")
+        user.until(lambda: _with_heartbeat(user) >= UP, "heartbeat of each, for `doctor` is as wide as all of them need")
         yield user
     finally:
         user.leave()
@@ -140,6 +145,12 @@ def guide(tour: User, monkeypatch: pytest.MonkeyPatch, evenkeel: Run) -> Guide:
     monkeypatch.chdir(tour.folder)
     monkeypatch.setenv("EVENKEEL_CACHE", tour.env["EVENKEEL_CACHE"])
     return Guide(tour, evenkeel)
+
+
+def _with_heartbeat(user: User) -> set[str]:
+    shown = user.run("topics", "tail", "processes", "--no-follow", "--from-beginning", "--json").stdout
+    values = [json.loads(line)["value"] for line in shown.splitlines()]
+    return {value["role"] for value in values if value}
 
 
 def _last_decisions(user: User) -> str:
