@@ -25,9 +25,12 @@ LONGEST_FIRST = tuple(
     for folder, file in (
         ("chaos", "test_each_fault.py"),
         ("integration", "test_submit_house.py"),
-        ("integration", "test_kafka_roles.py"),
         ("chaos", "test_ends.py"),
-        ("adversary", "test_forger.py"),
+        ("integration", "test_submit.py"),
+        ("integration", "test_watch.py"),
+        ("integration", "test_kafka_roles.py"),
+        ("integration", "test_v3_exactness.py"),
+        ("integration", "test_kafka_security.py"),
     )
 )
 SLOW_FOLDERS = ("chaos", "integration", "adversary")

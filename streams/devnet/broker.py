@@ -55,6 +55,8 @@ group.initial.rebalance.delay.ms=0
 # after a kill -9 the former self must expire before the broker serves again
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
+# nobody follows this quorum: no record twice a second that says nothing
+metadata.max.idle.interval.ms=0
 
 log.cleaner.dedupe.buffer.size=16777216
 num.network.threads=2

@@ -112,7 +112,9 @@ async def nowhere() -> AsyncIterator[KafkaAccess]:
 
 @pytest.mark.parametrize("lacks", ["broker", "answer", "topic"])
 async def test_what_cannot_be_written_is_a_line_and_holds_nothing_up(broker, nowhere, lacks, monkeypatch):
-    if lacks != "topic":  # a broker that does answer may take longer, and whoever breaks that off leaves a connection open
+    if (
+        lacks != "topic"
+    ):  # a broker that does answer may take longer, and whoever breaks that off leaves a connection open
         monkeypatch.setattr(heartbeat, "_CONNECT_S", 0.5)
     monkeypatch.setattr(heartbeat, "SAY_EVERY_S", 2.0)
     kafka = {"broker": KafkaAccess("127.0.0.1:1"), "answer": nowhere, "topic": broker.kafka}[lacks]

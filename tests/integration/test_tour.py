@@ -134,7 +134,10 @@ def tour(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[User
         user.start("up", "portfolio.yaml", log="up.log")
         user.until(lambda: len(user.run("positions", "--json").stdout.splitlines()) == 2, "positions")
         user.until(lambda: _last_decisions(user).count("inside its band") == 2, "decisions")
-        user.until(lambda: _with_heartbeat(user) >= UP, "heartbeat of each, for `doctor` is as wide as all of them need")
+        user.until(
+            lambda: _with_heartbeat(user) >= UP,
+            "heartbeat of each, for `doctor` is as wide as all of them need",
+        )
         yield user
     finally:
         user.leave()
