@@ -8,7 +8,7 @@ import pytest
 from aave_world import is_as_on_the_chain
 from chain_desk import ChainDesk
 from chain_plans import cancel_all, is_tracked, undo
-from hedged_desk import (
+from hedged_play import (
     DOLLAR,
     ETHER,
     KEPT,

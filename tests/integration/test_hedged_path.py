@@ -8,7 +8,7 @@ from aave_world import is_as_on_the_chain
 from chain_desk import ChainDesk
 from chain_plans import cancel_all, undo
 from depth import examples
-from hedged_desk import (
+from hedged_play import (
     DOLLAR,
     ETHER,
     LATE_BLOCKS,
