@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench-fold: $(READY) ## How fast one core folds a log, without a broker
 
 bench-compare: $(READY) ## The fold of this checkout and of OLD=COMMIT by turns
 	$(BIN)/python tests/bench/compare.py $(OLD)
+
+bench-instructions: $(READY) ## The same in instructions, which a busy machine does not change (needs valgrind)
+	$(BIN)/python tests/bench/instructions.py $(OLD)
 
 bench-plots: $(READY) ## Draw what `make bench` has written for docs/performance.md
 	$(BIN)/python tests/bench/plots.py
