@@ -124,7 +124,9 @@ def _words(argv: Sequence[str]) -> list[str]:
 def _number(stream: IO[bytes] | IO[str] | int | None, usual: int) -> int:
     if stream is None:
         return usual
-    return stream if isinstance(stream, int) else stream.fileno()
+    number = stream if isinstance(stream, int) else stream.fileno()
+    assert number >= 0 or number == subprocess.STDOUT, "no pipe is made here: name a file"
+    return number
 
 
 class _Forking:

@@ -65,7 +65,9 @@ def test_it_ends_with_whoever_asked_for_it(tmp_path):
 import os, sys, time
 sys.path[:0] = {sys.path!r}
 from forked import Forked
-print(Forked([sys.executable, "-c", "import time; time.sleep(600)"]).pid, flush=True)
+with open("asleep.log", "wb") as log:  # or whoever reads our output would wait for its end
+    asleep = Forked([sys.executable, "-c", "import time; time.sleep(60)"], stdout=log, stderr=log)
+print(asleep.pid, flush=True)
 os.kill(os.getpid(), 9)
 """
     done = subprocess.run(
