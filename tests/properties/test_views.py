@@ -93,7 +93,7 @@ def from_the_state(shard: Shard, now: Provenance) -> dict[str, Any]:
         for key, position in own_positions(fresh, book):
             views.update(_nft(fresh, book, key, position, now))
         if why_unknown(fresh, book) is None:
-            views[f"book/{book.book}"] = show_book(book, stock_of(fresh, book), now)
+            views[f"book/{book.book}"] = show_book(fresh, book, stock_of(fresh, book), now)
     return {key: _says(view) for key, view in views.items()}
 
 
