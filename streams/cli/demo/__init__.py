@@ -27,6 +27,7 @@ from streams.cli.demo.witness import Witness, witnessing
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.kafka.topics import ensure_topics
 from streams.settings import DEFAULT_FOLDER, DEFAULT_PARTITIONS
+from streams.telemetry import configure_log
 from streams.verify import Verdict
 
 _READY_S = 180.0
@@ -41,6 +42,7 @@ def demo(
     cache: Annotated[Path, typer.Option(help="Where downloads are kept.")] = DEFAULT_CACHE,
 ) -> None:
     """Run 200 blocks on a broker and a chain of this machine, with faults on the way, and judge the result."""
+    configure_log(level="warning")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     begun_s = time.monotonic()
