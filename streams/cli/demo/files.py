@@ -72,7 +72,7 @@ HEDGED = Template("""\
 SIGNER = Template("""chain: $chain_id
 devnet_account: "$account"
 pools: ["$pool"]
-twap_window: 3m
+${venues}twap_window: 3m
 max_spot_from_twap_ticks: 600
 budget_token: "$usdc"
 max_loss_per_day: 20000
@@ -83,19 +83,7 @@ max_loss: 3%
 swap_tolerance: 1%
 max_share_of_depth: 100%
 """)
-LENDING_SIGNER = Template("""chain: $chain_id
-devnet_account: "$account"
-pools: ["$pool"]
+LENDING_TERMS = Template("""\
 venues:
   - {name: lending, kind: aave_v3, pool: "$lending", tokens: {"$weth": 60, "$usdc": 0}, least_health: 1.05, shock: 30%}
-twap_window: 3m
-max_spot_from_twap_ticks: 600
-budget_token: "$usdc"
-max_loss_per_day: 20000
-max_notional: 400000
-max_notional_per_day: 10000000
-max_actions_per_hour: 100
-max_loss: 3%
-swap_tolerance: 1%
-max_share_of_depth: 100%
 """)

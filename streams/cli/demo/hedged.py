@@ -7,7 +7,7 @@ from statistics import fmean, pstdev
 import msgspec
 
 from pipeline.units import BookId
-from streams.cli.demo.files import HEDGED, LENDING_SIGNER
+from streams.cli.demo.files import HEDGED, LENDING_TERMS, SIGNER
 from streams.cli.demo.second_opinion import Terms, inventory_at
 from streams.devnet import aave, actions
 from streams.devnet.aave import AaveContracts
@@ -86,13 +86,14 @@ class HedgedPair(msgspec.Struct, frozen=True, kw_only=True):
 
     def signer_file(self) -> str:
         """Write the file of the book's signer."""
-        return LENDING_SIGNER.substitute(
-            chain_id=self.world.chain_id,
+        world = self.world
+        terms = LENDING_TERMS.substitute(lending=self.market.pool, weth=world.weth, usdc=world.usdc_low)
+        return SIGNER.substitute(
+            chain_id=world.chain_id,
             account=self.owner,
             pool=self.pool.address,
-            lending=self.market.pool,
-            weth=self.world.weth,
-            usdc=self.world.usdc_low,
+            venues=terms,
+            usdc=world.usdc_low,
         )
 
     def tell_price(self, price_usdc: float) -> Tx:

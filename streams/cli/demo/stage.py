@@ -228,9 +228,8 @@ class Stage:
         if book == hedged.BOOK:
             return self.hedged.signer_file()
         actor = next(actor for actor in self.cast if actor.book == book)
-        return SIGNER.substitute(
-            chain_id=self.world.chain_id, account=actor.owner, pool=actor.pool.address, usdc=actor.usdc
-        )
+        terms = {"chain_id": self.world.chain_id, "pool": actor.pool.address, "usdc": actor.usdc}
+        return SIGNER.substitute(terms, account=actor.owner, venues="")
 
     def stop_up(self) -> None:
         for submit in self.submits:
