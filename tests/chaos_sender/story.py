@@ -145,7 +145,7 @@ class Outcome:
     """What the chain says of all that was ever wanted, once nothing is under way."""
 
     def __init__(self, story: Story, chain: Chain, owner: str, first_nonce: int) -> None:
-        self._story = story
+        self._story, self._chain = story, chain
         self.mined = {
             hash_: receipt["status"] == "0x1"
             for hash_ in set(story.attempts) | {h for hashes in story.hashes.values() for h in hashes}
@@ -201,7 +201,8 @@ class Outcome:
         if minted != len(done):
             yield f"{minted} NFTs were minted, by {len(done)} plans"
         for plan, ends in story.plans.items():
-            if ends and ends[-1] == Done() and plan not in done and plan in self._steps("withdraw"):
+            is_done = ends and ends[-1] == Done() and self._end_stands(plan)
+            if is_done and plan not in done and plan in self._steps("withdraw"):
                 yield f"plan {plan} is done, but minted nothing"
             if ends and isinstance(ends[-1], Stalled) and plan not in story.stalled:
                 yield f"plan {plan} ended as {ends[-1]!r} without an alert"
@@ -210,6 +211,12 @@ class Outcome:
         last = next(reversed(story.plans.values()), [Done()])
         if last[-1:] == [Done()] and any(allowances.values()):
             yield f"allowances are left: {allowances}"
+
+    def _end_stands(self, plan: str) -> bool:
+        """Whether the block of a plan's last end is on the branch: once another plan was opened, nobody takes an end back that a reorg took."""
+        at = self._story.closed[plan].because_of.block
+        block = at and self._chain.rpc("eth_getBlockByNumber", hex(at.number), False)
+        return bool(at and block and block["hash"] == at.hash)
 
     def _steps(self, step: str) -> set[str]:
         return {plan for plan, each in self._succeeded() if each == step}
