@@ -37,15 +37,19 @@ def deployment(market: AaveContracts) -> AaveDeployment:
     return AaveDeployment(Address(market.pool), Address(market.configurator), Address(market.oracle))
 
 
-def aave_policy(world: World, market: AaveContracts, owner: str, chain_id: int, **changes: Any) -> Policy:
-    """A book that is only watched, on a chain with a lending market."""
-    usual = world_policy(world, owner, world.pool("weth_usdc_low_500"), chain_id, mode="watch", **changes)
+def spec_of(market: AaveContracts) -> VenueSpec:
+    """Name a market as a chain's profile does."""
     contracts = tuple(
         VenueContract(role=role, address=Address(getattr(market, role)))
         for role in ("pool", "configurator", "oracle")
     )
-    venues = (VenueSpec(name=NAME, kind="aave_v3", contracts=contracts),)
-    made = replace(usual, chain=replace(usual.chain, venues=venues))
+    return VenueSpec(name=NAME, kind="aave_v3", contracts=contracts)
+
+
+def aave_policy(world: World, market: AaveContracts, owner: str, chain_id: int, **changes: Any) -> Policy:
+    """A book that is only watched, on a chain with a lending market."""
+    usual = world_policy(world, owner, world.pool("weth_usdc_low_500"), chain_id, mode="watch", **changes)
+    made = replace(usual, chain=replace(usual.chain, venues=(spec_of(market),)))
     return replace(made, policy_version=version_of(made))
 
 

@@ -1,12 +1,12 @@
 """A hedged book on a devnet with one range, its market of either version, and the signer's judge."""
 
+from aave_world import spec_of
 from chain_desk import LIMITS, ChainDesk, book_on
 from lending_bench import fields_of, read
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of
 from pipeline.hedge.target import centre_of
-from pipeline.messages.chain_profile import VenueContract, VenueSpec
 from pipeline.messages.hedge import Hedge, HedgeBand
 from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
 from pipeline.units import Address, Bps, RawAmount, Seconds
@@ -50,12 +50,7 @@ KEEPS = Rerange(
 def hedged_book(world: World, market: AaveContracts, owner: str, hedge: Hedge = HEDGE) -> Policy:
     pool = world.pool("weth_usdc_low_500")
     usual = book_on(world, pool, owner, strategy=FAR, action=KEEPS, limits=LIMITS, hedge=hedge)
-    contracts = tuple(
-        VenueContract(role=role, address=Address(getattr(market, role)))
-        for role in ("pool", "configurator", "oracle")
-    )
-    venues = (VenueSpec(name="lending", kind="aave_v3", contracts=contracts),)
-    made = replace(usual, chain=replace(usual.chain, venues=venues))
+    made = replace(usual, chain=replace(usual.chain, venues=(spec_of(market),)))
     return replace(made, policy_version=version_of(made))
 
 

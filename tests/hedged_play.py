@@ -3,18 +3,17 @@
 from collections.abc import Callable
 from math import isqrt
 
-from aave_world import NAME
+from aave_world import NAME, spec_of
 from chain_desk import ChainDesk, book_on
 from lending_bench import fields_of, read
 from msgspec.structs import replace
 from price_play import swap_to
 
-from pipeline.messages.chain_profile import VenueContract, VenueSpec
 from pipeline.messages.decisions import PlanClosed, PlanOpened, StepRefused
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import Address, Bps, RawAmount, Seconds
+from pipeline.units import Bps, RawAmount, Seconds
 from pipeline.venues.abi import function
 from streams.devnet import aave, actions
 from streams.devnet.aave import AaveContracts
@@ -53,13 +52,8 @@ def hedged(world: World, market: AaveContracts, owner: str, ratio_bps: int = 6_5
             reserve_quote=RawAmount(KEPT["usdc"]),
         ),
     )
-    contracts = tuple(
-        VenueContract(role=role, address=Address(getattr(market, role)))
-        for role in ("pool", "configurator", "oracle")
-    )
-    venues = (VenueSpec(name=NAME, kind="aave_v3", contracts=contracts),)
     hedge = Hedge(venue=NAME, ratio_bps=Bps(ratio_bps), cooldown_s=Seconds(60), pace_s=Seconds(12))
-    made = replace(usual, chain=replace(usual.chain, venues=venues), hedge=hedge)
+    made = replace(usual, chain=replace(usual.chain, venues=(spec_of(market),)), hedge=hedge)
     return replace(made, policy_version=version_of(made))
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from builders import BASE, OWNER, QUOTE, STRANGER
 from cli_desk import MANAGER, PARTITIONS, Desk, Kept, live_portfolio
-from worlds.lending.chain import LENDING, LendingDesk, hedged
+from msgspec.structs import replace
+from worlds.lending.chain import KEEPS, LENDING, LendingDesk, hedge_only
 
 from pipeline.messages.events import PolicySet
-from pipeline.messages.policy import Policy, Rerange, TargetBand
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.messages.policy import Policy
+from pipeline.units import RawAmount
 from streams.cli.unwinding import print_unwinding
 from streams.kafka.topics import shard_of
 from streams.look.fold_once import book_in_memory
@@ -20,21 +21,7 @@ from streams.unwound import unwound
 pytestmark = pytest.mark.kafka
 
 UNIT = 10**18
-STILL = TargetBand(
-    target_share_bps=Bps(3_000),
-    band_bps=Bps(2_900),
-    hysteresis_bps=Bps(100),
-    hold_out_of_range_s=Seconds(10**6),
-    cooldown_s=Seconds(48),
-)
-"""No re-range comes in between."""
-KEEPS = Rerange(
-    half_width_ticks=100,
-    stall_after_s=Seconds(60),
-    reserve_base=RawAmount(3 * UNIT),
-    reserve_quote=RawAmount(17 * UNIT),
-    standing_quote=RawAmount(9 * UNIT),
-)
+STANDING = replace(KEEPS, standing_quote=RawAmount(9 * UNIT))
 
 
 def last_policy(desk: Desk, book: str) -> Policy:
@@ -50,7 +37,7 @@ def appended(desk: Desk) -> int:
 @pytest.fixture
 def on_toy_chain(desk: Desk) -> tuple[LendingDesk, Kept]:
     """A hedged book that has reached its target, and its log on the broker."""
-    world = LendingDesk(hedged(strategy=STILL, action=KEEPS))
+    world = LendingDesk(hedge_only(action=STANDING))
     settle(world)
     assert world.chain.debt[BASE] > UNIT
     return world, Kept(desk, world.watcher)
@@ -104,7 +91,7 @@ def test_what_it_appends_ends_the_hedge_and_leaves_nothing(desk, on_toy_chain):
 
 
 def test_a_wallet_that_does_not_suffice_is_said_to_take_several_plans(capsys):
-    world = LendingDesk(hedged(strategy=STILL, action=KEEPS))
+    world = LendingDesk(hedge_only(action=STANDING))
     settle(world)
     chain = world.chain
     chain.mine(0)

@@ -6,28 +6,14 @@ from typing import Any
 import pytest
 from builders import BASE, OWNER, QUOTE, STRANGER
 from depth import spread
-from worlds.lending.chain import LendingDesk, hedged
+from worlds.lending.chain import LendingDesk, hedge_only
 
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.messages.decisions import PlanOpened, Quarantined
-from pipeline.messages.policy import Policy, Rerange, TargetBand
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.messages.policy import Policy
+from pipeline.units import Seconds
 
 UNIT = 10**18
-FAR = TargetBand(
-    target_share_bps=Bps(3_000),
-    band_bps=Bps(2_900),
-    hysteresis_bps=Bps(100),
-    hold_out_of_range_s=Seconds(10**6),
-    cooldown_s=Seconds(48),
-)
-"""No re-range comes in between."""
-KEEPS = Rerange(
-    half_width_ticks=100,
-    stall_after_s=Seconds(60),
-    reserve_base=RawAmount(3 * UNIT),
-    reserve_quote=RawAmount(17 * UNIT),
-)
 SWAPS = 0.002
 """By so much the pool's own trades move the price, and with it the factor, from block to block."""
 REACHED = Counter[str]()
@@ -36,7 +22,7 @@ GONE: set[tuple[int, ...]] = set()
 
 def book() -> Policy:
     rests: dict[str, Any] = {"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}
-    return hedged(rests, strategy=FAR, action=KEEPS)
+    return hedge_only(rests)
 
 
 def jumped(percent: int, kept_percents: tuple[int, int]) -> LendingDesk:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from builders import BASE, OWNER, QUOTE
 from msgspec.structs import replace
-from worlds.lending.chain import LendingDesk, hedged
+from worlds.lending.chain import LendingDesk, hedge_only
 
 from pipeline import keys
 from pipeline.advance.books import stock_of
@@ -17,7 +17,7 @@ from pipeline.messages.base import Price
 from pipeline.messages.decisions import PlanOpened, Quarantined
 from pipeline.messages.entries import CalibratedVolatility
 from pipeline.messages.hedge import AutoRatio, LawBand
-from pipeline.messages.policy import Policy, Rerange, TargetBand
+from pipeline.messages.policy import Policy
 from pipeline.messages.prices import PriceHistory
 from pipeline.statistics.volatility import estimate
 from pipeline.units import Bps, RawAmount, Seconds
@@ -110,25 +110,6 @@ def test_an_edge_beyond_all_base_is_all_of_it():
 
 
 # ------------------------------------------------------------------ on the toy chain
-FAR = TargetBand(
-    target_share_bps=Bps(3_000),
-    band_bps=Bps(2_900),
-    hysteresis_bps=Bps(100),
-    hold_out_of_range_s=Seconds(10**6),
-    cooldown_s=Seconds(48),
-)
-KEEPS = Rerange(
-    half_width_ticks=100,
-    stall_after_s=Seconds(60),
-    reserve_base=RawAmount(3 * UNIT),
-    reserve_quote=RawAmount(17 * UNIT),
-)
-
-
-def book(hedge: dict[str, Any], **changes: Any) -> Policy:
-    return hedged(hedge, **{"strategy": FAR, "action": KEEPS, **changes})
-
-
 def on_target(desk: LendingDesk, policy: Policy) -> tuple[int, int]:
     """How far the net exposure is from its target, and all base."""
     stock = stock_of(desk.shard, policy)
@@ -148,7 +129,7 @@ def owed_chance(desk: LendingDesk, sigma: float) -> float:
 
 def test_an_automatic_ratio_is_taken_on_and_leaves_a_liquidation_as_unlikely_as_asked():
     """17 of quote secure it: less than all of the base can be hedged at 1 %."""
-    policy = book({"auto": AutoRatio(volatility_bps=12_000), "ratio_bps": Bps(0)})
+    policy = hedge_only({"auto": AutoRatio(volatility_bps=12_000), "ratio_bps": Bps(0)})
     desk = LendingDesk(policy)
     for _ in range(20):
         desk.block()
@@ -166,7 +147,7 @@ def test_an_automatic_ratio_is_taken_on_and_leaves_a_liquidation_as_unlikely_as_
 
 
 def test_the_volatility_is_what_past_prices_tell_once_they_do_and_goes_back_with_a_reorg():
-    policy = book(
+    policy = hedge_only(
         {"auto": AutoRatio(volatility_bps=12_000), "ratio_bps": Bps(0)},
         mode="watch",
         price_history=PriceHistory(every_s=Seconds(12), slots=200),
@@ -200,7 +181,7 @@ def test_the_volatility_is_what_past_prices_tell_once_they_do_and_goes_back_with
 
 def test_a_band_by_the_law_is_kept_on_the_book_as_it_is():
     law = LawBand(step_cost=RawAmount(10**14), trade_cost_bps=Bps(1), risk_aversion_permille=100_000)
-    policy = book({"band": law})
+    policy = hedge_only({"band": law})
     desk = LendingDesk(policy)
     for _ in range(20):
         desk.block()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from builders import BASE, OWNER, QUOTE, STRANGER
-from worlds.lending.chain import LENDING, LendingDesk, hedged
+from worlds.lending.chain import LENDING, LendingDesk, hedge_only
 
 from pipeline import keys
 from pipeline.messages.base import TokenAmount
@@ -11,30 +11,12 @@ from pipeline.messages.decisions import Declined, PlanOpened, Quarantined
 from pipeline.messages.entries import HealthWarning, Pause
 from pipeline.messages.events import Resumed
 from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
-from pipeline.messages.policy import Policy, Rerange, TargetBand
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.messages.policy import Policy
+from pipeline.units import RawAmount
 from pipeline.venues.aave_v3.forms import aave_account
 from streams.cli.sentences import sentence
 
 UNIT = 10**18
-FAR = TargetBand(
-    target_share_bps=Bps(3_000),
-    band_bps=Bps(2_900),
-    hysteresis_bps=Bps(100),
-    hold_out_of_range_s=Seconds(10**6),
-    cooldown_s=Seconds(48),
-)
-"""No re-range comes in between."""
-KEEPS = Rerange(
-    half_width_ticks=100,
-    stall_after_s=Seconds(60),
-    reserve_base=RawAmount(3 * UNIT),
-    reserve_quote=RawAmount(17 * UNIT),
-)
-
-
-def book(hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
-    return hedged(hedge, **{"strategy": FAR, "action": KEEPS, **changes})
 
 
 def settle(desk: LendingDesk) -> None:
@@ -55,7 +37,7 @@ def warned(desk: LendingDesk, name: str) -> HealthWarning | None:
 
 # ------------------------------------------------------------------ a factor below the level
 def test_low_health_is_told_once_and_that_it_is_back_once():
-    policy = book({"warn_bps": 14_000})
+    policy = hedge_only({"warn_bps": 14_000})
     desk = desk_at(policy)
     assert desk.chain.health > 1.4
     assert not desk.said(HealthLow)
@@ -81,7 +63,7 @@ def test_low_health_is_told_once_and_that_it_is_back_once():
 
 
 def test_a_factor_at_the_level_does_not_cross_it_with_every_block():
-    desk = desk_at(book({"warn_bps": 14_000}))
+    desk = desk_at(hedge_only({"warn_bps": 14_000}))
     for percent in (110, *[103, 104] * 5):
         desk.chain.price_percent = percent
         desk.block()
@@ -91,7 +73,7 @@ def test_a_factor_at_the_level_does_not_cross_it_with_every_block():
 
 
 def test_a_warning_goes_away_with_its_block_and_comes_again_on_another():
-    policy = book({"warn_bps": 14_000})
+    policy = hedge_only({"warn_bps": 14_000})
     desk = desk_at(policy)
     branch = desk.watcher.fork("other")
     desk.chain.price_percent = 110
@@ -120,7 +102,7 @@ def liquidated(desk: LendingDesk) -> Any:
 
 
 def test_a_liquidation_is_told_with_what_it_took_and_pauses_the_book_until_it_is_resumed():
-    policy = book()
+    policy = hedge_only()
     desk = desk_at(policy)
     repaid, seized = liquidated(desk)
     (said,) = desk.said(LoanLiquidated)
@@ -150,7 +132,7 @@ def test_a_liquidation_is_told_with_what_it_took_and_pauses_the_book_until_it_is
 
 
 def test_a_pause_for_a_liquidation_outlasts_its_block_and_leaves_an_operators_as_it_is():
-    policy = book()
+    policy = hedge_only()
     desk = desk_at(policy)
     branch = desk.watcher.fork("other")
     liquidated(desk)
@@ -167,9 +149,9 @@ def test_a_pause_for_a_liquidation_outlasts_its_block_and_leaves_an_operators_as
 
 
 def test_a_book_that_is_only_watched_tells_a_liquidation_and_is_not_paused():
-    policy = book()
+    policy = hedge_only()
     desk = desk_at(policy)
-    desk.set_policy(book(mode="watch"))
+    desk.set_policy(hedge_only(mode="watch"))
     liquidated(desk)
     assert len(desk.said(LoanLiquidated)) == 1
     assert desk.shard.tables.find(keys.pause(keys.book(policy.book)), Pause) is None

@@ -5,11 +5,11 @@ import json
 import pytest
 from builders import BASE, OWNER, QUOTE
 from msgspec.structs import replace
-from worlds.lending.chain import LendingDesk, hedged
+from worlds.lending.chain import LendingDesk, hedge_only, hedged
 
 from pipeline.advance.books import stock_of
 from pipeline.messages.hedge import AutoRatio
-from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
+from pipeline.messages.policy import Policy, version_of
 from pipeline.messages.views import BookView, HedgeShown
 from pipeline.units import Bps, RawAmount, Seconds
 from streams.cli.hedge import as_object, chances, loans_of, print_hedges, volatility_of, with_wallet
@@ -19,19 +19,6 @@ from streams.present import BookNow
 from streams.unwound import unwound
 
 UNIT = 10**18
-STILL = TargetBand(
-    target_share_bps=Bps(3_000),
-    band_bps=Bps(2_900),
-    hysteresis_bps=Bps(100),
-    hold_out_of_range_s=Seconds(10**6),
-    cooldown_s=Seconds(48),
-)
-KEEPS = Rerange(
-    half_width_ticks=100,
-    stall_after_s=Seconds(60),
-    reserve_base=RawAmount(3 * UNIT),
-    reserve_quote=RawAmount(17 * UNIT),
-)
 
 
 def settled(policy: Policy) -> LendingDesk:
@@ -50,7 +37,7 @@ def need_shown(book: BookNow) -> HedgeShown:
 @pytest.fixture(scope="module")
 def desk() -> LendingDesk:
     """A book that has reached its target."""
-    return settled(hedged({"auto": AutoRatio(volatility_bps=12_000)}, strategy=STILL, action=KEEPS))
+    return settled(hedge_only({"auto": AutoRatio(volatility_bps=12_000)}))
 
 
 def test_a_view_tells_how_the_hedge_stands(desk):
@@ -129,7 +116,7 @@ def test_the_wallets_quote_counts_as_what_could_be_supplied(desk):
 
 
 def test_a_hedge_that_ends_says_so_until_nothing_is_left():
-    policy = hedged(strategy=STILL, action=KEEPS)
+    policy = hedge_only()
     desk = settled(policy)
     ending = unwound(policy)
     desk.set_policy(ending)
@@ -146,7 +133,7 @@ def test_a_hedge_that_ends_says_so_until_nothing_is_left():
 
 
 def test_a_net_exposure_outside_its_band_says_which_way_it_goes():
-    policy = hedged({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}, strategy=STILL, action=KEEPS)
+    policy = hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)})
     desk = settled(policy)
     for ratio_bps, says in ((9_000, "outside: is to sell base"), (3_000, "outside: is to buy base")):
         other = replace(policy, hedge=replace(policy.hedge, ratio_bps=Bps(ratio_bps)))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from builders import BASE, OWNER, QUOTE, STRANGER
 from msgspec.structs import replace
-from worlds.lending.chain import LendingDesk, hedged
+from worlds.lending.chain import KEEPS, LendingDesk, hedge_only
 
 from pipeline.advance.books import stock_of
 from pipeline.hedge.aim import HedgeAim
@@ -16,29 +16,11 @@ from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, Quaran
 from pipeline.messages.goals import HedgeGoal
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.outcomes import Done
-from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
+from pipeline.messages.policy import Policy, version_of
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount, Seconds, ShardId
 
 UNIT = 10**18
-FAR = TargetBand(
-    target_share_bps=Bps(3_000),
-    band_bps=Bps(2_900),
-    hysteresis_bps=Bps(100),
-    hold_out_of_range_s=Seconds(10**6),
-    cooldown_s=Seconds(48),
-)
-"""No re-range comes in between."""
-KEEPS = Rerange(
-    half_width_ticks=100,
-    stall_after_s=Seconds(60),
-    reserve_base=RawAmount(3 * UNIT),
-    reserve_quote=RawAmount(17 * UNIT),
-)
-
-
-def book(hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
-    return hedged(hedge, **{"strategy": FAR, "action": KEEPS, **changes})
 
 
 def desk_at(policy: Policy, **world: Any) -> LendingDesk:
@@ -65,7 +47,7 @@ def steps(desk: LendingDesk) -> list[str]:
 
 # ------------------------------------------------------------------ up
 def test_a_hedge_supplies_borrows_and_sells_until_the_net_exposure_is_at_its_target():
-    policy = book()
+    policy = hedge_only()
     desk = desk_at(policy)
     assert steps(desk) == ["approve", "supply", "borrow", "approve", "sell"]
     (opened,) = desk.said(PlanOpened)
@@ -81,14 +63,14 @@ def test_a_hedge_supplies_borrows_and_sells_until_the_net_exposure_is_at_its_tar
 
 
 def test_a_target_that_is_reached_leads_to_nothing():
-    desk = desk_at(book())
+    desk = desk_at(hedge_only())
     done = len(desk.signer.done)
     settle(desk, 30)
     assert len(desk.signer.done) == done
 
 
 def test_collateral_that_does_not_suffice_makes_a_step_of_it():
-    policy = book(action=replace(KEEPS, reserve_quote=RawAmount(7 * UNIT)))
+    policy = hedge_only(action=replace(KEEPS, reserve_quote=RawAmount(7 * UNIT)))
     desk = desk_at(policy, more_quote=UNIT)
     opened = desk.said(PlanOpened)[0]
     assert "can be borrowed" in opened.cut_short
@@ -97,7 +79,7 @@ def test_collateral_that_does_not_suffice_makes_a_step_of_it():
 
 
 def test_the_wallets_own_base_is_sold_before_any_is_borrowed():
-    policy = book(action=replace(KEEPS, reserve_base=RawAmount(0)))
+    policy = hedge_only(action=replace(KEEPS, reserve_base=RawAmount(0)))
     desk = desk_at(policy)
     assert steps(desk)[-1] == "sell"
     sold = desk.said(PlanOpened)[0].notional_quote
@@ -105,7 +87,7 @@ def test_the_wallets_own_base_is_sold_before_any_is_borrowed():
 
 
 def test_a_largest_step_is_gone_in_paces_and_a_largest_debt_is_kept():
-    policy = book({"largest_step": RawAmount(UNIT), "largest_debt": RawAmount(2 * UNIT)})
+    policy = hedge_only({"largest_step": RawAmount(UNIT), "largest_debt": RawAmount(2 * UNIT)})
     desk = desk_at(policy)
     assert len(desk.said(PlanOpened)) >= 2
     assert desk.said(PlanOpened)[0].cut_short
@@ -116,7 +98,7 @@ def test_a_largest_step_is_gone_in_paces_and_a_largest_debt_is_kept():
 
 # ------------------------------------------------------------------ down, and to the end
 def test_a_ratio_that_falls_buys_and_repays_and_takes_collateral_back():
-    policy = book()
+    policy = hedge_only()
     desk = desk_at(policy)
     owed, secured = desk.chain.debt[BASE], desk.chain.collateral[QUOTE]
     less = replace(policy, hedge=replace(policy.hedge, ratio_bps=Bps(3_000)))
@@ -136,7 +118,7 @@ def test_a_ratio_that_falls_buys_and_repays_and_takes_collateral_back():
 
 
 def test_a_ratio_of_nothing_leaves_no_debt_no_collateral_and_nothing_allowed():
-    policy = book()
+    policy = hedge_only()
     desk = desk_at(policy)
     none = replace(policy, hedge=replace(policy.hedge, ratio_bps=Bps(0)))
     desk.set_policy(replace(none, policy_version=version_of(none)))
@@ -150,7 +132,7 @@ def test_a_ratio_of_nothing_leaves_no_debt_no_collateral_and_nothing_allowed():
 
 
 def test_an_end_waits_for_no_cooldown_of_a_step_before_and_a_rest_of_it_for_its_pace_alone():
-    policy = book({"cooldown_s": Seconds(10**6), "pace_s": Seconds(60)})
+    policy = hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(60)})
     desk = desk_at(policy)
     assert desk.chain.debt[BASE] > UNIT
     chain = desk.chain
@@ -170,7 +152,7 @@ def test_an_end_waits_for_no_cooldown_of_a_step_before_and_a_rest_of_it_for_its_
 
 # ------------------------------------------------------------------ low health
 def test_low_health_is_secured_at_once_out_of_the_wallet_and_never_falls_on_the_way():
-    policy = book({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)})
+    policy = hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)})
     desk = desk_at(policy)
     desk.chain.price_percent = 122
     desk.block()
@@ -185,7 +167,7 @@ def test_low_health_is_secured_at_once_out_of_the_wallet_and_never_falls_on_the_
 
 
 def test_with_an_empty_wallet_collateral_is_taken_out_to_repay_until_health_is_well():
-    desk = desk_at(book({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}))
+    desk = desk_at(hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}))
     chain, owed = desk.chain, desk.chain.debt[BASE]
     chain.price_percent = 121
     chain.mine(0)
@@ -221,7 +203,7 @@ def test_with_an_empty_wallet_collateral_is_taken_out_to_repay_until_health_is_w
     ],
 )
 def test_a_hedge_does_not_begin(world: dict[str, Any], reasons: set[str]):
-    desk = LendingDesk(book(), **world)
+    desk = LendingDesk(hedge_only(), **world)
     settle(desk, 4)
     assert {each.reason for each in desk.said(StepRefused)} == reasons
     assert not desk.signer.done
@@ -236,8 +218,8 @@ def test_a_hedge_does_not_begin(world: dict[str, Any], reasons: set[str]):
     ],
 )
 def test_where_a_part_can_be_had_the_part_is_borrowed_and_the_step_says_why(world: dict[str, Any], says: str):
-    whole = desk_at(book())
-    policy = book({"most_carry_bps": Bps(27_000)})
+    whole = desk_at(hedge_only())
+    policy = hedge_only({"most_carry_bps": Bps(27_000)})
     desk = desk_at(policy, **world)
     opened = desk.said(PlanOpened)[0]
     assert says in opened.cut_short
@@ -264,8 +246,8 @@ def test_where_a_part_can_be_had_the_part_is_borrowed_and_the_step_says_why(worl
 def test_what_changes_between_two_legs_holds_the_next_one_back_until_it_is_well_again(
     changed: dict[str, Any], reason: str, leg: str
 ):
-    policy = book(action=replace(KEEPS, stall_after_s=Seconds(10_000)))
-    desk = LendingDesk(book(mode="watch", action=policy.action))
+    policy = hedge_only(action=replace(KEEPS, stall_after_s=Seconds(10_000)))
+    desk = LendingDesk(hedge_only(mode="watch", action=policy.action))
     desk.set_policy(policy)
     while not any(each.step == "supply" for each in desk.pending):
         desk.block()
@@ -290,7 +272,7 @@ def test_what_changes_between_two_legs_holds_the_next_one_back_until_it_is_well_
 # ------------------------------------------------------------------ legs that fail, restarts, reorgs
 @pytest.mark.parametrize("leg", ["supply", "borrow", "sell"])
 def test_a_leg_that_fails_is_made_again_and_the_target_is_reached_once(leg: str):
-    policy = book()
+    policy = hedge_only()
     desk = LendingDesk(policy)
     desk.fails = {leg}
     settle(desk, 3)
@@ -303,7 +285,7 @@ def test_a_leg_that_fails_is_made_again_and_the_target_is_reached_once(leg: str)
 
 
 def test_a_restart_between_any_two_blocks_changes_nothing():
-    whole, loaded = LendingDesk(book()), LendingDesk(book())
+    whole, loaded = LendingDesk(hedge_only()), LendingDesk(hedge_only())
     for _ in range(8):
         whole.block()
         loaded.shard = Shard(ShardId(0), dict(loaded.shard.tables.entries()))
@@ -314,8 +296,8 @@ def test_a_restart_between_any_two_blocks_changes_nothing():
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_a_reorg_that_takes_legs_away_and_brings_them_again_leaves_one_hedge(blocks: int):
-    policy = book()
-    desk = LendingDesk(book(mode="watch"))
+    policy = hedge_only()
+    desk = LendingDesk(hedge_only(mode="watch"))
     desk.set_policy(policy)
     desk.block()
     assert desk.pending, "the plan has begun, and nothing of it is mined"
@@ -367,6 +349,6 @@ def test_what_is_left_is_taken_back_where_nothing_is_to_be_hedged():
 
 
 def test_a_book_that_is_only_watched_is_not_hedged():
-    desk = LendingDesk(book(mode="watch"))
+    desk = LendingDesk(hedge_only(mode="watch"))
     settle(desk, 3)
     assert {each.reason for each in desk.said(Declined)} == {"watch_only"}

@@ -12,7 +12,7 @@ from pipeline.messages.base import BlockRef, Receipt
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.hedge import Hedge
-from pipeline.messages.policy import Policy
+from pipeline.messages.policy import Policy, Rerange, TargetBand
 from pipeline.messages.read_values import CallRead
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
@@ -61,6 +61,27 @@ def hedged(hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
     }
     made = live(**{"hedge": Hedge(**{**usual, **(hedge or {})}), **changes})
     return versioned(replace(made, chain=replace(made.chain, venues=(spec,))))
+
+
+FAR = TargetBand(
+    target_share_bps=Bps(3_000),
+    band_bps=Bps(2_900),
+    hysteresis_bps=Bps(100),
+    hold_out_of_range_s=Seconds(10**6),
+    cooldown_s=Seconds(48),
+)
+"""No re-range comes in between."""
+KEEPS = Rerange(
+    half_width_ticks=100,
+    stall_after_s=Seconds(60),
+    reserve_base=RawAmount(3 * 10**18),
+    reserve_quote=RawAmount(17 * 10**18),
+)
+
+
+def hedge_only(hedge: dict[str, Any] | None = None, **changes: Any) -> Policy:
+    """A live book on a chain with the market, whose range stays: only its hedge acts."""
+    return hedged(hedge, **{"strategy": FAR, "action": KEEPS, **changes})
 
 
 class LendingChain(ToyChain):
