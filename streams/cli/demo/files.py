@@ -11,6 +11,13 @@ chain:
   venues: [{name: lending, kind: aave_v3, pool: "$lending", configurator: "$configurator", oracle: "$oracle"}]
 books:
 $books""")
+LIMITS = """\
+    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, swap_tolerance: 1%,
+             max_cost: 3%, max_daily_cost: 10%, max_daily_gas: 10%, max_actions_per_day: 100, max_age_blocks: 8,
+             max_notional: 400000, max_daily_notional: 10000000,
+             signer: {max_loss: 3%, max_share_of_depth: 100%, twap_window: 3m, swap_tolerance: 1%}}
+"""
+"""Of the books that act, or propose."""
 BOOK = Template("""\
   - book: $book
     owner: "$owner"
@@ -25,11 +32,7 @@ BOOK = Template("""\
     reference_pool: "$reference"
     strategy: {name: target_band, target_share: 50%, band: 8%, hysteresis: 2%,
                hold_out_of_range: ${hold_s}s, cooldown: ${cooldown_s}s}
-    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, swap_tolerance: 1%,
-             max_cost: 3%, max_daily_cost: 10%, max_daily_gas: 10%, max_actions_per_day: 100, max_age_blocks: 8,
-             max_notional: 400000, max_daily_notional: 10000000,
-             signer: {max_loss: 3%, max_share_of_depth: 100%, twap_window: 3m, swap_tolerance: 1%}}
-    rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
+$limits    rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
     mode: $mode
 """)
 THREE_ASSETS = Template("""\
@@ -61,11 +64,7 @@ HEDGED = Template("""\
     reference_pool: "$pool"
     strategy: {name: target_band, target_share: 35%, band: 34%, hysteresis: 1%,
                hold_out_of_range: 10000000s, cooldown: 216s}
-    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, swap_tolerance: 1%,
-             max_cost: 3%, max_daily_cost: 10%, max_daily_gas: 10%, max_actions_per_day: 100, max_age_blocks: 8,
-             max_notional: 400000, max_daily_notional: 10000000,
-             signer: {max_loss: 3%, max_share_of_depth: 100%, twap_window: 3m, swap_tolerance: 1%}}
-    rerange: {half_width_ticks: 2000, reserve_base: 2, reserve_quote: $kept, stall_after: 120s}
+$limits    rerange: {half_width_ticks: 2000, reserve_base: 2, reserve_quote: $kept, stall_after: 120s}
     hedge: {venue: lending, ratio: 100%, cooldown: 120s, pace: 24s}
     mode: live
 """)

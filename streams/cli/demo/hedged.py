@@ -7,7 +7,7 @@ from statistics import fmean, pstdev
 import msgspec
 
 from pipeline.units import BookId
-from streams.cli.demo.files import HEDGED, LENDING_TERMS, SIGNER
+from streams.cli.demo.files import HEDGED, LENDING_TERMS, LIMITS, SIGNER
 from streams.cli.demo.second_opinion import Terms, inventory_at
 from streams.devnet import aave, actions
 from streams.devnet.aave import AaveContracts
@@ -82,6 +82,7 @@ class HedgedPair(msgspec.Struct, frozen=True, kw_only=True):
             usdc=self.world.usdc_low,
             pool=self.pool.address,
             kept=_KEPT_USDC // _DOLLAR,
+            limits=LIMITS,
         )
 
     def signer_file(self) -> str:

@@ -17,7 +17,7 @@ from pipeline.errors import DevnetError
 from pipeline.units import BookId
 from streams.cli.demo import hedged, three_assets
 from streams.cli.demo.children import arguments_of, children_of
-from streams.cli.demo.files import BOOK, PORTFOLIO, SIGNER
+from streams.cli.demo.files import BOOK, LIMITS, PORTFOLIO, SIGNER
 from streams.cli.demo.hedged import HedgedPair
 from streams.cli.demo.second_opinion import Terms
 from streams.cli.demo.three_assets import ThreeAssets
@@ -132,6 +132,7 @@ class Stage:
                 half_width=2 * RANGE_TICKS,
                 mode="live" if actor.book in self.live else "dry-run",
                 cooldown_s=COOLDOWN_S,
+                limits=LIMITS,
             )
             for actor in self.cast
         ]
