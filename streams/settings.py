@@ -1,7 +1,7 @@
 """The only reader of the environment and of files that say how Evenkeel runs.
 
 Looked up in this order: the environment (`EVENKEEL_...`), `evenkeel.yaml` in the current folder,
-`devnet/devnet.json` of a devnet in the run's folder, the default.
+`devnet/devnet.json` or `broker/broker.json` of a devnet or broker in the run's folder, the default.
 """
 
 import os
@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import SettingsError
-from pipeline.messages.chain_profile import ChainProfile
-from pipeline.units import Address, ChainId
+from pipeline.units import ChainId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.settings import KafkaSettings
 from streams.redaction import remember_secret
+from streams.run_folder import broker_in, devnet_in, read_text
 from streams.yaml_positions import (
     Document,
     Problem,
@@ -34,8 +33,6 @@ from streams.yaml_positions import (
 PREFIX = "EVENKEEL_"
 SETTINGS_FILE = Path("evenkeel.yaml")
 DEFAULT_FOLDER = Path(".evenkeel")
-DEVNET_FOLDER = "devnet"
-DEVNET_FILE = "devnet.json"
 DEFAULT_PARTITIONS = 4
 _MOST_PARTITIONS = 1_000
 
@@ -153,7 +150,7 @@ def load_settings() -> Settings:
     written = (document.value if document else None) or {}
     folder = Path(os.environ.get(f"{PREFIX}FOLDER") or written.get("folder") or DEFAULT_FOLDER)
     try:
-        settings = Settings(**{**_devnet_defaults(folder, written), **written})
+        settings = Settings(**{**_found_in(folder, written), **written})
     except ValidationError as error:
         raise _in_our_words(error, document) from None
     problems = list(settings.contradictions())
@@ -175,65 +172,13 @@ def made(folder: Path) -> Path:
     return folder
 
 
-# ------------------------------------------------------------------ a devnet in the run's folder
-class DevnetFilePool(msgspec.Struct, frozen=True):
-    address: str
-    token0: str
-    token1: str
-
-
-class DevnetAccounts(msgspec.Struct, frozen=True):
-    owners: tuple[str, ...]
-
-
-class DevnetWorld(msgspec.Struct, frozen=True):
-    """What of the devnet's chain a portfolio needs to know."""
-
-    chain_id: ChainId
-    weth: Address
-    usdc_low: Address
-    usdc_high: Address
-    factory: Address
-    position_manager: Address
-    accounts: DevnetAccounts
-    pools: dict[str, DevnetFilePool]
-    router: Address | None = None
-
-    def profile(self) -> ChainProfile:
-        """Where Uniswap V3 stands on it."""
-        return ChainProfile(
-            chain_id=self.chain_id,
-            wrapped_native=self.weth,
-            position_manager=self.position_manager,
-            factory=self.factory,
-            router=self.router,
-        )
-
-
-class DevnetFile(msgspec.Struct, frozen=True):
-    """A devnet as its file describes it."""
-
-    bootstrap_servers: str
-    rpc_url: str
-    world: DevnetWorld
-
-
-def devnet_in(folder: Path) -> DevnetFile | None:
-    """Find the devnet that is up in a folder. Raises: SettingsError if its file makes no sense."""
-    file = folder / DEVNET_FOLDER / DEVNET_FILE
-    if not file.exists():
-        return None
-    try:
-        return msgspec.json.decode(read_text(file), type=DevnetFile)
-    except msgspec.DecodeError as error:
-        raise SettingsError(f"{file}: {error}") from None
-
-
-def _devnet_defaults(folder: Path, written: Mapping[str, Any]) -> dict[str, Any]:
-    """Say where a devnet's broker and chain are; its chain only where nothing else names one."""
+# ------------------------------------------------------------------ what is in the run's folder
+def _found_in(folder: Path, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Say where a devnet's broker and chain are, its chain only where nothing else names one; else where the kept broker is."""
     devnet = devnet_in(folder)
     if devnet is None:
-        return {}
+        kept = broker_in(folder)
+        return {} if kept is None else {"broker": kept.bootstrap_servers}
     defaults: dict[str, Any] = {"broker": devnet.bootstrap_servers}
     if not any(os.environ.get(variable_of(field)) or written.get(field) for field in ("rpc_url", "chain_id")):
         defaults |= {"rpc_url": devnet.rpc_url, "chain_id": devnet.world.chain_id}
@@ -250,15 +195,6 @@ def _settings_file() -> Document | None:
     return document
 
 
-def read_text(path: Path) -> str:
-    """Read a file that a user named. Raises: SettingsError if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"cannot read {path}: {reason}") from None
-
-
 def _refuse_unknown_variables() -> None:
     known = [variable_of(field) for field in Settings.model_fields]
     for name in sorted(os.environ):
@@ -272,9 +208,10 @@ def variable_of(field: str) -> str:
 
 
 def _missing(field: str) -> SettingsError:
+    starts = "a broker with `evenkeel broker up` or " if field == "broker" else ""
     return SettingsError(
         f"{field} is not set: set {variable_of(field)}, name it in {SETTINGS_FILE}, "
-        "or start a devnet with `evenkeel devnet up`"
+        f"or start {starts}a devnet with `evenkeel devnet up`"
     )
 
 

@@ -49,6 +49,7 @@ _COMMANDS: Mapping[str, str] = {
     "topics": "topics",
     "doctor": "doctor",
     "state": "state",
+    "broker": "broker",
     "devnet": "devnet",
     "demo": "demo",
     "help": "help",

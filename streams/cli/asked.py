@@ -24,7 +24,8 @@ from streams.node.venues.port import ContractFault
 from streams.node.venues.registry import contract_faults, holders
 from streams.portfolio.names import lookup_in
 from streams.portfolio.words import words_of
-from streams.settings import Settings, read_text
+from streams.run_folder import read_text
+from streams.settings import Settings
 from streams.yaml_positions import FieldPath, Problem, read_yaml
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pipeline.units import ChainId
 from streams.chain_numbers import numbers_in, numbers_of
 from streams.human import duration_text
 from streams.portfolio.chain_file import chain_file_of
-from streams.settings import Settings, read_text
+from streams.run_folder import read_text
+from streams.settings import Settings
 
 _TIMEOUT_S = 10.0
 

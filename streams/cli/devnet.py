@@ -6,9 +6,11 @@ from typing import Annotated
 import msgspec
 import typer
 
+from pipeline.errors import SettingsError
 from streams.cli.console import AsJson, print_json, print_table, say, settings_for
 from streams.cli.groups import Group
-from streams.settings import DEVNET_FOLDER, Settings
+from streams.run_folder import DEVNET_FOLDER, broker_in
+from streams.settings import Settings
 
 devnet = typer.Typer(
     cls=Group,
@@ -32,6 +34,10 @@ def up(
 ) -> None:
     """Start a broker and a chain with a world on it, mine, and end both on Ctrl-C."""
     settings = settings_for("devnet")
+    if broker_in(settings.folder) is not None:
+        raise SettingsError(
+            f"{settings.folder} has the broker of a real chain: name another folder by EVENKEEL_FOLDER"
+        )
     from streams.cli.devnet_run import keep_devnet  # noqa: PLC0415 - takes its time
 
     keep_devnet(folder_of(settings), cache_of(settings), seed=seed, block_s=block_s, with_flow=flow, say=say)

@@ -2,7 +2,7 @@
 
 from string import Template
 
-from streams.settings import DevnetFile
+from streams.run_folder import DevnetFile
 
 _FILE = Template("""\
 # Evenkeel's portfolio: which books there are and how each is to be kept.

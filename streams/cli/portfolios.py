@@ -23,7 +23,8 @@ from streams.portfolio import load_portfolio, names_in
 from streams.portfolio.hedges import notes_on_hedge
 from streams.portfolio.names import moved
 from streams.portfolio.words import address_text, differences
-from streams.settings import Settings, devnet_in, read_text
+from streams.run_folder import devnet_in, read_text
+from streams.settings import Settings
 from streams.submit.signer_file import SignerFile, load_signer_file
 from streams.unwound import say_unwound, still_unwound
 from streams.yaml_positions import Problem, read_yaml

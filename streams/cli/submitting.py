@@ -11,7 +11,8 @@ from streams.cli.console import run, say, settings_for
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.kafka.topics import ensure_topics
-from streams.settings import Settings, devnet_in
+from streams.run_folder import devnet_in
+from streams.settings import Settings
 from streams.submit.signer_file import SignerFile, load_signer_file
 from streams.submit.stop_file import stop_file_of
 

@@ -27,7 +27,8 @@ _POLL_S = 0.05
 _FORMAT_TIMEOUT_S = 60
 _START_TRIES = 3
 
-_META = Path("data") / "meta.properties"
+META = Path("data") / "meta.properties"
+"""In a broker's folder: written last, it makes the data complete."""
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -85,6 +86,11 @@ class Broker:
         return KafkaAccess(self.bootstrap_servers)
 
     @property
+    def command(self) -> list[str]:
+        """The program and its arguments."""
+        return [*self.java, "kafka.Kafka", str(self.folder / "server.properties")]
+
+    @property
     def log(self) -> Path:
         return self.folder / "broker.log"
 
@@ -93,10 +99,7 @@ class Broker:
 
         Raises: DevnetError with the end of its log if it ends or stays silent.
         """
-        properties = self.folder / "server.properties"
-        self.process = processes.spawn(
-            [*self.java, "kafka.Kafka", str(properties)], folder=self.folder, log=self.log
-        )
+        self.process = processes.spawn(self.command, folder=self.folder, log=self.log)
         deadline_s = time.monotonic() + within_s
         while cluster_served(HOST, self.port) != self.cluster_id:  # another broker may hold the port
             if self.process.poll() is not None:
@@ -142,12 +145,10 @@ def start_broker(folder: Path, *, cache: Path = DEFAULT_CACHE, usual_port: int |
 
     Raises: DevnetError if Java, Maven or the broker fails.
     """
-    folder_of_jars = jars(cache)
-    formatted = _formatted(folder_of_jars)
-    archive = made_once(_archive_path(folder_of_jars), lambda path: _archive_classes(folder_of_jars, path))
-    java = java_command(folder_of_jars, f"-XX:SharedArchiveFile={archive}")
     for attempt in range(_START_TRIES):
-        broker = _prepare(folder, java, formatted, usual_port=usual_port if attempt == 0 else None)
+        usual = usual_port if attempt == 0 else None
+        port, controller_port = free_port(usual), free_port(None if usual is None else usual + 1)
+        broker = prepare_broker(folder, cache=cache, port=port, controller_port=controller_port)
         try:
             broker.start()
         except DevnetError:
@@ -158,17 +159,27 @@ def start_broker(folder: Path, *, cache: Path = DEFAULT_CACHE, usual_port: int |
     raise AssertionError
 
 
-def _prepare(folder: Path, java: list[str], formatted: Path, *, usual_port: int | None = None) -> Broker:
+def prepare_broker(folder: Path, *, cache: Path, port: int, controller_port: int) -> Broker:
+    """Make all that a broker needs to start: its configuration, and a data folder unless there is one.
+
+    Raises: DevnetError if Java or Maven fails.
+    """
+    folder_of_jars = jars(cache)
+    formatted = _formatted(folder_of_jars)
+    archive = made_once(_archive_path(folder_of_jars), lambda path: _archive_classes(folder_of_jars, path))
+    java = java_command(folder_of_jars, f"-XX:SharedArchiveFile={archive}")
+    return _prepare(folder, java, formatted, port, controller_port)
+
+
+def _prepare(folder: Path, java: list[str], formatted: Path, port: int, controller_port: int) -> Broker:
     """Write the configuration, and a data folder of a cluster of its own unless there is one."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port(usual_port)
-    controller_port = free_port(None if usual_port is None else usual_port + 1)
     properties = _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, folder=folder)
     (folder / "server.properties").write_text(properties)
-    if not (folder / _META).exists():
+    if not (folder / META).exists():
         _copy_formatted(formatted, folder)
-    cluster_id = _cluster_id((folder / _META).read_text())
+    cluster_id = _cluster_id((folder / META).read_text())
     return Broker(folder=folder, port=port, controller_port=controller_port, cluster_id=cluster_id, java=java)
 
 
@@ -191,11 +202,11 @@ def _format(java: list[str], folder: Path) -> None:
 
 def _copy_formatted(formatted: Path, folder: Path) -> None:
     """Make a data folder of a cluster of its own; what names the cluster is written last, and makes it complete."""
-    meta = (formatted / _META).read_text()
+    meta = (formatted / META).read_text()
     shutil.copytree(
-        formatted / "data", folder / "data", ignore=shutil.ignore_patterns(_META.name), dirs_exist_ok=True
+        formatted / "data", folder / "data", ignore=shutil.ignore_patterns(META.name), dirs_exist_ok=True
     )
-    (folder / _META).write_text(meta.replace(_cluster_id(meta), _new_cluster_id()))
+    (folder / META).write_text(meta.replace(_cluster_id(meta), _new_cluster_id()))
 
 
 def _cluster_id(meta: str) -> str:
@@ -217,7 +228,8 @@ def _archive_classes(folder_of_jars: Path, archive: Path) -> None:
     """Run a broker once so that Java writes down the classes it loaded."""
     folder = archive.parent / "warm-up"
     java = java_command(folder_of_jars, f"-XX:ArchiveClassesAtExit={archive}")
-    with _prepare(folder, java, _formatted(folder_of_jars)) as broker:
+    formatted = _formatted(folder_of_jars)
+    with _prepare(folder, java, formatted, free_port(), free_port()) as broker:
         broker.start()
     if not archive.exists():
         raise DevnetError(f"java wrote no class-data archive:\n{processes.last_lines(broker.log)}")

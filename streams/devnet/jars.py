@@ -1,6 +1,7 @@
 """The broker's jars, and what makes its Java start fast: both made once in the cache."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,6 +27,13 @@ def jars(cache: Path) -> Path:
 def are_resolved(cache: Path) -> bool:
     """Whether the jars are in the cache already."""
     return _folder(cache).exists()
+
+
+def kafka_version() -> str:
+    """Return the version of Kafka that pom.xml pins."""
+    found = re.search(r"<artifactId>kafka_2\.13</artifactId>\s*<version>([0-9.]+)</version>", POM.read_text())
+    assert found is not None, "pom.xml names Kafka's broker"
+    return found[1]
 
 
 def _folder(cache: Path) -> Path:

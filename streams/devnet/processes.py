@@ -51,6 +51,21 @@ def spawn(
         )
 
 
+def spawn_lasting(argv: Sequence[str], *, log: Path) -> ProcessRecord:
+    """Start a program that goes on when this process ends, in a session of its own, its output in a file.
+
+    Raises: DevnetError if there is no such program.
+    """
+    output = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    actions = [no_input, output, (os.POSIX_SPAWN_DUP2, 1, 2)]
+    try:
+        pid = os.posix_spawnp(argv[0], list(argv), os.environ, file_actions=actions, setsid=True)
+    except OSError as error:
+        raise DevnetError(f"cannot start {argv[0]}: {error.strerror}") from None
+    return record_of(pid)
+
+
 def stop(process: subprocess.Popen[bytes], *, within_s: float = 15.0) -> None:
     """Ask a process to end, insist after a while, and collect it."""
     if process.poll() is not None:

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -31,6 +31,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 JAVA = Tool(name="Java 17 or newer", packages=("openjdk-17-jre-headless", "openjdk-21-jre-headless"))
 MAVEN = Tool(name="Maven", packages=("maven",))
 NODE = Tool(name="Node.js with npm", packages=("nodejs npm",))
+OF_KAFKA = (JAVA, MAVEN)
 
 
 def prepare(*, cache: Path = DEFAULT_CACHE, say: Say = lambda _: None) -> None:
@@ -39,9 +40,7 @@ def prepare(*, cache: Path = DEFAULT_CACHE, say: Say = lambda _: None) -> None:
     Raises: DevnetError with one line on what to install, or on the download that failed.
     """
     ensure_tools(cache=cache, say=say)
-    if not are_resolved(cache):
-        say("resolving Apache Kafka's jars with Maven, once (55 MB)")
-        jars(cache)
+    _resolve_jars(cache, say)
     for source in load_sources():
         if not is_fetched(source, cache=cache):
             say(f"downloading {source.name} {source.version} with npm, once")
@@ -49,22 +48,46 @@ def prepare(*, cache: Path = DEFAULT_CACHE, say: Say = lambda _: None) -> None:
     anvil_program(cache=cache)
 
 
-def ensure_tools(*, cache: Path = DEFAULT_CACHE, say: Say = lambda _: None) -> None:
-    """See that Java, Maven and Node are there as far as they are still needed; install them where root has apt.
+def prepare_kafka(*, cache: Path, say: Say) -> None:
+    """Get what a broker alone needs that is not here yet: tools and jars.
+
+    Raises: DevnetError with one line on what to install, or on the download that failed.
+    """
+    ensure_tools(OF_KAFKA, cache=cache, say=say)
+    _resolve_jars(cache, say)
+
+
+def _resolve_jars(cache: Path, say: Say) -> None:
+    if not are_resolved(cache):
+        say("resolving Apache Kafka's jars with Maven, once (55 MB)")
+        jars(cache)
+
+
+def ensure_tools(
+    needed: Collection[Tool] = (JAVA, MAVEN, NODE),
+    *,
+    cache: Path = DEFAULT_CACHE,
+    say: Say = lambda _: None,
+) -> None:
+    """See that these tools are there as far as they are still of use; install them where root has apt.
 
     Raises: DevnetError with one line on what to install.
     """
-    missing = missing_tools(cache=cache)
+    missing = _missing_of(needed, cache)
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"installing {_names(missing)} with apt-get")
         for tool in missing:
             _install(tool)
-        missing = missing_tools(cache=cache)
+        missing = _missing_of(needed, cache)
     if missing:
         packages = " ".join(tool.packages[0] for tool in missing)
         raise DevnetError(
             f"please install {_names(missing)} (on Debian or Ubuntu: apt-get install {packages})"
         )
+
+
+def _missing_of(needed: Collection[Tool], cache: Path) -> tuple[Tool, ...]:
+    return tuple(tool for tool in missing_tools(cache=cache) if tool in needed)
 
 
 def missing_tools(*, cache: Path = DEFAULT_CACHE) -> tuple[Tool, ...]:

@@ -12,7 +12,7 @@ from pipeline.messages.chain_profile import ChainProfile
 from pipeline.units import Address, ChainId
 from streams.portfolio.names import lookup_in
 from streams.portfolio.sections import ChainSection
-from streams.settings import devnet_in, read_text
+from streams.run_folder import devnet_in, read_text
 from streams.yaml_positions import Problem, problems_of, read_yaml
 
 _ROLES = ("factory", "position_manager", "wrapped_native")

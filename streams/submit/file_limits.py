@@ -14,7 +14,7 @@ from streams.submit.venues.port import FileReading, VenueTerms
 from streams.submit.venues.registry import HALVES, check_apart, venues_of
 
 if TYPE_CHECKING:
-    from streams.settings import DevnetWorld
+    from streams.run_folder import DevnetWorld
 
 _MOST_DECIMALS = 36
 

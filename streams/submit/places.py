@@ -9,7 +9,7 @@ from pipeline.units import Address, ChainId
 
 if TYPE_CHECKING:
     from streams.portfolio.fields import Section
-    from streams.settings import DevnetWorld
+    from streams.run_folder import DevnetWorld
 
 
 def known_places(chain_id: ChainId, devnet: "DevnetWorld | None") -> Mapping[str, Address]:

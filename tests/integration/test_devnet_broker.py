@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from plain_topics import create_topic, read, write_in_a_transaction
 
 from pipeline.errors import DevnetError
 from streams.devnet import processes
@@ -22,52 +21,21 @@ pytestmark = pytest.mark.kafka
 _ROOT = Path(__file__).parents[2]
 
 
-async def create_topic(broker: Broker, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
-    await admin.start()
-    answer = await admin.create_topics([NewTopic(topic, 1, 1)])
-    await admin.close()
-    assert answer.topic_errors[0][1] == 0
-
-
-async def write_in_a_transaction(broker: Broker, topic: str, value: bytes) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers, transactional_id=topic)
-    await producer.start()
-    async with producer.transaction():
-        await producer.send_and_wait(topic, value, partition=0)
-    await producer.stop()
-
-
-async def read(broker: Broker, topic: str, count: int) -> list[bytes]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=broker.bootstrap_servers,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    await consumer.start()
-    consumer.assign([TopicPartition(topic, 0)])
-    async with asyncio.timeout(90):
-        values = [(await consumer.getone()).value for _ in range(count)]
-    await consumer.stop()
-    return values
-
-
 async def test_it_takes_transactions(broker: Broker) -> None:
-    await create_topic(broker, "takes-transactions")
-    await write_in_a_transaction(broker, "takes-transactions", b"one")
-    assert await read(broker, "takes-transactions", 1) == [b"one"]
+    await create_topic(broker.bootstrap_servers, "takes-transactions")
+    await write_in_a_transaction(broker.bootstrap_servers, "takes-transactions", b"one")
+    assert await read(broker.bootstrap_servers, "takes-transactions", 1) == [b"one"]
 
 
 async def test_its_data_and_port_outlive_a_kill(own_broker: Broker) -> None:
     before = own_broker.bootstrap_servers
-    await create_topic(own_broker, "kept")
-    await write_in_a_transaction(own_broker, "kept", b"before")
+    await create_topic(own_broker.bootstrap_servers, "kept")
+    await write_in_a_transaction(own_broker.bootstrap_servers, "kept", b"before")
     own_broker.kill()
     assert cluster_served(HOST, own_broker.port) is None
     own_broker.start()  # within its own bound: its former self must expire first
-    await write_in_a_transaction(own_broker, "kept", b"after")
-    assert await read(own_broker, "kept", 2) == [b"before", b"after"]
+    await write_in_a_transaction(own_broker.bootstrap_servers, "kept", b"after")
+    assert await read(own_broker.bootstrap_servers, "kept", 2) == [b"before", b"after"]
     assert own_broker.bootstrap_servers == before
 
 

@@ -18,8 +18,8 @@ from worlds import strangers_chain
 from worlds.strangers_chain import StrangersChain, build_strangers_chain
 
 from pipeline.errors import DevnetError
+from streams.devnet import kept_broker
 from streams.devnet.artifacts import anvil_program
-from streams.devnet.broker import Broker
 from streams.devnet.chain import start_chain
 from streams.devnet.ports import free_port
 from streams.node.blocking import BlockingRpc
@@ -27,7 +27,7 @@ from streams.node.blocking import BlockingRpc
 pytestmark = [pytest.mark.anvil, pytest.mark.kafka]
 
 TEXT = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8")
-INSTALLS = ("make ", "ln ", "mkdir ", "export PATH", "cp .env", "docker ")
+INSTALLS = ("make ", "ln ", "mkdir ", "export PATH")
 """What a test's machine has already, or must not do."""
 ROLES = {
     "wrapped_native": "weth",
@@ -51,6 +51,7 @@ def user(tmp_path: Path, cache: Path) -> Iterator[User]:
     reader = User(folder, cache)
     yield reader
     reader.leave()
+    kept_broker.down(folder / ".evenkeel" / "broker")
 
 
 @pytest.fixture
@@ -91,8 +92,17 @@ class Reader:
                 )
         elif line == "evenkeel up":
             self.user.start("up", log="up.log")
+        elif line == "evenkeel broker down":
+            self.press_ctrl_c()
+            self.answer(line)
         else:
             self.answer(line)
+
+    def press_ctrl_c(self) -> None:
+        """End what `evenkeel up` runs, in the other terminal."""
+        (running,) = (each for each in self.user.started if "up" in each.args)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 0, self.user.read("up.log")
 
     def answer(self, line: str) -> str:
         """Type a command of ours that ends, and keep what it shows."""
@@ -105,7 +115,7 @@ class Reader:
 
 
 def test_each_step_leads_to_the_next(
-    user: User, evenkeel: Run, monkeypatch, strangers: tuple[StrangersChain, str], broker: Broker
+    user: User, evenkeel: Run, monkeypatch, strangers: tuple[StrangersChain, str]
 ):
     theirs, node = strangers
     port = free_port()
@@ -115,7 +125,7 @@ def test_each_step_leads_to_the_next(
         "127.0.0.1:8545": here,
         "--port 8545": f"--port {port}",
         "0xYOURS": theirs.owner,
-        "127.0.0.1:9094": broker.bootstrap_servers,
+        "evenkeel broker up": f"evenkeel broker up --port {free_port()}",
     }
     assert all(written in TEXT for written in told)
     monkeypatch.chdir(user.folder)
@@ -134,9 +144,8 @@ def test_each_step_leads_to_the_next(
             line.replace("why ID", f"why {decisions(reader)[0]['id']}") if line.endswith("why ID") else line
         )
     assert len(reader.typed) == len(lines()) - sum(line.startswith(INSTALLS) for line in lines())
-    (running,) = (each for each in user.started if "up" in each.args)
-    running.send_signal(signal.SIGINT)
-    assert running.wait(60) == 0, user.read("up.log")
+    assert "runs" in reader.shown["evenkeel broker status"]
+    assert "its data stay" in reader.shown["evenkeel broker down"]
     looked = reader.shown[f"evenkeel look {theirs.owner} --rpc http://{here} --chain mychain.toml"]
     assert "DAI" in looked
     assert "my chain: a block every 2000 ms" in reader.shown["evenkeel doctor"]

@@ -9,7 +9,8 @@ from streams.cli.example import example_portfolio
 from streams.cli.wider import wider_than_signers
 from streams.portfolio import load_portfolio
 from streams.redaction import redact
-from streams.settings import DEFAULT_PARTITIONS, devnet_in, load_settings
+from streams.run_folder import devnet_in
+from streams.settings import DEFAULT_PARTITIONS, load_settings
 
 CANARY_URL = "https://user:canary-password@mainnet.example.io/v3/canary0123456789key?token=canary-token"
 
