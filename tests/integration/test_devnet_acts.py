@@ -15,7 +15,7 @@ from streams.devnet.chain import Chain
 from streams.devnet.flow import OrderFlow
 from streams.devnet.world import World
 from streams.portfolio import load_portfolio
-from streams.settings import DevnetWorld
+from streams.run_folder import DevnetWorld
 
 pytestmark = pytest.mark.anvil
 
