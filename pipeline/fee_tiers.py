@@ -6,14 +6,13 @@ that much without any push, and what is wider than a few of them is no longer a 
 
 from collections.abc import Mapping
 
-from pipeline.units import Bps
+from pipeline.units import Bps, LogBps
 
 _SLIPPAGE_BPS: Mapping[int, int] = {100: 5, 500: 15, 3_000: 50}
 """Beside the fee. Pairs that are nearly at par trade at 1 bp; the majors at 5; others at 30 and 100."""
 _WIDEST_SLIPPAGE_BPS = 100
-_SPOT_TICKS: Mapping[int, int] = {100: 20, 500: 50, 3_000: 100}
-"""A tick is about 1 bp."""
-_WIDEST_SPOT_TICKS = 200
+_SPOT_LOG_BPS: Mapping[int, int] = {100: 20, 500: 50, 3_000: 100}
+_WIDEST_SPOT_LOG_BPS = 200
 
 
 def slippage_bps_of(fee_pips: int) -> Bps:
@@ -21,6 +20,6 @@ def slippage_bps_of(fee_pips: int) -> Bps:
     return Bps(_SLIPPAGE_BPS.get(fee_pips, _WIDEST_SLIPPAGE_BPS))
 
 
-def spot_ticks_of(fee_pips: int) -> int:
+def spot_log_bps_of(fee_pips: int) -> LogBps:
     """Tell how far spot may be from a reference price, by the pool's fee."""
-    return _SPOT_TICKS.get(fee_pips, _WIDEST_SPOT_TICKS)
+    return LogBps(_SPOT_LOG_BPS.get(fee_pips, _WIDEST_SPOT_LOG_BPS))

@@ -41,6 +41,8 @@ Pips = NewType("Pips", int)
 
 LogPrice = NewType("LogPrice", int)
 """Logarithm of a price to the base 1.0001, rounded down: a step is .01 %."""
+LogBps = NewType("LogBps", int)
+"""How far two prices are apart, as the difference of their `LogPrice`: n is a factor of 1.0001**n, about n ten-thousandths."""
 
 # Uniswap V3
 SqrtPriceX96 = NewType("SqrtPriceX96", int)

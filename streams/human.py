@@ -7,10 +7,13 @@ from decimal import Context, Decimal, InvalidOperation
 from eth_hash.auto import keccak
 
 from pipeline.messages.base import Price
-from pipeline.units import Address, Bps, RawAmount, Seconds
+from pipeline.units import Address, Bps, LogBps, RawAmount, Seconds
 
 # Wide enough for any 256-bit integer; the default of 28 digits rounds amounts in silence.
 _WIDE = Context(prec=160)
+_FINE = Context(prec=50)
+_STEP = _FINE.ln(Decimal("1.0001"))
+"""The logarithm of one `LogBps`."""
 _SECONDS_OF: Mapping[str, int] = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:\d+\s*[wdhms]\s*)+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -31,6 +34,34 @@ def parse_bps(text: object) -> Bps:
     if bps != int(bps):
         raise ValueError(f"{text!r} is finer than a basis point (0.01%)")
     return Bps(int(bps))
+
+
+def parse_price_move(text: object) -> LogBps:
+    """Read how far a price may move, `6%` or `50 bps`: up by as much, down by the same factor, so that 6% is from /1.06 to *1.06.
+
+    Rounds: to the nearest step of 0.01 %, compounded. Raises: ValueError without a unit, or below half a step.
+    """
+    match = _SHARE.fullmatch(str(text).strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a move of a price: write it with its unit, as 6% or 50 bps")
+    share = Decimal(match["number"]) * _BPS_OF[match["unit"]] / 10_000
+    steps = _steps(share) if share > 0 else 0
+    if not steps:
+        raise ValueError(f"{text!r} is too little: it must be at least 0.01%")
+    return LogBps(steps)
+
+
+def price_move_text(move: LogBps | int) -> str:
+    """Show how far a price may move, in percent upwards: the shortest number that `parse_price_move` reads as the same."""
+    share = _FINE.exp(_FINE.multiply(_STEP, Decimal(move))) - 1
+    shorter = (share.quantize(Decimal(1).scaleb(-digits), context=_FINE) for digits in range(-8, 8))
+    shown = next((each for each in shorter if _steps(each) == move), share)
+    return f"{plain_number(shown.scaleb(2, _WIDE))}%"
+
+
+def _steps(share: Decimal) -> int:
+    """Count the steps of 0.01 %, compounded, that a price moves by a share of itself upwards."""
+    return round(_FINE.divide(_FINE.ln(1 + share), _STEP))
 
 
 def parse_seconds(text: object) -> Seconds:

@@ -30,7 +30,7 @@ from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address, BlockNumber, Bps, ChainId, Hash, Seconds, ShardId, Term
+from pipeline.units import Address, BlockNumber, Bps, ChainId, Hash, LogBps, Seconds, ShardId, Term
 from pipeline.venues.due_read import DueRead
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
@@ -45,10 +45,10 @@ from streams.watch.blocks_seen import blocks_seen
 from streams.watch.prefetch import Block
 
 TERM = Term(1)
-ACTION = Rerange(half_width_ticks=600, stall_after_s=Seconds(60))
+ACTION = Rerange(half_width_log_bps=LogBps(600), stall_after_s=Seconds(60))
 LIMITS = Limits(
     twap_window_s=Seconds(48),
-    max_spot_from_twap_ticks=1_500,
+    max_spot_from_twap_log_bps=LogBps(1_500),
     max_cost_bps=Bps(500),
     max_daily_cost_bps=Bps(10_000),
     max_daily_gas_bps=Bps(10_000),

@@ -54,7 +54,7 @@ def a_book(book: str, owner: int, *, pool: str = POOL, band: str = "10%") -> str
 BOUNDED = "limits: {max_notional: 1000, max_daily_notional: 5000}"
 
 
-def live_portfolio(desk: "Desk", limits: str = BOUNDED, rerange: str = "{half_width_ticks: 100}") -> Path:
+def live_portfolio(desk: "Desk", limits: str = BOUNDED, rerange: str = "{half_width: 1%}") -> Path:
     """Write a portfolio of one live book."""
     desk.portfolio(a_book("one", 1) + f"    mode: live\n    rerange: {rerange}\n    {limits}\n")
     file = desk.folder / "portfolio.yaml"

@@ -10,7 +10,15 @@ from pydantic import BaseModel, BeforeValidator, SecretStr, StringConstraints
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from streams.human import bps_text, parse_bps, parse_seconds, plain_number, seconds_text
+from streams.human import (
+    bps_text,
+    parse_bps,
+    parse_price_move,
+    parse_seconds,
+    plain_number,
+    price_move_text,
+    seconds_text,
+)
 from streams.portfolio.names import read_address, read_pool
 from streams.portfolio.sections import Portfolio
 from streams.settings import Settings, variable_of
@@ -19,13 +27,20 @@ from streams.submit.venues.aave_v3.section import AaveFields
 from streams.submit.venues.uniswap_v3.section import FurtherDeployment
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
-BEGINNING = """# Configuration
+BEGINNING = r"""# Configuration
 
-Made by `make config-docs` from the code that reads it. A *share* is written `5%`, `25bp` or `0.05`; a *time* `30s`, `5m`, `3h`, `14d`; an *address* may be
+Made by `make config-docs` from the code that reads it. A *share* is written `5%` or `25 bps`; a *price move* likewise, and `6%` is from
+/1.06 to \*1.06 of a price, kept as the nearest whole number of steps of 0.01 %, compounded; a *time* `30s`, `5m`, `3h`, `14d`; an *address* may be
 an ENS name. A field without a default must be there. `evenkeel init` writes an example; `evenkeel check` holds a file against these rules and
 the chain. How they work together is in [operations.md](operations.md).
 """
-WORDS = {parse_bps: "share", parse_seconds: "time", read_address: "address", read_pool: "pool"}
+WORDS = {
+    parse_bps: "share",
+    parse_price_move: "price move",
+    parse_seconds: "time",
+    read_address: "address",
+    read_pool: "pool",
+}
 UNITS = {"_ether": 10**18, "_gwei": 10**9}
 """Of fields that are kept in wei, as they are written."""
 MADE = {variable_of("instance"): "the host's name"}
@@ -158,6 +173,8 @@ def default_of(name: str, field: FieldInfo, takes: str) -> str:
         return "below"
     if takes.startswith("share"):
         return f"`{bps_text(value)}`"
+    if takes.startswith("price move"):
+        return f"`{price_move_text(value)}`"
     if takes.startswith("time"):
         return f"`{seconds_text(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

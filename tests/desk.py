@@ -11,7 +11,7 @@ from pipeline.messages.outcomes import RefusalReason
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
-from pipeline.units import Bps, Seconds, ShardId
+from pipeline.units import Bps, LogBps, Seconds, ShardId
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 
 
@@ -27,7 +27,7 @@ def live(**changes: Any) -> Policy:
         ),
         "limits": Limits(
             twap_window_s=Seconds(24),
-            max_spot_from_twap_ticks=2_000,
+            max_spot_from_twap_log_bps=LogBps(2_000),
             max_cost_bps=Bps(500),
             max_daily_cost_bps=Bps(10_000),
             max_daily_gas_bps=Bps(10_000),
@@ -35,7 +35,7 @@ def live(**changes: Any) -> Policy:
             max_slippage_bps=Bps(2_000),
             signer=ROOMY_SIGNER,
         ),
-        "action": Rerange(half_width_ticks=100, stall_after_s=Seconds(60)),
+        "action": Rerange(half_width_log_bps=LogBps(100), stall_after_s=Seconds(60)),
     }
     return policy(**{**fields, **changes})
 

@@ -12,7 +12,7 @@ from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.events import AnyEvent, BlockSeen, PolicySet, WriterStarted
 from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec, version_of
 from pipeline.state.shard import Shard
-from pipeline.units import Address, BlockNumber, Bps, ChainId, RawAmount, Seconds, ShardId, Term
+from pipeline.units import Address, BlockNumber, Bps, ChainId, LogBps, RawAmount, Seconds, ShardId, Term
 from streams.devnet.world import DevnetPool, World
 from streams.kafka.codec import decode_entry, decode_event, encode, encode_entry
 from streams.node.chain_reads import observe
@@ -56,7 +56,7 @@ def world_policy(world: World, owner: str, pool: DevnetPool, chain_id: int, **ch
         ),
         "limits": Limits(
             twap_window_s=Seconds(60),
-            max_spot_from_twap_ticks=2_000,
+            max_spot_from_twap_log_bps=LogBps(2_000),
             max_slippage_bps=Bps(300),
             max_cost_bps=Bps(1_000),
             max_daily_cost_bps=Bps(10_000),
@@ -68,7 +68,9 @@ def world_policy(world: World, owner: str, pool: DevnetPool, chain_id: int, **ch
             ),
         ),
         "action": Rerange(
-            half_width_ticks=500, reserve_base=RawAmount(10**18), reserve_quote=RawAmount(3_000 * 10**6)
+            half_width_log_bps=LogBps(500),
+            reserve_base=RawAmount(10**18),
+            reserve_quote=RawAmount(3_000 * 10**6),
         ),
     }
     made = Policy(**(usual | changes))

@@ -9,7 +9,7 @@ from pipeline.advance.books import stock_of
 from pipeline.hedge.target import centre_of
 from pipeline.messages.hedge import Hedge, HedgeBand
 from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
-from pipeline.units import Address, Bps, RawAmount, Seconds
+from pipeline.units import Address, Bps, LogBps, RawAmount, Seconds
 from streams.devnet import aave, actions
 from streams.devnet.aave import AaveContracts
 from streams.devnet.aave_v3_0 import deploy_aave_v3_0
@@ -40,7 +40,7 @@ FAR = TargetBand(
 )
 """No re-range comes in between."""
 KEEPS = Rerange(
-    half_width_ticks=600,
+    half_width_log_bps=LogBps(600),
     reserve_base=RawAmount(2 * ETHER),
     reserve_quote=RawAmount(300_000 * DOLLAR),
     stall_after_s=Seconds(120),

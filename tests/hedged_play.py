@@ -13,7 +13,7 @@ from pipeline.messages.decisions import PlanClosed, PlanOpened, StepRefused
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.units import Bps, RawAmount, Seconds
+from pipeline.units import Bps, LogBps, RawAmount, Seconds
 from pipeline.venues.abi import function
 from streams.devnet import aave, actions
 from streams.devnet.aave import AaveContracts
@@ -46,7 +46,7 @@ def hedged(world: World, market: AaveContracts, owner: str, ratio_bps: int = 6_5
         owner,
         strategy=STILL,
         action=Rerange(
-            half_width_ticks=600,
+            half_width_log_bps=LogBps(600),
             stall_after_s=Seconds(120),
             reserve_base=RawAmount(KEPT["weth"]),
             reserve_quote=RawAmount(KEPT["usdc"]),

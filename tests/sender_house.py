@@ -42,7 +42,7 @@ ROUTER = "uniswap-v3/SwapRouter02"
 MANAGER = "uniswap-v3/NonfungiblePositionManager"
 PASTLESS = "weth_usdc_low_3000"
 """A pool that keeps one observation only."""
-ROOMY = {"max_spot_from_twap_ticks": 1_500, "max_share_of_depth_bps": 10_000, "swap_tolerance_bps": 100}
+ROOMY = {"max_spot_from_twap_log_bps": 1_500, "max_share_of_depth_bps": 10_000, "swap_tolerance_bps": 100}
 """For stories that a pushed price begins: what a signer says to it has tests of its own."""
 _PAST_BLOCKS = 20
 _NO_ANSWER = {None, "Simulated", "Signed"}

@@ -8,7 +8,7 @@ from pipeline.book.exposures import HeldItem
 from pipeline.book.stock import worth
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.base import TokenAmount
-from pipeline.messages.decisions import NftLeft
+from pipeline.messages.decisions import PositionLeft
 from pipeline.messages.entries import Route
 from pipeline.messages.events import AnyEvent, BlockSeen
 from pipeline.state.policies import policies
@@ -20,7 +20,7 @@ from pipeline.venues.registry import held_kinds
 _REMEMBERED_S = Seconds(30 * 24 * 60 * 60)
 
 
-def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance) -> Iterator[NftLeft]:
+def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance) -> Iterator[PositionLeft]:
     """Report each item of a live book, not an empty one, that has another owner after a block than before, or none."""
     if not isinstance(event, BlockSeen):
         return
@@ -32,7 +32,7 @@ def tell_leavings(shard: Shard, event: AnyEvent, before: Shown, now: Provenance)
         if gone is None:
             continue
         stock = before.books[policy.book].stock
-        left = NftLeft(
+        left = PositionLeft(
             **now.stamp("alert", key, action="left"),
             book=policy.book,
             item=key,
@@ -65,7 +65,7 @@ def departures_of(shard: Shard) -> Sequence[tuple[str, Departure]]:
     )
 
 
-def _remember(shard: Shard, event: BlockSeen, left: NftLeft) -> None:
+def _remember(shard: Shard, event: BlockSeen, left: PositionLeft) -> None:
     """Keep the report for who looks at the inventory; in the chain part, so that a reorg takes it back."""
     departure = Departure(
         book=left.book,

@@ -87,7 +87,7 @@ def mean_price(tables: Tables, ring: PriceRing, window_s: Seconds, now_s: Second
     before = [slot for slot in slots if _end_s(ring, slot) <= begin_s]
     if not before:
         return Seconds((_end_s(ring, slots[0]) if slots else now_s + ring.every_s) + window_s)
-    seconds = slots[-1].tick_seconds_at(now_s) - before[-1].tick_seconds_at(begin_s)
+    seconds = slots[-1].log_price_seconds_at(now_s) - before[-1].log_price_seconds_at(begin_s)
     return price_at_log(LogPrice(seconds // (now_s - begin_s)))
 
 
@@ -120,19 +120,19 @@ def _keep(tables: Tables, ring: PriceRing, spot: Spot, at_s: Seconds, read_at: B
     if last is None or ring.interval(last.at_s) != interval:
         last = last_slot(tables, ring, interval)
     if last is None or last.read_at_block != read_at:
-        since_s, tick_seconds, tick = at_s, 0, log_of_price(price)
+        since_s, log_price_seconds, log_price = at_s, 0, log_of_price(price)
     else:
         moved = (last.numerator, last.denominator) != (price.numerator, price.denominator)
         if not moved and ring.interval(last.at_s) == interval:
             return
-        since_s, tick = last.since_s, log_of_price(price) if moved else last.tick
-        tick_seconds = last.tick_seconds_at(at_s)
+        since_s, log_price = last.since_s, log_of_price(price) if moved else last.log_price
+        log_price_seconds = last.log_price_seconds_at(at_s)
     slot = PriceSlot(
         at_s=at_s,
         numerator=price.numerator,
         denominator=price.denominator,
-        tick=tick,
-        tick_seconds=tick_seconds,
+        log_price=log_price,
+        log_price_seconds=log_price_seconds,
         since_s=since_s,
         read_at_block=read_at,
     )

@@ -21,11 +21,11 @@ from pipeline.messages.events import (
     BlockSeen,
     BlocksPassed,
     BlocksReverted,
-    NftAdopted,
     ObservationFailed,
     Observed,
     PolicyRemoved,
     PolicySet,
+    PositionAdopted,
     Resumed,
     Watched,
     WriterStarted,
@@ -112,7 +112,7 @@ def _follow(tables: Tables, event: AnyEvent) -> Followed:
             return Followed(_follow_policy(tables, event))
         case Resumed():
             _follow_resumed(tables, event)
-        case NftAdopted():
+        case PositionAdopted():
             tables.put(keys.adopted(event.item), Adopted(ours=event.ours, reason=event.reason, by=event.by))
     return Followed(Arrival.APPLIES)
 

@@ -208,14 +208,14 @@ class ChecksSkipped(Output, frozen=True, kw_only=True, tag=True):
     count: int
 
 
-class NftSetApart(Output, frozen=True, kw_only=True, tag=True):
+class PositionSetApart(Output, frozen=True, kw_only=True, tag=True):
     """An item came to a book's owner in somebody else's transaction: the book does without it until it is adopted."""
 
     book: BookId
     item: str
 
 
-class NftLeft(Output, frozen=True, kw_only=True, tag="NftLeft.2"):
+class PositionLeft(Output, frozen=True, kw_only=True, tag=True):
     """An item has left a live book, transferred or burned, no matter by whom. Amounts are those before the block."""
 
     book: BookId
@@ -228,14 +228,6 @@ class NftLeft(Output, frozen=True, kw_only=True, tag="NftLeft.2"):
     """What the book had in it, of each token: principal and fees."""
     value_quote: RawAmount | None
     """At the reference pool's spot before the block, rounded down; None where the book's inventory was not known."""
-
-
-@upgrades("NftLeft", 1)
-def _nft_left_2(fields: Fields) -> Fields:
-    """Tell amounts by token; they were those of a pool's token0 and token1, which the record does not name."""
-    rest = {name: value for name, value in fields.items() if name not in {"amount0", "amount1"}}
-    amounts = [{"token": None, "amount": fields[name]} for name in ("amount0", "amount1")]
-    return {**rest, "amounts": amounts}
 
 
 class ReadFailed(Output, frozen=True, kw_only=True, tag=True):
@@ -287,8 +279,8 @@ AnyDecision = (
     | Released
     | PoolDrifted
     | ChecksSkipped
-    | NftLeft
-    | NftSetApart
+    | PositionLeft
+    | PositionSetApart
     | AnyLoanAlert
     | ReadFailed
     | BlockSetAside

@@ -167,7 +167,7 @@ class PassedOver(Event, frozen=True, kw_only=True, tag=True):
     by: str
 
 
-class NftAdopted(Event, frozen=True, kw_only=True, tag=True):
+class PositionAdopted(Event, frozen=True, kw_only=True, tag=True):
     """Count an item (`position/M/id`) among those of its owner's book, or leave it out, however it came."""
 
     item: str
@@ -265,7 +265,7 @@ AnyEvent = (
     | PolicyRemoved
     | Paused
     | Resumed
-    | NftAdopted
+    | PositionAdopted
     | PassedOver
     | Simulated
     | Signed

@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipeline.fee_tiers import slippage_bps_of, spot_ticks_of
+from pipeline.fee_tiers import slippage_bps_of, spot_log_bps_of
 from pipeline.messages.chain_profile import UNISWAP_V3, AddressName, ChainProfile, PoolsAt, VenueSpec
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, PriceHistory, PriceRing, Reference, pools_of
 from pipeline.messages.versions import VERSION_FIELD
-from pipeline.units import Address, BookId, Bps, PoolId, RawAmount, Seconds, Wei
+from pipeline.units import Address, BookId, Bps, LogBps, PoolId, RawAmount, Seconds, Wei
 
 Mode = Literal["watch", "dry-run", "live"]
 
@@ -78,7 +78,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     swap_tolerance_bps: Bps = Bps(15)
     """Below what a swap would bring at its block; of the two minimums the stricter counts."""
     twap_window_s: Seconds = Seconds(300)
-    max_spot_from_twap_ticks: int | None = None
+    max_spot_from_twap_log_bps: LogBps | None = None
     """None, here and for the slippage: by the fee of the reference pool."""
     max_notional_quote: RawAmount | None = None
     """Moved by one action."""
@@ -95,17 +95,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         """Tell the slippage that holds in a pool of a fee."""
         return slippage_bps_of(fee_pips) if self.max_slippage_bps is None else self.max_slippage_bps
 
-    def spot_ticks(self, fee_pips: int) -> int:
+    def spot_log_bps(self, fee_pips: int) -> LogBps:
         """Tell how far spot may be from the mean in a pool of a fee."""
-        named = self.max_spot_from_twap_ticks
-        return spot_ticks_of(fee_pips) if named is None else named
+        named = self.max_spot_from_twap_log_bps
+        return spot_log_bps_of(fee_pips) if named is None else named
 
 
 class Rerange(msgspec.Struct, frozen=True, kw_only=True):
     """How a proposal is carried out: the liquidity moves to a new range about the price."""
 
-    half_width_ticks: int = 600
-    """Half the width of the new range."""
+    half_width_log_bps: LogBps = LogBps(583)
+    """From the middle of the new range to either end; 583 are 6 %."""
     reserve_base: RawAmount = RawAmount(0)
     """Left in the wallet."""
     reserve_quote: RawAmount = RawAmount(0)

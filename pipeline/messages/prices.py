@@ -51,18 +51,18 @@ class PriceSlot(Entry, frozen=True, kw_only=True):
     numerator: int
     denominator: int
     """Of the price of token0 in token1, raw and exact, not reduced."""
-    tick: LogPrice
-    """The greatest logarithm whose price is not above it."""
-    tick_seconds: int
-    """Of every logarithm since `since_s`, times the seconds for which it was the price's, up to `at_s`."""
+    log_price: LogPrice
+    """Its logarithm to the base 1.0001, rounded down."""
+    log_price_seconds: int
+    """Sum of the logarithms since `since_s`, each times the seconds for which it held, up to `at_s`."""
     since_s: Seconds
     """From here on the price is known without a gap."""
     read_at_block: BlockNumber
     """When the pool had last been read: after a later read the ring starts over, for what it held may have been wrong."""
 
-    def tick_seconds_at(self, at_s: int) -> int:
+    def log_price_seconds_at(self, at_s: int) -> int:
         """Sum the logarithms over time up to a later moment, until which the price stays."""
-        return self.tick_seconds + self.tick * (at_s - self.at_s)
+        return self.log_price_seconds + self.log_price * (at_s - self.at_s)
 
 
 class FeedAnswer(Entry, frozen=True, kw_only=True):

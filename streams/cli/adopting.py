@@ -8,7 +8,7 @@ from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.messages.entries import Route
-from pipeline.messages.events import NftAdopted
+from pipeline.messages.events import PositionAdopted
 from pipeline.state.policies import policies
 from pipeline.units import ShardId, TokenId
 from streams.cli.console import run, say, settings_for
@@ -36,7 +36,7 @@ def adopt(
     """Take an NFT that somebody else sent into its owner's book, or leave one out of it."""
     settings = settings_for("adopt")
     shard, item, owner = run(_find(settings, TokenId(token_id), venue, book))
-    event = NftAdopted(item=item, ours=not ignore, reason=reason, by=who())
+    event = PositionAdopted(item=item, ours=not ignore, reason=reason, by=who())
     offset = run(_append(settings, shard, event))
     done = "left out of" if ignore else "taken into"
     say(f"NFT {token_id} is {done} book {owner}: shard {shard}, offset {offset}")
@@ -72,6 +72,6 @@ def _held(at: ShardNow, token_id: TokenId, venue: str, book: str | None) -> tupl
     return None
 
 
-async def _append(settings: Settings, shard: ShardId, event: NftAdopted) -> int:
+async def _append(settings: Settings, shard: ShardId, event: PositionAdopted) -> int:
     async with appending(settings.kafka) as producer:
         return await append(producer, settings.chain, shard, event)

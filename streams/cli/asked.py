@@ -14,14 +14,14 @@ from pipeline.units import Address, ChainId
 from pipeline.venues.registry import spenders
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.human import amount_text, is_name, parse_address
+from streams.human import amount_text, is_name, parse_address, price_move_text
 from streams.node.contract_calls import ContractReader
 from streams.node.feed_facts import feed_problems, feeds_told
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
 from streams.node.tokens import token_fault
 from streams.node.venues.port import ContractFault
-from streams.node.venues.registry import contract_faults, holders
+from streams.node.venues.registry import contract_faults, holders, narrowest_half_width
 from streams.portfolio.names import lookup_in
 from streams.portfolio.words import words_of
 from streams.run_folder import read_text
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from streams.node.http_node import HttpNode
 
 _TIMEOUT_S = 10.0
-_TOKEN, _POOL = "tokens/ERC20", "uniswap-v3/UniswapV3Pool"  # interfaces
+_TOKEN = "tokens/ERC20"  # noqa: S105 - an interface
 _ENDLESS = 2**128
 _DELEGATED = bytes.fromhex("ef0100")
 """Code of a plain account that lets a contract act for it; its key still signs."""
@@ -111,11 +111,11 @@ class Asked:
             for wrong in await self.wrong_contracts(policy):
                 place = _place_of(policy, wrong.field)
                 yield Problem(place, f"{wrong.says}: book {policy.book} cannot act through it")
-            spacing = await self._spacing(policy.reference_pool)
-            half = policy.action.half_width_ticks
-            if spacing is not None and half < spacing:
-                says = f"{half} is less than the tick spacing of the reference pool, {spacing}"
-                yield Problem((*path, "rerange", "half_width_ticks"), says)
+            narrowest = await narrowest_half_width(self._web3, policy)
+            half = policy.action.half_width_log_bps
+            if narrowest is not None and half < narrowest:
+                says = f"{price_move_text(half)} is narrower than the reference pool allows, {price_move_text(narrowest)}"
+                yield Problem((*path, "rerange", "half_width"), says)
 
     async def feeds(self, policy: Policy) -> list[str]:
         """Say what the price feeds of a book answer. Raises: NodeError."""
@@ -169,10 +169,6 @@ class Asked:
     async def _is_contract(self, account: Address) -> bool:
         code = await self.node.code(account, self.at.hash)
         return bool(code) and not code.startswith(_DELEGATED)
-
-    async def _spacing(self, pool: Address) -> int | None:
-        (told,) = await self._web3.ask([self._web3.contract(pool, _POOL).functions.tickSpacing()])
-        return None if isinstance(told, UnreadableError) else int(told[0])
 
 
 def _place_of(policy: Policy, role: str) -> FieldPath:

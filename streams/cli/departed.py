@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 from pipeline.messages.arrivals import Departure
-from pipeline.messages.decisions import NftLeft
+from pipeline.messages.decisions import PositionLeft
 from pipeline.messages.policy import Policy
 from streams.cli.venues.registry import shown_of_item
 from streams.cli.wording import named_in
 
 
-def left_text(item: str, left: NftLeft | Departure, policy: Policy | None) -> str:
+def left_text(item: str, left: PositionLeft | Departure, policy: Policy | None) -> str:
     """Say of a position that left a book what it was worth, where it went, by which transaction, and of a departure when."""
     quote = None if policy is None else policy.quote
     known = left.value_quote

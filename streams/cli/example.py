@@ -25,7 +25,7 @@ $books""")
 
 _BOOK = Template("""\
   - book: $book
-    owner: "$owner"  # holds the NFTs; belongs to one book
+    owner: "$owner"  # holds the positions; belongs to one book
     # accounts: []        # others whose balances count
     base: WETH            # the token whose share is kept
     quote: USDC           # the token that value is counted in
@@ -67,8 +67,7 @@ $lively    #   max_cost: 1%                  # gas, swap fee and impact of one a
     #                                 # pool's fee: 0.05% at 0.01%, 0.15% at 0.05%, 0.5% at 0.3%, 1% at 1%
     #   swap_tolerance: 0.15%         # below what a swap would bring at its block; the stricter counts; up to 1%
     #   twap_window: 5m               # over which that price is taken; 24s to 1d
-    #   max_spot_from_twap_ticks: 50  # no action while the price is further from it; a tick is 0.01 %; by the pool's
-    #                                 # fee too: 20, 50, 100, 200
+    #   max_spot_from_twap: 0.5%      # no action while the price is further from it; by the pool's fee too: 0.2%, 0.5%, 1%, 2.02%
     #   max_actions_per_day: 6
     #   max_fee_gwei: 200             # offered for a unit of gas, at most
     #   max_age_blocks: 5             # a minute of the chain's blocks: so many after its block a transaction may still be signed
@@ -77,7 +76,7 @@ $lively    #   max_cost: 1%                  # gas, swap fee and impact of one a
     #                                 # what the signer's file allows, where it says otherwise: nothing is planned that
     #                                 # it would refuse
     # rerange:                        # how a proposal is carried out: the liquidity moves to a new range
-    #   half_width_ticks: 600         # half the width of that range; at least the pool's tick spacing
+    #   half_width: 6%                # how far its ends are from its middle: from /1.06 to *1.06
     #   reserve_base: 0               # left in the wallet
     #   reserve_quote: 0
     #   standing_base: 0              # what router and position manager may each go on being allowed to take between
@@ -104,11 +103,11 @@ _MAINNET = {
 }
 _LIVELY = """\
       max_slippage: 2%              # the devnet's prices move more than any real pair's, its pools are shallow, and its
-      max_spot_from_twap_ticks: 600 # gas is dear for small books: all these are wide
+      max_spot_from_twap: 6.18%     # gas is dear for small books: all these are wide
       max_cost: 2%
       max_daily_cost: 8%
       max_daily_gas: 4%
-      signer: {max_loss: 4%, max_share_of_depth: 40%}  # with max_spot_from_twap_ticks in the signer's file, too
+      signer: {max_loss: 4%, max_share_of_depth: 40%}  # with max_spot_from_twap in the signer's file, too
       max_age_blocks: 60            # its blocks come every second
 """
 

@@ -11,13 +11,13 @@ from pipeline.messages.decisions import (
     ChainStalled,
     ChecksSkipped,
     Declined,
-    NftLeft,
-    NftSetApart,
     PlanClosed,
     PlanOpened,
     PlanRevised,
     PlanStalled,
     PoolDrifted,
+    PositionLeft,
+    PositionSetApart,
     ProposalTried,
     Quarantined,
     ReadFailed,
@@ -87,15 +87,15 @@ def sentence(said: Output, policy: Policy | None) -> str:
             )
         case PlanStalled():
             return f"{said.book}: the plan cannot go on at {said.phase}: {in_units(f'{said.reason}: {said.detail}', policy)}"
-        case LoanLiquidated() | NftLeft():
+        case LoanLiquidated() | PositionLeft():
             return f"{said.book}: {_lost(said, policy)}"
         case PlanClosed():
             return f"{said.book}: the plan has ended: {outcome_text(said.outcome)}{costs.real_text(said, policy)}"
     return _alert(said)
 
 
-def _lost(said: LoanLiquidated | NftLeft, policy: Policy | None) -> str:
-    if isinstance(said, NftLeft):
+def _lost(said: LoanLiquidated | PositionLeft, policy: Policy | None) -> str:
+    if isinstance(said, PositionLeft):
         return left_text(said.item, said, policy)
     return liquidated_text(said, policy)
 
@@ -110,7 +110,7 @@ def _alert(said: Output) -> str:
             return f"pool {said.pool} differs from the chain: {'; '.join(said.differences)}"
         case ChecksSkipped():
             return f"pool {said.pool} was not checked {said.count} times in a row"
-        case NftSetApart():
+        case PositionSetApart():
             return f"{said.book}: {said.item} was sent by somebody else and is set apart: `evenkeel adopt` takes it in"
         case HealthLow():
             return f"{said.book}: its health factor is {factor_text(said.health_bps)}, below {factor_text(said.warn_bps)}; below {factor_text(said.act_bps)} the debt is secured at once"

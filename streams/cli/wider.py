@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from pipeline.fee_tiers import spot_ticks_of
+from pipeline.fee_tiers import spot_log_bps_of
 from pipeline.messages.policy import Policy
-from streams.human import bps_text, seconds_text
+from streams.human import bps_text, price_move_text, seconds_text
 from streams.submit.signer_file import SignerFile
 
 _ANY_FEE = 0
@@ -27,7 +27,7 @@ def wider_than_signers(policy: Policy, file: SignerFile | None = None) -> Iterat
         )
     pairs: list[tuple[str, int | None, str, Text]] = [
         ("swap_tolerance", limits.swap_tolerance_bps, "swap_tolerance", bps_text),
-        ("max_spot_from_twap_ticks", limits.max_spot_from_twap_ticks, "max_spot_from_twap_ticks", str),
+        ("max_spot_from_twap", limits.max_spot_from_twap_log_bps, "max_spot_from_twap", price_move_text),
         ("deadline", limits.deadline_s, "max_deadline", seconds_text),
         ("signer.max_loss", own.max_loss_bps, "max_loss", bps_text),
         ("signer.max_share_of_depth", own.max_share_of_depth_bps, "max_share_of_depth", bps_text),
@@ -64,6 +64,6 @@ def _of_file(file: SignerFile | None) -> dict[str, int]:
     named = (
         {name: each.default for name, each in SignerFile.model_fields.items()} if file is None else dict(file)
     )
-    if named["max_spot_from_twap_ticks"] is None:
-        named["max_spot_from_twap_ticks"] = spot_ticks_of(_ANY_FEE)
+    if named["max_spot_from_twap"] is None:
+        named["max_spot_from_twap"] = spot_log_bps_of(_ANY_FEE)
     return named

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
-from pipeline.units import Address, Bps, PoolId, Seconds
-from streams.human import bps_text, parse_bps, parse_seconds
+from pipeline.units import Address, Bps, LogBps, PoolId, Seconds
+from streams.human import bps_text, parse_bps, parse_price_move, parse_seconds, price_move_text
 from streams.portfolio.names import read_address, read_pool
 
 Addr = Annotated[Address, BeforeValidator(read_address)]
@@ -14,6 +14,9 @@ Addr = Annotated[Address, BeforeValidator(read_address)]
 Pool = Annotated[PoolId, BeforeValidator(read_pool)]
 """A pool's address, or an ENS name in its place, or the 32 bytes by which its venue knows it."""
 Share = Annotated[Bps, BeforeValidator(parse_bps)]
+PriceMove = Annotated[LogBps, BeforeValidator(parse_price_move)]
+WIDEST_SPOT = parse_price_move("20%")
+"""A price that is further from its mean is never acted at, whatever a file says."""
 Duration = Annotated[Seconds, BeforeValidator(parse_seconds)]
 
 
@@ -48,6 +51,17 @@ def share_up_to(most: Bps, why: str = "") -> AfterValidator:
         if not 0 < share <= most:
             raise ValueError(f"must be above 0 and at most {bps_text(most)}{why}")
         return share
+
+    return AfterValidator(check)
+
+
+def move_up_to(most: LogBps) -> AfterValidator:
+    """Refuse a move of a price that is greater than the most."""
+
+    def check(move: LogBps) -> LogBps:
+        if move > most:
+            raise ValueError(f"must be at most {price_move_text(most)}")
+        return move
 
     return AfterValidator(check)
 

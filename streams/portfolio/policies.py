@@ -175,7 +175,7 @@ def _limits(book: BookSection, numbers: ChainNumbers) -> Limits:
         max_slippage_bps=section.max_slippage,
         swap_tolerance_bps=section.swap_tolerance,
         twap_window_s=section.twap_window,
-        max_spot_from_twap_ticks=section.max_spot_from_twap_ticks,
+        max_spot_from_twap_log_bps=section.max_spot_from_twap,
         max_notional_quote=raw_of(book, book.quote, section.max_notional),
         max_daily_notional_quote=raw_of(book, book.quote, section.max_daily_notional),
         max_actions_per_day=section.max_actions_per_day,
@@ -195,7 +195,7 @@ def _limits(book: BookSection, numbers: ChainNumbers) -> Limits:
 def _rerange(book: BookSection) -> Rerange:
     section = book.rerange
     return Rerange(
-        half_width_ticks=section.half_width_ticks,
+        half_width_log_bps=section.half_width,
         reserve_base=raw_of(book, book.base, section.reserve_base) or RawAmount(0),
         reserve_quote=raw_of(book, book.quote, section.reserve_quote) or RawAmount(0),
         standing_base=raw_of(book, book.base, section.standing_base) or RawAmount(0),

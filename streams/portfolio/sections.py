@@ -16,7 +16,18 @@ from contracts_abi.chains import ChainFile, read_chain_file
 from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
 from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of
-from streams.portfolio.fields import Addr, Duration, Pool, Section, Share, at_least
+from streams.human import parse_price_move
+from streams.portfolio.fields import (
+    WIDEST_SPOT,
+    Addr,
+    Duration,
+    Pool,
+    PriceMove,
+    Section,
+    Share,
+    at_least,
+    move_up_to,
+)
 from streams.portfolio.hedge_sections import HedgeSection
 from streams.portfolio.price_sections import AssetSection, PriceHistorySection, ReferenceSection
 
@@ -139,8 +150,8 @@ class LimitsSection(Section):
     """How far a swap's minimum may be below what it would bring at its block."""
     twap_window: Duration = Seconds(300)
     """The window of the pool's own mean price, which is the reference."""
-    max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] | None = None
-    """How far spot may be from the mean, in ticks (one is 0.01 %); by default by the pool's fee."""
+    max_spot_from_twap: Annotated[PriceMove, move_up_to(WIDEST_SPOT)] | None = None
+    """How far spot may be from the mean; by default by the pool's fee."""
     max_notional: Annotated[Decimal, Field(gt=0)] | None = None
     """What one action may move, in whole quote; by default anything."""
     max_daily_notional: Annotated[Decimal, Field(gt=0)] | None = None
@@ -160,8 +171,8 @@ class LimitsSection(Section):
 class RerangeSection(Section):
     """How a live book moves: its liquidity goes to a new range about the price."""
 
-    half_width_ticks: Annotated[int, Field(ge=1, le=400_000)] = 600
-    """Half the width of a new range, in ticks (one is 0.01 %)."""
+    half_width: Annotated[PriceMove, move_up_to(parse_price_move("1000000%"))] = parse_price_move("6%")
+    """How far the ends of a new range are from its middle: 6% is from /1.06 to *1.06, rounded to what the pool allows."""
     reserve_base: Annotated[Decimal, Field(ge=0)] = Decimal(0)
     """What stays in the wallet, in whole base."""
     reserve_quote: Annotated[Decimal, Field(ge=0)] = Decimal(0)
@@ -193,7 +204,7 @@ class BookSection(Section):
     book: Annotated[BookId, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
         description="its name, in lower case"
     )
-    owner: Addr = Field(description="the account that holds the NFTs")
+    owner: Addr = Field(description="the account that holds the positions")
     accounts: tuple[Addr, ...] = ()
     """Further accounts whose balances count; the owner's always do."""
     signer: Addr | None = None

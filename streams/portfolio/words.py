@@ -7,8 +7,8 @@ from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.hedge import Hedge, HedgeBand, LawBand
 from pipeline.messages.policy import Limits, Policy, Rerange, TargetBand
 from pipeline.messages.prices import Asset, FeedPrice, MeanPath, Par, PriceSource, Reference
-from pipeline.units import Address, Bps, RawAmount
-from streams.human import bps_text, plain_number, seconds_text, short
+from pipeline.units import Address, Bps, LogBps, RawAmount
+from streams.human import bps_text, plain_number, price_move_text, seconds_text, short
 
 _UNSET = "unset"
 
@@ -108,7 +108,7 @@ def _limits(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "max_slippage", _share(limits.max_slippage_bps)
     yield "swap_tolerance", bps_text(limits.swap_tolerance_bps)
     yield "twap_window", seconds_text(limits.twap_window_s)
-    yield "max_spot_from_twap_ticks", _number(limits.max_spot_from_twap_ticks)
+    yield "max_spot_from_twap", _move(limits.max_spot_from_twap_log_bps)
     yield "max_notional", _amount(policy, policy.quote, limits.max_notional_quote)
     yield "max_daily_notional", _amount(policy, policy.quote, limits.max_daily_notional_quote)
     yield "max_actions_per_day", str(limits.max_actions_per_day)
@@ -123,7 +123,7 @@ def _limits(policy: Policy) -> Iterator[tuple[str, str]]:
 
 
 def _rerange(policy: Policy, action: Rerange) -> Iterator[tuple[str, str]]:
-    yield "half_width_ticks", str(action.half_width_ticks)
+    yield "half_width", price_move_text(action.half_width_log_bps)
     yield "reserve_base", _amount(policy, policy.base, action.reserve_base)
     yield "reserve_quote", _amount(policy, policy.quote, action.reserve_quote)
     yield "standing_base", _amount(policy, policy.base, action.standing_base)
@@ -200,6 +200,10 @@ def _named(address: Address | None) -> tuple[str, ...]:
 
 def _share(share: Bps | None) -> str:
     return _UNSET if share is None else bps_text(share)
+
+
+def _move(move: LogBps | None) -> str:
+    return _UNSET if move is None else price_move_text(move)
 
 
 def _number(number: int | None) -> str:

@@ -12,10 +12,10 @@ from pipeline.messages.dead_letters import DeadLetter
 from pipeline.messages.decisions import (
     ChecksSkipped,
     Decision,
-    NftLeft,
-    NftSetApart,
     PlanMessage,
     PoolDrifted,
+    PositionLeft,
+    PositionSetApart,
     Quarantined,
     ReadFailed,
     Released,
@@ -142,7 +142,12 @@ def _topic_of_view(name: str) -> str:
 def _subject(shard: ShardId, output: Output) -> str:
     """Name what a decision or an alert is about: its key."""
     match output:
-        case Decision(book=book) | PlanMessage(book=book) | NftLeft(book=book) | NftSetApart(book=book):
+        case (
+            Decision(book=book)
+            | PlanMessage(book=book)
+            | PositionLeft(book=book)
+            | PositionSetApart(book=book)
+        ):
             return keys.book(book)
         case HealthLow(book=book) | HealthRestored(book=book) | LoanLiquidated(book=book):
             return keys.book(book)

@@ -22,7 +22,7 @@ ETHER, DOLLAR = 10**18, 10**6
 ANYTHING_GOES = Limits(
     max_slippage_bps=9_999,
     max_cost_bps=9_999,
-    max_spot_from_twap_ticks=800_000,
+    max_spot_from_twap_log_bps=800_000,
     twap_window_s=48,
     signer=ROOMY_SIGNER,
 )
@@ -42,7 +42,7 @@ def pinning(world: World, policy: Policy) -> SignerLimits:
     return limits_of(
         world,
         max_loss_bps=500,
-        max_spot_from_twap_ticks=1_500,
+        max_spot_from_twap_log_bps=1_500,
         swap_tolerance_bps=300,
         policies={policy.book: policy.policy_version},
     )

@@ -46,7 +46,7 @@ def budgeted(world: World, **changes):
         world,
         budget=budget,
         swap_tolerance_bps=200,
-        max_spot_from_twap_ticks=2_000,
+        max_spot_from_twap_log_bps=2_000,
         max_observation_age_s=10 * DAY_S,
     )
 

@@ -58,7 +58,7 @@ def test_a_push_of_one_block_does_not_cost_a_book_its_hour(chain: Chain, world: 
         nowhere = "0x" + "00" * 18 + "dead"
         chain.execute(actions.transfer(token, owner, nowhere, balance(chain, token, owner) - kept))
     chain.rpc("anvil_setBalance", owner, hex(ETHER))
-    limits = replace(LIMITS, max_spot_from_twap_ticks=20)
+    limits = replace(LIMITS, max_spot_from_twap_log_bps=20)
     desk = ChainDesk(chain, world, book_on(world, pool, owner, strategy=BAND, limits=limits, action=ACTION))
     for _ in range(6):
         desk.block()
@@ -78,7 +78,7 @@ def test_a_push_of_one_block_does_not_cost_a_book_its_hour(chain: Chain, world: 
 @pytest.mark.parametrize(
     ("reason", "narrow"),
     [
-        ("spot_from_twap", {"max_spot_from_twap_ticks": 1}),
+        ("spot_from_twap", {"max_spot_from_twap_log_bps": 1}),
         ("swap_limited", {"max_slippage_bps": 1}),
         ("cost", {"max_cost_bps": 0}),
     ],

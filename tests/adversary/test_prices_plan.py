@@ -18,12 +18,12 @@ class Watched:
     """A desk whose drafts and the market that they were made in are kept."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *, half_width_ticks: int = 100, **limits: object
+        self, monkeypatch: pytest.MonkeyPatch, *, half_width_log_bps: int = 100, **limits: object
     ) -> None:
         self.drafted: list[tuple[Draft, Market, int]] = []
         for phase in ("swap", "mint"):
             monkeypatch.setitem(drafts._DRAFTS, phase, self._kept(drafts._DRAFTS[phase]))
-        book = live(action=Rerange(half_width_ticks=half_width_ticks, stall_after_s=60))
+        book = live(action=Rerange(half_width_log_bps=half_width_log_bps, stall_after_s=60))
         self.desk = Desk(replace(book, limits=replace(book.limits, **limits)))
 
     def _kept(self, was):
@@ -79,7 +79,7 @@ def test_a_minimum_is_still_taken_by_the_signer_where_the_price_has_moved_in_our
 
 @pytest.mark.parametrize("push", [True, False])
 def test_the_minimums_of_a_mint_stand_about_the_mean(monkeypatch, push):
-    watched = Watched(monkeypatch, half_width_ticks=6_000, max_slippage_bps=700)
+    watched = Watched(monkeypatch, half_width_log_bps=6_000, max_slippage_bps=700)
     watched.run(push=push)
     assert watched.of("mint")
     for draft, market, spot_x96 in watched.of("mint"):

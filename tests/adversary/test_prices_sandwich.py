@@ -101,7 +101,9 @@ def test_a_minimum_that_follows_a_stale_mean_is_refused(defaults: Bench, name: s
     assert taken * 10_000 > 240 * honest
 
     assert "ticks from its own mean, at most 50" in bench.refusal(intent).detail
-    bench.limits = limits_of(bench.world, twap_window_s=WINDOW_S, max_spot_from_twap_ticks=200 + BOUND_TICKS)
+    bench.limits = limits_of(
+        bench.world, twap_window_s=WINDOW_S, max_spot_from_twap_log_bps=200 + BOUND_TICKS
+    )
     assert "it brings" in bench.refusal(intent).detail, (
         "and where the file's bound is wide the simulation says so"
     )

@@ -25,7 +25,7 @@ from pipeline.math.q import Q96
 from pipeline.messages.decisions import PlanClosed, PlanOpened, RebalanceProposed, StepRefused
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Limits, Rerange, TargetBand
-from pipeline.units import Bps, RawAmount, Seconds, SqrtPriceX96
+from pipeline.units import Bps, LogBps, RawAmount, Seconds, SqrtPriceX96
 from pipeline.venues.uniswap_v3 import quote
 
 BLOCKS, SEEDS, DAILY = 400, (1, 2, 3), 0.04
@@ -118,8 +118,14 @@ def main() -> None:
         "max_actions_per_day": 1_000,
         "signer": ROOMY_SIGNER,
     }
-    default, wide = Limits(**usual), Limits(**usual, max_slippage_bps=Bps(200), max_spot_from_twap_ticks=400)
-    split, whole = Rerange(half_width_ticks=150), Rerange(half_width_ticks=150, large_swaps="private")
+    default, wide = (
+        Limits(**usual),
+        Limits(**usual, max_slippage_bps=Bps(200), max_spot_from_twap_log_bps=LogBps(400)),
+    )
+    split, whole = (
+        Rerange(half_width_log_bps=LogBps(150)),
+        Rerange(half_width_log_bps=LogBps(150), large_swaps="private"),
+    )
     report(
         "default limits, no steps",
         whole_way_or_nothing(lambda: [run(seed, default, whole) for seed in SEEDS]),

@@ -31,7 +31,7 @@ from pipeline.messages.journal import (
 )
 from pipeline.messages.policy import Limits, TargetBand
 from pipeline.messages.transactions import Call, SubmitTransaction
-from pipeline.units import Address, BlockNumber, Bps, Hash, Offset, Seconds, ShardId, Wei
+from pipeline.units import Address, BlockNumber, Bps, Hash, LogBps, Offset, Seconds, ShardId, Wei
 from pipeline.venues.abi import function
 from streams.devnet.reads import balance
 from streams.kafka.codec import encode, encode_record
@@ -423,7 +423,7 @@ def _another_policy(forger: Forger, topic: Topic) -> Iterator[Record]:
         limits=Limits(
             max_slippage_bps=Bps(9_999),
             max_cost_bps=Bps(9_999),
-            max_spot_from_twap_ticks=100_000,
+            max_spot_from_twap_log_bps=LogBps(100_000),
             signer=ROOMY_SIGNER,
         ),
         strategy=TargetBand(

@@ -5,7 +5,7 @@ from string import Template
 
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec
-from pipeline.units import Address, BookId, Bps, ChainId, RawAmount, Seconds
+from pipeline.units import Address, BookId, Bps, ChainId, LogBps, RawAmount, Seconds
 from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
@@ -33,7 +33,7 @@ _SIGNER = Template(
 devnet_account: "$account"
 pools: ["$pool"]
 twap_window: 3m
-max_spot_from_twap_ticks: 800
+max_spot_from_twap: 8.33%
 budget_token: "$usdc"
 max_loss_per_day: 20000000
 max_notional: 400000
@@ -114,7 +114,7 @@ def policy_of(world: World, name: str, **changes: object) -> Policy:
         ),
         "limits": Limits(
             twap_window_s=Seconds(48),
-            max_spot_from_twap_ticks=800,
+            max_spot_from_twap_log_bps=LogBps(800),
             max_slippage_bps=Bps(300),
             swap_tolerance_bps=Bps(100),
             max_cost_bps=Bps(300),
@@ -131,7 +131,7 @@ def policy_of(world: World, name: str, **changes: object) -> Policy:
             ),
         ),
         "action": Rerange(
-            half_width_ticks=_HALF_WIDTH,
+            half_width_log_bps=LogBps(_HALF_WIDTH),
             reserve_quote=RawAmount(4 * FIRST_PRICE_USDC * 10**6),
             stall_after_s=Seconds(600),
         ),

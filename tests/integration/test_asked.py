@@ -41,7 +41,7 @@ books:
       - {{symbol: ODD, address: "{odd}", decimals: 6}}
     pools: ["{pool}"]
     reference_pool: "{pool}"
-    rerange: {{half_width_ticks: {half}}}
+    rerange: {{half_width: {half}}}
     strategy: {{name: target_band}}
     limits: {{max_notional: 1000, max_daily_notional: 5000}}
     mode: {mode}
@@ -65,7 +65,7 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
         *words: str,
         changes: Iterable[tuple[str, str]] = (),
         mode: str = "dry-run",
-        half: int = 600,
+        half: str = "6%",
         owner: str = "",
         odd: str = ODD,
         **contracts: str,
@@ -144,12 +144,10 @@ def test_an_owner_that_is_a_contract_may_not_be_live(desk, world):
 
 
 def test_a_range_narrower_than_the_grid_of_its_pool_is_refused(desk, world):
-    failed, err = desk(odd=world.usdc_high, half=9)
+    failed, err = desk(odd=world.usdc_high, half="0.09%")
     assert failed == 1
-    assert (
-        "books[0].rerange.half_width_ticks: 9 is less than the tick spacing of the reference pool, 10" in err
-    )
-    assert desk(odd=world.usdc_high, half=10)[0] == 0
+    assert "books[0].rerange.half_width: 0.09% is narrower than the reference pool allows, 0.1%" in err
+    assert desk(odd=world.usdc_high, half="0.1%")[0] == 0
 
 
 def test_a_node_that_does_not_answer_stops_nobody(desk, world, monkeypatch):

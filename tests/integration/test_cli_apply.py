@@ -10,7 +10,7 @@ from pipeline.keys import allowance
 from pipeline.messages.base import BlockRef
 from pipeline.messages.effects import Plan
 from pipeline.messages.entries import Allowance, Cursor
-from pipeline.messages.events import NftAdopted
+from pipeline.messages.events import PositionAdopted
 from pipeline.venues.uniswap_v3.act.actions import PHASES
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange, goal_of
 from streams.kafka.codec import encode_entry
@@ -153,7 +153,7 @@ def test_what_a_stranger_sent_is_named_and_an_operator_adopts_it(kept, desk):
     assert len(desk.log(kept.shard.id)) == before
     assert desk.run("adopt", str(number), "--reason", "mine").code == 0
     assert desk.run("adopt", str(number), "--ignore", "--book", "alpha").code == 0
-    words = [e for e in desk.log(kept.shard.id) if isinstance(e, NftAdopted)]
+    words = [e for e in desk.log(kept.shard.id) if isinstance(e, PositionAdopted)]
     assert [(e.item, e.ours, e.reason) for e in words] == [(item, True, "mine"), (item, False, "by hand")]
 
 
@@ -186,7 +186,7 @@ def test_a_live_book_leaves_no_plan_in_the_middle_unless_told(desk):
 
 def test_a_live_book_whose_spenders_may_go_on_taking_does_not_leave_unless_told(desk):
     """Without its policy nobody would take back what it lets stand."""
-    file = live_portfolio(desk, rerange="{half_width_ticks: 100, standing_quote: 500}")
+    file = live_portfolio(desk, rerange="{half_width: 1%, standing_quote: 500}")
     assert desk.run("apply", "--live").code == 0
     shard = shard_of("one", PARTITIONS)
     (policy,) = [event.policy for event in desk.log(shard)]

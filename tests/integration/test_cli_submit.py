@@ -104,7 +104,7 @@ def test_a_wrong_file_is_told_by_line_and_field(house):
             "signer.yaml:10:17: swap_tolerance: must be above 0 and at most 1%",
         ),
         ("max_loss: 1%", "max_share_of_depth: 0%", "signer.yaml:10:21: max_share_of_depth: must be above 0"),
-        ("max_loss: 1%", "max_spot_from_twap_ticks: 0", "signer.yaml:10:27: max_spot_from_twap_ticks"),
+        ("max_loss: 1%", "max_spot_from_twap: 0%", "signer.yaml:10:21: max_spot_from_twap"),
         ("max_loss: 1%", "references: {pools: [7]}", "signer.yaml:10:22: references.pools[0]: is no address"),
         ("max_loss", "max_lost", "unknown field; did you mean max_loss?"),
         ("password_file", "devnet_account", "devnet_account"),

@@ -21,11 +21,11 @@ from pipeline.advance.books import stock_of
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.math.value import value_in_token0, value_in_token1
 from pipeline.messages.decisions import (
-    NftLeft,
-    NftSetApart,
     PlanClosed,
     PlanOpened,
     PlanRevised,
+    PositionLeft,
+    PositionSetApart,
     Quarantined,
     StepRefused,
 )
@@ -93,7 +93,7 @@ def test_sixty_dust_nfts_from_a_stranger_do_not_stop_a_live_book(chain: Chain, w
     desk.block(*[theirs] * 30)
     theirs_now = token_ids(chain, world, stranger)[-30:]
     desk.block(*[actions.transfer_nft(world, stranger, desk.book.owner, each) for each in theirs_now])
-    assert len(desk.said(NftSetApart)) == 60
+    assert len(desk.said(PositionSetApart)) == 60
     push(desk, ether=130)
     assert until_closed(desk) == Done()
     (withdrawn,) = (intent for intent in desk.done if intent.step == "withdraw")
@@ -112,7 +112,7 @@ def test_an_nft_that_its_owner_gives_away_is_reported_and_the_inventory_names_it
     ((number, _),) = _held(desk)
     before, friend = stock_of(desk.shard, desk.book), world.accounts.traders[2]
     (tx_hash,) = desk.block(actions.transfer_nft(world, desk.book.owner, friend, number))
-    (left,) = desk.said(NftLeft)
+    (left,) = desk.said(PositionLeft)
     assert (left.to, left.transaction_hash) == (friend, tx_hash)
     assert 0 < left.value_quote <= before.value_quote
     at = ShardNow(
@@ -131,7 +131,7 @@ def test_an_nft_that_its_owner_gives_away_is_reported_and_the_inventory_names_it
     assert said.endswith(f" by transaction {tx_hash}")
     desk.block(actions.transfer_nft(world, friend, desk.book.owner, number))
     assert [each.left for each in books_at(at)] == [()], "it is back"
-    assert len(desk.said(NftLeft)) == 1
+    assert len(desk.said(PositionLeft)) == 1
 
 
 def _held(desk: ChainDesk) -> list[tuple[int, NftPosition]]:

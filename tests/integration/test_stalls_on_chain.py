@@ -36,7 +36,7 @@ GWEI = 10**9
 def test_a_price_that_is_pushed_in_the_middle_holds_the_tokens_and_says_so(
     chain: Chain, world: World, name: str
 ) -> None:
-    desk = desk_on(chain, world, name, "hold_and_alert", max_spot_from_twap_ticks=300)
+    desk = desk_on(chain, world, name, "hold_and_alert", max_spot_from_twap_log_bps=300)
     push(desk, ether=130)
     assert [i.step for i in desk.pending] == ["withdraw"]
     push(desk, ether=1_000)  # behind the withdrawal, in its block

@@ -147,7 +147,7 @@ async def test_a_live_book_opens_no_plan_while_the_price_of_an_asset_may_have_be
     node = node_of(chain.url)
     book = three_assets(scene)
     asset = Asset(token=wbtc, price_path=(with_weth.address, reference.address))
-    limits = replace(book.limits, max_spot_from_twap_ticks=100)
+    limits = replace(book.limits, max_spot_from_twap_log_bps=100)
     pools = (reference.address, with_weth.address)
     band = replace(book.strategy, target_share_bps=6_000, cooldown_s=0)
     live = replace(

@@ -13,7 +13,7 @@ from pipeline.follow.due_reads import first_missing, is_wanted, missing, wanted
 from pipeline.follow.log_filter import log_filter, select
 from pipeline.follow.routes import follow
 from pipeline.messages.entries import Route
-from pipeline.messages.events import BlockSeen, NftAdopted, PolicyRemoved, PolicySet, Resumed
+from pipeline.messages.events import BlockSeen, PolicyRemoved, PolicySet, PositionAdopted, Resumed
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
@@ -65,7 +65,7 @@ def say(watcher: ToyWatcher, act: int) -> None:
     words = (
         Resumed(scope=nft, **word),
         Resumed(scope=f"pool/{POOL}", **word),
-        NftAdopted(item=nft, ours=chance.random() < 0.5, **word),
+        PositionAdopted(item=nft, ours=chance.random() < 0.5, **word),
         PolicySet(policy=policy(**BETA)),
         PolicyRemoved(book="beta"),
         PolicySet(policy=policy(pools=chance.choice([(POOL,), (POOL, OTHER_POOL)]))),

@@ -161,7 +161,7 @@ WATCHED = policy(strategy=BAND)
 REFUSED = policy(
     strategy=BAND,
     mode="live",
-    limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=1, max_cost_bps=500, signer=ROOMY_SIGNER),
+    limits=Limits(twap_window_s=24, max_spot_from_twap_log_bps=1, max_cost_bps=500, signer=ROOMY_SIGNER),
 )
 """A live book whose market is hardly ever calm enough."""
 

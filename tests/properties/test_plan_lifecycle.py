@@ -91,7 +91,7 @@ class Walk:
         self.dice = Random(seed)
         on_stall = self.dice.choice(["wait", "mint_as_is", "mint_as_is", "hold_and_alert"])
         patience_s = self.dice.choice([0, 60, 60])
-        self.book = live(action=Rerange(half_width_ticks=100, stall_after_s=patience_s, on_stall=on_stall))
+        self.book = live(action=Rerange(half_width_log_bps=100, stall_after_s=patience_s, on_stall=on_stall))
         self.unanswered: list[str] = []
         self.life = WatchedLife(self.book, moves, seed)
 
@@ -176,7 +176,7 @@ class Walk:
 
     def tighten(self) -> None:
         """Let the policy's limits refuse everything for a while."""
-        limits = replace(self.book.limits, max_spot_from_twap_ticks=-1)
+        limits = replace(self.book.limits, max_spot_from_twap_log_bps=-1)
         self.life.watcher.set_policy(replace(self.book, limits=limits, policy_version="tight"))
         for _ in range(self.dice.randint(1, 8)):
             self.life.block()
@@ -219,7 +219,7 @@ class Walk:
 
 def of_failing_resets(moves: list[tuple[str, str, str]]) -> WatchedLife:
     """A swap reverts until its plan ends, then what would take its allowance back does: another plan begins all the same."""
-    life = WatchedLife(live(action=Rerange(half_width_ticks=100, stall_after_s=60)), moves, seed=5)
+    life = WatchedLife(live(action=Rerange(half_width_log_bps=100, stall_after_s=60)), moves, seed=5)
 
     def reverts(attempt: Attempt) -> bool:
         digest = attempt.transaction_hash[-16:]

@@ -33,7 +33,7 @@ def books(draw: st.DrawFn) -> Policy:
         ),
         limits=Limits(
             twap_window_s=24,
-            max_spot_from_twap_ticks=2_000,
+            max_spot_from_twap_log_bps=2_000,
             max_cost_bps=1_000,
             max_daily_cost_bps=10_000,
             max_daily_gas_bps=10_000,
@@ -42,7 +42,7 @@ def books(draw: st.DrawFn) -> Policy:
             signer=ROOMY_SIGNER,
         ),
         action=Rerange(
-            half_width_ticks=draw(st.sampled_from([5, 20, 100, 300, 600])),
+            half_width_log_bps=draw(st.sampled_from([5, 20, 100, 300, 600])),
             reserve_base=draw(reserves),
             reserve_quote=draw(reserves),
             stall_after_s=60,

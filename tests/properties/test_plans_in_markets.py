@@ -54,14 +54,14 @@ def book(tale: Tale) -> Policy:
         ),
         limits=Limits(
             twap_window_s=24,
-            max_spot_from_twap_ticks=3_000,
+            max_spot_from_twap_log_bps=3_000,
             max_cost_bps=1_000,
             max_slippage_bps=tale.slippage,
             max_age_blocks=20,
             signer=ROOMY_SIGNER,
         ),
         action=Rerange(
-            half_width_ticks=tale.half,
+            half_width_log_bps=tale.half,
             stall_after_s=120,
             on_stall=tale.on_stall,
             standing_base=tale.standing,

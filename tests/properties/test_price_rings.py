@@ -115,7 +115,7 @@ def test_ticks_are_summed_over_time(seed, steps):
     by_then = [each for each in moments if each[0] <= slot.at_s]
     lasted = itertools.pairwise(by_then)
     assert slot.since_s == walk.truth[0][0]
-    assert slot.tick_seconds == sum(
+    assert slot.log_price_seconds == sum(
         tick_at_sqrt_price(price) * (until_s - at_s) for (at_s, price), (until_s, _) in lasted
     )
 

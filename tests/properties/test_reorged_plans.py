@@ -47,7 +47,7 @@ INCLUSIONS = {
 
 
 def opened(**standing: int) -> Lifecycle:
-    action = Rerange(half_width_ticks=100, stall_after_s=600, on_stall="wait", **standing)
+    action = Rerange(half_width_log_bps=100, stall_after_s=600, on_stall="wait", **standing)
     life = Lifecycle(live(action=action))
     if standing:
         life.let_stand(_MUCH)

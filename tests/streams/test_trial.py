@@ -98,14 +98,14 @@ async def test_later_blocks_change_nothing_of_it():
 
 
 async def test_a_guard_that_refuses_the_beginning():
-    desk = proposing(limits=Limits(twap_window_s=24, max_spot_from_twap_ticks=1, signer=ROOMY_SIGNER))
+    desk = proposing(limits=Limits(twap_window_s=24, max_spot_from_twap_log_bps=1, signer=ROOMY_SIGNER))
     with pytest.raises(NotTried, match="spot_from_twap") as end:
         await tried(desk)
     assert end.value.outcome == "refused"
 
 
 async def test_a_middle_that_stalls_is_told_with_what_was_done():
-    desk = proposing(action=Rerange(half_width_ticks=100, stall_after_s=60))
+    desk = proposing(action=Rerange(half_width_log_bps=100, stall_after_s=60))
     told = await tried(desk, refuses=frozenset({"swap"}))
     assert told.outcome == "stalled"
     assert "step_failed" in told.reason
@@ -122,7 +122,7 @@ async def test_nothing_that_can_be_sent_is_a_failure():
 
 async def test_it_ends(monkeypatch):
     monkeypatch.setattr(trial_module, "MOST_BLOCKS", 3)
-    desk = proposing(action=Rerange(half_width_ticks=100, on_stall="wait"))
+    desk = proposing(action=Rerange(half_width_log_bps=100, on_stall="wait"))
     told = await tried(desk, refuses=frozenset({"swap"}))
     assert (told.outcome, told.blocks) == ("stalled", 3)
 

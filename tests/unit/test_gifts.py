@@ -6,9 +6,9 @@ from desk import Desk, live
 
 from pipeline.drive import drive
 from pipeline.follow.due_reads import wanted
-from pipeline.messages.decisions import Declined, NftSetApart, PlanClosed, PlanOpened
+from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, PositionSetApart
 from pipeline.messages.entries import Route
-from pipeline.messages.events import NftAdopted, Resumed
+from pipeline.messages.events import PositionAdopted, Resumed
 from pipeline.messages.outcomes import Done
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
@@ -42,7 +42,7 @@ def item(token_id):
 
 
 def adopted(desk, token_id, *, ours=True):
-    desk.watcher.append(NftAdopted(item=item(token_id), ours=ours, reason="a test", by="me"))
+    desk.watcher.append(PositionAdopted(item=item(token_id), ours=ours, reason="a test", by="me"))
     desk.watcher.read_wanted()
     return desk.take()
 
@@ -59,7 +59,7 @@ def test_sixty_dust_nfts_do_not_keep_a_book_from_acting():
     desk, plain = Desk(live()), Desk(live())
     ids, said = give(desk, DUST)
     give(plain, 0)
-    assert [o.item for o in said if isinstance(o, NftSetApart)] == sorted(map(item, ids))
+    assert [o.item for o in said if isinstance(o, PositionSetApart)] == sorted(map(item, ids))
     assert not [o for o in said if isinstance(o, Declined)], "nothing of them is waited for"
     held = [position for position in desk.watcher.chain.nfts.values() if position.liquidity < 10**13]
     for each in (desk, plain):
@@ -113,7 +113,7 @@ def test_what_is_transferred_by_somebody_else_is_set_apart():
     desk.watcher.chain.mine(0)
     desk.watcher.chain.transfer(theirs, OWNER)
     desk.watcher.tell()
-    assert [o.item for o in desk.take() if isinstance(o, NftSetApart)] == [item(theirs)]
+    assert [o.item for o in desk.take() if isinstance(o, PositionSetApart)] == [item(theirs)]
     assert desk.watcher.routes.need(f"route/{item(theirs)}", Route).observed_at_block is None
 
 

@@ -72,11 +72,11 @@ def without_end(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 OPENINGS: dict[str, Callable[[pytest.MonkeyPatch], Desk]] = {
     "stale_block": lambda _: far_below_the_highest(),
-    "spot_from_twap": lambda _: pushed(limited(max_spot_from_twap_ticks=1)),
+    "spot_from_twap": lambda _: pushed(limited(max_spot_from_twap_log_bps=1)),
     "gas_price": lambda _: pushed(limited(max_fee_per_gas_wei=1)),
     "swap_limited": lambda _: pushed(limited(max_slippage_bps=1)),
     "depth": lambda _: pushed(limited(signer=replace(ROOMY_SIGNER, max_share_of_depth_bps=20))),
-    "no_improvement": lambda _: pushed(live(action=Rerange(half_width_ticks=100, reserve_base=10**30))),
+    "no_improvement": lambda _: pushed(live(action=Rerange(half_width_log_bps=100, reserve_base=10**30))),
     "notional": lambda _: pushed(limited(max_notional_quote=1)),
     "daily_notional": lambda _: pushed(limited(max_daily_notional_quote=1)),
     "daily_actions": lambda _: pushed(limited(max_actions_per_day=0)),
@@ -279,7 +279,7 @@ def test_what_is_not_idle_must_come_nearer_to_its_target(monkeypatch):
 def test_a_range_that_cannot_hold_the_share_is_not_minted_again_and_again():
     """One spacing wide, the range takes one share here and another there: too far off to end what began it."""
     band = TargetBand(band_bps=600, hysteresis_bps=500, hold_out_of_range_s=60, cooldown_s=48)
-    desk = pushed(live(strategy=band, action=Rerange(half_width_ticks=5)))
+    desk = pushed(live(strategy=band, action=Rerange(half_width_log_bps=5)))
     for _ in range(12):
         desk.block()
     assert {o.reason for o in desk.said(StepRefused)} == {"no_improvement"}

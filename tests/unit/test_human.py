@@ -1,4 +1,8 @@
+import math
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.messages.base import Price
 from streams.human import (
@@ -6,7 +10,9 @@ from streams.human import (
     bps_text,
     parse_address,
     parse_bps,
+    parse_price_move,
     parse_seconds,
+    price_move_text,
     price_text,
     seconds_text,
     short,
@@ -50,6 +56,44 @@ def test_a_price_of_nothing_is_a_dash():
 def test_shares_come_back_as_they_are_read(bps, text):
     assert bps_text(bps) == text
     assert parse_bps(text) == bps
+
+
+@pytest.mark.parametrize(
+    ("text", "factor"),
+    [("0.01%", 1.0001), ("6%", 1.06), ("600 bps", 1.06), ("100 %", 2.0), ("10000%", 101.0), ("0.5%", 1.005)],
+)
+def test_a_price_move_is_the_nearest_step_to_its_factor(text, factor):
+    steps = parse_price_move(text)
+    assert abs(steps * math.log(1.0001) - math.log(factor)) <= math.log(1.0001) / 2
+    assert parse_price_move(price_move_text(steps)) == steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        (1, "0.01%"),
+        (50, "0.5%"),
+        (200, "2.02%"),
+        (583, "6%"),
+        (600, "6.18%"),
+        (6_932, "100%"),
+        (92_109, "1000000%"),
+    ],
+)
+def test_a_price_move_is_shown_by_the_shortest_number_that_reads_as_it(steps, text):
+    assert price_move_text(steps) == text
+
+
+@given(st.integers(1, 92_109))
+@settings(deadline=None)
+def test_every_price_move_comes_back_as_it_is_shown(steps):
+    assert parse_price_move(price_move_text(steps)) == steps
+
+
+@pytest.mark.parametrize("text", ["5", "600", None, "five%", "0%", "-1%", "-100%", "0.004%", "0.49 bps"])
+def test_what_is_not_a_price_move_is_refused(text):
+    with pytest.raises(ValueError, match=r"is not a move of a price|must be at least 0\.01%"):
+        parse_price_move(text)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from pipeline.advance.shown import shown
 from pipeline.messages.arrivals import Departure
-from pipeline.messages.decisions import NftLeft
+from pipeline.messages.decisions import PositionLeft
 from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
 
@@ -30,7 +30,7 @@ def test_an_nft_that_leaves_is_told_with_what_it_was_worth(recipient, mode):
     _, _, found = before.by_item()[key]
     stock = before.books["alpha"].stock
     assert stock is not None
-    said = [output for output in leave(desk, key, recipient) if isinstance(output, NftLeft)]
+    said = [output for output in leave(desk, key, recipient) if isinstance(output, PositionLeft)]
     moved_by = desk.watcher.chain.logs[-1].transaction_hash
     if mode != "live":
         assert not said
@@ -45,7 +45,7 @@ def test_an_nft_that_leaves_is_told_with_what_it_was_worth(recipient, mode):
     base_outside = stock.base_price.value(wallet[0])
     assert abs(left.value_quote - (stock.value_quote - base_outside - wallet[1])) <= 2
     desk.block()
-    assert len(desk.said(NftLeft)) == 1
+    assert len(desk.said(PositionLeft)) == 1
     kept = desk.shard.tables.need(f"departure/{key}", Departure)
     assert (kept.book, kept.to, kept.value_quote) == ("alpha", left.to, left.value_quote)
     assert kept.transaction_hash == left.transaction_hash == moved_by

@@ -12,7 +12,7 @@ from pipeline.messages.transactions import SubmitTransaction
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
 MUCH = 10**24
-STANDING = Rerange(half_width_ticks=100, stall_after_s=60, standing_base=MUCH, standing_quote=MUCH)
+STANDING = Rerange(half_width_log_bps=100, stall_after_s=60, standing_base=MUCH, standing_quote=MUCH)
 
 
 def withdrawn(book: Policy) -> Desk:

@@ -141,7 +141,7 @@ def test_a_reverted_swap_is_made_anew():
 
 
 def test_a_stalled_swap_may_be_given_up_for_a_range_that_fits():
-    book = live(action=Rerange(half_width_ticks=100, stall_after_s=24, on_stall="mint_as_is"))
+    book = live(action=Rerange(half_width_log_bps=100, stall_after_s=24, on_stall="mint_as_is"))
     desk = Desk(book)
     desk.block(push=True)
     desk.block()
@@ -346,7 +346,7 @@ def test_other_limits_change_nothing_of_an_open_plan():
             policy_version="v2",
             limits=Limits(
                 twap_window_s=24,
-                max_spot_from_twap_ticks=2_000,
+                max_spot_from_twap_log_bps=2_000,
                 max_cost_bps=400,
                 max_slippage_bps=2_000,
                 signer=ROOMY_SIGNER,
@@ -383,7 +383,9 @@ def test_a_finished_plan_is_nothing_to_leave():
 def test_reserves_do_not_keep_the_book_from_its_target(reserve, base_is_token0):
     """What stays in the wallet counts: the range holds so much less of it."""
     tokens = {} if base_is_token0 else {"base": QUOTE, "quote": BASE}
-    desk = Desk(live(**tokens, action=Rerange(half_width_ticks=300, stall_after_s=60, reserve_base=reserve)))
+    desk = Desk(
+        live(**tokens, action=Rerange(half_width_log_bps=300, stall_after_s=60, reserve_base=reserve))
+    )
     desk.block(push=base_is_token0)
     for _ in range(7):
         desk.block()
@@ -482,7 +484,7 @@ def only_approvals(desk: Desk) -> list[SubmitTransaction]:
 
 def test_what_is_refused_for_the_same_reason_costs_no_allowance_at_each_block():
     """A router that takes another kind of call looks like this: the allowance is given, the swap is not signed."""
-    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=240, on_stall="wait")))
+    desk = Desk(live(action=Rerange(half_width_log_bps=100, stall_after_s=240, on_stall="wait")))
     desk.block(push=True)
     swaps = 0
     for place in range(60):
@@ -514,13 +516,13 @@ def test_what_is_refused_for_the_same_reason_costs_no_allowance_at_each_block():
 )
 def test_what_the_market_lets_fail_is_allowed_for_again_after_growing_waits(outcome, waits):
     """What the signer refuses by its own limits it refuses again, so only after the policy's whole time to wait."""
-    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=600)))
+    desk = Desk(live(action=Rerange(half_width_log_bps=100, stall_after_s=600)))
     desk.block(push=True)
     plan, told = desk.shard.tables.need("plan/alpha", Plan), []
     for _ in waits:
         plan = note_failure(plan, "swap", "swap", outcome)
         told.append(
-            waits_to_allow_s(plan, "swap", live(action=Rerange(half_width_ticks=100, stall_after_s=600)))
+            waits_to_allow_s(plan, "swap", live(action=Rerange(half_width_log_bps=100, stall_after_s=600)))
         )
     assert told == waits
     assert waits_to_allow_s(plan, "mint", live()) == 0
@@ -542,7 +544,7 @@ def test_an_allowance_that_is_a_little_more_is_used_as_it_stands():
 
 
 def test_what_failed_in_one_phase_holds_no_allowance_of_the_next_one():
-    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=600)))
+    desk = Desk(live(action=Rerange(half_width_log_bps=100, stall_after_s=600)))
     desk.block(push=True)
     for _ in range(4):
         only_approvals(desk)

@@ -541,9 +541,9 @@ def test_what_the_example_shows_of_limits_and_actions_are_the_defaults_in_their_
     shown = re.sub(r"^    # (limits:|rerange:|signer:|  \w+: )", r"    \1", text, flags=re.MULTILINE)
     (plain,), (told,) = load(text), load(shown)
     assert told.limits == msgspec.structs.replace(
-        plain.limits, max_slippage_bps=15, max_spot_from_twap_ticks=50
+        plain.limits, max_slippage_bps=15, max_spot_from_twap_log_bps=50
     )
-    assert (plain.limits.slippage_bps(500), plain.limits.spot_ticks(500)) == (15, 50)
+    assert (plain.limits.slippage_bps(500), plain.limits.spot_log_bps(500)) == (15, 50)
     assert plain.limits.max_notional_quote == 100_000 * 10**6
     assert plain.limits.max_daily_notional_quote == 500_000 * 10**6
     assert (told.action, told.signer) == (plain.action, plain.owner)
@@ -575,12 +575,8 @@ ABSURD = [
     ("limits: {max_cost: 101%}", "limits.max_cost", "101% is not above 0% and up to 10%"),
     ("limits: {twap_window: 0s}", "limits.twap_window", "shorter than 24 s, it can be bought"),
     ("limits: {twap_window: 2d}", "limits.twap_window", "2d is longer than a day"),
-    (
-        "limits: {max_spot_from_twap_ticks: 0}",
-        "limits.max_spot_from_twap_ticks",
-        "greater than or equal to 1",
-    ),
-    ("limits: {max_spot_from_twap_ticks: 9999}", "limits.max_spot_from_twap_ticks", "less than or equal to"),
+    ("limits: {max_spot_from_twap: 0%}", "limits.max_spot_from_twap", "must be at least 0.01%"),
+    ("limits: {max_spot_from_twap: 99.99%}", "limits.max_spot_from_twap", "must be at most 20%"),
     ("limits: {deadline: 0s}", "limits.deadline", "0s is less than 2 blocks of 12 s"),
     ("limits: {deadline: 23s}", "limits.deadline", "23s is less than 2 blocks of 12 s"),
     ("limits: {deadline: 10d}", "limits.deadline", "longer than a day"),
@@ -601,7 +597,8 @@ ABSURD = [
         "limits.signer.max_gas_limit",
         f"999 is less than the {MINT_GAS} of a mint: no plan would ever come to its end",
     ),
-    ("rerange: {half_width_ticks: 0}", "rerange.half_width_ticks", "greater than or equal to 1"),
+    ("rerange: {half_width: 0.004%}", "rerange.half_width", "must be at least 0.01%"),
+    ("rerange: {half_width: 600}", "rerange.half_width", "write it with its unit, as 6% or 50 bps"),
     ("rerange: {stall_after: 0s}", "rerange.stall_after", "0s is less than 2 blocks of 12 s"),
     ("rerange: {stall_after: 40d}", "rerange.stall_after", "longer than a day"),
     ("rerange: {reserve_base: -1}", "rerange.reserve_base", "greater than or equal to 0"),
@@ -711,10 +708,12 @@ def test_what_is_not_named_is_meant_for_real_money():
     (policy,) = load(LIVE)
     limits = policy.limits
     assert (limits.max_actions_per_day, limits.max_daily_cost_bps, limits.max_daily_gas_bps) == (6, 100, 50)
-    by_fee = {fee: (limits.slippage_bps(fee), limits.spot_ticks(fee)) for fee in (100, 500, 3_000, 10_000, 7)}
+    by_fee = {
+        fee: (limits.slippage_bps(fee), limits.spot_log_bps(fee)) for fee in (100, 500, 3_000, 10_000, 7)
+    }
     assert by_fee == {100: (5, 20), 500: (15, 50), 3_000: (50, 100), 10_000: (100, 200), 7: (100, 200)}
-    named = LIVE.replace("{max_notional", "{max_slippage: 0.3%, max_spot_from_twap_ticks: 70, max_notional")
-    assert (load(named)[0].limits.slippage_bps(500), load(named)[0].limits.spot_ticks(500)) == (30, 70)
+    named = LIVE.replace("{max_notional", "{max_slippage: 0.3%, max_spot_from_twap: 0.7%, max_notional")
+    assert (load(named)[0].limits.slippage_bps(500), load(named)[0].limits.spot_log_bps(500)) == (30, 70)
 
 
 @pytest.mark.parametrize("chain_id", [1, 10, 56, 137, 8453, 42_161])
@@ -815,7 +814,7 @@ def test_no_change_of_a_policy_is_left_unsaid(path):
     enums = {"mode": "live", "on_stall": "wait", "large_swaps": "refuse"}
     numbers = {
         "max_slippage_bps",
-        "max_spot_from_twap_ticks",
+        "max_spot_from_twap_log_bps",
         "max_notional_quote",
         "max_daily_notional_quote",
     }

@@ -14,7 +14,7 @@ from pipeline.venues.uniswap_v3.calldata import read_calls
 
 WIDE = Limits(
     twap_window_s=24,
-    max_spot_from_twap_ticks=3_000,
+    max_spot_from_twap_log_bps=3_000,
     max_cost_bps=1_000,
     max_slippage_bps=1_000,
     signer=ROOMY_SIGNER,
@@ -23,7 +23,7 @@ WIDE = Limits(
 
 def opened(**changes) -> Lifecycle:
     """A plan whose first phase is commanded: the price was pushed down, so there is too much of the base."""
-    usual = {"limits": WIDE, "action": Rerange(half_width_ticks=150, stall_after_s=120)}
+    usual = {"limits": WIDE, "action": Rerange(half_width_log_bps=150, stall_after_s=120)}
     life = Lifecycle(live(**{**usual, **changes}), depth=10**22)
     life.block(lambda chain: whale(chain, down=True, amount=15 * 10**19))
     assert [each.step for each in life.queue] == ["withdraw"]

@@ -63,7 +63,7 @@ def test_how_far_spot_may_be_follows_the_fee_unless_the_file_says_so(fee_pips, t
     places = {"router": POOL, "position_manager": POOL}
     usual = UniswapV3Terms(deployments=(ListedDeployment(**places, pools=(pool,)),))
     assert usual.spot_bound_ticks(pool) == ticks
-    told = replace(usual, max_spot_from_twap_ticks=7)
+    told = replace(usual, max_spot_from_twap_log_bps=7)
     assert told.spot_bound_ticks(pool) == 7
 
 
@@ -118,7 +118,7 @@ def test_an_absurd_feed_is_refused_by_line_and_field(tmp_path, fields, says):
         ("swap_tolerance: 0%\n", "swap_tolerance: must be above 0 and at most 1%"),
         ("swap_tolerance: 1.01%\n", "swap_tolerance: must be above 0 and at most 1%"),
         ("max_share_of_depth: 101%\n", "max_share_of_depth: must be above 0 and at most 100%"),
-        ("max_spot_from_twap_ticks: 2001\n", "max_spot_from_twap_ticks"),
+        ("max_spot_from_twap: 20.02%\n", "max_spot_from_twap: must be at most 20%"),
         ("max_observation_age: 0s\n", "max_observation_age"),
     ],
     ids=str,

@@ -101,13 +101,13 @@ def test_a_mint_that_the_depth_does_not_take_is_refused_before_anything_moves():
 
 def thin_at_the_mint(share_bps: int) -> Desk:
     """A plan that was opened when the pool was deep enough, and whose mint is due when it is not."""
-    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=120)))
+    desk = Desk(live(action=Rerange(half_width_log_bps=100, stall_after_s=120)))
     desk.block(push=True)
     while desk.pending[-1].step != "swap":
         desk.block()
     desk.set_policy(
         signed_by(
-            live(policy_version="v2", action=Rerange(half_width_ticks=100, stall_after_s=120)),
+            live(policy_version="v2", action=Rerange(half_width_log_bps=100, stall_after_s=120)),
             max_share_of_depth_bps=share_bps,
         )
     )
@@ -152,7 +152,7 @@ def test_of_too_little_depth_no_mint_is_made_at_all():
 @pytest.mark.parametrize(("half", "max_loss_bps"), [(100, 60), (600, 60), (6_000, 60), (6_000, 300)])
 def test_a_mints_minimums_are_met_where_the_signer_wants_them(push, half, max_loss_bps):
     """The policy's own slippage is far wider. Other means than the policy's count for the signer."""
-    action = Rerange(half_width_ticks=half, stall_after_s=60)
+    action = Rerange(half_width_log_bps=half, stall_after_s=60)
     book = signed_by(live(action=action), max_loss_bps=max_loss_bps, twap_window_s=48)
     desk = Desk(book)
     desk.block(push=push)

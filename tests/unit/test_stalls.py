@@ -107,7 +107,7 @@ def for_nothing(_: Any) -> Any:
 
 REFUSING: dict[str, Refusing] = {
     "paused": paused,
-    "spot_from_twap": other_limits(max_spot_from_twap_ticks=-1),
+    "spot_from_twap": other_limits(max_spot_from_twap_log_bps=-1),
     "references": another(lambda _: {"references": (Reference(price=Par(unit=QUOTE)),)}),
     "gas_price": dear_gas,
     "swap_limited": patched(drafts, "size_swap", cut_short),
@@ -138,7 +138,7 @@ POLICIES = ("wait", "mint_as_is", "hold_and_alert")
 def desk_at(phase: str, on_stall: str) -> Desk:
     """A desk whose next block makes a phase due."""
     desk = Desk(
-        live(action=Rerange(half_width_ticks=100, stall_after_s=12 * PATIENCE_BLOCKS, on_stall=on_stall))
+        live(action=Rerange(half_width_log_bps=100, stall_after_s=12 * PATIENCE_BLOCKS, on_stall=on_stall))
     )
     desk.block(push=True)
     before = {"withdraw": "withdraw", "swap": "withdraw", "mint": "swap", "reset": "mint"}[phase]
@@ -454,7 +454,7 @@ def test_gas_above_the_ceiling_is_paid_once_waiting_has_cost_as_much(phase):
 @pytest.mark.parametrize("ends", ["the storm is over", "others trade", "three quarters of the time are over"])
 def test_gas_far_above_the_foreseen_is_waited_out(phase, ends):
     """Twenty times as dear, and far below the ceiling: until it falls, or waiting has cost as much, or a plan would be left outside."""
-    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=480, on_stall="wait")))
+    desk = Desk(live(action=Rerange(half_width_log_bps=100, stall_after_s=480, on_stall="wait")))
     desk.block(push=True)
     while desk.pending[-1].step != {"swap": "withdraw", "mint": "swap"}[phase]:
         desk.block()
@@ -485,7 +485,7 @@ def test_gas_that_is_a_little_dearer_than_foreseen_is_paid_at_once(fee_gwei):
 
 def test_no_phase_offers_more_for_its_gas_than_the_whole_plans_was_foreseen_to_cost():
     """A storm that begins while it waits would have it bumped to the policy's ceiling, far above what the guards let pass."""
-    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=480, on_stall="wait")))
+    desk = Desk(live(action=Rerange(half_width_log_bps=100, stall_after_s=480, on_stall="wait")))
     desk.block(push=True)
     while not desk.said(PlanClosed):
         desk.block()
@@ -518,7 +518,7 @@ def test_a_withdrawal_is_not_made_again_in_a_storm():
 def test_a_withdrawal_made_again_pays_for_gas_only_where_a_part_of_it_lies_outside(is_outside):
     """Of two transactions one was mined and one reverted, or both reverted: then nothing misses any fees."""
     limits = replace(live().limits, signer=replace(ROOMY_SIGNER, max_gas_limit=2 * WITHDRAW_GAS))
-    action = Rerange(half_width_ticks=100, stall_after_s=60, on_stall="wait")
+    action = Rerange(half_width_log_bps=100, stall_after_s=60, on_stall="wait")
     desk = Desk(live(limits=limits, action=action))
     desk.watcher.chain.mine(0)
     for upper in (60, 70):

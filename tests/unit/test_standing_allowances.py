@@ -12,7 +12,7 @@ from pipeline.messages.policy import Rerange, version_of
 from pipeline.messages.transactions import SubmitTransaction
 
 MUCH = 10**24
-STANDING = Rerange(half_width_ticks=100, stall_after_s=60, standing_base=MUCH, standing_quote=MUCH)
+STANDING = Rerange(half_width_log_bps=100, stall_after_s=60, standing_base=MUCH, standing_quote=MUCH)
 GRANTS = [(OWNER, token, spender) for token in (BASE, QUOTE) for spender in (ROUTER, MANAGER)]
 
 
@@ -81,7 +81,7 @@ def test_once_nothing_may_stand_all_of_it_is_taken_back_without_a_plan(is_final:
 
 
 def test_a_need_beyond_what_may_stand_is_met_exactly_and_ends_within_it():
-    few = Rerange(half_width_ticks=100, stall_after_s=60, standing_base=10**15, standing_quote=10**15)
+    few = Rerange(half_width_log_bps=100, stall_after_s=60, standing_base=10**15, standing_quote=10**15)
     desk = Desk(live(action=few))
     two_plans(desk)
     assert all(amount <= 10**15 for amount in allowed(desk))

@@ -18,7 +18,7 @@ BAND = TargetBand(band_bps=600, hysteresis_bps=100, hold_out_of_range_s=60, cool
 INNER = BAND.band_bps - BAND.hysteresis_bps
 LIMITS = Limits(
     twap_window_s=24,
-    max_spot_from_twap_ticks=3_000,
+    max_spot_from_twap_log_bps=3_000,
     max_cost_bps=500,
     max_daily_cost_bps=10_000,
     max_daily_gas_bps=10_000,
@@ -40,7 +40,7 @@ def drifted(
     book = live(
         strategy=replace(BAND, hysteresis_bps=hysteresis_bps),
         limits=replace(LIMITS, max_slippage_bps=slippage_bps, **limits),
-        action=Rerange(half_width_ticks=half, stall_after_s=120, large_swaps=large_swaps),
+        action=Rerange(half_width_log_bps=half, stall_after_s=120, large_swaps=large_swaps),
     )
     life = Lifecycle(book, depth=5 * 10**20)
     life.block(lambda chain: whale(chain, down=True, amount=4 * 10**18))

@@ -25,53 +25,19 @@ OWN_FOLDERS = {
 """Folders that may name all of it."""
 
 
-SPOT_FROM_MEAN = "max_spot_from_twap_ticks spot_ticks_of"
-
-TYPES_ON_THE_WIRE = "types that are written in topics under these names"
 FORMER = "forms of before there was another venue"
-SLOTS = "logarithms of prices, under the names by which slots of rings have been kept from the first"
-FIELDS_OF_THE_FILE = "fields of the portfolio file: a policy's version is the digest of their names, so another name would be another policy to every running book"
 EXCEPTIONS = {
-    "pipeline/advance/departures.py": (TYPES_ON_THE_WIRE, "nftleft"),
-    "pipeline/book/price_rings.py": (SLOTS, "tick tick_seconds tick_seconds_at"),
-    "pipeline/fee_tiers.py": (
-        "how far spot may be from the mean by default, in ticks as the file has it",
-        "_spot_ticks _widest_spot_ticks spot_ticks_of tick",
-    ),
-    "pipeline/follow/routes.py": (TYPES_ON_THE_WIRE, "nftadopted"),
-    "pipeline/messages/decisions.py": (TYPES_ON_THE_WIRE, "nftleft nftsetapart _nft_left_2"),
     "pipeline/messages/dry_run.py": (FORMER, "nft"),
-    "pipeline/messages/events.py": (TYPES_ON_THE_WIRE, "nftadopted"),
     "pipeline/messages/former_goals.py": (FORMER, "tick_lower tick_upper"),
     "pipeline/messages/former_prices.py": (FORMER, "sqrt_price_x96"),
-    "pipeline/messages/policy.py": (
-        FIELDS_OF_THE_FILE,
-        f"{SPOT_FROM_MEAN} spot_ticks half_width_ticks",
-    ),
-    "pipeline/messages/prices.py": (SLOTS, "tick tick_seconds tick_seconds_at"),
     "pipeline/units.py": ("names of numbers", "sqrtpricex96 sqrt tick"),
-    "streams/cli/adopting.py": ("a person adopts an NFT, of any venue, by its number", "nft nftadopted"),
-    "streams/cli/asked.py": (
-        "asks a reference pool of Uniswap V3 for its spacing",
-        "half_width_ticks tick tickspacing",
-    ),
+    "streams/cli/adopting.py": ("a person adopts an NFT, of any venue, by its number", "nft"),
     "streams/cli/curve.py": ("the middle of two prices", "sqrt"),
-    "streams/cli/departed.py": (TYPES_ON_THE_WIRE, "nftleft"),
     "streams/cli/devnet_run.py": ("a devnet has Uniswap V3", "ticks"),
-    "streams/cli/example.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks tick nfts"),
     "streams/cli/look.py": ("looks at an owner's NFTs of Uniswap V3, and at nothing else", "nfts"),
     "streams/cli/plots.py": ("ticks of an axis", "ticks set_xticks minorticks_off"),
-    "streams/cli/sentences.py": (TYPES_ON_THE_WIRE, "nftleft nftsetapart"),
-    "streams/cli/wider.py": (FIELDS_OF_THE_FILE, SPOT_FROM_MEAN),
     "streams/kafka/key_length.py": ("fields of records that no key is made of", "ticks"),
-    "streams/portfolio/policies.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks"),
-    "streams/portfolio/sections.py": (
-        FIELDS_OF_THE_FILE,
-        "max_spot_from_twap_ticks half_width_ticks nfts ticks",
-    ),
-    "streams/portfolio/words.py": (FIELDS_OF_THE_FILE, "max_spot_from_twap_ticks half_width_ticks"),
     "streams/private_file.py": ("a folder's sticky bit", "sticky"),
-    "streams/work/fold.py": (TYPES_ON_THE_WIRE, "nftleft nftsetapart"),
 }
 
 

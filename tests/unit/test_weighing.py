@@ -18,7 +18,7 @@ MUCH, NOTHING = RawAmount(10**18), RawAmount(0)
 
 def desk_before(step: str, on_stall: str = "wait") -> Desk:
     """A desk whose next block commands a swap or a mint."""
-    desk = Desk(live(action=Rerange(half_width_ticks=100, stall_after_s=PATIENCE_S, on_stall=on_stall)))
+    desk = Desk(live(action=Rerange(half_width_log_bps=100, stall_after_s=PATIENCE_S, on_stall=on_stall)))
     desk.block(push=True)
     while desk.pending[-1].step != {"swap": "withdraw", "mint": "swap"}[step]:
         desk.block()

@@ -15,7 +15,7 @@ def test_each_limit_that_is_wider_is_named_with_the_signers_own():
     wide = Limits(
         max_slippage_bps=200,
         swap_tolerance_bps=16,
-        max_spot_from_twap_ticks=201,
+        max_spot_from_twap_log_bps=201,
         deadline_s=901,
         signer=SignersLimits(
             max_loss_bps=101,
@@ -26,7 +26,7 @@ def test_each_limit_that_is_wider_is_named_with_the_signers_own():
         ),
     )
     said = list(wider_than_signers(policy(mode="live", limits=wide)))
-    names = ["max_slippage 2%", "swap_tolerance 0.16%", "max_spot_from_twap_ticks 201", "deadline"]
+    names = ["max_slippage 2%", "swap_tolerance 0.16%", "max_spot_from_twap 2.03%", "deadline"]
     names += [
         "signer.max_loss 1.01%",
         "signer.max_share_of_depth 10.01%",
@@ -59,7 +59,7 @@ def test_a_signers_own_file_is_what_counts_where_it_is_there():
 
 
 def test_as_wide_is_not_wider_and_a_book_that_does_not_act_needs_no_signer():
-    same = Limits(max_slippage_bps=100, swap_tolerance_bps=15, max_spot_from_twap_ticks=200, deadline_s=900)
+    same = Limits(max_slippage_bps=100, swap_tolerance_bps=15, max_spot_from_twap_log_bps=200, deadline_s=900)
     assert not list(wider_than_signers(policy(mode="live", limits=same)))
     assert not list(wider_than_signers(policy(mode="dry-run", limits=Limits(max_slippage_bps=400))))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipeline import keys
 from pipeline.messages.arrivals import Gift
-from pipeline.messages.decisions import NftSetApart
+from pipeline.messages.decisions import PositionSetApart
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen
 from pipeline.state.policies import policies
@@ -15,7 +15,9 @@ from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours
 
 
-def tell_gifts(shard: Shard, event: BlockSeen, manager: Address, now: Provenance) -> Iterator[NftSetApart]:
+def tell_gifts(
+    shard: Shard, event: BlockSeen, manager: Address, now: Provenance
+) -> Iterator[PositionSetApart]:
     """Tell each NFT that came with this block in a transaction of somebody else."""
     books = {policy.owner: policy.book for policy in policies(shard.tables)}
     for key, gift in shard.tables.group(keys.gift.under(keys.position.family), Gift):
@@ -27,4 +29,4 @@ def tell_gifts(shard: Shard, event: BlockSeen, manager: Address, now: Provenance
             continue
         if route.owner in books:
             stamp = now.stamp("alert", item, action="set-apart")
-            yield NftSetApart(**stamp, book=books[route.owner], item=item)
+            yield PositionSetApart(**stamp, book=books[route.owner], item=item)

@@ -12,7 +12,7 @@ chain:
 books:
 $books""")
 LIMITS = """\
-    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600, max_slippage: 2%, swap_tolerance: 1%,
+    limits: {twap_window: 48s, max_spot_from_twap: 6.18%, max_slippage: 2%, swap_tolerance: 1%,
              max_cost: 3%, max_daily_cost: 10%, max_daily_gas: 10%, max_actions_per_day: 100, max_age_blocks: 8,
              max_notional: 400000, max_daily_notional: 10000000,
              signer: {max_loss: 3%, max_share_of_depth: 100%, twap_window: 3m, swap_tolerance: 1%}}
@@ -32,7 +32,7 @@ BOOK = Template("""\
     reference_pool: "$reference"
     strategy: {name: target_band, target_share: 50%, band: 8%, hysteresis: 2%,
                hold_out_of_range: ${hold_s}s, cooldown: ${cooldown_s}s}
-$limits    rerange: {half_width_ticks: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
+$limits    rerange: {half_width: $half_width, reserve_base: 1, reserve_quote: 3000, stall_after: 120s}
     mode: $mode
 """)
 THREE_ASSETS = Template("""\
@@ -49,7 +49,7 @@ THREE_ASSETS = Template("""\
     pools: ["$reference", "$with_weth", "$with_usdc"]
     reference_pool: "$reference"
     strategy: {name: target_band, target_share: 30%, band: 10%, hysteresis: 1%}
-    limits: {twap_window: 48s, max_spot_from_twap_ticks: 600}
+    limits: {twap_window: 48s, max_spot_from_twap: 6.18%}
     mode: watch
 """)
 HEDGED = Template("""\
@@ -64,7 +64,7 @@ HEDGED = Template("""\
     reference_pool: "$pool"
     strategy: {name: target_band, target_share: 35%, band: 34%, hysteresis: 1%,
                hold_out_of_range: 10000000s, cooldown: 216s}
-$limits    rerange: {half_width_ticks: 2000, reserve_base: 2, reserve_quote: $kept, stall_after: 120s}
+$limits    rerange: {half_width: 22.14%, reserve_base: 2, reserve_quote: $kept, stall_after: 120s}
     hedge: {venue: lending, ratio: 100%, cooldown: 120s, pace: 24s}
     mode: live
 """)
@@ -72,7 +72,7 @@ SIGNER = Template("""chain: $chain_id
 devnet_account: "$account"
 pools: ["$pool"]
 ${venues}twap_window: 3m
-max_spot_from_twap_ticks: 600
+max_spot_from_twap: 6.18%
 budget_token: "$usdc"
 max_loss_per_day: 20000
 max_notional: 400000

@@ -26,6 +26,7 @@ from streams.devnet.deploy import USDC_EACH, WETH_EACH
 from streams.devnet.reads import minted_token_id, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import FIRST_PRICE_USDC, DevnetPool, World
+from streams.human import price_move_text
 from streams.kafka.topics import shard_of
 
 LIVE_BOOK = BookId("usdc-low")
@@ -129,7 +130,7 @@ class Stage:
                 pools=", ".join(f'"{pool.address}"' for pool in self.pools_of(actor)),
                 reference=actor.pool.address,
                 hold_s=HOLD_S,
-                half_width=2 * RANGE_TICKS,
+                half_width=price_move_text(2 * RANGE_TICKS),
                 mode="live" if actor.book in self.live else "dry-run",
                 cooldown_s=COOLDOWN_S,
                 limits=LIMITS,

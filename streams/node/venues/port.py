@@ -10,7 +10,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.events import ObservationFailed, Observed
 from pipeline.messages.policy import Policy
-from pipeline.units import Address, PoolId, Term
+from pipeline.units import Address, LogBps, PoolId, Term
 from pipeline.venues.due_read import DueRead
 from streams.node.contract_calls import ContractReader
 
@@ -62,6 +62,10 @@ TryContracts = Callable[["Client", ContractReader, Policy, BlockRef], AsyncItera
 """Tries the calls of a plan on the contracts at which a book acts; both ask at one block. Raises: NodeError."""
 
 
+AskNarrowest = Callable[["Client", PoolId], Awaitable[LogBps | None]]
+"""Asks how near to its middle the ends of a range in a pool can be; None where the pool does not say. Raises: NodeError."""
+
+
 class NodeHalf(NamedTuple):
     """The calls of a kind of venue."""
 
@@ -72,3 +76,5 @@ class NodeHalf(NamedTuple):
     """Tells which contracts have the tokens of pools."""
     try_contracts: TryContracts | None = None
     """None where no book acts, or nothing can be tried."""
+    ask_narrowest: AskNarrowest | None = None
+    """None where liquidity has no range."""

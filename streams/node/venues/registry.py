@@ -7,7 +7,7 @@ from pipeline.errors import UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.messages.policy import Policy
-from pipeline.units import Address
+from pipeline.units import Address, LogBps
 from streams.node.contract_calls import ContractReader
 from streams.node.venues import wallet
 from streams.node.venues.aave_v3 import half as aave_v3
@@ -31,11 +31,23 @@ async def contract_faults(
     client: "Client", reader: ContractReader, policy: Policy, at: BlockRef
 ) -> AsyncIterator[ContractFault]:
     """Find what speaks against the contracts through which a book would act; nothing where its venue tries none. Raises: NodeError."""
-    spec = policy.chain.venue(policy.acting_venue())
-    half = None if spec is None else HALVES.get(spec.kind)
+    half = _acting_half(policy)
     if half is not None and half.try_contracts is not None:
         async for fault in half.try_contracts(client, reader, policy, at):
             yield fault
+
+
+async def narrowest_half_width(client: "Client", policy: Policy) -> LogBps | None:
+    """Ask how near to its middle the ends of a range can be where a book acts; None where that is not known. Raises: NodeError."""
+    half = _acting_half(policy)
+    if half is None or half.ask_narrowest is None:
+        return None
+    return await half.ask_narrowest(client, policy.reference_pool)
+
+
+def _acting_half(policy: Policy) -> NodeHalf | None:
+    spec = policy.chain.venue(policy.acting_venue())
+    return None if spec is None else HALVES.get(spec.kind)
 
 
 def read_of(kind: str) -> Read:

@@ -16,7 +16,7 @@ from pipeline.messages.policy import Policy, Rerange, TargetBand
 from pipeline.messages.read_values import CallRead
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.state.shard import Shard
-from pipeline.units import Address, Bps, Hash, RawAmount, Seconds, ShardId, Wei
+from pipeline.units import Address, Bps, Hash, LogBps, RawAmount, Seconds, ShardId, Wei
 from pipeline.venues.aave_v3 import configuration as bits
 from pipeline.venues.aave_v3 import logs, v3_6
 from pipeline.venues.aave_v3.act.calldata import EVERYTHING, read_call
@@ -72,7 +72,7 @@ FAR = TargetBand(
 )
 """No re-range comes in between."""
 KEEPS = Rerange(
-    half_width_ticks=100,
+    half_width_log_bps=LogBps(100),
     stall_after_s=Seconds(60),
     reserve_base=RawAmount(3 * 10**18),
     reserve_quote=RawAmount(17 * 10**18),

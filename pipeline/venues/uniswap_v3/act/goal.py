@@ -50,7 +50,7 @@ def choose_goal(
     lower, upper = range_at_share(
         live.sqrt_price_x96,
         live.tick_spacing,
-        policy.action.half_width_ticks,
+        policy.action.half_width_log_bps,
         base_share if live.pool().token0 == policy.base else 1 - base_share,
     )
     return PoolRange(pool=policy.reference_pool, tick_lower=lower, tick_upper=upper, withdraw=withdraw)
@@ -68,7 +68,7 @@ def as_is(
     value0 = amount0 * live.sqrt_price_x96**2
     total = value0 + (amount1 << 192)
     share0 = Fraction(value0, total) if total else Fraction(1, 2)
-    half = policy.action.half_width_ticks
+    half = policy.action.half_width_log_bps
     lower, upper = range_at_share(live.sqrt_price_x96, live.tick_spacing, half, share0)
     return msgspec.structs.replace(goal, tick_lower=lower, tick_upper=upper)
 

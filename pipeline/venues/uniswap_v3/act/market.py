@@ -116,7 +116,7 @@ def base_price(policy: Policy, sqrt_price_x96: SqrtPriceX96) -> Price:
 def widened(shard: Shard, policy: Policy, market: PoolMarket, cost_bps: int) -> PoolMarket:
     """Let a swap or a mint be so much further from the reference, but no further than spot may be. A tick is a bps."""
     fee_pips = need_pool(shard, policy.reference_pool).pool().fee_pips
-    most_bps = max(market.slippage_bps, min(policy.limits.spot_ticks(fee_pips), WHOLE_BPS - 1))
+    most_bps = max(market.slippage_bps, min(policy.limits.spot_log_bps(fee_pips), WHOLE_BPS - 1))
     return replace(market, slippage_bps=Bps(min(market.slippage_bps + cost_bps, most_bps)))
 
 

@@ -14,7 +14,7 @@ from pipeline.venues.uniswap_v3.pools import live_pool, need_pool
 def spot_from_twap(question: Question) -> str | None:
     """A price that has just jumped may have been pushed: the one that is acted at, or one that an asset is valued by."""
     apart = market_of(question.market).spot_from_twap_ticks
-    most = question.policy.limits.spot_ticks(pool_of(question).fee_pips)
+    most = question.policy.limits.spot_log_bps(pool_of(question).fee_pips)
     if apart > most:
         return f"spot is {apart} ticks from the mean, more than {most}"
     found = (_pushed(question, pool) for pool in question.policy.price_path_pools())
@@ -30,7 +30,7 @@ def _pushed(question: Question, pool: Address) -> str | None:
         mean = mean_tick(live, question.market.now_s, limits.twap_window_s)
     except OutOfRangeError as error:
         return f"pool {pool}, which values an asset: {error}"
-    apart, most = abs(live.tick - mean), limits.spot_ticks(live.pool().fee_pips)
+    apart, most = abs(live.tick - mean), limits.spot_log_bps(live.pool().fee_pips)
     return (
         f"spot of pool {pool}, which values an asset, is {apart} ticks from the mean, more than {most}"
         if apart > most

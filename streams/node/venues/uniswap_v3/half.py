@@ -9,7 +9,7 @@ from pipeline import keys
 from pipeline.errors import UnreadableError
 from pipeline.messages.chain_profile import UNISWAP_V3, ChainProfile, VenueSpec
 from pipeline.messages.events import ObservationFailed
-from pipeline.units import Address, PoolId
+from pipeline.units import Address, LogBps, PoolId
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
@@ -128,6 +128,12 @@ async def _ask_pools(
     return found
 
 
+async def _ask_narrowest(client: "Client", pool: PoolId) -> LogBps | None:
+    """Ask a pool for its tick spacing; a tick is a step of `LogBps`."""
+    (told,) = await client.ask([client.contract(pool, _POOL).functions.tickSpacing()])
+    return None if isinstance(told, UnreadableError) else LogBps(told[0])
+
+
 def _plain(answers: Sequence[Told]) -> tuple[Address, Address, int] | None:
     if any(isinstance(answer, UnreadableError) for answer in answers):
         return None
@@ -140,4 +146,5 @@ HALF = NodeHalf(
     ask_pools=_ask_pools,
     holders=lambda _, pools: pools,
     try_contracts=contract_faults,
+    ask_narrowest=_ask_narrowest,
 )

@@ -6,7 +6,16 @@ from pydantic import AfterValidator, Field
 
 from pipeline.units import Bps, ChainId, PoolId, Seconds
 from streams.chain_numbers import DEVNET
-from streams.portfolio.fields import Addr, Duration, Section, Share, share_up_to
+from streams.portfolio.fields import (
+    WIDEST_SPOT,
+    Addr,
+    Duration,
+    PriceMove,
+    Section,
+    Share,
+    move_up_to,
+    share_up_to,
+)
 from streams.submit.venues.port import VenueFields
 from streams.submit.venues.uniswap_v3.reference_sections import ReferencesSection
 from streams.submit.venues.uniswap_v3.terms import NamedReferences
@@ -41,8 +50,8 @@ class FirstDeployment(Section):
     """The window of each pool's own mean price, 3m to 1d."""
     max_observation_age: Annotated[Duration, Field(gt=0, le=_DAY_S)] = Seconds(3_600)
     """How old a pool's newest observation may be."""
-    max_spot_from_twap_ticks: Annotated[int, Field(ge=1, le=2_000)] | None = None
-    """How far spot may be from the mean, in ticks (one is 0.01 %); by default by the pool's fee."""
+    max_spot_from_twap: Annotated[PriceMove, move_up_to(WIDEST_SPOT)] | None = None
+    """How far spot may be from the mean; by default by the pool's fee."""
     swap_tolerance: Annotated[Share, share_up_to(_MOST_TOLERANCE, _TOLERANCE_WHY)] = Bps(15)
     """How far a swap's minimum may be below what the simulation brings."""
     max_share_of_depth: Annotated[Share, share_up_to(_WHOLE)] = Bps(1_000)

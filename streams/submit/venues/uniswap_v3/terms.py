@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.fee_tiers import spot_ticks_of
+from pipeline.fee_tiers import spot_log_bps_of
 from pipeline.messages.chain_profile import UNISWAP_V3
-from pipeline.units import Address, Bps, Seconds
+from pipeline.units import Address, Bps, LogBps, Seconds
 from streams.submit.venues.port import Appraiser, Judging, KnownCall, StateQuestion
 from streams.submit.venues.uniswap_v3 import calldata
 from streams.submit.venues.uniswap_v3.pool_logs import liquidity_changes
@@ -83,7 +83,7 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
     twap_window_s: Seconds = Seconds(300)
     max_observation_age_s: Seconds = Seconds(3_600)
     """A pool that has written no observation for longer has no price."""
-    max_spot_from_twap_ticks: int | None = None
+    max_spot_from_twap_log_bps: LogBps | None = None
     """None: by the pool's fee."""
     swap_tolerance_bps: Bps = Bps(15)
     """How far below its simulated output a swap's minimum may lie."""
@@ -149,9 +149,9 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     def spot_bound_ticks(self, pool: PricedPool) -> int:
         """Tell how far a pool's price may be from a reference while anything is signed."""
-        if self.max_spot_from_twap_ticks is not None:
-            return self.max_spot_from_twap_ticks
-        return spot_ticks_of(pool.fee_pips)
+        if self.max_spot_from_twap_log_bps is not None:
+            return self.max_spot_from_twap_log_bps
+        return spot_log_bps_of(pool.fee_pips)
 
     def pools_of_pair(self, pool: PricedPool) -> tuple[PricedPool, ...]:
         """List every pool of a pool's two tokens that the file names, the given one first."""
