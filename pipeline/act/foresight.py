@@ -67,6 +67,18 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is not all that was asked for; empty: it is."""
 
 
+class Freed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a part of a book's liquidity pays when it is taken out."""
+
+    hundredths: int
+    """Of each of the book's ranges."""
+    base: RawAmount
+    quote: RawAmount
+    gas_limit: int
+    """Of all transactions that it takes."""
+    transactions: int
+
+
 class TradeCost(msgspec.Struct, frozen=True, kw_only=True):
     """What trades cost, in raw quote at the reference price."""
 

@@ -22,9 +22,12 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Bps, RawAmount
 
-HedgeMove = Literal["up", "down", "close", "secure", "deleverage"]
+HedgeMove = Literal["up", "down", "close", "secure", "deleverage_free", "secure_from_range", "deleverage"]
 """A larger position; a smaller one; none, with all that is there taken back. At once, where health is low: with more behind it out of the
-wallet; where that has next to nothing, a smaller one out of its own collateral."""
+wallet; a smaller one out of collateral that health does not rest on; with more behind it out of the book's ranges; a smaller one out of
+the collateral that health rests on."""
+AT_ONCE: frozenset[HedgeMove] = frozenset({"secure", "deleverage_free", "secure_from_range", "deleverage"})
+"""Moves for low health."""
 
 
 class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +126,7 @@ class HedgeVenue(Protocol):
         """List which token a plan may have to let whom take, beside those of the trades."""
 
     def phases(self, move: HedgeMove) -> tuple[PlanPhase, ...]:
-        """List the phases of a move in order; `sell` and `buy` are trades of base for quote where the position itself is none."""
+        """List the phases of a move in order; `sell` and `buy` are trades of base for quote, and `free` takes liquidity out, where the position is not."""
 
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
         """Tell what a book has."""

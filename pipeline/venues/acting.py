@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipeline.act.allowances import Grant
 from pipeline.act.drafts import Course, Draft
-from pipeline.act.foresight import Foreseen, Market, Trade, TradeCost
+from pipeline.act.foresight import Foreseen, Freed, Market, Trade, TradeCost
 from pipeline.act.question import Question, VenueGuards
 from pipeline.book.inventory import Stock
 from pipeline.messages.base import Price
@@ -47,6 +47,21 @@ class VenueTrades(Protocol):
         """Make a trade's transactions: a sale of an exact input, a purchase of an exact output."""
 
 
+class VenueFreeing(Protocol):
+    """How a part of what a book has placed at a venue is taken out and stays in the wallet."""
+
+    usual_gas: int
+    """What one transaction usually uses."""
+
+    def freed(self, shard: Shard, policy: Policy, hundredths: int) -> Freed:
+        """Tell what so many hundredths of what is placed pay, and all fees with them. Rounds: down."""
+
+    def draft(
+        self, shard: Shard, policy: Policy, market: Market, hundredths: int, *, step: Step
+    ) -> tuple[Draft, ...]:
+        """Make the transactions that take so many hundredths out."""
+
+
 class VenueActions(Protocol):
     """How books act at a venue: which is that of a book's reference pool."""
 
@@ -61,6 +76,8 @@ class VenueActions(Protocol):
 
     trades: VenueTrades | None
     """How a hedge trades there; None where none can."""
+    freeing: VenueFreeing | None
+    """How a hedge takes a part of the book's liquidity out; None where it cannot."""
 
     usual_gas: Mapping[Step, int]
     """What a transaction of each step usually uses: limits are far above it."""

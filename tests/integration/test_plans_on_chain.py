@@ -32,7 +32,7 @@ from pipeline.messages.decisions import (
 from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
-from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
+from pipeline.venues.uniswap_v3.act.withdrawals import WITHDRAW_GAS
 from pipeline.venues.uniswap_v3.assess import own_positions
 from pipeline.venues.uniswap_v3.deployment import acting_deployment
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition

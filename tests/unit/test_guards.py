@@ -28,7 +28,7 @@ from pipeline.messages.policy import Rerange, TargetBand
 from pipeline.messages.prices import Asset
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import RawAmount, Seconds
-from pipeline.venues.uniswap_v3.act import actions, drafts, outlook
+from pipeline.venues.uniswap_v3.act import actions, drafts, market, outlook
 from pipeline.venues.uniswap_v3.act.market import read_market
 from pipeline.venues.uniswap_v3.calldata import read_calls
 
@@ -66,7 +66,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def without_end(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(drafts, "_deadline_s", lambda _, market: Seconds(market.now_s + 10**6))
+    monkeypatch.setattr(market, "deadline_of", lambda _, market: Seconds(market.now_s + 10**6))
     return pushed(live())
 
 

@@ -4,9 +4,9 @@ import itertools
 from typing import Any
 
 import pytest
-from builders import BASE, OWNER, QUOTE, STRANGER
+from builders import BASE, OWNER, QUOTE, STRANGER, topic
 from msgspec.structs import replace
-from worlds.lending.chain import KEEPS, LendingDesk, hedge_only
+from worlds.lending.chain import IDS, KEEPS, LENDING, LendingDesk, hedge_only
 
 from pipeline.advance.books import stock_of
 from pipeline.hedge.aim import HedgeAim
@@ -19,6 +19,8 @@ from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy, version_of
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount, Seconds, ShardId
+from pipeline.venues.aave_v3 import configuration as bits
+from pipeline.venues.aave_v3 import logs
 
 UNIT = 10**18
 
@@ -166,23 +168,89 @@ def test_low_health_is_secured_at_once_out_of_the_wallet_and_never_falls_on_the_
     assert all(after >= before - 0.002 for before, after in itertools.pairwise(seen))
 
 
-def test_with_an_empty_wallet_collateral_is_taken_out_to_repay_until_health_is_well():
+def test_with_an_empty_wallet_and_no_range_collateral_is_taken_out_to_repay_until_health_is_well():
+    desk = low_desk(121, base=0, quote=0, ranges=0)
+    owed, low = desk.chain.debt[BASE], desk.chain.health
+    settle(desk, 60)
+    assert "deleverage" in moves(desk)
+    assert desk.chain.debt[BASE] < owed
+    assert desk.chain.health > low
+    assert desk.chain.health >= 1.2
+
+
+def low_desk(percent: int, **kept: int) -> LendingDesk:
+    """A book on its target, whose price has jumped to so many percent, and of which so much is left."""
     desk = desk_at(hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}))
-    chain, owed = desk.chain, desk.chain.debt[BASE]
-    chain.price_percent = 121
+    desk.chain.price_percent = percent
+    desk.keep(**kept)
+    assert desk.chain.health < 1.2
+    return desk
+
+
+def moves(desk: LendingDesk) -> list[str]:
+    return [str(each.goal.terms["move"]) for each in desk.said(PlanOpened)]
+
+
+@pytest.mark.parametrize(
+    ("percent", "kept", "move", "used"),
+    [
+        (122, {}, "secure", ["repay"]),
+        (122, {"base": 5}, "secure", ["repay", "supply"]),
+        (122, {"quote": 0}, "secure", ["repay"]),
+        (122, {"base": 0}, "secure", ["supply"]),
+        (136, {"base": 5, "quote": 0}, "secure_from_range", ["free", "repay"]),
+        (122, {"base": 0, "quote": 0}, "secure_from_range", ["free", "repay"]),
+        (136, {"base": 0, "quote": 0, "ranges": 3}, "secure_from_range", ["free", "repay", "supply"]),
+        (121, {"base": 0, "quote": 0, "ranges": 0}, "deleverage", ["withdraw", "buy", "repay"]),
+    ],
+)
+def test_low_health_is_secured_by_the_first_source_that_comes_to_something(
+    percent: int, kept: dict[str, int], move: str, used: list[str]
+):
+    desk = low_desk(percent, **kept)
+    done = len(desk.signer.done)
+    assert moves(desk)[1:] == [move]
+    for _ in range(5):
+        desk.block()
+    assert [step for step in steps(desk)[done:] if step not in {"approve", "reset"}][: len(used)] == used
+
+
+def test_all_sources_follow_each_other_until_health_is_at_the_floor():
+    """The wallet first; of the range no more than is missing then."""
+    desk = low_desk(136, base=5, quote=0)
+    liquidity, first = sum(each.liquidity for each in desk.liquid()), desk.chain.health
+    settle(desk, 20)
+    left = sum(each.liquidity for each in desk.liquid())
+    assert 0 < left < liquidity, "what its fees and a part of it come to suffices"
+    assert desk.chain.health >= 1.1 * 1.3 - 0.0002 > first
+    assert [each.outcome for each in desk.said(PlanClosed)] == [Done()] * 2
+    assert not any(desk.chain.allowances.values())
+    settle(desk, 20)
+    assert len(desk.said(PlanOpened)) == 2, "once it is well nothing more is taken out"
+
+
+def test_collateral_that_health_does_not_rest_on_repays_before_the_range_does():
+    """The owner's base is collateral instead, and its quote does not count any more."""
+    desk = desk_at(hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}))
+    chain, owed, liquid = desk.chain, desk.chain.debt[BASE], desk.liquid()
     chain.mine(0)
+    chain.move(BASE, STRANGER, OWNER, 10 * UNIT)
+    chain.supply(BASE, owed * 11 // 8)
+    chain.flags = bits.with_collateral(chain.flags, IDS[QUOTE], on=False)
+    chain.log(LENDING, [logs.COLLATERAL_DISABLED, topic(QUOTE), topic(OWNER)])
     for token in (BASE, QUOTE):
         chain.move(token, OWNER, STRANGER, chain.balances[OWNER, token])
     desk.watcher.tell()
     desk.take()
-    low = chain.health
-    assert low < 1.2
-    settle(desk, 60)
-    moves = [each.goal.terms["move"] for each in desk.said(PlanOpened)]
-    assert "deleverage" in moves
-    assert chain.debt[BASE] < owed
-    assert chain.health > low
-    assert chain.health >= 1.2
+    assert 1.09 < chain.health < 1.11
+    seen = [chain.health]
+    for _ in range(6):
+        desk.block()
+        seen.append(chain.health)
+    assert moves(desk)[1:] == ["deleverage_free"]
+    assert chain.debt[BASE] < owed // 2
+    assert all(after >= before - 0.0002 for before, after in itertools.pairwise(seen))
+    assert desk.liquid() == liquid, "the range is left alone"
 
 
 # ------------------------------------------------------------------ reasons not to act

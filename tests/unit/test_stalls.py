@@ -30,10 +30,10 @@ from pipeline.messages.prices import Par, Reference
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.views import BookView
 from pipeline.units import RawAmount, Seconds, SqrtPriceX96
-from pipeline.venues.uniswap_v3.act import actions, drafts
-from pipeline.venues.uniswap_v3.act.drafts import WITHDRAW_GAS
+from pipeline.venues.uniswap_v3.act import actions, drafts, market
 from pipeline.venues.uniswap_v3.act.missed_fees import Growth, missed_fees
 from pipeline.venues.uniswap_v3.act.range_goal import range_of
+from pipeline.venues.uniswap_v3.act.withdrawals import WITHDRAW_GAS
 
 Refusing = Callable[[Desk, pytest.MonkeyPatch], Any]
 PATIENCE_BLOCKS = 3
@@ -117,7 +117,7 @@ REFUSING: dict[str, Refusing] = {
     "depth": other_limits(signer=replace(ROOMY_SIGNER, max_share_of_depth_bps=0)),
     "min_out": patched(drafts, "least_of_quote", for_nothing),
     "price_limit": patched(drafts, "size_swap", any_limit),
-    "deadline": patched(drafts, "_deadline_s", never_ending),
+    "deadline": patched(market, "deadline_of", never_ending),
 }
 OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions", "daily_cost", "daily_gas"}
 """These limit a whole action: once it has begun nothing of them is asked."""

@@ -9,7 +9,7 @@ from pipeline.act.question import Question, VenueGuards
 from pipeline.book.inventory import Stock
 from pipeline.errors import HedgeError
 from pipeline.hedge.aim import HedgeAim
-from pipeline.hedge.port import HedgeMove, HedgePosition, HedgeVenue
+from pipeline.hedge.port import HedgeVenue
 from pipeline.hedge.target import HedgeTarget, target_of
 from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
@@ -18,16 +18,14 @@ from pipeline.messages.policy import Policy
 from pipeline.messages.views import HedgeShown
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, Wei
-from pipeline.venues.acting import MissesNoFees, VenueActions, VenueTrades
+from pipeline.venues.acting import MissesNoFees, VenueActions, VenueFreeing, VenueTrades
 from pipeline.venues.hedging.aim import aim_of
+from pipeline.venues.hedging.emergency import move_at_once
 from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
-from pipeline.venues.hedging.goal import HedgeTerms, hedge_goal, in_wallet, need_hedge, terms_of
+from pipeline.venues.hedging.goal import URGENT_MOVES, HedgeTerms, hedge_goal, need_hedge, terms_of
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
 from pipeline.venues.hedging.shown import show_hedge
 from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
-
-_LEAST_WALLET_PARTS = 20
-"""Of what is owed the wallet must have such a part, or collateral is taken out at once."""
 
 
 class HedgeActions(MissesNoFees):
@@ -36,17 +34,19 @@ class HedgeActions(MissesNoFees):
     in_part: frozenset[Phase] = frozenset()
     behind: Mapping[Phase, Phase] = {}
     trades: VenueTrades | None = None
+    freeing: VenueFreeing | None = None
     least_gas_limit: int = 0
 
     def __init__(self, venue: HedgeVenue, trading: VenueActions, trades: VenueTrades) -> None:
         """Bring both together."""
         self._venue, self._trading, self._trades = venue, trading, trades
-        self._places = HedgePlaces(venue, trades)
+        self._places = HedgePlaces(venue, trades, trading.freeing)
         self.phases: tuple[PlanPhase, ...] = venue.phases("up")
         self.guards: VenueGuards = HedgeGuards(venue, trading).guards()
         of_tokens = {step: trading.usual_gas[step] for step in (APPROVE, RESET)}
         of_trades = {"sell": USUAL_TRADE_GAS, "buy": USUAL_TRADE_GAS}
-        self.usual_gas: Mapping[Step, int] = {**venue.usual_gas, **of_trades, **of_tokens}
+        of_ranges = {} if trading.freeing is None else {"free": trading.freeing.usual_gas}
+        self.usual_gas: Mapping[Step, int] = {**venue.usual_gas, **of_trades, **of_ranges, **of_tokens}
         self.usual_plan_gas: int = sum(self.usual_gas.values())
 
     def spenders(self, policy: Policy) -> tuple[Address, ...]:
@@ -74,7 +74,7 @@ class HedgeActions(MissesNoFees):
     # -------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
         """Ask whether it secures what is owed, or ends the hedge."""
-        return terms_of(goal).move in {"secure", "deleverage", "close"}
+        return terms_of(goal).move in URGENT_MOVES
 
     def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
         """List the venue's phases for the goal's move."""
@@ -84,7 +84,7 @@ class HedgeActions(MissesNoFees):
         """Choose the net exposure to end with; where health is low, to secure what is owed."""
         held, hedge = self._venue.position(shard, policy), need_hedge(policy)
         if held.health_bps is not None and held.health_bps < hedge.act_bps:
-            move = self._at_once(shard, policy, stock, held)
+            move = move_at_once(self._places, shard, policy, stock)
             return hedge_goal(policy, HedgeTerms(move=move, net_base=stock.base_amount))
         target = self.target(shard, policy, stock)
         if target is None:
@@ -132,6 +132,9 @@ class HedgeActions(MissesNoFees):
             return ()
         if sized.trade is not None:
             return self._trades.draft(shard, policy, market, sized.trade, step=phase)
+        if sized.freed is not None and self._places.freeing is not None:
+            hundredths = sized.freed.hundredths
+            return self._places.freeing.draft(shard, policy, market, hundredths, step=phase)
         return self._venue.draft(shard, policy, phase, sized.amount, everything=sized.everything)
 
     def draft_behind(
@@ -150,12 +153,6 @@ class HedgeActions(MissesNoFees):
     ) -> Sizing:
         net, move = stock.base_amount, terms.move
         return Sizing(self._places, shard, policy, market, net=net, move=move)
-
-    def _at_once(self, shard: Shard, policy: Policy, stock: Stock, held: HedgePosition) -> HedgeMove:
-        """Secure what is owed out of the wallet, unless that has next to nothing."""
-        wallet, price = in_wallet(shard, policy, "secure"), stock.prices[policy.base]
-        worth = price.value(wallet.base) + wallet.quote
-        return "secure" if worth * _LEAST_WALLET_PARTS >= price.value(held.size) else "deleverage"
 
     # -------------------------------------------------------------- what a plan has cost
     def mean_price(self, shard: Shard, policy: Policy, now_s: Seconds) -> Price | None:

@@ -13,7 +13,7 @@ from pipeline.messages.goals import Step
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, RawAmount
 from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
-from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
+from pipeline.venues.hedging.sizes import HedgePlaces, Sized, Sizing
 
 USUAL_TRADE_GAS, USUAL_APPROVAL_GAS = 125_000, 40_000
 
@@ -35,9 +35,18 @@ class ForeseenHedge(Foreseen, frozen=True, kw_only=True):
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     terms: HedgeTerms
-    amounts: dict[Step, RawAmount]
-    trade: Trade | None = None
+    done: dict[Step, Sized]
+    """By step, what it moves."""
     cut_short: str = ""
+
+    @property
+    def trade(self) -> Trade | None:
+        """Find the one trade."""
+        return next((each.trade for each in self.done.values() if each.trade is not None), None)
+
+    def amount(self, step: Step) -> int:
+        """Tell what a step moves."""
+        return self.done[step].amount if step in self.done else 0
 
 
 def foresee_hedge(
@@ -51,20 +60,20 @@ def foresee_hedge(
     target = target_of(need_hedge(policy), aim, sizing.net, sizing.held)
     if target is not None and not target.whole and not made.cut_short:
         made = msgspec.structs.replace(made, cut_short="hedge.largest_step is less than the whole way")
-    amounts = {step: amount for step, amount in made.amounts.items() if amount}
-    if not amounts:
+    made = msgspec.structs.replace(made, done={step: each for step, each in made.done.items() if each.amount})
+    if not made.done:
         raise HedgeError(f"there is nothing with which the hedge could go {terms.move}")
     price = stock.prices[policy.base]
     change = HedgeChange(
-        size=amounts.get("borrow", 0) - min(amounts.get("repay", 0), sizing.held.size),
-        collateral=amounts.get("supply", 0) - amounts.get("withdraw", 0),
+        size=made.amount("borrow") - min(made.amount("repay"), sizing.held.size),
+        collateral=made.amount("supply") - made.amount("withdraw"),
     )
     moved = (
         made.trade.quote
         if made.trade is not None
-        else price.value(amounts.get("repay", 0)) + amounts.get("supply", 0) + amounts.get("withdraw", 0)
+        else price.value(made.amount("repay")) + made.amount("supply") + made.amount("withdraw")
     )
-    gas_limit, gas_expected, transactions = _gas(at, amounts)
+    gas_limit, gas_expected, transactions = _gas(at, made.done)
     before, after = _off(sizing.held, policy, aim, sizing.net, made)
     return made.terms, ForeseenHedge(
         moved_quote=RawAmount(moved),
@@ -104,36 +113,51 @@ def _up(sizing: Sizing, terms: HedgeTerms) -> _Plan:
     supply = sizing.secured.missing_for(borrow, collateral)
     if why:
         terms = msgspec.structs.replace(terms, net_base=max(terms.net_base, sizing.net - sale.base))
-    amounts = {"supply": supply, "borrow": borrow, "sell": sale.base}
-    return _Plan(terms=terms, amounts=amounts, trade=sale, cut_short=why)
+    done: dict[Step, Sized] = {
+        "supply": Sized(amount=supply),
+        "borrow": Sized(amount=borrow),
+        "sell": Sized(amount=sale.base, trade=sale),
+    }
+    return _Plan(terms=terms, done=done, cut_short=why)
 
 
 def _other(sizing: Sizing, venue: HedgeVenue, terms: HedgeTerms) -> _Plan:
     """Size what is bought on the book as it is, and what follows from it as if it had come."""
-    amounts: dict[Step, RawAmount] = {}
-    trade: Trade | None = None
+    done: dict[Step, Sized] = {}
     for phase in (each.name for each in venue.phases(terms.move)[:-1]):
-        sized = sizing.after(amounts, trade).of(phase, terms)
-        trade = sized.trade or trade
-        amounts[phase] = sized.amount
+        done[phase] = sizing.after(done).of(phase, terms)
+    trade = _Plan(terms=terms, done=done).trade
     short = "" if trade is None else trade.limited
     if trade is not None and not short and terms.move == "down" and trade.base + sizing.net < terms.net_base:
         short = f"the wallet's quote buys {trade.base} base"
     if short and terms.move == "down" and trade is not None:
         terms = msgspec.structs.replace(terms, net_base=min(terms.net_base, sizing.net + trade.base))
-    return _Plan(terms=terms, amounts=amounts, trade=trade, cut_short=short)
+    return _Plan(terms=terms, done=done, cut_short=short)
 
 
-def _gas(at: HedgePlaces, amounts: dict[Step, RawAmount]) -> tuple[int, int, int]:
+_GIVES: frozenset[Step] = frozenset({"borrow", "withdraw", "free"})
+"""Steps for which nobody has to be allowed anything."""
+
+
+def _gas(at: HedgePlaces, done: dict[Step, Sized]) -> tuple[int, int, int]:
     """Add up limits and what is usual; count the transactions: each that pays something is allowed it before."""
-    approvals = sum(1 for step in amounts if step not in {"borrow", "withdraw"})
-    limits = sum(at.venue.gas_limits.get(step, at.trades.gas_limit) for step in amounts)
-    usual = sum(at.venue.usual_gas.get(step, USUAL_TRADE_GAS) for step in amounts)
+    approvals = sum(1 for step in done if step not in _GIVES)
+    found = [_gas_of(at, step, sized) for step, sized in done.items()]
+    limits, usual, transactions = (sum(each) for each in zip(*found, strict=True))
     return (
         limits + approvals * APPROVE_GAS,
         usual + approvals * USUAL_APPROVAL_GAS,
-        len(amounts) + approvals,
+        transactions + approvals,
     )
+
+
+def _gas_of(at: HedgePlaces, step: Step, sized: Sized) -> tuple[int, int, int]:
+    """Tell a step's limit, what it usually uses, and its transactions."""
+    if sized.freed is not None and at.freeing is not None:
+        freed = sized.freed
+        return freed.gas_limit, at.freeing.usual_gas * freed.transactions, freed.transactions
+    limit = at.venue.gas_limits.get(step, at.trades.gas_limit)
+    return limit, at.venue.usual_gas.get(step, USUAL_TRADE_GAS), 1
 
 
 def _off(held: HedgePosition, policy: Policy, aim: HedgeAim, net: int, made: _Plan) -> tuple[int, int]:

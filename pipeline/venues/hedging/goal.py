@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline import keys
-from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePosition, HedgeVenue
+from pipeline.hedge.port import AT_ONCE, HedgeChange, HedgeMove, HedgePosition, HedgeVenue
 from pipeline.math.search import first_where
 from pipeline.messages.goals import Goal, HedgeGoal, read_terms, write_terms
 from pipeline.messages.hedge import Hedge
@@ -15,8 +15,8 @@ from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
 from pipeline.venues.wallet.forms import Balance
 
-_TAKE_ALL: frozenset[HedgeMove] = frozenset({"secure", "deleverage", "close"})
-"""Moves that may use the reserve of base: what is owed goes before it."""
+URGENT_MOVES: frozenset[HedgeMove] = AT_ONCE | {"close"}
+"""Moves that no limit on costs holds back, and that may use the reserve of base: what is owed goes before it."""
 _SPARE_PERCENT = 110
 """Collateral is withdrawn once this much of what is needed stays: every withdrawal costs gas, and the price goes on."""
 
@@ -61,7 +61,7 @@ def in_wallet(shard: Shard, policy: Policy, move: HedgeMove) -> InWallet:
         shard.tables.need(keys.balance(policy.owner, token), Balance).amount
         for token in (policy.base, policy.quote)
     )
-    reserve = 0 if move in _TAKE_ALL else policy.reserve(policy.base)
+    reserve = 0 if move in URGENT_MOVES else policy.reserve(policy.base)
     return InWallet(max(base - reserve, 0), quote)
 
 

@@ -10,13 +10,14 @@ from pipeline.act.question import Guard, Question, VenueGuards
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import CalldataError
 from pipeline.hedge.port import HedgeChange, HedgeDraft, HedgeVenue
-from pipeline.messages.goals import APPROVE, RESET
+from pipeline.messages.goals import APPROVE, RESET, Step
 from pipeline.messages.outcomes import GuardReason
 from pipeline.venues.acting import VenueActions, VenueTrades
 from pipeline.venues.hedging.foresight import ForeseenHedge
 from pipeline.venues.hedging.goal import Secured, need_hedge
 
 TRADING = frozenset({"sell", "buy"})
+_FREEING = frozenset({"free"})
 UNFIT: tuple[GuardReason, ...] = (
     "reserve_paused",
     "reserve_frozen",
@@ -42,7 +43,11 @@ def with_trades_alone(question: Question, trades: VenueTrades | None = None) -> 
             else trades.draft(question.shard, question.policy, question.market, seen.trade, step=step)
         )
         return replace(question, foreseen=None, drafts=drafts)
-    return replace(question, foreseen=None, drafts=tuple(d for d in question.drafts if d.step in TRADING))
+    return _of_steps(question, TRADING)
+
+
+def _of_steps(question: Question, steps: frozenset[Step]) -> Question:
+    return replace(question, foreseen=None, drafts=tuple(d for d in question.drafts if d.step in steps))
 
 
 class HedgeGuards:
@@ -68,7 +73,7 @@ class HedgeGuards:
                 "debt": self._debt,
                 "health": self._health,
             },
-            calls={**_of_trades(theirs.calls), "not_allowed": self._not_allowed},
+            calls={**_of_calls(theirs.calls), "not_allowed": self._not_allowed},
             passing=theirs.passing | {"oracle"},
             trading=TRADING,
         )
@@ -160,12 +165,12 @@ class HedgeGuards:
     def _not_allowed(self, question: Question) -> str | None:
         """Every call must be a trade's, an approval, or one of the venue's for the owner."""
         theirs = self._trading.guards.calls.get("not_allowed")
-        detail = None if theirs is None else theirs(with_trades_alone(question))
+        detail = None if theirs is None else theirs(_of_steps(question, TRADING | _FREEING))
         found = (self._wrong(question, each) for each in question.drafts)
         unknown = (
             f"step {each.step} is none of a hedge"
             for each in question.drafts
-            if not isinstance(each, HedgeDraft) and each.step not in {*TRADING, APPROVE, RESET}
+            if not isinstance(each, HedgeDraft) and each.step not in {*TRADING, *_FREEING, APPROVE, RESET}
         )
         return next((each for each in (detail, *found, *unknown) if each is not None), None)
 
@@ -188,6 +193,15 @@ class HedgeGuards:
 def _of_trades(theirs: Mapping[GuardReason, Guard]) -> dict[GuardReason, Guard]:
     """Ask the trades' venue about the trades alone."""
     return {reason: _alone(ask) for reason, ask in theirs.items()}
+
+
+def _of_calls(theirs: Mapping[GuardReason, Guard]) -> dict[GuardReason, Guard]:
+    """Ask the trades' venue about all calls of its contracts: what is taken out of its ranges, too."""
+
+    def of_its_calls(ask: Guard) -> Guard:
+        return lambda question: ask(_of_steps(question, TRADING | _FREEING))
+
+    return {reason: of_its_calls(ask) for reason, ask in theirs.items()}
 
 
 def _alone(ask: Guard) -> Guard:

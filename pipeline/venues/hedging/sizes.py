@@ -1,12 +1,12 @@
 """What each phase of a hedge's plan moves, on the book as it is when it is asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from typing import NamedTuple
 
 import msgspec
 
-from pipeline.act.foresight import Market, Trade
+from pipeline.act.foresight import Freed, Market, Trade
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import HedgeError
 from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePosition, HedgeVenue
@@ -16,11 +16,13 @@ from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import RawAmount
-from pipeline.venues.acting import VenueTrades
+from pipeline.venues.acting import VenueFreeing, VenueTrades
 from pipeline.venues.hedging.goal import HedgeTerms, InWallet, Secured, in_wallet, need_hedge
 
 _LEAST_PARTS = 10
 """Of what is wanted such a part must be to be had: less is not worth its gas."""
+MOST_HUNDREDTHS = 99
+"""Of its liquidity a book gives up: with none at all nothing would tell that it is to earn again."""
 _LEAST_WITHDRAWAL_PERCENT = 50
 """Of the way from health 1 to the health at which it acts a withdrawal leaves this much, before what it pays for is repaid."""
 
@@ -30,6 +32,8 @@ class Sized(msgspec.Struct, frozen=True, kw_only=True):
 
     amount: RawAmount
     trade: Trade | None = None
+    freed: Freed | None = None
+    """What of the book's liquidity is taken out; the amount is its hundredths."""
     everything: bool = False
     """Whatever is there when it is mined."""
 
@@ -38,10 +42,11 @@ NOTHING = Sized(amount=RawAmount(0))
 
 
 class HedgePlaces(NamedTuple):
-    """Where a hedge has its position, and where its base is traded."""
+    """Where a hedge has its position, where its base is traded, and how liquidity is taken out there."""
 
     venue: HedgeVenue
     trades: VenueTrades
+    freeing: VenueFreeing | None = None
 
 
 class Sizing:
@@ -51,23 +56,24 @@ class Sizing:
         self, at: HedgePlaces, shard: Shard, policy: Policy, market: Market, *, net: int, move: HedgeMove
     ) -> None:
         """Take what sizes follow from. Raises: PipelineError where the position is not known."""
-        self._venue, self._trades = at
+        self._venue, self._trades, self._freeing = at
         self._shard, self._policy, self._market = shard, policy, market
         self.net = net
         self.held: HedgePosition = at.venue.position(shard, policy)
         self.wallet: InWallet = in_wallet(shard, policy, move)
         self.secured = Secured(at.venue, shard, policy)
 
-    def after(self, amounts: Mapping[Phase, RawAmount], trade: Trade | None) -> "Sizing":
-        """Take phases as done that have moved so much; of trades only a purchase."""
-        moved = {name: amounts.get(name, 0) for name in ("supply", "repay", "withdraw")}
+    def after(self, done: Mapping[Phase, Sized]) -> "Sizing":
+        """Take phases as done; of trades only purchases."""
+        moved = {name: done[name].amount if name in done else 0 for name in ("supply", "repay", "withdraw")}
         repaid = min(moved["repay"], self.held.size)
-        bought, paid = (0, 0) if trade is None else (trade.base, trade.quote)
+        bought, paid = _exchanged(done.values())
+        freed_base, freed_quote = _freed(done.values())
         then = copy(self)
         then.net = self.net + bought
         then.wallet = InWallet(
-            self.wallet.base + bought - repaid,
-            self.wallet.quote - paid - moved["supply"] + moved["withdraw"],
+            self.wallet.base + bought + freed_base - repaid,
+            self.wallet.quote - paid + freed_quote - moved["supply"] + moved["withdraw"],
         )
         change = HedgeChange(size=-repaid, collateral=moved["supply"] - moved["withdraw"])
         then.held = HedgePosition(
@@ -198,9 +204,30 @@ class Sizing:
         return Sized(amount=self.secured.too_much_owed(self.held, 0, self.wallet.base))
 
     def supplied_to_secure(self, terms: HedgeTerms) -> Sized:
-        """Supply of the wallet's quote, until health is at the floor."""
+        """Supply of the wallet's quote, until health is at the floor; where the venue takes nothing, the guards say why."""
         del terms
-        return Sized(amount=self.secured.missing_now(self.wallet.quote))
+        wanted = self.secured.missing_now(self.wallet.quote)
+        return Sized(amount=RawAmount(self.secured.most_supplied(wanted) or wanted))
+
+    def freed_to_secure(self, terms: HedgeTerms) -> Sized:
+        """Take out of the book's ranges the least with which health is at the floor, once the wallet's own is used."""
+        if self._freeing is None:
+            raise HedgeError("nothing tells how the book's liquidity is taken out")
+        freeing = self._freeing
+
+        def freed(hundredths: int) -> Sized:
+            found = freeing.freed(self._shard, self._policy, hundredths)
+            return Sized(amount=RawAmount(hundredths), freed=found)
+
+        def suffices(hundredths: int) -> bool:
+            done = {"free": freed(hundredths)} if hundredths else {}
+            then = self.after(done)
+            then = self.after({**done, "repay": then.repaid_to_secure(terms)})
+            most = then.secured.most_supplied(then.wallet.quote)
+            return then.secured.is_healthy(HedgeChange(collateral=most))
+
+        least = first_where(suffices, 0, MOST_HUNDREDTHS, 0)
+        return freed(min(least, MOST_HUNDREDTHS)) if least else NOTHING
 
     def bought_to_deleverage(self, terms: HedgeTerms) -> Sized:
         """Buy with all of the wallet's quote what is owed."""
@@ -211,16 +238,36 @@ class Sizing:
         """Take out collateral to repay with, as much as leaves half of the way from health 1 to where the hedge acts."""
         del terms
         spare_bps = need_hedge(self._policy).act_bps - WHOLE_BPS
-        least = WHOLE_BPS + spare_bps * _LEAST_WITHDRAWAL_PERCENT // 100
+        return self._withdrawn_down_to(WHOLE_BPS + spare_bps * _LEAST_WITHDRAWAL_PERCENT // 100)
+
+    def withdrawn_free(self, terms: HedgeTerms) -> Sized:
+        """Take out collateral to repay with that health does not rest on: where it does not count, or nothing is owed."""
+        del terms
+        health_bps = self.held.health_bps
+        return self._withdrawn_down_to(WHOLE_BPS if health_bps is None else health_bps)
+
+    def _withdrawn_down_to(self, least_bps: int) -> Sized:
         most = self.secured.most_withdrawn(self.held.collateral) or self.held.collateral
 
         def goes_too_far(less: int) -> bool:
             health = self._venue.health_after(self._shard, self._policy, HedgeChange(collateral=-less))
-            return health is not None and health < least
+            return health is not None and health < least_bps
 
         return (
             Sized(amount=RawAmount(first_where(goes_too_far, 1, most, most // 10) - 1)) if most else NOTHING
         )
+
+
+def _exchanged(done: Iterable[Sized]) -> tuple[int, int]:
+    """Tell which base purchases brought, and what quote they took."""
+    trades = [each.trade for each in done if each.trade is not None]
+    return sum(each.base for each in trades), sum(each.quote for each in trades)
+
+
+def _freed(done: Iterable[Sized]) -> tuple[int, int]:
+    """Tell what base and quote came out of the book's ranges."""
+    found = [each.freed for each in done if each.freed is not None]
+    return sum(each.base for each in found), sum(each.quote for each in found)
 
 
 _Size = Callable[[Sizing, HedgeTerms], Sized]
@@ -239,6 +286,12 @@ _OF_MOVES: Mapping[HedgeMove, Mapping[Phase, _Size]] = {
         "withdraw": Sizing.withdrawn_to_close,
     },
     "secure": {"repay": Sizing.repaid_to_secure, "supply": Sizing.supplied_to_secure},
+    "deleverage_free": {"withdraw": Sizing.withdrawn_free, "buy": Sizing.bought_to_deleverage},
+    "secure_from_range": {
+        "free": Sizing.freed_to_secure,
+        "repay": Sizing.repaid_to_secure,
+        "supply": Sizing.supplied_to_secure,
+    },
     "deleverage": {"withdraw": Sizing.withdrawn_to_repay, "buy": Sizing.bought_to_deleverage},
 }
 """By move, what its phases move where that is not as usual."""

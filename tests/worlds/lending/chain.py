@@ -351,3 +351,18 @@ class LendingDesk(Desk):
     def chain(self) -> LendingChain:
         assert isinstance(self.watcher.chain, LendingChain)
         return self.watcher.chain
+
+    def keep(self, base: int = 100, quote: int = 100, ranges: int = 100) -> None:
+        """Mine a block in which the owner keeps so many percent of the wallet's base and quote, and of its ranges' liquidity."""
+        chain = self.chain
+        chain.mine(0)
+        kept = {BASE: base, QUOTE: quote}
+        held = {token: chain.balances[OWNER, token] * kept[token] // 100 for token in kept}
+        for token_id, nft in list(chain.nfts.items()):
+            if nft.owner == OWNER and nft.liquidity and ranges < 100:
+                chain.decrease(token_id, nft.liquidity - nft.liquidity * ranges // 100)
+                chain.collect(token_id)
+        for token, amount in held.items():
+            chain.move(token, OWNER, STRANGER, chain.balances[OWNER, token] - amount)
+        self.watcher.tell()
+        self.take()

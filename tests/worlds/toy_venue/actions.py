@@ -29,7 +29,7 @@ from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Bps, PoolId, RawAmount, Seconds, Wei
 from pipeline.venues.abi import declared
-from pipeline.venues.acting import MissesNoFees, VenueActions, VenueTrades
+from pipeline.venues.acting import MissesNoFees, VenueActions, VenueFreeing, VenueTrades
 from worlds.toy_venue.forms import ToyPool, ToyTraded, toy_pool
 
 TRADE = declared("trade(bytes32,int256,int256)")
@@ -76,6 +76,7 @@ class ToyActions(MissesNoFees):
     in_part: frozenset[Phase] = frozenset()
     behind: Mapping[Phase, Phase] = {}
     trades: VenueTrades | None = None
+    freeing: VenueFreeing | None = None
     usual_gas: Mapping[Step, int] = {"approve": 50_000, "trade": 150_000, "reset": 30_000}
     usual_plan_gas: int = 230_000
     least_gas_limit: int = TRADE_GAS

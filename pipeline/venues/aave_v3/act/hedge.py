@@ -8,7 +8,7 @@ from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import CalldataError
 from pipeline.hedge.port import HedgeCarry, HedgeChange, HedgeDraft, HedgeMove, HedgePosition, Misfit
 from pipeline.math.q import div_up
-from pipeline.messages.goals import APPROVE, RESET, Phase, PlanPhase, Step
+from pipeline.messages.goals import APPROVE, RESET, Phase, PhaseWork, PlanPhase, Step
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
@@ -24,9 +24,12 @@ _PHASES: Mapping[HedgeMove, tuple[Phase, ...]] = {
     "down": ("buy", "repay", "withdraw"),
     "close": ("buy", "repay", "withdraw"),
     "secure": ("repay", "supply"),
+    "deleverage_free": ("withdraw", "buy", "repay"),
+    "secure_from_range": ("free", "repay", "supply"),
     "deleverage": ("withdraw", "buy", "repay"),
 }
-_TRADES = frozenset({"sell", "buy"})
+_WORK: Mapping[Phase, PhaseWork] = {"sell": "trades", "buy": "trades", "free": "frees"}
+"""What phases do that are none of the pool's own."""
 _INTEREST_PARTS = 5_000
 """A debt that is repaid whole may have grown by this part of it, and two units, until that is mined: a minute at 1,000 % a year."""
 
@@ -63,9 +66,7 @@ class AaveHedge:
 
     def phases(self, move: HedgeMove) -> tuple[PlanPhase, ...]:
         """List the phases of a move; the last takes permissions back."""
-        own = (
-            PlanPhase(name=name, does="trades" if name in _TRADES else "secures") for name in _PHASES[move]
-        )
+        own = (PlanPhase(name=name, does=_WORK.get(name, "secures")) for name in _PHASES[move])
         return (*own, PlanPhase(name=RESET, does="resets"))
 
     # -------------------------------------------------------------- what is there

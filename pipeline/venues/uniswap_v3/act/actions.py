@@ -14,11 +14,12 @@ from pipeline.messages.goals import RESET, Goal, Phase, PlanPhase, Step, Terms, 
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds, Wei
-from pipeline.venues.acting import VenueTrades
+from pipeline.venues.acting import VenueFreeing, VenueTrades
 from pipeline.venues.uniswap_v3.act import call_guards, market_guards, missed_fees, spenders
 from pipeline.venues.uniswap_v3.act import market as markets
 from pipeline.venues.uniswap_v3.act.asked import market_of
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, draft
+from pipeline.venues.uniswap_v3.act.freeing import UniswapV3Freeing
 from pipeline.venues.uniswap_v3.act.mint_behind import draft_mint_behind
 from pipeline.venues.uniswap_v3.act.missed_fees import Growth, Outside
 from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
@@ -63,6 +64,7 @@ class UniswapV3Actions:
     in_part: frozenset[Phase] = frozenset({"mint"})
     behind: Mapping[Phase, Phase] = {"swap": "mint"}
     trades: VenueTrades | None = UniswapV3Trades()
+    freeing: VenueFreeing | None = UniswapV3Freeing()
     usual_gas: Mapping[Step, int] = USUAL_GAS
     usual_plan_gas: int = USUAL_PLAN_GAS
     least_gas_limit: int = MINT_GAS

@@ -5,24 +5,22 @@ withdraw (burn and collect) -> swap (to the new range's ratio) -> mint -> reset 
 
 import msgspec
 
-from pipeline import keys
 from pipeline.act.allowances import APPROVE_GAS, allow, take_back
 from pipeline.act.drafts import Draft, with_data
 from pipeline.errors import SwapLimitedError
 from pipeline.math.sandwich import safe_window_x96
 from pipeline.math.slippage import (
-    least_burned,
     least_minted,
     least_of_quote,
-    price_window_x96,
     taken_by_mint,
 )
 from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
-from pipeline.units import Address, RawAmount, Seconds
+from pipeline.units import Address, RawAmount
 from pipeline.venues.uniswap_v3 import LivePool
+from pipeline.venues.uniswap_v3.act import market as markets
 from pipeline.venues.uniswap_v3.act.depth import depth_window, part_of_mint
 from pipeline.venues.uniswap_v3.act.goal import deployable
 from pipeline.venues.uniswap_v3.act.market import (
@@ -35,20 +33,21 @@ from pipeline.venues.uniswap_v3.act.market import (
 )
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.act.spenders import grants, router_of
-from pipeline.venues.uniswap_v3.assess import own_positions
+from pipeline.venues.uniswap_v3.act.withdrawals import (
+    WITHDRAW_GAS,
+    draft_withdrawals,
+    withdrawn_at_once,
+)
 from pipeline.venues.uniswap_v3.calldata import (
-    Withdrawal,
     write_mint,
     write_swap,
-    write_withdraw,
 )
 from pipeline.venues.uniswap_v3.deployment import acting_deployment
-from pipeline.venues.uniswap_v3.forms.entries import Pool
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan, swap_to_ratio
 
-WITHDRAW_GAS, SWAP_GAS, MINT_GAS = 450_000, 600_000, 900_000
-"""Limits of one transaction each; of a withdrawal for each NFT, and as many NFTs as the signer's limit allows."""
+SWAP_GAS, MINT_GAS = 600_000, 900_000
+"""Limits of one transaction each."""
 
 Amounts = tuple[RawAmount, RawAmount]
 _NOTHING = RawAmount(0), RawAmount(0)
@@ -92,52 +91,8 @@ def transactions_of_plan(withdrawals: int, policy: Policy, *, swaps: bool, appro
     return -(-withdrawals // withdrawn_at_once(policy)) + swaps + approvals + 1
 
 
-def withdrawn_at_once(policy: Policy) -> int:
-    """Count the NFTs that one transaction withdraws at most, within the gas limit that the signer allows."""
-    return max((policy.limits.signer.max_gas_limit - policy.chain.data_gas) // WITHDRAW_GAS, 1)
-
-
-def _deadline_s(policy: Policy, market: PoolMarket) -> Seconds:
-    return Seconds(market.now_s + policy.limits.deadline_s)
-
-
 def _draft_withdraw(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket) -> tuple[Draft, ...]:
-    live = need_pool(shard, goal.pool)
-    window = price_window_x96(live.sqrt_price_x96, policy.limits.slippage_bps(live.pool().fee_pips))
-    held, manager = dict(own_positions(shard, policy)), acting_deployment(policy).manager
-    # about spot: whoever pushes the price before a burn makes it pay more at the price as it was, never less
-    withdrawals = []
-    for token_id in goal.withdraw:
-        position = held.get(keys.position(manager, token_id))
-        if position is None or not (position.liquidity or position.owed0 or position.owed1):
-            continue
-        low, high = position.tick_lower, position.tick_upper
-        minimums = least_burned(position.liquidity, low, high, window)
-        withdrawals.append(
-            Withdrawal(
-                token_id=token_id,
-                liquidity=position.liquidity,
-                minimum0=minimums[0],
-                minimum1=minimums[1],
-            )
-        )
-    most, pool = withdrawn_at_once(policy), live.pool()
-    return tuple(
-        _withdraw(policy, pool, withdrawals[first : first + most], market)
-        for first in range(0, len(withdrawals), most)
-    )
-
-
-def _withdraw(policy: Policy, pool: Pool, withdrawals: list[Withdrawal], market: PoolMarket) -> Draft:
-    data = write_withdraw(withdrawals, recipient=policy.owner, deadline_s=_deadline_s(policy, market))
-    least0, least1 = sum(each.minimum0 for each in withdrawals), sum(each.minimum1 for each in withdrawals)
-    manager = acting_deployment(policy).manager
-    call = Call(to=manager, data=data, gas_limit=WITHDRAW_GAS * len(withdrawals))
-    gained = (
-        Minimum(token=pool.token0, delta=RawAmount(least0)),
-        Minimum(token=pool.token1, delta=RawAmount(least1)),
-    )
-    return Draft(step="withdraw", call=call, minimums=gained)
+    return draft_withdrawals(shard, policy, goal.pool, goal.withdraw, market)
 
 
 def _draft_swap(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket) -> tuple[Draft, ...]:
@@ -163,7 +118,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarke
         amount_in=ratio.amount_in,
         minimum_out=least,
         limit_x96=ratio.limit_x96,
-        deadline_s=_deadline_s(policy, market),
+        deadline_s=markets.deadline_of(policy, market),
     )
     return (
         *_allow(shard, policy, token_in, router, ratio.amount_in),
@@ -249,7 +204,7 @@ def draft_mint(
         amounts=amounts,
         minimums=minimums,
         recipient=policy.owner,
-        deadline_s=_deadline_s(policy, market),
+        deadline_s=markets.deadline_of(policy, market),
     )
     tokens = tuple(zip((pool.token0, pool.token1), amounts, strict=True))
     return (

@@ -113,6 +113,11 @@ def base_price(policy: Policy, sqrt_price_x96: SqrtPriceX96) -> Price:
     return Price(numerator=1 << 192, denominator=squared)
 
 
+def deadline_of(policy: Policy, market: Market) -> Seconds:
+    """Tell until when what is made now may be mined."""
+    return Seconds(market.now_s + policy.limits.deadline_s)
+
+
 def widened(shard: Shard, policy: Policy, market: PoolMarket, cost_bps: int) -> PoolMarket:
     """Let a swap or a mint be so much further from the reference, but no further than spot may be. A tick is a bps."""
     fee_pips = need_pool(shard, policy.reference_pool).pool().fee_pips

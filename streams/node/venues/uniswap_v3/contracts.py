@@ -17,7 +17,8 @@ from pipeline.messages.base import BlockRef
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, Liquidity, Pips, RawAmount, Seconds, SqrtPriceX96, Tick, TokenId
 from pipeline.venues.abi import function
-from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, SWAP_GAS, WITHDRAW_GAS
+from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, SWAP_GAS
+from pipeline.venues.uniswap_v3.act.withdrawals import WITHDRAW_GAS
 from pipeline.venues.uniswap_v3.calldata import (
     Withdrawal,
     write_mint,

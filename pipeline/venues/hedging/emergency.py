@@ -1,0 +1,85 @@
+"""With what a hedge in need is secured: the sources in their order, and which of them a plan takes.
+
+The wallet's base, its quote, collateral that health does not rest on, the book's ranges: none of them makes the health factor worse on the
+way. Collateral that health rests on comes last: it has to be withdrawn before it repays, and traded at a price that has just moved.
+"""
+
+from pipeline.act.foresight import Market
+from pipeline.book.inventory import Stock
+from pipeline.hedge.port import HedgeChange, HedgeMove
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.units import Seconds, Wei
+from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
+from pipeline.venues.hedging.sizes import MOST_HUNDREDTHS, HedgePlaces, Sizing
+
+_LEAST_PARTS = 20
+"""Such a part of what is owed a source must come to: less is not worth a plan of its own, unless there is no other."""
+
+
+def move_at_once(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> HedgeMove:
+    """Choose the wallet alone where it leads back to where the hedge acts, else the first further source that comes to something.
+
+    Where none does, the one that comes to most; of free collateral that is a rounding. What the wallet has is used by each of them.
+    """
+    sources = _Sources(at, shard, policy, stock)
+    if sources.wallet_suffices():
+        return "secure"
+    worths = {
+        "deleverage_free": sources.free_collateral(),
+        "secure_from_range": sources.ranges(),
+        "secure": sources.wallet(),
+        "deleverage": sources.collateral(),
+    }
+    moves: tuple[HedgeMove, ...] = ("deleverage_free", "secure_from_range", "secure", "deleverage")
+    owed = stock.prices[policy.base].value(sources.owed)
+    much = [move for move in moves if worths[move] * _LEAST_PARTS >= owed]
+    return much[0] if much else max(moves[1:], key=lambda move: worths[move])
+
+
+class _Sources:
+    """What each source comes to, in raw quote at spot, of what the venue takes."""
+
+    def __init__(self, at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> None:
+        """Take a book at a block. Raises: PipelineError where its position is not known."""
+        self._at, self._shard, self._policy = at, shard, policy
+        self._price = stock.prices[policy.base]
+        market = Market(
+            now_s=Seconds(0), base_fee_wei=Wei(0), base_price=self._price
+        )  # nothing is traded here
+        self._sizing = Sizing(at, shard, policy, market, net=stock.base_amount, move="secure")
+        self._terms = HedgeTerms(move="secure", net_base=stock.base_amount)
+        self.owed = self._sizing.held.size
+
+    def wallet_suffices(self) -> bool:
+        """Ask whether the wallet alone brings health back to where the hedge acts."""
+        repaid, supplied = self._from_wallet()
+        change = HedgeChange(size=-repaid, collateral=supplied)
+        health_bps = self._at.venue.health_after(self._shard, self._policy, change)
+        return health_bps is None or health_bps >= need_hedge(self._policy).act_bps
+
+    def wallet(self) -> int:
+        """Value what of the wallet would be repaid and supplied."""
+        repaid, supplied = self._from_wallet()
+        return self._price.value(repaid) + supplied
+
+    def free_collateral(self) -> int:
+        """Tell the collateral that health does not rest on."""
+        return self._sizing.withdrawn_free(self._terms).amount
+
+    def collateral(self) -> int:
+        """Tell the collateral that may be withdrawn at once."""
+        return self._sizing.withdrawn_to_repay(self._terms).amount
+
+    def ranges(self) -> int:
+        """Value what of the book's ranges could be repaid and supplied."""
+        if self._at.freeing is None:
+            return 0
+        found = self._at.freeing.freed(self._shard, self._policy, MOST_HUNDREDTHS)
+        return self._price.value(found.base) + self._sizing.secured.most_supplied(found.quote)
+
+    def _from_wallet(self) -> tuple[int, int]:
+        repaid = self._sizing.repaid_to_secure(self._terms)
+        then = self._sizing.after({"repay": repaid})
+        wanted = then.secured.missing_now(then.wallet.quote)
+        return repaid.amount, then.secured.most_supplied(wanted)

@@ -1,0 +1,78 @@
+"""A hedge in need whose wallet has nothing, on both versions of Aave's bytecode: its range secures it, by what its signer allows."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from aave_world import is_as_on_the_chain
+from hedged_desk import DEPLOY, HEDGE, HedgedDesk, steps_of
+from hedged_play import jump
+
+from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
+from pipeline.messages.outcomes import Done
+from pipeline.venues.uniswap_v3.forms.entries import NftPosition
+from streams.devnet import actions
+from streams.devnet.aave import AaveContracts
+from streams.devnet.chain import Chain
+from streams.devnet.reads import balance
+from streams.devnet.world import World
+
+pytestmark = pytest.mark.anvil
+
+FLOOR = HEDGE.floor_bps / 10_000 * 1.3
+"""After the gap health is then at the floor."""
+HALF = 1 + (HEDGE.act_bps - 10_000) / 20_000
+"""Below it no collateral may be taken out that health rests on."""
+
+
+@pytest.fixture(params=list(DEPLOY))
+def market(request: pytest.FixtureRequest, chain: Chain, world: World, cache: Path) -> AaveContracts:
+    return DEPLOY[request.param](chain, world, cache=cache)
+
+
+def liquidity_of(desk: HedgedDesk) -> int:
+    found = desk.shard.tables.group(f"position/{desk.world.position_manager}", NftPosition)
+    return sum(each.liquidity for _, each in found if each.owner == desk.owner)
+
+
+@pytest.mark.parametrize("moves", ["the oracle", "oracle and pool"])
+def test_an_account_with_an_empty_wallet_comes_back_above_the_floor_from_its_range(
+    chain: Chain, world: World, market: AaveContracts, moves: str
+) -> None:
+    desk = HedgedDesk(chain, world, market)
+    desk.settle(14)
+    assert desk.health() > FLOOR
+    liquidity, owed = liquidity_of(desk), desk.owed()
+    taker, tokens = world.accounts.traders[1], (market.weth.asset, market.usdc.asset)
+    desk.settle(
+        1, *(actions.transfer(each, desk.owner, taker, balance(chain, each, desk.owner)) for each in tokens)
+    )
+    opened, done = len(desk.said(PlanOpened)), len(desk.done)
+    if moves == "the oracle":
+        desk.tell_the_oracle(150)
+    else:
+        jump(desk, market, 4_400)
+    low = desk.health()
+    assert 1 < low < HALF
+    seen = [low]
+    for _ in range(14):
+        desk.block()
+        seen.append(desk.health())
+        if seen[-1] >= FLOOR - 0.001:
+            break
+    plans = desk.said(PlanOpened)[opened:]
+    assert {(each.trigger, each.goal.terms["move"]) for each in plans} == {
+        ("health_low", "secure_from_range")
+    }
+    assert steps_of(desk, done) == ["free", "repay", "supply"][: len(steps_of(desk, done))]
+    assert all(after >= before - 1e-6 for before, after in pairwise(seen))
+    assert seen[-1] >= FLOOR - 0.001, "interest alone is missing"
+    assert 0 < liquidity_of(desk) < liquidity
+    assert desk.owed() < owed
+    # while its mean lags behind a pool that has jumped, the signer takes nothing out of it
+    assert {each.reason for each in desk.refusals} <= ({"market"} if moves == "oracle and pool" else set())
+    desk.settle(3)
+    assert desk.said(PlanClosed)[-1].outcome == Done()
+    assert desk.allowed() == [0] * 4
+    is_as_on_the_chain(desk, chain, market, desk.owner)
+    assert not desk.said(Quarantined)
