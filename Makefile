@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node chaos-rpc golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ chaos-sender: $(READY) tools ## N seeded runs of deaths between a live book's pl
 
 chaos-examples: $(READY) ## The tests of drawn and combined examples, with DEPTH times as many (DEPTH=10)
 	DEPTH=$(or $(DEPTH),10) $(BIN)/python -m pytest tests/properties tests/unit tests/streams
+
+chaos-rpc: $(READY) tools ## N seeded runs of nodes that lie, lag, limit and fail, under a watcher (N=200 SEED=1)
+	PYTHONPATH=.:tests $(BIN)/python -m chaos_rpc.run $(or $(N),200) $(or $(SEED),1)
 
 chaos-node: $(READY) tools ## N seeded runs of what ails a node, under a live book (N=3 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos_node.run $(or $(N),3) $(or $(SEED),1)

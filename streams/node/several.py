@@ -79,7 +79,8 @@ class SeveralNodes:
         level = sorted(head.block.number for head in heads.values())[-self._quorum]
         there = await self._at_level(heads, level)
         header = self._agreed(there, level)
-        self._prefer([name for name, each in there.items() if each.block.hash == header.block.hash])
+        agree = {name for name, each in there.items() if each.block.hash == header.block.hash}
+        self._prefer([name for name in self._nodes if name in agree])
         return header
 
     async def headers(self, numbers: Sequence[BlockNumber]) -> list[Header | None]:
@@ -131,25 +132,35 @@ class SeveralNodes:
 
     # ---------------------------------------------------------------- which node
     async def _answers(self, question: "Question[T]") -> dict[str, T]:
-        """Ask every node that is not resting; those that have trouble, or keep all others waiting, are left out.
+        """Ask every node that is not resting, and all where too few are left; who has trouble, or keeps all others waiting, is left out.
 
         Raises: NodeBusyError where none answers.
         """
+        names = awake if len(awake := self._awake()) >= self._quorum else self._order
         asked: dict[asyncio.Future[T], str] = {
-            asyncio.ensure_future(self._one(name, question)): name for name in self._awake()
+            asyncio.ensure_future(self._one(name, question)): name for name in names
         }
+        try:
+            late = await self._until_enough(asked)
+        finally:  # also where nobody waits for the answers any more
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        for name in late:
+            self.health[name].failed(NodeBusyError(_LATE), self._clock())
+        answers = _answered(asked)
+        if not answers:
+            raise NodeBusyError(f"no node answers: {self._troubles()}")
+        return {name: answers[name] for name in self._nodes if name in answers}
+
+    async def _until_enough(self, asked: "Mapping[asyncio.Future[T], str]") -> list[str]:
+        """Wait until so many have answered as must agree, and a little longer. Returns who has not by then."""
         waiting = set(asked)
         while waiting and len(_answered(asked)) < self._quorum:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if waiting:
             _, waiting = await asyncio.wait(waiting, timeout=_PATIENCE_S)
-        for late in waiting:
-            late.cancel()
-            self.health[asked[late]].failed(NodeBusyError(_LATE), self._clock())
-        answers = _answered(asked)
-        if not answers:
-            raise NodeBusyError(f"no node answers: {self._troubles()}")
-        return {name: answers[name] for name in self._nodes if name in answers}
+        return [asked[task] for task in waiting]
 
     async def _one(self, name: str, question: "Question[T]") -> T:
         began_s = self._clock()
@@ -162,10 +173,10 @@ class SeveralNodes:
         return answer
 
     async def _first_answers(self, question: "Question[T]", count: int) -> list[T]:
-        """Ask one node after the other until so many have answered. Raises: NodeError of the last that failed."""
+        """Ask one node after the other, those that rest last, until so many have answered. Raises: NodeError of the last that failed."""
         answers: list[T] = []
         failure: NodeError | None = None
-        for name in self._awake():
+        for name in self._all():
             try:
                 answers.append(await self._one(name, question))
             except _ANOTHER_MAY as error:
@@ -175,9 +186,14 @@ class SeveralNodes:
         raise failure or NodeBusyError(f"{len(answers)} nodes answer, {count} must: {self._troubles()}")
 
     def _awake(self) -> list[str]:
-        """List the nodes to ask, best first: those that have just failed only where all have."""
+        """List the nodes that have not just failed, best first."""
         now_s = self._clock()
-        return [name for name in self._order if not self.health[name].rests(now_s)] or self._order
+        return [name for name in self._order if not self.health[name].rests(now_s)]
+
+    def _all(self) -> list[str]:
+        """List all nodes, best first, those last that have just failed."""
+        awake = self._awake()
+        return [*awake, *(name for name in self._order if name not in awake)]
 
     async def _ask(self, question: "Question[T]") -> T:
         (answer,) = await self._first_answers(question, 1)
@@ -187,7 +203,9 @@ class SeveralNodes:
         """Take the first answer that lacks nothing, else the first of all."""
         partial: list[T] = []
         failure: NodeError | None = None
-        for name in self._awake():
+        for name in self._all():
+            if partial and self.health[name].rests(self._clock()):
+                break
             try:
                 answer = await self._one(name, question)
             except _ANOTHER_MAY as error:
@@ -227,12 +245,9 @@ class SeveralNodes:
         before = self._order[0]
         self._order = [*names, *(name for name in self._nodes if name not in names)]
         if self._order[0] != before:
-            log.info(
-                "asks another node",
-                node=self._order[0],
-                instead_of=before,
-                trouble=self.health[before].trouble,
-            )
+            trouble = self.health[before].trouble
+            say = log.info if trouble else log.debug  # who is a moment behind has no trouble
+            say("asks another node", node=self._order[0], instead_of=before, trouble=trouble)
 
     def _troubles(self) -> str:
         return "; ".join(f"{name}: {each.trouble}" for name, each in self.health.items() if each.trouble)
@@ -242,7 +257,7 @@ def _answered(asked: "Mapping[asyncio.Future[T], str]") -> dict[str, T]:
     """Collect the answers that have come. Raises: whatever is no trouble of a node."""
     answers: dict[str, T] = {}
     for task, name in asked.items():
-        if not task.done() or isinstance(task.exception(), NodeError):
+        if not task.done() or task.cancelled() or isinstance(task.exception(), NodeError):
             continue
         answers[name] = task.result()
     return answers

@@ -7,9 +7,11 @@ import msgspec
 from pipeline.errors import NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Hash, Seconds
+from streams.kafka.key_length import LONGEST_NAME
 from streams.node.port import Header
 
-_LONGEST_CAUSE = 400
+_LONGEST_ERROR = LONGEST_NAME - 24
+"""Of several nodes an error may be any length, and a record with a longer text would be taken by nobody."""
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -21,7 +23,8 @@ class Trouble(msgspec.Struct, frozen=True):
 
     def after(self, now_s: float) -> str:
         """Say what fails, and for how long it has."""
-        return f"{self.error}; for {int(now_s - self.since_s)} s"
+        cut = self.error if len(self.error) <= _LONGEST_ERROR else self.error[:_LONGEST_ERROR] + "..."
+        return f"{cut}; for {int(now_s - self.since_s)} s"
 
 
 def trouble_after(before: Trouble | None, error: NodeError, now_s: float) -> Trouble:
@@ -82,10 +85,7 @@ class Standstill:
         return Seconds(int(age_s))
 
     def cause(self, head: BlockRef | None, view: ChainSeen) -> str:
-        """Say why no block follows."""
-        return self._cause(head, view)[:_LONGEST_CAUSE]
-
-    def _cause(self, head: BlockRef | None, view: ChainSeen) -> str:
+        """Say why no block follows, in no more words than a record may have."""
         now_s = self._clock()
         if view.trouble is not None:
             return view.trouble.after(now_s)

@@ -24,8 +24,9 @@ AT_A_HASH = frozenset({"eth_call", "eth_getBalance"})
 class Reply(Exception):  # noqa: N818 - an answer, though not of JSON-RPC
     """What the node says instead of an answer."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, **headers: str) -> None:
         self.status, self.body = status, body
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 class Trouble:
@@ -141,8 +142,10 @@ class TakesNoOverrides(Trouble):
 class TakesBatchesOf(Trouble):
     """Longer batches than this are refused whole, as geth does it."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__()
+    code, message = -32600, "batch too large"
+
+    def __init__(self, most: int, *, only: str | None = None) -> None:
+        super().__init__(only=only)
         self.most = most
         self.largest = 0
         """Of those that were answered."""
@@ -152,7 +155,7 @@ class TakesBatchesOf(Trouble):
             self.largest = max(self.largest, len(questions))
             return
         self.met += 1
-        error = {"code": -32600, "message": "batch too large"}
+        error = {"code": self.code, "message": self.message}
         raise Reply(200, json.dumps([{"jsonrpc": "2.0", "id": questions[0]["id"], "error": error}]).encode())
 
 
@@ -300,7 +303,9 @@ class NodeProxy:
         try:
             answers = await self._answers(questions, name)
         except Reply as reply:
-            return web.Response(status=reply.status, body=reply.body, content_type="text/html")
+            return web.Response(
+                status=reply.status, body=reply.body, content_type="text/html", headers=reply.headers
+            )
         except (aiohttp.ClientError, OSError):  # the node itself is away
             return web.Response(status=502)
         with suppress(ConnectionError):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rigs import TIMING, Rig
 
 from pipeline.drive import drive
-from pipeline.errors import FencedError, InfrastructureError, SettingsError
+from pipeline.errors import FencedError, InfrastructureError, NodeBusyError, SettingsError
 from pipeline.follow.due_reads import missing
 from pipeline.follow.routes import Arrival
 from pipeline.messages.entries import Halted, Writer
@@ -26,13 +26,15 @@ from pipeline.messages.events import (
 )
 from pipeline.messages.policy import Policy, version_of
 from pipeline.state.shard import Shard
-from pipeline.units import BookId, ShardId, Wei
+from pipeline.units import BookId, Seconds, ShardId, Term, Wei
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from pipeline.venues.wallet.native_sum import native_sum
 from pipeline.venues.wallet.token_logs import ZERO_ADDRESS
+from streams.kafka.codec import decode_event, encode
 from streams.node.fake import FakeChain
 from streams.watch.fake_log import CrashError
 from streams.watch.prefetch import _FIRST_BLOCKS
+from streams.watch.standstill import ChainSeen, Standstill
 
 ONE = PolicySet(policy=fake_policy("one", OWNERS[0]))
 
@@ -543,6 +545,17 @@ async def test_a_node_that_is_away_is_a_chain_that_stands_still() -> None:
         await rig.turns()
         rig.now_s += 30
         await rig.until(lambda: rig.fold().of(HeadStalled))
+
+
+def test_a_standstill_of_many_words_is_told_in_a_record_that_can_be_read() -> None:
+    standstill = Standstill(lambda: 7.0, after_s=1)
+    standstill.failed(NodeBusyError("; ".join(f"node{place}: is busy" for place in range(100))))
+    head = FakeChain().head.block
+    cause = standstill.cause(head, ChainSeen(newest=None, trouble=None))
+    assert cause.startswith("node0: is busy; node1: is busy; ")
+    assert cause.endswith("...; for 0 s")
+    told = HeadStalled(term=Term(1), block=head, age_s=Seconds(60), cause=cause)
+    assert decode_event(encode(told), where="here") == told
 
 
 async def stalled(rig: Rig) -> HeadStalled:

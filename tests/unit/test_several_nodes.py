@@ -177,6 +177,51 @@ async def test_too_few_answers_for_a_quorum_are_a_standstill_with_its_reason() -
         await asked.newest()
 
 
+async def test_who_rests_is_asked_where_the_others_are_too_few() -> None:
+    nodes = chains(3)
+    asked = several(nodes)
+    head = await asked.newest()
+    for node in nodes[:2]:
+        node.fail("bodies", "stall")
+    assert (await asked.bodies([head]))[0] is not None
+    assert asked.health["node0"].trouble
+    assert asked.health["node1"].trouble
+    assert await asked.newest() == head, "one alone would be too few"
+    assert asked.health["node0"].trouble == ""
+
+
+async def test_who_rests_is_asked_last_where_all_others_fail() -> None:
+    nodes = chains(2)
+    asked = several(nodes)
+    head = await asked.newest()
+    nodes[0].fail("bodies", "stall")
+    nodes[1].fail("bodies", "null", "stall")
+    assert (await asked.bodies([head])) == [None], "another has an answer, though it lacks something"
+    assert (await asked.bodies([head]))[0] is not None
+    assert nodes[0].questions.count("bodies") == 2
+
+
+async def test_who_is_no_longer_waited_for_is_asked_no_more() -> None:
+    nodes = chains(2)
+    ended = asyncio.Event()
+
+    async def never() -> Header:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    nodes[0].newest = nodes[1].newest = never  # type: ignore[method-assign]
+    asking = asyncio.ensure_future(several(nodes).newest())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert ended.is_set()
+
+
 async def test_what_a_contract_refuses_is_asked_once() -> None:
     nodes = chains(2)
     for node in nodes:
