@@ -165,7 +165,7 @@ FAULTS: Mapping[str, Fault] = {
         lies=True,
     ),
     "ranges limited": Fault(
-        makes=lambda place, only: TakesRangesOf(place.dice.choice((1, 3)), place.dice, only=only),
+        makes=lambda place, only: TakesRangesOf(place.dice.choice((1, 2)), place.dice, only=only),
         says="",
         hides="nothing",
         blocks=25,
