@@ -34,7 +34,7 @@ def quarantine(tables: Tables, item: str) -> Quarantine | None:
 
 def quarantined(tables: Tables) -> Mapping[str, Quarantine]:
     """Collect every item that is not carried on; collected again only after a write that changes it."""
-    return tables.derived(keys.QUARANTINED, tables.writes(*_MADE_OF), lambda: _quarantined(tables))
+    return tables.of_families(keys.QUARANTINED, _MADE_OF, lambda: _quarantined(tables))
 
 
 def _quarantined(tables: Tables) -> Mapping[str, Quarantine]:

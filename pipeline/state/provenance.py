@@ -3,8 +3,6 @@
 from hashlib import sha256
 from typing import TypedDict
 
-import msgspec
-
 from pipeline import rules
 from pipeline.messages.base import BlockRef, Cause
 from pipeline.units import ChainId, Offset, ShardId
@@ -18,14 +16,16 @@ class ProvenanceFields(TypedDict):
     rules: int
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+class Provenance:
     """One record of the log, being taken in."""
 
-    shard: ShardId
-    offset: Offset
-    block: BlockRef | None
-    """The head after the record."""
-    chain_id: ChainId
+    def __init__(self, *, shard: ShardId, offset: Offset, block: BlockRef | None, chain_id: ChainId) -> None:
+        """Take the head after the record."""
+        self._begins = f"{shard}.{offset}"
+        self._place = block.hash if block else str(offset)
+        self._block_hash = block.hash if block else ""
+        self._chain_id = chain_id
+        self._because_of = Cause(shard=shard, offset=offset, block=block)
 
     def stamp(
         self, kind: str, subject: str, *, action: str = "", policy_version: str = ""
@@ -35,19 +35,16 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         The digest is over chain, subject, block hash, action and policy version: on the same block the
         same conclusion has the same digest, wherever its cause stands in the log.
         """
-        place = self.block.hash if self.block else str(self.offset)
-        digest = digest_of(self.chain_id, subject, place, action, policy_version)
-        return self._fields(f"{kind}.{self.shard}.{self.offset}.{digest}")
+        digest = digest_of(self._chain_id, subject, self._place, action, policy_version)
+        return self._fields(f"{kind}.{self._begins}.{digest}")
 
     def stamp_of_chain(self, kind: str, subject: str, place: int = 0) -> ProvenanceFields:
         """Name what is the same on every shard that tells of it: `kind.<digest>`."""
-        block_hash = self.block.hash if self.block else ""
-        digest = digest_of(self.chain_id, subject, block_hash, place)
+        digest = digest_of(self._chain_id, subject, self._block_hash, place)
         return self._fields(f"{kind}.{digest}")
 
     def _fields(self, output_id: str) -> ProvenanceFields:
-        cause = Cause(shard=self.shard, offset=self.offset, block=self.block)
-        return ProvenanceFields(id=output_id, because_of=cause, rules=rules.RULES)
+        return {"id": output_id, "because_of": self._because_of, "rules": rules.RULES}
 
 
 def digest_of(*parts: object) -> str:

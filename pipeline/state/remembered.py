@@ -18,7 +18,9 @@ class Remembered:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._derived: dict[str, tuple[tuple[object, ...], Any]] = {}
-        self._of_families: dict[str, tuple[int, Any]] = {}
+        self._of_families: dict[str, Any] = {}
+        self._remembered_of: defaultdict[str, list[str]] = defaultdict(list)
+        """By family: under which keys something is remembered that follows from its entries."""
         self._writes: defaultdict[str, int] = defaultdict(int)
         self.seen_writes = 0
         """Counts the writes, also those taken back, to what views are made of."""
@@ -48,11 +50,18 @@ class Remembered:
 
     def of_family(self, key: str, family: str, make: Callable[[], R]) -> R:
         """Give what follows from the entries of one family and from nothing else; made only after a write to one."""
-        writes = self._writes[family]
-        known = self._of_families.get(key)
-        if known is None or known[0] != writes:
-            known = self._of_families[key] = (writes, make())
-        derived: R = known[1]
+        if key not in self._of_families:
+            return self.of_families(key, (family,), make)
+        derived: R = self._of_families[key]
+        return derived
+
+    def of_families(self, key: str, families: tuple[str, ...], make: Callable[[], R]) -> R:
+        """Give what follows from the entries of some families and from nothing else; made only after a write to one."""
+        if key not in self._of_families:
+            self._of_families[key] = make()
+            for family in families:
+                self._remembered_of[family].append(key)
+        derived: R = self._of_families[key]
         return derived
 
     def _count_write(self, place: Place) -> None:
@@ -61,3 +70,5 @@ class Remembered:
         self._touched.update(place.names)
         for under in place.lists:
             self._writes[under] += 1
+        for key in self._remembered_of.pop(place.lists[0], ()):
+            self._of_families.pop(key, None)

@@ -1,6 +1,6 @@
 """The views of pools and NFTs, and the swaps, as a shard publishes them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -53,16 +53,10 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
     def _published(self, shard: Shard) -> Mapping[PoolId, str]:
         """Collect the published pools, each with its item, in their order."""
         at = self.deployment
-        named = (
-            pool
-            for policy in policies(shard.tables)
-            for pool in policy.publishes
-            if policy.venue_of(pool) == at.name
-        )
         return shard.tables.of_family(
             own_keys.published_pools(at.name, at.manager),
             keys.policy.family,
-            lambda: {pool: keys.pool(pool) for pool in sorted(named)},
+            lambda: _published_at(at, policies(shard.tables)),
         )
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> PoolView:
@@ -119,6 +113,11 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
     def item_removed(self, item: str, now: Provenance) -> ViewRemoved:
         """Say that a book no longer has this NFT, or nothing in it."""
         return ViewRemoved(**now.stamp("pos", item), topic=PositionView.topic, key=item)
+
+
+def _published_at(at: UniswapV3Deployment, books: Iterable[Policy]) -> Mapping[PoolId, str]:
+    named = {pool for policy in books for pool in policy.publishes if policy.venue_of(pool) == at.name}
+    return {pool: keys.pool(pool) for pool in sorted(named)}
 
 
 def _show_swap(log: RawLog, swap: Swapped, now: Provenance) -> SwapSeen:

@@ -1,6 +1,6 @@
 """The wallets within one block: transfers move balances; the coin's balances and the allowances are read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import UNSET, UnsetType
 
@@ -16,7 +16,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import NATIVE, Address, RawAmount
 from pipeline.venues.port import Items
 from pipeline.venues.wallet.forms import Balance, TokensMoved
-from pipeline.venues.wallet.native_sum import native_sum
+from pipeline.venues.wallet.native_sum import native_items, native_sum
 from pipeline.venues.wallet.token_logs import decode_token_log
 
 
@@ -76,10 +76,10 @@ class WalletBlock:
         for each in event.reads:
             if isinstance(each, AllowanceRead):
                 allowances.append(each)
-            elif isinstance(each, NativeBalance):
+            elif type(each) is NativeBalance:  # cheaper than `isinstance` where it is something else
                 native.append(each)
         self._write_native_balances(event.native_checksum, native)
-        self._write_allowances(allowances)
+        self._write_allowances(tuple(allowances))
 
     def _write_native_balances(self, checksum: str | UnsetType, reads: Sequence[NativeBalance]) -> None:
         """Write the coin balances that a block tells. Where it tells all, what it leaves out is not known: no log would have told it.
@@ -87,24 +87,23 @@ class WalletBlock:
         Where it tells only changes and the checksum of all is another than its own, a change was lost, and none is known until a
         block tells all.
         """
-        tables, accounts = self._shard.tables, book_accounts(self._shard.tables)
-        told = [each for each in reads if each.account in accounts]
-        read = {each.account: Balance(amount=RawAmount(each.amount_wei)) for each in told}
-        written: Iterable[Address] = read
-        if checksum is UNSET:
-            written = sorted(accounts)
-        for account in written:
-            tables.put(keys.balance(account, NATIVE), read.get(account))
+        tables, items = self._shard.tables, native_items(self._shard.tables)
+        told = ((keys.balance(each.account, NATIVE), each) for each in reads)
+        read = {item: Balance(amount=RawAmount(each.amount_wei)) for item, each in told if item in items}
+        for item in items if checksum is UNSET else read:
+            tables.put(item, read.get(item))
         if checksum is not UNSET and checksum != native_sum(tables).checksum:
-            for account in sorted(accounts):
-                tables.put(keys.balance(account, NATIVE), None)
+            for item in items:
+                tables.put(item, None)
 
-    def _write_allowances(self, reads: Sequence[AllowanceRead]) -> None:
+    def _write_allowances(self, reads: tuple[AllowanceRead, ...]) -> None:
         """Keep what spenders may still take of the owners' tokens, and nothing of what was not read."""
         tables = self._shard.tables
-        read = {keys.allowance(each.owner, each.token, each.spender): each.amount for each in reads}
+        read = tables.derived(
+            keys.TOLD_ALLOWANCES, reads, lambda: _by_key(reads)
+        )  # mostly those of the last block
         kept = kept_allowances(tables)
-        if kept - read.keys():
+        if not kept <= read.keys():
             owners = {policy.owner for policy in policies(tables)}
             for key in sorted(kept - read.keys()):
                 if keys.allowance.parse(key)[0] in owners:
@@ -117,6 +116,10 @@ class WalletBlock:
     def _balances_of(self, token: Address) -> Iterable[str]:
         keys = (keys.balance(account, token) for account in sorted(book_accounts(self._shard.tables)))
         return [key for key in keys if self._shard.tables.find(key, Balance) is not None]
+
+
+def _by_key(reads: Iterable[AllowanceRead]) -> Mapping[str, RawAmount]:
+    return {keys.allowance(each.owner, each.token, each.spender): each.amount for each in reads}
 
 
 def kept_allowances(tables: Tables) -> set[str]:

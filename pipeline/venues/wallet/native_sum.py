@@ -1,5 +1,7 @@
 """The coin balances of the books' accounts that a shard knows, and their checksum."""
 
+from collections.abc import Mapping
+
 from pipeline import keys
 from pipeline.state.native_sum import NativeSum
 from pipeline.state.policies import book_accounts
@@ -10,20 +12,29 @@ from pipeline.venues.wallet.forms import Balance
 
 def native_sum(tables: Tables) -> NativeSum:
     """Sum up the coin balances of the books' accounts that are known now."""
-    written, accounts = tables.written(keys.NATIVE_SUM, keys.balance.family), book_accounts(tables)
-    known = tables.derived(keys.NATIVE_SUM, (accounts,), lambda: _sum_up(tables, accounts))
+    written, items = tables.written(keys.NATIVE_SUM, keys.balance.family), native_items(tables)
+    known = tables.derived(keys.NATIVE_SUM, (items,), lambda: _sum_up(tables, items))
     for key in written:
-        account, token = keys.balance.parse(key)
-        if token == NATIVE and account in accounts:
-            known.put(account, _native(tables, account))
+        account = items.get(key)
+        if account is not None:
+            known.put(account, _native(tables, key))
     return known
 
 
-def _sum_up(tables: Tables, accounts: frozenset[Address]) -> NativeSum:
-    found = ((account, _native(tables, account)) for account in accounts)
+def native_items(tables: Tables) -> Mapping[str, Address]:
+    """Name the coin balance of each of the books' accounts, in the accounts' order."""
+    return tables.of_family(
+        keys.NATIVE_ITEMS,
+        keys.policy.family,
+        lambda: {keys.balance(account, NATIVE): account for account in sorted(book_accounts(tables))},
+    )
+
+
+def _sum_up(tables: Tables, items: Mapping[str, Address]) -> NativeSum:
+    found = ((account, _native(tables, item)) for item, account in items.items())
     return NativeSum({account: amount_wei for account, amount_wei in found if amount_wei is not None})
 
 
-def _native(tables: Tables, account: Address) -> Wei | None:
-    balance = tables.find(keys.balance(account, NATIVE), Balance)
+def _native(tables: Tables, item: str) -> Wei | None:
+    balance = tables.find(item, Balance)
     return None if balance is None else Wei(balance.amount)
