@@ -19,7 +19,7 @@ from pipeline.messages.prices import FeedPrice
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.units import BookId, PoolId
-from pipeline.venues.port import Venue, VenueViews
+from pipeline.venues.port import VenueViews
 from pipeline.venues.registry import venues, venues_of
 
 
@@ -27,8 +27,8 @@ class ShownBook(msgspec.Struct, frozen=True):
     """What a shard shows of a book."""
 
     policy: Policy
-    positions: tuple[tuple[VenueViews, Sequence[HeldItem]], ...]
-    """By venue: its positions that have or are owed anything."""
+    items: tuple["ShownItems", ...]
+    """At each venue that has views."""
     stock: Stock | None
     """None where the inventory is not known."""
     basis: tuple[object, ...]
@@ -100,40 +100,43 @@ def shown_pools(shard: Shard) -> Mapping[str, tuple[VenueViews, Entry]]:
 
 def shown_book(shard: Shard, policy: Policy) -> ShownBook:
     """Collect what a shard shows of a book now."""
-    stock = next(_stock(shard, policy), None)
+    stock, items = next(_stock(shard, policy), None), []
+    news: list[object] = []
+    for place, venue in enumerate(venues_of(policy.chain)):
+        if venue.views is not None:
+            of_venue = _shown_items(shard, policy, place, venue.views, stock)
+            items.append(of_venue)
+            news.append(of_venue.faces)
+        elif stock is not None:
+            news.append(stock.parts[place].items)
     if stock is None:
-        of_venues = [venue.views for venue in venues_of(policy.chain) if venue.views is not None]
-        return ShownBook(
-            policy, tuple((views, views.shown_items(shard, policy)) for views in of_venues), None, ()
-        )
-    told = [_told(shard, policy, place, venue, stock) for place, venue in enumerate(venues_of(policy.chain))]
-    positions = tuple((each.views, each.positions) for each in told if each.views is not None)
-    return ShownBook(policy, positions, stock, (*_basis(shard, policy), *[each.faces for each in told]))
+        return ShownBook(policy, tuple(items), None, ())
+    return ShownBook(policy, tuple(items), stock, (*_basis(shard, policy), *news))
 
 
-class _ShownItems(NamedTuple):
+class ShownItems(NamedTuple):
     """A book's items at one venue, as its views show them."""
 
-    views: VenueViews | None
+    views: VenueViews
     positions: Sequence[HeldItem]
     """Those that have or are owed anything."""
+    position_faces: Sequence[object]
+    """What of these is told as soon as it changes."""
     faces: Sequence[object]
-    """What is news of its inventory."""
+    """The same of all items: what is news of the book's inventory."""
 
 
-def _told(shard: Shard, policy: Policy, place: int, venue: Venue, stock: Stock) -> _ShownItems:
-    items, views = stock.parts[place].items, venue.views
-    if views is None:
-        return _ShownItems(None, (), items)
-    return shard.tables.derived(
-        keys.told(policy.book, place),
-        (items,),
-        lambda: _ShownItems(
-            views,
-            tuple(each for each in items if not each.is_empty),
-            tuple((each.item, *views.face(each)) for each in items),
-        ),
-    )
+def _shown_items(
+    shard: Shard, policy: Policy, place: int, views: VenueViews, stock: Stock | None
+) -> ShownItems:
+    held = views.shown_items(shard, policy) if stock is None else stock.parts[place].items
+    return shard.tables.derived(keys.told(policy.book, place), (held,), lambda: _show_items(views, held))
+
+
+def _show_items(views: VenueViews, held: Sequence[HeldItem]) -> ShownItems:
+    faces = tuple([(each.item, *views.face(each)) for each in held])
+    shown = [(each, face) for each, face in zip(held, faces, strict=True) if not each.is_empty]
+    return ShownItems(views, tuple([each for each, _ in shown]), tuple([face for _, face in shown]), faces)
 
 
 def _basis(shard: Shard, policy: Policy) -> tuple[object, ...]:
@@ -183,8 +186,8 @@ def _stock(shard: Shard, policy: Policy) -> Iterator[Stock]:
 def by_item(books: Iterable[ShownBook]) -> dict[str, tuple[VenueViews, Policy, HeldItem]]:
     """List what is shown of some books, in the order of all; an item of two books is the last one's."""
     return {
-        held.item: (views, shown.policy, held)
+        held.item: (each.views, shown.policy, held)
         for shown in books
-        for views, items in shown.positions
-        for held in items
+        for each in shown.items
+        for held in each.positions
     }

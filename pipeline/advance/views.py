@@ -113,13 +113,13 @@ def _pools(
 
 
 def _moved(former: Mapping[BookId, ShownBook], present: Mapping[BookId, ShownBook]) -> set[BookId]:
-    """Name the books of which a position may have news: the same object says that nothing of it is new."""
-    moved = set()
-    for book, shown in present.items():
-        before = former[book].positions
-        if any(one[1] is not other[1] for one, other in zip(before, shown.positions, strict=True)):
-            moved.add(book)
-    return moved
+    """Name the books of which a position has news."""
+    return {
+        book
+        for book, shown in present.items()
+        if [each.position_faces for each in former[book].items]
+        != [each.position_faces for each in shown.items]
+    }
 
 
 def _told_positions(

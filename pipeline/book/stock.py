@@ -20,10 +20,8 @@ def held_parts(shard: Shard, policy: Policy) -> tuple[Summed, ...]:
 
     Raises: ImpossibleFactError where something is not followed.
     """
-    return tuple(
-        _remembered(shard, policy, place, venue.held_items(shard, policy))
-        for place, venue in enumerate(venues_of(policy.chain))
-    )
+    held = [venue.held_items(shard, policy) for venue in venues_of(policy.chain)]
+    return tuple([_remembered(shard, policy, place, items) for place, items in enumerate(held)])
 
 
 def _remembered(shard: Shard, policy: Policy, place: int, items: Sequence[HeldItem]) -> Summed:

@@ -35,18 +35,18 @@ class Provenance:
         The digest is over chain, subject, block hash, action and policy version: on the same block the
         same conclusion has the same digest, wherever its cause stands in the log.
         """
-        digest = digest_of(self._chain_id, subject, self._place, action, policy_version)
+        digest = _digest(f"{self._chain_id}\n{subject}\n{self._place}\n{action}\n{policy_version}")
         return self._fields(f"{kind}.{self._begins}.{digest}")
 
     def stamp_of_chain(self, kind: str, subject: str, place: int = 0) -> ProvenanceFields:
         """Name what is the same on every shard that tells of it: `kind.<digest>`."""
-        digest = digest_of(self._chain_id, subject, self._block_hash, place)
+        digest = _digest(f"{self._chain_id}\n{subject}\n{self._block_hash}\n{place}")
         return self._fields(f"{kind}.{digest}")
 
     def _fields(self, output_id: str) -> ProvenanceFields:
         return {"id": output_id, "because_of": self._because_of, "rules": rules.RULES}
 
 
-def digest_of(*parts: object) -> str:
+def _digest(text: str) -> str:
     """Shorten what makes an output unique to 16 hex digits of its sha256."""
-    return sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
+    return sha256(text.encode()).hexdigest()[:16]

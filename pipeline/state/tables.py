@@ -5,7 +5,6 @@ the first write to a chain key is kept in the block's frame, so that `rewind` pu
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
 from typing import TypeVar
 
 from pipeline import keys
@@ -46,8 +45,8 @@ class Tables(Remembered):
         self._written = WrittenKeys(self._groups)
         self._dirty_frames: set[BlockNumber] = set()
         self._stored_frames: set[BlockNumber] = set()
-        self._undo: list[Callable[[], object]] = []
-        """How to take back each write since `remember`, in their order."""
+        self._undo: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+        """How to take back each write since `remember`, in their order: what to call, and with what."""
         for key, value in (entries or {}).items():
             if isinstance(value, Frame):
                 self._frames[value.block.number] = _OpenFrame(value.block, dict(value.overwritten))
@@ -149,11 +148,11 @@ class Tables(Remembered):
         if frame is not None and key not in frame.overwritten:
             frame.overwritten[key] = old
             self._dirty_frames.add(head.number)
-            self._undo.append(partial(frame.overwritten.pop, key))
+            self._undo.append((frame.overwritten.pop, (key,)))
 
     def begin(self, block: BlockRef) -> None:
         """Make a block the head and open its frame; what came too deep below is final."""
-        self._undo.append(partial(self._put_frame, block.number, self._frames.get(block.number)))
+        self._undo.append((self._put_frame, (block.number, self._frames.get(block.number))))
         self._frames[block.number] = _OpenFrame(block, {keys.HEAD: self._entries.get(keys.HEAD)})
         self._dirty_frames.add(block.number)
         self._make_head(block)
@@ -202,7 +201,7 @@ class Tables(Remembered):
         for number, frame in self._frames.items():
             gone = [k for k in frame.overwritten if matches(k)]
             for key in gone:
-                self._undo.append(partial(frame.overwritten.__setitem__, key, frame.overwritten.pop(key)))
+                self._undo.append((frame.overwritten.__setitem__, (key, frame.overwritten.pop(key))))
             if gone:
                 self._dirty_frames.add(number)
 
@@ -229,7 +228,8 @@ class Tables(Remembered):
     def undo(self, savepoint: int = 0) -> None:
         """Take back every write since a savepoint, or since the record began: as if none had been made."""
         while len(self._undo) > savepoint:
-            self._undo.pop()()
+            put_back, values = self._undo.pop()
+            put_back(*values)
 
     # -------------------------------------------------------------- commit
     def changes(self) -> dict[str, Value | None]:
@@ -265,7 +265,7 @@ class Tables(Remembered):
 
     def _replace(self, place: Place, key: str, old: Value | None, value: Value | None) -> None:
         self._committed.setdefault(key, old)
-        self._undo.append(partial(self._set, place, key, old))
+        self._undo.append((self._set, (place, key, old)))
         self._set(place, key, value)
 
     def _set(self, place: Place, key: str, value: Value | None) -> None:
@@ -289,7 +289,7 @@ class Tables(Remembered):
         listed[key] = value
 
     def _drop_frame(self, number: BlockNumber) -> None:
-        self._undo.append(partial(self._put_frame, number, self._frames.pop(number)))
+        self._undo.append((self._put_frame, (number, self._frames.pop(number))))
         self._dirty_frames.add(number)
 
     def _put_frame(self, number: BlockNumber, frame: _OpenFrame | None) -> None:

@@ -26,8 +26,13 @@ class WrittenKeys:
         taken: dict[str, None] = {}
         for under in listed_under:
             readers = self._unread.setdefault(under, {})
-            taken |= readers[reader] if reader in readers else dict.fromkeys(self._all(under))
+            written = readers.get(reader)
+            if written is None:
+                written = dict.fromkeys(self._all(under))
+            elif not written:
+                continue
             readers[reader] = {}
+            taken |= written
         return taken
 
     def _all(self, under: str) -> Iterator[str]:

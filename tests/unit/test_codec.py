@@ -26,7 +26,7 @@ from streams.kafka.codec import (
     encode,
     encode_entry,
 )
-from streams.kafka.wire import wire_form
+from streams.kafka.wire import wire_bytes, wire_form
 
 BLOCK = BlockRef(
     number=19_000_000, hash="0x" + "ab" * 32, parent_hash="0x" + "aa" * 32, timestamp_s=1_704_412_800
@@ -289,6 +289,16 @@ def test_a_changed_form_has_a_new_version_and_every_version_a_golden_record():
 def test_every_kind_of_entry_can_be_read():
     assert decode_entry("cursor", encode_entry(Cursor(offset=2**63))) == Cursor(offset=2**63)
     assert {*codec._entries()} == {*ENTRIES}
+
+
+def test_what_is_not_set_is_left_out_and_the_rest_keeps_its_order():
+    class Some(msgspec.Struct):
+        first: int
+        maybe: int | msgspec.UnsetType = msgspec.UNSET
+        last: int | None = None
+
+    assert wire_bytes(Some(first=1)) == b'{"first":"1","last":null}'
+    assert wire_bytes(Some(first=1, maybe=2, last=3)) == b'{"first":"1","maybe":"2","last":"3"}'
 
 
 def test_a_type_that_the_wire_has_no_form_for_is_refused():

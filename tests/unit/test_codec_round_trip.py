@@ -3,6 +3,7 @@
 import json
 
 import forms
+import msgspec
 import pytest
 from any_message import structs, texts, values
 from depth import examples
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from pipeline.messages.base import Message
 from pipeline.messages.entries import DecidedUnder, Frame
 from streams.kafka.codec import decode_entry, decode_event, decode_output, encode, encode_entry
 
@@ -17,6 +19,8 @@ few = settings(max_examples=examples(12), deadline=None)
 
 EVENTS, OUTPUTS = forms.EVENTS, forms.OUTPUTS
 ENTRIES = [(name, kind) for name, kind in forms.ENTRIES.items() if kind not in (Frame, DecidedUnder)]
+
+ALL = list(dict.fromkeys((*EVENTS, *OUTPUTS, *(kind for _, kind in ENTRIES))))
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
@@ -75,6 +79,27 @@ def test_every_frame(data):
         )
     )
     assert decode_entry("frame/1", encode_entry(frame)) == frame
+
+
+def _digits(built: object) -> object:
+    """Replace every integer by its decimal digits."""
+    match built:
+        case dict():
+            return {key: _digits(value) for key, value in built.items()}
+        case list() | tuple():
+            return [_digits(value) for value in built]
+        case int() if not isinstance(built, bool):
+            return str(built)
+    return built
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+@few
+@given(data=st.data())
+def test_the_bytes_are_those_of_msgspec_but_for_the_integers(kind, data):
+    value = data.draw(structs(kind))
+    write = encode if issubclass(kind, Message) else encode_entry
+    assert write(value) == msgspec.json.encode(_digits(msgspec.to_builtins(value)))
 
 
 @few

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from operator import attrgetter
+from typing import Any, assert_never
 
 from pipeline.units import Address, Tick
 from pipeline.venues.uniswap_v3 import liquidity, others
@@ -78,7 +79,7 @@ class LivePool(WorkingPool):
 
     def pool(self) -> Pool:
         """Say the pool as an entry, as it is now."""
-        now = {name: getattr(self, name) for name in _POOL_FIELDS}
+        now: dict[str, Any] = dict(zip(_POOL_FIELDS, _pool_fields(self), strict=True))
         return Pool(
             token0=self.origin.token0,
             token1=self.origin.token1,
@@ -116,3 +117,4 @@ _POOL_FIELDS = (
     "observation_cardinality_next",
 )
 """The fields of the entry that are also the working copy's."""
+_pool_fields = attrgetter(*_POOL_FIELDS)
