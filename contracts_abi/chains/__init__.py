@@ -91,6 +91,19 @@ ROLES = ("wrapped_native", "factory", "position_manager", "router")
 """Of `contracts`."""
 
 
+class LendingContracts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where Aave V3's main market stands, as `source` lists it."""
+
+    source: _Text
+    pool: _Address
+    configurator: _Address
+    oracle: _Address
+
+    def places(self) -> Mapping[str, str]:
+        """List the contracts by role."""
+        return {"pool": self.pool, "configurator": self.configurator, "oracle": self.oracle}
+
+
 class UptimeFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Chainlink's feed of whether the chain's sequencer is up."""
 
@@ -112,6 +125,7 @@ class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     stable_tokens: dict[str, str] = {}
     """By symbol, what counts as money; `source` is where that is from."""
     sequencer: UptimeFeed | None = None
+    aave_v3: LendingContracts | None = None
 
     def lacks(self) -> Iterator[str]:
         """Name what is not known of the chain, in words."""
@@ -123,6 +137,8 @@ class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             yield "the contracts' code hashes"
         if not self.stable_tokens:
             yield "stable tokens"
+        if self.aave_v3 is None:
+            yield "a lending market"
 
 
 @cache

@@ -5,16 +5,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eth_utils.address import to_checksum_address
-
+from contracts_abi.chains import known_chains
 from pipeline.errors import NodeError, SettingsError, UnreadableError
 from pipeline.messages.base import BlockRef
+from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
-from pipeline.venues.registry import spenders
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
-from streams.human import amount_text, is_name, parse_address, price_move_text
+from streams.human import is_name, parse_address, price_move_text
+from streams.look.brought import allowances_told, loans_told, waiting_told
 from streams.node.contract_calls import ContractReader
 from streams.node.feed_facts import feed_problems, feeds_told
 from streams.node.file_facts import contradictions
@@ -22,20 +22,17 @@ from streams.node.multicall import MULTICALL3
 from streams.node.tokens import token_fault
 from streams.node.venues.port import ContractFault
 from streams.node.venues.registry import contract_faults, holders, narrowest_half_width
+from streams.portfolio.chain_file import chain_file_of, lending_in
 from streams.portfolio.names import lookup_in
-from streams.portfolio.words import words_of
 from streams.run_folder import read_text
 from streams.settings import Settings
 from streams.yaml_positions import FieldPath, Problem, read_yaml
 
 if TYPE_CHECKING:
-    from streams.node.client import Call
     from streams.node.ens import Resolved
     from streams.node.http_node import HttpNode
 
 _TIMEOUT_S = 10.0
-_TOKEN = "tokens/ERC20"  # noqa: S105 - an interface
-_ENDLESS = 2**128
 _DELEGATED = bytes.fromhex("ef0100")
 """Code of a plain account that lets a contract act for it; its key still signs."""
 
@@ -55,12 +52,19 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
                 async for problem in asked.problems(policy, ("books", i))
             ]
             told = [says for policy in policies for says in await asked.feeds(policy)]
-            told += [says for policy in policies for says in await asked.allowances(policy)]
+            lending = _lending(policies[0].chain.chain_id, file)
+            told += [says for policy in policies for says in await asked.brought(policy, lending)]
     except NodeError as error:
         return f"the node was not asked what the tokens are: {error}"
     if problems:
         raise read_yaml(read_text(file), str(file)).refuse(problems)
     return "\n".join(["the node knows nothing against its tokens and pools", *told])
+
+
+def _lending(chain_id: ChainId, file: Path) -> VenueSpec | None:
+    """Find the lending market of a chain's file: the portfolio's own, or the one that is known."""
+    chain = chain_file_of(read_text(file), str(file)) or known_chains().get(chain_id)
+    return None if chain is None else lending_in(chain)
 
 
 async def resolve_names(
@@ -135,30 +139,17 @@ class Asked:
         return [fault async for fault in contract_faults(self._web3, self._reader, policy, self.at)]
 
     async def allowances(self, policy: Policy) -> list[str]:
-        """Say in a line what of a book's tokens somebody may take already, and whether its policy lets that stand.
+        """Say in a line what of a book's tokens somebody may take already. Raises: NodeError."""
+        return await allowances_told(self._reader, policy)
 
-        What is more than may stand the next plan takes back. Raises: NodeError.
-        """
-        if policy.mode == "watch":
-            return []
-        found = [
-            (token, name, self._allowance(token, policy.owner, spender))
-            for token in (policy.base, policy.quote)
-            for name, spender in _spenders(policy)
+    async def brought(self, policy: Policy, lending: VenueSpec | None) -> list[str]:
+        """Say what a book's owner brings along: loans, allowances, transactions that wait. Raises: NodeError."""
+        waiting = [] if policy.mode == "watch" else await self.node.waiting(policy.owner)
+        return [
+            *[says async for says in loans_told(self._reader, policy, lending)],
+            *await self.allowances(policy),
+            *waiting_told(policy.owner, waiting),
         ]
-        told = await self._web3.ask([call for _, _, call in found])
-        takers: dict[str, list[str]] = {}
-        for (token, name, _), answer in zip(found, told, strict=True):
-            if not isinstance(answer, UnreadableError) and answer[0]:
-                what = f"{_amount(policy, token, answer[0])}{_bound(policy, token, answer[0])}"
-                takers.setdefault(what, []).append(name)
-        parts = [f"{' and '.join(names)} {what}" for what, names in takers.items()]
-        owner = words_of(policy)["owner"][0]
-        return [f"book {policy.book}: {owner} allows already: {'; '.join(parts)}"] if parts else []
-
-    def _allowance(self, token: Address, owner: Address, spender: Address) -> "Call":
-        functions = self._web3.contract(token, _TOKEN).functions
-        return functions.allowance(to_checksum_address(owner), to_checksum_address(spender))
 
     async def names(self, names: Collection[str]) -> Mapping[str, "Resolved"]:
         """Resolve ENS names. Raises: NodeError."""
@@ -176,34 +167,6 @@ def _place_of(policy: Policy, role: str) -> FieldPath:
     venue = policy.acting_venue()
     is_further = role != "wrapped_native" and any(spec.name == venue for spec in policy.chain.venues or ())
     return ("chain", "venues", venue, role) if is_further else ("chain", role)
-
-
-def _spenders(policy: Policy) -> list[tuple[str, Address]]:
-    """List who takes a book's tokens at the venue where it acts, by what it is there."""
-    spec, takers = policy.chain.venue(policy.acting_venue()), spenders(policy)
-    contracts = () if spec is None else sorted(spec.contracts, key=lambda each: each.role, reverse=True)
-    return [
-        (f"the {each.role.replace('_', ' ')}", each.address) for each in contracts if each.address in takers
-    ]
-
-
-def _bound(policy: Policy, token: Address, raw: int) -> str:
-    """Say whether a policy that lets something stand lets this stand."""
-    bound = policy.standing(token)
-    if not bound:
-        return ""
-    within = "within" if raw <= bound else "more than"
-    return f" ({within} the {_amount(policy, token, bound)} that its policy lets stand)"
-
-
-def _amount(policy: Policy, token: Address, raw: int) -> str:
-    """Show a token's amount for people; what is more than anybody has is any amount."""
-    symbol = next((each.symbol for each in policy.tokens if each.address == token), token)
-    return (
-        f"any amount of {symbol}"
-        if raw >= _ENDLESS
-        else f"{amount_text(raw, policy.decimals(token))} {symbol}"
-    )
 
 
 @asynccontextmanager

@@ -12,14 +12,18 @@ import typer
 from pipeline.errors import SettingsError
 from pipeline.messages.decisions import Declined, PlanOpened, RebalanceProposed
 from streams.cli.console import AsJson, print_json, print_line, print_table, run, say, settings_for
+from streams.cli.hedge import as_object as hedge_as_object
+from streams.cli.hedge import print_hedges
 from streams.cli.sentences import sentence
 from streams.cli.venues.uniswap_v3.look_rows import COLUMNS, earned_by, position_row, views_of
 from streams.cli.wording import named_in, pair_price_text
 from streams.human import bps_text, duration_text, short
 from streams.kafka.codec import encode
+from streams.look.brought import standing_text, waiting_told
 from streams.look.earned import Earned
 from streams.look.glance import Glance, PairNow, glance
 from streams.node.http_node import HttpNode
+from streams.node.venues.port import LoanStanding
 from streams.redaction import remember_secret
 from streams.settings import Settings
 
@@ -56,6 +60,10 @@ def look(
     if write is not None and seen.pairs:
         write.write_text(seen.suggested, encoding="utf-8")
         say(f"wrote {write}: book {seen.pairs[0].pair.name}, in mode dry-run. Next: evenkeel check {write}")
+        if "hedge:" in seen.suggested:
+            say(
+                "its debt of the base is adopted as its hedge: `ratio: 0%` would close it, a book without `hedge:` leaves it alone"
+            )
 
 
 async def _glance(
@@ -111,6 +119,8 @@ def _print_pair(each: PairNow, seen: Glance) -> None:
             )
         ],
     )
+    if seen.loan is not None and seen.loan.counts:
+        print_hedges([each.book])
     for said in each.outputs:
         if isinstance(said, _DECISIONS):
             print_line(f"the default policy: {sentence(said, policy)}")
@@ -124,6 +134,7 @@ def _beside(seen: Glance) -> Iterator[str]:
         yield f"of the owner's NFTs, {seen.found.closed} {'holds' if seen.found.closed == 1 else 'hold'} nothing any more"
     for text in seen.found.unread:
         yield f"not read: {text}"
+    yield from _brought(seen)
     for each in seen.pairs:
         for mark in each.book.marks:
             yield f"{each.pair.name}: {mark}"
@@ -133,6 +144,20 @@ def _beside(seen: Glance) -> Iterator[str]:
         yield "fee APR: all fees since the mint, on what was in the position on average; both, and holding, at the price of now"
     if len(seen.pairs) > 1:
         yield "each pair is shown with the owner's whole wallet of its two tokens: a token in two pairs is in both"
+
+
+def _brought(seen: Glance) -> Iterator[str]:
+    """Say what the owner brings along beside positions."""
+    if seen.no_loan is not None:
+        yield f"what the owner owes at a lending market is not known: {seen.no_loan}"
+    loan = seen.loan
+    if loan is not None and loan.is_there:
+        counts = "it counts in each pair that has its tokens" if loan.counts else "it does not count here"
+        why = "" if loan.unfollowed is None else f", for {loan.unfollowed}"
+        yield f"the owner {standing_text(loan)} at {loan.venue.name}: {counts}{why}"
+    yield from waiting_told(seen.found.owner, seen.waiting)
+    for each in seen.pairs:
+        yield from each.allowed
 
 
 # ------------------------------------------------------------------ for programs
@@ -145,12 +170,26 @@ def _as_json(seen: Glance) -> dict[str, object]:
         "closed": str(seen.found.closed),
         "not_read": list(seen.found.unread),
         "no_history": seen.no_history,
+        "loan": None if seen.loan is None else _loan_as_json(seen.loan),
+        "no_loan": seen.no_loan,
+        "waiting_nonces": [str(nonce) for nonce in seen.waiting],
         "pairs": [_pair_as_json(each, seen) for each in seen.pairs],
     }
 
 
+def _loan_as_json(loan: LoanStanding) -> dict[str, str | None]:
+    return {
+        "venue": loan.venue.name,
+        "collateral": str(loan.collateral),
+        "debt": str(loan.debt),
+        "unit": str(loan.unit),
+        "health_wad": str(loan.health_wad),
+        "unfollowed": loan.unfollowed,
+    }
+
+
 def _pair_as_json(each: PairNow, seen: Glance) -> dict[str, object]:
-    view = each.book.view()
+    view, hedged = each.book.view(), hedge_as_object(each.book)
     return {
         "book": each.pair.name,
         "base": each.pair.base.address,
@@ -161,6 +200,9 @@ def _pair_as_json(each: PairNow, seen: Glance) -> dict[str, object]:
             for view in views_of(each)
         ],
         "marks": list(each.book.marks),
+        "allowances": list(each.allowed),
+        "exposures": hedged["exposures"],
+        "loans": hedged["loans"],
         "decisions": [json.loads(encode(said)) for said in each.outputs if isinstance(said, _DECISIONS)],
     }
 

@@ -8,10 +8,12 @@ from pydantic import ValidationError
 
 from contracts_abi.chains import ChainFile, ChainFileError, known_chains, read_chain_file
 from pipeline.errors import SettingsError
-from pipeline.messages.chain_profile import ChainProfile
+from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.units import Address, ChainId
+from streams.portfolio.chain_file import AAVE_V3, lending_in
 from streams.portfolio.names import lookup_in
 from streams.portfolio.sections import ChainSection
+from streams.portfolio.venues import venue_specs
 from streams.run_folder import devnet_in, read_text
 from streams.yaml_positions import Problem, problems_of, read_yaml
 
@@ -28,6 +30,8 @@ class ChainFound(msgspec.Struct, frozen=True, kw_only=True):
     """What a portfolio's `chain:` must say of it beside its number; nothing where it is well known."""
     money: frozenset[Address]
     """Its stable tokens, as far as they are known."""
+    lending: VenueSpec | None = None
+    """Its lending market, where one is known."""
 
 
 def find_chain(chain_id: ChainId, file: Path | None, folder: Path) -> ChainFound:
@@ -64,7 +68,12 @@ def _read(file: Path, chain_id: ChainId) -> ChainFile:
 def _of_file(chain: ChainFile, written: Mapping[str, str]) -> ChainFound:
     places = {role: Address(place) for role, place in chain.contracts.places().items()}
     money = frozenset(Address(token) for token in chain.stable_tokens.values())
-    return ChainFound(profile=_profile(ChainId(chain.chain_id), places), written=written, money=money)
+    return ChainFound(
+        profile=_profile(ChainId(chain.chain_id), places),
+        written=written,
+        money=money,
+        lending=lending_in(chain),
+    )
 
 
 def _of_contracts(chain_id: ChainId, contracts: Mapping[str, Address]) -> ChainFound:
@@ -97,7 +106,8 @@ def _in_portfolio(chain_id: ChainId, file: Path) -> ChainFound:
     missing = [role for role in _ROLES if role not in found]
     if missing:
         raise document.refuse([Problem(("chain", role), "missing") for role in missing])
-    return _of_contracts(chain_id, found)
+    lending = next((spec for spec in venue_specs(section) if spec.kind == AAVE_V3), None)
+    return msgspec.structs.replace(_of_contracts(chain_id, found), lending=lending)
 
 
 def _named_in(source: ChainProfile | ChainSection) -> Mapping[str, Address]:

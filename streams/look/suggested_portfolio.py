@@ -5,9 +5,13 @@ from collections.abc import Collection, Mapping
 import msgspec
 import yaml
 
-from pipeline.units import Address, ChainId, TokenId
+from pipeline.messages.chain_profile import VenueSpec
+from pipeline.units import Address, Bps, ChainId, TokenId
 from streams.node.venues.uniswap_v3.positions_of_owner import PoolFound, PositionsFound, TokenFound
 
+_NOTHING = Bps(0)
+_PERCENT = 100
+"""Units: bps."""
 _MONEY = ("USD", "EUR", "DAI", "FRAX", "GHO")
 """In the symbol of a token that value is counted in."""
 
@@ -72,12 +76,38 @@ def _rank(token: TokenFound, wrapped_native: Address, money: Collection[Address]
     return 2 if token.address == wrapped_native else 3
 
 
-def portfolio_text(chain_id: ChainId, chain: Mapping[str, str], owner: Address, pair: PairFound) -> str:
-    """Write a portfolio file in mode dry-run; `chain` is what it must say of a chain that is not well known. What it leaves out is a default."""
-    section = {"id": int(chain_id), **{field: str(value) for field, value in chain.items()}}
-    return yaml.safe_dump(
-        {"chain": section, "books": [_book(pair, owner)]}, sort_keys=False, allow_unicode=True, width=120
-    )
+def portfolio_text(
+    chain_id: ChainId,
+    chain: Mapping[str, str],
+    owner: Address,
+    pair: PairFound,
+    lending: VenueSpec | None = None,
+    *,
+    hedged_bps: Bps = _NOTHING,
+) -> str:
+    """Write a portfolio file in mode dry-run; `chain` is what it must say of a chain that is not well known. What it leaves out is a default.
+
+    `lending` is the market where the owner has something, and `hedged_bps` the share of the base that is owed there: it becomes the
+    book's hedge. One of less than a whole percent does not, for 0% would close it.
+    """
+    section: dict[str, object] = {
+        "id": int(chain_id),
+        **{field: str(value) for field, value in chain.items()},
+    }
+    book = _book(pair, owner)
+    if lending is not None:
+        section["venues"] = [_venue(lending)]
+        if hedged_bps >= _PERCENT:
+            book["hedge"] = {"venue": lending.name, "ratio": f"{hedged_bps // _PERCENT}%"}
+    return yaml.safe_dump({"chain": section, "books": [book]}, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _venue(spec: VenueSpec) -> dict[str, str]:
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        **{each.role: str(each.address) for each in spec.contracts},
+    }
 
 
 def _book(pair: PairFound, owner: Address) -> dict[str, object]:

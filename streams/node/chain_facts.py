@@ -13,6 +13,7 @@ from pipeline.venues.abi import declared
 from streams.human import duration_text
 from streams.node.contract_calls import Ask, ContractReader, Method, method
 from streams.node.http_node import HttpNode
+from streams.node.lending_facts import lending_facts
 from streams.node.multicall import MULTICALL3
 from streams.node.rpc import Rpc
 
@@ -45,6 +46,10 @@ async def chain_facts(node: HttpNode, rpc: Rpc, chain: ChainFile | None, at: Blo
         reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
         if not wrong:
             wrong += [says async for says in _wrong_pools(reader, chain)]
+        if chain.aave_v3 is not None and not wrong:
+            told = await lending_facts(reader, chain.aave_v3)
+            wrong += told.wrong
+            notes += told.notes
         if chain.sequencer is not None:
             is_up, says = await _sequencer(reader, chain.sequencer, at)
             (notes if is_up else wrong).append(says)
@@ -63,7 +68,9 @@ async def _wrong_code(node: HttpNode, chain: ChainFile | None, at: Hash) -> Asyn
 
 
 def _places(chain: ChainFile | None) -> Mapping[str, Address]:
-    named = {} if chain is None else {**chain.contracts.places(), **chain.stable_tokens}
+    named: dict[str, str] = {} if chain is None else {**chain.contracts.places(), **chain.stable_tokens}
+    if chain is not None and chain.aave_v3 is not None:
+        named |= {f"Aave's {role}": place for role, place in chain.aave_v3.places().items()}
     return {"Multicall3": MULTICALL3, **{name: Address(place) for name, place in named.items()}}
 
 

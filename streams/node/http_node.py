@@ -135,6 +135,14 @@ class HttpNode:
         count = len(_OF_AN_ACCOUNT)
         return [_account(answers[at : at + count]) for at in range(0, len(answers), count)]
 
+    async def waiting(self, account: Address) -> range:
+        """Ask for the nonces of an account's transactions that wait in the node's mempool, behind those that are mined without a gap."""
+        asked = [("eth_getTransactionCount", (account, tag)) for tag in ("latest", "pending")]
+        counts = [
+            parsed(_TEXT, granted(each), "eth_getTransactionCount") for each in await self._rpc.ask_all(asked)
+        ]
+        return range(*map(quantity, counts))
+
     async def code(self, account: Address, at: Hash) -> bytes:
         """Ask for the code that stands at an address; nothing at a plain account's."""
         return raw_bytes(parsed(_TEXT, await self._ask_at(at, "eth_getCode", account), "eth_getCode"))

@@ -1,9 +1,26 @@
-"""The file that describes a portfolio's chain, for whoever needs nothing else of the portfolio."""
+"""The file that describes a portfolio's chain: for whoever needs nothing else of the portfolio."""
 
 from pathlib import Path
 
 from contracts_abi.chains import ChainFile, ChainFileError, read_chain_file
+from pipeline.messages.chain_profile import VenueContract, VenueSpec
+from pipeline.units import Address
 from streams.yaml_positions import Problem, read_yaml
+
+AAVE_V3 = "aave_v3"
+"""Kind of the lending market that a chain's file knows."""
+_NAME = "aave"
+
+
+def lending_in(chain: ChainFile) -> VenueSpec | None:
+    """Take a chain's lending market from its file, as a portfolio names it; None where the file has none."""
+    if chain.aave_v3 is None:
+        return None
+    contracts = (
+        VenueContract(role=role, address=Address(place))
+        for role, place in sorted(chain.aave_v3.places().items())
+    )
+    return VenueSpec(name=_NAME, kind=AAVE_V3, contracts=tuple(contracts))
 
 
 def chain_file_of(text: str, file: str) -> ChainFile | None:

@@ -51,7 +51,7 @@ def wrong(text: str) -> str:
 def test_a_right_file_is_told_with_the_blocks_that_have_names(text, chain):
     head = chain.header().number
     assert row(text) == (
-        "a chain of one's own: a block every 250 ms, final 40 blocks below the head; "
+        "a chain of one's own: a block every 250 ms, final 40 blocks below the head; its file has not a lending market; "
         f"safe is {min(32, head)} blocks below the head; finalized is {min(64, head)} blocks below the head"
     )
 

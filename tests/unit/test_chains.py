@@ -11,6 +11,7 @@ from contracts_abi.chains import ChainFileError, known_chains, parse_chain_file,
 from pipeline.units import Address
 from streams.chain_numbers import numbers_of
 from streams.node.chain_facts import pool_address
+from streams.portfolio.chain_file import lending_in
 
 FILES = sorted(Path(chains.__file__).parent.glob("*.toml"))
 BASE = next(path for path in FILES if path.stem == "base").read_text()
@@ -36,6 +37,7 @@ def test_every_address_is_written_with_its_checksum_and_kept_in_lower_case(path)
     chain = read_chain_file(path)
     kept = {*chain.contracts.places().values(), *chain.stable_tokens.values()}
     kept |= {chain.sequencer.uptime_feed} if chain.sequencer else set()
+    kept |= set(chain.aave_v3.places().values()) if chain.aave_v3 else set()
     assert kept == {address.lower() for address in addresses}
 
 
@@ -84,6 +86,19 @@ def test_where_one_sequencer_orders_the_blocks_there_is_a_feed_that_says_whether
     assert {chain.sequencer.grace_s for chain in known_chains().values() if chain.sequencer} == {3_600}
 
 
+def test_all_chains_have_a_lending_market_of_three_contracts_and_name_where_that_is_from():
+    markets = {number: chain.aave_v3 for number, chain in known_chains().items()}
+    assert all(market is not None for market in markets.values())
+    for number, market in markets.items():
+        assert len(set(market.places().values())) == 3
+        assert market.source.startswith("bgd-labs/aave-address-book, AaveV3")
+        spec = lending_in(known_chains()[number])
+        assert {each.role: each.address for each in spec.contracts} == market.places()
+    # deployed by one account, one after the other; the oracle later, on each chain another
+    assert len({markets[number].pool for number in (10, 137, 42_161)}) == 1
+    assert len({market.oracle for market in markets.values()}) == len(markets)
+
+
 WRONG = {
     "time_ms = 2_000": [
         ("", "blocks.time_ms: missing"),
@@ -101,6 +116,8 @@ WRONG = {
         ('paid = "gold"', "data.paid: Invalid enum value 'gold'"),
     ],
     "grace_s = 3_600": [("", "sequencer.grace_s: missing")],
+    'oracle = "0x2Cc0Fc26eD4563A5ce5e8bdcfe1A2878676Ae156"': [("", "aave_v3.oracle: missing")],
+    "[aave_v3]": [("[aave_v2]", "aave_v2: unknown field")],
     'USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"': [
         ('USDC = "0x8"', "stable_tokens.USDC: 0x8 is no address")
     ],

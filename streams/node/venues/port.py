@@ -66,6 +66,35 @@ AskNarrowest = Callable[["Client", PoolId], Awaitable[LogBps | None]]
 """Asks how near to its middle the ends of a range in a pool can be; None where the pool does not say. Raises: NodeError."""
 
 
+class LoanStanding(NamedTuple):
+    """What an account has at a lending market and owes to it, as the market adds it up."""
+
+    venue: VenueSpec
+    collateral: int
+    """What counts, in the market's own money."""
+    debt: int
+    """In the market's own money."""
+    unit: int
+    """One of that money."""
+    health_wad: int
+    unfollowed: str | None
+    """Why the market cannot be followed block by block; None where it can."""
+
+    @property
+    def is_there(self) -> bool:
+        """Ask whether the account has or owes anything that the market counts."""
+        return bool(self.collateral or self.debt)
+
+    @property
+    def counts(self) -> bool:
+        """Ask whether a book of the account can count it: it is there, and the market can be followed."""
+        return self.is_there and self.unfollowed is None
+
+
+FindLoan = Callable[[ContractReader, VenueSpec, Address], Awaitable[LoanStanding]]
+"""Asks a lending market for an account. Raises: UnreadableError, NodeError."""
+
+
 class NodeHalf(NamedTuple):
     """The calls of a kind of venue."""
 
@@ -78,3 +107,5 @@ class NodeHalf(NamedTuple):
     """None where no book acts, or nothing can be tried."""
     ask_narrowest: AskNarrowest | None = None
     """None where liquidity has no range."""
+    find_loan: FindLoan | None = None
+    """None where nothing is lent."""

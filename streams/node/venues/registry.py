@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import UnreadableError
 from pipeline.messages.base import BlockRef
-from pipeline.messages.chain_profile import UNISWAP_V3
+from pipeline.messages.chain_profile import UNISWAP_V3, VenueSpec
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, LogBps
 from streams.node.contract_calls import ContractReader
 from streams.node.venues import wallet
 from streams.node.venues.aave_v3 import half as aave_v3
-from streams.node.venues.port import ContractFault, NodeHalf, Read
+from streams.node.venues.port import ContractFault, LoanStanding, NodeHalf, Read
 from streams.node.venues.uniswap_v3 import half as uniswap_v3
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ async def narrowest_half_width(client: "Client", policy: Policy) -> LogBps | Non
 def _acting_half(policy: Policy) -> NodeHalf | None:
     spec = policy.chain.venue(policy.acting_venue())
     return None if spec is None else HALVES.get(spec.kind)
+
+
+async def find_loan(reader: ContractReader, spec: VenueSpec, account: Address) -> LoanStanding | None:
+    """Ask what an account has at a venue and owes to it; None where nothing is lent there. Raises: UnreadableError, NodeError."""
+    half = HALVES.get(spec.kind)
+    return None if half is None or half.find_loan is None else await half.find_loan(reader, spec, account)
 
 
 def read_of(kind: str) -> Read:

@@ -25,6 +25,8 @@ RESERVE_DATA = _plain(
 USER_CONFIGURATION = _plain("getUserConfiguration(address)", "uint256")
 USER_EMODE = _plain("getUserEMode(address)", "uint256")
 ACCOUNT_DATA = _plain("getUserAccountData(address)", *["uint256"] * 6)
+BASE_UNIT = _plain("BASE_CURRENCY_UNIT()", "uint256")
+"""Of the oracle: one of what it counts prices in."""
 SCALED_BALANCE = _plain("scaledBalanceOf(address)", "uint256")
 BALANCE = _plain("balanceOf(address)", "uint256")
 EMODE_WITH_PRICE_SOURCE = declared("getEModeCategoryData(uint8)", "(uint16,uint16,uint16,address,string)")
