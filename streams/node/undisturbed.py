@@ -1,18 +1,18 @@
-"""Reads that a local chain does not disturb.
+"""Reads of a state that anvil is not changing at that moment.
 
 While anvil makes a block, it answers questions about the state after the newest one from the state that it
 is just changing. Older blocks are kept apart. Other nodes have no such moment and are asked as they are.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from pipeline.units import Hash
 from streams.node.answers import quantity
-from streams.node.rpc import CallRefused, Rpc, parsed
+from streams.node.rpc import CallRefused, Rpc, granted, parsed
 
 T = TypeVar("T")
 
@@ -28,11 +28,13 @@ class _Latest(msgspec.Struct, frozen=True):
 
 
 class _Pool(msgspec.Struct, frozen=True):
-    pending: str
+    pending: dict[str, dict[str, str]]
+    """By sender and nonce, what a transaction does, in words."""
 
 
 _LATEST = msgspec.json.Decoder(_Latest)
 _POOL = msgspec.json.Decoder(_Pool)
+_COUNT = msgspec.json.Decoder(str)
 
 
 class Undisturbed:
@@ -55,14 +57,15 @@ class Undisturbed:
         return await question()
 
     async def _stands(self, newest: Hash) -> bool:
-        """Tell whether nothing was being made: nothing waits to be mined, or nothing came of it."""
+        """Tell whether no transaction behind the newest block had been executed: none waits that counts already."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + _MAKING_S
         while True:
-            waits = await self._transactions_wait()  # asked first: they do until after their block is there
+            waiting = await self._waiting()  # asked first: they wait until after their block is there
+            is_executing = any(await self._count_already(waiting))
             if await self._newest() != newest:
                 return False
-            if not waits or loop.time() >= until_s:
+            if not is_executing or loop.time() >= until_s:
                 return True
             await asyncio.sleep(_LOOK_AGAIN_S)
 
@@ -71,9 +74,20 @@ class Undisturbed:
         latest: _Latest = parsed(_LATEST, answer, "newest block")
         return Hash(latest.hash)
 
-    async def _transactions_wait(self) -> bool:
-        pool: _Pool = parsed(_POOL, await self._rpc.ask("txpool_status"), "txpool_status")
-        return quantity(pool.pending) > 0
+    async def _waiting(self) -> dict[str, int]:
+        """Ask for the first nonce that waits to be mined of each sender that has one."""
+        pool: _Pool = parsed(_POOL, await self._rpc.ask("txpool_inspect"), "txpool_inspect")
+        return {sender: min(map(int, nonces)) for sender, nonces in pool.pending.items() if nonces}
+
+    async def _count_already(self, waiting: Mapping[str, int]) -> list[bool]:
+        """Ask of each sender whether its first transaction counts already, though it still waits."""
+        counts = await self._rpc.ask_all(
+            [("eth_getTransactionCount", (sender, "latest")) for sender in waiting]
+        )
+        return [
+            quantity(parsed(_COUNT, granted(count), "eth_getTransactionCount")) > first
+            for count, first in zip(counts, waiting.values(), strict=True)
+        ]
 
     async def _is_anvil(self) -> bool:
         (version,) = await self._rpc.ask_all([("web3_clientVersion", ())])

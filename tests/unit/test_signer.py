@@ -5,6 +5,8 @@ import pickle
 
 import pytest
 from eth_account import Account
+from eth_keys import KeyAPI
+from eth_keys.backends import CoinCurveECCBackend, NativeECCBackend
 
 from pipeline.errors import SettingsError
 from streams import redaction
@@ -52,6 +54,19 @@ def test_a_keystore_signs_for_its_address_and_the_bytes_are_the_same_each_time(f
     assert Account.recover_transaction(signed.raw).lower() == signer.address
     assert signed.raw.startswith("0x02")
     assert len(signed.transaction_hash) == 66
+
+
+def test_libsecp256k1_signs_and_not_python_whose_time_depends_on_the_key():
+    assert isinstance(KeyAPI().backend, CoinCurveECCBackend)
+
+
+def test_both_ways_of_signing_give_the_same_bytes():
+    digests = [bytes([each]) * 32 for each in range(1, 9)]
+    ours, python = (
+        [KeyAPI(backend).PrivateKey(KEY, backend).sign_msg_hash(digest).to_bytes() for digest in digests]
+        for backend in (CoinCurveECCBackend(), NativeECCBackend())
+    )
+    assert ours == python
 
 
 @pytest.mark.parametrize("which", [0, 1])
