@@ -59,11 +59,15 @@ class Intake:
             self._queues.setdefault(record.shard, deque()).append(record)
 
     async def serve(self, look: SignerView) -> bool:
-        """Answer what can be answered on this head; tell whether something waits for the next. Raises: NodeError."""
-        for shard, queue in self._queues.items():
-            while queue and await self._answered(queue[0], look):
-                queue.popleft()
-                self._patience.release(shard)
+        """Answer what can be answered on this head; tell whether something waits for the next.
+
+        What is signed goes out while the next intent is judged. Raises: NodeError, InfrastructureError.
+        """
+        async with self._sending.delivery as delivery:
+            for shard, queue in self._queues.items():
+                while queue and not delivery.has_failed and await self._answered(queue[0], look):
+                    queue.popleft()
+                    self._patience.release(shard)
         await self._writer.publish()
         return any(self._queues.values())
 
@@ -103,8 +107,8 @@ class Intake:
         approved = await self._judge.judge(intent, self._writer.state, look)
         self._reach("simulate")
         self._judge.check_stop(intent)
+        self._sending.bind(intent, record.shard, approved, look)
         self._read(record)
-        await self._sending.carry_out(intent, record.shard, approved, look)
 
     def _refuse(
         self, intent: SubmitTransaction, record: Delivered, look: SignerView, refusal: Refusal

@@ -22,6 +22,7 @@ from pipeline.sign.nonces import (
     status,
 )
 from pipeline.units import BlockNumber, ChainId, Hash, ShardId
+from streams.submit.delivery import Delivery, Departure
 from streams.submit.intent_end import closed, dropped
 from streams.submit.journal_writer import JournalWriter
 from streams.submit.judge import Approved
@@ -74,12 +75,16 @@ class Sending:
         self._offered: dict[int, Hash] = {}
         """By nonce, the head at which this process gave it to the node."""
         self._waits = Waits()
+        self.delivery = Delivery(
+            writer,
+            self._offer_first,
+            journalled=lambda: reach("journal"),
+            reported=lambda: reach("report"),
+        )
 
     # -------------------------------------------------------------- a new intent
-    async def carry_out(
-        self, intent: SubmitTransaction, shard: ShardId, approved: Approved, look: SignerView
-    ) -> None:
-        """Give an approved intent the next nonce and send it. Raises: InfrastructureError."""
+    def bind(self, intent: SubmitTransaction, shard: ShardId, approved: Approved, look: SignerView) -> None:
+        """Sign an approved intent with the next nonce; it goes out by `delivery`."""
         writer = self._writer
         nonce = writer.account.next_nonce
         attempt = self._ways.of_first(self._signing.first(intent, nonce, approved.fees), look.head)
@@ -100,11 +105,12 @@ class Sending:
                 ),
             )
         )
-        await writer.commit()
-        self._reach("journal")
-        await writer.publish()
         log.info("signed", intent=intent.digest, nonce=nonce, transaction=attempt.transaction_hash)
-        await self._offer(writer.account.nonces[-1], attempt, look)
+        self.delivery.put(Departure(nonce, look))
+
+    async def _offer_first(self, departure: Departure) -> bool:
+        bound = self._kept(departure.nonce)
+        return await self._offer(bound, bound.attempts[0], departure.look)
 
     # -------------------------------------------------------------- nonces that wait
     async def follow(self, look: SignerView) -> None:
@@ -179,12 +185,15 @@ class Sending:
         ):
             bound = account.nonces[each.nonce - account.standing.floor_nonce]
             if isinstance(each, Replace):
-                await self._replace(bound, each, look)
+                is_taken = await self._replace(bound, each, look)
             else:
-                await self._offer(bound, each.attempt, look)
+                is_taken = await self._offer(bound, each.attempt, look)
+            if is_taken:
+                await self._writer.publish()
+                self._reach("report")
 
-    async def _replace(self, bound: NonceBound, replacement: Replace, look: SignerView) -> None:
-        """Sign a nonce again, with more fees. Raises: JournalError, InfrastructureError."""
+    async def _replace(self, bound: NonceBound, replacement: Replace, look: SignerView) -> bool:
+        """Sign a nonce again, with more fees; tell whether the node has taken it. Raises: JournalError, InfrastructureError."""
         attempt = self._ways.of_next(self._signing.again(bound, replacement), bound)
         self._reach("nonce")
         writer, digest = self._writer, bound.intent.digest
@@ -202,12 +211,12 @@ class Sending:
             nonce=bound.nonce,
             max_fee_wei=attempt.max_fee_wei,
         )
-        await self._offer(bound, attempt, look)
+        return await self._offer(bound, attempt, look)
 
-    async def _offer(self, bound: NonceBound, attempt: Attempt, look: SignerView) -> None:
+    async def _offer(self, bound: NonceBound, attempt: Attempt, look: SignerView) -> bool:
         """Give the node journalled bytes that are what they are said to be. The next look tells whether they are mined.
 
-        Raises: JournalError, InfrastructureError.
+        Tells whether it has taken them for the first time, which is then to be reported. Raises: JournalError, InfrastructureError.
         """
         kept = self._kept(bound.nonce)
         attempt = self._signing.checked(kept, attempt.transaction_hash)
@@ -217,25 +226,25 @@ class Sending:
         self._offered[bound.nonce] = look.head.hash
         self._reach("send")
         if outcome.has_it:
-            await self._note_taken(bound, attempt, look)
-        elif attempt.transaction_hash == self._kept(bound.nonce).attempts[-1].transaction_hash:
+            return self._note_taken(bound, attempt, look)
+        if attempt.transaction_hash == self._kept(bound.nonce).attempts[-1].transaction_hash:
             await self._note_refused(bound, attempt, outcome, look)
+        return False
 
     def _kept(self, nonce: int) -> NonceBound:
         account = self._writer.account
         return account.nonces[nonce - account.standing.floor_nonce]
 
-    async def _note_taken(self, bound: NonceBound, attempt: Attempt, look: SignerView) -> None:
+    def _note_taken(self, bound: NonceBound, attempt: Attempt, look: SignerView) -> bool:
         writer = self._writer
         self._waits.ended(bound.nonce)
         account = mark_sent(writer.account, attempt.transaction_hash, look.head.number)
         if account is writer.account:
-            return
+            return False
         writer.note_account(account)
         if attempt.sent_at_block is None:
             self._note_sent(bound, attempt)
-        await writer.publish()
-        self._reach("report")
+        return True
 
     async def _note_refused(
         self, bound: NonceBound, attempt: Attempt, outcome: SendOutcome, look: SignerView

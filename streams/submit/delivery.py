@@ -1,0 +1,82 @@
+"""Signed transactions on their way to the node while the next one is judged: journalled, said, sent, in this order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from pipeline.errors import NodeError
+from streams.submit.journal_writer import JournalWriter
+from streams.submit.node import SignerView
+
+
+class Departure(NamedTuple):
+    """A nonce whose first bytes are signed and not yet sent, and the head on which that was approved."""
+
+    nonce: int
+    look: SignerView
+
+
+class Delivery:
+    """Journals, reports and sends what is put into it, beside whatever runs in its `async with`.
+
+    What has been put while a round was under way shares the next round's commit. Leaving the block waits for the last round, and
+    raises what failed there. An error in the block that ends the process, unlike a NodeError, ends the round under way too.
+    """
+
+    def __init__(
+        self,
+        writer: JournalWriter,
+        offer: Callable[[Departure], Awaitable[bool]],
+        *,
+        journalled: Callable[[], None],
+        reported: Callable[[], None],
+    ) -> None:
+        """Offer each departure with `offer`, which tells whether the node has taken it for the first time."""
+        self._writer = writer
+        self._offer = offer
+        self._journalled = journalled
+        self._reported = reported
+        self._departures: list[Departure] = []
+        self._rounds: asyncio.Task[None] | None = None
+
+    def put(self, departure: Departure) -> None:
+        """Let signed bytes, which the journal's writer has been given, go out behind those before them."""
+        self._departures.append(departure)
+        if self._rounds is None or (self._rounds.done() and not self.has_failed):
+            self._rounds = asyncio.create_task(self._deliver())
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a round has ended by an error: nothing more goes out."""
+        rounds = self._rounds
+        return rounds is not None and rounds.done() and (rounds.cancelled() or rounds.exception() is not None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        rounds, self._rounds = self._rounds, None
+        if rounds is None:
+            return
+        if error is None or isinstance(error, NodeError):
+            await rounds
+        else:
+            rounds.cancel()
+            await asyncio.gather(rounds, return_exceptions=True)
+
+    async def _deliver(self) -> None:
+        is_to_report = False
+        while self._departures or is_to_report:
+            going, self._departures = self._departures, []
+            await self._writer.commit()
+            if going:
+                self._journalled()
+            await self._writer.publish()
+            if is_to_report:
+                self._reported()
+            is_to_report = False
+            for departure in going:
+                is_to_report |= await self._offer(departure)
