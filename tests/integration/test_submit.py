@@ -361,6 +361,7 @@ def test_a_closed_intent_stays_closed_and_an_open_one_is_not_answered_twice(hous
     house.put(wanted, bad, wanted, bad)
     house.until(lambda: len([r for r in house.reports() if r.intent == bad.digest]) == 2)
     assert [r.reason for r in house.reports() if r.intent == bad.digest] == ["limits", "already_closed"]
+    house.until_said(wanted.digest, "Sent")
     assert house.said(wanted.digest) == ["Simulated", "Signed", "Sent"]
     for _ in range(6):
         house.chain.mine()
