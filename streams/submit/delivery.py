@@ -10,7 +10,7 @@ from streams.submit.journal_writer import JournalWriter
 from streams.submit.node import SignerView
 
 
-class Departure(NamedTuple):
+class ReadyToSend(NamedTuple):
     """A nonce whose first bytes are signed and not yet sent, and the head on which that was approved."""
 
     nonce: int
@@ -27,22 +27,22 @@ class Delivery:
     def __init__(
         self,
         writer: JournalWriter,
-        offer: Callable[[Departure], Awaitable[bool]],
+        offer: Callable[[ReadyToSend], Awaitable[bool]],
         *,
         journalled: Callable[[], None],
         reported: Callable[[], None],
     ) -> None:
-        """Offer each departure with `offer`, which tells whether the node has taken it for the first time."""
+        """Offer each with `offer`, which tells whether the node has taken it for the first time."""
         self._writer = writer
         self._offer = offer
         self._journalled = journalled
         self._reported = reported
-        self._departures: list[Departure] = []
+        self._ready: list[ReadyToSend] = []
         self._rounds: asyncio.Task[None] | None = None
 
-    def put(self, departure: Departure) -> None:
+    def put(self, each: ReadyToSend) -> None:
         """Let signed bytes, which the journal's writer has been given, go out behind those before them."""
-        self._departures.append(departure)
+        self._ready.append(each)
         if self._rounds is None or (self._rounds.done() and not self.has_failed):
             self._rounds = asyncio.create_task(self._deliver())
 
@@ -69,8 +69,8 @@ class Delivery:
 
     async def _deliver(self) -> None:
         is_to_report = False
-        while self._departures or is_to_report:
-            going, self._departures = self._departures, []
+        while self._ready or is_to_report:
+            going, self._ready = self._ready, []
             await self._writer.commit()
             if going:
                 self._journalled()
@@ -78,5 +78,5 @@ class Delivery:
             if is_to_report:
                 self._reported()
             is_to_report = False
-            for departure in going:
-                is_to_report |= await self._offer(departure)
+            for each in going:
+                is_to_report |= await self._offer(each)

@@ -22,7 +22,7 @@ from pipeline.sign.nonces import (
     status,
 )
 from pipeline.units import BlockNumber, ChainId, Hash, ShardId
-from streams.submit.delivery import Delivery, Departure
+from streams.submit.delivery import Delivery, ReadyToSend
 from streams.submit.intent_end import closed, dropped
 from streams.submit.journal_writer import JournalWriter
 from streams.submit.judge import Approved
@@ -106,11 +106,11 @@ class Sending:
             )
         )
         log.info("signed", intent=intent.digest, nonce=nonce, transaction=attempt.transaction_hash)
-        self.delivery.put(Departure(nonce, look))
+        self.delivery.put(ReadyToSend(nonce, look))
 
-    async def _offer_first(self, departure: Departure) -> bool:
-        bound = self._kept(departure.nonce)
-        return await self._offer(bound, bound.attempts[0], departure.look)
+    async def _offer_first(self, each: ReadyToSend) -> bool:
+        bound = self._kept(each.nonce)
+        return await self._offer(bound, bound.attempts[0], each.look)
 
     # -------------------------------------------------------------- nonces that wait
     async def follow(self, look: SignerView) -> None:

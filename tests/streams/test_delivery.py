@@ -7,7 +7,7 @@ import pytest
 from signer_stage import Stage
 
 from pipeline.errors import CommitError, NodeError
-from streams.submit.delivery import Delivery, Departure
+from streams.submit.delivery import Delivery, ReadyToSend
 
 LOOK: Any = None
 """Of no consequence here."""
@@ -46,16 +46,16 @@ class Ground:
     def done(self) -> list[str]:
         return self.writer.done
 
-    async def _offer(self, departure: Departure) -> bool:
+    async def _offer(self, each: ReadyToSend) -> bool:
         await asyncio.sleep(0)
-        if departure.nonce in self.broken:
+        if each.nonce in self.broken:
             raise CommitError("the journal has gone")
-        self.done.append(f"send {departure.nonce}")
+        self.done.append(f"send {each.nonce}")
         return True
 
     def put(self, *nonces: int) -> None:
         for nonce in nonces:
-            self.delivery.put(Departure(nonce, LOOK))
+            self.delivery.put(ReadyToSend(nonce, LOOK))
 
 
 async def test_what_is_put_meanwhile_shares_the_next_rounds_commit() -> None:
