@@ -176,7 +176,14 @@ class House:
         until = self.mined + count
         await self.until(lambda: self.mined >= until, f"{count} more blocks")
 
-    async def by_hand(self, holds: Callable[[], object], what: str, *, most: int = 120) -> None:
+    async def by_hand(
+        self,
+        holds: Callable[[], object],
+        what: str,
+        *,
+        most: int = 120,
+        before_block: Callable[[], None] = lambda: None,
+    ) -> None:
         """Mine block by block until something holds; after each, whatever it leads to is sent before the next."""
         self.flowing.clear()
         for _ in range(most):
@@ -184,6 +191,7 @@ class House:
             await self.until(lambda: not self.unsent, "all that was commanded is sent")
             if holds():
                 return
+            before_block()
             await self.on_chain(self.devnet.flow.block)
         raise HouseError(f"{most} blocks, and still not {what}:\n{await self.situation()}")
 
