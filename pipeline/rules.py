@@ -1,6 +1,6 @@
 """Under which rules decisions are made: a number that a change of any decision raises."""
 
-RULES = 4
+RULES = 5
 """Raise it with every change by which the same log leads to other decisions, plans, transactions, or views of books.
 
 Not for what follows the chain: pools, positions and balances are the chain's under all rules.

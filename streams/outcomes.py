@@ -17,6 +17,7 @@ _LEFT: Mapping[LeaveReason, str] = {
     "shard_forgot": "the shard forgot what was mined",
     "book_removed": "the book was removed",
     "policy_replaced": "its policy went on without it",
+    "position_gone": "what it was to move is not there any more",
 }
 
 
@@ -29,7 +30,7 @@ def outcome_text(outcome: AnyPlanOutcome) -> str:
             return f"stalled at {phase}: {reason}"
         case Stopped(phase=phase, reason=reason, detail=detail):
             return f"stopped at {phase}: {': '.join(filter(None, (reason, detail)))}"
-        case Left(phase=phase, reason=reason):
-            return f"left at {phase}: {_LEFT[reason]}"
+        case Left(phase=phase, reason=reason, item=item):
+            return f"left at {phase}: {', '.join(filter(None, (_LEFT[reason], item)))}"
         case NeverSent(step=step, outcome=of_step):
             return f"never sent: {step}: {step_outcome_text(of_step)}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from builders import BASE, MANAGER, OWNER, QUOTE, ROUTER, ToyChain, started
 from toy_sender import ToySender, Wants, branch_of, everything, mined_in
 
+from pipeline.act.lifecycle import state_of
 from pipeline.act.settle import is_open
 from pipeline.drive import drive
 from pipeline.math.amounts import amounts_of_liquidity
@@ -135,6 +136,11 @@ class Lifecycle:
     @property
     def plan(self) -> Plan:
         return self.shard.tables.need("plan/alpha", Plan)
+
+    @property
+    def state(self) -> str:
+        """In which state of its life the plan is."""
+        return state_of(self.shard.tables.find("plan/alpha", Plan), self.shard.tables)
 
     @property
     def is_open(self) -> bool:

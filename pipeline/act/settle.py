@@ -94,6 +94,21 @@ def _has_done(plan: Plan, work: PhaseWork, tables: Tables) -> bool:
     return any(_fate(step, tables) == "mined" for step in own)
 
 
+def has_moved(plan: Plan, tables: Tables) -> bool:
+    """Ask whether a transaction of a plan has moved something on this branch: permissions that are given or taken back move nothing."""
+    return any(_has_done(plan, each.does, tables) for each in plan.phases if each.does != "resets")
+
+
+def is_on_branch(plan: Plan, tables: Tables) -> bool:
+    """Ask whether anything that was signed for a plan is in a block of this branch, be it reverted or a cancellation: its gas was paid."""
+    intents = (tables.find(keys.intent(step.intent), Intent) for step in plan.steps)
+    return any(
+        _receipt((*intent.hashes, *intent.cancellations), tables) is not None
+        for intent in intents
+        if intent is not None
+    )
+
+
 def is_outside(plan: Plan, tables: Tables) -> bool:
     """Ask whether tokens were taken out of the venue, are not back there, and are still to be brought back."""
     places = plan.doing("places")

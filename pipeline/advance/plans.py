@@ -5,6 +5,7 @@ stand (settle) -> draft (plan) -> guard -> SubmitTransaction
 
 from collections.abc import Iterator
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pipeline import keys
@@ -16,6 +17,7 @@ from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.commands import command
 from pipeline.advance.daily_counts import count_action, rest_hedge
+from pipeline.advance.gone import find_gone, leave
 from pipeline.advance.market_refusals import hold_off
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.phases import Held, Prepared, Ready, prepare
@@ -40,7 +42,7 @@ from pipeline.messages.decisions import PlanOpened, RebalanceProposed
 from pipeline.messages.effects import Bound, Plan
 from pipeline.messages.entries import BookPath, Mined
 from pipeline.messages.goals import kind_of
-from pipeline.messages.outcomes import Left, Stalled, Stopped
+from pipeline.messages.outcomes import Left, NeverSent, Stalled, Stopped
 from pipeline.units import Seconds
 
 
@@ -60,9 +62,13 @@ def plan_is_open(context: BookContext) -> bool:
 
 
 def is_stranded(context: BookContext) -> bool:
-    """Ask whether the book's last plan ended in the middle."""
+    """Ask whether a re-range of the book ended in the middle, and no other has moved anything since; a hedge's plan changes nothing of that."""
     plan = find_plan(context)
-    return plan is not None and kind_of(plan.goal) == "rerange" and isinstance(plan.closed, Stalled | Left)
+    if plan is None:
+        return False
+    if kind_of(plan.goal) == "hedge_to" or isinstance(plan.closed, NeverSent | Stopped):
+        return plan.found_stranded is True
+    return isinstance(plan.closed, Stalled | Left)
 
 
 # ------------------------------------------------------------------ open
@@ -90,6 +96,7 @@ def open_plan(
         phases=context.actions.phases_of(goal),
         notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
+        found_stranded=is_stranded(context) or UNSET,
         allowances=tuple(allowances(context.policy, _grants(context))),
         standing=_bounds(context),
     )
@@ -151,7 +158,11 @@ def carry_plan(context: BookContext, stock: Stock, path: BookPath) -> Iterator[O
 def _carry(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Moving:
     if plan.closed is not None:
         return (yield from clear(context, plan, stock, path))
-    match stand(plan, context.shard.tables):
+    standing = stand(plan, context.shard.tables)
+    gone = find_gone(context, plan, standing)
+    if gone is not None:
+        return (yield from leave(context, plan, gone))
+    match standing:
         case Finished():
             return (yield from finish(context, plan))
         case Waiting() as waiting:

@@ -92,7 +92,14 @@ def _give_up_unsent(context: BookContext, plan: Plan, broken: Broken) -> Moving:
     if refusal is not None:
         hold_off(context.shard, context.policy, refusal, context.block.timestamp_s, plan.proposed_before_s)
     never = NeverSent(step=broken.step, outcome=broken.outcome)
-    return (yield from close(context, replace(plan, allowances=still_watched(plan)), never))
+    watched = plan.allowances if _began_elsewhere(context, plan) else still_watched(plan)
+    return (yield from close(context, replace(plan, allowances=watched), never))
+
+
+def _began_elsewhere(context: BookContext, plan: Plan) -> bool:
+    """Ask whether a reorg took the block at which a plan was opened: what the plan before had allowed may stand again, and nobody follows that one any more."""
+    there = context.shard.tables.branch_hash(plan.made_at.number)
+    return context.block.number < plan.made_at.number or there not in {None, plan.made_at.hash}
 
 
 def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> Moving:

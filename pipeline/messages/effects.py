@@ -113,6 +113,8 @@ class Plan(Entry, frozen=True, kw_only=True, tag_field="version", tag="3"):
     """How it ended."""
     proposed_before_s: Seconds | None = None
     """When the proposal before was made: the cooldown goes back to it if nothing was ever sent."""
+    found_stranded: bool | msgspec.UnsetType = msgspec.UNSET
+    """A re-range before it had ended in the middle: where this plan moves none of that, the book is as the former left it."""
     foreseen: ForeseenCost | None = None
     deviation_before_bps: Bps | None = None
     """When it was opened: share minus target."""

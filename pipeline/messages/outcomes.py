@@ -73,7 +73,7 @@ RestReason = Literal["inside_band"]
 StopReason = Literal[RestReason, "no_improvement"]
 """Why a plan that has moved nothing is better not carried on."""
 
-LeaveReason = Literal["shard_forgot", "book_removed", "policy_replaced"]
+LeaveReason = Literal["shard_forgot", "book_removed", "policy_replaced", "position_gone"]
 """What a plan rested on and has gone away."""
 
 
@@ -156,6 +156,8 @@ class Left(PlanOutcome, frozen=True, kw_only=True, tag="left"):
 
     phase: Phase
     reason: LeaveReason
+    item: str = ""
+    """Of `position_gone`: the key of the NFT or balance that is gone, or the name of the venue at which nothing is hedged."""
 
 
 class NeverSent(PlanOutcome, frozen=True, kw_only=True, tag="never_sent"):

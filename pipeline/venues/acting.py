@@ -107,6 +107,9 @@ class VenueActions(Protocol):
     ) -> tuple[Goal, Foreseen]:
         """Run a whole plan in thought; the goal comes back as the largest step towards it where it cannot be had at once."""
 
+    def find_gone(self, shard: Shard, policy: Policy, goal: Goal) -> str | None:
+        """Name what a plan that has moved nothing yet is to move, and what is not there, as after a reorg; None: all is there."""
+
     # ---------------------------------------------------------------- one phase
     def read_market(
         self, shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei, *, phase: Phase

@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import pstdev
 
 import pytest
-from aave_world import is_as_on_the_chain
+from aave_world import NAME, is_as_on_the_chain
 from chain_desk import ChainDesk
 from chain_plans import cancel_all, is_tracked, undo
 from hedged_play import (
@@ -25,9 +25,9 @@ from hedged_play import (
 
 from pipeline.advance.books import stock_of
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
-from pipeline.messages.events import PolicySet
+from pipeline.messages.events import IntentRefused, PolicySet
 from pipeline.messages.goals import HedgeGoal
-from pipeline.messages.outcomes import Done
+from pipeline.messages.outcomes import Done, Left
 from streams.devnet import aave
 from streams.devnet.aave import AaveContracts
 from streams.devnet.aave_v3_0 import deploy_aave_v3_0
@@ -111,6 +111,33 @@ def test_a_leg_that_a_reorg_takes_away_is_made_again(
     assert allowances(desk, market) == [0] * 4
     assert is_tracked(desk)
     assert not desk.said(Quarantined)
+
+
+def test_a_step_back_from_a_hedge_that_a_reorg_took_away_ends_and_the_hedge_is_taken_on(
+    chain: Chain, world: World, cache
+) -> None:
+    """The price rises, less is to be owed; then the chain goes back to before anything was, and nothing of it comes again."""
+    market = deploy_aave_v3_6(chain, world, cache=cache)
+    desk = desk_at(chain, world, market)
+    began_at = chain.header().number
+    until(desk, lambda: desk.said(PlanClosed))
+    jump(desk, market, 3_150)
+    until(desk, lambda: len(desk.said(PlanOpened)) > 1)
+    back = desk.said(PlanOpened)[1]
+    assert back.goal.terms["move"] == "down"
+    waiting = list(desk.pending)
+    undo(desk, chain.header().number - began_at)
+    assert debt_and_collateral(desk, market) == (0, 0)
+    for each in waiting:
+        desk.append(IntentRefused(intent=each.digest, reason="orphaned", detail="a test"))
+    desk.block()
+    end = desk.said(PlanClosed)[-1]
+    assert (end.plan, end.outcome) == (back.plan, Left(phase="buy", reason="position_gone", item=NAME))
+    until(desk, lambda: desk.said(PlanClosed)[-1].outcome == Done())
+    assert desk.said(PlanOpened)[2].goal.terms["move"] == "up"
+    is_hedged(desk, market)
+    assert allowances(desk, market) == [0] * 4
+    assert is_tracked(desk)
 
 
 def is_hedged(desk: ChainDesk, market: AaveContracts) -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from toy_sender import Wants, everything
 from toy_signer import whale
 
-from pipeline.act.lifecycle import TABLE, state_of
+from pipeline.act.lifecycle import TABLE
 from pipeline.advance import plans
 from pipeline.drive import drive
 from pipeline.messages.base import Output
@@ -52,10 +52,6 @@ class WatchedLife(Lifecycle):
         WatchedLife.living = self
         super().__init__(book, seed=seed)
 
-    @property
-    def state(self) -> str:
-        return state_of(self.shard.tables.find("plan/alpha", Plan), self.shard.tables)
-
     def take(self) -> list[object]:
         new: list[object] = []
         for record in self.watcher.log[self.offset :]:
@@ -67,13 +63,14 @@ class WatchedLife(Lifecycle):
 
     def note(self, record: object, before: str, said: list[Output]) -> None:
         """Hold a record against the table: first what it did to the plan, then what the plan did."""
+        moves, self.moves[:] = list(self.moves), []
         left = any(isinstance(each, PlanClosed) and isinstance(each.outcome, Left) for each in said)
         happened = {BlocksReverted: "reorg", BlockSeen: "block"}.get(type(record), "")
         if isinstance(record, IntentReport):
             happened = "report"
-        if left or (not happened and before != self.state and self.state in ("over", "clearing")):
+        ended = not happened and before != self.state and self.state in ("over", "clearing")
+        if (left and not moves) or ended:
             happened = "leave"
-        moves, self.moves[:] = list(self.moves), []
         after = moves[0][0] if moves else self.state
         for step in ((before, happened or "block", after), *moves):
             self.taken[step[:2]] += 1

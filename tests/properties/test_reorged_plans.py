@@ -3,14 +3,18 @@
 from collections.abc import Callable
 
 import pytest
+from builders import MANAGER
 from depth import spread
 from desk import live
 from lifecycle import Lifecycle
 from toy_sender import TOY_GAS_WEI, Wants, everything
 from toy_signer import whale
 
-from pipeline.messages.decisions import PlanClosed
-from pipeline.messages.outcomes import Done
+from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
+from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.entries import BookPath
+from pipeline.messages.events import IntentRefused
+from pipeline.messages.outcomes import Done, Left, NeverSent
 from pipeline.messages.policy import Rerange
 
 _DEADLINE_BLOCKS = 26
@@ -21,6 +25,12 @@ _BLOCKS_OF_THREE = 3
 _MUCH = 10**24
 PUSHES = (None, True, False)
 """By a whale, after the reorg: not at all, down, up."""
+_LATE_BLOCKS = 3
+"""As many different numbers of blocks pass before the reorg: none, one, two."""
+_CLEARED_BLOCKS = 3
+"""Until what a plan that has ended left allowed is taken back."""
+_MOST_BLOCKS = _DEADLINE_BLOCKS + 2 * 6 + _BLOCKS
+"""Until what waits is past its deadline, a refused plan and the next one after as long as the policy lets a book be out of range, and the plan."""
 
 
 def nothing_old(life: Lifecycle) -> Wants:
@@ -100,3 +110,110 @@ def reorg(
     closed = life.said(PlanClosed)[-1]
     assert closed.cost.transactions == life.transactions_of(closed), "what was undone has cost nothing"
     assert closed.cost.gas_wei == closed.cost.transactions * TOY_GAS_WEI
+
+
+# ------------------------------------------------------------------ a plan whose position goes away
+def followed() -> tuple[Lifecycle, int]:
+    """Let a plan be done and the next one open at the same block; tell at which block the first was opened."""
+    life = opened()
+    began_at = life.chain.head.number
+    while not life.mined("mint"):
+        life.block()
+    while len(life.said(PlanOpened)) < 2:
+        life.block(lambda chain: whale(chain, down=False, amount=2 * 10**21))
+    (first,), second = life.said(PlanClosed), life.said(PlanOpened)[1]
+    assert first.because_of.block == second.because_of.block
+    return life, began_at
+
+
+def end_of(life: Lifecycle, plan: Plan, wants: Wants) -> PlanClosed:
+    """Go on until a plan ends: what waits is past its deadline by then."""
+    for _ in range(_MOST_BLOCKS):
+        ends = [each for each in life.said(PlanClosed) if each.plan == plan.id]
+        if ends:
+            return ends[0]
+        life.block(wants=wants)
+    raise AssertionError(f"{_MOST_BLOCKS} blocks, and no end: {life.plan}")
+
+
+def until_liquid(life: Lifecycle, wants: Wants) -> None:
+    """Go on until what waits has come to its deadline, and an idle book's next plan has minted."""
+    for _ in range(_MOST_BLOCKS):
+        if life.liquid() and not life.is_open:
+            return
+        life.block(wants=wants)
+    raise AssertionError(f"{_MOST_BLOCKS} blocks, and no liquidity: {life.outcomes()[-3:]}")
+
+
+@pytest.mark.parametrize(
+    ("kept", "late", "inclusion"), spread((0, 1, 2), range(_LATE_BLOCKS), tuple(INCLUSIONS)), ids=str
+)
+def test_a_plan_whose_position_went_away_ends_and_the_book_is_made_whole(
+    kept: int, late: int, inclusion: str
+) -> None:
+    """`kept` of the first plan's blocks stay, none with its mint; the second's withdrawal is signed, mined, or neither."""
+    life, began_at = followed()
+    second, (nft,) = life.plan, life.plan.goal.terms["withdraw"]
+    for _ in range(late):
+        life.block()
+    life.reorg(life.chain.head.number - began_at - kept)
+    minted = f"position/{MANAGER}/{nft}"
+    assert minted not in life.shard.tables.entries()
+    wants = INCLUSIONS[inclusion](life)
+    end = end_of(life, second, wants)
+    is_there = minted in life.shard.tables.entries()
+    assert (end.outcome == Left(phase="withdraw", reason="position_gone", item=minted)) != is_there
+    until_liquid(life, wants)
+    life.until_over(wants=wants)
+    for _ in range(_CLEARED_BLOCKS):
+        life.block(wants=wants)
+    assert not {"not_plannable", "no_goal"} & {each.reason for each in life.said(PlanStalled)}
+    life.assert_whole()
+    assert all(life.most_of_a_plan(step) <= 1 for step in ("withdraw", "swap", "mint"))
+
+
+def until_third(life: Lifecycle) -> None:
+    for _ in range(_MOST_BLOCKS):
+        if len(life.said(PlanOpened)) > 2:
+            return
+        life.block()
+    raise AssertionError(f"{_MOST_BLOCKS} blocks, and no third plan: {life.outcomes()}")
+
+
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_such_an_end_costs_no_cooldown_and_without_gas_nothing_of_the_days_limits(is_signed: bool) -> None:
+    """All of the first plan comes again but what followed its withdrawal; that of the second reverts, or is refused as orphaned."""
+    life, began_at = followed()
+    second, effects = life.plan, life.shard.tables.need("effects/alpha", BookEffects)
+    for _ in range(is_signed):
+        life.block()
+    life.reorg(life.chain.head.number - began_at)
+    life.block()
+    assert isinstance(end_of(life, second, everything).outcome, Left)
+    assert life.mined("withdraw"), "the first plan's: the tokens lie in the wallet"
+    assert not life.liquid()
+    after = life.shard.tables.need("effects/alpha", BookEffects)
+    assert after.last_proposed_at_s == second.proposed_before_s
+    assert len(after.actions) == len(effects.actions) - (not is_signed)
+    until_third(life)
+    cooled_at_s = second.made_at.timestamp_s + life.book.strategy.cooldown_s
+    assert life.said(PlanOpened)[2].because_of.block.timestamp_s < cooled_at_s
+    life.until_over()
+    assert life.outcomes()[-1] == Done()
+    life.assert_whole()
+
+
+def test_a_plan_of_which_nothing_was_sent_leaves_a_book_as_stranded_as_it_was() -> None:
+    """The position goes away, and then the signer refuses the next plan: the book still counts as out of range."""
+    life, began_at = followed()
+    life.reorg(life.chain.head.number - began_at - 1)
+    until_third(life)
+    for each in life.queue:
+        life.watcher.append(IntentRefused(intent=each.digest, reason="limits", detail="a test"))
+    life.queue.clear()
+    life.block()
+    assert isinstance(life.outcomes()[-1], NeverSent)
+    life.block()
+    assert not life.liquid()
+    path = life.shard.tables.need("path/alpha", BookPath)
+    assert path.out_of_range_since_s is not None

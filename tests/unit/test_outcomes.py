@@ -21,6 +21,7 @@ from pipeline.messages.outcomes import (
     AnyPlanOutcome,
     AnyStepOutcome,
     GuardReason,
+    Left,
     NeverSent,
     RefusalReason,
     SignerDropped,
@@ -47,10 +48,16 @@ never_sent = st.builds(NeverSent, step=st.sampled_from(["withdraw", "approve", "
 
 
 def _of_then(kind):
-    """An outcome whose phase is one of those that version 1 knew."""
+    """An outcome whose phase, and whose reason to be left, are among those that version 1 knew."""
     if "phase" not in kind.__struct_fields__:
         return structs(kind)
-    return st.builds(msgspec.structs.replace, structs(kind), phase=st.sampled_from([*FORMER_PHASES]))
+    then = {"phase": st.sampled_from([*FORMER_PHASES])}
+    if kind is Left:
+        then |= {
+            "reason": st.sampled_from(["shard_forgot", "book_removed", "policy_replaced"]),
+            "item": st.just(""),
+        }
+    return st.builds(msgspec.structs.replace, structs(kind), **then)
 
 
 of_plans = st.one_of(
@@ -61,6 +68,13 @@ of_plans = st.one_of(
 @given(of_plans)
 def test_what_people_read_of_a_plan_is_what_version_1_wrote(outcome):
     assert msgspec.convert(plan_outcome(outcome_text(outcome)), AnyPlanOutcome) == outcome
+
+
+def test_an_end_for_want_of_a_position_names_it():
+    gone = Left(phase="withdraw", reason="position_gone", item="position/0x3a/3")
+    assert (
+        outcome_text(gone) == "left at withdraw: what it was to move is not there any more, position/0x3a/3"
+    )
 
 
 @given(of_steps)

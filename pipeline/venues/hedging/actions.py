@@ -101,6 +101,13 @@ class HedgeActions(MissesNoFees):
         taken, foreseen = foresee_hedge(sizing, self._places, policy, terms, stock, aim=aim)
         return hedge_goal(policy, taken), foreseen
 
+    def find_gone(self, shard: Shard, policy: Policy, goal: Goal) -> str | None:
+        """Name the hedge's venue where a goal makes the position smaller, or secures it, and there is none."""
+        held, move = self._venue.position(shard, policy), terms_of(goal).move
+        if move == "up" or held.size or (move == "close" and held.collateral):
+            return None
+        return goal.venue
+
     # -------------------------------------------------------------- one phase
     def read_market(
         self, shard: Shard, policy: Policy, now_s: Seconds, base_fee_wei: Wei, *, phase: Phase

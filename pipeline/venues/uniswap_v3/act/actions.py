@@ -20,6 +20,7 @@ from pipeline.venues.uniswap_v3.act import market as markets
 from pipeline.venues.uniswap_v3.act.asked import market_of
 from pipeline.venues.uniswap_v3.act.drafts import MINT_GAS, draft
 from pipeline.venues.uniswap_v3.act.freeing import UniswapV3Freeing
+from pipeline.venues.uniswap_v3.act.goal import find_gone
 from pipeline.venues.uniswap_v3.act.mint_behind import draft_mint_behind
 from pipeline.venues.uniswap_v3.act.missed_fees import Growth, Outside
 from pipeline.venues.uniswap_v3.act.outlook import choose, look_ahead
@@ -98,6 +99,10 @@ class UniswapV3Actions:
         """Run a re-range in thought; where its swap would be cut short, the largest step towards it."""
         taken, foreseen = look_ahead(shard, policy, range_of(goal), market_of(market), stock)
         return goal_of(taken), foreseen
+
+    def find_gone(self, shard: Shard, policy: Policy, goal: Goal) -> str | None:
+        """Name an NFT of the goal that the book does not have, or in which nothing is left; or the wallet that was to be placed."""
+        return find_gone(shard, policy, range_of(goal))
 
     # -------------------------------------------------------------- one phase
     def read_market(

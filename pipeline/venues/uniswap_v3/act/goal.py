@@ -39,6 +39,18 @@ def freed_by(shard: Shard, policy: Policy, leaving: tuple[TokenId, ...]) -> Amou
     return RawAmount(sum(pays0 for pays0, _ in pays)), RawAmount(sum(pays1 for _, pays1 in pays))
 
 
+def find_gone(shard: Shard, policy: Policy, goal: PoolRange) -> str | None:
+    """Name an NFT of a goal in which nothing is, or that the book does not have; None: each holds something.
+
+    A goal without NFTs is about tokens in the wallet: they are gone where an NFT holds something instead.
+    """
+    movable = liquidity_to_move(shard, policy)
+    if not goal.withdraw:
+        return keys.balance(policy.owner, policy.quote) if movable else None
+    gone = [token_id for token_id in goal.withdraw if token_id not in movable]
+    return keys.position(acting_deployment(policy).manager, gone[0]) if gone else None
+
+
 def choose_goal(
     shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], base_share: Fraction
 ) -> PoolRange:
