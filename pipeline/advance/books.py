@@ -21,7 +21,7 @@ from pipeline.book.pricing import pair_price
 from pipeline.book.references import doubt
 from pipeline.book.stock import held_parts, outside_hedge, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
-from pipeline.decide.hedging import URGENT, hedge_to_buy, offer_hedge
+from pipeline.decide.hedging import LEG_FAILED, URGENT, hedge_to_buy, offer_hedge
 from pipeline.decide.levers import Option, is_hedge
 from pipeline.follow.due_reads import first_missing
 from pipeline.follow.quarantine import quarantined
@@ -91,7 +91,7 @@ def _judge(context: BookContext, path: BookPath, stock: Stock, moved: Stock) -> 
     shard, policy, now_s = context.shard, context.policy, context.block.timestamp_s
     effects = _effects(shard, policy)
     hedge = offer_hedge(shard, policy, stock, effects, now_s)
-    if hedge is not None and hedge.target.trigger == URGENT:
+    if hedge is not None and hedge.target.trigger in {URGENT, LEG_FAILED}:
         return hedge
     doubted = _doubted(context, stock)
     if doubted is not None:

@@ -44,6 +44,12 @@ def rest_hedge(context: BookContext, *, proposed: bool = False) -> None:
     context.shard.tables.put(_key(context), replace(effects, hedge_rests_until_s=until_s))
 
 
+def wake_hedge(context: BookContext) -> None:
+    """Let a hedge rest no longer: what its last step left open is to be taken back."""
+    effects = context.shard.tables.find(_key(context), BookEffects) or BookEffects()
+    context.shard.tables.put(_key(context), replace(effects, hedge_rests_until_s=context.block.timestamp_s))
+
+
 def count_again(context: BookContext, costs: ForeseenCost) -> None:
     """Add what it costs to make a phase once more to the plan that is under way."""
     effects = context.shard.tables.find(_key(context), BookEffects)

@@ -18,8 +18,9 @@ from pipeline.act.settle import (
     still_watched,
 )
 from pipeline.advance.book_context import BookContext, Moving
-from pipeline.advance.daily_counts import rest_hedge
+from pipeline.advance.daily_counts import rest_hedge, wake_hedge
 from pipeline.advance.market_refusals import forget_refusals, hold_off
+from pipeline.decide.hedging import compensates_after_s
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import PlanClosed, PlanStalled, StepRefused
 from pipeline.messages.effects import BookEffects, Plan
@@ -114,6 +115,10 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
     plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
     if plan.idle_since is None and lies_outside(plan, phase, context.shard.tables):
         plan = replace(plan, idle_since=context.actions.paid_so_far(context.shard, context.policy))
+    if _is_compensated(context, plan, phase, now_s - since_s):
+        moving = yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason))
+        wake_hedge(context)
+        return moving
     action = context.policy.action
     if now_s - since_s < action.stall_after_s or action.on_stall == "wait":
         put(context, plan)
@@ -121,6 +126,14 @@ def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal)
     if action.on_stall == "mint_as_is" and phase in plan.doing("trades"):
         return give_up(context, plan, (phase,))
     return (yield from close(context, plan, Stalled(phase=phase, reason=refusal.reason)))
+
+
+def _is_compensated(context: BookContext, plan: Plan, phase: Phase, held_s: int) -> bool:
+    """Ask whether a hedge's trade has been held back for so long that the leg before it is to be taken back."""
+    if context.kind != "hedge_to" or not context.policy.hedge:
+        return False
+    after_s = compensates_after_s(context.policy, plan.goal, phase)
+    return after_s is not None and held_s >= after_s
 
 
 def give_up(context: BookContext, plan: Plan, phases: tuple[Phase, ...]) -> Move:

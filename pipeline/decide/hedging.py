@@ -10,6 +10,7 @@ from pipeline.errors import ImpossibleFactError, PipelineError
 from pipeline.hedge.port import HedgePosition
 from pipeline.messages.decisions import Trigger
 from pipeline.messages.effects import BookEffects
+from pipeline.messages.goals import Goal, Phase
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import HedgeShown
 from pipeline.state.shard import Shard
@@ -18,6 +19,8 @@ from pipeline.venues.registry import hedge_venue, need_hedging
 
 URGENT: Trigger = "health_low"
 """It waits for no cooldown, and goes before a re-range."""
+LEG_FAILED: Trigger = "leg_failed"
+"""A step ended between two of its legs: the first is taken back before anything else but low health."""
 UNWIND: Trigger = "unwind"
 """Nothing is to be hedged, and something is left: it waits for no cooldown either."""
 
@@ -29,15 +32,24 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
     held = position_of(shard, policy)
     if held.health_bps is not None and held.health_bps < policy.hedge.act_bps:
         return URGENT
+    if need_hedging(policy).left_open(shard, policy):
+        return LEG_FAILED
     if need_hedging(policy).target(shard, policy, stock) is None:
         return None
     return UNWIND if policy.hedge.ends else "net_outside_band"
 
 
 def hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
-    """Tell how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed."""
+    """Tell how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed, or takes a leg back."""
+    if need_hedging(policy).left_open(shard, policy):
+        return RawAmount(0)
     target = need_hedging(policy).target(shard, policy, stock)
     return RawAmount(0 if target is None else target.net - stock.base_amount)
+
+
+def compensates_after_s(policy: Policy, goal: Goal, phase: Phase) -> Seconds | None:
+    """Tell after how long a step's phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
+    return need_hedging(policy).compensates_after_s(policy, goal, phase)
 
 
 def hedge_shown(shard: Shard, policy: Policy, stock: Stock) -> HedgeShown | msgspec.UnsetType:

@@ -22,8 +22,11 @@ from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Address, Bps, RawAmount
 
-HedgeMove = Literal["up", "down", "close", "secure", "deleverage_free", "secure_from_range", "deleverage"]
-"""A larger position; a smaller one; none, with all that is there taken back. At once, where health is low: with more behind it out of the
+HedgeMove = Literal[
+    "up", "down", "close", "take_back", "secure", "deleverage_free", "secure_from_range", "deleverage"
+]
+"""A larger position; a smaller one; none, with all that is there taken back. Back to where a step began whose trade
+does not come about. At once, where health is low: with more behind it out of the
 wallet; a smaller one out of collateral that health does not rest on; with more behind it out of the book's ranges; a smaller one out of
 the collateral that health rests on."""
 AT_ONCE: frozenset[HedgeMove] = frozenset({"secure", "deleverage_free", "secure_from_range", "deleverage"})

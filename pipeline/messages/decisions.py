@@ -16,7 +16,9 @@ from pipeline.messages.outcomes import AnyPlanOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import Address, BookId, Bps, Hash, RawAmount, Seconds
 
-Trigger = Literal["share_outside_band", "out_of_range", "net_outside_band", "unwind", "health_low"]
+Trigger = Literal[
+    "share_outside_band", "out_of_range", "net_outside_band", "unwind", "leg_failed", "health_low"
+]
 """The last three are a hedge's."""
 
 Gate = Literal["observed", "quarantine", "pause", "plan", "mode", "value", "band", "lever", "cooldown"]

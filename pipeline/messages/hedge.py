@@ -69,6 +69,8 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     """After a step that reached its target."""
     pace_s: Seconds = Seconds(600)
     """After a step that did not, or that came to nothing."""
+    compensate_after_s: Seconds | msgspec.UnsetType = msgspec.UNSET
+    """After this long without its trade a step takes the leg before it back: what was borrowed is repaid, what was withdrawn supplied. Left out: never."""
     unwound: bool = False
     """An operator has ended it: nothing is hedged, whatever the ratio is, until an operator takes it on again."""
 

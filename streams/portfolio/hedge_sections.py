@@ -84,3 +84,5 @@ class HedgeSection(Section):
     """How long the hedge rests after it has reached its target."""
     pace: Duration = Seconds(600)
     """How long it rests after a step that was not the last."""
+    compensate_after: Annotated[Duration, Field(gt=0)] | None = None
+    """After how long without its trade an action takes the leg before it back: what it borrowed is repaid; by default never."""

@@ -45,6 +45,7 @@ def hedge_of(book: BookSection) -> Hedge | msgspec.UnsetType:
         most_carry_bps=section.most_carry,
         cooldown_s=section.cooldown,
         pace_s=section.pace,
+        compensate_after_s=section.compensate_after or msgspec.UNSET,
     )
 
 

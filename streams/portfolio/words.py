@@ -149,6 +149,7 @@ def _hedge(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "oracle_within", bps_text(hedge.oracle_within_bps)
     yield "cooldown", seconds_text(hedge.cooldown_s)
     yield "pace", seconds_text(hedge.pace_s)
+    yield "compensate_after", seconds_text(hedge.compensate_after_s) if hedge.compensate_after_s else _UNSET
     yield "unwound", "yes" if hedge.unwound else "no"
 
 

@@ -15,8 +15,8 @@ from pipeline.hedge.target import centre_of, target_of
 from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, Quarantined, StepRefused
 from pipeline.messages.goals import HedgeGoal
 from pipeline.messages.hedge import Hedge
-from pipeline.messages.outcomes import Done
-from pipeline.messages.policy import Policy, version_of
+from pipeline.messages.outcomes import Done, Stalled
+from pipeline.messages.policy import Policy, StallPolicy, version_of
 from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount, Seconds, ShardId
 from pipeline.venues.aave_v3 import configuration as bits
@@ -178,9 +178,9 @@ def test_with_an_empty_wallet_and_no_range_collateral_is_taken_out_to_repay_unti
     assert desk.chain.health >= 1.2
 
 
-def low_desk(percent: int, **kept: int) -> LendingDesk:
+def low_desk(percent: int, hedge: dict[str, Any] | None = None, **kept: int) -> LendingDesk:
     """A book on its target, whose price has jumped to so many percent, and of which so much is left."""
-    desk = desk_at(hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}))
+    desk = desk_at(hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6), **(hedge or {})}))
     desk.chain.price_percent = percent
     desk.keep(**kept)
     assert desk.chain.health < 1.2
@@ -383,6 +383,83 @@ def test_a_reorg_that_takes_legs_away_and_brings_them_again_leaves_one_hedge(blo
     assert abs(net - centre_of(policy.hedge, long)) <= long * 500 // 10_000
     assert desk.chain.debt[BASE] < 4 * UNIT, "nothing was borrowed twice"
     assert not any(desk.chain.allowances.values())
+    assert not desk.said(Quarantined)
+
+
+def begun(failing: set[str], hedge: dict[str, Any] | None = None, **action: Any) -> LendingDesk:
+    """A book whose hedge begins now, and of which such transactions fail."""
+    made = replace(KEEPS, **action)
+    desk = LendingDesk(hedge_only(hedge, mode="watch", action=made))
+    desk.set_policy(hedge_only(hedge, action=made))
+    desk.fails = failing
+    return desk
+
+
+COMPENSATES: dict[str, Any] = {"compensate_after_s": Seconds(60), "cooldown_s": Seconds(600)}
+
+
+@pytest.mark.parametrize("on_stall", ["wait", "hold_and_alert"])
+def test_what_was_borrowed_and_cannot_be_sold_is_repaid_after_its_time(on_stall: StallPolicy):
+    desk = begun({"sell"}, COMPENSATES, stall_after_s=Seconds(3_000), on_stall=on_stall)
+    for _ in range(6):
+        desk.block()
+        if desk.chain.debt[BASE]:
+            break
+    borrowed_at, wallet = desk.chain.head.number, desk.chain.balances[OWNER, BASE]
+    for _ in range(20):
+        desk.block()
+        if not desk.chain.debt[BASE]:
+            break
+    assert desk.chain.debt[BASE] == 0
+    assert 5 <= desk.chain.head.number - borrowed_at <= 12, (
+        "60 s, and a block each for what goes before and behind"
+    )
+    assert desk.chain.balances[OWNER, BASE] < wallet
+    settle(desk, 10)
+    stalled, done = (each.outcome for each in desk.said(PlanClosed))
+    assert (stalled, done) == (Stalled(phase="sell", reason="step_failed"), Done())
+    assert moves(desk) == ["up", "take_back"]
+    assert desk.said(PlanOpened)[-1].trigger == "leg_failed"
+    assert not any(desk.chain.allowances.values())
+    assert "withdraw" not in steps(desk), "the next attempt needs the collateral"
+    desk.fails = set()
+    settle(desk, 70)
+    assert moves(desk) == ["up", "take_back", "up"], "after a cooldown it is tried again"
+    assert desk.chain.debt[BASE]
+    assert not desk.said(Quarantined)
+
+
+def test_what_cannot_be_sold_is_held_and_told_where_nothing_says_that_it_is_to_be_taken_back():
+    desk = begun({"sell"}, stall_after_s=Seconds(60))
+    settle(desk, 20)
+    assert desk.chain.debt[BASE]
+    assert set(moves(desk)) == {"up"}
+    assert desk.said(PlanClosed)[0].outcome == Stalled(phase="sell", reason="step_failed")
+
+
+def test_collateral_that_was_withdrawn_for_a_purchase_that_cannot_be_made_is_supplied_again():
+    desk = low_desk(121, base=0, quote=0, ranges=0, hedge={"compensate_after_s": Seconds(60)})
+    desk.fails = {"buy"}
+    low = desk.chain.health
+    for _ in range(12):
+        desk.block()
+        if moves(desk)[1:] == ["deleverage", "secure"]:
+            break
+    assert desk.chain.health < low - 0.02, "what is withdrawn lowers it"
+    for _ in range(4):
+        desk.block()
+    assert desk.chain.health > low - 0.001
+    assert moves(desk)[1:3] == ["deleverage", "secure"], "low health goes before, and supplies what there is"
+
+
+def test_taking_back_that_fails_is_tried_again_at_its_pace():
+    desk = begun({"sell", "repay"}, COMPENSATES, stall_after_s=Seconds(60))
+    settle(desk, 40)
+    assert moves(desk).count("take_back") >= 2
+    assert desk.chain.debt[BASE]
+    desk.fails = {"sell"}
+    settle(desk, 12)
+    assert not desk.chain.debt[BASE]
     assert not desk.said(Quarantined)
 
 

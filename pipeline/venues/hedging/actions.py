@@ -20,9 +20,18 @@ from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, Wei
 from pipeline.venues.acting import MissesNoFees, VenueActions, VenueFreeing, VenueTrades
 from pipeline.venues.hedging.aim import aim_of
+from pipeline.venues.hedging.compensation import compensates_after_s, is_left_open
 from pipeline.venues.hedging.emergency import move_at_once
 from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
-from pipeline.venues.hedging.goal import URGENT_MOVES, HedgeTerms, hedge_goal, need_hedge, terms_of
+from pipeline.venues.hedging.goal import (
+    URGENT_MOVES,
+    HedgeTerms,
+    Secured,
+    hedge_goal,
+    in_wallet,
+    need_hedge,
+    terms_of,
+)
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
 from pipeline.venues.hedging.shown import show_hedge
 from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
@@ -67,14 +76,26 @@ class HedgeActions(MissesNoFees):
         held = self._venue.position(shard, policy)
         return target_of(need_hedge(policy), self.aim(shard, policy, stock), stock.base_amount, held)
 
+    def left_open(self, shard: Shard, policy: Policy) -> bool:
+        """Ask whether the last plan left a leg without its trade that is to be taken back. Raises: PipelineError."""
+        if not is_left_open(shard, policy):
+            return False
+        held, wallet = self._venue.position(shard, policy), in_wallet(shard, policy, "take_back")
+        missing = Secured(self._venue, shard, policy).missing_now(wallet.quote)
+        return bool(min(held.size, wallet.base) or missing)
+
+    def compensates_after_s(self, policy: Policy, goal: Goal, phase: Phase) -> Seconds | None:
+        """Tell after how long a phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
+        return compensates_after_s(policy, goal, phase)
+
     def shown(self, shard: Shard, policy: Policy, stock: Stock) -> HedgeShown:
         """Tell how the hedge stands. Raises: PipelineError where the position is not known."""
         return show_hedge(self._places, shard, policy, stock)
 
     # -------------------------------------------------------------- the whole plan
     def is_urgent(self, goal: Goal) -> bool:
-        """Ask whether it secures what is owed, or ends the hedge."""
-        return terms_of(goal).move in URGENT_MOVES
+        """Ask whether it secures what is owed, ends the hedge, or takes a leg back."""
+        return terms_of(goal).move in URGENT_MOVES | {"take_back"}
 
     def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
         """List the venue's phases for the goal's move."""
@@ -86,6 +107,8 @@ class HedgeActions(MissesNoFees):
         if held.health_bps is not None and held.health_bps < hedge.act_bps:
             move = move_at_once(self._places, shard, policy, stock)
             return hedge_goal(policy, HedgeTerms(move=move, net_base=stock.base_amount))
+        if self.left_open(shard, policy):
+            return hedge_goal(policy, HedgeTerms(move="take_back", net_base=stock.base_amount))
         target = self.target(shard, policy, stock)
         if target is None:
             raise HedgeError("the net exposure is within its band")

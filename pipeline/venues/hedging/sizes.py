@@ -285,6 +285,7 @@ _OF_MOVES: Mapping[HedgeMove, Mapping[Phase, _Size]] = {
         "repay": Sizing.repaid_to_close,
         "withdraw": Sizing.withdrawn_to_close,
     },
+    "take_back": {"supply": Sizing.supplied_to_secure},
     "secure": {"repay": Sizing.repaid_to_secure, "supply": Sizing.supplied_to_secure},
     "deleverage_free": {"withdraw": Sizing.withdrawn_free, "buy": Sizing.bought_to_deleverage},
     "secure_from_range": {

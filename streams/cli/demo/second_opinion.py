@@ -21,7 +21,7 @@ _MANAGER = "uniswap-v3/NonfungiblePositionManager"
 _ALL = 2**128 - 1
 _NEVER_S = 2**256 - 1
 _WHOLE_BPS = 10_000
-HEDGE_TRIGGERS = frozenset({"net_outside_band", "health_low", "unwind"})
+HEDGE_TRIGGERS = frozenset({"net_outside_band", "health_low", "leg_failed", "unwind"})
 
 
 class PricedAsset(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ _PHASES: Mapping[HedgeMove, tuple[Phase, ...]] = {
     "up": ("supply", "borrow", "sell"),
     "down": ("buy", "repay", "withdraw"),
     "close": ("buy", "repay", "withdraw"),
+    "take_back": ("repay", "supply"),
     "secure": ("repay", "supply"),
     "deleverage_free": ("withdraw", "buy", "repay"),
     "secure_from_range": ("free", "repay", "supply"),
