@@ -39,7 +39,7 @@ class CalldataError(PipelineError):
 
 
 class CurveError(PipelineError):
-    """An invariant is no curve, or a curve has no value where it is asked for."""
+    """An invariant is not a curve, or a curve has no value where it is asked for."""
 
 
 class HedgeError(PipelineError):
@@ -84,11 +84,11 @@ class StateLostError(InfrastructureError):
 
 
 class StateSpoiledError(StateLostError):
-    """A record of `state.v1` is no entry: no worker of ours wrote it."""
+    """A record of `state.v1` is not an entry: no worker of ours wrote it."""
 
 
 class MalformedRecordError(EvenkeelError):
-    """Bytes on a topic that are no message."""
+    """Bytes on a topic that are not a message."""
 
 
 class NewerRecordError(EvenkeelError):

@@ -1,13 +1,20 @@
-"""The one back-off: waits that double with each failure in a row; and what is said again from time to time."""
+"""The one back-off: waits that double with each failure in a row; and reminders of what lasts."""
 
 import random
 import time
 from collections.abc import Callable
 
+_MOST_DOUBLINGS = 30
+
+
+def doubled(first: float, times: int, *, most: float = float("inf")) -> float:
+    """Double a wait a number of times, up to the most."""
+    return min(most, first * 2 ** min(times, _MOST_DOUBLINGS))
+
 
 def backoff_s(failures: int, *, first_s: float, most_s: float) -> float:
-    """Draw the wait behind so many failures; jittered over its upper half, so that no two come back in step."""
-    longest_s = min(most_s, first_s * 2 ** min(failures, 30))
+    """Draw the wait after a number of failures in a row; jittered over its upper half, so that no two come back in step."""
+    longest_s = doubled(first_s, failures, most=most_s)
     return random.SystemRandom().uniform(longest_s / 2, longest_s)
 
 

@@ -29,7 +29,7 @@ def parse_bps(text: object) -> Bps:
     """
     match = _SHARE.fullmatch(str(text).strip())
     if match is None:
-        raise ValueError(f"{text!r} is no share: write it with its unit, as 5% or 500 bps")
+        raise ValueError(f"{text!r} is not a share: write it with its unit, as 5% or 500 bps")
     bps = Decimal(match["number"]) * _BPS_OF[match["unit"]]
     if bps != int(bps):
         raise ValueError(f"{text!r} is finer than a basis point (0.01%)")
@@ -71,7 +71,7 @@ def parse_seconds(text: object) -> Seconds:
     """
     written = str(text).strip().lower()
     if _DURATION.fullmatch(written) is None:
-        raise ValueError(f"{text!r} is no duration: write it with its unit, as 90s, 1h30m or 2d")
+        raise ValueError(f"{text!r} is not a duration: write it with its unit, as 90s, 1h30m or 2d")
     return Seconds(sum(int(n) * _SECONDS_OF[unit] for n, unit in re.findall(r"(\d+)\s*([wdhms])", written)))
 
 
@@ -82,7 +82,7 @@ def parse_address(text: object) -> Address:
     """
     written = str(text).strip()
     if _ADDRESS.fullmatch(written) is None:
-        raise ValueError("is no address: it must be 0x and 40 hex digits")
+        raise ValueError("is not an address: it must be 0x and 40 hex digits")
     digits = written[2:]
     if digits not in {digits.lower(), digits.upper()} and digits != _checksummed(digits.lower()):
         raise ValueError("has a wrong checksum: a typing error? (all lower case is not checked)")
@@ -130,7 +130,7 @@ def duration_text(seconds: int) -> str:
 
 
 def amount_text(raw: RawAmount | int, decimals: int, *, places: int | None = None) -> str:
-    """Show a raw amount in whole tokens, exactly, or cut (towards zero) after so many places."""
+    """Show a raw amount in whole tokens, exactly, or cut (towards zero) after a number of places."""
     amount = Decimal(raw).scaleb(-decimals, _WIDE)
     if places is not None and places < decimals:
         step = Decimal(1).scaleb(-places)

@@ -137,7 +137,7 @@ def _decoded(record: Record) -> object:
     try:
         return decode_output(record.value or b"", where=record.where)
     except MalformedRecordError as error:  # it names the place
-        log.warning("passes over what is no swap and no pool", error=str(error))
+        log.warning("passes over what is neither a swap nor a pool", error=str(error))
         return None
 
 

@@ -45,7 +45,7 @@ class Processes(msgspec.Struct, frozen=True):
 
     processes: tuple[ProcessNow, ...]
     malformed: tuple[str, ...]
-    """Records that are no heartbeat, by topic, partition and offset."""
+    """Records that are not heartbeats, by topic, partition and offset."""
 
     def silent(self) -> list[ProcessNow]:
         """List those whose beats are missing."""

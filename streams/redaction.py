@@ -39,7 +39,7 @@ def remember_secret(text: str) -> None:
     parts = urlsplit(text)
     words = [parts.password, *(value for _, value in parse_qsl(parts.query))]
     _known.update(word for word in words if word and len(word) >= _SHORTEST_SECRET)
-    # `mainnet` and `ethereum` in a path are no secrets, and hidden they would make a log unreadable
+    # `mainnet` and `ethereum` in a path are not secrets, and hidden they would make a log unreadable
     _known.update(
         word for word in parts.path.split("/") if len(word) >= _SHORTEST_KEY or _MIXED.fullmatch(word)
     )

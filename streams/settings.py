@@ -119,7 +119,7 @@ class Settings(KafkaSettings, BaseSettings):
 
     @property
     def quorum(self) -> int | None:
-        """How many of the nodes must agree. Raises: SettingsError if there are not so many."""
+        """How many of the nodes must agree. Raises: SettingsError if there are fewer."""
         if self.rpc_quorum is not None and self.rpc_quorum > len(self.rpc_url):
             raise SettingsError(
                 f"{variable_of('rpc_quorum')}: {self.rpc_quorum} nodes must agree, {len(self.rpc_url)} are named"

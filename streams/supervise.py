@@ -41,7 +41,7 @@ class RestartDelays:
     healthy_s: float = 60.0
     """Who ran this long begins again with the shortest wait."""
     end_s: float = 8.0
-    """So long a child may take to end in order."""
+    """How long a child may take to shut down cleanly."""
     remind_s: float = 600.0
     """How often it is said that a child stays ended."""
 

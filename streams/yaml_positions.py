@@ -75,7 +75,7 @@ def read_yaml(text: str, file: str) -> Document:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise SettingsError(f"{file}{place}: no YAML: {error.problem}") from None
-    except yaml.YAMLError as error:  # bytes that are no text
+    except yaml.YAMLError as error:  # bytes that are not text
         raise SettingsError(f"{file}: no YAML: {error}") from None
     start = yaml.Mark(file, 0, 0, 0, None, 0)
     places: dict[FieldPath, yaml.Mark] = {(): start}
@@ -176,7 +176,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _fields_at(model: type[BaseModel], path: FieldPath) -> Mapping[str, FieldInfo]:
-    """Find the fields that may stand at a path, none below a value that is no section."""
+    """Find the fields that may stand at a path, none below a value that is not a section."""
     section: type[BaseModel] | None = model
     for part in path:
         if isinstance(part, str) and section is not None:

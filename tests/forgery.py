@@ -27,7 +27,7 @@ from streams.kafka.codec import decode_event, encode
 Forge = Callable[[random.Random, Tables], AnyEvent]
 
 
-# ------------------------------------------------------------------ bytes that are no message
+# ------------------------------------------------------------------ bytes that are not a message
 def malformed_records(dice: random.Random, real: Sequence[bytes | None]) -> list[bytes | None]:
     """Make bytes of many kinds, some of them nearly a record."""
     whole = [payload for payload in real if payload and len(payload) > 2]

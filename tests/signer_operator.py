@@ -25,7 +25,7 @@ _ROOT = Path(__file__).parents[1]
 def operated_house(
     broker: Broker, built: tuple[World, Path, str], folder: Path, cache: Path
 ) -> Iterator[SenderHouse]:
-    """Open a house whose node does not call itself anvil: that is refused where a chain is no known test chain."""
+    """Open a house whose node does not call itself anvil: that is refused where a chain is not a known test chain."""
     with (
         start_chain(folder / "chain", cache=cache, state=built[1], chain_id=next(CHAIN_IDS)) as chain,
         nameless(chain) as url,

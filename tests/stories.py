@@ -23,7 +23,7 @@ NO_MESSAGES = (b"", None, b"\x00\xff", b'{"type":"BlockSeen","term":1.0}', b'{"t
 
 @cache
 def story(seed: int, blocks: int = 12, depth: int = 4) -> Log:
-    """A book is read, blocks come, a branch goes away, an operator pauses, and some bytes are no message."""
+    """A book is read, blocks come, a branch goes away, an operator pauses, and some bytes are not a message."""
     watcher = started(seed)
     for _ in range(blocks // 2):
         watcher.block()

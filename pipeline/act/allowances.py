@@ -48,7 +48,7 @@ def is_allowed(shard: Shard, policy: Policy, token: Address, spender: Address, a
 def allow(
     shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount
 ) -> tuple[Call, ...]:
-    """Let a spender take exactly so much, or all that may stand where that is more.
+    """Allow a spender exactly an amount, or all that may stand where that is more.
 
     By way of 0, for some tokens go from no amount to another but that. One that is there already and is only a little
     more is used as it stands: the price moves what is needed from block to block. An allowance that was not read is
@@ -86,7 +86,7 @@ def approve(token: Address, spender: Address, amount: RawAmount) -> Call:
 
 
 def read_approval(call: Call) -> tuple[Address, RawAmount]:
-    """Read back whom a call lets take how much. Raises: CalldataError where it is no approval."""
+    """Read back whom a call lets take how much. Raises: CalldataError where it is not an approval."""
     spender, amount = _APPROVE.decode(bytes.fromhex(call.data.removeprefix("0x")))
     return spender, amount
 

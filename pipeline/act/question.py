@@ -42,7 +42,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """The plan takes risk away that does not wait."""
 
     missed_quote: RawAmount = RawAmount(0)
-    """Fees that were missed since the phase was first held back, where its tokens lie outside. Going on may cost so much more."""
+    """Fees that were missed since the phase was first held back, where its tokens lie outside. Going on may cost that much more."""
 
     gas_foreseen: RawAmount | None = None
     """In raw quote, of the whole plan at its limits; None: it begins now, or has waited outside for long enough."""

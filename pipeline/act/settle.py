@@ -14,7 +14,7 @@ from pipeline.units import BlockNumber, Hash
 
 Fate = Literal["in flight", "mined"] | AnyStepOutcome
 ALIKE = 2
-"""So often for the same reason, and it is no accident any more."""
+"""Failures in a row for the same reason after which a phase counts as failing for good."""
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ _PIPS = 1_000_000
 
 
 def calibrate(context: BookContext) -> None:
-    """Estimate it anew where the hour is another one, or the policy; forget it where no ratio is chosen by it."""
+    """Estimate it again in each hour and after each change of policy; forget it where no ratio is chosen by it."""
     policy, tables, key = context.policy, context.shard.tables, keys.volatility(context.policy.book)
     known = tables.find(key, CalibratedVolatility)
     if not (policy.hedge and policy.hedge.auto):

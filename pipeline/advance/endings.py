@@ -79,7 +79,7 @@ def _plans(shard: Shard) -> Iterator[tuple[BookId, Plan]]:
 
 
 def end_plans(shard: Shard, ends: Ending, now: Provenance) -> Iterator[Output]:
-    """Close plans: what they were for must be judged anew."""
+    """Close plans: what they were for must be judged again."""
     for book in ends.forgotten:
         _forget_steps(shard, book)
     for book, outcome in ends.outcomes.items():

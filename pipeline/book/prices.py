@@ -58,7 +58,7 @@ def _value_of(
                 raise ImpossibleFactError(f"feed {address}, which values {asset.token}, was not read")
             return feed_price(policy, asset.token, feed, answer, prices)
         case _:
-            raise ImpossibleFactError(f"{asset.token} is valued at a mean, which is no price of now")
+            raise ImpossibleFactError(f"{asset.token} is valued at a mean, which is not a price of now")
 
 
 def along(policy: Policy, token: Address, path: Sequence[tuple[Address, Spot]]) -> Price:

@@ -14,7 +14,7 @@ from pipeline.errors import CurveError
 
 _point = tuple.__new__  # half the time of `Point._make`
 _ROUNDING = 1e-9
-"""Of the value: a holding that is further below zero is no rounding error."""
+"""Of the value: a holding that is further below zero is not a rounding error."""
 
 
 class Point(NamedTuple):

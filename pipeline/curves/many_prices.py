@@ -48,7 +48,7 @@ class ManyPrices:
         self._closer = _closer(self._rays) if self._rays.ndim > 1 else ()
 
     def at(self, prices: Sequence[float]) -> tuple[Iterable[tuple[float, ...]], list[int]]:
-        """Evaluate `at_holdings` at each price, and list at which places that was not found within the tolerance, or is no regular point."""
+        """Evaluate `at_holdings` at each price, and list at which places that was not found within the tolerance, or is not a regular point."""
         wanted = np.array(prices, dtype=np.float64)
         if not (self._closer and prices):
             return [()] * len(prices), list(range(len(prices)))

@@ -287,7 +287,7 @@ def _claimed(item: str, of_venues: tuple[Venue, ...]) -> bool:
 
 # ------------------------------------------------------------------ operators
 def _follow_resumed(tables: Tables, event: Resumed) -> None:
-    """Note the operator's word; a shard that is resumed begins anew, as if it had never seen a block."""
+    """Note the operator's word; a shard that is resumed begins from nothing, as if it had never seen a block."""
     if event.scope == keys.SHARD:
         tables.put(keys.HALTED, None)
         tables.empty_chain()

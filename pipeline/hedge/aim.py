@@ -32,7 +32,7 @@ class HedgeAim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Security(NamedTuple):
-    """What stands behind a short of so much base. Amounts are raw."""
+    """What stands behind a short of the base. Amounts are raw."""
 
     own_quote: RawAmount
     """What is collateral or could become it, less what the debt is worth: what its sale brought may be placed elsewhere."""

@@ -143,7 +143,7 @@ class HedgeVenue(Protocol):
     def health_after(
         self, shard: Shard, policy: Policy, change: HedgeChange, *, base_up_bps: int = 0
     ) -> int | None:
-        """Tell the health factor after a change, the base's price risen by so much. Units: bps of 1. Rounds: down. None: no position."""
+        """Compute the health factor after a change and a rise of the base's price. Units: bps of 1. Rounds: down. None: no position."""
 
     def unfit(self, shard: Shard, policy: Policy, change: HedgeChange) -> Misfit | None:
         """Tell why the venue would not take a change now; None: as far as is known it would."""

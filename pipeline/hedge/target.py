@@ -15,17 +15,17 @@ class HedgeTarget(msgspec.Struct, frozen=True, kw_only=True):
     move: HedgeMove
     net: int
     whole: bool = True
-    """It is no mere step: what is left is within the band."""
+    """It is not a mere step: what is left is within the band."""
 
 
 def hedged_base(hedge: Hedge, long: int) -> RawAmount:
-    """Tell how much of so much base a ratio is of: what is to stay unhedged is none of it. Rounds: down."""
+    """Compute the base that a ratio applies to: all of it but what is to stay unhedged. Rounds: down."""
     kept = hedge.kept_base + long * hedge.kept_share_bps // WHOLE_BPS
     return RawAmount(max(long - kept, 0))
 
 
 def centre_of(hedge: Hedge, long: int, ratio_bps: Bps | None = None) -> int:
-    """Tell the net exposure that is wanted of so much base, at the policy's own ratio unless another is given. Rounds: the hedge down."""
+    """Compute the net exposure that is wanted of an amount of base, at the policy's own ratio unless another is given. Rounds: the hedge down."""
     wanted = hedged_base(hedge, long) * (hedge.ratio_bps if ratio_bps is None else ratio_bps) // WHOLE_BPS
     return long - (wanted if hedge.largest_debt is None else min(wanted, hedge.largest_debt))
 

@@ -50,11 +50,11 @@ def liquidity_for_amounts(
     Source: v3-periphery LiquidityAmounts.getLiquidityForAmounts
     """
     if tick_lower >= tick_upper:
-        raise OutOfRangeError(f"ticks {tick_lower} and {tick_upper} are no range")
+        raise OutOfRangeError(f"ticks {tick_lower} and {tick_upper} are not a range")
     if amount0 < 0 or amount1 < 0:
         raise OutOfRangeError(f"amounts {amount0} and {amount1} are not both zero or more")
     lower_x96, upper_x96 = sqrt_price_at_tick(tick_lower), sqrt_price_at_tick(tick_upper)
     sides = liquidity_sides(sqrt_price_x96, lower_x96, upper_x96, amount0, amount1)
     if not sides_fit(sides):
-        raise OutOfRangeError(f"liquidity {' or '.join(map(str, sides))} is no uint128")
+        raise OutOfRangeError(f"liquidity {' or '.join(map(str, sides))} is not a uint128")
     return Liquidity(min(sides))

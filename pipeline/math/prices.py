@@ -32,7 +32,7 @@ def price_after_output(
     """Move the price by an output.
 
     Rounds: against the trader, so at least as far as the amount takes it.
-    Raises: OutOfRangeError where the contract reverts: the range does not hold so much.
+    Raises: OutOfRangeError where the contract reverts: the range does not hold that amount.
     Source: v3-core SqrtPriceMath.getNextSqrtPriceFromOutput
     """
     if sqrt_price_x96 <= 0 or liquidity <= 0:

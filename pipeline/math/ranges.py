@@ -1,4 +1,4 @@
-"""Which range to choose: so wide, about a price, with so much of its value in token0."""
+"""Choose a range of a given width about a price, such that a given share of its value is in token0."""
 
 from fractions import Fraction
 

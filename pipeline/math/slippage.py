@@ -39,7 +39,7 @@ def minimum_out(
 
 
 def least_of_quote(quoted_out: RawAmount, swap_tolerance_bps: Bps) -> RawAmount:
-    """Tell the least that a swap must bring of what it would bring now: so much may be taken by trading before it.
+    """Compute the least that a swap must bring of what it would bring now: the rest may be taken by whoever trades before it.
 
     quoted_out * (1 - tolerance)
 

@@ -55,7 +55,7 @@ upgrades("RebalanceProposed", 1)(with_price)
 
 
 class Declined(Decision, frozen=True, kw_only=True, tag=True):
-    """Nothing is proposed, and why. Said again when gate or reason changes, and every so many blocks."""
+    """Nothing is proposed, and why. Published when gate or reason changes, and every `report_every_blocks`."""
 
     gate: Gate
     reason: str

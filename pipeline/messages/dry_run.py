@@ -68,7 +68,7 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     refusal: StallReason | None = None
     """Why its plan may not begin, where it is `refused` and a plan would have begun."""
     blocks: int = 0
-    """So many were mined on the fork."""
+    """How many blocks were mined on the fork."""
     steps: tuple[DryRunStep, ...] = ()
     changes: tuple[BalanceChange, ...] = ()
     new_positions: tuple[NewPosition, ...] = ()

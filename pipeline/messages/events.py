@@ -149,7 +149,7 @@ class Paused(Event, frozen=True, kw_only=True, tag=True):
 class Resumed(Event, frozen=True, kw_only=True, tag=True):
     """End a pause (`all`, `book/ID`) or a quarantine (`pool/P`, `position/M/id`, `balance/account/token`, `book/ID`).
 
-    The scope `shard` ends a halt: everything of the chain is forgotten and read anew.
+    The scope `shard` ends a halt: everything of the chain is forgotten and read again.
     """
 
     scope: str

@@ -86,7 +86,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_actions_per_day: int = 6
     max_fee_per_gas_wei: Wei = Wei(200 * 10**9)
     max_age_blocks: int = 5
-    """So many blocks after its block an intent may still be signed."""
+    """How many blocks after its block an intent may still be signed."""
     deadline_s: Seconds = Seconds(300)
     """After the block's time a transaction may still be mined."""
     signer: SignersLimits = SignersLimits()
@@ -114,7 +114,7 @@ class Rerange(msgspec.Struct, frozen=True, kw_only=True):
     standing_quote: RawAmount = RawAmount(0)
     on_stall: StallPolicy = "hold_and_alert"
     stall_after_s: Seconds = Seconds(600)
-    """So long a step may be refused before `on_stall` happens."""
+    """How long a step may be refused before `on_stall` applies."""
     large_swaps: LargeSwaps = "split"
 
 

@@ -16,13 +16,13 @@ class PriceHistory(msgspec.Struct, frozen=True, kw_only=True):
     """How much of its pools' prices a book's shard keeps."""
 
     every_s: Seconds = Seconds(300)
-    """One price per so many seconds."""
+    """One price per interval of this length."""
     slots: int = 4_032
-    """So many of them, the newest."""
+    """How many of the newest are kept."""
 
 
 class PriceRing(msgspec.Struct, frozen=True, order=True):
-    """A pool's prices, one per interval of so many seconds, the newest of them; two books that want the same share one."""
+    """A pool's newest prices, one per interval; books that want the same ring share it."""
 
     pool: PoolId
     every_s: Seconds

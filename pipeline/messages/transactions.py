@@ -50,7 +50,7 @@ class SubmitTransaction(Output, frozen=True, kw_only=True, tag=True):
     deadline_s: Seconds
     """Block time after which it must not be sent."""
     max_age_blocks: int
-    """So many blocks above `made_at` it may still be signed."""
+    """How many blocks above `made_at` it may still be signed."""
     max_fee_per_gas_wei: Wei
     """The most that may be offered, bumps included."""
     is_private: bool = False

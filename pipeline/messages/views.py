@@ -119,7 +119,7 @@ class HedgeShown(msgspec.Struct, frozen=True, kw_only=True):
     back_to: RawAmount
     """How far from the target a step leaves it."""
     pays_base: RawAmount
-    """What is owed grows by so much per year, at the rate of now."""
+    """What the debt grows by per year, at the present rate."""
     earns: RawAmount
     """What the collateral earns per year in quote, at the rate of now."""
 

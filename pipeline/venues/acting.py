@@ -33,13 +33,13 @@ class VenueTrades(Protocol):
         """Tell which part of what is paid the venue takes. Units: millionths."""
 
     def trade(self, shard: Shard, policy: Policy, market: Market, base: int) -> Trade:
-        """Run a trade in thought that sells so much base, or buys it where it is below zero, as far as prices allow.
+        """Simulate a trade that sells an amount of base, or buys it where it is below zero, as far as prices allow.
 
         Raises: SwapLimitedError where they allow nothing.
         """
 
     def trade_for(self, shard: Shard, policy: Policy, market: Market, less_base: int) -> Trade:
-        """Run a trade in thought after which the book has so much less base, or more: its own ranges take part in it."""
+        """Simulate a trade after which the book has a given amount less base, or more: its own ranges take part in it."""
 
     def draft(
         self, shard: Shard, policy: Policy, market: Market, trade: Trade, *, step: Step

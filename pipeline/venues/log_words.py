@@ -44,7 +44,7 @@ def shape_of(log: RawLog, shapes: Mapping[str, Shape]) -> Shape | None:
 def uint(word: int, bits: int) -> int:
     """Check an unsigned number. Raises: OutOfRangeError."""
     if word >> bits:
-        raise OutOfRangeError(f"0x{word:064x} is no uint{bits}")
+        raise OutOfRangeError(f"0x{word:064x} is not a uint{bits}")
     return word
 
 
@@ -53,13 +53,13 @@ def sint(word: int, bits: int) -> int:
     value = word - TWO_256 if word >> 255 else word
     if -(1 << bits - 1) <= value < 1 << bits - 1:
         return value
-    raise OutOfRangeError(f"0x{word:064x} is no int{bits}")
+    raise OutOfRangeError(f"0x{word:064x} is not an int{bits}")
 
 
 def address(word: int) -> Address:
     """Read an address: lower-case hex. Raises: OutOfRangeError."""
     if word >> 160:
-        raise OutOfRangeError(f"0x{word:064x} is no address")
+        raise OutOfRangeError(f"0x{word:064x} is not an address")
     return Address(f"0x{word:040x}")
 
 
@@ -76,7 +76,7 @@ def _bytes_of(hexes: str, words: int) -> bytes:
     try:
         raw = bytes.fromhex(hexes[2:])
     except ValueError as error:
-        raise OutOfRangeError(f"{hexes[:80]} is no hex") from error
+        raise OutOfRangeError(f"{hexes[:80]} is not hex") from error
     if len(raw) != words * WORD_BYTES:  # fromhex skips blanks
-        raise OutOfRangeError(f"{hexes[:80]} is no hex")
+        raise OutOfRangeError(f"{hexes[:80]} is not hex")
     return raw

@@ -30,7 +30,7 @@ from pipeline.venues.wallet.venue import KIND as WALLETS
 T = TypeVar("T")
 
 KINDS: dict[str, VenueKind] = {UNISWAP_V3: UNISWAP_V3_KIND, "aave_v3": AAVE_V3}
-"""What a chain's profile may name. The wallets are no deployment: each chain has them, last."""
+"""What a chain's profile may name. The wallets are not a deployment: each chain has them, last."""
 
 _EVERY_WALLET = VenueSpec(name="wallet", kind="wallet", contracts=())
 
@@ -134,7 +134,7 @@ def check_venues(policy: Policy) -> None:
     unknown = {each.venue for each in policy.pools_at or ()} - set(names)
     if twice or unknown:
         what = (
-            f"{sorted(twice)} are venues twice" if twice else f"{sorted(unknown)} are no venues of the chain"
+            f"{sorted(twice)} are venues twice" if twice else f"{sorted(unknown)} are not venues of the chain"
         )
         raise ImpossibleFactError(f"book {policy.book}: {what}")
 

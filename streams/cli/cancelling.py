@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streams.submit.signer import Signer
 
 WITHIN_S = 600
-"""So long at most it waits for what it cancels to be mined."""
+"""How long it waits for its cancellations to be mined."""
 
 
 async def cancel_all(

@@ -27,7 +27,7 @@ from streams.present import BookNow, books_now
 from streams.settings import Settings, load_settings
 
 _WORTH = 100.0
-"""In quote, at the price of now: what a curve that is no book's is scaled to."""
+"""In quote, at the price of now: what a curve that is not a book's is scaled to."""
 _ROWS, _DOTS = 9, 400
 _AROUND = 1.4
 """How far beyond the price of now, or the edges, a curve is shown."""

@@ -60,5 +60,5 @@ def leave_positions(chain: Chain, world: World) -> None:
             actions.mint_position(world, owner, pool, ticks, world.amounts(pool, _PROVIDED_WETH)),
         )
         chain.rpc("anvil_setBalance", owner, hex(_OWN_ETHER))
-    # a book's means reach back over so long: a mean of liquidity over blocks in which a pool held nothing is near nothing
+    # a book's means reach back this far: a mean of liquidity over blocks in which a pool held nothing is near nothing
     chain.rpc("anvil_mine", hex(Limits().twap_window_s // BLOCK_S + 1), hex(BLOCK_S))

@@ -70,8 +70,8 @@ $lively    #   max_cost: 1%                  # gas, swap fee and impact of one a
     #   max_spot_from_twap: 0.5%      # no action while the price is further from it; by the pool's fee too: 0.2%, 0.5%, 1%, 2.02%
     #   max_actions_per_day: 6
     #   max_fee_gwei: 200             # offered for a unit of gas, at most
-    #   max_age_blocks: 5             # a minute of the chain's blocks: so many after its block a transaction may still be signed
-    #   deadline: 5m                  # so long after its block it may still be mined
+    #   max_age_blocks: 5             # how many blocks after its block a transaction may still be signed; by default a minute of them
+    #   deadline: 5m                  # how long after its block it may still be mined
     #   signer: {max_loss: 1%, max_share_of_depth: 10%, twap_window: 5m, swap_tolerance: 0.15%, max_gas_limit: 5000000}
     #                                 # what the signer's file allows, where it says otherwise: nothing is planned that
     #                                 # it would refuse
@@ -84,7 +84,7 @@ $lively    #   max_cost: 1%                  # gas, swap fee and impact of one a
     #                                 # must let as much stand: standing_allowances
     #   on_stall: hold_and_alert      # where its middle cannot go on: leave the tokens in the wallet and say so;
     #                                 # wait: try on and on; mint_as_is: give up the swap, choose the range that fits
-    #   stall_after: 10m              # so long a step may be refused before that happens
+    #   stall_after: 10m              # how long a step may be refused before that happens
     #   large_swaps: split            # a swap that moves the price by more than twice the fee pays for a sandwich: go in smaller steps;
     #                                 # private: whole, and only by the signer's relay; refuse: not at all
     # signer: "$owner"  # who signs; in mode live it must be the owner

@@ -32,7 +32,7 @@ OneBook = Annotated[str | None, typer.Option("--book", help="Only this book.", a
 STALE_S = 60
 """A log without a new record for longer stands still: a chain has a block every few seconds."""
 _NAMED = 8
-"""So many positions that are set apart are named."""
+"""How many of the positions that are set apart are named."""
 _SLOW_S = 10
 """Records that wait for longer have no worker."""
 

@@ -133,7 +133,7 @@ def shard_number(scope: str, partitions: int) -> ShardId:
     """Take the number out of shard/N. Raises: SettingsError."""
     name = keys.item_of(scope)
     if not name.isdigit() or int(name) >= partitions:
-        raise SettingsError(f"{scope} is no shard: 0 to {partitions - 1}")
+        raise SettingsError(f"{scope} is not a shard: 0 to {partitions - 1}")
     return ShardId(int(name))
 
 

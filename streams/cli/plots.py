@@ -30,7 +30,7 @@ _KINDS = (".svg", ".png")
 _WIDE = 10
 """Prices that are further apart are drawn by their logarithm."""
 _MOST_ABOVE_MEDIAN = 12
-"""Where a value has no bound, a panel ends at so many medians."""
+"""Where a value has no bound, a panel ends at this many medians."""
 
 
 class Sketch(NamedTuple):

@@ -32,7 +32,7 @@ def skip(
     """
     settings = settings_for("skip")
     if not keys.shard.matches(shard):
-        raise SettingsError(f"{shard} is no shard: write shard/N")
+        raise SettingsError(f"{shard} is not a shard: write shard/N")
     run(_append(settings, shard, Offset(offset), reason))
 
 
@@ -57,7 +57,9 @@ def _unreadable(record: Record) -> str:
     try:
         event = decode_event(record.value or b"", where=record.where)
     except MalformedRecordError as error:
-        raise SettingsError(f"{error}: that is no message, and the shard passes it over by itself") from None
+        raise SettingsError(
+            f"{error}: that is not a message, and the shard passes it over by itself"
+        ) from None
     except NewerRecordError as error:
         if may_be_passed_over(error):
             return error.type_name

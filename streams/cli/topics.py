@@ -73,7 +73,7 @@ def tail(
         bool, typer.Option("--from-beginning", help="Begin with the oldest record.")
     ] = False,
     last: Annotated[
-        int, typer.Option("--last", "-n", min=0, help="Begin with so many of each shard's last records.")
+        int, typer.Option("--last", "-n", min=0, help="How many of each shard's last records to begin with.")
     ] = 10,
     shard: Annotated[int | None, typer.Option(help="Only this shard.")] = None,
     book: Annotated[

@@ -149,7 +149,7 @@ def _take_out(packed: tarfile.TarFile, name: str, target: Path, *, of: Source) -
         raise DevnetError(f"{of.name}@{of.version} holds no {name}") from None
     content = packed.extractfile(member)
     if content is None:
-        raise DevnetError(f"{of.name}@{of.version}: {name} is no file")
+        raise DevnetError(f"{of.name}@{of.version}: {name} is not a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content.read())
     target.chmod(0o755 if member.mode & 0o100 else 0o644)

@@ -209,7 +209,7 @@ def start_chain(
     chain_id: int = CHAIN_ID,
     kept_states: int = KEPT_STATES,
 ) -> Chain:
-    """Start a chain, empty or from a state that `Chain.dump` wrote, of which so many blocks' states can be read.
+    """Start a chain, empty or from a state that `Chain.dump` wrote, of which the states of a number of blocks can be read.
 
     Raises: DevnetError if anvil cannot be had or does not start.
     """

@@ -18,7 +18,7 @@ def cluster_served(host: str, port: int) -> str | None:
             connection.sendall(struct.pack(">i", len(request)) + request)
             (size,) = struct.unpack(">i", _receive(connection, 4))
             return _cluster(_receive(connection, size))
-    except (OSError, struct.error):  # nobody, or somebody who is no broker
+    except (OSError, struct.error):  # nobody, or somebody who is not a broker
         return None
 
 

@@ -34,11 +34,11 @@ from .world import World
 DEFAULT_FOLDER = Path(".evenkeel") / "devnet"
 _RECORD = "devnet.json"
 _END_S = 2.5
-"""So long broker and chain may take to end by themselves before they are killed."""
+"""How long broker and chain may take to end by themselves before they are killed."""
 _LEAVE_S = 3.5
 """And the keeper to notice that they have ended."""
 _GONE_S = 3.0
-"""So long a part that no longer answers may take to be gone."""
+"""How long a part that no longer answers may take to end."""
 _ANSWER_S = 2.0
 _POLL_S = 0.05
 
@@ -149,7 +149,7 @@ def up(
     usual_ports: bool = True,
     say: Say = lambda _: None,
 ) -> Devnet:
-    """Start a broker and a chain anew, with the world on it, in a folder of their own.
+    """Start a new broker and a new chain, with the world on it, in a folder of their own.
 
     The usual ports are taken where they are free. What an earlier devnet left in the folder is removed.
 

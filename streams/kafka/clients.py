@@ -13,13 +13,13 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 REQUEST_S = 15.0
 """For one answer of the broker. A whole commit has no more, an opening twice as much: see the checkpoint's port."""
 _TRANSACTION_MS = 10_000
-"""The broker aborts a transaction that was left open for so long; until then it holds up all who read what is committed."""
+"""The broker aborts a transaction that is left open for longer; until then it holds up all who read what is committed."""
 _BATCH_BYTES = 1024 * 1024
 """What one request holds of a partition at most: at aiokafka's 16 kB one batch of a worker would be many requests."""
 _RETRY_MS = 10
 """Kafka 4 first answers NOT_ENOUGH_REPLICAS to aiokafka's old request in a transaction: soon again, not after 100 ms."""
 _QUESTION_WAIT_MS = 20
-"""So long a reader's fetch may wait for records: a question for offsets waits behind it, on the same connection."""
+"""How long a reader's fetch may wait for records: a question for offsets waits behind it, on the same connection."""
 
 _SAFE = {"acks": "all", "linger_ms": 0}
 """Confirmed by all replicas in sync; sent at once, for what is written together is handed over together."""
@@ -36,7 +36,7 @@ FAUST: dict[str, Any] = {
     # a broker that has just restarted may not know its topics yet: a group that was assigned then is assigned nothing, and
     # stands still until its leader asks for the topics again (the default: after 5 minutes)
     "consumer_metadata_max_age_ms": 10_000,
-    "broker_session_timeout": 10.0,  # a worker that died gives its shards up after so long
+    "broker_session_timeout": 10.0,  # after which a worker that died gives its shards up
     "broker_heartbeat_interval": 2.0,
     "broker_request_timeout": 2
     * REQUEST_S,  # who joins a group is answered when its other members have joined again

@@ -88,7 +88,7 @@ def decode_event(payload: bytes, *, where: str) -> AnyEvent:
     """Read a record of `events.v1`, of the newest form or an older one.
 
     Raises: MalformedRecordError naming `where` and the field, also for what our writers never write (an
-    integer that is no decimal string), because it could be taken for another number; and for a policy whose version
+    integer that is not a decimal string), because it could be taken for another number; and for a policy whose version
     is not the digest of what it says, because whoever knows a policy by its version relies on that. NewerRecordError
     naming `where`, type and version: to go on without it would lose it.
     """
@@ -159,7 +159,7 @@ def decode_process(payload: bytes, *, where: str) -> ProcessSeen:
     """Read a heartbeat. Raises: MalformedRecordError naming `where` and the field, NewerRecordError."""
     seen: ProcessSeen = _process.read(payload, where)
     if seen.beat_s < 1:
-        raise MalformedRecordError(f"{where}: {seen.beat_s} is no time between two beats - at `$.beat_s`")
+        raise MalformedRecordError(f"{where}: {seen.beat_s} is not a time between two beats - at `$.beat_s`")
     return seen
 
 

@@ -112,7 +112,7 @@ class KafkaEventLog:
     async def _next(
         self, consumer: Any, partition: TopicPartition, expected: Offset
     ) -> tuple[list[Any], int]:
-        """Await the next records, for so long at most, and tell up to where the log was read."""
+        """Await the next records for a limited time, and tell up to where the log was read."""
 
         async def some() -> tuple[list[Any], int]:
             while True:

@@ -17,7 +17,7 @@ from streams.kafka.markers import GapContents, require_no_record
 
 _POLL_MS = 50
 _SILENT_POLLS = 400
-"""So many polls without progress mean that the broker is gone."""
+"""How many polls without progress mean that the broker is gone."""
 
 
 class Record(NamedTuple):

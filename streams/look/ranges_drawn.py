@@ -13,7 +13,7 @@ _BESIDE = 8
 _WIDE = Context(prec=60)
 _DIGITS = Context(prec=3)
 _ENDLESS = Decimal(10**6)
-"""A price so many times another is no distance that anybody reads."""
+"""A price this many times another is not shown as a distance."""
 
 
 def drawn(tick: Tick, lower: Tick, upper: Tick, *, base_is_0: bool) -> str:

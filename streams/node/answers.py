@@ -69,21 +69,21 @@ class ReceiptAnswer(_Wire, frozen=True):
 def quantity(text: str) -> int:
     """Read a hexadecimal number. Raises: NodeError."""
     if not text.startswith("0x"):
-        raise BrokenAnswerError(f"{text[:80]!r} is no hexadecimal number")
+        raise BrokenAnswerError(f"{text[:80]!r} is not a hexadecimal number")
     try:
         return int(text, 16)
     except ValueError:
-        raise BrokenAnswerError(f"{text[:80]!r} is no hexadecimal number") from None
+        raise BrokenAnswerError(f"{text[:80]!r} is not a hexadecimal number") from None
 
 
 def raw_bytes(text: str) -> bytes:
     """Read hexadecimal bytes. Raises: NodeError."""
     if not text.startswith("0x"):
-        raise BrokenAnswerError(f"{text[:80]!r} are no hexadecimal bytes")
+        raise BrokenAnswerError(f"{text[:80]!r} are not hexadecimal bytes")
     try:
         return bytes.fromhex(text[2:])
     except ValueError:
-        raise BrokenAnswerError(f"{text[:80]!r} are no hexadecimal bytes") from None
+        raise BrokenAnswerError(f"{text[:80]!r} are not hexadecimal bytes") from None
 
 
 def header_of(answer: BlockAnswer, *, is_bloom_proven: bool = False) -> Header:
@@ -220,7 +220,7 @@ def _check_block(block: BlockRef, answer: ReceiptAnswer | LogAnswer) -> None:
 
 def _hash(text: str) -> Hash:
     if len(text) != 66 or not text.startswith("0x"):
-        raise BrokenAnswerError(f"{text[:80]!r} is no hash")
+        raise BrokenAnswerError(f"{text[:80]!r} is not a hash")
     return Hash(text.lower())
 
 

@@ -21,7 +21,7 @@ class Batches:
         self._taken = 0
 
     def refused(self, count: int, error: TooMuchAskedError) -> None:
-        """Note that a node does not take so many questions at once."""
+        """Note that a node does not take that many questions at once."""
         smaller = max(1, count // 2)
         self._taken = 0
         if smaller < self.size:
@@ -29,7 +29,7 @@ class Batches:
             log.warning("smaller batches", questions=smaller, refused=count, error=str(error))
 
     def taken(self, count: int) -> None:
-        """Note that a node has answered so many questions at once."""
+        """Note that a node has answered a number of questions at once."""
         if self.size == _MOST or count < self.size:
             return
         self._taken += 1

@@ -58,7 +58,7 @@ class FakeChain:
         self.lags_blocks = 0
         """So much less does the node show than there is."""
         self.keeps_states: int | None = None
-        """So many of the newest blocks can be asked for state; None: all."""
+        """How many of the newest blocks can be asked for state; None: all."""
         self.questions: list[str] = []
         self._chain_id = ChainId(chain_id)
         self._forgets = forgets

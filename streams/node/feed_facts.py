@@ -23,7 +23,7 @@ async def feed_problems(
         if isinstance(answer, UnreadableError):
             yield Problem((*place, "feed"), f"{feed.feed} does not answer as a price feed: {answer}")
         elif answer.answer <= 0:
-            yield Problem((*place, "feed"), f"{feed.feed} answers {answer.answer}, which is no price")
+            yield Problem((*place, "feed"), f"{feed.feed} answers {answer.answer}, which is not a price")
         elif at.timestamp_s - answer.updated_at_s > feed.max_age_s:
             age, most = duration_text(at.timestamp_s - answer.updated_at_s), duration_text(feed.max_age_s)
             says = f"the last answer of {feed.feed} is {age} old, at most {most} are allowed"

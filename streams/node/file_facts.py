@@ -56,7 +56,7 @@ def _field(source: PriceSource) -> str:
 
 
 async def _pools(client: "Client", policy: Policy) -> Mapping[PoolId, PoolFacts | str]:
-    """Ask each pool what it is, by its venue; a text says why it is no pool."""
+    """Ask each pool what it is, by its venue; a text says why it is not a pool."""
     found: dict[PoolId, PoolFacts | str] = {}
     for spec in policy.chain.all_venues():
         pools = policy.pools_of(spec.name)

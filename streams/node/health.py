@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from pipeline.errors import NodeError
 from pipeline.units import BlockNumber
+from streams.backoff import doubled
 from streams.node.port import Header
 
 _WEIGHT = 0.2
 """Of the newest answer in the mean of times."""
-_FIRST_REST_S, _LONGEST_REST_S, _MOST_DOUBLINGS = 1.0, 30.0, 5
+_FIRST_REST_S, _LONGEST_REST_S = 1.0, 30.0
 
 
 @dataclass
@@ -44,8 +45,8 @@ class NodeHealth:
         """Take note of a question without an answer: where others are there, it is not asked again at once."""
         self.failures += 1
         self.trouble = str(error)
-        self.rests_until_s = now_s + min(_FIRST_REST_S * 2**self.failed_in_a_row, _LONGEST_REST_S)
-        self.failed_in_a_row = min(self.failed_in_a_row + 1, _MOST_DOUBLINGS)
+        self.rests_until_s = now_s + doubled(_FIRST_REST_S, self.failed_in_a_row, most=_LONGEST_REST_S)
+        self.failed_in_a_row += 1
 
     def rests(self, now_s: float) -> bool:
         """Ask whether it failed so recently that another node is better asked."""

@@ -234,7 +234,7 @@ def parsed(decoder: "msgspec.json.Decoder[Any]", answer: msgspec.Raw, what: str)
 
 
 def _number(code: int | str) -> int:
-    """Read an error's code, which some nodes write as text; 0 where it is no number."""
+    """Read an error's code, which some nodes write as text; 0 where it is not a number."""
     if isinstance(code, int):
         return code
     return int(code) if re.fullmatch(r"-?\d{1,9}", code, re.ASCII) else 0

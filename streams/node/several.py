@@ -173,7 +173,7 @@ class SeveralNodes:
         return answer
 
     async def _first_answers(self, question: "Question[T]", count: int) -> list[T]:
-        """Ask one node after the other, those that rest last, until so many have answered. Raises: NodeError of the last that failed."""
+        """Ask one node after the other, those that rest last, until enough have answered. Raises: NodeError of the last that failed."""
         answers: list[T] = []
         failure: NodeError | None = None
         for name in self._all():

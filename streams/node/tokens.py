@@ -26,7 +26,7 @@ _BLOCK_S = 12
 _PART = 100
 """So little of what a holder has is sent: more may be forbidden."""
 _LEAST = 10**6
-"""But so much, if there is: a fee of a ten-thousandth must show."""
+"""But this much, if there is: a fee of a ten-thousandth must show."""
 
 
 _REBASING: tuple[tuple[Function, tuple[object, ...]], ...] = (

@@ -19,7 +19,7 @@ T = TypeVar("T")
 _HASHES_ONLY = False
 """Of a block's transactions."""
 _MAKING_S = 0.25
-"""Making a block takes less: a newest block that stands for so long was not about to be followed."""
+"""Making a block takes less: a newest block that has stood for longer was not about to be followed."""
 _LOOK_AGAIN_S = 0.01
 
 

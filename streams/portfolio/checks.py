@@ -135,7 +135,7 @@ def _price_history(book: BookSection, path: FieldPath) -> Iterator[Problem]:
     if section is None:
         return
     if not section.every:
-        yield Problem((*path, "price_history", "every"), "0s is no interval")
+        yield Problem((*path, "price_history", "every"), "0s is not an interval")
     elif not _FEWEST_SLOTS <= slots_of(section) <= _MOST_SLOTS:
         says = (
             f"{seconds_text(section.span)} are {slots_of(section)} intervals of {seconds_text(section.every)}; "

@@ -90,7 +90,7 @@ def problems_in_hedge(policy: Policy, path: FieldPath) -> Iterator[Problem]:
         return
     names = [spec.name for spec in policy.chain.all_venues()]
     if hedge.venue not in names:
-        yield Problem((*here, "venue"), f"is no venue of the chain, which has {', '.join(names)}")
+        yield Problem((*here, "venue"), f"is not a venue of the chain, which has {', '.join(names)}")
         return
     if venue_named(policy.chain, hedge.venue).hedge is None:
         yield Problem((*here, "venue"), "no book is hedged at a venue of this kind")

@@ -48,7 +48,7 @@ def problems_in_prices(book: BookSection, path: FieldPath) -> Iterator[Problem]:
         if (asset.price_path is None) == (asset.price is None):
             yield Problem((*place, "price_path"), "one of price_path and price must value it")
         if asset.price is not None and asset.price.mean is not None:
-            says = "values nothing: a mean is no price of now. It may stand under references"
+            says = "values nothing: a mean is not a price of now. It may stand under references"
             yield Problem((*place, "price", "mean"), says)
     for place, token, price in named_prices(book, path):
         yield from _problems_in(book, place, token, price)

@@ -52,7 +52,9 @@ def problems_in_venues(portfolio: Portfolio) -> Iterator[Problem]:
 def _contracts(venue: VenueSection, path: FieldPath) -> Iterator[Problem]:
     kind = KINDS.get(venue.kind)
     if kind is None:
-        yield Problem((*path, "kind"), f"{venue.kind} is no kind of venue{did_you_mean(venue.kind, KINDS)}")
+        yield Problem(
+            (*path, "kind"), f"{venue.kind} is not a kind of venue{did_you_mean(venue.kind, KINDS)}"
+        )
         return
     for role in kind.contracts:
         if role not in venue.contracts:
@@ -81,7 +83,9 @@ def _pools(book: BookSection, path: FieldPath, venues: set[str]) -> Iterator[Pro
             elsewhere.setdefault(pool, each.venue)
     for place, pool in _named_pools(book, path):
         if pool not in elsewhere and len(pool) != _ADDRESS_CHARACTERS:
-            yield Problem(place, f"{pool} is no address, and `pools_at` does not say at which venue it lies")
+            yield Problem(
+                place, f"{pool} is not an address, and `pools_at` does not say at which venue it lies"
+            )
 
 
 def _pools_of(book: BookSection) -> Iterator[PoolId]:

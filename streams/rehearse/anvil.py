@@ -36,7 +36,7 @@ from streams.watch.prefetch import Block
 _LEAST_TIP_WEI = Wei(10**8)
 """Where the last blocks were empty."""
 _FOLLOWED_S = 2.0
-"""So long a block above may take to come: while a local chain makes it, what it tells of the newest is not sure."""
+"""How long to wait for a block above: while a local chain makes it, its answers about the newest are not reliable."""
 _LOOK_AGAIN_S = 0.05
 _CALL_TIMEOUT_S = 20.0
 

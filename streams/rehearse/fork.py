@@ -49,7 +49,7 @@ class ForkNode(HttpSenderNode):
         return await self._number("eth_getTransactionCount", account, "pending")
 
     async def lend(self, account: Address, least_wei: Wei) -> None:
-        """Let an account have at least so much of the chain's coin; it is told in no balance."""
+        """Give an account at least an amount of the chain's coin; no balance that is reported counts it."""
         has_wei = await self._number("eth_getBalance", account, "latest")
         if has_wei < least_wei:
             await self._tell("anvil_setBalance", account, hex(least_wei))

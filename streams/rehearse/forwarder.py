@@ -77,7 +77,7 @@ async def forwarding(url: str, *, timeout_s: float) -> AsyncIterator[str]:
 
 
 class _Forwarder:
-    """Answers whoever knows the token, is no web page, and only reads."""
+    """Answers whoever knows the token, is not a web page, and only reads."""
 
     def __init__(self, rpc: Rpc, token: str) -> None:
         self._rpc, self._token = rpc, token

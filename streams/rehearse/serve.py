@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 POINTS = ("found", "forked", "tried", "told")
 """Where a test may end the process."""
 _LAST_DECISIONS = (50, 50, 50, 2_000, 100_000)
-"""So many are looked through, one try after the other."""
+"""How many are looked through, one try after the other."""
 _COMMITTED_S = 0.5
 """What one transaction wrote shows on one topic a little before it shows on another."""
 
@@ -130,7 +130,7 @@ class Tries:
         try:
             entry = None if record.value is None else decode_entry(key, record.value)
         except MalformedRecordError as error:
-            log.warning("passes over what is no entry", where=record.where, error=str(error))
+            log.warning("passes over what is not an entry", where=record.where, error=str(error))
             return
         place = ShardId(record.shard), *keys.dry_run.parse(key)
         self._untried[place] = entry.untried if isinstance(entry, DryRuns) else ()

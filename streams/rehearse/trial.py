@@ -60,7 +60,7 @@ class Trial:
         self._had_positions: frozenset[str] = frozenset()
 
     async def run(self, fork: Fork) -> DryRun:
-        """Carry the proposal out until its plan ends, or so many blocks have passed. Raises: NotTried, NodeError."""
+        """Carry the proposal out until its plan ends, or a number of blocks have passed. Raises: NotTried, NodeError."""
         commands = self._begin(await fork.as_live(self._shard.tables, self._event))
         while not self._closed():
             if self._blocks == MOST_BLOCKS:

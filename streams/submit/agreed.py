@@ -27,7 +27,7 @@ _LEAST_ANSWERS = 2
 _LONGEST_ANSWER = 150
 _MOST_LAG_S = 60
 _MOST_BASE_FEE_FACTOR = 2
-"""Clients may foresee the next base fee differently, never by so much: it moves by an eighth in one block."""
+"""Clients may foresee the next base fee differently, but by less than this: it moves by an eighth per block."""
 
 
 def sender_node(urls: Sequence[str], *, timeout_s: float, program: Path | None = None) -> SenderNode:

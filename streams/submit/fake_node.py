@@ -42,7 +42,7 @@ class FakeSigner:
         try:
             signer, transaction = msgspec.json.decode(bytes.fromhex(raw[2:]), type=tuple[str, Unsigned])
         except (ValueError, msgspec.DecodeError) as error:
-            raise CalldataError(f"they are no transaction: {error}") from error
+            raise CalldataError(f"they are not a transaction: {error}") from error
         if signer != self.address:
             raise CalldataError(f"they are signed by {signer}, not by {self.address}")
         return transaction, self.sign(transaction)
@@ -180,7 +180,7 @@ class FakeSenderNode:
     async def call(self, to: Address, data: bytes, at: Hash) -> bytes:
         """Know no contract."""
         del data, at
-        raise NodeError(f"{to} is no contract here")
+        raise NodeError(f"{to} is not a contract here")
 
     async def simulate(
         self, calls: Sequence[CallToSimulate], at: Hash, time_s: Seconds

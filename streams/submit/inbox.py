@@ -82,7 +82,7 @@ class KafkaInbox:
         return self._pauses.stopping(intent)
 
     async def news(self, timeout_s: float) -> None:
-        """Wait until something has come, or for so long."""
+        """Wait until something has come, but no longer than a timeout."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._news.wait()

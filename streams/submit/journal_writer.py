@@ -78,7 +78,7 @@ class JournalWriter:
             self._dirty[journal_key(self.state.cursors.pop(shard))] = None
 
     def note_letter(self, record: Delivered, error: str) -> None:
-        """Keep a record that is no intent for an operator."""
+        """Keep a record that is not an intent for an operator."""
         letter = DeadLetter(
             topic=INTENTS.name,
             partition=record.shard,

@@ -66,7 +66,7 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     stays_private: bool = False
     """There is a relay, and what it is given never goes to the public mempool."""
     block_s: Seconds = Seconds(12)
-    """Between blocks: a simulation stands so long after the head."""
+    """Between blocks: a simulation is dated this long after the head."""
 
     @property
     def tokens(self) -> tuple[Address, ...]:

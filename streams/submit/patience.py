@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pipeline.units import ShardId
 
 _RECOVERS_IN = 10
-"""So many seconds without waiting give a second of waiting back."""
+"""How many seconds without waiting give a second of waiting back."""
 
 
 class WaitBudget:

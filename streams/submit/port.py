@@ -134,7 +134,7 @@ class Inbox(Protocol):
         ...
 
     async def news(self, timeout_s: float) -> None:
-        """Wait until something has come, or for so long."""
+        """Wait until something has come, but no longer than a timeout."""
         ...
 
     async def close(self) -> None:

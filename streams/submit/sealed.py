@@ -23,7 +23,7 @@ from streams.submit.signer import Signer
 log = structlog.get_logger(__name__)
 
 _NAMED = 3
-"""So many faults stand in an error; the log has all of them."""
+"""How many faults an error lists; the log has all of them."""
 _LONGEST_LETTER = 8 * 1024 * 1024
 
 

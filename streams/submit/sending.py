@@ -258,7 +258,7 @@ class Sending:
             await writer.commit()
 
     def _note_sent(self, bound: NonceBound, attempt: Attempt) -> None:
-        if not attempt.cancels:  # a cancellation is no transaction of the intent's
+        if not attempt.cancels:  # a cancellation is not a transaction of the intent's
             digest = bound.intent.digest
             self._writer.note_report(digest, Sent(intent=digest, transaction_hash=attempt.transaction_hash))
 

@@ -52,9 +52,9 @@ class SubmitTiming(msgspec.Struct, frozen=True, kw_only=True):
     wait_s: float = 60.0
     """For how long intents of the next blocks may hold a partition up altogether: anybody may write them."""
     stalled_after_s: float = 120.0
-    """So long without a new head nothing is signed."""
+    """After this long without a new head nothing is signed."""
     strange_looks: int = 3
-    """So many looks in a row must show a nonce that is not ours: a node behind others may tell two times at once."""
+    """How many looks in a row must show a nonce that is not ours: a node behind others may answer for two blocks at once."""
 
 
 async def run_submit(

@@ -46,11 +46,11 @@ def _check_names(intent: SubmitTransaction) -> None:
         *tokens,
     ):
         if not _ADDRESS.fullmatch(address):
-            raise _malformed(field, f"{address[:_LONGEST_NAME]!r} is no lower-case address")
+            raise _malformed(field, f"{address[:_LONGEST_NAME]!r} is not a lower-case address")
     if not _HASH.fullmatch(intent.made_at.hash):
-        raise _malformed("made_at.hash", f"{intent.made_at.hash[:_LONGEST_NAME]!r} is no hash")
+        raise _malformed("made_at.hash", f"{intent.made_at.hash[:_LONGEST_NAME]!r} is not a hash")
     if intent.after is not None and not _DIGEST.fullmatch(intent.after):
-        raise _malformed("after", f"{intent.after[:_LONGEST_NAME]!r} is no digest")
+        raise _malformed("after", f"{intent.after[:_LONGEST_NAME]!r} is not a digest")
     if intent.after == intent.digest:
         raise _malformed("after", "it follows itself")
     if len(intent.minimums) > _MOST_MINIMUMS:

@@ -109,7 +109,7 @@ def keystore_signer(keystore: Path, password_file: Path) -> LocalSigner:
     try:
         key = Account.decrypt(content, cast("str", password))  # it takes bytes as well
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
-        why = "the password is wrong" if "MAC" in str(error) else "it is no keystore of version 3"
+        why = "the password is wrong" if "MAC" in str(error) else "it is not a keystore of version 3"
         raise SettingsError(f"cannot open {keystore}: {why}") from None
     finally:
         del password

@@ -35,9 +35,9 @@ def _wei(decimals: int) -> BeforeValidator:
         try:
             wei = Decimal(str(text)).scaleb(decimals)
         except InvalidOperation:
-            raise ValueError(f"{text!r} is no number") from None
+            raise ValueError(f"{text!r} is not a number") from None
         if not wei.is_finite() or wei != int(wei) or wei < 0:
-            raise ValueError(f"{text!r} is no amount that a wei divides")
+            raise ValueError(f"{text!r} is not an amount that a wei divides")
         return Wei(int(wei))
 
     return BeforeValidator(parse)
@@ -80,7 +80,7 @@ class SignerFile(OwnFields):
     send_method: SendMethod = "eth_sendRawTransaction"
     """By which method the relay takes transactions."""
     public_after_blocks: Annotated[int, Field(ge=1, le=_MOST_PRIVATE_BLOCKS)] | None = None
-    """After so many blocks private bytes are sent publicly; unless written, never."""
+    """After how many blocks private bytes are sent publicly; unless written, never."""
     policies: dict[BookId, Version] | None = None
     """The only policies that it acts for, by book; may be left out on a devnet alone."""
     budget_token: Addr = Field(
@@ -195,7 +195,7 @@ def _problems_in_venues(file: SignerFile) -> Iterator[Problem]:
         half = HALVES.get(each.kind)
         if half is None:
             yield Problem(
-                (*path, "kind"), f"{each.kind} is no kind of venue{did_you_mean(each.kind, HALVES)}"
+                (*path, "kind"), f"{each.kind} is not a kind of venue{did_you_mean(each.kind, HALVES)}"
             )
             continue
         try:

@@ -29,7 +29,7 @@ class UsedNonce(msgspec.Struct, frozen=True, kw_only=True):
         return told.to == signer and told.data == "0x" and not told.value_wei
 
     def attempt(self, at_block: BlockNumber) -> Attempt:
-        """Take it for one of our own attempts at its nonce, which is no call of an intent's."""
+        """Take it for one of our own attempts at its nonce, which is not a call of an intent's."""
         return Attempt(
             transaction_hash=self.signed.transaction_hash,
             raw=self.signed.raw,

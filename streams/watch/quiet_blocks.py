@@ -13,7 +13,7 @@ from streams.node.answers import bloom_bits
 from streams.node.port import Header, Node
 
 _WORTH_ASKING = 8
-"""So many blocks at least: asking for an account at both ends of a few is more than asking for its balance at each."""
+"""The least number of blocks: for fewer, asking for an account at both ends is more than asking for its balance at each."""
 
 
 class AccountsAt(NamedTuple):

@@ -11,6 +11,7 @@ import structlog
 
 from pipeline.errors import FencedError, InfrastructureError
 from pipeline.units import ChainId
+from streams.backoff import doubled
 from streams.kafka.access import KafkaAccess
 from streams.kafka.readers import Reader, reading
 from streams.kafka.topics import EVENTS
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 _LOOK_S = 0.5
 _ANSWER_TIMEOUT_S = 10.0
 _LONG_REIGN = 10
-"""Who watched for so many waits begins again with the shortest one."""
+"""A watcher that watched for this many waits begins again with the shortest one."""
 _MOST_DOUBLED = 4
 
 
@@ -39,14 +40,14 @@ async def take_turns(
             await watch()
         except FencedError as error:
             fenced = 1 if time.monotonic() - began_s > _LONG_REIGN * timing.stand_by_s else fenced + 1
-            silent_s = timing.stand_by_s * 2 ** min(fenced - 1, _MOST_DOUBLED)
+            silent_s = doubled(timing.stand_by_s, min(fenced - 1, _MOST_DOUBLED))
             log.warning("stands by", error=str(error), until_silent_s=silent_s)
             await _fallen_silent(kafka, EVENTS.on(chain_id), silent_s)
             log.warning("takes over again: nothing was written", silent_s=silent_s)
 
 
 async def _fallen_silent(kafka: KafkaAccess, topic: str, silent_s: float) -> None:
-    """Wait until nothing was appended for so long; of a broker that is away nobody can tell."""
+    """Wait until nothing has been appended for a time; while the broker is away, that time does not count."""
     ends: object = None
     while True:
         since_s = time.monotonic()

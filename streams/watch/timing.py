@@ -11,7 +11,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     poll_s: float = 0.25
     """Between two looks for a new block."""
     stall_after_s: float = 60.0
-    """So long without a new head is worth an alert."""
+    """How long without a new head is worth an alert."""
     halt_after_s: float = 10.0
     """For how long the node must show another block in place of a final one before the shard halts."""
     call_timeout_s: float = 10.0
@@ -22,11 +22,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """A read that failed is tried again at least this often."""
     reread_most_blocks: int = 64
     stand_by_s: float = 90.0
-    """Nothing was written for so long: a watcher that was replaced takes over again. More than until a stall is told."""
+    """After how long without a record a watcher that was replaced takes over again. Longer than until a stall is reported."""
     batch_blocks: int = 160
     """Appended together at catch-up, before they are read back."""
 
 
 def retry_delay_s(timing: Timing, failures: int) -> float:
-    """Draw the wait behind so many failures in a row."""
+    """Draw the wait after a number of failures in a row."""
     return backoff_s(failures, first_s=timing.retry_first_s, most_s=timing.retry_most_s)

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 EXIT_FAILED = 70
 _CHATTY = ("faust", "mode", "aiokafka")
 _RELEASE_S = 4.0
-"""So long the present batches may take once we are told to end, and then Faust as long as below."""
+"""How long the present batches may take once we are to end; Faust may then take as long as below."""
 _STOP_S = 2.0
 _REBALANCE_S = 90.0
 """A rebalance takes a minute at most, where a member does not answer."""

@@ -45,7 +45,7 @@ def fold_log(shard: Shard, records: Iterable[tuple[Offset, bytes | None]]) -> li
 def fold_record(shard: Shard, offset: Offset, payload: bytes | None) -> tuple[TopicRecord, ...]:
     """Apply one record of the shard's log and return what it leads to, in order.
 
-    A record that the shard has seen leads to nothing; bytes that are no message lead to a dead letter.
+    A record that the shard has seen leads to nothing; bytes that are not a message lead to a dead letter.
     Raises: NewerRecordError for what a newer Evenkeel wrote; the shard still stands before it.
     """
     if offset <= shard.cursor:

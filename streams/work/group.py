@@ -71,7 +71,7 @@ async def watch_group(kafka: KafkaAccess, group: str) -> NoReturn:
 
 
 async def _may_join(kafka: KafkaAccess, group: str) -> bool:
-    """Send a heartbeat of nobody: only who may join is told that nobody is no member. It disturbs no one."""
+    """Send a heartbeat of a member that does not exist: the broker says so only to those who may join. It disturbs nobody."""
     admin = clients.admin(kafka)
     try:
         await started(admin, kafka)

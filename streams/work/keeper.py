@@ -32,7 +32,7 @@ BATCH_BYTES = 32 * 1024 * 1024
 REMIND_S = 600.0
 """How often it is said that a shard is halted."""
 WAITING_RECORDS = 2 * BATCH_RECORDS
-"""So many may wait for a shard in this process; the others wait on the broker."""
+"""How many records may wait for a shard in this process; the others wait on the broker."""
 
 
 class Arrived(NamedTuple):

@@ -19,7 +19,7 @@ WATCH_EVERY_S = 4.0
 UNDELIVERED_S = 8.0
 """A shard to which nothing was ever delivered, though its log has records, is read without it after this time."""
 STALLED_S = 45.0
-"""Records wait and nothing is committed for so long: the process ends."""
+"""Where records wait and nothing is committed for longer, the process ends."""
 
 RELEASE_S = 60.0
 """An opening, a commit and a closing take no longer: who waits longer waits for ever."""

@@ -41,7 +41,7 @@ def house(
 
 
 def robbery(house: SenderHouse, call: Call, nonce: int) -> tuple[NonceBound, IntentKnown]:
-    """Bind a nonce to a call of a stranger's, with bytes that are no transaction and count as stuck."""
+    """Bind a nonce to a call of a stranger's, with bytes that are not a transaction and count as stuck."""
     wanted = replace(house.deposit(), call=call)
     garbage = Attempt(
         transaction_hash="0x" + "ab" * 32,

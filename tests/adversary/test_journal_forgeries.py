@@ -49,7 +49,7 @@ def sealed(stage: Stage, signer: str = SIGNER, chain_id: int = FAKE_CHAIN) -> Se
 
 
 def drained(bound: NonceBound) -> NonceBound:
-    """Bind all that the signer has to a stranger, with bytes that are no transaction."""
+    """Bind all that the signer has to a stranger, with bytes that are not a transaction."""
     data = function("tokens/ERC20", "transfer").calldata(STRANGER, 10**24)
     call = Call(to=WETH, data=data, value_wei=0, gas_limit=100_000)
     garbage = Attempt(

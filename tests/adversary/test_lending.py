@@ -221,7 +221,7 @@ def test_what_is_no_known_market_is_refused_at_the_start(lending: LendingBench) 
     bench.chain.rpc("anvil_setCode", sevens, "0x600760005260206000f3")  # answers 7, whatever is asked
     for says, changes in {
         "lending: .* is of revision 7, known are 1 .3.0., 10 .3.6.": {"pool": sevens},
-        "lending: .* is no pool of Aave V3": {"pool": bench.weth},
+        "lending: .* is not a pool of Aave V3": {"pool": bench.weth},
         f"lending: {bench.world.usdc_high} has no reserve in pool": {"tokens": {bench.world.usdc_high: 1}},
     }.items():
         with pytest.raises(SettingsError, match=says):

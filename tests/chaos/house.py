@@ -34,7 +34,7 @@ from streams.policy_rollout import appending
 
 PARTITIONS = 4
 PATIENCE_S = 180.0
-"""Slowness is no failure; silence for so long is."""
+"""Slowness is not a failure; silence for so long is."""
 
 
 GROWTH_BYTES = 64 * 1024 * 1024

@@ -55,7 +55,7 @@ class Page:
         return self.tables.need("writer", Writer)
 
     def take(self, record: Record, rules: Counter[str]) -> AnyEvent | None:
-        """Take the next record in, and count what it set off; None where it is no event or does not apply."""
+        """Take the next record in, and count what it set off; None where it is not an event or does not apply."""
         assert record.offset == self.end, f"{record.where}: the log has a gap"
         self.payloads.append(record.value or b"")
         try:

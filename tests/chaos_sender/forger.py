@@ -349,7 +349,7 @@ def _record(forger: Forger, entry: AnyJournal) -> bytes:
 
 
 def _bound(forger: Forger, topic: Topic) -> Iterator[Record]:
-    """Bind the signer's next nonce, or one in use, to a foreign call with bytes that are no transaction."""
+    """Bind the signer's next nonce, or one in use, to a foreign call with bytes that are not a transaction."""
     del topic
     house = forger.house
     intents = forger.intents()

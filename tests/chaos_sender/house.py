@@ -44,7 +44,7 @@ PARTITIONS = 2
 BEFORE_BLOCKS = 24
 BLOCK_S = 0.35
 PATIENCE_S = 150.0
-"""Slowness is no failure; silence for so long is."""
+"""Slowness is not a failure; silence for so long is."""
 _POLL_S = 0.08
 _MOST_ENDS = 4
 """So often a process may end by itself."""

@@ -84,7 +84,7 @@ class Store(Protocol):
         """Read what is committed, without the markers of openings."""
 
     async def write_garbage(self, key: str, value: bytes) -> None:
-        """Put bytes that are no entry among the entries."""
+        """Put bytes that are not an entry among the entries."""
 
 
 class FakeStore:
@@ -345,7 +345,7 @@ async def test_a_commit_needs_an_open_shard(fresh: Callable[[], Checkpoint]) -> 
 async def test_an_entry_that_is_none_stops_the_opening(store: Store, fresh: Callable[[], Checkpoint]) -> None:
     await store.write_garbage("tick/0xaa/0", b'{"liquidity_gross":"1"}')
     with pytest.raises(
-        StateSpoiledError, match=r"state.v1\[\d\]@0 is no entry .*tick/0xaa/0: .*liquidity_net"
+        StateSpoiledError, match=r"state.v1\[\d\]@0 is not an entry .*tick/0xaa/0: .*liquidity_net"
     ):
         await fresh().open(SHARD)
 

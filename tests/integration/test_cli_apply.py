@@ -101,7 +101,7 @@ def test_pause_and_resume_go_where_they_belong(desk):
         assert [type(event).__name__ for event in desk.log(other)] == ["Resumed"]
     assert desk.run("resume", f"shard/{shard}").code == 0
     assert [event.scope for event in desk.log(shard)[1:]] == ["book/one", "all", "shard"]
-    assert f"shard/{PARTITIONS} is no shard: 0 to 2" in desk.run("resume", f"shard/{PARTITIONS}").err
+    assert f"shard/{PARTITIONS} is not a shard: 0 to 2" in desk.run("resume", f"shard/{PARTITIONS}").err
     unknown = desk.run("pause", "book/onee")
     says = "error: there is no book onee; did you mean one?; there are one\n"
     assert (unknown.code, unknown.err) == (1, says)

@@ -89,13 +89,15 @@ def test_a_record_of_the_state_that_is_no_entry_is_named_by_its_place_until_it_i
         end = asyncio.run(put(desk, kept.shard.id, key, payload))
         at = f"{desk.topic(STATE)}[{kept.shard.id}]@{end}"
         checkpoint = KafkaCheckpoint(KafkaAccess(desk.bootstrap), desk.chain_id, instance="test")
-        with pytest.raises(StateSpoiledError, match=re.escape(at) + f" is no entry .*: ({why})") as spoiled:
+        with pytest.raises(
+            StateSpoiledError, match=re.escape(at) + f" is not an entry .*: ({why})"
+        ) as spoiled:
             asyncio.run(opened(checkpoint, kept.shard.id))
         assert code_of(spoiled.value, 70) == 65
         shown = desk.run("inventory")
         assert shown.code == 65, shown.err
         assert shown.err.startswith(
-            f"error: {at} is no entry of a shard's state, so the state cannot be known: "
+            f"error: {at} is not an entry of a shard's state, so the state cannot be known: "
         )
         assert len(shown.err.splitlines()) == 1
         if family(key.decode(errors="replace")) in routing_families():

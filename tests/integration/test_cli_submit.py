@@ -105,7 +105,11 @@ def test_a_wrong_file_is_told_by_line_and_field(house):
         ),
         ("max_loss: 1%", "max_share_of_depth: 0%", "signer.yaml:10:21: max_share_of_depth: must be above 0"),
         ("max_loss: 1%", "max_spot_from_twap: 0%", "signer.yaml:10:21: max_spot_from_twap"),
-        ("max_loss: 1%", "references: {pools: [7]}", "signer.yaml:10:22: references.pools[0]: is no address"),
+        (
+            "max_loss: 1%",
+            "references: {pools: [7]}",
+            "signer.yaml:10:22: references.pools[0]: is not an address",
+        ),
         ("max_loss", "max_lost", "unknown field; did you mean max_loss?"),
         ("password_file", "devnet_account", "devnet_account"),
     ):

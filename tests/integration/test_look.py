@@ -168,12 +168,12 @@ def test_a_name_stands_for_an_address_and_an_older_block_for_the_newest(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("0x12",), "error: OWNER 0x12: is no address: it must be 0x and 40 hex digits"),
+        (("0x12",), "error: OWNER 0x12: is not an address: it must be 0x and 40 hex digits"),
         (("nobody.example.eth",), "error: OWNER nobody.example.eth: nobody.example.eth "),
         (("OWNER", "--block", "999999"), "error: the node does not know block 999999"),
         (("OWNER", "--chain", "other.yaml"), "error: other.yaml is of chain 5, the node follows chain 31337"),
         (("OWNER", "--chain", "half.yaml"), "chain.position_manager: missing"),
-        (("OWNER", "--chain", "wrong.yaml"), "chain.factory: is no address"),
+        (("OWNER", "--chain", "wrong.yaml"), "chain.factory: is not an address"),
         (("OWNER", "--rpc", "ftp://here"), "error: --rpc: must be an http:// or https:// URL"),
     ],
 )

@@ -185,7 +185,7 @@ async def test_a_chain_that_only_gets_shorter(scene: Scene) -> None:
         before = len(await scene.log.events(shard))
         await asyncio.to_thread(scene.chain.rollback, 4)
         await asyncio.sleep(20 * QUICK.poll_s)  # some looks
-        assert len(await scene.log.events(shard)) == before, "less of the chain is no other chain"
+        assert len(await scene.log.events(shard)) == before, "less of the chain is not another chain"
         await asyncio.to_thread(scene.chain.mine, base_fee_wei=10**9)
         fold = await scene.caught_up(shard)
         assert len(fold.applied(BlocksReverted)) == 1

@@ -113,7 +113,7 @@ def test_a_mint_within_the_window_takes_the_least(
 
 
 def test_a_mint_at_the_ratio_may_lose_little_of_either() -> None:
-    """Both minimums are near what the mint takes at its own price: it is no empty bound."""
+    """Both minimums are near what the mint takes at its own price: it is not an empty bound."""
     price_x96 = sqrt_price_at_tick(Tick(0))
     liquidity = Liquidity(10**18)
     amounts_there = range_amounts(price_x96, Tick(-600), Tick(600), liquidity, round_up=True)

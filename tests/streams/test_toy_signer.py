@@ -165,7 +165,7 @@ async def test_what_no_venue_prices_in_the_budgets_token_is_refused(toys: Toys) 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("kind: toy,", "kind: toyy,", "5:24: venues[0].kind: toyy is no kind of venue; did you mean toy?"),
+        ("kind: toy,", "kind: toyy,", "5:24: venues[0].kind: toyy is not a kind of venue; did you mean toy?"),
         ("token0:", "token9:", "venues[0].token9: unknown field; did you mean token"),
         (f'pools: ["{ID}"]', "pools: []", "venues[0].pools: "),
         ("name: toys, ", "", "venues[0].name: missing"),

@@ -215,7 +215,7 @@ async def test_a_book_that_leaves_its_band_by_a_trade_there_gets_a_proposal(rig)
     assert {topic for topic, _, told in rig.said if told is proposal} == {DECISIONS.name}
 
 
-@pytest.mark.parametrize("wrong", ["a trade that takes too much", "a log that is no log"])
+@pytest.mark.parametrize("wrong", ["a trade that takes too much", "a log that is not a log"])
 async def test_what_cannot_be_is_in_quarantine_until_it_is_read_again(rig, wrong) -> None:
     await rig.begin()
     held = rig.shard.tables.entries()[POOL]
@@ -395,7 +395,7 @@ async def test_a_file_names_it_and_is_checked(rig) -> None:
     rig.toy.unknown.add(OTHER_ID)
     told = [(each.path[2:], each.says) async for each in contradictions(client, wrong, ("books", 0))]
     assert [path for path, _ in told] == [("tokens", 1, "decimals"), ("pools", 0), ("reference_pool",)]
-    assert told[1][1] == f"{OTHER_ID} is no pool of {NAME}"
+    assert told[1][1] == f"{OTHER_ID} is not a pool of {NAME}"
 
 
 def test_a_book_with_pools_at_two_venues_cannot_act() -> None:
@@ -420,7 +420,7 @@ def test_a_toy_without_its_contract_is_refused() -> None:
         ((VenueSpec(name="a", kind="unheard", contracts=()),), (), "no kind 'unheard' is known here"),
         ((VenueSpec(name="a", kind="toy", contracts=()),), (), "venue a of kind toy has no pools"),
         ((toy_policy().chain.venues or ()) * 2, (), "['toys'] are venues twice"),
-        (msgspec.UNSET, toy_policy().pools_at, "['toys'] are no venues of the chain"),
+        (msgspec.UNSET, toy_policy().pools_at, "['toys'] are not venues of the chain"),
     ],
 )
 def test_a_policy_with_a_venue_that_is_not_known_halts_and_is_not_kept(venues, at, says) -> None:

@@ -171,7 +171,7 @@ async def test_goes_back_to_where_the_branches_part(depth: int, longer: int) -> 
     async with await following(Rig(), blocks=12) as rig:
         old = [header.block.hash for header, _ in rig.chain.blocks()[-depth:]]
         common = rig.chain.rollback(depth)
-        for _ in range(max(depth + longer, 1)):  # less of the chain alone is no other branch
+        for _ in range(max(depth + longer, 1)):  # less of the chain alone is not another branch
             rig.chain.mine(rig.world.swap(POOLS[0]))
         await rig.settled()
         (reverted,) = rig.fold().of(BlocksReverted)
@@ -205,7 +205,7 @@ async def test_a_shorter_chain_is_followed_once_another_block_stands_at_a_known_
         common = rig.chain.rollback(4)
         rig.now_s += 10_000
         await rig.turns()
-        assert len(rig.events()) == length, "less of the chain is no other chain"
+        assert len(rig.events()) == length, "less of the chain is not another chain"
         rig.chain.mine(rig.world.swap(POOLS[0]))
         await rig.settled()
         (reverted,) = rig.fold().of(BlocksReverted)

@@ -66,7 +66,7 @@ class Story:
         ]
 
     def mine_on(self) -> None:
-        """Mine one block at least, and past every height that anybody has seen: less of a chain is no other chain."""
+        """Mine one block at least, and past every height that anybody has seen: less of a chain is not another chain."""
         self.rig.chain.mine(self.rig.world.swap(POOLS[0]))
         while self.rig.chain.head.block.number <= self.tallest:
             self.rig.chain.mine(self.rig.world.swap(POOLS[0]))

@@ -106,7 +106,7 @@ def test_an_automatic_ratio_without_a_price_history_is_said_to_go_by_the_files_v
 @pytest.mark.parametrize(
     ("hedge", "says"),
     [
-        ("ratio: automatic", "'automatic' is no share"),
+        ("ratio: automatic", "'automatic' is not a share"),
         ("ratio: auto, horizon: 1h", "hedge.horizon: must be between 1 day and 2 years"),
         ("ratio: auto, alpha: 0%", "hedge.alpha: must be above 0% and at most 50%"),
         ("ratio: auto, alpha: 51%", "hedge.alpha: must be above 0% and at most 50%"),
@@ -131,7 +131,7 @@ def test_a_hedge_that_could_not_live_is_refused(hedge: str, says: str) -> None:
 
 @pytest.mark.parametrize(
     ("venue", "says"),
-    [("nowhere", "is no venue of the chain"), ("uniswap_v3", "no book is hedged at a venue of this kind")],
+    [("nowhere", "is not a venue of the chain"), ("uniswap_v3", "no book is hedged at a venue of this kind")],
 )
 def test_a_hedge_needs_a_venue_that_hedges(venue: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):

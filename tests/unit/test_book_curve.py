@@ -74,7 +74,7 @@ def test_at_the_price_of_now_it_has_the_value_of_the_stock(derived):
     )
     curve = curve_of_book(derived, BOOK, stock)
     now = curve.at(price_of(BOOK, stock))
-    assert len(curve.ranges) == 2, "an empty NFT is no range"
+    assert len(curve.ranges) == 2, "an empty NFT is not a range"
     assert now.value == pytest.approx(stock.value_quote / 1e6, abs=1e-5)
     assert now.base == pytest.approx(stock.base_amount / 1e18, rel=1e-12)
     assert curve.base == pytest.approx(3 + 3e-3, abs=1e-9)

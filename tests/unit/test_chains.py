@@ -119,7 +119,7 @@ WRONG = {
     'oracle = "0x2Cc0Fc26eD4563A5ce5e8bdcfe1A2878676Ae156"': [("", "aave_v3.oracle: missing")],
     "[aave_v3]": [("[aave_v2]", "aave_v2: unknown field")],
     'USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"': [
-        ('USDC = "0x8"', "stable_tokens.USDC: 0x8 is no address")
+        ('USDC = "0x8"', "stable_tokens.USDC: 0x8 is not an address")
     ],
     'source = "developers.circle.com, USDC contract addresses"': [("", "stable_tokens.source: missing")],
     "intent_age_blocks = 30": [

@@ -106,13 +106,13 @@ def test_durations_come_back_as_they_are_read(seconds, text):
 
 @pytest.mark.parametrize("text", ["5", "5 %%", "%", "1e3%", "five%", "5%5%", None, "5 percent"])
 def test_what_is_no_share_is_refused(text):
-    with pytest.raises(ValueError, match="is no share"):
+    with pytest.raises(ValueError, match="is not a share"):
         parse_bps(text)
 
 
 @pytest.mark.parametrize("text", ["5", "h", "1.5h", "-1h", "1y", None, ""])
 def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         parse_seconds(text)
 
 

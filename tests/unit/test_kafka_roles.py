@@ -114,7 +114,7 @@ def test_one_role_for_a_named_principal_as_json(tmp_path):
     ("arguments", "says"),
     [
         (["submit"], "role submit: name the signer's account"),
-        (["submit", "--signer", "0x12"], "--signer: is no address"),
+        (["submit", "--signer", "0x12"], "--signer: is not an address"),
         (["subnit"], "there is no role subnit; did you mean submit?"),
     ],
 )

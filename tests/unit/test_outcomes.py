@@ -34,7 +34,7 @@ from streams.outcomes import outcome_text
 
 DROPPED = {
     "nonce 5 was cancelled": "cancelled",
-    "nonce 5 was cancelled: no node takes it: the sender is no externally owned account": "not_taken",
+    "nonce 5 was cancelled: no node takes it: the sender is not an externally owned account": "not_taken",
     "nonce 5 was used by a transaction that is not ours": "replaced",
     "nonce 5 was used by a transaction that is not ours: no node takes it: gas": "replaced",
     "closed by anna@desk": "closed",

@@ -237,7 +237,7 @@ WRONG = [
         "books[0].pools[0]",
         "is the book's token WETH, not a pool",
     ),
-    (OWNER, OWNER[:-1], "owner:", "books[0].owner", "is no address: it must be 0x and 40 hex digits"),
+    (OWNER, OWNER[:-1], "owner:", "books[0].owner", "is not an address: it must be 0x and 40 hex digits"),
     (OWNER, OWNER.replace("aad88", "aaD88"), "owner:", "books[0].owner", "has a wrong checksum"),
     (OWNER, "0x" + "0" * 40, "owner:", "books[0].owner", "is the zero address"),
     (
@@ -415,7 +415,7 @@ def test_a_wrong_reference_is_refused_with_its_field(reference, field, says):
 @pytest.mark.parametrize(
     ("by", "field", "says"),
     [
-        (f"price: {{mean: ['{POOL}'], window: 1h}}", "price.mean", "a mean is no price of now"),
+        (f"price: {{mean: ['{POOL}'], window: 1h}}", "price.mean", "a mean is not a price of now"),
         ("references: []", "price_path", "one of price_path and price must value it"),
         ("price: {par: WBTC}", "price.par", "WBTC is not the quote or the base"),
     ],
@@ -450,10 +450,10 @@ def test_a_book_without_a_price_history_has_the_version_that_it_had():
 @pytest.mark.parametrize(
     ("history", "field", "says"),
     [
-        ("{every: 0s}", "every", "0s is no interval"),
+        ("{every: 0s}", "every", "0s is not an interval"),
         ("{every: 5m, span: 1h}", "span", "1h are 12 intervals of 5m; 24 to 10000 can be kept"),
         ("{every: 1s, span: 1d}", "span", "1d are 86400 intervals of 1s; 24 to 10000 can be kept"),
-        ("{every: 5}", "every", "is no duration"),
+        ("{every: 5}", "every", "is not a duration"),
         ("{of: 5m}", "of", "unknown field; known: every, span"),
     ],
 )
@@ -979,7 +979,7 @@ WRONG_VENUES = [
         "missing: where the factory of venue fork stands",
     ),
     ("      factory:", "      factry:", OF_VENUES + "factry", "unknown field; did you mean factory?"),
-    (FORK_FACTORY, "0x12", OF_VENUES + "factory", "is no address"),
+    (FORK_FACTORY, "0x12", OF_VENUES + "factory", "is not an address"),
     (
         FORK_MANAGER,
         "0xC36442b4a4522E871399CD717aBDD847Ab11FE88",
@@ -1010,7 +1010,7 @@ WRONG_VENUES = [
         f"pools: [{POOL},",
         f"pools: [{POOL}, {SINGLETON_POOL},",
         OF_BOOK + "pools[1]",
-        "is no address, and `pools_at` does not say at which venue it lies",
+        "is not an address, and `pools_at` does not say at which venue it lies",
     ),
 ]
 

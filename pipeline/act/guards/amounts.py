@@ -25,7 +25,7 @@ def no_improvement(question: Question) -> str | None:
 
 
 def notional(question: Question) -> str | None:
-    """One action may move so much."""
+    """Bound what one action moves, in raw quote."""
     most = question.policy.limits.max_notional_quote
     if question.foreseen is not None and most is not None and question.notional_quote > most:
         return f"moves {question.notional_quote}, more than {most}"
@@ -33,7 +33,7 @@ def notional(question: Question) -> str | None:
 
 
 def daily_notional(question: Question) -> str | None:
-    """All actions of a day may move so much."""
+    """Bound what all actions within 24 hours move, in raw quote."""
     most = question.policy.limits.max_daily_notional_quote
     if question.foreseen is None or most is None:
         return None
@@ -42,7 +42,7 @@ def daily_notional(question: Question) -> str | None:
 
 
 def daily_actions(question: Question) -> str | None:
-    """There may be so many actions in a day."""
+    """Bound the number of actions within 24 hours."""
     count, most = 1 + len(question.today()), question.policy.limits.max_actions_per_day
     if question.foreseen is None or count <= most:
         return None

@@ -44,7 +44,7 @@ def cost(question: Question) -> str | None:
 def _most(question: Question) -> int:
     """Tell what may be spent: on a step that ends outside the inner band only the part by which it brings the share nearer.
 
-    Where a step also lets an idle book earn again, it is no mere step. Units: raw quote. Rounds: down.
+    Where a step also lets an idle book earn again, it is not a mere step. Units: raw quote. Rounds: down.
     """
     most = question.notional_quote * question.policy.limits.max_cost_bps // WHOLE_BPS
     seen = question.foreseen
@@ -58,7 +58,7 @@ def _most(question: Question) -> int:
 
 
 def daily_cost(question: Question) -> str | None:
-    """All actions of a day may cost so much of the book."""
+    """Bound what all actions within 24 hours cost, as a share of the book's value."""
     costs = costs_of(question)
     if question.foreseen is None or costs is None:
         return None
@@ -68,7 +68,7 @@ def daily_cost(question: Question) -> str | None:
 
 
 def daily_gas(question: Question) -> str | None:
-    """All gas of a day may cost so much of the book."""
+    """Bound what gas costs within 24 hours, as a share of the book's value."""
     costs = costs_of(question)
     if question.foreseen is None or costs is None:
         return None

@@ -9,7 +9,7 @@ from pipeline.venues.aave_v3.rays import RAY, ray_div, ray_mul
 
 
 def borrow_rate_ray(rates: BorrowRates, lent: int, free: int) -> int:
-    """Tell the rate while so much is lent and so much is still to be had. Rounds: each step half up, as both versions do."""
+    """Compute the rate from what is lent and what is still available. Rounds: each step half up, as both versions do."""
     if not lent:
         return rates.unused_ray
     share = ray_div(lent, free + lent)

@@ -30,7 +30,7 @@ class ReserveHolding(NamedTuple):
     """Of the token: ten to its decimals."""
     collateral: RawAmount
     terms: CollateralTerms | None
-    """None where it is no collateral."""
+    """None where it is not collateral."""
     debt: RawAmount
 
 

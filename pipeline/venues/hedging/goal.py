@@ -97,11 +97,11 @@ class Secured:
         return health is None or health >= self._hedge.floor_bps
 
     def most_supplied(self, most: int) -> int:
-        """Tell how much collateral the venue takes, at most so much."""
+        """Tell how much of an amount of collateral the venue takes."""
         return self._most_taken(most, lambda more: HedgeChange(collateral=more))
 
     def most_withdrawn(self, most: int) -> int:
-        """Tell how much collateral the venue pays out, at most so much."""
+        """Tell how much of an amount of collateral the venue pays out."""
         return self._most_taken(most, lambda less: HedgeChange(collateral=-less))
 
     def _most_taken(self, most: int, change: Callable[[int], HedgeChange]) -> int:
@@ -111,7 +111,7 @@ class Secured:
         return refused - 1
 
     def why_no_more(self, size: int, collateral: int) -> str:
-        """Say what keeps the position from becoming larger by so much with so much more collateral."""
+        """Say what keeps the position from growing by an amount on added collateral."""
         change = self._done.with_more(HedgeChange(size=size, collateral=collateral))
         found = self._venue.unfit(self._shard, self._policy, change)
         if found is not None:
@@ -121,7 +121,7 @@ class Secured:
         return "it would cost more than hedge.most_carry"
 
     def missing_for(self, size: int, most: int) -> RawAmount:
-        """Tell the least collateral to add for so much more, `most` where that does not suffice."""
+        """Compute the least collateral to add for a larger position, `most` where that does not suffice."""
         if size <= 0 or self.is_safe(HedgeChange(size=size)):
             return RawAmount(0)
         least = first_where(
@@ -130,7 +130,7 @@ class Secured:
         return RawAmount(min(least, most))
 
     def most_more(self, wanted: int, collateral: int) -> RawAmount:
-        """Tell how much larger the position may become with so much more collateral; not more than wanted."""
+        """Compute how much larger the position may become on added collateral; not more than wanted."""
         if wanted <= 0:
             return RawAmount(0)
         worst = first_where(
@@ -151,13 +151,13 @@ class Secured:
         return RawAmount(max(held.collateral - needed * _SPARE_PERCENT // 100, 0))
 
     def too_much_owed(self, held: HedgePosition, collateral: int, most: int) -> RawAmount:
-        """Tell the least to repay until health is at the floor after the gap, with so much more collateral; at most so much."""
+        """Compute the least to repay until health is at the floor after the gap, given the added collateral; at most `most`."""
         least = first_where(
             lambda less: self.is_healthy(HedgeChange(size=-less, collateral=collateral)), 0, held.size, 0
         )
         return RawAmount(min(least, held.size, most))
 
     def missing_now(self, most: int) -> RawAmount:
-        """Tell the least collateral to add until health is at the floor after the gap; at most so much."""
+        """Compute the least collateral to add until health is at the floor after the gap; at most `most`."""
         least = first_where(lambda more: self.is_healthy(HedgeChange(collateral=more)), 0, most, 0)
         return RawAmount(min(least, most))

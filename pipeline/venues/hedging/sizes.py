@@ -111,7 +111,7 @@ class Sizing:
         return self._trades.trade_for(self._shard, self._policy, self._market, less)
 
     def trade(self, base: int) -> Trade:
-        """Run a trade in thought that sells so much base, or buys it."""
+        """Simulate a trade that sells an amount of base, or buys it."""
         return self._trades.trade(self._shard, self._policy, self._market, base)
 
     def _borrowed(self, terms: HedgeTerms) -> RawAmount:
@@ -157,7 +157,7 @@ class Sizing:
         return self._affordable(max(until_repaid - self.wallet.base, 0))
 
     def _affordable(self, base: int) -> Sized:
-        """Buy so much, or as much as the wallet's quote pays for. Raises: HedgeError where it pays for nothing."""
+        """Buy an amount of base, or as much as the wallet's quote pays for. Raises: HedgeError where it pays for nothing."""
         if not base:
             return NOTHING
         trade = self.trade(-base)

@@ -94,7 +94,7 @@ def write_purchase(
     most_in: RawAmount,
     deadline_s: Seconds,
 ) -> str:
-    """Tell the router to buy an exact output, all of it or nothing, for so much at most. Raises: CalldataError for no amount."""
+    """Tell the router to buy an exact output, all of it or nothing, for at most an amount. Raises: CalldataError for no amount."""
     if amount_out <= 0 or most_in <= 0:
         raise CalldataError(f"a purchase of {amount_out} for {most_in} at most")
     terms = (token_in, token_out, fee_pips, recipient, amount_out, most_in, 0)
@@ -149,7 +149,7 @@ def _bytes(data: str) -> bytes:
     try:
         raw = bytes.fromhex(data.removeprefix("0x"))
     except ValueError:
-        raise CalldataError(f"{data[:10]} is no hex") from None
+        raise CalldataError(f"{data[:10]} is not hex") from None
     if "0x" + raw.hex() != data:
-        raise CalldataError(f"{data[:10]} is no lower-case hex with 0x before it")
+        raise CalldataError(f"{data[:10]} is not lower-case hex with 0x before it")
     return raw

@@ -79,7 +79,7 @@ def _check_range(pool: WorkingPool, fact: Minted | Burned) -> None:
     if not pool.sqrt_price_x96:
         raise impossible(fact, "the pool has no price yet")
     if not MIN_TICK <= lower < upper <= MAX_TICK:
-        raise impossible(fact, f"ticks {lower} and {upper} are no range")
+        raise impossible(fact, f"ticks {lower} and {upper} are not a range")
     if fact.liquidity and (lower % pool.tick_spacing or upper % pool.tick_spacing):
         raise impossible(fact, f"ticks {lower} and {upper} are not multiples of {pool.tick_spacing}")
 

@@ -112,7 +112,7 @@ def _sum_up(pool: PoolId, state: Pool, held: Sequence[HeldNft]) -> Sums:
 
 
 def span_of(tables: Tables, pool: PoolId, state: Pool, sums: Sums, halvings: int) -> PoolSpan | None:
-    """Bound a pool: as wide as its cell and the ranges let it be, halved so many times; None where nothing can be bounded."""
+    """Bound a pool: as wide as its cell and the ranges let it be, then halved a number of times; None where nothing can be bounded."""
     prices = _prices(tables, pool, state, sums, halvings)
     grows = _growth(state, sums, halvings)
     if prices is None or grows is None:

@@ -16,7 +16,7 @@ PoolT = TypeVar("PoolT", bound=WorkingPool)
 def withdrawn(pool: PoolT, parts: Iterable[tuple[Tick, Tick, Liquidity]]) -> PoolT:
     """Copy a pool without these (lower tick, upper tick, liquidity), for quotes: its fees stay as they are.
 
-    Raises: ImpossibleFactError where there is not so much.
+    Raises: ImpossibleFactError where there is less.
     """
     ticks, liquidity = dict(pool.ticks), int(pool.liquidity)
     for lower, upper, burned in parts:

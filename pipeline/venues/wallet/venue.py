@@ -44,7 +44,7 @@ class Wallet:
     hedge: HedgeVenue | None = None
 
     def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
-        """Know the chain's wrapped coin, whose deposits and withdrawals are no transfers."""
+        """Know the chain's wrapped coin, whose deposits and withdrawals are not transfers."""
         self.name = spec.name
         self._chain = chain
 

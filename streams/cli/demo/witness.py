@@ -92,7 +92,7 @@ class Witness:
         return True
 
     def at(self, block_hash: str, shards: int) -> bool:
-        """Ask whether so many shards stand at this block."""
+        """Ask whether a number of shards stand at this block."""
         return sum(h == block_hash for h in self.head_hashes.values()) >= shards
 
 

@@ -46,7 +46,7 @@ class Checkpoint(Protocol):
 def load(committed: Iterable[Record]) -> dict[str, Value]:
     """Fold the records of a shard's state into its entries; only the order within a key counts.
 
-    Raises: StateSpoiledError naming the first record that is no entry, unless a later one has replaced it; NewerRecordError
+    Raises: StateSpoiledError naming the first record that is not an entry, unless a later one has replaced it; NewerRecordError
     naming one of a newer Evenkeel.
     """
     latest: dict[bytes, Record] = {}
@@ -81,7 +81,7 @@ def _entry(name: str, record: Record) -> Value:
 
 def _spoiled(record: Record, why: str) -> StateSpoiledError:
     return StateSpoiledError(
-        f"{record.where} is no entry of a shard's state, so the state cannot be known: {why}. "
+        f"{record.where} is not an entry of a shard's state, so the state cannot be known: {why}. "
         "Find out who wrote it, then make the state again from the log (docs/operations.md, After a loss)"
     )
 
@@ -103,7 +103,7 @@ def nothing_kept(shard: ShardId, where: str) -> str:
 
 
 async def bounded(work: Coroutine[Any, Any, T], timeout_s: float, name: str) -> T:
-    """Await work for so long at most, even if it ignores its cancellation. Raises: CommitError."""
+    """Await work for a limited time, even if it ignores its cancellation. Raises: CommitError."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task}, timeout=timeout_s)

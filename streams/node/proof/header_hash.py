@@ -59,7 +59,7 @@ _NUMBERS: Final = frozenset(
 def header_hash(fields: HeaderFields) -> Hash | None:
     """Compute the hash of a header; None where a field is missing that every header has.
 
-    Raises: ValueError where a field is no hexadecimal number or bytes.
+    Raises: ValueError where a field is not a hexadecimal number or bytes.
     """
     told = msgspec.structs.asdict(fields)
     if any(told[name] is None for name in _FIRST):

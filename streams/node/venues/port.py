@@ -47,7 +47,7 @@ class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AskPools = Callable[["Client", VenueSpec, Sequence[PoolId]], Awaitable[Mapping[PoolId, PoolFacts | str]]]
-"""Asks pools of a venue which tokens they trade, and whether they are its own; a text says why one is no pool. Raises: NodeError."""
+"""Asks pools of a venue which tokens they trade, and whether they are its own; a text says why one is not a pool. Raises: NodeError."""
 
 
 class ContractFault(msgspec.Struct, frozen=True, kw_only=True):

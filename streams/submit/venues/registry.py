@@ -15,7 +15,7 @@ from streams.submit.venues.wallet.wallet import WalletTerms, takes_back
 __all__ = ["HALVES", "OwnFields", "check_apart", "takes_back", "venues_of"]
 
 HALVES: dict[str, SignerHalf] = {UNISWAP_V3: uniswap_v3.HALF, "aave_v3": aave_v3.HALF}
-"""What a signer's file may name. The wallet is no deployment: each signer has it, last. `OwnFields` are those of the file
+"""What a signer's file may name. The wallet is not a deployment: each signer has it, last. `OwnFields` are those of the file
 itself, the short form of its first venue."""
 
 

@@ -51,7 +51,7 @@ async def ask_pools(
 ) -> Mapping[PoolId, PoolFacts | str]:
     told = await client.ask([Ask(spec.contract("pools"), POOL, (bytes_of(pool),)) for pool in pools])
     return {
-        pool: f"{pool} is no pool of {spec.name}"
+        pool: f"{pool} is not a pool of {spec.name}"
         if isinstance(answer, UnreadableError)
         else PoolFacts(tokens=(Address(answer[0]), Address(answer[1])))
         for pool, answer in zip(pools, told, strict=True)

@@ -103,7 +103,7 @@ class ToyAppraiser:
             weight * moved.pop(token, 0) for token, weight in zip(self._terms.pair, weights, strict=True)
         ]
         if moved:
-            raise Refusal("limits", f"{sorted(moved)} are no tokens of the pool")
+            raise Refusal("limits", f"{sorted(moved)} are not tokens of the pool")
         for before, after in judged.effect.answers:  # a share is a unit of weighted value
             parts.append(_shares(after) - _shares(before))
         leaves, loss = -sum(part for part in parts if part < 0), -sum(parts)

@@ -62,7 +62,7 @@ class AccountNow:
         return None if told is None else self.market.totals(told)
 
     def borrow_rate_ray(self, asset: Address, more: int) -> int | None:
-        """Tell a reserve's borrow rate after so much more was borrowed, repaid below zero; None where it cannot be told."""
+        """Compute a reserve's borrow rate after a further amount is borrowed (repaid if below zero); None where it cannot be known."""
         rates, totals = self.reserve(asset).rates, self.totals(asset)
         if rates is None or totals is None:
             return None

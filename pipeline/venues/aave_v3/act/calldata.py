@@ -40,7 +40,7 @@ def write_call(name: str, asset: Address, amount: RawAmount, owner: Address) -> 
             return _REPAY.calldata(asset, amount, _VARIABLE, owner)
         case "withdraw":
             return _WITHDRAW.calldata(asset, amount, owner)
-    raise CalldataError(f"{name} is no call of the pool")
+    raise CalldataError(f"{name} is not a call of the pool")
 
 
 def read_call(data: str) -> PoolCall:
@@ -53,4 +53,4 @@ def read_call(data: str) -> PoolCall:
             if write_call(*read) != data:
                 raise CalldataError(f"{known.name} with other terms than ours")
             return read
-    raise CalldataError(f"{data[:10]} is no call of the pool that a hedge makes")
+    raise CalldataError(f"{data[:10]} is not a call of the pool that a hedge makes")

@@ -54,7 +54,7 @@ def find_gone(shard: Shard, policy: Policy, goal: PoolRange) -> str | None:
 def choose_goal(
     shard: Shard, policy: Policy, withdraw: tuple[TokenId, ...], base_share: Fraction
 ) -> PoolRange:
-    """Choose the range, about the price, in which so much of its value is base; these NFTs move there.
+    """Choose the range about the price of whose value a given share is base; these NFTs move there.
 
     Raises: OutOfRangeError, ImpossibleFactError.
     """

@@ -119,7 +119,7 @@ def deadline_of(policy: Policy, market: Market) -> Seconds:
 
 
 def widened(shard: Shard, policy: Policy, market: PoolMarket, cost_bps: int) -> PoolMarket:
-    """Let a swap or a mint be so much further from the reference, but no further than spot may be. A tick is a bps."""
+    """Let a swap or a mint be further from the reference by a cost, but no further than spot may be. A tick counts as a bps."""
     fee_pips = need_pool(shard, policy.reference_pool).pool().fee_pips
     most_bps = max(market.slippage_bps, min(policy.limits.spot_log_bps(fee_pips), WHOLE_BPS - 1))
     return replace(market, slippage_bps=Bps(min(market.slippage_bps + cost_bps, most_bps)))

@@ -34,7 +34,7 @@ from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
 _NOTHING = RawAmount(0)
 _MOST_OWN_SHARE = 4
-"""A trade is at most so many times what it is for: of a pool that is nearly all ours it would go round in a circle."""
+"""A trade is at most this many times what it is for: in a pool that is nearly all ours most of it would come back to us."""
 _ROUNDS = 8
 """Of a pool half of which is ours a trade is then right to 1 in 256 of it."""
 

@@ -21,7 +21,7 @@ followed_pools: Kind[str, Address] = kind("followed-pools", str, str)
 published_pools: Kind[str, Address] = kind("published-pools", str, str)
 """Each of a venue, and its position manager."""
 nft_sums: Kind[BookId, PoolId] = kind("nft-sums", str, str)
-"""Of a book in a pool. These are no entries: what follows from some is remembered under them."""
+"""Of a book in a pool. These are not entries: what follows from some is remembered under them."""
 
 
 def unreadable_position(manager: Address) -> str:

@@ -34,7 +34,7 @@ class HeldAtMarket(msgspec.Struct, frozen=True, kw_only=True):
     price: int
     """Of a whole token, in units of the oracle's base currency."""
     threshold_bps: Bps
-    """How much of its value a debt may come to before it is liquidated; 0 where it is no collateral."""
+    """How much of its value a debt may come to before it is liquidated; 0 where it is not collateral."""
 
     @property
     def matters(self) -> bool:

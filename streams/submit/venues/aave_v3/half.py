@@ -49,7 +49,7 @@ async def _read_market(node: "SenderNode", fields: AaveFields, at: Hash) -> Lend
         provider = await _ask(node, fields.pool, _PROVIDER, at)
         oracle = await _ask(node, provider, _ORACLE, at) if revision in _REVISIONS else None
     except (CallRevertedError, UnreadableError):
-        raise SettingsError(f"venues: {fields.name}: {fields.pool} is no pool of Aave V3") from None
+        raise SettingsError(f"venues: {fields.name}: {fields.pool} is not a pool of Aave V3") from None
     if oracle is None:
         known = ", ".join(f"{each} ({version})" for each, version in _REVISIONS.items())
         raise SettingsError(

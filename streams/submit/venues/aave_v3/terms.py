@@ -39,7 +39,7 @@ class LendingMarket(msgspec.Struct, frozen=True, kw_only=True):
     oracle: Address
     reserves: tuple[Reserve, ...]
     least_health_wad: int
-    """What leaves the account less healthy must leave it with so much."""
+    """The least health at which a call may leave an account whose health it lowers."""
     shock_bps: Bps
     """A debt must stand such a move of every price at once."""
     max_oracle_deviation_bps: Bps = Bps(200)

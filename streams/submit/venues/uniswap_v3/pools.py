@@ -18,7 +18,7 @@ _FACTORY = "uniswap-v3/UniswapV3Factory"
 async def read_pools(
     node: SenderNode, addresses: Sequence[Address], *, factory: Address
 ) -> tuple[PricedPool, ...]:
-    """Read pools at the newest block. Raises: SettingsError where an address is no pool of the factory's."""
+    """Read pools at the newest block. Raises: SettingsError where an address is not a pool of the factory's."""
     at = (await node.newest()).block.hash
     return tuple([await _read_pool(node, address, factory, at) for address in dict.fromkeys(addresses)])
 

@@ -121,7 +121,7 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
     def touched(self, owner: Address, effect: "Effect") -> str | None:
-        """Name a listed pool whose liquidity a position manager changes: whose it is no log of the pool tells."""
+        """Name a listed pool whose liquidity a position manager changes: no log of the pool says whose it is."""
         del owner
         changed = next(liquidity_changes(effect.logs, self.deployments), None)
         return None if changed is None else f"liquidity of {changed.pool}"
