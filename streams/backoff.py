@@ -9,7 +9,7 @@ _MOST_DOUBLINGS = 30
 
 def doubled(first: float, times: int, *, most: float = float("inf")) -> float:
     """Double a wait a number of times, up to the most."""
-    return min(most, first * 2 ** min(times, _MOST_DOUBLINGS))
+    return float(min(most, first * 2.0 ** min(times, _MOST_DOUBLINGS)))
 
 
 def backoff_s(failures: int, *, first_s: float, most_s: float) -> float:

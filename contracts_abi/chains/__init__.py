@@ -190,7 +190,7 @@ def _contradictions(chain: ChainFile) -> Iterator[tuple[str, str]]:
         yield "stable_tokens.source", "missing"
     for symbol, address in chain.stable_tokens.items():
         if symbol != "source" and not re.fullmatch("0x[0-9a-f]{40}", address):
-            yield f"stable_tokens.{symbol}", f"{address} is no address"
+            yield f"stable_tokens.{symbol}", f"{address} is not an address"
     for role in chain.contracts.code_hashes:
         if role not in chain.contracts.places():
             yield f"contracts.code_hashes.{role}", f"contracts.{role} is not named"

@@ -970,7 +970,7 @@ WRONG_VENUES = [
         "kind: uniswap_v3",
         "kind: uniswap_v2",
         OF_VENUES + "kind",
-        "no kind of venue; did you mean uniswap_v3?",
+        "not a kind of venue; did you mean uniswap_v3?",
     ),
     (
         "      factory:",

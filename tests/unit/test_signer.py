@@ -83,10 +83,10 @@ def test_a_wrong_password_and_a_file_that_is_no_keystore_are_told_apart(files):
     with pytest.raises(SettingsError, match="the password is wrong"):
         keystore_signer(*files)
     keystore.write_text("{}")
-    with pytest.raises(SettingsError, match="no keystore of version 3"):
+    with pytest.raises(SettingsError, match="not a keystore of version 3"):
         keystore_signer(*files)
     keystore.write_text("not json")
-    with pytest.raises(SettingsError, match="no keystore of version 3"):
+    with pytest.raises(SettingsError, match="not a keystore of version 3"):
         keystore_signer(*files)
     with pytest.raises(SettingsError, match="cannot read"):
         keystore_signer(keystore.with_name("nothing"), password)

@@ -183,16 +183,16 @@ def with_word(log: RawLog, place: int, word: str) -> RawLog:
         (msgspec.structs.replace(SWAP, data=SWAP.data + "00" * 32), "words"),
         (msgspec.structs.replace(SWAP, data="0x"), "words"),
         (msgspec.structs.replace(SWAP, data="00" + SWAP.data[2:]), "words"),
-        (msgspec.structs.replace(SWAP, data="0x" + "zz" * 160), "no hex"),
-        (msgspec.structs.replace(SWAP, data=SWAP.data[:-2] + "  "), "no hex"),
+        (msgspec.structs.replace(SWAP, data="0x" + "zz" * 160), "not hex"),
+        (msgspec.structs.replace(SWAP, data=SWAP.data[:-2] + "  "), "not hex"),
         (msgspec.structs.replace(SWAP, topics=SWAP.topics[:2]), "topics"),
         (msgspec.structs.replace(SWAP, topics=(*SWAP.topics, SWAP.topics[1])), "topics"),
         (msgspec.structs.replace(SWAP, topics=(*SWAP.topics[:2], "0x1234")), "words"),
-        (msgspec.structs.replace(SWAP, topics=(*SWAP.topics[:2], "0x" + "01" * 32)), "no address"),
-        (with_word(SWAP, 2, "00" * 11 + "01" + "00" * 20), "no uint160"),
-        (with_word(SWAP, 3, "00" * 15 + "01" + "00" * 16), "no uint128"),
-        (with_word(SWAP, 4, "00" * 29 + "800000"), "no int24"),
-        (with_word(SWAP, 4, "ff" * 29 + "7fffff"), "no int24"),
+        (msgspec.structs.replace(SWAP, topics=(*SWAP.topics[:2], "0x" + "01" * 32)), "not an address"),
+        (with_word(SWAP, 2, "00" * 11 + "01" + "00" * 20), "not a uint160"),
+        (with_word(SWAP, 3, "00" * 15 + "01" + "00" * 16), "not a uint128"),
+        (with_word(SWAP, 4, "00" * 29 + "800000"), "not an int24"),
+        (with_word(SWAP, 4, "ff" * 29 + "7fffff"), "not an int24"),
     ],
 )
 def test_a_log_of_another_shape_is_refused_by_name(log: RawLog, says: str) -> None:
@@ -201,7 +201,7 @@ def test_a_log_of_another_shape_is_refused_by_name(log: RawLog, says: str) -> No
 
 
 def test_a_protocol_fee_that_fits_no_slot_is_refused() -> None:
-    with pytest.raises(MalformedLogError, match="no uint4"):
+    with pytest.raises(MalformedLogError, match="not a uint4"):
         decode_pool_log(log_of(POOL, "SetFeeProtocol", 0, 0, 16, 0))
 
 
