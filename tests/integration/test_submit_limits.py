@@ -130,7 +130,7 @@ def test_a_forged_record_is_refused_for_what_is_wrong_with_it(bench):
         ("malformed", "owner"): changed(good, owner="0xAB"),
         ("malformed", "call.to"): called(good, to="nowhere"),
         ("malformed", "call.data"): called(good, data="0xzz"),
-        ("malformed", "not lower-case hex of bytes, or too many"): called(good, data="0x" + "00" * 40_000),
+        ("malformed", "no lower-case hex of bytes, or too many"): called(good, data="0x" + "00" * 40_000),
         ("malformed", "call.value_wei: -1"): called(good, value_wei=-1),
         ("malformed", "max_age_blocks: -1"): changed(good, max_age_blocks=-1),
         ("malformed", "follows itself"): changed(good, after=good.digest),
