@@ -37,7 +37,7 @@ TIMING = Timing(
 )
 POOL = "weth_usdc_low_500"
 _PATIENCE_S = 90.0
-"""Slowness is no failure; silence for so long is."""
+"""Slowness is not a failure; silence for so long is."""
 
 
 class Ground:

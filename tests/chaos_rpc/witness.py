@@ -71,7 +71,7 @@ class Truth:
         self._chain = chain
 
     def contradicted(self, witness: Witness) -> list[str]:
-        """List what was taken and is not the chain's. A block that the chain has not is no contradiction of any block's hash."""
+        """List what was taken and is not the chain's. A block that the chain has not is not a contradiction of any block's hash."""
         wrong = [
             f"header {h.block.number} {h.block.hash}" for h in witness.headers_taken if self._is_false(h)
         ]
