@@ -1,5 +1,10 @@
 """Every error that Evenkeel raises on purpose."""
 
+from typing import Literal
+
+UnsettledReason = Literal["order_requested", "order_unknown", "order_cancelled"]
+"""Why a step that rests on an order does not go on."""
+
 
 class EvenkeelError(Exception):
     """Root of the tree: what the command line shows without a traceback."""
@@ -44,6 +49,15 @@ class CurveError(PipelineError):
 
 class HedgeError(PipelineError):
     """A hedge cannot be sized from what is given."""
+
+
+class UnsettledOrderError(HedgeError):
+    """A step of a hedge rests on an order that is not carried out, or not known to be."""
+
+    def __init__(self, message: str, *, reason: UnsettledReason) -> None:
+        """Name which of these it is."""
+        super().__init__(message)
+        self.reason: UnsettledReason = reason
 
 
 class StatisticsError(PipelineError):

@@ -14,7 +14,7 @@ from pipeline.advance.weighing import gas_to_wait_for, goes_in_part, waits_to_al
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.decide.hedging import hedge_trigger
 from pipeline.decide.strategies import STRATEGIES, Rest
-from pipeline.errors import PipelineError, SwapLimitedError
+from pipeline.errors import PipelineError, SwapLimitedError, UnsettledOrderError
 from pipeline.messages.costs import ForeseenCost
 from pipeline.messages.effects import BookEffects, Plan
 from pipeline.messages.entries import BookPath
@@ -111,6 +111,8 @@ def _make(
         asked = _question(context, plan.notional_quote, stock, market, (), goal=goal, foreseen=foreseen)
         earlier = guard(asked)
         return Held(phase=phase, refusal=earlier or limited, missed_quote=missed)
+    except UnsettledOrderError as error:
+        return Held(phase=phase, refusal=GuardRefusal(reason=error.reason, detail=str(error)))
     except PipelineError as error:
         return _not_plannable(phase, error)
     return _Made(market=market, missed_quote=missed, goal=goal, why=course.why, drafts=drafts)

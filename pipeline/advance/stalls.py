@@ -104,15 +104,20 @@ def _began_elsewhere(context: BookContext, plan: Plan) -> bool:
 
 
 def stall(context: BookContext, plan: Plan, phase: Phase, refusal: GuardRefusal) -> Moving:
-    """Say why the plan does not go on, once a reason; after the policy's time do what it says."""
+    """Say why the plan does not go on, once a reason; after the policy's time do what it says.
+
+    That an order waits for whoever carries it out is nothing to be said before that time.
+    """
     now_s = context.block.timestamp_s
     known = plan.stalled_since_s is not None and plan.stalled_phase == phase
     since_s = plan.stalled_since_s if known and plan.stalled_since_s is not None else now_s
-    if plan.stalled_reason != refusal.reason:
+    quiet = refusal.reason == "order_requested" and now_s - since_s < context.policy.action.stall_after_s
+    if plan.stalled_reason != refusal.reason and not quiet:
         if refusal.reason != "step_failed":
             yield refused(context, plan.id, phase, refusal)
         yield _stalled(context, plan, phase, refusal)
-    plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=refusal.reason)
+    said = None if quiet else refusal.reason
+    plan = replace(plan, stalled_since_s=since_s, stalled_phase=phase, stalled_reason=said)
     if plan.idle_since is None and lies_outside(plan, phase, context.shard.tables):
         plan = replace(plan, idle_since=context.actions.paid_so_far(context.shard, context.policy))
     if _is_compensated(context, plan, phase, now_s - since_s):

@@ -32,6 +32,8 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
     held = position_of(shard, policy)
     if held.health_bps is not None and held.health_bps < policy.hedge.act_bps:
         return URGENT
+    if held.waits:  # for an order: the position is not yet what was asked for
+        return None
     if need_hedging(policy).left_open(shard, policy):
         return LEG_FAILED
     if need_hedging(policy).target(shard, policy, stock) is None:

@@ -4,8 +4,8 @@ A hedge is a position of a size in base, short, against collateral. The pipeline
 reached: by which phases, and by which transactions of each. It is asked again when a phase is due, on the state as it is then, so a
 target that is reached already leads to nothing.
 
-A venue may take orders in two steps. What became of one is then told by the chain alone (`OrderState`): an order of which nothing is known
-stays unknown, however old it is.
+A venue may take orders in two steps. What became of one is then told by the chain alone (`pipeline/messages/orders.py`): an order of which
+nothing is known stays unknown, however old it is, and no second one goes out before that is settled.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from pipeline.act.allowances import Grant
 from pipeline.act.drafts import Draft
 from pipeline.errors import HedgeError
 from pipeline.messages.goals import Phase, PlanPhase, Step
+from pipeline.messages.orders import Order
 from pipeline.messages.outcomes import GuardReason
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
@@ -32,6 +33,26 @@ the collateral that health rests on."""
 AT_ONCE: frozenset[HedgeMove] = frozenset({"secure", "deleverage_free", "secure_from_range", "deleverage"})
 """Moves for low health."""
 
+HedgePhase = Literal[
+    "supply",
+    "borrow",
+    "sell",
+    "buy",
+    "repay",
+    "withdraw",
+    "free",
+    "deposit",
+    "increase",
+    "decrease",
+    "settle",
+]
+"""What a phase of a move does, which is also its name; a venue has those that it needs.
+
+`supply` and `deposit` add collateral for what `borrow` or `increase` is to add to the size. What is borrowed or repaid passes through the
+wallet, where `sell` and `buy` trade it; an `increase` or a `decrease` is an order for the position itself, and trades nothing of ours.
+`settle` goes on once the chain has told what became of that order. `withdraw` takes collateral back that is not needed, and `free`
+liquidity out of the book's ranges."""
+
 
 class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
     """What a book has at its hedge's venue."""
@@ -39,9 +60,17 @@ class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):
     size: RawAmount
     """Raw base, short."""
     collateral: RawAmount
-    """Of the collateral's token."""
+    """Of the collateral's token: what stands against the size. Of a future that is its margin and what the size was sold for, so that
+    everywhere the position is worth its collateral less what the size is worth."""
     health_bps: int | None
-    """In bps of 1. Rounds: down. None where the position is empty."""
+    """In bps of 1; below 1 it may be liquidated. Rounds: down. None where the position is empty."""
+    order: Order | None = None
+    """The last one, where the venue takes orders; what it has changed is in size and collateral."""
+
+    @property
+    def waits(self) -> bool:
+        """Ask whether an order may still change it."""
+        return self.order is not None and self.order.waits
 
 
 class HedgeCarry(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,30 +106,7 @@ class Misfit(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-# ------------------------------------------------------------------ orders in two steps
-class Requested(msgspec.Struct, frozen=True, kw_only=True, tag="requested"):
-    """The chain has an order that is neither executed nor cancelled."""
-
-
-class Executed(msgspec.Struct, frozen=True, kw_only=True, tag="executed"):
-    """It was carried out."""
-
-    size: RawAmount
-
-
-class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag="cancelled"):
-    """The chain says that it was cancelled, and why."""
-
-    reason: str
-
-
-class UnknownOrder(msgspec.Struct, frozen=True, kw_only=True, tag="unknown"):
-    """The chain says nothing of it. No age makes that a cancellation."""
-
-
-OrderState = Requested | Executed | Cancelled | UnknownOrder
-
-
+# ------------------------------------------------------------------ sizes in steps
 def whole_steps(amount: int, step: int) -> RawAmount:
     """Round an amount to the steps in which a venue counts sizes. Rounds: towards zero.
 
@@ -129,7 +135,7 @@ class HedgeVenue(Protocol):
         """List which token a plan may have to let whom take, beside those of the trades."""
 
     def phases(self, move: HedgeMove) -> tuple[PlanPhase, ...]:
-        """List the phases of a move in order; `sell` and `buy` are trades of base for quote, and `free` takes liquidity out, where the position is not."""
+        """List the phases of a move in order, each by a name of `HedgePhase`; the last resets. That alone where the venue has no such move."""
 
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
         """Tell what a book has."""
@@ -155,7 +161,10 @@ class HedgeVenue(Protocol):
         """Tell how old the older one of the venue's prices of base and quote is; None where neither source says."""
 
     def carry_bps(self, shard: Shard, policy: Policy, change: HedgeChange) -> int | None:
-        """Tell what a size costs per year after a change, as a share of its value. Rounds: up. None where that cannot be told."""
+        """Tell what a size costs per year after a change, as a share of its value. Rounds: up. None where that cannot be told.
+
+        Below 0 it earns: a future's short does where longs pay.
+        """
 
     def draft(
         self, shard: Shard, policy: Policy, phase: Phase, amount: RawAmount, *, everything: bool

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.errors import UnsettledReason
 from pipeline.messages.goals import Phase, Step
 
 # ------------------------------------------------------------------ codes
@@ -64,7 +65,9 @@ GuardReason = Literal[
 UnknownReason = Literal["not_observed", "quarantined", "no_price", "price_too_old"]
 """Why a book's inventory is not known."""
 
-StallReason = Literal[GuardReason, UnknownReason, "no_goal", "not_plannable", "step_failed", "unanswered"]
+StallReason = Literal[
+    GuardReason, UnknownReason, UnsettledReason, "no_goal", "not_plannable", "step_failed", "unanswered"
+]
 """Why a plan does not begin or does not go on."""
 
 RestReason = Literal["inside_band"]

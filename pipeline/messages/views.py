@@ -7,6 +7,7 @@ import msgspec
 from pipeline import keys
 from pipeline.messages.base import BlockRef, Output, Price, View
 from pipeline.messages.former_prices import with_price
+from pipeline.messages.orders import Order
 from pipeline.messages.versions import upgrades
 from pipeline.units import (
     Address,
@@ -122,6 +123,8 @@ class HedgeShown(msgspec.Struct, frozen=True, kw_only=True):
     """What the debt grows by per year, at the present rate."""
     earns: RawAmount
     """What the collateral earns per year in quote, at the rate of now."""
+    order: Order | msgspec.UnsetType = msgspec.UNSET
+    """The last one, where the venue takes orders; while it waits the hedge asks for nothing else."""
 
 
 class BookView(View, frozen=True, kw_only=True, tag="BookView.2"):

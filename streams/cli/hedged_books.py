@@ -6,6 +6,7 @@ import msgspec
 
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.decide.hedging import hedge_shown
+from pipeline.messages.orders import Cancelled, Order, Requested, UnknownOrder
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import HedgeShown, Holding
 from pipeline.units import Address, RawAmount
@@ -153,7 +154,24 @@ def _volatility_text(ppm: int) -> str:
 
 
 def state_text(shown: HedgeShown) -> str:
-    """Say whether a hedge is where it is to be, else what it does about that."""
+    """Say whether a hedge is where it is to be, else what it does about that, or what it waits for."""
+    order = None if isinstance(shown.order, msgspec.UnsetType) else shown.order
+    match None if order is None else order.state:
+        case Requested():
+            return f"waits: order {_number(order)} is neither executed nor cancelled"
+        case UnknownOrder():
+            return f"waits: the chain does not say what became of order {_number(order)}"
+        case Cancelled(reason=reason):
+            return f"{_wanted_text(shown)}; order {_number(order)} was cancelled: {reason}"
+        case _:
+            return _wanted_text(shown)
+
+
+def _number(order: Order | None) -> str:
+    return "" if order is None else order.number
+
+
+def _wanted_text(shown: HedgeShown) -> str:
     if shown.ends:
         left = shown.size or shown.collateral
         return "unwinds: repays and withdraws all that is left" if left else "ended: nothing is left"

@@ -9,6 +9,7 @@ from worlds.lending.chain import LendingDesk, hedge_only, hedged
 
 from pipeline.advance.books import stock_of
 from pipeline.messages.hedge import AutoRatio
+from pipeline.messages.orders import Cancelled, Executed, Order, Requested, UnknownOrder
 from pipeline.messages.policy import Policy, version_of
 from pipeline.messages.views import BookView, HedgeShown
 from pipeline.units import Bps, RawAmount, Seconds
@@ -139,6 +140,20 @@ def test_a_net_exposure_outside_its_band_says_which_way_it_goes():
         other = replace(policy, hedge=replace(policy.hedge, ratio_bps=Bps(ratio_bps)))
         desk.set_policy(replace(other, policy_version=version_of(other)))
         assert state_text(need_shown(book_in_memory(desk.shard))) == says
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (Requested(), "waits: order 3 is neither executed nor cancelled"),
+        (UnknownOrder(), "waits: the chain does not say what became of order 3"),
+        (Cancelled(reason="price"), "within its band; order 3 was cancelled: price"),
+        (Executed(size=RawAmount(1)), "within its band"),
+    ],
+)
+def test_a_hedge_says_which_order_it_waits_for(desk, state, says):
+    shown = need_shown(book_in_memory(desk.shard))
+    assert state_text(replace(shown, order=Order(number="3", change=1, state=state))) == says
 
 
 def test_a_book_that_is_only_watched_shows_what_it_would_keep():

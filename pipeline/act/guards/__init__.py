@@ -53,8 +53,12 @@ OTHER_REASONS = (
     "quarantined",
     "no_price",
     "price_too_old",
+    "order_requested",
+    "order_unknown",
+    "order_cancelled",
 )
-"""Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known."""
+"""Why a plan may also not begin or not go on: it cannot be made, it failed, nobody answers, its book is not known, what became of an order
+is not known or is nothing."""
 
 _PASSING = frozenset(
     {"stale_block", "references", "gas_price", "no_improvement", "cost", "not_plannable", "market", "oracle"}

@@ -33,6 +33,7 @@ from pipeline.venues.hedging.goal import (
     terms_of,
 )
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
+from pipeline.venues.hedging.phase_sizes import size_phase
 from pipeline.venues.hedging.shown import show_hedge
 from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
 
@@ -157,7 +158,7 @@ class HedgeActions(MissesNoFees):
             calls = take_back(shard, policy, self.grants(shard, policy))
             return tuple(Draft(step=RESET, call=call) for call in calls)
         terms = terms_of(goal)
-        sized = self._sizing(shard, policy, market, stock, terms).of(phase, terms)
+        sized = size_phase(self._sizing(shard, policy, market, stock, terms), phase, terms)
         if not sized.amount:
             return ()
         if sized.trade is not None:

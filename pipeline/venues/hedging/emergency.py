@@ -4,14 +4,18 @@ The wallet's base, its quote, collateral that health does not rest on, the book'
 way. Collateral that health rests on comes last: it has to be withdrawn before it repays, and traded at a price that has just moved.
 """
 
+from collections.abc import Callable, Mapping
+
 from pipeline.act.foresight import Market
 from pipeline.book.inventory import Stock
-from pipeline.hedge.port import HedgeChange, HedgeMove
+from pipeline.hedge.port import HedgeChange, HedgeMove, HedgeVenue
+from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
 from pipeline.units import Seconds, Wei
 from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
-from pipeline.venues.hedging.sizes import MOST_HUNDREDTHS, HedgePlaces, Sizing
+from pipeline.venues.hedging.orders import decreased_to_deleverage
+from pipeline.venues.hedging.sizes import MOST_HUNDREDTHS, NOTHING, HedgePlaces, Sizing
 
 _LEAST_PARTS = 20
 """Such a part of what is owed a source must come to: less is not worth a plan of its own, unless there is no other."""
@@ -20,21 +24,28 @@ _LEAST_PARTS = 20
 def move_at_once(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> HedgeMove:
     """Choose the wallet alone where it leads back to where the hedge acts, else the first further source that comes to something.
 
-    Where none does, the one that comes to most; of free collateral that is a rounding. What the wallet has is used by each of them.
+    Only moves that the venue has are asked for. Where none does, the one that comes to most; of free collateral that is a rounding. What the wallet has is used by each of them.
     """
     sources = _Sources(at, shard, policy, stock)
     if sources.wallet_suffices():
         return "secure"
-    worths = {
-        "deleverage_free": sources.free_collateral(),
-        "secure_from_range": sources.ranges(),
-        "secure": sources.wallet(),
-        "deleverage": sources.collateral(),
+    asked: Mapping[HedgeMove, Callable[[], int]] = {
+        "deleverage_free": sources.free_collateral,
+        "secure_from_range": sources.ranges,
+        "secure": sources.wallet,
+        "deleverage": sources.position,
     }
-    moves: tuple[HedgeMove, ...] = ("deleverage_free", "secure_from_range", "secure", "deleverage")
+    worths = {move: worth() for move, worth in asked.items() if names_of(at.venue, move)}
     owed = stock.prices[policy.base].value(sources.owed)
-    much = [move for move in moves if worths[move] * _LEAST_PARTS >= owed]
-    return much[0] if much else max(moves[1:], key=lambda move: worths[move])
+    much = [move for move in worths if worths[move] * _LEAST_PARTS >= owed]
+    return (
+        much[0] if much else max((m for m in worths if m != "deleverage_free"), key=lambda move: worths[move])
+    )
+
+
+def names_of(venue: HedgeVenue, move: HedgeMove) -> frozenset[Phase]:
+    """Name the phases of a move but for the reset; none where the venue has no such move."""
+    return frozenset(each.name for each in venue.phases(move)[:-1])
 
 
 class _Sources:
@@ -67,9 +78,13 @@ class _Sources:
         """Tell the collateral that health does not rest on."""
         return self._sizing.withdrawn_free(self._terms).amount
 
-    def collateral(self) -> int:
-        """Tell the collateral that may be withdrawn at once."""
-        return self._sizing.withdrawn_to_repay(self._terms).amount
+    def position(self) -> int:
+        """Tell the collateral that may be withdrawn at once, or value what an order would take off the size."""
+        if "decrease" not in names_of(self._at.venue, "deleverage"):
+            return self._sizing.withdrawn_to_repay(self._terms).amount
+        if self._sizing.held.waits:
+            return 0
+        return self._price.value(decreased_to_deleverage(self._sizing, self._terms).amount)
 
     def ranges(self) -> int:
         """Value what of the book's ranges could be repaid and supplied."""
@@ -79,7 +94,8 @@ class _Sources:
         return self._price.value(found.base) + self._sizing.secured.most_supplied(found.quote)
 
     def _from_wallet(self) -> tuple[int, int]:
-        repaid = self._sizing.repaid_to_secure(self._terms)
+        repays = "repay" in names_of(self._at.venue, "secure")
+        repaid = self._sizing.repaid_to_secure(self._terms) if repays else NOTHING
         then = self._sizing.after({"repay": repaid})
         wanted = then.secured.missing_now(then.wallet.quote)
         return repaid.amount, then.secured.most_supplied(wanted)

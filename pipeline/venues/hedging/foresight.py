@@ -1,5 +1,8 @@
 """What a hedge's plan would come to, told before anything of it is commanded."""
 
+from collections.abc import Callable, Mapping
+from typing import get_args
+
 import msgspec
 
 from pipeline.act.allowances import APPROVE_GAS
@@ -7,12 +10,14 @@ from pipeline.act.foresight import Foreseen, Trade
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.errors import HedgeError
 from pipeline.hedge.aim import HedgeAim
-from pipeline.hedge.port import HedgeChange, HedgePosition, HedgeVenue
+from pipeline.hedge.port import HedgeChange, HedgePhase, HedgePosition, HedgeVenue
 from pipeline.hedge.target import centre_of, target_of
-from pipeline.messages.goals import Step
+from pipeline.messages.goals import Phase, Step
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, RawAmount
 from pipeline.venues.hedging.goal import HedgeTerms, need_hedge
+from pipeline.venues.hedging.orders import more_wanted
+from pipeline.venues.hedging.phase_sizes import size_phase
 from pipeline.venues.hedging.sizes import HedgePlaces, Sized, Sizing
 
 USUAL_TRADE_GAS, USUAL_APPROVAL_GAS = 125_000, 40_000
@@ -56,7 +61,9 @@ def foresee_hedge(
 
     Raises: HedgeError where nothing can be done; PipelineError.
     """
-    made = _up(sizing, terms) if terms.move == "up" else _other(sizing, at.venue, terms)
+    names = {each.name for each in at.venue.phases(terms.move)}
+    foresee = next((foresee for phase, foresee in _LARGER.items() if phase in names), None)
+    made = _other(sizing, at.venue, terms) if foresee is None else foresee(sizing, terms)
     target = target_of(need_hedge(policy), aim, sizing.net, sizing.held)
     if target is not None and not target.whole and not made.cut_short:
         made = msgspec.structs.replace(made, cut_short="hedge.largest_step is less than the whole way")
@@ -64,14 +71,14 @@ def foresee_hedge(
     if not made.done:
         raise HedgeError(f"there is nothing with which the hedge could go {terms.move}")
     price = stock.prices[policy.base]
-    change = HedgeChange(
-        size=made.amount("borrow") - min(made.amount("repay"), sizing.held.size),
-        collateral=made.amount("supply") - made.amount("withdraw"),
-    )
+    of = {name: made.amount(name) for name in get_args(HedgePhase)}
+    smaller = min(of["repay"] + of["decrease"], sizing.held.size)
+    added, taken = of["supply"] + of["deposit"], of["withdraw"]
+    change = HedgeChange(size=of["borrow"] + of["increase"] - smaller, collateral=added - taken)
     moved = (
         made.trade.quote
         if made.trade is not None
-        else price.value(made.amount("repay")) + made.amount("supply") + made.amount("withdraw")
+        else price.value(of["repay"] + of["increase"] + of["decrease"]) + added + taken
     )
     gas_limit, gas_expected, transactions = _gas(at, made.done)
     before, after = _off(sizing.held, policy, aim, sizing.net, made)
@@ -121,11 +128,35 @@ def _up(sizing: Sizing, terms: HedgeTerms) -> _Plan:
     return _Plan(terms=terms, done=done, cut_short=why)
 
 
+def _increase(sizing: Sizing, terms: HedgeTerms) -> _Plan:
+    """Order what brings the net exposure down, as far as margin and venue allow."""
+    wanted, why = more_wanted(sizing, terms), ""
+    if not wanted:
+        raise HedgeError("the net exposure is no longer above where it is to end")
+    margin = sizing.secured.most_supplied(sizing.wallet.quote)
+    size = sizing.secured.most_more(wanted, margin) // sizing.step * sizing.step
+    if not size:
+        size, margin = wanted, sizing.wallet.quote  # for the guards to say why not
+    elif size < wanted:
+        why = f"of {wanted} base, {size} can be had: {sizing.secured.why_no_more(size + sizing.step, margin)}"
+        terms = msgspec.structs.replace(terms, net_base=max(terms.net_base, sizing.net - size))
+    deposit = sizing.secured.missing_for(size, margin)
+    done: dict[Step, Sized] = {
+        "deposit": Sized(amount=deposit),
+        "increase": Sized(amount=RawAmount(size)),
+    }
+    return _Plan(terms=terms, done=done, cut_short=why)
+
+
+_LARGER: Mapping[Phase, Callable[[Sizing, HedgeTerms], _Plan]] = {"borrow": _up, "increase": _increase}
+"""By the phase that makes the position larger."""
+
+
 def _other(sizing: Sizing, venue: HedgeVenue, terms: HedgeTerms) -> _Plan:
     """Size what is bought on the book as it is, and what follows from it as if it had come."""
     done: dict[Step, Sized] = {}
     for phase in (each.name for each in venue.phases(terms.move)[:-1]):
-        done[phase] = sizing.after(done).of(phase, terms)
+        done[phase] = size_phase(sizing.after(done), phase, terms)
     trade = _Plan(terms=terms, done=done).trade
     short = "" if trade is None else trade.limited
     if trade is not None and not short and terms.move == "down" and trade.base + sizing.net < terms.net_base:
@@ -135,7 +166,7 @@ def _other(sizing: Sizing, venue: HedgeVenue, terms: HedgeTerms) -> _Plan:
     return _Plan(terms=terms, done=done, cut_short=short)
 
 
-_GIVES: frozenset[Step] = frozenset({"borrow", "withdraw", "free"})
+_GIVES: frozenset[Step] = frozenset({"borrow", "withdraw", "free", "increase", "decrease"})
 """Steps for which nobody has to be allowed anything."""
 
 

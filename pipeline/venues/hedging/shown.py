@@ -40,4 +40,5 @@ def show_hedge(at: HedgePlaces, shard: Shard, policy: Policy, stock: Stock) -> H
         back_to=RawAmount(max(long, 0) * aim.back_to_bps // WHOLE_BPS),
         pays_base=RawAmount(carry.pays_base),
         earns=RawAmount(carry.earns),
+        order=UNSET if held.order is None else held.order,
     )

@@ -1,15 +1,15 @@
 """What each phase of a hedge's plan moves, on the book as it is when it is asked."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from pipeline.act.foresight import Freed, Market, Trade
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import HedgeError
-from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePosition, HedgeVenue
+from pipeline.hedge.port import HedgeChange, HedgeMove, HedgePhase, HedgePosition, HedgeVenue
 from pipeline.math.search import first_where
 from pipeline.math.slippage import most_of_quote
 from pipeline.messages.goals import Phase
@@ -19,7 +19,7 @@ from pipeline.units import RawAmount
 from pipeline.venues.acting import VenueFreeing, VenueTrades
 from pipeline.venues.hedging.goal import HedgeTerms, InWallet, Secured, in_wallet, need_hedge
 
-_LEAST_PARTS = 10
+LEAST_PARTS = 10
 """Of what is wanted such a part must be to be had: less is not worth its gas."""
 MOST_HUNDREDTHS = 99
 """Of its liquidity a book gives up: with none at all nothing would tell that it is to earn again."""
@@ -58,38 +58,32 @@ class Sizing:
         """Take what sizes follow from. Raises: PipelineError where the position is not known."""
         self._venue, self._trades, self._freeing = at
         self._shard, self._policy, self._market = shard, policy, market
-        self.net = net
+        self.net, self.step = net, at.venue.step
         self.held: HedgePosition = at.venue.position(shard, policy)
         self.wallet: InWallet = in_wallet(shard, policy, move)
         self.secured = Secured(at.venue, shard, policy)
 
     def after(self, done: Mapping[Phase, Sized]) -> "Sizing":
-        """Take phases as done; of trades only purchases."""
-        moved = {name: done[name].amount if name in done else 0 for name in ("supply", "repay", "withdraw")}
-        repaid = min(moved["repay"], self.held.size)
+        """Take phases as done; of trades only purchases, of orders only what takes off the size."""
+        moved = {name: done[name].amount if name in done else 0 for name in get_args(HedgePhase)}
+        repaid, taken_off = (min(moved[name], self.held.size) for name in ("repay", "decrease"))
+        added = moved["supply"] + moved["deposit"]
         bought, paid = _exchanged(done.values())
         freed_base, freed_quote = _freed(done.values())
         then = copy(self)
-        then.net = self.net + bought
+        then.net = self.net + bought + taken_off
         then.wallet = InWallet(
             self.wallet.base + bought + freed_base - repaid,
-            self.wallet.quote - paid + freed_quote - moved["supply"] + moved["withdraw"],
+            self.wallet.quote - paid + freed_quote - added + moved["withdraw"],
         )
-        change = HedgeChange(size=-repaid, collateral=moved["supply"] - moved["withdraw"])
+        change = HedgeChange(size=-repaid - taken_off, collateral=added - moved["withdraw"])
         then.held = HedgePosition(
-            size=RawAmount(self.held.size - repaid),
+            size=RawAmount(self.held.size + change.size),
             collateral=RawAmount(self.held.collateral + change.collateral),
             health_bps=None,
         )
         then.secured = Secured(self._venue, self._shard, self._policy, change)
         return then
-
-    def of(self, phase: Phase, terms: HedgeTerms) -> Sized:
-        """Size a phase. Raises: PipelineError, SwapLimitedError among them."""
-        sizes = {**_USUAL, **_OF_MOVES.get(terms.move, {})}
-        if phase not in sizes:
-            raise HedgeError(f"a hedge that goes {terms.move} has no phase {phase}")
-        return sizes[phase](self, terms)
 
     # -------------------------------------------------------------- up
     def supplied(self, terms: HedgeTerms) -> Sized:
@@ -101,7 +95,7 @@ class Sizing:
         """Borrow what the wallet lacks for the sale, or the part of it that can be had; where that is next to nothing, the guards say why."""
         wanted = self._borrowed(terms)
         part = self.secured.most_more(wanted, 0)
-        return Sized(amount=part if part * _LEAST_PARTS >= wanted else wanted)
+        return Sized(amount=part if part * LEAST_PARTS >= wanted else wanted)
 
     def sale(self, terms: HedgeTerms) -> Trade | None:
         """Run the sale in thought that brings the net exposure down to where it is to end."""
@@ -268,31 +262,3 @@ def _freed(done: Iterable[Sized]) -> tuple[int, int]:
     """Tell what base and quote came out of the book's ranges."""
     found = [each.freed for each in done if each.freed is not None]
     return sum(each.base for each in found), sum(each.quote for each in found)
-
-
-_Size = Callable[[Sizing, HedgeTerms], Sized]
-_USUAL: Mapping[Phase, _Size] = {
-    "supply": Sizing.supplied,
-    "borrow": Sizing.borrowed,
-    "sell": Sizing.sold,
-    "buy": Sizing.bought,
-    "repay": Sizing.repaid,
-    "withdraw": Sizing.withdrawn,
-}
-_OF_MOVES: Mapping[HedgeMove, Mapping[Phase, _Size]] = {
-    "close": {
-        "buy": Sizing.bought_to_close,
-        "repay": Sizing.repaid_to_close,
-        "withdraw": Sizing.withdrawn_to_close,
-    },
-    "take_back": {"supply": Sizing.supplied_to_secure},
-    "secure": {"repay": Sizing.repaid_to_secure, "supply": Sizing.supplied_to_secure},
-    "deleverage_free": {"withdraw": Sizing.withdrawn_free, "buy": Sizing.bought_to_deleverage},
-    "secure_from_range": {
-        "free": Sizing.freed_to_secure,
-        "repay": Sizing.repaid_to_secure,
-        "supply": Sizing.supplied_to_secure,
-    },
-    "deleverage": {"withdraw": Sizing.withdrawn_to_repay, "buy": Sizing.bought_to_deleverage},
-}
-"""By move, what its phases move where that is not as usual."""

@@ -1,0 +1,240 @@
+"""A future that takes orders in two steps, known to tests alone: what its keeper does, and what becomes of a hedge then."""
+
+from pathlib import Path
+
+import pytest
+from chain_plans import undo
+from msgspec.structs import replace
+from perp_desk import DOLLAR, ETHER, PerpDesk, hedged_at, know_perps
+from worlds.toy_perp.chain import CAP, price_of
+from worlds.toy_perp.hedge import DEPOSIT, REQUEST, STEP, WITHDRAW
+
+from pipeline.messages.base import Output
+from pipeline.messages.decisions import (
+    PlanClosed,
+    PlanOpened,
+    PlanStalled,
+    Quarantined,
+    RebalanceProposed,
+    StepRefused,
+)
+from pipeline.messages.events import PolicySet
+from pipeline.messages.orders import Cancelled, Executed, Order, UnknownOrder
+from pipeline.messages.outcomes import Done, Stalled
+from pipeline.messages.views import BookView
+from pipeline.units import Seconds
+from streams.devnet import actions
+from streams.devnet.chain import Chain
+from streams.devnet.reads import balance
+from streams.devnet.world import World
+from streams.submit.verdict import Refusal
+
+pytestmark = pytest.mark.anvil
+STALL_BLOCKS = 5
+"""Blocks of 12 s within `stall_after`, and one more."""
+
+
+@pytest.fixture(autouse=True)
+def _known(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_perps(monkeypatch)
+
+
+def requested(desk: PerpDesk) -> Order:
+    """Go on until an order is requested, which nobody carries out."""
+    desk.keeper_works = False
+    for _ in range(10):
+        desk.block()
+        order = desk.position().order
+        if order is not None and order.waits:
+            return order
+    raise AssertionError((desk.refusals, desk.said(StepRefused)))
+
+
+def of_plans(desk: PerpDesk) -> list[Output]:
+    return [each for each in desk.outputs if isinstance(each, PlanOpened | PlanStalled | PlanClosed)]
+
+
+def is_true(desk: PerpDesk) -> None:
+    held = desk.position()
+    assert (held.size, held.collateral) == desk.perp.truth(desk.chain, desk.owner)[:2]
+    assert not desk.said(Quarantined)
+
+
+def test_a_cancelled_order_leaves_the_state_true_and_is_told_with_its_reason(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    desk = PerpDesk(chain, world, cache)
+    order = requested(desk)
+    desk.block(desk.perp.set_price(2_990), desk.perp.execute(desk.owner))  # less than its limit lets through
+    is_true(desk)
+    held = desk.position()
+    assert (held.size, held.order) == (0, replace(order, state=Cancelled(reason="price")))
+    desk.block(desk.perp.set_price(3_000))
+    assert [type(each) for each in of_plans(desk)] == [PlanOpened, PlanStalled]
+    (refused,) = desk.said(StepRefused)
+    assert (refused.phase, refused.reason) == ("settle", "order_cancelled")
+    assert refused.detail == "order 1 was cancelled: price"
+
+    # after its time the plan ends, and the step is made again
+    desk.keeper_works = True
+    desk.settle(STALL_BLOCKS + 12)
+    outcomes = [each.outcome for each in desk.said(PlanClosed)]
+    assert outcomes == [Stalled(phase="settle", reason="order_cancelled"), Done()]
+    size = desk.position().size
+    assert size > 14 * ETHER
+    is_true(desk)
+
+    # the same of an order for less, which the keeper itself cancels
+    desk.book = hedged_at(world, desk.perp, desk.owner, ratio_bps=3_000)
+    desk.append(PolicySet(policy=desk.book))
+    order = requested(desk)
+    assert order.change < 0
+    desk.block(desk.perp.cancel(desk.owner, "maintenance"))
+    is_true(desk)
+    assert desk.position().size == size
+    assert desk.position().order == replace(order, state=Cancelled(reason="maintenance"))
+    desk.keeper_works = True
+    desk.settle(STALL_BLOCKS + 12)
+    assert desk.said(StepRefused)[-1].detail == "order 3 was cancelled: maintenance"
+    assert desk.said(PlanClosed)[-1].outcome == Done()
+    assert desk.position().size < 9 * ETHER
+    assert desk.refusals == []
+    is_true(desk)
+
+
+def test_an_order_of_which_nothing_is_known_stays_unknown_until_the_chain_tells(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    desk = PerpDesk(chain, world, cache)
+    order = requested(desk)
+    desk.block(desk.perp.take(desk.owner))
+    assert desk.position().order == replace(order, state=UnknownOrder())
+    undo(desk, 1)
+    desk.block()
+    assert desk.position().order == order, "what took it has gone away"
+    desk.block(desk.perp.take(desk.owner))
+
+    # a week is no cancellation: nothing is ordered again, and it is said
+    done = len(desk.done)
+    for _ in range(STALL_BLOCKS):
+        desk.block()
+    for _ in range(21):
+        desk.let_pass(8 * 3_600)
+    assert [each.outcome for each in desk.said(PlanClosed)] == [
+        Stalled(phase="settle", reason="order_unknown")
+    ]
+    assert [each.step for each in desk.done[done:] if each.step != "reset"] == []
+    assert len(desk.said(PlanOpened)) == 1
+    assert desk.said(BookView)[-1].hedge.order == replace(order, state=UnknownOrder())
+
+    # the chain tells: it is there, and it is not ordered twice
+    desk.block(desk.perp.execute(desk.owner))
+    is_true(desk)
+    assert desk.position().order == replace(order, state=Executed(size=order.change))
+    assert desk.position().size == order.change
+    desk.settle(4)
+    assert len(desk.said(PlanOpened)) == len(desk.said(RebalanceProposed)) == 1
+    assert desk.refusals == []
+
+
+def test_a_size_that_rounds_to_zero_is_refused_before_anything_is_sent(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    desk = PerpDesk(chain, world, cache, largest_step=STEP - 1)
+    desk.settle(6)
+    assert (desk.done, desk.said(PlanOpened)) == ([], [])
+    refused = desk.said(StepRefused)[0]
+    assert refused.reason == "not_plannable"
+    assert refused.detail == f"a size of {STEP - 1} is less than one step of {STEP}"
+
+
+def test_what_is_left_of_the_cap_is_all_that_is_ordered(chain: Chain, world: World, cache: Path) -> None:
+    desk = PerpDesk(chain, world, cache)
+    taken, stranger = CAP - 5 * ETHER, world.accounts.traders[0]
+    chain.execute(*desk.perp.open_short(stranger, taken, 1_000_000 * DOLLAR))
+    desk.settle(10)
+    (opened,) = desk.said(PlanOpened)
+    assert opened.cut_short.endswith(f"{5 * ETHER} is left of the cap")
+    assert 0 <= 5 * ETHER - desk.position().size <= STEP, "gas has cost some of the base"
+    is_true(desk)
+
+
+def test_low_health_is_secured_by_margin_and_where_there_is_none_by_a_smaller_size(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    desk = PerpDesk(chain, world, cache, within_bps=9_000)  # the pool's price stays where it is
+    desk.settle(10)
+    size, done = desk.position().size, len(desk.done)
+    desk.block(desk.perp.set_price(3_890))
+    assert desk.position().health_bps < 12_000
+    desk.settle(5)
+    assert {each.step for each in desk.done[done:]} <= {"approve", "deposit", "reset"}
+    assert desk.position().size == size
+    assert desk.position().health_bps >= 11_000
+    is_true(desk)
+
+    # the wallet has next to nothing: the position becomes smaller by an order
+    for token in (world.weth, world.usdc_low):
+        chain.execute(
+            actions.transfer(token, desk.owner, desk.perp.keeper, balance(chain, token, desk.owner))
+        )
+    done = len(desk.done)
+    desk.block(desk.perp.set_price(5_050))
+    assert desk.position().health_bps < 12_000
+    desk.settle(8)
+    assert "decrease" in {each.step for each in desk.done[done:]}
+    assert desk.position().size < size
+    assert desk.position().health_bps >= 12_000
+    is_true(desk)
+
+    # one that is liquidated all the same is followed
+    desk.block(desk.perp.set_price(9_000), desk.perp.liquidate(desk.owner))
+    assert desk.position().size == 0
+    is_true(desk)
+
+
+def test_funding_has_the_sign_that_it_is_said_to_have(chain: Chain, world: World, cache: Path) -> None:
+    desk = PerpDesk(chain, world, cache)
+    desk.settle(10)
+    before = desk.position().collateral
+    for percent, sign in ((20, 1), (-20, -1)):
+        desk.block(desk.perp.set_funding(percent))
+        desk.let_pass(30 * 86_400)
+        is_true(desk)
+        after = desk.position().collateral
+        assert (after - before) * sign > 0
+        before = after
+
+
+def test_the_signer_lets_no_forged_order_pass(chain: Chain, world: World, cache: Path) -> None:
+    desk = PerpDesk(chain, world, cache)
+    desk.settle(10)
+    (order,) = (each for each in desk.done if each.step == "increase")
+    head, price = desk.shard.tables.head, price_of(3_000)
+
+    def judged(data: str) -> object:
+        forged = replace(
+            order,
+            call=replace(order.call, data=data),
+            made_at=head,
+            deadline_s=Seconds(head.timestamp_s + 300),
+            minimums=(),
+            after=None,
+        )
+        return desk._run(lambda node: desk._judge(node, forged, ()))
+
+    assert not isinstance(judged(REQUEST.calldata(STEP, price)), Refusal), "a good one passes"
+    assert not isinstance(judged(WITHDRAW.calldata(10 * DOLLAR)), Refusal)
+    for data, reason, says in (
+        (REQUEST.calldata(30 * ETHER, price), "limits", "a short of"),
+        (REQUEST.calldata(STEP, price * 90 // 100), "market", "too far from the references"),
+        (REQUEST.calldata(-STEP, price * 110 // 100), "market", "too far from the references"),
+        (REQUEST.calldata(STEP + 1, price), "simulation", "size"),
+        (REQUEST.calldata(20 * ETHER, price), "limits", "would secure"),
+        (WITHDRAW.calldata(12_000 * DOLLAR), "limits", "would secure"),
+        (DEPOSIT.calldata(10) + "00", "malformed", "deposit"),
+        (desk.perp.execute(desk.owner).data, "limits", "not on the list"),
+    ):
+        refusal = judged(data)
+        assert isinstance(refusal, Refusal), data
+        assert (refusal.reason, says in str(refusal)) == (reason, True), str(refusal)
