@@ -1,4 +1,4 @@
-"""Keep processes running: start them again when they end, end them all when we are told to."""
+"""Keep child processes running: restart them when they end, and end them all on a signal."""
 
 import asyncio
 import codecs

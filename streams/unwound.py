@@ -1,4 +1,4 @@
-"""A policy whose hedge an operator has ended, and how that word outlasts another version of the portfolio file."""
+"""Find the policies whose hedge an operator has ended; that stays so when another version of the portfolio file is applied."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

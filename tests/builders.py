@@ -71,7 +71,7 @@ from pipeline.venues.uniswap_v3.forms.facts import (
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved, TickObserved
 from pipeline.venues.wallet.forms import BalanceObserved
 from pipeline.venues.wallet.token_logs import TRANSFER_TOPIC, ZERO_ADDRESS
-from streams.watch.told_natives import ToldNatives
+from streams.watch.logged_natives import LoggedNatives
 
 
 def address(n: int) -> Address:
@@ -490,7 +490,7 @@ class ToyWatcher:
         self.coins_change = True
         """Whether the accounts' coin balances differ from block to block."""
         self.spenders: tuple[str, ...] = (ROUTER, MANAGER)
-        self.told = ToldNatives()
+        self.told = LoggedNatives()
         self.routes = Tables()
         self.log: list[AnyEvent] = []
         self.append(WriterStarted(term=Term(term), instance="w1"))
@@ -501,7 +501,7 @@ class ToyWatcher:
         if isinstance(event, BlockSeen):
             self.told = self.told.after(event)
         elif isinstance(event, PolicySet | PolicyRemoved | Resumed):
-            self.told = ToldNatives()
+            self.told = LoggedNatives()
 
     def set_policy(self, book: Policy) -> None:
         self.append(PolicySet(policy=book))

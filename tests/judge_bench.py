@@ -13,9 +13,9 @@ from pipeline.sign.nonces import ChainView, bind, new_account, reconcile
 from pipeline.units import Address, ShardId
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.submit.intent_form import check_form
 from streams.submit.judge import Approved, Judge
 from streams.submit.node import HttpSenderNode, SignerView
-from streams.submit.shape import check_shape
 from streams.submit.signer_state import SignerState
 from streams.submit.verdict import Refusal
 
@@ -37,7 +37,7 @@ class Bench(SenderHouse):
             for number, each in enumerate(waiting, 1):
                 account = bind(account, each, attempt(number), look.head, NO_CHARGE)
             view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
-            check_shape(intent, ShardId(shard))
+            check_form(intent, ShardId(shard))
             return await judge.judge(intent, SignerState(account=reconcile(account, view)), look)
         finally:
             await node.close()

@@ -17,7 +17,7 @@ from pipeline.units import BookId, Offset, ShardId, Wei
 from pipeline.venues.due_read import DueRead
 from streams.kafka.codec import decode_entry, encode_entry
 from streams.rehearse.trial import Trial
-from streams.watch.told_natives import ToldNatives
+from streams.watch.logged_natives import LoggedNatives
 
 
 class ToyFork:
@@ -45,7 +45,7 @@ class ToyFork:
         del tables
         due, self.sent = self.sent, []
         self.watcher.chain.mine(0)
-        self.watcher.told = ToldNatives()  # a fork's blocks tell all coin balances
+        self.watcher.told = LoggedNatives()  # a fork's blocks tell all coin balances
         receipts = tuple(self.signer.execute(self.watcher.chain, intent) for intent in due)
         before = len(self.watcher.log)
         self.watcher.tell(receipts)

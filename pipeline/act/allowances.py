@@ -1,4 +1,4 @@
-"""What spenders may take of an owner's tokens: given exactly, or standing within the policy's bound.
+"""Draft the allowances that spenders need: exact ones, or standing ones within the policy's bound.
 
 A venue says which spenders those are.
 """

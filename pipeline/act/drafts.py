@@ -1,4 +1,4 @@
-"""What a venue makes of a phase: transactions before anybody has agreed to them, and how a plan goes on."""
+"""Types of what a venue makes of a phase: draft transactions that no guard has agreed to yet."""
 
 from typing import TypeVar
 

@@ -1,4 +1,4 @@
-"""What a plan is made and judged with: the market at a block, and what the whole plan would come to there.
+"""What a plan is judged by: the market at a block, and what the whole plan would come to there.
 
 A venue adds to both what its own steps and guards need.
 """

@@ -1,4 +1,4 @@
-"""Step 8: where a plan stands, by the receipts and allowances on the branch as it is. It owns which phase is due."""
+"""Step 8: find out from receipts and allowances on the branch where a plan stands, and which phase is due."""
 
 from typing import Literal
 

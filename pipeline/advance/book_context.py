@@ -1,4 +1,4 @@
-"""What is the same for everything that one book does at the end of one block."""
+"""The context of one book at the end of one block: what everything done for the book needs."""
 
 from collections.abc import Generator
 

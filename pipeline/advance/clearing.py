@@ -1,4 +1,4 @@
-"""What a plan that ended in the middle still lets others take is taken back, as soon as that can be."""
+"""Revoke, as soon as possible, the allowances that a plan left when it ended in the middle."""
 
 from msgspec.structs import replace
 

@@ -1,4 +1,4 @@
-"""Proposals of dry-run books: remembered until a dry-run of theirs is told, each told once."""
+"""Remember proposals of dry-run books until their dry-run is reported; publish each outcome once."""
 
 from collections.abc import Iterator
 

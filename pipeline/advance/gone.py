@@ -1,4 +1,4 @@
-"""A plan that has moved nothing, and whose goal names what is not there any more: it ends, and its book is judged anew.
+"""End a plan that has moved nothing and whose goal names items that no longer exist; its book is judged again.
 
 A reorg can bring that about: a plan is opened at the block in which the one before minted, and that block goes away.
 """
@@ -15,7 +15,7 @@ from pipeline.messages.outcomes import Left
 
 
 def find_gone(context: BookContext, plan: Plan, standing: Standing) -> Left | None:
-    """Tell how a plan ends whose goal names what is not there; None: all is there, something of it is in flight or has moved."""
+    """Tell how a plan ends whose goal names items that do not exist; None: all exist, something of it is in flight or has moved."""
     if not isinstance(standing, Due | Broken) or has_moved(plan, context.shard.tables):
         return None
     try:

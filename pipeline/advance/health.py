@@ -1,4 +1,4 @@
-"""Whether a hedged book's health factor is below the level at which it warns: told when it falls there, and when it is back."""
+"""Publish when a hedged book's health factor falls below its warning level, and when it is back."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Policies come and go; operators pause and resume."""
+"""Apply operators' events: policies set and removed, pauses and resumptions."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a whole plan would come to on the book as it is: asked before it is opened, and again before its first phase."""
+"""Compute what a whole plan would come to on the book as it is: before it is opened, and again before its first phase."""
 
 from pipeline.act.foresight import Foreseen
 from pipeline.act.question import GuardRefusal

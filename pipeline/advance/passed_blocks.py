@@ -1,4 +1,4 @@
-"""A run of blocks in which nothing happened: those at which nothing can be said or written are passed over, each other is taken in whole.
+"""Apply a run of quiet blocks: skip those at which nothing can be published or written, apply each other one in full.
 
 What comes of a run is what would come of its blocks one by one, entry by entry and output by output, but for the offset that outputs name.
 """

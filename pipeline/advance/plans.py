@@ -1,4 +1,4 @@
-"""A book's plan at the end of a block: opened by a proposal, carried on phase by phase, ended or left with an alert.
+"""Open a book's plan, carry it on phase by phase at the end of each block, and end it or alert.
 
 stand (settle) -> draft (plan) -> guard -> SubmitTransaction
 """

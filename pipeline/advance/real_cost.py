@@ -1,4 +1,4 @@
-"""What a plan really costs: added up at every block from its receipts, the logs of its trades, and the fees that it misses."""
+"""Add up what a plan really costs, at every block: from its receipts, the logs of its trades, and the fees that it misses."""
 
 from collections.abc import Iterator, Sequence
 

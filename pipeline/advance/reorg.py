@@ -1,4 +1,4 @@
-"""A branch goes away: the tables are back already, the working copies follow."""
+"""Apply a reorg: the tables have been rewound, and the working copies follow."""
 
 from pipeline.messages.base import Output
 from pipeline.messages.events import BlocksReverted

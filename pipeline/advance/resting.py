@@ -1,4 +1,4 @@
-"""Books that rest: nothing that they are decided by has changed, no pool has left its span, the clock has not come to where it could matter.
+"""Skip the books that no record concerns: none of their entries has changed, no pool has left its span, no deadline has passed.
 
 A book that is looked at all the same would be refused as before, say nothing and write nothing. So whether a shard remembers
 a rest, as after a restart it does not, changes no output and no entry.

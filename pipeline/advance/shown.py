@@ -1,4 +1,4 @@
-"""What a shard shows: pools, positions and inventories, as they follow from its state."""
+"""What a shard publishes views of: pools, positions and inventories, as they follow from its state."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple

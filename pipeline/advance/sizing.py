@@ -1,4 +1,4 @@
-"""What a plan made now would deploy, and what its venue takes at once: told before anything is decided."""
+"""Compute what a plan made now would deploy, and how much of it its venue takes at once, before anything is decided."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""The middle of a plan has a name: what is said and done where a phase is refused, fails, or is not answered."""
+"""Handle a plan that cannot proceed: a guard refuses its phase, a transaction fails, or the signer does not answer."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What ending a book's hedge would come to at the prices of a block: told before an operator decides on it."""
+"""Compute what ending a book's hedge would cost at the prices of a block, before an operator decides on it."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""The views of a shard follow from its state: whatever a record changes of one beyond amounts and small moves of prices is told with it."""
+"""Publish the views that a record has changed by more than amounts and small moves of prices."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet

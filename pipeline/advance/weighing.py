@@ -1,4 +1,4 @@
-"""Waiting against going on: the fees that tokens outside miss, held against what it costs to try again, or to go another way."""
+"""Weigh waiting against going on: the fees missed while tokens lie outside, against the cost of another attempt or another way."""
 
 from pipeline.act.guards import TIP_WEI, GuardRefusal
 from pipeline.act.settle import ALIKE, fails_alike, failure_of, is_outside, lies_outside

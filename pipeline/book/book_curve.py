@@ -1,4 +1,4 @@
-"""The curve of a book as it stands: its ranges of liquidity, and whatever else it has, at any price of its base."""
+"""Build the curve of a book: its ranges of liquidity and everything else it has, valued at any price of its base."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What an item of a venue puts into a book: signed amounts of tokens, a row each, and what one of them is worth."""
+"""Types of what an item of a venue adds to a book: signed amounts of tokens, one per row, and the price of one."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What one step hands to the next; none of it crosses a topic."""
+"""Types that one step hands to the next; none of them crosses a topic."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""How far what a book has at one pool can move without anybody having to look."""
+"""Bound how far what a book has at one pool can move before the book must be judged again."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Formulas as text: checked to be arithmetic and nothing else, before anything evaluates them."""
+"""Check that a formula in a text is arithmetic and nothing else, before anything evaluates it."""
 
 import ast
 import math

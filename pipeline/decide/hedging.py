@@ -1,4 +1,4 @@
-"""Whether a book's hedge is to be moved: its net exposure has left the band, or what is owed is not secured well enough."""
+"""Decide whether a book's hedge is to be moved: its net exposure has left the band, or its debt is not secured well enough."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Whether a book is judged the same wherever its pools go within their spans: told with integers, by the worst of both ends."""
+"""Decide whether a book is judged the same wherever its pools move within their spans: in integers, at the worse of both ends."""
 
 from collections.abc import Mapping, Sequence
 

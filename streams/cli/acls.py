@@ -9,7 +9,7 @@ import typer
 
 from pipeline.errors import SettingsError
 from pipeline.units import Address, ChainId
-from streams.cli.asked import named_address
+from streams.cli.chain_checks import named_address
 from streams.cli.console import AsJson, print_json, run, say, settings_for
 from streams.kafka.roles import ROLES, Acl, Resource, Role
 from streams.kafka.roles import acls as acls_of

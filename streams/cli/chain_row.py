@@ -1,4 +1,4 @@
-"""What `doctor` says of the chain: what is known of it, whether that is what stands there, and what is not known."""
+"""`doctor`'s row `chain`: compare the chain's file with the chain, and say what the file leaves open."""
 
 from pathlib import Path
 

@@ -12,7 +12,7 @@ from pipeline.messages.views import PoolTerms
 from pipeline.state.policies import policies
 from pipeline.units import PoolId
 from pipeline.venues.registry import pool_terms
-from streams.cli.asked import asking, refuse_what_the_chain_refuses
+from streams.cli.chain_checks import asking, refuse_what_the_chain_refuses
 from streams.cli.chain_row import chain_row
 from streams.cli.console import print_table, run, settings_for
 from streams.cli.holdings import staleness, state_of

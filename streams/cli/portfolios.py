@@ -10,7 +10,7 @@ from pipeline.errors import SettingsError, TopicError
 from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
-from streams.cli.asked import refuse_what_the_chain_refuses, resolve_names
+from streams.cli.chain_checks import refuse_what_the_chain_refuses, resolve_names
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
 from streams.cli.leaving import refuse_to_leave

@@ -1,4 +1,4 @@
-"""Which size of a book its pool takes at once, and how large the book is: asked of a node before anything acts."""
+"""Compare the size of a book with what its pool takes at once, by a node's answers, before anything acts."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.units import Wei
 from streams.book_read import read_book
-from streams.cli.asked import asking
+from streams.cli.chain_checks import asking
 from streams.human import bps_text, rounded_amount_text
 from streams.node.port import Node
 from streams.portfolio.words import address_text

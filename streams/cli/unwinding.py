@@ -14,7 +14,7 @@ from pipeline.messages.events import PolicySet
 from pipeline.messages.policy import Policy
 from pipeline.state.provenance import Provenance
 from pipeline.units import BookId, RawAmount, Wei
-from streams.cli.asked import asking
+from streams.cli.chain_checks import asking
 from streams.cli.completing import books
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.holdings import no_such_book, state_of

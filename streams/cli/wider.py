@@ -1,4 +1,4 @@
-"""Where a live book's limits are wider than its signer's, or state another than it has: what it plans would be refused."""
+"""Name the limits of a live book that are wider than its signer's, or differ from them: the signer would refuse what it plans."""
 
 from collections.abc import Callable, Iterator
 

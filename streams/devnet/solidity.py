@@ -1,4 +1,4 @@
-"""Contracts of which sources alone are published: compiled once by the pinned compiler, and kept by what went in."""
+"""Compile contracts that are published as sources only, once, by the pinned compiler; the results are cached by their inputs."""
 
 import functools
 import hashlib

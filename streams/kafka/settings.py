@@ -1,4 +1,4 @@
-"""The settings of how we prove ourselves to the broker, and which of them go together."""
+"""The settings of the login to the broker, and which of them go together."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Simulated calls as they go over the wire."""
+"""Encode and decode simulated calls as JSON-RPC carries them."""
 
 import msgspec
 

@@ -12,6 +12,7 @@ from pipeline.messages.journal import IntentKnown
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.units import Address, BlockNumber, ShardId
 from streams.kafka.codec import decode_intent, id_and_signer
+from streams.submit.intent_form import check_form, digest_of
 from streams.submit.journal_writer import JournalWriter
 from streams.submit.judge import Judge
 from streams.submit.limits import SignerLimits
@@ -19,7 +20,6 @@ from streams.submit.node import SignerView
 from streams.submit.patience import WaitBudget
 from streams.submit.port import Delivered
 from streams.submit.sending import Reach, Sending, keep_until, pass_by
-from streams.submit.shape import check_shape, digest_of
 from streams.submit.verdict import NotYet, Refusal
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ class Intake:
         return True
 
     async def _answer(self, intent: SubmitTransaction, record: Delivered, look: SignerView) -> None:
-        check_shape(intent, record.shard)
+        check_form(intent, record.shard)
         known = self._writer.state.intents.get(intent.digest)
         if known is not None and known.outcome in _HAS_EFFECT:
             # the same intent, made again on the same block; to refuse it would say that nothing comes of it

@@ -1,4 +1,4 @@
-"""Whether an intent may be signed on this head: asked in one order, the cheap questions first."""
+"""Decide whether an intent may be signed on this head: the checks in one order, the cheap ones first."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -19,7 +19,7 @@ from streams.submit.limits import SignerLimits
 from streams.submit.node import SenderNode, SignerView
 from streams.submit.signer_state import SignerState
 from streams.submit.simulation import Effect, check_minimums, simulate
-from streams.submit.strange import refuse_strange_transfers
+from streams.submit.uncounted_transfers import refuse_strange_transfers
 from streams.submit.venues.port import JudgedIntent, Judging, KnownCall
 from streams.submit.venues.registry import venues_of
 from streams.submit.verdict import NotYet, Refusal

@@ -1,4 +1,4 @@
-"""Where contracts stand that a signer's file leaves out: on a devnet, or where their publishers put them."""
+"""Find the contracts that a signer's file leaves out: from the devnet, or from the file of the chain."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

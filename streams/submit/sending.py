@@ -29,10 +29,10 @@ from streams.submit.judge import Approved
 from streams.submit.limits import SignerLimits
 from streams.submit.node import SenderNode, SignerView
 from streams.submit.send_errors import SendOutcome, refusal_of
+from streams.submit.send_routes import SendRoutes
 from streams.submit.signer import Signer
 from streams.submit.signing import Signing
 from streams.submit.waits import Waits
-from streams.submit.ways import Ways
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class Sending:
         writer: JournalWriter,
         node: SenderNode,
         signer: Signer,
-        ways: Ways,
+        ways: SendRoutes,
         *,
         chain_id: ChainId,
         limits: SignerLimits,

@@ -32,11 +32,11 @@ from streams.submit.node import SenderNode, SignerView
 from streams.submit.port import Inbox, JournalStore, Reports
 from streams.submit.relay import Relay
 from streams.submit.sealed import SealedJournal
+from streams.submit.send_routes import SendRoutes
 from streams.submit.sending import Reach, Sending, pass_by
 from streams.submit.signer import Signer
 from streams.submit.startup import begin, check_cursors, has_begun, skip
 from streams.submit.stop_file import local_stop
-from streams.submit.ways import Ways
 from streams.watch.timing import Timing, retry_delay_s
 
 log = structlog.get_logger(__name__)
@@ -150,7 +150,7 @@ class Submit:
         self._stop_file = stop_file
         self._writer = JournalWriter(signer.address, SealedJournal(journal, signer, chain_id), reports)
         self._judge = Judge(node, limits, multicall=multicall, stop_of=self._stop_of)
-        self._ways = Ways(node, relay, public_after_blocks=public_after_blocks)
+        self._ways = SendRoutes(node, relay, public_after_blocks=public_after_blocks)
         self._sending = Sending(
             self._writer, node, signer, self._ways, chain_id=chain_id, limits=limits, reach=reach
         )

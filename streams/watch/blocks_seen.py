@@ -17,9 +17,9 @@ from streams.node.port import Body, Node
 from streams.node.read_feeds import read_feeds
 from streams.node.read_words import answers_to
 from streams.node.venues.wallet import read_allowances
+from streams.watch.logged_natives import LoggedNatives
 from streams.watch.prefetch import Block
 from streams.watch.quiet_blocks import QuietTest
-from streams.watch.told_natives import ToldNatives
 
 _NOTHING = Body(logs=(), receipts=())
 
@@ -31,7 +31,7 @@ async def blocks_seen(
     term: Term,
     *,
     multicall: Address,
-    told: ToldNatives | None = None,
+    told: LoggedNatives | None = None,
 ) -> list[BlockSeen]:
     """Make records of blocks, as far as what the shard follows now can tell: those after may want reads first.
 
@@ -42,7 +42,7 @@ async def blocks_seen(
     mine, chain = log_filter(tables), profile(tables)
     if mine is None or chain is None:
         return []
-    accounts, told = sorted(book_accounts(tables)), told or ToldNatives()
+    accounts, told = sorted(book_accounts(tables)), told or LoggedNatives()
     granted, feeds, calls = granted_by(tables), feeds_of(tables), block_calls(tables)
     events: list[BlockSeen] = []
     for block, body in await _with_bodies(node, blocks, mine):

@@ -22,8 +22,8 @@ from pipeline.units import Hash, Offset, ShardId, Term
 from streams.kafka.codec import decode_event
 from streams.kafka.topics import EVENTS
 from streams.passed_over import Words, why_halted
+from streams.watch.logged_natives import LoggedNatives
 from streams.watch.port import EventRecord, WatchLog
-from streams.watch.told_natives import ToldNatives
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ class Follower:
         self.next_offset = Offset(0)
         self.checked: tuple[Hash | None, frozenset[str]] = (None, frozenset())
         """What was checked at a block's hash."""
-        self.told = ToldNatives()
+        self.told = LoggedNatives()
         """The coin balances as the head's record and those before it tell them."""
         self.halted: str | None = None
         """Why nothing behind `next_offset` can be followed here: a newer Evenkeel wrote that record."""
@@ -149,7 +149,7 @@ class Follower:
             case BlocksPassed():
                 self.told = self.told.after_run(event)
             case PolicySet() | PolicyRemoved() | Resumed():
-                self.told = ToldNatives()  # what a worker knows may have been forgotten
+                self.told = LoggedNatives()  # what a worker knows may have been forgotten
             case Observed() if event.why == "check":
                 self._note_check(event)
             case _:

@@ -1,4 +1,4 @@
-"""The shards that this process keeps, and the watch over them."""
+"""The shards that this process keeps: open them, close them, and end the process if one no longer commits."""
 
 import asyncio
 import logging

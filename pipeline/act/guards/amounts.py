@@ -1,4 +1,4 @@
-"""How much may move, how often, and whether it helps. Asked before a plan begins."""
+"""Guards on how much may move, how often, and whether it helps. Asked before a plan begins."""
 
 from pipeline.act.question import Question
 

@@ -1,4 +1,4 @@
-"""What holds at a block for whatever a book does: the operator's word, the age of the block, the price of gas."""
+"""Guards on the block, for whatever a book does: an operator's pause, the block's age, the price of gas."""
 
 from pipeline import keys
 from pipeline.act.question import Question

@@ -1,4 +1,4 @@
-"""What acting costs: gas, and what the venue's trades cost."""
+"""Guards on what acting costs: gas, and the venue's trades."""
 
 from pipeline.act.guards.block import TIP_WEI
 from pipeline.act.question import Question

@@ -1,4 +1,4 @@
-"""The further prices that a book's file names."""
+"""Guard: spot must be near the further prices that the book's file names."""
 
 from pipeline.act.question import Question
 from pipeline.book.prices import spot_prices

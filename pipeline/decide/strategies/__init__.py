@@ -1,4 +1,4 @@
-"""The strategies: one decide-shaped function a file, and one line in the table."""
+"""The strategies: one function with the same signature per file, and one line each in the table."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""What a strategy may answer."""
+"""The answers that a strategy can give."""
 
 import msgspec
 

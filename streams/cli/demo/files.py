@@ -1,4 +1,4 @@
-"""The files that the demo gives to `evenkeel`: a portfolio, its books, and the signers of those that act."""
+"""Write the demo's files: a portfolio, its books, and the files of the signers that act."""
 
 from string import Template
 

@@ -1,4 +1,4 @@
-"""The demo's live view; one line now and then where there is no terminal."""
+"""Show the demo live on a terminal; elsewhere print a line now and then."""
 
 import sys
 from collections import deque

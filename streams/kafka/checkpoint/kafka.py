@@ -1,4 +1,4 @@
-"""The checkpoint on a broker: a transactional producer a shard, and its partition of `state.v1`."""
+"""The checkpoint on a broker: one transactional producer per shard, and the shard's partition of `state.v1`."""
 
 import secrets
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Whether what a node says of a chain can be held against hashes."""
+"""Decide whether what a node says of a chain can be checked against hashes."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Whether the contracts of a profile do what they will be told: the very calls of a re-range, tried in a simulation.
+"""Test whether the contracts of a profile do what a re-range asks of them, by simulating its very calls.
 
 Somebody who has nothing is given a little by the pool, swaps it through the router, mints, and withdraws again.
 """

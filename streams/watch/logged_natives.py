@@ -1,4 +1,4 @@
-"""Which coin balances a shard's log has told, so that the next block tells only those that have changed."""
+"""The native balances that a shard's log already contains, so that the next block's record has only those that changed."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,27 +11,27 @@ from pipeline.state.native_sum import NativeSum
 from pipeline.units import Address, Hash
 
 
-class ToldNatives:
-    """The coin balances as the records up to a block tell them."""
+class LoggedNatives:
+    """The native balances by the records up to a block."""
 
     def __init__(self, at: Hash | None = None, known: NativeSum | None = None) -> None:
-        """Know nothing, or what was told up to a block."""
+        """Know nothing, or the balances up to a block."""
         self._at = at
         self._known = known or NativeSum()
 
-    def after(self, event: BlockSeen) -> "ToldNatives":
+    def after(self, event: BlockSeen) -> "LoggedNatives":
         """Take a further block's record in."""
         told = [(each.account, each.amount_wei) for each in event.reads if isinstance(each, NativeBalance)]
         if event.native_checksum is UNSET:
-            return ToldNatives(event.block.hash, NativeSum(dict(told)))
+            return LoggedNatives(event.block.hash, NativeSum(dict(told)))
         if event.block.parent_hash != self._at:
-            return ToldNatives()
-        return ToldNatives(event.block.hash, self._known.with_changes(told))
+            return LoggedNatives()
+        return LoggedNatives(event.block.hash, self._known.with_changes(told))
 
-    def after_run(self, event: BlocksPassed) -> "ToldNatives":
+    def after_run(self, event: BlocksPassed) -> "LoggedNatives":
         """Take blocks in that have changed no balance; what a record repeats of blocks taken in already changes nothing either."""
         hashes = [event.parent_hash, *(block.hash for block in event.blocks)]
-        return ToldNatives(hashes[-1], self._known) if self._at in hashes else ToldNatives()
+        return LoggedNatives(hashes[-1], self._known) if self._at in hashes else LoggedNatives()
 
     def changes(
         self, block: BlockRef, balances: Sequence[NativeBalance], accounts: Collection[Address]

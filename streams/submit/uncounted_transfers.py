@@ -1,4 +1,4 @@
-"""Transfers in a simulation that nobody would count: nothing of the owner's may leave that is not valued."""
+"""Refuse an intent whose simulation transfers anything of the owner's that no venue values."""
 
 from pipeline.units import Address
 from streams.submit.simulation import Effect

@@ -18,7 +18,7 @@ _MAX_UINT64 = 2**64 - 1
 _MAX_UINT256 = 2**256 - 1
 
 
-def check_shape(intent: SubmitTransaction, shard: ShardId) -> None:
+def check_form(intent: SubmitTransaction, shard: ShardId) -> None:
     """Check every field for itself. Raises: Refusal naming the field."""
     found = _ID.fullmatch(intent.id)
     if found is None or (int(found[1]), int(found[2])) != (shard, intent.because_of.offset):

@@ -1,4 +1,4 @@
-"""What only a node can tell of a portfolio: how its tokens behave, who its owners are, how fine its pools are."""
+"""Check a portfolio against the chain: how its tokens behave, what its owners are, how narrow a range its pools allow."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Which way signed bytes go: to the public mempool, or to a private relay, and from which block on publicly after all.
+"""Decide where signed bytes are sent: to the public mempool or to a private relay, and from which block on to the public one after all.
 
 The way is journalled with the bytes, before they are sent. What was signed to go privately goes publicly from its own
 block on or never, whatever the file says by then; a process that has no relay any more keeps it to itself.
@@ -18,7 +18,7 @@ from streams.submit.send_errors import SendOutcome
 log = structlog.get_logger(__name__)
 
 
-class Ways:
+class SendRoutes:
     """The public way, and the private one where the signer's file names a relay."""
 
     def __init__(
