@@ -2,7 +2,7 @@
 
 A hexadecimal word with 0x, or of 12 digits or more, becomes `HEX`, an output's id `ID`, an age `AGE`, any other number `9`. Each
 column of a table is as wide as its masked cells, which stand to the side on which they stood or are indented as they were. Left out
-are lines about records that no worker has taken in yet, whether a block tells native balances, the rows of the processes in `doctor`, and the policy's fields under `why`.
+are lines about records that no worker has taken in yet, about transactions that are not mined yet, whether a block tells native balances, the rows of the processes in `doctor`, and the policy's fields under `why`.
 """
 
 import difflib
@@ -20,6 +20,7 @@ _MASKS = (
 _LEFT_OUT = (
     (re.compile(r"^(policy: .*\n)(?:  .*\n?)+", re.MULTILINE), r"\1"),
     (re.compile(r"^not compared: .*\n", re.MULTILINE), ""),
+    (re.compile(r"^\S+ has .* transactions? waiting to be mined, .*\n", re.MULTILINE), ""),
     (
         re.compile(
             r"^ *reads\[\d+\]\.type +native_balance\n(?: *reads\[\d+\]\.(?:account|amount_wei) .*\n?){2}",

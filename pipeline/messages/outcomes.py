@@ -160,7 +160,7 @@ class Left(PlanOutcome, frozen=True, kw_only=True, tag="left"):
     phase: Phase
     reason: LeaveReason
     item: str = ""
-    """Of `position_gone`: the key of the NFT or balance that is gone, or the name of the venue at which nothing is hedged."""
+    """Of `position_gone`: the key of the position or balance that is gone, or the name of the venue at which nothing is hedged."""
 
 
 class NeverSent(PlanOutcome, frozen=True, kw_only=True, tag="never_sent"):
