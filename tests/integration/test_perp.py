@@ -22,11 +22,13 @@ from pipeline.messages.events import PolicySet
 from pipeline.messages.orders import Cancelled, Executed, Order, UnknownOrder
 from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.views import BookView
-from pipeline.units import Seconds
+from pipeline.state.shard import Shard
+from pipeline.units import Seconds, ShardId
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance
 from streams.devnet.world import World
+from streams.kafka.codec import decode_entry, encode_entry
 from streams.submit.verdict import Refusal
 
 pytestmark = pytest.mark.anvil
@@ -137,6 +139,48 @@ def test_an_order_of_which_nothing_is_known_stays_unknown_until_the_chain_tells(
     assert desk.refusals == []
 
 
+def test_while_an_order_waits_margin_alone_is_added(chain: Chain, world: World, cache: Path) -> None:
+    """Nobody carries it out: the plan ends after its time, and low health is secured though the order is there."""
+    desk = PerpDesk(chain, world, cache)
+    desk.settle(8)
+    size = desk.position().size
+    desk.book = hedged_at(world, desk.perp, desk.owner, ratio_bps=9_000)
+    desk.append(PolicySet(policy=desk.book))
+    order = requested(desk)
+    told = len(desk.said(StepRefused))
+    for _ in range(STALL_BLOCKS - 1):
+        assert not desk.said(PlanStalled), "that an order waits is nothing to be said before its time"
+        desk.block()
+    assert desk.said(PlanClosed)[-1].outcome == Stalled(phase="settle", reason="order_requested")
+    assert [each.reason for each in desk.said(StepRefused)[told:]] == ["order_requested"]
+    assert [each.reason for each in desk.said(PlanStalled)] == ["order_requested"]
+
+    desk.shard = from_bytes(desk.shard)
+    done = len(desk.done)
+    desk.block(desk.perp.set_price(4_310))
+    assert desk.position().health_bps < 12_000
+    desk.settle(6)
+    assert [each.step for each in desk.done[done:] if each.step != "reset"] == ["approve", "deposit"]
+    assert (desk.position().size, desk.position().order) == (size, order)
+    assert desk.position().health_bps >= 12_000
+    is_true(desk)
+
+    # it is carried out after all, and goes back with its block
+    desk.block(desk.perp.set_price(3_000), desk.perp.execute(desk.owner))
+    assert desk.position().size == size + order.change
+    is_true(desk)
+    undo(desk, 1)
+    desk.block()
+    assert (desk.position().size, desk.position().order) == (size, order)
+    is_true(desk)
+
+
+def from_bytes(shard: Shard) -> Shard:
+    """Start the shard over from what its keeper has kept."""
+    entries = shard.tables.entries()
+    return Shard(ShardId(0), {key: decode_entry(key, encode_entry(value)) for key, value in entries.items()})
+
+
 def test_a_size_that_rounds_to_zero_is_refused_before_anything_is_sent(
     chain: Chain, world: World, cache: Path
 ) -> None:
@@ -173,11 +217,10 @@ def test_low_health_is_secured_by_margin_and_where_there_is_none_by_a_smaller_si
     assert desk.position().health_bps >= 11_000
     is_true(desk)
 
-    # the wallet has next to nothing: the position becomes smaller by an order
-    for token in (world.weth, world.usdc_low):
-        chain.execute(
-            actions.transfer(token, desk.owner, desk.perp.keeper, balance(chain, token, desk.owner))
-        )
+    # the wallet has base alone, which secures nothing here: the position becomes smaller by an order
+    quote = balance(chain, world.usdc_low, desk.owner)
+    chain.execute(actions.transfer(world.usdc_low, desk.owner, desk.perp.keeper, quote))
+    assert balance(chain, world.weth, desk.owner) > ETHER
     done = len(desk.done)
     desk.block(desk.perp.set_price(5_050))
     assert desk.position().health_bps < 12_000
