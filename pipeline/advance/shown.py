@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.advance.books import stock_of, why_unknown
@@ -33,6 +34,8 @@ class ShownBook(msgspec.Struct, frozen=True):
     """None where the inventory is not known."""
     basis: tuple[object, ...]
     """What is news of its inventory: see `_basis`."""
+    touched: Sequence[Mapping[str, HeldItem | None]] | None = None
+    """Where only these positions were measured again, venue by venue: None is one that is not shown. The others are as before."""
 
 
 class Shown(msgspec.Struct):
@@ -118,10 +121,10 @@ class ShownItems(NamedTuple):
     """A book's items at one venue, as its views show them."""
 
     views: VenueViews
-    positions: Sequence[HeldItem]
-    """Those that have or are owed anything."""
-    position_faces: Sequence[object]
-    """What of these is told as soon as it changes."""
+    positions: dict[str, HeldItem]
+    """By item: those that have or are owed anything."""
+    position_faces: Sequence[object] | None
+    """What of these is told as soon as it changes; None where it was not collected."""
     faces: Sequence[object]
     """The same of all items: what is news of the book's inventory."""
 
@@ -129,14 +132,56 @@ class ShownItems(NamedTuple):
 def _shown_items(
     shard: Shard, policy: Policy, place: int, views: VenueViews, stock: Stock | None
 ) -> ShownItems:
-    held = views.shown_items(shard, policy) if stock is None else stock.parts[place].items
+    if stock is None:
+        return _show_items(views, views.shown_items(shard, policy))
+    held = stock.parts[place].items
     return shard.tables.derived(keys.told(policy.book, place), (held,), lambda: _show_items(views, held))
 
 
 def _show_items(views: VenueViews, held: Sequence[HeldItem]) -> ShownItems:
     faces = tuple([(each.item, *views.face(each)) for each in held])
     shown = [(each, face) for each, face in zip(held, faces, strict=True) if not each.is_empty]
-    return ShownItems(views, tuple([each for each, _ in shown]), tuple([face for _, face in shown]), faces)
+    positions = {each.item: each for each, _ in shown}
+    return ShownItems(views, positions, tuple([face for _, face in shown]), faces)
+
+
+def touched_book(shard: Shard, former: ShownBook) -> ShownBook:
+    """Collect what a shard shows of a book now: while its inventory is not known, no more of it than may have changed.
+
+    So taking over an NFT of a book, read by read, costs the same whether it has ten or ten thousand.
+    """
+    if former.stock is not None or why_unknown(shard, former.policy) is None:
+        return shown_book(shard, former.policy)
+    touched = [each.views.touched_items(shard, former.policy) for each in former.items]
+    return replace(former, touched=touched)
+
+
+def compare(former: ShownBook | None, shown: ShownBook | None) -> tuple[ShownBook | None, ShownBook | None]:
+    """Give what is to be compared of a book before and after a record: all of it, or what was measured again."""
+    if former is None or shown is None or shown.touched is None:
+        return former, shown
+    before, after = [], []
+    for each, touched in zip(shown.items, shown.touched, strict=True):
+        order = sorted(touched)
+        known = {item: each.positions[item] for item in order if item in each.positions}
+        found = {item: held for item in order if (held := touched[item]) is not None}
+        before.append(each._replace(positions=known))
+        after.append(each._replace(positions=found))
+    return replace(former, items=tuple(before)), replace(shown, items=tuple(after))
+
+
+def settled(shown: ShownBook) -> ShownBook:
+    """Take what was measured again into what is shown of a book."""
+    if not shown.touched:
+        return shown
+    for each, touched in zip(shown.items, shown.touched, strict=True):
+        for item, held in touched.items():
+            if held is None:
+                each.positions.pop(item, None)
+            else:
+                each.positions[item] = held
+    items = [each._replace(position_faces=None) for each in shown.items]
+    return replace(shown, items=tuple(items), touched=None)
 
 
 def _basis(shard: Shard, policy: Policy) -> tuple[object, ...]:
@@ -189,5 +234,5 @@ def by_item(books: Iterable[ShownBook]) -> dict[str, tuple[VenueViews, Policy, H
         held.item: (each.views, shown.policy, held)
         for shown in books
         for each in shown.items
-        for held in each.positions
+        for held in each.positions.values()
     }

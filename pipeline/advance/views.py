@@ -7,7 +7,17 @@ from typing import cast
 
 from pipeline import keys
 from pipeline.advance.resting import wake_books
-from pipeline.advance.shown import Shown, ShownBook, by_item, published, shown_book, shown_pools
+from pipeline.advance.shown import (
+    Shown,
+    ShownBook,
+    by_item,
+    compare,
+    published,
+    settled,
+    shown_book,
+    shown_pools,
+    touched_book,
+)
 from pipeline.book.exposures import HeldItem
 from pipeline.messages.base import Entry, Output
 from pipeline.messages.decisions import Decision, PlanMessage
@@ -28,11 +38,14 @@ def tell_views(
     before: Shown,
     now: Provenance,
     said: Sequence[Output] = (),
+    *,
+    anew: bool = False,
 ) -> Iterator[Output]:
     """Tell every view that has news after a record, of which `before` was the present until then.
 
     After going back all are told again: whatever was said of the blocks that went away no longer holds. Books and items are
     told again every so many blocks, for their amounts follow the price, and a book with whatever is decided about it.
+    `anew`: what has changed since is not known, for the views of this record could not be told.
     """
     wake_books(shard)
     moved, books = shard.tables.head != before.head, policies(shard.tables)
@@ -42,7 +55,12 @@ def tell_views(
     decided = {cast("_OfABook", each).book for each in said if _is_of_a_book(type(each))}
     looked_at = shard.rests.take_looked_at() | decided
     seen = books if everything else _named(shard, looked_at)
-    present = {policy.book: shown_book(shard, policy) for policy in seen}
+    present = {
+        policy.book: shown_book(shard, policy)
+        if everything or anew or policy.book not in before.books
+        else touched_book(shard, before.books[policy.book])
+        for policy in seen
+    }
     gone = before.books.keys() - {p.book for p in books} if everything else set()
     former = {book: before.books[book] for book in sorted({*present, *gone}) if book in before.books}
     pools = shown_pools(shard)
@@ -53,7 +71,7 @@ def tell_views(
     yield from _told_books(shard, former, present, now, decided, again=again or reports)
     for book in gone:
         del before.books[book]
-    before.books.update(present)
+    before.books.update({book: settled(shown) for book, shown in present.items()})
     before.policies, before.pools = books, pools
 
 
@@ -71,7 +89,7 @@ def tell_views_if_possible(
 ) -> tuple[Output, ...]:
     """Tell the views of a shard that has just been halted; none where they are what cannot be told."""
     try:
-        return tuple(tell_views(shard, event, before, now))
+        return tuple(tell_views(shard, event, before, now, anew=True))
     except MemoryError:  # of the machine, not of the shard
         raise
     except Exception:  # noqa: BLE001 - the shard is halted already, and has said so
@@ -113,13 +131,15 @@ def _pools(
 
 
 def _moved(former: Mapping[BookId, ShownBook], present: Mapping[BookId, ShownBook]) -> set[BookId]:
-    """Name the books of which a position has news."""
-    return {
-        book
-        for book, shown in present.items()
-        if [each.position_faces for each in former[book].items]
-        != [each.position_faces for each in shown.items]
-    }
+    """Name the books of which a position may have news."""
+    return {book for book, shown in present.items() if _has_moved(former[book], shown)}
+
+
+def _has_moved(former: ShownBook, shown: ShownBook) -> bool:
+    if shown.touched is not None:
+        return any(shown.touched)
+    before, after = ([each.position_faces for each in book.items] for book in (former, shown))
+    return before != after or None in before
 
 
 def _told_positions(
@@ -131,8 +151,9 @@ def _told_positions(
     again: bool,
 ) -> Iterator[Output]:
     """Tell positions whose face is new."""
-    known = by_item(shown for book, shown in former.items() if book in changed)
-    found = by_item(shown for book, shown in present.items() if book in changed)
+    compared = [compare(former.get(book), present.get(book)) for book in sorted(changed)]
+    known = by_item(before for before, _ in compared if before is not None)
+    found = by_item(after for _, after in compared if after is not None)
     for item, (views, policy, held) in found.items():
         before = known.get(item)
         if not again and before == (views, policy, held):

@@ -118,7 +118,13 @@ class VenueViews(Protocol):
     def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Measure the items of a book that are published: those of `held_items` that are not empty.
 
-        Those that cannot be measured are left out. The same object as before says that nothing of them is new.
+        Those that cannot be measured are left out.
+        """
+
+    def touched_items(self, shard: Shard, policy: Policy) -> Mapping[str, HeldItem | None]:
+        """Measure, of `shown_items`, at least those that are not as they were when this was last asked; None: it is not shown.
+
+        At first it is all of them.
         """
 
     def show_pool(self, item: str, state: Entry, now: Provenance) -> View:

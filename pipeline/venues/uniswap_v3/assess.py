@@ -1,6 +1,6 @@
 """Step 3: what a position is worth in tokens, to the wei."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from pipeline.units import Address, Liquidity, PoolId, RawAmount, Tick, TokenId
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment, acting_deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition, Pool, PoolPosition, TickInfo
-from pipeline.venues.uniswap_v3.owned_nfts import owned_nfts
+from pipeline.venues.uniswap_v3.owned_nfts import counted_nfts, owned_nfts
 from pipeline.venues.uniswap_v3.position import fees_alone, in_range, owed_now, paid_of
 
 
@@ -129,26 +129,51 @@ def shown_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> tuple[H
     return shard.tables.derived(
         own_keys.shown_nfts(policy.book, at.manager),
         follows_from(shard.tables, policy, at),
-        lambda: tuple(held for held in _measurable(shard, policy, at) if not held.is_empty),
+        lambda: tuple(_measurable(shard, policy, at)),
     )
 
 
+def touched_nfts(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Mapping[str, HeldNft | None]:
+    """Measure the NFTs of a book that what was written since this was last asked may concern, as `shown_nfts` does."""
+    tables, pools = shard.tables, at.pools(policy)
+    _, groups = _follows_from(tables, policy, at)
+    owned = counted_nfts(tables, at.manager)
+    written = tables.written(own_keys.shown_nfts(policy.book, at.manager), keys.pool.family, *groups)
+    touched: dict[str, HeldNft | None] = {}
+    for item in owned.named_by(written):
+        position = owned.find(policy.owner, item)
+        is_of_book = position is not None and position.pool in pools
+        touched[item] = _measure_if_possible(shard, item, position) if position and is_of_book else None
+    return touched
+
+
 def _measurable(shard: Shard, policy: Policy, at: UniswapV3Deployment) -> Iterator[HeldNft]:
-    for item, position in positions_at(shard, policy, at):
-        try:
-            yield held_nft(shard, item, position)
-        except MemoryError:  # of the machine, not of the NFT
-            raise
-        except Exception:  # noqa: BLE001, S112 - its book tells why
-            continue
+    measured = (_measure_if_possible(shard, *each) for each in positions_at(shard, policy, at))
+    return (held for held in measured if held is not None)
+
+
+def _measure_if_possible(shard: Shard, item: str, position: NftPosition) -> HeldNft | None:
+    try:
+        held = held_nft(shard, item, position)
+    except MemoryError:  # of the machine, not of the NFT
+        raise
+    except Exception:  # noqa: BLE001 - its book tells why
+        return None
+    return None if held.is_empty else held
 
 
 def follows_from(tables: Tables, policy: Policy, at: UniswapV3Deployment) -> tuple[object, ...]:
     """Tell what the worth of a book's NFTs follows from: which they are, and its pools, their ticks and pool positions."""
-    pools, groups = tables.derived(
+    pools, groups = _follows_from(tables, policy, at)
+    return (policy, *[tables.find(pool, Pool) for pool in pools], *tables.writes(*groups))
+
+
+def _follows_from(
+    tables: Tables, policy: Policy, at: UniswapV3Deployment
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tables.derived(
         own_keys.nft_groups(policy.book, at.manager), (policy,), lambda: _groups(at.pools(policy), at.manager)
     )
-    return (policy, *[tables.find(pool, Pool) for pool in pools], *tables.writes(*groups))
 
 
 def _groups(pools: Iterable[PoolId], manager: Address) -> tuple[tuple[str, ...], tuple[str, ...]]:

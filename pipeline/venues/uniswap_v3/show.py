@@ -18,7 +18,7 @@ from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.units import Hash, PoolId
 from pipeline.venues.port import Departed
-from pipeline.venues.uniswap_v3.assess import HeldNft, shown_nfts
+from pipeline.venues.uniswap_v3.assess import HeldNft, shown_nfts, touched_nfts
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import Pool
@@ -49,6 +49,10 @@ class UniswapV3Views(msgspec.Struct, frozen=True):
     def shown_items(self, shard: Shard, policy: Policy) -> Sequence[HeldNft]:
         """Measure the NFTs of a book that have or are owed anything; of what cannot be measured the book says why."""
         return shown_nfts(shard, policy, self.deployment)
+
+    def touched_items(self, shard: Shard, policy: Policy) -> Mapping[str, HeldNft | None]:
+        """Measure the NFTs of a book that what was written since may concern."""
+        return touched_nfts(shard, policy, self.deployment)
 
     def _published(self, shard: Shard) -> Mapping[PoolId, str]:
         """Collect the published pools, each with its item, in their order."""

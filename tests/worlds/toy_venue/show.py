@@ -52,6 +52,10 @@ class ToyViews(msgspec.Struct, frozen=True):
             f"toy-shown/{policy.book}", (held,), lambda: tuple(each for each in held if not each.is_empty)
         )
 
+    def touched_items(self, shard: Shard, policy: Policy) -> Mapping[str, HeldShare | None]:
+        shares = {toy_share(pool, policy.owner): None for pool in policy.all_pools()}
+        return shares | {held.item: held for held in self.shown_items(shard, policy)}
+
     def show_pool(self, item: str, state: Entry, now: Provenance) -> ToyPoolView:
         assert isinstance(state, ToyPool)
         (pool,) = toy_pool.parse(item)
