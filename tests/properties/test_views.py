@@ -131,7 +131,9 @@ def compare(watcher: ToyWatcher, *, amounts: bool) -> None:
     told: dict[str, tuple[int, dict[str, Any]]] = {}
     """By key: the block that it was said of, and what."""
     for offset, event in enumerate(watcher.log):
-        for output in drive(shard, [event]):
+        outputs = drive(shard, [event])
+        told_now = sum(isinstance(output, PositionView) or _removes_a_position(output) for output in outputs)
+        for output in outputs:
             match output:
                 case Rewound(to=to):
                     told = {key: view for key, view in told.items() if view[0] <= to.number}
@@ -150,6 +152,20 @@ def compare(watcher: ToyWatcher, *, amounts: bool) -> None:
             ours, theirs = (left[key], view) if amounts else (_news(key, left[key]), _news(key, view))
             assert ours == theirs, (offset, type(event).__name__, key)
             REACHED[f"{key.partition('/')[0]} at {type(event).__name__}"] += 1
+        is_unknown = expected.keys() and not any(key.startswith("book/") for key in expected)
+        if is_unknown and told_now:
+            REACHED[f"of unknown books at {type(event).__name__}"] += told_now
+
+
+def _removes_a_position(output: Any) -> bool:
+    return isinstance(output, ViewRemoved) and output.topic == PositionView.topic
+
+
+def withheld(watcher: ToyWatcher) -> ToyWatcher:
+    """Leave the reads of a balance out of the log: what the books have is never known."""
+    item = f"balance/{OWNER}/{policy().quote}"
+    watcher.log = [event for event in watcher.log if getattr(event, "item", None) != item]
+    return watcher
 
 
 acts = st.lists(st.integers(0, 12), min_size=1, max_size=8)
@@ -171,6 +187,38 @@ def test_told_at_every_block_the_amounts_too_are_those_of_the_state(seed, story)
     for act in story:
         tell(watcher, act, 1)
     compare(watcher, amounts=True)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32), acts)
+def test_the_positions_of_a_book_whose_inventory_is_not_known_are_those_of_the_state(seed, story):
+    watcher = started(seed, policy(chain=chain(7)))
+    for act in story:
+        tell(watcher, act, 7)
+    compare(withheld(watcher), amounts=False)
+
+
+def measured_apart(watcher: ToyWatcher) -> None:
+    """Compare what is measured again after each record with what measuring all gives, while the inventory is not known."""
+    shard = Shard(0)
+    for event in withheld(watcher).log:
+        drive(shard, [event])
+        fresh = Shard(0, dict(shard.tables.entries()))
+        for book in policies(shard.tables):
+            shown = shard.shown.books[book.book]
+            if shown.stock is None:
+                all_measured = {held.item: held for held in VIEWS.shown_items(fresh, book)}
+                assert shown.items[0].positions == all_measured, type(event)
+                REACHED[f"measured apart at {type(event).__name__}"] += len(all_measured)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32), acts)
+def test_what_is_measured_apart_is_what_measuring_all_gives(seed, story):
+    watcher = started(seed, policy(chain=chain(7)))
+    for act in story:
+        tell(watcher, act, 7)
+    measured_apart(watcher)
 
 
 def test_an_emptied_nft_leaves_once_nothing_is_owed():
@@ -216,7 +264,26 @@ def test_the_stories_are_worth_telling():
             for each in (0, act, 0):
                 tell(watcher, each, 7)
             compare(watcher, amounts=False)
+            compare(withheld(watcher), amounts=False)
+            measured_apart(watcher)
     assert REACHED["removed"] > 20
+    for event in ("BlockSeen", "BlocksReverted", "PositionObserved"):
+        assert REACHED[f"of unknown books at {event}"] > 10, REACHED
+        assert REACHED[f"measured apart at {event}"] > 10, REACHED
     for kind in ("pool", "position", "book"):
         for event in ("BlockSeen", "BlocksReverted", "PolicySet", "PositionObserved", "Paused"):
             assert REACHED[f"{kind} at {event}"] > 5, (kind, event, REACHED)
+
+
+def test_an_nft_is_measured_again_when_another_changes_what_the_pool_holds_for_both():
+    """On a range out of reach, so that its pool does not change with it."""
+    watcher = started(3)
+    chain = watcher.chain
+    chain.mine(0)
+    first, second = (chain.mint(OWNER, 1_000, 1_100, 10**15) for _ in range(2))
+    watcher.tell()
+    chain.mine(0)
+    chain.decrease(first, 10**14)
+    watcher.tell()
+    measured_apart(watcher)
+    assert {first, second} <= chain.nfts.keys()

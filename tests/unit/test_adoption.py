@@ -4,10 +4,14 @@ import pytest
 from builders import STRANGER, ToyChain, ToyWatcher, policy
 from counted import calls_of
 
+from pipeline.drive import drive
 from pipeline.follow.routes import follow
 from pipeline.messages.events import PolicySet
+from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
+from pipeline.units import ShardId
 from pipeline.venues.uniswap_v3.forms.reads import PositionObserved
+from pipeline.venues.uniswap_v3.forms.views import PositionView
 
 FEW, MANY = 50, 400
 STEADY = 1.15
@@ -34,7 +38,15 @@ def follow_all(watcher: ToyWatcher) -> None:
     assert tables.writes("route/position") == watcher.routes.writes("route/position")
 
 
-@pytest.mark.parametrize("take_in", [follow_all])
+def take_in_all(watcher: ToyWatcher) -> None:
+    """As a worker does, with every view of an NFT that was read."""
+    told = drive(Shard(ShardId(0)), watcher.log)
+    assert {view.key for view in told if isinstance(view, PositionView)} == {
+        event.item for event in watcher.log if isinstance(event, PositionObserved)
+    }
+
+
+@pytest.mark.parametrize("take_in", [follow_all, take_in_all])
 def test_adopting_is_linear(take_in):
     few, many = adopted(FEW), adopted(MANY)
     each_of_few = calls_of(lambda: take_in(few)) / FEW
