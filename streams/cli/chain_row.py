@@ -4,10 +4,13 @@ from pathlib import Path
 
 from contracts_abi.chains import ChainFile, known_chains
 from pipeline.errors import SettingsError
+from pipeline.messages.chain_profile import UNISWAP_V3, VenueSpec
 from pipeline.units import ChainId
 from streams.chain_numbers import numbers_in, numbers_of
 from streams.human import duration_text
 from streams.portfolio.chain_file import chain_file_of
+from streams.portfolio.chain_section import chain_section_of
+from streams.portfolio.venues import venue_specs
 from streams.run_folder import read_text
 from streams.settings import Settings
 
@@ -23,12 +26,15 @@ async def chain_row(settings: Settings, portfolio: Path) -> str:
     from streams.node.http_node import HttpNode  # noqa: PLC0415
     from streams.node.rpc import Rpc  # noqa: PLC0415
 
-    chain = _file_of(settings.chain, portfolio)
+    text = _text_of(portfolio)
+    chain = _file_of(settings.chain, text, portfolio)
     url = settings.rpc_urls[0]
     node, rpc = HttpNode(url, timeout_s=_TIMEOUT_S), Rpc(url, timeout_s=_TIMEOUT_S)
     try:
         await node.chain_id()
-        facts = await chain_facts(node, rpc, chain, (await node.newest()).block)
+        facts = await chain_facts(
+            node, rpc, chain, (await node.newest()).block, _deployments(settings.chain, text, portfolio)
+        )
     finally:
         await rpc.close()
         await node.close()
@@ -37,8 +43,20 @@ async def chain_row(settings: Settings, portfolio: Path) -> str:
     return "; ".join((_known(settings.chain, chain), *facts.notes))
 
 
-def _file_of(chain_id: ChainId, portfolio: Path) -> ChainFile | None:
-    own = chain_file_of(read_text(portfolio), str(portfolio)) if portfolio.exists() else None
+def _text_of(portfolio: Path) -> str:
+    return read_text(portfolio) if portfolio.exists() else ""
+
+
+def _deployments(chain_id: ChainId, text: str, portfolio: Path) -> list[VenueSpec]:
+    """List the further deployments of Uniswap V3 that a portfolio of this chain names."""
+    section = chain_section_of(text, str(portfolio)) if text else None
+    if section is None or section.id != chain_id:
+        return []
+    return [spec for spec in venue_specs(section) if spec.kind == UNISWAP_V3 and spec.has("factory")]
+
+
+def _file_of(chain_id: ChainId, text: str, portfolio: Path) -> ChainFile | None:
+    own = chain_file_of(text, str(portfolio)) if text else None
     return own if own is not None and own.chain_id == chain_id else known_chains().get(chain_id)
 
 

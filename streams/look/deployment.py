@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from pydantic import ValidationError
 
 from contracts_abi.chains import ChainFile, ChainFileError, known_chains, read_chain_file
 from pipeline.errors import SettingsError
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.units import Address, ChainId
 from streams.portfolio.chain_file import AAVE_V3, lending_in
-from streams.portfolio.names import lookup_in
+from streams.portfolio.chain_section import chain_section_of
 from streams.portfolio.sections import ChainSection
 from streams.portfolio.venues import venue_specs
 from streams.run_folder import devnet_in, read_text
-from streams.yaml_positions import Problem, problems_of, read_yaml
+from streams.yaml_positions import Problem, read_yaml
 
 _ROLES = ("factory", "position_manager", "wrapped_native")
 _OF_A_CHAIN = ".toml"
@@ -91,13 +90,8 @@ def _profile(chain_id: ChainId, contracts: Mapping[str, Address]) -> ChainProfil
 
 
 def _in_portfolio(chain_id: ChainId, file: Path) -> ChainFound:
-    document = read_yaml(read_text(file), str(file))
-    written = document.value if isinstance(document.value, dict) else {}
-    try:
-        section = ChainSection.model_validate(written.get("chain", {}), context=lookup_in({}))
-    except ValidationError as error:
-        problems = [Problem(("chain", *each.path), each.says) for each in problems_of(error, ChainSection)]
-        raise document.refuse(problems) from None
+    text = read_text(file)
+    section = chain_section_of(text, str(file))
     if section.id != chain_id:
         raise SettingsError(f"{file} is of chain {section.id}, the node follows chain {chain_id}")
     if section.profile is not None:
@@ -105,7 +99,7 @@ def _in_portfolio(chain_id: ChainId, file: Path) -> ChainFound:
     found = _named_in(section)
     missing = [role for role in _ROLES if role not in found]
     if missing:
-        raise document.refuse([Problem(("chain", role), "missing") for role in missing])
+        raise read_yaml(text, str(file)).refuse([Problem(("chain", role), "missing") for role in missing])
     lending = next((spec for spec in venue_specs(section) if spec.kind == AAVE_V3), None)
     return msgspec.structs.replace(_of_contracts(chain_id, found), lending=lending)
 

@@ -1,6 +1,7 @@
 """What a chain's file says, held against the chain: code, a pool's derived address, named blocks, the sequencer's feed."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from eth_utils.crypto import keccak
@@ -8,6 +9,7 @@ from eth_utils.crypto import keccak
 from contracts_abi.chains import ChainFile, UptimeFeed
 from pipeline.errors import BrokenAnswerError, NodeError, UnreadableError
 from pipeline.messages.base import BlockRef
+from pipeline.messages.chain_profile import VenueSpec
 from pipeline.units import Address, Hash, Seconds
 from pipeline.venues.abi import declared
 from streams.human import duration_text
@@ -37,8 +39,13 @@ class ChainFacts(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-async def chain_facts(node: HttpNode, rpc: Rpc, chain: ChainFile | None, at: BlockRef) -> ChainFacts:
-    """Ask a node what a chain's file says of it; without a file, for Multicall3 alone. Raises: NodeError."""
+async def chain_facts(
+    node: HttpNode, rpc: Rpc, chain: ChainFile | None, at: BlockRef, further: Sequence[VenueSpec] = ()
+) -> ChainFacts:
+    """Ask a node what a chain's file says of it; without a file, for Multicall3 alone. `further` are other deployments of Uniswap V3.
+
+    Raises: NodeError.
+    """
     wrong = [says async for says in _wrong_code(node, chain, at.hash)]
     notes: list[str] = []
     if chain is not None:
@@ -46,6 +53,9 @@ async def chain_facts(node: HttpNode, rpc: Rpc, chain: ChainFile | None, at: Blo
         reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
         if not wrong:
             wrong += [says async for says in _wrong_pools(reader, chain)]
+            for spec in further:
+                is_right, says = await _deployment(reader, chain, spec)
+                (notes if is_right else wrong).append(says)
         if chain.aave_v3 is not None and not wrong:
             told = await lending_facts(reader, chain.aave_v3)
             wrong += told.wrong
@@ -110,17 +120,59 @@ def _pairs(chain: ChainFile) -> Iterator[tuple[tuple[Address, Address], int]]:
 
 async def _wrong_pools(reader: ContractReader, chain: ChainFile) -> AsyncIterator[str]:
     """Find pools that the factory has made elsewhere than the init-code hash says."""
-    code_hash, factory = chain.contracts.pool_init_code_hash, Address(chain.contracts.factory)
-    pairs = list(_pairs(chain)) if code_hash is not None else []
+    try:
+        made = await _pools_made(reader, chain, Address(chain.contracts.factory))
+    except UnreadableError as error:
+        yield str(error)
+        return
+    for each in made:
+        if each.at != each.derived:
+            yield f"the factory's pool of {' and '.join(each.tokens)} is {each.at}, by the init-code hash {each.derived}"
+
+
+async def _deployment(reader: ContractReader, chain: ChainFile, spec: VenueSpec) -> tuple[bool, str]:
+    """Say whether a further deployment makes its pools of the code that the chain's file knows; no file has the hash of another."""
+    try:
+        made = await _pools_made(reader, chain, spec.contract("factory"))
+    except UnreadableError as error:
+        return False, f"venue {spec.name}: {error}"
+    if not made:
+        return (
+            True,
+            f"venue {spec.name} has no pool of wrapped coin and stable tokens: what makes its pools is not known",
+        )
+    if all(each.at == each.derived for each in made):
+        return True, f"venue {spec.name} makes its pools of the same code"
+    return True, f"venue {spec.name} makes its pools of other code, and no source tells which"
+
+
+class _PoolMade(NamedTuple):
+    """A pool that a factory tells of, and where the known code would put it."""
+
+    tokens: tuple[Address, Address]
+    at: Address
+    derived: Address
+
+
+async def _pools_made(reader: ContractReader, chain: ChainFile, factory: Address) -> list[_PoolMade]:
+    """Ask a factory for pools of the wrapped coin and stable tokens; for none where no code is known.
+
+    Raises: UnreadableError where it is no factory, NodeError.
+    """
+    code_hash = chain.contracts.pool_init_code_hash
+    if code_hash is None:
+        return []
+    pairs = list(_pairs(chain))
     told = await reader.ask([Ask(factory, _POOL_OF, (*tokens, fee)) for tokens, fee in pairs])
+    made: list[_PoolMade] = []
     for (tokens, fee_pips), answer in zip(pairs, told, strict=True):
-        assert code_hash is not None, "there are no pairs without"
         if isinstance(answer, UnreadableError):
-            yield f"the factory at {factory} does not answer as one: {answer}"
-            return
-        derived = pool_address(factory, code_hash, tokens, fee_pips)
-        if answer[0] not in {_NOBODY, derived}:
-            yield f"the factory's pool of {' and '.join(tokens)} is {answer[0]}, by the init-code hash {derived}"
+            raise UnreadableError(f"the factory at {factory} does not answer as one: {answer}")
+        if answer[0] != _NOBODY:
+            made.append(
+                _PoolMade(tokens, Address(answer[0]), pool_address(factory, code_hash, tokens, fee_pips))
+            )
+    return made
 
 
 async def _sequencer(reader: ContractReader, feed: UptimeFeed, at: BlockRef) -> tuple[bool, str]:

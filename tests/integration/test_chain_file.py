@@ -9,6 +9,7 @@ import yaml
 from chain_files import chain_file
 from cli_run import Run
 from price_play import FEED_CODE
+from second_deployment import second_deployment
 
 from pipeline.errors import SettingsError
 from streams.cli.chain_row import chain_row
@@ -22,6 +23,7 @@ from streams.settings import load_settings
 pytestmark = pytest.mark.anvil
 
 FEED = "0x" + "fd" * 20
+ODD_FACTORY = "0x" + "fa" * 20
 SEQUENCER = f'[sequencer]\nsource = "its deployer"\nuptime_feed = "{FEED}"\ngrace_s = 3600\n'
 OWN = Path("own.toml")
 PORTFOLIO = Path("portfolio.yaml")
@@ -82,6 +84,30 @@ def test_what_stands_elsewhere_or_is_something_else_is_named(text, world):
         f"the factory's pool of {world.weth} and {world.usdc_low} is {world.pool('weth_usdc_low_500').address}"
         in wrong(made)
     )
+
+
+def test_a_further_deployment_is_told_by_the_code_of_its_pools(text, chain, world, cache):
+    fork = second_deployment(chain, world, cache)
+    named = {
+        "name": "fork",
+        "kind": "uniswap_v3",
+        "factory": fork.factory,
+        "position_manager": fork.position_manager,
+    }
+    section = {"id": world.chain_id, "profile": str(OWN), "venues": [named]}
+    PORTFOLIO.write_text(yaml.safe_dump({"chain": section}))
+    assert row(text).endswith("venue fork makes its pools of the same code")
+    nothing = text.replace(world.usdc_low, world.usdc_high)
+    assert row(nothing).endswith("what makes its pools is not known")
+    named["factory"] = str(world.weth)
+    PORTFOLIO.write_text(yaml.safe_dump({"chain": section}))
+    assert f"venue fork: the factory at {world.weth} does not answer as one" in wrong(text)
+    # a factory whose pools lie elsewhere: every question is answered by a pool of the first deployment
+    named["factory"] = ODD_FACTORY
+    PORTFOLIO.write_text(yaml.safe_dump({"chain": section}))
+    pool = world.pool("weth_usdc_low_500").address.removeprefix("0x")
+    chain.rpc("anvil_setCode", ODD_FACTORY, f"0x73{pool}60005260206000f3")
+    assert row(text).endswith("venue fork makes its pools of other code, and no source tells which")
 
 
 @pytest.mark.parametrize(
