@@ -14,7 +14,7 @@ from pipeline.units import Address, ChainId
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.human import is_name, parse_address, price_move_text
-from streams.look.brought import allowances_told, loans_told, waiting_told
+from streams.look.brought import allowances_told, loans_told, positions_told, waiting_told
 from streams.node.contract_calls import ContractReader
 from streams.node.feed_facts import feed_problems, feeds_told
 from streams.node.file_facts import contradictions
@@ -143,9 +143,10 @@ class Asked:
         return await allowances_told(self._reader, policy)
 
     async def brought(self, policy: Policy, lending: VenueSpec | None) -> list[str]:
-        """Say what a book's owner brings along: loans, allowances, transactions that wait. Raises: NodeError."""
+        """Say what a book's owner brings along: positions elsewhere, loans, allowances, transactions that wait. Raises: NodeError."""
         waiting = [] if policy.mode == "watch" else await self.node.waiting(policy.owner)
         return [
+            *[says async for says in positions_told(self._reader, policy)],
             *[says async for says in loans_told(self._reader, policy, lending)],
             *await self.allowances(policy),
             *waiting_told(policy.owner, waiting),

@@ -13,8 +13,8 @@ from streams.yaml_positions import did_you_mean
 TOPICS: Mapping[str, str] = {
     "settings": """\
 Read from the environment, else from evenkeel.yaml in the current folder (lower
-case, without the prefix), else from a devnet in EVENKEEL_FOLDER. An unknown
-EVENKEEL_ variable is an error.
+case, without the prefix), else from a devnet or broker in EVENKEEL_FOLDER. An
+unknown EVENKEEL_ variable is an error.
 
   EVENKEEL_BROKER      host:port of the Kafka brokers, several with commas
   EVENKEEL_CHAIN_ID    the chain's number

@@ -1,4 +1,4 @@
-"""What an account brings along before anything is opened: loans, allowances, transactions that wait; and what its book does about each."""
+"""What an account brings along before anything is opened: positions elsewhere, loans, allowances, transactions that wait; and what becomes of each."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
@@ -11,11 +11,44 @@ from streams.human import amount_text, bps_text, short
 from streams.node.contract_calls import Ask, ContractReader, method
 from streams.node.venues.port import LoanStanding
 from streams.node.venues.registry import find_loan
+from streams.node.venues.uniswap_v3.positions_of_owner import PoolFound, PositionsFound, find_positions
 from streams.portfolio.words import words_of
 
 _ALLOWANCE = method("tokens/ERC20", "allowance")
 _ENDLESS = 2**128
 _WAD = 10**18
+
+
+# ------------------------------------------------------------------ positions
+async def positions_told(reader: ContractReader, policy: Policy) -> AsyncIterator[str]:
+    """Say which positions a book's owner has in pools that the book does not name, with the lines that would take them in.
+
+    Raises: NodeError.
+    """
+    try:
+        found = await find_positions(reader, policy.chain, policy.owner)
+    except UnreadableError as error:
+        yield f"book {policy.book}: which positions its owner has is not known: {error}"
+        return
+    for pool in found.pools.values():
+        if pool.address not in policy.all_pools():
+            yield f"book {policy.book}: {_unnamed(policy, found, pool)}"
+    for text in found.unread:
+        yield f"book {policy.book}: not read: {text}"
+
+
+def _unnamed(policy: Policy, found: PositionsFound, pool: PoolFound) -> str:
+    numbers = [str(number) for number, each in found.positions.items() if each.pool == pool.address]
+    known = {token.address for token in policy.tokens}
+    missing = [token for token in (pool.token0, pool.token1) if token.address not in known]
+    tokens = "".join(
+        f' and to `tokens` {{symbol: {token.symbol}, address: "{token.address}", decimals: {token.decimals}}}'
+        for token in missing
+    )
+    return (
+        f"its owner has NFT {', '.join(numbers)} in a pool of {pool.token0.symbol} and {pool.token1.symbol} that the book does not name, "
+        f'so it does not count; add to `pools` "{pool.address}"{tokens}'
+    )
 
 
 # ------------------------------------------------------------------ loans

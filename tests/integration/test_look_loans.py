@@ -16,7 +16,7 @@ from streams.devnet.aave import AaveContracts
 from streams.devnet.aave_v3_0 import deploy_aave_v3_0
 from streams.devnet.aave_v3_6 import deploy_aave_v3_6
 from streams.devnet.chain import Chain
-from streams.devnet.reads import ask, balance, range_around
+from streams.devnet.reads import ask, balance, minted_token_id, range_around
 from streams.devnet.world import World
 from streams.settings import load_settings
 
@@ -123,6 +123,24 @@ def test_a_loan_is_shown_adopted_closed_or_left_alone(
     assert f'does not count until `chain.venues` has {{name: aave, kind: aave_v3, configurator: "{market.configurator}"' in (
         unnamed.out + unnamed.err
     )  # fmt: skip
+
+
+@pytest.mark.usefixtures("text")
+def test_a_position_in_a_pool_that_a_book_does_not_name_is_told_with_the_lines_to_add(
+    evenkeel: Run, chain: Chain, world: World, owner: str
+):
+    look(evenkeel, chain, owner, "--write", "mine.yaml")
+    named = evenkeel("check", "mine.yaml")
+    assert "does not name" not in named.err + named.out
+    pool = world.pool("weth_usdc_high_500")
+    ticks = range_around(chain, pool, -600, 900)
+    (receipt,) = chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, ETHER)))
+    told = evenkeel("check", "mine.yaml")
+    assert told.code == 0, told.err
+    says = told.out + told.err
+    assert f"its owner has NFT {minted_token_id(receipt, world)} in a pool of" in says
+    assert f'add to `pools` "{pool.address}" and to `tokens` {{symbol: USDC' in says
+    assert f'address: "{world.usdc_high}", decimals: 6}}' in says
 
 
 @pytest.mark.usefixtures("text")
