@@ -1,4 +1,4 @@
-"""What differs from chain to chain in time, depth and price of gas: the defaults of a portfolio and of a signer's file."""
+"""The numbers that differ from chain to chain (time, depth, price of gas): defaults of a portfolio and of a signer's file."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What the books have now, computed from the state that their shards have committed: one head for all numbers."""
+"""Compute what the books have now from the committed state of their shards, all at one head."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""A shard's committed state and outputs, held against an undisturbed fold of its log and against the chain."""
+"""Compare a shard's committed state and outputs with an undisturbed fold of its log and with the chain."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator

@@ -31,7 +31,7 @@ BEGINNING = r"""# Configuration
 
 Made by `make config-docs` from the code that reads it. A *share* is written `5%` or `25 bps`; a *price move* likewise, and `6%` is from
 /1.06 to \*1.06 of a price, kept as the nearest whole number of steps of 0.01 %, compounded; a *time* `30s`, `5m`, `3h`, `14d`; an *address* may be
-an ENS name. A field without a default must be there. `evenkeel init` writes an example; `evenkeel check` holds a file against these rules and
+an ENS name, except in a signer's file. A field without a default must be there. `evenkeel init` writes an example; `evenkeel check` holds a file against these rules and
 the chain. How they work together is in [operations.md](operations.md).
 """
 WORDS = {

@@ -1,4 +1,4 @@
-"""What every guard may look at, and what it answers; and the guards that a venue adds to those of every book."""
+"""The question that every guard is asked, its answer, and the guards that a venue adds to those of every book."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""How fast the price of a hedged book's base moves, estimated from the past prices that its shard keeps: once an hour, as an entry.
+"""Estimate once an hour how volatile the base of a hedged book is, from the past prices that its shard keeps.
 
 An entry and not a memory: what a ratio is chosen by goes back with a reorg, and is the same after a restart.
 """

@@ -1,4 +1,4 @@
-"""What a book's plans count for within a day: how many began, what they move and what they cost."""
+"""Count for each book, over the last 24 hours, how many plans began, what they move and what they cost."""
 
 from msgspec.structs import replace
 

@@ -1,4 +1,4 @@
-"""What the signer says it did with an intent. Whether it was mined is the chain's to tell."""
+"""Apply the signer's reports of what it did with an intent. Whether it was mined, the chain's receipts say."""
 
 from msgspec.structs import replace
 

@@ -1,4 +1,4 @@
-"""What an amount of a book's base, of its quote or of gas is worth in its quote, at a price."""
+"""Value an amount of a book's base, of its quote or of gas in its quote, at a given price."""
 
 from pipeline.messages.base import Price
 from pipeline.messages.policy import Policy

@@ -1,4 +1,4 @@
-"""What follows from an invariant, as data: formulas for people, and the source of functions for machines."""
+"""The derived properties of an invariant, as data: formulas for people, and source code of functions for machines."""
 
 from collections.abc import Mapping
 

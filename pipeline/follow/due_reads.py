@@ -1,4 +1,4 @@
-"""What of the items that a shard's books name must still be read."""
+"""List the items that a shard's books name and that must still be read from the chain."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Which logs and receipts of a block concern a shard: the watcher's half of `routes`."""
+"""Decide which logs and receipts of a block concern a shard: the watcher's half of `routes`."""
 
 from collections.abc import Iterable, Sequence
 

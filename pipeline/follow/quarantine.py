@@ -1,4 +1,4 @@
-"""Which items are in quarantine."""
+"""Look up which items are in quarantine, and why."""
 
 from collections.abc import Mapping
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What a shard follows: a fold of its own log, the same for the worker and for the watcher.
+"""Fold a shard's log into what it follows, and decide what becomes of each record; worker and watcher share it.
 
 `follow` takes an event in: whether it attaches, what it undoes, what is followed from here on.
 `wants` tells what must still be read, `interests` which logs of a block concern the shard.

@@ -1,4 +1,4 @@
-"""Which net exposure a hedge is to have, and how far a step goes there: whole numbers of raw base."""
+"""Compute which net exposure a hedge is to have, and how far a step goes towards it, in raw base."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""How much of each token a piece of liquidity is."""
+"""Compute how much of each token an amount of liquidity is."""
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.q import MAX_UINT160, Q96, div_up

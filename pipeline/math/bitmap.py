@@ -1,4 +1,4 @@
-"""Where a step must stop: a pool reads its initialised ticks 256 at a time, and the edge of a word ends a step."""
+"""Find where a swap step must stop: a pool reads its initialised ticks 256 at a time, and the edge of a word ends a step."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How much liquidity amounts make."""
+"""Compute the liquidity that amounts of tokens make."""
 
 from typing import Final
 

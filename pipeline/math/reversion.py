@@ -1,4 +1,4 @@
-"""What our own swap costs once more, when the market takes the price back."""
+"""Compute what our own swap costs a second time, when the market takes the price back."""
 
 from pipeline.math.q import PIPS, Q96, div_up
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96

@@ -1,4 +1,4 @@
-"""How far a swap may move a price before trading around it pays."""
+"""Compute how far a swap may move a price before a sandwich of it pays."""
 
 from math import isqrt
 

@@ -1,4 +1,4 @@
-"""Where a condition begins to hold."""
+"""Find where a condition begins to hold, by a search from a guess."""
 
 from collections.abc import Callable
 

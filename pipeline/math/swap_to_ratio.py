@@ -1,4 +1,4 @@
-"""Where a swap within one range of liquidity must end for what is left to fit a new range."""
+"""Find where a swap within one range of liquidity must end for the remaining tokens to fit a new range."""
 
 from math import isqrt
 

@@ -1,4 +1,4 @@
-"""What an amount is worth at a pool's price."""
+"""Value an amount at a pool's price."""
 
 from pipeline.units import RawAmount, SqrtPriceX96
 

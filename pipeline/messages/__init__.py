@@ -1,1 +1,1 @@
-"""What crosses a topic. Read `events` (in) first, then `decisions` and `views` (out)."""
+"""The messages that cross a topic. Read `events` (in) first, then `decisions` and `views` (out)."""

@@ -1,4 +1,4 @@
-"""What a shard remembers of items that came from somebody else or left, and of what operators said of items."""
+"""Entries about items that somebody else sent, that left, or that an operator has decided on."""
 
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.units import Address, BlockNumber, BookId, Hash, RawAmount

@@ -1,4 +1,4 @@
-"""What every message has, and the values that several of them carry."""
+"""The fields that every message has, and the values that several of them carry."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What is the same for every book of a deployment: the chain, and the venues on it."""
+"""The chain and the venues on it: the same for every book of a deployment."""
 
 import msgspec
 

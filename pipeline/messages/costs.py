@@ -1,4 +1,4 @@
-"""What a plan is foreseen to cost, and what it has really cost. Amounts are raw quote unless their name says wei."""
+"""The foreseen and the real cost of a plan. Amounts are raw quote unless their name says wei."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""What a dry-run of a proposal came to: nothing of it ever happened."""
+"""The outcome of a proposal's dry-run on a fork."""
 
 from typing import Literal
 

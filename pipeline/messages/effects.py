@@ -1,4 +1,4 @@
-"""What has left the house: plans, intents, cooldowns. Entries of the effects part never rewind."""
+"""Entries about what cannot be undone: plans, intents, cooldowns. They never rewind."""
 
 import msgspec
 

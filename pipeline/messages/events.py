@@ -1,4 +1,4 @@
-"""What may change a decision: the records of `events.v1`, one total order a shard."""
+"""The records of `events.v1`: everything that may change a decision, in one total order per shard."""
 
 from typing import get_args
 

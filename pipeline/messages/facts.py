@@ -1,4 +1,4 @@
-"""What a log says, in the pool's view: a positive delta is what the pool received.
+"""Decoded logs, from the pool's point of view: a positive delta is what the pool received.
 
 Facts live inside one step; they do not cross a topic (`views.SwapSeen` does).
 """

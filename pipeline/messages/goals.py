@@ -1,4 +1,4 @@
-"""What a plan is for, and what it does: goals, phases and steps."""
+"""The goals, phases and steps of plans."""
 
 from typing import Final, Literal, TypeVar
 

@@ -1,4 +1,4 @@
-"""How a book's base is hedged at a venue beside its ranges, as its policy has it."""
+"""How a policy says that a book's base is hedged at a venue beside its ranges."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""How transactions and plans end: tagged data, with codes for programs and details for people."""
+"""The outcomes of transactions and plans: tagged data, with codes for programs and details for people."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Which prices a token has and where each comes from; which prices of the past a shard keeps, and the entry that keeps one."""
+"""The sources of a token's prices, the rings of past prices that a shard keeps, and their entries."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Which processes of a deployment run, on `processes.v1`: the present value under each process's key."""
+"""The heartbeat of a process on `processes.v1`: the newest value under each process's key."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What a watcher reads beside logs and receipts, as a block or a read holds it."""
+"""The values that a watcher reads beside logs and receipts."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""What users look at: swaps as facts, and the present value of pools, positions and books."""
+"""The views for users: swaps as facts, and the present value of pools, positions and books."""
 
 from typing import ClassVar
 

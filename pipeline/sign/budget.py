@@ -1,4 +1,4 @@
-"""What a signer's transactions count for within a rolling window of block time.
+"""Add up what a signer's transactions count for within a rolling window of block time.
 
 A transaction is charged when it is signed, at its worst case, and the charge stays whatever becomes of it. It leaves a
 window by its age alone, and not before it is in a block: there is no hour at which a limit starts again from nothing.

@@ -1,4 +1,4 @@
-"""What is offered for a nonce: the first fees, what must be sent again, bumped or cancelled."""
+"""Decide what is offered for a nonce: the first fees, and when to send again, bump or cancel."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Where in its log a shard stands, and the ids of what it says there."""
+"""Make the ids and causes of a shard's outputs from the place of the record that led to them."""
 
 from hashlib import sha256
 from typing import TypedDict

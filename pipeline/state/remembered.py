@@ -1,4 +1,4 @@
-"""What follows from a shard's entries, remembered until one of these is written, and how often they were.
+"""Cache what follows from a shard's entries until one of them is written, and count how often they were.
 
 It is memory, never stored: whoever has just loaded the entries makes it again when it is asked for.
 """

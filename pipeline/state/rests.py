@@ -1,4 +1,4 @@
-"""Which books of a shard rest, and what ends a rest: a write to what they follow from, or a measure that comes to a bound.
+"""Keep which books of a shard rest, and end a rest when an entry that its book follows from is written or a bound is reached.
 
 It is remembered, never stored: a shard that has just been loaded has no rests, and looks at every book once.
 """

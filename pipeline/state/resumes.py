@@ -1,4 +1,4 @@
-"""How often operators have asked for an item to be resumed."""
+"""Count how often operators have asked for an item to be resumed."""
 
 from pipeline import keys
 from pipeline.messages.entries import Resume

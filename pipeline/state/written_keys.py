@@ -1,4 +1,4 @@
-"""Which keys were written since somebody last asked: by these, what follows from entries is brought up to date."""
+"""Track which keys were written since the last question, so that what follows from entries is kept up to date."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""How what a shard holds is compared with what the chain answers."""
+"""Compare what a shard holds with what the chain answers."""
 
 from collections.abc import Iterator
 

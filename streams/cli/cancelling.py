@@ -29,7 +29,7 @@ async def cancel_all(
 
     stop_file = stop_file_of(path)
     put_stop_file(stop_file, cancels=True, reason="submit --cancel-all")
-    say(f"{stop_file} is there: nothing new is signed here until `evenkeel resume --local {path}`")
+    say(f"{stop_file} exists: nothing new is signed here until `evenkeel resume --local {path}`")
     if file.send_url is not None and up_to_nonce is None:
         say("no node shows what went to send_url: --up-to-nonce N cancels that too, N above its last nonce")
     nodes = [HttpSenderNode(url, timeout_s=10) for url in settings.rpc_urls]

@@ -58,7 +58,7 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
         return f"the node was not asked what the tokens are: {error}"
     if problems:
         raise read_yaml(read_text(file), str(file)).refuse(problems)
-    return "\n".join(["the node knows nothing against its tokens and pools", *told])
+    return "\n".join(["the node reports no problem with its tokens and pools", *told])
 
 
 def _lending(chain_id: ChainId, file: Path) -> VenueSpec | None:

@@ -64,7 +64,7 @@ def _known(chain_id: ChainId, chain: ChainFile | None) -> str:
     if chain is None:
         numbers = numbers_of(chain_id)
         return (
-            f"no file describes chain {chain_id}: it counts as one of a block every {duration_text(numbers.block_s)}, "
+            f"no file describes chain {chain_id}: it is taken for one with a block every {duration_text(numbers.block_s)}, "
             f"final {numbers.final_depth_blocks} blocks below the head"
         )
     numbers, lacks = numbers_in(chain), ", ".join(chain.lacks())

@@ -1,4 +1,4 @@
-"""What the commands print: tables for people, one JSON object a line for programs."""
+"""Print for the commands: tables for people, one JSON object per line for programs."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What a plan is to cost, and has cost, in the sentences about its beginning and its end."""
+"""Write a plan's expected and real cost as parts of the sentences about its beginning and its end."""
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened
 from pipeline.messages.policy import Policy

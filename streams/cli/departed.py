@@ -1,4 +1,4 @@
-"""What has left a book, in words."""
+"""Write sentences about what has left a book."""
 
 from datetime import UTC, datetime
 

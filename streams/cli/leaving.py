@@ -1,4 +1,4 @@
-"""What keeps a book from going, or from another policy: transactions and plans of it that have not ended."""
+"""Refuse to remove or change a book while a transaction or a plan of it has not ended."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

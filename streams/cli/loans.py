@@ -1,4 +1,4 @@
-"""What happened to a book's loan, in words."""
+"""Write sentences about what happened to a book's loan."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What follows from what a node can and cannot do, for the books in force."""
+"""Write what a node's missing methods mean for the books in force."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

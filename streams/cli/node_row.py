@@ -1,4 +1,4 @@
-"""What `doctor` says of the nodes: which chain each follows, how far, and how long it takes to say so."""
+"""`doctor`'s row `node`: which chain each node follows, how far, and how fast it answers."""
 
 import asyncio
 import time

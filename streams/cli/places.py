@@ -1,4 +1,4 @@
-"""Where the cause of an output stands, read out of its id and its fields: anybody may have written them."""
+"""Read the shard and offset of an output's cause out of its id and its fields, which anybody may have written."""
 
 from typing import Any, NamedTuple
 

@@ -94,7 +94,7 @@ def verify(*, shard: OneShard = None, as_json: AsJson = False) -> None:
         raise EvenkeelError("nothing was compared: no worker has committed a state yet (`evenkeel work`)")
     for behind in verdict.behind:
         say(f"not compared: {behind}")
-    say("what was compared is as the log says, and as the chain says")
+    say("everything that was compared agrees with the log and with the chain")
 
 
 async def _verify(settings: Settings, only: int | None) -> Verdict:

@@ -54,9 +54,7 @@ def _kill_here(signer_files: Sequence[Path], reason: str, *, cancels: bool) -> N
         path = stop_file_of(signer_file, say)
         put_stop_file(path, cancels=cancels, reason=f"{reason} ({who()})")
         waits = "what waits is cancelled" if cancels else "what is signed may be mined"
-        say(
-            f"{path} is there: nothing new is signed, {waits}; `evenkeel resume --local {signer_file}` ends it"
-        )
+        say(f"{path} exists: nothing new is signed, {waits}; `evenkeel resume --local {signer_file}` ends it")
 
 
 async def _say_what_is_cancelled(settings: Settings) -> None:
@@ -67,7 +65,7 @@ async def _say_what_is_cancelled(settings: Settings) -> None:
         if each.stands in {"signed", "sent"}:
             nonce = "" if each.bound is None else f", nonce {each.bound.nonce}"
             say(f"to be cancelled: intent {each.intent.digest} of book {each.intent.book}{nonce}")
-    say("a signer that runs cancels it at its next look: `evenkeel intents list --open` shows how far it is")
+    say("a running signer cancels it at its next look: `evenkeel intents list --open` shows how far it is")
 
 
 def drain(

@@ -1,4 +1,4 @@
-"""What raw amounts are of, for programs: symbol and decimals of a book's tokens."""
+"""Add symbol and decimals of a book's tokens to raw amounts, for programs."""
 
 from pipeline.messages.policy import Policy
 

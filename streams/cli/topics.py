@@ -45,7 +45,7 @@ def list_topics(*, as_json: AsJson = False) -> None:
         return
     print_table(
         f"chain {settings.chain}",
-        ["topic", "keyed by", "kept", ">offsets by shard"],
+        ["topic", "keyed by", "cleanup", ">offsets by shard"],
         [(t.name, t.key, t.kept["cleanup.policy"], " ".join(map(str, counts)) or "-") for t, counts in rows],
     )
 

@@ -1,4 +1,4 @@
-"""A shard as it was before a proposal, with the proposal's book alone and live."""
+"""Take a shard back to before a proposal, with the proposal's book alone and live."""
 
 from msgspec import UNSET
 from msgspec.structs import replace

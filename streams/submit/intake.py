@@ -1,4 +1,4 @@
-"""Intents as they come in: each is answered once, in its partition's order."""
+"""Answer each incoming intent once, in its partition's order."""
 
 import time
 from collections import deque

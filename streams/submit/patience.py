@@ -1,4 +1,4 @@
-"""How long a partition of intents may be held up by those that cannot be judged yet."""
+"""Limit how long a partition of intents may be held up by those that cannot be judged yet."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""One shard's share of the watch: what to append next, decided from what was read back."""
+"""Decide what to append next to one shard's log, from what was read back of it."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""For how long a shard's head has stood still, and why: which question fails with what, since when, or what the node shows."""
+"""Tell for how long a shard's head has stood still, and why: which question fails with what, since when, or what the node shows."""
 
 from collections.abc import Callable
 

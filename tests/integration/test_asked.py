@@ -96,7 +96,7 @@ def desk(chain: Chain, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_tokens_of_the_usual_kind_pass(desk, world):
     code, told = desk(odd=world.usdc_high, mode="live")
     assert code == 0
-    assert told.startswith("the node knows nothing against its tokens and pools\n")
+    assert told.startswith("the node reports no problem with its tokens and pools\n")
 
 
 HABITS = {

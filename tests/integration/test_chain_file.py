@@ -64,7 +64,7 @@ def test_without_a_file_it_is_said_that_nobody_describes_the_chain(text, world):
     says = asyncio.run(chain_row(load_settings(), PORTFOLIO))
     assert (
         says
-        == f"no file describes chain {world.chain_id}: it counts as one of a block every 12s, final 65 blocks below the head"
+        == f"no file describes chain {world.chain_id}: it is taken for one with a block every 12s, final 65 blocks below the head"
     )
 
 

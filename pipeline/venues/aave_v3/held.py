@@ -1,4 +1,4 @@
-"""What a book has at a market, as rows of exposures: collateral above zero, debt below."""
+"""List what a book has at a market as rows of exposures: collateral above zero, debt below."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What a rate makes of an index in some seconds.
+"""Compute an index after some seconds at a rate.
 
 Units:  rates and factors in rays; a rate is of a year of 365 days.
 Source: MathUtils of Aave V3

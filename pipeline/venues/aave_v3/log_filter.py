@@ -1,4 +1,4 @@
-"""Which logs of a block concern a shard's accounts at a market, and the reserves that they use."""
+"""Decide which logs of a block concern a shard's accounts at a market, and the reserves that they use."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a shard follows of a market, and when it must be read: a fold that worker and watcher share.
+"""Follow which accounts and reserves of a market a shard needs, and when they must be read: a fold that worker and watcher share.
 
 Configurations have some thirty kinds of logs in two versions, and some say nothing of what they change beside. So after any of
 them the market's items are read again, at that very block. The same holds for bytecode that is exchanged, and for what a

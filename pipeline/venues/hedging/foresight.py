@@ -1,4 +1,4 @@
-"""What a hedge's plan would come to, told before anything of it is commanded."""
+"""Compute what a hedge's plan would come to, before anything of it is commanded."""
 
 from collections.abc import Callable, Mapping
 from typing import get_args

@@ -1,4 +1,4 @@
-"""What each phase of a hedge's plan moves, on the book as it is when it is asked."""
+"""Size each phase of a hedge's plan on the book as it is when the phase is due."""
 
 from collections.abc import Iterable, Mapping
 from copy import copy

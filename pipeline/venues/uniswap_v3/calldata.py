@@ -1,4 +1,4 @@
-"""What the transactions of a re-range say: to the position manager, to the router, to the tokens; and how to read it.
+"""Write and read the calls of a re-range: to the position manager, to the router, to the tokens.
 
 All amounts are raw, all addresses lower-case hex, every call ends by a deadline in block time.
 """

@@ -1,4 +1,4 @@
-"""Which logs of a block concern a shard's pools and NFTs."""
+"""Decide which logs of a block concern a shard's pools and NFTs."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who has an NFT, and how it came there: `routes` for the position manager's transfers."""
+"""Follow who has an NFT and how it came there: `routes` for the position manager's transfers."""
 
 import msgspec
 

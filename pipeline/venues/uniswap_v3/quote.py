@@ -1,4 +1,4 @@
-"""What a swap would do, without doing it."""
+"""Compute what a swap would do, without doing it."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Which logs of a block move a book's tokens."""
+"""Decide which logs of a block move a book's tokens."""
 
 from collections.abc import Sequence
 

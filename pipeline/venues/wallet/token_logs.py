@@ -1,4 +1,4 @@
-"""What fungible tokens say: ERC-20 transfers, and the wrapped native token's two events."""
+"""Decode the logs of fungible tokens: ERC-20 transfers, and the wrapped native token's two events."""
 
 from typing import cast
 

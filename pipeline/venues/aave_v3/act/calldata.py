@@ -1,4 +1,4 @@
-"""What a hedge tells the pool: supply, borrow, repay, withdraw, each for the owner alone; and how to read it."""
+"""Write and read the calls of a hedge to the pool: supply, borrow, repay, withdraw, each for the owner alone."""
 
 from typing import NamedTuple
 

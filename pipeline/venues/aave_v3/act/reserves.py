@@ -1,4 +1,4 @@
-"""Whether a market's reserves let a hedge change as it is to: their configuration, their caps, and what they have.
+"""Check whether a market's reserves allow a change of a hedge: their configuration, their caps, and what they have.
 
 A cap of whole tokens holds for all accounts together. What accrues to the treasury counts against a supply cap and is not followed, nor are debts
 at a stable rate: within those a cap may be reached earlier than is told here, and the signer's simulation says so.

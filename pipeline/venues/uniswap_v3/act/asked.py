@@ -1,4 +1,4 @@
-"""What a guard's question says of Uniswap V3."""
+"""Read from a guard's question what concerns Uniswap V3."""
 
 from pipeline import keys
 from pipeline.act.foresight import Foreseen, Market

@@ -1,4 +1,4 @@
-"""How much of what a pool holds near its price a swap or a mint may move: the bound that the signer asks for too.
+"""Bound how much of what a pool holds near its price a swap or a mint may move, as the signer does too.
 
 The signer measures the depth itself, at its own head, and knows of pools that the book does not name.
 """

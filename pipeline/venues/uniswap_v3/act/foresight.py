@@ -1,4 +1,4 @@
-"""What a re-range would come to, told before anything of it is commanded."""
+"""Compute what a re-range would come to, before anything of it is commanded."""
 
 from fractions import Fraction
 

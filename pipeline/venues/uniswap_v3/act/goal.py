@@ -1,4 +1,4 @@
-"""What a plan is for: a range, and which NFTs' liquidity moves there with all that the owner may deploy."""
+"""Choose the goal of a plan: a range, and the NFTs whose liquidity moves there with all that the owner may deploy."""
 
 from fractions import Fraction
 

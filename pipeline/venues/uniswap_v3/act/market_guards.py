@@ -1,4 +1,4 @@
-"""Whether a pool's price is to be believed, and whether a swap and a mint fit it."""
+"""Guards on the market: whether a pool's price can be trusted, and whether a swap and a mint fit it."""
 
 from pipeline.act.question import Question
 from pipeline.errors import OutOfRangeError

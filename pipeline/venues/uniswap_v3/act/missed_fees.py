@@ -1,4 +1,4 @@
-"""What a plan misses while its tokens lie outside: the fees that its range would have earned."""
+"""Compute the fees that a plan's range would have earned while its tokens lie outside."""
 
 import msgspec
 

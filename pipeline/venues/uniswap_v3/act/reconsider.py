@@ -1,4 +1,4 @@
-"""How a plan goes on, judged on the book as it is when a phase is due: with its goal, with another one, or without a swap."""
+"""Decide how a plan goes on when a phase is due: with its goal, with another one, or without a swap."""
 
 import msgspec
 

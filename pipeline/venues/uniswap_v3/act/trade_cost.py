@@ -1,4 +1,4 @@
-"""What the swaps of a phase, or of a whole plan, cost: the pool's fee, impact, and what arbitrage takes when it undoes the impact."""
+"""Compute what the swaps of a phase, or of a whole plan, cost: the pool's fee, impact, and what arbitrage takes when it undoes the impact."""
 
 from pipeline.act.foresight import TradeCost
 from pipeline.act.question import Question

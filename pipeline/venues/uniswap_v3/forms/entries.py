@@ -1,4 +1,4 @@
-"""What a shard remembers of pools and NFTs."""
+"""The entries that a shard keeps of pools and NFTs."""
 
 from pipeline.messages.base import Entry
 from pipeline.messages.views import PoolTerms

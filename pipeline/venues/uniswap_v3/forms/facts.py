@@ -1,4 +1,4 @@
-"""What the logs of pools and of the position manager say, in the pool's view: a positive delta is what the pool received."""
+"""Decoded logs of pools and of the position manager, from the pool's point of view: a positive delta is what the pool received."""
 
 from pipeline.messages.facts import Fact
 from pipeline.units import Address, Liquidity, RawAmount, SqrtPriceX96, Tick, TokenId

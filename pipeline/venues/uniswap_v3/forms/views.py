@@ -1,4 +1,4 @@
-"""What users look at: swaps as facts, and the present value of pools and NFTs."""
+"""The views for users: swaps as facts, and the present value of pools and NFTs."""
 
 from typing import ClassVar
 
