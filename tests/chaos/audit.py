@@ -12,7 +12,7 @@ from kafka_logs import entries_of
 
 from pipeline.act.guards import passing_reasons
 from pipeline.messages.decisions import PlanClosed, PlanOpened, ProposalTried, RebalanceProposed, StepRefused
-from pipeline.messages.outcomes import NeverSent
+from pipeline.messages.outcomes import Left, NeverSent
 from pipeline.state.policies import policies
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Value
@@ -131,7 +131,7 @@ class Audit:
                 self._judge_cooldown(said, finding)
             case PlanOpened(book=book):
                 self._opened.add(book)
-            case PlanClosed(book=book, outcome=NeverSent()):
+            case PlanClosed(book=book, outcome=NeverSent() | Left(reason="position_gone")):
                 self._proposed.pop(book, None)  # its cooldown is given back
             case StepRefused(book=book) if book not in self._opened:
                 self._proposed.pop(book, None)  # the market refused it: it has not begun one
