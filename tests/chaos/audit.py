@@ -11,6 +11,7 @@ from chaos.tail import Tail
 from kafka_logs import entries_of
 
 from pipeline.act.guards import passing_reasons
+from pipeline.decide.hedging import UNWIND, URGENT
 from pipeline.messages.decisions import PlanClosed, PlanOpened, ProposalTried, RebalanceProposed, StepRefused
 from pipeline.messages.outcomes import Left, NeverSent
 from pipeline.state.policies import policies
@@ -30,6 +31,8 @@ Places = dict[tuple[str, int], list[Said]]
 """What lies in each partition of each topic."""
 _SHOWN_S = 10.0
 """So long after its mark in one partition a commit may come to be marked in the others."""
+_OF_HEDGES = frozenset({"net_outside_band", URGENT, UNWIND})
+"""What lets a hedge's step be proposed: it has a cooldown and a pace of its own."""
 _NEVER = frozenset({"Quarantined", "PoolDrifted", "ChecksSkipped"})
 """What no fault of the harness may lead to: nothing is wrong with the chain or the fold."""
 
@@ -145,6 +148,8 @@ class Audit:
         return last is not None and last.id.rpartition(".")[2] == said.proposal
 
     def _judge_cooldown(self, said: RebalanceProposed, finding: Finding) -> None:
+        if said.trigger in _OF_HEDGES:
+            return
         before = self._proposed.get(said.book)
         self._proposed[said.book] = said
         self._opened.discard(said.book)

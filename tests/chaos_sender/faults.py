@@ -204,9 +204,8 @@ def _minted(house: House) -> int:
 
 
 def _allowances(house: House) -> dict[str, int]:
-    spenders = {"router": house.world.router, "manager": house.world.position_manager}
     return {
         f"{token} to the {name}": read(house.chain, token, "tokens/ERC20", "allowance", house.owner, spender)
         for token in house.world.tokens
-        for name, spender in spenders.items()
+        for name, spender in house.book.spenders.items()
     }

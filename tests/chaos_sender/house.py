@@ -17,7 +17,7 @@ from chaos.ledger import Ledger
 from chaos.proxy import NodeProxy
 from chaos.tail import BrokerAwayError
 from chaos_sender.points import PROCESSES
-from chaos_sender.setting import BOOK, LIVELY, endow, policy_of, write_signer
+from chaos_sender.setting import BOOK, LIVELY, RerangedBook
 from chaos_sender.staff import Staff
 from chaos_sender.story import Story, nonce_of
 
@@ -25,8 +25,9 @@ from pipeline.act.settle import is_open, mined
 from pipeline.messages.base import BlockRef
 from pipeline.messages.effects import Plan
 from pipeline.messages.events import PolicySet
+from pipeline.messages.policy import Policy
 from pipeline.state.shard import Shard
-from pipeline.units import Address, ChainId, Offset, ShardId
+from pipeline.units import ChainId, Offset, ShardId
 from streams.devnet import net
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import DevnetBlock
@@ -58,7 +59,14 @@ class House:
     """Everything that runs, and the means to disturb it."""
 
     def __init__(
-        self, devnet: net.Devnet, folder: Path, seed: int, pool: str, *, proxy_port: int | None = None
+        self,
+        devnet: net.Devnet,
+        folder: Path,
+        seed: int,
+        pool: str,
+        *,
+        proxy_port: int | None = None,
+        book: type[RerangedBook] = RerangedBook,
     ) -> None:
         self.devnet, self.folder, self.pool = devnet, folder, pool
         self.world, self.chain = devnet.world, devnet.chain
@@ -72,7 +80,8 @@ class House:
         self.ledger = Ledger(self.bootstrap, self.chain_id, PARTITIONS, rules)
         self.audit = Audit(self.ledger, self.bootstrap, self.chain_id, rules)
         self.story = Story(self.bootstrap, self.chain_id)
-        self.owner = Address(endow(devnet.chain, devnet.world, pool))
+        self.book = book(devnet.chain, devnet.world, pool)
+        self.owner = self.book.owner
         self.first_block = devnet.chain.header().number
         self.first_nonce = nonce_of(devnet.chain, self.owner)
         self.staff = {kind: self._hire(kind) for kind in PROCESSES}
@@ -101,8 +110,11 @@ class House:
             "EVENKEEL_PARTITIONS": str(PARTITIONS),
             "EVENKEEL_FOLDER": str(folder),
         }
-        files = [str(write_signer(folder, self.world, self.pool))] if kind == "submit" else []
-        return Staff(kind, folder, env, *files)
+        if kind != "submit":
+            return Staff(kind, folder, env)
+        file = folder / "signer.yaml"
+        file.write_text(self.book.signer_file())
+        return Staff(kind, folder, env, str(file))
 
     # -------------------------------------------------------------- up and down
     async def begin(self) -> None:
@@ -110,11 +122,9 @@ class House:
         if self._rpc_url != self.devnet.rpc_url:
             await self.proxy.start()
         for _ in range(BEFORE_BLOCKS):
-            await self.on_chain(self.devnet.flow.block)
+            await self.on_chain(self.block)
         await ensure_topics(KafkaAccess(self.bootstrap), self.chain_id, PARTITIONS)
-        async with appending(KafkaAccess(self.bootstrap)) as producer:
-            event = PolicySet(policy=policy_of(self.world, self.pool))
-            await append(producer, self.chain_id, self.shard, event)
+        await self.apply(self.book.policy())
         await self._begin_journal()
         for staff in self.staff.values():
             staff.start()
@@ -122,6 +132,11 @@ class House:
         self.flowing.set()
         page = self.ledger.pages[self.shard]
         await self.until(lambda: self.ledger.heads.get(self.shard) and not page.unread, "the book was read")
+
+    async def apply(self, policy: Policy) -> None:
+        """Put a policy in force."""
+        async with appending(KafkaAccess(self.bootstrap)) as producer:
+            await append(producer, self.chain_id, self.shard, PolicySet(policy=policy))
 
     async def _begin_journal(self) -> None:
         """Give the signer its journal: its account has been used while the world was built."""
@@ -167,10 +182,14 @@ class House:
     def _block(self) -> None:
         if self.weather is not None:
             self.weather(self)
-        self.devnet.flow.block()
+        self.block()
         after, self.after_block = self.after_block, None
         if after is not None:
             after()
+
+    def block(self) -> None:
+        """Mine one block of the order flow, and what the book's world needs with it."""
+        self.devnet.flow.block(*self.book.each_block(self.devnet.flow.price_usdc))
 
     async def blocks(self, count: int) -> None:
         until = self.mined + count
@@ -192,7 +211,7 @@ class House:
             if holds():
                 return
             before_block()
-            await self.on_chain(self.devnet.flow.block)
+            await self.on_chain(self.block)
         raise HouseError(f"{most} blocks, and still not {what}:\n{await self.situation()}")
 
     @property
@@ -239,6 +258,11 @@ class House:
         for staff in self.staff.values():
             if sum(code != -signal.SIGKILL for code in staff.ends) > _MOST_ENDS:
                 raise HouseError(f"{staff.kind} ends again and again:\n{staff.last_words()}")
+
+    @property
+    def twin(self) -> Shard:
+        """The book's shard as an undisturbed fold of its log has it."""
+        return self._twin
 
     @property
     def has_open_plan(self) -> bool:
@@ -300,13 +324,18 @@ class House:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, seed: int, pool: str, *, proxy_port: int | None = None
+    folder: Path,
+    seed: int,
+    pool: str,
+    *,
+    proxy_port: int | None = None,
+    book: type[RerangedBook] = RerangedBook,
 ) -> AsyncIterator[House]:
     """Open a house on a devnet of its own, and close it; with a port, its processes ask through a proxy."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
     with net.up(folder / "devnet", seed=seed, settings=LIVELY, cache=cache, usual_ports=False) as devnet:
-        house = House(devnet, folder, seed, pool, proxy_port=proxy_port)
+        house = House(devnet, folder, seed, pool, proxy_port=proxy_port, book=book)
         try:
             await house.begin()
             yield house

@@ -23,7 +23,7 @@ async def mint_is_taken_away(house: House, depth: int) -> Found:
     await house.by_hand(lambda: house.is_mined(mint.digest), "the mint is mined")
     (was,) = await house.on_chain(receipts, house, mint.digest)
     for _ in range(depth - 1):
-        await house.on_chain(house.devnet.flow.block)
+        await house.on_chain(house.block)
     began_s = time.monotonic()
     await house.on_chain(house.chain.reorg, depth)
     wrong = await _on_the_new_branch(house, mint, gone=was["blockHash"])

@@ -22,17 +22,19 @@ from typing import Any
 
 from chaos_sender.absence import LONG_BLOCKS, is_away
 from chaos_sender.faults import FAULTS, Found, play
+from chaos_sender.hedged import HEDGED_POOL, HedgedBook
 from chaos_sender.house import House, opened
 from chaos_sender.judged import MARGIN_BPS
+from chaos_sender.legs import LEGS
 from chaos_sender.market import MARKETS, turns
 from chaos_sender.mints import MOST_DEPTH, mint_is_taken_away
 from chaos_sender.robbery import is_robbed
-from chaos_sender.setting import POOLS
+from chaos_sender.setting import POOLS, RerangedBook
 
 from pipeline.messages.outcomes import AnyPlanOutcome
 from streams.outcomes import outcome_text
 
-ACTS: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
+RERANGED: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
     **{name: partial(play, name=name) for name in FAULTS},
     **{name: partial(turns, name=name) for name in MARKETS},
     **{
@@ -41,7 +43,10 @@ ACTS: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
     },
     f"worker and signer miss {LONG_BLOCKS:,} blocks": partial(is_away, blocks=LONG_BLOCKS),
 }
+ACTS = {**RERANGED, **LEGS}
 _ACTS_EACH = 8
+_HEDGED_EACH = 4
+"""Every so many runs the book is hedged, and the acts are those of its legs."""
 _ROUNDS, _RECORDS = 8, 30
 """Of forgeries, at the end of each run."""
 RESULT = Path(__file__).parents[2] / ".evenkeel" / "chaos" / "sender.json"
@@ -112,11 +117,11 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         names = list(Tally().cells())
-        yield f"{'fault':42}" + "".join(f"{name:>10}" for name in names)
+        yield f"{'fault':50}" + "".join(f"{name:>10}" for name in names)
         for name, tally in self.tallies.items():
             if tally.runs:
                 cells = ("" if cell is None else cell for cell in tally.cells().values())
-                yield f"{name:42}" + "".join(f"{cell:>10}" for cell in cells)
+                yield f"{name:50}" + "".join(f"{cell:>10}" for cell in cells)
         yield ""
         yield from (f"{what:52} {count:8}" for what, count in sorted(self.counted.items()))
         if self.over_bps:
@@ -157,13 +162,19 @@ def deal(dice: random.Random, runs: int, names: Sequence[str]) -> Iterator[list[
 async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> Report:
     """Play every run, on a fresh deployment each."""
     report = Report()
-    for number, acts in enumerate(deal(random.Random(seed), runs, names)):
+    reranged, hedged = ([name for name in names if name in acts] for acts in (RERANGED, LEGS))
+    hedged_runs = [
+        number for number in range(runs) if not reranged or (hedged and not (number + 1) % _HEDGED_EACH)
+    ]
+    decks = [deal(random.Random(seed), runs, reranged), deal(random.Random(f"{seed}/legs"), runs, hedged)]
+    for number in range(runs):
+        acts = next(decks[number in hedged_runs])
         began_s, wrong_before = time.monotonic(), len(report.wrong)
         _say(f"run {number + 1} of {runs}")
         place = folder / f"run-{number + 1}"
         place.mkdir()
         try:
-            await _run(place, seed * 1_000 + number, POOLS[number % len(POOLS)], acts, report)
+            await _run(place, seed * 1_000 + number, acts, report)
         except Exception as error:  # noqa: BLE001 - the other runs go on
             _say(traceback.format_exc())
             report.wrong.append(f"run {number + 1}: {type(error).__name__}: {error} (logs in {place})")
@@ -173,13 +184,15 @@ async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> R
     return report
 
 
-async def _run(place: Path, seed: int, pool: str, acts: Sequence[str], report: Report) -> None:
-    async with opened(place, seed, pool) as house:
+async def _run(place: Path, seed: int, acts: Sequence[str], report: Report) -> None:
+    is_hedged = set(acts) <= set(LEGS)
+    pool, book = (HEDGED_POOL, HedgedBook) if is_hedged else (POOLS[seed % len(POOLS)], RerangedBook)
+    async with opened(place, seed, pool, book=book) as house:
         try:
             for name in acts:
                 _say(f"  {name}")
                 await act_out(house, name, report)
-            if set(acts) - set(MARKETS):
+            if not is_hedged and set(acts) - set(MARKETS):
                 _say("  a forger on every topic")
                 await _forge(house, report)
         finally:

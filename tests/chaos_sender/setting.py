@@ -1,6 +1,5 @@
 """What the campaign plays on: a lively devnet, one book that really re-ranges, and its signer's file."""
 
-from pathlib import Path
 from string import Template
 
 from pipeline.messages.chain_profile import ChainProfile
@@ -65,18 +64,18 @@ def endow(chain: Chain, world: World, name: str) -> str:
         actions.mint_position(world, owner, pool, ticks, world.amounts(pool, _POSITION_WETH))
     )
     assert minted_token_id(minted, world)
-    _take_approvals_back(chain, world, owner)
+    take_approvals_back(chain, world, owner)
     return owner
 
 
-def _take_approvals_back(chain: Chain, world: World, owner: str) -> None:
+def take_approvals_back(chain: Chain, world: World, owner: str, *others: str) -> None:
     """The world approved everything for its own convenience; a book begins without allowances."""
     approve = function("tokens/ERC20", "approve")
     chain.execute(
         *(
             Tx(sender=owner, to=token, data=approve.calldata(spender, 0))
             for token in world.tokens
-            for spender in (world.router, world.position_manager)
+            for spender in (world.router, world.position_manager, *others)
         )
     )
 
@@ -140,15 +139,31 @@ def policy_of(world: World, name: str, **changes: object) -> Policy:
     return publishing(Policy(**(fields | changes)), [Address(pool.address)])  # type: ignore[arg-type]
 
 
-def write_signer(folder: Path, world: World, name: str) -> Path:
-    file = folder / "signer.yaml"
-    file.write_text(
-        _SIGNER.substitute(
+class RerangedBook:
+    """A book that really re-ranges, its owner and its signer's file."""
+
+    def __init__(self, chain: Chain, world: World, pool: str) -> None:
+        self.world, self.pool = world, pool
+        self.owner = Address(self.endow(chain))
+        self.spenders = {"router": world.router, "manager": world.position_manager}
+
+    def endow(self, chain: Chain) -> str:
+        return endow(chain, self.world, self.pool)
+
+    def policy(self) -> Policy:
+        return policy_of(self.world, self.pool)
+
+    def signer_file(self) -> str:
+        world = self.world
+        return _SIGNER.substitute(
             chain_id=world.chain_id,
             account=world.accounts.owners[0],
-            pool=world.pool(name).address,
-            usdc=world.usdc_of(world.pool(name)),
+            pool=world.pool(self.pool).address,
+            usdc=world.usdc_of(world.pool(self.pool)),
             depth=FINAL_DEPTH_BLOCKS,
         )
-    )
-    return file
+
+    def each_block(self, price_usdc: float) -> tuple[Tx, ...]:
+        """List what is sent before the order flow of each block."""
+        del price_usdc
+        return ()

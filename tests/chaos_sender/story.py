@@ -9,6 +9,7 @@ from chaos.tail import Tail
 from pipeline.errors import MalformedRecordError
 from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanRevised, PlanStalled, StepRefused
 from pipeline.messages.events import CancellationSigned, Dropped, IntentRefused, Sent, Signed
+from pipeline.messages.goals import RerangeGoal
 from pipeline.messages.journal import Attempt, NonceBound
 from pipeline.messages.outcomes import AnyPlanOutcome, Done, NeverSent, Stalled
 from pipeline.messages.transactions import SubmitTransaction
@@ -17,7 +18,7 @@ from streams.devnet.chain import Chain
 from streams.kafka.codec import decode_event, decode_intent, decode_journal, decode_output, mark
 from streams.kafka.topics import DECISIONS, EVENTS, INTENTS, NONCES
 
-_ONCE = frozenset({"withdraw", "swap", "mint"})
+_ONCE = frozenset({"withdraw", "swap", "mint", "supply", "borrow", "sell", "buy", "repay"})
 """Of a plan these have an effect once at most; approvals do not add up."""
 _OF_A_PLAN = (PlanOpened, PlanRevised, StepRefused, PlanStalled, PlanClosed)
 _REPORTS = tuple(mark(each) for each in (Signed, Sent, CancellationSigned, IntentRefused, Dropped))
@@ -201,7 +202,8 @@ class Outcome:
         if minted != len(done):
             yield f"{minted} NFTs were minted, by {len(done)} plans"
         for plan, ends in story.plans.items():
-            is_done = ends and ends[-1] == Done() and self._end_stands(plan)
+            is_rerange = isinstance(story.opened[plan].goal, RerangeGoal)
+            is_done = is_rerange and ends and ends[-1] == Done() and self._end_stands(plan)
             if is_done and plan not in done and plan in self._steps("withdraw"):
                 yield f"plan {plan} is done, but minted nothing"
             if ends and isinstance(ends[-1], Stalled) and plan not in story.stalled:

@@ -1,0 +1,86 @@
+"""A book that is hedged at a lending market: its owner's tokens, its policy, and its signer's file."""
+
+import os
+from pathlib import Path
+from string import Template
+
+from aave_world import spec_of
+from chaos_sender.setting import RerangedBook, policy_of, take_approvals_back
+from hedged_desk import ETHER, FAR, HEDGE, KEEPS
+from msgspec.structs import replace
+
+from pipeline.messages.policy import Policy
+from streams.devnet import aave, actions
+from streams.devnet.aave_v3_6 import deploy_aave_v3_6
+from streams.devnet.cache import DEFAULT_CACHE
+from streams.devnet.chain import Chain
+from streams.devnet.reads import ask, balance, range_around
+from streams.devnet.transactions import Tx
+from streams.devnet.world import World
+from streams.portfolio import publishing
+from streams.unwound import unwound
+
+HEDGED_POOL = "weth_usdc_low_500"
+MOST_WETH, LEAST_HEALTH = 30, 1.05
+"""What the signer's file allows to be owed, and the health that it asks for."""
+_TERMS = Template(
+    'venues:\n  - {name: lending, kind: aave_v3, pool: "$pool", tokens: {"$weth": $most, "$usdc": 0}, '
+    "least_health: $health, shock: 30%, max_oracle_deviation: 10%}\n"
+)
+_KEPT = {"weth": 2 * ETHER, "usdc": KEEPS.reserve_quote}
+_POSITION_WETH, _HALF_WIDTH = 20 * ETHER, 1_000
+
+
+class HedgedBook(RerangedBook):
+    """A book that keeps its range, and owes WETH against its dollars."""
+
+    def __init__(self, chain: Chain, world: World, pool: str) -> None:
+        cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
+        self.market = deploy_aave_v3_6(chain, world, cache=cache)
+        super().__init__(chain, world, pool)
+        self.spenders |= {"market": self.market.pool}
+
+    def endow(self, chain: Chain) -> str:
+        world, pool, owner = self.world, self.world.pool(self.pool), self.world.accounts.owners[0]
+        ticks = range_around(chain, pool, -_HALF_WIDTH, _HALF_WIDTH)
+        chain.execute(
+            actions.mint_position(world, owner, pool, ticks, world.amounts(pool, _POSITION_WETH)),
+        )
+        for token, kept in ((world.weth, _KEPT["weth"]), (world.usdc_of(pool), _KEPT["usdc"])):
+            more = balance(chain, token, owner) - kept
+            chain.execute(actions.transfer(token, owner, world.accounts.spare[0], more))
+        chain.rpc("anvil_setBalance", owner, hex(3 * ETHER))
+        take_approvals_back(chain, world, owner, self.market.pool)
+        return owner
+
+    def policy(self) -> Policy:
+        """Begin with a hedge that has ended."""
+        return unwound(self.hedging())
+
+    def hedging(self) -> Policy:
+        """Take the hedge on."""
+        usual = policy_of(self.world, self.pool, strategy=FAR, action=KEEPS, hedge=HEDGE)
+        chain = replace(usual.chain, venues=(spec_of(self.market),))
+        return publishing(replace(usual, chain=chain), usual.publishes)
+
+    def signer_file(self) -> str:
+        world, market = self.world, self.market
+        terms = _TERMS.substitute(
+            pool=market.pool,
+            weth=world.weth,
+            usdc=market.usdc.asset,
+            most=MOST_WETH,
+            health=LEAST_HEALTH,
+        )
+        return super().signer_file() + terms
+
+    def each_block(self, price_usdc: float) -> tuple[Tx, ...]:
+        """Let the market's oracle follow the fair price."""
+        teller, price = self.world.accounts.traders[2], int(price_usdc * aave.BASE_UNIT)
+        return (aave.set_price(self.market, teller, self.world.weth, price),)
+
+    def standing(self, chain: Chain, block: int) -> tuple[int, int, float]:
+        """Ask the chain for the owner's debt, raw WETH, collateral, raw dollars, and health factor at the end of a block."""
+        *_, health_wad = ask(chain, self.market.pool, aave.ACCOUNT_DATA, self.owner, block=block)
+        debt = balance(chain, self.market.weth.debt_token, self.owner, block=block)
+        return debt, balance(chain, self.market.usdc.a_token, self.owner, block=block), health_wad / ETHER

@@ -1,0 +1,122 @@
+"""What strikes a hedged book between two legs of its plans, and what must be true once its hedge is as its policy wants it."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+from chaos_sender.faults import Found, judge
+from chaos_sender.hedged import LEAST_HEALTH, MOST_WETH, HedgedBook
+from chaos_sender.house import House
+from chaos_sender.points import PROCESSES, Process
+from hedged_desk import ETHER
+
+from pipeline.advance.books import stock_of
+from pipeline.decide.hedging import hedge_trigger, position_of
+
+Blow = Callable[[House], Awaitable[None]]
+
+UP, DOWN = ("supply", "borrow", "sell"), ("buy", "repay", "withdraw")
+"""The legs of a plan that takes a hedge on, and of one that ends it, in order."""
+_MOST_DEPTH = 10
+_LATEST_S = 0.6
+"""A block of the flow, about: the next leg is sent by then or mined."""
+_BETWEEN = "strikes at a hedge's plan before its next leg was mined"
+
+
+async def dies(house: House, process: Process) -> None:
+    """Kill a process before, while or after the next leg is commanded, signed and mined."""
+    await asyncio.sleep(house.dice.random() * _LATEST_S)
+    house.staff[process].kill()
+
+
+async def is_reorged(house: House) -> None:
+    await house.on_chain(house.chain.reorg, house.dice.randint(1, _MOST_DEPTH))
+
+
+BLOWS: Mapping[str, Blow] = {
+    **{f"{process} dies": partial(dies, process=process) for process in PROCESSES},
+    "a reorg, 1 to 10 deep,": is_reorged,
+}
+
+
+async def struck_behind(house: House, leg: str, blow: str) -> Found:
+    """Let the hedge be taken on, or ended, strike once a leg of that is mined, and judge all of it at its end."""
+    wants_it = leg in UP
+    await comes_to(house, hedged=not wants_it)
+    ends = {staff.kind: len(staff.ends) for staff in house.staff.values()}
+    known, began_at = set(house.story.intents), (await house.head()).number
+    await house.apply(book_of(house).hedging() if wants_it else book_of(house).policy())
+    await house.until(lambda: is_mined(house, leg, known), f"a {leg} of the hedge is mined")
+    struck_s = time.monotonic()
+    await BLOWS[blow](house)
+    later = (*UP, *DOWN)[(*UP, *DOWN).index(leg) + 1 :][: len(UP) - 1]
+    house.verdicts[_BETWEEN] += house.has_open_plan and not any(
+        is_mined(house, each, known) for each in later
+    )
+    await comes_to(house, hedged=wants_it)
+    took_s = time.monotonic() - struck_s
+    found = await judge(house)
+    wrong = [*found.wrong, *await house.on_chain(wrong_of_hedge, house, began_at), *strange_ends(house, ends)]
+    return msgspec.structs.replace(found, took_s=took_s, wrong=wrong)
+
+
+def strange_ends(house: House, before: Mapping[Process, int]) -> Iterator[str]:
+    for staff in house.staff.values():
+        codes = [code for code in staff.ends[before[staff.kind] :] if code != -signal.SIGKILL]
+        yield from (f"{staff.kind} ended by itself: {code}" for code in codes)
+
+
+def book_of(house: House) -> HedgedBook:
+    assert isinstance(house.book, HedgedBook)
+    return house.book
+
+
+async def comes_to(house: House, *, hedged: bool) -> None:
+    """Put the policy in force under which the hedge is taken on, or ends, and go on until it is so and no plan is open."""
+    policy = book_of(house).hedging() if hedged else book_of(house).policy()
+    await house.apply(policy)
+    house.flowing.set()
+
+    def has_come() -> bool:
+        if house.has_open_plan or not house.story.has_ended_all:
+            return False
+        held, stock = position_of(house.twin, policy), stock_of(house.twin, policy)
+        return bool(held.size) == hedged and hedge_trigger(house.twin, policy, stock) is None
+
+    await house.until(has_come, f"the hedge is {'taken on' if hedged else 'ended'}")
+
+
+def is_mined(house: House, leg: str, known: set[str]) -> bool:
+    new = (intent for digest, intent in house.story.intents.items() if digest not in known)
+    return any(intent.step == leg and house.is_mined(intent.digest) for intent in new)
+
+
+LEGS: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
+    f"hedge: {blow} behind a {leg}": partial(struck_behind, leg=leg, blow=blow)
+    for leg in (*UP, *DOWN)
+    for blow in BLOWS
+}
+
+
+# ------------------------------------------------------------------ what must be true
+def wrong_of_hedge(house: House, began_at: int) -> list[str]:
+    """Hold what the shard knows of the hedge against the chain, and each block since against the signer's file. Nothing must be mined."""
+    book, head = book_of(house), house.chain.header().number
+    held = position_of(house.twin, book.hedging())
+    debt, collateral, _ = book.standing(house.chain, head)
+    wrong = []
+    if (held.size, held.collateral) != (debt, collateral):
+        wrong.append(
+            f"the shard knows {held.size} owed and {held.collateral} secured, not {debt} and {collateral}"
+        )
+    for block in range(began_at, head + 1):
+        owed, _, health = book.standing(house.chain, block)
+        if owed > MOST_WETH * ETHER or (owed and health < LEAST_HEALTH):
+            wrong.append(
+                f"block {block}: {owed} is owed at a health of {health:.4f}, beyond the signer's file"
+            )
+    return wrong
