@@ -21,8 +21,8 @@ from pipeline.book.pricing import pair_price
 from pipeline.book.references import doubt
 from pipeline.book.stock import held_parts, outside_hedge, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
-from pipeline.decide.hedging import LEG_FAILED, URGENT, hedge_to_buy, offer_hedge
-from pipeline.decide.levers import Option, is_hedge
+from pipeline.decide.hedging import LEG_FAILED, URGENT, hedge_to_buy, offer_hedge, with_hedge
+from pipeline.decide.levers import Option, goal_kind, is_hedge
 from pipeline.follow.due_reads import first_missing
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
@@ -97,7 +97,9 @@ def _judge(context: BookContext, path: BookPath, stock: Stock, moved: Stock) -> 
     if doubted is not None:
         return doubted
     judged = judge(moved, path, effects, policy, now_s)
-    return judged if hedge is None or isinstance(judged, Option) else hedge
+    if isinstance(judged, Option):
+        return with_hedge(shard, policy, moved, judged)
+    return judged if hedge is None else hedge
 
 
 def _doubted(context: BookContext, stock: Stock) -> Refused | None:
@@ -235,7 +237,7 @@ def _conclude(
         if context.policy.mode == "dry-run":
             want_dry_run(context, proposal, effects.last_proposed_at_s)
         if context.policy.mode == "live":
-            acting = context.acting_for("hedge_to" if is_hedge(judgement) else "rerange")
+            acting = context.acting_for(goal_kind(judgement))
             yield from open_plan(acting, stock, path, effects.last_proposed_at_s, proposal)
     elif isinstance(judgement, Refused) and _is_news(context, path, judgement):
         path = replace(

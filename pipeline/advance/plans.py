@@ -125,7 +125,7 @@ def open_plan(
         deviation_bps=proposal.deviation_bps,
     )
     count_action(context, plan.notional_quote, ready.costs)
-    if context.kind == "hedge_to" and not foreseen.cut_short and proposal.trigger != UNWIND:
+    if context.kind != "rerange" and not foreseen.cut_short and proposal.trigger != UNWIND:
         rest_hedge(context)
     yield from command(context, plan, ready)
     check_move(before, "open")

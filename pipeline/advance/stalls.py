@@ -164,7 +164,7 @@ def finish(context: BookContext, plan: Plan) -> Moving:
 
 def close(context: BookContext, plan: Plan, outcome: AnyPlanOutcome) -> Moving:
     """End a plan that is not done, and say how; a hedge is tried again at its pace."""
-    if context.kind == "hedge_to":
+    if context.kind != "rerange":
         rest_hedge(context, proposed=True)
     put(context, replace(plan, closed=outcome))
     stamp = context.now.stamp("plan", context.policy.book, action="closed")

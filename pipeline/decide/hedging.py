@@ -85,6 +85,16 @@ def offer_hedge(
     return Option(lever="hedge", target=target)
 
 
+def with_hedge(shard: Shard, policy: Policy, moved: Stock, chosen: Option) -> Option:
+    """Let a step of the hedge go with a re-range that would leave the net exposure outside its band, whether or not the hedge rests.
+
+    `moved`: the book without what it has at the hedge's venue.
+    """
+    if policy.hedge and need_hedging(policy).goes_with_range(shard, policy, moved):
+        return msgspec.structs.replace(chosen, lever="both")
+    return chosen
+
+
 def _rests_until_s(policy: Policy, effects: BookEffects, trigger: Trigger, now_s: Seconds) -> int:
     """Tell when a step may be proposed again: for low health a minute after the last such proposal, whatever it came to.
 

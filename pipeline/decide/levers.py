@@ -7,10 +7,11 @@ import msgspec
 
 from pipeline import keys
 from pipeline.decide.strategies import Target
+from pipeline.messages.goals import GoalKind
 from pipeline.messages.policy import Policy
 from pipeline.units import Address
 
-Lever = Literal["rerange", "hedge"]
+Lever = Literal["rerange", "hedge", "both"]
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,12 @@ class Unfit(msgspec.Struct, frozen=True, kw_only=True):
 def is_hedge(judged: object) -> bool:
     """Ask whether what was judged is a step of a hedge."""
     return isinstance(judged, Option) and judged.lever == "hedge"
+
+
+def goal_kind(chosen: Option) -> GoalKind:
+    """Tell what a plan for an option is for."""
+    kinds: Mapping[Lever, GoalKind] = {"rerange": "rerange", "hedge": "hedge_to", "both": "rerange_hedged"}
+    return kinds[chosen.lever]
 
 
 def offer_rerange(target: Target, farthest: Address, policy: Policy) -> Option | Unfit:

@@ -46,13 +46,22 @@ class HedgeGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     """Which net exposure to end with, and how."""
 
 
-GoalKind = Literal["rerange", "hedge_to"]
-Goal = RerangeGoal | HedgeGoal
+class JointGoal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="rerange_hedged"):
+    """A re-range and a step of the hedge in one plan, with one trade for both."""
+
+    rerange: RerangeGoal
+    hedge: HedgeGoal
+
+
+GoalKind = Literal["rerange", "hedge_to", "rerange_hedged"]
+Goal = RerangeGoal | HedgeGoal | JointGoal
 """Any goal; `kind` says which."""
 
 
 def kind_of(goal: Goal) -> GoalKind:
     """Tell what a goal is for."""
+    if isinstance(goal, JointGoal):
+        return "rerange_hedged"
     return "hedge_to" if isinstance(goal, HedgeGoal) else "rerange"
 
 

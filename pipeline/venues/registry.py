@@ -23,6 +23,7 @@ from pipeline.venues.aave_v3.venue import KIND as AAVE_V3
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.block_call import BlockCall
 from pipeline.venues.hedging.actions import HedgeActions
+from pipeline.venues.hedging.joint_actions import JointActions
 from pipeline.venues.port import Venue, VenueForms, VenueKind
 from pipeline.venues.uniswap_v3.venue import KIND as UNISWAP_V3_KIND
 from pipeline.venues.wallet.venue import KIND as WALLETS
@@ -176,7 +177,12 @@ def find_actions(shard: Shard, policy: Policy, kind: GoalKind = "rerange") -> Ve
     venue = venue_named(policy.chain, policy.acting_venue())
     if not venue.has_pool(shard.tables, policy.reference_pool):
         return None
-    return venue.actions if kind == "rerange" else _hedging(policy)
+    match kind:
+        case "rerange":
+            return venue.actions
+        case "hedge_to":
+            return _hedging(policy)
+    return _joint(policy)
 
 
 def need_actions(shard: Shard, policy: Policy, kind: GoalKind = "rerange") -> VenueActions:
@@ -211,6 +217,18 @@ def _hedging(policy: Policy) -> HedgeActions | None:
     if venue is None or trading is None or trading.trades is None:
         return None
     return HedgeActions(venue, trading, trading.trades)
+
+
+def _joint(policy: Policy) -> JointActions | None:
+    """Bring a book's range and its hedge together."""
+    venue, ranges, hedging = (
+        hedge_venue(policy),
+        venue_named(policy.chain, policy.acting_venue()).actions,
+        _hedging(policy),
+    )
+    return (
+        None if venue is None or ranges is None or hedging is None else JointActions(venue, ranges, hedging)
+    )
 
 
 def block_calls(tables: Tables) -> list[BlockCall]:

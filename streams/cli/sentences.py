@@ -28,7 +28,7 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.dry_run import DryRun
-from pipeline.messages.goals import Goal, HedgeGoal
+from pipeline.messages.goals import Goal, HedgeGoal, JointGoal
 from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
@@ -174,6 +174,8 @@ def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str
 
 def _goal(goal: Goal, policy: Policy | None) -> str:
     """Say where a plan moves to, in the words of its venue."""
+    if isinstance(goal, JointGoal):
+        return f"{_goal(goal.rerange, policy)}, with {_hedge(goal.hedge, policy)}"
     if isinstance(goal, HedgeGoal):
         return _hedge(goal, policy)
     return shown_as(goal.venue).place(goal.terms, policy)
@@ -182,6 +184,9 @@ def _goal(goal: Goal, policy: Policy | None) -> str:
 def _hedge(goal: HedgeGoal, policy: Policy | None) -> str:
     """Say how a hedge moves, and with which net exposure it ends."""
     match goal.terms:
+        case {"move": "with_range", "owed": str(owed)}:
+            amount = _amount(RawAmount(int(owed)), policy, None if policy is None else policy.base)
+            return f"a hedge at {goal.venue} that comes to owe {amount}"
         case {"move": str(move), "net_base": str(net)}:
             amount = _amount(RawAmount(int(net)), policy, None if policy is None else policy.base)
             return f"a hedge at {goal.venue} that goes {move}, {amount} net"

@@ -20,7 +20,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import Address, Seconds, Wei
 from pipeline.venues.acting import MissesNoFees, VenueActions, VenueFreeing, VenueTrades
 from pipeline.venues.hedging.aim import aim_of
-from pipeline.venues.hedging.compensation import compensates_after_s, is_left_open
+from pipeline.venues.hedging.compensation import compensates_after_s, is_left_open, took_back
 from pipeline.venues.hedging.emergency import move_at_once
 from pipeline.venues.hedging.foresight import USUAL_TRADE_GAS, foresee_hedge
 from pipeline.venues.hedging.goal import (
@@ -33,6 +33,7 @@ from pipeline.venues.hedging.goal import (
     terms_of,
 )
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
+from pipeline.venues.hedging.joint import find_joint
 from pipeline.venues.hedging.phase_sizes import size_phase
 from pipeline.venues.hedging.shown import show_hedge
 from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
@@ -85,6 +86,12 @@ class HedgeActions(MissesNoFees):
         missing = Secured(self._venue, shard, policy).missing_now(wallet.quote)
         return bool(min(held.size, wallet.base) or missing)
 
+    def goes_with_range(self, shard: Shard, policy: Policy, moved: Stock) -> bool:
+        """Ask whether a re-range would leave the net exposure outside its band, so that both are to go together. Raises: PipelineError."""
+        if is_left_open(shard, policy) or took_back(shard, policy):
+            return False
+        return find_joint(self._places, shard, policy, moved) is not None
+
     def compensates_after_s(self, policy: Policy, goal: Goal, phase: Phase) -> Seconds | None:
         """Tell after how long a phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""
         return compensates_after_s(policy, goal, phase)
@@ -130,7 +137,7 @@ class HedgeActions(MissesNoFees):
         held, move = self._venue.position(shard, policy), terms_of(goal).move
         if move == "up" or held.size or (move == "close" and held.collateral):
             return None
-        return goal.venue
+        return need_hedge(policy).venue
 
     # -------------------------------------------------------------- one phase
     def read_market(

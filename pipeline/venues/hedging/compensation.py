@@ -33,3 +33,11 @@ def is_left_open(shard: Shard, policy: Policy) -> bool:
         return path is None or path.finished_plan != plan.id
     ended = plan.closed
     return isinstance(ended, Stalled) and (terms_of(plan.goal).move, ended.phase) in _OPEN_AT
+
+
+def took_back(shard: Shard, policy: Policy) -> bool:
+    """Ask whether a book's last plan took a leg back: until the hedge has rested nothing is borrowed again."""
+    plan = shard.tables.find(keys.plan(policy.book), Plan)
+    if plan is None or kind_of(plan.goal) != "hedge_to":
+        return False
+    return terms_of(plan.goal).move == "take_back"

@@ -38,6 +38,14 @@ class ForeseenHedge(Foreseen, frozen=True, kw_only=True):
         return self.off_before_bps, self.off_after_bps
 
 
+class ForeseenJoint(Foreseen, frozen=True, kw_only=True):
+    """A re-range and a step of the hedge as they would go together."""
+
+    ranges: Foreseen
+    """The range's part, with what is borrowed, or without what is repaid."""
+    change: HedgeChange
+
+
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     terms: HedgeTerms
     done: dict[Step, Sized]

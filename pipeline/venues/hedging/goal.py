@@ -43,6 +43,7 @@ def hedge_goal(policy: Policy, terms: HedgeTerms) -> Goal:
 
 def terms_of(goal: Goal) -> HedgeTerms:
     """Take a goal as what this made it."""
+    assert isinstance(goal, HedgeGoal), "only hedges are its own"
     return read_terms(goal.terms, HedgeTerms)
 
 

@@ -13,7 +13,7 @@ from pipeline.hedge.port import HedgeChange, HedgeDraft, HedgeVenue
 from pipeline.messages.goals import APPROVE, RESET, Step
 from pipeline.messages.outcomes import GuardReason
 from pipeline.venues.acting import VenueActions, VenueTrades
-from pipeline.venues.hedging.foresight import ForeseenHedge
+from pipeline.venues.hedging.foresight import ForeseenHedge, ForeseenJoint
 from pipeline.venues.hedging.goal import Secured, need_hedge
 
 TRADING = frozenset({"sell", "buy"})
@@ -63,20 +63,25 @@ class HedgeGuards:
         return VenueGuards(
             prices={
                 **_of_trades(theirs.prices),
-                "oracle_stale": self._oracle_age,
-                "oracle": self._oracle,
+                **self.own_prices(),
             },
             sizes={
                 **_of_trades(theirs.sizes),
-                **{reason: self._unfit_by(reason) for reason in UNFIT},
-                "carry": self._carry,
-                "debt": self._debt,
-                "health": self._health,
+                **self.own_sizes(),
             },
-            calls={**_of_calls(theirs.calls), "not_allowed": self._not_allowed},
+            calls={**_of_calls(theirs.calls), "not_allowed": self.not_allowed},
             passing=theirs.passing | {"oracle"},
             trading=TRADING,
         )
+
+    def own_prices(self) -> dict[GuardReason, Guard]:
+        """List those that ask whether the venue's own price is to be believed."""
+        return {"oracle_stale": self._oracle_age, "oracle": self._oracle}
+
+    def own_sizes(self) -> dict[GuardReason, Guard]:
+        """List those that ask whether a change of the position fits."""
+        unfit: dict[GuardReason, Guard] = {reason: self._unfit_by(reason) for reason in UNFIT}
+        return {**unfit, "carry": self._carry, "debt": self._debt, "health": self._health}
 
     def _follows_its_price(self, question: Question) -> bool:
         """Ask whether health becomes worse, which must not follow from a wrong price. What was borrowed is sold all the same."""
@@ -160,9 +165,9 @@ class HedgeGuards:
             if isinstance(each, HedgeDraft):
                 done = done.with_more(each.change)
         seen = question.foreseen
-        return (done, seen.change) if isinstance(seen, ForeseenHedge) else (done,)
+        return (done, seen.change) if isinstance(seen, ForeseenHedge | ForeseenJoint) else (done,)
 
-    def _not_allowed(self, question: Question) -> str | None:
+    def not_allowed(self, question: Question) -> str | None:
         """Every call must be a trade's, an approval, or one of the venue's for the owner."""
         theirs = self._trading.guards.calls.get("not_allowed")
         detail = None if theirs is None else theirs(_of_steps(question, TRADING | _FREEING))

@@ -24,4 +24,5 @@ def goal_of(range_: PoolRange) -> Goal:
 
 def range_of(goal: Goal) -> PoolRange:
     """Take a goal as what this venue made it."""
+    assert isinstance(goal, RerangeGoal), "only re-ranges are its own"
     return read_terms(goal.terms, PoolRange)
