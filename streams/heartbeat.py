@@ -42,6 +42,8 @@ class Progress(msgspec.Struct, frozen=True):
 
     heads: Mapping[ShardId, BlockNumber] = {}
     newest_block: BlockNumber | None = None
+    trouble: str | None = None
+    """Why what it follows may not be the present; None where nothing says so."""
 
 
 def no_progress() -> Progress:
@@ -147,6 +149,7 @@ class _Heart:
                 self._me,
                 heads=tuple(heads),
                 newest_block=progress.newest_block,
+                trouble=progress.trouble,
                 last_error=line and line.text,
                 last_error_at_s=line and line.at_s,
             )

@@ -17,7 +17,7 @@ from pipeline.messages.entries import Halted
 from pipeline.messages.events import AnyEvent, BlockSeen
 from pipeline.state.policies import policies
 from pipeline.state.tables import Tables
-from pipeline.units import ChainId, Offset
+from pipeline.units import ChainId, Offset, Seconds
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from pipeline.venues.wallet.forms import BalanceObserved
 from streams.kafka.codec import decode_event, encode
@@ -52,6 +52,9 @@ class Rig:
         self.broker = FakeWatchBroker(partitions)
         self.timing = timing
         self.now_s = 0.0
+        self.late_s: Seconds | None = None
+        """How old the newest block may be by `wall_s`."""
+        self.wall_s = 0.0
         self.partitions = partitions
         self.tasks: list[asyncio.Task[None]] = []
         self._folds = [Fold() for _ in range(partitions)]
@@ -69,11 +72,16 @@ class Rig:
             partitions=self.partitions,
             instance=instance,
             timing=self.timing,
+            late_s=self.late_s,
             clock=self.clock,
+            wall=lambda: self.wall_s,
         )
 
     def start(self, instance: str = "w", *, dies_at: tuple[int, Death] | None = None) -> asyncio.Task[None]:
-        task = asyncio.create_task(self.watch(instance, dies_at=dies_at).run())
+        return self.run(self.watch(instance, dies_at=dies_at))
+
+    def run(self, watch: Watch) -> asyncio.Task[None]:
+        task = asyncio.create_task(watch.run())
         self.tasks.append(task)
         return task
 

@@ -35,6 +35,8 @@ class ChainBlocks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """So many blocks below the head nothing goes back any more."""
     tags: tuple[Literal["safe", "finalized"], ...] = ()
     """Which names of a block the chain's nodes answer to."""
+    late_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
+    """So old its newest block hardly ever is, by the clock, in seconds; where it is, nodes lag or are cut off. None: nobody is told."""
 
     @property
     def time_s(self) -> int:

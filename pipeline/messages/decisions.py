@@ -247,7 +247,7 @@ class BlockSetAside(Output, frozen=True, kw_only=True, tag=True):
 
 
 class ChainStalled(Output, frozen=True, kw_only=True, tag=True):
-    """The shard's head has stood still for too long."""
+    """The shard's head has stood still for too long, or is one of a chain whose newest block is too old by the clock."""
 
     age_s: int
     cause: str

@@ -84,7 +84,7 @@ class BlocksReverted(Watched, frozen=True, kw_only=True, tag=True):
 
 
 class HeadStalled(Watched, frozen=True, kw_only=True, tag=True):
-    """A shard's head has stood still for too long."""
+    """A shard's head has stood still for too long, or the newest block that the nodes show is too old by the clock."""
 
     block: BlockRef | None
     age_s: Seconds

@@ -37,6 +37,8 @@ class ProcessSeen(Message, frozen=True, kw_only=True, tag=True):
     last_error: str | None
     """Its last log line at level warning or above."""
     last_error_at_s: Seconds | None
+    trouble: str | None = None
+    """Why what the process follows may not be the present: all its nodes are behind the clock."""
 
     @property
     def name(self) -> str:

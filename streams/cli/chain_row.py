@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from contracts_abi.chains import ChainFile, known_chains
+from contracts_abi.chains import ChainFile
 from pipeline.errors import SettingsError
 from pipeline.messages.chain_profile import UNISWAP_V3, VenueSpec
 from pipeline.units import ChainId
 from streams.chain_numbers import numbers_in, numbers_of
 from streams.human import duration_text
-from streams.portfolio.chain_file import chain_file_of
+from streams.portfolio.chain_file import chain_file_for
 from streams.portfolio.chain_section import chain_section_of
 from streams.portfolio.venues import venue_specs
 from streams.run_folder import read_text
@@ -27,7 +27,7 @@ async def chain_row(settings: Settings, portfolio: Path) -> str:
     from streams.node.rpc import Rpc  # noqa: PLC0415
 
     text = _text_of(portfolio)
-    chain = _file_of(settings.chain, text, portfolio)
+    chain = chain_file_for(settings.chain, portfolio)
     url = settings.rpc_urls[0]
     node, rpc = HttpNode(url, timeout_s=_TIMEOUT_S), Rpc(url, timeout_s=_TIMEOUT_S)
     try:
@@ -53,11 +53,6 @@ def _deployments(chain_id: ChainId, text: str, portfolio: Path) -> list[VenueSpe
     if section is None or section.id != chain_id:
         return []
     return [spec for spec in venue_specs(section) if spec.kind == UNISWAP_V3 and spec.has("factory")]
-
-
-def _file_of(chain_id: ChainId, text: str, portfolio: Path) -> ChainFile | None:
-    own = chain_file_of(text, str(portfolio)) if text else None
-    return own if own is not None and own.chain_id == chain_id else known_chains().get(chain_id)
 
 
 def _known(chain_id: ChainId, chain: ChainFile | None) -> str:

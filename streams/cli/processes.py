@@ -26,12 +26,17 @@ async def process_rows(settings: Settings, modes: AbstractSet[str]) -> list[Row]
 
 
 async def silences(reader: Reader, chain_id: ChainId) -> list[str]:
-    """Say which processes have fallen silent; nothing where the deployment is older than their topic."""
+    """Say which processes have fallen silent, or follow no present; nothing where the deployment is older than their topic."""
     try:
         found = await processes_now(reader, chain_id)
     except TopicError:
         return []
-    return [*(each.silence() for each in found.silent()), *found.malformed]
+    troubles = [
+        f"`evenkeel {each.seen.role}` of {each.seen.instance}: {each.seen.trouble}"
+        for each in found.processes
+        if each.state == "well" and each.seen.trouble is not None
+    ]
+    return [*(each.silence() for each in found.silent()), *troubles, *found.malformed]
 
 
 def _row(process: ProcessNow) -> Row:
@@ -39,6 +44,8 @@ def _row(process: ProcessNow) -> Row:
     name = f"{seen.role} {seen.instance}"
     if process.state != "well":
         return name, "WRONG", f"{process.silence()}; {'; '.join(_says(process))}"
+    if seen.trouble is not None:
+        return name, "WRONG", f"{seen.trouble}; {'; '.join(_says(process))}"
     return name, "well", "; ".join(_says(process))
 
 

@@ -10,13 +10,15 @@ from typing import IO, Annotated
 import typer
 
 from pipeline.errors import NodeError, SettingsError
+from pipeline.units import ChainId, Seconds
 from streams.cli.console import run, say, settings_for
-from streams.cli.portfolios import apply_file
+from streams.cli.portfolios import DEFAULT_FILE, apply_file
 from streams.cli.submitting import signer_file_for
 from streams.heartbeat import beating
 from streams.kafka.readers import reading
 from streams.kafka.topics import ensure_topics
 from streams.policy_rollout import policies_in_force
+from streams.portfolio.chain_file import chain_file_for
 from streams.settings import Settings, made, variable_of
 from streams.supervise import Child, supervise
 
@@ -35,10 +37,21 @@ def watch() -> None:
             partitions=settings.partitions,
             rpc_urls=settings.rpc_urls,
             rpc_quorum=settings.quorum,
+            late_s=_late_s(settings.chain),
             instance=settings.instance,
             stands_by=True,
         )
     )
+
+
+def _late_s(chain_id: ChainId) -> Seconds | None:
+    """Look up how old a chain's newest block may be, in the file that describes the chain."""
+    try:
+        chain = chain_file_for(chain_id, DEFAULT_FILE)
+    except SettingsError as error:
+        say(f"the age of the chain's newest block is not watched: {error}")
+        return None
+    return None if chain is None or chain.blocks.late_s is None else Seconds(chain.blocks.late_s)
 
 
 def work() -> None:

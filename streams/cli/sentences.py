@@ -129,7 +129,7 @@ def _alert_of_shard(said: Output) -> str:
             head = "no head" if said.head is None else f"head {said.head.number}"
             return f"block {said.block.number} does not attach to {head}"
         case ChainStalled():
-            return f"the shard's head has stood still for {duration_text(said.age_s)}: {said.cause}"
+            return f"nothing newer than the shard's head for {duration_text(said.age_s)}: {said.cause}"
         case ShardHalted():
             return f"the shard is halted: {said.reason}"
         case RecordPassedOver():

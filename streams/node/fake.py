@@ -57,6 +57,8 @@ class FakeChain:
         """What tokens keep of a simulated transfer."""
         self.lags_blocks = 0
         """So much less does the node show than there is."""
+        self.own_time = False
+        """Whether its blocks are made on command."""
         self.keeps_states: int | None = None
         """How many of the newest blocks can be asked for state; None: all."""
         self.questions: list[str] = []
@@ -119,6 +121,11 @@ class FakeChain:
         """Ask which chain the node follows."""
         self._answer("chain_id")
         return self._chain_id
+
+    async def keeps_own_time(self) -> bool:
+        """Ask whether blocks are made on command."""
+        self._answer("keeps_own_time")
+        return self.own_time
 
     async def newest(self) -> Header:
         """Ask for the newest block."""

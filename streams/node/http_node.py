@@ -55,6 +55,10 @@ class HttpNode:
         self.proofs.are_of(chain_id)
         return chain_id
 
+    async def keeps_own_time(self) -> bool:
+        """Ask whether the node is an anvil, by its own word."""
+        return await self._undisturbed.is_needed()
+
     async def newest(self) -> Header:
         """Ask for the newest block."""
         answer = await self._rpc.ask("eth_getBlockByNumber", "latest", _HASHES_ONLY)

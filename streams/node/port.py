@@ -80,6 +80,10 @@ class Node(Protocol):
         """Ask which chain the node follows."""
         ...
 
+    async def keeps_own_time(self) -> bool:
+        """Ask whether the node is an anvil, which makes blocks on command: their times need not be this machine's."""
+        ...
+
     async def newest(self) -> Header:
         """Ask for the newest block."""
         ...

@@ -69,6 +69,10 @@ class SeveralNodes:
             raise SettingsError(f"rpc_url: the nodes follow different chains: {each}")
         return next(iter(told.values()))
 
+    async def keeps_own_time(self) -> bool:
+        """Ask whether all nodes are anvils."""
+        return all((await self._answers(lambda node: node.keeps_own_time())).values())
+
     async def newest(self) -> Header:
         """Ask all nodes for their newest block, and return the highest that a quorum has on one branch."""
         heads = await self._answers(lambda node: node.newest())

@@ -47,14 +47,18 @@ class Undisturbed:
 
     async def ask(self, blocks: Collection[Hash], question: Callable[[], Awaitable[T]]) -> T:
         """Ask about the state after blocks; again if the newest was among them and another was being made."""
-        if self._needed is None:
-            self._needed = await self._is_anvil()
-        while self._needed:
+        while await self.is_needed():
             newest = await self._newest()
             answer = await question()
             if newest not in blocks or await self._stands(newest):
                 return answer
         return await question()
+
+    async def is_needed(self) -> bool:
+        """Ask whether the node is an anvil; only once. Raises: NodeError."""
+        if self._needed is None:
+            self._needed = await self._is_anvil()
+        return self._needed
 
     async def _stands(self, newest: Hash) -> bool:
         """Tell whether no transaction behind the newest block had been executed: none waits that counts already."""

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from contracts_abi.chains import ChainFile, ChainFileError, read_chain_file
+from contracts_abi.chains import ChainFile, ChainFileError, known_chains, read_chain_file
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
-from pipeline.units import Address
+from pipeline.units import Address, ChainId
+from streams.run_folder import read_text
 from streams.yaml_positions import Problem, read_yaml
 
 AAVE_V3 = "aave_v3"
@@ -34,3 +35,9 @@ def chain_file_of(text: str, file: str) -> ChainFile | None:
         return read_chain_file(Path(named))
     except ChainFileError as error:
         raise document.refuse([Problem(("chain", "profile"), str(error))]) from None
+
+
+def chain_file_for(chain_id: ChainId, portfolio: Path) -> ChainFile | None:
+    """Find what is known of a chain: the file that a portfolio names for it, where there is one, else ours. Raises: SettingsError."""
+    own = chain_file_of(read_text(portfolio), str(portfolio)) if portfolio.exists() else None
+    return own if own is not None and own.chain_id == chain_id else known_chains().get(chain_id)

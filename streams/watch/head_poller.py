@@ -10,6 +10,7 @@ from pipeline.errors import NodeError
 from pipeline.units import ChainId
 from streams.node.port import Header, Node
 from streams.node.right_chain import check_chain
+from streams.watch.clock_lag import ClockLag
 from streams.watch.standstill import ChainSeen, Trouble, trouble_after
 from streams.watch.timing import Timing, retry_delay_s
 
@@ -19,8 +20,17 @@ log = structlog.get_logger(__name__)
 class HeadPoller:
     """Asks the node for its newest block, again and again."""
 
-    def __init__(self, node: Node, chain_id: ChainId, *, timing: Timing, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        chain_id: ChainId,
+        *,
+        timing: Timing,
+        clock: Callable[[], float],
+        lag: ClockLag,
+    ) -> None:
         """Nothing was seen yet."""
+        self._lag = lag
         self._node = node
         self._chain_id = chain_id
         self._timing = timing
@@ -32,7 +42,7 @@ class HeadPoller:
 
     def view(self) -> ChainSeen:
         """Tell what was seen last."""
-        return ChainSeen(newest=self._newest, trouble=self._trouble)
+        return ChainSeen(newest=self._newest, trouble=self._trouble, late=self._lag.late)
 
     async def after(self, rounds: int) -> int:
         """Wait until the node was asked more often than that. Returns how often it was."""
@@ -47,7 +57,9 @@ class HeadPoller:
             try:
                 if self._trouble is not None:  # at first, and after each silence: who answers may be another
                     await self._check_chain()
-                self._note(await self._node.newest())
+                newest = await self._node.newest()
+                await self._lag.look(newest)
+                self._note(newest)
                 failures = 0
             except NodeError as error:
                 failures += 1

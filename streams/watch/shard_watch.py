@@ -17,6 +17,7 @@ from streams.kafka.codec import encode
 from streams.node.port import Header, Node
 from streams.watch.blocks_seen import blocks_seen
 from streams.watch.branch import Branch
+from streams.watch.clock_lag import Late
 from streams.watch.follower import NO_TERM, Follower
 from streams.watch.passed_blocks import in_runs
 from streams.watch.port import WatchLog
@@ -63,6 +64,8 @@ class ShardWatch:
         self._marker = Offset(-1)
         self._instance = ""
         self._standstill = Standstill(means.clock, after_s=means.timing.stall_after_s)
+        self._late: Late | None = None
+        """What was told of the chain's lag."""
 
     # -------------------------------------------------------------- the log
     async def take_over(self, term: Term, instance: str) -> None:
@@ -87,6 +90,8 @@ class ShardWatch:
         if self.follower.is_idle:
             self._standstill.rests()
             return False
+        if view.late != self._late:
+            await self._report_late(view.late)
         self._standstill.stands_at(self.follower.tables.head)
         if view.newest is not None and view.answers and await self._keep_up(view.newest):
             self._standstill.went_well()
@@ -194,6 +199,15 @@ class ShardWatch:
         head = self.follower.tables.head
         await self._append([event])
         return self.follower.tables.head != head
+
+    async def _report_late(self, late: Late | None) -> None:
+        """Record once that the chain's newest block is old, whether the shard stands at it or not."""
+        if late is not None:
+            head = self.follower.tables.head
+            await self._append(
+                [HeadStalled(term=self._term, block=head, age_s=late.behind_s, cause=late.reason)]
+            )
+        self._late = late
 
     async def _report_standstill(self, view: ChainSeen) -> bool:
         """Record once that the shard's head stands still, and why."""

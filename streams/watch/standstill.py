@@ -9,6 +9,7 @@ from pipeline.messages.base import BlockRef
 from pipeline.units import Hash, Seconds
 from streams.kafka.key_length import LONGEST_NAME
 from streams.node.port import Header
+from streams.watch.clock_lag import Late
 
 _LONGEST_ERROR = LONGEST_NAME - 24
 """Of several nodes an error may be any length, and a record with a longer text would be taken by nobody."""
@@ -38,6 +39,8 @@ class ChainSeen(msgspec.Struct, frozen=True, kw_only=True):
     newest: Header | None
     trouble: Trouble | None
     """Why the node did not answer when it was last asked for its newest block; None: it did."""
+    late: Late | None = None
+    """Whether the newest block is older than the chain's ever are."""
 
     @property
     def answers(self) -> bool:

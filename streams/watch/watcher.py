@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from pipeline.errors import InfrastructureError, NodeError, TopicMissingError
-from pipeline.units import Address, BlockNumber, ChainId, ShardId, Term
+from pipeline.units import Address, BlockNumber, ChainId, Seconds, ShardId, Term
 from streams.heartbeat import Progress, beating
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_topics, ensure_topics
@@ -20,6 +20,7 @@ from streams.node.connect import connect
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
 from streams.process import until_told
+from streams.watch.clock_lag import ClockLag
 from streams.watch.follower import Follower
 from streams.watch.head_poller import HeadPoller, await_chain
 from streams.watch.kafka_log import KafkaLog
@@ -42,6 +43,7 @@ async def run_watch(
     rpc_quorum: int | None = None,
     timing: Timing | None = None,
     multicall: Address = MULTICALL3,
+    late_s: Seconds | None = None,
     stands_by: bool = False,
 ) -> None:
     """Watch a chain until SIGTERM, SIGINT or cancelled; once replaced, stand by or end.
@@ -64,6 +66,7 @@ async def run_watch(
             instance=instance,
             timing=timing,
             multicall=multicall,
+            late_s=late_s,
         )
         try:
             try:
@@ -98,13 +101,19 @@ class Watch:
         timing: Timing,
         multicall: Address = MULTICALL3,
         first_block: BlockNumber | None = None,
+        late_s: Seconds | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """Do nothing yet: `run` begins. A shard that knows no block yet begins at the first one, else at the newest."""
+        """Do nothing yet: `run` begins. A shard that knows no block yet begins at the first one, else at the newest.
+
+        A newest block that is older than `late_s` by the wall's clock is told of.
+        """
         self._node, self._event_log, self._instance, self._timing = node, event_log, instance, timing
         self._chain_id = chain_id
         self._prefetch = Prefetch(node)
-        self._look = HeadPoller(node, chain_id, timing=timing, clock=clock)
+        lag = ClockLag(node, late_s, wall=wall)
+        self._look = HeadPoller(node, chain_id, timing=timing, clock=clock, lag=lag)
         means = Means(
             node=node,
             event_log=event_log,
@@ -149,8 +158,12 @@ class Watch:
     def progress(self) -> Progress:
         """Tell each shard's head, and the newest block that the node has shown."""
         heads = {s.follower.shard: head.number for s in self.shards if (head := s.follower.tables.head)}
-        newest = self._look.view().newest
-        return Progress(heads, None if newest is None else newest.block.number)
+        view = self._look.view()
+        return Progress(
+            heads,
+            None if view.newest is None else view.newest.block.number,
+            trouble=None if view.late is None else view.late.reason,
+        )
 
     async def close(self) -> None:
         """Let go of everything."""

@@ -51,6 +51,14 @@ def test_a_process_that_has_fallen_silent_is_named_and_the_doctor_is_not_well(ke
         "rehearse well no `evenkeel rehearse` shows a heartbeat: proposals of dry-run books are not tried"
         in shown
     )
+    late = replace(usual, role="watch", instance="b", trouble="block 17, the newest, is 2h behind")
+    processes_seen(desk, late)
+    shown = desk.run("doctor")
+    assert shown.code == 1
+    assert "watch b WRONG block 17, the newest, is 2h behind; version" in " ".join(shown.out.split())
+    said = " ".join(desk.run("inventory").err.split())
+    assert "`evenkeel watch` of b: block 17, the newest, is 2h behind" in said
+    processes_seen(desk, replace(late, trouble=None))
     monkeypatch.setattr(processes, "STALE_BEATS", -1)
     stale = desk.run("doctor")
     assert stale.code == 1
