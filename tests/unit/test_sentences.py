@@ -77,7 +77,9 @@ def proposal(base_to_buy: int) -> RebalanceProposed:
 
 def test_a_standstill_names_its_cause():
     said = ChainStalled(id="alert", because_of=CAUSE, age_s=60, cause="eth_getLogs: HTTP 503, for 58 s")
-    assert sentence(said, None) == "nothing newer than the shard's head for 1m: eth_getLogs: HTTP 503, for 58 s"
+    assert (
+        sentence(said, None) == "nothing newer than the shard's head for 1m: eth_getLogs: HTTP 503, for 58 s"
+    )
 
 
 def test_a_trade_has_its_side_and_its_unit():
