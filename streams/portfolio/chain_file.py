@@ -6,7 +6,6 @@ from contracts_abi.chains import ChainFile, ChainFileError, known_chains, read_c
 from pipeline.messages.chain_profile import VenueContract, VenueSpec
 from pipeline.units import Address, ChainId
 from streams.run_folder import read_text
-from streams.run_folder import read_text
 from streams.yaml_positions import Problem, read_yaml
 
 AAVE_V3 = "aave_v3"
