@@ -14,7 +14,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import EvenkeelError, TopicMissingError
-from pipeline.messages.processes import ProcessRole, ProcessSeen, ShardHead
+from pipeline.messages.processes import NodeSeen, ProcessRole, ProcessSeen, ShardHead
 from pipeline.units import Address, BlockNumber, ChainId, Seconds, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.clients import plain_producer
@@ -42,6 +42,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     heads: Mapping[ShardId, BlockNumber] = {}
     newest_block: BlockNumber | None = None
+    nodes: tuple[NodeSeen, ...] = ()
     trouble: str | None = None
     """Why what it follows may not be the present; None where nothing says so."""
 
@@ -150,6 +151,7 @@ class _Heart:
                 heads=tuple(heads),
                 newest_block=progress.newest_block,
                 trouble=progress.trouble,
+                nodes=progress.nodes,
                 last_error=line and line.text,
                 last_error_at_s=line and line.at_s,
             )

@@ -19,6 +19,7 @@ from pipeline.errors import SettingsError
 from pipeline.units import ChainId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.settings import KafkaSettings
+from streams.node.budget import Allowance
 from streams.redaction import remember_secret
 from streams.run_folder import broker_in, devnet_in, read_text
 from streams.yaml_positions import (
@@ -49,12 +50,22 @@ def _urls(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+def _numbers(value: object) -> object:
+    return [value] if isinstance(value, int) else _urls(value)
+
+
 def _http(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     for url in urls:
         parts = urlsplit(url.get_secret_value())
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("must be http:// or https:// URLs, several separated by commas")
     return urls
+
+
+_Bounds = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=1_000_000_000)], ...], NoDecode, BeforeValidator(_numbers)
+]
+"""Of each node, or one of all."""
 
 
 class Settings(KafkaSettings, BaseSettings):
@@ -75,6 +86,10 @@ class Settings(KafkaSettings, BaseSettings):
     """The nodes' http(s) URLs, the preferred one first, with commas. Secret: a key may be in them."""
     rpc_quorum: Annotated[int, Field(ge=1)] | None = None
     """How many nodes must report a block before the watcher follows it; by default one of two, two of three or more."""
+    rpc_per_second: _Bounds = ()
+    """How many questions per second a node may be asked: one number for all nodes, or one for each, in the order of their URLs."""
+    rpc_per_day: _Bounds = ()
+    """How many questions in any 24 hours a node may be asked, counted from the process's start; written likewise."""
     chain_id: Annotated[int, Field(gt=0)] | None = None
     """The deployment's chain."""
     partitions: Annotated[int, Field(ge=1, le=_MOST_PARTITIONS)] = DEFAULT_PARTITIONS
@@ -125,6 +140,24 @@ class Settings(KafkaSettings, BaseSettings):
                 f"{variable_of('rpc_quorum')}: {self.rpc_quorum} nodes must agree, {len(self.rpc_url)} are named"
             )
         return self.rpc_quorum
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """How often each node may be asked. Raises: SettingsError where there are not as many numbers as nodes."""
+        seconds, days = self._each("rpc_per_second"), self._each("rpc_per_day")
+        return tuple(
+            Allowance(per_second=second, per_day=day) for second, day in zip(seconds, days, strict=True)
+        )
+
+    def _each(self, field: str) -> tuple[int | None, ...]:
+        """Give one bound for each node."""
+        bounds: tuple[int, ...] = getattr(self, field)
+        nodes = len(self.rpc_url)
+        if len(bounds) <= 1:
+            return (bounds or (None,)) * nodes
+        if len(bounds) != nodes:
+            raise SettingsError(f"{variable_of(field)}: {len(bounds)} numbers, {nodes} nodes are named")
+        return bounds
 
     @classmethod
     def settings_customise_sources(

@@ -18,6 +18,25 @@ class ShardHead(msgspec.Struct, frozen=True, kw_only=True):
     block: BlockNumber
 
 
+class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several nodes that a process asks."""
+
+    name: str
+    """Host and port."""
+    head: BlockNumber | None
+    """The newest block that it has shown."""
+    lag_blocks: int | None
+    """How far that is below the highest of all nodes."""
+    latency_ms: int | None
+    """How long an answer takes, in the mean of the newest ones."""
+    failing_percent: int
+    """How many of the newest questions had no answer. Rounds: to the nearest."""
+    asked_in_a_day: int | None
+    """Questions of the last 24 hours, where it has a budget."""
+    trouble: str | None
+    """Why the last question has no answer."""
+
+
 class ProcessSeen(Message, frozen=True, kw_only=True, tag=True):
     """A heartbeat. When the process was last seen is the broker's timestamp of the record."""
 
@@ -39,6 +58,8 @@ class ProcessSeen(Message, frozen=True, kw_only=True, tag=True):
     last_error_at_s: Seconds | None
     trouble: str | None = None
     """Why what the process follows may not be the present: all its nodes are behind the clock."""
+    nodes: tuple[NodeSeen, ...] = ()
+    """Those that a watcher asks, where there are several."""
 
     @property
     def name(self) -> str:

@@ -56,6 +56,7 @@ def backfill(
                 partitions=settings.partitions,
                 rpc_urls=settings.rpc_urls,
                 rpc_quorum=settings.quorum,
+                rpc_allowances=settings.allowances,
                 instance=settings.instance,
                 first_block=first_block,
                 tell=bar.tell,

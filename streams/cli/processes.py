@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from pipeline.errors import EvenkeelError, TopicError
-from pipeline.messages.processes import ProcessSeen
+from pipeline.messages.processes import NodeSeen, ProcessSeen
 from pipeline.units import ChainId
 from streams.human import duration_text
 from streams.kafka.readers import Reader, reading
@@ -60,8 +60,24 @@ def _says(process: ProcessNow) -> Iterator[str]:
         yield "at block " + ", ".join(f"{head.block} (shard {head.shard})" for head in seen.heads)
     if seen.newest_block is not None:
         yield f"its node's newest block is {seen.newest_block}"
+    for node in seen.nodes:
+        yield f"node {node.name}: {', '.join(_says_of(node))}"
     if seen.last_error is not None:
         yield f"last warning or error{_when(seen, last_seen_s)}: {seen.last_error}"
+
+
+def _says_of(node: NodeSeen) -> Iterator[str]:
+    yield "no block shown yet" if node.head is None else f"at block {node.head}"
+    if node.lag_blocks:
+        yield f"{node.lag_blocks} behind"
+    if node.latency_ms is not None:
+        yield f"{node.latency_ms} ms"
+    if node.failing_percent:
+        yield f"{node.failing_percent} % of questions fail"
+    if node.asked_in_a_day is not None:
+        yield f"{node.asked_in_a_day} questions in 24h"
+    if node.trouble is not None:
+        yield f"last: {node.trouble}"
 
 
 def _when(seen: ProcessSeen, last_seen_s: int) -> str:

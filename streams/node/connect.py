@@ -2,16 +2,32 @@
 
 from collections.abc import Sequence
 
+from streams.node.budget import Allowance
 from streams.node.http_node import HttpNode
 from streams.node.port import Node
 from streams.node.several import SeveralNodes, usual_quorum
 from streams.redaction import node_name
 
 
-def connect(urls: Sequence[str], *, timeout_s: float, quorum: int | None = None) -> Node:
-    """Take the nodes of some URLs, in order of preference; nothing is asked yet. Two URLs of one host and port are one node."""
-    nodes = {node_name(url): HttpNode(url, timeout_s=timeout_s) for url in reversed(urls)}
-    in_order = dict(reversed(nodes.items()))
-    if len(in_order) == 1:
-        return next(iter(in_order.values()))
-    return SeveralNodes(in_order, quorum=min(quorum or usual_quorum(len(in_order)), len(in_order)))
+def connect(
+    urls: Sequence[str],
+    *,
+    timeout_s: float,
+    quorum: int | None = None,
+    allowances: Sequence[Allowance] = (),
+) -> Node:
+    """Take the nodes of some URLs, in order of preference; nothing is asked yet. Two URLs of one host and port are one node.
+
+    Each may be asked as its allowance says, the first of such two's; without any, without bound.
+    """
+    named: dict[str, HttpNode] = {}
+    for url, allowance in zip(urls, allowances or [Allowance()] * len(urls), strict=True):
+        if node_name(url) not in named:
+            named[node_name(url)] = HttpNode(url, timeout_s=timeout_s, allowance=allowance)
+    if len(named) == 1:
+        return next(iter(named.values()))
+    return SeveralNodes(
+        named,
+        quorum=min(quorum or usual_quorum(len(named)), len(named)),
+        budgets={name: node.budget for name, node in named.items()},
+    )

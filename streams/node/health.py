@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 from pipeline.errors import NodeError
+from pipeline.messages.processes import NodeSeen
 from pipeline.units import BlockNumber
 from streams.backoff import doubled
+from streams.node.budget import Budget
 from streams.node.port import Header
 
-_WEIGHT = 0.2
-"""Of the newest answer in the mean of times."""
+_WEIGHT, _FAILURE_WEIGHT = 0.2, 0.05
+"""Of the newest answer in the mean of times, and in the share of failures."""
+_LONGEST_TROUBLE = 200
+"""Of what a heartbeat tells; the log has it whole."""
 _FIRST_REST_S, _LONGEST_REST_S = 1.0, 30.0
 
 
@@ -21,8 +25,8 @@ class NodeHealth:
     """When that block was first told, by the caller's clock."""
     latency_s: float | None = None
     """A mean that leans on the newest answers."""
-    answers: int = 0
-    failures: int = 0
+    failing: float = 0.0
+    """The share of questions without an answer, of the newest ones."""
     trouble: str = ""
     """Why the last question has no answer; empty where it has one."""
     failed_in_a_row: int = 0
@@ -35,7 +39,7 @@ class NodeHealth:
 
     def answered(self, took_s: float) -> None:
         """Take note of an answer."""
-        self.answers += 1
+        self.failing -= _FAILURE_WEIGHT * self.failing
         self.trouble, self.failed_in_a_row, self.rests_until_s = "", 0, 0.0
         self.latency_s = (
             took_s if self.latency_s is None else self.latency_s + _WEIGHT * (took_s - self.latency_s)
@@ -43,10 +47,22 @@ class NodeHealth:
 
     def failed(self, error: NodeError, now_s: float) -> None:
         """Take note of a question without an answer: where others are there, it is not asked again at once."""
-        self.failures += 1
+        self.failing += _FAILURE_WEIGHT * (1 - self.failing)
         self.trouble = str(error)
         self.rests_until_s = now_s + doubled(_FIRST_REST_S, self.failed_in_a_row, most=_LONGEST_REST_S)
         self.failed_in_a_row += 1
+
+    def seen(self, name: str, highest: BlockNumber | None, budget: Budget | None) -> NodeSeen:
+        """Tell of it under its name, beside the highest block that any node has shown."""
+        return NodeSeen(
+            name=name,
+            head=self.head,
+            lag_blocks=None if self.head is None or highest is None else highest - self.head,
+            latency_ms=None if self.latency_s is None else round(1000 * self.latency_s),
+            failing_percent=round(100 * self.failing),
+            asked_in_a_day=budget.asked_in_a_day if budget is not None and budget.is_bounded else None,
+            trouble=self.trouble[:_LONGEST_TROUBLE] or None,
+        )
 
     def rests(self, now_s: float) -> bool:
         """Ask whether it failed so recently that another node is better asked."""

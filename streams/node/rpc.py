@@ -10,10 +10,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import aiohttp
 import msgspec
 import structlog
+from msgspec.structs import asdict
 
 from pipeline.errors import NodeBusyError, NodeError, TooMuchAskedError
+from streams.backoff import Reminder
 from streams.node.batches import Batches
 from streams.node.bounded import ENCODINGS, read_bounded
+from streams.node.budget import Allowance, Budget
 from streams.node.trouble import broken, error_of, error_of_page, error_of_status
 from streams.node.usage import Usage
 from streams.plain_text import one_line
@@ -27,6 +30,8 @@ _LIMITED_STATUSES = frozenset({429, 503})
 _LONGEST_REST_S = 60
 """Whatever a node asks for: who stands still for longer than that wants to know why."""
 _SHORTEST_SECRET = 6
+_REMIND_S = 60.0
+"""How often it is said that questions wait."""
 
 Question = tuple[str, tuple[Any, ...]]
 """A method and its parameters."""
@@ -55,8 +60,12 @@ Outcome = msgspec.Raw | CallRefused
 class Rpc:
     """A connection to one node."""
 
-    def __init__(self, url: str, *, timeout_s: float, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float, most_bytes: int = _MOST_BYTES, budget: Budget | None = None
+    ) -> None:
         """Take the node's URL, which may hold a key: it is shown nowhere."""
+        self.budget = budget or Budget(Allowance())
+        self._remind = Reminder(_REMIND_S)
         self._url = url
         self._secrets = _secrets(url)
         self._timeout_s = timeout_s
@@ -84,9 +93,10 @@ class Rpc:
 
         Raises: NodeError where the node is busy or an answer is broken.
         """
-        size = self._batches.size
+        size = min(self._batches.size, self.budget.most_at_once)
         parts = [questions[at : at + size] for at in range(0, len(questions), size)]
-        answered = await asyncio.gather(*(self._ask_part(part) for part in parts))
+        turns_s = self.budget.reserve([len(part) for part in parts])
+        answered = await asyncio.gather(*map(self._ask_part, parts, turns_s))
         return [outcome for part in answered for outcome in part]
 
     async def close(self) -> None:
@@ -96,8 +106,12 @@ class Rpc:
             self._session = None
             log.debug("asked a node", **msgspec.structs.asdict(self.usage))
 
-    async def _ask_part(self, questions: Sequence[Question]) -> list[Outcome]:
-        """Ask in one request, or where that is too much for the node, in two."""
+    async def _ask_part(self, questions: Sequence[Question], turn_s: float) -> list[Outcome]:
+        """Ask in one request once it is its turn, or where that is too much for the node, in two."""
+        if turn_s > 0:
+            if self._remind.is_due():
+                log.info("waits for its turn", questions=len(questions), **asdict(self.budget.allowance))
+            await asyncio.sleep(turn_s)
         try:
             outcomes = await self._ask_once(questions)
         except TooMuchAskedError as error:
@@ -105,7 +119,9 @@ class Rpc:
                 return [CallRefused(error)]
             self._batches.refused(len(questions), error)
             half = (len(questions) + 1) // 2
-            return [*await self._ask_part(questions[:half]), *await self._ask_part(questions[half:])]
+            parts = [questions[:half], questions[half:]]
+            turns_s = self.budget.reserve([len(part) for part in parts])
+            return [each for at, part in enumerate(parts) for each in await self._ask_part(part, turns_s[at])]
         self._batches.taken(len(questions))
         return outcomes
 

@@ -17,7 +17,9 @@ from pipeline.errors import (
     SettingsError,
     TooMuchAskedError,
 )
+from pipeline.messages.processes import NodeSeen
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
+from streams.node.budget import Budget
 from streams.node.health import NodeHealth
 from streams.node.port import AccountState, Body, CallToSimulate, Header, Node, SimulatedCall
 
@@ -50,12 +52,14 @@ class SeveralNodes:
         nodes: Mapping[str, Node],
         *,
         quorum: int,
+        budgets: Mapping[str, Budget] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take nodes by the names that the log shows."""
+        """Take nodes by the names that the log shows, and what counts their questions where they have a budget."""
         assert 1 <= quorum <= len(nodes)
         self._nodes = dict(nodes)
         self._quorum = quorum
+        self._budgets = budgets or {}
         self._clock = clock
         self._order = list(nodes)
         """Those on the branch of the newest block first, else by preference."""
@@ -133,6 +137,11 @@ class SeveralNodes:
     async def close(self) -> None:
         """Let go of connections."""
         await asyncio.gather(*(node.close() for node in self._nodes.values()))
+
+    def seen(self) -> tuple[NodeSeen, ...]:
+        """Tell of each node how it has answered."""
+        highest = max((each.head for each in self.health.values() if each.head is not None), default=None)
+        return tuple(each.seen(name, highest, self._budgets.get(name)) for name, each in self.health.items())
 
     # ---------------------------------------------------------------- which node
     async def _answers(self, question: "Question[T]") -> dict[str, T]:

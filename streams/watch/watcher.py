@@ -16,9 +16,11 @@ from pipeline.units import Address, BlockNumber, ChainId, Seconds, ShardId, Term
 from streams.heartbeat import Progress, beating
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_topics, ensure_topics
+from streams.node.budget import Allowance
 from streams.node.connect import connect
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
+from streams.node.several import SeveralNodes
 from streams.process import until_told
 from streams.watch.clock_lag import ClockLag
 from streams.watch.follower import Follower
@@ -41,6 +43,7 @@ async def run_watch(
     rpc_urls: Sequence[str],
     instance: str,
     rpc_quorum: int | None = None,
+    rpc_allowances: Sequence[Allowance] = (),
     timing: Timing | None = None,
     multicall: Address = MULTICALL3,
     late_s: Seconds | None = None,
@@ -57,7 +60,9 @@ async def run_watch(
     async def watch() -> None:
         nonlocal at_work
         event_log = KafkaLog(kafka, chain_id, timeout_s=timing.append_timeout_s)
-        node = connect(rpc_urls, timeout_s=timing.call_timeout_s, quorum=rpc_quorum)
+        node = connect(
+            rpc_urls, timeout_s=timing.call_timeout_s, quorum=rpc_quorum, allowances=rpc_allowances
+        )
         at_work = watch = Watch(
             node,
             event_log,
@@ -163,6 +168,7 @@ class Watch:
             heads,
             None if view.newest is None else view.newest.block.number,
             trouble=None if view.late is None else view.late.reason,
+            nodes=self._node.seen() if isinstance(self._node, SeveralNodes) else (),
         )
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from streams.devnet.flow import OrderFlow
 from streams.devnet.ports import free_port
 from streams.devnet.world import World
 from streams.kafka.codec import decode_event, encode
+from streams.node.budget import Allowance
 from streams.node.http_node import HttpNode
 from streams.node.port import Node
 from streams.node.several import SeveralNodes
@@ -78,17 +79,25 @@ async def grounded(chain: Chain, world: World, folder: Path, cache: Path) -> Asy
 class Watched:
     """A watcher of one book, and the log that it writes."""
 
-    def __init__(self, ground: Ground, setup: Setup) -> None:
+    def __init__(self, ground: Ground, setup: Setup, *, first_may: Allowance | None = None) -> None:
+        """Let the first node be asked no more often than it may be."""
         ground.watched += 1
         self.ground, self.chain = ground, ground.chain
         self.names = [f"n{ground.watched}-{place}" for place in range(setup.nodes)]
         self.witnesses = {
-            name: Witness(HttpNode(ground.proxy.url_for(name), timeout_s=TIMING.call_timeout_s))
-            for name in self.names
+            name: Witness(
+                HttpNode(
+                    ground.proxy.url_for(name),
+                    timeout_s=TIMING.call_timeout_s,
+                    allowance=None if place else first_may,
+                )
+            )
+            for place, name in enumerate(self.names)
         }
         self.broker, self.fold = FakeWatchBroker(1), Fold()
+        self.node = self._node(setup)
         self._watch = Watch(
-            self._node(setup),
+            self.node,
             FakeEventLog(self.broker),
             chain_id=ChainId(self.chain.chain_id),
             partitions=1,
@@ -100,7 +109,8 @@ class Watched:
     def _node(self, setup: Setup) -> Node:
         if setup.nodes == 1:
             return self.witnesses[self.names[0]]
-        return SeveralNodes(self.witnesses, quorum=setup.quorum)
+        budgets = {name: each.budget for name, each in self.witnesses.items()}
+        return SeveralNodes(self.witnesses, quorum=setup.quorum, budgets=budgets)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

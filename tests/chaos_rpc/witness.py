@@ -19,7 +19,7 @@ class Witness:
     """`port.Node` over a real node's client: passes everything on, and keeps what was taken and what was refused."""
 
     def __init__(self, node: HttpNode) -> None:
-        self._node = node
+        self._node, self.budget = node, node.budget
         self.headers_taken: set[Header] = set()
         self.bodies_taken: dict[Hash, set[Body]] = {}
         self.refused: list[str] = []

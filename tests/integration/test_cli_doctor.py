@@ -7,7 +7,7 @@ import pytest
 from cli_desk import MANAGER, OTHER_POOL, POOL, USDC, a_book, live_portfolio, signer_file
 from msgspec.structs import replace
 
-from pipeline.messages.processes import ProcessSeen, ShardHead
+from pipeline.messages.processes import NodeSeen, ProcessSeen, ShardHead
 from pipeline.venues.uniswap_v3.forms.entries import Pool
 from streams import processes
 from streams.kafka.access import KafkaAccess
@@ -51,11 +51,19 @@ def test_a_process_that_has_fallen_silent_is_named_and_the_doctor_is_not_well(ke
         "rehearse well no `evenkeel rehearse` shows a heartbeat: proposals of dry-run books are not tried"
         in shown
     )
-    late = replace(usual, role="watch", instance="b", trouble="block 17, the newest, is 2h behind")
+    node = NodeSeen(
+        name="a.example:443", head=15, lag_blocks=2, latency_ms=40, failing_percent=10, asked_in_a_day=512,
+        trouble="HTTP 503",
+    )  # fmt: skip
+    late = replace(
+        usual, role="watch", instance="b", trouble="block 17, the newest, is 2h behind", nodes=(node,)
+    )
     processes_seen(desk, late)
     shown = desk.run("doctor")
     assert shown.code == 1
     assert "watch b WRONG block 17, the newest, is 2h behind; version" in " ".join(shown.out.split())
+    said = "node a.example:443: at block 15, 2 behind, 40 ms, 10 % of questions fail, 512 questions in 24h, last: HTTP 503"
+    assert said in " ".join(shown.out.split())
     said = " ".join(desk.run("inventory").err.split())
     assert "`evenkeel watch` of b: block 17, the newest, is 2h behind" in said
     processes_seen(desk, replace(late, trouble=None))

@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from chaos_rpc.faults import FAULTS
+from chaos_rpc.faults import FAULTS, SETUPS
 from chaos_rpc.lagging import follow_with_one_behind
 from chaos_rpc.play import Act, play
 from chaos_rpc.run import Report, deal
-from chaos_rpc.watched import Ground, grounded
+from chaos_rpc.watched import Ground, Watched, grounded
+from watching import assert_equals_chain
 
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.node.budget import Allowance
 from streams.node.proof.proofs import Proofs
+from streams.node.several import SeveralNodes
 
 pytestmark = pytest.mark.anvil
 
@@ -40,6 +43,33 @@ async def test_nobody_is_accused_for_lagging(ground: Ground) -> None:
     lagged = await follow_with_one_behind(ground, 60, seed=1)
     assert lagged.wrong == []
     assert lagged.told
+
+
+async def test_another_node_takes_over_from_one_whose_budget_is_used_up(ground: Ground) -> None:
+    watched = Watched(ground, SETUPS["one of two"], first_may=Allowance(per_second=20, per_day=60))
+    async with watched.running():
+        for _ in range(5):
+            await ground.mine(5)
+            await watched.until_caught_up()
+    first, second = watched.witnesses.values()
+    said = [reason for reason in first.failed if "budget of 60 questions per day is used up" in reason]
+    assert said
+    assert not second.failed
+    assert isinstance(watched.node, SeveralNodes)
+    seen = watched.node.seen()[0]
+    assert seen.asked_in_a_day is not None
+    assert 50 < seen.asked_in_a_day <= 60
+    assert "budget" in (seen.trouble or "")
+    assert_equals_chain(watched.taken_in(), ground.chain)
+
+
+async def test_a_node_alone_whose_budget_is_used_up_is_a_standstill_that_says_so(ground: Ground) -> None:
+    watched = Watched(ground, SETUPS["alone"], first_may=Allowance(per_day=60))
+    async with watched.running():
+        await watched.until(
+            lambda: any("questions per day is used up" in stall.cause for stall in watched.stalls()),
+            "a word about the budget",
+        )
 
 
 @pytest.mark.parametrize(

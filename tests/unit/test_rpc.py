@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from pipeline.errors import CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
+from streams.node.budget import Allowance, Budget
 from streams.node.rpc import CallRefused, Rpc
 
 Answer = Callable[[Any], Awaitable[web.StreamResponse]]
@@ -70,6 +71,32 @@ async def test_answers_come_in_the_order_of_the_questions() -> None:
     async with node(answering(lambda qs: [echo(q) for q in reversed(qs)])) as rpc:
         outcomes = await rpc.ask_all([("echo", (n,)) for n in range(7)])
     assert [json.loads(bytes(outcome)) for outcome in outcomes] == list(range(7))
+
+
+async def test_no_request_has_more_questions_than_a_second_may_have_and_each_waits_for_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    waited_s: list[float] = []
+
+    def noted(questions: Any) -> Any:
+        sizes.append(len(questions) if isinstance(questions, list) else 1)
+        return [echo(q) for q in questions] if isinstance(questions, list) else echo(questions)
+
+    async def sleep(delay_s: float) -> None:
+        waited_s.append(delay_s)
+
+    async with node(answering(noted)) as rpc:
+        rpc.budget = Budget(Allowance(per_second=3, per_day=8), clock=lambda: 5.0)
+        monkeypatch.setattr("streams.node.rpc.asyncio.sleep", sleep)
+        outcomes = await rpc.ask_all([("echo", (n,)) for n in range(7)])
+        monkeypatch.undo()
+        assert [json.loads(bytes(outcome)) for outcome in outcomes] == list(range(7))
+        assert sorted(sizes) == [1, 3, 3]
+        assert waited_s == [1.0, 2.0]
+        with pytest.raises(NodeBusyError, match="budget of 8 questions per day is used up"):
+            await rpc.ask_all([("echo", (n,)) for n in range(2)])
+        assert len(sizes) == 3, "nothing was asked"
 
 
 async def test_a_long_list_of_questions_goes_out_in_parts() -> None:

@@ -76,6 +76,36 @@ def test_several_nodes_are_separated_by_commas(monkeypatch):
     assert load_settings().rpc_urls == ("https://a.example/x", "http://127.0.0.1:8545")
 
 
+@pytest.mark.parametrize(
+    ("per_second", "per_day", "allowed"),
+    [
+        ("", "", [(None, None), (None, None)]),
+        ("10", "", [(10, None), (10, None)]),
+        ("10, 25", "100000", [(10, 100_000), (25, 100_000)]),
+    ],
+)
+def test_a_budget_is_one_for_all_nodes_or_one_for_each(monkeypatch, per_second, per_day, allowed):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "https://a.example/x, http://127.0.0.1:8545")
+    monkeypatch.setenv("EVENKEEL_RPC_PER_SECOND", per_second)
+    monkeypatch.setenv("EVENKEEL_RPC_PER_DAY", per_day)
+    assert [(each.per_second, each.per_day) for each in load_settings().allowances] == allowed
+
+
+def test_a_budget_in_the_file_is_a_number_or_a_list(tmp_path):
+    file = tmp_path / "evenkeel.yaml"
+    file.write_text(
+        "rpc_url: [https://a.example, https://b.example]\nrpc_per_second: 7\nrpc_per_day: [8, 9]\n"
+    )
+    assert [(each.per_second, each.per_day) for each in load_settings().allowances] == [(7, 8), (7, 9)]
+
+
+def test_budgets_that_are_not_as_many_as_nodes_are_refused(monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "https://a.example/x, http://127.0.0.1:8545")
+    monkeypatch.setenv("EVENKEEL_RPC_PER_DAY", "1,2,3")
+    with pytest.raises(SettingsError, match="EVENKEEL_RPC_PER_DAY: 3 numbers, 2 nodes are named"):
+        _ = load_settings().allowances
+
+
 def test_an_empty_variable_is_not_set(monkeypatch):
     monkeypatch.setenv("EVENKEEL_PARTITIONS", "")
     assert load_settings().partitions == DEFAULT_PARTITIONS
@@ -90,6 +120,8 @@ def test_an_empty_variable_is_not_set(monkeypatch):
         ("EVENKEEL_BROKER", "localhost", "must be host:port"),
         ("EVENKEEL_BROKER", "localhost:x", "must be host:port"),
         ("EVENKEEL_RPC_URL", "ftp://x", "must be http:// or https:// URLs"),
+        ("EVENKEEL_RPC_PER_SECOND", "ten", "must be a whole number"),
+        ("EVENKEEL_RPC_PER_DAY", "100, 0", "greater than or equal to 1"),
         ("EVENKEEL_INSTANCE", "a b", "match pattern"),
         ("EVENKEEL_LOG_FORMAT", "xml", "must be 'auto', 'console' or 'json'"),
         ("EVENKEEL_PARTITONS", "4", "unknown variable; did you mean EVENKEEL_PARTITIONS?"),

@@ -233,6 +233,23 @@ async def test_what_a_contract_refuses_is_asked_once() -> None:
     assert "call" not in nodes[1].questions
 
 
+async def test_each_node_is_told_of_with_head_lag_errors_and_trouble() -> None:
+    nodes, time = chains(3), Time()
+    asked = several(nodes, time=time)
+    nodes[1].lags_blocks = 2
+    await asked.newest()
+    head = nodes[0].head
+    for _ in range(2):
+        nodes[0].fail("bodies", "stall")
+        await asked.bodies([head])
+        time.now_s += 60
+    first, second, third = asked.seen()
+    assert (first.name, first.head, first.lag_blocks, first.failing_percent) == ("node0", 5, 0, 10)
+    assert first.trouble == "bodies: no answer in time"
+    assert (second.head, second.lag_blocks, second.failing_percent, second.trouble) == (3, 2, 0, None)
+    assert (third.head, third.latency_ms, third.asked_in_a_day) == (5, 0, None)
+
+
 async def test_nodes_of_different_chains_are_a_wrong_setting() -> None:
     asked = several([FakeChain(), FakeChain(chain_id=1)])
     with pytest.raises(SettingsError, match="node0 follows 31337, node1 follows 1"):

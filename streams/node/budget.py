@@ -1,0 +1,109 @@
+"""How often a node may be asked: so many questions per second, and so many per day. Who asks more waits for its turn."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pipeline.errors import NodeBusyError
+from streams.human import duration_text
+
+_LONGEST_WAIT_S = 10.0
+"""Further away a turn is none: another node is asked, or fewer questions at once."""
+_SECOND_S, _MINUTE_S, _DAY_S = 1.0, 60.0, 86_400.0
+_UNBOUNDED = 1 << 30
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider lets a node be asked; each question of a batch counts. None: no bound."""
+
+    per_second: int | None = None
+    per_day: int | None = None
+
+
+class Budget:
+    """Gives each question its turn, so that no second and no 24 hours have more than they may. It counts from the process's start."""
+
+    def __init__(self, allowance: Allowance, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take what is allowed; nothing was asked yet."""
+        self.allowance = allowance
+        self._clock = clock
+        self._turns: deque[tuple[float, int]] = deque()
+        """Of the last second and those to come: when, and how many questions."""
+        self._minutes: deque[tuple[float, int]] = deque()
+        """Of the last day: each minute's beginning, and its questions."""
+
+    @property
+    def most_at_once(self) -> int:
+        """How many questions may go into one request."""
+        return self.allowance.per_second or _UNBOUNDED
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether anything is counted."""
+        return self.allowance.per_second is not None or self.allowance.per_day is not None
+
+    @property
+    def asked_in_a_day(self) -> int:
+        """Count the questions of the last 24 hours."""
+        while self._minutes and self._minutes[0][0] + _MINUTE_S <= self._clock() - _DAY_S:
+            self._minutes.popleft()
+        return sum(count for _, count in self._minutes)
+
+    def reserve(self, counts: Sequence[int]) -> list[float]:
+        """Take a turn for each of some requests, none of them larger than `most_at_once`. Returns in how many seconds each has it.
+
+        Raises: NodeBusyError where the last would have to wait for too long, or the day has no questions left; nothing is taken then.
+        """
+        now_s, total = self._clock(), sum(counts)
+        self._check_day(total, now_s)
+        turns = self._found(counts, now_s)
+        wait_s = max(turns[-1][0] - now_s, 0.0) if turns else 0.0
+        if wait_s > _LONGEST_WAIT_S:
+            raise NodeBusyError(
+                f"the node is not asked: its budget is {self.allowance.per_second} questions per second, "
+                f"the last of {total} would have to wait for {math.ceil(wait_s)} s"
+            )
+        if self.allowance.per_second is not None:
+            self._turns.extend(turns)
+        if self.is_bounded:
+            self._count(total, now_s)
+        return [max(at_s - now_s, 0.0) for at_s, _ in turns]
+
+    def _found(self, counts: Sequence[int], now_s: float) -> list[tuple[float, int]]:
+        """Find the first moments from which on a second holds no more than it may."""
+        most = self.allowance.per_second
+        if most is None:
+            return [(now_s, count) for count in counts]
+        while self._turns and self._turns[0][0] <= now_s - _SECOND_S:
+            self._turns.popleft()
+        window, found = deque(self._turns), list[tuple[float, int]]()
+        used = sum(count for _, count in window)
+        at_s = max(now_s, window[-1][0]) if window else now_s
+        for count in counts:
+            while window and (used + count > most or window[0][0] <= at_s - _SECOND_S):
+                at_s = max(at_s, window[0][0] + _SECOND_S)
+                used -= window.popleft()[1]
+            window.append((at_s, count))
+            found.append((at_s, count))
+            used += count
+        return found
+
+    def _check_day(self, count: int, now_s: float) -> None:
+        most = self.allowance.per_day
+        if most is None or self.asked_in_a_day + count <= most:
+            return
+        oldest_s = self._minutes[0][0] if self._minutes else now_s
+        free_s = math.ceil(oldest_s + _MINUTE_S + _DAY_S - now_s)
+        raise NodeBusyError(
+            f"the node is not asked: its budget of {most} questions per day is used up, the next are free in {duration_text(free_s)}"
+        )
+
+    def _count(self, count: int, now_s: float) -> None:
+        if self._minutes and self._minutes[-1][0] > now_s - _MINUTE_S:
+            begun_s, before = self._minutes.pop()
+            self._minutes.append((begun_s, before + count))
+        else:
+            self._minutes.append((now_s, count))
