@@ -22,6 +22,18 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     per_second: int | None = None
     per_day: int | None = None
 
+    @property
+    def look_every_s(self) -> float:
+        """How far apart looks for a new block must be to take half of what is allowed; the rest is for the blocks."""
+        per_second = 0.0 if self.per_second is None else _SECOND_S / self.per_second
+        per_day = 0.0 if self.per_day is None else _DAY_S / self.per_day
+        return 2 * max(per_second, per_day)
+
+
+def look_every_s(allowances: Sequence[Allowance], quorum: int) -> float:
+    """How far apart looks must be so that as many nodes as must agree can afford them; those that allow less are passed over once they are used up."""
+    return sorted(each.look_every_s for each in allowances)[quorum - 1] if allowances else 0.0
+
 
 class Budget:
     """Gives each question its turn, so that no second and no 24 hours have more than they may. It counts from the process's start."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import msgspec
 import structlog
 
 from pipeline.errors import InfrastructureError, NodeError, TopicMissingError
@@ -16,11 +17,11 @@ from pipeline.units import Address, BlockNumber, ChainId, Seconds, ShardId, Term
 from streams.heartbeat import Progress, beating
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_topics, ensure_topics
-from streams.node.budget import Allowance
+from streams.node.budget import Allowance, look_every_s
 from streams.node.connect import connect
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
-from streams.node.several import SeveralNodes
+from streams.node.several import SeveralNodes, usual_quorum
 from streams.process import until_told
 from streams.watch.clock_lag import ClockLag
 from streams.watch.follower import Follower
@@ -54,7 +55,10 @@ async def run_watch(
     Raises: FencedError once another watcher has taken over, unless it is to stand by; SettingsError if the node
     follows another chain, InfrastructureError where the broker fails.
     """
+    agree = min(rpc_quorum or usual_quorum(len(rpc_urls)), len(rpc_urls))
     timing = timing or Timing()
+    look_s = max(timing.poll_s, look_every_s(rpc_allowances, agree))
+    timing = msgspec.structs.replace(timing, poll_s=look_s)
     at_work: Watch | None = None
 
     async def watch() -> None:

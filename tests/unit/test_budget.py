@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import NodeBusyError
-from streams.node.budget import Allowance, Budget
+from streams.node.budget import Allowance, Budget, look_every_s
 
 
 class Time:
@@ -22,8 +22,13 @@ def budget(per_second: int | None = None, per_day: int | None = None) -> tuple[B
 
 
 MOST = 5
+# parts of a second that add up exactly
 asks = st.lists(
-    st.tuples(st.floats(0, 3), st.lists(st.integers(1, MOST), min_size=1, max_size=6)), max_size=30
+    st.tuples(
+        st.integers(0, 192).map(lambda part: part / 64),
+        st.lists(st.integers(1, MOST), min_size=1, max_size=6),
+    ),
+    max_size=30,
 )
 
 
@@ -91,3 +96,20 @@ def test_without_bounds_nothing_waits_and_nothing_is_kept():
     assert free.asked_in_a_day == 0
     assert not free._turns
     assert not free.is_bounded
+
+
+@pytest.mark.parametrize(
+    ("bounds", "quorum", "every_s"),
+    [
+        ([], 1, 0.0),
+        ([(None, None)], 1, 0.0),
+        ([(10, None)], 1, 0.2),
+        ([(None, 86_400)], 1, 2.0),
+        ([(10, 172_800)], 1, 1.0),
+        ([(None, 86_400), (None, 43_200), (None, 100)], 1, 2.0),
+        ([(None, 86_400), (None, 43_200), (None, 100)], 2, 4.0),
+    ],
+)
+def test_looks_take_half_of_what_enough_nodes_allow(bounds, quorum, every_s):
+    allowances = [Allowance(per_second=second, per_day=day) for second, day in bounds]
+    assert look_every_s(allowances, quorum) == pytest.approx(every_s)
