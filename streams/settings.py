@@ -19,7 +19,7 @@ from pipeline.errors import SettingsError
 from pipeline.units import ChainId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.settings import KafkaSettings
-from streams.node.budget import Allowance
+from streams.node.budget import RateLimit
 from streams.redaction import remember_secret
 from streams.run_folder import broker_in, devnet_in, read_text
 from streams.yaml_positions import (
@@ -142,11 +142,11 @@ class Settings(KafkaSettings, BaseSettings):
         return self.rpc_quorum
 
     @property
-    def allowances(self) -> tuple[Allowance, ...]:
+    def rpc_limits(self) -> tuple[RateLimit, ...]:
         """How often each node may be asked. Raises: SettingsError where there are not as many numbers as nodes."""
         seconds, days = self._each("rpc_per_second"), self._each("rpc_per_day")
         return tuple(
-            Allowance(per_second=second, per_day=day) for second, day in zip(seconds, days, strict=True)
+            RateLimit(per_second=second, per_day=day) for second, day in zip(seconds, days, strict=True)
         )
 
     def _each(self, field: str) -> tuple[int | None, ...]:

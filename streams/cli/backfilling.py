@@ -56,7 +56,7 @@ def backfill(
                 partitions=settings.partitions,
                 rpc_urls=settings.rpc_urls,
                 rpc_quorum=settings.quorum,
-                rpc_allowances=settings.allowances,
+                rpc_limits=settings.rpc_limits,
                 instance=settings.instance,
                 first_block=first_block,
                 tell=bar.tell,

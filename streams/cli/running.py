@@ -37,7 +37,7 @@ def watch() -> None:
             partitions=settings.partitions,
             rpc_urls=settings.rpc_urls,
             rpc_quorum=settings.quorum,
-            rpc_allowances=settings.allowances,
+            rpc_limits=settings.rpc_limits,
             late_s=_late_s(settings.chain),
             instance=settings.instance,
             stands_by=True,

@@ -16,7 +16,7 @@ _SECOND_S, _MINUTE_S, _DAY_S = 1.0, 60.0, 86_400.0
 _UNBOUNDED = 1 << 30
 
 
-class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider lets a node be asked; each question of a batch counts. None: no bound."""
 
     per_second: int | None = None
@@ -30,17 +30,17 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
         return 2 * max(per_second, per_day)
 
 
-def look_every_s(allowances: Sequence[Allowance], quorum: int) -> float:
+def look_every_s(limits: Sequence[RateLimit], quorum: int) -> float:
     """How far apart looks must be so that as many nodes as must agree can afford them; those that allow less are passed over once they are used up."""
-    return sorted(each.look_every_s for each in allowances)[quorum - 1] if allowances else 0.0
+    return sorted(each.look_every_s for each in limits)[quorum - 1] if limits else 0.0
 
 
-class Budget:
+class NodeBudget:
     """Gives each question its turn, so that no second and no 24 hours have more than they may. It counts from the process's start."""
 
-    def __init__(self, allowance: Allowance, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limit: RateLimit, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Take what is allowed; nothing was asked yet."""
-        self.allowance = allowance
+        self.limit = limit
         self._clock = clock
         self._turns: deque[tuple[float, int]] = deque()
         """Of the last second and those to come: when, and how many questions."""
@@ -50,12 +50,12 @@ class Budget:
     @property
     def most_at_once(self) -> int:
         """How many questions may go into one request."""
-        return self.allowance.per_second or _UNBOUNDED
+        return self.limit.per_second or _UNBOUNDED
 
     @property
     def is_bounded(self) -> bool:
         """Whether anything is counted."""
-        return self.allowance.per_second is not None or self.allowance.per_day is not None
+        return self.limit.per_second is not None or self.limit.per_day is not None
 
     @property
     def asked_in_a_day(self) -> int:
@@ -75,10 +75,10 @@ class Budget:
         wait_s = max(turns[-1][0] - now_s, 0.0) if turns else 0.0
         if wait_s > _LONGEST_WAIT_S:
             raise NodeBusyError(
-                f"the node is not asked: its budget is {self.allowance.per_second} questions per second, "
+                f"the node is not asked: its budget is {self.limit.per_second} questions per second, "
                 f"the last of {total} would have to wait for {math.ceil(wait_s)} s"
             )
-        if self.allowance.per_second is not None:
+        if self.limit.per_second is not None:
             self._turns.extend(turns)
         if self.is_bounded:
             self._count(total, now_s)
@@ -86,7 +86,7 @@ class Budget:
 
     def _found(self, counts: Sequence[int], now_s: float) -> list[tuple[float, int]]:
         """Find the first moments from which on a second holds no more than it may."""
-        most = self.allowance.per_second
+        most = self.limit.per_second
         if most is None:
             return [(now_s, count) for count in counts]
         while self._turns and self._turns[0][0] <= now_s - _SECOND_S:
@@ -104,7 +104,7 @@ class Budget:
         return found
 
     def _check_day(self, count: int, now_s: float) -> None:
-        most = self.allowance.per_day
+        most = self.limit.per_day
         if most is None or self.asked_in_a_day + count <= most:
             return
         oldest_s = self._minutes[0][0] if self._minutes else now_s

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streams.node.budget import Allowance
+from streams.node.budget import RateLimit
 from streams.node.http_node import HttpNode
 from streams.node.port import Node
 from streams.node.several import SeveralNodes, usual_quorum
@@ -14,16 +14,16 @@ def connect(
     *,
     timeout_s: float,
     quorum: int | None = None,
-    allowances: Sequence[Allowance] = (),
+    limits: Sequence[RateLimit] = (),
 ) -> Node:
     """Take the nodes of some URLs, in order of preference; nothing is asked yet. Two URLs of one host and port are one node.
 
-    Each may be asked as its allowance says, the first of such two's; without any, without bound.
+    Each may be asked as its limit says, the first of such two's; without any, without bound.
     """
     named: dict[str, HttpNode] = {}
-    for url, allowance in zip(urls, allowances or [Allowance()] * len(urls), strict=True):
+    for url, limit in zip(urls, limits or [RateLimit()] * len(urls), strict=True):
         if node_name(url) not in named:
-            named[node_name(url)] = HttpNode(url, timeout_s=timeout_s, allowance=allowance)
+            named[node_name(url)] = HttpNode(url, timeout_s=timeout_s, limit=limit)
     if len(named) == 1:
         return next(iter(named.values()))
     return SeveralNodes(

@@ -6,7 +6,7 @@ from pipeline.errors import NodeError
 from pipeline.messages.processes import NodeSeen
 from pipeline.units import BlockNumber
 from streams.backoff import doubled
-from streams.node.budget import Budget
+from streams.node.budget import NodeBudget
 from streams.node.port import Header
 
 _WEIGHT, _FAILURE_WEIGHT = 0.2, 0.05
@@ -52,7 +52,7 @@ class NodeHealth:
         self.rests_until_s = now_s + doubled(_FIRST_REST_S, self.failed_in_a_row, most=_LONGEST_REST_S)
         self.failed_in_a_row += 1
 
-    def seen(self, name: str, highest: BlockNumber | None, budget: Budget | None) -> NodeSeen:
+    def seen(self, name: str, highest: BlockNumber | None, budget: NodeBudget | None) -> NodeSeen:
         """Tell of it under its name, beside the highest block that any node has shown."""
         return NodeSeen(
             name=name,

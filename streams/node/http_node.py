@@ -17,7 +17,7 @@ from streams.node.answers import (
     quantity,
     raw_bytes,
 )
-from streams.node.budget import Allowance, Budget
+from streams.node.budget import NodeBudget, RateLimit
 from streams.node.multicall import MULTICALL3, aggregated
 from streams.node.overrides import call_of, outcome, overrides_of
 from streams.node.port import AccountState, Body, CallToSimulate, Header, SimulatedCall
@@ -43,11 +43,9 @@ _TEXT = msgspec.json.Decoder(str)
 class HttpNode:
     """`port.Node` over HTTP."""
 
-    def __init__(
-        self, url: str, *, timeout_s: float = _TIMEOUT_S, allowance: Allowance | None = None
-    ) -> None:
+    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S, limit: RateLimit | None = None) -> None:
         """Take a URL, and how often it may be asked; nothing is asked yet."""
-        self.budget = Budget(allowance or Allowance())
+        self.budget = NodeBudget(limit or RateLimit())
         self._rpc = Rpc(url, timeout_s=timeout_s, budget=self.budget)
         self._undisturbed = Undisturbed(self._rpc)
         self.proofs = Proofs()

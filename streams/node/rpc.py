@@ -16,7 +16,7 @@ from pipeline.errors import NodeBusyError, NodeError, TooMuchAskedError
 from streams.backoff import Reminder
 from streams.node.batches import Batches
 from streams.node.bounded import ENCODINGS, read_bounded
-from streams.node.budget import Allowance, Budget
+from streams.node.budget import NodeBudget, RateLimit
 from streams.node.trouble import broken, error_of, error_of_page, error_of_status
 from streams.node.usage import Usage
 from streams.plain_text import one_line
@@ -61,10 +61,10 @@ class Rpc:
     """A connection to one node."""
 
     def __init__(
-        self, url: str, *, timeout_s: float, most_bytes: int = _MOST_BYTES, budget: Budget | None = None
+        self, url: str, *, timeout_s: float, most_bytes: int = _MOST_BYTES, budget: NodeBudget | None = None
     ) -> None:
         """Take the node's URL, which may hold a key: it is shown nowhere."""
-        self.budget = budget or Budget(Allowance())
+        self.budget = budget or NodeBudget(RateLimit())
         self._remind = Reminder(_REMIND_S)
         self._url = url
         self._secrets = _secrets(url)
@@ -110,7 +110,7 @@ class Rpc:
         """Ask in one request once it is its turn, or where that is too much for the node, in two."""
         if turn_s > 0:
             if self._remind.is_due():
-                log.info("waits for its turn", questions=len(questions), **asdict(self.budget.allowance))
+                log.info("waits for its turn", questions=len(questions), **asdict(self.budget.limit))
             await asyncio.sleep(turn_s)
         try:
             outcomes = await self._ask_once(questions)

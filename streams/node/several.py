@@ -19,7 +19,7 @@ from pipeline.errors import (
 )
 from pipeline.messages.processes import NodeSeen
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
-from streams.node.budget import Budget
+from streams.node.budget import NodeBudget
 from streams.node.health import NodeHealth
 from streams.node.port import AccountState, Body, CallToSimulate, Header, Node, SimulatedCall
 
@@ -52,7 +52,7 @@ class SeveralNodes:
         nodes: Mapping[str, Node],
         *,
         quorum: int,
-        budgets: Mapping[str, Budget] | None = None,
+        budgets: Mapping[str, NodeBudget] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take nodes by the names that the log shows, and what counts their questions where they have a budget."""

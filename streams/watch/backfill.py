@@ -16,7 +16,7 @@ from pipeline.state.policies import policies
 from pipeline.units import BlockNumber, ChainId, ShardId
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_topics
-from streams.node.budget import Allowance
+from streams.node.budget import RateLimit
 from streams.node.connect import connect
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
@@ -52,7 +52,7 @@ async def run_backfill(
     first_block: BlockNumber,
     tell: Callable[[Reached], None],
     rpc_quorum: int | None = None,
-    rpc_allowances: Sequence[Allowance] = (),
+    rpc_limits: Sequence[RateLimit] = (),
     timing: Timing | None = None,
 ) -> dict[ShardId, str]:
     """Bring every shard with books up with the chain, and return why a shard is not, by its number: it is halted.
@@ -62,9 +62,7 @@ async def run_backfill(
     timing = timing or Timing()
     event_log = KafkaLog(kafka, chain_id, timeout_s=timing.append_timeout_s)
     watch = Watch(
-        node := connect(
-            rpc_urls, timeout_s=timing.call_timeout_s, quorum=rpc_quorum, allowances=rpc_allowances
-        ),
+        node := connect(rpc_urls, timeout_s=timing.call_timeout_s, quorum=rpc_quorum, limits=rpc_limits),
         event_log,
         chain_id=chain_id,
         partitions=partitions,

@@ -17,7 +17,7 @@ from pipeline.units import Address, BlockNumber, ChainId, Seconds, ShardId, Term
 from streams.heartbeat import Progress, beating
 from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_topics, ensure_topics
-from streams.node.budget import Allowance, look_every_s
+from streams.node.budget import RateLimit, look_every_s
 from streams.node.connect import connect
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
@@ -44,7 +44,7 @@ async def run_watch(
     rpc_urls: Sequence[str],
     instance: str,
     rpc_quorum: int | None = None,
-    rpc_allowances: Sequence[Allowance] = (),
+    rpc_limits: Sequence[RateLimit] = (),
     timing: Timing | None = None,
     multicall: Address = MULTICALL3,
     late_s: Seconds | None = None,
@@ -57,16 +57,14 @@ async def run_watch(
     """
     agree = min(rpc_quorum or usual_quorum(len(rpc_urls)), len(rpc_urls))
     timing = timing or Timing()
-    look_s = max(timing.poll_s, look_every_s(rpc_allowances, agree))
+    look_s = max(timing.poll_s, look_every_s(rpc_limits, agree))
     timing = msgspec.structs.replace(timing, poll_s=look_s)
     at_work: Watch | None = None
 
     async def watch() -> None:
         nonlocal at_work
         event_log = KafkaLog(kafka, chain_id, timeout_s=timing.append_timeout_s)
-        node = connect(
-            rpc_urls, timeout_s=timing.call_timeout_s, quorum=rpc_quorum, allowances=rpc_allowances
-        )
+        node = connect(rpc_urls, timeout_s=timing.call_timeout_s, quorum=rpc_quorum, limits=rpc_limits)
         at_work = watch = Watch(
             node,
             event_log,

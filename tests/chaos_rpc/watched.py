@@ -19,7 +19,7 @@ from streams.devnet.flow import OrderFlow
 from streams.devnet.ports import free_port
 from streams.devnet.world import World
 from streams.kafka.codec import decode_event, encode
-from streams.node.budget import Allowance
+from streams.node.budget import RateLimit
 from streams.node.http_node import HttpNode
 from streams.node.port import Node
 from streams.node.several import SeveralNodes
@@ -79,7 +79,7 @@ async def grounded(chain: Chain, world: World, folder: Path, cache: Path) -> Asy
 class Watched:
     """A watcher of one book, and the log that it writes."""
 
-    def __init__(self, ground: Ground, setup: Setup, *, first_may: Allowance | None = None) -> None:
+    def __init__(self, ground: Ground, setup: Setup, *, first_may: RateLimit | None = None) -> None:
         """Let the first node be asked no more often than it may be."""
         ground.watched += 1
         self.ground, self.chain = ground, ground.chain
@@ -89,7 +89,7 @@ class Watched:
                 HttpNode(
                     ground.proxy.url_for(name),
                     timeout_s=TIMING.call_timeout_s,
-                    allowance=None if place else first_may,
+                    limit=None if place else first_may,
                 )
             )
             for place, name in enumerate(self.names)

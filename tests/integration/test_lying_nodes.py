@@ -13,7 +13,7 @@ from watching import assert_equals_chain
 
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
-from streams.node.budget import Allowance
+from streams.node.budget import RateLimit
 from streams.node.proof.proofs import Proofs
 from streams.node.several import SeveralNodes
 
@@ -46,7 +46,7 @@ async def test_nobody_is_accused_for_lagging(ground: Ground) -> None:
 
 
 async def test_another_node_takes_over_from_one_whose_budget_is_used_up(ground: Ground) -> None:
-    watched = Watched(ground, SETUPS["one of two"], first_may=Allowance(per_second=20, per_day=60))
+    watched = Watched(ground, SETUPS["one of two"], first_may=RateLimit(per_second=20, per_day=60))
     async with watched.running():
         for _ in range(5):
             await ground.mine(5)
@@ -64,7 +64,7 @@ async def test_another_node_takes_over_from_one_whose_budget_is_used_up(ground: 
 
 
 async def test_a_node_alone_whose_budget_is_used_up_is_a_standstill_that_says_so(ground: Ground) -> None:
-    watched = Watched(ground, SETUPS["alone"], first_may=Allowance(per_day=60))
+    watched = Watched(ground, SETUPS["alone"], first_may=RateLimit(per_day=60))
     async with watched.running():
         await watched.until(
             lambda: any("questions per day is used up" in stall.cause for stall in watched.stalls()),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import NodeBusyError
-from streams.node.budget import Allowance, Budget, look_every_s
+from streams.node.budget import NodeBudget, RateLimit, look_every_s
 
 
 class Time:
@@ -16,9 +16,9 @@ class Time:
         return self.now_s
 
 
-def budget(per_second: int | None = None, per_day: int | None = None) -> tuple[Budget, Time]:
+def budget(per_second: int | None = None, per_day: int | None = None) -> tuple[NodeBudget, Time]:
     time = Time()
-    return Budget(Allowance(per_second=per_second, per_day=per_day), clock=time), time
+    return NodeBudget(RateLimit(per_second=per_second, per_day=per_day), clock=time), time
 
 
 MOST = 5
@@ -111,5 +111,5 @@ def test_without_bounds_nothing_waits_and_nothing_is_kept():
     ],
 )
 def test_looks_take_half_of_what_enough_nodes_allow(bounds, quorum, every_s):
-    allowances = [Allowance(per_second=second, per_day=day) for second, day in bounds]
-    assert look_every_s(allowances, quorum) == pytest.approx(every_s)
+    limits = [RateLimit(per_second=second, per_day=day) for second, day in bounds]
+    assert look_every_s(limits, quorum) == pytest.approx(every_s)

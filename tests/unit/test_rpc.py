@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from pipeline.errors import CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
-from streams.node.budget import Allowance, Budget
+from streams.node.budget import NodeBudget, RateLimit
 from streams.node.rpc import CallRefused, Rpc
 
 Answer = Callable[[Any], Awaitable[web.StreamResponse]]
@@ -87,7 +87,7 @@ async def test_no_request_has_more_questions_than_a_second_may_have_and_each_wai
         waited_s.append(delay_s)
 
     async with node(answering(noted)) as rpc:
-        rpc.budget = Budget(Allowance(per_second=3, per_day=8), clock=lambda: 5.0)
+        rpc.budget = NodeBudget(RateLimit(per_second=3, per_day=8), clock=lambda: 5.0)
         monkeypatch.setattr("streams.node.rpc.asyncio.sleep", sleep)
         outcomes = await rpc.ask_all([("echo", (n,)) for n in range(7)])
         monkeypatch.undo()

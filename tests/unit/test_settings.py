@@ -88,7 +88,7 @@ def test_a_budget_is_one_for_all_nodes_or_one_for_each(monkeypatch, per_second, 
     monkeypatch.setenv("EVENKEEL_RPC_URL", "https://a.example/x, http://127.0.0.1:8545")
     monkeypatch.setenv("EVENKEEL_RPC_PER_SECOND", per_second)
     monkeypatch.setenv("EVENKEEL_RPC_PER_DAY", per_day)
-    assert [(each.per_second, each.per_day) for each in load_settings().allowances] == allowed
+    assert [(each.per_second, each.per_day) for each in load_settings().rpc_limits] == allowed
 
 
 def test_a_budget_in_the_file_is_a_number_or_a_list(tmp_path):
@@ -96,14 +96,14 @@ def test_a_budget_in_the_file_is_a_number_or_a_list(tmp_path):
     file.write_text(
         "rpc_url: [https://a.example, https://b.example]\nrpc_per_second: 7\nrpc_per_day: [8, 9]\n"
     )
-    assert [(each.per_second, each.per_day) for each in load_settings().allowances] == [(7, 8), (7, 9)]
+    assert [(each.per_second, each.per_day) for each in load_settings().rpc_limits] == [(7, 8), (7, 9)]
 
 
 def test_budgets_that_are_not_as_many_as_nodes_are_refused(monkeypatch):
     monkeypatch.setenv("EVENKEEL_RPC_URL", "https://a.example/x, http://127.0.0.1:8545")
     monkeypatch.setenv("EVENKEEL_RPC_PER_DAY", "1,2,3")
     with pytest.raises(SettingsError, match="EVENKEEL_RPC_PER_DAY: 3 numbers, 2 nodes are named"):
-        _ = load_settings().allowances
+        _ = load_settings().rpc_limits
 
 
 def test_an_empty_variable_is_not_set(monkeypatch):
