@@ -22,7 +22,7 @@ _NAMED = re.compile(
 
 _SHORTEST_SECRET = 6
 _LOOPBACK = "127.0.0.1"
-_USUAL_PORTS = {"http": 80, "https": 443}
+_USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SHORTEST_KEY = 16
 
 _known: set[str] = set()

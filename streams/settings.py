@@ -62,6 +62,13 @@ def _http(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return urls
 
 
+def _ws(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ValueError("must be a ws:// or wss:// URL")
+    return url
+
+
 _Bounds = Annotated[
     tuple[Annotated[int, Field(ge=1, le=1_000_000_000)], ...], NoDecode, BeforeValidator(_numbers)
 ]
@@ -84,6 +91,8 @@ class Settings(KafkaSettings, BaseSettings):
     """The broker's address, `host:port`, several with commas."""
     rpc_url: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_urls), AfterValidator(_http)] = ()
     """The nodes' http(s) URLs, the preferred one first, with commas. Secret: a key may be in them."""
+    rpc_ws: Annotated[SecretStr, AfterValidator(_ws)] | None = None
+    """A node's ws(s) URL, over which the watcher hears of new blocks, to look for them at once and more seldom else. Secret."""
     rpc_quorum: Annotated[int, Field(ge=1)] | None = None
     """How many nodes must report a block before the watcher follows it; by default one of two, two of three or more."""
     rpc_per_second: _Bounds = ()
@@ -142,6 +151,11 @@ class Settings(KafkaSettings, BaseSettings):
         return self.rpc_quorum
 
     @property
+    def ws_url(self) -> str | None:
+        """The websocket's URL in clear: for the one who connects."""
+        return None if self.rpc_ws is None else self.rpc_ws.get_secret_value()
+
+    @property
     def rpc_limits(self) -> tuple[RateLimit, ...]:
         """How often each node may be asked. Raises: SettingsError where there are not as many numbers as nodes."""
         seconds, days = self._each("rpc_per_second"), self._each("rpc_per_day")
@@ -189,7 +203,7 @@ def load_settings() -> Settings:
     problems = list(settings.contradictions())
     if problems:
         raise _refuse(problems, document)
-    for url in settings.rpc_url:
+    for url in (*settings.rpc_url, *filter(None, (settings.rpc_ws,))):
         remember_secret(url.get_secret_value())
     return settings
 

@@ -19,6 +19,7 @@ unknown EVENKEEL_ variable is an error.
   EVENKEEL_BROKER      host:port of the Kafka brokers, several with commas
   EVENKEEL_CHAIN_ID    the chain's number
   EVENKEEL_RPC_URL     the node's URL, several with commas; not shown in logs
+  EVENKEEL_RPC_WS      a node's websocket: word of new blocks, as a hint
   EVENKEEL_RPC_QUORUM  how many nodes must report a block (1 of two, 2 of more)
   EVENKEEL_RPC_PER_SECOND, EVENKEEL_RPC_PER_DAY
                        questions that a node may be asked; for each, with commas

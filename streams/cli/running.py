@@ -9,6 +9,7 @@ from typing import IO, Annotated
 
 import typer
 
+from contracts_abi.chains import ChainFile
 from pipeline.errors import NodeError, SettingsError
 from pipeline.units import ChainId, Seconds
 from streams.cli.console import run, say, settings_for
@@ -28,8 +29,11 @@ _LOG_FORMAT = variable_of("log_format")
 def watch() -> None:
     """Follow the chain: append each block, and what the books need read, to their shards' logs."""
     settings = settings_for("watch", serving=True)
+    from streams.node.head_hints import silence_s  # noqa: PLC0415
     from streams.watch.watcher import run_watch  # noqa: PLC0415 - takes its time
 
+    chain = _chain_file(settings.chain)
+    blocks = None if chain is None else chain.blocks
     run(
         run_watch(
             kafka=settings.kafka,
@@ -38,21 +42,22 @@ def watch() -> None:
             rpc_urls=settings.rpc_urls,
             rpc_quorum=settings.quorum,
             rpc_limits=settings.rpc_limits,
-            late_s=_late_s(settings.chain),
+            rpc_ws=settings.ws_url,
+            silence_s=silence_s(None if blocks is None else blocks.time_ms),
+            late_s=None if blocks is None or blocks.late_s is None else Seconds(blocks.late_s),
             instance=settings.instance,
             stands_by=True,
         )
     )
 
 
-def _late_s(chain_id: ChainId) -> Seconds | None:
-    """Look up how old a chain's newest block may be, in the file that describes the chain."""
+def _chain_file(chain_id: ChainId) -> ChainFile | None:
+    """Find what is known of the chain; a file that cannot be read keeps nobody from following."""
     try:
-        chain = chain_file_for(chain_id, DEFAULT_FILE)
+        return chain_file_for(chain_id, DEFAULT_FILE)
     except SettingsError as error:
         say(f"the age of the chain's newest block is not watched: {error}")
         return None
-    return None if chain is None or chain.blocks.late_s is None else Seconds(chain.blocks.late_s)
 
 
 def work() -> None:

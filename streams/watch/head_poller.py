@@ -8,6 +8,7 @@ import structlog
 
 from pipeline.errors import NodeError
 from pipeline.units import ChainId
+from streams.node.head_hints import HeadHints
 from streams.node.port import Header, Node
 from streams.node.right_chain import check_chain
 from streams.watch.clock_lag import ClockLag
@@ -28,9 +29,10 @@ class HeadPoller:
         timing: Timing,
         clock: Callable[[], float],
         lag: ClockLag,
+        hints: HeadHints | None = None,
     ) -> None:
         """Nothing was seen yet."""
-        self._lag = lag
+        self._lag, self._hints = lag, hints
         self._node = node
         self._chain_id = chain_id
         self._timing = timing
@@ -68,9 +70,17 @@ class HeadPoller:
             async with self._looked:
                 self._rounds += 1
                 self._looked.notify_all()
-            await asyncio.sleep(
-                retry_delay_s(self._timing, failures - 1) if failures else self._timing.poll_s
-            )
+            await self._pause(failures)
+
+    async def _pause(self, failures: int) -> None:
+        """Wait until the next look: where word of blocks comes, for that, or for longer than without."""
+        if failures:
+            await asyncio.sleep(retry_delay_s(self._timing, failures - 1))
+        elif self._hints is not None and self._hints.is_heard:
+            await asyncio.sleep(self._timing.hinted_poll_s)
+            await self._hints.wait(max(self._timing.poll_s, self._timing.unhinted_poll_s))
+        else:
+            await asyncio.sleep(self._timing.poll_s)
 
     def _note(self, newest: Header) -> None:
         self._newest = newest

@@ -10,6 +10,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
     poll_s: float = 0.25
     """Between two looks for a new block."""
+    hinted_poll_s: float = 0.1
+    """The least between two looks where a websocket tells of new blocks, however many it tells of."""
+    unhinted_poll_s: float = 3.0
+    """The most there, while it tells of none."""
     stall_after_s: float = 60.0
     """How long without a new head is worth an alert."""
     halt_after_s: float = 10.0

@@ -19,6 +19,7 @@ from streams.kafka.access import KafkaAccess
 from streams.kafka.topics import check_topics, ensure_topics
 from streams.node.budget import RateLimit, look_every_s
 from streams.node.connect import connect
+from streams.node.head_hints import SILENCE_S, HeadHints
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
 from streams.node.several import SeveralNodes, usual_quorum
@@ -48,6 +49,8 @@ async def run_watch(
     timing: Timing | None = None,
     multicall: Address = MULTICALL3,
     late_s: Seconds | None = None,
+    rpc_ws: str | None = None,
+    silence_s: float = SILENCE_S,
     stands_by: bool = False,
 ) -> None:
     """Watch a chain until SIGTERM, SIGINT or cancelled; once replaced, stand by or end.
@@ -57,8 +60,10 @@ async def run_watch(
     """
     agree = min(rpc_quorum or usual_quorum(len(rpc_urls)), len(rpc_urls))
     timing = timing or Timing()
-    look_s = max(timing.poll_s, look_every_s(rpc_limits, agree))
-    timing = msgspec.structs.replace(timing, poll_s=look_s)
+    look_s = look_every_s(rpc_limits, agree)
+    timing = msgspec.structs.replace(
+        timing, poll_s=max(timing.poll_s, look_s), hinted_poll_s=max(timing.hinted_poll_s, look_s)
+    )
     at_work: Watch | None = None
 
     async def watch() -> None:
@@ -74,6 +79,7 @@ async def run_watch(
             timing=timing,
             multicall=multicall,
             late_s=late_s,
+            hints=None if rpc_ws is None else HeadHints(rpc_ws, silence_s=silence_s),
         )
         try:
             try:
@@ -109,6 +115,7 @@ class Watch:
         multicall: Address = MULTICALL3,
         first_block: BlockNumber | None = None,
         late_s: Seconds | None = None,
+        hints: HeadHints | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -120,7 +127,8 @@ class Watch:
         self._chain_id = chain_id
         self._prefetch = Prefetch(node)
         lag = ClockLag(node, late_s, wall=wall)
-        self._look = HeadPoller(node, chain_id, timing=timing, clock=clock, lag=lag)
+        self._hints = hints
+        self._look = HeadPoller(node, chain_id, timing=timing, clock=clock, lag=lag, hints=hints)
         means = Means(
             node=node,
             event_log=event_log,
@@ -141,7 +149,9 @@ class Watch:
         errors: list[BaseException] = []
         try:
             async with asyncio.TaskGroup() as tasks:
-                for endless in (self._look.on_and_on(), *(self._attend(shard) for shard in self.shards)):
+                hints = () if self._hints is None else (self._hints.on_and_on(),)
+                attending = (self._attend(shard) for shard in self.shards)
+                for endless in (self._look.on_and_on(), *hints, *attending):
                     tasks.create_task(_never_in_silence(endless))
         except BaseExceptionGroup as group:
             errors += group.exceptions

@@ -20,6 +20,7 @@ from streams.devnet.ports import free_port
 from streams.devnet.world import World
 from streams.kafka.codec import decode_event, encode
 from streams.node.budget import RateLimit
+from streams.node.head_hints import HeadHints
 from streams.node.http_node import HttpNode
 from streams.node.port import Node
 from streams.node.several import SeveralNodes
@@ -79,8 +80,15 @@ async def grounded(chain: Chain, world: World, folder: Path, cache: Path) -> Asy
 class Watched:
     """A watcher of one book, and the log that it writes."""
 
-    def __init__(self, ground: Ground, setup: Setup, *, first_may: RateLimit | None = None) -> None:
-        """Let the first node be asked no more often than it may be."""
+    def __init__(
+        self,
+        ground: Ground,
+        setup: Setup,
+        *,
+        first_may: RateLimit | None = None,
+        hints: HeadHints | None = None,
+    ) -> None:
+        """Let the first node be asked no more often than it may be; give word of blocks, if there is any."""
         ground.watched += 1
         self.ground, self.chain = ground, ground.chain
         self.names = [f"n{ground.watched}-{place}" for place in range(setup.nodes)]
@@ -103,6 +111,7 @@ class Watched:
             partitions=1,
             instance="w",
             timing=TIMING,
+            hints=hints,
         )
         self._task: asyncio.Task[None] | None = None
 

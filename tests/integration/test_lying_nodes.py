@@ -7,13 +7,17 @@ import pytest
 from chaos_rpc.faults import FAULTS, SETUPS
 from chaos_rpc.lagging import follow_with_one_behind
 from chaos_rpc.play import Act, play
+from chaos_rpc.relay import relayed
 from chaos_rpc.run import Report, deal
 from chaos_rpc.watched import Ground, Watched, grounded
+from structlog.testing import capture_logs
 from watching import assert_equals_chain
 
 from streams.devnet.chain import Chain
 from streams.devnet.world import World
+from streams.node import head_hints
 from streams.node.budget import RateLimit
+from streams.node.head_hints import HeadHints
 from streams.node.proof.proofs import Proofs
 from streams.node.several import SeveralNodes
 
@@ -87,3 +91,31 @@ async def test_a_lie_that_is_not_seen_fails_the_campaign(
 def test_every_fault_is_dealt_before_any_comes_again() -> None:
     assert {act.fault for act in EACH_ONCE} == set(FAULTS)
     assert len(set(deal(1, 500))) == 500, "each has dice of its own"
+
+
+async def test_a_websocket_that_freezes_is_told_and_the_chain_is_followed_all_the_same(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head_hints, "_FIRST_S", 0.05)
+    async with relayed(ground.chain.port) as relay:
+        hints = HeadHints(f"ws://127.0.0.1:{relay.port}/?key=s3cretkey", silence_s=2.0)
+        watched = Watched(ground, SETUPS["alone"], hints=hints)
+        with capture_logs() as logs:
+            async with watched.running():
+                for _ in range(300):
+                    await ground.mine(1)
+                    await watched.until_caught_up()
+                    if hints.is_heard:
+                        break
+                assert hints.is_heard
+                relay.frozen.set()
+                before = relay.connections
+                await watched.until(lambda: relay.connections > before, "another connection")
+                assert not hints.is_heard
+                for _ in range(3):
+                    await ground.mine(1)
+                    await watched.until_caught_up()
+    (told, *_) = [each for each in logs if each["event"] == "the websocket for heads is connected anew"]
+    assert told["why"] == "silent"
+    assert "s3cretkey" not in str(logs)
+    assert_equals_chain(watched.taken_in(), ground.chain)

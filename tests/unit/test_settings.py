@@ -120,6 +120,7 @@ def test_an_empty_variable_is_not_set(monkeypatch):
         ("EVENKEEL_BROKER", "localhost", "must be host:port"),
         ("EVENKEEL_BROKER", "localhost:x", "must be host:port"),
         ("EVENKEEL_RPC_URL", "ftp://x", "must be http:// or https:// URLs"),
+        ("EVENKEEL_RPC_WS", "http://x", "must be a ws:// or wss:// URL"),
         ("EVENKEEL_RPC_PER_SECOND", "ten", "must be a whole number"),
         ("EVENKEEL_RPC_PER_DAY", "100, 0", "greater than or equal to 1"),
         ("EVENKEEL_INSTANCE", "a b", "match pattern"),
@@ -158,6 +159,15 @@ def test_a_url_with_a_key_is_never_printed(monkeypatch):
     shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
     assert "canary" not in shown
     assert "canary" not in redact(f"connecting to {CANARY_URL} failed; key canary0123456789key, canary-token")
+
+
+def test_a_websockets_url_with_a_key_is_never_printed(monkeypatch):
+    url = CANARY_URL.replace("https://", "wss://")
+    monkeypatch.setenv("EVENKEEL_RPC_WS", url)
+    settings = load_settings()
+    assert settings.ws_url == url
+    assert "canary" not in f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+    assert "canary" not in redact(f"connecting to {url} failed")
 
 
 def test_a_wrong_secret_is_not_repeated(monkeypatch):

@@ -1,0 +1,84 @@
+"""Word of new blocks over a websocket: a hint to ask for the newest block now, of which nothing is believed."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import aiohttp
+import structlog
+
+from streams.backoff import backoff_s
+from streams.redaction import node_name
+
+log = structlog.get_logger(__name__)
+
+_SUBSCRIBES = {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
+SILENCE_S = 60.0
+"""Without any word of a block, where nothing is known of how often the chain has one."""
+_SILENT_BLOCKS, _LEAST_SILENCE_S = 3, 10.0
+_MOST_BYTES = 1 << 20
+_CONNECT_S = 10.0
+_FIRST_S, _MOST_S = 1.0, 60.0
+
+
+def silence_s(block_ms: int | None) -> float:
+    """Say for how long a node may tell of no block: three times of a block, and 10 s at least."""
+    return SILENCE_S if block_ms is None else max(_LEAST_SILENCE_S, _SILENT_BLOCKS * block_ms / 1_000)
+
+
+class HeadHints:
+    """Listens to one node, and connects anew where it has been silent for too long: a frozen one says nothing of it."""
+
+    def __init__(self, url: str, *, silence_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take a ws(s) URL, which may hold a key: it is shown nowhere."""
+        self._url, self._silence_s, self._clock = url, silence_s, clock
+        self._name = node_name(url)
+        self._news = asyncio.Event()
+        self._heard_at_s: float | None = None
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a block was told of within the silence that is allowed."""
+        return self._heard_at_s is not None and self._clock() - self._heard_at_s < self._silence_s
+
+    async def wait(self, most_s: float) -> None:
+        """Wait for word of a block, no longer than so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._news.wait()
+        self._news.clear()
+
+    async def on_and_on(self) -> None:
+        """Listen until cancelled; whatever goes wrong is a line in the log and another try."""
+        failures = 0
+        while True:
+            began_s = self._clock()
+            try:
+                async with aiohttp.ClientSession() as session:
+                    await self._listen(session)
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                why = (
+                    "silent" if isinstance(error, TimeoutError) else type(error).__name__
+                )  # its text may hold the URL
+                log.warning("the websocket for heads is connected anew", node=self._name, why=why)
+            else:
+                log.warning("the websocket for heads is connected anew", node=self._name, why="closed")
+            was_heard = self._heard_at_s is not None and self._heard_at_s >= began_s
+            failures = 0 if was_heard else failures + 1
+            await asyncio.sleep(backoff_s(failures, first_s=_FIRST_S, most_s=_MOST_S))
+
+    async def _listen(self, session: aiohttp.ClientSession) -> None:
+        """Subscribe, and take word after word until the node closes. Raises: TimeoutError where it is silent."""
+        async with asyncio.timeout(_CONNECT_S):
+            socket = await session.ws_connect(self._url, max_msg_size=_MOST_BYTES)
+        async with socket:
+            await socket.send_json(_SUBSCRIBES)
+            while True:
+                async with asyncio.timeout(self._silence_s):
+                    word = await socket.receive()
+                if word.type is not aiohttp.WSMsgType.TEXT:
+                    return
+                if '"eth_subscription"' in word.data:
+                    self._heard_at_s = self._clock()
+                    self._news.set()

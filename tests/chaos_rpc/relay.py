@@ -1,0 +1,45 @@
+"""Bytes passed on to a port of this machine, until they are held back: a connection that stands and says nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+_HOST = "127.0.0.1"
+
+
+class Relay:
+    def __init__(self, upstream: int) -> None:
+        self._upstream = upstream
+        self.frozen = asyncio.Event()
+        """Nothing is passed on any more, in neither direction; connections are taken."""
+        self.connections = 0
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(OSError, asyncio.CancelledError):
+            back, forth = await asyncio.open_connection(_HOST, self._upstream)
+            try:
+                await asyncio.gather(self._pass(reader, forth), self._pass(back, writer))
+            finally:
+                forth.close()
+                writer.close()
+
+    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(1 << 16):
+            if not self.frozen.is_set():
+                target.write(data)
+                await target.drain()
+        target.close()
+
+
+@asynccontextmanager
+async def relayed(upstream: int) -> AsyncIterator[Relay]:
+    """Listen on a port of its own."""
+    relay = Relay(upstream)
+    server = await asyncio.start_server(relay.serve, _HOST, 0)
+    relay.port = server.sockets[0].getsockname()[1]
+    try:
+        yield relay
+    finally:
+        server.close()
