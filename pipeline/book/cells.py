@@ -7,8 +7,10 @@ so whoever folds the same log tells the same views.
 from pipeline import keys
 from pipeline.book.exposures import Spot
 from pipeline.math.log_prices import MAX_LOG_PRICE, MIN_LOG_PRICE, log_of_price
+from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.messages.base import Price
 from pipeline.state.tables import Tables
-from pipeline.units import LogPrice, PoolId
+from pipeline.units import LogPrice, PoolId, Tick
 
 CELL_STEPS = 10
 """A step of a logarithm is .01 %: a view is at most .1 % of price old."""
@@ -16,7 +18,26 @@ CELL_STEPS = 10
 
 def cell_of(tables: Tables, pool: PoolId, spot: Spot) -> int:
     """Tell in which cell a pool's price is."""
-    return tables.derived(keys.cell(pool), (spot,), lambda: _cell(spot))
+    last: LastCell = tables.derived(keys.cell(pool), (), LastCell)
+    return last.cell_of(spot.price)
+
+
+class LastCell:
+    """The cell in which a price was last: mostly it is still there, which is told without its logarithm."""
+
+    def __init__(self) -> None:
+        """Know of none yet."""
+        self._cell = 0
+        self._from = self._to = 0
+        """The squares of the roots of its first price, and of the first one above it."""
+
+    def cell_of(self, price: Price) -> int:
+        """Tell in which cell a price is."""
+        square = price.numerator << 192
+        if not self._from * price.denominator <= square < self._to * price.denominator:
+            self._cell = _cell(price)
+            self._from, self._to = (sqrt_price_at_tick(Tick(log)) ** 2 for log in cell_bounds(self._cell))
+        return self._cell
 
 
 def cell_bounds(cell: int) -> tuple[LogPrice, LogPrice]:
@@ -24,8 +45,8 @@ def cell_bounds(cell: int) -> tuple[LogPrice, LogPrice]:
     return _begin(cell), _begin(cell + 1)
 
 
-def _cell(spot: Spot) -> int:
-    return (log_of_price(spot.price) + CELL_STEPS // 2) // CELL_STEPS
+def _cell(price: Price) -> int:
+    return (log_of_price(price) + CELL_STEPS // 2) // CELL_STEPS
 
 
 def _begin(cell: int) -> LogPrice:
