@@ -228,6 +228,16 @@ def test_what_the_file_asks_of_the_environment_is_in_the_example():
     assert ".env" in read(".gitignore").split("\n")
 
 
+def test_what_is_set_of_nodes_comes_to_each_process_that_asks_one():
+    of_nodes = {name for name in KNOWN if name.startswith("EVENKEEL_RPC_")}
+    assert len(of_nodes) == 5
+    for name in {*OURS} - {"work"}:
+        environment = COMPOSE["services"][name]["environment"]
+        assert of_nodes <= set(environment), name
+        # without a value it is passed on where there is one, and left out else
+        assert {each for each in of_nodes if environment[each] is not None} == {"EVENKEEL_RPC_URL"}
+
+
 # ------------------------------------------------------------------ the image
 def test_the_image_installs_by_hash_and_does_not_run_as_root():
     for line in every(r"pip install [^&\n]*", DOCKERFILE):
