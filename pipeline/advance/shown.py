@@ -148,7 +148,7 @@ def _show_items(views: VenueViews, held: Sequence[HeldItem]) -> ShownItems:
 def touched_book(shard: Shard, former: ShownBook) -> ShownBook:
     """Collect what a shard shows of a book now: while its inventory is not known, no more of it than may have changed.
 
-    So taking over an NFT of a book, read by read, costs the same whether it has ten or ten thousand.
+    So taking over a position of a book, read by read, costs the same whether it has ten or ten thousand.
     """
     if former.stock is not None or why_unknown(shard, former.policy) is None:
         return shown_book(shard, former.policy)

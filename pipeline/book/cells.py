@@ -6,11 +6,10 @@ so whoever folds the same log tells the same views.
 
 from pipeline import keys
 from pipeline.book.exposures import Spot
-from pipeline.math.log_prices import MAX_LOG_PRICE, MIN_LOG_PRICE, log_of_price
-from pipeline.math.ticks import sqrt_price_at_tick
+from pipeline.math.log_prices import MAX_LOG_PRICE, MIN_LOG_PRICE, log_of_price, price_at_log
 from pipeline.messages.base import Price
 from pipeline.state.tables import Tables
-from pipeline.units import LogPrice, PoolId, Tick
+from pipeline.units import LogPrice, PoolId
 
 CELL_STEPS = 10
 """A step of a logarithm is .01 %: a view is at most .1 % of price old."""
@@ -29,14 +28,14 @@ class LastCell:
         """Know of none yet."""
         self._cell = 0
         self._from = self._to = 0
-        """The squares of the roots of its first price, and of the first one above it."""
+        """Numerators, over 2**192, of its first price and of the first one above it."""
 
     def cell_of(self, price: Price) -> int:
         """Tell in which cell a price is."""
         square = price.numerator << 192
         if not self._from * price.denominator <= square < self._to * price.denominator:
             self._cell = _cell(price)
-            self._from, self._to = (sqrt_price_at_tick(Tick(log)) ** 2 for log in cell_bounds(self._cell))
+            self._from, self._to = (price_at_log(log).numerator for log in cell_bounds(self._cell))
         return self._cell
 
 
