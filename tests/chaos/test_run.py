@@ -10,6 +10,7 @@ from chaos.rules import MUST_FIRE
 from chaos.run import _TRUNCATED, Report, deal
 from chaos_sender import run as sender_run
 from chaos_sender.faults import FAULTS as DEATHS
+from chaos_sender.legs import LEGS
 from chaos_sender.market import MARKETS
 
 
@@ -70,8 +71,15 @@ def test_one_fault_alone_can_be_dealt():
 def test_the_sender_campaign_plays_every_death_every_depth_of_a_reorg_and_every_market(seed):
     depths = {f"mint: a reorg, {depth} deep": depth for depth in range(1, 11)}
     away = "worker and signer miss 2,000 blocks"
-    acts = sender_run.ACTS
+    acts = sender_run.RERANGED
     dealt = [*itertools.chain(*sender_run.deal(random.Random(seed), 6, list(acts)))]
     assert set(dealt[: len(acts)]) == set(acts) == {*DEATHS, *depths, *MARKETS, away}
     assert {name: acts[name].keywords["depth"] for name in depths} == depths
     assert acts[away].keywords == {"blocks": 2_000}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_sender_campaign_plays_every_leg_of_a_hedge(seed):
+    dealt = [*itertools.chain(*sender_run.deal(random.Random(seed), 3, list(LEGS)))]
+    assert set(dealt) == set(LEGS)
+    assert {**sender_run.RERANGED, **LEGS} == sender_run.ACTS

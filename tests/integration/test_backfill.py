@@ -24,6 +24,8 @@ from streams.devnet.world import World
 pytestmark = [pytest.mark.kafka, pytest.mark.anvil]
 
 QUIET, BUSY = 700, 15
+SLOW = 200
+"""Questions per second: so few that a process is killed before its end on a machine of any speed."""
 POOL = "weth_usdc_low_500"
 
 
@@ -72,11 +74,11 @@ async def keep(log: Log, chain: Chain, world: World, **changes: object) -> int:
     return await log.set_policy(PolicySet(policy=policy), "one")
 
 
-def start(first: int, folder: Path) -> Forked:
+def start(first: int, folder: Path, **settings: str) -> Forked:
     with (folder / "backfill.log").open("ab") as output:
         return Forked(
             [sys.executable, "-m", "streams.cli", "backfill", "--from", str(first)],
-            env=dict(os.environ),
+            env={**os.environ, **settings},
             cwd=Path(__file__).parents[2],
             stdout=output,
             stderr=output,
@@ -89,7 +91,7 @@ async def test_killed_in_between_it_comes_to_equal_the_chain_and_a_watcher_goes_
     first = chain.header().number
     await asyncio.to_thread(live_through, chain, world)
     shard = await keep(log, chain, world)
-    killed = start(first, folder)
+    killed = start(first, folder, EVENKEEL_RPC_PER_SECOND=str(SLOW))
     try:
         cut = await log.until(shard, lambda fold: len(fold.branch) > 0)
     finally:
