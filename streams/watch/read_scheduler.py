@@ -16,6 +16,7 @@ from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, Hash, Term
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.registry import venues_of
+from streams.backoff import doubled
 from streams.node.chain_reads import observe
 from streams.node.port import Node
 from streams.node.venues.port import ReadContext
@@ -125,15 +126,16 @@ class ReadScheduler:
             log.warning("reads are put off", shard=shard, items=len(wants), first=wants[0].item, error=error)
 
     def _try_later(self, item: str, block: BlockRef, reason: str | None) -> None:
-        """Wait twice as long as the last time; a reason is one that was found in the chain."""
+        """Wait twice as long as the last time, in blocks and in seconds; a reason is one that was found in the chain."""
         before = self._failures.get(item)
         tries = 1 if before is None else before.tries + 1
-        wait = 2 ** min(tries - 1, 20)
         self._failures[item] = _Failure(
             recorded=reason if reason is not None or before is None else before.recorded,
             tries=tries,
-            next_block=BlockNumber(block.number + min(wait, self._timing.reread_most_blocks)),
-            next_at_s=self._clock() + min(wait, self._timing.reread_most_s),
+            next_block=BlockNumber(
+                block.number + int(doubled(1, tries - 1, most=self._timing.reread_most_blocks))
+            ),
+            next_at_s=self._clock() + doubled(1, tries - 1, most=self._timing.reread_most_s),
         )
 
     # -------------------------------------------------------------- what is due
