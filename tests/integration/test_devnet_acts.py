@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from chain_desk import ChainDesk
 from msgspec.structs import replace
+from pictures.screens import edited
 
 from pipeline.messages.decisions import PlanOpened, RebalanceProposed, StepRefused
 from pipeline.messages.policy import version_of
@@ -44,3 +45,10 @@ def test_the_example_book_of_a_fresh_devnet_acts_on_its_first_proposal(chain: Ch
     assert len(desk.said(RebalanceProposed)) == 1
     assert not desk.said(StepRefused), desk.said(StepRefused)[0].detail
     assert len(desk.said(PlanOpened)) == 1
+
+
+def test_the_example_can_be_edited_for_the_screens_of_readme(world: World) -> None:
+    named = msgspec.convert(msgspec.to_builtins(world), DevnetWorld)
+    text = edited(example_portfolio(SimpleNamespace(world=world)))
+    book, *_ = load_portfolio(text, "portfolio.yaml", devnet=named.profile())
+    assert (book.strategy.target_share_bps, book.limits.signer.max_share_of_depth_bps) == (4_000, 10_000)
