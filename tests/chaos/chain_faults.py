@@ -26,7 +26,18 @@ async def deep_reorg(house: House) -> None:
 
 
 async def _reorg_of_known_blocks(house: House, depth: int) -> None:
-    """Take blocks away of which every shard's log holds one at least: what nobody recorded need not be undone."""
+    """Take blocks away of which every shard's log holds one at least: what nobody recorded need not be undone.
+
+    None that is final to a shard: its head was higher before another reorg, so the chain first has to be as long again.
+    """
+
+    async def is_long_enough() -> bool:
+        newest = (await house.head()).number
+        finals = (house.ledger.pages[shard].tables.final_block() for shard in house.ledger.booked)
+        return all(final is None or final[0] <= newest - depth for final in finals)
+
+    while not await is_long_enough():
+        await house.blocks(1)
     async with house.standing_still():
         newest = (await house.head()).number
 
