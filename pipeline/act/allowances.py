@@ -6,7 +6,9 @@ A venue says which spenders those are.
 from collections.abc import Iterable
 
 from pipeline import keys
+from pipeline.act.drafts import Draft
 from pipeline.messages.entries import Allowance
+from pipeline.messages.goals import APPROVE, RESET
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call
 from pipeline.state.shard import Shard
@@ -47,7 +49,7 @@ def is_allowed(shard: Shard, policy: Policy, token: Address, spender: Address, a
 
 def allow(
     shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount
-) -> tuple[Call, ...]:
+) -> tuple[Draft, ...]:
     """Allow a spender exactly an amount, or all that may stand where that is more.
 
     By way of 0, for some tokens go from no amount to another but that. One that is there already and is only a little
@@ -58,21 +60,22 @@ def allow(
         return ()
     granted = shard.tables.find(keys.allowance(policy.owner, token, spender), Allowance)
     none = granted is not None and not granted.amount
-    cleared = () if none else (approve(token, spender, RawAmount(0)),)
-    return (*cleared, approve(token, spender, max(amount, may_stand(policy, token, spender))))
+    cleared = () if none else (RawAmount(0),)
+    given = (*cleared, max(amount, may_stand(policy, token, spender)))
+    return tuple(Draft(step=APPROVE, call=approve(token, spender, each)) for each in given)
 
 
-def take_back(shard: Shard, policy: Policy, grants: Iterable[Grant]) -> tuple[Call, ...]:
+def take_back(shard: Shard, policy: Policy, grants: Iterable[Grant]) -> tuple[Draft, ...]:
     """Let spenders take nothing of what they may take beyond what may stand.
 
     Raises: ImpossibleFactError where an allowance was not read.
     """
-    calls = []
+    drafts = []
     for token, spender in grants:
         allowance = shard.tables.need(keys.allowance(policy.owner, token, spender), Allowance)
         if allowance.amount > may_stand(policy, token, spender):
-            calls.append(approve(token, spender, RawAmount(0)))
-    return tuple(calls)
+            drafts.append(Draft(step=RESET, call=approve(token, spender, RawAmount(0))))
+    return tuple(drafts)
 
 
 def stands(shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount) -> bool:

@@ -162,8 +162,7 @@ class HedgeActions(MissesNoFees):
     ) -> tuple[Draft, ...]:
         """Make a trade, a call of the venue, or take permissions back."""
         if phase == RESET:
-            calls = take_back(shard, policy, self.grants(shard, policy))
-            return tuple(Draft(step=RESET, call=call) for call in calls)
+            return take_back(shard, policy, self.grants(shard, policy))
         terms = terms_of(goal)
         sized = size_phase(self._sizing(shard, policy, market, stock, terms), phase, terms)
         if not sized.amount:

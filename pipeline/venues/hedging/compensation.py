@@ -25,10 +25,10 @@ def compensates_after_s(policy: Policy, goal: Goal, phase: Phase) -> Seconds | N
 
 def is_left_open(shard: Shard, policy: Policy) -> bool:
     """Ask whether a book's last plan ended at such a phase, or takes one back and has not come to its end."""
-    plan = shard.tables.find(keys.plan(policy.book), Plan)
-    if not need_hedge(policy).compensate_after_s or plan is None or kind_of(plan.goal) != "hedge_to":
+    plan = _last_step(shard, policy)
+    if not need_hedge(policy).compensate_after_s or plan is None:
         return False
-    if terms_of(plan.goal).move == "take_back":
+    if _takes_back(plan):
         path = shard.tables.find(keys.path(policy.book), BookPath)
         return path is None or path.finished_plan != plan.id
     ended = plan.closed
@@ -37,7 +37,15 @@ def is_left_open(shard: Shard, policy: Policy) -> bool:
 
 def took_back(shard: Shard, policy: Policy) -> bool:
     """Ask whether a book's last plan took a leg back: until the hedge has rested nothing is borrowed again."""
+    plan = _last_step(shard, policy)
+    return plan is not None and _takes_back(plan)
+
+
+def _last_step(shard: Shard, policy: Policy) -> Plan | None:
+    """Find a book's last plan, where that is a step of its hedge alone."""
     plan = shard.tables.find(keys.plan(policy.book), Plan)
-    if plan is None or kind_of(plan.goal) != "hedge_to":
-        return False
+    return plan if plan is not None and kind_of(plan.goal) == "hedge_to" else None
+
+
+def _takes_back(plan: Plan) -> bool:
     return terms_of(plan.goal).move == "take_back"

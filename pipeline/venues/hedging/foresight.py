@@ -88,7 +88,7 @@ def foresee_hedge(
         if made.trade is not None
         else price.value(of["repay"] + of["increase"] + of["decrease"]) + added + taken
     )
-    gas_limit, gas_expected, transactions = _gas(at, made.done)
+    gas_limit, gas_expected, transactions = gas_of(at, made.done)
     before, after = _off(sizing.held, policy, aim, sizing.net, made)
     return made.terms, ForeseenHedge(
         moved_quote=RawAmount(moved),
@@ -178,7 +178,7 @@ _GIVES: frozenset[Step] = frozenset({"borrow", "withdraw", "free", "increase", "
 """Steps for which nobody has to be allowed anything."""
 
 
-def _gas(at: HedgePlaces, done: dict[Step, Sized]) -> tuple[int, int, int]:
+def gas_of(at: HedgePlaces, done: dict[Step, Sized]) -> tuple[int, int, int]:
     """Add up limits and what is usual; count the transactions: each that pays something is allowed it before."""
     approvals = sum(1 for step in done if step not in _GIVES)
     found = [_gas_of(at, step, sized) for step, sized in done.items()]

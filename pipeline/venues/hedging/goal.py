@@ -130,6 +130,13 @@ class Secured:
         )
         return RawAmount(min(least, most))
 
+    def to_add(self, size: int, available: int) -> RawAmount:
+        """Compute the collateral to add for a larger position, of what is available and the venue takes.
+
+        Where the venue takes none, what is available: the guards say why not.
+        """
+        return self.missing_for(size, self.most_supplied(available) or available)
+
     def most_more(self, wanted: int, collateral: int) -> RawAmount:
         """Compute how much larger the position may become on added collateral; not more than wanted."""
         if wanted <= 0:

@@ -15,6 +15,7 @@ from pipeline.messages.outcomes import GuardReason
 from pipeline.venues.acting import VenueActions, VenueTrades
 from pipeline.venues.hedging.foresight import ForeseenHedge, ForeseenJoint
 from pipeline.venues.hedging.goal import Secured, need_hedge
+from pipeline.venues.hedging.venue_price import why_far, why_old
 
 TRADING = frozenset({"sell", "buy"})
 _FREEING = frozenset({"free"})
@@ -89,28 +90,16 @@ class HedgeGuards:
         return not question.is_urgent and any(worse)
 
     def _oracle_age(self, question: Question) -> str | None:
-        """A price that nobody has told for long says nothing of now."""
+        """Refuse to follow a price that nobody has updated for long: it says nothing of now."""
         if not self._follows_its_price(question):
             return None
-        age_s, most_s = (
-            self._venue.price_age_s(question.shard, question.policy),
-            need_hedge(question.policy).oracle_age_s,
-        )
-        if age_s is None or age_s <= most_s:
-            return None
-        return f"the venue's price was told {age_s} s ago, more than {most_s}"
+        return why_old(self._venue, question.shard, question.policy)
 
     def _oracle(self, question: Question) -> str | None:
-        """The venue liquidates by its own price: one that is far from the reference is wrong, or ours is. What is urgent is so by that price."""
+        """Refuse a price that is far from the reference: the venue liquidates by it, and one of the two is wrong. What is urgent is so by that price."""
         if not self._follows_its_price(question):
             return None
-        price, most = question.market.base_price, need_hedge(question.policy).oracle_within_bps
-        apart = self._venue.price_apart_bps(question.shard, question.policy, *price.ratio)
-        if apart is None:
-            return "the venue has no price of base and quote"
-        return (
-            f"the venue's price is {apart} bps from the reference, more than {most}" if apart > most else None
-        )
+        return why_far(self._venue, question.shard, question.policy, question.market.base_price)
 
     def _unfit_by(self, reason: GuardReason) -> Guard:
         """The venue must take what the phase, and the whole plan, change; make the guard that speaks where this is the first reason against it."""

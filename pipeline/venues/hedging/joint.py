@@ -21,14 +21,13 @@ from pipeline.state.shard import Shard
 from pipeline.units import Bps, RawAmount
 from pipeline.venues.hedging.aim import aim_of
 from pipeline.venues.hedging.goal import Secured, in_wallet, need_hedge
-from pipeline.venues.hedging.sizes import HedgePlaces
+from pipeline.venues.hedging.sizes import LEAST_PARTS, HedgePlaces, part_or_all
+from pipeline.venues.hedging.venue_price import why_far, why_old
 from pipeline.venues.wallet.forms import Balance
 
 _STEPS = 1_000_000
 """Of all base: in such parts it is looked for how much more is to be owed."""
 _MOVES: tuple[HedgeMove, HedgeMove] = ("up", "down")
-_LEAST_PARTS = 10
-"""Of what is wanted such a part must be to be had, as of any step."""
 
 
 class JointTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +76,7 @@ def find_joint(at: HedgePlaces, shard: Shard, policy: Policy, moved: Stock) -> J
     if hedge.largest_step is not None:
         wanted = max(min(wanted, hedge.largest_step), -hedge.largest_step)
     more = _taken(at.venue, shard, policy, moved, secured.most_more(wanted, most) if wanted > 0 else wanted)
-    if abs(more) * _LEAST_PARTS < abs(wanted) or not more:
+    if abs(more) * LEAST_PARTS < abs(wanted) or not more:
         return None
     return JointTerms(owed=held.size + more, grows=int(more > 0))
 
@@ -90,13 +89,12 @@ def _lends(venue: HedgeVenue) -> bool:
 
 def _taken(venue: HedgeVenue, shard: Shard, policy: Policy, moved: Stock, more: int) -> int:
     """Tell what of a change the venue takes: nothing where the range is not to wait for it, or for its price."""
-    hedge, price = need_hedge(policy), moved.prices[policy.base]
     if venue.unfit(shard, policy, HedgeChange(size=min(more, 0))) is not None:
         return 0
-    apart = venue.price_apart_bps(shard, policy, price.numerator, price.denominator)
-    age_s = venue.price_age_s(shard, policy)
-    is_told = apart is not None and apart <= hedge.oracle_within_bps and (age_s or 0) <= hedge.oracle_age_s
-    return more if is_told or more < 0 else 0
+    if more < 0:
+        return more
+    why = why_far(venue, shard, policy, moved.prices[policy.base]) or why_old(venue, shard, policy)
+    return more if why is None else 0
 
 
 class _Book:
@@ -130,10 +128,9 @@ def amount_of(venue: HedgeVenue, shard: Shard, policy: Policy, terms: JointTerms
     wallet, missing = in_wallet(shard, policy, "up"), max(terms.owed - held.size, 0)
     match phase:
         case "supply":
-            return secured.missing_for(missing, secured.most_supplied(wallet.quote) or wallet.quote)
+            return secured.to_add(missing, wallet.quote)
         case "borrow":
-            part = secured.most_more(missing, 0)
-            return RawAmount(part if part * _LEAST_PARTS >= missing else missing)
+            return part_or_all(secured.most_more(missing, 0), missing)
         case "repay":
             return RawAmount(max(min(held.size - terms.owed, wallet.base), 0))
     raise HedgeError(f"a hedge that goes with its range has no phase {phase}")

@@ -34,7 +34,7 @@ from pipeline.state.shard import Shard
 from pipeline.units import Address, RawAmount, Seconds, Wei
 from pipeline.venues.acting import VenueActions, VenueFreeing, VenueTrades
 from pipeline.venues.hedging.actions import HedgeActions
-from pipeline.venues.hedging.foresight import USUAL_APPROVAL_GAS, ForeseenJoint
+from pipeline.venues.hedging.foresight import ForeseenJoint, gas_of
 from pipeline.venues.hedging.guards import HedgeGuards
 from pipeline.venues.hedging.joint import (
     amount_of,
@@ -44,10 +44,11 @@ from pipeline.venues.hedging.joint import (
     joint_goal,
     joint_terms,
 )
-from pipeline.venues.hedging.sizes import HedgePlaces
+from pipeline.venues.hedging.sizes import HedgePlaces, Sized
 
 _UP: tuple[Phase, ...] = ("supply", "borrow")
 _DOWN: tuple[Phase, ...] = ("repay",)
+_OF_HEDGE = frozenset((*_UP, *_DOWN))
 
 
 class JointActions:
@@ -90,9 +91,7 @@ class JointActions:
 
     def choose_goal(self, shard: Shard, policy: Policy, stock: Stock) -> Goal:
         """Choose the range for what the wallet will have, and what is to be owed."""
-        if self._ranges.trades is None:
-            raise HedgeError("nothing is traded where the book's ranges are")
-        terms = find_joint(HedgePlaces(self._venue, self._ranges.trades), shard, policy, stock)
+        terms = find_joint(self._places(), shard, policy, stock)
         if terms is None:
             raise HedgeError("what is owed is near enough to what is to be owed")
         change = change_of(self._venue, shard, policy, terms)
@@ -111,23 +110,22 @@ class JointActions:
 
     def _with(self, seen: Foreseen, change: HedgeChange, policy: Policy) -> Foreseen:
         """Add the hedge's transactions to what is foreseen of the range's."""
-        steps = [*(["supply"] if change.collateral else []), "borrow" if change.size > 0 else "repay"]
-        approvals = sum(1 for step in steps if step != "borrow")
-        count = len(steps) + approvals
-        data = count * policy.chain.data_gas
-        limits = self._venue.gas_limits
+        supplied = {"supply": Sized(amount=RawAmount(change.collateral))} if change.collateral else {}
+        size = {"borrow" if change.size > 0 else "repay": Sized(amount=RawAmount(abs(change.size)))}
+        gas_limit, gas_expected, transactions = gas_of(self._places(), {**supplied, **size})
+        data = transactions * policy.chain.data_gas
         fields = {name: getattr(seen, name) for name in Foreseen.__struct_fields__} | {
-            "gas_limit": seen.gas_limit
-            + sum(limits[step] for step in steps)
-            + approvals * limits["approve"]
-            + data,
-            "gas_expected": seen.gas_expected
-            + sum(self._venue.usual_gas[step] for step in steps)
-            + approvals * USUAL_APPROVAL_GAS
-            + data,
-            "transactions": seen.transactions + count,
+            "gas_limit": seen.gas_limit + gas_limit + data,
+            "gas_expected": seen.gas_expected + gas_expected + data,
+            "transactions": seen.transactions + transactions,
         }
         return ForeseenJoint(ranges=seen, change=change, **fields)
+
+    def _places(self) -> HedgePlaces:
+        """Tell where the position and the trades are. Raises: HedgeError where nothing is traded at the ranges' venue."""
+        if self._ranges.trades is None:
+            raise HedgeError("nothing is traded where the book's ranges are")
+        return HedgePlaces(self._venue, self._ranges.trades)
 
     def find_gone(self, shard: Shard, policy: Policy, goal: Goal) -> str | None:
         """Name what of the range is not there."""
@@ -148,7 +146,7 @@ class JointActions:
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, stock: Stock, *, phase: Phase
     ) -> Course:
         """Judge the range's phases again; the hedge's are sized on the book as it is."""
-        if phase in {*_UP, *_DOWN}:
+        if phase in _OF_HEDGE:
             return Course(goal=goal)
         course = self._ranges.reconsider(shard, policy, _range(goal), market, stock, phase=phase)
         return replace(course, goal=JointGoal(rerange=_range(course.goal), hedge=_hedge(goal)))
@@ -158,9 +156,8 @@ class JointActions:
     ) -> tuple[Draft, ...]:
         """Make a phase of whichever it is, or take permissions of both back."""
         if phase == RESET:
-            calls = take_back(shard, policy, self.grants(shard, policy))
-            return tuple(Draft(step=RESET, call=call) for call in calls)
-        if phase not in {*_UP, *_DOWN}:
+            return take_back(shard, policy, self.grants(shard, policy))
+        if phase not in _OF_HEDGE:
             return self._ranges.draft(shard, policy, _range(goal), market, stock, phase=phase)
         amount = amount_of(self._venue, shard, policy, joint_terms(_hedge(goal)), phase)
         return self._venue.draft(shard, policy, phase, amount, everything=False)

@@ -8,13 +8,13 @@ from pipeline.hedge.port import whole_steps
 from pipeline.messages.orders import Cancelled, Executed, Order, Requested, UnknownOrder
 from pipeline.units import RawAmount
 from pipeline.venues.hedging.goal import HedgeTerms
-from pipeline.venues.hedging.sizes import LEAST_PARTS, NOTHING, Sized, Sizing
+from pipeline.venues.hedging.sizes import NOTHING, Sized, Sizing, part_or_all
 
 
 def deposited(sizing: Sizing, terms: HedgeTerms) -> Sized:
     """Add what margin is missing for what is to be added, as far as the venue takes it."""
-    most = sizing.secured.most_supplied(sizing.wallet.quote) or sizing.wallet.quote
-    return Sized(amount=sizing.secured.missing_for(_in_steps(sizing, sizing.net - terms.net_base), most))
+    wanted = _in_steps(sizing, sizing.net - terms.net_base)
+    return Sized(amount=sizing.secured.to_add(wanted, sizing.wallet.quote))
 
 
 def increased(sizing: Sizing, terms: HedgeTerms) -> Sized:
@@ -25,7 +25,7 @@ def increased(sizing: Sizing, terms: HedgeTerms) -> Sized:
     """
     wanted = more_wanted(sizing, terms)
     part = _in_steps(sizing, sizing.secured.most_more(wanted, 0))
-    return Sized(amount=RawAmount(part if part * LEAST_PARTS >= wanted else wanted))
+    return Sized(amount=part_or_all(part, wanted))
 
 
 def more_wanted(sizing: Sizing, terms: HedgeTerms) -> int:

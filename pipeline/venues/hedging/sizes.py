@@ -41,6 +41,11 @@ class Sized(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = Sized(amount=RawAmount(0))
 
 
+def part_or_all(part: int, wanted: int) -> RawAmount:
+    """Take the part of what is wanted that can be had; where that is next to nothing, all of it: the guards say why not."""
+    return RawAmount(part if part * LEAST_PARTS >= wanted else wanted)
+
+
 class HedgePlaces(NamedTuple):
     """Where a hedge has its position, where its base is traded, and how liquidity is taken out there."""
 
@@ -88,14 +93,12 @@ class Sizing:
     # -------------------------------------------------------------- up
     def supplied(self, terms: HedgeTerms) -> Sized:
         """Add what collateral is missing for what is to be borrowed, as far as the venue takes it."""
-        most = self.secured.most_supplied(self.wallet.quote) or self.wallet.quote
-        return Sized(amount=self.secured.missing_for(self._borrowed(terms), most))
+        return Sized(amount=self.secured.to_add(self._borrowed(terms), self.wallet.quote))
 
     def borrowed(self, terms: HedgeTerms) -> Sized:
         """Borrow what the wallet lacks for the sale, or the part of it that can be had; where that is next to nothing, the guards say why."""
         wanted = self._borrowed(terms)
-        part = self.secured.most_more(wanted, 0)
-        return Sized(amount=part if part * LEAST_PARTS >= wanted else wanted)
+        return Sized(amount=part_or_all(self.secured.most_more(wanted, 0), wanted))
 
     def sale(self, terms: HedgeTerms) -> Trade | None:
         """Run the sale in thought that brings the net exposure down to where it is to end."""

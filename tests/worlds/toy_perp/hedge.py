@@ -136,7 +136,7 @@ class PerpHedge:
         minimum = Minimum(token=policy.quote, delta=RawAmount(-signed))
         allowed = () if signed < 0 else allow(shard, policy, policy.quote, self._contract, amount)
         return (
-            *(Draft(step=APPROVE, call=each) for each in allowed),
+            *allowed,
             HedgeDraft(step=phase, call=call, minimums=(minimum,), change=HedgeChange(collateral=signed)),
         )
 

@@ -161,8 +161,7 @@ class ToyActions(MissesNoFees):
     ) -> tuple[Draft, ...]:
         del market, stock
         if phase == "reset":
-            calls = take_back(shard, policy, self.grants(shard, policy))
-            return tuple(Draft(step="reset", call=call) for call in calls)
+            return take_back(shard, policy, self.grants(shard, policy))
         terms, pool, to = read_terms(goal.terms, ToyTerms), _pool(shard, policy), contract_of(policy)
         moved = ((pool.token0, terms.delta0), (pool.token1, terms.delta1))
         ((paid, amount),) = (each for each in moved if each[1] > 0)
@@ -170,7 +169,7 @@ class ToyActions(MissesNoFees):
         data = TRADE.calldata(bytes.fromhex(terms.pool.removeprefix("0x")), terms.delta0, terms.delta1)
         minimums = tuple(Minimum(token=token, delta=RawAmount(-delta)) for token, delta in moved)
         trade = Draft(step="trade", call=Call(to=to, data=data, gas_limit=TRADE_GAS), minimums=minimums)
-        return (*(Draft(step="approve", call=call) for call in allowed), trade)
+        return (*allowed, trade)
 
     def draft_behind(
         self, shard: Shard, policy: Policy, goal: Goal, market: Market, first: Draft

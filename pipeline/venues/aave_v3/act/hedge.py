@@ -142,11 +142,8 @@ class AaveHedge:
         )
         allowed = () if gives else allow(shard, policy, token, self._at.pool, amount)
         minimum = Minimum(token=token, delta=RawAmount(amount if gives else -amount))
-        drafts = (
-            *(Draft(step=APPROVE, call=each) for each in allowed),
-            HedgeDraft(step=phase, call=call, minimums=(minimum,), change=_change(phase, amount)),
-        )
-        return tuple(with_data(each, policy.chain.data_gas) for each in drafts)
+        made = HedgeDraft(step=phase, call=call, minimums=(minimum,), change=_change(phase, amount))
+        return tuple(with_data(each, policy.chain.data_gas) for each in (*allowed, made))
 
     def with_interest(self, size: RawAmount) -> RawAmount:
         """Tell the most that a debt may be by the time that a repayment of it is mined."""

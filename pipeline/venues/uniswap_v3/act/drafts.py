@@ -18,7 +18,7 @@ from pipeline.messages.goals import Phase
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
-from pipeline.units import Address, RawAmount
+from pipeline.units import RawAmount
 from pipeline.venues.uniswap_v3 import LivePool
 from pipeline.venues.uniswap_v3.act import market as markets
 from pipeline.venues.uniswap_v3.act.depth import depth_window, part_of_mint
@@ -121,7 +121,7 @@ def _draft_swap(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarke
         deadline_s=markets.deadline_of(policy, market),
     )
     return (
-        *_allow(shard, policy, token_in, router, ratio.amount_in),
+        *allow(shard, policy, token_in, router, ratio.amount_in),
         SwapDraft(
             step="swap",
             call=Call(to=router, data=data, gas_limit=SWAP_GAS),
@@ -212,7 +212,7 @@ def draft_mint(
             each
             for token, amount in tokens
             if amount
-            for each in _allow(shard, policy, token, manager, amount)
+            for each in allow(shard, policy, token, manager, amount)
         ),
         Draft(
             step="mint",
@@ -224,14 +224,7 @@ def draft_mint(
 
 def _draft_reset(shard: Shard, policy: Policy, goal: PoolRange, market: PoolMarket) -> tuple[Draft, ...]:
     del goal, market
-    taken_back = take_back(shard, policy, grants(shard, policy))
-    return tuple(Draft(step="reset", call=call) for call in taken_back)
-
-
-def _allow(
-    shard: Shard, policy: Policy, token: Address, spender: Address, amount: RawAmount
-) -> tuple[Draft, ...]:
-    return tuple(Draft(step="approve", call=call) for call in allow(shard, policy, token, spender, amount))
+    return take_back(shard, policy, grants(shard, policy))
 
 
 _DRAFTS = {

@@ -8,7 +8,7 @@ from pipeline.math.amounts import range_amounts
 from pipeline.math.sandwich import safe_window_x96
 from pipeline.math.search import first_where
 from pipeline.math.slippage import least_of_quote, most_of_quote
-from pipeline.messages.goals import APPROVE, Step
+from pipeline.messages.goals import Step
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
 from pipeline.state.shard import Shard
@@ -87,8 +87,7 @@ class UniswapV3Trades:
         made = make(shard, policy, market_of(market), trade, step)
         paid = policy.base if trade.sells_base else policy.quote
         allowed = allow(shard, policy, paid, router_of(policy), RawAmount(-made.minimums[0].delta))
-        drafts = (*(Draft(step=APPROVE, call=call) for call in allowed), made)
-        return tuple(with_data(each, policy.chain.data_gas) for each in drafts)
+        return tuple(with_data(each, policy.chain.data_gas) for each in (*allowed, made))
 
 
 def _windows(shard: Shard, policy: Policy, market: PoolMarket) -> tuple[Window, Window]:

@@ -1,0 +1,24 @@
+"""Say why the price by which a hedge's venue liquidates is not to be followed: it is far from the reference price, or old."""
+
+from pipeline.hedge.port import HedgeVenue
+from pipeline.messages.base import Price
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+from pipeline.venues.hedging.goal import need_hedge
+
+
+def why_far(venue: HedgeVenue, shard: Shard, policy: Policy, reference: Price) -> str | None:
+    """Say why the venue's price of the base is too far from a reference; None: it is near. Raises: PipelineError."""
+    most = need_hedge(policy).oracle_within_bps
+    apart = venue.price_apart_bps(shard, policy, *reference.ratio)
+    if apart is None:
+        return "the venue has no price of base and quote"
+    return f"the venue's price is {apart} bps from the reference, more than {most}" if apart > most else None
+
+
+def why_old(venue: HedgeVenue, shard: Shard, policy: Policy) -> str | None:
+    """Say why the venue's price is too old; None: it is not, or its age is not known. Raises: PipelineError."""
+    age_s, most_s = venue.price_age_s(shard, policy), need_hedge(policy).oracle_age_s
+    if age_s is None or age_s <= most_s:
+        return None
+    return f"the venue's price was told {age_s} s ago, more than {most_s}"
