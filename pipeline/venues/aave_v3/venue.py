@@ -1,11 +1,7 @@
 """Aave V3 as a venue: one pool, and the accounts of books' owners there. It trades nothing and prices nothing; books are hedged at it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Sequence
 
-from pipeline import keys
-from pipeline.book.exposures import Spot
-from pipeline.book.span import PoolSpan
 from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
@@ -13,11 +9,9 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
-from pipeline.messages.views import PoolTerms
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import PoolId
 from pipeline.venues.aave_v3 import held, log_filter, reads, routes, told
 from pipeline.venues.aave_v3.act.hedge import AaveHedge
 from pipeline.venues.aave_v3.block import AaveBlock
@@ -37,9 +31,10 @@ from pipeline.venues.acting import VenueActions
 from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
+from pipeline.venues.usual_answers import NoPools
 
 
-class AaveV3:
+class AaveV3(NoPools):
     """The accounts of one deployment."""
 
     views: VenueViews | None = None
@@ -133,15 +128,6 @@ class AaveV3:
         """List where the chain's item is not what the shard holds, or does not come to the same."""
         return reads.differences(shard, event, self._at)
 
-    def pool_item(self, pool: PoolId) -> str:
-        """Name a pool's item, which no lending market has."""
-        return keys.pool(pool)
-
-    def has_pool(self, tables: Tables, pool: PoolId) -> bool:
-        """Say that no pool is a lending market's."""
-        del tables, pool
-        return False
-
     # -------------------------------------------------------------- what a book has, and at which price
     def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the market, the account and the reserves."""
@@ -158,29 +144,9 @@ class AaveV3:
         yield from (aave_account(pool, policy.owner), aave_market(pool), aave_told(pool))
         yield aave_reserve.under(pool)
 
-    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
-        """Bound nothing: an account is looked at at every block."""
-        del shard, policy, halvings
-        return {}
-
-    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-        """Tell nothing, likewise."""
-        del tables, written
-        yield from ()
-
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[held.HeldAccount]:
         """Measure what a book has supplied and owes. Raises: ImpossibleFactError where a reserve is not followed."""
         return held.held_items(shard, policy, self._at)
-
-    def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
-        """Know no price: what an oracle answers values an account for its pool alone."""
-        del shard, pool
-        return None
-
-    def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
-        """Know no pool that trades."""
-        del tables, pool
-        return None
 
 
 KIND = VenueKind(

@@ -7,19 +7,17 @@ from pipeline import keys
 from pipeline.book.exposures import Spot
 from pipeline.book.span import PoolSpan
 from pipeline.hedge.port import HedgeVenue
-from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.base import Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
-from pipeline.messages.read_values import CallRead
 from pipeline.messages.views import PoolTerms
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import PoolId
 from pipeline.venues.acting import VenueActions
-from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
 from pipeline.venues.uniswap_v3 import log_filter, reads, routes
@@ -34,11 +32,12 @@ from pipeline.venues.uniswap_v3.nft_routes import follow_nft
 from pipeline.venues.uniswap_v3.show import UniswapV3Views
 from pipeline.venues.uniswap_v3.spans import measures, spans_of, spot_at
 from pipeline.venues.uniswap_v3.unsolicited import tell_gifts
+from pipeline.venues.usual_answers import NothingPerBlock
 
 _ACTIONS = UniswapV3Actions()
 
 
-class UniswapV3:
+class UniswapV3(NothingPerBlock):
     """The pools and NFTs of one deployment."""
 
     def __init__(self, chain: ChainProfile, spec: VenueSpec) -> None:
@@ -89,20 +88,6 @@ class UniswapV3:
     def interest(self, tables: Tables) -> log_filter.UniswapV3Interest:
         """Collect the pools, NFTs and owners that a shard follows now."""
         return log_filter.interest(tables, self._at)
-
-    def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
-        """List nothing: logs and reads of items tell all."""
-        del tables
-        return ()
-
-    def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
-        """Keep nothing, for nothing is asked."""
-        del tables, block, answers
-
-    def writes_time(self, tables: Tables) -> bool:
-        """Tell that nothing is written but what logs and reads change."""
-        del tables
-        return False
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> UniswapV3Block:
         """Open a block's working copies."""

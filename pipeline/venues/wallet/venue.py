@@ -1,28 +1,20 @@
 """The wallets as a venue: tokens, the chain's own coin, and what spenders may take."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline import keys
-from pipeline.book.exposures import Exposure, ExposureKind, HeldItem, Spot
-from pipeline.book.span import PoolSpan
+from pipeline.book.exposures import Exposure, ExposureKind, HeldItem
 from pipeline.hedge.port import HedgeVenue
-from pipeline.messages.base import BlockRef, Output
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
-from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
-from pipeline.messages.read_values import CallRead
-from pipeline.messages.views import PoolTerms
-from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import NATIVE, Address, PoolId
+from pipeline.units import NATIVE, Address
 from pipeline.venues.acting import VenueActions
-from pipeline.venues.block_call import BlockCall
-from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
+from pipeline.venues.usual_answers import NamedItemsOnly, NoPools, NothingPerBlock
 from pipeline.venues.wallet import log_filter
 from pipeline.venues.wallet.block import WalletBlock
 from pipeline.venues.wallet.forms import Balance, BalanceObserved
@@ -36,7 +28,7 @@ class _Row(NamedTuple):
     kind: ExposureKind = "wallet"
 
 
-class Wallet:
+class Wallet(NamedItemsOnly, NothingPerBlock, NoPools):
     """The balances of the accounts that books count."""
 
     views: VenueViews | None = None
@@ -55,56 +47,14 @@ class Wallet:
             for token in policy.tokens:
                 yield keys.balance(account, token.address)
 
-    def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
-        """List no reads but those of the named balances."""
-        del tables, policy
-        yield from ()
-
-    def is_due(self, tables: Tables, item: str) -> bool:
-        """Say that no further read is due, likewise."""
-        del tables, item
-        return False
-
-    def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
-        """List the balances that are compared periodically."""
-        del tables
-        yield from self.named_items(policy)
-
-    def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
-        """Note nothing: no log brings a balance that a policy does not name."""
-
-    def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
-        """Return the route as it is: a balance reveals no further items."""
-        del tables, event
-        return route
-
     def item_of_entry(self, key: str) -> str | None:
         """Name the balance that an entry is."""
         return key if keys.balance.matches(key) else None
-
-    def unfollowed(self, tables: Tables) -> set[str]:
-        """List nothing: a balance is forgotten with the policy that named it."""
-        del tables
-        return set()
 
     # -------------------------------------------------------------- logs and reads
     def interest(self, tables: Tables) -> log_filter.WalletInterest:
         """Collect the tokens and accounts that a shard follows now."""
         return log_filter.interest(tables, self._chain)
-
-    def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
-        """List nothing: logs and reads of items tell all."""
-        del tables
-        return ()
-
-    def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
-        """Keep nothing, for nothing is asked."""
-        del tables, block, answers
-
-    def writes_time(self, tables: Tables) -> bool:
-        """Tell that nothing is written but what logs and reads change."""
-        del tables
-        return False
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> WalletBlock:
         """Open a block's working copies."""
@@ -128,31 +78,7 @@ class Wallet:
             return []
         return [f"amount: {ours.amount}, {event.amount}"]
 
-    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
-        """List nothing: a balance is its owner's, whoever sent it."""
-        del tables, policy
-        return []
-
-    def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        """Tell nothing, likewise."""
-        del shard, event, now
-        yield from ()
-
-    def pool_item(self, pool: PoolId) -> str:
-        """Name a pool's item, which no wallet has."""
-        return keys.pool(pool)
-
-    def has_pool(self, tables: Tables, pool: PoolId) -> bool:
-        """Say that no pool is a wallet's."""
-        del tables, pool
-        return False
-
     # -------------------------------------------------------------- what a book has, and at which price
-    def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
-        """List the balances that a book counts."""
-        del shard
-        yield from self.named_items(policy)
-
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         """List the coin balances that the last block did not tell."""
         for account in policy.accounts:
@@ -164,32 +90,12 @@ class Wallet:
         """List the balances of a book's accounts."""
         yield from (keys.balance.under(account) for account in policy.accounts)
 
-    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
-        """Bound nothing: no balance moves with a price."""
-        del shard, policy, halvings
-        return {}
-
-    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-        """Tell nothing, likewise."""
-        del tables, written
-        yield from ()
-
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         """Count the balances of a book, the coin as its wrapped token."""
         counted = shard.tables.derived(
             keys.counted_balances(policy.book), (policy,), lambda: _Counted(self._rows(policy))
         )
         return counted.held(shard.tables)
-
-    def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
-        """Know no price."""
-        del shard, pool
-        return None
-
-    def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
-        """Know no pool that trades."""
-        del tables, pool
-        return None
 
     def _rows(self, policy: Policy) -> tuple[_Row, ...]:
         """List which balances a book counts, and as what; they are new with a policy only."""

@@ -1,32 +1,26 @@
 """The toy future's pure half, and its kind. Books are hedged there, and trade elsewhere."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from pipeline import keys
-from pipeline.book.exposures import Exposure, HeldItem, Spot
-from pipeline.book.span import PoolSpan
+from pipeline.book.exposures import Exposure, HeldItem
 from pipeline.hedge.port import HedgeVenue
-from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
-from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.orders import UnknownOrder
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
-from pipeline.messages.views import PoolTerms
 from pipeline.state.policies import policies
-from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import PoolId, RawAmount
+from pipeline.units import RawAmount
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.block_call import BlockCall
 from pipeline.venues.compare import field_differences
-from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
+from pipeline.venues.usual_answers import NamedItemsOnly, NoPools
 from worlds.toy_perp.block import PerpBlock, PerpInterest
 from worlds.toy_perp.forms import (
     PerpAccount,
@@ -42,7 +36,7 @@ from worlds.toy_perp.hedge import hedge_at
 from worlds.toy_perp.rules import PerpAt
 
 
-class ToyPerp:
+class ToyPerp(NamedItemsOnly, NoPools):
     actions: VenueActions | None = None
     views: VenueViews | None = None
 
@@ -56,41 +50,10 @@ class ToyPerp:
         yield perp_market(self._contract)
         yield perp_account(self._contract, policy.owner)
 
-    def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
-        del tables, policy
-        yield from ()
-
-    def is_due(self, tables: Tables, item: str) -> bool:
-        del tables, item
-        return False
-
-    def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
-        del tables
-        yield from self.named_items(policy)
-
-    def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
-        """No log brings an item that a policy does not name."""
-
-    def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
-        del tables, event
-        return route
-
     def item_of_entry(self, key: str) -> str | None:
         if key in (perp_market(self._contract), perp_now(self._contract)):
             return perp_market(self._contract)
         return key if key.startswith(perp_account.under(self._contract) + "/") else None
-
-    def unfollowed(self, tables: Tables) -> set[str]:
-        del tables
-        return set()
-
-    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
-        del tables, policy
-        return []
-
-    def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        del shard, event, now
-        yield from ()
 
     # -------------------------------------------------------------- logs and reads
     def interest(self, tables: Tables) -> PerpInterest:
@@ -143,18 +106,7 @@ class ToyPerp:
                 return list(field_differences("", ours, event.state))
         return []
 
-    def pool_item(self, pool: PoolId) -> str:
-        return keys.pool(pool)
-
-    def has_pool(self, tables: Tables, pool: PoolId) -> bool:
-        del tables, pool
-        return False
-
     # -------------------------------------------------------------- what a book has, and at which price
-    def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
-        del shard
-        yield from self.named_items(policy)
-
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         del shard, policy
         yield from ()
@@ -162,14 +114,6 @@ class ToyPerp:
     def watched(self, policy: Policy) -> Iterator[str]:
         yield from self.named_items(policy)
         yield perp_now(self._contract)
-
-    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
-        del shard, policy, halvings
-        return {}
-
-    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
-        del tables, written
-        yield from ()
 
     def held_items(self, shard: Shard, policy: Policy) -> Sequence[HeldItem]:
         tables, item = shard.tables, perp_account(self._contract, policy.owner)
@@ -193,14 +137,6 @@ class ToyPerp:
             (market, account, now),
             lambda: (HeldItem(item=item, exposures=tuple(row for row in rows if row.amount)),),
         )
-
-    def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
-        del tables, pool
-        return None
-
-    def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
-        del shard, pool
-        return None
 
 
 KIND = VenueKind(

@@ -6,23 +6,19 @@ from collections.abc import Set as AbstractSet
 from pipeline.book.exposures import HeldItem, Spot
 from pipeline.book.span import PoolSpan
 from pipeline.hedge.port import HedgeVenue
-from pipeline.messages.base import BlockRef, Output, Price
+from pipeline.messages.base import Price
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
-from pipeline.messages.entries import Route
 from pipeline.messages.events import BlockSeen, Observed
 from pipeline.messages.policy import Policy
-from pipeline.messages.read_values import CallRead
 from pipeline.messages.views import PoolTerms
 from pipeline.state.policies import policies
-from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import PoolId
 from pipeline.venues.acting import VenueActions
-from pipeline.venues.block_call import BlockCall
 from pipeline.venues.compare import field_differences
-from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
+from pipeline.venues.usual_answers import NamedItemsOnly, NothingPerBlock
 from worlds.toy_venue.actions import ACTIONS
 from worlds.toy_venue.block import ToyBlock, ToyInterest
 from worlds.toy_venue.forms import (
@@ -40,7 +36,7 @@ from worlds.toy_venue.held import held_shares
 from worlds.toy_venue.show import ToyViews
 
 
-class ToyVenue:
+class ToyVenue(NamedItemsOnly, NothingPerBlock):
     actions: VenueActions | None = ACTIONS
     hedge: HedgeVenue | None = None
 
@@ -55,55 +51,13 @@ class ToyVenue:
             yield toy_pool(pool)
             yield toy_share(pool, policy.owner)
 
-    def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
-        del tables, policy
-        yield from ()
-
-    def is_due(self, tables: Tables, item: str) -> bool:
-        del tables, item
-        return False
-
-    def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
-        del tables
-        yield from self.named_items(policy)
-
-    def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
-        """No log brings an item that a policy does not name."""
-
-    def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
-        del tables, event
-        return route
-
     def item_of_entry(self, key: str) -> str | None:
         return key if toy_pool.matches(key) or toy_share.matches(key) else None
-
-    def unfollowed(self, tables: Tables) -> set[str]:
-        del tables
-        return set()
-
-    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
-        del tables, policy
-        return []
-
-    def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
-        del shard, event, now
-        yield from ()
 
     # -------------------------------------------------------------- logs and reads
     def interest(self, tables: Tables) -> ToyInterest:
         pools = frozenset(pool for policy in policies(tables) for pool in policy.pools_of(self.name))
         return ToyInterest(contract=self._contract, pools=pools)
-
-    def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
-        del tables
-        return ()
-
-    def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
-        del tables, block, answers
-
-    def writes_time(self, tables: Tables) -> bool:
-        del tables
-        return False
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> ToyBlock:
         del event
@@ -139,10 +93,6 @@ class ToyVenue:
         return tables.find(toy_pool(pool), ToyPool) is not None
 
     # -------------------------------------------------------------- what a book has, and at which price
-    def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
-        del shard
-        yield from self.named_items(policy)
-
     def untold_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
         del shard, policy
         yield from ()

@@ -1,0 +1,123 @@
+"""Answers to parts of the port that several kinds of venue give alike; a kind takes those that are true of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from pipeline import keys
+from pipeline.book.exposures import Spot
+from pipeline.book.span import PoolSpan
+from pipeline.messages.base import BlockRef, Output
+from pipeline.messages.entries import Route
+from pipeline.messages.events import BlockSeen, Observed
+from pipeline.messages.policy import Policy
+from pipeline.messages.read_values import CallRead
+from pipeline.messages.views import PoolTerms
+from pipeline.state.provenance import Provenance
+from pipeline.state.shard import Shard
+from pipeline.state.tables import Tables
+from pipeline.units import PoolId
+from pipeline.venues.block_call import BlockCall
+from pipeline.venues.due_read import DueRead
+
+
+class NamedItemsOnly(ABC):
+    """Follows the items that policies name: no log and no read brings any other."""
+
+    @abstractmethod
+    def named_items(self, policy: Policy) -> Iterator[str]:
+        """List the items that a policy names."""
+
+    def due_reads(self, tables: Tables, policy: Policy) -> Iterator[DueRead]:
+        """List no reads but those of the named items."""
+        del tables, policy
+        yield from ()
+
+    def is_due(self, tables: Tables, item: str) -> bool:
+        """Say that no further read is due, likewise."""
+        del tables, item
+        return False
+
+    def checked_items(self, tables: Tables, policy: Policy) -> Iterator[str]:
+        """List the named items: all are compared periodically."""
+        del tables
+        yield from self.named_items(policy)
+
+    def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
+        """Note nothing: no log brings an item that a policy does not name."""
+
+    def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
+        """Return the route as it is: a read reveals no further items."""
+        del tables, event
+        return route
+
+    def unfollowed(self, tables: Tables) -> set[str]:
+        """List nothing: an item is forgotten with the policy that named it."""
+        del tables
+        return set()
+
+    def set_apart(self, tables: Tables, policy: Policy) -> list[str]:
+        """List nothing: what a policy names is its owner's, whoever sent it."""
+        del tables, policy
+        return []
+
+    def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
+        """Tell nothing, likewise."""
+        del shard, event, now
+        yield from ()
+
+    def stopping_items(self, shard: Shard, policy: Policy) -> Iterator[str]:
+        """List the named items: without any of them a book is not decided on."""
+        del shard
+        yield from self.named_items(policy)
+
+
+class NothingPerBlock:
+    """Asks nothing after a block and keeps nothing of its time: logs and reads of items tell all."""
+
+    def block_calls(self, tables: Tables) -> Sequence[BlockCall]:
+        """List nothing."""
+        del tables
+        return ()
+
+    def write_answers(self, tables: Tables, block: BlockRef, answers: Sequence[CallRead]) -> None:
+        """Keep nothing, for nothing is asked."""
+        del tables, block, answers
+
+    def writes_time(self, tables: Tables) -> bool:
+        """Tell that nothing is written but what logs and reads change."""
+        del tables
+        return False
+
+
+class NoPools:
+    """Has no pools that trade, and so no price and nothing that moves with one."""
+
+    def pool_item(self, pool: PoolId) -> str:
+        """Name a pool's item, which no such venue has."""
+        return keys.pool(pool)
+
+    def has_pool(self, tables: Tables, pool: PoolId) -> bool:
+        """Say that no pool is there."""
+        del tables, pool
+        return False
+
+    def spans(self, shard: Shard, policy: Policy, halvings: int) -> Mapping[PoolId, PoolSpan]:
+        """Bound nothing."""
+        del shard, policy, halvings
+        return {}
+
+    def measures(self, tables: Tables, written: AbstractSet[str]) -> Iterator[tuple[str, int]]:
+        """Tell nothing, likewise."""
+        del tables, written
+        yield from ()
+
+    def spot(self, shard: Shard, pool: PoolId) -> Spot | None:
+        """Know no price."""
+        del shard, pool
+        return None
+
+    def pool_terms(self, tables: Tables, pool: PoolId) -> PoolTerms | None:
+        """Know no pool."""
+        del tables, pool
+        return None
