@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts_abi.chains import known_chains
 from pipeline.errors import NodeError, SettingsError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import VenueSpec
@@ -22,7 +21,7 @@ from streams.node.multicall import MULTICALL3
 from streams.node.tokens import token_fault
 from streams.node.venues.port import ContractFault
 from streams.node.venues.registry import contract_faults, holders, narrowest_half_width
-from streams.portfolio.chain_file import chain_file_of, lending_in
+from streams.portfolio.chain_file import chain_file_for, lending_in
 from streams.portfolio.names import lookup_in
 from streams.run_folder import read_text
 from streams.settings import Settings
@@ -52,19 +51,14 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
                 async for problem in asked.problems(policy, ("books", i))
             ]
             told = [says for policy in policies for says in await asked.feeds(policy)]
-            lending = _lending(policies[0].chain.chain_id, file)
+            chain = chain_file_for(policies[0].chain.chain_id, file)
+            lending = None if chain is None else lending_in(chain)
             told += [says for policy in policies for says in await asked.brought(policy, lending)]
     except NodeError as error:
         return f"the node was not asked what the tokens are: {error}"
     if problems:
         raise read_yaml(read_text(file), str(file)).refuse(problems)
     return "\n".join(["the node reports no problem with its tokens and pools", *told])
-
-
-def _lending(chain_id: ChainId, file: Path) -> VenueSpec | None:
-    """Find the lending market of a chain's file: the portfolio's own, or the one that is known."""
-    chain = chain_file_of(read_text(file), str(file)) or known_chains().get(chain_id)
-    return None if chain is None else lending_in(chain)
 
 
 async def resolve_names(

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -99,13 +100,23 @@ class Broker:
 
         Raises: DevnetError with the end of its log if it ends or stays silent.
         """
-        self.process = processes.spawn(self.command, folder=self.folder, log=self.log)
+        process = self.process = processes.spawn(self.command, folder=self.folder, log=self.log)
+        try:
+            self.await_served(lambda: process.poll() is None, within_s=within_s)
+        except DevnetError:
+            self.kill()
+            raise
+
+    def await_served(self, is_running: Callable[[], bool], *, within_s: float) -> None:
+        """Wait until the broker serves its own cluster: another one may hold the port.
+
+        Raises: DevnetError with the end of its log if it ends or stays silent.
+        """
         deadline_s = time.monotonic() + within_s
-        while cluster_served(HOST, self.port) != self.cluster_id:  # another broker may hold the port
-            if self.process.poll() is not None:
+        while cluster_served(HOST, self.port) != self.cluster_id:
+            if not is_running():
                 raise DevnetError(f"the broker ended while starting:\n{processes.last_lines(self.log)}")
             if time.monotonic() > deadline_s:
-                self.kill()
                 raise DevnetError(
                     f"the broker did not serve within {within_s} s:\n{processes.last_lines(self.log)}"
                 )

@@ -1,7 +1,6 @@
 """A broker for a real chain: it goes on when the command that started it ends, and its data are kept from start to start."""
 
 import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,21 +8,21 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import DevnetError
+from streams.run_folder import BROKER_FILE
 
 from . import processes
-from .broker import META, USUAL_PORT, Broker, prepare_broker
+from .broker import META, USUAL_PORT, prepare_broker
 from .jars import kafka_version
 from .metadata import cluster_served
 from .ports import HOST, free_port, is_free
 from .processes import ProcessRecord, is_running
+from .records import read_record, write_record
 from .setup import Say, prepare_kafka
 
-_RECORD = "broker.json"
 _LOCK = "broker.lock"
 _READY_S = 300.0
 """After a power cut all of its logs are read once."""
 _END_S = 60.0
-_POLL_S = 0.05
 _BLOCK = 512
 """Units: bytes, of `stat`'s count of blocks."""
 
@@ -82,7 +81,7 @@ def up(folder: Path, *, port: int | None, cache: Path, say: Say) -> BrokerNow:
         wanted = port or (USUAL_PORT if record is None else record.port)
         _refuse_port(wanted)
         prepare_kafka(cache=cache, say=say)
-        _write(folder, _new_record(wanted, record))
+        write_record(folder / BROKER_FILE, _new_record(wanted, record))
         say(f"starting Kafka {kafka_version()} on {HOST}:{wanted}, its data in {folder / META.parent}")
         _start(folder, cache)
         return _now(folder, _required(folder))
@@ -107,19 +106,13 @@ def status(folder: Path) -> BrokerNow | None:
 
 def load(folder: Path) -> BrokerRecord | None:
     """Read what is recorded of a folder's broker. Raises: DevnetError if the file says something else."""
-    path = folder / _RECORD
-    if not path.exists():
-        return None
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=BrokerRecord)
-    except msgspec.DecodeError as error:
-        raise DevnetError(f"{path}: {error}") from error
+    return read_record(folder / BROKER_FILE, BrokerRecord)
 
 
 def _required(folder: Path) -> BrokerRecord:
     record = load(folder)
     if record is None:
-        raise DevnetError(f"{folder / _RECORD} is gone")
+        raise DevnetError(f"{folder / BROKER_FILE} is gone")
     return record
 
 
@@ -141,7 +134,7 @@ def _refuse_data(folder: Path, record: BrokerRecord | None) -> None:
     data = folder / META.parent
     if record is None and data.exists():
         raise DevnetError(
-            f"{data} is not from `evenkeel broker up`, or {_RECORD} beside it is gone: name another folder by EVENKEEL_FOLDER"
+            f"{data} is not from `evenkeel broker up`, or {BROKER_FILE} beside it is gone: name another folder by EVENKEEL_FOLDER"
         )
     ours = kafka_version()
     if record is not None and _parts(record.kafka) > _parts(ours):
@@ -180,24 +173,11 @@ def _start(folder: Path, cache: Path) -> None:
     broker = prepare_broker(folder, cache=cache, port=record.port, controller_port=record.controller_port)
     process = processes.spawn_lasting(broker.command, log=broker.log)
     try:
-        _write(folder, msgspec.structs.replace(record, process=process))
-        _await(broker, process)
+        write_record(folder / BROKER_FILE, msgspec.structs.replace(record, process=process))
+        broker.await_served(lambda: is_running(process), within_s=_READY_S)
     except BaseException:
         processes.end_all({"broker": process}, within_s=_END_S)
         raise
-
-
-def _await(broker: Broker, process: ProcessRecord) -> None:
-    """Wait until it serves. Raises: DevnetError with the end of its log if it ends or stays silent."""
-    deadline_s = time.monotonic() + _READY_S
-    while cluster_served(HOST, broker.port) != broker.cluster_id:
-        if not is_running(process):
-            raise DevnetError(f"the broker ended while starting:\n{processes.last_lines(broker.log)}")
-        if time.monotonic() > deadline_s:
-            raise DevnetError(
-                f"the broker did not serve within {_READY_S} s:\n{processes.last_lines(broker.log)}"
-            )
-        time.sleep(_POLL_S)
 
 
 def _now(folder: Path, record: BrokerRecord) -> BrokerNow:
@@ -222,12 +202,6 @@ def _bytes_in(folder: Path) -> int:
 
 
 # ------------------------------------------------------------------ its record
-def _write(folder: Path, record: BrokerRecord) -> None:
-    path = folder / _RECORD
-    path.with_suffix(".new").write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
-    path.with_suffix(".new").rename(path)
-
-
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let a second command that starts the same broker wait for the first."""

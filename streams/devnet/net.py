@@ -16,6 +16,7 @@ import msgspec
 from pipeline.errors import DevnetError
 from streams.kafka.access import KafkaAccess
 from streams.node.blocking import BlockingRpc
+from streams.run_folder import DEVNET_FILE
 
 from . import broker as brokers
 from . import chain as chains
@@ -28,11 +29,11 @@ from .flow import FlowSettings, OrderFlow
 from .metadata import cluster_served
 from .ports import HOST
 from .processes import ProcessRecord, is_running, is_stopped, record_of
+from .records import read_record, write_record
 from .setup import Say, prepare
 from .world import World
 
 DEFAULT_FOLDER = Path(".evenkeel") / "devnet"
-_RECORD = "devnet.json"
 _END_S = 2.5
 """How long broker and chain may take to end by themselves before they are killed."""
 _LEAVE_S = 3.5
@@ -121,15 +122,13 @@ class Devnet:
             keeper=record_of(os.getpid()),
             world=self.world,
         )
-        path = self.folder / _RECORD
-        path.with_suffix(".new").write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
-        path.with_suffix(".new").rename(path)
+        write_record(self.folder / DEVNET_FILE, record)
 
     def stop(self) -> None:
         """End chain and broker; the folder keeps their logs."""
         self.chain.stop()
         self.broker.stop()
-        (self.folder / _RECORD).unlink(missing_ok=True)
+        (self.folder / DEVNET_FILE).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -212,18 +211,15 @@ def load_record(folder: Path = DEFAULT_FOLDER) -> DevnetRecord:
 
     Raises: DevnetError if none is recorded there, or the file says something else.
     """
-    path = folder / _RECORD
-    if not path.exists():
+    record = read_record(folder / DEVNET_FILE, DevnetRecord)
+    if record is None:
         raise DevnetError(f"no devnet is recorded in {folder}")
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=DevnetRecord)
-    except msgspec.DecodeError as error:
-        raise DevnetError(f"{path}: {error}") from error
+    return record
 
 
 def status(folder: Path = DEFAULT_FOLDER) -> tuple[Part, ...]:
     """Tell which parts of a devnet run and where; empty if none is recorded."""
-    if not (folder / _RECORD).exists():
+    if not (folder / DEVNET_FILE).exists():
         return ()
     record = load_record(folder)
     height = _height(record)
@@ -241,7 +237,7 @@ def down(folder: Path = DEFAULT_FOLDER) -> Down | None:
 
     The process that keeps them is given time to notice, and is not ended itself.
     """
-    if not (folder / _RECORD).exists():
+    if not (folder / DEVNET_FILE).exists():
         return None
     record = load_record(folder)
     parts = {"chain": record.chain, "broker": record.broker}
@@ -250,7 +246,7 @@ def down(folder: Path = DEFAULT_FOLDER) -> Down | None:
     others = record.keeper.pid != os.getpid()
     while others and is_running(record.keeper) and time.monotonic() < began_s + _LEAVE_S:
         time.sleep(_POLL_S)
-    (folder / _RECORD).unlink(missing_ok=True)
+    (folder / DEVNET_FILE).unlink(missing_ok=True)
     return Down(
         ended=tuple(how),
         killed=tuple(name for name, by_itself in how.items() if not by_itself),

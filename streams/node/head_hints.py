@@ -53,17 +53,14 @@ class HeadHints:
         """Listen until cancelled; whatever goes wrong is a line in the log and another try."""
         failures = 0
         while True:
-            began_s = self._clock()
+            began_s, why = self._clock(), "closed"
             try:
                 async with aiohttp.ClientSession() as session:
                     await self._listen(session)
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                why = (
-                    "silent" if isinstance(error, TimeoutError) else type(error).__name__
-                )  # its text may hold the URL
-                log.warning("the websocket for heads is connected anew", node=self._name, why=why)
-            else:
-                log.warning("the websocket for heads is connected anew", node=self._name, why="closed")
+                # not its text, which may hold the URL
+                why = "silent" if isinstance(error, TimeoutError) else type(error).__name__
+            log.warning("the websocket for heads is connected anew", node=self._name, why=why)
             was_heard = self._heard_at_s is not None and self._heard_at_s >= began_s
             failures = 0 if was_heard else failures + 1
             await asyncio.sleep(backoff_s(failures, first_s=_FIRST_S, most_s=_MOST_S))

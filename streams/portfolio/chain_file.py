@@ -24,7 +24,7 @@ def lending_in(chain: ChainFile) -> VenueSpec | None:
     return VenueSpec(name=_NAME, kind=AAVE_V3, contracts=tuple(contracts))
 
 
-def chain_file_of(text: str, file: str) -> ChainFile | None:
+def _named_in(text: str, file: str) -> ChainFile | None:
     """Read the chain's file that a portfolio names; None where it names none. Raises: SettingsError naming both."""
     document = read_yaml(text, file)
     chain = document.value.get("chain") if isinstance(document.value, dict) else None
@@ -39,5 +39,5 @@ def chain_file_of(text: str, file: str) -> ChainFile | None:
 
 def chain_file_for(chain_id: ChainId, portfolio: Path) -> ChainFile | None:
     """Find what is known of a chain: the file that a portfolio names for it, where there is one, else ours. Raises: SettingsError."""
-    own = chain_file_of(read_text(portfolio), str(portfolio)) if portfolio.exists() else None
+    own = _named_in(read_text(portfolio), str(portfolio)) if portfolio.exists() else None
     return own if own is not None and own.chain_id == chain_id else known_chains().get(chain_id)

@@ -1,0 +1,26 @@
+"""What is written down of processes that are ours, for later commands: one JSON file each, always whole."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from pipeline.errors import DevnetError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def write_record(path: Path, record: msgspec.Struct) -> None:
+    """Write a record in place of the one before; whoever reads meanwhile finds either."""
+    path.with_suffix(".new").write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    path.with_suffix(".new").rename(path)
+
+
+def read_record(path: Path, form: type[T]) -> T | None:
+    """Read a record; None where there is none. Raises: DevnetError if the file says something else."""
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=form)
+    except msgspec.DecodeError as error:
+        raise DevnetError(f"{path}: {error}") from error
