@@ -9,6 +9,7 @@ from lending_bench import fields_of, read
 from msgspec.structs import replace
 from price_play import swap_to
 
+from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.decisions import PlanClosed, PlanOpened, StepRefused
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
@@ -40,6 +41,12 @@ STILL = TargetBand(
 
 def hedged(world: World, market: AaveContracts, owner: str, ratio_bps: int = 6_500) -> Policy:
     """A live book with a hedge at the market."""
+    hedge = Hedge(venue=NAME, ratio_bps=Bps(ratio_bps), cooldown_s=Seconds(60), pace_s=Seconds(12))
+    return hedged_on(world, owner, spec_of(market), hedge, stall_after_s=120)
+
+
+def hedged_on(world: World, owner: str, venue: VenueSpec, hedge: Hedge, *, stall_after_s: int) -> Policy:
+    """A live book with a hedge at a venue, whose range stays and whose wallet is left alone."""
     usual = book_on(
         world,
         world.pool(POOL),
@@ -47,13 +54,12 @@ def hedged(world: World, market: AaveContracts, owner: str, ratio_bps: int = 6_5
         strategy=STILL,
         action=Rerange(
             half_width_log_bps=LogBps(600),
-            stall_after_s=Seconds(120),
+            stall_after_s=Seconds(stall_after_s),
             reserve_base=RawAmount(KEPT["weth"]),
             reserve_quote=RawAmount(KEPT["usdc"]),
         ),
     )
-    hedge = Hedge(venue=NAME, ratio_bps=Bps(ratio_bps), cooldown_s=Seconds(60), pace_s=Seconds(12))
-    made = replace(usual, chain=replace(usual.chain, venues=(spec_of(market),)), hedge=hedge)
+    made = replace(usual, chain=replace(usual.chain, venues=(venue,)), hedge=hedge)
     return replace(made, policy_version=version_of(made))
 
 

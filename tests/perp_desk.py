@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain_desk import ChainDesk, book_on
-from hedged_play import DOLLAR, ETHER, KEPT, NOWHERE, POOL, STILL
+from chain_desk import ChainDesk
+from hedged_play import DOLLAR, ETHER, KEPT, NOWHERE, POOL, hedged_on
 from msgspec.structs import replace
 from worlds.toy_perp import half, signer
 from worlds.toy_perp.chain import NAME, PerpContract, deploy_perp
@@ -13,8 +13,8 @@ from worlds.toy_perp.venue import KIND
 
 from pipeline.hedge.port import HedgePosition
 from pipeline.messages.hedge import Hedge
-from pipeline.messages.policy import Policy, Rerange, version_of
-from pipeline.units import Bps, LogBps, RawAmount, Seconds
+from pipeline.messages.policy import Policy
+from pipeline.units import Bps, Seconds
 from pipeline.venues.abi import function
 from pipeline.venues.registry import KINDS, hedge_venue
 from streams.devnet import actions
@@ -34,25 +34,8 @@ def know_perps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hedged_at(world: World, perp: PerpContract, owner: str, **hedge: Any) -> Policy:
-    usual = book_on(
-        world,
-        world.pool(POOL),
-        owner,
-        strategy=STILL,
-        action=Rerange(
-            half_width_log_bps=LogBps(600),
-            stall_after_s=Seconds(48),
-            reserve_base=RawAmount(KEPT["weth"]),
-            reserve_quote=RawAmount(KEPT["usdc"]),
-        ),
-    )
     fields = {"ratio_bps": Bps(6_500), "cooldown_s": Seconds(60), "pace_s": Seconds(12)}
-    made = replace(
-        usual,
-        chain=replace(usual.chain, venues=(perp.spec,)),
-        hedge=Hedge(venue=NAME, **{**fields, **hedge}),
-    )
-    return replace(made, policy_version=version_of(made))
+    return hedged_on(world, owner, perp.spec, Hedge(venue=NAME, **{**fields, **hedge}), stall_after_s=48)
 
 
 class PerpDesk(ChainDesk):

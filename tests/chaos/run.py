@@ -1,6 +1,5 @@
 """`make chaos-streams`: so many runs, each on a deployment of its own, with faults dealt from one seeded deck."""
 
-import argparse
 import asyncio
 import json
 import random
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from campaign import arguments, say
 from chaos.faults import FAULTS
 from chaos.house import House, opened
 from chaos.log_faults import state_truncated
@@ -111,7 +111,7 @@ class Report:
 async def play(house: House, acts: Sequence[Sequence[str]], report: Report) -> None:
     """Let act follow on act, with order flow going on, and look at everything after each."""
     for act in acts:
-        _say(f"  {' + '.join(act)}")
+        say(f"  {' + '.join(act)}")
         for name in act:
             report.tally(name).runs += 1
         try:
@@ -197,7 +197,7 @@ async def run_all(runs: int, seed: int, folder: Path, among: Sequence[str], *, h
     report = Report()
     for number, acts in enumerate(deal(random.Random(seed), runs, among)):
         began_s = time.monotonic()
-        _say(f"run {number + 1} of {runs}")
+        say(f"run {number + 1} of {runs}")
         place = folder / f"run-{number + 1}"
         place.mkdir()
         try:
@@ -210,11 +210,11 @@ async def run_all(runs: int, seed: int, folder: Path, among: Sequence[str], *, h
                     report.said += house.audit.said
                     report.most_rss_bytes = max(report.most_rss_bytes, house.most_rss_bytes)
         except Exception as error:  # noqa: BLE001 - the other runs go on
-            _say(traceback.format_exc())
+            say(traceback.format_exc())
             report.wrong.append(f"run {number + 1}: {type(error).__name__}: {error} (logs in {place})")
         else:
             shutil.rmtree(place)
-        _say(f"  {time.monotonic() - began_s:.0f} s")
+        say(f"  {time.monotonic() - began_s:.0f} s")
     return report
 
 
@@ -222,18 +222,11 @@ def _keep(report: Report, runs: int, seed: int) -> None:
     TABLES.mkdir(parents=True, exist_ok=True)
     table = TABLES / f"runs-{runs}-seed-{seed}.json"
     table.write_text(json.dumps(report.figures(), indent=2) + "\n")
-    _say(f"the table: {table}")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    say(f"the table: {table}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=int)
-    parser.add_argument("seed", type=int)
+    parser = arguments(__doc__)
     parser.add_argument(
         "--patient",
         action="store_true",
@@ -246,13 +239,13 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="evenkeel-chaos-"))
     report = asyncio.run(run_all(chosen.runs, chosen.seed, folder, chosen.only, hurried=not chosen.patient))
     for line in report.lines():
-        _say(line)
+        say(line)
     _keep(report, chosen.runs, chosen.seed)
     if report.wrong or report.never_fired:
-        _say(f"the run FAILED; logs in {folder}")
+        say(f"the run FAILED; logs in {folder}")
         sys.exit(1)
     folder.rmdir()
-    _say("nothing lost, nothing doubled; state and outputs are those of an undisturbed fold, and the chain's")
+    say("nothing lost, nothing doubled; state and outputs are those of an undisturbed fold, and the chain's")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Each run has a deployment of its own and some of the troubles; all of them are dealt before any comes again.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -16,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from campaign import arguments, say
 from chaos_node.cases import CASES
 from chaos_node.play import play, ward
 from chaos_sender.setting import POOLS
@@ -74,15 +74,8 @@ async def _run(place: Path, seed: int, pool: str, acts: Sequence[str], report: R
             report.wrong += [f"after {name}: {wrong}" for wrong in found.all_wrong]
 
 
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=int)
-    parser.add_argument("seed", type=int)
+    parser = arguments(__doc__)
     parser.add_argument("--only", action="append", choices=list(CASES), help="These troubles alone.")
     chosen = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="evenkeel-chaos-node-"))

@@ -1,6 +1,5 @@
 """`make chaos-rpc`: a watcher whose nodes lie, lag, limit and fail, in seeded runs, and a verdict as a table."""
 
-import argparse
 import asyncio
 import json
 import random
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import structlog
+from campaign import arguments, say
 from chaos_rpc.faults import FAULTS, SETUPS
 from chaos_rpc.lagging import Lagged, follow_with_one_behind
 from chaos_rpc.play import Act, Found, play
@@ -117,15 +117,8 @@ async def campaign(runs: int, seed: int, lagged_blocks: int, only: str | None) -
                 return await run_all(ground, list(deal(seed, runs, only)), lagged_blocks, seed)
 
 
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=int)
-    parser.add_argument("seed", type=int)
+    parser = arguments(__doc__)
     parser.add_argument("--only", choices=list(FAULTS), help="This fault alone.")
     parser.add_argument("--lagged", type=int, default=LAGGED_BLOCKS, help="Blocks with one node behind.")
     chosen = parser.parse_args()

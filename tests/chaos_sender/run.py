@@ -3,7 +3,6 @@
 Each run has a deployment of its own and some of the deaths; all of them are dealt before any comes again.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -20,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from campaign import arguments, say
 from chaos_sender.absence import LONG_BLOCKS, is_away
 from chaos_sender.faults import FAULTS, Found, play
 from chaos_sender.hedged import HEDGED_POOL, HedgedBook
@@ -170,17 +170,17 @@ async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> R
     for number in range(runs):
         acts = next(decks[number in hedged_runs])
         began_s, wrong_before = time.monotonic(), len(report.wrong)
-        _say(f"run {number + 1} of {runs}")
+        say(f"run {number + 1} of {runs}")
         place = folder / f"run-{number + 1}"
         place.mkdir()
         try:
             await _run(place, seed * 1_000 + number, acts, report)
         except Exception as error:  # noqa: BLE001 - the other runs go on
-            _say(traceback.format_exc())
+            say(traceback.format_exc())
             report.wrong.append(f"run {number + 1}: {type(error).__name__}: {error} (logs in {place})")
         if len(report.wrong) == wrong_before:
             shutil.rmtree(place)
-        _say(f"  {time.monotonic() - began_s:.0f} s")
+        say(f"  {time.monotonic() - began_s:.0f} s")
     return report
 
 
@@ -190,10 +190,10 @@ async def _run(place: Path, seed: int, acts: Sequence[str], report: Report) -> N
     async with opened(place, seed, pool, book=book) as house:
         try:
             for name in acts:
-                _say(f"  {name}")
+                say(f"  {name}")
                 await act_out(house, name, report)
             if not is_hedged and set(acts) - set(MARKETS):
-                _say("  a forger on every topic")
+                say("  a forger on every topic")
                 await _forge(house, report)
         finally:
             report.counted += house.story.seen
@@ -235,15 +235,8 @@ def _kind(outcome: AnyPlanOutcome) -> str:
     return outcome_text(outcome)[:40]
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=int)
-    parser.add_argument("seed", type=int)
+    parser = arguments(__doc__)
     parser.add_argument("--only", default="", help="Only acts whose name begins so.")
     chosen = parser.parse_args()
     names = [name for name in ACTS if name.startswith(chosen.only)]
@@ -252,16 +245,16 @@ def main() -> None:
     report = asyncio.run(run_all(chosen.runs, chosen.seed, folder, names))
     report.wrong += report.dear
     for line in report.lines():
-        _say(line)
+        say(line)
     told = {"runs": chosen.runs, "seed": chosen.seed, "took_s": round(time.monotonic() - began_s)}
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(told | report.as_json(), indent=2) + "\n")
-    _say(f"written to {RESULT}")
+    say(f"written to {RESULT}")
     if report.wrong or report.never_fired:
-        _say(f"the run FAILED; logs in {folder}")
+        say(f"the run FAILED; logs in {folder}")
         sys.exit(1)
     folder.rmdir()
-    _say(
+    say(
         "one effect each, no intent lost, every end right; state and outputs are those of an undisturbed fold"
     )
 

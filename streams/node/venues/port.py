@@ -38,6 +38,22 @@ Read = Callable[[ContractReader, ReadContext, Sequence[DueRead]], AsyncIterator[
 """Reads items of one kind, in order; of one that cannot be read it says why. Raises: NodeError."""
 
 
+def one_by_one(read: Callable[[ContractReader, ReadContext, DueRead], Awaitable[Observed]]) -> Read:
+    """Read each item of a kind alone, by a function that raises UnreadableError where it cannot be read."""
+
+    async def read_all(
+        reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
+    ) -> AsyncIterator[Observed | ObservationFailed]:
+        for want in wants:
+            try:
+                observed: Observed | ObservationFailed = await read(reader, place, want)
+            except UnreadableError as error:
+                observed = place.failed(want, error)
+            yield observed
+
+    return read_all
+
+
 class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a pool says of itself."""
 

@@ -1,17 +1,15 @@
 """The toy future's node half: three questions to its contract."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.errors import UnreadableError
 from pipeline.messages.chain_profile import VenueSpec
-from pipeline.messages.events import ObservationFailed
 from pipeline.messages.orders import Order, Requested, UnknownOrder
 from pipeline.units import PoolId
 from pipeline.venues.abi import declared
 from pipeline.venues.due_read import DueRead
 from streams.node.contract_calls import Ask, ContractReader
-from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext
+from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext, one_by_one
 from worlds.toy_perp.forms import (
     PerpAccount,
     PerpAccountObserved,
@@ -29,41 +27,22 @@ ACCOUNT = declared(
 )
 
 
-async def read_markets(
-    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
-) -> AsyncIterator[PerpMarketObserved | ObservationFailed]:
-    for want in wants:
-        (contract,) = perp_market.parse(want.item)
-        try:
-            told, (step,), (cap,) = await reader.need([Ask(contract, each) for each in (MARKET, STEP, CAP)])
-        except UnreadableError as error:
-            yield place.failed(want, error)
-            continue
-        named = dict(zip(("price", "rate", "index", "index_at_s", "open"), told, strict=True))
-        state = PerpMarket(**named, step=step, cap=cap)
-        yield PerpMarketObserved(
-            term=place.term, block=place.block, why=want.why, contract=contract, state=state
-        )
+async def read_market(reader: ContractReader, place: ReadContext, want: DueRead) -> PerpMarketObserved:
+    (contract,) = perp_market.parse(want.item)
+    told, (step,), (cap,) = await reader.need([Ask(contract, each) for each in (MARKET, STEP, CAP)])
+    named = dict(zip(("price", "rate", "index", "index_at_s", "open"), told, strict=True))
+    state = PerpMarket(**named, step=step, cap=cap)
+    return PerpMarketObserved(
+        term=place.term, block=place.block, why=want.why, contract=contract, state=state
+    )
 
 
-async def read_accounts(
-    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
-) -> AsyncIterator[PerpAccountObserved | ObservationFailed]:
-    for want in wants:
-        contract, owner = perp_account.parse(want.item)
-        try:
-            (told,) = await reader.need([Ask(contract, ACCOUNT, (owner,))])
-        except UnreadableError as error:
-            yield place.failed(want, error)
-            continue
-        yield PerpAccountObserved(
-            term=place.term,
-            block=place.block,
-            why=want.why,
-            contract=contract,
-            owner=owner,
-            state=state_of(told),
-        )
+async def read_account(reader: ContractReader, place: ReadContext, want: DueRead) -> PerpAccountObserved:
+    contract, owner = perp_account.parse(want.item)
+    (told,) = await reader.need([Ask(contract, ACCOUNT, (owner,))])
+    return PerpAccountObserved(
+        term=place.term, block=place.block, why=want.why, contract=contract, owner=owner, state=state_of(told)
+    )
 
 
 def state_of(told: tuple[Any, ...]) -> PerpAccount:
@@ -81,7 +60,7 @@ async def ask_pools(
 
 
 HALF = NodeHalf(
-    reads={perp_market.family: read_markets, perp_account.family: read_accounts},
+    reads={perp_market.family: one_by_one(read_market), perp_account.family: one_by_one(read_account)},
     ask_pools=ask_pools,
     holders=lambda _spec, _pools: (),
 )

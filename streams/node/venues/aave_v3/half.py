@@ -1,11 +1,10 @@
 """What is read of Aave V3: a market, a reserve, and an account with what its pool and the tokens make of it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UnreadableError
 from pipeline.messages.chain_profile import VenueSpec
-from pipeline.messages.events import ObservationFailed
 from pipeline.units import Address, PoolId
 from pipeline.venues.aave_v3.forms import (
     AaveMarket,
@@ -21,7 +20,7 @@ from streams.node.venues.aave_v3.accounts import read_accounts
 from streams.node.venues.aave_v3.functions import PRICE_SOURCE, RESERVE_DATA, RESERVES_LIST, REVISION
 from streams.node.venues.aave_v3.reserves import read_reserves
 from streams.node.venues.aave_v3.standing import find_standing
-from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext
+from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext, one_by_one
 
 if TYPE_CHECKING:
     from streams.node.client import Client
@@ -63,17 +62,10 @@ def _oracle_of(place: ReadContext, pool: Address) -> Address | None:
     return None
 
 
-async def _markets(
-    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
-) -> AsyncIterator[AaveMarketObserved | ObservationFailed]:
-    for want in wants:
-        (pool,) = aave_market.parse(want.item)
-        try:
-            market = await read_market(reader, pool, _oracle_of(place, pool))
-        except UnreadableError as error:
-            yield place.failed(want, error)
-            continue
-        yield AaveMarketObserved(term=place.term, block=place.block, why=want.why, pool=pool, market=market)
+async def _market(reader: ContractReader, place: ReadContext, want: DueRead) -> AaveMarketObserved:
+    (pool,) = aave_market.parse(want.item)
+    market = await read_market(reader, pool, _oracle_of(place, pool))
+    return AaveMarketObserved(term=place.term, block=place.block, why=want.why, pool=pool, market=market)
 
 
 async def _ask_pools(
@@ -86,7 +78,7 @@ async def _ask_pools(
 
 HALF = NodeHalf(
     reads={
-        aave_market.family: _markets,
+        aave_market.family: one_by_one(_market),
         aave_account.family: read_accounts,
         aave_reserve.family: read_reserves,
     },

@@ -14,7 +14,7 @@ from pipeline.venues.due_read import DueRead
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PoolObserved, PositionObserved
 from streams.node.contract_calls import ContractReader, Told
-from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext
+from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext, one_by_one
 from streams.node.venues.uniswap_v3.contracts import contract_faults
 from streams.node.venues.uniswap_v3.nfts import PositionRead, read_owner, read_positions
 from streams.node.venues.uniswap_v3.pool import read_pool
@@ -26,45 +26,26 @@ _POOL, _FACTORY = "uniswap-v3/UniswapV3Pool", "uniswap-v3/UniswapV3Factory"
 
 
 # ------------------------------------------------------------------ items
-async def _pools(
-    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
-) -> AsyncIterator[PoolObserved | ObservationFailed]:
-    for want in wants:
-        (pool,) = keys.pool.parse(want.item)
-        try:
-            read = await read_pool(reader, pool)
-        except UnreadableError as error:
-            yield place.failed(want, error)
-            continue
-        yield PoolObserved(
-            term=place.term,
-            block=place.block,
-            why=want.why,
-            pool=pool,
-            state=read.state,
-            ticks=read.ticks,
-            observations=read.observations,
-        )
+async def _pool(reader: ContractReader, place: ReadContext, want: DueRead) -> PoolObserved:
+    (pool,) = keys.pool.parse(want.item)
+    read = await read_pool(reader, pool)
+    return PoolObserved(
+        term=place.term,
+        block=place.block,
+        why=want.why,
+        pool=pool,
+        state=read.state,
+        ticks=read.ticks,
+        observations=read.observations,
+    )
 
 
-async def _owners(
-    reader: ContractReader, place: ReadContext, wants: Sequence[DueRead]
-) -> AsyncIterator[OwnerObserved | ObservationFailed]:
-    for want in wants:
-        manager, owner = own_keys.owner.parse(want.item)
-        try:
-            token_ids = await read_owner(reader, manager, owner)
-        except UnreadableError as error:
-            yield place.failed(want, error)
-            continue
-        yield OwnerObserved(
-            term=place.term,
-            block=place.block,
-            why=want.why,
-            owner=owner,
-            manager=manager,
-            token_ids=token_ids,
-        )
+async def _owner(reader: ContractReader, place: ReadContext, want: DueRead) -> OwnerObserved:
+    manager, owner = own_keys.owner.parse(want.item)
+    token_ids = await read_owner(reader, manager, owner)
+    return OwnerObserved(
+        term=place.term, block=place.block, why=want.why, owner=owner, manager=manager, token_ids=token_ids
+    )
 
 
 async def _positions(
@@ -142,7 +123,11 @@ def _plain(answers: Sequence[Told]) -> tuple[Address, Address, int] | None:
 
 
 HALF = NodeHalf(
-    reads={keys.pool.family: _pools, own_keys.owner.family: _owners, keys.position.family: _positions},
+    reads={
+        keys.pool.family: one_by_one(_pool),
+        own_keys.owner.family: one_by_one(_owner),
+        keys.position.family: _positions,
+    },
     ask_pools=_ask_pools,
     holders=lambda _, pools: pools,
     try_contracts=contract_faults,

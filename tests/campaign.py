@@ -1,0 +1,18 @@
+"""What the commands of all campaigns share: their arguments, and a line that is there at once."""
+
+import argparse
+import sys
+
+
+def say(text: str) -> None:
+    """Print a line at once, also into a file."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Take how many runs there are, and the seed of the first."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("runs", type=int)
+    parser.add_argument("seed", type=int)
+    return parser
