@@ -36,7 +36,7 @@ class ChainBlocks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tags: tuple[Literal["safe", "finalized"], ...] = ()
     """Which names of a block the chain's nodes answer to."""
     late_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
-    """So old its newest block hardly ever is, by the clock, in seconds; where it is, nodes lag or are cut off. None: nobody is told."""
+    """Age of the newest block, in seconds by the clock, beyond which nodes lag or are cut off, and an alert is raised. None: never."""
 
     @property
     def time_s(self) -> int:

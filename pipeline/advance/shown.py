@@ -124,7 +124,7 @@ class ShownItems(NamedTuple):
     positions: dict[str, HeldItem]
     """By item: those that have or are owed anything."""
     position_faces: Sequence[object] | None
-    """What of these is told as soon as it changes; None where it was not collected."""
+    """What of these is published as soon as it changes; None where it was not collected."""
     faces: Sequence[object]
     """The same of all items: what is news of the book's inventory."""
 

@@ -39,13 +39,13 @@ def tell_views(
     now: Provenance,
     said: Sequence[Output] = (),
     *,
-    anew: bool = False,
+    compare_all: bool = False,
 ) -> Iterator[Output]:
     """Tell every view that has news after a record, of which `before` was the present until then.
 
     After going back all are told again: whatever was said of the blocks that went away no longer holds. Books and items are
     told again every so many blocks, for their amounts follow the price, and a book with whatever is decided about it.
-    `anew`: what has changed since is not known, for the views of this record could not be told.
+    `compare_all`: what has changed is not known, because the views of this record could not be published, so every one is compared.
     """
     wake_books(shard)
     moved, books = shard.tables.head != before.head, policies(shard.tables)
@@ -57,7 +57,7 @@ def tell_views(
     seen = books if everything else _named(shard, looked_at)
     present = {
         policy.book: shown_book(shard, policy)
-        if everything or anew or policy.book not in before.books
+        if everything or compare_all or policy.book not in before.books
         else touched_book(shard, before.books[policy.book])
         for policy in seen
     }
@@ -89,7 +89,7 @@ def tell_views_if_possible(
 ) -> tuple[Output, ...]:
     """Tell the views of a shard that has just been halted; none where they are what cannot be told."""
     try:
-        return tuple(tell_views(shard, event, before, now, anew=True))
+        return tuple(tell_views(shard, event, before, now, compare_all=True))
     except MemoryError:  # of the machine, not of the shard
         raise
     except Exception:  # noqa: BLE001 - the shard is halted already, and has said so

@@ -23,12 +23,12 @@ _FIRST_S, _MOST_S = 1.0, 60.0
 
 
 def silence_s(block_ms: int | None) -> float:
-    """Say for how long a node may tell of no block: three times of a block, and 10 s at least."""
+    """Say how long a node may be silent: the time of three blocks, and 10 s at least."""
     return SILENCE_S if block_ms is None else max(_LEAST_SILENCE_S, _SILENT_BLOCKS * block_ms / 1_000)
 
 
 class HeadHints:
-    """Listens to one node, and connects anew where it has been silent for too long: a frozen one says nothing of it."""
+    """Listens to one node, and reconnects once it has been silent for too long: a frozen node gives no other sign."""
 
     def __init__(self, url: str, *, silence_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Take a ws(s) URL, which may hold a key: it is shown nowhere."""
