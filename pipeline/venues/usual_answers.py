@@ -45,6 +45,7 @@ class NamedItemsOnly(ABC):
 
     def follow_logs(self, tables: Tables, event: BlockSeen) -> None:
         """Note nothing: no log brings an item that a policy does not name."""
+        del tables, event
 
     def follow_read(self, tables: Tables, event: Observed, route: Route) -> Route:
         """Return the route as it is: a read reveals no further items."""
