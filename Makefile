@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node chaos-rpc golden-aave golden-logs golden-records pictures screens config-docs topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node chaos-rpc golden-aave golden-logs golden-records pictures screens config-docs module-docs topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ config-docs: $(READY) ## Write docs/configuration.md from the models that read f
 
 topic-docs: $(READY) ## Write docs/topics.md and docs/asyncapi.json from the messages' code
 	PYTHONPATH=tests $(BIN)/python -m topic_docs
+
+module-docs: $(READY) ## Write docs/modules.md from the first lines of the modules' docstrings
+	PYTHONPATH=tests $(BIN)/python -m module_docs
 
 lock: ## Resolve the dependencies anew, into both lock files
 	$(PYTHON) -m venv --clear $(UV)

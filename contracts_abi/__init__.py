@@ -1,4 +1,4 @@
-"""Interfaces of published contracts, and where they come from; the chains that they stand on are in `chains`. Data only."""
+"""Interfaces of published contracts with their sources, and the files of chains. Data only."""
 
 import difflib
 import functools

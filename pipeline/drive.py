@@ -1,4 +1,4 @@
-"""Drive a shard through its log: events in, outputs out, state kept. Worker, verification, dry-run and tests all use it.
+"""Drive a shard through its log: fold events, return outputs and keep the state. Workers, verification, dry-runs and tests share it.
 
 The cursor is part of the state: it stands at the last record that was taken in, and a record at or before it leads to nothing.
 """

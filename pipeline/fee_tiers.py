@@ -1,4 +1,4 @@
-"""Limits that follow from a pool's fee, where a policy or a signer's file names none.
+"""Default limits that depend on a pool's fee, used where a policy or a signer's file sets none.
 
 A pool's price is left alone within its fee: nobody earns by correcting less. So its mean and its spot may differ by about
 that much without any push, and what is wider than a few of them is no longer a quiet market.

@@ -1,4 +1,4 @@
-"""The keys of everything that is kept under one: a shard's entries, the views, a signer's journal.
+"""Build and parse every key: of a shard's entries, of views and of a signer's journal.
 
 A key is its family and its parts, `observation/0x.../7`. Here is the only place that builds keys and takes them apart:
 `keys.observation(pool, index)` builds one, `keys.observation.parse(key)` gives pool and index back, `keys.observation.matches(key)` asks

@@ -1,4 +1,4 @@
-"""Under which rules decisions are made: a number that a change of any decision raises."""
+"""The version number of the decision rules. Any change of a decision raises it."""
 
 RULES = 5
 """Raise it with every change by which the same log leads to other decisions, plans, transactions, or views of books.

@@ -1,4 +1,4 @@
-"""Numbers and names that must not be mixed.
+"""Types for numbers and names that must not be mixed up.
 
 All are plain `int` or `str` at run time; the type checker keeps them apart.
 """

@@ -1,4 +1,4 @@
-"""A book's view, made from its inventory."""
+"""Make a book's view from its inventory."""
 
 from typing import Any
 

@@ -1,0 +1,1 @@
+"""What surrounds the pipeline: Kafka, nodes, clocks, files and screens."""

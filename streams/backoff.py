@@ -1,4 +1,4 @@
-"""The one back-off: waits that double with each failure in a row; and reminders of what lasts."""
+"""Waits that double with each failure in a row, and reminders of a condition that lasts."""
 
 import random
 import time

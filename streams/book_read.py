@@ -1,4 +1,4 @@
-"""A book as a node shows it at one block, without a log: read as the watcher reads what a new book names."""
+"""Read a book from a node at one block, without a log, as the watcher reads what a new book names."""
 
 from pipeline.book.feeds import write_answers
 from pipeline.drive import drive

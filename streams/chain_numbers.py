@@ -1,4 +1,4 @@
-"""The numbers that differ from chain to chain (time, depth, price of gas): defaults of a portfolio and of a signer's file."""
+"""The numbers that differ between chains (block time, depths, gas prices): defaults of portfolios and signers' files."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What a shard has said and keeps, held against an undisturbed fold of its log; decisions as far as their rules are ours."""
+"""Compare a shard's outputs and state with a second fold of its log; decisions only as far as they were made under our rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Self

@@ -1,4 +1,4 @@
-"""No core dump, and no other process of the same user, gets at what a process keeps secret."""
+"""Prevent core dumps, and reads of a process's memory by other processes of the same user."""
 
 import ctypes
 import resource

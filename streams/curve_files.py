@@ -1,4 +1,4 @@
-"""Curves by name or from a user's file, and what was derived of each, kept on disk: deriving takes seconds, reading does not."""
+"""Load curves by name or from a user's file, and cache on disk what was derived of each."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""A process's heartbeat: its record on `processes.v1`, written every few seconds beside its work, never in its way."""
+"""Publish a process's heartbeat on `processes.v1` every few seconds, without delaying its work."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""How people write numbers, and how numbers are shown to them. Display only: nothing is decided on a `Decimal`."""
+"""Parse and print numbers as people write them. For display only: nothing is decided on a `Decimal`."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The last log line of a process at level warning or above, of Kafka's clients at level error, for its heartbeat."""
+"""Keep the last log line of a process at level warning or above (error for Kafka's clients) for its heartbeat."""
 
 import logging
 from collections.abc import Iterator, Mapping

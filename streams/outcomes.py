@@ -1,4 +1,4 @@
-"""Outcomes of plans as people read them."""
+"""Put the outcomes of plans into words."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Operators' words on records of a shard's log that cannot be read: a reader that stands before one looks for such a word behind it."""
+"""Find operators' commands to pass over unreadable records: a reader that stands before one looks for the command behind it."""
 
 from collections.abc import Iterable
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Text from nodes, tokens, topics and files as a terminal may show it: nothing in it moves the cursor or hides a letter."""
+"""Make text from nodes, tokens, topics and files safe to print: it cannot move the cursor or hide characters."""
 
 import json
 

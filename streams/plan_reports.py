@@ -1,4 +1,4 @@
-"""The plans that the shards have told on `decisions.v1`: how each began, and how it ended."""
+"""Collect the plans on `decisions.v1`: how each began, and how it ended."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Which policies are in force, and the events that bring about those of a file."""
+"""Find the policies in force, and the events that replace them by those of a file."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The prices of pools over time: from swaps that a deployment has published, from its shards' state, or from a user's file."""
+"""Load the prices of pools over time: from published swaps, from a deployment's state, or from a user's file."""
 
 import bisect
 import csv

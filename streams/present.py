@@ -1,4 +1,4 @@
-"""Compute what the books have now from the committed state of their shards, all at one head."""
+"""Compute the present state of the books from what their shards have committed, all at one head."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

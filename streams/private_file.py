@@ -1,4 +1,4 @@
-"""Read files that hold secrets, or say what a key may sign: nobody else may read the ones, or change either."""
+"""Read files that hold secrets or a signer's limits, and refuse one that others may read or change."""
 
 import os
 import stat

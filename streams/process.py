@@ -1,4 +1,4 @@
-"""How each process of ours is told to stop, and what it says by the way it ends."""
+"""Handle the stop signals of each process, and its exit codes."""
 
 import asyncio
 import signal

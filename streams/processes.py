@@ -1,4 +1,4 @@
-"""Which processes of a deployment run, as their heartbeats show, and which have fallen silent."""
+"""List a deployment's processes by their heartbeats: which run, and which have fallen silent."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Nothing secret leaves the process in a log line or an error."""
+"""Remove secrets from log lines and errors."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a run's folder says of a devnet or a broker that was started in it."""
+"""Read from a run's folder which devnet or broker was started in it."""
 
 from pathlib import Path
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""The only reader of the environment and of files that say how Evenkeel runs.
+"""Read the environment and the settings files; no other module does.
 
 Looked up in this order: the environment (`EVENKEEL_...`), `evenkeel.yaml` in the current folder,
 `devnet/devnet.json` or `broker/broker.json` of a devnet or broker in the run's folder, the default.

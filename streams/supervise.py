@@ -1,4 +1,4 @@
-"""Keep child processes running: restart them when they end, and end them all on a signal."""
+"""Keep child processes running: restart those that end, and stop them all on a signal."""
 
 import asyncio
 import codecs

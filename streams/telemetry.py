@@ -1,4 +1,4 @@
-"""The log: lines for people on a terminal, JSON elsewhere, and nothing secret in either."""
+"""Set up the log: readable lines on a terminal, JSON elsewhere, secrets removed from both."""
 
 import logging
 import os

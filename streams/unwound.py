@@ -1,4 +1,4 @@
-"""Find the policies whose hedge an operator has ended; that stays so when another version of the portfolio file is applied."""
+"""Find policies whose hedge an operator has ended, which another version of the portfolio file must not start again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""YAML that remembers where each value stands, so that an error can name file, line and column."""
+"""Parse YAML with the position of each value, so that an error can name file, line and column."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What differs from chain to chain, one file each: times, depths, how data is paid, where contracts stand."""
+"""The files of chains, one each: times, depths, how data is paid for, and contracts' addresses."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Draft the allowances that spenders need: exact ones, or standing ones within the policy's bound.
+"""Draft the approvals that spenders need: exact amounts, or standing allowances within the policy's bound.
 
 A venue says which spenders those are.
 """

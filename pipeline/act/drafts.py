@@ -1,4 +1,4 @@
-"""Types of what a venue makes of a phase: draft transactions that no guard has agreed to yet."""
+"""Types of draft transactions: what a venue makes of a phase before any guard has agreed to it."""
 
 from typing import TypeVar
 

@@ -1,4 +1,4 @@
-"""What a plan is judged by: the market at a block, and what the whole plan would come to there.
+"""Types for judging a plan: the market at a block, and the result that the whole plan would have there.
 
 A venue adds to both what its own steps and guards need.
 """

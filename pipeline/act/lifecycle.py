@@ -1,4 +1,4 @@
-"""A plan's life: the states that it can be in, what happens to it, what it does, and what either leads to.
+"""The life of a plan as a table: its states, the events that move it, and the state that each leads to.
 
 Which state a plan is in is not kept: it follows from the plan and from the branch (`settle`), so a reorg needs no code of its own. A
 plan that does what its state does not allow stops its book (`carry_plan`), and nothing of that block is sent. That each move and each

@@ -1,4 +1,4 @@
-"""The question that every guard is asked, its answer, and the guards that a venue adds to those of every book."""
+"""Types for guards: the question that each is asked, its answer, and the guards that a venue adds."""
 
 from collections.abc import Callable, Mapping
 

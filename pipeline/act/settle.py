@@ -1,4 +1,4 @@
-"""Step 8: find out from receipts and allowances on the branch where a plan stands, and which phase is due."""
+"""Step 8: determine from receipts and allowances on the branch how far a plan has come, and which phase is due."""
 
 from typing import Literal
 

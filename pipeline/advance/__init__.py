@@ -1,4 +1,4 @@
-"""The one composition: whatever runs the pipeline (worker, replay, check) runs `advance`.
+"""The one composition of the pipeline's steps: workers, replays and checks all run `advance`.
 
 follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan, guard -> judge -> show
 """

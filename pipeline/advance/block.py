@@ -1,4 +1,4 @@
-"""A block that attaches: its logs move pools, positions and balances, then every book is judged."""
+"""Apply a block: its logs move pools, positions and balances, then every book that it concerns is judged."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""One book at one block: what it is worth, what is decided, what is shown."""
+"""Process one book at one block: value it, decide, and publish its view."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Estimate once an hour how volatile the base of a hedged book is, from the past prices that its shard keeps.
+"""Estimate hourly the volatility of a hedged book's base from the past prices that its shard keeps.
 
 An entry and not a memory: what a ratio is chosen by goes back with a reorg, and is the same after a restart.
 """

@@ -1,4 +1,4 @@
-"""A phase that may go out: its transactions are said, and each is remembered as an open intent."""
+"""Command a phase that every guard allows: publish its transactions and remember each as an open intent."""
 
 from msgspec.structs import replace
 

@@ -1,4 +1,4 @@
-"""Items that leave a live book by a transfer or a burn: reported with what they were worth, and remembered for a while."""
+"""Report items that leave a live book by a transfer or a burn, with their value, and remember them for a while."""
 
 from collections.abc import Iterator, Sequence
 

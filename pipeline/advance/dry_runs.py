@@ -1,4 +1,4 @@
-"""Remember proposals of dry-run books until their dry-run is reported; publish each outcome once."""
+"""Remember proposals of dry-run books until the dry-run is reported, and publish each outcome once."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Plans that end without a block, because what they rest on goes away."""
+"""End plans without a block, because a policy, a position or the block they rest on is gone."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

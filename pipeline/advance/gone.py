@@ -1,4 +1,4 @@
-"""End a plan that has moved nothing and whose goal names items that no longer exist; its book is judged again.
+"""End a plan that has moved nothing and whose goal names positions that no longer exist, and judge its book again.
 
 A reorg can bring that about: a plan is opened at the block in which the one before minted, and that block goes away.
 """

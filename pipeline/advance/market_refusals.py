@@ -1,4 +1,4 @@
-"""A proposal that the market refused: its cooldown is given back, and a short wait of its own takes its place.
+"""Handle a proposal that the market refused: give its cooldown back and set a short wait instead.
 
 Whoever pushes a price for one block must not be able to cost a book an hour. So a refusal that the next block
 may not give again costs `FIRST_WAIT_S`, twice as much each time in a row, and never more than the cooldown.

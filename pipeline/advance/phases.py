@@ -1,4 +1,4 @@
-"""A phase that is due: judged again on the book as it is, made, and held against the guards."""
+"""Carry out a phase that is due: reconsider it on the book as it is, draft its transactions, and ask the guards."""
 
 import msgspec
 from msgspec.structs import replace

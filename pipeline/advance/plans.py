@@ -1,4 +1,4 @@
-"""Open a book's plan, carry it on phase by phase at the end of each block, and end it or alert.
+"""Open a book's plan, continue it phase by phase at the end of each block, and end it or raise an alert.
 
 stand (settle) -> draft (plan) -> guard -> SubmitTransaction
 """

@@ -1,4 +1,4 @@
-"""A read of the chain arrives at the head's hash."""
+"""Apply a read of the chain that arrives at the hash of the shard's head."""
 
 from collections.abc import Iterator
 

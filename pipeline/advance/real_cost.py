@@ -1,4 +1,4 @@
-"""Add up what a plan really costs, at every block: from its receipts, the logs of its trades, and the fees that it misses."""
+"""Add up a plan's real cost at every block: from receipts, the logs of its trades, and the fees that it misses."""
 
 from collections.abc import Iterator, Sequence
 

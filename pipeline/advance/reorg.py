@@ -1,4 +1,4 @@
-"""Apply a reorg: the tables have been rewound, and the working copies follow."""
+"""Apply a reorg to the venues' working copies once the tables have been rewound."""
 
 from pipeline.messages.base import Output
 from pipeline.messages.events import BlocksReverted

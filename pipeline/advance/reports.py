@@ -1,4 +1,4 @@
-"""Apply the signer's reports of what it did with an intent. Whether it was mined, the chain's receipts say."""
+"""Apply the signer's reports on an intent. Whether its transaction was mined is read from the chain's receipts."""
 
 from msgspec.structs import replace
 

@@ -1,4 +1,4 @@
-"""Skip the books that no record concerns: none of their entries has changed, no pool has left its span, no deadline has passed.
+"""Skip the books that a block cannot concern: their entries are unchanged, their pools are within their spans, no deadline has passed.
 
 A book that is looked at all the same would be refused as before, say nothing and write nothing. So whether a shard remembers
 a rest, as after a restart it does not, changes no output and no entry.

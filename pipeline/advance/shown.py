@@ -1,4 +1,4 @@
-"""What a shard publishes views of: pools, positions and inventories, as they follow from its state."""
+"""List what a shard publishes views of: pools, positions and inventories, as its state has them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple

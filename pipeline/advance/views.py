@@ -1,4 +1,4 @@
-"""Publish the views that a record has changed by more than amounts and small moves of prices."""
+"""Publish the views that a record changed by more than an amount or a small move of the price."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet

@@ -1,4 +1,4 @@
-"""Weigh waiting against going on: the fees missed while tokens lie outside, against the cost of another attempt or another way."""
+"""Compare waiting with continuing: the fees missed while tokens lie outside the range, against the cost of another attempt."""
 
 from pipeline.act.guards import TIP_WEI, GuardRefusal
 from pipeline.act.settle import ALIKE, fails_alike, failure_of, is_outside, lies_outside

@@ -1,0 +1,1 @@
+"""What a book has: exposures, prices and inventory."""

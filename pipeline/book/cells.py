@@ -1,4 +1,4 @@
-"""The grid of prices by which views are published: while a price stays in its cell, no new view is.
+"""The price grid for publishing views: no new view is published while a price stays in its cell.
 
 The cells are equally wide in logarithms, and one of them has par in its middle. Which cell a price is in follows from the price alone,
 so whoever folds the same log tells the same views.

@@ -1,4 +1,4 @@
-"""Types of what an item of a venue adds to a book: signed amounts of tokens, one per row, and the price of one."""
+"""Types of exposures: the signed token amounts that an item of a venue adds to a book, row by row, and the price of one."""
 
 from typing import Literal
 

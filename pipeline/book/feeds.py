@@ -1,4 +1,4 @@
-"""Prices of Chainlink feeds: what they answered after the last block, and whether that is a price of now."""
+"""Take prices from Chainlink feeds: the answer after the latest block, and whether it is recent enough."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""Types that one step hands to the next; none of them crosses a topic."""
+"""Types that one step passes to the next; none of them is published."""
 
 from collections.abc import Mapping, Sequence
 

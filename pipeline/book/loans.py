@@ -1,4 +1,4 @@
-"""What an account at a lending market has supplied and owes, as the market counts it."""
+"""Types of a loan: what an account at a lending market has supplied and owes, by the market's own count."""
 
 import msgspec
 

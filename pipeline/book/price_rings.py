@@ -1,4 +1,4 @@
-"""Keep the prices of pools over time, in rings of slots, where a book of the shard wants them.
+"""Keep the past prices of pools in ring buffers, for the books of the shard that need them.
 
 A slot is written by the last block of its interval that moved the price, else by the interval's first. What stands in it holds
 until the next slot's block. So the price at the end of each interval is known, and so is every sum of their logarithms over time up to there.

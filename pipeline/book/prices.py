@@ -1,4 +1,4 @@
-"""Spot prices: what each token of a book is worth in its quote, by what the policy values it at."""
+"""Compute the price of each token of a book in its quote, from the sources that the policy names."""
 
 from collections.abc import Mapping, Sequence
 

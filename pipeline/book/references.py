@@ -1,4 +1,4 @@
-"""References: further prices of a book's tokens. Nothing is valued at them; a book acts only while spot is near each of them."""
+"""Compute reference prices of a book's tokens. They value nothing; a book acts only while spot is near each of them."""
 
 from collections.abc import Mapping
 

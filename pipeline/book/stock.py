@@ -1,4 +1,4 @@
-"""Step 4: a book's inventory: where its tokens lie and what they are worth together."""
+"""Step 4: compute a book's inventory: where its tokens lie and what they are worth together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,0 +1,1 @@
+"""What a position is worth at any price, derived from an AMM's invariant."""

@@ -1,4 +1,4 @@
-"""A book's curve: the sum of its ranges and of what does not depend on the price, wallet and collateral less debt and hedge."""
+"""The value curve of a book: the sum of its ranges, its wallet, its collateral less debt, and its hedge."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A position on a curve, with its parameters: what it holds and is worth at any price, and how that changes."""
+"""The value curve of a position with given parameters: its holdings, value and derivatives at any price."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Derivation, by sympy, of everything that an invariant implies. Nothing else in the project writes these formulas.
+"""Derive with sympy everything that an invariant implies. No other module writes these formulas.
 
 On a curve f(x, y) = k the price of the base is P = f_x/f_y, and a step dx changes the quote by dy = -P dx. So the
 derivative of anything along the curve is d/dx = D(g) = g_x - P g_y, and with the value V = P x + y

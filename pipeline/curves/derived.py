@@ -1,4 +1,4 @@
-"""The derived properties of an invariant, as data: formulas for people, and source code of functions for machines."""
+"""The derived properties of an invariant as data: formulas for people, and source code of functions for programs."""
 
 from collections.abc import Mapping
 

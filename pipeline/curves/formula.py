@@ -1,4 +1,4 @@
-"""Check that a formula in a text is arithmetic and nothing else, before anything evaluates it."""
+"""Check that the text of a formula is arithmetic and nothing else, before anything evaluates it."""
 
 import ast
 import math

@@ -1,4 +1,4 @@
-"""The invariants of AMMs: an equation between the base that a position holds, x, and its quote, y.
+"""The invariants of AMMs: an equation between a position's base, x, and its quote, y.
 
 Each is written so that a position on it may have any size. Everything else (price, holdings at a price, value, delta,
 gamma, the rate of LVR, divergence loss) is derived from the equation: `derive.py`.

@@ -1,4 +1,4 @@
-"""Evaluation of a curve without a closed form at many prices at once, by Newton's method on numpy's arrays.
+"""Evaluate a curve that has no closed form at many prices at once, by Newton's method on numpy arrays.
 
 A position is found by its ray, y = x e**t: with the size s, x = exp(s - t/2) and y = exp(s + t/2). Along the curve, where
 dy = -P dx, both the size and the price's logarithm q are smooth in t:

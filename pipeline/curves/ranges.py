@@ -1,4 +1,4 @@
-"""A range of liquidity in whole tokens: the parameters of the curve `range`, whichever of its tokens is the base."""
+"""Convert a range of liquidity into the parameters of the curve `range`, in whole tokens, whichever token is the base."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Numeric solution for the holdings on a curve, where they have no closed form in the price."""
+"""Solve numerically for the holdings on a curve that has no closed form in the price."""
 
 import math
 from collections.abc import Callable

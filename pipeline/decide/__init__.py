@@ -1,0 +1,1 @@
+"""Whether a book is to act: strategies, gates and levers."""

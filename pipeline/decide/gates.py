@@ -1,4 +1,4 @@
-"""Step 5: a book at a block becomes a proposal or a refusal, with its numbers.
+"""Step 5: decide for a book at a block: a proposal or a refusal, with its numbers.
 
 The gates are asked in order; the first that refuses names itself. Path and effects are returned,
 not written: `advance` writes them.

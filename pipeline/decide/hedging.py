@@ -1,4 +1,4 @@
-"""Decide whether a book's hedge is to be moved: its net exposure has left the band, or its debt is not secured well enough."""
+"""Decide whether to move a book's hedge: its net exposure has left the band, or its debt is not secured well enough."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Ways to bring a book to its target: each offers itself or says why it does not fit, and one is chosen."""
+"""The ways to bring a book to its target: each lever applies or says why not, and one is chosen."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Decide whether a book is judged the same wherever its pools move within their spans: in integers, at the worse of both ends."""
+"""Prove that a decision about a book is the same at all prices within its pools' spans: in integers, at the worse end."""
 
 from collections.abc import Mapping, Sequence
 

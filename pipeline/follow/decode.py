@@ -1,4 +1,4 @@
-"""Step 1: raw logs become facts, each decoded by the venue whose contract emitted it."""
+"""Step 1: decode raw logs into facts, each by the venue whose contract emitted it."""
 
 from collections.abc import Iterable, Sequence
 

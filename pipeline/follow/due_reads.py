@@ -1,4 +1,4 @@
-"""List the items that a shard's books name and that must still be read from the chain."""
+"""List the items that a shard's books name and that are still to be read from the chain."""
 
 from collections.abc import Iterator
 

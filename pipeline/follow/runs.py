@@ -1,4 +1,4 @@
-"""Runs of quiet blocks that stand in one record: their blocks one by one, and which of them follow on a head."""
+"""Split a record of a run of quiet blocks into its blocks, and find which of them extend a head."""
 
 from pipeline import keys
 from pipeline.messages.base import BlockRef

@@ -1,4 +1,4 @@
-"""Step 2: facts move pools, positions and balances, exactly; what cannot be right is set apart.
+"""Step 2: apply facts to pools, positions and balances, exactly; an item whose facts contradict it is set apart.
 
 Nothing is written before the block's last log: an item that raises simply keeps its former value.
 """

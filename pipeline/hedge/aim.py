@@ -1,4 +1,4 @@
-"""Compute what a hedge is to keep at a block: which share of the base is hedged, and how far from that the net exposure may stray.
+"""Compute the hedge ratio and the band of a hedge at a block, from the policy's numbers or its laws.
 
 A policy says both by numbers, or leaves them to laws. What the laws give in real numbers is rounded to a grid before it decides: ratios to
 whole percent, edges of a band to basis points of all base.

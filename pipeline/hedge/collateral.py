@@ -1,4 +1,4 @@
-"""Compute how much collateral a debt takes, and how to reduce a debt: values in quote, all at one price.
+"""Compute how much collateral a debt needs, and how to reduce a debt: values in quote, all at one price.
 
 A debt of value D against collateral of value C with the liquidation threshold LT has the health factor H = C LT / D.
 """

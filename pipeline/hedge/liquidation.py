@@ -1,4 +1,4 @@
-"""Compute how near a loan is to its liquidation: the price at which it comes, and how likely that is within a time.
+"""Compute how near a loan is to liquidation: the price at which it comes, and its probability within a time.
 
 Collateral and debt may each be in base and in quote. The health factor is what collateral counts for (its value times its threshold) over the
 debt's value; both are linear in the price P of the base, so that it falls below 1 on one side of a single price.

@@ -1,4 +1,4 @@
-"""A loan of several tokens as one of a base and a quote: whatever is not the base counts as it is worth now."""
+"""Convert a loan of several tokens into one of base and quote: what is not base counts at its present price."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What the pipeline needs of a venue where a book's base is hedged: a lending market, later a perpetual future.
+"""The port to a venue where a book's base is hedged: a lending market, or a perpetual future.
 
 A hedge is a position of a size in base, short, against collateral. The pipeline says which size it is to have, and the venue how that is
 reached: by which phases, and by which transactions of each. It is asked again when a phase is due, on the state as it is then, so a

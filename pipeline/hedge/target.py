@@ -1,4 +1,4 @@
-"""Compute which net exposure a hedge is to have, and how far a step goes towards it, in raw base."""
+"""Compute the target of a hedge's net exposure, and the size of the next step towards it, in raw base."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Compute how much of each token an amount of liquidity is."""
+"""Compute the token amounts of a liquidity within a range."""
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.q import MAX_UINT160, Q96, div_up

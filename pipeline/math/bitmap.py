@@ -1,4 +1,4 @@
-"""Find where a swap step must stop: a pool reads its initialised ticks 256 at a time, and the edge of a word ends a step."""
+"""Find the tick at which a swap step stops: initialised ticks are read 256 at a time, and the end of a word ends a step."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

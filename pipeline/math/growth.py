@@ -1,4 +1,4 @@
-"""Fees per unit of liquidity: a counter that wraps at 2**256, read only by differences."""
+"""Compute fees from growth per unit of liquidity: counters that wrap at 2**256, of which only differences matter."""
 
 from pipeline.math.q import MAX_UINT128, MAX_UINT256
 from pipeline.units import GrowthX128, Liquidity, RawAmount, Tick

@@ -1,4 +1,4 @@
-"""Compute the liquidity that amounts of tokens make."""
+"""Compute the liquidity that token amounts give within a range."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Prices and their logarithms, as integers: to the base 1.0001, so that a step is .01 % of any price.
+"""Convert prices to logarithms to the base 1.0001 and back, in integers: one step is 0.01 % of any price.
 
 They are what pools call ticks, and are found by the very multiplications of a pool: the same on every machine.
 """

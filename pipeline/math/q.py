@@ -1,4 +1,4 @@
-"""Fixed point and fixed width: the constants, division that rounds up, arithmetic that wraps."""
+"""Fixed-point constants, division that rounds up, and fixed-width arithmetic that wraps."""
 
 Q96 = 1 << 96
 Q128 = 1 << 128

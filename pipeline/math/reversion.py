@@ -1,4 +1,4 @@
-"""Compute what our own swap costs a second time, when the market takes the price back."""
+"""Compute the further cost of our own swap when arbitrage takes the price back."""
 
 from pipeline.math.q import PIPS, Q96, div_up
 from pipeline.units import Liquidity, Pips, RawAmount, SqrtPriceX96

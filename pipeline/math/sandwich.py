@@ -1,4 +1,4 @@
-"""Compute how far a swap may move a price before a sandwich of it pays."""
+"""Compute how far a swap may move a price before a sandwich attack on it pays."""
 
 from math import isqrt
 

@@ -1,4 +1,4 @@
-"""Find where a condition begins to hold, by a search from a guess."""
+"""Find the smallest integer at which a condition holds, by a search that starts from a guess."""
 
 from collections.abc import Callable
 

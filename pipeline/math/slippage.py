@@ -1,4 +1,4 @@
-"""Compute the worst acceptable price, swap or change of liquidity, measured from a reference price that is not spot.
+"""Compute the worst acceptable price, swap or change of liquidity, relative to a reference price that is not spot.
 
 Bounds on a swap are rounded to the stricter side: at worst one that was just good enough is refused.
 """

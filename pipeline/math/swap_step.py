@@ -1,4 +1,4 @@
-"""One step of a swap: from a price towards a target within one range of liquidity."""
+"""Compute one step of a swap: from a price towards a target within one range of liquidity."""
 
 import msgspec
 

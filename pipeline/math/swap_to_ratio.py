@@ -1,4 +1,4 @@
-"""Find where a swap within one range of liquidity must end for the remaining tokens to fit a new range."""
+"""Find the end of a swap within one range of liquidity after which the tokens fit a new range."""
 
 from math import isqrt
 

@@ -1,4 +1,4 @@
-"""Ticks and the square-root prices at which they stand."""
+"""Convert ticks to square-root prices and back."""
 
 import math
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Value an amount at a pool's price."""
+"""Value an amount of one token in the other at a pool's price."""
 
 from pipeline.units import RawAmount, SqrtPriceX96
 

@@ -1,1 +1,1 @@
-"""The messages that cross a topic. Read `events` (in) first, then `decisions` and `views` (out)."""
+"""The messages on the topics. Read `events` (in) first, then `decisions` and `views` (out)."""

@@ -1,4 +1,4 @@
-"""Entries about items that somebody else sent, that left, or that an operator has decided on."""
+"""Entries about positions that somebody else sent, that left, or that an operator has decided on."""
 
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.units import Address, BlockNumber, BookId, Hash, RawAmount

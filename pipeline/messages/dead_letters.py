@@ -1,4 +1,4 @@
-"""Bytes of `events.v1` that are not a message: kept for an operator, on `dead-letters.v1`."""
+"""Dead letters: bytes on `events.v1` that are not a message, kept for an operator on `dead-letters.v1`."""
 
 from pipeline.messages.base import Message
 from pipeline.units import Offset, ShardId

@@ -1,4 +1,4 @@
-"""What a shard concludes: proposals, refusals, alerts. Append-only, on `decisions.v1`."""
+"""The decisions of a shard: proposals, refusals and alerts. Append-only, on `decisions.v1`."""
 
 from typing import Literal
 

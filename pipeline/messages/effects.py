@@ -1,4 +1,4 @@
-"""Entries about what cannot be undone: plans, intents, cooldowns. They never rewind."""
+"""Entries about what cannot be undone: plans, intents and cooldowns. A reorg never rewinds them."""
 
 import msgspec
 

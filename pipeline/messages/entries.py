@@ -1,4 +1,4 @@
-"""The values a shard remembers, each under a readable key (`head`, `path/main`).
+"""The values in a shard's state, each under a readable key (`head`, `path/main`).
 
 Small, immutable and typed by the first part of their key: `ENTRY_TYPES`. A kind of venue brings entries of its own.
 An entry says nothing of how it came about; `messages.events` does.

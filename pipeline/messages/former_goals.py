@@ -1,4 +1,4 @@
-"""Goals as messages and entries of version 1 carried them: always a re-range at Uniswap V3. Only upgraders read them."""
+"""Goals in the form of version 1: always a re-range at Uniswap V3. Only upgraders read them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Outcomes as sentences, which messages and entries of version 1 carried. Only upgraders read them.
+"""Outcomes in the form of version 1: sentences. Only upgraders read them.
 
 Each function takes a sentence as an Evenkeel wrote it, gives the fields of its tagged form, and raises ValueError for another.
 """

@@ -1,4 +1,4 @@
-"""Prices of books as messages carried them before any exact price could be told: as square roots. Only upgraders read them."""
+"""Prices of books in the form of version 1: square roots. Only upgraders read them."""
 
 from typing import Any
 

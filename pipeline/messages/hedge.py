@@ -1,4 +1,4 @@
-"""How a policy says that a book's base is hedged at a venue beside its ranges."""
+"""The hedge in a book's policy: the venue, the target, the band and the limits."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""A signer's journal: `nonces.v1`, the last value of each key. What stands here was bound before it was sent.
+"""A signer's journal on `nonces.v1`, compacted by key. An entry is written before its transaction is sent.
 
 Keys: `opened/S`, `seal/S`, `signer/S`, `cursor/S/shard`, `nonce/S/n` and `intent/S/digest` of signer S.
 Every value is a `JournalRecord`, which carries an entry and the signer's proof that it wrote it.

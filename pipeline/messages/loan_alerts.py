@@ -1,4 +1,4 @@
-"""Alerts of what a book owes to a lending market. On `decisions.v1`, as all alerts."""
+"""Alerts about a book's debt at a lending market, on `decisions.v1` like all alerts."""
 
 from pipeline.messages.base import Output, TokenAmount
 from pipeline.units import Address, BookId, Hash, RawAmount

@@ -1,4 +1,4 @@
-"""What became of an order that a venue takes in two steps: requested in one transaction, carried out or cancelled by somebody else's."""
+"""The state of an order at a venue of two steps: requested in one transaction, executed or cancelled in another's."""
 
 import msgspec
 

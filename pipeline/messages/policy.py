@@ -1,4 +1,4 @@
-"""The policy of a book: what the book is and what is wanted of it. An event like any other, so that a replay has it too."""
+"""The policy of a book: what the book consists of and how to keep it. It is an event, so that a replay has it too."""
 
 from hashlib import sha256
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""The sources of a token's prices, the rings of past prices that a shard keeps, and their entries."""
+"""The sources of a token's prices, and the entries of the past prices that a shard keeps."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The heartbeat of a process on `processes.v1`: the newest value under each process's key."""
+"""The heartbeat of a process on `processes.v1`, compacted by process."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Transactions wanted: `intents.v1`. What the signer did with them comes back on `events.v1`.
+"""Intents, on `intents.v1`: transactions for a signer. Its reports come back on `events.v1`.
 
 An intent is one transaction. Its digest names it for ever; inclusion and success are never reported,
 they come with the block (`BlockSeen.receipts`) and go away with it.

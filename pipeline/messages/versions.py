@@ -1,4 +1,4 @@
-"""Versions of messages and entries: how a type states its own, and how older forms become it.
+"""The versions of messages and entries: how a type states its own, and how older forms are upgraded.
 
 A type is of version 1 until its form changes for the first time, and states nothing. From then on a message states its version in
 its tag (`tag="Paused.2"`), an entry in a tag of its own (`tag_field="version", tag="2"`). Beside the type stands a function that makes

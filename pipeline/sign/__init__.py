@@ -1,0 +1,1 @@
+"""The rules of a signer: nonces, fees and budgets."""

@@ -1,4 +1,4 @@
-"""Decide what is offered for a nonce: the first fees, and when to send again, bump or cancel."""
+"""Decide the fees of a transaction: the first offer, and when to send again, bump or cancel."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""The nonces of one signer: what was bound, what is on chain, what is final.
+"""Follow the nonces of one signer: which are bound, on chain, and final.
 
 A nonce goes reserved -> signed -> sent -> mined or cancelled, and back to sent when its block goes away.
 It is reserved only between its choice and the journal's word: what is not journalled was never used.

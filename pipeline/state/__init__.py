@@ -1,0 +1,1 @@
+"""What a shard remembers: tables under readable keys, and what is derived from them."""

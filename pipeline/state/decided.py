@@ -1,4 +1,4 @@
-"""Note where a shard's log began to be decided under the present rules, and what earlier decisions had left there.
+"""Record since when a shard's log is decided under the present rules, and what earlier rules left behind.
 
 Whatever decisions go on from is kept in `rules/N` as it stood: the effects part, what decisions write into the chain part, and
 what the sealed blocks overwrote of it. The rest of a shard follows from the chain and the log alone, under all rules.

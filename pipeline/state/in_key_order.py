@@ -1,4 +1,4 @@
-"""A mapping that is walked in the order of its keys, as `Tables.group` walks entries."""
+"""A mapping that iterates in the order of its keys, as `Tables.group` does."""
 
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar

@@ -1,4 +1,4 @@
-"""A checksum of coin balances that follows them one by one, so that a change that was lost shows in the sum of all."""
+"""Maintain a checksum of all native balances, so that a lost change is noticed."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256

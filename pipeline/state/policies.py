@@ -1,4 +1,4 @@
-"""The policies of a shard's books, and what they agree on."""
+"""Look up the policies of a shard's books, and the settings on which all of them agree."""
 
 from pipeline import keys
 from pipeline.messages.chain_profile import ChainProfile

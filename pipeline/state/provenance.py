@@ -1,4 +1,4 @@
-"""Make the ids and causes of a shard's outputs from the place of the record that led to them."""
+"""Make the ids and causes of a shard's outputs from the offset of the record that led to them."""
 
 from hashlib import sha256
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""Cache what follows from a shard's entries until one of them is written, and count how often they were.
+"""Cache values derived from a shard's entries until one of these entries is written.
 
 It is memory, never stored: whoever has just loaded the entries makes it again when it is asked for.
 """

@@ -1,4 +1,4 @@
-"""Keep which books of a shard rest, and end a rest when an entry that its book follows from is written or a bound is reached.
+"""Keep which books of a shard rest, and wake a book when an entry it depends on is written or a bound is passed.
 
 It is remembered, never stored: a shard that has just been loaded has no rests, and looks at every book once.
 """

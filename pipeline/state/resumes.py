@@ -1,4 +1,4 @@
-"""Count how often operators have asked for an item to be resumed."""
+"""Count an operator's requests to resume an item."""
 
 from pipeline import keys
 from pipeline.messages.entries import Resume

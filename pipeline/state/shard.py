@@ -1,4 +1,4 @@
-"""A shard: a state machine over one log, with its tables and the working copies that venues keep of their items."""
+"""A shard: a state machine over one log, with its tables and the venues' working copies."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""The memory of a shard: entries under readable keys, and what each block overwrote.
+"""A shard's tables: entries under readable keys, and for each block the values that it overwrote.
 
 Three parts. *Chain* rewinds with a reorg, *effects* never does, *log* follows the log. Steps write through `put`; while a block is open,
 the first write to a chain key is kept in the block's frame, so that `rewind` puts everything back and forgets the frame.

@@ -1,4 +1,4 @@
-"""Track which keys were written since the last question, so that what follows from entries is kept up to date."""
+"""Track the keys written since the last check, so that derived values can be updated."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 

@@ -1,0 +1,1 @@
+"""Estimates from past prices: volatility and its uncertainty."""

@@ -1,4 +1,4 @@
-"""Interval of a mean by block bootstrap: neighbours stay together, since busy times come in clusters."""
+"""Compute the confidence interval of a mean by block bootstrap, which keeps neighbouring observations together."""
 
 import math
 from collections.abc import Iterator, Sequence

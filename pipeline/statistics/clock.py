@@ -1,4 +1,4 @@
-"""A price at a clock: the squares of its moves over one stride, averaged over where the clock starts."""
+"""Average the squared price moves over one stride of time over all starting points of the stride."""
 
 import math
 from bisect import bisect_right

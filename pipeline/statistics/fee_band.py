@@ -1,4 +1,4 @@
-"""Estimate a market's variance from the variance of a pool's price behind its fee.
+"""Estimate a market's variance from the variance of a pool's price, which its fee dampens.
 
 Arbitrage moves a pool only once the market has left the band of its fee: the pool's log price is the market's, held back by a play
 of radius f. The distance between them is a Brownian motion reflected at -f and f. Its expansion in cosines gives, over a time h,

@@ -1,4 +1,4 @@
-"""Volatility of a market, estimated from the prices of a pool with a fee.
+"""Estimate the volatility of a market from the prices of a pool with a fee.
 
 1. The price is sampled at clocks of a stride, and of twice, four times, ... that stride (`clock.py`).
 2. The variance that shows at each stride is corrected for the fee band (`fee_band.py`).

@@ -1,1 +1,1 @@
-"""Where a book's inventory lies: one package per venue, and the tokens in its wallets."""
+"""The places where a book's inventory lies: one package per kind of venue, and the wallets."""

@@ -1,4 +1,4 @@
-"""Calldata, answers and events by published interfaces, through eth-abi: for whatever is not written at every block.
+"""Encode and decode calldata, answers and events by published interfaces with eth-abi, off the hot path.
 
 Two codecs stay apart on purpose: the watcher's, of one-word values and ten times as fast, which looks its functions up here
 (`streams/node/contract_calls.py`); and the signer's, which judges with its own eyes (`streams/submit/arguments.py`).

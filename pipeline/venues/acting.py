@@ -1,4 +1,4 @@
-"""What the pipeline needs of a venue at which books act: goals, phases, transactions, guards and costs.
+"""The port to a venue at which books act: goals, phases, transactions, guards and costs.
 
 A goal's terms, those of what has been paid, and whatever a venue adds to Market, Foreseen and Draft is its own: it is handed back to it, never looked into.
 All methods raise PipelineError where something cannot be told, unless they say that they tell it by None.

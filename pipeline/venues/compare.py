@@ -1,4 +1,4 @@
-"""Compare what a shard holds with what the chain answers."""
+"""Compare a shard's state of an item with the chain's answer."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A log as 32-byte words, and words as numbers: fixed offsets, every range checked."""
+"""Read a log's data as 32-byte words, and words as numbers: fixed offsets, every range checked."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Logs of the events that come most, read in one go: what is not quite such an event's log is left to the checked decoder.
+"""Decode the most frequent events in one pass; any log of an unexpected form is left to the checked decoder.
 
 `log_words.decode` reads every event and tells what is wrong with a log. This reads twice as fast, and tells nothing.
 """

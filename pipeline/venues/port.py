@@ -1,4 +1,4 @@
-"""What the pipeline needs of a venue, so that no step knows which venues there are.
+"""The port to a kind of venue, so that no step knows which kinds exist.
 
 An *item* is what a venue keeps and what can fail alone: a pool, a position, a balance. Its name is `kind/...`, and the entries
 that tell of it are listed by the venue. A venue is bound to one chain profile and has no state of its own.

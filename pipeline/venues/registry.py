@@ -1,4 +1,4 @@
-"""The kinds of venues that exist: the one place that names their packages. A further kind is a line in `KINDS`."""
+"""The registry of the kinds of venues, the only module that names their packages. A further kind is a line in `KINDS`."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Answers to parts of the port that several kinds of venue give alike; a kind takes those that are true of it."""
+"""Default answers to parts of the port, for the kinds of venue to which they apply."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The command line: `evenkeel ...`. A command's module is read when the command is asked for."""
+"""The command line, `evenkeel ...`. A command's module is imported when the command runs."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""`python -m streams.cli`: how a command starts another."""
+"""`python -m streams.cli`, by which a command starts another."""
 
 from streams.cli import main
 

@@ -1,4 +1,4 @@
-"""`topics acls`: what the users of the broker must be allowed, role by role."""
+"""`topics acls`: print the broker's ACLs that each role needs."""
 
 import json
 import shlex

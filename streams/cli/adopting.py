@@ -1,4 +1,4 @@
-"""`adopt`: an operator's word on whether an NFT is its owner's book's."""
+"""`adopt`: record an operator's decision whether an NFT belongs to a book."""
 
 from typing import Annotated
 

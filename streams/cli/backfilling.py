@@ -1,4 +1,4 @@
-"""`backfill`: bring books up from a block of the past."""
+"""`backfill`: follow the chain from a past block to its head."""
 
 import sys
 from typing import Annotated

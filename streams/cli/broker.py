@@ -1,4 +1,4 @@
-"""`broker up | status | down`: a broker of your own for a real chain, on this machine."""
+"""`broker up | status | down`: run a Kafka broker on this machine for a real chain."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`submit --cancel-all`: take back what a signer has in the mempool, with its key and the chain alone."""
+"""`submit --cancel-all`: cancel a signer's pending transactions, with its key and a node alone."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

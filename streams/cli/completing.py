@@ -1,4 +1,4 @@
-"""Names that a shell completes: books of the portfolio file in the current folder, topics, and what can be paused."""
+"""Complete names in a shell: books of the portfolio file in the current folder, topics, and what can be paused."""
 
 import re
 from collections.abc import Iterator

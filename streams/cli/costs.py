@@ -1,4 +1,4 @@
-"""Write a plan's expected and real cost as parts of the sentences about its beginning and its end."""
+"""Put a plan's expected and real cost into words."""
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened
 from pipeline.messages.policy import Policy

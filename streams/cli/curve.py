@@ -1,4 +1,4 @@
-"""`curve`: what a position is worth at any price, and how that bends: of an AMM by name, of a user's file, or of a book."""
+"""`curve`: show the value of a position at any price, with its derivatives: of a known AMM, of a user's file, or of a book."""
 
 import json
 import math

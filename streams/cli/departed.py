@@ -1,4 +1,4 @@
-"""Write sentences about what has left a book."""
+"""Put into words what has left a book."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""`devnet up | status | down`: a real broker and a real chain on this machine."""
+"""`devnet up | status | down`: run a real broker and a real chain on this machine."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""A devnet in the foreground: up, mining, and down again when told."""
+"""Run a devnet in the foreground: start it, mine, and stop it on a signal."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`doctor`: whether everything that a run stands on is there, asked once, answered in full."""
+"""`doctor`: check everything that a run depends on, and report each result."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The sentence that `why` begins with: what an output says, and what its policy, a pause or a guard adds to it."""
+"""Write the first sentence of `why`: an output's meaning, and what its policy, a pause or a guard adds to it."""
 
 from collections.abc import Sequence
 from typing import Any

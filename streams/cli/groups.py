@@ -1,4 +1,4 @@
-"""How a group of commands lists them: each with its whole first sentence, wrapped and never cut off."""
+"""List the commands of a group, each with its whole first sentence, wrapped and never cut off."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`hedge`: how far each book is from market-neutral, and how far its loans are from liquidation."""
+"""`hedge`: show how far each book is from market-neutral, and how far its loans are from liquidation."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""How each book's hedge stands against its target and band, what it costs, and how the book's capital is split because of it."""
+"""Compare each book's hedge with its target and band, with its cost and the split of the book's capital."""
 
 from typing import NamedTuple
 

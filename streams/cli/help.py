@@ -1,4 +1,4 @@
-"""`help`: a command's help, or a page about what several commands have in common."""
+"""`help`: show a command's help, or a page about what several commands have in common."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

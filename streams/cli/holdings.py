@@ -1,4 +1,4 @@
-"""`positions` and `inventory`: what the books have at their shards' heads, and whatever makes it old or unsure."""
+"""`positions` and `inventory`: show what the books hold at their shards' heads, and what makes it outdated or uncertain."""
 
 import json
 import time

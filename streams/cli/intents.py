@@ -1,4 +1,4 @@
-"""`intents`: what was asked of signers and what came of it, the end of one, and the journals in which that stands."""
+"""`intents`: show intents to signers and their outcomes, end one by hand, and inspect the signers' journals."""
 
 import getpass
 import json

@@ -1,4 +1,4 @@
-"""Refuse to remove or change a book while a transaction or a plan of it has not ended."""
+"""Refuse to remove or change a book while one of its transactions or plans has not ended."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

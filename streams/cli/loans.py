@@ -1,4 +1,4 @@
-"""Write sentences about what happened to a book's loan."""
+"""Put into words what happened to a book's loan."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`look`: an owner's positions on a chain, read once from a node: no broker, no key, no configuration."""
+"""`look`: show an owner's positions on a chain, read from a node without broker, key or configuration."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Write what a node's missing methods mean for the books in force."""
+"""Explain what the methods that a node lacks mean for the books in force."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""`doctor`'s row `node`: which chain each node follows, how far, and how fast it answers."""
+"""`doctor`'s row `node`: the chain that each node follows, its lag and its latency."""
 
 import asyncio
 import time

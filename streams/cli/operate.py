@@ -1,4 +1,4 @@
-"""`pause` and `resume`: an operator's word, appended to the log like everything else."""
+"""`pause` and `resume`: append an operator's command to the log."""
 
 import getpass
 import re

@@ -1,4 +1,4 @@
-"""Read the shard and offset of an output's cause out of its id and its fields, which anybody may have written."""
+"""Parse the shard and offset of an output's cause from its id and its fields, which anybody may have written."""
 
 from typing import Any, NamedTuple
 

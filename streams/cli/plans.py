@@ -1,4 +1,4 @@
-"""`plans`: what each plan was foreseen to cost and what it has really cost, one by one and in all."""
+"""`plans`: show each plan's expected and real cost, and their totals."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Pictures of curves and of volatility, as SVG or PNG. Matplotlib draws them; it is loaded when a picture is asked for."""
+"""Draw curves and volatility as SVG or PNG with Matplotlib, which is imported only when a plot is asked for."""
 
 import math
 from collections.abc import Sequence

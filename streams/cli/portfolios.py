@@ -1,4 +1,4 @@
-"""`init`, `check`, `apply`: the portfolio file and how it gets into the log."""
+"""`init`, `check` and `apply`: write a portfolio file, check it, and append its policies to the log."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which processes run, for `doctor`, `inventory` and `positions`: a row or a line for each, from its heartbeats."""
+"""Show the running processes in `doctor`, `inventory` and `positions`, from their heartbeats."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet

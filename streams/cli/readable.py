@@ -1,4 +1,4 @@
-"""A record's fields as people read them: a line each, units beside the numbers."""
+"""Print a record's fields for people: one line each, with units."""
 
 import json
 from collections.abc import Iterator, Mapping

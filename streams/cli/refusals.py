@@ -1,4 +1,4 @@
-"""The details of a refusal in human units: the pipeline writes raw integers of the quote and of wei, and venues what is theirs."""
+"""Put the details of a refusal into human units: the pipeline has raw integers, and each venue its own."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""`rehearse`: what proposals of dry-run books would have come to."""
+"""`rehearse`: try proposals of dry-run books on forks."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`watch`, `work`, and `up`, which keeps them running, and signers where books are live."""
+"""`watch`, `work`, and `up`, which starts and restarts both, and signers for live books."""
 
 import fcntl
 import sys

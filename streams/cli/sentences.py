@@ -1,4 +1,4 @@
-"""One sentence per decision, in the words and units of the people who keep a book."""
+"""Put each decision into one sentence, in the terms and units of a liquidity provider."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Compare the size of a book with what its pool takes at once, by a node's answers, before anything acts."""
+"""Compare a book's size with what its pool takes at once, by a node's answers, before the book may act."""
 
 from collections.abc import Sequence
 

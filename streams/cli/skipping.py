@@ -1,4 +1,4 @@
-"""`skip`: an operator's word that a shard goes on behind a record that nobody can read."""
+"""`skip`: command a shard to pass over a record that nobody can read."""
 
 from typing import Annotated
 

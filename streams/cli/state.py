@@ -1,4 +1,4 @@
-"""`state show` and `state verify`: what a shard remembers, and whether it is right."""
+"""`state show` and `state verify`: print a shard's state, and check it against its log and the chain."""
 
 import sys
 from typing import Annotated

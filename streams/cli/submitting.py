@@ -1,4 +1,4 @@
-"""`submit`, which signs and sends what the books want."""
+"""`submit`: run a signer, which signs and sends the intents of books."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Records of a topic as `topics tail` prints them: which of them, and in words, field by field, as JSON or as CSV."""
+"""Print the records of a topic for `topics tail`: in words, field by field, as JSON or as CSV."""
 
 import csv
 import io

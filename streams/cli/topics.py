@@ -1,4 +1,4 @@
-"""`topics list | tail | acls`: what lies on the broker, as it was committed."""
+"""`topics list | tail | acls`: show the broker's topics, as they were committed."""
 
 import json
 import time

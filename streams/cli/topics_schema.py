@@ -1,4 +1,4 @@
-"""`topics schema` and `topics asyncapi`: the forms of messages, for other programs."""
+"""`topics schema` and `topics asyncapi`: print the schemas of messages for other programs."""
 
 import sys
 from importlib.metadata import version

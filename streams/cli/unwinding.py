@@ -1,4 +1,4 @@
-"""`unwind`: an operator's word that a book's hedge is to end, with what that takes and costs."""
+"""`unwind`: command the end of a book's hedge, after showing what that takes and costs."""
 
 import sys
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`volatility`: how fast the market really moves, from a pool's prices, corrected for the band of its fee."""
+"""`volatility`: estimate a market's volatility from a pool's prices, corrected for the fee's band."""
 
 import json
 from pathlib import Path

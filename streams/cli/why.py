@@ -1,4 +1,4 @@
-"""`why ID`: one sentence, and under it the records: back to cause and policy, on to what came of it."""
+"""`why ID`: explain an output in one sentence, with the records that led to it and those that followed."""
 
 import json
 import re

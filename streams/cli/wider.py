@@ -1,4 +1,4 @@
-"""Name the limits of a live book that are wider than its signer's, or differ from them: the signer would refuse what it plans."""
+"""Name the limits of a live book that exceed its signer's or differ from them, since the signer would refuse its plans."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Amounts and prices as every screen shows them: an amount with its token's symbol, a price of the base in whole tokens."""
+"""Format amounts and prices for every screen: an amount with its token's symbol, a price of the base in whole tokens."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Aave V3 on the devnet, whichever version: where it stands, and what its users do."""
+"""Aave V3 on the devnet, in either version: its addresses, and what its users do."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Aave V3.0 put on the devnet from published bytecode."""
+"""Deploy Aave V3.0 on the devnet from published bytecode."""
 
 from pathlib import Path
 

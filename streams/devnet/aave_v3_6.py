@@ -1,4 +1,4 @@
-"""Aave V3.6 put on the devnet from its published sources, compiled here once."""
+"""Deploy Aave V3.6 on the devnet from its published sources, compiled on this machine once."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an account can do on the devnet, each as a transaction to send: liquidity, swaps, tokens, and the owner's knobs."""
+"""Build the transactions that an account can send on the devnet: liquidity, swaps, tokens, and owners' settings."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who trades and provides on the devnet. Each looks at the head and returns what it sends into the next block."""
+"""The traders and liquidity providers of the devnet. Each looks at the head and returns what it sends into the next block."""
 
 import math
 import random

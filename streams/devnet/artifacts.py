@@ -1,4 +1,4 @@
-"""Published bytecode and programs: packed by npm once, checked, and only what is needed kept."""
+"""Download published bytecode and programs by npm once, check them, and keep only what is needed."""
 
 import base64
 import functools

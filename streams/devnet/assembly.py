@@ -1,4 +1,4 @@
-"""Bytecode from words, for small contracts that nobody publishes."""
+"""Assemble bytecode from mnemonics, for small contracts that nobody publishes."""
 
 _OPCODES = {
     "STOP": 0x00,

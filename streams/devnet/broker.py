@@ -1,4 +1,4 @@
-"""A real Kafka broker in KRaft mode, alone on this machine."""
+"""Run a real Kafka broker in KRaft mode, alone on this machine."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Things made once and kept: downloads, jars, archives."""
+"""Cache what is made once: downloads, jars, archives."""
 
 import fcntl
 import shutil

@@ -1,4 +1,4 @@
-"""A contract that acts for anybody and pays what a pool asks back: for flashes, direct swaps and direct positions.
+"""A contract that calls pools for anybody and pays what they ask back: for flash loans, direct swaps and direct positions.
 
 Published artifacts hold no plain one, so its runtime is put together here. Two kinds of call reach it:
 - from an account: calldata = target as 32 bytes, then what to call it with. It calls, and reverts if that reverts.

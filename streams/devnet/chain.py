@@ -1,4 +1,4 @@
-"""A real chain on this machine: anvil, mined in lock-step."""
+"""Run a real chain on this machine: anvil, mined in lock-step."""
 
 import gzip
 import subprocess

@@ -1,4 +1,4 @@
-"""One account that puts published contracts on the chain."""
+"""The account that deploys published contracts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

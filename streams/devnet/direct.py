@@ -1,4 +1,4 @@
-"""The same through no periphery: the callee calls the pool itself, pays for it, and owns what comes of it."""
+"""Build transactions that bypass the periphery: the callee calls the pool itself, pays for it, and owns the position."""
 
 from eth_abi.abi import encode
 

@@ -1,4 +1,4 @@
-"""Order flow on the devnet: the same seed gives the same chain, block for block, while nobody else transacts."""
+"""Generate order flow on the devnet: the same seed gives the same chain, block for block, while nobody else transacts."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""The broker's jars, and what makes its Java start fast: both made once in the cache."""
+"""Fetch the broker's jars, and make the archive with which its Java starts fast; both once."""
 
 import hashlib
 import re

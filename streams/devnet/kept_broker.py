@@ -1,4 +1,4 @@
-"""A broker for a real chain: it goes on when the command that started it ends, and its data are kept from start to start."""
+"""Run a broker for a real chain: it outlives the command that started it, and its data are kept."""
 
 import fcntl
 from collections.abc import Iterator

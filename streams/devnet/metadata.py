@@ -1,4 +1,4 @@
-"""The one question to a broker that needs no client: whose cluster is served here."""
+"""Ask a broker for its cluster's id, without a client."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""The devnet as a whole: broker, chain and world in one folder, up, looked at, and down again."""
+"""The devnet as a whole: start, inspect and stop its broker, chain and world in one folder."""
 
 import os
 import shutil

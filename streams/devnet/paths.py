@@ -1,4 +1,4 @@
-"""Seeded paths that drive the order flow: the fair price, and what a block asks for gas."""
+"""Seeded random paths that drive the order flow: the fair price, and a block's gas price."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""Which TCP port of this machine to take."""
+"""Choose a free TCP port on this machine."""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""Processes that end with us, and proof that a recorded one is still the same."""
+"""Start processes that end with their parent, and recognise a recorded one by more than its id."""
 
 import os
 import signal

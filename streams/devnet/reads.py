@@ -1,4 +1,4 @@
-"""Short questions to the devnet's chain, for those who drive it."""
+"""Short calls to the devnet's chain, for those who drive it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is written down of processes that are ours, for later commands: one JSON file each, always whole."""
+"""Write and read the JSON files by which later commands find our processes, always whole."""
 
 from pathlib import Path
 from typing import TypeVar

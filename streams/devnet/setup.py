@@ -1,4 +1,4 @@
-"""What must be on the machine before a devnet can start, and how it gets there."""
+"""Install what a devnet needs on this machine before it can start."""
 
 import os
 import re

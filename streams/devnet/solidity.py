@@ -1,4 +1,4 @@
-"""Compile contracts that are published as sources only, once, by the pinned compiler; the results are cached by their inputs."""
+"""Compile contracts that are published as sources only, by the pinned compiler, and cache the results by their inputs."""
 
 import functools
 import hashlib

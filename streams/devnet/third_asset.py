@@ -1,4 +1,4 @@
-"""WBTC beside the world's WETH and dollars: a token, its two pools, and who trades in them."""
+"""Add WBTC to the devnet's world: the token, its two pools, and those who trade in them."""
 
 from fractions import Fraction
 from math import isqrt

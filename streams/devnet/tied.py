@@ -1,4 +1,4 @@
-"""Become another program that ends with its parent: `python tied.py PARENT_PID PROGRAM ARGUMENT...`.
+"""Replace this process by a program that ends with its parent: `python tied.py PARENT_PID PROGRAM ARGUMENT...`.
 
 Runs alone, before the program takes the process over, so it imports nothing of ours.
 """

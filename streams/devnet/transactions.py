@@ -1,4 +1,4 @@
-"""A transaction on the devnet, where every account is unlocked: who, to whom, what."""
+"""A transaction on the devnet, where every account is unlocked: sender, recipient, data."""
 
 import msgspec
 

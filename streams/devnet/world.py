@@ -1,4 +1,4 @@
-"""What stands on the devnet's chain, and who acts there: the same addresses at every run."""
+"""The contracts and accounts of the devnet's chain: the same addresses in every run."""
 
 from pathlib import Path
 

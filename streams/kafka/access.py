@@ -1,4 +1,4 @@
-"""How every client of ours reaches the broker: its addresses, and what it proves itself with."""
+"""How clients reach the broker: addresses, login and TLS."""
 
 import ssl
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The lines that Kafka's clients write while a broker is lost: thousands in a minute, and all of them say one thing."""
+"""Thin out the many equal lines that Kafka's clients log while a broker is unreachable."""
 
 import logging
 import time

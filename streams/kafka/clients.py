@@ -1,4 +1,4 @@
-"""Every client of aiokafka that we make, one constructor per use, and the values that they and Faust run by."""
+"""Construct every aiokafka client, one constructor per use, with the settings shared by them and Faust."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Messages and entries to bytes and back: JSON, every integer a decimal string."""
+"""Encode and decode messages and entries: JSON in which every integer is a decimal string."""
 
 from collections.abc import Callable, Mapping
 from typing import get_args

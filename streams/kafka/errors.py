@@ -1,4 +1,4 @@
-"""What a broker refuses, in one line that says what to do about it: a password, a certificate, an ACL."""
+"""Explain a broker's refusal in one line that says what to do: a password, a certificate, an ACL."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""Read a shard's log without being given it: for the records that were not delivered, and to see where it ends."""
+"""Read a shard's log at chosen offsets: records that were not delivered, and where the log ends."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Read records of several forms: the newest as it is, older ones upgraded; of newer ones it is said that they are newer."""
+"""Decode records of several versions: the newest as it is, older ones upgraded, later ones reported as newer."""
 
 import re
 from collections.abc import Callable, Sequence

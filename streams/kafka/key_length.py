@@ -1,4 +1,4 @@
-"""Texts of an event that become keys of entries and records: none may be longer than a key should be."""
+"""Bound the length of an event's texts that become keys of entries and records."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Offsets of a shard's log that hold no committed record: what a stranger's transaction leaves behind.
+"""Recognise offsets of a shard's log without a committed record, which a stranger's transaction leaves behind.
 
 `events.v1` is written without transactions. Should somebody write to it in one all the same, its end takes an
 offset, and what it took back keeps its own. Both are told from a record that is missing by the batches themselves.

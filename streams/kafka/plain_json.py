@@ -1,4 +1,4 @@
-"""JSON that anybody may have written, read without knowing what it is."""
+"""Parse JSON that anybody may have written, without knowing its type."""
 
 import sys
 from typing import Any

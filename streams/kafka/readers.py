@@ -1,4 +1,4 @@
-"""Reading topics as they were committed: to their present end, on and on, or one record."""
+"""Read topics as they were committed: to their present end, continuously, or one record."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""What each role may do on the broker: the ACLs it needs to do its work, and not one more.
+"""The ACLs of each role: what it needs on the broker for its work, and no more.
 
 The tables of docs/security.md and the commands of `evenkeel topics acls` are made from this data, and the
 integration tests hold every role to it on a real broker.

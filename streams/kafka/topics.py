@@ -1,4 +1,4 @@
-"""One line per topic, and the means to create and to check them.
+"""The topics, one line each, and how they are created and checked.
 
 Every topic of a deployment has as many partitions as it has shards, and whatever belongs to a shard lies in
 the partition with its number. All but `events.v1` and `processes.v1` are written in transactions: read them with

@@ -1,4 +1,4 @@
-"""A producer's transaction: records written whole, and the broker's errors turned into ours."""
+"""Write records in a producer's transaction, and translate the broker's errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable

@@ -1,4 +1,4 @@
-"""Write a struct in the form that it has on the wire: JSON in which every integer is a decimal string.
+"""Encode a struct for the wire: JSON in which every integer is a decimal string.
 
 msgspec writes integers as numbers, which most readers of JSON round silently above 2**53, and has no switch. So each struct type is
 given a function of its own, made from its fields once, which builds what msgspec is to encode:

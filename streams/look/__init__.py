@@ -1,1 +1,1 @@
-"""A look at an owner's positions on a chain: found, read at one block and added up, without a broker."""
+"""An owner's positions on a chain: found, read at one block and added up, without a broker."""

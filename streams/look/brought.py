@@ -1,4 +1,4 @@
-"""What an account brings along before anything is opened: positions elsewhere, loans, allowances, transactions that wait; and what becomes of each."""
+"""List what an account already has before anything is opened (positions, loans, allowances, pending transactions) and what becomes of each."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Where Uniswap V3 stands on a chain: known by its number, told by a file, or the devnet's."""
+"""Find the Uniswap V3 deployment of a chain: by the chain's id, from a file, or the devnet's."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a position has earned since its mint, and how it fares against having held what was put in: valued at the price of now."""
+"""Compute what a position has earned since its mint, and compare it with holding what was put in, at the present price."""
 
 import itertools
 from collections.abc import Callable, Sequence

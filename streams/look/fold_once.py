@@ -1,4 +1,4 @@
-"""A book added up at one block: the shard's own fold, fed with what is read there, in memory."""
+"""Compute a book at one block with the shard's own fold, in memory, from what is read there."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The whole of a look: a node, an owner, a block; then positions, a book per pair of tokens, and a file to go on from."""
+"""Compose a look: an owner's positions at one block, a book per pair of tokens, and a portfolio file."""
 
 from pathlib import Path
 

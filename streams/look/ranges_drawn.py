@@ -1,4 +1,4 @@
-"""A range of prices drawn against the price now, and how far that is from both ends."""
+"""Draw a price range against the present price, with the distance to both ends."""
 
 from decimal import Context, Decimal
 

@@ -1,4 +1,4 @@
-"""A portfolio file for positions that were found in the pools of one pair of tokens, for their owner to go on from."""
+"""Write a portfolio file for an owner's positions in the pools of one pair of tokens."""
 
 from collections.abc import Collection, Mapping
 

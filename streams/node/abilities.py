@@ -1,4 +1,4 @@
-"""What a node must be able to do, tried one by one: each method, the size of a batch, the age of a state."""
+"""Test what a node can do: each method, the size of a batch, the age of a state."""
 
 import asyncio
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""A node's answers: only the fields that are used, checked against each other before they count.
+"""Parse a node's answers: only the fields that are used, checked against each other.
 
 A node that contradicts itself is not believed: what fails here is asked again, never taken.
 """

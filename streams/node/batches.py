@@ -1,4 +1,4 @@
-"""How many questions one request may hold: as many as the node takes, which it says only by refusing."""
+"""Learn how many questions a node takes in one request, which it says only by refusing."""
 
 import structlog
 

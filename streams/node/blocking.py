@@ -1,4 +1,4 @@
-"""JSON-RPC over one connection that blocks: for code that drives a chain of this machine, question by question.
+"""Ask JSON-RPC questions one by one over a blocking connection, for code that drives a chain of this machine.
 
 That chain is ours and has no key, so it needs none of the bounds and the sorting of `rpc.py`.
 """

@@ -1,4 +1,4 @@
-"""The body of an HTTP response, read up to a limit: what a node sends must fit in memory, unpacked too."""
+"""Read the body of an HTTP response up to a limit, counted after decompression."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""How often a node may be asked: so many questions per second, and so many per day. Who asks more waits for its turn."""
+"""Limit the questions to a node per second and per day; callers beyond the limit wait."""
 
 import math
 import time

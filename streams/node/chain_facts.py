@@ -1,4 +1,4 @@
-"""What a chain's file says, held against the chain: code, a pool's derived address, named blocks, the sequencer's feed."""
+"""Compare a chain's file with the chain: code, a pool's derived address, named blocks, the sequencer's feed."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a shard wants read, read at one block's hash and told as events."""
+"""Read what a shard asks for at one block's hash, as events."""
 
 from collections.abc import AsyncIterator, Sequence
 

@@ -1,4 +1,4 @@
-"""web3 over our own connection: contract reads by ABI and ENS names, for what is asked seldom.
+"""web3 over our own connection, for what is asked seldom: contract reads by ABI, and ENS names.
 
 What is asked at every block goes to `rpc.py` itself and never meets web3, whose formatters cost a hundred times as
 much as the reading of an answer, and whose import costs a second.

@@ -1,4 +1,4 @@
-"""The way to a chain: one node, or several that are asked as one."""
+"""Connect to a chain by one node, or by several that are asked as one."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Questions to contracts: calldata and answers by the published interface, many in one call at one block."""
+"""Call contracts by their published interface, many calls in one request at one block."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""ENS names, resolved at one block: the registry names a name's resolver, and the resolver its address.
+"""Resolve ENS names at one block: the registry names a name's resolver, and the resolver its address.
 
 The registry and the name's own resolver are all that is believed. What a resolver wants fetched from a server (EIP-3668),
 or would answer for names below the one that it was set for (ENSIP-10), is not resolved.

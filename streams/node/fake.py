@@ -1,4 +1,4 @@
-"""A chain in memory that passes the same tests as a real node, forks at will and misbehaves on demand."""
+"""A chain in memory that passes the same tests as a real node, and forks and misbehaves on demand."""
 
 import hashlib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a simulation on the chain in memory knows: contracts that answer, and tokens that move as they are told."""
+"""Tokens and contracts for simulations on the chain in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What a portfolio file says of price feeds, held against what they answer."""
+"""Compare what a portfolio file says of price feeds with what they answer."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,4 +1,4 @@
-"""What a portfolio file says of tokens and pools, held against the chain: decimals, and which tokens a pool trades."""
+"""Compare what a portfolio file says of tokens and pools with the chain: decimals, and the tokens of each pool."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Word of new blocks over a websocket: a hint to ask for the newest block now, of which nothing is believed."""
+"""Listen for new blocks over a websocket: a hint to ask for the newest block, of which nothing is believed."""
 
 import asyncio
 import time

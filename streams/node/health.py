@@ -1,4 +1,4 @@
-"""What is known of a node from how it has answered: its head, how long it takes, how often it fails, and why."""
+"""Keep what is known of a node's health: its head, its latency, its rate of errors and the last of them."""
 
 from dataclasses import dataclass
 

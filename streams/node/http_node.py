@@ -1,4 +1,4 @@
-"""A real node, asked over JSON-RPC. It retries nothing: that is the watcher's, who knows why it asks."""
+"""A real node over JSON-RPC. Its caller retries."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What a chain's file says of Aave V3, held against what its pool says of itself."""
+"""Compare what a chain's file says of Aave V3 with what its pool says of itself."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Many calls in one: the calldata and the answer of Multicall3's `aggregate3`, laid out by hand.
+"""Encode the calldata of Multicall3's `aggregate3` and decode its answer, by fixed offsets.
 
 A general encoder takes ten times as long, and a pool with a spacing of 1 has 7,000 words of bitmap.
 """

@@ -1,4 +1,4 @@
-"""A simulation by a plain `eth_call`: code of ours stands at the senders, for that one call, and makes their calls.
+"""Simulate by a plain `eth_call` whose state override puts code of ours at the senders, which makes their calls.
 
 Where a node has no eth_simulateV1, most still take state overrides with eth_call. Each sender's address is given a
 forwarder's code, and the chain's Multicall3 asks the forwarders one after the other, so that each call sees the ones

@@ -1,4 +1,4 @@
-"""What the watcher needs of a node. `node.py` asks a real one, `fake.py` is one in memory."""
+"""The port of a node, as the watcher needs it. `http_node.py` asks a real one, `fake.py` is one in memory."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What price feeds answer at one block."""
+"""Read price feeds at one block."""
 
 from collections.abc import Sequence
 

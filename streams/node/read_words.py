@@ -1,4 +1,4 @@
-"""What contracts answer to calls that are given as bytes, in one word each."""
+"""Make calls that are given as bytes and whose answers are single words."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The receipts of blocks: a whole block in one answer, or one by one where the node does not manage that."""
+"""Fetch a block's receipts in one answer, or one by one from a node that cannot do that."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Which chain a node follows: asked before anything is written to a deployment that may be another chain's."""
+"""Check which chain a node follows before anything is written to a deployment."""
 
 from pipeline.errors import SettingsError
 from pipeline.units import ChainId

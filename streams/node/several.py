@@ -1,4 +1,4 @@
-"""Several nodes as one: each question goes to a node that can answer it, and a block counts once enough nodes report it."""
+"""Ask several nodes as one: each question goes to a node that can answer it, and a block counts once enough nodes report it."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Whether a token can be kept by its transfers: one that takes a fee, or changes balances by itself, cannot.
+"""Test whether a token's balances follow from its transfers; one that takes a fee or changes balances by itself is refused.
 
 What it is shows in what it does: some of it is sent from one who has it to one who has nothing, and back, in a
 simulation. What changes balances only later shows in the functions that such tokens have.

@@ -1,4 +1,4 @@
-"""Which sort of trouble a node's error is: the one place that reads codes, HTTP statuses and the words of nodes.
+"""Classify a node's errors: the only module that reads error codes, HTTP statuses and nodes' messages.
 
 Providers agree on little: the same limit comes as HTTP 429, as one of many codes inside a 200, or as a sentence.
 What is recognised here becomes a type of `pipeline.errors`; everything else in Evenkeel matches on the type.

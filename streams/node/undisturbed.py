@@ -1,4 +1,4 @@
-"""Reads of a state that anvil is not changing at that moment.
+"""Read a state again until anvil was not changing it during the read.
 
 While anvil makes a block, it answers questions about the state after the newest one from the state that it
 is just changing. Older blocks are kept apart. Other nodes have no such moment and are asked as they are.

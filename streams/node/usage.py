@@ -1,4 +1,4 @@
-"""How much one connection has asked of a node: providers bill by the request and limit by the byte."""
+"""Count what a connection has asked of a node: requests and bytes."""
 
 import msgspec
 

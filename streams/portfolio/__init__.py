@@ -1,4 +1,4 @@
-"""The portfolio file: which books there are and how each is to be kept."""
+"""The portfolio file: which books there are, and how each is kept."""
 
 from pipeline.messages.policy import version_of
 from streams.portfolio.policies import load_portfolio, names_in, policies, publishing

@@ -1,4 +1,4 @@
-"""The file that describes a portfolio's chain: for whoever needs nothing else of the portfolio."""
+"""Read the chain's file that a portfolio names, without the rest of the portfolio."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The part of a portfolio that says which chain it is on, read alone: books of the file may be wrong, or none be there yet."""
+"""Read only the part of a portfolio that says which chain it is on, even if its books are wrong or missing."""
 
 from pydantic import ValidationError
 

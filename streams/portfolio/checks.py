@@ -1,4 +1,4 @@
-"""What each field alone cannot show to be wrong."""
+"""Check the portfolio's fields against each other."""
 
 from collections.abc import Iterable, Iterator
 

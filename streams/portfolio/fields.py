@@ -1,4 +1,4 @@
-"""What a field of a file may be: addresses, shares, times, URLs; and the section that fields stand in."""
+"""The types of a file's fields (addresses, shares, times, URLs), and the section that contains them."""
 
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What the portfolio file says of a hedge: how much of the base, at which market, and how close to its target."""
+"""The sections of a portfolio file about hedges: how much of the base, at which market, and how close to the target."""
 
 from decimal import Decimal
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""A book's hedge, from the file's section to its policy, and what would keep it from ever acting."""
+"""Make a book's hedge policy from the file's section, and refuse one that could never act."""
 
 from collections.abc import Iterator
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Limits that limit nothing, or let nothing pass: refused before they hold, whatever acts under them."""
+"""Refuse limits that limit nothing, or that let nothing pass."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal

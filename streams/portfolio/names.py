@@ -1,4 +1,4 @@
-"""ENS names in place of addresses: which a file has, and what they stood for when a policy was made of it."""
+"""Resolve the ENS names of a file, and record what they stood for when a policy was made of it."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""From the file to the events that say it: each book's policy, complete and with its version."""
+"""Make the events of a portfolio file: each book's policy, complete and with its version."""
 
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""What the portfolio file says of prices: where they come from, what they are held against, how long they are kept."""
+"""The sections of a portfolio file about prices: their sources, their references, how long they are kept."""
 
 from typing import Annotated
 

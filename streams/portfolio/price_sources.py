@@ -1,4 +1,4 @@
-"""Prices as the portfolio file names them: what can be wrong with them, and what the policy says of them."""
+"""Check the price sources of a portfolio file, and make the policy's part of them."""
 
 from collections.abc import Iterable, Iterator
 

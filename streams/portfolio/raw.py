@@ -1,4 +1,4 @@
-"""Amounts as the file has them, in a token's smallest units."""
+"""Convert amounts of a file into a token's smallest units."""
 
 from decimal import Context, Decimal
 

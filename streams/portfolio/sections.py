@@ -1,4 +1,4 @@
-"""The portfolio file as people write it: which fields there are and what each takes."""
+"""The sections of the portfolio file: which fields there are and what each takes."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The further venues of a portfolio file, and which pools of a book lie there."""
+"""Find the further venues of a portfolio file, and the pools of a book that belong to each."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""A policy in the words of the portfolio file: the names of its fields, and values as they are written there."""
+"""Write a policy in the terms of the portfolio file: its field names and notation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal

@@ -1,1 +1,1 @@
-"""Dry-runs: each proposal of a dry-run book carried out once, on a fork of its block that is thrown away."""
+"""Dry-runs: each proposal of a dry-run book is carried out once, on a throw-away fork of its block."""

@@ -1,4 +1,4 @@
-"""Take a shard back to before a proposal, with the proposal's book alone and live."""
+"""Rewind a shard to before a proposal, with the proposal's book alone and live."""
 
 from msgspec import UNSET
 from msgspec.structs import replace

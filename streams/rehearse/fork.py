@@ -1,4 +1,4 @@
-"""A throw-away copy of the chain: an anvil of our own, which takes anybody's transactions without a key."""
+"""Run a throw-away copy of the chain: an anvil that takes anybody's transactions without a key."""
 
 import asyncio
 import secrets

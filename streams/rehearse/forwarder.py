@@ -1,4 +1,4 @@
-"""A way to a node for a program of this machine that must not know the node's key.
+"""Forward a program's read-only questions to a node, so that the program does not learn the node's key.
 
 anvil shows the URL that it forks from to whoever asks it (`anvil_nodeInfo`), also to a web page through a WebSocket. So
 it forks from here: loopback only, a path of its own for as long as it lives, questions that read and nothing else.

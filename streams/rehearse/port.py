@@ -1,4 +1,4 @@
-"""What a dry-run needs of a fork: a continuation of the chain from one block on, which nobody else sees."""
+"""The port of a fork: a continuation of the chain from one block, which nobody else sees."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager

@@ -1,4 +1,4 @@
-"""`evenkeel rehearse`: carries proposals of dry-run books out on forks, and says what came of each. It keeps nothing.
+"""`evenkeel rehearse`: carry out proposals of dry-run books on forks, and report each outcome. It keeps no state.
 
 What is untried stands in the shards' committed state; what was tried is an event in the shard's log. So it may
 die anywhere: the next one finds the same proposals again.

@@ -1,4 +1,4 @@
-"""One proposal, carried out on a fork by the very code that carries live books: `drive`, on a copy of the shard."""
+"""Carry out one proposal on a fork with the code that runs live books, on a copy of the shard."""
 
 from collections.abc import Iterable
 

@@ -1,1 +1,1 @@
-"""The sender: one process a signer, the only one with its key. `serve` first, then `desk` and `judge`."""
+"""The signer's process, the only one with its key. Read `serve` first, then `intake` and `judge`."""

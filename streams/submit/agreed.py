@@ -1,4 +1,4 @@
-"""Several nodes as one: an answer counts when all that answer give the same, and at least two do.
+"""Ask several nodes as one: an answer counts when all that answer give the same, and at least two do.
 
 One node may lie about a price, a balance or what a transaction would do, and a signer that believes it signs the loss. A node
 that is behind, down or busy tells no lie: nothing follows from it until two agree again.

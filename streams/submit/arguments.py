@@ -1,4 +1,4 @@
-"""Calldata read back from its bytes by the signer's own list of functions: to the byte what the arguments encode to."""
+"""Decode calldata by the signer's own list of functions, and require that its arguments encode to the same bytes."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A journal held against its seal: what of it the signer did not write, what is missing, what it was before."""
+"""Compare a journal with its seal: what the signer did not write, what is missing, what was changed."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple

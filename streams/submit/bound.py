@@ -1,4 +1,4 @@
-"""Whether what is bound to a nonce is what was signed for it: asked of the signed bytes, not of what is said of them."""
+"""Check that the bytes bound to a nonce are what was signed for it, from the signed bytes alone."""
 
 from collections.abc import Callable
 

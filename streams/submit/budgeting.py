@@ -1,4 +1,4 @@
-"""Whether an intent fits into what is left of the signer's limits: of one transaction, of an hour, of a day."""
+"""Check whether an intent fits into the remaining budget: per transaction, per hour and per day."""
 
 from pipeline.messages.journal import Charge
 from pipeline.messages.transactions import SubmitTransaction

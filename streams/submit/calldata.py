@@ -1,4 +1,4 @@
-"""What an intent calls, read back from its bytes by the venue whose contract it goes to: only calls that are on its list."""
+"""Decode an intent's call by the venue whose contract it goes to: only listed calls pass."""
 
 from collections.abc import Sequence
 

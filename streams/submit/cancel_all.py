@@ -1,4 +1,4 @@
-"""Cancel everything that a signer has in the mempool, with its key and a node, and nothing else.
+"""Cancel a signer's pending transactions, with its key and a node, and nothing else.
 
 Nothing is journalled: there may be no broker. The next `evenkeel submit` finds these cancellations on the chain
 and knows them by their signature (`used_nonce`).

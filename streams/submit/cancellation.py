@@ -1,4 +1,4 @@
-"""A transaction that only takes a nonce: the signer pays itself nothing."""
+"""Make a transaction that only uses up a nonce: the signer pays itself nothing."""
 
 from pipeline.messages.journal import Attempt
 from pipeline.sign.gas_fees import Fees

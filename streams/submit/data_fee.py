@@ -1,4 +1,4 @@
-"""What posting a transaction's data elsewhere costs, on chains that charge for it beside or within the gas."""
+"""Compute the fee for posting a transaction's data, on chains that charge for it beside the gas or within it."""
 
 from pipeline.errors import CallRevertedError, UnreadableError
 from pipeline.messages.transactions import SubmitTransaction

@@ -1,4 +1,4 @@
-"""Signed transactions on their way to the node while the next one is judged: journalled, said, sent, in this order."""
+"""Journal, report and send signed transactions, in this order, while the next one is judged."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

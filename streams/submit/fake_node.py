@@ -1,4 +1,4 @@
-"""A signer and its node in memory: a mempool, blocks mined by hand, branches that go away."""
+"""A signer's node in memory: a mempool, blocks mined by hand, branches that go away."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A signer's limits, read once at start: its file, and what the chain says of the contracts and tokens that the file names."""
+"""Load a signer's limits once at start: its file, with what the chain says of the contracts and tokens in it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""A signer's node that cannot simulate: what an intent would do is run on a throw-away fork of the head instead."""
+"""Simulate an intent on a throw-away fork of the head, for a node that cannot simulate."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The heads that a signer has looked at: they tell a node that lags from a branch that went away, and a standstill."""
+"""Keep the heads that a signer has seen, to tell a lagging node from a reorg and from a chain that stands still."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Intents from a broker as they are committed, and the pauses that operators put into the shards' logs."""
+"""Read committed intents from a broker, and the pauses that operators put into the shards' logs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""How an intent ends whose nonce is final: its transaction was mined, or something else used the nonce."""
+"""Determine how an intent ends whose nonce is final: mined, or the nonce used by another transaction."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Whether a record of `intents.v1` is what a shard would write at all. Anybody may have put it there."""
+"""Check that a record of `intents.v1` has the form that a shard writes; anybody may have put it there."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What became of intents, from a signer's journal; and the end of one that no signer answers."""
+"""Report what became of intents, from a signer's journal; and end one that no signer answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

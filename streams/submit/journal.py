@@ -1,4 +1,4 @@
-"""A signer's journal on a broker: a transactional producer of its own, and its keys of one partition of `nonces.v1`."""
+"""Store a signer's journal on a broker: its own transactional producer, and the keys of one partition of `nonces.v1`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What an operator does to a signer's journal: begin it, look for what is wrong with it, put it right.
+"""An operator's commands on a signer's journal: begin it, inspect it, repair it.
 
 All but the looking fences the process that signs.
 """

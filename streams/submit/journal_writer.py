@@ -1,4 +1,4 @@
-"""The journal as the signer writes it: noted in memory, committed at once, and only then said to the shards."""
+"""Write the journal: noted in memory, committed at once, and only then reported to the shards."""
 
 from collections.abc import Iterable
 

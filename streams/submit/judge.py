@@ -1,4 +1,4 @@
-"""Decide whether an intent may be signed on this head: the checks in one order, the cheap ones first."""
+"""Decide whether an intent may be signed at this head: the checks in one order, the cheap ones first."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""A signer's own limits: what no intent, however it came about, may exceed."""
+"""The signer's own limits, which no intent may exceed whatever its source."""
 
 from collections.abc import Mapping
 from typing import Literal

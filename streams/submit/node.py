@@ -1,4 +1,4 @@
-"""What a signer needs of a node: a look at its account, a simulation on the head, and to send bytes."""
+"""The port of a signer's node: look at its account, simulate on the head, send bytes."""
 
 from collections.abc import Sequence
 from typing import Protocol

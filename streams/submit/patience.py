@@ -1,4 +1,4 @@
-"""Limit how long a partition of intents may be held up by those that cannot be judged yet."""
+"""Limit how long intents that cannot be judged yet may hold up their partition."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Operators' pauses as a signer hears them: whichever shard they stand on, and whatever book an intent names."""
+"""Follow operators' pauses for a signer, whichever shard they stand on and whatever book an intent names."""
 
 from collections.abc import Iterator
 

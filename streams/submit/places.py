@@ -1,4 +1,4 @@
-"""Find the contracts that a signer's file leaves out: from the devnet, or from the file of the chain."""
+"""Find the contracts that a signer's file leaves out: from the devnet, or from the chain's file."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What a signer's process needs beside a node: its journal, the shards' logs to report to, and intents to serve."""
+"""The port of a signer's process besides its node: its journal, the shards' logs to report to, and its inbox."""
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""A private relay: it keeps signed bytes from the public mempool and hands them to those who make blocks."""
+"""Send signed bytes to a private relay, which keeps them from the public mempool."""
 
 from typing import Literal, Protocol
 

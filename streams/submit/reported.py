@@ -1,4 +1,4 @@
-"""What signers reported of intents that their journals have let go of: it stands in the shards' logs for good."""
+"""Find signers' reports on intents that their journals no longer hold, in the shards' logs."""
 
 from collections.abc import Mapping, Sequence
 from typing import get_args

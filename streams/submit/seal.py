@@ -1,4 +1,4 @@
-"""The signer's proof that it wrote its journal: a MAC on each record, and one digest over all that are live."""
+"""The signer's proof that it wrote its journal: a MAC on each record, and one digest over all live records."""
 
 import hmac
 from collections.abc import Mapping, Sequence

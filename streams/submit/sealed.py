@@ -1,4 +1,4 @@
-"""A signer's journal of which every entry is its own: stamped when written, held against the seal when read."""
+"""A signer's journal with proof: each entry is sealed when written, and checked when read."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""What nodes mean by their answers to signed bytes: geth, Nethermind, Erigon, Besu, reth and anvil in one vocabulary.
+"""Classify nodes' answers to signed bytes: geth, Nethermind, Erigon, Besu, reth and anvil in one vocabulary.
 
 Only `underpriced` is about the price. Everything else is waited for, or ends the intent; nothing else raises a fee.
 """

@@ -1,4 +1,4 @@
-"""Decide where signed bytes are sent: to the public mempool or to a private relay, and from which block on to the public one after all.
+"""Decide where signed bytes are sent: to the public mempool or to a private relay, and when from there to the public one.
 
 The way is journalled with the bytes, before they are sent. What was signed to go privately goes publicly from its own
 block on or never, whatever the file says by then; a process that has no relay any more keeps it to itself.

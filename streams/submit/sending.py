@@ -1,4 +1,4 @@
-"""Signed, journalled, said, sent: the one way in which bytes leave, for the first time, again, or with more fees."""
+"""Sign, journal, report and send a transaction: the only way in which bytes leave, first, again, or with higher fees."""
 
 from collections.abc import Callable
 from typing import Literal

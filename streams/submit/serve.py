@@ -1,4 +1,4 @@
-"""`evenkeel submit`: turns intents into transactions of one signer. The only process that has its key.
+"""`evenkeel submit`: turn intents into transactions of one signer. The only process that has its key.
 
 Whatever it does stands in its journal first: intent, nonce and signed bytes. So it may die anywhere, and the
 next one sends the very same bytes again.

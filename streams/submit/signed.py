@@ -1,4 +1,4 @@
-"""Signed bytes read back: what a transaction does, and whose signature it carries."""
+"""Decode signed bytes: what a transaction does, and who signed it."""
 
 from collections.abc import Sequence
 from typing import Any

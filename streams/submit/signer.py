@@ -1,4 +1,4 @@
-"""Who signs: an address, and a signature on a transaction. The key is in this object and nowhere else."""
+"""The signer: an address and its key, which this object alone holds."""
 
 import hmac
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What each field of a signer's file alone cannot show to be wrong: what contradicts itself, and what limits nothing."""
+"""Check the fields of a signer's file against each other: contradictions, and limits that limit nothing."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

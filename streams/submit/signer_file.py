@@ -1,4 +1,4 @@
-"""The signer's file: whose key, and what it may be made to sign at most. No topic and no policy can widen it."""
+"""The signer's file: its key, and the limits of what it may sign. No topic and no policy can widen it."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a signer's journal holds, in memory; and what must be written to get from one standing to the next."""
+"""A signer's state in memory, as its journal holds it, and the entries that lead from one state to the next."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

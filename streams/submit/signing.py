@@ -1,4 +1,4 @@
-"""What a signer signs: an intent's call, the same call again, or nothing at all with the same nonce."""
+"""What a signer signs: an intent's call, the same call again, or a cancellation of its nonce."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""What an intent would do on the head: run behind our own transactions that wait, with balances before and after."""
+"""Simulate an intent on the head, behind our own pending transactions, with balances before and after."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""How a signer begins: with an empty journal only on an operator's word, and with cursors that fit their topic."""
+"""Start a signer: with an empty journal only by an operator's command, and with cursors that fit their topic."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""A file beside the signer's own that stops it: no topic can make it, and none can take it away."""
+"""Stop a signer by a file beside its own, which no topic can create or remove."""
 
 from collections.abc import Callable
 from pathlib import Path

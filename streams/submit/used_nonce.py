@@ -1,4 +1,4 @@
-"""Which transaction used a nonce: found on the branch by the account's own count, and proven by its signature."""
+"""Find the transaction that used a nonce: on the branch by the account's transaction count, proven by its signature."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How an intent is judged: refused for a reason, not yet, or good to sign."""
+"""The verdicts on an intent: refused for a reason, not yet, or fit to sign."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Alerts about transactions that no node takes: what each waits for, said when it changes and once a minute."""
+"""Alert about transactions that no node takes: the reason, repeated when it changes and once a minute."""
 
 import structlog
 

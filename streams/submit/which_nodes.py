@@ -1,4 +1,4 @@
-"""Which nodes a signer may rely on: enough of them, on a way that nobody can change, of the chain that is meant."""
+"""Check which nodes a signer may rely on: enough of them, over connections that nobody can tamper with, of the right chain."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,0 +1,1 @@
+"""`evenkeel watch`: from the chain into the shards' logs."""

@@ -1,4 +1,4 @@
-"""`evenkeel backfill`: shards that know no block yet begin at one of the past, and all are brought up with the chain.
+"""`evenkeel backfill`: start shards without a block at a past one, and bring all shards up to the chain's head.
 
 It is a watcher that ends once there is nothing more to append. What it has appended is the log, so it goes on where it ended, however that
 was, and whoever watches next goes on without a gap.

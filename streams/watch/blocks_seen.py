@@ -1,4 +1,4 @@
-"""A shard's share of blocks, as records."""
+"""Make a shard's records of blocks: the logs and receipts that concern it."""
 
 from collections.abc import Sequence
 

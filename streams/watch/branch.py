@@ -1,4 +1,4 @@
-"""Where a shard's branch and the node's part, and when the node only lags.
+"""Find where a shard's branch and the node's part, and tell a reorg from a node that lags.
 
 A node that shows less of the chain than the shard knows is behind, whatever the reason: nothing follows from it. The
 branch has changed only where the node shows another block, by hash, at a height that the shard knows.

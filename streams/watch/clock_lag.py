@@ -1,4 +1,4 @@
-"""Whether the newest block is one of now: nodes that all lag, or are all cut off, agree with each other."""
+"""Compare the newest block's time with the clock: nodes that all lag, or are all cut off, agree with each other."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The shards' logs in memory, for as many watchers as one likes, each of which may die at any append."""
+"""The shards' logs in memory, for any number of watchers, each of which may die at any append."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence

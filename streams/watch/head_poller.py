@@ -1,4 +1,4 @@
-"""One look at the chain for all shards: what its newest block is, or why the node does not say."""
+"""Poll the node for its newest block, once for all shards, or say why it does not answer."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Quiet blocks in a row, put into one record."""
+"""Put consecutive quiet blocks into one record."""
 
 from collections.abc import Iterator, Sequence
 

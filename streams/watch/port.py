@@ -1,4 +1,4 @@
-"""What the watcher needs of the log. `kafka_log.py` is a broker's, `fake_log.py` one in memory."""
+"""The port of a shard's log, as the watcher needs it. `kafka_log.py` is a broker's, `fake_log.py` is in memory."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple, Protocol

@@ -1,4 +1,4 @@
-"""Blocks fetched ahead of the shards: while one batch is appended the next ones are on their way."""
+"""Fetch blocks ahead of the shards, so that the next ones arrive while a batch is appended."""
 
 import asyncio
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Which blocks can hold nothing for a shard, told by their headers and by what its accounts have and have done before and after them.
+"""Prove from headers and accounts which blocks can hold nothing for a shard.
 
 A header that is proven by its hash has a bloom that holds the address and topics of every log of its block. A transaction raises its
 sender's nonce. So a block whose bloom lacks what the shard's logs must hold, and in which no account's nonce rose, is quiet for certain.

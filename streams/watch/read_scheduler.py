@@ -1,4 +1,4 @@
-"""What a shard needs read at its head: what is wanted, what is due for a check, what failed lately."""
+"""Schedule a shard's reads at its head: what is wanted, what is due for a check, what failed lately."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 

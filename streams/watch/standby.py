@@ -1,4 +1,4 @@
-"""Watchers in turn: who was replaced stands by until the other has fallen silent.
+"""Take turns between watchers: one that was replaced stands by until the other has fallen silent.
 
 So two of them on one deployment, each kept running by a supervisor of its own, do not replace each other for ever.
 """

@@ -1,4 +1,4 @@
-"""Tell for how long a shard's head has stood still, and why: which question fails with what, since when, or what the node shows."""
+"""Say why a shard's head stands still: which question fails, since when and with what, or what the node shows."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How often the watcher asks, and how long it waits."""
+"""The intervals at which the watcher asks, and its time limits."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""`evenkeel watch`: follows a chain and gives every shard its share, one record a block.
+"""`evenkeel watch`: follow a chain and write to each shard's log what concerns it, one record per block.
 
 A shard's log is the only memory. What was appended counts once it is read back, so a watcher that dies
 anywhere leaves nothing to repair: the next one folds the same log and goes on from there.

@@ -1,0 +1,1 @@
+"""`evenkeel work`: from the shards' logs into state and outputs."""

@@ -1,4 +1,4 @@
-"""How the C library keeps memory that was freed: left to itself it learns to keep it."""
+"""Make the C library return freed memory to the system."""
 
 import ctypes
 

@@ -1,4 +1,4 @@
-"""Faust reads what is committed: its own driver does so only in a mode that loses records (docs/adr/0002)."""
+"""Make Faust read committed records only: its own driver does so only in a mode that loses records (docs/adr/0002)."""
 
 from typing import Any
 

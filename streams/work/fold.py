@@ -1,4 +1,4 @@
-"""Apply a record of a shard's log and say what goes onto which topic: the same wherever a log is folded."""
+"""Apply a record of a shard's log, and return the records for each topic."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache

@@ -1,4 +1,4 @@
-"""Whether we may be in the workers' group: without the ACL Faust waits for ever and says nothing."""
+"""Check that we may join the workers' consumer group: without the ACL Faust waits for ever and says nothing."""
 
 import asyncio
 import logging

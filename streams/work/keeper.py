@@ -1,4 +1,4 @@
-"""Keep one shard: take what waits for it, fold it, and commit what it leads to.
+"""Keep one shard: take waiting records, fold them, and commit the result.
 
 The same for every way in which records may arrive: doubled, in any batches, or with a gap.
 """

@@ -1,4 +1,4 @@
-"""The shards that this process keeps: open them, close them, and end the process if one no longer commits."""
+"""The shards of this process: open and close them, and end the process if one no longer commits."""
 
 import asyncio
 import logging

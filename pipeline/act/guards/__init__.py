@@ -1,4 +1,4 @@
-"""Step 7: ask for reasons not to send a phase. The first that holds refuses the whole phase.
+"""Step 7: the guards. Each looks for a reason not to send a phase, and the first that finds one refuses the whole phase.
 
 The signer asks again, by its own limits, right before it signs.
 """

@@ -1,4 +1,4 @@
-"""Guards on how much may move, how often, and whether it helps. Asked before a plan begins."""
+"""Guards on how much a plan moves, how often plans begin, and whether the plan helps; asked before it begins."""
 
 from pipeline.act.question import Question
 

@@ -1,4 +1,4 @@
-"""Guards on the block, for whatever a book does: an operator's pause, the block's age, the price of gas."""
+"""Guards on the block, the same for everything a book does: an operator's pause, the block's age, the gas price."""
 
 from pipeline import keys
 from pipeline.act.question import Question

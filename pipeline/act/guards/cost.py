@@ -1,4 +1,4 @@
-"""Guards on what acting costs: gas, and the venue's trades."""
+"""Guards on the cost of acting: gas, and the venue's trades."""
 
 from pipeline.act.guards.block import TIP_WEI
 from pipeline.act.question import Question

@@ -1,4 +1,4 @@
-"""Guard: spot must be near the further prices that the book's file names."""
+"""Guard on prices: spot must be near the reference prices that the book's file names."""
 
 from pipeline.act.question import Question
 from pipeline.book.prices import spot_prices

@@ -1,1 +1,1 @@
-"""Aave V3: a lending market, followed from its logs and indices. Debts are negative rows of a book."""
+"""Aave V3: a lending market, followed from its logs and indices. A debt is a negative exposure of a book."""

@@ -1,4 +1,4 @@
-"""A market at a time: balances with interest, and an account as its pool adds it up."""
+"""Compute balances with interest at a time, and an account's totals and health as its pool does."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple

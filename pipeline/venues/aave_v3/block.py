@@ -1,4 +1,4 @@
-"""A market within one block: logs move accounts and reserves, and what has not failed is written at the end."""
+"""Apply a block's logs to a market's accounts and reserves; items without a fault are written at its end."""
 
 from collections.abc import Iterator
 

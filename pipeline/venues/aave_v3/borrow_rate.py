@@ -1,4 +1,4 @@
-"""A reserve's borrow rate as a share of it is lent.
+"""Compute a reserve's borrow rate from its utilisation.
 
 Units:  rates and shares in rays; a rate is of a year.
 Source: DefaultReserveInterestRateStrategy of @aave/core-v3 1.19.3, DefaultReserveInterestRateStrategyV2 of @aave-dao/aave-v3-origin 3.6.0

@@ -1,4 +1,4 @@
-"""The word in which a reserve keeps its configuration, and the one of an account's flags.
+"""Decode the bit fields of a reserve's configuration and of an account's flags.
 
 Source: ReserveConfiguration, UserConfiguration of Aave V3
 """

@@ -1,4 +1,4 @@
-"""What is kept and read of Aave V3. All keys begin with the pool's address: two deployments on a chain keep apart."""
+"""The entries and reads of Aave V3. All keys begin with the pool's address, which keeps deployments apart."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""List what a book has at a market as rows of exposures: collateral above zero, debt below."""
+"""List a book's exposures at a market: collateral above zero, debt below."""
 
 from collections.abc import Iterator, Sequence
 

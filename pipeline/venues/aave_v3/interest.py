@@ -1,4 +1,4 @@
-"""Compute an index after some seconds at a rate.
+"""Compute the growth of an index over some seconds at a rate.
 
 Units:  rates and factors in rays; a rate is of a year of 365 days.
 Source: MathUtils of Aave V3

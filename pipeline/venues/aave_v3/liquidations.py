@@ -1,4 +1,4 @@
-"""Liquidations of books' accounts, as the pool's log tells them: what was repaid, what was taken for it, and what is left."""
+"""Recognise liquidations of books' accounts in the pool's logs: what was repaid, what was seized, what is left."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The logs of an Aave V3 pool and of its tokens as facts. What is called a change is that of the displayed balance."""
+"""Decode the logs of an Aave V3 pool and of its tokens. A change means the change of the displayed balance."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Questions to a market's contracts that each block answers, in one word each."""
+"""The one-word calls to a market's contracts that each block answers."""
 
 from pipeline.units import Address
 from pipeline.venues.block_call import BlockCall

@@ -1,4 +1,4 @@
-"""Aave's fixed-point numbers: wads of 18 decimals, rays of 27, percentages in ten-thousandths.
+"""Aave's fixed-point arithmetic: wads of 18 decimals, rays of 27, percentages in ten-thousandths.
 
 Each result is cut once. What has no suffix rounds half up, as both versions do; 3.6 also has floors and ceilings.
 

@@ -1,4 +1,4 @@
-"""Reads of a market, its reserves and accounts: a first or a repairing one is written, a check only compares."""
+"""Apply reads of a market, its reserves and accounts: the first and a repairing read are written, a check only compares."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Which rules a pool's bytecode follows, by its `POOL_REVISION`."""
+"""Look up the rules of a pool's bytecode by its `POOL_REVISION`."""
 
 from pipeline.errors import ImpossibleFactError
 from pipeline.venues.aave_v3 import v3_0, v3_6

@@ -1,4 +1,4 @@
-"""What differs between the versions of Aave V3 that are followed: how they round, compound and add up an account."""
+"""The differences between the followed versions of Aave V3: rounding, compounding and the totals of an account."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol

@@ -1,4 +1,4 @@
-"""What each block tells of a market while an account of the shard has anything there: its time, and the oracle's prices.
+"""Record per block a market's time and the oracle's prices, while an account of the shard has a balance there.
 
 Of the assets of hedged books it also tells what all accounts have at their reserves, and when their prices were told.
 """

@@ -1,4 +1,4 @@
-"""The rules of Aave V3.0: everything rounds to the nearest, and an account's debt down.
+"""The rules of Aave V3.0: amounts round to the nearest, an account's debt rounds down.
 
 Source: WadRayMath, MathUtils, ScaledBalanceTokenBase, BorrowLogic, GenericLogic of @aave/core-v3 1.19.3
 """

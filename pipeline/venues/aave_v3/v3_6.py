@@ -1,4 +1,4 @@
-"""The rules of Aave V3.6: all that is displayed rounds for the protocol.
+"""The rules of Aave V3.6: displayed amounts round in favour of the protocol.
 
 Source: TokenMath, MathUtils, ScaledBalanceTokenBase, BorrowLogic, GenericLogic of @aave-dao/aave-v3-origin 3.6.0
 """

@@ -1,4 +1,4 @@
-"""Aave V3 as a venue: one pool, and the accounts of books' owners there. It trades nothing and prices nothing; books are hedged at it."""
+"""Aave V3 as a venue: one pool and the accounts of books' owners. It trades and prices nothing; books are hedged there."""
 
 from collections.abc import Iterator, Sequence
 

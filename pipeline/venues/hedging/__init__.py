@@ -1,0 +1,1 @@
+"""The hedge of a book: its position at one venue, its trades at another."""

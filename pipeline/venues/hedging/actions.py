@@ -1,4 +1,4 @@
-"""How a hedge acts: its position at one venue, its trades at another. It goes by the port like a re-range."""
+"""The port's implementation for a hedge: its position at one venue, its trades at another."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a book's hedge is to keep now: the policy's numbers, or what its laws give for the book as it is."""
+"""Look up what a book's hedge aims at now: the policy's numbers, or what its laws give for the book as it is."""
 
 from pipeline import keys
 from pipeline.book.book_curve import gamma_of_book, price_of

@@ -1,4 +1,4 @@
-"""When a step whose trade does not come about is taken back: what it borrowed is repaid, what it withdrew supplied again."""
+"""Compensate a step whose trade failed: repay what it borrowed, or supply again what it withdrew."""
 
 from pipeline import keys
 from pipeline.hedge.port import HedgeMove

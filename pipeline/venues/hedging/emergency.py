@@ -1,4 +1,4 @@
-"""With what a hedge in need is secured: the sources in their order, and which of them a plan takes.
+"""Choose the sources with which a low health factor is restored, in their order, and what a plan takes of each.
 
 The wallet's base, its quote, collateral that health does not rest on, the book's ranges: none of them makes the health factor worse on the
 way. Collateral that health rests on comes last: it has to be withdrawn before it repays, and traded at a price that has just moved.

@@ -1,4 +1,4 @@
-"""Compute what a hedge's plan would come to, before anything of it is commanded."""
+"""Compute the result of a hedge's plan before anything of it is commanded."""
 
 from collections.abc import Callable, Mapping
 from typing import get_args

@@ -1,4 +1,4 @@
-"""A hedge's goal: which net exposure to end with, and what each phase moves towards it, sized on the book as it is."""
+"""The goal of a hedge: the net exposure at its end, and what each phase moves, sized on the book as it is."""
 
 from collections.abc import Callable
 from typing import NamedTuple

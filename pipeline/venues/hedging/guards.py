@@ -1,4 +1,4 @@
-"""A hedge's own reasons not to act, beside those of its trades."""
+"""The guards of a hedge, in addition to those of its trades."""
 
 from collections.abc import Mapping
 

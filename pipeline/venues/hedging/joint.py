@@ -1,4 +1,4 @@
-"""What a re-range and a step of the hedge come to together: how much is to be owed once the range is where it is to be.
+"""Compute the debt that fits a book after a re-range, when the range and the hedge move in one plan.
 
 Of both together there is one trade, that of the range, with what is borrowed in it, or without what is repaid. Nothing else that
 their plan does changes the net exposure, so it goes from where it is to where it is to be, and nowhere else.

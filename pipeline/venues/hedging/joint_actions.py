@@ -1,4 +1,4 @@
-"""How a re-range and a step of the hedge go in one plan: what is borrowed before the range is left, what is repaid out of what it frees.
+"""Carry out a re-range and a hedge step in one plan: borrow before the range is left, repay from what it frees.
 
 The range's own trade is the only one. Its phases are those of the range's venue; the hedge's are asked of the hedge's venue.
 """

@@ -1,4 +1,4 @@
-"""What the phases of a venue move that takes orders for the position itself, in whole steps: no token of ours is traded.
+"""The phases of a hedge at a venue that takes orders in whole steps, without a trade of our own.
 
 One order is out at a time. What became of it is the chain's to tell, whatever its age: until then no second one is made.
 """

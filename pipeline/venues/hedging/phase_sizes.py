@@ -1,4 +1,4 @@
-"""Which size each phase of a move has: by its name, and by the move where that is not as usual."""
+"""Look up the size of each phase of a move, by its name and by the kind of move."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""How a book's hedge stands, as its view and the screens show it."""
+"""Describe a book's hedge for its view and for the screens."""
 
 from msgspec import UNSET, UnsetType
 

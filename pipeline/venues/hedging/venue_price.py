@@ -1,4 +1,4 @@
-"""Say why the price by which a hedge's venue liquidates is not to be followed: it is far from the reference price, or old."""
+"""Check the price by which a hedge's venue liquidates: refuse one that is old or far from the reference price."""
 
 from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import Price

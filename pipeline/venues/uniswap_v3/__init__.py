@@ -1,4 +1,4 @@
-"""Uniswap V3, bit for bit: its logs, a pool that follows them, its NFTs, its time-weighted prices."""
+"""Uniswap V3, bit for bit: its logs, pools, NFTs and time-weighted prices."""
 
 from pipeline.math.amounts import amounts_of_liquidity
 from pipeline.venues.uniswap_v3.live import LivePool

@@ -1,4 +1,4 @@
-"""Step 3: what a position is worth in tokens, to the wei."""
+"""Step 3: compute a position's principal and fees, to the wei."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache

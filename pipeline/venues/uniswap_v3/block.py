@@ -1,4 +1,4 @@
-"""Uniswap V3 within one block: logs move pools and NFTs, exactly; nothing is written before the block's last log."""
+"""Apply a block's logs to pools and NFTs, exactly; nothing is written before the block's last log."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Write and read the calls of a re-range: to the position manager, to the router, to the tokens.
+"""Write and read the calldata of a re-range: for the position manager, the router and the tokens.
 
 All amounts are raw, all addresses lower-case hex, every call ends by a deadline in block time.
 """

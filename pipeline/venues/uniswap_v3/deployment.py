@@ -1,4 +1,4 @@
-"""One deployment of Uniswap V3 among those of a chain: its position manager, and which pools of a book are its own."""
+"""One deployment of Uniswap V3 among those of a chain: its position manager, and the pools of a book that belong to it."""
 
 from collections.abc import Mapping
 

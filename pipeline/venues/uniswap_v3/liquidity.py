@@ -1,4 +1,4 @@
-"""Mint, Burn and Collect: liquidity enters and leaves ranges, and what they earned is paid."""
+"""Apply Mint, Burn and Collect: liquidity enters and leaves ranges, and its fees are paid out."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""A pool inside a block: mutable, fast, thrown away after an error."""
+"""A pool's mutable copy within a block: fast, and thrown away after an error."""
 
 from __future__ import annotations
 

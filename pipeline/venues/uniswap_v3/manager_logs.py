@@ -1,4 +1,4 @@
-"""The position manager's logs as facts."""
+"""Decode the position manager's logs into facts."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Follow who has an NFT and how it came there: `routes` for the position manager's transfers."""
+"""Follow who owns an NFT and how it came there, from the position manager's transfers."""
 
 import msgspec
 

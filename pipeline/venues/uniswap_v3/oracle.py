@@ -1,4 +1,4 @@
-"""A pool's ring of observations: how a slot is written, how the ring grows, what it answers."""
+"""A pool's ring of observations: how a slot is written, how the ring grows, and how it is queried."""
 
 from bisect import bisect_left
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The rarer events of a pool: its beginning, flash loans, the protocol's share, a longer ring of observations."""
+"""Apply the rarer events of a pool: initialisation, flash loans, protocol fees, a larger ring of observations."""
 
 from pipeline.math.q import PIPS, div_up
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, is_at_tick, tick_at_sqrt_price

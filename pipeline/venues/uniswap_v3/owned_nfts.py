@@ -1,4 +1,4 @@
-"""The NFTs that books count, by owner: all of a deployment's that were read, but for what is set apart.
+"""List the NFTs that count for books, by owner: all of a deployment's that were read, except those set apart.
 
 They are brought up to date by the keys that were written since, so that a read costs the same whether an owner has ten or ten thousand.
 """

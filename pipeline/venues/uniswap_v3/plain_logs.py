@@ -1,4 +1,4 @@
-"""The logs of Uniswap V3 that come most, read plainly: see `plain_words`."""
+"""Decode the most frequent logs of Uniswap V3 in one pass, by the helpers of `plain_words`."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""The pool's own logs as facts. V3 emits the pool's view: amounts need no change of sign."""
+"""Decode a pool's logs into facts. V3 emits the pool's view, so that amounts keep their sign."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""The working copies of a shard's pools: made from entries, moved by facts, written back."""
+"""The working copies of a shard's pools: loaded from entries, changed by facts, written back."""
 
 from pipeline import keys
 from pipeline.errors import ImpossibleFactError

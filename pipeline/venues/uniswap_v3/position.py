@@ -1,4 +1,4 @@
-"""NFTs of the position manager: pure functions on entries.
+"""Apply facts to NFTs of the position manager: pure functions on entries.
 
 The pool's own log comes before the manager's, so the pool position is already as the manager saw it.
 Several NFTs on one range share that pool position; each keeps its own account of what it is owed.

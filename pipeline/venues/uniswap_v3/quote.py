@@ -1,4 +1,4 @@
-"""Compute what a swap would do, without doing it."""
+"""Compute the result of a swap without applying it."""
 
 import msgspec
 

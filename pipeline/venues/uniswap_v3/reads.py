@@ -1,4 +1,4 @@
-"""Reads of pools and NFTs: a first or a repairing one is written, a check only compares."""
+"""Apply reads of pools and NFTs: the first and a repairing read are written, a check only compares."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeVar

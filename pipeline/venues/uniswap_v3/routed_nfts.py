@@ -1,4 +1,4 @@
-"""The NFTs of one deployment that a shard knows of: whose they are, and which of them must be read.
+"""List the NFTs of one deployment that a shard knows of: their owners, and which must be read.
 
 All of it follows from routes, policies and operators' words. It is brought up to date by the keys that were written since, so
 that a read costs the same whether a book has ten NFTs or ten thousand.

@@ -1,4 +1,4 @@
-"""Which pools and NFTs a shard follows, and which of them must still be read."""
+"""Follow which pools and NFTs a shard needs, and which of them are still to be read."""
 
 from collections.abc import Iterator
 

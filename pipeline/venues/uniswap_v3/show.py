@@ -1,4 +1,4 @@
-"""The views of pools and NFTs, and the swaps, as a shard publishes them."""
+"""Make the views of pools and NFTs, and the records of swaps, that a shard publishes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Bound how far a pool may go before a book's NFTs must be measured again: sums over them bound their value in between.
+"""Bound how far a pool may move before a book's NFTs must be measured again: sums over them bound their value in between.
 
 Until the price comes to an end of any of their ranges, the liquidity in range moves as one: each NFT's amounts are rounded for itself,
 so a bound is wider by one unit per NFT. Fees inside a range grow by no more than the pool's, wherever the price has been in between.

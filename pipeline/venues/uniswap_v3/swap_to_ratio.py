@@ -1,4 +1,4 @@
-"""The swap after which holdings make the most liquidity of a range: it moves the very pool that they go into.
+"""Find the swap after which holdings give the most liquidity of a range in the very pool that the swap moves.
 
 Of two tokens one is in excess. Selling more of it never lets what is left of it make more liquidity, nor lets
 what was bought make less: amounts out, prices and the manager's divisions are all monotone in the amount in.

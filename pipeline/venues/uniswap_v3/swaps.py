@@ -1,4 +1,4 @@
-"""A swap replayed from its own log: walk from the old price to the logged one, let no step go unchecked.
+"""Replay a swap from its own log: walk from the old price to the logged one and check every step.
 
 The log says where the price ends and what came in, so no step has to be solved for its price:
 each full step's input follows from its two prices and its fee from the input, and the last step's

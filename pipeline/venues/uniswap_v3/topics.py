@@ -1,4 +1,4 @@
-"""First topics: the keccak of each event's signature."""
+"""The first topics of events: the Keccak hash of each signature."""
 
 INITIALIZE_TOPIC = "0x98636036cb66a9c19a37435efc1e90142190214e8abeb821bdba3f2990dd4c95"
 SWAP_TOPIC = "0xc42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67"

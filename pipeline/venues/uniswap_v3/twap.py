@@ -1,4 +1,4 @@
-"""Time-weighted averages from the followed observations."""
+"""Compute time-weighted averages from the followed observations."""
 
 from pipeline.errors import OutOfRangeError
 from pipeline.math.q import wrap_int, wrap_uint

@@ -1,4 +1,4 @@
-"""NFTs that anybody sends to a book's owner: the book does without them, and says so."""
+"""Set apart NFTs that strangers send to a book's owner, and report them."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A pool as it will be without some of its liquidity: what a swap after our own burn meets."""
+"""Compute a pool as it is without some of its liquidity, for a swap that follows our own burn."""
 
 import dataclasses
 from collections.abc import Iterable

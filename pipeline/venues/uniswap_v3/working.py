@@ -1,4 +1,4 @@
-"""The fields of a pool at work, and what every replayed event needs of them."""
+"""The fields of a pool while logs are replayed, and the steps that several events share."""
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field

@@ -1,0 +1,1 @@
+"""The wallets of books' owners: tokens, the native coin, allowances."""

@@ -1,4 +1,4 @@
-"""The wallets within one block: transfers move balances; the coin's balances and the allowances are read."""
+"""Apply a block to the wallets: transfers move balances; native balances and allowances are read."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What wallets put on the topics and into a shard's state, and what tokens' logs say."""
+"""The messages and entries of wallets, and the facts of tokens' logs."""
 
 from pipeline import keys
 from pipeline.messages.base import Entry

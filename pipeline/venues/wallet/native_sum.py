@@ -1,4 +1,4 @@
-"""The coin balances of the books' accounts that a shard knows, and their checksum."""
+"""Maintain the native balances of the accounts that a shard knows, and their checksum."""
 
 from collections.abc import Mapping
 

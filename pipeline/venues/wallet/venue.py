@@ -1,4 +1,4 @@
-"""The wallets as a venue: tokens, the chain's own coin, and what spenders may take."""
+"""The wallets as a venue: tokens, the native coin, and the allowances of spenders."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

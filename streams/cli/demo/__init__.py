@@ -1,4 +1,4 @@
-"""`evenkeel demo`: the whole system on this machine, with faults, and a verdict.
+"""`demo`: run the whole system on this machine, with faults, and a verdict at the end.
 
 stage -> story (faults, reorg) -> checks (each decision, at its block) -> verdict (everything, at the end)
 """

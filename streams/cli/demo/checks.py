@@ -1,4 +1,4 @@
-"""Decisions held against the chain's own answers while the chain still has the block."""
+"""Check decisions against the chain's own answers while the chain still has the block."""
 
 from collections import Counter
 from typing import Any

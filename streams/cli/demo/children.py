@@ -1,4 +1,4 @@
-"""The processes that `evenkeel up` has started, as the system lists them."""
+"""List the processes that `evenkeel up` has started."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The demo's hedged book and its twin: the same purse and the same range, of which one book owes WETH at a lending market."""
+"""The demo's hedged book and its unhedged twin: the same purse and the same range."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A book recomputed from the chain's own answers at one block, sharing no code with the pipeline.
+"""Recompute a book from the chain's own answers at one block, without any code of the pipeline.
 
 Burning and collecting are asked of the contracts as if the owner did it; prices come from slot0.
 """

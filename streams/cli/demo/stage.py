@@ -1,4 +1,4 @@
-"""What the demo plays on: a devnet, four books with their NFTs, a portfolio file, and `evenkeel up`."""
+"""Set up the demo: a devnet, four books with their NFTs, a portfolio file, and `evenkeel up`."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What happens in the demo, block by block: flow, faults, a new pool, a reorg."""
+"""The demo's events, block by block: order flow, faults, a new pool, a reorg."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""The demo's third book: WETH, WBTC and USDC over three pools. It is watched only: valued and compared at every turn."""
+"""The demo's third book: WETH, WBTC and USDC over three pools, valued and compared at every turn, never traded."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The end of the demo: every shard verified, and each inventory compared with what leaving everything would pay."""
+"""End the demo: verify every shard, and compare each inventory with what closing every position would pay."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Watches what is committed while the story runs: heads, books, decisions, alerts."""
+"""Record what is committed while the demo runs: heads, books, decisions and alerts."""
 
 import asyncio
 from collections import Counter

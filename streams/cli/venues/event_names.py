@@ -1,4 +1,4 @@
-"""Names of contracts' events, for people."""
+"""Names of contracts' events for people."""
 
 from types import ModuleType
 

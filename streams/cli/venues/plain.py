@@ -1,4 +1,4 @@
-"""A kind of venue that has no words of its own: its positions are what they hold, by token."""
+"""Show positions of a kind of venue that has no words of its own: amounts by token."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""How what only a kind of venue knows is put into words and columns for people."""
+"""The port by which a kind of venue puts its own data into words and columns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""How each kind of venue is shown: the one place here that names their modules. A kind without a line is shown plainly."""
+"""The registry of how kinds of venues are shown, the only module here that names theirs. Others are shown plainly."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""The checkpoint in memory: everything goes through bytes, and it fails wherever a test wants it to."""
+"""The checkpoint in memory, in which everything goes through bytes and any step can be made to fail."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""What a checkpoint must do, and what every one of them does alike."""
+"""The port of a checkpoint, and what every implementation shares."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping, Sequence

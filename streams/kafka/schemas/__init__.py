@@ -1,1 +1,1 @@
-"""The forms of messages and topics, told to other programs: JSON Schema, AsyncAPI and a page for people."""
+"""The schemas of messages and topics for other programs: JSON Schema, AsyncAPI and a page for people."""

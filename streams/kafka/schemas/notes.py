@@ -1,4 +1,4 @@
-"""What the code says of each field, read from its source: the string that stands below a field."""
+"""Read the note on each field from the source: the string below the field."""
 
 import ast
 import functools

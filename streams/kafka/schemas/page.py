@@ -1,4 +1,4 @@
-"""docs/topics.md: each topic and each field of its messages, as a page for people."""
+"""Write docs/topics.md: each topic and each field of its messages."""
 
 from collections.abc import Iterator
 from typing import Any

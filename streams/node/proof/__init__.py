@@ -1,1 +1,1 @@
-"""Hold what a node says against hashes: a header against its own, receipts against the root in their header."""
+"""Check a node's answers against hashes: a header against its own, receipts against the root in their header."""

@@ -1,4 +1,4 @@
-"""A receipt as a chain's consensus encodes it: what a header's `receiptsRoot` commits to."""
+"""Encode a receipt as the chain's consensus does; a header's `receiptsRoot` commits to it."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

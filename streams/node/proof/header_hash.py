@@ -1,4 +1,4 @@
-"""A block's hash, computed from the fields of its header."""
+"""Compute a block's hash from the fields of its header."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Holds a node's headers and receipts against their hashes, wherever the chain's encodings are known well enough to compute these."""
+"""Check a node's headers and receipts against their hashes, wherever the chain's encodings are known."""
 
 from collections.abc import Sequence
 from typing import Final, NoReturn

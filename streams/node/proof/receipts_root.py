@@ -1,4 +1,4 @@
-"""The root of a block's receipts, computed from the receipts: the header's `receiptsRoot` commits to each of them.
+"""Compute the root of a block's receipts, to which its header commits.
 
 Source: Ethereum's yellow paper, appendices C and D; typed receipts by EIP-2718.
 """

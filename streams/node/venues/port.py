@@ -1,4 +1,4 @@
-"""What is asked of a node at a venue. A kind's answers are messages of the pure half: the two halves share nothing else."""
+"""The port to a kind of venue's reads. Answers are messages of the pure half; the two halves share nothing else."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,4 +1,4 @@
-"""The calls of each kind of venue: the one place here that names their modules. A further kind is a line in `HALVES`."""
+"""The registry of the kinds of venues that are read, the only module here that names theirs. A further kind is a line in `HALVES`."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING

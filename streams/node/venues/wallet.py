@@ -1,4 +1,4 @@
-"""What accounts have at one block, and what spenders may take of it."""
+"""Read what accounts hold at one block, and the allowances that they have given."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What a signer must know of a venue: which calls it may make there, and what they take from the owner and bring back."""
+"""The port to the signer's half of a venue: permitted calls, and what they take from the owner and give back."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The signer's half of each kind of venue: the one place here that names their packages. A further kind is a line in `HALVES`."""
+"""The registry of the signer's halves of venues, the only module here that names their packages. A further kind is a line in `HALVES`."""
 
 from collections.abc import Sequence
 

@@ -1,0 +1,1 @@
+"""How a book's hedge acts at Aave V3."""

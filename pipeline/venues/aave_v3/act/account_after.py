@@ -1,4 +1,4 @@
-"""A book's account as it would be after a change, by the pool's own rules: nothing is estimated."""
+"""Compute a book's account after a change, by the pool's own rules, without estimates."""
 
 from msgspec.structs import replace
 

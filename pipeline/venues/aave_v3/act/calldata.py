@@ -1,4 +1,4 @@
-"""Write and read the calls of a hedge to the pool: supply, borrow, repay, withdraw, each for the owner alone."""
+"""Write and read the calldata of a hedge: supply, borrow, repay and withdraw, for the owner alone."""
 
 from typing import NamedTuple
 

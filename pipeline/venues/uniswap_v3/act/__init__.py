@@ -1,0 +1,1 @@
+"""How books act at Uniswap V3: a re-range, its transactions, guards and cost."""

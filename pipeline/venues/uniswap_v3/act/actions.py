@@ -1,4 +1,4 @@
-"""How books act at Uniswap V3: a re-range in four phases, withdraw, swap, mint, reset."""
+"""The port's implementation for Uniswap V3: a re-range in four phases, withdraw, swap, mint, reset."""
 
 from collections.abc import Mapping
 

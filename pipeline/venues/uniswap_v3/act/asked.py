@@ -1,4 +1,4 @@
-"""Read from a guard's question what concerns Uniswap V3."""
+"""Extract from a guard's question what concerns Uniswap V3."""
 
 from pipeline import keys
 from pipeline.act.foresight import Foreseen, Market

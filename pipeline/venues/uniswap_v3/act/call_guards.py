@@ -1,4 +1,4 @@
-"""Guards on calldata, read back from its bytes: only listed calls, for our owner, at prices and times within the limits."""
+"""Guards on calldata, read back from its bytes: only listed calls, for our owner, at prices and deadlines within the limits."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""Bound how much of what a pool holds near its price a swap or a mint may move, as the signer does too.
+"""Bound the share of a pool's depth that a swap or a mint may move, as the signer does.
 
 The signer measures the depth itself, at its own head, and knows of pools that the book does not name.
 """

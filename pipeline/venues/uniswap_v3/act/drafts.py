@@ -1,4 +1,4 @@
-"""Step 6: when a phase of a goal is due, its transactions are made from the state as it is then.
+"""Step 6: draft the transactions of a phase when it is due, from the state as it is then.
 
 withdraw (burn and collect) -> swap (to the new range's ratio) -> mint -> reset (allowances that are not zero)
 """

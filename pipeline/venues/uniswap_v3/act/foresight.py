@@ -1,4 +1,4 @@
-"""Compute what a re-range would come to, before anything of it is commanded."""
+"""Compute the result of a re-range before anything of it is commanded."""
 
 from fractions import Fraction
 

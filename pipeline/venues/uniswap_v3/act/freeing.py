@@ -1,4 +1,4 @@
-"""A part of a book's liquidity in its reference pool, taken out beside any re-range: what a hedge in need is secured with."""
+"""Take a part of a book's liquidity out of its reference pool, outside any re-range: a source in an emergency of the hedge."""
 
 from pipeline.act.drafts import Draft, with_data
 from pipeline.act.foresight import Freed, Market

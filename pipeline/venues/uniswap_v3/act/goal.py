@@ -1,4 +1,4 @@
-"""Choose the goal of a plan: a range, and the NFTs whose liquidity moves there with all that the owner may deploy."""
+"""Choose the goal of a plan: a range, and the NFTs whose liquidity moves there."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""The prices and the depth that a phase is planned and guarded with, and between which prices a swap or a mint is wanted.
+"""Compute the prices and the depth that a phase is planned with, and the price bounds of its swap and its mint.
 
 Both bounds are kept: the policy's, about its mean, and that of the signer, about the mean over the signer's own window.
 """

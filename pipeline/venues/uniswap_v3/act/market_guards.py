@@ -1,4 +1,4 @@
-"""Guards on the market: whether a pool's price can be trusted, and whether a swap and a mint fit it."""
+"""Guards on the market: whether a pool's price can be trusted, and whether it can take a swap and a mint."""
 
 from pipeline.act.question import Question
 from pipeline.errors import OutOfRangeError

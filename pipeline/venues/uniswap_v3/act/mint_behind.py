@@ -1,4 +1,4 @@
-"""The mint that goes out with its swap: made before anybody knows what the swap brings, and harmless where it brings nothing."""
+"""Draft the mint that goes out together with its swap: safe whatever the swap brings, even nothing."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Compute what a whole re-range would come to on the book as it is: the goal, or the largest step towards it."""
+"""Compute the result of a whole re-range on the book as it is: to the goal, or the largest step towards it."""
 
 from pipeline.book.inventory import Stock
 from pipeline.messages.policy import Policy

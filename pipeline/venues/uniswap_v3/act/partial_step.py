@@ -1,4 +1,4 @@
-"""The largest step towards a goal: the range nearest to the goal's whose swap ends within the window of prices.
+"""Find the largest step towards a goal: the nearest range whose swap ends within the price window.
 
 A range's swap is the smaller the nearer the range is to the one that fits what is held without any swap. So between the two
 a search by exact quotes finds the first that nothing cuts short.

@@ -1,4 +1,4 @@
-"""A re-range as Uniswap V3 knows it: the range, and the NFTs whose liquidity moves there."""
+"""The terms of a re-range at Uniswap V3: the range, and the NFTs whose liquidity moves there."""
 
 import msgspec
 

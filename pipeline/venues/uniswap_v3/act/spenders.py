@@ -1,4 +1,4 @@
-"""Who takes a book's tokens at Uniswap V3: the router for swaps, the position manager for mints."""
+"""The spenders of a book's tokens at Uniswap V3: the router for swaps, the position manager for mints."""
 
 from pipeline.act.allowances import Grant, stands
 from pipeline.errors import ImpossibleFactError

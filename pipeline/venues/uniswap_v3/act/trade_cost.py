@@ -1,4 +1,4 @@
-"""Compute what the swaps of a phase, or of a whole plan, cost: the pool's fee, impact, and what arbitrage takes when it undoes the impact."""
+"""Compute the cost of the swaps of a phase or a plan: the pool's fee, price impact, and the arbitrage that undoes the impact."""
 
 from pipeline.act.foresight import TradeCost
 from pipeline.act.question import Question

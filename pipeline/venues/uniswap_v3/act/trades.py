@@ -1,4 +1,4 @@
-"""Trades of base for quote in the reference pool beside any re-range: a sale of an exact input, a purchase of an exact output."""
+"""Trade base for quote in the reference pool outside any re-range: sell an exact input, or buy an exact output."""
 
 from pipeline.act.allowances import Grant, allow
 from pipeline.act.drafts import Draft, with_data

@@ -1,4 +1,4 @@
-"""The gas that a plan's transactions usually use; their limits are far above it."""
+"""The gas that a plan's transactions usually use; their gas limits are far above it."""
 
 from collections.abc import Mapping
 

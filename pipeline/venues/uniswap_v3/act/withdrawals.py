@@ -1,4 +1,4 @@
-"""Liquidity that is taken out of NFTs, whole or in part: burned and collected, as many NFTs in one transaction as the signer's limit allows."""
+"""Draft withdrawals from NFTs, whole or in part: burn and collect, as many NFTs per transaction as the signer's limit allows."""
 
 from collections.abc import Iterable
 

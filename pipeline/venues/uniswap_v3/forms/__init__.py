@@ -1,1 +1,1 @@
-"""What Uniswap V3 puts on the topics and into a shard's state, and what its logs say."""
+"""The messages and entries of Uniswap V3, and the facts of its logs."""

@@ -1,4 +1,4 @@
-"""Keys of what only Uniswap V3 has."""
+"""The keys of entries that only Uniswap V3 has."""
 
 from pipeline.keys import Kind, kind, position
 from pipeline.units import Address, BookId, PoolId, Tick

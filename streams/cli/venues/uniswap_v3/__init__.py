@@ -1,1 +1,1 @@
-"""Uniswap V3 for people."""
+"""Uniswap V3 on the screens."""

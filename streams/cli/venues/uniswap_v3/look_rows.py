@@ -1,4 +1,4 @@
-"""What `evenkeel look` shows of an owner's NFTs: each range against the price, what it pays, what it has earned."""
+"""Show an owner's NFTs for `look`: each range against the price, its fees and its return."""
 
 from pipeline import keys
 from pipeline.math.value import value_in_token0, value_in_token1

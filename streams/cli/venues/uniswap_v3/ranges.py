@@ -1,4 +1,4 @@
-"""Ranges as people read them: in prices of the base, with their ticks."""
+"""Print ranges for people: prices of the base, with their ticks."""
 
 from pipeline.math.log_prices import price_at_log
 from pipeline.units import LogPrice, Tick

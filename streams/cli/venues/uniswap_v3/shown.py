@@ -1,4 +1,4 @@
-"""NFTs by their numbers, where they stand in prices, and what refusals say of prices."""
+"""Show NFTs by number and price range, and the prices in refusals."""
 
 from collections.abc import Mapping, Sequence
 

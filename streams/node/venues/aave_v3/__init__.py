@@ -1,0 +1,1 @@
+"""Reading Aave V3 from a node."""

@@ -1,4 +1,4 @@
-"""Accounts at one block: flags, e-mode and scaled balances, and what the pool and the tokens make of them."""
+"""Read accounts at one block: flags, e-mode, scaled balances, and the totals by pool and tokens."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any

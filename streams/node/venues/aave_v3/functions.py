@@ -1,4 +1,4 @@
-"""The functions of Aave V3 that are asked, the same in all its versions but for e-modes."""
+"""The functions of Aave V3 that are called, the same in all versions except for e-modes."""
 
 from typing import Any
 

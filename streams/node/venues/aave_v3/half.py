@@ -1,4 +1,4 @@
-"""What is read of Aave V3: a market, a reserve, and an account with what its pool and the tokens make of it."""
+"""Read Aave V3: a market, its reserves, and accounts."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

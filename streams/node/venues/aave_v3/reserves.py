@@ -1,4 +1,4 @@
-"""Reserves at one block, each with the line by which its borrow rate follows from what is lent."""
+"""Read reserves at one block, each with the parameters of its interest rate."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any

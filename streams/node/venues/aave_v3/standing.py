@@ -1,4 +1,4 @@
-"""What an account has at a market and owes to it, as its pool adds it up: the same question to every version of the pool."""
+"""Read an account's collateral, debt and health from any version of the pool."""
 
 from pipeline.errors import ImpossibleFactError
 from pipeline.messages.chain_profile import VenueSpec

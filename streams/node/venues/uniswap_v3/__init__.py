@@ -1,0 +1,1 @@
+"""Reading Uniswap V3 from a node."""

@@ -1,4 +1,4 @@
-"""Test whether the contracts of a profile do what a re-range asks of them, by simulating its very calls.
+"""Test by simulation whether a profile's contracts take the calls of a re-range.
 
 Somebody who has nothing is given a little by the pool, swaps it through the router, mints, and withdraws again.
 """

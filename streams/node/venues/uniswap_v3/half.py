@@ -1,4 +1,4 @@
-"""What is read of Uniswap V3: pools, the NFTs that an owner has, and each of these with the pool position that it uses."""
+"""Read Uniswap V3: pools, the NFTs of an owner, and the pool position behind each."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What was put into NFTs and taken out of them since their mint, from the position manager's logs: for a look, not for a book."""
+"""Read what was put into NFTs and taken out since their mint, from the position manager's logs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The NFTs of a position manager at one block, each with the pool position that it uses."""
+"""Read NFTs of a position manager at one block, each with the pool position behind it."""
 
 from collections.abc import Sequence
 

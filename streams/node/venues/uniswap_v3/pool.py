@@ -1,4 +1,4 @@
-"""A pool's whole state at one block."""
+"""Read a pool's whole state at one block."""
 
 from collections.abc import Sequence
 from typing import Any

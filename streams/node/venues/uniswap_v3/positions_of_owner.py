@@ -1,4 +1,4 @@
-"""Which positions an owner has at a deployment of Uniswap V3, in which pools and of which tokens, read at one block."""
+"""Find the positions of an owner at a deployment of Uniswap V3, with their pools and tokens, at one block."""
 
 from collections.abc import Sequence
 

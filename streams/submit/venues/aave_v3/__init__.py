@@ -1,1 +1,1 @@
-"""Aave V3 for a signer: supplied, borrowed, repaid and withdrawn for the owner alone, within its own bounds on debt and health."""
+"""Aave V3 for a signer: supply, borrow, repay and withdraw for the owner alone, within bounds on debt and health."""

@@ -1,4 +1,4 @@
-"""What a market of Aave V3 says of the owner, asked before and after an intent in the same block."""
+"""Read an owner's account at a market of Aave V3, before and after an intent in the same block."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""An intent at Aave V3: what it moves between wallet, collateral and debt, what of that is lost, and how healthy it leaves the account."""
+"""Appraise an intent at Aave V3: what it moves between wallet, collateral and debt, its loss, and the health afterwards."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction

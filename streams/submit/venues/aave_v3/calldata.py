@@ -1,4 +1,4 @@
-"""Calls of a pool of Aave V3 read back from their bytes: with tokens of the file, for the owner alone, at a variable rate."""
+"""Decode calls of an Aave V3 pool: tokens of the file, for the owner alone, at the variable rate."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

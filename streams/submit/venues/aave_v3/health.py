@@ -1,4 +1,4 @@
-"""How healthy an account is by the signer's own prices, whatever the market's oracle says, and how far that oracle is from them."""
+"""Compute an account's health by the signer's own prices, and how far the market's oracle is from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""What a signer's file says of a lending market of Aave V3: an entry of its `venues`."""
+"""The section of a signer's file about an Aave V3 market: an entry of its `venues`."""
 
 from collections.abc import Iterator
 from decimal import Decimal

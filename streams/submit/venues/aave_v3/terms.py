@@ -1,4 +1,4 @@
-"""What a signer may do at Aave V3: in which markets, with which tokens, how much debt of each, and how healthy it must leave the account."""
+"""A signer's terms at Aave V3: its markets and tokens, the largest debt of each, and the lowest health factor."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING

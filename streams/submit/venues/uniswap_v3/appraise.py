@@ -1,4 +1,4 @@
-"""An intent at Uniswap V3, held against reference prices, depth and the loss that the signer's file allows."""
+"""Appraise an intent at Uniswap V3 by reference prices, depth and the loss that the signer's file allows."""
 
 from collections.abc import Sequence
 from fractions import Fraction

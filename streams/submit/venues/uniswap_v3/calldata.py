@@ -1,4 +1,4 @@
-"""Swaps, mints and withdrawals read back from their bytes: in listed pools of the deployment that is called, for the owner alone."""
+"""Decode swaps, mints and withdrawals: in listed pools of the deployment that is called, for the owner alone."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

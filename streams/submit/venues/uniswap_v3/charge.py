@@ -1,4 +1,4 @@
-"""What an intent counts for in the signer's budget, in the budget's token: its worst case, never its name."""
+"""Compute what an intent counts for in the signer's budget, in the budget's token: its worst case."""
 
 from collections.abc import Awaitable, Callable
 from fractions import Fraction

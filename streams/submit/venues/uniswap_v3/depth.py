@@ -1,4 +1,4 @@
-"""How much a pool holds near its price: what somebody must trade to move it by 1 %."""
+"""Compute a pool's depth near its price: the trade that moves it by 1 %."""
 
 from collections.abc import Iterable, Mapping
 

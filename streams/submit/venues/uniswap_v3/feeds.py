@@ -1,4 +1,4 @@
-"""A Chainlink feed's answer, believed only while it is whole and young."""
+"""Check a Chainlink feed's answer: complete, and recent enough."""
 
 from math import isqrt
 

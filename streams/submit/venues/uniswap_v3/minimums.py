@@ -1,4 +1,4 @@
-"""The least that calldata accepts, and the most that it pays, held against the signer's own simulation and the reference prices.
+"""Check the least that calldata accepts and the most that it pays, against the signer's simulation and reference prices.
 
 A minimum that follows a mean lags behind the market. One that follows the simulation alone follows a pool that was
 pushed. The stricter of the two counts.

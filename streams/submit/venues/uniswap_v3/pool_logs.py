@@ -1,4 +1,4 @@
-"""Logs of a simulation as the signer reads them by itself: liquidity that a position manager changes, and swaps."""
+"""Decode the logs of a simulation for the signer: changes of liquidity, and swaps."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING

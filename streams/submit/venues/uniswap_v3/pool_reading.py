@@ -1,4 +1,4 @@
-"""What pools and feeds answer at one head, each asked by the head's hash: two calls for all of them."""
+"""Read pools and feeds at one head, by the head's hash, in two calls for all of them."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A signer's pools and references, read from the chain once at start: their tokens, and that the factory made them."""
+"""Load a signer's pools and references from the chain once at start, and check that the factory made them."""
 
 from collections.abc import Sequence
 from typing import Any

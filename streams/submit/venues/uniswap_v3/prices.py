@@ -1,4 +1,4 @@
-"""What a pool's tokens are worth: by every reference that the signer's file names, and the worst for the owner counts."""
+"""Price a pool's tokens by every reference that the signer's file names; the worst for the owner counts."""
 
 from collections.abc import Iterable
 

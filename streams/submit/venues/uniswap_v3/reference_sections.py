@@ -1,4 +1,4 @@
-"""The references of a signer's file: what else prices a pair, beside the pool that is acted in."""
+"""The sections of a signer's file about references: what else prices a pair, besides its pool."""
 
 from typing import Annotated, Self
 

@@ -1,4 +1,4 @@
-"""What a signer's file says of Uniswap V3: the fields of the first deployment, and an entry for each further one."""
+"""The section of a signer's file about Uniswap V3: the first deployment's fields, and an entry for each further one."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What a signer may do at Uniswap V3: in which pools of which deployments, and by which prices it judges."""
+"""A signer's terms at Uniswap V3: the pools of its deployments, and the prices by which it judges."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING

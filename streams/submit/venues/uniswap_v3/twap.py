@@ -1,4 +1,4 @@
-"""A pool's past at a head, as the pool itself answers: its time-weighted price and liquidity."""
+"""Read a pool's past from the pool itself: its time-weighted price and liquidity."""
 
 import msgspec
 

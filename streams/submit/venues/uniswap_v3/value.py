@@ -1,4 +1,4 @@
-"""What an intent may lose, at each reference price: read from the chain, not from the intent."""
+"""Compute an intent's loss at each reference price, from the chain's state and not from the intent."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 

@@ -1,1 +1,1 @@
-"""The owner's wallet for a signer: allowances for venues' contracts, and the wrapping of the chain's coin."""
+"""The owner's wallet for a signer: allowances for venues' contracts, and wrapping of the native coin."""

@@ -1,4 +1,4 @@
-"""The owner's wallet: who may take its tokens, and how the chain's coin is wrapped. Nothing else may move with such a call."""
+"""Judge calls on the owner's wallet: allowances for listed spenders, and wrapping of the native coin. Nothing else may move."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
