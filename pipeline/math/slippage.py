@@ -8,8 +8,13 @@ from math import isqrt
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
-from pipeline.math.q import PIPS, div_up
-from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96
+from pipeline.math.q import PIPS, Q96, div_up
+from pipeline.math.ticks import (
+    MAX_SQRT_PRICE_X96,
+    MIN_SQRT_PRICE_X96,
+    sqrt_price_at_tick,
+    tick_at_sqrt_price,
+)
 from pipeline.units import Bps, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
 
 _WHOLE_BPS = 10_000
@@ -113,18 +118,61 @@ def least_minted(
     tick_upper: Tick,
     window_x96: tuple[SqrtPriceX96, SqrtPriceX96],
 ) -> tuple[RawAmount, RawAmount]:
-    """Tell the least of each token that a mint of at most two amounts takes anywhere in a window of prices.
+    """Tell the least of each token that a mint of two amounts takes anywhere in a window of prices where it makes liquidity.
 
-    Units:  raw token0 (at its upper end), raw token1 (at its lower end).
-    Rounds: down by the last unit of liquidity: a mint inside the window never fails them.
+    The amounts go together at a price of the window, as `taken_by_mint` tells them. Of one token alone nothing is minted inside the
+    range, so there the window ends. Where a unit of a token is more than the window's end makes out, the least is a unit more than
+    a mint takes a tick beyond it, and no more than the amount: what is signed is met nowhere else.
+
+    Units:  raw token0 (at the window's upper end), raw token1 (at its lower end).
+    Rounds: down by the last unit of liquidity: a mint inside the window falls short of them by two units at most, at the amounts' own
+        price by none.
     Raises: OutOfRangeError where the manager would revert.
     """
-    low_x96, high_x96 = window_x96
-    at_high = liquidity_for_amounts(high_x96, tick_lower, tick_upper, amount0, amount1)
-    at_low = liquidity_for_amounts(low_x96, tick_lower, tick_upper, amount0, amount1)
-    least0, _ = range_amounts(high_x96, tick_lower, tick_upper, at_high, round_up=False)
-    _, least1 = range_amounts(low_x96, tick_lower, tick_upper, at_low, round_up=False)
+    ticks, (low_x96, high_x96) = (tick_lower, tick_upper), window_x96
+    at_low = low_x96 if amount0 else max(low_x96, sqrt_price_at_tick(tick_upper))
+    at_high = high_x96 if amount1 else min(high_x96, sqrt_price_at_tick(tick_lower))
+    least0, _ = _minted(amount0, amount1, *ticks, at_high)
+    _, least1 = _minted(amount0, amount1, *ticks, at_low)
+    above, below = Tick(tick_at_sqrt_price(high_x96) + 1), Tick(tick_at_sqrt_price(low_x96) - 1)
+    if tick_lower < above < tick_upper:
+        beyond0, _ = most_taken_by_mint(amount0, amount1, *ticks, sqrt_price_at_tick(above))
+        least0 = max(least0, min(RawAmount(beyond0 + 1), amount0))
+    if tick_lower < below < tick_upper:
+        _, beyond1 = most_taken_by_mint(amount0, amount1, *ticks, sqrt_price_at_tick(below))
+        least1 = max(least1, min(RawAmount(beyond1 + 1), amount1))
     return least0, least1
+
+
+def _minted(
+    amount0: RawAmount, amount1: RawAmount, tick_lower: Tick, tick_upper: Tick, sqrt_price_x96: SqrtPriceX96
+) -> tuple[RawAmount, RawAmount]:
+    liquidity = liquidity_for_amounts(sqrt_price_x96, tick_lower, tick_upper, amount0, amount1)
+    return range_amounts(sqrt_price_x96, tick_lower, tick_upper, liquidity, round_up=False)
+
+
+def most_taken_by_mint(
+    amount0: RawAmount, amount1: RawAmount, tick_lower: Tick, tick_upper: Tick, sqrt_price_x96: SqrtPriceX96
+) -> tuple[RawAmount, RawAmount]:
+    """Bound what a mint of at most two amounts takes of each at a price, as if liquidity were no integer.
+
+    So as the price rises it is never more of token0, nor less of token1; what the pool takes goes up and down within a unit of liquidity.
+
+    Rounds: up.
+    Raises: OutOfRangeError for no range.
+    """
+    if tick_lower >= tick_upper:
+        raise OutOfRangeError(f"ticks {tick_lower} and {tick_upper} are not a range")
+    lower_x96, upper_x96 = sqrt_price_at_tick(tick_lower), sqrt_price_at_tick(tick_upper)
+    if sqrt_price_x96 <= lower_x96:
+        return amount0, RawAmount(0)
+    if sqrt_price_x96 >= upper_x96:
+        return RawAmount(0), amount1
+    per0 = sqrt_price_x96 * upper_x96 * (sqrt_price_x96 - lower_x96)
+    per1 = Q96 * Q96 * (upper_x96 - sqrt_price_x96)
+    if amount0 * per0 <= amount1 * per1:
+        return amount0, RawAmount(div_up(amount0 * per0, per1))
+    return RawAmount(div_up(amount1 * per1, per0)), amount1
 
 
 def taken_by_mint(

@@ -1,5 +1,6 @@
 """Bounds from a reference price: how they round, and that both token orders are one."""
 
+from collections import Counter
 from fractions import Fraction
 
 import pytest
@@ -14,8 +15,10 @@ from pipeline.math.slippage import (
     least_burned,
     least_minted,
     minimum_out,
+    most_taken_by_mint,
     price_limit_x96,
     price_window_x96,
+    taken_by_mint,
 )
 from pipeline.math.ticks import MAX_SQRT_PRICE_X96, MIN_SQRT_PRICE_X96, sqrt_price_at_tick
 from pipeline.units import Bps, Liquidity, Pips, RawAmount, SqrtPriceX96, Tick
@@ -24,6 +27,8 @@ prices = st.integers(64, 128).flatmap(lambda bits: st.integers(2**bits, 2 ** (bi
 slippages = st.sampled_from([0, 1, 50, 9_999]).map(Bps)
 fees = st.sampled_from([0, 100, 500, 10_000]).map(Pips)
 amounts = st.integers(0, 30).flatmap(lambda n: st.integers(0, 10**n)).map(RawAmount)
+REACHED: Counter[str] = Counter()
+"""How often something was minted, and held against its least."""
 ticks = st.tuples(st.integers(-900, 900), st.integers(1, 900)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
 
@@ -95,21 +100,69 @@ def test_a_burn_within_the_window_pays_the_least(
     assert least == (at_high[0], at_low[1])
 
 
-@given(ticks, st.integers(-900, 900), slippages, st.tuples(amounts, amounts), st.integers(0, 1000))
+@given(
+    ticks,
+    st.integers(-900, 900),
+    slippages,
+    st.tuples(amounts, amounts),
+    st.tuples(st.integers(0, 1000), st.integers(0, 1000)),
+)
 def test_a_mint_within_the_window_takes_the_least(
-    ends: tuple[int, int], tick: int, slippage: Bps, held: tuple[RawAmount, RawAmount], place: int
+    ends: tuple[int, int],
+    tick: int,
+    slippage: Bps,
+    held: tuple[RawAmount, RawAmount],
+    places: tuple[int, int],
 ) -> None:
+    """At the price that its amounts are made for to the unit, elsewhere but for two units, where it makes anything."""
     window = price_window_x96(sqrt_price_at_tick(Tick(tick)), slippage)
-    price_x96 = SqrtPriceX96(window[0] + (window[1] - window[0]) * place // 1000)
+    made_at, minted_at = (
+        SqrtPriceX96(window[0] + (window[1] - window[0]) * place // 1000) for place in places
+    )
     lower, upper = map(Tick, ends)
     try:
-        least = least_minted(*held, lower, upper, window)
-        liquidity = liquidity_for_amounts(price_x96, lower, upper, *held)
+        offered = taken_by_mint(*held, lower, upper, made_at)
+        least = least_minted(*offered, lower, upper, window)
     except OutOfRangeError:  # a price too near an end for so much
         return
-    taken = range_amounts(price_x96, lower, upper, liquidity, round_up=True)
-    assert least[0] <= taken[0] <= held[0]
-    assert least[1] <= taken[1] <= held[1]
+    for price_x96, units in ((made_at, 0), (minted_at, 2)):
+        try:
+            liquidity = liquidity_for_amounts(price_x96, lower, upper, *offered)
+        except OutOfRangeError:
+            continue
+        if not liquidity:
+            continue
+        taken = range_amounts(price_x96, lower, upper, liquidity, round_up=True)
+        assert least[0] - units <= taken[0] <= offered[0]
+        assert least[1] - units <= taken[1] <= offered[1]
+        REACHED["without slack" if not units else "within the window"] += 1
+
+
+def test_mints_reach_that() -> None:
+    test_a_mint_within_the_window_takes_the_least()
+    assert min(REACHED["without slack"], REACHED["within the window"]) > 20, REACHED
+
+
+@given(ticks, st.tuples(amounts, amounts), st.tuples(st.integers(-950, 950), st.integers(-950, 950)))
+def test_the_bound_on_what_a_mint_takes_goes_one_way_and_holds(
+    ends: tuple[int, int], held: tuple[RawAmount, RawAmount], at: tuple[int, int]
+) -> None:
+    lower, upper = map(Tick, ends)
+    low, high = (
+        most_taken_by_mint(*held, lower, upper, sqrt_price_at_tick(Tick(each))) for each in sorted(at)
+    )
+    assert low[0] >= high[0]
+    assert low[1] <= high[1]
+    for tick in at:
+        price_x96 = sqrt_price_at_tick(Tick(tick))
+        try:
+            liquidity = liquidity_for_amounts(price_x96, lower, upper, *held)
+        except OutOfRangeError:
+            continue
+        taken = range_amounts(price_x96, lower, upper, liquidity, round_up=True)
+        most = most_taken_by_mint(*held, lower, upper, price_x96)
+        assert taken[0] <= most[0] <= held[0]
+        assert taken[1] <= most[1] <= held[1]
 
 
 def test_a_mint_at_the_ratio_may_lose_little_of_either() -> None:

@@ -171,16 +171,20 @@ def test_a_mints_minimums_are_met_where_the_signer_wants_them(push, half, max_lo
     assert found
 
 
-def test_an_excess_of_one_token_is_not_offered():
-    """With it the minimums would be met wherever the other one is all taken, far beyond the window."""
+@pytest.mark.parametrize(
+    ("below", "above"), [(6_000, 9_000), (-10, 1_200), (1_200, 0), (10, 1_190), (1_190, 20)]
+)
+def test_an_excess_of_one_token_is_not_offered(below, above):
+    """With it the minimums would be met wherever the other one is all taken, far beyond the window; beside the price one token is all."""
     book = signed_by(live(), max_loss_bps=60)
     desk = Desk(book)
     pool, head = need_pool(desk.shard, POOL), desk.watcher.chain.head
     market = read_market(desk.shard, book, head.timestamp_s, 10**9)
     lower = pool.tick // pool.tick_spacing * pool.tick_spacing
-    goal = PoolRange(pool=POOL, tick_lower=lower - 6_000, tick_upper=lower + 9_000, withdraw=())
+    goal = PoolRange(pool=POOL, tick_lower=lower - below, tick_upper=lower + above, withdraw=())
     (mint,) = [each for each in draft("mint", desk.shard, book, goal, market) if each.step == "mint"]
     lower, upper, *amounts = read_calls(mint.call.data)[0].arguments[3:9]
     offer = Offer(lower=lower, upper=upper, desired=tuple(amounts[:2]), least=tuple(amounts[2:]))
-    mean = tick_at_sqrt_price(market.signers_x96)
+    mean = min(max(tick_at_sqrt_price(market.signers_x96), lower), upper)
+    assert any(offer.least)
     assert all(abs(end - mean) <= 61 for end in offer.accepted()), offer.accepted()

@@ -7,6 +7,7 @@ import msgspec
 from pipeline.errors import OutOfRangeError
 from pipeline.math.amounts import amounts_of_liquidity, range_amounts
 from pipeline.math.liquidity import liquidity_for_amounts
+from pipeline.math.slippage import most_taken_by_mint
 from pipeline.math.ticks import sqrt_price_at_tick
 from pipeline.units import Address, Bps, Liquidity, RawAmount, Tick
 from streams.submit.node import SimulatedLog
@@ -19,7 +20,7 @@ from streams.submit.verdict import Refusal
 
 _WHOLE_BPS = 10_000
 _ROUNDING = 10
-"""Raw units of token1 that roundings alone may cost."""
+"""Raw units of each token that roundings alone may cost."""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +36,8 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self, max_loss_bps: Bps, what: str, priced: Priced) -> None:
         """Compare the loss with its limit, naming the reference. Raises: Refusal."""
-        if self.loss * _WHOLE_BPS > max_loss_bps * self.leaves + _ROUNDING * _WHOLE_BPS:
+        rounding = -priced.value(-_ROUNDING, -_ROUNDING)
+        if self.loss * _WHOLE_BPS > max_loss_bps * self.leaves + rounding * _WHOLE_BPS:
             lost_bps = self.loss * _WHOLE_BPS // self.leaves
             raise Refusal(
                 "limits",
@@ -163,16 +165,21 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         return (*range_amounts(price_x96, self.lower, self.upper, liquidity, round_up=True), liquidity)
 
     def accepted(self) -> tuple[int, int]:
-        """Tell at which ticks the minimums are met, outwards to the tick, within the range. Raises: Refusal.
+        """Tell at which ticks the minimums may be met, outwards to the tick, within the range. Raises: Refusal.
 
-        As the price rises, a mint takes less of token0 and more of token1: so those prices are one interval.
+        As the price rises, a mint takes less of token0 and more of token1, but for the last unit of liquidity: so those prices
+        lie in one interval, whose ends are those of a mint that has no such unit.
         """
         try:
-            first = _first(self.lower, self.upper, lambda tick: self.used(tick)[1] >= self.least[1]) - 1
-            last = _first(self.lower, self.upper, lambda tick: self.used(tick)[0] < self.least[0])
+            first = _first(self.lower, self.upper, lambda tick: self._most(tick)[1] >= self.least[1]) - 1
+            last = _first(self.lower, self.upper, lambda tick: self._most(tick)[0] < self.least[0])
         except OutOfRangeError as error:
             raise Refusal("limits", f"a mint that cannot be valued: {error}") from None
         return max(first, self.lower), min(last, self.upper)
+
+    def _most(self, tick: int) -> tuple[int, int]:
+        one, other = (RawAmount(amount) for amount in self.desired)
+        return most_taken_by_mint(one, other, self.lower, self.upper, sqrt_price_at_tick(Tick(tick)))
 
 
 def worst_mints(priced: Priced, offer: Offer) -> Iterator[Moved]:
