@@ -1,14 +1,18 @@
 """Encode a receipt as the chain's consensus does; a header's `receiptsRoot` commits to it."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import NoReturn, Protocol
 
-import rlp
-
-from streams.node.proof.header_hash import number_bytes
+from streams.node.proof.hex_rlp import encoded, list_head, listed, number, string
 
 _LEGACY = 0
 _OP_STACK_DEPOSIT = 0x7E
+_ADDRESS_LENGTH, _TOPIC_LENGTH = 42, 66
+"""In characters, `0x` among them."""
+_ADDRESS_HEAD, _TOPIC_HEAD = "94", "a0"
+"""What RLP has before 20 and before 32 bytes."""
+_TOPIC_SIZE = 33
+"""Of a topic with what stands before it, in bytes."""
 
 
 class LogFields(Protocol):
@@ -50,31 +54,42 @@ def consensus_bytes(receipt: ReceiptFields) -> bytes:
     """
     if receipt.cumulative_gas_used is None or receipt.logs_bloom is None:
         raise ValueError("a receipt without cumulativeGasUsed or logsBloom")
+    items = "".join(
+        (
+            _outcome(receipt),
+            number(receipt.cumulative_gas_used),
+            string(receipt.logs_bloom),
+            listed("".join([_log(log) for log in receipt.logs])),
+        )
+    )
     kind = int(receipt.type or "0x0", 16)
-    fields: list[Any] = [
-        _outcome(receipt),
-        number_bytes(receipt.cumulative_gas_used),
-        _bytes(receipt.logs_bloom),
-        [
-            [_bytes(log.address), [_bytes(topic) for topic in log.topics], _bytes(log.data)]
-            for log in receipt.logs
-        ],
-    ]
     if kind == _OP_STACK_DEPOSIT and receipt.deposit_nonce is not None:
         more = (receipt.deposit_nonce, receipt.deposit_receipt_version)
-        fields += [number_bytes(each) for each in more if each is not None]
-    encoded: bytes = rlp.encode(fields, infer_serializer=False)
-    return encoded if kind == _LEGACY else bytes((kind,)) + encoded
+        items += "".join([number(each) for each in more if each is not None])
+    whole = encoded(listed(items))
+    return whole if kind == _LEGACY else bytes((kind,)) + whole
 
 
-def _outcome(receipt: ReceiptFields) -> bytes:
+def _outcome(receipt: ReceiptFields) -> str:
     """Tell whether it succeeded, or before Byzantium the state's root."""
     if receipt.status is not None:
-        return number_bytes(receipt.status)
+        return number(receipt.status)
     if receipt.root is None:
         raise ValueError("a receipt without status")
-    return _bytes(receipt.root)
+    return string(receipt.root)
 
 
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text[2:])
+def _log(log: LogFields) -> str:
+    address = log.address
+    if len(address) != _ADDRESS_LENGTH or address[:2] != "0x":
+        _refuse(address)
+    words = [
+        _TOPIC_HEAD + topic[2:] if len(topic) == _TOPIC_LENGTH and topic[:2] == "0x" else _refuse(topic)
+        for topic in log.topics
+    ]
+    head = list_head(_TOPIC_SIZE * len(words))
+    return listed(f"{_ADDRESS_HEAD}{address[2:]}{head}{''.join(words)}{string(log.data)}")
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text[:80]!r} is not an address or a topic")

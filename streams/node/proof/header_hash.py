@@ -3,10 +3,10 @@
 from typing import Final
 
 import msgspec
-import rlp
 from eth_utils.crypto import keccak
 
 from pipeline.units import Hash
+from streams.node.proof.hex_rlp import encoded, listed, number, string
 
 
 class HeaderFields(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,6 +55,8 @@ _NUMBERS: Final = frozenset(
     }
 )
 
+_NOTHING: Final = string("0x")
+
 
 def header_hash(fields: HeaderFields) -> Hash | None:
     """Compute the hash of a header; None where a field is missing that every header has.
@@ -66,17 +68,11 @@ def header_hash(fields: HeaderFields) -> Hash | None:
         return None
     later = [name for name in _LATER if told[name] is not None]
     names = (*_FIRST, *_LATER[: _LATER.index(later[-1]) + 1 if later else 0])
-    encoded = rlp.encode([_item(name, told[name]) for name in names], infer_serializer=False)
-    return Hash("0x" + keccak(encoded).hex())
+    items = "".join([_item(name, told[name]) for name in names])
+    return Hash("0x" + keccak(encoded(listed(items))).hex())
 
 
-def _item(name: str, text: str | None) -> bytes:
+def _item(name: str, text: str | None) -> str:
     if text is None:
-        return b""
-    return number_bytes(text) if name in _NUMBERS else bytes.fromhex(text.removeprefix("0x"))
-
-
-def number_bytes(text: str) -> bytes:
-    """Encode a hexadecimal number as RLP has it: without leading zeros, zero as nothing. Raises: ValueError."""
-    value = int(text, 16)
-    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+        return _NOTHING
+    return number(text) if name in _NUMBERS else string(text)

@@ -4,19 +4,22 @@ Source: Ethereum's yellow paper, appendices C and D; typed receipts by EIP-2718.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
-import rlp
 from eth_utils.crypto import keccak
 
 from pipeline.units import Hash
 from streams.node.proof.consensus_receipt import ReceiptFields, consensus_bytes
+from streams.node.proof.hex_rlp import list_head, string_head
 
-_Item = tuple[bytes, bytes]
-"""A path, one nibble per byte, and a value."""
-EMPTY_ROOT: Final = Hash("0x" + keccak(rlp.encode(b"")).hex())
+_Path = tuple[bytes, int]
+"""The nibbles of a value's key, one per byte, and its place among the values."""
+_NOTHING: Final = b"\x80"
+EMPTY_ROOT: Final = Hash("0x" + keccak(_NOTHING).hex())
 _HASHED_FROM_BYTES = 32
 """A node of fewer bytes stands in its parent itself, not by its hash."""
+_HASH_HEAD: Final = b"\xa0"
 
 
 def receipts_root(receipts: Sequence[ReceiptFields]) -> Hash:
@@ -31,36 +34,58 @@ def ordered_root(values: Sequence[bytes]) -> Hash:
     """Compute the root of the trie that has each value under the RLP of its place, from zero."""
     if not values:
         return EMPTY_ROOT
-    items = sorted((_nibbles(rlp.encode(place)), value) for place, value in enumerate(values))
-    return Hash("0x" + keccak(_encoded(_node(items, 0))).hex())
+    places = (*range(1, min(len(values), 0x80)), 0, *range(0x80, len(values)))  # in the order of their keys
+    return Hash("0x" + keccak(_node(values, [(_path(place), place) for place in places], 0)).hex())
 
 
-def _node(items: Sequence[_Item], depth: int) -> list[Any]:
-    """Make the node of the items that agree in their first `depth` nibbles, sorted by path. None of them ends within another."""
-    first, last = items[0][0], items[-1][0]
-    if len(items) == 1:
-        return [_compact(first[depth:], is_leaf=True), items[0][1]]
+@lru_cache(maxsize=1 << 12)
+def _path(place: int) -> bytes:
+    return bytes(nibble for byte in _key(place) for nibble in (byte >> 4, byte & 15))
+
+
+def _key(place: int) -> bytes:
+    """Encode a place as RLP has a number."""
+    if not place:
+        return _NOTHING
+    digits = place.to_bytes((place.bit_length() + 7) // 8, "big")
+    return digits if place < 0x80 else bytes((0x80 + len(digits),)) + digits
+
+
+def _node(values: Sequence[bytes], paths: Sequence[_Path], depth: int) -> bytes:
+    """Encode the node of the values whose paths agree in their first `depth` nibbles, sorted. No path ends within another."""
+    first, place = paths[0]
+    if len(paths) == 1:
+        return _listed(_string(_compact(first[depth:], is_leaf=True)) + _string(values[place]))
+    last = paths[-1][0]
     shared = next(at for at in range(depth, len(first)) if first[at] != last[at])
     if shared > depth:
-        return [_compact(first[depth:shared], is_leaf=False), _reference(_node(items, shared))]
-    children = [[item for item in items if item[0][depth] == nibble] for nibble in range(16)]
-    return [*(_reference(_node(each, depth + 1)) if each else b"" for each in children), b""]
+        branch = _reference(_node(values, paths, shared))
+        return _listed(_string(_compact(first[depth:shared], is_leaf=False)) + branch)
+    children = [_NOTHING] * 17
+    begin = 0
+    for end in range(1, len(paths) + 1):
+        nibble = paths[begin][0][depth]
+        if end == len(paths) or paths[end][0][depth] != nibble:
+            children[nibble] = _reference(_node(values, paths[begin:end], depth + 1))
+            begin = end
+    return _listed(b"".join(children))
 
 
-def _reference(node: list[Any]) -> list[Any] | bytes:
-    encoded = _encoded(node)
-    return node if len(encoded) < _HASHED_FROM_BYTES else keccak(encoded)
+def _reference(node: bytes) -> bytes:
+    return node if len(node) < _HASHED_FROM_BYTES else _HASH_HEAD + keccak(node)
 
 
-def _encoded(node: list[Any]) -> bytes:
-    encoded: bytes = rlp.encode(node, infer_serializer=False)
-    return encoded
+def _string(value: bytes) -> bytes:
+    if len(value) == 1 and value < _NOTHING:
+        return value
+    return bytes.fromhex(string_head(len(value))) + value
 
 
-def _nibbles(key: bytes) -> bytes:
-    return bytes(nibble for byte in key for nibble in (byte >> 4, byte & 15))
+def _listed(items: bytes) -> bytes:
+    return bytes.fromhex(list_head(len(items))) + items
 
 
+@lru_cache(maxsize=1 << 12)
 def _compact(nibbles: bytes, *, is_leaf: bool) -> bytes:
     """Pack a path into bytes, with a flag for a leaf and one for an odd number of nibbles."""
     flag = 2 * is_leaf + len(nibbles) % 2

@@ -1,0 +1,66 @@
+"""RLP of what a node tells in hexadecimal, written in hexadecimal: no bytes are made before all of a value stands.
+
+Source: Ethereum's yellow paper, appendix B. A text is taken only if it is `0x` and an even number of hexadecimal digits, so that
+what is encoded is what everybody else reads there: two texts that differ in more than the case of a digit never encode alike.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+_SHORT: Final = 56
+"""Payloads of fewer bytes have their length in the first byte."""
+
+
+def encoded(digits: str) -> bytes:
+    """Turn an encoding's digits into bytes. Raises: ValueError where anything else stands among them, a blank too."""
+    found = bytes.fromhex(digits)  # it passes over blanks
+    if 2 * len(found) != len(digits):
+        raise ValueError("a blank among hexadecimal digits")
+    return found
+
+
+def string(text: str) -> str:
+    """Encode bytes, told as `0x` and digits. Raises: ValueError; of the digits themselves `encoded` does."""
+    digits = text[2:]
+    if not text.startswith("0x") or len(digits) % 2:
+        raise ValueError(f"{text[:80]!r} are not hexadecimal bytes")
+    if len(digits) == 2 and digits[0] in "01234567":
+        return digits
+    return string_head(len(digits) // 2) + digits
+
+
+def number(text: str) -> str:
+    """Encode a hexadecimal number: without leading zeros, zero as nothing. Raises: ValueError."""
+    value = int(text, 16)
+    if value < 0 or not text.startswith("0x"):
+        raise ValueError(f"{text[:80]!r} is not a hexadecimal number")
+    if value < 0x80:
+        return f"{value:02x}" if value else "80"
+    digits = f"{value:x}"
+    digits = digits if len(digits) % 2 == 0 else "0" + digits
+    return string_head(len(digits) // 2) + digits
+
+
+def listed(items: str) -> str:
+    """Encode a list whose items are encoded already."""
+    return list_head(len(items) // 2) + items
+
+
+@lru_cache(maxsize=1 << 12)
+def string_head(size: int) -> str:
+    """Write what stands before so many bytes, of which there is not one alone."""
+    return _head(0x80, size)
+
+
+@lru_cache(maxsize=1 << 12)
+def list_head(size: int) -> str:
+    """Write what stands before a list's items, of so many bytes together."""
+    return _head(0xC0, size)
+
+
+def _head(first: int, size: int) -> str:
+    if size < _SHORT:
+        return f"{first + size:02x}"
+    digits = f"{size:x}"
+    digits = digits if len(digits) % 2 == 0 else "0" + digits
+    return f"{first + _SHORT - 1 + len(digits) // 2:02x}{digits}"
