@@ -14,7 +14,8 @@ from streams.rehearse.trial import Trial
 from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
 from streams.submit.limits import SignerLimits
 from streams.submit.node import HttpSenderNode
-from streams.submit.serve import Submit, SubmitTiming
+from streams.submit.serve import Submit
+from streams.submit.submit_timing import SubmitTiming
 
 
 async def until_proposed(mine: Callable[[], object], *followed: Followed) -> list[RebalanceProposed]:

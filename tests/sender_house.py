@@ -31,8 +31,9 @@ from streams.kafka.topics import EVENTS, INTENTS, NONCES, ensure_topics
 from streams.submit.journal_commands import begin_journal
 from streams.submit.limits import SignerLimits
 from streams.submit.node import HttpSenderNode
-from streams.submit.serve import SubmitTiming, run_submit
+from streams.submit.serve import run_submit
 from streams.submit.signer import LocalSigner
+from streams.submit.submit_timing import SubmitTiming
 from streams.submit.venues.uniswap_v3.terms import PricedPool, References
 
 CHAIN_IDS = itertools.count(9_700_000 + os.getpid() % 1000 * 100)

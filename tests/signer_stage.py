@@ -12,7 +12,8 @@ from pipeline.units import Address
 from pipeline.venues.abi import function
 from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
 from streams.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
-from streams.submit.serve import Submit, SubmitTiming
+from streams.submit.serve import Submit
+from streams.submit.submit_timing import SubmitTiming
 from streams.submit.venues.uniswap_v3.terms import PricedPool
 
 GWEI = 10**9

@@ -20,7 +20,8 @@ from streams.devnet.ports import free_port
 from streams.devnet.world import World
 from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
 from streams.submit.node import HttpSenderNode, SenderNode
-from streams.submit.serve import Submit, SubmitTiming
+from streams.submit.serve import Submit
+from streams.submit.submit_timing import SubmitTiming
 
 GWEI = 10**9
 

@@ -1,5 +1,6 @@
 """Decide whether an intent may be signed at this head: the checks in one order, the cheap ones first."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -74,7 +75,7 @@ class Judge:
         data_wei = await data_fee_wei(self._node, intent, self._limits, look.head.hash)
         gas_wei = intent.call.gas_limit * fees.max_fee_wei + data_wei
         check_gas(intent, gas_wei, memory.account, look, self._limits)
-        effect = await self._simulated(intent, memory.account, look)
+        effect = await self._simulated(intent, calls, memory.account, look)
         await check_gas_limit(self._node, intent, effect.gas_used, self._limits, look.head.hash)
         check_minimums(intent, effect)
         charge = await self._charged(
@@ -107,7 +108,7 @@ class Judge:
             return
         before = tuple(each for each in account.nonces if each.nonce < bound.nonce)
         account = msgspec.structs.replace(account, nonces=before)
-        effect = await self._simulated(bound.intent, account, look)
+        effect = await self._simulated(bound.intent, calls, account, look)
         judged = JudgedIntent(intent=bound.intent, calls=calls, effect=effect, head=look.head)
         await self._charged(judged, Wei(0))
 
@@ -201,9 +202,13 @@ class Judge:
         return fees
 
     # -------------------------------------------------------------- what it does
-    async def _simulated(self, intent: SubmitTransaction, account: Account, look: SignerView) -> Effect:
+    async def _simulated(
+        self, intent: SubmitTransaction, calls: tuple[KnownCall, ...], account: Account, look: SignerView
+    ) -> Effect:
+        here = venue_at(intent.call.to, self._venues)
+        ahead = asyncio.create_task(self._appraisers[here.name].read_ahead(calls, look.head))
         try:
-            return await simulate(
+            effect = await simulate(
                 self._node,
                 intent,
                 account,
@@ -211,10 +216,15 @@ class Judge:
                 tokens=self._limits.tokens,
                 multicall=self._multicall,
                 block_s=self._limits.block_s,
-                questions=venue_at(intent.call.to, self._venues).questions(intent.owner),
+                questions=here.questions(intent.owner),
             )
+            await ahead
         except CallRevertedError as error:
             raise Refusal("simulation", f"it cannot be run: {error}") from None
+        finally:
+            ahead.cancel()  # of what is refused nothing more is asked
+            await asyncio.gather(ahead, return_exceptions=True)
+        return effect
 
     async def _prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
         """Ask every venue what a token is worth in the budget's. Raises: Refusal where none knows, NodeError."""

@@ -113,8 +113,11 @@ class Sending:
         return await self._offer(bound, bound.attempts[0], each.look)
 
     # -------------------------------------------------------------- nonces that wait
-    async def follow(self, look: SignerView) -> None:
-        """Take over what the chain has of ours, and let go of what is final. Raises: ForeignNonceError."""
+    def follow(self, look: SignerView) -> None:
+        """Take over what the chain has of ours, and let go of what is final; it stands in memory alone until the next commit.
+
+        A process that dies before that finds the same again on the chain. Raises: ForeignNonceError.
+        """
         writer = self._writer
         view = ChainView(head=look.head, nonce=look.nonce, inclusions=look.inclusions)
         account = reconcile(writer.account, view)
@@ -131,7 +134,6 @@ class Sending:
         for bound in gone:
             self._close(bound)
             self._reach("final")
-        await writer.publish()
 
     async def recognise(self, look: SignerView) -> bool:
         """Take cancellations of ours into the journal that were signed without it; tell whether there were any.

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from pipeline.errors import ForeignNonceError, NodeError, NodesDisagreeError, SettingsError
@@ -37,24 +36,10 @@ from streams.submit.sending import Reach, Sending, pass_by
 from streams.submit.signer import Signer
 from streams.submit.startup import begin, check_cursors, has_begun, skip
 from streams.submit.stop_file import local_stop
+from streams.submit.submit_timing import SubmitTiming
 from streams.watch.timing import Timing, retry_delay_s
 
 log = structlog.get_logger(__name__)
-
-
-class SubmitTiming(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of the wall; nothing of this reaches a transaction."""
-
-    poll_s: float = 0.25
-    """Between two looks at the chain where nothing comes."""
-    soon_s: float = 0.05
-    """The same while an intent waits for its block."""
-    wait_s: float = 60.0
-    """For how long intents of the next blocks may hold a partition up altogether: anybody may write them."""
-    stalled_after_s: float = 120.0
-    """After this long without a new head nothing is signed."""
-    strange_looks: int = 3
-    """How many looks in a row must show a nonce that is not ours: a node behind others may answer for two blocks at once."""
 
 
 async def run_submit(
@@ -215,7 +200,7 @@ class Submit:
         self._intake.put(self._inbox.take())
         look = await self._newest_look()
         try:
-            await self._sending.follow(look)
+            self._sending.follow(look)
         except ForeignNonceError:
             self._look = None
             if await self._sending.recognise(look):
@@ -226,11 +211,20 @@ class Submit:
                 raise
             return True
         self._strange = 0
+        try:
+            return await self._act(look)
+        except NodeError:
+            await self._writer.publish()  # what was followed, or refused, waits for no node
+            raise
+
+    async def _act(self, look: SignerView) -> bool:
+        """Tend what waits and answer what came; what the head has changed in the journal shares its first commit."""
         outdated = await self._judge.outdated(self._writer.account, look)
         await self._sending.tend(
             look, self._judge.market(look), lambda each: self._stop_of(each) or outdated.get(each.digest)
         )
         if self._heads.are_stalled(self._timing.stalled_after_s):
+            await self._writer.publish()
             return False
         waits = await self._intake.serve(look)
         self._writer.forget(self._writer.state.forgettable(look.head.number))

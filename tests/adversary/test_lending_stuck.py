@@ -15,7 +15,8 @@ from pipeline.units import ShardId
 from streams.devnet.reads import balance
 from streams.submit.fake import FakeInbox, FakeJournal, FakeReports, FakeSignerBroker
 from streams.submit.node import HttpSenderNode
-from streams.submit.serve import Submit, SubmitTiming
+from streams.submit.serve import Submit
+from streams.submit.submit_timing import SubmitTiming
 
 pytestmark = pytest.mark.anvil
 

@@ -14,6 +14,7 @@ from pipeline.messages.events import Dropped, IntentRefused, Paused, Resumed, Se
 from pipeline.sign.nonces import status
 from streams.kafka.checkpoint.fake import Crashed
 from streams.submit.cancel_all import CancelAll
+from streams.submit.fake import FakeJournal
 from streams.submit.fake_node import FAKE_CHAIN, FakeSenderNode, FakeSigner
 from streams.submit.sending import POINTS
 from streams.submit.serve import Submit
@@ -261,6 +262,60 @@ async def test_bytes_that_were_taken_in_silence_are_told_once_they_are_mined(sta
     stage.node.mine()
     await process.step()
     assert stage.said(wanted) == ["Simulated", "Signed", "Sent"]
+
+
+async def test_what_a_new_head_changes_shares_the_commit_of_the_intent_that_is_signed_on_it(
+    stage, monkeypatch
+):
+    process = await stage.start()
+    stage.ask()
+    await process.step()
+    stage.node.mine()
+    wanted = stage.ask()
+    done = []
+    commit, send = FakeJournal.commit, stage.node.send
+
+    async def committing(journal, records, others=()):
+        done.append("commit")
+        await commit(journal, records, others)
+
+    async def sending(raw):
+        done.append("send")
+        return await send(raw)
+
+    monkeypatch.setattr(FakeJournal, "commit", committing)
+    stage.node.send = sending
+    await process.step()
+    assert done[:2] == ["commit", "send"]
+    assert stage.said(wanted) == ["Simulated", "Signed", "Sent"]
+    (first, _) = stage.bound()
+    assert status(first) == "mined", "the inclusion is journalled too"
+
+
+async def test_what_is_followed_is_told_though_the_node_fails_at_what_comes_next(stage):
+    process = await stage.start()
+    wanted = stage.ask()
+    send, simulate = stage.node.send, stage.node.simulate
+
+    async def take_and_say_nothing(raw):
+        await send(raw)
+        return await FakeSenderNode(silent=True).send(raw)
+
+    async def fail(*_):
+        raise NodeError("busy")
+
+    stage.node.send = take_and_say_nothing
+    await process.step()
+    assert stage.said(wanted) == ["Simulated", "Signed"]
+    stage.node.mine()
+    stage.ask()
+    stage.node.simulate = fail
+    with pytest.raises(NodeError, match="busy"):
+        await process.step()
+    assert stage.said(wanted) == ["Simulated", "Signed", "Sent"]
+    stage.node.send, stage.node.simulate = send, simulate
+    await process.step()
+    assert [status(bound) for bound in stage.bound()] == ["mined", "sent"]
 
 
 async def test_a_foreign_transaction_halts_after_two_looks_and_sends_nothing(stage):

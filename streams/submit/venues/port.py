@@ -87,6 +87,13 @@ class Judging(NamedTuple):
 class Appraiser(Protocol):
     """Judges intents at one kind of venue, with a node to ask."""
 
+    async def read_ahead(self, calls: Sequence[KnownCall], head: BlockRef) -> None:
+        """Read, while an intent is simulated, what `appraise` will ask for in any case, as far as the calls tell.
+
+        It decides nothing and never raises: what could not be read is asked again by `appraise`.
+        """
+        ...
+
     async def appraise(self, judged: JudgedIntent) -> Cost:
         """Hold an intent against the venue's own limits and the signer's `max_loss`, and tell what it counts for.
 

@@ -96,6 +96,9 @@ class PerpAppraiser:
     def __init__(self, fields: PerpFields, judging: Judging) -> None:
         self._fields, self._judging = fields, judging
 
+    async def read_ahead(self, calls: Sequence[KnownCall], head: BlockRef) -> None:
+        del calls, head
+
     async def appraise(self, judged: JudgedIntent) -> Cost:
         """Let quote go between wallet and margin alone, and no order be larger or dearer than it may be. Raises: Refusal."""
         (call,) = judged.calls

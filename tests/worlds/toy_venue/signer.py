@@ -95,6 +95,9 @@ class ToyAppraiser:
         self._terms, self._judging = terms, judging
         self._node, self._limits = judging.node, judging.limits
 
+    async def read_ahead(self, calls: Sequence[KnownCall], head: BlockRef) -> None:
+        del calls, head
+
     async def appraise(self, judged: JudgedIntent) -> Cost:
         """Value tokens and shares at the pool's weights, before and after. Raises: Refusal."""
         weights = await self._weights(judged)

@@ -27,6 +27,10 @@ class LendingAppraiser:
         self._terms = terms
         self._judging = judging
 
+    async def read_ahead(self, calls: Sequence[KnownCall], head: BlockRef) -> None:
+        """Read nothing: which tokens are to be priced is seen in the simulation."""
+        del calls, head
+
     async def appraise(self, judged: JudgedIntent) -> Cost:
         """Let nothing but the call's token move, nothing be lost, and no account be left too weak. Raises: Refusal, NodeError."""
         (call,) = judged.calls

@@ -1,17 +1,19 @@
 """Appraise an intent at Uniswap V3 by reference prices, depth and the loss that the signer's file allows."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 
+from pipeline.errors import NodeError
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address
-from streams.submit.venues.port import Cost, JudgedIntent, Judging
+from streams.submit.venues.port import Cost, JudgedIntent, Judging, KnownCall
 from streams.submit.venues.uniswap_v3.charge import cost_of, prices_along
 from streams.submit.venues.uniswap_v3.minimums import check_minimums_of_calls, check_state
 from streams.submit.venues.uniswap_v3.prices import PriceReader
 from streams.submit.venues.uniswap_v3.terms import UniswapV3Terms
-from streams.submit.venues.uniswap_v3.value import Valuation, pool_of
-from streams.submit.verdict import as_the_market_stands
+from streams.submit.venues.uniswap_v3.value import Valuation, pool_of, pools_about
+from streams.submit.verdict import Refusal, as_the_market_stands
 
 
 class PoolAppraiser:
@@ -22,6 +24,13 @@ class PoolAppraiser:
         self._terms = terms
         self._limits = judging.limits
         self._prices = PriceReader(judging.node, terms, multicall=judging.multicall)
+
+    async def read_ahead(self, calls: Sequence[KnownCall], head: BlockRef) -> None:
+        """Read the references of the pair that the calls are about. Never raises."""
+        pools = pools_about(calls, self._terms)
+        if len({(pool.token0, pool.token1) for pool in pools}) == 1:
+            with suppress(NodeError, Refusal):
+                await self._prices.of(pools[0], head)
 
     async def appraise(self, judged: JudgedIntent) -> Cost:
         """Hold each loss against its limit, and tell what the whole counts for in the budget. Raises: Refusal, NodeError."""

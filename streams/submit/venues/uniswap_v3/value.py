@@ -62,6 +62,17 @@ def pool_of(
     raise Refusal("limits", f"no single listed pool values what moves: {', '.join(sorted(moved))}")
 
 
+def pools_about(calls: Sequence[KnownCall], terms: UniswapV3Terms) -> list[PricedPool]:
+    """List the pools that calls may be about before it is seen what they do: those that they name, or all of their deployment."""
+    found: list[PricedPool] = []
+    for call in calls:
+        if call.is_action:
+            here = terms.deployment_at(call.to)
+            named = named_pool(call, here)
+            found += here.pools if named is None else (named,)
+    return found
+
+
 def in_order(token: Address, delta: int, pool: PricedPool) -> tuple[int, int]:
     """Put a change of one token where the pool has it."""
     return (delta, 0) if token == pool.token0 else (0, delta)

@@ -86,6 +86,10 @@ class WalletTerms(msgspec.Struct, frozen=True, kw_only=True):
         del judging
         return self
 
+    async def read_ahead(self, calls: Sequence[KnownCall], head: BlockRef) -> None:
+        """Read nothing."""
+        del calls, head
+
     async def appraise(self, judged: JudgedIntent) -> Cost:
         """Hold an allowance against what the owner has, and let nothing move. Raises: Refusal."""
         for call in judged.calls:
