@@ -38,6 +38,27 @@ def hedged_at(world: World, perp: PerpContract, owner: str, **hedge: Any) -> Pol
     return hedged_on(world, owner, perp.spec, Hedge(venue=NAME, **{**fields, **hedge}), stall_after_s=48)
 
 
+def endow(chain: Chain, world: World, owner: str) -> None:
+    """Give the owner a range, some tokens of both kinds, and no allowance; the pool's price has a past."""
+    pool = world.pool(POOL)
+    ticks = range_around(chain, pool, -1_000, 1_000)
+    chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
+    for token, kept in ((world.weth, KEPT["weth"]), (world.usdc_low, KEPT["usdc"])):
+        more = balance(chain, token, owner) - kept
+        chain.execute(actions.transfer(token, owner, NOWHERE, more))
+    approve = function("tokens/ERC20", "approve")
+    spenders = (world.router, world.position_manager)
+    chain.execute(
+        *(
+            Tx(sender=owner, to=token, data=approve.calldata(spender, 0))
+            for token in (world.weth, world.usdc_low)
+            for spender in spenders
+        )
+    )
+    chain.rpc("anvil_setBalance", owner, hex(2 * ETHER))
+    chain.rpc("anvil_mine", hex(10), hex(12))
+
+
 class PerpDesk(ChainDesk):
     """A keeper carries each order out one block after it was requested, while it works."""
 
@@ -46,23 +67,7 @@ class PerpDesk(ChainDesk):
     ) -> None:
         self.perp, self.owner = deploy_perp(chain, world, cache=cache), world.accounts.owners[0]
         self.keeper_works = True
-        pool = world.pool(POOL)
-        ticks = range_around(chain, pool, -1_000, 1_000)
-        chain.execute(actions.mint_position(world, self.owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
-        for token, kept in ((world.weth, KEPT["weth"]), (world.usdc_low, KEPT["usdc"])):
-            more = balance(chain, token, self.owner) - kept
-            chain.execute(actions.transfer(token, self.owner, NOWHERE, more))
-        approve = function("tokens/ERC20", "approve")
-        spenders = (world.router, world.position_manager)
-        chain.execute(
-            *(
-                Tx(sender=self.owner, to=token, data=approve.calldata(spender, 0))
-                for token in (world.weth, world.usdc_low)
-                for spender in spenders
-            )
-        )
-        chain.rpc("anvil_setBalance", self.owner, hex(2 * ETHER))
-        chain.rpc("anvil_mine", hex(10), hex(12))
+        endow(chain, world, self.owner)
         super().__init__(chain, world, hedged_at(world, self.perp, self.owner, **hedge))
         fields = signer.PerpFields.model_validate(
             {

@@ -52,6 +52,7 @@ HedgePhase = Literal[
 wallet, where `sell` and `buy` trade it; an `increase` or a `decrease` is an order for the position itself, and trades nothing of ours.
 `settle` goes on once the chain has told what became of that order. `withdraw` takes collateral back that is not needed, and `free`
 liquidity out of the book's ranges."""
+SETTLE: HedgePhase = "settle"
 
 
 class HedgePosition(msgspec.Struct, frozen=True, kw_only=True):

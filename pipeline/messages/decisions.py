@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.messages.base import BlockRef, Output, Price, TokenAmount
 from pipeline.messages.costs import ForeseenCost, RealCost
-from pipeline.messages.dry_run import DryRun, dry_run_2, dry_run_3
+from pipeline.messages.dry_run import DryRun, dry_run_2, dry_run_3, dry_run_4
 from pipeline.messages.former_goals import with_goal
 from pipeline.messages.former_outcomes import plan_outcome, stall_reason
 from pipeline.messages.former_prices import with_price
@@ -68,7 +68,7 @@ class Declined(Decision, frozen=True, kw_only=True, tag=True):
     deviation_bps: Bps | None = None
 
 
-class ProposalTried(Decision, frozen=True, kw_only=True, tag="ProposalTried.3"):
+class ProposalTried(Decision, frozen=True, kw_only=True, tag="ProposalTried.4"):
     """What would have come of a dry-run book's proposal, told once. The book is as it was."""
 
     proposal: str
@@ -87,6 +87,11 @@ def _proposal_tried_2(fields: Fields) -> Fields:
 @upgrades("ProposalTried", 2)
 def _proposal_tried_3(fields: Fields) -> Fields:
     return {**fields, "run": dry_run_3(fields["run"])}
+
+
+@upgrades("ProposalTried", 3)
+def _proposal_tried_4(fields: Fields) -> Fields:
+    return {**fields, "run": dry_run_4(fields["run"])}
 
 
 # ------------------------------------------------------------------ plans

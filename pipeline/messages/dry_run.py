@@ -8,14 +8,16 @@ from pipeline.messages.base import Price
 from pipeline.messages.chain_profile import UNISWAP_V3
 from pipeline.messages.former_outcomes import refusal_in
 from pipeline.messages.former_prices import with_price
-from pipeline.messages.goals import Step, Terms
+from pipeline.messages.goals import Phase, Step, Terms
+from pipeline.messages.orders import Order
 from pipeline.messages.outcomes import StallReason
 from pipeline.messages.versions import Fields
 from pipeline.messages.views import Holding
 from pipeline.units import Address, BlockNumber, Bps, RawAmount, Wei
 
-DryRunOutcome = Literal["done", "stalled", "refused", "failed", "orphaned", "too_old"]
-"""`done`: the plan came to its end. `stalled`: it stopped in the middle. `refused`: it never began, by a gate or
+DryRunOutcome = Literal["done", "waits", "stalled", "refused", "failed", "orphaned", "too_old"]
+"""`done`: the plan came to its end. `waits`: it came to an order that somebody else carries out, and on a fork nobody
+does. `stalled`: it stopped in the middle. `refused`: it never began, by a gate or
 a guard. `failed`: it could not be tried. `orphaned`: its block is on no branch any more. `too_old`: nobody has
 the state of its block."""
 
@@ -59,6 +61,16 @@ class NewPosition(msgspec.Struct, frozen=True, kw_only=True):
     """What it is; only the venue looks into it."""
 
 
+class OrderAwaited(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that a dry-run left waiting, and what it therefore does not show."""
+
+    phase: Phase
+    """At which the plan waits for it."""
+    order: Order
+    not_tried: tuple[Phase, ...]
+    """Phases of the plan that come after it."""
+
+
 class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal, carried out where it moves nobody's money."""
 
@@ -76,6 +88,8 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     after: Inventory | None = None
     lent_wei: Wei = Wei(0)
     """For gas, where the owner had too little; in none of the amounts."""
+    awaits: OrderAwaited | None = None
+    """Where it `waits`; the rest tells what the plan had come to until there."""
 
 
 def dry_run_2(fields: Fields) -> Fields:
@@ -92,3 +106,8 @@ def dry_run_3(fields: Fields) -> Fields:
             rest[when] = with_price(rest[when])
     minted = [{"venue": UNISWAP_V3, "terms": terms} for terms in fields.get("minted", ())]
     return {**rest, "new_positions": minted}
+
+
+def dry_run_4(fields: Fields) -> Fields:
+    """Leave as it is what no older dry-run could tell: none of them waited for an order."""
+    return fields

@@ -27,7 +27,7 @@ from pipeline.messages.decisions import (
     ShardHalted,
     StepRefused,
 )
-from pipeline.messages.dry_run import DryRun
+from pipeline.messages.dry_run import DryRun, OrderAwaited
 from pipeline.messages.goals import Goal, HedgeGoal, JointGoal
 from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
 from pipeline.messages.policy import Policy
@@ -195,12 +195,11 @@ def _hedge(goal: HedgeGoal, policy: Policy | None) -> str:
 
 def _tried(run: DryRun, policy: Policy | None) -> str:
     """Say what a dry-run came to: its cost, the new range, and the share before and after."""
+    if run.awaits is not None:
+        return _awaits(run, run.awaits, policy)
     if run.outcome != "done":
         return f"is {run.outcome.replace('_', ' ')}: {in_units(run.reason, policy)}"
-    gas_wei = sum(step.cost_wei for step in run.steps)
-    parts = [
-        f"is done: {len(run.steps)} {'transaction' if len(run.steps) == 1 else 'transactions'}, {amount_text(gas_wei, _NATIVE_DECIMALS, places=6)} coin of gas"
-    ]
+    parts = [f"is done: {_took(run)}"]
     parts += [shown_as(each.venue).new_position(each.terms, policy) for each in run.new_positions]
     if run.before is not None and run.after is not None:
         lost = run.before.value_quote - run.after.value_quote
@@ -210,3 +209,22 @@ def _tried(run: DryRun, policy: Policy | None) -> str:
             f"share {bps_text(run.before.base_share_bps)} before, {bps_text(run.after.base_share_bps)} after"
         )
     return ", ".join(parts)
+
+
+def _took(run: DryRun) -> str:
+    gas_wei = sum(step.cost_wei for step in run.steps)
+    word = "transaction" if len(run.steps) == 1 else "transactions"
+    return f"{len(run.steps)} {word}, {amount_text(gas_wei, _NATIVE_DECIMALS, places=6)} coin of gas"
+
+
+def _awaits(run: DryRun, awaited: OrderAwaited, policy: Policy | None) -> str:
+    """Say for which order a dry-run waits, what it has shown until there, and what it has not."""
+    order = awaited.order
+    change = _amount(RawAmount(abs(order.change)), policy, None if policy is None else policy.base)
+    way = "smaller" if order.change < 0 else "larger"
+    names = ", ".join(step.step for step in run.steps)
+    later = f"; not shown: {', '.join(awaited.not_tried)}" if awaited.not_tried else ""
+    return (
+        f"waits at {awaited.phase} for order {order.number}, which makes the hedge {change} {way}: on a fork nobody carries orders out; "
+        f"shown until there: {_took(run)} ({names}){later}"
+    )

@@ -6,9 +6,11 @@ from pipeline import keys
 from pipeline.advance.books import stock_of
 from pipeline.book.pricing import pair_price
 from pipeline.decide.gates import deviation_bps
+from pipeline.decide.hedging import position_of
 from pipeline.drive import drive
 from pipeline.errors import PipelineError
 from pipeline.follow.due_reads import wanted
+from pipeline.hedge.port import SETTLE
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, PlanClosed, PlanStalled, RebalanceProposed, StepRefused
 from pipeline.messages.dry_run import (
@@ -18,9 +20,11 @@ from pipeline.messages.dry_run import (
     DryRunStep,
     Inventory,
     NewPosition,
+    OrderAwaited,
 )
-from pipeline.messages.effects import Intent, Untried
+from pipeline.messages.effects import Intent, Plan, Untried
 from pipeline.messages.events import AnyEvent, BlockSeen, IntentRefused
+from pipeline.messages.goals import RESET
 from pipeline.messages.outcomes import Done, NeverSent, StallReason
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import SubmitTransaction
@@ -60,9 +64,12 @@ class Trial:
         self._had_positions: frozenset[str] = frozenset()
 
     async def run(self, fork: Fork) -> DryRun:
-        """Carry the proposal out until its plan ends, or a number of blocks have passed. Raises: NotTried, NodeError."""
+        """Carry the proposal out until its plan ends, waits for others, or a number of blocks have passed. Raises: NotTried, NodeError."""
         commands = self._begin(await fork.as_live(self._shard.tables, self._event))
         while not self._closed():
+            awaited = None if commands else self._awaited()
+            if awaited is not None:
+                return self.told("waits", awaits=awaited)
             if self._blocks == MOST_BLOCKS:
                 return self.told(
                     "stalled", self._last_stall() or f"not at its end after {MOST_BLOCKS} blocks"
@@ -70,7 +77,13 @@ class Trial:
             commands = await self._next_block(fork, commands)
         return self._ended()
 
-    def told(self, outcome: DryRunOutcome, reason: str = "", refusal: StallReason | None = None) -> DryRun:
+    def told(
+        self,
+        outcome: DryRunOutcome,
+        reason: str = "",
+        refusal: StallReason | None = None,
+        awaits: OrderAwaited | None = None,
+    ) -> DryRun:
         """Tell what has come of it so far."""
         return DryRun(
             outcome=outcome,
@@ -83,6 +96,7 @@ class Trial:
             before=self._before,
             after=self._inventory() if self._before else None,
             lent_wei=self._lent_wei,
+            awaits=awaits,
         )
 
     # -------------------------------------------------------------- what happens
@@ -132,6 +146,20 @@ class Trial:
     def _closed(self) -> PlanClosed | None:
         return next((output for output in self._said if isinstance(output, PlanClosed)), None)
 
+    def _awaited(self) -> OrderAwaited | None:
+        """Find the order that the plan waits for: whoever carries it out on the chain does nothing on a fork."""
+        shard, policy = self._shard, self.policy
+        plan = shard.tables.find(keys.plan(self._book), Plan)
+        if plan is None or plan.stalled_phase != SETTLE:
+            return None
+        order = position_of(shard, policy).order
+        if order is None or not order.waits:
+            return None
+        later = plan.names[plan.names.index(SETTLE) + 1 :]
+        return OrderAwaited(
+            phase=SETTLE, order=order, not_tried=tuple(each for each in later if each != RESET)
+        )
+
     def _last_stall(self) -> str:
         stalls = [f"{o.phase}: {o.reason}: {o.detail}" for o in self._said if isinstance(o, PlanStalled)]
         return "; ".join((*stalls[-1:], *self._refusals[:1]))
@@ -139,6 +167,9 @@ class Trial:
     def _ended(self) -> DryRun:
         closed = self._closed()
         assert closed is not None
+        awaited = self._awaited()
+        if awaited is not None:
+            return self.told("waits", awaits=awaited)
         if isinstance(closed.outcome, Done):
             return self.told("done", self._last_stall())
         text = outcome_text(closed.outcome)
