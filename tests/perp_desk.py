@@ -9,28 +9,25 @@ from hedged_play import DOLLAR, ETHER, KEPT, NOWHERE, POOL, hedged_on
 from msgspec.structs import replace
 from worlds.toy_perp import half, signer
 from worlds.toy_perp.chain import NAME, PerpContract, deploy_perp
-from worlds.toy_perp.venue import KIND
+from worlds.toy_perp.registered import lines
 
 from pipeline.hedge.port import HedgePosition
 from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy
 from pipeline.units import Bps, Seconds
 from pipeline.venues.abi import function
-from pipeline.venues.registry import KINDS, hedge_venue
+from pipeline.venues.registry import hedge_venue
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance, range_around
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
-from streams.node.venues.registry import HALVES
-from streams.submit.venues import registry as signer_registry
 
 
 def know_perps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the kind into the three registries: all that a venue needs."""
-    monkeypatch.setitem(KINDS, half.KIND, KIND)
-    monkeypatch.setitem(HALVES, half.KIND, half.HALF)
-    monkeypatch.setitem(signer_registry.HALVES, half.KIND, signer.SIGNER_HALF)
+    for registry, name, entry in lines():
+        monkeypatch.setitem(registry, name, entry)
 
 
 def hedged_at(world: World, perp: PerpContract, owner: str, **hedge: Any) -> Policy:

@@ -11,7 +11,7 @@ from pipeline.units import Address, Liquidity, RawAmount
 
 ExposureKind = Literal["wallet", "native", "principal", "fees", "collateral", "debt"]
 """Tokens of an account; the coin of an account, as its wrapped token; what leaving a position pays; what it has earned; what is
-supplied to a lending market; what is owed to one, which is negative."""
+supplied to a lending market, or stands against a short; what is owed to one, or short, which is negative."""
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Alerts about a book's debt at a lending market, on `decisions.v1` like all alerts."""
+"""Alerts about what a hedged book owes: its health, and a loan's liquidation; on `decisions.v1` like all alerts."""
 
 from pipeline.messages.base import Output, TokenAmount
 from pipeline.units import Address, BookId, Hash, RawAmount

@@ -78,9 +78,9 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     principal: RawAmount
     fees: RawAmount
     collateral: RawAmount | msgspec.UnsetType = msgspec.UNSET
-    """Supplied to lending markets; left out where there is none."""
+    """Supplied to lending markets, or what stands against a short; left out where there is none."""
     debt: RawAmount | msgspec.UnsetType = msgspec.UNSET
-    """Owed to lending markets, below 0; left out where there is none."""
+    """Owed to lending markets, or short, below 0; left out where there is none."""
 
 
 class TokenShare(msgspec.Struct, frozen=True, kw_only=True):

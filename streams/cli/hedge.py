@@ -1,8 +1,8 @@
-"""`hedge`: show how far each book is from market-neutral, and how far its loans are from liquidation."""
+"""`hedge`: show how far each book is from market-neutral, and how far its loans and its short are from liquidation."""
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -11,11 +11,12 @@ import typer
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.book.loans import HeldLoan
 from pipeline.errors import HedgeError, SettingsError
-from pipeline.hedge.liquidation import Horizon, probability_of_liquidation
+from pipeline.hedge.liquidation import probability_of_liquidation
 from pipeline.hedge.loan_in_pair import LoanInPair, distance, loan_in_pair
 from pipeline.messages.views import Holding
 from pipeline.statistics.volatility import PPM
 from pipeline.units import RawAmount
+from streams.cli.chances import TIMES, by_days, chance_text, horizons
 from streams.cli.console import AsJson, print_json, print_table, run, say, settings_for
 from streams.cli.hedged_books import (
     CAPITAL,
@@ -29,13 +30,12 @@ from streams.cli.hedged_books import (
     wallet_quote,
 )
 from streams.cli.holdings import OneBook, chosen_books, read_books, state_of
+from streams.cli.shorts import short_as_object, short_of, short_row
 from streams.cli.token_facts import token_facts
 from streams.cli.wording import named_in, share_of
 from streams.kafka.wire import wire_form
 from streams.present import BookNow
 
-_DAYS: Mapping[str, int] = {"a day": 1, "a week": 7, "a quarter": 91}
-_YEAR_DAYS = 365.25
 _WAD = 10**18
 _USUAL_VOLATILITY = 0.6
 
@@ -60,10 +60,10 @@ def hedge(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show each book's hedge: its ratio and net exposure against target and band, what it costs, and how far its loans are from liquidation.
+    """Show each book's hedge: its ratio and net exposure against target and band, what it costs, and how far its loans and its short are from liquidation.
 
     `hedged` is what is owed of the base that the ratio counts from; the net exposure is all base less what is owed. What a hedge costs is the
-    interest of debt less that of collateral, at the rates of now. A liquidation comes at a price of the base, and within a time with a chance, if nothing is
+    interest of debt less that of collateral, and a short's funding, at the rates of now. A liquidation comes at a price of the base, and within a time with a chance, if nothing is
     done until then; `wallet added` counts what the wallet could still supply.
     """
     settings = settings_for("hedge")
@@ -92,10 +92,10 @@ def print_hedges(books: Sequence[BookNow], volatility: float | None = None) -> N
     for each in books:
         for mark in each.marks if each.stock is not None else ():
             say(f"{each.policy.book}: {mark}")
+    shorts = [shown for each in books if (shown := short_of(each)) is not None]
     loans = [shown for each in books for shown in loans_of(each)]
-    if not loans:
-        say("no book owes anything to a lending market")
-        return
+    if not loans and not shorts:
+        say("no book owes anything")
     columns = [
         "book",
         ">health",
@@ -103,11 +103,16 @@ def print_hedges(books: Sequence[BookNow], volatility: float | None = None) -> N
         ">liquidated at",
         ">distance",
         ">volatility",
-        *(f">in {name}" for name in _DAYS),
+        *(f">in {name}" for name in TIMES),
         ">wallet added",
     ]
-    title = "loans, and the chance of their liquidation; the last column is a quarter's"
-    print_table(title, columns, [_loan_row(shown, volatility) for shown in loans])
+    for what, rows in (
+        ("loans", [_loan_row(shown, volatility) for shown in loans]),
+        ("shorts", [short_row(shown, volatility_of(shown.book, volatility)) for shown in shorts]),
+    ):
+        if rows:
+            title = f"{what}, and the chance of their liquidation; the last column is a quarter's"
+            print_table(title, columns, rows)
     for shown in loans:
         if shown.pair is None:
             say(f"{shown.book.policy.book}: its loan is not known in its pair: {shown.unknown}")
@@ -127,8 +132,7 @@ def loans_of(book: BookNow) -> Iterator[LoanShown]:
 
 def chances(pair: LoanInPair, volatility: float) -> list[float]:
     """Tell how likely a liquidation is within each of the times that are shown."""
-    horizons = (Horizon(volatility, days / _YEAR_DAYS) for days in _DAYS.values())
-    return [probability_of_liquidation(pair.loan, pair.price, each) for each in horizons]
+    return [probability_of_liquidation(pair.loan, pair.price, each) for each in horizons(volatility)]
 
 
 def volatility_of(book: BookNow, asked: float | None) -> float:
@@ -165,7 +169,7 @@ def _exposure_rows(book: BookNow) -> Iterator[tuple[str, ...]]:
 
 
 def _parts(holding: Holding) -> tuple[int, int, int]:
-    """Tell what a book has of a token outside lending markets, what it has supplied, and what it owes, below zero."""
+    """Tell what a book has of a token outside venues of hedges, what stands there for it, and what it owes, below zero."""
     supplied, owed = (
         0 if isinstance(each, msgspec.UnsetType) else int(each) for each in (holding.collateral, holding.debt)
     )
@@ -175,7 +179,7 @@ def _parts(holding: Holding) -> tuple[int, int, int]:
 def _loan_row(shown: LoanShown, asked: float | None) -> tuple[str, ...]:
     health = f"{shown.held.health_wad / _WAD:.4f}"
     if shown.pair is None:
-        return (shown.book.policy.book, health, *("?" for _ in range(5 + len(_DAYS))))
+        return (shown.book.policy.book, health, *("?" for _ in range(5 + len(TIMES))))
     volatility = volatility_of(shown.book, asked)
     at, moves = shown.pair.loan.liquidation_price(), distance(shown.pair)
     return (
@@ -185,14 +189,9 @@ def _loan_row(shown: LoanShown, asked: float | None) -> tuple[str, ...]:
         "at no price" if at is None else f"{at:.6g}",
         "" if moves is None else f"{moves:+.1%}",
         f"{volatility:.0%}",
-        *(_percent(chance) for chance in chances(shown.pair, volatility)),
-        _percent(chances(with_wallet(shown, shown.pair), volatility)[-1]),
+        *(chance_text(chance) for chance in chances(shown.pair, volatility)),
+        chance_text(chances(with_wallet(shown, shown.pair), volatility)[-1]),
     )
-
-
-def _percent(chance: float) -> str:
-    """Show a chance to two digits; one below a millionth as that."""
-    return "0%" if chance == 0 else "<0.0001%" if chance < 1e-6 else f"{100 * chance:.2g}%"
 
 
 def _volatility(text: str) -> float:
@@ -204,12 +203,13 @@ def _volatility(text: str) -> float:
 
 # ------------------------------------------------------------------ for programs
 def as_object(book: BookNow, volatility: float | None = None) -> dict[str, object]:
-    """Write a book's exposures, its hedge and its loans for a program; amounts raw, as decimal strings."""
+    """Write a book's exposures, its hedge, how far that is from liquidation where it is no loan, and its loans for a program; amounts raw, as decimal strings."""
     return {
         "book": book.policy.book,
         **token_facts(book.policy),
         "exposures": [_exposure_as_object(each) for each in (book.stock.holdings if book.stock else ())],
         "hedge": hedge_as_object(book, shown_of(book)),
+        "short": short_as_object(short_of(book), volatility_of(book, volatility)),
         "loans": [_loan_as_object(shown, volatility) for shown in loans_of(book)],
         "marks": list(state_of(book)),
     }
@@ -232,14 +232,6 @@ def _loan_as_object(shown: LoanShown, asked: float | None) -> dict[str, object]:
         "liquidated_at": shown.pair.loan.liquidation_price(),
         "distance": distance(shown.pair),
         "volatility": volatility,
-        "chances": {
-            f"{days}d": chance
-            for days, chance in zip(_DAYS.values(), chances(shown.pair, volatility), strict=True)
-        },
-        "chances_with_wallet": {
-            f"{days}d": chance
-            for days, chance in zip(
-                _DAYS.values(), chances(with_wallet(shown, shown.pair), volatility), strict=True
-            )
-        },
+        "chances": by_days(chances(shown.pair, volatility)),
+        "chances_with_wallet": by_days(chances(with_wallet(shown, shown.pair), volatility)),
     }

@@ -45,7 +45,7 @@ class Capital(NamedTuple):
     earns: int
     """In positions, with their fees."""
     secures: int
-    """Supplied to lending markets."""
+    """At lending markets, and what stands against a short elsewhere."""
     waits: int
     """In wallets."""
 

@@ -13,6 +13,7 @@ from pipeline import keys
 from pipeline.errors import SettingsError
 from pipeline.messages.events import Paused, Resumed
 from pipeline.units import Address, ShardId
+from pipeline.venues.registry import held_kinds
 from streams.cli.completing import scopes
 from streams.cli.console import run, say, settings_for
 from streams.cli.holdings import no_such_book
@@ -29,7 +30,7 @@ _ITEMS = {
     keys.position.family: re.compile(keys.position.under(_ADDRESS) + "/(0|[1-9][0-9]{0,77})"),
     keys.balance.family: re.compile(keys.balance(_ADDRESS, _ADDRESS)),
 }
-"""How the items are written of which an operator can ask a repair."""
+"""How the items are written that people write out of an address and a number. Other venues' items are taken as the screens name them."""
 
 Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads the log.")]
 
@@ -50,8 +51,8 @@ def resume(
     scope: Annotated[
         str,
         typer.Argument(
-            help="all, book/ID, shard/N after a halt, or what is in quarantine: "
-            "pool/P, position/M/ID, balance/ACCOUNT/TOKEN.",
+            help="all, book/ID, shard/N after a halt, or what is in quarantine, as `evenkeel inventory` names it: "
+            "pool/P, position/M/ID, balance/ACCOUNT/TOKEN, or an item of another venue.",
             autocompletion=scopes,
         ),
     ] = keys.ALL,
@@ -68,10 +69,9 @@ def resume(
         return
     settings = settings_for("resume")
     scope = scope if keys.book.matches(scope) else scope.lower()
-    if scope != keys.ALL and _kind(scope) not in {keys.book.family, keys.shard.family, *_ITEMS}:
-        raise SettingsError(
-            f"{scope} cannot be resumed: all, book/ID, shard/N, pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
-        )
+    if scope != keys.ALL and _kind(scope) not in {keys.book.family, keys.shard.family, *held_kinds()}:
+        items = "pool/P, position/M/ID, balance/ACCOUNT/TOKEN or another venue's item"
+        raise SettingsError(f"{scope} cannot be resumed: all, book/ID, shard/N, {items}")
     if _kind(scope) in _ITEMS and not _ITEMS[_kind(scope)].fullmatch(scope):
         raise SettingsError(
             f"{scope} is not the name of an item: write pool/P, position/M/ID or balance/ACCOUNT/TOKEN"
@@ -102,7 +102,7 @@ async def _shards(settings: Settings, scope: str) -> list[ShardId]:
     """Name the shards that a scope concerns: a book's own, those that follow an item, else all of them."""
     if keys.shard.matches(scope):
         return [shard_number(scope, settings.partitions)]
-    if _kind(scope) in _ITEMS:
+    if _kind(scope) in held_kinds():
         return await _followers(settings, scope)
     if not keys.book.matches(scope):
         return [ShardId(shard) for shard in range(settings.partitions)]

@@ -53,13 +53,13 @@ def _unnamed(policy: Policy, found: PositionsFound, pool: PoolFound) -> str:
 
 # ------------------------------------------------------------------ loans
 async def loans_told(reader: ContractReader, policy: Policy, known: VenueSpec | None) -> AsyncIterator[str]:
-    """Say what a book's owner has and owes at lending markets, and what the book does about it; `known` is the chain's own market.
+    """Say what a book's owner has and owes at venues of hedges, and what the book does about it; `known` is the chain's own lending market.
 
     Raises: NodeError.
     """
     named = policy.chain.venues or ()
-    here = {spec.contract("pool") for spec in named if spec.has("pool")}
-    others = () if known is None or known.contract("pool") in here else (known,)
+    here = {each.address for spec in named for each in spec.contracts}
+    others = () if known is None or here & {each.address for each in known.contracts} else (known,)
     for spec in (*named, *others):
         try:
             loan = await find_loan(reader, spec, policy.owner)
@@ -72,7 +72,7 @@ async def loans_told(reader: ContractReader, policy: Policy, known: VenueSpec | 
 
 
 def standing_text(loan: LoanStanding) -> str:
-    """Say what an account has and owes, in the market's own money. Rounds: down."""
+    """Say what an account has and owes, in the venue's own money. Rounds: down."""
     places = len(str(loan.unit)) - 1
     has, owes = (amount_text(each, places, places=2) for each in (loan.collateral, loan.debt))
     if not loan.debt:

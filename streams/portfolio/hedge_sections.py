@@ -1,4 +1,4 @@
-"""The sections of a portfolio file about hedges: how much of the base, at which market, and how close to the target."""
+"""The sections of a portfolio file about hedges: how much of the base, at which venue, and how close to the target."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -45,7 +45,7 @@ Ratio = Annotated[Bps | Literal["auto"], BeforeValidator(_read_ratio)]
 
 
 class HedgeSection(Section):
-    """A short of the base at a lending market. Amounts are in the base; health factors are plain numbers."""
+    """A short of the base at a lending market, or at another venue where a book can be hedged. Amounts are in the base; health factors are plain numbers."""
 
     venue: str = Field(description="one of chain.venues, at which a book can be hedged")
     ratio: Ratio = Bps(6_500)
@@ -75,11 +75,11 @@ class HedgeSection(Section):
     largest_step: Annotated[Decimal, Field(gt=0)] | None = None
     """The most that one action changes, in whole base; by default any."""
     oracle_within: Share = Bps(200)
-    """How far the market's oracle may be from the reference price."""
+    """How far the price by which the venue liquidates may be from the reference price."""
     oracle_age: Duration = Seconds(90_000)
-    """How old the oracle's prices of base and quote may be, where their sources tell it: a stablecoin's is told once a day."""
+    """How old the venue's prices of base and quote may be, where their sources tell it: a stablecoin's is told once a day."""
     most_carry: Share = Bps(2_000)
-    """What the debt may cost per year, as a share of it, after an action that makes it larger: the borrow rate that this leads to."""
+    """What the debt may cost per year, as a share of it, after an action that makes it larger: the borrow rate that this leads to, or a short's funding."""
     cooldown: Duration = Seconds(10_800)
     """How long the hedge rests after it has reached its target."""
     pace: Duration = Seconds(600)

@@ -80,7 +80,7 @@ class ChainSection(Section):
     max_quarantined: Annotated[int, Field(ge=0, le=10_000)] = 10
     """How many pools, positions and balances of a shard may be in quarantine before the shard halts."""
     venues: tuple[VenueSection, ...] = ()
-    """Further deployments: other factories of Uniswap V3, lending markets."""
+    """Further deployments: other factories of Uniswap V3, venues of hedges such as lending markets."""
 
     def file(self) -> ChainFile | None:
         """Read the file that describes the chain, where one is named. Raises: ChainFileError where it has changed since."""
@@ -232,7 +232,7 @@ class BookSection(Section):
     rerange: RerangeSection = RerangeSection()
     """How liquidity is moved."""
     hedge: HedgeSection | None = None
-    """A short of the base at a lending market."""
+    """A short of the base at a venue where a book can be hedged."""
     mode: Mode = "dry-run"
     """`watch`: follow and show; `dry-run`: decide, and try each decision on a fork; `live`: act."""
 

@@ -72,7 +72,12 @@ def test_a_dry_run_that_comes_to_an_order_says_so_and_what_it_has_shown(
         said = dry.take(DryRunEnded(book=BookId("alpha"), proposal=untried.proposal, run=told))
         (tried,) = (each for each in said if isinstance(each, ProposalTried))
         text = sentence(tried, book)
-        for part in ("waits at settle for order 1", "WETH larger", "3 transactions", "(approve, deposit, increase)"):
+        for part in (
+            "waits at settle for order 1",
+            "WETH larger",
+            "3 transactions",
+            "(approve, deposit, increase)",
+        ):
             assert part in text, text
 
     asyncio.run(story())

@@ -83,32 +83,32 @@ AskNarrowest = Callable[["Client", PoolId], Awaitable[LogBps | None]]
 
 
 class LoanStanding(NamedTuple):
-    """What an account has at a lending market and owes to it, as the market adds it up."""
+    """What an account has at a lending market and owes to it, or has against a short, as the venue adds it up."""
 
     venue: VenueSpec
     collateral: int
-    """What counts, in the market's own money."""
+    """What counts, in the venue's own money."""
     debt: int
-    """In the market's own money."""
+    """In the venue's own money: of a short, what buying it back costs."""
     unit: int
     """One of that money."""
     health_wad: int
     unfollowed: str | None
-    """Why the market cannot be followed block by block; None where it can."""
+    """Why the venue cannot be followed block by block; None where it can."""
 
     @property
     def is_there(self) -> bool:
-        """Ask whether the account has or owes anything that the market counts."""
+        """Ask whether the account has or owes anything that the venue counts."""
         return bool(self.collateral or self.debt)
 
     @property
     def counts(self) -> bool:
-        """Ask whether a book of the account can count it: it is there, and the market can be followed."""
+        """Ask whether a book of the account can count it: it is there, and the venue can be followed."""
         return self.is_there and self.unfollowed is None
 
 
 FindLoan = Callable[[ContractReader, VenueSpec, Address], Awaitable[LoanStanding]]
-"""Asks a lending market for an account. Raises: UnreadableError, NodeError."""
+"""Asks a venue of hedges for an account. Raises: UnreadableError, NodeError."""
 
 
 class NodeHalf(NamedTuple):
@@ -124,4 +124,4 @@ class NodeHalf(NamedTuple):
     ask_narrowest: AskNarrowest | None = None
     """None where liquidity has no range."""
     find_loan: FindLoan | None = None
-    """None where nothing is lent."""
+    """None where nothing can be owed."""

@@ -51,7 +51,7 @@ def _acting_half(policy: Policy) -> NodeHalf | None:
 
 
 async def find_loan(reader: ContractReader, spec: VenueSpec, account: Address) -> LoanStanding | None:
-    """Ask what an account has at a venue and owes to it; None where nothing is lent there. Raises: UnreadableError, NodeError."""
+    """Ask what an account has at a venue and owes to it; None where nothing can be owed there. Raises: UnreadableError, NodeError."""
     half = HALVES.get(spec.kind)
     return None if half is None or half.find_loan is None else await half.find_loan(reader, spec, account)
 

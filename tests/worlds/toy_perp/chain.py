@@ -27,6 +27,7 @@ _APPROVE = declared("approve(address,uint256)")
 _WORTH = declared("worth(address)", "int256", "int256")
 _EXECUTE, _TAKE = declared("execute(address)"), declared("take(address)")
 _CANCEL, _LIQUIDATE = declared("cancel(address,bytes32)"), declared("liquidate(address)")
+_ORDERS = declared("orders()", "uint256")
 _SET_PRICE, _SET_FUNDING = declared("setPrice(uint256)"), declared("setFunding(int256)")
 _POOLED = 10_000_000 * DOLLAR
 """What the contract has to pay gains with."""
@@ -77,6 +78,10 @@ class PerpContract(msgspec.Struct, frozen=True):
         """Tell the number of the order that an account has open; 0: none."""
         number: int = ask(chain, self.at, ACCOUNT, account)[4]
         return number
+
+    def orders(self, chain: Chain) -> int:
+        """Count the orders that were ever requested."""
+        return int(ask(chain, self.at, _ORDERS))
 
     def truth(self, chain: Chain, account: str) -> tuple[int, int, int]:
         """Tell size, collateral and equity as the contract does."""

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.book.inventory import WHOLE_BPS
 from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.orders import Order, Requested, UnknownOrder
-from pipeline.units import PoolId
+from pipeline.units import Address, PoolId
 from pipeline.venues.abi import declared
 from pipeline.venues.due_read import DueRead
 from streams.node.contract_calls import Ask, ContractReader
-from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext, one_by_one
+from streams.node.venues.port import LoanStanding, NodeHalf, PoolFacts, ReadContext, one_by_one
 from worlds.toy_perp.forms import (
     PerpAccount,
     PerpAccountObserved,
@@ -18,10 +19,12 @@ from worlds.toy_perp.forms import (
     perp_account,
     perp_market,
 )
+from worlds.toy_perp.rules import MAINTENANCE_BPS
 
 KIND = "toy_perp"
 MARKET = declared("market()", "uint256", "int256", "int256", "uint256", "uint256")
 STEP, CAP = declared("step()", "uint256"), declared("cap()", "uint256")
+WORTH = declared("worth(address)", "int256", "int256")
 ACCOUNT = declared(
     "account(address)", "uint256", "uint256", "int256", "int256", "uint256", "int256", "uint256", "bool"
 )
@@ -59,8 +62,20 @@ async def ask_pools(
     return dict.fromkeys(pools, f"{spec.name} has no pools")
 
 
+async def find_standing(reader: ContractReader, spec: VenueSpec, account: Address) -> LoanStanding:
+    """Ask what stands against an account's short, and what buying it back costs, in raw quote."""
+    contract = spec.contract("future")
+    told, (collateral, equity) = await reader.need(
+        [Ask(contract, ACCOUNT, (account,)), Ask(contract, WORTH, (account,))]
+    )
+    worth = collateral - equity
+    health_wad = equity * WHOLE_BPS * 10**18 // (MAINTENANCE_BPS * worth) if told[0] else 0
+    return LoanStanding(spec, collateral, worth, 10**6, health_wad, None)
+
+
 HALF = NodeHalf(
     reads={perp_market.family: one_by_one(read_market), perp_account.family: one_by_one(read_account)},
     ask_pools=ask_pools,
     holders=lambda _spec, _pools: (),
+    find_loan=find_standing,
 )

@@ -1,0 +1,129 @@
+"""A book that a portfolio file hedges at a venue which is no lending market, with all its processes: orders that are carried out, cancelled and unknown."""
+
+import asyncio
+
+import pytest
+from chaos_sender.faults import judge
+from chaos_sender.points import PROCESSES
+from perp_desk import know_perps
+from perp_house import BOOK, ETHER, STALL_BLOCKS, PerpHouse, opened
+
+from pipeline.messages.orders import Cancelled, Executed, Order, UnknownOrder
+from pipeline.messages.outcomes import Done, Stalled
+
+pytestmark = [pytest.mark.kafka, pytest.mark.anvil, pytest.mark.asyncio]
+
+SEED = 3
+
+
+@pytest.fixture(autouse=True)
+def _known(monkeypatch: pytest.MonkeyPatch) -> None:
+    know_perps(monkeypatch)
+
+
+async def requested(house: PerpHouse, ratio: str) -> Order:
+    """Want another ratio, and go on until an order for it is requested, which nobody carries out."""
+    house.book.keeper_works = False
+    await house.apply(ratio=ratio)
+    await house.by_hand(lambda: (order := house.order()) is not None and order.waits, "an order is requested")
+    order = house.order()
+    assert order is not None
+    return order
+
+
+async def rests(house: PerpHouse) -> None:
+    """Go on until the last plan is done and its hedge as the file wants it."""
+    house.book.keeper_works = True
+    await house.by_hand(
+        lambda: not house.has_open_plan and list(house.story.plans.values())[-1:] == [[Done()]],
+        "the plan is done",
+    )
+    await house.is_true()
+
+
+@pytest.mark.timeout(900)
+async def test_a_portfolio_file_hedges_a_book_at_a_future_and_each_order_has_one_effect(tmp_path) -> None:
+    async with opened(tmp_path, SEED) as house:
+        told = await house.cli("check", "portfolio.yaml")
+        assert "alpha future toy_perp 0%" in " ".join(told.split())
+        await killed_between_request_and_execution(house)
+        await shown(house)
+        await cancelled(house)
+        await unknown(house)
+        found = await judge(house)
+        assert (found.lost, found.doubled, found.wrong) == ([], [], [])
+        orders = await house.on_chain(house.book.perp.orders, house.chain)
+        assert orders == 4, (
+            "one for each ratio, and one again after the cancellation: none was requested twice"
+        )
+
+
+async def killed_between_request_and_execution(house: PerpHouse) -> None:
+    """Whoever dies while an order waits, it is carried out once, and taken in once."""
+    order = await requested(house, "65%")
+    assert (order.number, order.change > 10 * ETHER) == ("1", True)
+    for kind in PROCESSES:
+        house.staff[kind].kill()
+    await house.sends(house.book.perp.execute(house.owner))
+    await rests(house)
+    assert house.order() == Order(number="1", change=order.change, state=Executed(size=order.change))
+    assert house.held().size == order.change
+    assert [len(house.mined_steps(step)) for step in ("deposit", "increase", "decrease")] == [1, 1, 0]
+    assert all(staff.deaths >= 1 for staff in house.staff.values())
+
+
+async def shown(house: PerpHouse) -> None:
+    """The screens know the position as they know a debt."""
+    (told,) = await house.objects("hedge")
+    assert told["book"] == BOOK
+    assert told["hedge"]["size"] == str(house.held().size)
+    assert told["hedge"]["order"]["state"] == {"kind": "executed", "size": str(house.held().size)}
+    (book,) = await house.objects("inventory")
+    rows = {each["token"]: each for each in book["holdings"]}
+    quote = house.world.usdc_of(house.world.pool(house.pool))
+    assert int(rows[house.world.weth]["debt"]) == -house.held().size
+    assert int(rows[quote]["collateral"]) == house.held().collateral
+    text = await house.cli("hedge")
+    assert "within its band" in text
+    assert "lending market" not in text
+
+
+async def cancelled(house: PerpHouse) -> None:
+    """A cancellation is told with its reason, and the step is made again after its rest."""
+    size = house.held().size
+    order = await requested(house, "30%")
+    assert order.change < 0
+    await house.sends(house.book.perp.cancel(house.owner, "maintenance"))
+    await house.by_hand(lambda: not house.has_open_plan, "the plan has ended")
+    assert house.order() == Order(
+        number=order.number, change=order.change, state=Cancelled(reason="maintenance")
+    )
+    assert house.held().size == size
+    last = list(house.story.plans.values())[-1]
+    assert last == [Stalled(phase="settle", reason="order_cancelled")]
+    assert "maintenance" in await house.cli("hedge")
+    await rests(house)
+    assert house.held().size < size
+
+
+async def unknown(house: PerpHouse) -> None:
+    """Of an order that stays unknown nothing follows, whoever is started anew, until the chain tells."""
+    size = house.held().size
+    order = await requested(house, "50%")
+    await house.sends(house.book.perp.take(house.owner))
+    await house.by_hand(lambda: not house.has_open_plan, "the plan has ended")
+    assert list(house.story.plans.values())[-1] == [Stalled(phase="settle", reason="order_unknown")]
+    house.staff["work"].kill()
+    plans, head = len(house.story.plans), (await house.head()).number
+    await house.by_hand(
+        lambda: house.chain.header().number > head + 2 * STALL_BLOCKS, "twice the time has passed"
+    )
+    assert (len(house.story.plans), house.held().size) == (plans, size)
+    assert house.order() == Order(number=order.number, change=order.change, state=UnknownOrder())
+    assert f"does not say what became of order {order.number}" in await house.cli("hedge")
+    await house.sends(house.book.perp.execute(house.owner))
+    house.book.keeper_works = True
+    await asyncio.sleep(0)
+    await house.settle()
+    assert house.held().size == size + order.change
+    await house.is_true()

@@ -1,0 +1,202 @@
+"""A live book hedged at the toy future with all its processes, its portfolio file, its signer's file, and a keeper in a test's hand."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from string import Template
+from subprocess import STDOUT
+from typing import Any
+
+import forked
+from chaos_sender.house import House
+from chaos_sender.setting import RerangedBook, take_approvals_back
+from chaos_sender.staff import Staff
+from worlds.toy_perp.chain import NAME, deploy_perp
+from worlds.toy_perp.half import KIND
+
+from pipeline import keys
+from pipeline.decide.hedging import position_of
+from pipeline.hedge.port import HedgePosition
+from pipeline.messages.orders import Order
+from pipeline.messages.policy import Policy
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import BookId
+from streams.devnet import actions, net
+from streams.devnet.cache import DEFAULT_CACHE
+from streams.devnet.chain import Chain
+from streams.devnet.flow import FlowSettings
+from streams.devnet.paths import PriceSettings
+from streams.devnet.reads import balance, range_around
+from streams.devnet.transactions import Tx
+from streams.devnet.world import World
+
+POOL, BOOK = "weth_usdc_low_500", BookId("alpha")
+ETHER, DOLLAR = 10**18, 10**6
+CALM = FlowSettings(price=PriceSettings(volatility_bps=2, jump_chance_bps=0, jump_bps=0))
+STALL_BLOCKS = 5
+"""Blocks of 12 s within `stall_after`."""
+_COMMAND_S = 180.0
+_ENTRY = Path(__file__).parent / "worlds/toy_perp/entry.py"
+_KEPT = {"weth": 2 * ETHER, "usdc": 120_000 * DOLLAR}
+_PORTFOLIO = Template("""\
+chain:
+  id: $chain_id
+  live_on: $chain_id
+  wrapped_native: "$weth"
+  factory: "$factory"
+  position_manager: "$manager"
+  router: "$router"
+  final_depth_blocks: 12
+  check_every_blocks: 20
+  venues: [{name: $name, kind: $kind, future: "$future"}]
+books:
+  - book: alpha
+    owner: "$owner"
+    base: WETH
+    quote: USDC
+    tokens:
+      - {symbol: WETH, address: "$weth", decimals: 18}
+      - {symbol: USDC, address: "$usdc", decimals: 6}
+    pools: ["$pool"]
+    reference_pool: "$pool"
+    strategy: {name: target_band, target_share: 35%, band: 34%, hysteresis: 1%, hold_out_of_range: 1000000s, cooldown: 48s}
+    limits: {twap_window: 48s, max_spot_from_twap: 6.18%, max_slippage: 2%, swap_tolerance: 1%,
+             max_cost: 3%, max_daily_cost: 10%, max_daily_gas: 10%, max_actions_per_day: 100, max_age_blocks: 12,
+             max_notional: 400000, max_daily_notional: 10000000,
+             signer: {max_loss: 10%, max_share_of_depth: 100%, twap_window: 3m, swap_tolerance: 1%}}
+    rerange: {half_width: 22.14%, reserve_base: 2, reserve_quote: 120000, stall_after: 48s}
+    hedge: {venue: $name, ratio: $ratio, cooldown: 24s, pace: 12s, oracle_within: 5%}
+    mode: live
+""")
+_TERMS = Template(
+    'venues:\n  - {name: $name, kind: $kind, contract: "$future", base: "$weth", quote: "$usdc", largest_size: $most}\n'
+)
+
+
+class PerpBook(RerangedBook):
+    """A book that keeps its range, and is short at the future."""
+
+    def __init__(self, chain: Chain, world: World, pool: str) -> None:
+        cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
+        self.perp = deploy_perp(chain, world, cache=cache)
+        self.chain, self.keeper_works = chain, True
+        super().__init__(chain, world, pool)
+        self.spenders |= {"future": self.perp.at}
+
+    def endow(self, chain: Chain) -> str:
+        world, pool, owner = self.world, self.world.pool(self.pool), self.world.accounts.owners[0]
+        ticks = range_around(chain, pool, -1_000, 1_000)
+        chain.execute(actions.mint_position(world, owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
+        for token, kept in ((world.weth, _KEPT["weth"]), (world.usdc_of(pool), _KEPT["usdc"])):
+            more = balance(chain, token, owner) - kept
+            chain.execute(actions.transfer(token, owner, world.accounts.spare[1], more))
+        chain.rpc("anvil_setBalance", owner, hex(2 * ETHER))
+        take_approvals_back(chain, world, owner, self.perp.at)
+        return owner
+
+    def portfolio(self, ratio: str) -> str:
+        world, pool = self.world, self.world.pool(self.pool)
+        return _PORTFOLIO.substitute(
+            chain_id=world.chain_id,
+            weth=world.weth,
+            usdc=world.usdc_of(pool),
+            factory=world.factory,
+            manager=world.position_manager,
+            router=world.router,
+            name=NAME,
+            kind=KIND,
+            future=self.perp.at,
+            owner=self.owner,
+            pool=pool.address,
+            ratio=ratio,
+        )
+
+    def signer_file(self) -> str:
+        usdc = self.world.usdc_of(self.world.pool(self.pool))
+        terms = _TERMS.substitute(
+            name=NAME, kind=KIND, future=self.perp.at, weth=self.world.weth, usdc=usdc, most=40 * ETHER
+        )
+        return super().signer_file() + terms
+
+    def each_block(self, price_usdc: float) -> tuple[Tx, ...]:
+        """Let the future's price follow the fair one, and its keeper carry out what was requested."""
+        told = self.perp.set_price(price_usdc)
+        order = self.perp.order_of(self.chain, self.owner) if self.keeper_works else 0
+        return (told, *((self.perp.execute(self.owner),) if order else ()))
+
+
+class PerpHouse(House):
+    """Everything that runs, each process with the future in its registries."""
+
+    book: PerpBook
+
+    def _hire(self, kind: Any) -> Staff:
+        staff = super()._hire(kind)
+        staff._argv[1] = str(_ENTRY)
+        return staff
+
+    async def apply(self, policy: Policy | None = None, *, ratio: str = "0%") -> None:
+        """Let the portfolio file say another ratio, and make it hold as its owner does."""
+        del policy
+        (self.folder / "portfolio.yaml").write_text(self.book.portfolio(ratio))
+        await self.cli("apply", "portfolio.yaml", "--live")
+
+    async def cli(self, *words: str) -> str:
+        """Run a command as in a terminal, and return its answer, and what it said beside."""
+        staff = self.staff["work"]
+        argv = [sys.executable, str(_ENTRY), *words]
+        env = {**os.environ, **staff._env, "COLUMNS": "250"}
+        with tempfile.TemporaryFile() as said:
+            process = forked.Forked(argv, cwd=self.folder, env=env, stdout=said, stderr=STDOUT)
+            code = await asyncio.to_thread(process.wait, _COMMAND_S)
+            said.seek(0)
+            told = said.read().decode()
+        assert code == 0, (words, told)
+        return told
+
+    async def objects(self, *words: str) -> list[dict[str, Any]]:
+        told = await self.cli(*words, "--json")
+        return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+
+    # -------------------------------------------------------------- the hedge
+    def held(self) -> HedgePosition:
+        """Tell what the shard knows of the position."""
+        return position_of(self.twin, self.twin.tables.need(keys.policy(BOOK), Policy))
+
+    def order(self) -> Order | None:
+        return self.held().order
+
+    def mined_steps(self, step: str) -> list[SubmitTransaction]:
+        """List the transactions of a step that are mined."""
+        return [i for i in self.story.intents.values() if i.step == step and self.is_mined(i.digest)]
+
+    async def sends(self, *transactions: Tx) -> None:
+        """Mine a block of what others send."""
+        await self.on_chain(lambda: self.chain.execute(*transactions))
+
+    async def is_true(self) -> None:
+        """Hold what the shard knows against the contract."""
+        await self.settle()
+        size, collateral, _ = await self.on_chain(self.book.perp.truth, self.chain, self.owner)
+        held = self.held()
+        assert (held.size, held.collateral) == (size, collateral)
+
+
+@asynccontextmanager
+async def opened(folder: Path, seed: int) -> AsyncIterator[PerpHouse]:
+    """Open a house on a devnet of its own, and close it."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
+    with net.up(folder / "devnet", seed=seed, settings=CALM, cache=cache, usual_ports=False) as devnet:
+        house = PerpHouse(devnet, folder, seed, POOL, book=PerpBook)
+        try:
+            await house.begin()
+            yield house
+        finally:
+            await house.end()

@@ -1,0 +1,16 @@
+"""Evenkeel that knows the toy future: `entry.py watch`, `work` or `submit FILE` as the campaign runs them, with any other words as in a terminal."""
+
+import sys
+
+from chaos_sender.entry import main as serve
+from chaos_sender.points import PROCESSES
+
+from streams.cli import main
+from worlds.toy_perp.registered import register
+
+if __name__ == "__main__":
+    register()
+    if sys.argv[1] in PROCESSES:
+        serve()
+    else:
+        main()
