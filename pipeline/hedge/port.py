@@ -16,6 +16,7 @@ import msgspec
 from pipeline.act.allowances import Grant
 from pipeline.act.drafts import Draft
 from pipeline.errors import HedgeError
+from pipeline.messages.base import Price
 from pipeline.messages.goals import Phase, PlanPhase, Step
 from pipeline.messages.orders import Order
 from pipeline.messages.outcomes import GuardReason
@@ -155,8 +156,8 @@ class HedgeVenue(Protocol):
     def unfit(self, shard: Shard, policy: Policy, change: HedgeChange) -> Misfit | None:
         """Tell why the venue would not take a change now; None: as far as is known it would."""
 
-    def price_apart_bps(self, shard: Shard, policy: Policy, numerator: int, denominator: int) -> int | None:
-        """Tell how far the venue's own price of raw base in raw quote is from this one; None where it has none."""
+    def base_price(self, shard: Shard, policy: Policy) -> Price | None:
+        """Tell the venue's own price of the base, by which it liquidates, in raw quote; None where it has none."""
 
     def price_age_s(self, shard: Shard, policy: Policy) -> int | None:
         """Tell how old the older one of the venue's prices of base and quote is; None where neither source says."""

@@ -88,8 +88,8 @@ class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     after: Inventory | None = None
     lent_wei: Wei = Wei(0)
     """For gas, where the owner had too little; in none of the amounts."""
-    awaits: OrderAwaited | None = None
-    """Where it `waits`; the rest tells what the plan had come to until there."""
+    awaits: OrderAwaited | msgspec.UnsetType = msgspec.UNSET
+    """Where it `waits`, else left out; the rest tells what the plan had come to until there."""
 
 
 def dry_run_2(fields: Fields) -> Fields:

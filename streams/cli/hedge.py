@@ -92,8 +92,13 @@ def print_hedges(books: Sequence[BookNow], volatility: float | None = None) -> N
     for each in books:
         for mark in each.marks if each.stock is not None else ():
             say(f"{each.policy.book}: {mark}")
-    shorts = [shown for each in books if (shown := short_of(each)) is not None]
-    loans = [shown for each in books for shown in loans_of(each)]
+    _print_liquidations(books, volatility)
+
+
+def _print_liquidations(books: Sequence[BookNow], volatility: float | None) -> None:
+    """Print how far each loan, and each hedge that is none, is from its liquidation."""
+    shorts = [short for each in books if (short := short_of(each)) is not None]
+    loans = [loan for each in books for loan in loans_of(each)]
     if not loans and not shorts:
         say("no book owes anything")
     columns = [
@@ -107,15 +112,15 @@ def print_hedges(books: Sequence[BookNow], volatility: float | None = None) -> N
         ">wallet added",
     ]
     for what, rows in (
-        ("loans", [_loan_row(shown, volatility) for shown in loans]),
-        ("shorts", [short_row(shown, volatility_of(shown.book, volatility)) for shown in shorts]),
+        ("loans", [_loan_row(loan, volatility) for loan in loans]),
+        ("shorts", [short_row(short, volatility_of(short.book, volatility)) for short in shorts]),
     ):
         if rows:
             title = f"{what}, and the chance of their liquidation; the last column is a quarter's"
             print_table(title, columns, rows)
-    for shown in loans:
-        if shown.pair is None:
-            say(f"{shown.book.policy.book}: its loan is not known in its pair: {shown.unknown}")
+    for loan in loans:
+        if loan.pair is None:
+            say(f"{loan.book.policy.book}: its loan is not known in its pair: {loan.unknown}")
 
 
 def loans_of(book: BookNow) -> Iterator[LoanShown]:

@@ -8,18 +8,16 @@ import typer
 
 from pipeline.errors import SettingsError, TopicError
 from pipeline.messages.events import PolicySet
-from pipeline.messages.hedge import Hedge
 from pipeline.messages.policy import Policy
 from pipeline.units import BookId, ChainId
 from streams.cli.chain_checks import refuse_what_the_chain_refuses, resolve_names
 from streams.cli.console import print_table, run, say, settings_for
 from streams.cli.example import example_portfolio
 from streams.cli.leaving import refuse_to_leave
+from streams.cli.wanted_books import print_policies
 from streams.cli.wider import wider_than_signers
-from streams.cli.wording import named_in
-from streams.human import bps_text, factor_text, seconds_text
 from streams.kafka.readers import reading
-from streams.kafka.topics import ensure_topics, shard_of
+from streams.kafka.topics import ensure_topics
 from streams.policy_rollout import RolloutStep, append, appending, policies_in_force, steps_to
 from streams.portfolio import load_portfolio, names_in
 from streams.portfolio.hedges import notes_on_hedge
@@ -265,44 +263,3 @@ def say_versions(policies: Iterable[Policy], signers: Sequence[SignerFile] = ())
         for file in own or [None]:
             for wider in wider_than_signers(policy, file):
                 say(wider)
-
-
-def print_policies(policies: Sequence[Policy], partitions: int) -> None:
-    """Show what a file asks for."""
-    print_table(
-        "books",
-        ["book", ">shard", "mode", "owner", "pools", "target", "band", "cooldown", "version"],
-        [
-            (
-                policy.book,
-                str(shard_of(policy.book, partitions)),
-                policy.mode,
-                address_text(policy, policy.owner),
-                " ".join(address_text(policy, pool) for pool in policy.pools),
-                bps_text(policy.strategy.target_share_bps),
-                f"±{bps_text(policy.strategy.band_bps)}",
-                seconds_text(policy.strategy.cooldown_s),
-                policy.policy_version[:12],
-            )
-            for policy in policies
-        ],
-    )
-    hedged = [_hedge_row(policy, policy.hedge) for policy in policies if policy.hedge]
-    if hedged:
-        columns = ["book", "venue", "kind", ">ratio", ">kept", ">act below", "cooldown"]
-        print_table("hedges", columns, hedged)
-
-
-def _hedge_row(policy: Policy, hedge: Hedge) -> tuple[str, ...]:
-    spec = policy.chain.venue(hedge.venue)
-    kept = named_in(policy).amount(policy.base, hedge.kept_base)
-    share = f" and {bps_text(hedge.kept_share_bps)}" if hedge.kept_share_bps else ""
-    return (
-        policy.book,
-        hedge.venue,
-        "" if spec is None else spec.kind,
-        "auto" if hedge.auto else bps_text(hedge.ratio_bps),
-        f"{kept}{share}",
-        factor_text(hedge.act_bps),
-        seconds_text(hedge.cooldown_s),
-    )

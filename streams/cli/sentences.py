@@ -195,7 +195,7 @@ def _hedge(goal: HedgeGoal, policy: Policy | None) -> str:
 
 def _tried(run: DryRun, policy: Policy | None) -> str:
     """Say what a dry-run came to: its cost, the new range, and the share before and after."""
-    if run.awaits is not None:
+    if run.awaits is not UNSET:
         return _awaits(run, run.awaits, policy)
     if run.outcome != "done":
         return f"is {run.outcome.replace('_', ' ')}: {in_units(run.reason, policy)}"

@@ -13,7 +13,7 @@ from streams.present import BookNow
 
 
 class ShortShown(NamedTuple):
-    """A hedge that is no loan. Prices are in whole quote; a rise is a share of the price of now, None where none leads to a liquidation."""
+    """A hedge that is no loan. Prices are its venue's, in whole quote; a rise is a share of the price of now, None where none leads to a liquidation."""
 
     book: BookNow
     health_bps: int
@@ -36,15 +36,15 @@ def short_of(book: BookNow) -> ShortShown | None:
     venue, held = hedge_venue(policy), venue_named(policy.chain, policy.hedge.venue).held_items(shard, policy)
     if venue is None or any(item.loan() is not None for item in held):
         return None
-    health_bps = venue.position(shard, policy).health_bps
-    if health_bps is None:
+    health_bps, price = venue.position(shard, policy).health_bps, venue.base_price(shard, policy)
+    if health_bps is None or price is None:
         return None
-    raw_quote, raw_base = stock.base_price.ratio
-    unit = 10 ** (policy.decimals(policy.base) - policy.decimals(policy.quote))
+    raw_quote, raw_base = price.ratio
+    whole = raw_quote / raw_base * 10.0 ** (policy.decimals(policy.base) - policy.decimals(policy.quote))
     in_wallet = wallet_quote(book, venue.collateral_token(policy))
     rises = (rise_to_liquidation_bps(venue, shard, policy, more_collateral=more) for more in (0, in_wallet))
     rise, with_wallet = (None if each is None else each / WHOLE_BPS for each in rises)
-    return ShortShown(book, health_bps, raw_quote / raw_base * unit, rise, with_wallet)
+    return ShortShown(book, health_bps, whole, rise, with_wallet)
 
 
 def chances_of(rise: float | None, volatility: float) -> list[float]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec import UNSET, UnsetType
+
 from pipeline import keys
 from pipeline.advance.books import stock_of
 from pipeline.book.pricing import pair_price
@@ -82,7 +84,7 @@ class Trial:
         outcome: DryRunOutcome,
         reason: str = "",
         refusal: StallReason | None = None,
-        awaits: OrderAwaited | None = None,
+        awaits: OrderAwaited | UnsetType = UNSET,
     ) -> DryRun:
         """Tell what has come of it so far."""
         return DryRun(

@@ -9,8 +9,9 @@ from cli_desk import MANAGER, OTHER_POOL, PARTITIONS, POOL, a_book, live_portfol
 from pipeline.keys import allowance
 from pipeline.messages.base import BlockRef
 from pipeline.messages.effects import Plan
-from pipeline.messages.entries import Allowance, Cursor
+from pipeline.messages.entries import Allowance, Cursor, Quarantine, Route
 from pipeline.messages.events import PositionAdopted
+from pipeline.units import BlockNumber
 from pipeline.venues.uniswap_v3.act.actions import PHASES
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange, goal_of
 from streams.kafka.codec import encode_entry
@@ -20,6 +21,7 @@ from streams.kafka.topics import (
 )
 
 pytestmark = pytest.mark.kafka
+HELD = Quarantine(reason="a test", at_block=BlockNumber(1))
 
 
 def test_apply_appends_each_book_to_its_shard_once(desk):
@@ -116,6 +118,7 @@ def test_pause_and_resume_go_where_they_belong(desk):
         f"position/{MANAGER}/x",
         f"balance/{MANAGER}",
         f"pool/{OTHER_POOL}",
+        f"aave-account/{OTHER_POOL}/{MANAGER}",
     ],
 )
 def test_a_resume_of_what_nobody_follows_writes_nothing(kept, desk, item):
@@ -131,6 +134,15 @@ def test_a_resume_of_an_item_goes_to_the_shards_that_follow_it(kept, desk):
     assert desk.run("resume", f"pool/{TOY_POOL}").code == 0
     grown = [len(desk.log(shard)) - n for shard, n in enumerate(before)]
     assert grown == [int(shard == kept.shard.id) for shard in range(PARTITIONS)]
+
+
+def test_any_venues_item_in_quarantine_can_be_resumed(kept, desk):
+    """A lending market's account, its market, its reserves: whatever a screen names as held."""
+    account = f"aave-account/{OTHER_POOL}/{OWNER}"
+    kept.commit(**{f"route/{account}": Route(), f"quarantine/{account}": HELD})
+    done = desk.run("resume", account)
+    assert (done.code, done.err.count(account)) == (0, 1), done.err
+    assert desk.log(kept.shard.id)[-1].scope == account
 
 
 def test_what_a_stranger_sent_is_named_and_an_operator_adopts_it(kept, desk):

@@ -24,11 +24,14 @@ from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.views import BookView
 from pipeline.state.shard import Shard
 from pipeline.units import Seconds, ShardId
+from streams.cli.hedge import as_object, print_hedges
+from streams.cli.shorts import chances_of, short_of
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance
 from streams.devnet.world import World
 from streams.kafka.codec import decode_entry, encode_entry
+from streams.look.fold_once import book_in_memory
 from streams.submit.verdict import Refusal
 
 pytestmark = pytest.mark.anvil
@@ -234,6 +237,43 @@ def test_low_health_is_secured_by_margin_and_where_there_is_none_by_a_smaller_si
     desk.block(desk.perp.set_price(9_000), desk.perp.liquidate(desk.owner))
     assert desk.position().size == 0
     is_true(desk)
+
+
+def test_a_short_is_liquidated_from_the_price_on_that_is_shown(
+    chain: Chain, world: World, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = PerpDesk(chain, world, cache)
+    desk.settle(10)
+    desk.block(desk.perp.set_price(2_970))  # the pool's price is another: the venue liquidates by its own
+    book = book_in_memory(desk.shard)
+    shown = short_of(book)
+    assert shown is not None
+    assert shown.price == pytest.approx(2_970)
+    assert shown.health_bps == desk.position().health_bps
+    assert shown.rise is not None
+    assert shown.rise_with_wallet is not None
+    assert 0.1 < shown.rise < shown.rise_with_wallet
+    likely = chances_of(shown.rise, 0.6)
+    assert 0 <= likely[0] < likely[1] < likely[2] < 1
+    capsys.readouterr()
+    print_hedges([book], 0.6)
+    out = capsys.readouterr().out
+    assert "shorts, and the chance of their liquidation" in out
+    assert f"{shown.liquidated_at:.6g}" in out
+    told = as_object(book, 0.6)
+    assert told["loans"] == []
+    assert told["short"]["liquidated_at"] == shown.liquidated_at  # type: ignore[index]
+
+    for bps, falls in ((-1, False), (0, True)):
+        rise = round(shown.rise * 10_000) + bps
+        chain.execute(desk.perp.set_price(2_970 * (10_000 + rise) / 10_000))
+        call = {"from": world.accounts.traders[0], "to": desk.perp.at}
+        call["data"] = desk.perp.liquidate(desk.owner).data
+        if falls:
+            chain.rpc("eth_call", call, "latest")
+        else:
+            with pytest.raises(Exception, match="healthy"):
+                chain.rpc("eth_call", call, "latest")
 
 
 def test_funding_has_the_sign_that_it_is_said_to_have(chain: Chain, world: World, cache: Path) -> None:

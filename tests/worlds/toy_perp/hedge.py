@@ -16,6 +16,7 @@ from pipeline.hedge.port import (
     HedgeVenue,
     Misfit,
 )
+from pipeline.messages.base import Price
 from pipeline.messages.goals import APPROVE, RESET, Phase, PlanPhase, Step
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
@@ -111,11 +112,9 @@ class PerpHedge:
             return Misfit(reason="loan_to_value", detail=f"less than {INITIAL_BPS} bps of the size is left")
         return None
 
-    def price_apart_bps(self, shard: Shard, policy: Policy, numerator: int, denominator: int) -> int | None:
-        """Rounds: up."""
+    def base_price(self, shard: Shard, policy: Policy) -> Price | None:
         now, _ = self._now(shard, policy)
-        ours, theirs = numerator * ONE, now.market.price * denominator
-        return -(-abs(theirs - ours) * WHOLE_BPS // ours)
+        return Price(numerator=now.market.price, denominator=ONE) if now.market.price else None
 
     def price_age_s(self, shard: Shard, policy: Policy) -> int | None:
         del shard, policy

@@ -8,6 +8,7 @@ from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import CalldataError
 from pipeline.hedge.port import HedgeCarry, HedgeChange, HedgeDraft, HedgeMove, HedgePosition, Misfit
 from pipeline.math.q import div_up
+from pipeline.messages.base import Price
 from pipeline.messages.goals import APPROVE, RESET, Phase, PhaseWork, PlanPhase, Step
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call, Minimum
@@ -104,15 +105,14 @@ class AaveHedge:
         """Ask the configuration of both reserves, and what the collateral may be borrowed on."""
         return unfit(AccountNow(shard, policy, self._at), policy, change)
 
-    def price_apart_bps(self, shard: Shard, policy: Policy, numerator: int, denominator: int) -> int | None:
-        """Hold the oracle's price of base in quote against another. Rounds: up."""
+    def base_price(self, shard: Shard, policy: Policy) -> Price | None:
+        """Take the oracle's."""
         now = AccountNow(shard, policy, self._at)
         base, quote = now.price(policy.base), now.price(policy.quote)
         if not base or not quote:
             return None
         units = [10 ** policy.decimals(token) for token in (policy.base, policy.quote)]
-        ours, theirs = numerator * quote * units[0], base * units[1] * denominator
-        return -(-abs(theirs - ours) * WHOLE_BPS // ours) if ours else None
+        return Price(numerator=base * units[1], denominator=quote * units[0])
 
     def price_age_s(self, shard: Shard, policy: Policy) -> int | None:
         """Ask the sources of the oracle's prices."""
