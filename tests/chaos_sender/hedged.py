@@ -6,12 +6,11 @@ from string import Template
 
 from aave_world import spec_of
 from chaos_sender.setting import RerangedBook, policy_of, take_approvals_back
-from hedged_desk import ETHER, FAR, HEDGE, KEEPS
+from hedged_desk import DEPLOY, ETHER, FAR, HEDGE, KEEPS
 from msgspec.structs import replace
 
 from pipeline.messages.policy import Policy
 from streams.devnet import aave, actions
-from streams.devnet.aave_v3_6 import deploy_aave_v3_6
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Chain
 from streams.devnet.reads import ask, balance, range_around
@@ -32,11 +31,11 @@ _POSITION_WETH, _HALF_WIDTH = 20 * ETHER, 1_000
 
 
 class HedgedBook(RerangedBook):
-    """A book that keeps its range, and owes WETH against its dollars."""
+    """A book that keeps its range, and owes WETH against its dollars at Aave of a version."""
 
-    def __init__(self, chain: Chain, world: World, pool: str) -> None:
+    def __init__(self, chain: Chain, world: World, pool: str, version: str) -> None:
         cache = Path(os.environ.get("EVENKEEL_CACHE", DEFAULT_CACHE))
-        self.market = deploy_aave_v3_6(chain, world, cache=cache)
+        self.market = DEPLOY[version](chain, world, cache=cache)
         super().__init__(chain, world, pool)
         self.spenders |= {"market": self.market.pool}
 

@@ -17,7 +17,7 @@ from chaos.ledger import Ledger
 from chaos.proxy import NodeProxy
 from chaos.tail import BrokerAwayError
 from chaos_sender.points import PROCESSES
-from chaos_sender.setting import BOOK, LIVELY, RerangedBook
+from chaos_sender.setting import BOOK, LIVELY, MakesBook, RerangedBook
 from chaos_sender.staff import Staff
 from chaos_sender.story import Story, nonce_of
 
@@ -66,7 +66,7 @@ class House:
         pool: str,
         *,
         proxy_port: int | None = None,
-        book: type[RerangedBook] = RerangedBook,
+        book: MakesBook = RerangedBook,
     ) -> None:
         self.devnet, self.folder, self.pool = devnet, folder, pool
         self.world, self.chain = devnet.world, devnet.chain
@@ -329,7 +329,7 @@ async def opened(
     pool: str,
     *,
     proxy_port: int | None = None,
-    book: type[RerangedBook] = RerangedBook,
+    book: MakesBook = RerangedBook,
 ) -> AsyncIterator[House]:
     """Open a house on a devnet of its own, and close it; with a port, its processes ask through a proxy."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -12,7 +12,7 @@ from chaos_sender.faults import Found, judge
 from chaos_sender.hedged import LEAST_HEALTH, MOST_WETH, HedgedBook
 from chaos_sender.house import House
 from chaos_sender.points import PROCESSES, Process
-from hedged_desk import ETHER
+from hedged_desk import DEPLOY, ETHER
 
 from pipeline.advance.books import stock_of
 from pipeline.decide.hedging import hedge_trigger, position_of
@@ -95,11 +95,18 @@ def is_mined(house: House, leg: str, known: set[str]) -> bool:
     return any(intent.step == leg and house.is_mined(intent.digest) for intent in new)
 
 
-LEGS: Mapping[str, partial[Coroutine[Any, Any, Found]]] = {
-    f"hedge: {blow} behind a {leg}": partial(struck_behind, leg=leg, blow=blow)
-    for leg in (*UP, *DOWN)
-    for blow in BLOWS
+Legs = Mapping[str, partial[Coroutine[Any, Any, Found]]]
+
+LEGS_AT: Mapping[str, Legs] = {
+    version: {
+        f"hedge at Aave {version}: {blow} behind a {leg}": partial(struck_behind, leg=leg, blow=blow)
+        for leg in (*UP, *DOWN)
+        for blow in BLOWS
+    }
+    for version in DEPLOY
 }
+"""By version of Aave, the same acts."""
+LEGS: Legs = {name: act for acts in LEGS_AT.values() for name, act in acts.items()}
 
 
 # ------------------------------------------------------------------ what must be true

@@ -4,6 +4,7 @@ Each run has a deployment of its own and some of the deaths; all of them are dea
 """
 
 import asyncio
+import itertools
 import json
 import random
 import shutil
@@ -17,7 +18,7 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from campaign import arguments, say
 from chaos_sender.absence import LONG_BLOCKS, is_away
@@ -25,11 +26,11 @@ from chaos_sender.faults import FAULTS, Found, play
 from chaos_sender.hedged import HEDGED_POOL, HedgedBook
 from chaos_sender.house import House, opened
 from chaos_sender.judged import MARGIN_BPS
-from chaos_sender.legs import LEGS
+from chaos_sender.legs import LEGS, LEGS_AT
 from chaos_sender.market import MARKETS, turns
 from chaos_sender.mints import MOST_DEPTH, mint_is_taken_away
 from chaos_sender.robbery import is_robbed
-from chaos_sender.setting import POOLS, RerangedBook
+from chaos_sender.setting import POOLS, MakesBook, RerangedBook
 
 from pipeline.messages.outcomes import AnyPlanOutcome
 from streams.outcomes import outcome_text
@@ -159,22 +160,50 @@ def deal(dice: random.Random, runs: int, names: Sequence[str]) -> Iterator[list[
         del deck[:_ACTS_EACH]
 
 
+class Run(NamedTuple):
+    """A deployment with one book, and what strikes it."""
+
+    pool: str
+    book: MakesBook
+    acts: list[str]
+
+    @property
+    def is_hedged(self) -> bool:
+        """Whether the acts are those of a hedge's legs."""
+        return set(self.acts) <= set(LEGS)
+
+
+def runs_of(runs: int, seed: int, names: Sequence[str]) -> Iterator[Run]:
+    """Choose each run's book and acts. Of the hedged ones each version of Aave comes before any comes again, with acts of its own deck."""
+    reranged = [name for name in names if name in RERANGED]
+    versions = [version for version, legs in LEGS_AT.items() if not legs.keys().isdisjoint(names)]
+    dice = random.Random(f"{seed}/versions")
+    at = itertools.chain.from_iterable(dice.sample(versions, len(versions)) for _ in range(runs))
+    deck = deal(random.Random(seed), runs, reranged)
+    decks = {
+        version: deal(
+            random.Random(f"{seed}/legs/{version}"), runs, [n for n in names if n in LEGS_AT[version]]
+        )
+        for version in versions
+    }
+    for number in range(runs):
+        if versions and (not reranged or not (number + 1) % _HEDGED_EACH):
+            version = next(at)
+            yield Run(HEDGED_POOL, partial(HedgedBook, version=version), next(decks[version]))
+        else:
+            yield Run(POOLS[(seed * 1_000 + number) % len(POOLS)], RerangedBook, next(deck))
+
+
 async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> Report:
     """Play every run, on a fresh deployment each."""
     report = Report()
-    reranged, hedged = ([name for name in names if name in acts] for acts in (RERANGED, LEGS))
-    hedged_runs = [
-        number for number in range(runs) if not reranged or (hedged and not (number + 1) % _HEDGED_EACH)
-    ]
-    decks = [deal(random.Random(seed), runs, reranged), deal(random.Random(f"{seed}/legs"), runs, hedged)]
-    for number in range(runs):
-        acts = next(decks[number in hedged_runs])
+    for number, run in enumerate(runs_of(runs, seed, names)):
         began_s, wrong_before = time.monotonic(), len(report.wrong)
         say(f"run {number + 1} of {runs}")
         place = folder / f"run-{number + 1}"
         place.mkdir()
         try:
-            await _run(place, seed * 1_000 + number, acts, report)
+            await _play(place, seed * 1_000 + number, run, report)
         except Exception as error:  # noqa: BLE001 - the other runs go on
             say(traceback.format_exc())
             report.wrong.append(f"run {number + 1}: {type(error).__name__}: {error} (logs in {place})")
@@ -184,15 +213,13 @@ async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> R
     return report
 
 
-async def _run(place: Path, seed: int, acts: Sequence[str], report: Report) -> None:
-    is_hedged = set(acts) <= set(LEGS)
-    pool, book = (HEDGED_POOL, HedgedBook) if is_hedged else (POOLS[seed % len(POOLS)], RerangedBook)
-    async with opened(place, seed, pool, book=book) as house:
+async def _play(place: Path, seed: int, run: Run, report: Report) -> None:
+    async with opened(place, seed, run.pool, book=run.book) as house:
         try:
-            for name in acts:
+            for name in run.acts:
                 say(f"  {name}")
                 await act_out(house, name, report)
-            if not is_hedged and set(acts) - set(MARKETS):
+            if not run.is_hedged and set(run.acts) - set(MARKETS):
                 say("  a forger on every topic")
                 await _forge(house, report)
         finally:

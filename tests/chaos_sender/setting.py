@@ -1,5 +1,6 @@
 """What the campaign plays on: a lively devnet, one book that really re-ranges, and its signer's file."""
 
+from collections.abc import Callable
 from string import Template
 
 from pipeline.messages.chain_profile import ChainProfile
@@ -167,3 +168,7 @@ class RerangedBook:
         """List what is sent before the order flow of each block."""
         del price_usdc
         return ()
+
+
+MakesBook = Callable[[Chain, World, str], RerangedBook]
+"""Sets a book up on a chain, with the range of a pool."""

@@ -1,5 +1,7 @@
 """A live hedged book with all its processes: deaths and a reorg between the legs of its plans."""
 
+from functools import partial
+
 import pytest
 from chaos_sender.hedged import HEDGED_POOL, HedgedBook
 from chaos_sender.house import opened
@@ -11,9 +13,11 @@ SEED = 5
 
 
 @pytest.mark.timeout(720)
-async def test_whoever_dies_between_two_legs_there_is_one_effect_each(tmp_path) -> None:
-    """Each process behind each leg, and reorgs of each, are the campaign's."""
-    async with opened(tmp_path, SEED, HEDGED_POOL, book=HedgedBook) as house:
-        for leg, blow in (("borrow", "work dies"), ("repay", "submit dies")):
-            found = await struck_behind(house, leg, blow)
-            assert (found.lost, found.doubled, found.wrong) == ([], [], []), (leg, blow)
+@pytest.mark.parametrize(
+    ("version", "leg", "blow"), [("3.0", "borrow", "work dies"), ("3.6", "repay", "submit dies")]
+)
+async def test_whoever_dies_between_two_legs_there_is_one_effect_each(tmp_path, version, leg, blow) -> None:
+    """Each process behind each leg, and reorgs of each, at both versions, are the campaign's."""
+    async with opened(tmp_path, SEED, HEDGED_POOL, book=partial(HedgedBook, version=version)) as house:
+        found = await struck_behind(house, leg, blow)
+        assert (found.lost, found.doubled, found.wrong) == ([], [], [])
