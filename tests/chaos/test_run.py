@@ -81,16 +81,16 @@ def test_the_sender_campaign_plays_every_death_every_depth_of_a_reorg_and_every_
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sender_campaign_plays_every_leg_of_a_hedge_at_each_version(seed):
     runs = [*sender_run.runs_of(24, seed, list(sender_run.ACTS))]
-    hedged = [run for run in runs if run.is_hedged]
-    assert [run.is_hedged for run in runs] == 6 * [False, False, False, True]
+    hedged = [run for run in runs if run.version]
+    assert [bool(run.version) for run in runs] == 6 * [False, False, False, True]
     assert {name for run in hedged for name in run.acts} == set(LEGS)
-    assert all(set(run.acts) <= set(LEGS_AT[run.book.keywords["version"]]) for run in hedged)
+    assert all(set(run.acts) <= set(LEGS_AT[run.version]) for run in hedged)
     assert {**sender_run.RERANGED, **LEGS} == sender_run.ACTS
 
 
 def test_the_seed_draws_which_version_comes_first_and_one_alone_can_be_dealt():
     def versions(seed: int, names: list[str]) -> list[str]:
-        return [run.book.keywords["version"] for run in sender_run.runs_of(2, seed, names)]
+        return [run.version for run in sender_run.runs_of(2, seed, names)]
 
     assert {tuple(versions(seed, list(LEGS))) for seed in range(20)} == {("3.0", "3.6"), ("3.6", "3.0")}
     assert versions(1, list(LEGS_AT["3.0"])) == ["3.0", "3.0"]

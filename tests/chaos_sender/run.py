@@ -164,13 +164,14 @@ class Run(NamedTuple):
     """A deployment with one book, and what strikes it."""
 
     pool: str
-    book: MakesBook
     acts: list[str]
+    version: str = ""
+    """Of Aave, where the book is hedged there."""
 
     @property
-    def is_hedged(self) -> bool:
-        """Whether the acts are those of a hedge's legs."""
-        return set(self.acts) <= set(LEGS)
+    def book(self) -> MakesBook:
+        """Tell what sets the book up."""
+        return partial(HedgedBook, version=self.version) if self.version else RerangedBook
 
 
 def runs_of(runs: int, seed: int, names: Sequence[str]) -> Iterator[Run]:
@@ -189,9 +190,9 @@ def runs_of(runs: int, seed: int, names: Sequence[str]) -> Iterator[Run]:
     for number in range(runs):
         if versions and (not reranged or not (number + 1) % _HEDGED_EACH):
             version = next(at)
-            yield Run(HEDGED_POOL, partial(HedgedBook, version=version), next(decks[version]))
+            yield Run(HEDGED_POOL, next(decks[version]), version)
         else:
-            yield Run(POOLS[(seed * 1_000 + number) % len(POOLS)], RerangedBook, next(deck))
+            yield Run(POOLS[(seed * 1_000 + number) % len(POOLS)], next(deck))
 
 
 async def run_all(runs: int, seed: int, folder: Path, names: Sequence[str]) -> Report:
@@ -219,7 +220,7 @@ async def _play(place: Path, seed: int, run: Run, report: Report) -> None:
             for name in run.acts:
                 say(f"  {name}")
                 await act_out(house, name, report)
-            if not run.is_hedged and set(run.acts) - set(MARKETS):
+            if not run.version and set(run.acts) - set(MARKETS):
                 say("  a forger on every topic")
                 await _forge(house, report)
         finally:
