@@ -6,11 +6,12 @@ from typing import Any
 
 from intents import wide_budget
 from judge_bench import Bench
+from lending_forgery import LISTED
 from msgspec.structs import replace
 from sender_house import limits_of
 
 from pipeline.messages.transactions import SubmitTransaction
-from pipeline.venues.abi import declared, function
+from pipeline.venues.abi import function
 from streams.devnet import aave
 from streams.devnet.aave import AaveContracts
 from streams.devnet.chain import Chain
@@ -26,14 +27,6 @@ ETHER, DOLLAR = 10**18, 10**6
 NAME = "lending"
 STRANGER = "0x" + "ab" * 20
 VARIABLE = 2
-CALLS = {
-    "supply": declared("supply(address,uint256,address,uint16)"),
-    "borrow": declared("borrow(address,uint256,uint256,uint16,address)"),
-    "repay": declared("repay(address,uint256,uint256,address)"),
-    "withdraw": declared("withdraw(address,uint256,address)"),
-    "collateral": declared("setUserUseReserveAsCollateral(address,bool)"),
-    "emode": declared("setUserEMode(uint8)"),
-}
 ROUTER = "uniswap-v3/SwapRouter02"
 TIMED_MULTICALL = function(ROUTER, "multicall", arguments="uint256,bytes[]")
 
@@ -87,7 +80,7 @@ class LendingBench(Bench):
 
     # -------------------------------------------------------------- calls
     def call(self, name: str, *arguments: Any, to: str | None = None, **changes: Any) -> SubmitTransaction:
-        data = CALLS[name].calldata(*arguments)
+        data = LISTED[name].calldata(*arguments)
         return self.intent(to or self.market.pool, data, **({"gas_limit": 600_000} | changes))
 
     def supply(self, token: str, amount: int, of: str | None = None) -> SubmitTransaction:

@@ -56,3 +56,12 @@ def lending(
     snapshot = judged_chain.rpc("evm_snapshot")
     yield LendingBench(judged_chain, built[0], tmp_path, market)
     judged_chain.rpc("evm_revert", snapshot)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(
+    market: AaveContracts, judged_chain: Chain, built: tuple[World, Path, str], cache: Path
+) -> AaveContracts:
+    """Put another lending market beside that one, of the other version, which no file names."""
+    (other,) = _VERSIONS.keys() - {market.version}
+    return _VERSIONS[other](judged_chain, built[0], cache=cache)

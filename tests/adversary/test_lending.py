@@ -31,10 +31,10 @@ def test_every_step_of_a_hedge_is_signed_and_mined(lending: LendingBench) -> Non
     bench.mined(bench.approve(bench.weth, balance(bench.chain, bench.weth, bench.owner), bench.market.pool))
     bench.mined(bench.repay(bench.weth, 5 * ETHER))
     bench.mined(bench.withdraw(bench.usdc, 20_000 * DOLLAR))
-    bench.mined(bench.call("collateral", bench.usdc, True))
+    bench.mined(bench.call("setUserUseReserveAsCollateral", bench.usdc, True))
     bench.mined(bench.repay(bench.weth, MOST))
     bench.mined(bench.withdraw(bench.usdc, MOST))
-    bench.mined(bench.call("emode", 0))
+    bench.mined(bench.call("setUserEMode", 0))
     assert debt(bench) == balance(bench.chain, bench.market.usdc.a_token, bench.owner) == 0
 
 
@@ -50,7 +50,7 @@ def test_a_call_counts_for_what_it_moves_and_loses_no_more_than_roundings(lendin
         assert (charge.token, charge.actions) == (bench.usdc, 1)
         assert charge.notional == pytest.approx(dollars * DOLLAR, rel=2e-3)
         assert charge.loss <= 2
-    switch = bench.judge(bench.call("collateral", bench.usdc, True)).charge
+    switch = bench.judge(bench.call("setUserUseReserveAsCollateral", bench.usdc, True)).charge
     assert (switch.notional, switch.actions) == (0, 0)
 
 
@@ -80,7 +80,7 @@ def test_a_forged_call_is_refused_for_what_is_wrong_with_it(lending: LendingBenc
         ),
         ("limits", f"borrow of {other} at lending: not on the list"): bench.borrow(other, 1),
         ("limits", f"of {bench.usdc} at lending, at most 0"): bench.borrow(bench.usdc, DOLLAR),
-        ("limits", "e-mode 1 at lending: not on the list"): bench.call("emode", 1),
+        ("limits", "e-mode 1 at lending: not on the list"): bench.call("setUserEMode", 1),
         ("limits", f"contract {bench.market.usdc.a_token} is not on the list"): bench.intent(
             bench.market.usdc.a_token, function("tokens/ERC20", "transfer").calldata(STRANGER, 1)
         ),
@@ -139,7 +139,7 @@ def test_an_account_is_left_healthy_now_and_a_debt_after_a_shock_too(lending: Le
     bench.judge(bench.withdraw(bench.usdc, 45_000 * DOLLAR))
     refusal = bench.refusal(bench.withdraw(bench.usdc, 56_000 * DOLLAR))
     assert (refusal.reason, "a health factor of 1.17" in refusal.detail) == ("limits", True), refusal
-    refusal = bench.refusal(bench.call("collateral", bench.usdc, False))
+    refusal = bench.refusal(bench.call("setUserUseReserveAsCollateral", bench.usdc, False))
     assert refusal.reason == "simulation", "the pool itself does not let it go"
 
 
