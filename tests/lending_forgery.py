@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from pipeline.messages.transactions import Call
 from pipeline.units import Address, Wei
 from pipeline.venues.abi import declared, function
-from streams.devnet.aave import MOST, VARIABLE, AaveContracts
+from streams.devnet.aave import ACCOUNT_DATA, MOST, VARIABLE, AaveContracts
+from streams.devnet.chain import Chain
+from streams.devnet.reads import ask, balance, read
 
 _PERMIT = "uint256,uint8,bytes32,bytes32"
 LISTED = {
@@ -52,6 +54,7 @@ _OF_SHARES = (
 _EDGES = (0, 1, 2, MOST, MOST - 1, 2**128, 2**255)
 _RATE_MODES = (0, 1, 3, 2**8 + VARIABLE, 2**255 + VARIABLE)
 _TIMED_MULTICALL = function("uniswap-v3/SwapRouter02", "multicall", arguments="uint256,bytes[]")
+_PRICE = declared("getAssetPrice(address)", "uint256")
 _WORD = 64
 """Hexadecimal digits."""
 
@@ -59,6 +62,7 @@ _WORD = 64
 class Target(NamedTuple):
     """Who is to be robbed where, and who else there is."""
 
+    chain: Chain
     market: AaveContracts
     owner: str
     stranger: str
@@ -90,11 +94,14 @@ class LendingForger:
         return self._bent(forged) if self._dice.random() < 0.2 else forged
 
     # -------------------------------------------------------------- arguments
+    @property
+    def _listed_assets(self) -> tuple[str, str]:
+        return self._at.market.weth.asset, self._at.market.usdc.asset
+
     def _asset(self) -> str:
         market = self._at.market
-        listed = (market.weth.asset, market.usdc.asset)
         others = (self._at.foreign_token, market.weth.a_token, market.usdc.debt_token)
-        return self._dice.choice(listed if self._dice.random() < 0.9 else others)
+        return self._dice.choice(self._listed_assets if self._dice.random() < 0.9 else others)
 
     def _amount(self, asset: str) -> int:
         """Draw an amount: mostly about what a file of tens of WETH, or as many thousands of dollars, lets pass."""
@@ -102,6 +109,18 @@ class LendingForger:
             return self._dice.choice(_EDGES)
         whole = 10**18 if asset == self._at.market.weth.asset else 3_000 * 10**6
         return int(whole * 10 ** self._dice.uniform(-3, 2))
+
+    def _amount_of(self, name: str, asset: str) -> int:
+        """Draw an amount for a listed function: half of the time some share of the most that chain and market would let pass."""
+        if self._dice.random() < 0.5 or asset not in self._listed_assets:
+            return self._amount(asset)
+        chain, owner, reserve = self._at.chain, self._at.owner, self._at.market.reserve(asset)
+        if name == "borrow":
+            most = borrowable(chain, self._at.market, owner, asset)
+        else:
+            held = {"supply": asset, "repay": reserve.debt_token, "withdraw": reserve.a_token}
+            most = balance(chain, held[name], owner)
+        return int(most * self._dice.uniform(0, 1.05))
 
     def _party(self) -> str:
         """Name the owner mostly: anybody else makes the call another's."""
@@ -112,16 +131,18 @@ class LendingForger:
         return VARIABLE if self._dice.random() < 0.85 else self._dice.choice(_RATE_MODES)
 
     def _arguments(self, name: str) -> tuple[object, ...]:
+        if name == "setUserEMode":
+            return (self._dice.choice((0, 0, 1, 2, 255)),)
         asset = self._asset()
-        amount, party = self._amount(asset), self._party()
+        if name == "setUserUseReserveAsCollateral":
+            return asset, self._dice.random() < 0.5
+        amount, party = self._amount_of(name, asset), self._party()
         referral = self._dice.choice((0, 0, 7, 65_535))
         arguments: Mapping[str, tuple[object, ...]] = {
             "supply": (asset, amount, party, referral),
             "borrow": (asset, amount, self._rate_mode(), referral, party),
             "repay": (asset, amount, self._rate_mode(), party),
             "withdraw": (asset, amount, party),
-            "setUserUseReserveAsCollateral": (asset, self._dice.random() < 0.5),
-            "setUserEMode": (self._dice.choice((0, 0, 1, 2, 255)),),
         }
         return arguments[name]
 
@@ -160,8 +181,7 @@ class LendingForger:
         return self._any_of(_OF_SHARES, self._dice.choice(shares))
 
     def _of_token(self) -> Call:
-        market = self._at.market
-        return self._any_of(_OF_SHARES, self._dice.choice((market.weth.asset, market.usdc.asset)))
+        return self._any_of(_OF_SHARES, self._dice.choice(self._listed_assets))
 
     def _allowance(self) -> Call:
         asset = self._asset()
@@ -191,6 +211,14 @@ class LendingForger:
         return ForgedCall(
             f"{forged.kind}, {way}", call if data != forged.call.data else replace(call, value_wei=Wei(1))
         )
+
+
+def borrowable(chain: Chain, market: AaveContracts, owner: str, asset: str) -> int:
+    """Tell how much of a token the market itself would lend the owner now, in the token's raw units. Rounds: down."""
+    available_base = ask(chain, market.pool, ACCOUNT_DATA, owner)[2]
+    price_base = ask(chain, market.oracle, _PRICE, asset)
+    decimals = read(chain, asset, "tokens/ERC20", "decimals")
+    return int(available_base * 10**decimals // price_base)
 
 
 def _call(to: str, data: str) -> Call:

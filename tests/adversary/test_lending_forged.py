@@ -34,6 +34,7 @@ class Robbed:
         self.file = LendingFile({bench.weth: 25 * ETHER, bench.usdc: 0}, 1.2, 3_000)
         self.strangers = (STRANGER, elsewhere.pool)
         self.target = Target(
+            chain=bench.chain,
             market=market,
             owner=bench.owner,
             stranger=STRANGER,
