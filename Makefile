@@ -86,8 +86,8 @@ chaos-streams: $(READY) tools ## N seeded runs of all of that, mixed (N=20 SEED=
 chaos-sender: $(READY) tools ## N seeded runs of deaths between a live book's plan and its end (N=20 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos_sender.run $(or $(N),20) $(or $(SEED),1)
 
-chaos-examples: $(READY) ## The tests of drawn and combined examples, with DEPTH times as many (DEPTH=10)
-	DEPTH=$(or $(DEPTH),10) $(BIN)/python -m pytest tests/properties tests/unit tests/streams
+chaos-examples: $(READY) tools ## The tests of drawn and combined examples, with DEPTH times as many (DEPTH=10)
+	DEPTH=$(or $(DEPTH),10) $(BIN)/python -m pytest tests/properties tests/unit tests/streams tests/adversary/test_lending_forged.py
 
 chaos-rpc: $(READY) tools ## N seeded runs of nodes that lie, lag, limit and fail, under a watcher (N=200 SEED=1)
 	PYTHONPATH=.:tests $(BIN)/python -m chaos_rpc.run $(or $(N),200) $(or $(SEED),1)

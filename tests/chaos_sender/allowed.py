@@ -110,20 +110,14 @@ class Allowed:
         chain = self._house.chain
         head = chain.header().number
         for number in range(self._blocks_read + 1, head + 1):
-            for tx in chain.rpc("eth_getBlockByNumber", hex(number), True)["transactions"]:
-                if tx["from"] == self._house.owner:
-                    self._take(
-                        tx["hash"],
-                        Signature(
-                            nonce=int(tx["nonce"], 16),
-                            to=tx["to"],
-                            data=bytes.fromhex(tx["input"][2:]),
-                            value_wei=int(tx["value"], 16),
-                            gas_limit=int(tx["gas"], 16),
-                            max_fee_wei=int(tx.get("maxFeePerGas", tx["gasPrice"]), 16),
-                        ),
-                        range(number - 1, max(number - _LONGEST_WAIT_BLOCKS, 0), -1),
-                    )
+            block = chain.rpc("eth_getBlockByNumber", hex(number), True)
+            own = [tx for tx in block["transactions"] if tx["from"] == self._house.owner]
+            for tx in own:
+                priced_at = range(number - 1, max(number - _LONGEST_WAIT_BLOCKS, 0), -1)
+                self._take(tx["hash"], _mined(tx), priced_at)
+            if own and self._has_looked:
+                faults = self._house.book.faults_of_block(chain, number)
+                self.wrong += [f"block {number}: {fault}" for fault in faults]
         self._blocks_read = head
 
     def _take(self, name: str, signature: Signature, blocks: PricedAt) -> None:
@@ -147,6 +141,8 @@ class Allowed:
             yield from self._router(it.data, blocks)
         elif it.to == world.position_manager:
             yield from self._manager(it.data)
+        elif (faults := house.book.faults_of_call(it.to, it.data)) is not None:
+            yield from faults
         elif it.to in {world.weth, world.usdc_of(world.pool(house.pool))}:
             yield from self._token(it)
         else:
@@ -158,7 +154,7 @@ class Allowed:
         approve = function("tokens/ERC20", "approve")
         if it.data[:4] == approve.selector:
             spender, _ = decode(("address", "uint256"), it.data[4:])
-            if spender.lower() not in {self._house.world.router, self._house.world.position_manager}:
+            if spender.lower() not in self._house.book.spenders.values():
                 yield f"lets {spender} spend {it.to}"
         elif it.data[:4] not in {
             function("tokens/WETH9", "deposit").selector,
@@ -187,29 +183,42 @@ class Allowed:
 
     def _router(self, data: bytes, blocks: PricedAt) -> Iterator[str]:
         house = self._house
-        swap = function(_ROUTER, "exactInputSingle")
+        swaps = [function(_ROUTER, name) for name in ("exactInputSingle", "exactOutputSingle")]
         for part in _parts(data, bytes.fromhex("5ae401dc"), ("uint256", "bytes[]")):
-            if part[:4] != swap.selector:
+            called = next((each for each in swaps if part[:4] == each.selector), None)
+            if called is None:
                 yield f"calls 0x{part[:4].hex()} of the router"
                 continue
-            ((token_in, _, fee, recipient, amount, least, _),) = decode(swap.inputs, part[4:])
+            ((token_in, _, fee, recipient, amount, bound, _),) = decode(called.inputs, part[4:])
+            pays, gets = (amount, bound) if called is swaps[0] else (bound, amount)
             pool = house.world.pool(house.pool)
             if recipient.lower() != house.owner or fee != pool.fee_pips:
                 yield f"swap for {recipient} in a pool of {fee} pips"
             worths = []
             for price_x96 in self._prices_x96(pool.address, blocks):
                 sells_0 = token_in.lower() == pool.token0
-                worths.append(amount * price_x96**2 >> 192 if sells_0 else (amount << 192) // price_x96**2)
-                if (worths[-1] - least) * _BPS <= self._most_bps * worths[-1]:
+                worths.append(pays * price_x96**2 >> 192 if sells_0 else (pays << 192) // price_x96**2)
+                if (worths[-1] - gets) * _BPS <= self._most_bps * worths[-1]:
                     break
             else:
                 self.unpriced += not worths
                 if worths:
-                    yield f"swap of {amount} for {least}, worth {min(worths)} at least in the blocks before"
+                    yield f"swap of {pays} for {gets}, worth {min(worths)} at least in the blocks before"
 
     @property
     def _most_bps(self) -> int:
         return int(Decimal(str(self._file["max_loss"]).removesuffix("%")) * 100) + _REFERENCE_BPS
+
+
+def _mined(tx: Mapping[str, Any]) -> Signature:
+    return Signature(
+        nonce=int(tx["nonce"], 16),
+        to=tx["to"],
+        data=bytes.fromhex(tx["input"][2:]),
+        value_wei=int(tx["value"], 16),
+        gas_limit=int(tx["gas"], 16),
+        max_fee_wei=int(tx.get("maxFeePerGas", tx["gasPrice"]), 16),
+    )
 
 
 def _parts(data: bytes, multicall: bytes, types: tuple[str, ...]) -> list[bytes]:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from builders import ROOMY_SIGNER
 from chaos.tail import BrokerAwayError, Tail
-from chaos_sender.setting import BOOK, policy_of
+from chaos_sender.setting import BOOK
 from msgspec.structs import replace
 from sender_house import block_ref
 
@@ -36,6 +36,7 @@ from pipeline.venues.abi import function
 from streams.devnet.reads import balance
 from streams.kafka.codec import encode, encode_record
 from streams.kafka.topics import DECISIONS, EVENTS, INTENTS, NONCES, TOPICS, Topic
+from streams.portfolio import publishing
 from streams.submit.journal import journal_shard
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Forger:
         self._real: dict[str, list[tuple[int, bytes | None, bytes | None]]] = defaultdict(list)
         self.written: Counter[str] = Counter()
         self.fenced = 0
+        self.asked: set[tuple[str, str]] = set()
+        """Of each forged intent, the contract and the calldata."""
 
     async def close(self) -> None:
         await self._tail.close()
@@ -263,6 +266,14 @@ def calls(forger: Forger) -> Mapping[str, Call]:
     }
 
 
+def _wanted(forger: Forger) -> Call:
+    """Pick what a thief is after: half of the time what lies at another contract of the book's, where it has one."""
+    elsewhere = forger.house.book.forged(forger.house.chain, forger.dice)
+    if elsewhere is not None and forger.dice.random() < 0.5:
+        return elsewhere
+    return forger.dice.choice(list(calls(forger).values()))
+
+
 def _call(to: str, data: str) -> Call:
     return Call(to=Address(to), data=data, gas_limit=500_000)
 
@@ -275,7 +286,7 @@ def _intent(forger: Forger, call: Call, **changes: Any) -> Record:
         "id": f"int.{shard}.{offset}.{digest}",
         "because_of": Cause(shard=ShardId(shard), offset=Offset(offset), block=head),
         "book": dice.choice((BOOK, BOOK, "other")),
-        "policy_version": policy_of(house.world, house.pool).policy_version,
+        "policy_version": house.book.policy().policy_version,
         "owner": house.owner,
         "signer": house.owner,
         "plan": f"plan.{shard}.{offset}.{secrets.token_hex(8)}",
@@ -289,19 +300,20 @@ def _intent(forger: Forger, call: Call, **changes: Any) -> Record:
         "max_fee_per_gas_wei": 200 * 10**9,
     }
     intent = SubmitTransaction(**(fields | changes))
+    forger.asked.add((call.to, call.data))
     return shard, f"book/{BOOK}".encode(), encode(intent)
 
 
 def _made_up(forger: Forger, topic: Topic) -> Iterator[Record]:
     """Ask for whatever a thief wants, with the names of today."""
     del topic
-    yield _intent(forger, forger.dice.choice(list(calls(forger).values())))
+    yield _intent(forger, _wanted(forger))
 
 
 def _stretched(forger: Forger, topic: Topic) -> Iterator[Record]:
     """Ask with deadlines, ages, fees and gas that never end."""
     del topic
-    call = forger.dice.choice(list(calls(forger).values()))
+    call = _wanted(forger)
     much = replace(call, gas_limit=29_000_000)
     changes = forger.dice.choice(
         (
@@ -324,7 +336,7 @@ def _of_the_future(forger: Forger, topic: Topic) -> Iterator[Record]:
         parent_hash=head.hash,
         timestamp_s=Seconds(head.timestamp_s + 12),
     )
-    yield _intent(forger, forger.dice.choice(list(calls(forger).values())), made_at=block)
+    yield _intent(forger, _wanted(forger), made_at=block)
 
 
 def _redirected(forger: Forger, topic: Topic) -> Iterator[Record]:
@@ -357,7 +369,7 @@ def _bound(forger: Forger, topic: Topic) -> Iterator[Record]:
         return
     nonce = int(house.chain.rpc("eth_getTransactionCount", house.owner, "latest"), 16)
     nonce += forger.dice.randrange(3)
-    call = forger.dice.choice(list(calls(forger).values()))
+    call = _wanted(forger)
     real = forger.dice.choice(intents)
     forged = replace(real, call=call)
     attempt = Attempt(
@@ -417,9 +429,9 @@ def _operators_word(forger: Forger, topic: Topic) -> Iterator[Record]:
 def _another_policy(forger: Forger, topic: Topic) -> Iterator[Record]:
     """Let the book act at any price, without rest."""
     del topic
-    policy = policy_of(
-        forger.house.world,
-        forger.house.pool,
+    usual = forger.house.book.policy()
+    changed = replace(
+        usual,
         limits=Limits(
             max_slippage_bps=Bps(9_999),
             max_cost_bps=Bps(9_999),
@@ -434,6 +446,7 @@ def _another_policy(forger: Forger, topic: Topic) -> Iterator[Record]:
             cooldown_s=Seconds(0),
         ),
     )
+    policy = publishing(changed, usual.publishes)
     yield forger.house.shard, None, encode(PolicySet(policy=policy))
 
 

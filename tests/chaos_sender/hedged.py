@@ -1,15 +1,21 @@
 """A book that is hedged at a lending market: its owner's tokens, its policy, and its signer's file."""
 
 import os
+import random
 from pathlib import Path
 from string import Template
 
 from aave_world import spec_of
 from chaos_sender.setting import RerangedBook, policy_of, take_approvals_back
 from hedged_desk import DEPLOY, ETHER, FAR, HEDGE, KEEPS
+from lending_allowed import LendingFile, faults_of_call, faults_of_standing
+from lending_allowed import standing as lending_standing
+from lending_bench import STRANGER
+from lending_forgery import LendingForger, Target
 from msgspec.structs import replace
 
 from pipeline.messages.policy import Policy
+from pipeline.messages.transactions import Call
 from streams.devnet import aave, actions
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Chain
@@ -26,6 +32,8 @@ _TERMS = Template(
     'venues:\n  - {name: lending, kind: aave_v3, pool: "$pool", tokens: {"$weth": $most, "$usdc": 0}, '
     "least_health: $health, shock: 30%, max_oracle_deviation: 10%}\n"
 )
+_MOVED = 0.95
+"""What a health factor may have become by prices alone, from a signature to its block."""
 _KEPT = {"weth": 2 * ETHER, "usdc": KEEPS.reserve_quote}
 _POSITION_WETH, _HALF_WIDTH = 20 * ETHER, 1_000
 
@@ -77,6 +85,34 @@ class HedgedBook(RerangedBook):
         """Let the market's oracle follow the fair price."""
         teller, price = self.world.accounts.traders[2], int(price_usdc * aave.BASE_UNIT)
         return (aave.set_price(self.market, teller, self.world.weth, price),)
+
+    def forged(self, chain: Chain, dice: random.Random) -> Call | None:
+        target = Target(
+            chain=chain,
+            market=self.market,
+            owner=self.owner,
+            stranger=STRANGER,
+            foreign_token=self.world.usdc_high,
+            foreign_pools=(),
+            router=self.world.router,
+            deadline_s=chain.header().timestamp_s + 300,
+        )
+        return LendingForger(dice, target).draw().call
+
+    @property
+    def _file(self) -> LendingFile:
+        most = {self.market.weth.asset: MOST_WETH * ETHER, self.market.usdc.asset: 0}
+        return LendingFile(most, LEAST_HEALTH * _MOVED, shock_bps=0)
+
+    def faults_of_call(self, to: str, data: bytes) -> list[str] | None:
+        return [*faults_of_call(self._file, self.owner, data)] if to == self.market.pool else None
+
+    def faults_of_block(self, chain: Chain, block: int) -> list[str]:
+        before, after = (
+            lending_standing(chain, self.market, self.owner, (STRANGER,), block=each)
+            for each in (block - 1, block)
+        )
+        return [*faults_of_standing(self._file, before, after)]
 
     def standing(self, chain: Chain, block: int) -> tuple[int, int, float]:
         """Ask the chain for the owner's debt, raw WETH, collateral, raw dollars, and health factor at the end of a block."""

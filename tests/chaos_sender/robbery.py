@@ -11,13 +11,15 @@ from chaos_sender.house import House
 
 from pipeline.errors import CommitError, FencedError
 from streams.kafka.access import KafkaAccess
-from streams.kafka.topics import EVENTS, INTENTS, NONCES
+from streams.kafka.topics import EVENTS, INTENTS, NONCES, TOPICS
 from streams.submit.journal_commands import set_aside
 from streams.submit.signer import devnet_signer
 
 _SHOVE = 0.012
 _SAFE = (INTENTS, NONCES, EVENTS, INTENTS, NONCES)
 """What the signer reads: here a forger has the most to win."""
+_FIRST, _ALL = (INTENTS,), tuple(TOPICS.values())
+"""First while nothing is paused, and in the end on all topics."""
 
 
 class Robbery(msgspec.Struct, kw_only=True):
@@ -26,6 +28,8 @@ class Robbery(msgspec.Struct, kw_only=True):
     written: Counter[str]
     fenced: int
     signatures: int
+    forged: Counter[str]
+    """By contract, the forged intents that were signed: within the owner's file, as `wrong` tells."""
     halted: int
     """How often there was something in the journal that an operator had to set aside."""
     wrong: list[str]
@@ -44,8 +48,8 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
         halted = 0
         for number in range(rounds):
             house.move_price(house.dice.choice((-_SHOVE, _SHOVE)))
-            last = number == rounds - 1
-            await (forger.write(records) if last else forger.write(records, _SAFE))
+            topics = _FIRST if not number else _ALL if number == rounds - 1 else _SAFE
+            await forger.write(records, topics)
             if house.dice.random() < 0.7:
                 await forger.fence()
             else:
@@ -61,6 +65,11 @@ async def is_robbed(house: House, *, rounds: int, records: int) -> Robbery:
         written=forger.written,
         fenced=forger.fenced,
         signatures=len(allowed.signatures) - before,
+        forged=Counter(
+            each.to
+            for each in allowed.signatures.values()
+            if (each.to, "0x" + each.data.hex()) in forger.asked
+        ),
         halted=halted,
         wrong=allowed.wrong,
         log=submit.last_words(40),

@@ -26,7 +26,7 @@ from chaos_sender.faults import FAULTS, Found, play
 from chaos_sender.hedged import HEDGED_POOL, HedgedBook
 from chaos_sender.house import House, opened
 from chaos_sender.judged import MARGIN_BPS
-from chaos_sender.legs import LEGS, LEGS_AT
+from chaos_sender.legs import LEGS, LEGS_AT, comes_to
 from chaos_sender.market import MARKETS, turns
 from chaos_sender.mints import MOST_DEPTH, mint_is_taken_away
 from chaos_sender.robbery import is_robbed
@@ -118,11 +118,12 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         names = list(Tally().cells())
-        yield f"{'fault':50}" + "".join(f"{name:>10}" for name in names)
+        wide = max(map(len, self.tallies))
+        yield f"{'fault':{wide}}" + "".join(f"{name:>10}" for name in names)
         for name, tally in self.tallies.items():
             if tally.runs:
                 cells = ("" if cell is None else cell for cell in tally.cells().values())
-                yield f"{name:50}" + "".join(f"{cell:>10}" for cell in cells)
+                yield f"{name:{wide}}" + "".join(f"{cell:>10}" for cell in cells)
         yield ""
         yield from (f"{what:52} {count:8}" for what, count in sorted(self.counted.items()))
         if self.over_bps:
@@ -220,9 +221,9 @@ async def _play(place: Path, seed: int, run: Run, report: Report) -> None:
             for name in run.acts:
                 say(f"  {name}")
                 await act_out(house, name, report)
-            if not run.version and set(run.acts) - set(MARKETS):
+            if set(run.acts) - set(MARKETS):
                 say("  a forger on every topic")
-                await _forge(house, report)
+                await _forge(house, report, run)
         finally:
             report.counted += house.story.seen
             report.counted += house.verdicts
@@ -244,18 +245,24 @@ def _to_read(house: House) -> list[str]:
     return list(dict.fromkeys([*refused, *house.judged_wrong]))
 
 
-async def _forge(house: House, report: Report) -> None:
+async def _forge(house: House, report: Report, run: Run) -> None:
     """Let a stranger write to every topic, last of all: what it leaves of the logs is of use to nobody."""
+    if run.version:
+        await comes_to(house, hedged=True)  # collateral and debt are what there is to be robbed of
     robbery = await is_robbed(house, rounds=_ROUNDS, records=_RECORDS)
     report.counted += Counter({f"forged on {kind}": count for kind, count in robbery.written.items()})
     report.counted += Counter(
         {
             "forged records": robbery.written.total(),
             "signatures while they were written": robbery.signatures,
+            "forged intents within the file that were signed": robbery.forged.total(),
             "journals set aside": robbery.halted,
             "times the signer was fenced by a stranger": robbery.fenced,
         }
     )
+    if run.version:
+        of_market = house.book.spenders["market"]
+        report.counted["forged calls of a lending market that were signed"] += robbery.forged[of_market]
     report.wrong += [f"signed, and not allowed by the owner's file: {wrong}" for wrong in robbery.wrong]
 
 

@@ -1,10 +1,12 @@
 """What the campaign plays on: a lively devnet, one book that really re-ranges, and its signer's file."""
 
+import random
 from collections.abc import Callable
 from string import Template
 
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec
+from pipeline.messages.transactions import Call
 from pipeline.units import Address, BookId, Bps, ChainId, LogBps, RawAmount, Seconds
 from pipeline.venues.abi import function
 from streams.devnet import actions
@@ -168,6 +170,22 @@ class RerangedBook:
         """List what is sent before the order flow of each block."""
         del price_usdc
         return ()
+
+    # -------------------------------------------------------------- what lies elsewhere than in ranges
+    def forged(self, chain: Chain, dice: random.Random) -> Call | None:
+        """Draw a call that a thief would have signed of another contract that the signer's file names; None where it names none."""
+        del chain, dice
+        return None
+
+    def faults_of_call(self, to: str, data: bytes) -> list[str] | None:
+        """Name what the signer's file does not allow of a call of such a contract; None where it is none."""
+        del to, data
+        return None
+
+    def faults_of_block(self, chain: Chain, block: int) -> list[str]:
+        """Name what a block with the owner's transactions has made of it that the file does not allow."""
+        del chain, block
+        return []
 
 
 MakesBook = Callable[[Chain, World, str], RerangedBook]

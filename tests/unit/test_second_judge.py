@@ -6,7 +6,7 @@ import pytest
 from chaos_sender import allowed
 from chaos_sender.allowed import Allowed
 
-from pipeline.venues.uniswap_v3.calldata import write_swap
+from pipeline.venues.uniswap_v3.calldata import write_purchase, write_swap
 
 WETH, USDC, OWNER, ROUTER = ("0x" + f"{n:040x}" for n in (1, 2, 3, 4))
 ETHER, X96 = 10**18, 2**96
@@ -14,7 +14,7 @@ ETHER, X96 = 10**18, 2**96
 
 @pytest.fixture
 def faults(monkeypatch, tmp_path):
-    """Judge a swap of an ether for so much at least, at prices by block."""
+    """Judge a sale of an ether for so much at least, and the same bought for it at most, at prices by block; both are judged alike."""
     (tmp_path / "signer.yaml").write_text("max_loss: 10%\n")
     monkeypatch.setattr(allowed, "Tail", lambda *_: None)
     monkeypatch.setattr(allowed.NONCES.__class__, "on", lambda *_: "nonces")
@@ -28,11 +28,16 @@ def faults(monkeypatch, tmp_path):
         roots = {block: int((price * X96**2) ** 0.5) for block, price in prices.items()}
         monkeypatch.setattr(allowed, "read", lambda *_, block: (roots[block],))
         judge = Allowed(house, tmp_path / "signer.yaml")
-        data = write_swap(
-            token_in=WETH, token_out=USDC, fee_pips=500, recipient=OWNER, amount_in=ETHER,
-            minimum_out=least * ETHER, limit_x96=X96, deadline_s=1,
-        )  # fmt: skip
-        return list(judge._router(bytes.fromhex(data[2:]), list(prices)))
+        common = {"token_in": WETH, "token_out": USDC, "fee_pips": 500, "recipient": OWNER, "deadline_s": 1}
+        sale, purchase = (
+            write_swap(amount_in=ETHER, minimum_out=least * ETHER, limit_x96=X96, **common),
+            write_purchase(amount_out=least * ETHER, most_in=ETHER, **common),
+        )
+        found, same = (
+            list(judge._router(bytes.fromhex(data[2:]), list(prices))) for data in (sale, purchase)
+        )
+        assert found == same
+        return found
 
     return run
 
