@@ -1,4 +1,4 @@
-"""Plans that have ended, held against what doing nothing would have left, against their time and against what was foreseen."""
+"""Plans that have ended, held against what the book would be without their swap, against their time and against what was foreseen."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -70,16 +70,18 @@ def _at_s(said: PlanOpened | PlanClosed) -> int:
 
 
 def _deviations(house: House, plan: str) -> tuple[int, int] | None:
-    """Tell how far off its target a plan's swap, or else its last step, leaves the book, and how far off it would be without it.
+    """Tell how far off its target a plan's swap leaves the book, and how far off it would be without that swap.
 
-    Both at the price at the end of that block, by the chain itself; None where nothing of the plan is there.
+    Both at the price at the end of its block, by the chain itself. The book without it is that of the block before: nobody knows
+    how the price moves from the withdrawal to there, and a range that were still there would follow it many times as far.
+    Of a plan without a swap it is the last step, and the book before the first; None where nothing of the plan is there.
     """
     blocks = {step: block for block, step in sorted(_mined(house, plan)) if step in _MOVES}
     if not blocks:
         return None
     last = blocks.get("swap", max(blocks.values()))
     price_x96 = SqrtPriceX96(slot0(house.chain, house.world.pool(house.pool), block=last).sqrt_price_x96)
-    before = min(blocks.values()) - 1
+    before = (last if "swap" in blocks else min(blocks.values())) - 1
     return _deviation(house, last, price_x96), _deviation(house, before, price_x96)
 
 

@@ -47,6 +47,24 @@ def test_a_plan_that_leaves_the_book_further_off_than_doing_nothing_is_found(ver
     assert "251 bps off the target, 100 without it" in verdict(idle=100, ours=251)[1].wrong[0]
 
 
+@pytest.mark.parametrize(
+    ("steps", "found"),
+    [
+        # the price rose by 1.3 % from the withdrawal to the swap's block: the old range would be at the target by that alone
+        ({"withdraw": 167, "swap": 170, "mint": 172}, (273, 561)),
+        ({"withdraw": 167, "mint": 172}, (272, 57)),
+        ({}, None),
+    ],
+)
+def test_a_swap_is_held_against_the_book_without_it_at_the_price_of_its_block(monkeypatch, steps, found):
+    by_block = {166: 57, 169: 561, 170: 273, 172: 272}
+    monkeypatch.setattr(judged, "_mined", lambda *_: ((block, step) for step, block in steps.items()))
+    monkeypatch.setattr(judged, "slot0", lambda *_, block: SimpleNamespace(sqrt_price_x96=block))
+    monkeypatch.setattr(judged, "_deviation", lambda _, block, __: by_block[block])
+    world = SimpleNamespace(pool=lambda _: None)
+    assert judged._deviations(SimpleNamespace(chain=None, world=world, pool=""), "plan") == found
+
+
 def test_a_plan_that_takes_too_long_is_found(verdict):
     most = 600 + judged.FINAL_DEPTH_BLOCKS * 12
     assert not verdict(ends_at_s=most)[1].wrong
