@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from block_by_block import blocks_of, one_by_one
 from builders import FINAL_DEPTH, OWNER, POOL, STRANGER, ToyWatcher, policy, started
 from depth import examples
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +26,6 @@ from pipeline.messages.effects import DryRuns
 from pipeline.messages.entries import Cursor, Halted, SetAside
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksPassed, BlocksReverted
 from pipeline.messages.prices import MeanPath, PriceHistory, Reference
-from pipeline.state.decided import note_rules
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from streams.kafka.codec import decode_event, encode
@@ -52,26 +52,6 @@ def joined(log: Iterable[AnyEvent], lengths: list[int]) -> Iterator[AnyEvent]:
             if not isinstance(event, BlockSeen):
                 yield event
         yield from in_runs(waiting)
-
-
-def blocks_of(event: AnyEvent) -> list[AnyEvent]:
-    """Give a record for each block of a run."""
-    return (
-        [seen_of(event, at) for at in range(len(event.blocks))]
-        if isinstance(event, BlocksPassed)
-        else [event]
-    )
-
-
-def one_by_one(shard: Shard, log: Iterable[AnyEvent]) -> list[Output]:
-    """Take each block in alone, under the offset of the record that it stands in: plans and outputs are named by it."""
-    said: list[Output] = []
-    for offset, event in enumerate(log):
-        note_rules(shard, offset)
-        for each in blocks_of(event):
-            said += advance(shard, offset, each)
-        shard.tables.put(keys.CURSOR, Cursor(offset=offset))
-    return said
 
 
 def as_read(log: Iterable[AnyEvent]) -> list[AnyEvent]:

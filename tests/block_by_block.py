@@ -1,0 +1,32 @@
+"""A log's runs of quiet blocks taken in one block at a time, as if each block had a record of its own: what runs are compared with."""
+
+from collections.abc import Iterable
+
+from pipeline import keys
+from pipeline.advance import advance
+from pipeline.follow.runs import seen_of
+from pipeline.messages.base import Output
+from pipeline.messages.entries import Cursor
+from pipeline.messages.events import AnyEvent, BlocksPassed
+from pipeline.state.decided import note_rules
+from pipeline.state.shard import Shard
+
+
+def blocks_of(event: AnyEvent) -> list[AnyEvent]:
+    """Give a record for each block of a run."""
+    return (
+        [seen_of(event, at) for at in range(len(event.blocks))]
+        if isinstance(event, BlocksPassed)
+        else [event]
+    )
+
+
+def one_by_one(shard: Shard, log: Iterable[AnyEvent]) -> list[Output]:
+    """Take each block in alone, under the offset of the record that it stands in: plans and outputs are named by it."""
+    said: list[Output] = []
+    for offset, event in enumerate(log):
+        note_rules(shard, offset)
+        for each in blocks_of(event):
+            said += advance(shard, offset, each)
+        shard.tables.put(keys.CURSOR, Cursor(offset=offset))
+    return said
