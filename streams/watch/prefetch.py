@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -20,7 +21,12 @@ _FIRST_BLOCKS, _MOST_BLOCKS = 20, 160
 _MOST_BODIES = 20
 """Of one chunk: those of a full block weigh a megabyte."""
 _CHUNKS_AHEAD = 4
-_CHUNKS_KEPT = 12
+_FEWEST_KEPT = _CHUNKS_AHEAD + 2
+"""Chunks: the one in use, and those on their way."""
+_BLOCKS_KEPT = 16_000
+"""Of all chunks, for shards that are far behind another: some 25 MB."""
+_BODY_COUNTS = 66
+"""What happened in a block counts for so many blocks in which nothing did."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -34,12 +40,14 @@ class Block(msgspec.Struct, frozen=True):
     """Accounts that certainly sent no transaction in it."""
 
 
-class _Chunk(NamedTuple):
+class _Chunk(msgspec.Struct, eq=False):
     """Blocks on their way, from one height to before another; there may be fewer of them."""
 
     first: BlockNumber
     end: BlockNumber
     task: asyncio.Task[list[Block]]
+    weight: int
+    """How much memory it takes, in blocks in which nothing happened."""
 
 
 class Prefetch:
@@ -130,13 +138,19 @@ class Prefetch:
             end = BlockNumber(min(number + self._blocks, newest.block.number + 1, *later))
             task = asyncio.create_task(self._fetch(number, end, newest))
             self._running.add(task)
-            task.add_done_callback(self._ended)
-            chunk = _Chunk(number, end, task)
+            chunk = _Chunk(number, end, task, weight=end - number)
+            task.add_done_callback(partial(self._ended, chunk))
         else:
             self._chunks.remove(chunk)
         self._chunks.append(chunk)
-        del self._chunks[:-_CHUNKS_KEPT]  # those longest unused, never the one just asked for
+        self._let_go()
         return chunk
+
+    def _let_go(self) -> None:
+        """Forget the chunks that were longest unused, as far as all weigh too much; never the one just asked for."""
+        weight = sum(chunk.weight for chunk in self._chunks)
+        while len(self._chunks) > _FEWEST_KEPT and weight > _BLOCKS_KEPT:
+            weight -= self._chunks.pop(0).weight
 
     def _drop(self, number: BlockNumber) -> None:
         """Forget a chunk; another shard may still wait for it, so it is not stopped."""
@@ -144,12 +158,15 @@ class Prefetch:
         if chunk is not None:
             self._chunks.remove(chunk)
 
-    def _ended(self, task: asyncio.Task[list[Block]]) -> None:
+    def _ended(self, chunk: _Chunk, task: asyncio.Task[list[Block]]) -> None:
         self._running.discard(task)
-        if (
-            not task.cancelled() and task.exception() is not None
-        ):  # asked, or asyncio complains where nobody came for the chunk
+        if task.cancelled():
+            return
+        if task.exception() is not None:  # asked, or asyncio complains where nobody came for the chunk
             self._blocks = max(1, self._blocks // 2)
+            return
+        chunk.weight = sum(1 if block.body is None else _BODY_COUNTS for block in task.result())
+        self._let_go()
 
     async def _fetch(self, first: BlockNumber, end: BlockNumber, newest: Header) -> list[Block]:
         """Fetch the blocks from one height to before another, as far as the node has them and as many as may be kept."""

@@ -47,6 +47,7 @@ async def read_pool(reader: ContractReader, pool: Address) -> PoolRead:
     ticks = [
         (word * _WORD_BITS + bit) * state.tick_spacing
         for word, (bitmap,) in zip(words, bitmaps, strict=True)
+        if bitmap  # hardly a word of several hundred holds a tick
         for bit in range(_WORD_BITS)
         if bitmap >> bit & 1
     ]
