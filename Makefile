@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node chaos-rpc golden-aave golden-logs golden-records pictures screens config-docs module-docs topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node chaos-rpc chaos-backfill golden-aave golden-logs golden-records pictures screens config-docs module-docs topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ chaos-examples: $(READY) tools ## The tests of drawn and combined examples, with
 
 chaos-rpc: $(READY) tools ## N seeded runs of nodes that lie, lag, limit and fail, under a watcher (N=200 SEED=1)
 	PYTHONPATH=.:tests $(BIN)/python -m chaos_rpc.run $(or $(N),200) $(or $(SEED),1)
+
+chaos-backfill: $(READY) tools ## Pasts that are brought in by `backfill`, killed in between (QUIET=200000 BUSY=20000 SEED=1)
+	PYTHONPATH=.:tests $(BIN)/python -m chaos_backfill.run $(or $(QUIET),200000) $(or $(BUSY),20000) $(or $(SEED),1)
 
 chaos-node: $(READY) tools ## N seeded runs of what ails a node, under a live book (N=3 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos_node.run $(or $(N),3) $(or $(SEED),1)

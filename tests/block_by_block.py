@@ -10,6 +10,7 @@ from pipeline.messages.entries import Cursor
 from pipeline.messages.events import AnyEvent, BlocksPassed
 from pipeline.state.decided import note_rules
 from pipeline.state.shard import Shard
+from pipeline.units import Offset
 
 
 def blocks_of(event: AnyEvent) -> list[AnyEvent]:
@@ -24,7 +25,8 @@ def blocks_of(event: AnyEvent) -> list[AnyEvent]:
 def one_by_one(shard: Shard, log: Iterable[AnyEvent]) -> list[Output]:
     """Take each block in alone, under the offset of the record that it stands in: plans and outputs are named by it."""
     said: list[Output] = []
-    for offset, event in enumerate(log):
+    for place, event in enumerate(log):
+        offset = Offset(place)
         note_rules(shard, offset)
         for each in blocks_of(event):
             said += advance(shard, offset, each)

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from chaos.books import POOLS_OF, endow, policy_of, tend
+from chaos.books import endow, policy_of, tend
 from watching import own_chain_id
 
 from pipeline.messages.policy import Policy, version_of
+from pipeline.units import BlockNumber, Seconds
 from streams.devnet.chain import BLOCK_S, Chain, start_chain
 from streams.devnet.flow import OrderFlow
 from streams.devnet.transactions import Tx
@@ -17,6 +18,10 @@ from streams.devnet.world import World
 
 _HASHES_OF_BLOCKS = "0x0000F90827F1C53a10cb7A02335B175320002935"
 """Where EIP-2935 keeps the last 8,191 hashes: with it anvil's state grows by a word at each block, and anvil keeps a state per block."""
+BOOKS = ("alpha", "gamma")
+"""On two shards, one of them with two pools."""
+_COOLDOWN_S = Seconds(3_600)
+"""Long, so that quiet blocks are quiet for the books too."""
 _MINED_AT_ONCE = 500
 _MOST_PARTS = 4
 _TENDED_SHARE = 0.2
@@ -42,16 +47,17 @@ class Past:
         chain.rpc("anvil_setCode", _HASHES_OF_BLOCKS, "0x")
         self._owners, _ = endow(chain, self._world)
         self._flow = OrderFlow(chain, self._world, seed)
-        self.first_block = chain.header().number
+        self.first_block = BlockNumber(chain.header().number)
 
     def policies(self) -> list[Policy]:
         """Say how the books are kept: they only look, as a book must at its past."""
-        return [self._policy(book) for book in POOLS_OF]
+        return [self._policy(book) for book in BOOKS]
 
     def _policy(self, book: str) -> Policy:
         policy = policy_of(self._world, book)
         chain = msgspec.structs.replace(policy.chain, check_every_blocks=500, report_every_blocks=50)
-        policy = msgspec.structs.replace(policy, chain=chain)
+        strategy = msgspec.structs.replace(policy.strategy, cooldown_s=_COOLDOWN_S)
+        policy = msgspec.structs.replace(policy, chain=chain, strategy=strategy)
         return msgspec.structs.replace(policy, policy_version=version_of(policy))
 
     def live_through(self, quiet: int, busy: int) -> None:

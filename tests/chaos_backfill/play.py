@@ -26,7 +26,9 @@ from streams.kafka.topics import EVENTS, ensure_topics, shard_of
 
 PARTITIONS = 4
 _MOST_KILLS = 3
-_LOOK_S = 0.02
+_LOOK_S = 0.05
+_KILLED_PER_SECOND = 1_500
+"""Questions of a process that is to be killed: so few that it is seen near the drawn height."""
 _END_S = 300.0
 """Slowness is not a failure; silence for so long is."""
 
@@ -90,9 +92,9 @@ async def _apply(past: Past, bootstrap: str) -> None:
 async def _fill(past: Past, log: "_Log", bootstrap: str, folder: Path, found: Found) -> None:
     """Start it again and again, killed at one drawn height after the other, the last time to its end."""
     dice, first = random.Random(f"{found.seed}/kills"), past.first_block
-    drawn = sorted(dice.randrange(sum(found.size)) for _ in range(dice.randint(1, _MOST_KILLS)))
+    drawn = sorted(dice.randrange(sum(found.size) * 9 // 10) for _ in range(dice.randint(1, _MOST_KILLS)))
     for height in (*drawn, None):
-        process = _start(past, bootstrap, folder)
+        process = _start(past, bootstrap, folder, is_killed=height is not None)
         try:
             until_s = time.monotonic() + _END_S
             while process.poll() is None and (height is None or log.highest <= first + height):
@@ -111,13 +113,14 @@ async def _fill(past: Past, log: "_Log", bootstrap: str, folder: Path, found: Fo
             assert process.returncode == 0, _said(folder)
 
 
-def _start(past: Past, bootstrap: str, folder: Path) -> subprocess.Popen[bytes]:
+def _start(past: Past, bootstrap: str, folder: Path, *, is_killed: bool) -> subprocess.Popen[bytes]:
     settings = {
         "EVENKEEL_BROKER": bootstrap,
         "EVENKEEL_CHAIN_ID": str(past.chain.chain_id),
         "EVENKEEL_PARTITIONS": str(PARTITIONS),
         "EVENKEEL_RPC_URL": past.chain.url,
         "EVENKEEL_FOLDER": str(folder / "files"),
+        **({"EVENKEEL_RPC_PER_SECOND": str(_KILLED_PER_SECOND)} if is_killed else {}),
     }
     with (folder / "backfill.log").open("ab") as output:
         return Forked(

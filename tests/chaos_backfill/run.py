@@ -56,9 +56,10 @@ class Report(msgspec.Struct, kw_only=True):
     def lines(self) -> Iterator[str]:
         judged = [each.judged for each in self.found]
         quiet, busy = (sum(getattr(each.size, name) for each in self.found) for name in ("quiet", "busy"))
-        said, compared = (
-            sum((getattr(each, name) for each in judged), Counter()) for name in ("said", "compared")
-        )
+        said, compared = Counter[str](), Counter[str]()
+        for each in judged:
+            said += each.said
+            compared += each.compared
         backfill_s = sum(each.backfill_s for each in self.found)
         yield f"{len(self.found)} pasts: {quiet:,} quiet and {busy:,} busy blocks; {kills_of(self.found)} kills, {sum(each.missed for each in self.found)} drawn too late"
         yield (
