@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chain_desk import ChainDesk
-from hedged_desk import DEPLOY
-from hedged_play import debt_and_collateral, desk_at
+from hedged_desk import DEPLOY, SHORT_OF_DOLLARS, HedgedDesk
 from perp_desk import PerpDesk
 
 from pipeline import keys
@@ -103,12 +102,11 @@ class HedgeBench:
 def aave_bench(version: str) -> Callable[[Chain, World, Path], HedgeBench]:
     def make(chain: Chain, world: World, cache: Path) -> HedgeBench:
         market = DEPLOY[version](chain, world, cache=cache)
-        desk = desk_at(chain, world, market)
+        desk = HedgedDesk(chain, world, market, SHORT_OF_DOLLARS)
 
         def truth() -> Truth:
             _, owed_base, *_, health_wad = ask(chain, market.pool, aave.ACCOUNT_DATA, desk.book.owner)
-            owed, collateral = debt_and_collateral(desk, market)
-            return Truth(owed, collateral, health_wad * WHOLE_BPS // 10**18 if owed_base else None)
+            return Truth(desk.owed(), desk.secured(), health_wad * WHOLE_BPS // 10**18 if owed_base else None)
 
         def price(dollars: float) -> Tx:
             return aave.set_price(

@@ -1,29 +1,36 @@
-"""A hedged book on a devnet with one range, its market of either version, and the signer's judge."""
+"""A live book hedged at Aave V3 of either version, with the signer's judge: what its tests on real bytecode share."""
 
-from aave_world import spec_of
-from chain_desk import LIMITS, ChainDesk, book_on
+from collections.abc import Callable
+from math import isqrt
+from typing import NamedTuple
+
+from aave_world import NAME, spec_of
+from chain_desk import ChainDesk
+from hedged_play import DOLLAR, ETHER, KEPT, POOL, endow, hedged_on
 from lending_bench import fields_of, read
 from msgspec.structs import replace
+from price_play import swap_to
 
 from pipeline.advance.books import stock_of
 from pipeline.hedge.target import centre_of
+from pipeline.messages.decisions import PlanClosed, PlanOpened, StepRefused
 from pipeline.messages.hedge import Hedge, HedgeBand
-from pipeline.messages.policy import Policy, Rerange, TargetBand, version_of
-from pipeline.units import Address, Bps, LogBps, RawAmount, Seconds
+from pipeline.messages.policy import Policy
+from pipeline.units import Address, Bps, Seconds
 from streams.devnet import aave, actions
 from streams.devnet.aave import AaveContracts
 from streams.devnet.aave_v3_0 import deploy_aave_v3_0
 from streams.devnet.aave_v3_6 import deploy_aave_v3_6
 from streams.devnet.chain import Chain
-from streams.devnet.reads import ask, balance, range_around
+from streams.devnet.reads import ask, balance, slot0
 from streams.devnet.reads import read as read_token
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 
-ETHER, DOLLAR, WAD = 10**18, 10**6, 10**18
+WAD = 10**18
 DEPLOY = {"3.0": deploy_aave_v3_0, "3.6": deploy_aave_v3_6}
 HEDGE = Hedge(
-    venue="lending",
+    venue=NAME,
     floor_bps=12_500,
     act_bps=13_000,
     warn_bps=13_500,
@@ -31,49 +38,61 @@ HEDGE = Hedge(
     cooldown_s=Seconds(24),
     pace_s=Seconds(12),
 )
-FAR = TargetBand(
-    target_share_bps=Bps(3_000),
-    band_bps=Bps(6_000),
-    hysteresis_bps=Bps(100),
-    hold_out_of_range_s=Seconds(10**6),
-    cooldown_s=Seconds(48),
-)
-"""No re-range comes in between."""
-KEEPS = Rerange(
-    half_width_log_bps=LogBps(600),
-    reserve_base=RawAmount(2 * ETHER),
-    reserve_quote=RawAmount(300_000 * DOLLAR),
-    stall_after_s=Seconds(120),
-)
+DOLLARS = 300_000 * DOLLAR
 
 
-def hedged_book(world: World, market: AaveContracts, owner: str, hedge: Hedge = HEDGE) -> Policy:
-    pool = world.pool("weth_usdc_low_500")
-    usual = book_on(world, pool, owner, strategy=FAR, action=KEEPS, limits=LIMITS, hedge=hedge)
-    made = replace(usual, chain=replace(usual.chain, venues=(spec_of(market),)))
-    return replace(made, policy_version=version_of(made))
+class Given(NamedTuple):
+    """What a book begins with, how it hedges, and what its signer's file says of the market."""
+
+    hedge: Hedge = HEDGE
+    usdc: int = DOLLARS
+    half_width: int = 1_000
+    """Of its range, in ticks."""
+    least_health: str = "1.2"
+    most_weth: int = 25
+
+
+SHORT_OF_DOLLARS = Given(
+    hedge=Hedge(venue=NAME, ratio_bps=Bps(6_500), cooldown_s=Seconds(60), pace_s=Seconds(12)),
+    usdc=KEPT["usdc"],
+    half_width=300,
+    least_health="1.05",
+    most_weth=40,
+)
+"""So much of the wallet secures the debt that a jump of the price needs the rest of it at once."""
+
+
+def hedged_book(
+    world: World, market: AaveContracts, owner: str, hedge: Hedge = HEDGE, usdc: int = DOLLARS
+) -> Policy:
+    return hedged_on(world, owner, spec_of(market), hedge, stall_after_s=120, usdc=usdc)
 
 
 class HedgedDesk(ChainDesk):
     """A hedged book with one range, and its market."""
 
-    def __init__(self, chain: Chain, world: World, market: AaveContracts) -> None:
+    def __init__(self, chain: Chain, world: World, market: AaveContracts, given: Given = Given()) -> None:  # noqa: B008 - it does not change
         self.owner, self.market = world.accounts.owners[0], market
-        pool = world.pool("weth_usdc_low_500")
-        ticks = range_around(chain, pool, -1_000, 1_000)
-        chain.execute(actions.mint_position(world, self.owner, pool, ticks, world.amounts(pool, 20 * ETHER)))
-        for token, kept in ((market.weth.asset, 2 * ETHER), (market.usdc.asset, 300_000 * DOLLAR)):
-            more = balance(chain, token, self.owner) - kept
-            chain.execute(actions.transfer(token, self.owner, world.accounts.traders[1], more))
-        chain.rpc("anvil_setBalance", self.owner, hex(3 * ETHER))  # it is base, too
+        spenders = (market.pool,)
+        endow(chain, world, self.owner, spenders=spenders, half_width=given.half_width, usdc=given.usdc)
         chain.rpc("anvil_mine", hex(10), hex(12))
-        super().__init__(chain, world, hedged_book(world, market, self.owner))
-        self.limits = replace(self.limits, venues=(*self.limits.venues, read(chain, fields_of(market))))
+        super().__init__(chain, world, hedged_book(world, market, self.owner, given.hedge, given.usdc))
+        debts = {market.weth.asset: given.most_weth, market.usdc.asset: 0}
+        terms = read(chain, fields_of(market, least_health=given.least_health, tokens=debts))
+        self.limits = replace(self.limits, venues=(*self.limits.venues, terms))
 
+    # -------------------------------------------------------------- the chain goes on
     def settle(self, blocks: int, *first: Tx) -> None:
         self.block(*first)
         for _ in range(blocks):
             self.block()
+
+    def until(self, holds: Callable[[], object], most: int = 40) -> None:
+        for _ in range(most):
+            if holds():
+                return
+            self.block()
+        raise AssertionError((self.refusals, self.said(StepRefused)[-3:], [i.step for i in self.done]))
 
     def tell_the_oracle(self, percent: int = 100) -> None:
         """Set the market's price of WETH to so much of the pool's."""
@@ -81,6 +100,24 @@ class HedgedDesk(ChainDesk):
         told = price.value(ETHER) * aave.BASE_UNIT // DOLLAR * percent // 100
         teller = self.world.accounts.traders[1]
         self.block(aave.set_price(self.market, teller, self.market.weth.asset, told))
+
+    def jump(self, dollars: float, *others: Tx) -> None:
+        """Let pool and oracle go to another price of WETH in one block, behind what others do."""
+        world, pool, trader = self.world, self.world.pool(POOL), self.world.accounts.traders[0]
+        before_x96 = slot0(self.chain, pool).sqrt_price_x96
+        # WETH is token1 of the pool: dearer is a lower price of token0
+        target_x96 = isqrt(int(ETHER * 2**192 / (dollars * DOLLAR)))
+        self.block(
+            *others,
+            actions.mint_usdc(world.usdc_low, trader, trader, 1_500_000_000 * DOLLAR),
+            swap_to(world, pool, trader, before_x96, target_x96),
+            aave.set_price(self.market, trader, world.weth, int(dollars * aave.BASE_UNIT)),
+        )
+
+    # -------------------------------------------------------------- how it stands
+    @property
+    def is_acting(self) -> bool:
+        return len(self.said(PlanOpened)) > len(self.said(PlanClosed))
 
     def allowed(self) -> list[int]:
         """What router and market may take of both tokens."""

@@ -15,8 +15,9 @@ from typing import Any
 
 import forked
 from chaos_sender.house import House
-from chaos_sender.setting import RerangedBook, take_approvals_back
+from chaos_sender.setting import RerangedBook
 from chaos_sender.staff import Staff
+from hedged_play import take_approvals_back
 from worlds.toy_perp.chain import NAME, deploy_perp
 from worlds.toy_perp.half import KIND
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from string import Template
 
 from aave_world import spec_of
-from chaos_sender.setting import RerangedBook, policy_of, take_approvals_back
-from hedged_desk import DEPLOY, ETHER, FAR, HEDGE, KEEPS
+from chaos_sender.setting import RerangedBook, policy_of
+from hedged_desk import DEPLOY, DOLLARS, HEDGE
+from hedged_play import ETHER, FAR, POOL, endow, keeping
 from lending_allowed import LendingFile, faults_of_call, faults_of_standing
 from lending_allowed import standing as lending_standing
 from lending_bench import STRANGER
@@ -16,16 +17,16 @@ from msgspec.structs import replace
 
 from pipeline.messages.policy import Policy
 from pipeline.messages.transactions import Call
-from streams.devnet import aave, actions
+from streams.devnet import aave
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.devnet.chain import Chain
-from streams.devnet.reads import ask, balance, range_around
+from streams.devnet.reads import ask, balance
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
 from streams.portfolio import publishing
 from streams.unwound import unwound
 
-HEDGED_POOL = "weth_usdc_low_500"
+HEDGED_POOL = POOL
 MOST_WETH, LEAST_HEALTH = 30, 1.05
 """What the signer's file allows to be owed, and the health that it asks for."""
 _TERMS = Template(
@@ -34,8 +35,7 @@ _TERMS = Template(
 )
 _MOVED = 0.95
 """What a health factor may have become by prices alone, from a signature to its block."""
-_KEPT = {"weth": 2 * ETHER, "usdc": KEEPS.reserve_quote}
-_POSITION_WETH, _HALF_WIDTH = 20 * ETHER, 1_000
+_HALF_WIDTH = 1_000
 
 
 class HedgedBook(RerangedBook):
@@ -48,16 +48,8 @@ class HedgedBook(RerangedBook):
         self.spenders |= {"market": self.market.pool}
 
     def endow(self, chain: Chain) -> str:
-        world, pool, owner = self.world, self.world.pool(self.pool), self.world.accounts.owners[0]
-        ticks = range_around(chain, pool, -_HALF_WIDTH, _HALF_WIDTH)
-        chain.execute(
-            actions.mint_position(world, owner, pool, ticks, world.amounts(pool, _POSITION_WETH)),
-        )
-        for token, kept in ((world.weth, _KEPT["weth"]), (world.usdc_of(pool), _KEPT["usdc"])):
-            more = balance(chain, token, owner) - kept
-            chain.execute(actions.transfer(token, owner, world.accounts.spare[0], more))
-        chain.rpc("anvil_setBalance", owner, hex(3 * ETHER))
-        take_approvals_back(chain, world, owner, self.market.pool)
+        owner, spenders = self.world.accounts.owners[0], (self.market.pool,)
+        endow(chain, self.world, owner, spenders=spenders, half_width=_HALF_WIDTH, usdc=DOLLARS)
         return owner
 
     def policy(self) -> Policy:
@@ -66,7 +58,7 @@ class HedgedBook(RerangedBook):
 
     def hedging(self) -> Policy:
         """Take the hedge on."""
-        usual = policy_of(self.world, self.pool, strategy=FAR, action=KEEPS, hedge=HEDGE)
+        usual = policy_of(self.world, self.pool, strategy=FAR, action=keeping(DOLLARS), hedge=HEDGE)
         chain = replace(usual.chain, venues=(spec_of(self.market),))
         return publishing(replace(usual, chain=chain), usual.publishes)
 

@@ -12,7 +12,8 @@ from chaos_sender.faults import Found, judge
 from chaos_sender.hedged import LEAST_HEALTH, MOST_WETH, HedgedBook
 from chaos_sender.house import House
 from chaos_sender.points import PROCESSES, Process
-from hedged_desk import DEPLOY, ETHER
+from hedged_desk import DEPLOY
+from hedged_play import ETHER
 
 from pipeline.advance.books import stock_of
 from pipeline.decide.hedging import hedge_trigger, position_of

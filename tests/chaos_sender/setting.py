@@ -4,11 +4,12 @@ import random
 from collections.abc import Callable
 from string import Template
 
+from hedged_play import take_approvals_back
+
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import Limits, Policy, Rerange, SignersLimits, TargetBand, TokenSpec
 from pipeline.messages.transactions import Call
 from pipeline.units import Address, BookId, Bps, ChainId, LogBps, RawAmount, Seconds
-from pipeline.venues.abi import function
 from streams.devnet import actions
 from streams.devnet.chain import Chain
 from streams.devnet.deploy import USDC_EACH, WETH_EACH
@@ -69,18 +70,6 @@ def endow(chain: Chain, world: World, name: str) -> str:
     assert minted_token_id(minted, world)
     take_approvals_back(chain, world, owner)
     return owner
-
-
-def take_approvals_back(chain: Chain, world: World, owner: str, *others: str) -> None:
-    """The world approved everything for its own convenience; a book begins without allowances."""
-    approve = function("tokens/ERC20", "approve")
-    chain.execute(
-        *(
-            Tx(sender=owner, to=token, data=approve.calldata(spender, 0))
-            for token in world.tokens
-            for spender in (world.router, world.position_manager, *others)
-        )
-    )
 
 
 def policy_of(world: World, name: str, **changes: object) -> Policy:

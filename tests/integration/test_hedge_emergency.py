@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from aave_world import is_as_on_the_chain
 from hedged_desk import DEPLOY, HEDGE, HedgedDesk, steps_of
-from hedged_play import jump
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
 from pipeline.messages.outcomes import Done
@@ -51,7 +50,7 @@ def test_an_account_with_an_empty_wallet_comes_back_above_the_floor_from_its_ran
     if moves == "the oracle":
         desk.tell_the_oracle(150)
     else:
-        jump(desk, market, 4_400)
+        desk.jump(4_400)
     low = desk.health()
     assert 1 < low < HALF
     seen = [low]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from aave_world import deployment
-from hedged_desk import DEPLOY, ETHER, HedgedDesk, steps_of
+from hedged_desk import DEPLOY, HedgedDesk, steps_of
+from hedged_play import ETHER
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined, StepRefused
 from pipeline.messages.outcomes import Done

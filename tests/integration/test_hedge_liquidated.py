@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, DOLLAR, ETHER, HedgedDesk
+from hedged_desk import DEPLOY, HedgedDesk
+from hedged_play import DOLLAR, ETHER
 
 from pipeline import keys
 from pipeline.advance.books import stock_of

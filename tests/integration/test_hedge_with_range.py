@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from aave_world import is_as_on_the_chain
-from hedged_desk import DEPLOY, ETHER, FAR, HEDGE, HedgedDesk, hedged_book, steps_of
+from hedged_desk import DEPLOY, HEDGE, HedgedDesk, hedged_book, steps_of
+from hedged_play import ETHER, FAR
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of

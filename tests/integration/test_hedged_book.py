@@ -6,32 +6,19 @@ from statistics import pstdev
 
 import pytest
 from aave_world import NAME, is_as_on_the_chain
-from chain_desk import ChainDesk
 from chain_plans import cancel_all, is_tracked, undo
-from hedged_play import (
-    DOLLAR,
-    ETHER,
-    KEPT,
-    LATE_BLOCKS,
-    allowances,
-    debt_and_collateral,
-    desk_at,
-    health,
-    is_acting,
-    jump,
-    read_amounts,
-    until,
-)
+from hedged_desk import DEPLOY, SHORT_OF_DOLLARS, HedgedDesk
+from hedged_play import DOLLAR, ETHER, KEPT, LATE_BLOCKS, NATIVE_WEI
+from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
 from pipeline.messages.events import IntentRefused, PolicySet
 from pipeline.messages.goals import HedgeGoal
 from pipeline.messages.outcomes import Done, Left
+from pipeline.messages.transactions import SubmitTransaction
+from pipeline.units import Bps
 from streams.devnet import aave
-from streams.devnet.aave import AaveContracts
-from streams.devnet.aave_v3_0 import deploy_aave_v3_0
-from streams.devnet.aave_v3_6 import deploy_aave_v3_6
 from streams.devnet.chain import Chain
 from streams.devnet.reads import balance
 from streams.devnet.world import World
@@ -40,60 +27,62 @@ from streams.unwound import unwound
 pytestmark = pytest.mark.anvil
 
 
-@pytest.mark.parametrize("deploy", [deploy_aave_v3_0, deploy_aave_v3_6], ids=["3.0", "3.6"])
+@pytest.mark.parametrize("version", list(DEPLOY))
 def test_a_hedge_is_taken_on_secured_and_unwound_by_what_its_signer_allows(
-    chain: Chain, world: World, cache, deploy
+    chain: Chain, world: World, cache, version: str
 ) -> None:
-    market = deploy(chain, world, cache=cache)
-    desk = desk_at(chain, world, market)
+    market = DEPLOY[version](chain, world, cache=cache)
+    desk = HedgedDesk(chain, world, market, SHORT_OF_DOLLARS)
     policy = desk.book
     # taken on: of all base 65 % is owed, within what a step leaves
-    until(desk, lambda: desk.said(PlanClosed))
+    desk.until(lambda: desk.said(PlanClosed))
     assert [each.outcome for each in desk.said(PlanClosed)] == [Done()]
     assert isinstance(desk.said(PlanOpened)[0].goal, HedgeGoal)
     assert steps(desk) == ["approve", "supply", "borrow", "approve", "sell"]
-    is_hedged(desk, market)
+    is_hedged(desk)
 
     # secured: the price jumps, and the wallet pays for it at once
     done = len(desk.done)
-    jump(desk, market, 3_750)
-    assert health(desk, market) < 1.2
-    until(desk, lambda: health(desk, market) >= 1.2, most=8)
+    desk.jump(3_750)
+    assert desk.health() < 1.2
+    desk.until(lambda: desk.health() >= 1.2, most=8)
     assert {i.step for i in desk.done[done:]} <= {"approve", "repay", "supply"}
     assert desk.refusals == []
 
     # unwound: nothing is left, no dust either
-    jump(desk, market, 3_000)
-    until(desk, lambda: not is_acting(desk))
+    desk.jump(3_000)
+    desk.until(lambda: not desk.is_acting)
     plans = len(desk.said(PlanOpened))
     desk.append(PolicySet(policy=unwound(policy)))
-    until(desk, lambda: debt_and_collateral(desk, market) == (0, 0))
+    desk.until(lambda: (desk.owed(), desk.secured()) == (0, 0))
     # the first purchase may go into the reserve of base, which securing has used up
     assert len(desk.said(PlanOpened)) <= plans + 2
     assert [aave.MOST in read_amounts(i) for i in desk.done if i.step in {"repay", "withdraw"}][-2:] == [
         True
     ] * 2
-    until(desk, lambda: not is_acting(desk))
+    desk.until(lambda: not desk.is_acting)
     assert desk.said(PlanClosed)[-1].outcome == Done()
-    assert allowances(desk, market) == [0] * 4
+    assert desk.allowed() == [0] * 4
 
 
-def steps(desk: ChainDesk) -> list[str]:
+def read_amounts(intent: SubmitTransaction) -> list[int]:
+    """Read the words of a call."""
+    words = intent.call.data[10:]
+    return [int(words[at : at + 64], 16) for at in range(0, len(words), 64)]
+
+
+def steps(desk: HedgedDesk) -> list[str]:
     return [i.step for i in desk.done if i.step != "reset"]
 
 
 # ------------------------------------------------------------------ what goes away
-@pytest.mark.parametrize(
-    ("deploy", "first"),
-    [(deploy_aave_v3_6, "supply"), (deploy_aave_v3_0, "borrow"), (deploy_aave_v3_6, "sell")],
-    ids=["3.6-supply", "3.0-borrow", "3.6-sell"],
-)
+@pytest.mark.parametrize(("version", "first"), [("3.6", "supply"), ("3.0", "borrow"), ("3.6", "sell")])
 def test_a_leg_that_a_reorg_takes_away_is_made_again(
-    chain: Chain, world: World, cache, deploy, first: str
+    chain: Chain, world: World, cache, version: str, first: str
 ) -> None:
     """All from a leg on goes away and nothing of it comes again: past its deadline the signer cancels it."""
-    market = deploy(chain, world, cache=cache)
-    desk = desk_at(chain, world, market)
+    market = DEPLOY[version](chain, world, cache=cache)
+    desk = HedgedDesk(chain, world, market, SHORT_OF_DOLLARS)
     begun: dict[str, int] = {}
     while not desk.said(PlanClosed):
         for intent in desk.pending[:1]:
@@ -104,11 +93,11 @@ def test_a_leg_that_a_reorg_takes_away_is_made_again(
     for _ in range(LATE_BLOCKS):
         desk.block()
     cancel_all(desk)
-    until(desk, lambda: len(desk.said(PlanClosed)) > 1)
+    desk.until(lambda: len(desk.said(PlanClosed)) > 1)
     assert {each.outcome for each in desk.said(PlanClosed)} == {Done()}
-    is_hedged(desk, market)
+    is_hedged(desk)
     is_as_on_the_chain(desk, chain, market, desk.book.owner)
-    assert allowances(desk, market) == [0] * 4
+    assert desk.allowed() == [0] * 4
     assert is_tracked(desk)
     assert not desk.said(Quarantined)
 
@@ -117,35 +106,35 @@ def test_a_step_back_from_a_hedge_that_a_reorg_took_away_ends_and_the_hedge_is_t
     chain: Chain, world: World, cache
 ) -> None:
     """The price rises, less is to be owed; then the chain goes back to before anything was, and nothing of it comes again."""
-    market = deploy_aave_v3_6(chain, world, cache=cache)
-    desk = desk_at(chain, world, market)
+    market = DEPLOY["3.6"](chain, world, cache=cache)
+    desk = HedgedDesk(chain, world, market, SHORT_OF_DOLLARS)
     began_at = chain.header().number
-    until(desk, lambda: desk.said(PlanClosed))
-    jump(desk, market, 3_150)
-    until(desk, lambda: len(desk.said(PlanOpened)) > 1)
+    desk.until(lambda: desk.said(PlanClosed))
+    desk.jump(3_150)
+    desk.until(lambda: len(desk.said(PlanOpened)) > 1)
     back = desk.said(PlanOpened)[1]
     assert back.goal.terms["move"] == "down"
     waiting = list(desk.pending)
     undo(desk, chain.header().number - began_at)
-    assert debt_and_collateral(desk, market) == (0, 0)
+    assert (desk.owed(), desk.secured()) == (0, 0)
     for each in waiting:
         desk.append(IntentRefused(intent=each.digest, reason="orphaned", detail="a test"))
     desk.block()
     end = desk.said(PlanClosed)[-1]
     assert (end.plan, end.outcome) == (back.plan, Left(phase="buy", reason="position_gone", item=NAME))
-    until(desk, lambda: desk.said(PlanClosed)[-1].outcome == Done())
+    desk.until(lambda: desk.said(PlanClosed)[-1].outcome == Done())
     assert desk.said(PlanOpened)[2].goal.terms["move"] == "up"
-    is_hedged(desk, market)
-    assert allowances(desk, market) == [0] * 4
+    is_hedged(desk)
+    assert desk.allowed() == [0] * 4
     assert is_tracked(desk)
 
 
-def is_hedged(desk: ChainDesk, market: AaveContracts) -> None:
+def is_hedged(desk: HedgedDesk) -> None:
     """Of all base 65 % is owed, within what a step leaves, and a gap is withstood."""
-    owed, _ = debt_and_collateral(desk, market)
+    owed = desk.owed()
     net = stock_of(desk.shard, desk.book).base_amount
     assert abs(net - (net + owed) * 35 // 100) <= (net + owed) * 3 // 100, (net, owed)
-    assert health(desk, market) >= 1.1 * 1.3
+    assert desk.health() >= 1.1 * 1.3
 
 
 # ------------------------------------------------------------------ what it is for
@@ -154,26 +143,28 @@ BLOCKS = 70
 
 def test_a_fully_hedged_books_value_moves_a_fifth_of_its_twins(chain: Chain, world: World, cache) -> None:
     """The twin has the same range and the same tokens, and does nothing."""
-    market = deploy_aave_v3_6(chain, world, cache=cache)
-    desk = desk_at(chain, world, market, ratio_bps=10_000, half_width=2_000)
-    until(desk, lambda: desk.said(PlanClosed))
+    market = DEPLOY["3.6"](chain, world, cache=cache)
+    hedge = replace(SHORT_OF_DOLLARS.hedge, ratio_bps=Bps(10_000))
+    fully = SHORT_OF_DOLLARS._replace(hedge=hedge, half_width=2_000)
+    desk = HedgedDesk(chain, world, market, fully)
+    desk.until(lambda: desk.said(PlanClosed))
     chance, dollars = random.Random(7), 3_000.0
     values: dict[str, list[float]] = {"hedged": [], "twin": []}
     outside = 0
     for _ in range(BLOCKS):
         dollars *= 1 + chance.gauss(0, 0.006)
-        jump(desk, market, dollars)
+        desk.jump(dollars)
         stock = stock_of(desk.shard, desk.book)
-        owed, secured = debt_and_collateral(desk, market)
+        owed, secured = desk.owed(), desk.secured()
         purse = [balance(chain, token, desk.book.owner) for token in (world.weth, world.usdc_low)]
         native = int(chain.rpc("eth_getBalance", desk.book.owner, "latest"), 16)
         ranged = (stock.base_amount + owed - purse[0] - native, stock.quote_amount - secured - purse[1])
         assert min(ranged) >= 0
         price = dollars * DOLLAR / ETHER
         values["hedged"].append(float(stock.value_quote))
-        values["twin"].append((ranged[0] + KEPT["weth"] + 2 * ETHER) * price + ranged[1] + KEPT["usdc"])
+        values["twin"].append((ranged[0] + KEPT["weth"] + NATIVE_WEI) * price + ranged[1] + KEPT["usdc"])
         long = stock.base_amount + owed
-        outside += not is_acting(desk) and abs(stock.base_amount) > long * 5 // 100
+        outside += not desk.is_acting and abs(stock.base_amount) > long * 5 // 100
     spread = {name: pstdev(b - a for a, b in pairwise(each)) for name, each in values.items()}
     assert spread["hedged"] * 5 <= spread["twin"], spread
     assert outside <= BLOCKS // 10, outside

@@ -5,21 +5,10 @@ from collections import Counter
 
 import pytest
 from aave_world import is_as_on_the_chain
-from chain_desk import ChainDesk
 from chain_plans import cancel_all, undo
 from depth import examples
-from hedged_play import (
-    DOLLAR,
-    ETHER,
-    LATE_BLOCKS,
-    allowances,
-    debt_and_collateral,
-    desk_at,
-    health,
-    is_acting,
-    jump,
-    until,
-)
+from hedged_desk import DEPLOY, SHORT_OF_DOLLARS, HedgedDesk
+from hedged_play import DOLLAR, ETHER, LATE_BLOCKS
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of
@@ -29,8 +18,6 @@ from pipeline.messages.policy import version_of
 from pipeline.units import Bps
 from streams.devnet import aave
 from streams.devnet.aave import AaveContracts
-from streams.devnet.aave_v3_0 import deploy_aave_v3_0
-from streams.devnet.aave_v3_6 import deploy_aave_v3_6
 from streams.devnet.chain import Chain
 from streams.devnet.transactions import Tx
 from streams.devnet.world import World
@@ -52,7 +39,7 @@ LONGEST_AWAY = 8
 class Path:
     """One price after the other, and others who lend and borrow meanwhile."""
 
-    def __init__(self, desk: ChainDesk, market: AaveContracts, seed: int) -> None:
+    def __init__(self, desk: HedgedDesk, market: AaveContracts, seed: int) -> None:
         self.desk, self.market, self.chance = desk, market, random.Random(seed)
         self.dollars = 3_000.0
         self.away = self.longest_away = 0
@@ -67,7 +54,7 @@ class Path:
                 self.desk.block(*self.others())
             else:
                 self.dollars = min(max(self.dollars * step, LOWEST), HIGHEST)
-                jump(self.desk, self.market, self.dollars, *self.others())
+                self.desk.jump(self.dollars, *self.others())
             self.look()
             if {each.step for each in self.desk.done[made:]} & set(LEGS) - set(self.legs):
                 self.take_away(self.chance.randrange(1, 11))
@@ -107,11 +94,11 @@ class Path:
         """Hold the account against the chain, and the exposure against its band."""
         desk = self.desk
         is_as_on_the_chain(desk, desk.chain, self.market, desk.book.owner)
-        assert health(desk, self.market) > 1
-        if is_acting(desk):
+        assert desk.health() > 1
+        if desk.is_acting:
             self.away = 0
             return
-        owed, _ = debt_and_collateral(desk, self.market)
+        owed = desk.owed()
         net = stock_of(desk.shard, desk.book).base_amount
         long = net + owed
         off = abs(net - long * (10_000 - RATIO_BPS) // 10_000)
@@ -120,11 +107,13 @@ class Path:
 
 
 @pytest.mark.parametrize("seed", range(examples(1)))
-@pytest.mark.parametrize("deploy", [deploy_aave_v3_0, deploy_aave_v3_6], ids=["3.0", "3.6"])
-def test_a_hedge_withstands_a_path(chain: Chain, world: World, cache, deploy, seed: int) -> None:
-    market = deploy(chain, world, cache=cache)
-    desk = desk_at(chain, world, market, ratio_bps=RATIO_BPS, half_width=5_400)
-    until(desk, lambda: desk.said(PlanClosed))
+@pytest.mark.parametrize("version", list(DEPLOY))
+def test_a_hedge_withstands_a_path(chain: Chain, world: World, cache, version: str, seed: int) -> None:
+    market = DEPLOY[version](chain, world, cache=cache)
+    hedge = replace(SHORT_OF_DOLLARS.hedge, ratio_bps=Bps(RATIO_BPS))
+    given = SHORT_OF_DOLLARS._replace(hedge=hedge, half_width=5_400)
+    desk = HedgedDesk(chain, world, market, given)
+    desk.until(lambda: desk.said(PlanClosed))
     path = Path(desk, market, seed)
     path.walk()
     assert set(path.legs) >= set(LEGS)
@@ -134,9 +123,9 @@ def test_a_hedge_withstands_a_path(chain: Chain, world: World, cache, deploy, se
     )
     assert not desk.said(Quarantined)
 
-    until(desk, lambda: not is_acting(desk))
+    desk.until(lambda: not desk.is_acting)
     closing = replace(desk.book, hedge=replace(desk.book.hedge, ratio_bps=Bps(0)))
     desk.append(PolicySet(policy=replace(closing, policy_version=version_of(closing))))
-    until(desk, lambda: debt_and_collateral(desk, market) == (0, 0))
-    until(desk, lambda: not is_acting(desk))
-    assert allowances(desk, market) == [0] * 4
+    desk.until(lambda: (desk.owed(), desk.secured()) == (0, 0))
+    desk.until(lambda: not desk.is_acting)
+    assert desk.allowed() == [0] * 4

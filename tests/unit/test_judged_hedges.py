@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from chaos_sender import legs
 from chaos_sender.hedged import LEAST_HEALTH, MOST_WETH
-from hedged_desk import ETHER
+from hedged_play import ETHER
 
 from pipeline.hedge.port import HedgePosition
 
