@@ -111,6 +111,7 @@ NAMED_ITEMS: Final = "named-items"
 QUARANTINED: Final = "quarantined"
 PRICE_RINGS: Final = "price-rings"
 FEEDS: Final = "feeds"
+SEQUENCERS: Final = "sequencers"
 DEPARTURES: Final = "departures"
 """These are not entries: what follows from some is remembered under them."""
 ALL: Final = "all"
@@ -135,6 +136,8 @@ departure: Kind[str] = kind("departure", str)
 price: Kind[Address, int, int, int] = kind("price", str, int, int, int)
 """Of a pool: seconds per interval, how many intervals are kept, and a place among them."""
 feed: Kind[Address] = kind("feed", str)
+sequencer: Kind[Address] = kind("sequencer", str)
+"""Of its uptime feed."""
 frame: Kind[BlockNumber] = kind("frame", int)
 
 # ------------------------------------------------------------------ effects part
@@ -233,6 +236,7 @@ IN_NO_VIEW: Final = families(
     departure,
     warned,
     price,
+    sequencer,
 )
 """Families that no view of a pool, a position or a book is made of."""
 OF_AN_ITEM: Final = families(route, quarantine, checked, resumed)

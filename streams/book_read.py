@@ -1,6 +1,7 @@
 """Read a book from a node at one block, without a log, as the watcher reads what a new book names."""
 
 from pipeline.book.feeds import write_answers
+from pipeline.book.sequencer import uptime_feeds, write_uptime
 from pipeline.drive import drive
 from pipeline.errors import UnreadableError
 from pipeline.follow.due_reads import wanted
@@ -15,7 +16,7 @@ from streams.node.chain_reads import observe
 from streams.node.contract_calls import ContractReader
 from streams.node.multicall import MULTICALL3
 from streams.node.port import Node
-from streams.node.read_feeds import read_feeds
+from streams.node.read_feeds import read_feeds, read_uptime
 from streams.node.read_words import answers_to
 from streams.node.venues.port import ReadContext
 from streams.node.venues.registry import holders
@@ -43,6 +44,8 @@ async def read_book(node: Node, policy: Policy, at: BlockRef) -> Shard:
     reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
     answers = await read_feeds(reader, [feed.feed for feed in policy.feeds()]) if policy.feeds() else []
     write_answers(shard.tables, [each for each in answers if not isinstance(each, UnreadableError)])
+    uptime = await read_uptime(reader, sorted(uptime_feeds([policy]))) if policy.chain.sequencer else []
+    write_uptime(shard.tables, [each for each in uptime if not isinstance(each, UnreadableError)])
     told = await answers_to(reader, block_calls(shard.tables))
     for venue in venues(shard.tables):
         venue.write_answers(shard.tables, at, told)

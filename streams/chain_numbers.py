@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 
 from contracts_abi.chains import ChainFile, known_chains
-from pipeline.units import ChainId, Seconds, Wei
+from pipeline.messages.sequencer import SequencerFeed
+from pipeline.units import Address, ChainId, Seconds, Wei
 
 DEVNET = ChainId(31_337)
 
@@ -43,6 +44,14 @@ def numbers_in(chain: ChainFile) -> ChainNumbers:
         data_fee_wei=Wei(chain.data.book_fee_wei),
         data_gas=chain.data.book_gas,
     )
+
+
+def sequencer_in(chain: ChainFile) -> SequencerFeed | None:
+    """Take the uptime feed of a chain's sequencer from its file."""
+    found = chain.sequencer
+    if found is None:
+        return None
+    return SequencerFeed(feed=Address(found.uptime_feed), grace_s=Seconds(found.grace_s))
 
 
 def numbers_of(chain_id: ChainId) -> ChainNumbers:

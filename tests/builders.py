@@ -27,7 +27,7 @@ from pipeline.messages.events import (
     WriterStarted,
 )
 from pipeline.messages.policy import Policy, SignersLimits, TargetBand, TokenSpec, version_of
-from pipeline.messages.read_values import AllowanceRead, CallRead, FeedRead, NativeBalance
+from pipeline.messages.read_values import AllowanceRead, CallRead, FeedRead, NativeBalance, UptimeRead
 from pipeline.state.policies import book_accounts
 from pipeline.state.tables import Tables
 from pipeline.units import (
@@ -485,7 +485,7 @@ class ToyWatcher:
         self.chain = chain
         self.term = term
         self.base_fee_wei = 10**9
-        self.feeds: dict[str, FeedRead] = {}
+        self.feeds: dict[str, FeedRead | UptimeRead] = {}
         """What price feeds answer after each block."""
         self.coins_change = True
         """Whether the accounts' coin balances differ from block to block."""

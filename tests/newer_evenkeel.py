@@ -32,7 +32,7 @@ def become_newer() -> None:
     def in_place(kinds: Any, new: type) -> Any:
         return tuple(new if kind.__name__ == new.__name__ else kind for kind in kinds)
 
-    events.EVENT_TYPES = in_place(events.EVENT_TYPES, changed(events, "BlockSeen", tag="BlockSeen.3"))
+    events.EVENT_TYPES = in_place(events.EVENT_TYPES, changed(events, "BlockSeen", tag="BlockSeen.4"))
     declined = changed(decisions, "Declined", tag="Declined.2")
     union: Any = Union[in_place(get_args(decisions.AnyDecision), declined)]  # noqa: UP007
     decisions.AnyDecision = union

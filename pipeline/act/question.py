@@ -83,6 +83,8 @@ class VenueGuards(msgspec.Struct, frozen=True, kw_only=True):
     """Those of them that follow from one block's prices: the next may not give them."""
     trading: frozenset[Step] = frozenset()
     """Steps that trade."""
+    securing: frozenset[Step] = frozenset()
+    """Steps that only take risk away and need no price: they go while the chain's sequencer is down."""
     of_trades: frozenset[GuardReason] = frozenset()
     """What holds a trade back and would let go on what is placed without it."""
 

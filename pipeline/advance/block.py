@@ -8,6 +8,7 @@ from pipeline.advance.books import judge_book
 from pipeline.advance.resting import wake_books
 from pipeline.book.feeds import keep_answers
 from pipeline.book.price_rings import keep_prices
+from pipeline.book.sequencer import keep_uptime
 from pipeline.follow.decode import decode
 from pipeline.follow.quarantine import quarantined
 from pipeline.follow.track import FailedItems, track
@@ -30,6 +31,7 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     tracked = track(shard, event, blocks, items, decode(event.logs, blocks))
     books = policies(shard.tables)
     keep_answers(shard.tables, books, event)
+    keep_uptime(shard.tables, books, event)
     keep_prices(shard, of_venues, books, event.block, items)
     outputs: list[Output] = [
         *_swaps(shard, of_venues, blocks, now),

@@ -19,6 +19,7 @@ from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.pricing import pair_price
 from pipeline.book.references import doubt
+from pipeline.book.sequencer import chain_trouble
 from pipeline.book.stock import held_parts, outside_hedge, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.decide.hedging import LEG_FAILED, URGENT, hedge_to_buy, offer_hedge, with_hedge
@@ -79,7 +80,7 @@ def _path(context: BookContext) -> BookPath:
 
 
 def _judge(context: BookContext, path: BookPath, stock: Stock, moved: Stock) -> Judgement:
-    """Ask the operator first, then the plan that is under way, a hedge whose health is low, the strategy, and the hedge.
+    """Ask the operator first, then the plan that is under way, a hedge whose health is low, the sequencer, the strategy, and the hedge.
 
     The strategy is asked about what a re-range moves: the book without what lies at its hedge's venue.
     """
@@ -93,13 +94,25 @@ def _judge(context: BookContext, path: BookPath, stock: Stock, moved: Stock) -> 
     hedge = offer_hedge(shard, policy, stock, effects, now_s)
     if hedge is not None and hedge.target.trigger in {URGENT, LEG_FAILED}:
         return hedge
-    doubted = _doubted(context, stock)
-    if doubted is not None:
-        return doubted
+    refused = _out_of_order(context) or _doubted(context, stock)
+    if refused is not None:
+        return refused
     judged = judge(moved, path, effects, policy, now_s)
     if isinstance(judged, Option):
         return with_hedge(shard, policy, moved, judged)
     return judged if hedge is None else hedge
+
+
+def _out_of_order(context: BookContext) -> Refused | None:
+    """Refuse to act while the chain's sequencer is down, and for its grace period after; a book that is only watched never acts."""
+    policy = context.policy
+    if policy.mode == "watch":
+        return None
+    found = chain_trouble(context.shard.tables, policy, context.block.timestamp_s)
+    if found is None or not policy.chain.sequencer:
+        return None
+    item = keys.sequencer(policy.chain.sequencer.feed)
+    return Refused(gate="sequencer", reason=found.reason, item=item, until_s=found.until_s)
 
 
 def _doubted(context: BookContext, stock: Stock) -> Refused | None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.book.inventory import Stock
+from pipeline.book.sequencer import chain_looked_at_again_s
 from pipeline.book.span import PoolSpan
 from pipeline.decide.gates import next_look_s
 from pipeline.decide.steady import is_steady
@@ -62,10 +63,12 @@ def note_rest(context: BookContext, stock: Stock | None) -> None:
     if path.declined_at_block is None or rests.stays_awake(policy.book):
         return
     effects = tables.find(keys.effects(policy.book), BookEffects) or BookEffects()
-    until_s = next_look_s(path, effects, policy, context.block.timestamp_s)
+    now_s = context.block.timestamp_s
+    looks = next_look_s(path, effects, policy, now_s), chain_looked_at_again_s(tables, policy, now_s)
+    until_s = min((each for each in looks if each is not None), default=None)
     bounds: dict[str, int] = {
         _NUMBER: path.declined_at_block + policy.chain.report_every_blocks,
-        _TIME_BACK: 1 - context.block.timestamp_s,
+        _TIME_BACK: 1 - now_s,
     }
     if until_s is not None:
         bounds[_TIME] = until_s
@@ -98,7 +101,8 @@ def _collect(policy: Policy) -> _Watched:
     pools = {pool_item(policy, pool): pool for pool in policy.all_pools()}
     named = (name for venue in venues_of(policy.chain) for name in venue.watched(policy) if name not in pools)
     never_rests = bool(policy.all_references() or policy.feeds() or policy.hedge)
-    others = (*own, *_OF_EVERY_BOOK, *named)
+    uptime = (keys.sequencer(policy.chain.sequencer.feed),) if policy.chain.sequencer else ()
+    others = (*own, *_OF_EVERY_BOOK, *uptime, *named)
     return _Watched(never_rests, own, others, tuple((pool, item) for item, pool in pools.items()))
 
 

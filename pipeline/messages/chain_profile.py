@@ -2,6 +2,7 @@
 
 import msgspec
 
+from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import Address, ChainId, PoolId, Wei
 
 UNISWAP_V3 = "uniswap_v3"
@@ -65,6 +66,8 @@ class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
     """More items than this in quarantine halt the shard."""
     venues: tuple[VenueSpec, ...] | msgspec.UnsetType = msgspec.UNSET
     """Further ones, by name; left out where there is only the Uniswap V3 of the fields above."""
+    sequencer: SequencerFeed | msgspec.UnsetType = msgspec.UNSET
+    """Left out where no uptime feed tells of a sequencer."""
 
     def all_venues(self) -> tuple[VenueSpec, ...]:
         """List the venues: first the Uniswap V3 of the profile's own fields, then those that it names."""

@@ -21,7 +21,9 @@ Trigger = Literal[
 ]
 """The last three are a hedge's."""
 
-Gate = Literal["observed", "quarantine", "pause", "plan", "mode", "value", "band", "lever", "cooldown"]
+Gate = Literal[
+    "observed", "quarantine", "pause", "plan", "sequencer", "mode", "value", "band", "lever", "cooldown"
+]
 """Where a book was refused, in the order in which the gates are asked."""
 
 

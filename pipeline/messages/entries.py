@@ -14,6 +14,7 @@ from pipeline.messages.costs import PlanCost
 from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import FeedAnswer, PriceSlot
+from pipeline.messages.sequencer import SequencerAnswer
 from pipeline.units import (
     Address,
     BlockNumber,
@@ -208,6 +209,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.volatility.family: CalibratedVolatility,
     keys.price.family: PriceSlot,
     keys.feed.family: FeedAnswer,
+    keys.sequencer.family: SequencerAnswer,
     keys.effects.family: BookEffects,
     keys.plan.family: Plan,
     keys.intent.family: Intent,

@@ -11,7 +11,7 @@ from pipeline.messages.entries import Why
 from pipeline.messages.former_outcomes import drop_cause
 from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
-from pipeline.messages.read_values import AllowanceRead, CallRead, FeedRead, NativeBalance
+from pipeline.messages.read_values import AnyRead
 from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import BlockNumber, BookId, Hash, Offset, PoolId, Seconds, Term, Wei
 
@@ -33,7 +33,7 @@ class WriterStarted(Watched, frozen=True, kw_only=True, tag=True):
     instance: str
 
 
-class BlockSeen(Watched, frozen=True, kw_only=True, tag="BlockSeen.2"):
+class BlockSeen(Watched, frozen=True, kw_only=True, tag="BlockSeen.3"):
     """One block as one shard sees it, also when nothing in it concerns the shard."""
 
     block: BlockRef
@@ -41,7 +41,7 @@ class BlockSeen(Watched, frozen=True, kw_only=True, tag="BlockSeen.2"):
     logs: tuple[RawLog, ...]
     """Those the shard follows, in log-index order."""
     receipts: tuple[Receipt, ...] = ()
-    reads: tuple[NativeBalance | AllowanceRead | FeedRead | CallRead, ...] = ()
+    reads: tuple[AnyRead, ...] = ()
     """Empty in a backfill from a node that no longer has the state."""
     native_checksum: str | UnsetType = UNSET
     """Of all coin balances after the block (`NativeSum`), where `reads` tells only those that differ from the block before; else
@@ -54,6 +54,12 @@ def _block_seen_2(fields: Fields) -> Fields:
     return fields
 
 
+@upgrades("BlockSeen", 2)
+def _block_seen_3(fields: Fields) -> Fields:
+    """Version 2 had no reads of uptime feeds."""
+    return fields
+
+
 class PassedBlock(msgspec.Struct, frozen=True, kw_only=True):
     """One of several blocks in a row; its number and its parent follow from the one before."""
 
@@ -62,17 +68,23 @@ class PassedBlock(msgspec.Struct, frozen=True, kw_only=True):
     base_fee_wei: Wei
 
 
-class BlocksPassed(Watched, frozen=True, kw_only=True, tag=True):
+class BlocksPassed(Watched, frozen=True, kw_only=True, tag="BlocksPassed.2"):
     """Blocks in a row in which nothing concerned the shard, each with the same reads: as good as a BlockSeen of each."""
 
     first: BlockNumber
     parent_hash: Hash
     """Of the first block."""
     blocks: tuple[PassedBlock, ...]
-    reads: tuple[NativeBalance | AllowanceRead | FeedRead | CallRead, ...] = ()
+    reads: tuple[AnyRead, ...] = ()
     """What each of them tells."""
     native_checksum: str
     """Of all coin balances: none of these blocks has changed one."""
+
+
+@upgrades("BlocksPassed", 1)
+def _blocks_passed_2(fields: Fields) -> Fields:
+    """Version 1 had no reads of uptime feeds."""
+    return fields
 
 
 class BlocksReverted(Watched, frozen=True, kw_only=True, tag=True):

@@ -29,6 +29,7 @@ transaction invalid; another transaction was mined; an operator closed it."""
 GuardReason = Literal[
     "paused",
     "stale_block",
+    "sequencer",
     "spot_from_twap",
     "references",
     "gas_price",

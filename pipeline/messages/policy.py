@@ -250,7 +250,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         contracts = (self.chain.wrapped_native, self.signer, *of_venues)
         tokens = (token.address for token in self.tokens)
         feeds = (each.feed for each in self.feeds())
-        named = (*self.accounts, *tokens, *self.all_pools(), *feeds, *contracts)
+        uptime = self.chain.sequencer.feed if self.chain.sequencer else None
+        named = (*self.accounts, *tokens, *self.all_pools(), *feeds, uptime, *contracts)
         return frozenset(address for address in named if address is not None)
 
     def name_of(self, address: Address) -> str | None:

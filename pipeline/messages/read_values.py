@@ -22,6 +22,17 @@ class FeedRead(msgspec.Struct, frozen=True, kw_only=True, tag="feed"):
     decimals: int
 
 
+class UptimeRead(msgspec.Struct, frozen=True, kw_only=True, tag="uptime"):
+    """What a sequencer's uptime feed answers: its logs are of a contract behind the proxy, which may be replaced."""
+
+    feed: Address
+    round_id: int
+    answer: int
+    """0: the sequencer is up; 1: it is down."""
+    started_at_s: Seconds
+    """Since when that is so."""
+
+
 class AllowanceRead(msgspec.Struct, frozen=True, kw_only=True, tag="allowance"):
     """What a spender may still take of an owner's token: transfers lower it without a word."""
 
@@ -38,3 +49,7 @@ class CallRead(msgspec.Struct, frozen=True, kw_only=True, tag="call"):
     data: str
     """Calldata in hex."""
     value: int
+
+
+AnyRead = NativeBalance | AllowanceRead | FeedRead | UptimeRead | CallRead
+"""What a block may contain of them."""

@@ -18,6 +18,7 @@ from streams.node.contract_calls import ContractReader
 from streams.node.feed_facts import feed_problems, feeds_told
 from streams.node.file_facts import contradictions
 from streams.node.multicall import MULTICALL3
+from streams.node.sequencer_facts import sequencer_facts
 from streams.node.tokens import token_fault
 from streams.node.venues.port import ContractFault
 from streams.node.venues.registry import contract_faults, holders, narrowest_half_width
@@ -50,7 +51,9 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
                 for i, policy in enumerate(policies)
                 async for problem in asked.problems(policy, ("books", i))
             ]
-            told = [says for policy in policies for says in await asked.feeds(policy)]
+            problems += [each async for each in asked.sequencer_problems(policies[0])]
+            told = await asked.sequencer(policies[0])
+            told += [says for policy in policies for says in await asked.feeds(policy)]
             chain = chain_file_for(policies[0].chain.chain_id, file)
             lending = None if chain is None else lending_in(chain)
             told += [says for policy in policies for says in await asked.brought(policy, lending)]
@@ -114,6 +117,18 @@ class Asked:
             if narrowest is not None and half < narrowest:
                 says = f"{price_move_text(half)} is narrower than the reference pool allows, {price_move_text(narrowest)}"
                 yield Problem((*path, "rerange", "half_width"), says)
+
+    async def sequencer_problems(self, policy: Policy) -> AsyncIterator[Problem]:
+        """Find out whether the uptime feed that all books go by tells nothing. Raises: NodeError."""
+        feed = policy.chain.sequencer
+        found = await sequencer_facts(self._reader, feed, self.at) if feed else None
+        if found is not None and found.trouble == "sequencer_unknown":
+            yield Problem(("chain", "sequencer", "uptime_feed"), f"{found.says}: no book would act")
+
+    async def sequencer(self, policy: Policy) -> list[str]:
+        """Say whether the chain's sequencer is up, where a feed tells. Raises: NodeError."""
+        feed = policy.chain.sequencer
+        return [(await sequencer_facts(self._reader, feed, self.at)).says] if feed else []
 
     async def feeds(self, policy: Policy) -> list[str]:
         """Say what the price feeds of a book answer. Raises: NodeError."""

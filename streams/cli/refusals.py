@@ -9,7 +9,7 @@ from pipeline.units import RawAmount
 from streams.cli.venues.port import InUnits
 from streams.cli.venues.registry import refusal_numbers
 from streams.cli.wording import named_in
-from streams.human import amount_text
+from streams.human import amount_text, duration_text
 
 _GWEI_DIGITS = 9
 
@@ -21,6 +21,10 @@ _QUOTE = (
     r"\bgas costs (\d+ quote); for the whole plan at most (\d+) were foreseen",
     r"\bis worth (\d+ quote); of what the pool holds within 1 %, (\d+) would fit",
 )
+_SECONDS = (
+    r"\bthe sequencer is (?:down|back) since (\d+ s)",
+    r"\bno price counts until that is more than (\d+ s)",
+)
 _GAS = (r"(?:^|: )(\d+ wei) a gas, more than (\d+)",)
 
 
@@ -28,7 +32,11 @@ def in_units(text: str, policy: Policy | None) -> str:
     """Give each number of a refusal's detail its unit; without the book's policy they stay as they are."""
     if policy is None:
         return text
-    own: Mapping[str, InUnits] = dict.fromkeys(_QUOTE, _amount) | dict.fromkeys(_GAS, _gwei)
+    own: Mapping[str, InUnits] = {
+        **dict.fromkeys(_QUOTE, _amount),
+        **dict.fromkeys(_GAS, _gwei),
+        **dict.fromkeys(_SECONDS, _duration),
+    }
     for pattern, show in [*own.items(), *refusal_numbers()]:
         text = re.sub(pattern, partial(_with_units, partial(show, policy)), text)
     return text
@@ -46,6 +54,11 @@ def _with_units(show: Callable[[int], str], found: re.Match[str]) -> str:
 
 def _amount(policy: Policy, raw: int) -> str:
     return named_in(policy).amount(policy.quote, RawAmount(raw))
+
+
+def _duration(policy: Policy, seconds: int) -> str:
+    del policy
+    return duration_text(seconds)
 
 
 def _gwei(policy: Policy, wei: int) -> str:

@@ -59,6 +59,9 @@ _WHY_NOT: Mapping[str, str] = {
     "no_lever": "{item} is too far from its target, and no lever moves it: a re-range moves base and quote",
     "inside_band": "inside its band",
     "cooling_down": "its last proposal is younger than its cooldown",
+    "sequencer_down": "the chain's sequencer is down: its prices are not those of now",
+    "sequencer_grace": "the chain's sequencer has come back a short while ago: its prices do not count{until}",
+    "sequencer_unknown": "{item} does not tell whether the chain's sequencer is up",
     "held_off": "the market has refused a proposal a moment ago",
 }
 _NATIVE_DECIMALS = 18

@@ -6,27 +6,21 @@ from typing import NamedTuple
 import msgspec
 from eth_utils.crypto import keccak
 
-from contracts_abi.chains import ChainFile, UptimeFeed
+from contracts_abi.chains import ChainFile
 from pipeline.errors import BrokenAnswerError, NodeError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import VenueSpec
-from pipeline.units import Address, Hash, Seconds
-from pipeline.venues.abi import declared
-from streams.human import duration_text
-from streams.node.contract_calls import Ask, ContractReader, Method, method
+from pipeline.messages.sequencer import SequencerFeed
+from pipeline.units import Address, Hash
+from streams.node.contract_calls import Ask, ContractReader, method
 from streams.node.http_node import HttpNode
 from streams.node.lending_facts import lending_facts
 from streams.node.multicall import MULTICALL3
 from streams.node.rpc import Rpc
+from streams.node.sequencer_facts import sequencer_facts
 
-_ROUND = Method(
-    **msgspec.structs.asdict(
-        declared("latestRoundData()", "uint80", "int256", "uint256", "uint256", "uint80")
-    )
-)
 _POOL_OF = method("uniswap-v3/UniswapV3Factory", "getPool")
 _FEES_PIPS = (100, 500, 3_000)
-_UP, _DOWN = 0, 1
 _HASHES_ONLY = False
 """Of a block's transactions."""
 _NOBODY = "0x" + 40 * "0"
@@ -40,17 +34,25 @@ class ChainFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def chain_facts(
-    node: HttpNode, rpc: Rpc, chain: ChainFile | None, at: BlockRef, further: Sequence[VenueSpec] = ()
+    node: HttpNode,
+    rpc: Rpc,
+    chain: ChainFile | None,
+    at: BlockRef,
+    further: Sequence[VenueSpec] = (),
+    *,
+    sequencer: SequencerFeed | None = None,
 ) -> ChainFacts:
     """Ask a node what a chain's file says of it; without a file, for Multicall3 alone. `further` are other deployments of Uniswap V3.
+
+    `sequencer` is the uptime feed that books go by.
 
     Raises: NodeError.
     """
     wrong = [says async for says in _wrong_code(node, chain, at.hash)]
     notes: list[str] = []
+    reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
     if chain is not None:
         notes += [says async for says in _tags(rpc, chain, at)]
-        reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
         if not wrong:
             wrong += [says async for says in _wrong_pools(reader, chain)]
             for spec in further:
@@ -60,9 +62,9 @@ async def chain_facts(
             told = await lending_facts(reader, chain.aave_v3)
             wrong += told.wrong
             notes += told.notes
-        if chain.sequencer is not None:
-            is_up, says = await _sequencer(reader, chain.sequencer, at)
-            (notes if is_up else wrong).append(says)
+    if sequencer is not None:
+        found = await sequencer_facts(reader, sequencer, at)
+        (notes if found.trouble is None else wrong).append(found.says)
     return ChainFacts(wrong=tuple(wrong), notes=tuple(notes))
 
 
@@ -173,26 +175,3 @@ async def _pools_made(reader: ContractReader, chain: ChainFile, factory: Address
                 _PoolMade(tokens, Address(answer[0]), pool_address(factory, code_hash, tokens, fee_pips))
             )
     return made
-
-
-async def _sequencer(reader: ContractReader, feed: UptimeFeed, at: BlockRef) -> tuple[bool, str]:
-    """Say whether the sequencer is up, and has been for longer than its grace period."""
-    (told,) = await reader.ask([Ask(Address(feed.uptime_feed), _ROUND)])
-    if isinstance(told, UnreadableError):
-        return False, f"the sequencer's uptime feed {feed.uptime_feed} does not answer: {told}"
-    _, answer, started_at_s, _, _ = told
-    since_s = at.timestamp_s - Seconds(started_at_s)
-    if answer not in {_UP, _DOWN} or since_s < 0:
-        return False, f"the sequencer's uptime feed {feed.uptime_feed} answers {answer} since {started_at_s}"
-    if answer == _DOWN:
-        return (
-            False,
-            f"the sequencer is down since {duration_text(since_s)}: prices of the chain are not those of now",
-        )
-    if since_s <= feed.grace_s:
-        grace = duration_text(feed.grace_s)
-        return (
-            False,
-            f"the sequencer is back since {duration_text(since_s)}: no price is relied on for {grace}",
-        )
-    return True, f"the sequencer is up since {duration_text(since_s)}"

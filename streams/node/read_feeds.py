@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline.errors import UnreadableError
-from pipeline.messages.read_values import FeedRead
+from pipeline.messages.read_values import FeedRead, UptimeRead
 from pipeline.units import Address, Seconds
 from pipeline.venues.abi import declared
 from streams.node.contract_calls import Ask, ContractReader, Method, method
@@ -40,6 +40,17 @@ async def read_feeds(reader: ContractReader, feeds: Sequence[Address]) -> list[F
                 )
             )
     return found
+
+
+async def read_uptime(reader: ContractReader, feeds: Sequence[Address]) -> list[UptimeRead | UnreadableError]:
+    """Read of each uptime feed whether the sequencer is up, and since when. Raises: NodeError."""
+    told = await reader.ask([Ask(feed, _ROUND) for feed in feeds])
+    return [
+        last
+        if isinstance(last, UnreadableError)
+        else UptimeRead(feed=feed, round_id=last[0], answer=last[1], started_at_s=Seconds(last[2]))
+        for feed, last in zip(feeds, told, strict=True)
+    ]
 
 
 async def read_descriptions(reader: ContractReader, feeds: Sequence[Address]) -> list[str]:

@@ -46,6 +46,9 @@ def _chain(chain: ChainSection) -> Iterator[Problem]:
         yield Problem(
             ("chain", "profile"), f"{chain.profile} is of chain {file.chain_id}, not of chain {chain.id}"
         )
+    if chain.sequencer.grace is not None and chain.uptime_feed() is None:
+        says = f"no uptime feed is known for chain {chain.id}: name one by uptime_feed"
+        yield Problem(("chain", "sequencer", "grace"), says)
 
 
 def _repeated(named: Iterable[tuple[FieldPath, str]]) -> Iterator[Problem]:

@@ -227,6 +227,7 @@ def _profile(section: ChainSection, document: Document, devnet: ChainProfile | N
         report_every_blocks=section.report_every_blocks,
         max_quarantined=section.max_quarantined,
         venues=venue_specs(section) or msgspec.UNSET,
+        sequencer=section.uptime_feed() or msgspec.UNSET,
     )
 
 

@@ -12,10 +12,11 @@ from pydantic import (
     StringConstraints,
 )
 
-from contracts_abi.chains import ChainFile, read_chain_file
+from contracts_abi.chains import ChainFile, known_chains, read_chain_file
 from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
+from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
-from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of
+from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of, sequencer_in
 from streams.human import parse_price_move
 from streams.portfolio.fields import (
     WIDEST_SPOT,
@@ -49,6 +50,15 @@ class VenueSection(Section):
         return self.__pydantic_extra__
 
 
+class SequencerSection(Section):
+    """Chainlink's feed of whether the chain's sequencer is up. Books do not act while it is down, nor within the grace period after."""
+
+    uptime_feed: Addr | None = None
+    """The feed's proxy; by default the one of the chain's file."""
+    grace: Annotated[Duration, Field(ge=1, le=86_400)] | None = None
+    """How long after the sequencer is back no price counts; by default the chain file's, else 1h."""
+
+
 def _read(path: Path) -> Path:
     read_chain_file(path)
     return path
@@ -79,6 +89,8 @@ class ChainSection(Section):
     """How often each view is published though nothing has changed, in blocks."""
     max_quarantined: Annotated[int, Field(ge=0, le=10_000)] = 10
     """How many pools, positions and balances of a shard may be in quarantine before the shard halts."""
+    sequencer: SequencerSection = SequencerSection()
+    """Who tells whether the sequencer is up, where one orders the chain's blocks."""
     venues: tuple[VenueSection, ...] = ()
     """Further deployments: other factories of Uniswap V3, venues of hedges such as lending markets."""
 
@@ -90,6 +102,16 @@ class ChainSection(Section):
         """Look up what differs from chain to chain: in the file that is named, else by the chain's number."""
         file = self.file()
         return numbers_of(self.id) if file is None else numbers_in(file)
+
+    def uptime_feed(self) -> SequencerFeed | None:
+        """Tell which feed the books go by: this section's above that of the chain's file; None where neither names one."""
+        file, own = self.file() or known_chains().get(self.id), self.sequencer
+        known = None if file is None else sequencer_in(file)
+        if known is None:
+            known = None if own.uptime_feed is None else SequencerFeed(feed=own.uptime_feed)
+        if known is None:
+            return None
+        return SequencerFeed(feed=own.uptime_feed or known.feed, grace_s=own.grace or known.grace_s)
 
 
 class TokenSection(Section):

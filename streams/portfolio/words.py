@@ -186,7 +186,14 @@ def _chain(chain: ChainProfile) -> Iterator[tuple[str, str]]:
     yield "report_every_blocks", str(chain.report_every_blocks)
     yield "max_quarantined", str(chain.max_quarantined)
     yield "venues", "; ".join(map(_venue, chain.venues or ())) or _UNSET
+    yield "sequencer", _sequencer(chain)
     yield "fee for posting data", f"{chain.data_fee_wei} wei, {chain.data_gas} gas"
+
+
+def _sequencer(chain: ChainProfile) -> str:
+    if not chain.sequencer:
+        return _UNSET
+    return f"uptime feed {chain.sequencer.feed}, grace {seconds_text(chain.sequencer.grace_s)}"
 
 
 def _venue(venue: VenueSpec) -> str:

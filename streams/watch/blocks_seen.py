@@ -4,17 +4,18 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
+from pipeline.book.sequencer import uptime_feeds
 from pipeline.errors import BlockUnknownError, StateGoneError, UnreadableError
 from pipeline.follow.log_filter import LogFilter, log_filter, select, select_receipts
 from pipeline.messages.events import BlockSeen
-from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance
+from pipeline.messages.read_values import AllowanceRead, FeedRead, NativeBalance, UptimeRead
 from pipeline.state.policies import book_accounts, policies, profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Term
 from pipeline.venues.registry import block_calls, spenders
 from streams.node.contract_calls import ContractReader
 from streams.node.port import Body, Node
-from streams.node.read_feeds import read_feeds
+from streams.node.read_feeds import read_feeds, read_uptime
 from streams.node.read_words import answers_to
 from streams.node.venues.wallet import read_allowances
 from streams.watch.logged_natives import LoggedNatives
@@ -44,6 +45,7 @@ async def blocks_seen(
         return []
     accounts, told = sorted(book_accounts(tables)), told or LoggedNatives()
     granted, feeds, calls = granted_by(tables), feeds_of(tables), block_calls(tables)
+    uptime = sorted(uptime_feeds(policies(tables)))
     events: list[BlockSeen] = []
     for block, body in await _with_bodies(node, blocks, mine):
         reader = ContractReader(node, multicall=multicall, at=block.header.block.hash)
@@ -62,6 +64,7 @@ async def blocks_seen(
                 *changed,
                 *await allowances_at(reader, granted),
                 *await answers_at(reader, feeds),
+                *await uptime_at(reader, uptime),
                 *await answers_to(reader, calls),
             ),
             native_checksum=checksum,
@@ -125,6 +128,15 @@ async def answers_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[
     """Tell what price feeds answer after a block; what the node cannot tell is left out."""
     try:
         answers = await read_feeds(reader, feeds) if feeds else []
+    except StateGoneError:
+        return ()
+    return tuple(each for each in answers if not isinstance(each, UnreadableError))
+
+
+async def uptime_at(reader: ContractReader, feeds: Sequence[Address]) -> tuple[UptimeRead, ...]:
+    """Tell whether sequencers were up after a block; what the node or the feed cannot tell is left out."""
+    try:
+        answers = await read_uptime(reader, feeds) if feeds else []
     except StateGoneError:
         return ()
     return tuple(each for each in answers if not isinstance(each, UnreadableError))

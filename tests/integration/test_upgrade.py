@@ -183,7 +183,7 @@ async def test_the_worker_is_upgraded_first_under_the_older_watcher(house):
         async with house.process("new", "work"):
             await house.mine(6)
             await house.caught_up()
-    assert not any(b'"BlockSeen.3"' in each for each in await house.events())
+    assert not any(b'"BlockSeen.4"' in each for each in await house.events())
     await house.assert_true(upgraded_at)
 
 
@@ -198,7 +198,7 @@ async def test_the_worker_is_upgraded_last_and_its_shard_waits_for_that(house):
             await house.mine(4)
             said = await house.until_said("old", "work", "HALTED")
         events = await house.events()
-        newer = next(at for at, each in enumerate(events) if b'"BlockSeen.3"' in each)
+        newer = next(at for at, each in enumerate(events) if b'"BlockSeen.4"' in each)
         assert newer >= before
         says = rf"events\.v1\[{SHARD}\]@{newer}: BlockSeen of version 3, known are versions up to 2: written by a newer Evenkeel"
         assert re.search(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 from quiet_stories import BANDS, CHAIN, tell
+from uptime import DOWN, UP, answer, by_the_sequencer
 
 from pipeline import keys
 from pipeline.advance import advance, passed_blocks
@@ -134,6 +135,42 @@ def test_liquidity_out_of_range_is_noticed_within_a_run():
     proposed = [each for each in said if type(each).__name__ == "RebalanceProposed"]
     assert proposed
     assert proposed[0].because_of.block.number < watcher.chain.head.number - 20
+
+
+def test_the_end_of_a_grace_period_is_noticed_within_a_run():
+    REACHED.clear()
+    watcher = started(7, by_the_sequencer(policy(chain=QUIET, strategy=BANDS[0]), grace_s=240))
+    answer(watcher, UP, ago_s=0)
+    tell(watcher, 5)
+    calm(watcher, 40)
+    said = compare(watcher.log, [60])
+    proposed = next(each for each in said if type(each).__name__ == "RebalanceProposed")
+    assert watcher.chain.head.number - 30 < proposed.because_of.block.number < watcher.chain.head.number - 15
+    assert REACHED["passed"] > 10
+
+
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.integers(0, 2**32),
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 3, 4, 5, 6]),
+            st.integers(0, 30),
+            st.sampled_from([UP, DOWN, 2]),
+            st.integers(-40, 200),
+        ),
+        max_size=5,
+    ),
+    st.lists(st.integers(2, 40), min_size=1, max_size=5),
+)
+def test_a_run_leads_to_the_same_whatever_the_sequencer_does(seed, story, lengths):
+    watcher = started(seed, by_the_sequencer(policy(chain=QUIET, strategy=BANDS[0])))
+    for act, blocks, says, ago_s in story:
+        answer(watcher, says, ago_s)
+        watcher.coins_change = False
+        tell(watcher, act)
+        calm(watcher, blocks)
+    compare(watcher.log, lengths)
 
 
 def test_a_ring_of_prices_is_kept_within_a_run():

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from quiet_stories import BANDS, CHAIN, TOLD, tell
+from uptime import DOWN, FEED, UP, answer, by_the_sequencer
 
 from pipeline.advance import block
 from pipeline.advance.books import judge_book
@@ -87,6 +88,53 @@ def test_with_and_without_rests_and_loaded_anew_a_log_leads_to_the_same(seed, st
     for act in story:
         tell(watcher, act)
     compare(watcher, *loaded_at)
+
+
+said_of_the_sequencer = st.tuples(st.sampled_from([UP, UP, DOWN, 2, None]), st.integers(-40, 200))
+
+
+def story_with_the_sequencer(
+    watcher: ToyWatcher, story: list[tuple[int, int, tuple[int | None, int]]]
+) -> None:
+    """Let the feed answer otherwise, then something happen, then some quiet blocks pass."""
+    watcher.coins_change = False
+    answer(watcher, UP)
+    for act, blocks, (says, ago_s) in story:
+        if says is None:
+            watcher.feeds.pop(FEED, None)
+        else:
+            answer(watcher, says, ago_s)
+        tell(watcher, act)
+        for _ in range(blocks):
+            watcher.block(0)
+
+
+QUIET_ACTS = [0, 3, 4, 5, 6, 7, 8, 14]
+
+
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.tuples(st.sampled_from(QUIET_ACTS), st.integers(0, 20), said_of_the_sequencer), max_size=8),
+    st.sampled_from(["dry-run", "live"]),
+    st.lists(st.integers(0, 10**6), max_size=4),
+)
+def test_a_book_that_rests_notices_what_its_sequencer_does(seed, story, mode, loaded_at):
+    chain = replace(CHAIN, report_every_blocks=1_000)
+    watcher = started(seed, by_the_sequencer(policy(chain=chain, mode=mode, strategy=BANDS[0])))
+    story_with_the_sequencer(watcher, story)
+    compare(watcher, *loaded_at)
+
+
+def test_the_end_of_a_grace_period_is_noticed_by_the_clock_alone_by_a_book_that_rests():
+    RESTED.clear()
+    chain = replace(CHAIN, report_every_blocks=1_000)
+    watcher = started(7, by_the_sequencer(policy(chain=chain, strategy=BANDS[0]), grace_s=360))
+    story_with_the_sequencer(watcher, [(5, 0, (UP, 0)), (0, 50, (UP, 12))])
+    compare(watcher)
+    assert RESTED["blocks of books"] - RESTED["looked at"] > 15
+    said = [getattr(output, "reason", type(output).__name__) for output in outputs(watcher)]
+    assert {"sequencer_grace", "RebalanceProposed"} <= set(said)
 
 
 def test_the_stories_rest_and_wake():

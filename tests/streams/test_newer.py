@@ -23,7 +23,7 @@ from streams.work.keeper import WAITING_RECORDS, Arrived
 from streams.work.keepers import Keepers
 
 LOGS = {ShardId(0): story(1), ShardId(1): story(2)}
-NEWER = b'{"type":"BlockSeen.3","term":"1","nobody":"knows"}'
+NEWER = b'{"type":"BlockSeen.4","term":"1","nobody":"knows"}'
 SAYS = re.escape(
     "BlockSeen of version 3, known are versions up to 2: written by a newer Evenkeel: upgrade the workers first"
 )

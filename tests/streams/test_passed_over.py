@@ -29,7 +29,7 @@ from streams.work.keepers import Keepers
 
 SHARD = ShardId(0)
 NOBODYS = b'{"type":"Hedged","of":["nobody"]}'
-NEWER_BLOCK = b'{"type":"BlockSeen.3","term":"1","nobody":"knows"}'
+NEWER_BLOCK = b'{"type":"BlockSeen.4","term":"1","nobody":"knows"}'
 NEWER_REPORT = b'{"type":"Sent.2","intent":"00"}'
 AT = 9
 TOLD = story(1)

@@ -56,7 +56,7 @@ SEEN = BlockSeen(
     reads=(NativeBalance(account="0x" + "44" * 20, amount_wei=2**255 + 1),),
 )
 SEEN_JSON = (
-    '{"type":"BlockSeen.2","term":"3","block":' + BLOCK_JSON + ',"base_fee_wei":"12345678901",'
+    '{"type":"BlockSeen.3","term":"3","block":' + BLOCK_JSON + ',"base_fee_wei":"12345678901",'
     '"logs":[{"address":"0x' + "11" * 20 + '","topics":["0x' + "22" * 32 + '"],"data":"0x","log_index":"7",'
     '"transaction_hash":"0x' + "33" * 32 + '","transaction_index":"2"}],"receipts":[],'
     '"reads":[{"type":"native_balance","account":"0x' + "44" * 20 + '",'

@@ -88,8 +88,8 @@ OPENINGS: dict[str, Callable[[pytest.MonkeyPatch], Desk]] = {
 }
 VENUE = actions.UniswapV3Actions.guards
 GUARDS, PARTS = guards_with(VENUE), (BLOCK, REFERENCES, GAS, AMOUNTS, VENUE.prices, VENUE.sizes, VENUE.calls)
-ONLY_LATER = {"paused", "references", "mint_limited", "min_out", "price_limit"}
-"""A pause and a reference are gates before any proposal; the others look at a swap or a mint, which no plan begins with."""
+ONLY_LATER = {"paused", "sequencer", "references", "mint_limited", "min_out", "price_limit"}
+"""A pause, the sequencer and a reference are gates before any proposal; the others look at a swap or a mint, which no plan begins with."""
 
 
 def test_every_guard_has_its_story():

@@ -9,6 +9,7 @@ from builders import BASE, OWNER, QUOTE, ROOMY_SIGNER, ROUTER, STRANGER
 from desk import Desk, live
 from msgspec.structs import replace
 from toy_signer import whale
+from uptime import by_the_sequencer
 
 from pipeline.act.guards import guards_with
 from pipeline.advance.books import stock_of
@@ -107,6 +108,7 @@ def for_nothing(_: Any) -> Any:
 
 REFUSING: dict[str, Refusing] = {
     "paused": paused,
+    "sequencer": another(lambda book: {"chain": by_the_sequencer(book).chain}),
     "spot_from_twap": other_limits(max_spot_from_twap_log_bps=-1),
     "references": another(lambda _: {"references": (Reference(price=Par(unit=QUOTE)),)}),
     "gas_price": dear_gas,
@@ -123,7 +125,16 @@ OPENINGS = {"no_improvement", "notional", "daily_notional", "daily_actions", "da
 """These limit a whole action: once it has begun nothing of them is asked."""
 SWAP_ONLY = {"swap_limited", "min_out", "price_limit"}
 MINT_ONLY = {"mint_limited", "depth"}
-NOT_OF_RESETS = {*SWAP_ONLY, "deadline", "paused", "spot_from_twap", "references", "gas_price", "cost"}
+NOT_OF_RESETS = {
+    *SWAP_ONLY,
+    "deadline",
+    "paused",
+    "sequencer",
+    "spot_from_twap",
+    "references",
+    "gas_price",
+    "cost",
+}
 CASES = [
     (guard, phase)
     for guard in REFUSING

@@ -103,7 +103,7 @@ def test_the_command_prints_a_schema_and_names_what_it_knows(capsys: pytest.Capt
 @pytest.mark.parametrize("field", ["term", "base_fee_wei"])
 def test_what_a_schema_says_of_an_integer(field: str) -> None:
     validator = VALIDATORS["BlockSeen"]
-    (payload,) = [each.payload for each in read_records() if each.name == "BlockSeen" and each.version == 2]
+    (payload,) = [each.payload for each in read_records() if each.name == "BlockSeen" and each.version == 3]
     form = msgspec.json.decode(payload)
     validator.validate(form)
     for wrong in (7, "07", "+7", "7.0", "", None, "0x7"):

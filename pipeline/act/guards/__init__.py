@@ -9,6 +9,7 @@ from pipeline.act.guards.amounts import daily_actions, daily_notional, no_improv
 from pipeline.act.guards.block import TIP_WEI, gas_price, paused, stale_block
 from pipeline.act.guards.cost import cost, costs_of, daily_cost, daily_gas
 from pipeline.act.guards.references import references
+from pipeline.act.guards.sequencer import sequencer
 from pipeline.act.question import DAY_S, Guard, GuardRefusal, Question, VenueGuards
 from pipeline.messages.outcomes import GuardReason
 from pipeline.venues import registry
@@ -30,7 +31,7 @@ __all__ = [
     "passing_reasons",
 ]
 
-BLOCK: dict[GuardReason, Guard] = {"paused": paused, "stale_block": stale_block}
+BLOCK: dict[GuardReason, Guard] = {"paused": paused, "stale_block": stale_block, "sequencer": sequencer}
 REFERENCES: dict[GuardReason, Guard] = {"references": references}
 GAS: dict[GuardReason, Guard] = {"gas_price": gas_price}
 AMOUNTS: dict[GuardReason, Guard] = {
@@ -61,7 +62,17 @@ OTHER_REASONS = (
 is not known or is nothing."""
 
 _PASSING = frozenset(
-    {"stale_block", "references", "gas_price", "no_improvement", "cost", "not_plannable", "market", "oracle"}
+    {
+        "stale_block",
+        "sequencer",
+        "references",
+        "gas_price",
+        "no_improvement",
+        "cost",
+        "not_plannable",
+        "market",
+        "oracle",
+    }
 )
 """`market` is the signer's own."""
 

@@ -19,6 +19,7 @@ from pipeline.venues.hedging.venue_price import why_far, why_old
 
 TRADING = frozenset({"sell", "buy"})
 _FREEING = frozenset({"free"})
+_SECURING = frozenset({"supply", "repay", "deposit", APPROVE, RESET}) | _FREEING
 UNFIT: tuple[GuardReason, ...] = (
     "reserve_paused",
     "reserve_frozen",
@@ -73,6 +74,7 @@ class HedgeGuards:
             calls={**_of_calls(theirs.calls), "not_allowed": self.not_allowed},
             passing=theirs.passing | {"oracle"},
             trading=TRADING,
+            securing=_SECURING,
         )
 
     def own_prices(self) -> dict[GuardReason, Guard]:

@@ -1,0 +1,52 @@
+"""What the uptime feeds of books' chains answered after the last block, and whether books may act by it."""
+
+from collections.abc import Iterable
+
+from pipeline import keys
+from pipeline.messages.events import BlockSeen
+from pipeline.messages.policy import Policy
+from pipeline.messages.read_values import UptimeRead
+from pipeline.messages.sequencer import SequencerAnswer
+from pipeline.sequencer import SequencerTrouble, judged_otherwise_s, sequencer_trouble
+from pipeline.state.tables import Tables
+from pipeline.units import Address, Seconds
+
+
+def uptime_feeds(books: Iterable[Policy]) -> frozenset[Address]:
+    """List the uptime feeds of books' chains: one, but while the file is being changed."""
+    return frozenset(policy.chain.sequencer.feed for policy in books if policy.chain.sequencer)
+
+
+def keep_uptime(tables: Tables, books: tuple[Policy, ...], event: BlockSeen) -> None:
+    """Write what uptime feeds answered after a block, and forget what it does not tell: no log would have told it either."""
+    wanted = tables.of_family(keys.SEQUENCERS, keys.policy.family, lambda: uptime_feeds(books))
+    known = {keys.sequencer.parse(key)[0] for key, _ in tables.group(keys.sequencer.family, SequencerAnswer)}
+    if not wanted and not known:
+        return
+    read = {each.feed: each for each in event.reads if isinstance(each, UptimeRead) and each.feed in wanted}
+    for feed in sorted(known - read.keys()):
+        tables.put(keys.sequencer(feed), None)
+    write_uptime(tables, read.values())
+
+
+def write_uptime(tables: Tables, reads: Iterable[UptimeRead]) -> None:
+    """Write what uptime feeds answered."""
+    for each in reads:
+        answer = SequencerAnswer(round_id=each.round_id, answer=each.answer, started_at_s=each.started_at_s)
+        tables.put(keys.sequencer(each.feed), answer)
+
+
+def chain_trouble(tables: Tables, policy: Policy, now_s: Seconds) -> SequencerTrouble | None:
+    """Say why no price of a book's chain is acted at, if so; never where its chain has no uptime feed."""
+    feed = policy.chain.sequencer
+    return sequencer_trouble(feed, _answer(tables, feed.feed), now_s) if feed else None
+
+
+def chain_looked_at_again_s(tables: Tables, policy: Policy, now_s: Seconds) -> Seconds | None:
+    """Tell the first moment at which that may be otherwise though nothing is written; None: never."""
+    feed = policy.chain.sequencer
+    return judged_otherwise_s(feed, _answer(tables, feed.feed), now_s) if feed else None
+
+
+def _answer(tables: Tables, feed: Address) -> SequencerAnswer | None:
+    return tables.find(keys.sequencer(feed), SequencerAnswer)

@@ -1,0 +1,27 @@
+"""A sequencer's uptime feed on the toy chain: a book that goes by it, and what it answers."""
+
+from builders import ToyWatcher, address
+from msgspec.structs import replace
+
+from pipeline.messages.policy import Policy, version_of
+from pipeline.messages.read_values import UptimeRead
+from pipeline.messages.sequencer import SequencerFeed
+from pipeline.units import Seconds
+
+FEED = address(0x5E9)
+UP, DOWN = 0, 1
+GRACE_S = 120
+"""Ten blocks of the toy chain."""
+
+
+def by_the_sequencer(book: Policy, grace_s: int = GRACE_S) -> Policy:
+    """The same book on a chain with an uptime feed."""
+    feed = SequencerFeed(feed=FEED, grace_s=Seconds(grace_s))
+    made = replace(book, chain=replace(book.chain, sequencer=feed))
+    return replace(made, policy_version=version_of(made))
+
+
+def answer(watcher: ToyWatcher, says: int, ago_s: int = 10**6, round_id: int = 7) -> None:
+    """Let the feed say from the next block on that it has been so since a while before the head."""
+    since_s = watcher.chain.head.timestamp_s - ago_s
+    watcher.feeds[FEED] = UptimeRead(feed=FEED, round_id=round_id, answer=says, started_at_s=Seconds(since_s))
