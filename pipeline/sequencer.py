@@ -1,4 +1,4 @@
-"""Whether prices of a chain may be acted at, by the uptime feed of its sequencer: not while it is down, nor for a while after.
+"""Judge whether prices of a chain may be acted at, by the uptime feed of its sequencer: not while it is down, nor for a while after.
 
 An uptime feed has no heartbeat: it answers anew only when the sequencer goes down or comes back. So no age makes its answer too old.
 """

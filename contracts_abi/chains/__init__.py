@@ -112,7 +112,7 @@ class UptimeFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     source: _Text
     uptime_feed: _Address
     grace_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
-    """So long after it is back no price of the chain is relied on."""
+    """So long after it is back no price of the chain is acted at."""
 
 
 class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

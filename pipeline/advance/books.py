@@ -12,14 +12,13 @@ from pipeline.advance.daily_counts import proposed
 from pipeline.advance.dry_runs import want_dry_run
 from pipeline.advance.health import tell_health
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
+from pipeline.advance.price_doubts import refuse_prices
 from pipeline.advance.real_cost import count_cost, with_cost
 from pipeline.advance.resting import note_rest
 from pipeline.book.feeds import answer_of, feed_fault
 from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.pricing import pair_price
-from pipeline.book.references import doubt
-from pipeline.book.sequencer import chain_trouble
 from pipeline.book.stock import held_parts, outside_hedge, take_stock
 from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
 from pipeline.decide.hedging import LEG_FAILED, URGENT, hedge_to_buy, offer_hedge, with_hedge
@@ -94,36 +93,13 @@ def _judge(context: BookContext, path: BookPath, stock: Stock, moved: Stock) -> 
     hedge = offer_hedge(shard, policy, stock, effects, now_s)
     if hedge is not None and hedge.target.trigger in {URGENT, LEG_FAILED}:
         return hedge
-    refused = _out_of_order(context) or _doubted(context, stock)
+    refused = refuse_prices(context, stock)
     if refused is not None:
         return refused
     judged = judge(moved, path, effects, policy, now_s)
     if isinstance(judged, Option):
         return with_hedge(shard, policy, moved, judged)
     return judged if hedge is None else hedge
-
-
-def _out_of_order(context: BookContext) -> Refused | None:
-    """Refuse to act while the chain's sequencer is down, and for its grace period after; a book that is only watched never acts."""
-    policy = context.policy
-    if policy.mode == "watch":
-        return None
-    found = chain_trouble(context.shard.tables, policy, context.block.timestamp_s)
-    if found is None or not policy.chain.sequencer:
-        return None
-    item = keys.sequencer(policy.chain.sequencer.feed)
-    return Refused(gate="sequencer", reason=found.reason, item=item, until_s=found.until_s)
-
-
-def _doubted(context: BookContext, stock: Stock) -> Refused | None:
-    """Refuse to act at a spot price that a reference contradicts, or that none confirms; a book that is only watched never acts."""
-    policy = context.policy
-    if policy.mode == "watch" or not policy.all_references():
-        return None
-    found = doubt(context.shard, policy, stock.prices, context.block.timestamp_s)
-    if found is None:
-        return None
-    return Refused(gate="value", reason=found.reason, item=found.item, until_s=found.until_s)
 
 
 def _finished(carried: list[Output], path: BookPath) -> str | None:

@@ -1,4 +1,4 @@
-"""What the uptime feeds of books' chains answered after the last block, and whether books may act by it."""
+"""Keep what the uptime feeds of books' chains answered after the last block, and judge whether books may act by it."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Chainlink's feed of whether a chain's sequencer is up: which one, and what it answered."""
+"""The uptime feed of a chain's sequencer (Chainlink's): which one, and what it answered."""
 
 import msgspec
 

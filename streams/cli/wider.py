@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from pipeline.fee_tiers import spot_log_bps_of
 from pipeline.messages.policy import Policy
 from streams.human import bps_text, price_move_text, seconds_text
@@ -45,8 +48,28 @@ def wider_than_signers(policy: Policy, file: SignerFile | None = None) -> Iterat
             f"{policy.book}: signer.twap_window {seconds_text(own.twap_window_s)} is not {whose} twap_window, "
             f"{seconds_text(of['twap_window'])}{unless}: it holds what is planned against another mean"
         )
+    if file is not None:
+        yield from _sequencer(policy, file)
     if file is not None and policy.hedge:
         yield from _hedge(policy, policy.hedge.venue, file)
+
+
+def _sequencer(policy: Policy, file: SignerFile) -> Iterator[str]:
+    """Name where a signer goes by another uptime feed, or waits for longer."""
+    ours, theirs = policy.chain.sequencer or None, file.uptime_feed()
+    if theirs is None or ours == theirs:
+        return
+    if ours is None or ours.feed != theirs.feed:
+        named = "none" if ours is None else ours.feed
+        yield (
+            f"{policy.book}: its signer goes by the uptime feed {theirs.feed} of its chain's sequencer, the policy by {named}: it "
+            "would refuse what is planned while the one says that prices do not count and the other does not (market)"
+        )
+    elif ours.grace_s < theirs.grace_s:
+        yield (
+            f"{policy.book}: chain.sequencer.grace {seconds_text(ours.grace_s)} is shorter than its signer's, "
+            f"{seconds_text(theirs.grace_s)}: it would refuse what is planned in between (market)"
+        )
 
 
 def _hedge(policy: Policy, venue: str, file: SignerFile) -> Iterator[str]:
@@ -54,6 +77,8 @@ def _hedge(policy: Policy, venue: str, file: SignerFile) -> Iterator[str]:
     entries = [entry for entry in file.sections() if entry.secures(policy)]
     if not entries:
         yield f"{policy.book}: no entry of its signer's venues names the pool of {venue}: it would refuse the hedge (limits)"
+    if file.uptime_feed() is None:  # then it refuses nothing because of one
+        policy = replace(policy, chain=replace(policy.chain, sequencer=UNSET))
     for entry in entries:
         for says in entry.refuses_of(policy, file.budget_token):
             yield f"{policy.book}: {says}: it would refuse what needs it (limits)"

@@ -1,4 +1,4 @@
-"""What an uptime feed tells of a chain's sequencer, in words, judged as the books judge it."""
+"""Say in words what an uptime feed tells of a chain's sequencer, judged as the books judge it."""
 
 import msgspec
 

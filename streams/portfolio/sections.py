@@ -16,7 +16,7 @@ from contracts_abi.chains import ChainFile, known_chains, read_chain_file
 from pipeline.messages.policy import LargeSwaps, Mode, StallPolicy
 from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import Address, BookId, Bps, ChainId, Seconds
-from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of, sequencer_in
+from streams.chain_numbers import ChainNumbers, numbers_in, numbers_of
 from streams.human import parse_price_move
 from streams.portfolio.fields import (
     WIDEST_SPOT,
@@ -31,6 +31,7 @@ from streams.portfolio.fields import (
 )
 from streams.portfolio.hedge_sections import HedgeSection
 from streams.portfolio.price_sections import AssetSection, PriceHistorySection, ReferenceSection
+from streams.portfolio.sequencer_section import SequencerSection
 
 
 class VenueSection(Section):
@@ -48,15 +49,6 @@ class VenueSection(Section):
     def contracts(self) -> Mapping[str, Address]:
         """Where each of its contracts stands, by role."""
         return self.__pydantic_extra__
-
-
-class SequencerSection(Section):
-    """Chainlink's feed of whether the chain's sequencer is up. Books do not act while it is down, nor within the grace period after."""
-
-    uptime_feed: Addr | None = None
-    """The feed's proxy; by default the one of the chain's file."""
-    grace: Annotated[Duration, Field(ge=1, le=86_400)] | None = None
-    """How long after the sequencer is back no price counts; by default the chain file's, else 1h."""
 
 
 def _read(path: Path) -> Path:
@@ -105,13 +97,7 @@ class ChainSection(Section):
 
     def uptime_feed(self) -> SequencerFeed | None:
         """Tell which feed the books go by: this section's above that of the chain's file; None where neither names one."""
-        file, own = self.file() or known_chains().get(self.id), self.sequencer
-        known = None if file is None else sequencer_in(file)
-        if known is None:
-            known = None if own.uptime_feed is None else SequencerFeed(feed=own.uptime_feed)
-        if known is None:
-            return None
-        return SequencerFeed(feed=own.uptime_feed or known.feed, grace_s=own.grace or known.grace_s)
+        return self.sequencer.feed(self.file() or known_chains().get(self.id))
 
 
 class TokenSection(Section):

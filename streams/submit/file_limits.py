@@ -9,6 +9,7 @@ from pipeline.venues.abi import function
 from streams.submit.limits import SignerLimits
 from streams.submit.node import SenderNode
 from streams.submit.places import find_places, known_places
+from streams.submit.sequencer import check_uptime_feed
 from streams.submit.signer_file import SignerFile
 from streams.submit.venues.port import FileReading, VenueTerms
 from streams.submit.venues.registry import HALVES, check_apart, venues_of
@@ -21,6 +22,7 @@ _MOST_DECIMALS = 36
 
 async def read_limits(node: SenderNode, file: SignerFile, devnet: "DevnetWorld | None") -> SignerLimits:
     """Read the terms of every venue that the file names, and count its amounts. Raises: SettingsError, NodeError."""
+    await check_uptime_feed(node, file.uptime_feed())
     known = known_places(file.chain, devnet)
     sections = file.sections()
     venues: list[VenueTerms] = []

@@ -18,10 +18,11 @@ from streams.submit.calldata import known_calls, latest_deadline_s, venue_at
 from streams.submit.data_fee import check_gas_limit, data_fee_wei
 from streams.submit.limits import SignerLimits
 from streams.submit.node import SenderNode, SignerView
+from streams.submit.sequencer import OutageCheck
 from streams.submit.signer_state import SignerState
 from streams.submit.simulation import Effect, check_minimums, simulate
 from streams.submit.uncounted_transfers import refuse_strange_transfers
-from streams.submit.venues.port import JudgedIntent, Judging, KnownCall
+from streams.submit.venues.port import JudgedIntent, Judging, KnownCall, NeedsSecuring
 from streams.submit.venues.registry import venues_of
 from streams.submit.verdict import NotYet, Refusal
 
@@ -55,6 +56,8 @@ class Judge:
         self._venues = venues_of(limits)
         judging = Judging(node, multicall, limits, self._prices)
         self._appraisers = {venue.name: venue.bind(judging) for venue in self._venues}
+        debts = [each for each in self._appraisers.values() if isinstance(each, NeedsSecuring)]
+        self._outage = OutageCheck(node, limits.sequencer, debts)
         self._outdated_of: tuple[Hash, tuple[str, ...]] | None = None
         self._outdated: dict[str, Stop] = {}
 
@@ -71,6 +74,7 @@ class Judge:
         _check_exclusive(intent, memory.account)
         calls = known_calls(intent, self._venues)
         self._check_deadline(latest_deadline_s(calls), look)
+        await self._outage.check(calls, intent.owner, look.head)
         fees = self._first_fees(intent, look)
         data_wei = await data_fee_wei(self._node, intent, self._limits, look.head.hash)
         gas_wei = intent.call.gas_limit * fees.max_fee_wei + data_wei
@@ -106,6 +110,7 @@ class Judge:
         calls = known_calls(bound.intent, self._venues)
         if not any(call.follows_prices for call in calls):
             return
+        await self._outage.check(calls, bound.intent.owner, look.head)
         before = tuple(each for each in account.nonces if each.nonce < bound.nonce)
         account = msgspec.structs.replace(account, nonces=before)
         effect = await self._simulated(bound.intent, calls, account, look)

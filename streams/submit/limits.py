@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.messages.sequencer import SequencerFeed
 from pipeline.sign.gas_fees import CANCEL_GAS, FeeRules
 from pipeline.units import Address, BookId, Bps, RawAmount, Seconds, Wei
 from streams.submit.venues.port import VenueTerms
@@ -65,6 +66,8 @@ class SignerLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How the chain charges for posting a transaction's data elsewhere."""
     stays_private: bool = False
     """There is a relay, and what it is given never goes to the public mempool."""
+    sequencer: SequencerFeed | None = None
+    """Who tells whether the chain's sequencer is up; None where nobody does."""
     block_s: Seconds = Seconds(12)
     """Between blocks: a simulation is dated this long after the head."""
 

@@ -36,6 +36,9 @@ def problems_in_signer(file: "SignerFile") -> Iterator[Problem]:
     yield from _gas(file)
     yield from _relay(file)
     yield from _times(file)
+    if file.sequencer.grace is not None and file.uptime_feed() is None:
+        says = f"no uptime feed is known for chain {file.chain}: name one by uptime_feed"
+        yield Problem(("sequencer", "grace"), says)
 
 
 def _key(file: "SignerFile") -> Iterator[Problem]:

@@ -8,9 +8,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
+from contracts_abi.chains import known_chains
+from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import Address, BookId, Bps, ChainId, PoolId, RawAmount, Seconds, Wei
 from streams.chain_numbers import numbers_of
 from streams.portfolio.fields import Addr, Duration, SecretUrl, Share, share_up_to
+from streams.portfolio.sequencer_section import SequencerSection
 from streams.private_file import guard_place, owned_text
 from streams.redaction import remember_secret
 from streams.submit.limits import Budget, SignerLimits
@@ -67,6 +70,8 @@ class SignerFile(OwnFields):
     """One of anvil's well-known accounts instead of a keystore."""
     stop_file: Path | None = None
     """While it exists nothing new is signed; by default beside this file, with `.stop` behind its name."""
+    sequencer: SequencerSection = SequencerSection()
+    """Who tells whether the chain's sequencer is up; built in for well-known chains."""
     wrapped_native: Addr | None = None
     """The token that wraps the chain's coin; built in for well-known chains."""
     venues: tuple[VenueEntry, ...] = ()
@@ -165,8 +170,13 @@ class SignerFile(OwnFields):
             cancel_gas=chain.cancel_gas,
             data_fee=chain.data_fee,
             stays_private=self.send_url is not None and self.public_after_blocks is None,
+            sequencer=self.uptime_feed(),
             block_s=self.block_time or chain.block_s,
         )
+
+    def uptime_feed(self) -> SequencerFeed | None:
+        """Tell which feed counts: the file's own above that of the chain as this release knows it."""
+        return self.sequencer.feed(known_chains().get(self.chain))
 
     def counted_tokens(self) -> dict[Address, str]:
         """List the tokens that the file counts something in, each with the field that names it."""

@@ -39,6 +39,7 @@ KINDS = {
     "told": (BOOKS, NUMBERS),
     "price": (ADDRESSES, NUMBERS, NUMBERS, NUMBERS),
     "feed": (ADDRESSES,),
+    "sequencer": (ADDRESSES,),
     "summed": (BOOKS, NUMBERS),
     "passed": (NUMBERS,),
     "prices": (BOOKS,),

@@ -11,6 +11,7 @@ from pipeline.errors import SettingsError, UnreadableError
 from pipeline.messages.chain_profile import ChainProfile
 from pipeline.messages.policy import Policy, TargetBand
 from pipeline.messages.prices import FeedPrice, MeanPath, Par, PoolPath, PriceHistory, PriceRing, Reference
+from pipeline.messages.sequencer import SequencerFeed
 from pipeline.state.tables import Tables
 from pipeline.units import Address, Bps, Seconds
 from pipeline.venues.registry import spenders, venues
@@ -748,6 +749,35 @@ def test_a_chain_may_be_described_by_a_file_of_ones_own(tmp_path):
         SettingsError, match=r"p\.yaml:3:12: chain\.profile: cannot read none\.toml: No such file"
     ):
         load(written.replace(str(file), "none.toml"))
+
+
+@pytest.mark.parametrize("chain_id", [1, 10, 56, 137, 8453, 42_161])
+def test_a_book_goes_by_its_chains_uptime_feed_unless_the_file_names_another(chain_id):
+    text = FILE.replace("id: 1\n", f"id: {chain_id}\n")
+    (usual,) = load(text)
+    known = chains.known_chains()[chain_id].sequencer
+    if known is None:
+        assert usual.chain.sequencer is msgspec.UNSET
+        assert "sequencer" not in msgspec.to_builtins(usual)["chain"], "its version is what it was"
+    else:
+        assert usual.chain.sequencer == SequencerFeed(feed=known.uptime_feed, grace_s=3_600)
+    (named,) = load(text.replace("\nbooks:", f'\n  sequencer: {{uptime_feed: "{OTHER_POOL}"}}\nbooks:'))
+    assert named.chain.sequencer == SequencerFeed(feed=OTHER_POOL.lower(), grace_s=3_600)
+    assert OTHER_POOL.lower() in named.all_addresses()
+    (said,) = [each for each in differences(usual, named) if each.startswith("chain.sequencer")]
+    assert said.endswith("grace 1h")
+
+
+def test_a_grace_period_may_be_named_alone_where_a_feed_is_known():
+    text = FILE.replace("id: 1\n", "id: 8453\n  sequencer: {grace: 90m}\n")
+    assert load(text)[0].chain.sequencer.grace_s == 5_400
+    for chain_id, grace, says in (
+        (1, "90m", "chain.sequencer.grace: no uptime feed is known for chain 1"),
+        (8453, "0s", "chain.sequencer.grace: "),
+        (8453, "25h", "chain.sequencer.grace: "),
+    ):
+        with pytest.raises(SettingsError, match=re.escape(says)):
+            load(text.replace("8453", str(chain_id)).replace("90m", grace))
 
 
 @pytest.mark.parametrize("mode", ["dry-run", "live"])

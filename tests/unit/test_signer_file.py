@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from contracts_abi.chains import known_chains
 from pipeline.errors import SettingsError
+from pipeline.messages.sequencer import SequencerFeed
 from streams.chain_numbers import numbers_of
 from streams.submit.signer_file import load_signer_file
 
@@ -165,3 +167,18 @@ def test_chains_that_pay_for_their_data_elsewhere_are_known():
         8453: "fee",
         42_161: "gas",
     }
+
+
+def test_the_uptime_feed_is_the_chains_unless_the_file_names_another(tmp_path):
+    other = "0x" + "f1" * 20
+    base = FILE.replace("chain: 1\n", "chain: 8453\n")
+    known = known_chains()[8_453].sequencer
+    assert load(tmp_path, FILE).uptime_feed() is None
+    assert load(tmp_path, base).uptime_feed() == SequencerFeed(feed=known.uptime_feed)
+    limits = load(tmp_path, base + "sequencer: {grace: 2h}\n").limits((), DECIMALS, wrapped_native=WRAPPED)
+    assert limits.sequencer == SequencerFeed(feed=known.uptime_feed, grace_s=7_200)
+    named = load(tmp_path, FILE + f'sequencer: {{uptime_feed: "{other}"}}\n').uptime_feed()
+    assert named == SequencerFeed(feed=other, grace_s=3_600)
+    assert "sequencer.grace: no uptime feed is known for chain 1" in complaint(
+        tmp_path, FILE + "sequencer: {grace: 2h}\n"
+    )

@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
-from builders import BASE, POOL, QUOTE, policy
+from builders import BASE, POOL, QUOTE, STRANGER, policy
+from msgspec import UNSET
+from msgspec.structs import replace
 from worlds.lending.chain import LENDING, hedged
 
 from pipeline.messages.policy import Limits, SignersLimits
+from pipeline.messages.sequencer import SequencerFeed
 from streams.cli.wider import wider_than_signers
 from streams.submit.signer_file import SignerFile
 
@@ -136,3 +139,45 @@ def test_a_hedge_beyond_its_signers_entry_is_named(
     entry: dict[str, Any], hedge: dict[str, Any], says: str
 ) -> None:
     assert any(says in each for each in said_of_a_hedge(entry, **hedge))
+
+
+# ------------------------------------------------------------------ the sequencer
+def said_of_the_sequencer(theirs: dict[str, str], ours: SequencerFeed | None, **entry: str) -> list[str]:
+    """Hold a hedged book by its uptime feed against a file, by what is said of the sequencer."""
+    fields: dict[str, Any] = {
+        "chain": 31337,
+        "devnet_account": "0x" + "1a" * 20,
+        "pools": [POOL],
+        "budget_token": QUOTE,
+        "sequencer": theirs,
+    }
+    amounts = {"max_loss_per_day": 1, "max_notional": 1, "max_notional_per_day": 10}
+    file = SignerFile.model_validate(fields | amounts | {"venues": [ENTRY | entry]})
+    book = hedged({"largest_debt": 5 * 10**18, "oracle_within_bps": 200})
+    book = replace(book, chain=replace(book.chain, sequencer=ours or UNSET))
+    return [says for says in wider_than_signers(book, file) if "sequencer" in says]
+
+
+def test_a_book_that_goes_by_its_signers_uptime_feed_for_as_long_is_not_named() -> None:
+    feed = SequencerFeed(feed=STRANGER)
+    assert said_of_the_sequencer({}, None) == []
+    assert said_of_the_sequencer({"uptime_feed": STRANGER}, feed) == []
+    assert said_of_the_sequencer({"uptime_feed": STRANGER, "grace": "30m"}, feed) == []
+    assert said_of_the_sequencer({}, feed, shock="14%") == [], "its signer asks no feed"
+
+
+def test_another_uptime_feed_a_longer_grace_and_an_emergency_that_its_signer_takes_for_none_are_named() -> (
+    None
+):
+    feed = SequencerFeed(feed=STRANGER)
+    (says,) = said_of_the_sequencer({"uptime_feed": STRANGER}, None)
+    assert f"goes by the uptime feed {STRANGER} of its chain's sequencer, the policy by none" in says
+    (says,) = said_of_the_sequencer({"uptime_feed": POOL}, feed)
+    assert f"the policy by {STRANGER}" in says
+    (says,) = said_of_the_sequencer({"uptime_feed": STRANGER, "grace": "61m"}, feed)
+    assert "chain.sequencer.grace 1h is shorter than its signer's, 1h1m" in says
+    (says,) = said_of_the_sequencer({"uptime_feed": STRANGER}, feed, shock="14%")
+    assert (
+        "hedge.act 1.2000: within a grace period of the sequencer lending lets collateral be traded" in says
+    )
+    assert "below 1.197 alone" in says

@@ -1,4 +1,4 @@
-"""Guard: no price of a chain is acted at while its sequencer is down, nor within the grace period after."""
+"""Refuse a phase that follows a price while the chain's sequencer is down, or within the grace period after."""
 
 from pipeline.act.question import Question
 from pipeline.book.sequencer import chain_trouble

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 from pydantic import ConfigDict
@@ -30,6 +30,10 @@ class StateQuestion(NamedTuple):
     gas: int = _ANSWER_GAS
 
 
+OutageRule = Literal["never", "in_need", "always"]
+"""Not at all, as it follows a price; within the grace period alone, where a debt of the owner's needs it; at any time, as it only takes risk away."""
+
+
 class KnownCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call of the list, without a multicall around it."""
 
@@ -46,6 +50,8 @@ class KnownCall(msgspec.Struct, frozen=True, kw_only=True):
     """Once it is signed and waits, it is judged again at each head."""
     takes_value: bool = False
     """The chain's coin may go with it."""
+    in_outage: OutageRule = "never"
+    """Whether it goes while the chain's sequencer is down, or within its grace period."""
 
 
 class JudgedIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +114,15 @@ class Appraiser(Protocol):
 
         Another venue values by them what is held or owed there. Raises: Refusal where one cannot be believed, NodeError.
         """
+        ...
+
+
+@runtime_checkable
+class NeedsSecuring(Protocol):
+    """What a kind of venue has at which the owner may owe something."""
+
+    async def is_in_need(self, owner: Address, head: BlockRef) -> bool:
+        """Ask whether a debt of the owner's is so near to being liquidated that it is to be secured at once. Raises: NodeError."""
         ...
 
 

@@ -14,7 +14,7 @@ from streams.submit.verdict import Refusal
 if TYPE_CHECKING:
     from streams.submit.venues.aave_v3.terms import LendingMarket, Reserve
 
-_ACCOUNT = declared("getUserAccountData(address)", *["uint256"] * 6)
+ACCOUNT = declared("getUserAccountData(address)", *["uint256"] * 6)
 _FLAGS = declared("getUserConfiguration(address)", "uint256")
 _ORACLE = declared("getPriceOracle()", "address")
 _BALANCE = declared("balanceOf(address)", "uint256")
@@ -64,7 +64,7 @@ class AccountRead(msgspec.Struct, frozen=True, kw_only=True):
 def questions(market: "LendingMarket", owner: Address) -> list[StateQuestion]:
     """List what is asked of one market, in the order in which `read_account` takes the answers."""
     asked = [
-        StateQuestion(market.pool, _ACCOUNT.encode(owner)),
+        StateQuestion(market.pool, ACCOUNT.encode(owner)),
         StateQuestion(market.pool, _FLAGS.encode(owner), _GAS),
         StateQuestion(market.provider, _ORACLE.encode(), _GAS),
     ]
@@ -80,7 +80,7 @@ def questions(market: "LendingMarket", owner: Address) -> list[StateQuestion]:
 
 def read_account(market: "LendingMarket", answers: Iterator[bytes]) -> AccountRead:
     """Read a market's answers, and no further ones. Raises: Refusal where one is not given, or is none."""
-    _, debt_base, _, _, _, health_wad = _answer(_ACCOUNT, market.pool, answers)
+    _, debt_base, _, _, _, health_wad = _answer(ACCOUNT, market.pool, answers)
     (flags,) = _answer(_FLAGS, market.pool, answers)
     (oracle,) = _answer(_ORACLE, market.provider, answers)
     return AccountRead(

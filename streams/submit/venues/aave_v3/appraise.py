@@ -8,9 +8,9 @@ import msgspec
 
 from pipeline.messages.base import BlockRef
 from pipeline.units import Address, Bps, RawAmount
-from streams.submit.venues.aave_v3.account import AccountRead, HeldAtMarket, read_accounts
+from streams.submit.venues.aave_v3.account import ACCOUNT, AccountRead, HeldAtMarket, read_accounts
 from streams.submit.venues.aave_v3.calldata import asset_of, is_risky
-from streams.submit.venues.aave_v3.health import Prices, check_debts, check_health, check_oracle
+from streams.submit.venues.aave_v3.health import Prices, check_debts, check_health, check_oracle, is_weak
 from streams.submit.venues.aave_v3.terms import AaveV3Terms, LendingMarket, is_touched
 from streams.submit.venues.port import Cost, JudgedIntent, Judging, KnownCall
 from streams.submit.verdict import Refusal, as_the_market_stands
@@ -49,6 +49,14 @@ class LendingAppraiser:
         elif shift.is_risk:
             raise Refusal("limits", f"{call.function} with which a debt grows, or collateral shrinks")
         return shift.cost(asset_of(call), prices)
+
+    async def is_in_need(self, owner: Address, head: BlockRef) -> bool:
+        """Ask whether a market's oracle has an account below what it must be after a borrowing, the shock included. Raises: NodeError."""
+        for market in self._terms.markets:
+            answer = await self._judging.node.call(market.pool, ACCOUNT.encode(owner), head.hash)
+            if is_weak(market, answer):
+                return True
+        return False
 
     async def prices(self, token: Address, head: BlockRef) -> Sequence[Fraction]:
         """Price nothing: a market's oracle is held against others, and values nothing."""

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pipeline.units import Address
 from streams.submit.arguments import Functions
-from streams.submit.venues.port import KnownCall
+from streams.submit.venues.port import KnownCall, OutageRule
 from streams.submit.verdict import Refusal
 
 if TYPE_CHECKING:
@@ -33,7 +35,10 @@ def read_calls(market: "LendingMarket", to: Address, data: bytes, owner: Address
     elif market.reserve_of(arguments[0].lower()) is None:
         raise Refusal("limits", f"{name} of {arguments[0].lower()} at {market.name}: not on the list")
     _check_parties(name, arguments, to, owner)
-    yield KnownCall(to=to, function=name, arguments=arguments, is_action=name in _MOVING, follows_prices=True)
+    call = KnownCall(
+        to=to, function=name, arguments=arguments, is_action=name in _MOVING, follows_prices=True
+    )
+    yield msgspec.structs.replace(call, in_outage=_in_outage(call))
 
 
 def asset_of(call: KnownCall) -> Address | None:
@@ -48,6 +53,13 @@ def is_risky(call: KnownCall) -> bool:
             return False
         case _:
             return True
+
+
+def _in_outage(call: KnownCall) -> OutageRule:
+    """Let go at any time what leaves the account no less healthy, and within the grace period the collateral that is to repay."""
+    if not is_risky(call):
+        return "always"
+    return "in_need" if call.function == "withdraw" else "never"
 
 
 def _check_parties(name: str, arguments: tuple[object, ...], to: Address, owner: Address) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
 
+from pipeline.errors import UnreadableError
 from pipeline.units import Address, Bps
-from streams.submit.venues.aave_v3.account import AccountRead, HeldAtMarket
+from streams.submit.venues.aave_v3.account import ACCOUNT, AccountRead, HeldAtMarket
 from streams.submit.venues.aave_v3.terms import LendingMarket
 from streams.submit.verdict import Refusal
 
@@ -27,6 +28,16 @@ def check_health(market: LendingMarket, after: AccountRead, prices: Prices, shoc
     if health is not None and health * WAD < market.least_health_wad:
         shocked = f", after a shock of {shock_bps} bps" if shock_bps else ""
         raise _unhealthy(health, market, f"by the signer's references{shocked}")
+
+
+def is_weak(market: LendingMarket, answer: bytes) -> bool:
+    """Ask whether an account owes something and is below the least health after the shock, by the market's own oracle. Raises: Refusal."""
+    try:
+        _, debt_base, _, _, _, health_wad = ACCOUNT.answer(answer)
+    except UnreadableError as error:
+        raise Refusal("market", f"{market.pool}: {error}") from None
+    least_wad = market.least_health_wad * (_WHOLE_BPS + market.shock_bps)
+    return bool(debt_base) and health_wad * _WHOLE_BPS < least_wad
 
 
 def worst_health(

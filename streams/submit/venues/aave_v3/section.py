@@ -62,9 +62,20 @@ class AaveFields(VenueFields):
         if hedge.largest_debt is None or hedge.largest_debt > largest:
             yield f"hedge.largest_debt is not within what {self.name} lets be owed, {self.tokens.get(base, 0)}"
         yield from self._refuses_health(hedge, shocks=1 if policy.quote == budget_token else 2)
+        if policy.chain.sequencer:
+            yield from self._refuses_in_grace(hedge)
         if hedge.oracle_within_bps > self.max_oracle_deviation:
             within, most = bps_text(hedge.oracle_within_bps), bps_text(self.max_oracle_deviation)
             yield f"hedge.oracle_within of {within} is wider than the max_oracle_deviation of {self.name}, {most}"
+
+    def _refuses_in_grace(self, hedge: Hedge) -> Iterator[str]:
+        """Hold the health below which collateral is traded for debt against that below which the signer lets it be within a grace period."""
+        below = self.least_health * (1 + Decimal(self.shock) / _WHOLE_BPS)
+        if Decimal(hedge.act_bps) / _WHOLE_BPS > below:
+            yield (
+                f"hedge.act {factor_text(hedge.act_bps)}: within a grace period of the sequencer {self.name} lets collateral be traded for "
+                f"debt below {below.normalize():f} alone, least_health {self.least_health} with shock {bps_text(self.shock)}"
+            )
 
     def _refuses_health(self, hedge: Hedge, *, shocks: int) -> Iterator[str]:
         """Hold the health that steps leave against what is asked for after the shock, of the debt and, unless it is the budget's token, of the collateral."""

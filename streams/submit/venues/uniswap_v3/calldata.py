@@ -1,13 +1,13 @@
 """Decode swaps, mints and withdrawals: in listed pools of the deployment that is called, for the owner alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pipeline.units import Address
 from streams.submit.arguments import Functions, flat
-from streams.submit.venues.port import KnownCall
+from streams.submit.venues.port import KnownCall, OutageRule
 from streams.submit.verdict import Refusal
 
 if TYPE_CHECKING:
@@ -34,6 +34,14 @@ _MANAGER = Functions(
 )
 _IN_A_POOL = frozenset({"exactInputSingle", "exactOutputSingle", "mint"})
 _ACTIONS = _IN_A_POOL | {"decreaseLiquidity"}
+_IN_OUTAGE: Mapping[str, OutageRule] = {
+    "exactInputSingle": "in_need",
+    "exactOutputSingle": "in_need",
+    "decreaseLiquidity": "always",
+    "collect": "always",
+    "burn": "always",
+}
+"""A mint deposits at a price, whoever needs it."""
 
 
 def read_calls(
@@ -77,6 +85,7 @@ def _unpacked(listed: Functions, to: Address, data: bytes, *, depth: int) -> Ite
             must_end=name in _ACTIONS,
             is_action=name in _ACTIONS,
             follows_prices=name in _IN_A_POOL,
+            in_outage=_IN_OUTAGE.get(name, "never"),
         )
         return
     if depth == _DEEPEST:

@@ -64,7 +64,9 @@ class WalletTerms(msgspec.Struct, frozen=True, kw_only=True):
         name, arguments = (listed | _WRAPPED if to == self.wrapped_native else listed).read(to, data)
         if name == "approve" and arguments[0].lower() not in self.spenders(to):
             raise Refusal("limits", f"approve of {to} for {arguments[0].lower()}, which is not on the list")
-        yield KnownCall(to=to, function=name, arguments=arguments, takes_value=name == "deposit")
+        yield KnownCall(
+            to=to, function=name, arguments=arguments, takes_value=name == "deposit", in_outage="always"
+        )
 
     def questions(self, owner: Address) -> Sequence[StateQuestion]:
         """Ask nothing beside balances."""
