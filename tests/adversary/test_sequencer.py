@@ -153,8 +153,12 @@ def test_what_secures_a_debt_is_signed_at_any_time_and_no_borrowing(
     place_uptime(bench.chain, says, ago_s)
     bench.judge(bench.repay(bench.weth, ETHER))
     bench.judge(bench.supply(bench.usdc, 1_000 * DOLLAR))
-    bench.judge(bench.call("collateral", bench.usdc, True))
-    for refused in (bench.borrow(bench.weth, 1), bench.call("emode", 0), bench.withdraw(bench.usdc, DOLLAR)):
+    bench.judge(bench.call("setUserUseReserveAsCollateral", bench.usdc, True))
+    for refused in (
+        bench.borrow(bench.weth, 1),
+        bench.call("setUserEMode", 0),
+        bench.withdraw(bench.usdc, DOLLAR),
+    ):
         assert "sequencer" in bench.refusal(refused).detail
 
 

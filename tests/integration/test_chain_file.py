@@ -116,8 +116,8 @@ def test_a_further_deployment_is_told_by_the_code_of_its_pools(text, chain, worl
         (0, 3_700, None),
         (0, 3_600, "the sequencer is back since 1h: no price is relied on for 1h"),
         (1, 90, "the sequencer is down since 1m30s"),
-        (2, 90, "answers 2 since"),
-        (0, -5, "answers 0 since"),
+        (2, 90, "answers 2, which is neither up (0) nor down (1)"),
+        (0, -5, "answers of round 7 since"),
     ],
 )
 def test_a_sequencer_that_is_down_or_was_is_named(text, chain, answer, ago_s, says):

@@ -200,7 +200,7 @@ async def test_the_worker_is_upgraded_last_and_its_shard_waits_for_that(house):
         events = await house.events()
         newer = next(at for at, each in enumerate(events) if b'"BlockSeen.4"' in each)
         assert newer >= before
-        says = rf"events\.v1\[{SHARD}\]@{newer}: BlockSeen of version 3, known are versions up to 2: written by a newer Evenkeel"
+        says = rf"events\.v1\[{SHARD}\]@{newer}: BlockSeen of version 4, known are versions up to 3: written by a newer Evenkeel"
         assert re.search(
             rf"shard {SHARD} is HALTED, the others go on: {says}: upgrade the workers first", said
         )

@@ -25,7 +25,7 @@ from streams.work.keepers import Keepers
 LOGS = {ShardId(0): story(1), ShardId(1): story(2)}
 NEWER = b'{"type":"BlockSeen.4","term":"1","nobody":"knows"}'
 SAYS = re.escape(
-    "BlockSeen of version 3, known are versions up to 2: written by a newer Evenkeel: upgrade the workers first"
+    "BlockSeen of version 4, known are versions up to 3: written by a newer Evenkeel: upgrade the workers first"
 )
 
 
@@ -78,7 +78,7 @@ async def test_a_worker_commits_what_comes_before_and_halts_that_shard_alone(cap
     halted = worker.keepers._keepers[ShardId(0)]
     hint = re.escape(f"; if none wrote it: `evenkeel skip shard/0 {at}`")
     assert re.fullmatch(rf"events\.v1\[0\]@{at}: {SAYS}{hint}", halted.halted)
-    assert "shard 0 is HALTED, the others go on: events.v1[0]@9: BlockSeen of version 3" in caplog.text
+    assert "shard 0 is HALTED, the others go on: events.v1[0]@9: BlockSeen of version 4" in caplog.text
     assert not broker.read("dead-letters.v1", ShardId(0))[
         len(undisturbed(0, LOGS[0][:at])[0].get("dead-letters.v1", [])) :
     ]
