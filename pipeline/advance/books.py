@@ -20,8 +20,8 @@ from pipeline.book.inventory import Stock, Tracked
 from pipeline.book.prices import find_spot, spot_prices
 from pipeline.book.pricing import pair_price
 from pipeline.book.stock import held_parts, outside_hedge, take_stock
-from pipeline.decide.gates import Judgement, Refused, Unknown, base_to_buy, deviation_bps, judge, walk_path
-from pipeline.decide.hedging import LEG_FAILED, URGENT, hedge_to_buy, offer_hedge, with_hedge
+from pipeline.decide.gates import Judgement, Refused, Unknown, deviation_bps, judge, walk_path
+from pipeline.decide.hedging import LEG_FAILED, URGENT, offer_hedge, proposed_trade, with_hedge
 from pipeline.decide.levers import Option, goal_kind, is_hedge
 from pipeline.follow.due_reads import first_missing
 from pipeline.follow.quarantine import quarantined
@@ -267,7 +267,7 @@ def _refusal(context: BookContext, stock: Stock | None, refused: Refused) -> Dec
 
 def _proposal(context: BookContext, path: BookPath, stock: Stock, chosen: Option) -> RebalanceProposed:
     policy, target = context.policy, chosen.target
-    to_buy = hedge_to_buy(context.shard, policy, stock) if is_hedge(chosen) else base_to_buy(stock, policy)
+    trade = proposed_trade(context.shard, policy, stock, chosen)
     since_s = path.out_of_range_since_s
     return RebalanceProposed(
         **context.now.stamp("reb", policy.book, action="rebalance", policy_version=policy.policy_version),
@@ -281,6 +281,7 @@ def _proposal(context: BookContext, path: BookPath, stock: Stock, chosen: Option
         base_share_bps=stock.base_share_bps,
         target_share_bps=target.base_share_bps,
         deviation_bps=deviation_bps(stock, policy),
-        base_to_buy=to_buy,
+        base_to_buy=trade.to_buy,
+        base_to_borrow=trade.to_borrow,
         out_of_range_s=0 if since_s is None else context.block.timestamp_s - since_s,
     )

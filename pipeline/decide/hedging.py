@@ -3,8 +3,8 @@
 import msgspec
 
 from pipeline.book.inventory import Stock
-from pipeline.decide.gates import FIRST_WAIT_S
-from pipeline.decide.levers import Option
+from pipeline.decide.gates import FIRST_WAIT_S, base_to_buy
+from pipeline.decide.levers import Option, is_hedge
 from pipeline.decide.strategies import Target
 from pipeline.errors import ImpossibleFactError, PipelineError
 from pipeline.hedge.port import HedgePosition
@@ -25,6 +25,15 @@ UNWIND: Trigger = "unwind"
 """Nothing is to be hedged, and something is left: it waits for no cooldown either."""
 
 
+class ProposedTrade(msgspec.Struct, frozen=True, kw_only=True):
+    """What a proposal's plan trades in all, and borrows with it. Units: raw base."""
+
+    to_buy: RawAmount
+    """Negative: to sell."""
+    to_borrow: RawAmount | msgspec.UnsetType = msgspec.UNSET
+    """Negative: to repay; left out where it is not of a re-range and a hedge together."""
+
+
 def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
     """Tell why a hedge is to be moved; None: it is as it should be, or the book has none. Raises: ImpossibleFactError."""
     if not policy.hedge:
@@ -41,7 +50,20 @@ def hedge_trigger(shard: Shard, policy: Policy, stock: Stock) -> Trigger | None:
     return UNWIND if policy.hedge.ends else "net_outside_band"
 
 
-def hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
+def proposed_trade(shard: Shard, policy: Policy, stock: Stock, chosen: Option) -> ProposedTrade:
+    """Tell what the plan of an option trades at spot, without impact. Raises: PipelineError.
+
+    `stock`: of a re-range the book without what it has at its hedge's venue.
+    """
+    if is_hedge(chosen):
+        return ProposedTrade(to_buy=_hedge_to_buy(shard, policy, stock))
+    if chosen.lever != "both":
+        return ProposedTrade(to_buy=base_to_buy(stock, policy))
+    change, after = need_hedging(policy).change_with_range(shard, policy, stock)
+    return ProposedTrade(to_buy=base_to_buy(after, policy), to_borrow=RawAmount(change.size))
+
+
+def _hedge_to_buy(shard: Shard, policy: Policy, stock: Stock) -> RawAmount:
     """Tell how much base a step buys, below zero: sells, to end where it is to; 0 where it is to secure what is owed, or takes a leg back."""
     if need_hedging(policy).left_open(shard, policy):
         return RawAmount(0)

@@ -34,7 +34,7 @@ class Decision(Output, frozen=True, kw_only=True):
     policy_version: str
 
 
-class RebalanceProposed(Decision, frozen=True, kw_only=True, tag="RebalanceProposed.2"):
+class RebalanceProposed(Decision, frozen=True, kw_only=True, tag="RebalanceProposed.3"):
     """The deviation calls for an action. What it may cost is judged later."""
 
     trigger: Trigger
@@ -48,12 +48,16 @@ class RebalanceProposed(Decision, frozen=True, kw_only=True, tag="RebalancePropo
     deviation_bps: Bps
     """Share minus target."""
     base_to_buy: RawAmount
-    """At spot, without impact, towards zero; negative: to sell."""
+    """What its plan trades in all, at spot, without impact, towards zero; negative: to sell."""
+    base_to_borrow: RawAmount | msgspec.UnsetType = msgspec.UNSET
+    """How much more base comes to be owed where a re-range takes a step of the hedge with it; negative: to repay. Else left out."""
     out_of_range_s: int
     """How long all liquidity has been out of range; 0 if it is not."""
 
 
 upgrades("RebalanceProposed", 1)(with_price)
+# which were of both is not told there, and `base_to_buy` of those is the re-range's alone
+upgrades("RebalanceProposed", 2)(dict)
 
 
 class Declined(Decision, frozen=True, kw_only=True, tag=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.messages.base import Output
@@ -71,7 +71,7 @@ def sentence(said: Output, policy: Policy | None) -> str:
     """Say an output of `decisions.v1` in a sentence; without the book's policy, amounts stay raw."""
     match said:
         case RebalanceProposed():
-            return f"{said.book}: {_share(said.base_share_bps, policy)}: would {_trade(said.base_to_buy, policy)}"
+            return f"{said.book}: {_share(said.base_share_bps, policy)}: would {_trade(said, policy)}"
         case Declined():
             return f"{said.book}: {_declined(said, policy)}"
         case ProposalTried():
@@ -166,9 +166,20 @@ def _until(said: Declined) -> str:
     return f" for another {duration_text(max(said.until_s - block.timestamp_s, 0))}"
 
 
-def _trade(base_to_buy: RawAmount, policy: Policy | None) -> str:
-    side = "buy" if base_to_buy >= 0 else "sell"
-    return f"{side} {_amount(RawAmount(abs(base_to_buy)), policy, None if policy is None else policy.base)}"
+def _trade(said: RebalanceProposed, policy: Policy | None) -> str:
+    """Say what a proposal's plan trades, and what of the hedge goes with a re-range."""
+    traded, borrowed = said.base_to_buy, said.base_to_borrow
+    text = f"{'buy' if traded >= 0 else 'sell'} {_base(traded, policy)}"
+    if isinstance(borrowed, UnsetType):
+        return text
+    of_hedge = (
+        f"{_base(borrowed, policy)} more borrowed" if borrowed >= 0 else f"{_base(borrowed, policy)} repaid"
+    )
+    return f"{text} in all, with {of_hedge} for its hedge"
+
+
+def _base(raw: RawAmount, policy: Policy | None) -> str:
+    return _amount(RawAmount(abs(raw)), policy, None if policy is None else policy.base)
 
 
 def _amount(raw: RawAmount, policy: Policy | None, token: Address | None) -> str:

@@ -9,7 +9,7 @@ from hedged_play import ETHER, FAR
 from msgspec.structs import replace
 
 from pipeline.advance.books import stock_of
-from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
+from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined, RebalanceProposed
 from pipeline.messages.events import PolicySet
 from pipeline.messages.goals import JointGoal
 from pipeline.messages.outcomes import Done
@@ -59,6 +59,10 @@ def test_one_plan_moves_range_and_hedge_with_one_trade(
             break
     plan = desk.said(PlanOpened)[opened]
     assert isinstance(plan.goal, JointGoal)
+    (proposed,) = [each for each in desk.said(RebalanceProposed) if each.id == plan.proposal]
+    assert abs(desk.owed() - owed - proposed.base_to_borrow) <= DUST
+    bought = nets[-1] - nets[0]
+    assert abs(bought - proposed.base_to_buy) * 100 <= abs(proposed.base_to_buy) * 3
     assert steps_of(desk, done) == steps
     assert desk.said(PlanClosed)[-1].outcome == Done()
     low, high = min(nets[0], nets[-1]) - DUST, max(nets[0], nets[-1]) + DUST

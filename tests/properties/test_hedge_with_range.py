@@ -13,7 +13,7 @@ from worlds.lending.chain import FAR, KEEPS, LendingDesk, hedged
 from pipeline.advance.books import stock_of
 from pipeline.book.stock import outside_hedge
 from pipeline.hedge.target import centre_of
-from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
+from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined, RebalanceProposed
 from pipeline.messages.goals import JointGoal
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy, version_of
@@ -67,7 +67,7 @@ def go(chance: random.Random, seen: Counter[str]) -> None:
         chance.randrange(2_000, 7_500), chance.randrange(1_000, 10_000), chance.choice((3, 6, 9)) * UNIT
     )
     desk.set_policy(replace(to, policy_version=version_of(to)))
-    opened, done = len(desk.said(PlanOpened)), len(desk.signer.done)
+    opened, done, owed = len(desk.said(PlanOpened)), len(desk.signer.done), desk.chain.debt[BASE]
     path = [net_and_long(desk, to)]
     closed = len(desk.said(PlanClosed))
     for _ in range(BLOCKS):
@@ -89,6 +89,10 @@ def go(chance: random.Random, seen: Counter[str]) -> None:
     assert not steps["sell"] + steps["buy"], "what the hedge sells or buys is in the range's trade"
     grows = plans[0].goal.hedge.terms["grows"] == "1"
     assert bool(steps["borrow"]) == grows
+    (proposed,) = [each for each in desk.said(RebalanceProposed) if each.id == plans[0].proposal]
+    assert abs(desk.chain.debt[BASE] - owed - proposed.base_to_borrow) <= DUST
+    off = abs(nets[-1] - nets[0] - proposed.base_to_buy)
+    assert off <= base_off_target(desk, to) + abs(proposed.base_to_buy) // 200 + BLOCKS * DUST
     net, long = path[-1]
     assert to.hedge
     is_short_of_collateral = grows and desk.chain.health < 1.1 * 1.3 * 1.001

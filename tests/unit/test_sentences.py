@@ -88,6 +88,14 @@ def test_a_trade_has_its_side_and_its_unit():
     assert sentence(proposal(-15), None) == "alpha: share 40.4%: would sell 15 raw"
 
 
+def test_a_re_range_with_a_step_of_the_hedge_tells_the_whole_trade_and_the_debt():
+    for borrowed, of_hedge in ((2 * 10**18, "2.0000 WETH more borrowed"), (-(10**18), "1.0000 WETH repaid")):
+        said = msgspec.structs.replace(proposal(-15 * 10**17), base_to_borrow=borrowed)
+        assert sentence(said, policy()).endswith(
+            f"would sell 1.5000 WETH in all, with {of_hedge} for its hedge"
+        )
+
+
 def test_a_refusal_names_what_it_hangs_on():
     said = Declined(
         id="dec.0.1.a",

@@ -9,7 +9,7 @@ from pipeline.act.question import Question, VenueGuards
 from pipeline.book.inventory import Stock
 from pipeline.errors import HedgeError
 from pipeline.hedge.aim import HedgeAim
-from pipeline.hedge.port import HedgeVenue
+from pipeline.hedge.port import HedgeChange, HedgeVenue
 from pipeline.hedge.target import HedgeTarget, target_of
 from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
@@ -33,7 +33,7 @@ from pipeline.venues.hedging.goal import (
     terms_of,
 )
 from pipeline.venues.hedging.guards import HedgeGuards, with_trades_alone
-from pipeline.venues.hedging.joint import find_joint
+from pipeline.venues.hedging.joint import change_of, find_joint, stock_after
 from pipeline.venues.hedging.phase_sizes import size_phase
 from pipeline.venues.hedging.shown import show_hedge
 from pipeline.venues.hedging.sizes import HedgePlaces, Sizing
@@ -91,6 +91,17 @@ class HedgeActions(MissesNoFees):
         if is_left_open(shard, policy) or took_back(shard, policy):
             return False
         return find_joint(self._places, shard, policy, moved) is not None
+
+    def change_with_range(self, shard: Shard, policy: Policy, moved: Stock) -> tuple[HedgeChange, Stock]:
+        """Tell what a re-range's plan changes at the hedge's venue, and what the book has besides once that is done.
+
+        Raises: HedgeError where it would change nothing, PipelineError.
+        """
+        terms = find_joint(self._places, shard, policy, moved)
+        if terms is None:
+            raise HedgeError("what is owed is near enough to what is to be owed")
+        change = change_of(self._venue, shard, policy, terms)
+        return change, stock_after(policy, moved, change)
 
     def compensates_after_s(self, policy: Policy, goal: Goal, phase: Phase) -> Seconds | None:
         """Tell after how long a phase that does not come about ends its plan, for the leg before it to be taken back; None: never."""

@@ -158,12 +158,13 @@ def as_if_done(shard: Shard, policy: Policy, moved: Stock, change: HedgeChange) 
             shard.tables.put(
                 key, msgspec.structs.replace(held, amount=RawAmount(max(held.amount + delta, 0)))
             )
-        yield _after(policy, moved, change)
+        yield stock_after(policy, moved, change)
     finally:
         shard.tables.undo(savepoint)
 
 
-def _after(policy: Policy, moved: Stock, change: HedgeChange) -> Stock:
+def stock_after(policy: Policy, moved: Stock, change: HedgeChange) -> Stock:
+    """Tell what a book has besides what is at the hedge's venue once a change is made there, `moved` being what it has now."""
     base = moved.base_amount + change.size
     base_value = moved.prices[policy.base].value(base)
     value = moved.value_quote - moved.base_value_quote + base_value - change.collateral

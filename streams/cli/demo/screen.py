@@ -83,8 +83,10 @@ def describe(said: dict[str, Any]) -> str:
     if said["type"] == "RebalanceProposed":
         side = "buy" if int(said["base_to_buy"]) > 0 else "sell"
         amount = abs(int(said["base_to_buy"])) / 10**18
+        borrowed = int(said.get("base_to_borrow", 0)) / 10**18
+        hedge = f", {'borrow' if borrowed > 0 else 'repay'} {abs(borrowed):.3f}" if borrowed else ""
         return (
-            f"{said['book']}: PROPOSES to {side} {amount:.3f} WETH ({said['trigger']}, "
+            f"{said['book']}: PROPOSES to {side} {amount:.3f} WETH{hedge} ({said['trigger']}, "
             f"{int(said['deviation_bps']) / 100:+.1f} % off target)"
         )
     item = f" ({said['item']})" if said["item"] else ""
