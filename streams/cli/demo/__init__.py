@@ -118,7 +118,9 @@ def _failures_of_the_hedge(told: Told) -> list[str]:
         return [f"the hedged book was compared with its twin at {len(told.pair.at)} blocks only"]
     if told.pair.spread("hedged") * _LEAST_GAIN > told.pair.spread("twin"):
         return [f"the hedged book's equity moves more than 1/{_LEAST_GAIN} of its twin's"]
-    return []
+    if told.unwound is None or not told.unwound.before.owed_weth:
+        return ["there was no hedge to end"]
+    return [f"`evenkeel unwind` leaves {amount} {what}" for what, amount in told.unwound.after.left.items()]
 
 
 def _brings_nearer(dry_run: dict[str, Any]) -> bool:
@@ -167,6 +169,8 @@ def _print(told: Told, checks: Checks, verdict: Verdict, took_s: float, folder: 
     print_table(f"{took_s:.0f} s", ["what", ">how often"], rows)
     if told.pair.is_enough:
         print_table(f"{len(told.pair.at)} blocks", ["what", ">hedged", ">its twin"], told.pair.rows())
+    if told.unwound is not None:
+        print_table(told.unwound.title(), ["what", ">before", ">after"], told.unwound.rows())
     failures = _failures(told, checks, verdict)
     for failure in failures:
         say(f"WRONG: {failure}")

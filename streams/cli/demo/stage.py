@@ -16,6 +16,7 @@ import msgspec
 from pipeline.errors import DevnetError
 from pipeline.units import BookId
 from streams.cli.demo import hedged, three_assets
+from streams.cli.demo.allowed import allowances
 from streams.cli.demo.children import arguments_of, children_of
 from streams.cli.demo.files import BOOK, LIMITS, PORTFOLIO, SIGNER
 from streams.cli.demo.hedged import HedgedPair
@@ -152,13 +153,17 @@ class Stage:
 
     async def apply(self) -> None:
         """Let the portfolio as it stands hold, as `evenkeel apply` would."""
-        command = [sys.executable, "-m", "streams.cli", "apply", "--live", str(self.write_portfolio())]
+        await self.run("apply", "--live", str(self.write_portfolio()))
+
+    async def run(self, *command: str) -> None:
+        """Run one of `evenkeel`'s commands to its end. Raises: DevnetError."""
         with self._log() as log:
-            applying = await asyncio.create_subprocess_exec(
-                *command, stdout=log, stderr=log, env=self._environment()
+            called = (sys.executable, "-m", "streams.cli", *command)
+            running = await asyncio.create_subprocess_exec(
+                *called, stdout=log, stderr=log, env=self._environment()
             )
-        if await applying.wait():
-            raise DevnetError(f"`evenkeel apply` failed: see {self.folder / 'up.log'}")
+        if await running.wait():
+            raise DevnetError(f"`evenkeel {command[0]}` failed: see {self.folder / 'up.log'}")
 
     @property
     def control(self) -> Terms:
@@ -170,15 +175,9 @@ class Stage:
     def allowances(self, book: str) -> dict[str, int]:
         """Ask what the router and the manager may still take of a book's tokens."""
         actor = next(actor for actor in self.cast if actor.book == book)
-        world, chain = self.world, self.devnet.chain
+        world = self.world
         spenders = {"router": world.router, "manager": world.position_manager}
-        return {
-            f"{symbol} to the {name}": reads.read(
-                chain, token, "tokens/ERC20", "allowance", actor.owner, spender
-            )
-            for symbol, token in (("WETH", world.weth), ("USDC", actor.usdc))
-            for name, spender in spenders.items()
-        }
+        return allowances(self.devnet.chain, actor.owner, {"WETH": world.weth, "USDC": actor.usdc}, spenders)
 
     def liquidity(self, token_id: int) -> int:
         """Ask what an NFT holds now."""

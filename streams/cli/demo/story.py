@@ -14,6 +14,7 @@ from streams.cli.demo.hedged import Compared
 from streams.cli.demo.screen import Screen
 from streams.cli.demo.second_opinion import inventory_at
 from streams.cli.demo.stage import COOLDOWN_S, LIVE_BOOK, RANGE_TICKS, TARGET_BPS, Cast, Stage
+from streams.cli.demo.unwound import Unwound, standing_at
 from streams.cli.demo.witness import Witness
 from streams.devnet import actions
 from streams.devnet.chain import DevnetBlock
@@ -24,7 +25,7 @@ BLOCKS, BEFORE = 200, 50
 REORG_DEPTH = 5
 BLOCK_S = 0.22
 CATCH_UP_S = 45.0
-MOST_LAST_BLOCKS = 25
+MOST_LAST_BLOCKS, MOST_UNWIND_BLOCKS = 25, 45
 _BLOCK_TIME_S = 12
 _COMPARE_EVERY, _VALUE_EVERY = 2, 10
 
@@ -40,6 +41,8 @@ class Told(msgspec.Struct, kw_only=True):
     hedged: set[str] = msgspec.field(default_factory=set)
     """Plans of the hedged book which were."""
     pair: Compared = msgspec.field(default_factory=Compared)
+    unwound: Unwound | None = None
+    """How the hedge was ended; None before."""
     allowances: dict[str, int] = msgspec.field(default_factory=dict)
     live_deviation_bps: list[int] = msgspec.field(default_factory=list)
     control_deviation_bps: list[int] = msgspec.field(default_factory=list)
@@ -76,29 +79,61 @@ class Story:
                 await self._reorg()
                 self._reorg_due_at = BLOCKS + 1
         await self._finish_plans()
+        self.told.pair.trading_cost = self._cost_of_the_hedge()
+        await self._unwind()
         await self._finish_dry_runs()
         self._count_plans()
         self.told.allowances = self._stage.allowances(LIVE_BOOK)
         return self._stage.devnet.chain.header()
 
     def _count_plans(self) -> None:
-        """Note which plans were carried out, and what those of the hedge have cost."""
+        """Note which plans were carried out."""
         ends = {d["plan"]: d for d in self._witness.alerts if d["type"] == "PlanClosed"}
         done = {plan for plan, end in ends.items() if end["outcome"]["kind"] == "done"}
         of_hedge = {plan for plan, end in ends.items() if end["book"] == hedged.BOOK}
         self.told.done, self.told.hedged = done - of_hedge, done & of_hedge
-        costs = [cost for plan in of_hedge if (cost := ends[plan]["cost"]) is not None]
-        self.told.pair.trading_cost = sum(int(each["gas_quote"]) + int(each["swap_loss"]) for each in costs)
 
-    async def _finish_plans(self) -> None:
-        """Let a rebalance that is under way come to its end."""
-        for _ in range(MOST_LAST_BLOCKS):
+    def _cost_of_the_hedge(self) -> int:
+        """Add up what its plans have cost so far, in raw dollars."""
+        ends = {
+            d["plan"]: d["cost"]
+            for d in self._witness.alerts
+            if d["type"] == "PlanClosed" and d["book"] == hedged.BOOK
+        }
+        return sum(int(cost["gas_quote"]) + int(cost["swap_loss"]) for cost in ends.values() if cost)
+
+    async def _finish_plans(
+        self, most_blocks: int = MOST_LAST_BLOCKS, until: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Let what is under way come to its end, and what it is to come to be there."""
+        for _ in range(most_blocks):
             await self.settled(self._stage.devnet.chain.header())
             opened = [d["plan"] for d in self._witness.alerts if d["type"] == "PlanOpened"]
             closed = {d["plan"] for d in self._witness.alerts if d["type"] == "PlanClosed"}
-            if all(plan in closed for plan in opened) and not any(self._stage.allowances(LIVE_BOOK).values()):
+            is_over = all(plan in closed for plan in opened)
+            if is_over and not any(self._stage.allowances(LIVE_BOOK).values()) and until():
                 return
             await self._block()
+
+    async def _unwind(self) -> None:
+        """End the hedge as its owner would: it is in the comparison with its twin no more."""
+        chain, pair, so_far = self._stage.devnet.chain, self._stage.hedged, self.told.pair.trading_cost
+        begun_at = chain.header().number
+        before = standing_at(pair, chain, begun_at)
+        self.told.unwound = Unwound(before=before, after=before, begun_at=begun_at, ended_at=begun_at)
+        self._screen.say(f"evenkeel unwind {hedged.BOOK}: its owner ends the hedge")
+        await self._stage.run("unwind", hedged.BOOK, "--yes")
+        await self._finish_plans(
+            MOST_UNWIND_BLOCKS, lambda: not standing_at(pair, chain, chain.header().number).left
+        )
+        ended_at = chain.header().number
+        self.told.unwound = Unwound(
+            before=before,
+            after=standing_at(pair, chain, ended_at),
+            begun_at=begun_at,
+            ended_at=ended_at,
+            cost=self._cost_of_the_hedge() - so_far,
+        )
 
     async def _finish_dry_runs(self) -> None:
         """Wait until all proposals that do not act were tried."""
@@ -124,7 +159,8 @@ class Story:
     def _compare(self, head: DevnetBlock) -> None:
         """Note how far the live book and the control are from their target, and what the hedged book and its twin are worth."""
         chain, pair = self._stage.devnet.chain, self._stage.hedged
-        self.told.pair.add(pair.at(chain, head.number, _BLOCK_TIME_S))
+        if self.told.unwound is None:
+            self.told.pair.add(pair.at(chain, head.number, _BLOCK_TIME_S))
         book = self._witness.books.get(keys.book(LIVE_BOOK))
         if book is None or head.number % _COMPARE_EVERY:
             return
