@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.messages.base import BlockRef, Output, Price, TokenAmount
 from pipeline.messages.costs import ForeseenCost, RealCost
-from pipeline.messages.dry_run import DryRun, dry_run_2, dry_run_3, dry_run_4
+from pipeline.messages.dry_run import DryRun, upgrade_runs
 from pipeline.messages.former_goals import with_goal
 from pipeline.messages.former_outcomes import plan_outcome, stall_reason
 from pipeline.messages.former_prices import with_price
@@ -85,19 +85,7 @@ class ProposalTried(Decision, frozen=True, kw_only=True, tag="ProposalTried.4"):
     simulated: bool = True
 
 
-@upgrades("ProposalTried", 1)
-def _proposal_tried_2(fields: Fields) -> Fields:
-    return {**fields, "run": dry_run_2(fields["run"])}
-
-
-@upgrades("ProposalTried", 2)
-def _proposal_tried_3(fields: Fields) -> Fields:
-    return {**fields, "run": dry_run_3(fields["run"])}
-
-
-@upgrades("ProposalTried", 3)
-def _proposal_tried_4(fields: Fields) -> Fields:
-    return {**fields, "run": dry_run_4(fields["run"])}
+upgrade_runs("ProposalTried")
 
 
 # ------------------------------------------------------------------ plans

@@ -1,5 +1,6 @@
 """The outcome of a proposal's dry-run on a fork."""
 
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -11,7 +12,7 @@ from pipeline.messages.former_prices import with_price
 from pipeline.messages.goals import Phase, Step, Terms
 from pipeline.messages.orders import Order
 from pipeline.messages.outcomes import StallReason
-from pipeline.messages.versions import Fields
+from pipeline.messages.versions import Fields, Upgrade, upgrades
 from pipeline.messages.views import Holding
 from pipeline.units import Address, BlockNumber, Bps, RawAmount, Wei
 
@@ -111,3 +112,13 @@ def dry_run_3(fields: Fields) -> Fields:
 def dry_run_4(fields: Fields) -> Fields:
     """Leave as it is what no older dry-run could tell: none of them waited for an order."""
     return fields
+
+
+def upgrade_runs(name: str) -> None:
+    """Let a message that has a dry-run in its field `run` change its version whenever a dry-run does."""
+    for version, upgrade in enumerate((dry_run_2, dry_run_3, dry_run_4), 1):
+        upgrades(name, version)(partial(_upgraded_run, upgrade))
+
+
+def _upgraded_run(upgrade: Upgrade, fields: Fields) -> Fields:
+    return {**fields, "run": upgrade(fields["run"])}

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
-from pipeline.messages.dry_run import DryRun, dry_run_2, dry_run_3, dry_run_4
+from pipeline.messages.dry_run import DryRun, upgrade_runs
 from pipeline.messages.entries import Why
 from pipeline.messages.former_outcomes import drop_cause
 from pipeline.messages.outcomes import DropCause, RefusalReason
@@ -255,19 +255,7 @@ class DryRunEnded(Event, frozen=True, kw_only=True, tag="DryRunEnded.4"):
     simulated: bool = True
 
 
-@upgrades("DryRunEnded", 1)
-def _dry_run_ended_2(fields: Fields) -> Fields:
-    return {**fields, "run": dry_run_2(fields["run"])}
-
-
-@upgrades("DryRunEnded", 2)
-def _dry_run_ended_3(fields: Fields) -> Fields:
-    return {**fields, "run": dry_run_3(fields["run"])}
-
-
-@upgrades("DryRunEnded", 3)
-def _dry_run_ended_4(fields: Fields) -> Fields:
-    return {**fields, "run": dry_run_4(fields["run"])}
+upgrade_runs("DryRunEnded")
 
 
 AnyEvent = (
