@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 COMPILE := pip compile --quiet --upgrade --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node chaos-rpc chaos-backfill golden-aave golden-logs golden-records pictures screens config-docs module-docs topic-docs lock digests tools clean
+.PHONY: help demo test check coverage format bench bench-catching-up bench-compare bench-fold bench-plots bench-client bench-curves bench-growth bench-instructions bench-page bench-plans bench-steps bench-streams chaos-each chaos-streams chaos-sender chaos-examples chaos-node chaos-rpc chaos-backfill golden-aave golden-logs golden-records pictures screens config-docs module-docs topic-docs lock digests tools clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ format: $(READY) ## Lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## What each step costs, against its peers in one run, and how it grows (BENCH_NFTS="100 10000")
+bench: $(READY) ## What each step costs, against its peers in one run, and how it grows (BENCH_NFTS="100 10000"): some ten minutes
 	$(BIN)/python tests/bench/bench.py
 
 bench-fold: $(READY) ## How fast one core folds a log, without a broker
@@ -55,6 +55,9 @@ bench-instructions: $(READY) ## The same in instructions, which a busy machine d
 
 bench-plots: $(READY) ## Draw what `make bench` has written for docs/performance.md
 	$(BIN)/python tests/bench/plots.py
+
+bench-page: $(READY) ## Write what `make bench` has measured into docs/performance.md
+	$(BIN)/python tests/bench/page.py
 
 bench-catching-up: $(READY) tools ## How fast a watcher that is behind catches up on anvil, against asking for every block
 	$(BIN)/python tests/bench/catching_up.py

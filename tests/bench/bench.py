@@ -1,13 +1,14 @@
 """Measure what docs/performance.md compares, without a broker: each row against its peer in one run, equal results asserted first.
 
-Prints the rows and growth tables, and writes them as JSON to `.evenkeel/bench/bench.json`. BENCH_NFTS ("100 10000") and BENCH_BOOKS name
-other sizes, BENCH_ROUNDS another number of rounds.
+Prints the rows and growth tables, and writes them as JSON to `.evenkeel/bench/bench.json`, with the rows that other runs have left there.
+BENCH_NFTS ("100 10000") and BENCH_BOOKS name other sizes, BENCH_ROUNDS another number of rounds, BENCH_PEERS a Python that has degenbot.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ import decoding
 import fold
 import growth
 import growth_tables
+import kept_rows
 import replaying
+import shard_memory
 import usual_way
-from rows import Row, say
-from streams_bench import machine
+from machine import machine
+from rows import Absent, Row, as_json, say
 from turns import ROUNDS
 
 RESULT = Path(__file__).parents[2] / ".evenkeel" / "bench" / "bench.json"
@@ -31,18 +34,14 @@ def _sizes(name: str, usual: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(map(int, stated.split())) if stated else usual
 
 
-def as_json(row: Row) -> dict[str, Any]:
-    """Say a row with its ratio."""
-    return {**row._asdict(), "ratio": round(row.ratio, 2)}
-
-
 def main() -> None:
     """Measure one thing after another, and keep each before the next."""
     rounds = int(os.environ.get("BENCH_ROUNDS", str(ROUNDS)))
     result: dict[str, Any] = {"machine": machine(), "rounds": rounds, "rows": [], "growth": {}}
     sys.stdout.write(json.dumps(result["machine"]) + "\n")
     nfts = _sizes("BENCH_NFTS", usual_way.NFTS)
-    measured: list[Callable[[], list[Row]]] = [
+    begun_s = time.monotonic()
+    measured: list[Callable[[], Sequence[Row | Absent]]] = [
         lambda: decoding.rows(rounds),
         lambda: replaying.rows(rounds),
         lambda: usual_way.rows(nfts),
@@ -58,6 +57,10 @@ def main() -> None:
     for name, table in growth_tables.tables((1, 10, *nfts), books):
         result["growth"][name] = table
         _keep(result)
+    result["memory"] = shard_memory.table()
+    result["other runs"] = kept_rows.tables()
+    result["took_s"] = round(time.monotonic() - begun_s)
+    _keep(result)
     sys.stdout.write(f"written to {RESULT}\n")
 
 

@@ -5,6 +5,7 @@ and the processes are made anew some times, for the same code differs from proce
 """
 
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
+
+from kept_rows import COMPARED
+from machine import machine
 
 HERE = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
@@ -96,6 +100,8 @@ def main() -> None:
     """Print the medians of both, how many times faster this one is, and the ratios of the rounds."""
     if len(sys.argv) != 2:
         sys.exit("usage: make bench-compare OLD=COMMIT")
+    kept: dict[str, float] = {}
+    told = {"machine": machine(), "old": sys.argv[1], "ratios": kept}
     with checked_out(sys.argv[1]) as old:
         print(f"{'swaps a block':>14}{'old us':>12}{'new us':>12}{'old / new':>11}   of each round")
         for swaps in BLOCKS:
@@ -104,6 +110,9 @@ def main() -> None:
             ratios = sorted(median(a / b for a, b in zip(*taken, strict=True)) for taken in rounds)
             shown = ", ".join(f"{each:.2f}" for each in ratios)
             print(f"{swaps:>14}{before:>12,.0f}{now:>12,.0f}{median(ratios):>10.2f}x   {shown}", flush=True)
+            kept[str(swaps)] = round(median(ratios), 2)
+            COMPARED.parent.mkdir(parents=True, exist_ok=True)
+            COMPARED.write_text(json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,15 +7,14 @@ import asyncio
 import json
 import logging
 import os
-import platform
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from machine import machine
 from streams_latency import latencies
 from streams_memory import memory
 from streams_opening import opening
@@ -48,18 +47,6 @@ def table(title: str, rows: list[dict[str, float]]) -> None:
     width = max(map(len, names))
     for name, key in zip(names, rows[0], strict=True):
         say(f"  {name:<{width}}" + "".join(f"{row[key]:>12,}" for row in rows))
-
-
-def machine() -> dict[str, Any]:
-    """Say what this ran on, and how busy it was."""
-    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "cpu": model[0].partition(":")[2].strip() if model else platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
 
 
 async def measure(bootstrap: str, folder: Path, result: dict[str, Any]) -> None:

@@ -25,8 +25,9 @@ from pipeline.venues.uniswap_v3.topics import SWAP_TOPIC
 from streams.kafka.codec import encode
 from streams.work.fold import fold_record
 
-NFTS, SWAPS = (100, 1_000), (1, 100)
-BLOCKS = 7
+NFTS, SWAPS = (100, 10_000), (1, 100)
+BLOCKS, WARM_BLOCKS = 20, 5
+"""So many blocks are measured; those before them warm up."""
 MUST = {(100, 1): (10, 14), (100, 100): (20, 30), (10_000, 1): (300, 700), (10_000, 100): (60, 100)}
 MUST_PER_SWAP = {100: (60, 120), 10_000: (2_000, 5_000)}
 _CONTRACT = Web3(Answers()).eth.contract(address=Web3.to_checksum_address(POOL), abi=POOL_ABI)
@@ -87,7 +88,7 @@ class Costs:
         self.ours: list[float] = []
         self.decoding: list[float] = []
         self.measuring: list[float] = []
-        for _ in range(BLOCKS):
+        for _ in range(WARM_BLOCKS + BLOCKS):
             self._take_block()
 
     def _take_block(self) -> None:
@@ -129,7 +130,7 @@ def rows(sizes: Sequence[int]) -> list[Row]:
         for swaps in SWAPS:
             costs = Costs(nfts, swaps)
             ours, decoding, measuring = (
-                median(each) * 1e6 for each in (costs.ours, costs.decoding, costs.measuring)
+                median(each[WARM_BLOCKS:]) * 1e6 for each in (costs.ours, costs.decoding, costs.measuring)
             )
             must, aim = MUST.get((nfts, swaps), (None, None))
             name = f"block, {nfts:,} NFTs, {swaps} swaps"

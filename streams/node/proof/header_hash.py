@@ -3,7 +3,7 @@
 from typing import Final
 
 import msgspec
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from pipeline.units import Hash
 from streams.node.proof.hex_rlp import encoded, listed, number, string

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from pipeline.units import Hash
 from streams.node.proof.consensus_receipt import ReceiptFields, consensus_bytes
