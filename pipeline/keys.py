@@ -164,6 +164,7 @@ pause: Kind[str] = kind("pause", str)
 resumed: Kind[str] = kind("resumed", str)
 gift: Kind[str] = kind("gift", str)
 adopted: Kind[str] = kind("adopted", str)
+order_word: Kind[BookId] = kind("order-word", str)
 
 KEPT_FAMILIES: Final = families(
     frame,
@@ -185,6 +186,7 @@ KEPT_FAMILIES: Final = families(
     resumed,
     gift,
     adopted,
+    order_word,
 )
 """The first parts of the keys that no reorg takes back. All others are of the chain, whatever venue has them."""
 

@@ -11,11 +11,13 @@ from pipeline.advance.departures import departures_of
 from pipeline.book.exposures import HeldItem
 from pipeline.book.inventory import Stock
 from pipeline.decide.gates import Refused
+from pipeline.decide.hedging import position_of
 from pipeline.errors import MalformedRecordError, NewerRecordError, PipelineError
 from pipeline.follow.quarantine import quarantined
 from pipeline.messages.arrivals import Departure
 from pipeline.messages.base import BlockRef, View
 from pipeline.messages.entries import Halted, HealthWarning, Pause
+from pipeline.messages.orders import Order, UnknownOrder
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView
 from pipeline.state.policies import policies
@@ -198,6 +200,22 @@ def _marks(at: ShardNow, policy: Policy, unknown: Refused | None) -> Iterator[st
     low = tables.find(keys.warned(policy.book), HealthWarning)
     if low is not None:
         yield f"health factor below {factor_text(low.warn_bps)} since block {low.at.number}"
+    order = _unknown_order(at, policy)
+    if order is not None:
+        yield (
+            f"the chain does not say what became of order {order.number}: no other is made until it does, or `evenkeel settle` says so"
+        )
     if unknown is not None:
         held = quarantined(tables).get(unknown.item or "")
         yield f"in quarantine: {unknown.item}: {held.reason}" if held else f"not read yet: {unknown.item}"
+
+
+def _unknown_order(at: ShardNow, policy: Policy) -> Order | None:
+    """Find the order of a book's hedge of which nothing is known; None where there is none, or the position is not known."""
+    if not policy.hedge:
+        return None
+    try:
+        order = position_of(at.shard, policy).order
+    except PipelineError:
+        return None
+    return order if order is not None and isinstance(order.state, UnknownOrder) else None

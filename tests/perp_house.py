@@ -148,17 +148,17 @@ class PerpHouse(House):
         (self.folder / "portfolio.yaml").write_text(self.book.portfolio(ratio))
         await self.cli("apply", "portfolio.yaml", "--live")
 
-    async def cli(self, *words: str) -> str:
-        """Run a command as in a terminal, and return its answer, and what it said beside."""
+    async def cli(self, *words: str, code: int = 0) -> str:
+        """Run a command that nobody sits at, to an exit code, and return its answer, and what it said beside."""
         staff = self.staff["work"]
         argv = [sys.executable, str(_ENTRY), *words]
         env = {**os.environ, **staff._env, "COLUMNS": "250"}
         with tempfile.TemporaryFile() as said:
             process = forked.Forked(argv, cwd=self.folder, env=env, stdout=said, stderr=STDOUT)
-            code = await asyncio.to_thread(process.wait, _COMMAND_S)
+            ended = await asyncio.to_thread(process.wait, _COMMAND_S)
             said.seek(0)
             told = said.read().decode()
-        assert code == 0, (words, told)
+        assert ended == code, (words, told)
         return told
 
     async def objects(self, *words: str) -> list[dict[str, Any]]:

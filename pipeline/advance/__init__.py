@@ -3,12 +3,15 @@
 follow -> decode -> track -> for each book: assess -> take_stock -> settle, plan, guard -> judge -> show
 """
 
+from collections.abc import Iterator
+
 from pipeline import keys
 from pipeline.advance.block import advance_block
 from pipeline.advance.departures import tell_leavings
 from pipeline.advance.dry_runs import take_dry_run
 from pipeline.advance.endings import end_plans, ending
 from pipeline.advance.operators import apply_policy, held_before, operate, released
+from pipeline.advance.order_words import take_order_word
 from pipeline.advance.passed_blocks import advance_run
 from pipeline.advance.reads import check_elsewhere, take_read
 from pipeline.advance.reorg import rewind
@@ -33,6 +36,7 @@ from pipeline.messages.events import (
     IntentRefused,
     ObservationFailed,
     Observed,
+    OrderEndSaid,
     Paused,
     PolicyRemoved,
     PolicySet,
@@ -151,9 +155,17 @@ def _applied(
             operate(shard, event)
         case Simulated() | Signed() | Sent() | CancellationSigned() | IntentRefused() | Dropped():
             take_report(shard, event)
-        case DryRunEnded():
-            return tuple(take_dry_run(shard, event, now))
+        case OrderEndSaid() | DryRunEnded():
+            return tuple(_taken(shard, event, now))
     return ()
+
+
+def _taken(shard: Shard, event: OrderEndSaid | DryRunEnded, now: Provenance) -> Iterator[Output]:
+    """Take in what somebody has found out beside the chain."""
+    if isinstance(event, OrderEndSaid):
+        yield from take_order_word(shard, event, now)
+    else:
+        yield from take_dry_run(shard, event, now)
 
 
 def _not_applied(shard: Shard, event: AnyEvent, arrival: Arrival, now: Provenance) -> tuple[Output, ...]:

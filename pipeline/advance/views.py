@@ -23,6 +23,7 @@ from pipeline.messages.base import Entry, Output
 from pipeline.messages.decisions import Decision, PlanMessage
 from pipeline.messages.entries import Halted
 from pipeline.messages.events import AnyEvent, BlockSeen, BlocksReverted
+from pipeline.messages.order_alerts import OrderEndTaken
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies, profile
 from pipeline.state.provenance import Provenance
@@ -75,7 +76,7 @@ def tell_views(
     before.policies, before.pools = books, pools
 
 
-_OfABook = Decision | PlanMessage
+_OfABook = Decision | PlanMessage | OrderEndTaken
 
 
 @cache

@@ -140,7 +140,7 @@ class HedgeVenue(Protocol):
         """List the phases of a move in order, each by a name of `HedgePhase`; the last resets. That alone where the venue has no such move."""
 
     def position(self, shard: Shard, policy: Policy) -> HedgePosition:
-        """Tell what a book has."""
+        """Tell what a book has; its last order as `order_as_said` gives it, where the venue takes orders."""
 
     def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:
         """Tell what the position pays and earns per year."""

@@ -12,6 +12,7 @@ from pipeline.messages.former_outcomes import plan_outcome, stall_reason
 from pipeline.messages.former_prices import with_price
 from pipeline.messages.goals import Goal, Phase
 from pipeline.messages.loan_alerts import AnyLoanAlert
+from pipeline.messages.order_alerts import AnyOrderWord
 from pipeline.messages.outcomes import AnyPlanOutcome, StallReason
 from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import Address, BookId, Bps, Hash, RawAmount, Seconds
@@ -282,6 +283,7 @@ AnyDecision = (
     | ChecksSkipped
     | PositionLeft
     | PositionSetApart
+    | AnyOrderWord
     | AnyLoanAlert
     | ReadFailed
     | BlockSetAside

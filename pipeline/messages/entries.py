@@ -12,6 +12,7 @@ from pipeline.messages.arrivals import Adopted, Departure, Gift
 from pipeline.messages.base import BlockRef, Entry
 from pipeline.messages.costs import PlanCost
 from pipeline.messages.effects import BookEffects, DryRuns, Intent, Plan
+from pipeline.messages.orders import SaidOutcome
 from pipeline.messages.policy import Policy
 from pipeline.messages.prices import FeedAnswer, PriceSlot
 from pipeline.messages.sequencer import SequencerAnswer
@@ -165,6 +166,19 @@ class Resume(Entry, frozen=True, kw_only=True):
     by: str
 
 
+class OrderWord(Entry, frozen=True, kw_only=True):
+    """`order-word/book`: what an operator has said became of an order of a book's hedge, of which the chain says nothing."""
+
+    venue: str
+    number: str
+    """The venue's own."""
+    change: int
+    """By which it was to change the position's size: with the number it is the order."""
+    outcome: SaidOutcome
+    reason: str
+    by: str
+
+
 class CalibratedVolatility(Entry, frozen=True, kw_only=True):
     """`volatility/book`: how fast the price of a book's base moves, as its past prices told it at an hour. Of the chain part: it rewinds with a reorg."""
 
@@ -228,6 +242,7 @@ ENTRY_TYPES: Mapping[str, type[Entry] | type[Policy]] = {
     keys.resumed.family: Resume,
     keys.gift.family: Gift,
     keys.adopted.family: Adopted,
+    keys.order_word.family: OrderWord,
     keys.departure.family: Departure,
     keys.warned.family: HealthWarning,
 }

@@ -9,6 +9,7 @@ from pipeline.messages.base import BlockRef, Message, RawLog, Receipt
 from pipeline.messages.dry_run import DryRun, upgrade_runs
 from pipeline.messages.entries import Why
 from pipeline.messages.former_outcomes import drop_cause
+from pipeline.messages.orders import SaidOutcome
 from pipeline.messages.outcomes import DropCause, RefusalReason
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import AnyRead
@@ -188,6 +189,17 @@ class PositionAdopted(Event, frozen=True, kw_only=True, tag=True):
     by: str
 
 
+class OrderEndSaid(Event, frozen=True, kw_only=True, tag=True):
+    """An order of a book's hedge was executed or cancelled, of which the chain says nothing. Counts only while the chain does not say otherwise."""
+
+    book: BookId
+    order: str
+    """The venue's own number of it."""
+    outcome: SaidOutcome
+    reason: str
+    by: str
+
+
 # ------------------------------------------------------------------ reports of the signer, on the book's shard
 class IntentReport(Event, frozen=True, kw_only=True):
     """What the signer did with an intent."""
@@ -272,6 +284,7 @@ AnyEvent = (
     | Resumed
     | PositionAdopted
     | PassedOver
+    | OrderEndSaid
     | Simulated
     | Signed
     | Sent

@@ -1,5 +1,7 @@
 """The state of an order at a venue of two steps: requested in one transaction, executed or cancelled in another's."""
 
+from typing import Literal
+
 import msgspec
 
 from pipeline.units import RawAmount
@@ -26,7 +28,18 @@ class UnknownOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     """The chain has the order no more and says nothing of what became of it. No age makes that a cancellation."""
 
 
-OrderState = Requested | Executed | Cancelled | UnknownOrder
+SaidOutcome = Literal["executed", "cancelled"]
+
+
+class SaidEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="said"):
+    """The chain says nothing of what became of it, and an operator has."""
+
+    outcome: SaidOutcome
+    by: str
+    reason: str
+
+
+OrderState = Requested | Executed | Cancelled | UnknownOrder | SaidEnded
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +49,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     change: int
     """By which the position's size is to change, raw base, signed."""
     state: OrderState
+    size_before: RawAmount | msgspec.UnsetType = msgspec.UNSET
+    """Of the position when it was requested, raw base; left out where that was not seen."""
 
     @property
     def waits(self) -> bool:

@@ -8,7 +8,7 @@ from pipeline import keys
 from pipeline.messages.base import BlockRef, Output, Price, View
 from pipeline.messages.former_prices import with_price
 from pipeline.messages.orders import Order
-from pipeline.messages.versions import upgrades
+from pipeline.messages.versions import Fields, upgrades
 from pipeline.units import (
     Address,
     BookId,
@@ -127,7 +127,7 @@ class HedgeShown(msgspec.Struct, frozen=True, kw_only=True):
     """The last one, where the venue takes orders; while it waits the hedge asks for nothing else."""
 
 
-class BookView(View, frozen=True, kw_only=True, tag="BookView.2"):
+class BookView(View, frozen=True, kw_only=True, tag="BookView.3"):
     """A book's inventory after a block, valued at the reference pool's spot; rounded down."""
 
     topic: ClassVar[str] = "books"
@@ -152,6 +152,12 @@ class BookView(View, frozen=True, kw_only=True, tag="BookView.2"):
 
 
 upgrades("BookView", 1)(with_price)
+
+
+@upgrades("BookView", 2)
+def _book_view_3(fields: Fields) -> Fields:
+    """Leave it as it is: before, nobody could say what had become of an order, and how large the position was before it was not told."""
+    return fields
 
 
 class ViewRemoved(Output, frozen=True, kw_only=True, tag=True):

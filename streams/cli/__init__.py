@@ -44,6 +44,7 @@ _COMMANDS: Mapping[str, str] = {
     "skip": "skipping",
     "adopt": "adopting",
     "unwind": "unwinding",
+    "settle": "settling",
     "kill": "stopping",
     "drain": "stopping",
     "topics": "topics",

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.decide.hedging import hedge_shown
-from pipeline.messages.orders import Cancelled, Order, Requested, UnknownOrder
+from pipeline.messages.orders import Cancelled, Order, Requested, SaidEnded, UnknownOrder
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import HedgeShown, Holding
 from pipeline.units import Address, RawAmount
@@ -163,6 +163,8 @@ def state_text(shown: HedgeShown) -> str:
             return f"waits: the chain does not say what became of order {_number(order)}"
         case Cancelled(reason=reason):
             return f"{_wanted_text(shown)}; order {_number(order)} was cancelled: {reason}"
+        case SaidEnded(outcome=outcome, by=by, reason=reason):
+            return f"{_wanted_text(shown)}; {by} has said that order {_number(order)} was {outcome}: {reason}"
         case _:
             return _wanted_text(shown)
 

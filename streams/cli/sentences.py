@@ -30,6 +30,8 @@ from pipeline.messages.decisions import (
 from pipeline.messages.dry_run import DryRun, OrderAwaited
 from pipeline.messages.goals import Goal, HedgeGoal, JointGoal
 from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
+from pipeline.messages.order_alerts import OrderEndRefused, OrderEndTaken
+from pipeline.messages.orders import SaidEnded
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import Rewound
 from pipeline.units import Address, Bps, RawAmount
@@ -115,14 +117,21 @@ def _alert(said: Output) -> str:
             return f"pool {said.pool} was not checked {said.count} times in a row"
         case PositionSetApart():
             return f"{said.book}: {said.item} was sent by somebody else and is set apart: `evenkeel adopt` takes it in"
+        case ReadFailed():
+            return f"{said.item} cannot be read: {said.reason}"
+    return _alert_of_hedge(said)
+
+
+def _alert_of_hedge(said: Output) -> str:
+    match said:
         case HealthLow():
             return f"{said.book}: its health factor is {factor_text(said.health_bps)}, below {factor_text(said.warn_bps)}; below {factor_text(said.act_bps)} the debt is secured at once"
         case HealthRestored(health_bps=None):
             return f"{said.book}: nothing is owed any more"
         case HealthRestored(health_bps=int(health_bps)):
             return f"{said.book}: its health factor is back at {factor_text(health_bps)}"
-        case ReadFailed():
-            return f"{said.item} cannot be read: {said.reason}"
+        case OrderEndTaken() | OrderEndRefused():
+            return f"{said.book}: {_order_word(said)}"
     return _alert_of_shard(said)
 
 
@@ -242,3 +251,13 @@ def _awaits(run: DryRun, awaited: OrderAwaited, policy: Policy | None) -> str:
         f"waits at {awaited.phase} for order {order.number}, which makes the hedge {change} {way}: on a fork nobody carries orders out; "
         f"shown until there: {_took(run)} ({names}){later}"
     )
+
+
+def _order_word(said: OrderEndTaken | OrderEndRefused) -> str:
+    """Say that an operator's word on an order counts, or why it does not."""
+    if isinstance(said, OrderEndRefused):
+        return f"that order {said.order} was {said.outcome}, as {said.by} says, does not count: {said.says}"
+    match said.order.state:
+        case SaidEnded(outcome=outcome, by=by, reason=reason):
+            return f"order {said.order.number} was {outcome}, says {by}: {reason}"
+    return f"order {said.order.number} has ended"

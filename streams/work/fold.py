@@ -23,6 +23,7 @@ from pipeline.messages.decisions import (
 from pipeline.messages.entries import PassedRecord
 from pipeline.messages.events import AnyEvent
 from pipeline.messages.loan_alerts import HealthLow, HealthRestored, LoanLiquidated
+from pipeline.messages.order_alerts import OrderEndRefused, OrderEndTaken
 from pipeline.messages.transactions import SubmitTransaction
 from pipeline.messages.versions import TYPE_FIELD
 from pipeline.messages.views import Rewound, TradeSeen, ViewRemoved
@@ -147,6 +148,8 @@ def _subject(shard: ShardId, output: Output) -> str:
             | PlanMessage(book=book)
             | PositionLeft(book=book)
             | PositionSetApart(book=book)
+            | OrderEndTaken(book=book)
+            | OrderEndRefused(book=book)
         ):
             return keys.book(book)
         case HealthLow(book=book) | HealthRestored(book=book) | LoanLiquidated(book=book):

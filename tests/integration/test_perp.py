@@ -9,6 +9,7 @@ from perp_desk import DOLLAR, ETHER, PerpDesk, hedged_at, know_perps
 from worlds.toy_perp.chain import CAP, price_of
 from worlds.toy_perp.hedge import DEPOSIT, REQUEST, STEP, WITHDRAW
 
+from pipeline import keys
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
     PlanClosed,
@@ -18,8 +19,9 @@ from pipeline.messages.decisions import (
     RebalanceProposed,
     StepRefused,
 )
-from pipeline.messages.events import PolicySet
-from pipeline.messages.orders import Cancelled, Executed, Order, UnknownOrder
+from pipeline.messages.events import OrderEndSaid, PolicySet
+from pipeline.messages.order_alerts import OrderEndRefused, OrderEndTaken
+from pipeline.messages.orders import Cancelled, Executed, Order, SaidEnded, UnknownOrder
 from pipeline.messages.outcomes import Done, Stalled
 from pipeline.messages.views import BookView
 from pipeline.state.shard import Shard
@@ -140,6 +142,43 @@ def test_an_order_of_which_nothing_is_known_stays_unknown_until_the_chain_tells(
     desk.settle(4)
     assert len(desk.said(PlanOpened)) == len(desk.said(RebalanceProposed)) == 1
     assert desk.refusals == []
+
+
+def test_an_operator_says_what_became_of_an_order_that_nobody_tells_of(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    desk = PerpDesk(chain, world, cache)
+    order = requested(desk)
+    desk.block(desk.perp.take(desk.owner))
+    desk.block(desk.perp.lose(desk.owner))
+    for _ in range(STALL_BLOCKS + 12):
+        desk.block()
+    assert len(desk.said(PlanOpened)) == 1
+
+    word = OrderEndSaid(book=desk.book.book, order=order.number, outcome="executed", reason="a call", by="me")
+    (refused,) = desk.append(word)
+    assert isinstance(refused, OrderEndRefused)
+    assert "nothing of it was executed" in refused.says
+    desk.block()
+    assert len(desk.said(PlanOpened)) == 1
+
+    taken, view = desk.append(replace(word, outcome="cancelled"))
+    assert isinstance(taken, OrderEndTaken)
+    said = replace(order, state=SaidEnded(outcome="cancelled", by="me", reason="a call"))
+    assert (taken.order, view.hedge.order) == (said, said)
+    entries = desk.shard.tables.entries()
+    assert desk.append(replace(word, outcome="cancelled")) == []
+    assert {**desk.shard.tables.entries(), keys.CURSOR: None} == {**entries, keys.CURSOR: None}
+
+    # the hedge goes on, and orders once more
+    desk.keeper_works = True
+    desk.shard = from_bytes(desk.shard)
+    desk.settle(12)
+    assert desk.perp.orders(chain) == 2
+    assert desk.said(PlanClosed)[-1].outcome == Done()
+    assert desk.position().size > 14 * ETHER
+    assert desk.refusals == []
+    is_true(desk)
 
 
 def test_while_an_order_waits_margin_alone_is_added(chain: Chain, world: World, cache: Path) -> None:

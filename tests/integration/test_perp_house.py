@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from chaos_sender.faults import judge
 from chaos_sender.points import PROCESSES
+from msgspec.structs import replace
 from perp_desk import know_perps
 from perp_house import BOOK, ETHER, STALL_BLOCKS, PerpHouse, opened
 
@@ -50,11 +51,12 @@ async def test_a_portfolio_file_hedges_a_book_at_a_future_and_each_order_has_one
         await shown(house)
         await cancelled(house)
         await unknown(house)
+        await said(house)
         found = await judge(house)
         assert (found.lost, found.doubled, found.wrong) == ([], [], [])
         orders = await house.on_chain(house.book.perp.orders, house.chain)
-        assert orders == 4, (
-            "one for each ratio, and one again after the cancellation: none was requested twice"
+        assert orders == 6, (
+            "one for each ratio, and one again after each cancellation: none was requested twice"
         )
 
 
@@ -66,7 +68,7 @@ async def killed_between_request_and_execution(house: PerpHouse) -> None:
         house.staff[kind].kill()
     await house.sends(house.book.perp.execute(house.owner))
     await rests(house)
-    assert house.order() == Order(number="1", change=order.change, state=Executed(size=order.change))
+    assert house.order() == replace(order, state=Executed(size=order.change))
     assert house.held().size == order.change
     assert [len(house.mined_steps(step)) for step in ("deposit", "increase", "decrease")] == [1, 1, 0]
     assert all(staff.deaths >= 1 for staff in house.staff.values())
@@ -95,9 +97,7 @@ async def cancelled(house: PerpHouse) -> None:
     assert order.change < 0
     await house.sends(house.book.perp.cancel(house.owner, "maintenance"))
     await house.by_hand(lambda: not house.has_open_plan, "the plan has ended")
-    assert house.order() == Order(
-        number=order.number, change=order.change, state=Cancelled(reason="maintenance")
-    )
+    assert house.order() == replace(order, state=Cancelled(reason="maintenance"))
     assert house.held().size == size
     last = list(house.story.plans.values())[-1]
     assert last == [Stalled(phase="settle", reason="order_cancelled")]
@@ -119,7 +119,7 @@ async def unknown(house: PerpHouse) -> None:
         lambda: house.chain.header().number > head + 2 * STALL_BLOCKS, "twice the time has passed"
     )
     assert (len(house.story.plans), house.held().size) == (plans, size)
-    assert house.order() == Order(number=order.number, change=order.change, state=UnknownOrder())
+    assert house.order() == replace(order, state=UnknownOrder())
     assert f"does not say what became of order {order.number}" in await house.cli("hedge")
     await house.sends(house.book.perp.execute(house.owner))
     house.book.keeper_works = True
@@ -127,3 +127,26 @@ async def unknown(house: PerpHouse) -> None:
     await house.settle()
     assert house.held().size == size + order.change
     await house.is_true()
+
+
+async def said(house: PerpHouse) -> None:
+    """An operator's word ends an order that the chain will never tell of; said again it changes nothing, and what the venue contradicts is refused."""
+    size = house.held().size
+    order = await requested(house, "65%")
+    await house.sends(house.book.perp.take(house.owner), house.book.perp.lose(house.owner))
+    await house.by_hand(lambda: not house.has_open_plan, "the plan has ended")
+    (book,) = await house.objects("inventory")
+    assert any("`evenkeel settle`" in mark for mark in book["marks"])
+    settle = ("settle", "alpha", order.number)
+    assert "nothing of it was executed" in await house.cli(*settle, "executed", "--yes", code=1)
+    assert "--yes" in await house.cli(*settle, "cancelled", code=1), "nobody is asked"
+    told = await house.cli(*settle, "cancelled", "--yes", "--reason", "the venue says so")
+    assert "counts as cancelled from here on" in told
+    await house.until(lambda: not house.held().waits, "the word is taken in")
+    assert "nothing is appended" in await house.cli(*settle, "cancelled", "--yes")
+    assert "the venue says so" in await house.cli("hedge")
+    await rests(house)
+    assert house.held().size > size
+    last = house.order()
+    assert last is not None
+    assert int(last.number) == int(order.number) + 1

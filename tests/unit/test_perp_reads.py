@@ -58,6 +58,9 @@ def test_an_order_that_a_read_does_not_find_is_unknown_and_no_cancelled_one(venu
     ("held", "read", "differs"),
     [
         (Requested(), None, True),
+        (UnknownOrder(), None, False),
+        (UnknownOrder(), UnknownOrder(), False),
+        (UnknownOrder(), Requested(), True),
         (Requested(), Requested(), False),
         (Executed(size=RawAmount(10**18)), None, False),
         (Cancelled(reason="price"), None, False),

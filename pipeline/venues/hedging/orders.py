@@ -5,7 +5,7 @@ One order is out at a time. What became of it is the chain's to tell, whatever i
 
 from pipeline.errors import UnsettledOrderError
 from pipeline.hedge.port import whole_steps
-from pipeline.messages.orders import Cancelled, Executed, Order, Requested, UnknownOrder
+from pipeline.messages.orders import Cancelled, Executed, Order, Requested, SaidEnded, UnknownOrder
 from pipeline.units import RawAmount
 from pipeline.venues.hedging.goal import HedgeTerms
 from pipeline.venues.hedging.sizes import NOTHING, Sized, Sizing, part_or_all
@@ -70,9 +70,11 @@ def settled(sizing: Sizing, terms: HedgeTerms) -> Sized:
     """
     order = sizing.held.order
     check_settled(order)
-    if order is not None and isinstance(order.state, Cancelled) and _is_wanted(sizing, terms):
-        reason = order.state.reason
-        raise UnsettledOrderError(f"order {order.number} was cancelled: {reason}", reason="order_cancelled")
+    match None if order is None else order.state:
+        case Cancelled(reason=reason) | SaidEnded(outcome="cancelled", reason=reason):
+            if _is_wanted(sizing, terms):
+                said = f"order {_number(order)} was cancelled: {reason}"
+                raise UnsettledOrderError(said, reason="order_cancelled")
     return NOTHING
 
 
@@ -87,7 +89,7 @@ def check_settled(order: Order | None) -> None:
             raise UnsettledOrderError(
                 f"the chain does not say what became of order {_number(order)}", reason="order_unknown"
             )
-        case None | Executed() | Cancelled():
+        case None | Executed() | Cancelled() | SaidEnded():
             return
 
 

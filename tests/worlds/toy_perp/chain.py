@@ -27,6 +27,7 @@ _APPROVE = declared("approve(address,uint256)")
 _WORTH = declared("worth(address)", "int256", "int256")
 _EXECUTE, _TAKE = declared("execute(address)"), declared("take(address)")
 _CANCEL, _LIQUIDATE = declared("cancel(address,bytes32)"), declared("liquidate(address)")
+_LOSE = declared("lose(address)")
 _ORDERS = declared("orders()", "uint256")
 _SET_PRICE, _SET_FUNDING = declared("setPrice(uint256)"), declared("setFunding(int256)")
 _POOLED = 10_000_000 * DOLLAR
@@ -52,6 +53,9 @@ class PerpContract(msgspec.Struct, frozen=True):
 
     def take(self, account: str) -> Tx:
         return self._tx(_TAKE, account)
+
+    def lose(self, account: str) -> Tx:
+        return self._tx(_LOSE, account)
 
     def cancel(self, account: str, reason: str) -> Tx:
         return self._tx(_CANCEL, account, reason.encode().ljust(32, b"\0"))

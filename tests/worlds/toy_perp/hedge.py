@@ -16,6 +16,7 @@ from pipeline.hedge.port import (
     HedgeVenue,
     Misfit,
 )
+from pipeline.hedge.said_orders import order_as_said
 from pipeline.messages.base import Price
 from pipeline.messages.goals import APPROVE, RESET, Phase, PlanPhase, Step
 from pipeline.messages.policy import Policy
@@ -78,7 +79,7 @@ class PerpHedge:
             size=account.size,
             collateral=RawAmount(now.collateral(account)),
             health_bps=now.health_bps(account),
-            order=account.order,
+            order=order_as_said(shard.tables, policy, account.order, account.size),
         )
 
     def carry(self, shard: Shard, policy: Policy) -> HedgeCarry:

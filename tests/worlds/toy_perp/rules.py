@@ -77,14 +77,16 @@ class PerpAt(msgspec.Struct, frozen=True):
         """Take what the chain says of an order. Raises: ImpossibleFactError where it is of another."""
         match fact.order.state:
             case Requested():
-                return replace(account, order=fact.order, limit=fact.limit)
+                order = replace(fact.order, size_before=account.size)
+                return replace(account, order=order, limit=fact.limit)
             case UnknownOrder():
                 return replace(account, order=self._same(account, fact))
             case Executed():
                 done = self._at(fact.price).changed(self.paid_up(account), fact.order.change)
-                return replace(done, order=fact.order, limit=0)
+                return replace(done, order=self._same(account, fact), limit=0)
             case Cancelled():
                 return replace(self.paid_up(account), order=self._same(account, fact), limit=0)
+        raise ImpossibleFactError(f"no log says {fact.order.state}")
 
     def moved(self, account: PerpAccount, fact: MarginMoved) -> PerpAccount:
         paid = self.paid_up(account)
@@ -104,4 +106,4 @@ class PerpAt(msgspec.Struct, frozen=True):
         was = account.order
         if was is None or was.number != fact.order.number:
             raise ImpossibleFactError(f"order {fact.order.number} was never requested")
-        return replace(fact.order, change=was.change)
+        return replace(was, state=fact.order.state)

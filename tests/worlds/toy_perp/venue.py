@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pipeline.book.exposures import Exposure, HeldItem
@@ -9,7 +10,7 @@ from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.events import BlockSeen, Observed
-from pipeline.messages.orders import UnknownOrder
+from pipeline.messages.orders import Requested, UnknownOrder
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
 from pipeline.state.policies import policies
@@ -90,6 +91,8 @@ class ToyPerp(NamedItemsOnly, NoPools):
                 state = event.state
                 if state.order is None and order is not None and order.waits:
                     state = replace(state, order=replace(order, state=UnknownOrder()))
+                elif state.order is not None and order is not None and state.order.number == order.number:
+                    state = replace(state, order=replace(order, state=state.order.state))
                 shard.tables.put(event.item, state)
 
     def differences(self, shard: Shard, event: Observed) -> list[str]:
@@ -101,8 +104,10 @@ class ToyPerp(NamedItemsOnly, NoPools):
                 ours = shard.tables.find(event.item, PerpAccount)
                 if ours is None:
                     return []
-                if ours.order is not None and not ours.order.waits:
-                    ours = replace(ours, order=None)  # the contract has forgotten it
+                if ours.order is not None:
+                    # how large it was before is ours alone; the contract forgets what has ended, and may forget what it no longer tells of
+                    is_there = event.state.order is not None or isinstance(ours.order.state, Requested)
+                    ours = replace(ours, order=replace(ours.order, size_before=UNSET) if is_there else None)
                 return list(field_differences("", ours, event.state))
         return []
 
