@@ -181,6 +181,31 @@ def test_an_operator_says_what_became_of_an_order_that_nobody_tells_of(
     is_true(desk)
 
 
+def test_a_plan_that_still_waits_takes_an_operators_word_for_the_chains(
+    chain: Chain, world: World, cache: Path
+) -> None:
+    desk = PerpDesk(chain, world, cache)
+    order = requested(desk)
+    desk.block(desk.perp.take(desk.owner))
+    desk.block(desk.perp.lose(desk.owner))
+    word = OrderEndSaid(
+        book=desk.book.book, order=order.number, outcome="cancelled", reason="a call", by="me"
+    )
+    desk.append(word)
+    desk.block()
+    refused = desk.said(StepRefused)[-1]
+    assert (refused.phase, refused.reason) == ("settle", "order_cancelled")
+    assert refused.detail == "order 1 was cancelled: a call"
+    desk.keeper_works = True
+    desk.settle(STALL_BLOCKS + 12)
+    assert [each.outcome for each in desk.said(PlanClosed)] == [
+        Stalled(phase="settle", reason="order_cancelled"),
+        Done(),
+    ]
+    assert desk.perp.orders(chain) == 2
+    is_true(desk)
+
+
 def test_while_an_order_waits_margin_alone_is_added(chain: Chain, world: World, cache: Path) -> None:
     """Nobody carries it out: the plan ends after its time, and low health is secured though the order is there."""
     desk = PerpDesk(chain, world, cache)
