@@ -99,6 +99,8 @@ class Settings(KafkaSettings, BaseSettings):
     """How many questions per second a node may be asked: one number for all nodes, or one for each, in the order of their URLs."""
     rpc_per_day: _Bounds = ()
     """How many questions in any 24 hours a node may be asked, counted from the process's start; written likewise."""
+    rpc_share: Annotated[int, Field(ge=1, le=100)] = 100
+    """Which percent of these bounds this process may use, where others ask the same nodes. `evenkeel up` divides its own among what it starts."""
     chain_id: Annotated[int, Field(gt=0)] | None = None
     """The deployment's chain."""
     partitions: Annotated[int, Field(ge=1, le=_MOST_PARTITIONS)] = DEFAULT_PARTITIONS
@@ -157,7 +159,19 @@ class Settings(KafkaSettings, BaseSettings):
 
     @property
     def rpc_limits(self) -> tuple[RateLimit, ...]:
-        """How often each node may be asked. Raises: SettingsError where there are not as many numbers as nodes."""
+        """How often this process may ask each node. Raises: SettingsError where there are not as many numbers as nodes, or its share is none."""
+        limits = tuple(each.part(self.rpc_share) for each in self.whole_limits)
+        for whole, each in zip(self.whole_limits, limits, strict=True):
+            if each.per_second == 0 or each.per_day == 0:
+                field, most = ("second", whole.per_second) if each.per_second == 0 else ("day", whole.per_day)
+                raise SettingsError(
+                    f"{variable_of('rpc_share')}: {self.rpc_share} % of {most} questions per {field} is less than one"
+                )
+        return limits
+
+    @property
+    def whole_limits(self) -> tuple[RateLimit, ...]:
+        """How often each node may be asked by all processes together. Raises: SettingsError where there are not as many numbers as nodes."""
         seconds, days = self._each("rpc_per_second"), self._each("rpc_per_day")
         return tuple(
             RateLimit(per_second=second, per_day=day) for second, day in zip(seconds, days, strict=True)

@@ -19,7 +19,7 @@ class ShardHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """One of several nodes that a process asks."""
+    """A node that a process asks."""
 
     name: str
     """Host and port."""
@@ -35,6 +35,8 @@ class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
     """Questions of the last 24 hours, where it has a budget."""
     trouble: str | None
     """Why the last question has no answer."""
+    head_time_s: Seconds | None = None
+    """The time of its newest block."""
 
 
 class ProcessSeen(Message, frozen=True, kw_only=True, tag=True):
@@ -59,7 +61,7 @@ class ProcessSeen(Message, frozen=True, kw_only=True, tag=True):
     trouble: str | None = None
     """Why what the process follows may not be the present: all its nodes are behind the clock."""
     nodes: tuple[NodeSeen, ...] = ()
-    """Those that a watcher asks, where there are several."""
+    """Those that a watcher asks."""
 
     @property
     def name(self) -> str:

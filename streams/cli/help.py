@@ -23,6 +23,7 @@ unknown EVENKEEL_ variable is an error.
   EVENKEEL_RPC_QUORUM  how many nodes must report a block (1 of two, 2 of more)
   EVENKEEL_RPC_PER_SECOND, EVENKEEL_RPC_PER_DAY
                        questions that a node may be asked; for each, with commas
+  EVENKEEL_RPC_SHARE   which percent of that this process may use (100)
   EVENKEEL_PARTITIONS  number of shards, fixed at the first start (4)
   EVENKEEL_FOLDER      where a run keeps its files (.evenkeel)
   EVENKEEL_INSTANCE    name of this process: the same after a restart, another

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from pipeline.errors import PASSING_TROUBLE, NodeError
@@ -20,7 +21,22 @@ async def node_row(settings: Settings) -> str:
             raise each
     if any(isinstance(each, NodeError) for each in told):
         raise NodeError("; ".join(map(str, told)))
-    return "; ".join(map(str, told))
+    return "; ".join([*map(str, told), *_budgets(settings)])
+
+
+def _budgets(settings: Settings) -> Iterator[str]:
+    """Say how often each node may be asked, and what of that counts together; nothing where there is no bound."""
+    limits = settings.whole_limits
+    if not any(each.is_bounded for each in limits):
+        return
+    for url, each in zip(settings.rpc_urls, limits, strict=True):
+        bounds = {"per second": each.per_second, "in 24h": each.per_day}
+        told = ", ".join(f"{most} {per}" for per, most in bounds.items() if most is not None)
+        yield f"budget of {urlsplit(url).hostname}: {told or 'none'}"
+    yield (
+        f"this process's share is {settings.rpc_share} %; `watch`, `backfill`, `rehearse` and `submit` each count their own questions "
+        "from their start, commands like this one count none"
+    )
 
 
 async def _one_node(url: str, settings: Settings) -> str:
@@ -42,5 +58,5 @@ async def _one_node(url: str, settings: Settings) -> str:
         await node.close()
     if chain_id != settings.chain:
         raise NodeError(f"{name} follows chain {chain_id}, this deployment is on {settings.chain}")
-    took = "" if len(settings.rpc_urls) == 1 else f", in {1000 * (time.monotonic() - began_s):.0f} ms"
-    return f"{name} follows chain {chain_id}, at block {newest.block.number}{took}"
+    took_ms = 1_000 * (time.monotonic() - began_s)
+    return f"{name} follows chain {chain_id}, at block {newest.block.number}, in {took_ms:.0f} ms"

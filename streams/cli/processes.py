@@ -61,13 +61,15 @@ def _says(process: ProcessNow) -> Iterator[str]:
     if seen.newest_block is not None:
         yield f"its node's newest block is {seen.newest_block}"
     for node in seen.nodes:
-        yield f"node {node.name}: {', '.join(_says_of(node))}"
+        yield f"node {node.name}: {', '.join(_says_of(node, last_seen_s))}"
     if seen.last_error is not None:
         yield f"last warning or error{_when(seen, last_seen_s)}: {seen.last_error}"
 
 
-def _says_of(node: NodeSeen) -> Iterator[str]:
+def _says_of(node: NodeSeen, now_s: int) -> Iterator[str]:
     yield "no block shown yet" if node.head is None else f"at block {node.head}"
+    if node.head_time_s is not None:
+        yield f"{duration_text(max(0, now_s - node.head_time_s))} old"
     if node.lag_blocks:
         yield f"{node.lag_blocks} behind"
     if node.latency_ms is not None:

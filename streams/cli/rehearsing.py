@@ -36,4 +36,8 @@ def _forks(settings: Settings) -> Any:
     from streams.rehearse.anvil import AnvilForks, NoForks  # noqa: PLC0415
 
     program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
-    return NoForks() if program is None else AnvilForks(program, settings.rpc_urls[0])
+    return (
+        NoForks()
+        if program is None
+        else AnvilForks(program, settings.rpc_urls[0], limit=settings.rpc_limits[0])
+    )

@@ -2,7 +2,7 @@
 
 import fcntl
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated
@@ -23,7 +23,10 @@ from streams.portfolio.chain_file import chain_file_for
 from streams.settings import Settings, made, variable_of
 from streams.supervise import Child, supervise
 
-_LOG_FORMAT = variable_of("log_format")
+_LOG_FORMAT, _SHARE = variable_of("log_format"), variable_of("rpc_share")
+_WEIGHTS = {"watch": 6, "rehearse": 2, "submit": 2}
+"""How what `up` starts divides the nodes' budgets: the watcher asks at each block, the others now and then. A further signer takes as much as the first."""
+_WHOLE_PERCENT = 100
 
 
 def watch() -> None:
@@ -128,9 +131,32 @@ async def _is_live(settings: Settings, signers: Sequence[Path]) -> bool:
 
 
 def _children(settings: Settings, signers: Sequence[Path]) -> list[Child]:
-    """List what is kept running."""
-    submits = [_child(settings, "submit", str(signer), "--live") for signer in signers]
-    return [*(_child(settings, command) for command in ("watch", "work", "rehearse")), *submits]
+    """List what is kept running; what asks the nodes has its share of their budgets."""
+    shares = shares_of(settings, signers=len(signers))
+    submits = [
+        _child(settings, "submit", str(signer), "--live", share=shares["submit"]) for signer in signers
+    ]
+    own = [_child(settings, command, share=shares.get(command)) for command in ("watch", "work", "rehearse")]
+    return [*own, *submits]
+
+
+def shares_of(settings: Settings, *, signers: int) -> Mapping[str, int | None]:
+    """Divide a process's share of the nodes' budgets among what it starts, in percent of the whole; without budgets there is nothing to divide.
+
+    Rounds: down. Raises: SettingsError where a budget is too small for so many.
+    """
+    if not any(each.is_bounded for each in settings.whole_limits):
+        return dict.fromkeys(_WEIGHTS)
+    total = sum(_WEIGHTS.values()) + _WEIGHTS["submit"] * (signers - 1)
+    shares = {role: settings.rpc_share * weight // total for role, weight in _WEIGHTS.items()}
+    least = min(share for role, share in shares.items() if role != "submit" or signers)
+    for most in (most for each in settings.whole_limits for most in (each.per_second, each.per_day)):
+        if most is not None and most * least < _WHOLE_PERCENT:
+            raise SettingsError(
+                f"a budget of {most} questions cannot be divided among the {2 + signers} processes that ask a node: the "
+                f"smallest share is {least} %, less than one question"
+            )
+    return shares
 
 
 @contextmanager
@@ -157,11 +183,14 @@ def _lock(path: Path) -> IO[str]:
         raise SettingsError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _child(settings: Settings, *command: str) -> Child:
+def _child(settings: Settings, *command: str, share: int | None = None) -> Child:
     """One of our own commands, which writes its log as we do although it writes into a pipe."""
     for_people = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     return Child(
         name=" ".join(command[:2]),
         argv=[sys.executable, "-P", "-m", "streams.cli", *command],  # -P: not from the current folder
-        env={_LOG_FORMAT: "console" if for_people else "json"},
+        env={
+            _LOG_FORMAT: "console" if for_people else "json",
+            **({} if share is None else {_SHARE: str(share)}),
+        },
     )

@@ -124,7 +124,9 @@ async def _submit(
     devnet = devnet_in(settings.folder)
     signer = signer_of(file)
     program = anvil_here(cache=settings.cache or DEFAULT_CACHE)
-    node = sender_node(settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S, program=program)
+    node = sender_node(
+        settings.rpc_urls, timeout_s=_CALL_TIMEOUT_S, program=program, limits=settings.rpc_limits
+    )
     try:
         check_chain(await node.chain_id(), settings.chain)
         await check_simulation(node, signer.address)

@@ -14,6 +14,7 @@ _LONGEST_WAIT_S = 10.0
 """Further away a turn is none: another node is asked, or fewer questions at once."""
 _SECOND_S, _MINUTE_S, _DAY_S = 1.0, 60.0, 86_400.0
 _UNBOUNDED = 1 << 30
+_WHOLE_PERCENT = 100
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,17 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
     per_second: int | None = None
     per_day: int | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is any bound."""
+        return self.per_second is not None or self.per_day is not None
+
+    def part(self, percent: int) -> "RateLimit":
+        """Take a share of what is allowed, for one of several processes that ask the node. Rounds: down; to 0 where it is less than one."""
+        each = (self.per_second, self.per_day)
+        per_second, per_day = (None if most is None else most * percent // _WHOLE_PERCENT for most in each)
+        return RateLimit(per_second=per_second, per_day=per_day)
 
     @property
     def look_every_s(self) -> float:
@@ -55,7 +67,7 @@ class NodeBudget:
     @property
     def is_bounded(self) -> bool:
         """Whether anything is counted."""
-        return self.limit.per_second is not None or self.limit.per_day is not None
+        return self.limit.is_bounded
 
     @property
     def asked_in_a_day(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from streams.node.budget import RateLimit
 from streams.node.http_node import HttpNode
-from streams.node.port import Node
+from streams.node.one import OneNode
 from streams.node.several import SeveralNodes, usual_quorum
 from streams.redaction import node_name
 
@@ -15,7 +15,7 @@ def connect(
     timeout_s: float,
     quorum: int | None = None,
     limits: Sequence[RateLimit] = (),
-) -> Node:
+) -> OneNode | SeveralNodes:
     """Take the nodes of some URLs, in order of preference; nothing is asked yet. Two URLs of one host and port are one node.
 
     Each may be asked as its limit says, the first of such two's; without any, without bound.
@@ -25,7 +25,8 @@ def connect(
         if node_name(url) not in named:
             named[node_name(url)] = HttpNode(url, timeout_s=timeout_s, limit=limit)
     if len(named) == 1:
-        return next(iter(named.values()))
+        ((name, node),) = named.items()
+        return OneNode(name, node, budget=node.budget)
     return SeveralNodes(
         named,
         quorum=min(quorum or usual_quorum(len(named)), len(named)),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import NodeError
 from pipeline.messages.processes import NodeSeen
-from pipeline.units import BlockNumber
+from pipeline.units import BlockNumber, Seconds
 from streams.backoff import doubled
 from streams.node.budget import NodeBudget
 from streams.node.port import Header
@@ -21,6 +21,8 @@ class NodeHealth:
     """Kept up to date by whoever asks the node."""
 
     head: BlockNumber | None = None
+    head_time_s: Seconds | None = None
+    """That block's own time."""
     head_at_s: float | None = None
     """When that block was first told, by the caller's clock."""
     latency_s: float | None = None
@@ -36,6 +38,7 @@ class NodeHealth:
         """Take note of a node's newest block."""
         if head.block.number != self.head:
             self.head, self.head_at_s = head.block.number, now_s
+            self.head_time_s = head.block.timestamp_s
 
     def answered(self, took_s: float) -> None:
         """Take note of an answer."""
@@ -62,6 +65,7 @@ class NodeHealth:
             failing_percent=round(100 * self.failing),
             asked_in_a_day=budget.asked_in_a_day if budget is not None and budget.is_bounded else None,
             trouble=self.trouble[:_LONGEST_TROUBLE] or None,
+            head_time_s=self.head_time_s,
         )
 
     def rests(self, now_s: float) -> bool:

@@ -43,9 +43,16 @@ _TEXT = msgspec.json.Decoder(str)
 class HttpNode:
     """`port.Node` over HTTP."""
 
-    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S, limit: RateLimit | None = None) -> None:
-        """Take a URL, and how often it may be asked; nothing is asked yet."""
-        self.budget = NodeBudget(limit or RateLimit())
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = _TIMEOUT_S,
+        limit: RateLimit | None = None,
+        budget: NodeBudget | None = None,
+    ) -> None:
+        """Take a URL, and how often it may be asked: a limit of its own, or a budget that it shares. Nothing is asked yet."""
+        self.budget = budget or NodeBudget(limit or RateLimit())
         self._rpc = Rpc(url, timeout_s=timeout_s, budget=self.budget)
         self._undisturbed = Undisturbed(self._rpc)
         self.proofs = Proofs()

@@ -20,6 +20,7 @@ from pipeline.state.policies import profile
 from pipeline.state.tables import Tables
 from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
 from pipeline.venues.due_read import DueRead
+from streams.node.budget import NodeBudget, RateLimit
 from streams.node.chain_reads import observe
 from streams.node.contract_calls import ContractReader
 from streams.node.multicall import MULTICALL3
@@ -44,9 +45,17 @@ _CALL_TIMEOUT_S = 20.0
 class AnvilForks:
     """Makes forks of a node's chain with an anvil program of this machine."""
 
-    def __init__(self, program: Path, rpc_url: str, *, multicall: Address = MULTICALL3) -> None:
-        """Start nothing yet. The URL may hold a key: it is in no command line."""
+    def __init__(
+        self,
+        program: Path,
+        rpc_url: str,
+        *,
+        multicall: Address = MULTICALL3,
+        limit: RateLimit | None = None,
+    ) -> None:
+        """Start nothing yet. The URL may hold a key: it is in no command line. All forks together ask as often as the limit says."""
         self._program, self._url, self._multicall = program, rpc_url, multicall
+        self._budget = NodeBudget(limit or RateLimit())
 
     @asynccontextmanager
     async def at(self, block: BlockRef, owner: Address, block_s: Seconds) -> AsyncIterator[Fork]:
@@ -54,14 +63,16 @@ class AnvilForks:
 
         Raises: NotTried where the block is on no branch or its state is gone, NodeError.
         """
-        node = HttpSenderNode(self._url, timeout_s=_CALL_TIMEOUT_S)
+        node = HttpSenderNode(self._url, timeout_s=_CALL_TIMEOUT_S, budget=self._budget)
         try:
             header = await _header_of(node, block, patience_s=_FOLLOWED_S)
             (balance,) = await node.native_balances([(owner, block.hash)])
             if balance is None:
                 raise NotTried("too_old", f"the node no longer has the state of block {block.number}")
             look = await node.look(header, owner, ())
-            async with forked(self._program, self._url, block.number, timeout_s=_CALL_TIMEOUT_S) as anvil:
+            async with forked(
+                self._program, self._url, block.number, timeout_s=_CALL_TIMEOUT_S, budget=self._budget
+            ) as anvil:
                 copied = await anvil.newest()
                 if copied.block.hash != block.hash:
                     raise NotTried("orphaned", f"block {block.number} is another by now")

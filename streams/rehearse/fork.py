@@ -17,6 +17,7 @@ from pipeline.messages.transactions import Call
 from pipeline.sign.gas_fees import Fees
 from pipeline.units import Address, BlockNumber, Hash, Seconds, Wei
 from streams.node.answers import quantity
+from streams.node.budget import NodeBudget
 from streams.node.port import Header
 from streams.node.rpc import parsed
 from streams.rehearse.forwarder import forwarding
@@ -94,15 +95,18 @@ class ForkNode(HttpSenderNode):
 
 
 @asynccontextmanager
-async def forked(program: Path, url: str, block: BlockNumber, *, timeout_s: float) -> AsyncIterator[ForkNode]:
+async def forked(
+    program: Path, url: str, block: BlockNumber, *, timeout_s: float, budget: NodeBudget | None = None
+) -> AsyncIterator[ForkNode]:
     """Run an anvil on a free port of this machine that is a copy of another node's chain after a block.
 
-    It ends with the context, or with this process. The URL may hold a key: anvil gets another one, of a `forwarder`.
+    It ends with the context, or with this process. The URL may hold a key: anvil gets another one, of a `forwarder`. What it asks of
+    the node counts for the budget.
 
     Raises: NodeError if it does not start.
     """
     async with (
-        forwarding(url, timeout_s=timeout_s) as keyless,
+        forwarding(url, timeout_s=timeout_s, budget=budget) as keyless,
         _own_anvil(program, keyless, block, timeout_s) as node,
     ):
         await node.impersonate_all()

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from pipeline.errors import NodeBusyError, NodeError
+from streams.node.budget import NodeBudget
 from streams.node.rpc import CallRefused, Outcome, Rpc
 
 _HOST = "127.0.0.1"
@@ -59,9 +60,9 @@ _ASKED = msgspec.json.Decoder(list[_Asked] | _Asked)
 
 
 @asynccontextmanager
-async def forwarding(url: str, *, timeout_s: float) -> AsyncIterator[str]:
+async def forwarding(url: str, *, timeout_s: float, budget: NodeBudget | None = None) -> AsyncIterator[str]:
     """Forward to a node while the block lasts, from the URL that it yields. The node's own URL may hold a key."""
-    rpc = Rpc(url, timeout_s=timeout_s)
+    rpc = Rpc(url, timeout_s=timeout_s, budget=budget)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     app = web.Application(client_max_size=_MOST_REQUEST_BYTES)
     app.router.add_post("/{token}", _Forwarder(rpc, token).serve)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from pipeline.errors import BlockUnknownError, CallRevertedError, NodeError, NodesDisagreeError
 from pipeline.messages.journal import Inclusion
 from pipeline.units import Address, BlockNumber, ChainId, Hash, Seconds, Wei
+from streams.node.budget import RateLimit
 from streams.node.port import CallToSimulate, Header, SimulatedCall
 from streams.redaction import node_name
 from streams.submit.forked import ForkingSenderNode
@@ -30,12 +31,18 @@ _MOST_BASE_FEE_FACTOR = 2
 """Clients may foresee the next base fee differently, but by less than this: it moves by an eighth per block."""
 
 
-def sender_node(urls: Sequence[str], *, timeout_s: float, program: Path | None = None) -> SenderNode:
+def sender_node(
+    urls: Sequence[str], *, timeout_s: float, program: Path | None = None, limits: Sequence[RateLimit] = ()
+) -> SenderNode:
     """Connect to independent nodes: to one alone as it is, to several so that they must agree.
 
-    Each falls back on a fork by an anvil program, if there is one, where it cannot simulate.
+    Each falls back on a fork by an anvil program, if there is one, where it cannot simulate. Each may be asked as its limit says; without
+    any, without bound.
     """
-    nodes = {node_name(url): ForkingSenderNode(url, timeout_s=timeout_s, program=program) for url in urls}
+    nodes = {
+        node_name(url): ForkingSenderNode(url, timeout_s=timeout_s, program=program, limit=limit)
+        for url, limit in zip(urls, limits or [RateLimit()] * len(urls), strict=True)
+    }
     if len(nodes) == 1:
         return next(iter(nodes.values()))
     return AgreedNode(nodes)

@@ -7,6 +7,7 @@ import structlog
 
 from pipeline.errors import BlockUnknownError, MethodMissingError, RequestRefusedError, SettingsError
 from pipeline.units import Address, Hash, Seconds
+from streams.node.budget import RateLimit
 from streams.node.port import CallToSimulate, SimulatedCall
 from streams.rehearse.fork import forked
 from streams.submit.node import HttpSenderNode, SenderNode
@@ -21,9 +22,11 @@ _FORK_TIMEOUT_S = 20.0
 class ForkingSenderNode(HttpSenderNode):
     """A `SenderNode` that falls back on an anvil of this machine where the node has no eth_simulateV1."""
 
-    def __init__(self, url: str, *, timeout_s: float, program: Path | None) -> None:
-        """Take the program to fork with, if there is one here."""
-        super().__init__(url, timeout_s=timeout_s)
+    def __init__(
+        self, url: str, *, timeout_s: float, program: Path | None, limit: RateLimit | None = None
+    ) -> None:
+        """Take the program to fork with, if there is one here; what a fork asks of the node counts for its limit, too."""
+        super().__init__(url, timeout_s=timeout_s, limit=limit)
         self._url = url
         self._program = program
 
@@ -48,7 +51,9 @@ class ForkingSenderNode(HttpSenderNode):
         if header is None:
             raise BlockUnknownError(f"eth_getBlockByHash: the node does not know block {at}")
         log.warning("simulates on a fork", block=header.block.number, error=str(error))
-        async with forked(self._program, self._url, header.block.number, timeout_s=_FORK_TIMEOUT_S) as anvil:
+        async with forked(
+            self._program, self._url, header.block.number, timeout_s=_FORK_TIMEOUT_S, budget=self.budget
+        ) as anvil:
             if (await anvil.newest()).block.hash != at:  # it copies by height
                 raise BlockUnknownError(f"block {header.block.number} is another by now")
             return await anvil.simulate(calls, at, time_s)

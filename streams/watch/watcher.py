@@ -21,6 +21,7 @@ from streams.node.budget import RateLimit, look_every_s
 from streams.node.connect import connect
 from streams.node.head_hints import SILENCE_S, HeadHints
 from streams.node.multicall import MULTICALL3
+from streams.node.one import OneNode
 from streams.node.port import Node
 from streams.node.several import SeveralNodes, usual_quorum
 from streams.process import until_told
@@ -180,7 +181,7 @@ class Watch:
             heads,
             None if view.newest is None else view.newest.block.number,
             trouble=None if view.late is None else view.late.reason,
-            nodes=self._node.seen() if isinstance(self._node, SeveralNodes) else (),
+            nodes=self._node.seen() if isinstance(self._node, OneNode | SeveralNodes) else (),
         )
 
     async def close(self) -> None:

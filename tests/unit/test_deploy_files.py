@@ -255,3 +255,29 @@ def test_the_manifests_are_of_kubernetes_own_form():
     assert len(found) > 12
     for each in found:
         asked.validate(each, KUBERNETES, strict=True)
+
+
+def test_the_shares_of_a_nodes_budget_are_a_whole_at_most():
+    """Of what runs side by side: a standby asks nothing while the watcher does."""
+    share = variable_of("rpc_share")
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    defaults = {
+        name: int(re.search(r":-(\d+)}", str(service["environment"][share]))[1])  # type: ignore[index]
+        for name, service in services.items()
+        if share in service.get("environment", {})
+    }
+    assert defaults == {"watch": 60, "standby": 60, "rehearse": 20, "submit": 20}
+    of_units = [
+        int(found[1])
+        for path in UNITS
+        if (found := re.search(rf"{share}=(\d+)", unit(path)["Service"]["Environment"]))
+    ]
+    of_pods = [
+        int(each["value"])
+        for name in SETS
+        for container in containers(name)
+        for each in container.get("env", [])
+        if each["name"] == share
+    ]
+    for shares in (of_units, of_pods):
+        assert sorted(shares) == [20, 20, 60]

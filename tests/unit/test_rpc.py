@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from pipeline.errors import CallRevertedError, NodeBusyError, NodeError, NodeRefusedError
 from streams.node.budget import NodeBudget, RateLimit
 from streams.node.rpc import CallRefused, Rpc
+from streams.rehearse.forwarder import forwarding
 
 Answer = Callable[[Any], Awaitable[web.StreamResponse]]
 KEYS = ("s3cretuser", "p4ssw0rd", "k3yInThePath", "t0kenInTheQuery")
@@ -97,6 +98,22 @@ async def test_no_request_has_more_questions_than_a_second_may_have_and_each_wai
         with pytest.raises(NodeBusyError, match="budget of 8 questions per day is used up"):
             await rpc.ask_all([("echo", (n,)) for n in range(2)])
         assert len(sizes) == 3, "nothing was asked"
+
+
+async def test_what_is_forwarded_for_a_fork_counts_for_the_budget_of_who_made_it() -> None:
+    def answer(questions: Any) -> Any:
+        return {"jsonrpc": "2.0", "id": questions["id"], "result": "0x1"}
+
+    budget = NodeBudget(RateLimit(per_day=2))
+    asks = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
+    async with (
+        node(answering(answer)) as rpc,
+        forwarding(rpc._url, timeout_s=5, budget=budget) as url,
+        ClientSession() as fork,
+    ):
+        statuses = [(await fork.post(url, json=asks)).status for _ in range(3)]
+    assert statuses == [200, 200, 503]
+    assert budget.asked_in_a_day == 2
 
 
 async def test_a_long_list_of_questions_goes_out_in_parts() -> None:

@@ -91,6 +91,31 @@ def test_a_budget_is_one_for_all_nodes_or_one_for_each(monkeypatch, per_second, 
     assert [(each.per_second, each.per_day) for each in load_settings().rpc_limits] == allowed
 
 
+def test_a_process_has_its_share_of_a_budget_rounded_down(monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "https://a.example/x, http://127.0.0.1:8545")
+    monkeypatch.setenv("EVENKEEL_RPC_PER_SECOND", "10,25")
+    monkeypatch.setenv("EVENKEEL_RPC_PER_DAY", "1001")
+    monkeypatch.setenv("EVENKEEL_RPC_SHARE", "30")
+    settings = load_settings()
+    assert [(each.per_second, each.per_day) for each in settings.rpc_limits] == [(3, 300), (7, 300)]
+    assert [(each.per_second, each.per_day) for each in settings.whole_limits] == [(10, 1_001), (25, 1_001)]
+    monkeypatch.setenv("EVENKEEL_RPC_SHARE", "9")
+    with pytest.raises(
+        SettingsError, match="EVENKEEL_RPC_SHARE: 9 % of 10 questions per second is less than one"
+    ):
+        _ = load_settings().rpc_limits
+    for wrong in ("0", "101"):
+        monkeypatch.setenv("EVENKEEL_RPC_SHARE", wrong)
+        with pytest.raises(SettingsError, match="EVENKEEL_RPC_SHARE"):
+            load_settings()
+
+
+def test_without_a_budget_a_share_is_of_nothing(monkeypatch):
+    monkeypatch.setenv("EVENKEEL_RPC_URL", "https://a.example/x")
+    monkeypatch.setenv("EVENKEEL_RPC_SHARE", "1")
+    assert [(each.per_second, each.per_day) for each in load_settings().rpc_limits] == [(None, None)]
+
+
 def test_a_budget_in_the_file_is_a_number_or_a_list(tmp_path):
     file = tmp_path / "evenkeel.yaml"
     file.write_text(
