@@ -50,7 +50,7 @@ def test_a_plan_that_leaves_the_book_further_off_than_doing_nothing_is_found(ver
 @pytest.mark.parametrize(
     ("steps", "found"),
     [
-        # the price rose by 1.3 % from the withdrawal to the swap's block: the old range would be at the target by that alone
+        # the price rose by 0.8 % from the withdrawal to the swap's block: the old range would be at the target by that alone
         ({"withdraw": 167, "swap": 170, "mint": 172}, (273, 561)),
         ({"withdraw": 167, "mint": 172}, (272, 57)),
         ({}, None),
