@@ -18,6 +18,7 @@ _LEFT: Mapping[LeaveReason, str] = {
     "book_removed": "the book was removed",
     "policy_replaced": "its policy went on without it",
     "position_gone": "what it was to move is not there any more",
+    "health_low": "the health factor was low, and a plan to secure the debt took its place",
 }
 
 

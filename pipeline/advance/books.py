@@ -10,7 +10,9 @@ from pipeline.advance.book_context import BookContext
 from pipeline.advance.calibrating import calibrate
 from pipeline.advance.daily_counts import proposed
 from pipeline.advance.dry_runs import want_dry_run
+from pipeline.advance.giving_way import gives_way
 from pipeline.advance.health import tell_health
+from pipeline.advance.pauses import refused_by_pause
 from pipeline.advance.plans import carry_plan, is_stranded, open_plan, plan_is_open, rest_plan
 from pipeline.advance.price_doubts import refuse_prices
 from pipeline.advance.real_cost import count_cost, with_cost
@@ -28,7 +30,7 @@ from pipeline.follow.quarantine import quarantined
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import Declined, Gate, PlanClosed, Quarantined, RebalanceProposed
 from pipeline.messages.effects import BookEffects
-from pipeline.messages.entries import BookPath, Pause, Quarantine
+from pipeline.messages.entries import BookPath, Quarantine
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy
 from pipeline.state.resumes import resumes
@@ -64,7 +66,8 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     stock = stock_of(shard, policy)
     moved = outside_hedge(policy, stock)
     path = walk_path(path, moved, policy, context.block.timestamp_s, stranded=is_stranded(context))
-    carried = list(carry_plan(context, stock, path)) if policy.mode == "live" else []
+    goes_on = policy.mode == "live" and not gives_way(context, stock)
+    carried = list(carry_plan(context, stock, path)) if goes_on else []
     carried = [with_cost(shard, said, deviation_bps(moved, policy)) for said in carried]
     judgement = _judge(context, path, stock, moved)
     if not is_hedge(judgement):
@@ -79,14 +82,14 @@ def _path(context: BookContext) -> BookPath:
 
 
 def _judge(context: BookContext, path: BookPath, stock: Stock, moved: Stock) -> Judgement:
-    """Ask the operator first, then the plan that is under way, a hedge whose health is low, the sequencer, the strategy, and the hedge.
+    """Ask the operator first, then the plan under way unless it gives way, low health, the sequencer, the strategy, and the hedge.
 
     The strategy is asked about what a re-range moves: the book without what lies at its hedge's venue.
     """
-    paused = _paused(context.shard, context.policy)
+    paused = refused_by_pause(context.shard, context.policy)
     if paused is not None:
         return paused
-    if plan_is_open(context):
+    if plan_is_open(context) and not gives_way(context, stock):
         return Refused(gate="plan", reason="plan_open")
     shard, policy, now_s = context.shard, context.policy, context.block.timestamp_s
     effects = _effects(shard, policy)
@@ -179,18 +182,6 @@ def _items(shard: Shard, policy: Policy) -> Iterator[str]:
 def _book_resumed(shard: Shard, item: str, held: Quarantine) -> bool:
     """A book's own quarantine ends with the operator's word: there is nothing to read for it."""
     return keys.book.matches(item) and resumes(shard.tables, item) > held.resumed
-
-
-def _paused(shard: Shard, policy: Policy) -> Refused | None:
-    for scope in (keys.ALL, keys.book(policy.book)):
-        pause = shard.tables.find(keys.pause(scope), Pause)
-        if pause is not None:
-            return Refused(gate="pause", reason=_why_paused(pause), item=scope)
-    return None
-
-
-def _why_paused(pause: Pause) -> str:
-    return "liquidated" if pause.is_for_liquidation else "paused"
 
 
 def _quarantine_book(context: BookContext, error: Exception) -> Iterator[Quarantined]:

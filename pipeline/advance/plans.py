@@ -17,6 +17,7 @@ from pipeline.advance.book_context import BookContext, Moving
 from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.commands import command
 from pipeline.advance.daily_counts import count_action, rest_hedge
+from pipeline.advance.giving_way import end_former
 from pipeline.advance.gone import find_gone, leave
 from pipeline.advance.market_refusals import hold_off
 from pipeline.advance.outlook import look_ahead
@@ -96,7 +97,6 @@ def open_plan(
         phases=context.actions.phases_of(goal),
         notional_quote=foreseen.moved_quote,
         proposed_before_s=proposed_before_s,
-        found_stranded=is_stranded(context) or UNSET,
         allowances=tuple(allowances(context.policy, _grants(context))),
         standing=_bounds(context),
     )
@@ -107,9 +107,16 @@ def open_plan(
         hold_off(context.shard, context.policy, refusal.reason, context.block.timestamp_s, proposed_before_s)
         yield refused(context, plan_id, plan.names[0], refusal)
         return
+    former = yield from end_former(context, path, proposal.deviation_bps)
     before = state_of(find_plan(context), context.shard.tables)
+    plan = replace(
+        plan,
+        proposed_before_s=former.proposed_before_s if former else proposed_before_s,
+        found_stranded=is_stranded(context) or UNSET,
+        foreseen=ready.costs,
+        deviation_before_bps=proposal.deviation_bps,
+    )
     _forget_former(context)
-    plan = replace(plan, foreseen=ready.costs, deviation_before_bps=proposal.deviation_bps)
     yield PlanOpened(
         **context.now.stamp("plan", context.policy.book, policy_version=context.policy.policy_version),
         book=context.policy.book,

@@ -77,8 +77,8 @@ RestReason = Literal["inside_band"]
 StopReason = Literal[RestReason, "no_improvement"]
 """Why a plan that has moved nothing is better not carried on."""
 
-LeaveReason = Literal["shard_forgot", "book_removed", "policy_replaced", "position_gone"]
-"""What a plan rested on and has gone away."""
+LeaveReason = Literal["shard_forgot", "book_removed", "policy_replaced", "position_gone", "health_low"]
+"""What a plan rested on and has gone away; or it waited, and a plan for low health took its place."""
 
 
 # ------------------------------------------------------------------ one transaction
@@ -156,7 +156,7 @@ class Stopped(PlanOutcome, frozen=True, kw_only=True, tag="stopped"):
 
 
 class Left(PlanOutcome, frozen=True, kw_only=True, tag="left"):
-    """What it rested on went away; tokens may lie in the wallet."""
+    """What it rested on went away, or a plan for low health took its place; tokens may lie in the wallet."""
 
     phase: Phase
     reason: LeaveReason

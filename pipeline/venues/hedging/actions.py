@@ -9,7 +9,7 @@ from pipeline.act.question import Question, VenueGuards
 from pipeline.book.inventory import Stock
 from pipeline.errors import HedgeError
 from pipeline.hedge.aim import HedgeAim
-from pipeline.hedge.port import HedgeChange, HedgeVenue
+from pipeline.hedge.port import AT_ONCE, HedgeChange, HedgeVenue
 from pipeline.hedge.target import HedgeTarget, target_of
 from pipeline.messages.base import Price
 from pipeline.messages.facts import Fact
@@ -115,6 +115,10 @@ class HedgeActions(MissesNoFees):
     def is_urgent(self, goal: Goal) -> bool:
         """Ask whether it secures what is owed, ends the hedge, or takes a leg back."""
         return terms_of(goal).move in URGENT_MOVES | {"take_back"}
+
+    def secures(self, goal: Goal) -> bool:
+        """Ask whether it is for low health."""
+        return terms_of(goal).move in AT_ONCE
 
     def phases_of(self, goal: Goal) -> tuple[PlanPhase, ...]:
         """List the venue's phases for the goal's move."""
