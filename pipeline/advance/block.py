@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.books import judge_book
+from pipeline.advance.busy_signer import hear_receipts
 from pipeline.advance.resting import wake_books
 from pipeline.book.feeds import keep_answers
 from pipeline.book.price_rings import keep_prices
@@ -39,6 +40,7 @@ def advance_block(shard: Shard, event: BlockSeen, chain: ChainProfile, now: Prov
     ]
     if event.logs:
         outputs += [said for venue in of_venues for said in venue.unsolicited(shard, event, now)]
+    hear_receipts(shard, books, event.receipts)
     wake_books(shard, event.block)
     for policy in shard.rests.awake():
         context = BookContext(

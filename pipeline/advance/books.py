@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from pipeline import keys
 from pipeline.advance.book_context import BookContext
+from pipeline.advance.busy_signer import held_for_signer
 from pipeline.advance.calibrating import calibrate
 from pipeline.advance.daily_counts import proposed
 from pipeline.advance.dry_runs import want_dry_run
@@ -69,7 +70,7 @@ def _at_block_end(context: BookContext, tracked: Tracked) -> Iterator[Output]:
     goes_on = policy.mode == "live" and not gives_way(context, stock)
     carried = list(carry_plan(context, stock, path)) if goes_on else []
     carried = [with_cost(shard, said, deviation_bps(moved, policy)) for said in carried]
-    judgement = _judge(context, path, stock, moved)
+    judgement = held_for_signer(context, _judge(context, path, stock, moved))
     if not is_hedge(judgement):
         stock = moved
     yield from tell_health(context)

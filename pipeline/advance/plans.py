@@ -14,6 +14,7 @@ from pipeline.act.guards import GuardRefusal
 from pipeline.act.lifecycle import check_move, state_of
 from pipeline.act.settle import Broken, Due, Finished, Waiting, is_open, stand
 from pipeline.advance.book_context import BookContext, Moving
+from pipeline.advance.busy_signer import waits_for_signer
 from pipeline.advance.clearing import clear, is_clearing
 from pipeline.advance.commands import command
 from pipeline.advance.daily_counts import count_action, rest_hedge
@@ -177,7 +178,7 @@ def _carry(context: BookContext, plan: Plan, stock: Stock, path: BookPath) -> Mo
         case Broken() as broken:
             return (yield from mend(context, plan, broken))
         case Due(phase=phase):
-            if tries_again_later(context, plan, phase, stock):
+            if waits_for_signer(context, plan, phase) or tries_again_later(context, plan, phase, stock):
                 return "wait"
             return (yield from _go_on(context, plan, prepare(context, plan, phase, stock, path), stock))
 

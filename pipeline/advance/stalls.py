@@ -18,6 +18,7 @@ from pipeline.act.settle import (
     still_watched,
 )
 from pipeline.advance.book_context import BookContext, Moving
+from pipeline.advance.busy_signer import note_busy
 from pipeline.advance.daily_counts import rest_hedge, wake_hedge
 from pipeline.advance.market_refusals import forget_refusals, hold_off
 from pipeline.decide.hedging import compensates_after_s
@@ -61,6 +62,7 @@ def rest(context: BookContext, plan: Plan, phase: Phase, unknown: GuardRefusal) 
 
 def mend(context: BookContext, plan: Plan, broken: Broken) -> Moving:
     """A transaction failed or was refused: end a plan that never began, make the phase again otherwise, and all that followed it."""
+    note_busy(context, broken.outcome)
     if never_sent(plan, context.shard.tables):
         return (yield from _give_up_unsent(context, plan, broken))
     plan = forget_broken(context, plan, broken)

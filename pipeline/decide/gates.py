@@ -106,7 +106,8 @@ def next_look_s(path: BookPath, effects: BookEffects, policy: Policy, now_s: Sec
     )
     wait_ends = effects.refused_at_s is not None and effects.refused_at_s + held_off_s(effects, policy)
     strategys = WAKES[type(policy.strategy)](path, policy.strategy)
-    later = [Seconds(each) for each in (cooldown_ends, wait_ends, strategys) if each and each > now_s]
+    ends = (cooldown_ends, wait_ends, signer_busy_until_s(effects, policy), strategys)
+    later = [Seconds(each) for each in ends if each and each > now_s]
     return min(later, default=None)
 
 
@@ -116,6 +117,14 @@ def held_off_s(effects: BookEffects, policy: Policy) -> Seconds:
         return Seconds(0)
     doublings = min(effects.refusals_in_a_row - 1, _MOST_DOUBLINGS)
     return Seconds(min(FIRST_WAIT_S << doublings, policy.strategy.cooldown_s))
+
+
+def signer_busy_until_s(effects: BookEffects, policy: Policy) -> Seconds:
+    """Tell until when nothing is proposed because the signer waits for something else of the book: the policy's time, where no block brings it."""
+    busy_at_s = effects.signer_busy_at_s
+    if isinstance(busy_at_s, msgspec.UnsetType):
+        return Seconds(0)
+    return Seconds(busy_at_s + policy.action.stall_after_s)
 
 
 def base_to_buy(stock: Stock, policy: Policy) -> RawAmount:

@@ -46,6 +46,8 @@ class BookEffects(Entry, frozen=True, kw_only=True):
     """Before that no step of the hedge is proposed, but where its health is low."""
     hedge_secured_at_s: Seconds | msgspec.UnsetType = msgspec.UNSET
     """When a step for low health was last proposed."""
+    signer_busy_at_s: Seconds | msgspec.UnsetType = msgspec.UNSET
+    """When its signer refused to act for it because something else that it signed for the book was in no block yet; until one of its transactions is mined."""
 
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,6 +65,7 @@ _WHY_NOT: Mapping[str, str] = {
     "sequencer_grace": "the chain's sequencer has come back a short while ago: its prices do not count{until}",
     "sequencer_unknown": "{item} does not tell whether the chain's sequencer is up",
     "held_off": "the market has refused a proposal a moment ago",
+    "signer_busy": "its signer waits for something else that it signed for the book",
 }
 _NATIVE_DECIMALS = 18
 

@@ -10,12 +10,15 @@ from lifecycle import Lifecycle
 from toy_sender import TOY_GAS_WEI, Wants, everything
 from toy_signer import whale
 
-from pipeline.messages.decisions import PlanClosed, PlanOpened, PlanStalled
+from pipeline.advance.busy_signer import BUSY
+from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, PlanStalled
 from pipeline.messages.effects import BookEffects, Plan
 from pipeline.messages.entries import BookPath
 from pipeline.messages.events import IntentRefused
 from pipeline.messages.outcomes import Done, Left, NeverSent
 from pipeline.messages.policy import Rerange
+from pipeline.state.shard import Shard
+from pipeline.units import ShardId
 
 _DEADLINE_BLOCKS = 26
 _BLOCKS = 7
@@ -217,3 +220,55 @@ def test_a_plan_of_which_nothing_was_sent_leaves_a_book_as_stranded_as_it_was() 
     assert not life.liquid()
     path = life.shard.tables.need("path/alpha", BookPath)
     assert path.out_of_range_since_s is not None
+
+
+# ------------------------------------------------------------------ a signer that waits for what a plan before had signed
+def busy() -> tuple[Lifecycle, Wants]:
+    """What was mined of a plan waits again and is left out; the next plan that is opened is refused for it."""
+    life, began_at = followed()
+    life.reorg(life.chain.head.number - began_at)
+    wants = nothing_old(life)
+    while not life.said(Declined) or life.said(Declined)[-1].reason != "signer_busy":
+        assert len(life.said(PlanOpened)) <= 3
+        life.block(wants=wants)
+    return life, wants
+
+
+def refused_as_open(life: Lifecycle) -> int:
+    return sum(each.reason == "already_open" for each in life.sender.refusals)
+
+
+def test_a_signer_that_waits_for_something_else_is_told_once_and_asked_again_when_that_is_mined() -> None:
+    life, wants = busy()
+    assert life.outcomes()[-1] == NeverSent(step="withdraw", outcome=BUSY)
+    assert (opened := len(life.said(PlanOpened))) == 3
+    for _ in range(10):
+        life.block(wants=wants)
+    assert len(life.said(PlanOpened)) == opened
+    assert refused_as_open(life) == 1
+    told = [each for each in life.said(Declined) if each.reason == "signer_busy"]
+    assert {each.gate for each in told} == {"cooldown"}
+    assert len(told) <= 1 + 10 // life.book.chain.report_every_blocks, "when it begins, and with every report"
+    life.block()
+    assert life.said(Declined)[-1].reason != "signer_busy" or len(life.said(PlanOpened)) > opened
+    until_liquid(life, everything)
+    life.until_over()
+    life.assert_whole()
+    assert all(life.most_of_a_plan(step) <= 1 for step in ("withdraw", "swap", "mint"))
+
+
+def test_where_no_block_brings_what_it_waits_for_the_signer_is_asked_again_after_the_policys_time() -> None:
+    life, _ = busy()
+    since_s = life.chain.head.timestamp_s
+    while refused_as_open(life) == 1:
+        life.block(wants=lambda _: False)
+        assert life.chain.head.timestamp_s <= since_s + life.book.action.stall_after_s + 24
+    assert life.chain.head.timestamp_s > since_s + life.book.action.stall_after_s
+
+
+def test_a_restart_keeps_the_wait() -> None:
+    life, wants = busy()
+    life.shard = Shard(ShardId(0), dict(life.shard.tables.entries()))
+    for _ in range(3):
+        life.block(wants=wants)
+    assert refused_as_open(life) == 1

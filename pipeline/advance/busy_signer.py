@@ -1,0 +1,65 @@
+"""Wait for a book's signer, which refuses another plan while something else that it signed for the book is in no block yet.
+
+A reorg can bring that about: what a plan before had mined waits again, and nothing of it is remembered. Each transaction of the signer that is
+mined may have been the last that it waited for.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from pipeline import keys
+from pipeline.act.settle import failure_of
+from pipeline.advance.book_context import BookContext
+from pipeline.decide.gates import FIRST_WAIT_S, Judgement, Refused, signer_busy_until_s
+from pipeline.decide.hedging import URGENT
+from pipeline.decide.levers import Option
+from pipeline.messages.base import Receipt
+from pipeline.messages.effects import BookEffects, Plan
+from pipeline.messages.goals import Phase
+from pipeline.messages.outcomes import AnyStepOutcome, SignerRefused
+from pipeline.messages.policy import Policy
+from pipeline.state.shard import Shard
+
+BUSY = SignerRefused(reason="already_open")
+
+
+def note_busy(context: BookContext, outcome: AnyStepOutcome) -> None:
+    """Note when a signer refused because something else of the book waits; any other outcome changes nothing."""
+    key = keys.effects(context.policy.book)
+    if outcome == BUSY:
+        effects = context.shard.tables.find(key, BookEffects) or BookEffects()
+        context.shard.tables.put(key, replace(effects, signer_busy_at_s=context.block.timestamp_s))
+
+
+def hear_receipts(shard: Shard, books: Iterable[Policy], receipts: Iterable[Receipt]) -> None:
+    """Let the books of each signer of whom a transaction was mined ask it again."""
+    senders = {each.sender for each in receipts}
+    for policy in books if senders else ():
+        key = keys.effects(policy.book)
+        effects = shard.tables.find(key, BookEffects)
+        if effects is None or effects.signer_busy_at_s is UNSET:
+            continue
+        if (policy.signer or policy.owner) in senders:
+            shard.tables.put(key, replace(effects, signer_busy_at_s=UNSET))
+
+
+def held_for_signer(context: BookContext, judged: Judgement) -> Judgement:
+    """Refuse what would be proposed while the signer waits for something else of the book; what low health asks for is proposed all the same."""
+    if not isinstance(judged, Option) or judged.target.trigger == URGENT:
+        return judged
+    effects = context.shard.tables.find(keys.effects(context.policy.book), BookEffects) or BookEffects()
+    if context.block.timestamp_s >= signer_busy_until_s(effects, context.policy):
+        return judged
+    return Refused(gate="cooldown", reason="signer_busy")
+
+
+def waits_for_signer(context: BookContext, plan: Plan, phase: Phase) -> bool:
+    """Ask whether a phase that was refused so is not to be made again yet: nothing of the signer was mined since, and no minute has passed."""
+    failure = failure_of(plan, phase)
+    if failure is None or failure.outcome != BUSY:
+        return False
+    effects = context.shard.tables.find(keys.effects(context.policy.book), BookEffects) or BookEffects()
+    busy_at_s = effects.signer_busy_at_s
+    return busy_at_s is not UNSET and context.block.timestamp_s < busy_at_s + FIRST_WAIT_S
