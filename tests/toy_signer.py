@@ -58,6 +58,7 @@ class ToySigner:
         token_id, liquidity, minimum0, minimum1, _deadline = arguments
         assert token_id in chain.nfts, "an NFT that is not on this branch"
         before = chain.nfts[token_id]
+        assert before.owner == OWNER, "an NFT of somebody else"
         assert before.liquidity >= liquidity
         chain.decrease(token_id, liquidity)
         after = chain.nfts[token_id]

@@ -7,7 +7,7 @@ from pipeline import keys
 from pipeline.act.drafts import Draft
 from pipeline.act.foresight import Foreseen, Market
 from pipeline.act.guards import GuardRefusal, Question, costs_of, guard
-from pipeline.act.settle import fails_alike, failure_of, lies_outside
+from pipeline.act.settle import fails_alike, failure_of, is_outside, lies_outside
 from pipeline.advance.book_context import BookContext
 from pipeline.advance.outlook import look_ahead
 from pipeline.advance.weighing import gas_to_wait_for, goes_in_part, waits_to_allow_s
@@ -72,7 +72,10 @@ def prepare(
             return made
         goal, why = made.goal, made.why or why
         if made.drafts and phase == phases[0] and foreseen is None:
-            return _begin_again(context, plan, stock, path, made.market)
+            begun = _begin_again(context, plan, stock, path, made.market)
+            if isinstance(begun, Stopped) and is_outside(plan, context.shard.tables):
+                continue  # what a part of it has taken out is placed, the rest stays where it is
+            return begun
         if made.drafts:
             return _judge(context, plan, phase, replace(made, why=why), stock, foreseen=foreseen)
     return None

@@ -2,7 +2,6 @@
 
 from fractions import Fraction
 
-from pipeline import keys
 from pipeline.act.foresight import Foreseen
 from pipeline.book.inventory import WHOLE_BPS, Stock
 from pipeline.book.pricing import in_quote
@@ -14,13 +13,11 @@ from pipeline.units import Bps, RawAmount
 from pipeline.venues.uniswap_v3 import withdrawn
 from pipeline.venues.uniswap_v3.act.depth import most_minted, moved_in_token1
 from pipeline.venues.uniswap_v3.act.drafts import gas_of_plan, size_swap, transactions_of_plan
-from pipeline.venues.uniswap_v3.act.goal import Amounts, deployable
+from pipeline.venues.uniswap_v3.act.goal import Amounts, deployable, still_held
 from pipeline.venues.uniswap_v3.act.market import PoolMarket, base_price
 from pipeline.venues.uniswap_v3.act.range_goal import PoolRange
 from pipeline.venues.uniswap_v3.act.spenders import approvals_of_plan
 from pipeline.venues.uniswap_v3.act.usual_gas import usual_gas
-from pipeline.venues.uniswap_v3.deployment import acting_deployment
-from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.pools import need_pool
 from pipeline.venues.uniswap_v3.swap_to_ratio import SwapPlan
 
@@ -49,11 +46,10 @@ def foresee(
 ) -> ForeseenRerange:
     """Run a plan in thought: withdraw, swap, mint. `freed` is what the withdrawal pays.
 
-    Raises: PipelineError where it cannot be told.
+    An NFT of the goal that the book does not have any more withdraws nothing. Raises: PipelineError where it cannot be told.
     """
     live = need_pool(shard, goal.pool)
-    manager = acting_deployment(policy).manager
-    leaving = [shard.tables.need(keys.position(manager, token_id), NftPosition) for token_id in goal.withdraw]
+    leaving = still_held(shard, policy, goal)
     without = withdrawn(live, [(p.tick_lower, p.tick_upper, p.liquidity) for p in leaving if p.liquidity])
     amounts = deployable(shard, policy, live.pool(), freed)
     swap = size_swap(without, amounts, policy, goal, market)

@@ -39,6 +39,13 @@ def freed_by(shard: Shard, policy: Policy, leaving: tuple[TokenId, ...]) -> Amou
     return RawAmount(sum(pays0 for pays0, _ in pays)), RawAmount(sum(pays1 for _, pays1 in pays))
 
 
+def still_held(shard: Shard, policy: Policy, goal: PoolRange) -> list[NftPosition]:
+    """List the NFTs of a goal that the book has: another wallet may have burned one, or sent it away, while the rest was withdrawn."""
+    held, manager = dict(own_positions(shard, policy)), acting_deployment(policy).manager
+    named = (held.get(keys.position(manager, token_id)) for token_id in goal.withdraw)
+    return [each for each in named if each is not None]
+
+
 def find_gone(shard: Shard, policy: Policy, goal: PoolRange) -> str | None:
     """Name an NFT of a goal in which nothing is, or that the book does not have; None: each holds something.
 
