@@ -57,6 +57,9 @@ def test_an_observation_s_age_counts_on_its_clock_of_32_bits():
 
 
 # ------------------------------------------------------------------ by fee
+LOG_BPS_OF_100_PERCENT = 6_931
+
+
 @pytest.mark.parametrize(("fee_pips", "ticks"), [(100, 20), (500, 50), (3_000, 100), (10_000, 200)])
 def test_how_far_spot_may_be_follows_the_fee_unless_the_file_says_so(fee_pips, ticks):
     pool = PricedPool(address=POOL, token0=WETH, token1=USDC, fee_pips=fee_pips)
@@ -65,6 +68,9 @@ def test_how_far_spot_may_be_follows_the_fee_unless_the_file_says_so(fee_pips, t
     assert usual.spot_bound_ticks(pool) == ticks
     told = replace(usual, max_spot_from_twap_log_bps=7)
     assert told.spot_bound_ticks(pool) == 7
+    assert usual.withdrawing_bound_ticks(pool) == LOG_BPS_OF_100_PERCENT
+    narrow = replace(told, max_spot_from_twap_withdrawing_log_bps=5)
+    assert narrow.withdrawing_bound_ticks(pool) == 7, "never less than where anything is traded"
 
 
 # ------------------------------------------------------------------ the file
@@ -119,6 +125,7 @@ def test_an_absurd_feed_is_refused_by_line_and_field(tmp_path, fields, says):
         ("swap_tolerance: 1.01%\n", "swap_tolerance: must be above 0 and at most 1%"),
         ("max_share_of_depth: 101%\n", "max_share_of_depth: must be above 0 and at most 100%"),
         ("max_spot_from_twap: 20.02%\n", "max_spot_from_twap: must be at most 20%"),
+        ("max_spot_from_twap_withdrawing: 901%\n", "max_spot_from_twap_withdrawing: must be at most 900%"),
         ("max_observation_age: 0s\n", "max_observation_age"),
     ],
     ids=str,

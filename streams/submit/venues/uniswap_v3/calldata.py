@@ -1,6 +1,6 @@
 """Decode swaps, mints and withdrawals: in listed pools of the deployment that is called, for the owner alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,6 +33,7 @@ _MANAGER = Functions(
     )
 )
 _IN_A_POOL = frozenset({"exactInputSingle", "exactOutputSingle", "mint"})
+_TAKES_OUT = frozenset({"decreaseLiquidity", "collect", "burn"})
 _ACTIONS = _IN_A_POOL | {"decreaseLiquidity"}
 _IN_OUTAGE: Mapping[str, OutageRule] = {
     "exactInputSingle": "in_need",
@@ -71,6 +72,11 @@ def named_pool(call: KnownCall, deployment: "ListedDeployment") -> "PricedPool |
         if {pool.token0, pool.token1} == pair and pool.fee_pips == fee_pips:
             return pool
     return None
+
+
+def takes_liquidity_out(calls: Sequence[KnownCall]) -> bool:
+    """Ask whether all that calls do is take liquidity and fees out: nothing is traded, nothing placed."""
+    return all(call.function in _TAKES_OUT for call in calls)
 
 
 def _unpacked(listed: Functions, to: Address, data: bytes, *, depth: int) -> Iterator[KnownCall]:

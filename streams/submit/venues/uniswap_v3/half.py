@@ -62,6 +62,7 @@ def terms_of(
         twap_window_s=file.twap_window,
         max_observation_age_s=file.max_observation_age,
         max_spot_from_twap_log_bps=file.max_spot_from_twap,
+        max_spot_from_twap_withdrawing_log_bps=file.max_spot_from_twap_withdrawing,
         swap_tolerance_bps=file.swap_tolerance,
         max_share_of_depth_bps=file.max_share_of_depth,
         **read,  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pipeline.math.slippage import least_of_quote, most_of_quote
 from pipeline.units import Bps, RawAmount, Tick
 from streams.submit.venues.port import JudgedIntent
+from streams.submit.venues.uniswap_v3.calldata import takes_liquidity_out
 from streams.submit.venues.uniswap_v3.depth import Range
 from streams.submit.venues.uniswap_v3.pool_logs import PoolSwap, liquidity_changes, swaps
 from streams.submit.venues.uniswap_v3.prices import Prices
@@ -21,7 +22,9 @@ def check_state(judged: JudgedIntent, prices: Prices, here: ListedDeployment, te
     """Hold the pool itself, as our waiting transactions leave it, against references and depth. Raises: Refusal."""
     before, pool = judged.effect.logs_before, prices.pool.address
     ticks = [swap.tick for swap in swaps(before, [pool])]
-    prices.check_spot(terms, ticks[-1:])
+    only_takes_out = takes_liquidity_out(judged.calls)
+    bound_of = terms.withdrawing_bound_ticks if only_takes_out else terms.spot_bound_ticks
+    prices.check_spot(bound_of(prices.pool), ticks[-1:])
     leaving = [
         Range(tick_lower=each.tick_lower, tick_upper=each.tick_upper, liquidity=each.liquidity)
         for each in liquidity_changes(before, [here])

@@ -58,11 +58,11 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         """Value what comes, in token1, by the reference that makes it least. Rounds: down."""
         return min(each.value(amount0, amount1) for each in self.references)
 
-    def check_spot(self, terms: UniswapV3Terms, ticks: Iterable[Tick] = ()) -> None:
+    def check_spot(self, bound_ticks: int, ticks: Iterable[Tick] = ()) -> None:
         """Hold the pool's price, and what it will be by the time of an intent, against every reference. Raises: Refusal."""
         for tick in (self.near.tick, *ticks):
             for each in self.references:
-                apart, most = abs(tick - each.tick), terms.spot_bound_ticks(self.pool) + each.slack_ticks
+                apart, most = abs(tick - each.tick), bound_ticks + each.slack_ticks
                 if apart > most:
                     raise Refusal(
                         "market",

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from pipeline.units import Bps, ChainId, PoolId, Seconds
 from streams.chain_numbers import DEVNET
+from streams.human import parse_price_move
 from streams.portfolio.fields import (
     WIDEST_SPOT,
     Addr,
@@ -18,11 +19,12 @@ from streams.portfolio.fields import (
 )
 from streams.submit.venues.port import VenueFields
 from streams.submit.venues.uniswap_v3.reference_sections import ReferencesSection
-from streams.submit.venues.uniswap_v3.terms import NamedReferences
+from streams.submit.venues.uniswap_v3.terms import WITHDRAWING_LOG_BPS, NamedReferences
 
 _SHORTEST_WINDOW_S = 180
 _DAY_S = 86_400
 _MOST_TOLERANCE, _WHOLE = Bps(100), Bps(10_000)
+WIDEST_SPOT_WITHDRAWING = parse_price_move("900%")
 _TOLERANCE_WHY = ": whoever trades before the swap takes as much"
 
 
@@ -52,6 +54,10 @@ class FirstDeployment(Section):
     """How old a pool's newest observation may be."""
     max_spot_from_twap: Annotated[PriceMove, move_up_to(WIDEST_SPOT)] | None = None
     """How far spot may be from the mean; by default by the pool's fee."""
+    max_spot_from_twap_withdrawing: Annotated[PriceMove, move_up_to(WIDEST_SPOT_WITHDRAWING)] = (
+        WITHDRAWING_LOG_BPS
+    )
+    """How far spot may be from a reference while liquidity is only taken out; never less than `max_spot_from_twap`."""
     swap_tolerance: Annotated[Share, share_up_to(_MOST_TOLERANCE, _TOLERANCE_WHY)] = Bps(15)
     """How far a swap's minimum may be below what the simulation brings."""
     max_share_of_depth: Annotated[Share, share_up_to(_WHOLE)] = Bps(1_000)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from streams.submit.node import SimulatedLog
     from streams.submit.simulation import Effect
 
+WITHDRAWING_LOG_BPS = LogBps(6_931)
+"""100 %: twice a reference's price, or half of it."""
+
 
 class PricedPool(msgspec.Struct, frozen=True, kw_only=True):
     """A pool that tokens may be traded in, and whose own past price values them."""
@@ -85,6 +88,8 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
     """A pool that has written no observation for longer has no price."""
     max_spot_from_twap_log_bps: LogBps | None = None
     """None: by the pool's fee."""
+    max_spot_from_twap_withdrawing_log_bps: LogBps = WITHDRAWING_LOG_BPS
+    """How far spot may be from a reference while liquidity is only taken out; no less than it may be while anything is traded."""
     swap_tolerance_bps: Bps = Bps(15)
     """How far below its simulated output a swap's minimum may lie."""
     max_share_of_depth_bps: Bps = Bps(1_000)
@@ -147,8 +152,16 @@ class UniswapV3Terms(msgspec.Struct, frozen=True, kw_only=True):
         """Find the deployment of a router or position manager. Raises: StopIteration where there is none."""
         return next(each for each in self.deployments if contract in {each.router, each.position_manager})
 
+    def withdrawing_bound_ticks(self, pool: PricedPool) -> int:
+        """Tell how far a pool's price may be from a reference while liquidity is only taken out.
+
+        At spot s a range pays L * (sqrt(s) - sqrt(p))^2 / sqrt(s) more of token1 than it is worth at a price p, both clamped to the range:
+        never less. So no reference bounds a loss here, but which mix of the tokens somebody who pushes the pool may leave behind.
+        """
+        return max(self.spot_bound_ticks(pool), self.max_spot_from_twap_withdrawing_log_bps)
+
     def spot_bound_ticks(self, pool: PricedPool) -> int:
-        """Tell how far a pool's price may be from a reference while anything is signed."""
+        """Tell how far a pool's price may be from a reference while anything is traded or placed."""
         if self.max_spot_from_twap_log_bps is not None:
             return self.max_spot_from_twap_log_bps
         return spot_log_bps_of(pool.fee_pips)
