@@ -1,4 +1,4 @@
-"""A hedge in need whose wallet has nothing, on both versions of Aave's bytecode: its range secures it, by what its signer allows."""
+"""A hedge in need on both versions of Aave's bytecode: its range secures it, and a plan that only waits makes way, by what its signer allows."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +8,7 @@ from aave_world import is_as_on_the_chain
 from hedged_desk import DEPLOY, HEDGE, HedgedDesk, steps_of
 
 from pipeline.messages.decisions import PlanClosed, PlanOpened, Quarantined
-from pipeline.messages.outcomes import Done
+from pipeline.messages.outcomes import Done, Left
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from streams.devnet import actions
 from streams.devnet.aave import AaveContracts
@@ -75,5 +75,26 @@ def test_an_account_with_an_empty_wallet_comes_back_above_the_floor_from_its_ran
     desk.settle(3)
     assert desk.said(PlanClosed)[-1].outcome == Done()
     assert desk.allowed() == [0] * 4
+    is_as_on_the_chain(desk, chain, market, desk.owner)
+    assert not desk.said(Quarantined)
+
+
+def test_a_step_that_waits_for_its_price_after_a_jump_makes_way_at_once(
+    chain: Chain, world: World, market: AaveContracts
+) -> None:
+    """What was borrowed is not sold yet: the mean has to follow first, and repaying waits for no price."""
+    desk = HedgedDesk(chain, world, market)
+    desk.until(lambda: "borrow" in [each.step for each in desk.done])
+    jumped_at, (step,) = chain.header().number + 1, desk.said(PlanOpened)
+    desk.jump(4_400)
+    assert 1 < desk.health() < HEDGE.act_bps / 10_000
+    desk.until(lambda: len(desk.said(PlanOpened)) == 2)
+    (end,), secures = desk.said(PlanClosed), desk.said(PlanOpened)[1]
+    assert (end.plan, end.outcome) == (step.plan, Left(phase="sell", reason="health_low"))
+    assert secures.trigger == "health_low"
+    assert secures.because_of.block == end.because_of.block
+    assert secures.because_of.block.number - jumped_at <= 2, "what was sent before is seen to its end"
+    desk.until(lambda: desk.health() >= FLOOR - 0.001, most=6)
+    desk.until(lambda: not desk.is_acting)
     is_as_on_the_chain(desk, chain, market, desk.owner)
     assert not desk.said(Quarantined)
