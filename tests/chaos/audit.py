@@ -134,7 +134,7 @@ class Audit:
                 self._judge_cooldown(said, finding)
             case PlanOpened(book=book):
                 self._opened.add(book)
-            case PlanClosed(book=book, outcome=NeverSent() | Left(reason="position_gone")):
+            case PlanClosed(book=book, outcome=NeverSent() | Left(reason="position_gone" | "health_low")):
                 self._proposed.pop(book, None)  # its cooldown is given back
             case StepRefused(book=book) if book not in self._opened:
                 self._proposed.pop(book, None)  # the market refused it: it has not begun one
