@@ -5,6 +5,7 @@ a rest, as after a restart it does not, changes no output and no entry.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from pipeline import keys
@@ -31,20 +32,21 @@ _HALVINGS = (0, 2, 4, 6, 8, 10, 13, 16)
 _TIME, _TIME_BACK, _NUMBER = "block's time", "block's time, back", "block's number"
 
 
-def wake_books(shard: Shard, block: BlockRef | None = None) -> None:
-    """End the rest of each book that what was written since, or a block's time or number, concerns."""
+def wake_books(shard: Shard, block: BlockRef | None = None) -> AbstractSet[str]:
+    """End the rest of each book that what was written since, or a block's time or number, concerns; give the keys that were written."""
     tables, rests = shard.tables, shard.rests
     rests.keep_books(policies(tables))
     written = tables.take_touched()
     if not rests.any_rests:
-        return
+        return written.keys()
     if written:
-        rests.note_writes(written)
+        rests.note_writes({name for place in written.values() for name in place.names})
         for venue in venues(tables):
-            rests.note_measures(dict(venue.measures(tables, written)))
+            rests.note_measures(dict(venue.measures(tables, written.keys())))
     if block is not None:
         at_s = block.timestamp_s
         rests.note_measures({_TIME: at_s, _TIME_BACK: -at_s, _NUMBER: block.number})
+    return written.keys()
 
 
 def note_rest(context: BookContext, stock: Stock | None) -> None:

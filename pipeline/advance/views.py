@@ -6,6 +6,7 @@ from functools import cache
 from typing import cast
 
 from pipeline import keys
+from pipeline.advance.concerned import books_beside, concerned_books
 from pipeline.advance.resting import wake_books
 from pipeline.advance.shown import (
     Shown,
@@ -48,25 +49,26 @@ def tell_views(
     told again every so many blocks, for their amounts follow the price, and a book with whatever is decided about it.
     `compare_all`: what has changed is not known, because the views of this record could not be published, so every one is compared.
     """
-    wake_books(shard)
+    written = wake_books(shard)
     moved, books = shard.tables.head != before.head, policies(shard.tables)
     again = moved and isinstance(event, BlocksReverted)
     reports = moved and _is_report(shard, event)
-    everything = again or reports or before.policies is not books
     decided = {cast("_OfABook", each).book for each in said if _is_of_a_book(type(each))}
-    looked_at = shard.rests.take_looked_at() | decided
-    seen = books if everything else _named(shard, looked_at)
+    looked_at = _looked_at(shard, None if moved or compare_all else written) | decided
+    gone, anew = _new_policies(before, books)
+    anew |= looked_at - before.books.keys()
+    if again or reports:
+        anew = {policy.book for policy in books}
     present = {
         policy.book: shown_book(shard, policy)
-        if everything or compare_all or policy.book not in before.books
+        if compare_all or policy.book in anew
         else touched_book(shard, before.books[policy.book])
-        for policy in seen
+        for policy in (books if again or reports else _named(shard, looked_at | anew))
     }
-    gone = before.books.keys() - {p.book for p in books} if everything else set()
     former = {book: before.books[book] for book in sorted({*present, *gone}) if book in before.books}
     pools = shown_pools(shard)
     yield from _pools(shard, before, pools, now, again=again)
-    changed = {*former, *present} if everything else _moved(former, present)
+    changed = gone | anew | _moved(former, {book: present[book] for book in present.keys() - anew})
     if changed:
         yield from _told_positions(former, present, changed, now, again=again or reports)
     yield from _told_books(shard, former, present, now, decided, again=again or reports)
@@ -74,6 +76,26 @@ def tell_views(
         del before.books[book]
     before.books.update({book: settled(shown) for book, shown in present.items()})
     before.policies, before.pools = books, pools
+
+
+def _looked_at(shard: Shard, written: AbstractSet[str] | None) -> set[BookId]:
+    """List the books that may have news: those that were awake, and, where no block came, that what was written may concern."""
+    concerned = None if written is None else concerned_books(shard, written)
+    if concerned is None:
+        return shard.rests.take_looked_at()
+    return shard.rests.take_looked_at_among(concerned)
+
+
+def _new_policies(before: Shown, books: tuple[Policy, ...]) -> tuple[set[BookId], set[BookId]]:
+    """Name the books that are gone, and those that are shown in full: their policy, or that of another book of their owner, is new."""
+    if before.policies is books:
+        return set(), set()
+    former, present = ({policy.book: policy for policy in each} for each in (before.policies, books))
+    gone = before.books.keys() - present.keys()
+    changed = [policy for policy in books if former.get(policy.book) is not policy]
+    replaced = [policy for policy in before.policies if present.get(policy.book) is not policy]
+    unshown = present.keys() - before.books.keys()
+    return gone, {policy.book for policy in books_beside(books, (*changed, *replaced))} | unshown
 
 
 _OfABook = Decision | PlanMessage | OrderEndTaken

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pipeline import keys
+from pipeline.follow.named import named_items, naming_books
 from pipeline.messages.entries import Route
 from pipeline.messages.policy import Policy
 from pipeline.state.policies import policies
@@ -27,7 +28,7 @@ def wanted(tables: Tables) -> list[DueRead]:
 
 def is_wanted(tables: Tables, item: str) -> bool:
     """Ask whether one item must be read at the head: whether it is in `wanted`, which is not collected for it."""
-    if item in _named(tables):
+    if naming_books(tables, item):
         return _due_by_name(tables, item, keys.route(item), keys.resumed(item)) is not None
     return any(venue.is_due(tables, item) for venue in venues(tables))
 
@@ -46,12 +47,6 @@ def first_missing(tables: Tables, policy: Policy) -> str | None:
     )
 
 
-def named_items(policy: Policy) -> Iterator[str]:
-    """List the items that a policy names, at all venues of its chain."""
-    for venue in venues_of(policy.chain):
-        yield from venue.named_items(policy)
-
-
 def _named_routes(tables: Tables, policy: Policy) -> tuple[tuple[str, str, str], ...]:
     """List the items that a policy names, each with the keys of its route and of its resumes.
 
@@ -61,14 +56,6 @@ def _named_routes(tables: Tables, policy: Policy) -> tuple[tuple[str, str, str],
         keys.policy(policy.book),
         (policy,),
         lambda: tuple((item, keys.route(item), keys.resumed(item)) for item in named_items(policy)),
-    )
-
-
-def _named(tables: Tables) -> frozenset[str]:
-    """Collect the items that any policy names."""
-    books = policies(tables)
-    return tables.derived(
-        keys.NAMED_ITEMS, books, lambda: frozenset(item for book in books for item in named_items(book))
     )
 
 

@@ -11,7 +11,8 @@ from enum import Enum, auto
 import msgspec
 
 from pipeline import keys
-from pipeline.follow.due_reads import is_wanted, named_items
+from pipeline.follow.due_reads import is_wanted
+from pipeline.follow.named import named_items
 from pipeline.follow.runs import block_of, kept_from, place_in_run
 from pipeline.messages.arrivals import Adopted
 from pipeline.messages.base import BlockRef

@@ -4,7 +4,7 @@ It is memory, never stored: whoever has just loaded the entries makes it again w
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pipeline.keys import Place
@@ -24,21 +24,22 @@ class Remembered:
         self._writes: defaultdict[str, int] = defaultdict(int)
         self.seen_writes = 0
         """Counts the writes, also those taken back, to what views are made of."""
-        self._touched: set[str] = set()
-        """The keys, groups and families that were written to since somebody last asked."""
+        self._touched: dict[str, Place] = {}
+        """The keys that were written to since somebody last asked."""
 
     def writes(self, *listed_under: str) -> tuple[int, ...]:
         """Count the writes, also those taken back, to entries of each family or listed under each prefix: for `derived`."""
         return tuple(map(self._writes.__getitem__, listed_under))
 
-    def take_touched(self) -> set[str]:
-        """Name what was written to since this was last asked, writes taken back included: keys, groups and families."""
-        written, self._touched = self._touched, set()
+    def take_touched(self) -> Mapping[str, Place]:
+        """Give the keys that were written to since this was last asked, writes taken back included, and where each belongs."""
+        written, self._touched = self._touched, {}
         return written
 
     def overlook(self, keys: Iterable[str]) -> None:
-        """Leave keys out of what `take_touched` will name."""
-        self._touched.difference_update(keys)
+        """Leave keys out of what `take_touched` will give."""
+        for key in keys:
+            self._touched.pop(key, None)
 
     def derived(self, key: str, made_of: tuple[object, ...], make: Callable[[], R]) -> R:
         """Give what follows from these and from nothing else; made only when one is new."""
@@ -67,7 +68,7 @@ class Remembered:
     def _count_write(self, place: Place) -> None:
         """Count a write to an entry."""
         self.seen_writes += place.is_in_view
-        self._touched.update(place.names)
+        self._touched[place.names[0]] = place
         for under in place.lists:
             self._writes[under] += 1
         for key in self._remembered_of.pop(place.lists[0], ()):

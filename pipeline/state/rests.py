@@ -133,6 +133,12 @@ class Rests:
         self._looked_at = set()
         return looked_at
 
+    def take_looked_at_among(self, books: Iterable[BookId]) -> set[BookId]:
+        """List those of some books that were awake since this was last asked, where the others have nothing to tell."""
+        looked_at = {book for book in books if book in self._awake or book in self._looked_at}
+        self._looked_at = set()
+        return looked_at
+
     def _is_present(self, book: BookId, number: int) -> bool:
         found = self._resting.get(book)
         return found is not None and found[0] == number

@@ -6,34 +6,47 @@ from pipeline.keys import family
 
 
 class WrittenKeys:
-    """The keys written in each family and under each prefix, for each reader that has not asked for them since."""
+    """The keys written in each family and under each prefix, in the order of their last writes, and how far each reader has read.
+
+    A write costs the same whether one reader waits for it or a thousand do.
+    """
 
     def __init__(self, present: Mapping[str, Iterable[str]]) -> None:
         """Take the present keys, by what they are listed under; nobody has asked yet."""
         self._present = present
-        self._unread: dict[str, dict[str, dict[str, None]]] = {}
+        self._count = 0
+        self._writes: dict[str, dict[str, int]] = {}
+        """Of what somebody reads: the number of each key's last write, the latest last."""
+        self._read: dict[tuple[str, str], int] = {}
+        """By family or prefix, and reader: the number of the last write that it was given."""
 
     def note(self, lists: Iterable[str], key: str) -> None:
         """Remember that a key was written, for all who read one of these families or prefixes."""
         for under in lists:
-            readers = self._unread.get(under)
-            if readers is not None:
-                for written in readers.values():
-                    written[key] = None
+            writes = self._writes.get(under)
+            if writes is not None:
+                self._count += 1
+                writes.pop(key, None)
+                writes[key] = self._count
 
     def take(self, reader: str, listed_under: Iterable[str]) -> Collection[str]:
         """Give what was written under these since a reader last asked; at first all that is present."""
         taken: dict[str, None] = {}
         for under in listed_under:
-            readers = self._unread.setdefault(under, {})
-            written = readers.get(reader)
-            if written is None:
-                written = dict.fromkeys(self._all(under))
-            elif not written:
-                continue
-            readers[reader] = {}
-            taken |= written
+            last = self._read.get((under, reader))
+            if last is None:
+                self._writes.setdefault(under, {})
+                taken |= dict.fromkeys(self._all(under))
+            else:
+                taken |= dict.fromkeys(self._since(under, last))
+            self._read[under, reader] = self._count
         return taken
+
+    def _since(self, under: str, last: int) -> Iterator[str]:
+        for key, number in reversed(self._writes[under].items()):
+            if number <= last:
+                return
+            yield key
 
     def _all(self, under: str) -> Iterator[str]:
         for prefix in self._present:

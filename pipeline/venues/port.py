@@ -4,7 +4,7 @@ An *item* is what a venue keeps and what can fail alone: a pool, a position, a b
 that tell of it are listed by the venue. A venue is bound to one chain profile and has no state of its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
@@ -24,7 +24,7 @@ from pipeline.messages.views import PoolTerms
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import Address, Hash, PoolId
+from pipeline.units import Address, BookId, Hash, PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
@@ -187,6 +187,12 @@ class Venue(Protocol):
 
     def item_of_entry(self, key: str) -> str | None:
         """Name the item that an entry belongs to; None where it belongs to no item of this venue."""
+
+    def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
+        """Name the books that a write to an entry of an item, or to its route, may concern, those of the value before it too.
+
+        None: the books that name the item, or where none does, any.
+        """
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List keys of entries that no policy needs any more."""

@@ -1,7 +1,7 @@
 """Default answers to parts of the port, for the kinds of venue to which they apply."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from pipeline import keys
@@ -16,7 +16,7 @@ from pipeline.messages.views import PoolTerms
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import PoolId
+from pipeline.units import BookId, PoolId
 from pipeline.venues.block_call import BlockCall
 from pipeline.venues.due_read import DueRead
 
@@ -51,6 +51,10 @@ class NamedItemsOnly(ABC):
         """Return the route as it is: a read reveals no further items."""
         del tables, event
         return route
+
+    def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
+        """Say that an entry concerns the books that name its item."""
+        del tables, key
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List nothing: an item is forgotten with the policy that named it."""

@@ -1,6 +1,6 @@
 """Aave V3 as a venue: one pool and the accounts of books' owners. It trades and prices nothing; books are hedged there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.hedge.port import HedgeVenue
 from pipeline.messages.base import BlockRef, Output
@@ -12,6 +12,7 @@ from pipeline.messages.read_values import CallRead
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
+from pipeline.units import BookId
 from pipeline.venues.aave_v3 import held, log_filter, reads, routes, told
 from pipeline.venues.aave_v3.act.hedge import AaveHedge
 from pipeline.venues.aave_v3.block import AaveBlock
@@ -80,6 +81,10 @@ class AaveV3(NoPools):
             return aave_market(pool)
         begins = (aave_account.under(pool) + "/", aave_reserve.under(pool) + "/")
         return key if key.startswith(begins) else None
+
+    def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
+        """Say that an account concerns the books that name it, and a reserve any book."""
+        del tables, key
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List nothing: a reserve that was used once is followed on."""

@@ -58,6 +58,10 @@ class CountedNfts:
                 items[key if key.startswith(self._begins) else keys.item_of(key)] = None
         return [item for item in items if item.startswith(self._begins)]
 
+    def on_range(self, used: str) -> Iterable[str]:
+        """Name the NFTs that use a pool position, or have used it, by its key."""
+        return self._on_range.get(used, ())
+
     def of(self, owner: Address) -> Sequence[tuple[str, NftPosition]]:
         """List those of an owner, by item in the items' order."""
         owned = self._of.get(owner)

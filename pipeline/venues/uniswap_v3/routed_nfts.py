@@ -43,6 +43,8 @@ class RoutedNfts:
         self._counted: dict[Address, InKeyOrder[Route]] = {}
         self._owners: dict[str, Address] = {}
         """Who has each counted NFT."""
+        self._former_owners: dict[str, frozenset[Address]] = {}
+        """Of the NFTs that any owner has left."""
         self._in_pool: dict[PoolId, dict[str, None]] = {}
         self._policies: dict[Address, dict[BookId, Policy]] = {}
         """By owner."""
@@ -63,6 +65,12 @@ class RoutedNfts:
         return owner is not None and any(
             item in self._due.get(book, {}) for book in self._policies.get(owner, ())
         )
+
+    def books_of(self, item: str) -> list[BookId]:
+        """List the books of whoever has an NFT, or has had it."""
+        owner, former = self._owners.get(item), self._former_owners.get(item, frozenset())
+        owners = former if owner is None else {owner, *former}
+        return [book for each in owners for book in self._policies.get(each, ())]
 
     def update(self, written: Collection[str]) -> None:
         """Look again at what follows from these keys."""
@@ -115,6 +123,7 @@ class RoutedNfts:
     def _forget(self, item: str, owner: Address) -> None:
         """Take an NFT from an owner who does not have it any more, or does without it."""
         del self._owners[item]
+        self._former_owners[item] = self._former_owners.get(item, frozenset()) | {owner}
         pool = self._counted[owner][item].pool
         self._counted[owner].drop(item)
         if pool is not None:

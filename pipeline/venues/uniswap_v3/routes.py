@@ -1,6 +1,6 @@
 """Follow which pools and NFTs a shard needs, and which of them are still to be read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -9,11 +9,13 @@ from pipeline.messages.entries import Route
 from pipeline.messages.events import Observed
 from pipeline.messages.policy import Policy
 from pipeline.state.tables import Tables
+from pipeline.units import BookId
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.uniswap_v3.deployment import UniswapV3Deployment
 from pipeline.venues.uniswap_v3.forms import own_keys
 from pipeline.venues.uniswap_v3.forms.entries import NftPosition
 from pipeline.venues.uniswap_v3.forms.reads import OwnerObserved, PositionObserved
+from pipeline.venues.uniswap_v3.owned_nfts import counted_nfts
 from pipeline.venues.uniswap_v3.routed_nfts import is_ours, routed_nfts
 
 ROUTED = keys.route.under(keys.position.family)
@@ -89,6 +91,17 @@ def item_of_entry(key: str, at: UniswapV3Deployment) -> str | None:
         return keys.pool(keys.pool_of(key))
     is_of_manager = keys.position.matches(key) or own_keys.owner.matches(key)
     return key if is_of_manager and own_keys.manager_of(key) == at.manager else None
+
+
+def books_of(tables: Tables, key: str, at: UniswapV3Deployment) -> Iterable[BookId] | None:
+    """Name the books of an NFT's owners, and of those of the NFTs on a range; None for what belongs to a whole pool."""
+    nfts = routed_nfts(tables, at)
+    if keys.position.matches(key):
+        return nfts.books_of(key)
+    if own_keys.pool_position.matches(key) and own_keys.pool_position.parse(key)[1] == at.manager:
+        on_range = counted_nfts(tables, at.manager).on_range(key)
+        return [book for item in on_range for book in nfts.books_of(item)]
+    return None
 
 
 def unfollowed(tables: Tables, at: UniswapV3Deployment) -> set[str]:

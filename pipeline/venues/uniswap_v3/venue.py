@@ -1,6 +1,6 @@
 """Uniswap V3 as a venue: one factory's pools, and the NFTs of one position manager."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from pipeline import keys
@@ -16,7 +16,7 @@ from pipeline.messages.views import PoolTerms
 from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
-from pipeline.units import PoolId
+from pipeline.units import BookId, PoolId
 from pipeline.venues.acting import VenueActions
 from pipeline.venues.due_read import DueRead
 from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
@@ -79,6 +79,10 @@ class UniswapV3(NothingPerBlock):
     def item_of_entry(self, key: str) -> str | None:
         """Name the pool or NFT that an entry belongs to."""
         return routes.item_of_entry(key, self._at)
+
+    def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
+        """Name the books of an NFT's owner, and of the owners of the NFTs on a range; whatever else is a pool's."""
+        return routes.books_of(tables, key, self._at)
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List the keys of NFTs whose pool no book uses any more."""
