@@ -1,6 +1,6 @@
 """The registry of the kinds of venues, the only module that names their packages. A further kind is a line in `KINDS`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Generic, TypeVar
 
@@ -99,8 +99,17 @@ def _of_books(books: Sequence[Policy]) -> tuple[Venue, ...]:
     """
     if not books:
         return ()
-    specs = {_followed(spec): spec for book in books for spec in book.chain.all_venues()}
+    specs = {_followed(spec): spec for chain in _chains(books) for spec in chain.all_venues()}
     return _made(books[0].chain, tuple(specs.values()))
+
+
+def _chains(books: Sequence[Policy]) -> Iterator[ChainProfile]:
+    """List the profiles of books: mostly all have the same, which is given once."""
+    last: ChainProfile | None = None
+    for book in books:
+        if book.chain != last:
+            last = book.chain
+            yield last
 
 
 def _followed(spec: VenueSpec) -> VenueSpec:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from builders import ToyChain, ToyWatcher, address, policy
-from growth import book_of, mint, us_per_block, watched
+from growth import book_of, bring_up_us, mint, us_per_block, watched
 
 from pipeline.drive import drive
 from pipeline.messages.events import PolicySet
@@ -23,7 +23,11 @@ Table = dict[str, dict[int, float]]
 def tables(nfts: Sequence[int], books: Sequence[int]) -> Iterator[tuple[str, Table]]:
     """Measure one table after another, and print each."""
     yield "NFTs of one book", _blocks("NFTs", {size: watched(size, 1) for size in nfts})
-    yield "books of one NFT", _blocks("books", {size: watched(size, size) for size in books})
+    of_books = {size: watched(size, size) for size in books}
+    brought_up = {"brought up": {size: bring_up_us(world) / size for size, world in of_books.items()}}
+    yield "books of one NFT", _blocks("books", of_books)
+    _say("books", brought_up)
+    yield "books brought up, per book", brought_up
     yield "pools of one book", _blocks("pools", {size: with_pools(size) for size in POOLS})
     yield "NFTs taken over, per NFT", _adoption(nfts)
 

@@ -50,12 +50,14 @@ class CountedNfts:
         """Name the NFTs whose worth follows from any of these entries."""
         items: dict[str, None] = {}
         for key in written:
-            if keys.pool.matches(key) or own_keys.tick.matches(key):
+            if key.startswith(self._begins):
+                items[key] = None
+            elif keys.pool.matches(key) or own_keys.tick.matches(key):
                 items |= self._in_pool.get(keys.pool_of(key), {})
             elif own_keys.pool_position.matches(key):
                 items |= self._on_range.get(key, {})
             else:
-                items[key if key.startswith(self._begins) else keys.item_of(key)] = None
+                items[keys.item_of(key)] = None
         return [item for item in items if item.startswith(self._begins)]
 
     def on_range(self, used: str) -> Iterable[str]:
