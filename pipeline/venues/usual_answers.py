@@ -55,6 +55,7 @@ class NamedItemsOnly(ABC):
     def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
         """Say that an entry concerns the books that name its item."""
         del tables, key
+        return None
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List nothing: an item is forgotten with the policy that named it."""

@@ -85,6 +85,7 @@ class AaveV3(NoPools):
     def books_of(self, tables: Tables, key: str) -> Iterable[BookId] | None:
         """Say that an account concerns the books that name it, and a reserve any book."""
         del tables, key
+        return None
 
     def unfollowed(self, tables: Tables) -> set[str]:
         """List nothing: a reserve that was used once is followed on."""
