@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 
 _HERE = Path(__file__).parent
+_FOLDER = "contracts_abi/chains"
+"""As errors name it."""
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
@@ -128,6 +130,8 @@ class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """By symbol, what counts as money; `source` is where that is from."""
     sequencer: UptimeFeed | None = None
     aave_v3: LendingContracts | None = None
+    file: str = ""
+    """Where it was read: errors name it. No field of the file's own."""
 
     def lacks(self) -> Iterator[str]:
         """Name what is not known of the chain, in words."""
@@ -135,8 +139,9 @@ class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             yield "a router, which live books need"
         if self.contracts.pool_init_code_hash is None:
             yield "the pools' init-code hash"
-        if not self.contracts.code_hashes:
-            yield "the contracts' code hashes"
+        unstated = [role for role in self.contracts.places() if role not in self.contracts.code_hashes]
+        if unstated:
+            yield f"the code hash of {', '.join(unstated)}"
         if not self.stable_tokens:
             yield "stable tokens"
         if self.aave_v3 is None:
@@ -147,7 +152,8 @@ class ChainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 def known_chains() -> Mapping[int, ChainFile]:
     """Read the chains of this package, by number."""
     found = [
-        parse_chain_file(path.read_text(encoding="utf-8"), path.name) for path in sorted(_HERE.glob("*.toml"))
+        parse_chain_file(path.read_text(encoding="utf-8"), f"{_FOLDER}/{path.name}")
+        for path in sorted(_HERE.glob("*.toml"))
     ]
     return {chain.chain_id: chain for chain in sorted(found, key=lambda chain: chain.chain_id)}
 
@@ -174,10 +180,12 @@ def parse_chain_file(text: str, file: str) -> ChainFile:
         raise ChainFileError(f"{file}: {error}") from None
     except msgspec.ValidationError as error:
         raise ChainFileError(f"{file}: {_in_our_words(str(error))}") from None
+    if "file" in written:
+        raise ChainFileError(f"{file}: file: unknown field")
     for field, says in _contradictions(chain):
         raise ChainFileError(f"{file}: {field}: {says}")
     tokens = {symbol: address for symbol, address in chain.stable_tokens.items() if symbol != "source"}
-    return msgspec.structs.replace(chain, stable_tokens=tokens)
+    return msgspec.structs.replace(chain, stable_tokens=tokens, file=file)
 
 
 def _contradictions(chain: ChainFile) -> Iterator[tuple[str, str]]:

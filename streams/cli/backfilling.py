@@ -8,8 +8,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from pipeline.errors import SettingsError
-from pipeline.units import BlockNumber
+from pipeline.units import BlockNumber, ShardId
+from streams.cli.chain_code import check_contracts
 from streams.cli.console import run, say, settings_for
+from streams.cli.portfolios import DEFAULT_FILE
 from streams.watch.backfill import Reached, run_backfill
 
 
@@ -48,20 +50,23 @@ def backfill(
     settings = settings_for("backfill")
     first_block = BlockNumber(from_block)
     bar = _Bar(first_block)
-    with bar.progress:
-        halted = run(
-            run_backfill(
-                kafka=settings.kafka,
-                chain_id=settings.chain,
-                partitions=settings.partitions,
-                rpc_urls=settings.rpc_urls,
-                rpc_quorum=settings.quorum,
-                rpc_limits=settings.rpc_limits,
-                instance=settings.instance,
-                first_block=first_block,
-                tell=bar.tell,
-            )
+
+    async def checked_backfill() -> dict[ShardId, str]:
+        await check_contracts(settings, DEFAULT_FILE)
+        return await run_backfill(
+            kafka=settings.kafka,
+            chain_id=settings.chain,
+            partitions=settings.partitions,
+            rpc_urls=settings.rpc_urls,
+            rpc_quorum=settings.quorum,
+            rpc_limits=settings.rpc_limits,
+            instance=settings.instance,
+            first_block=first_block,
+            tell=bar.tell,
         )
+
+    with bar.progress:
+        halted = run(checked_backfill())
     if halted:
         raise SettingsError("; ".join(f"shard {shard} is {why}" for shard, why in sorted(halted.items())))
     if bar.reached is None or not bar.reached.is_up:

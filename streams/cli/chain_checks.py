@@ -5,15 +5,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts_abi.chains import ROLES, ChainFile
 from pipeline.errors import NodeError, SettingsError, UnreadableError
 from pipeline.messages.base import BlockRef
-from pipeline.messages.chain_profile import VenueSpec
+from pipeline.messages.chain_profile import UNISWAP_V3, VenueSpec
 from pipeline.messages.policy import Policy
 from pipeline.units import Address, ChainId
 from streams.devnet.artifacts import anvil_here
 from streams.devnet.cache import DEFAULT_CACHE
 from streams.human import is_name, parse_address, price_move_text
 from streams.look.brought import allowances_told, loans_told, positions_told, waiting_told
+from streams.node.chain_code import wrong_code, wrong_pools
 from streams.node.contract_calls import ContractReader
 from streams.node.feed_facts import feed_problems, feeds_told
 from streams.node.file_facts import contradictions
@@ -45,8 +47,10 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
     if not settings.rpc_url:
         return "no node is named: what the tokens are is asked when `evenkeel watch` reads them"
     try:
+        chain = chain_file_for(policies[0].chain.chain_id, file)
         async with asking(settings, policies[0].chain.chain_id) as asked:
-            problems = [
+            problems = [] if chain is None else [each async for each in asked.chain_problems(policies, chain)]
+            problems += [
                 problem
                 for i, policy in enumerate(policies)
                 async for problem in asked.problems(policy, ("books", i))
@@ -54,7 +58,6 @@ async def refuse_what_the_chain_refuses(settings: Settings, file: Path, policies
             problems += [each async for each in asked.sequencer_problems(policies[0])]
             told = await asked.sequencer(policies[0])
             told += [says for policy in policies for says in await asked.feeds(policy)]
-            chain = chain_file_for(policies[0].chain.chain_id, file)
             lending = None if chain is None else lending_in(chain)
             told += [says for policy in policies for says in await asked.brought(policy, lending)]
     except NodeError as error:
@@ -93,6 +96,18 @@ class Asked:
         self.at = at
         self._web3 = node.web3(at.hash)
         self._reader = ContractReader(node, multicall=MULTICALL3, at=at.hash)
+
+    async def chain_problems(self, policies: Sequence[Policy], chain: ChainFile) -> AsyncIterator[Problem]:
+        """Find what the chain says against the hashes of its file, of contracts and pools that the books keep. Raises: NodeError."""
+        places, used = chain.contracts.places(), policies[0].chain
+        roles = [role for role in ROLES if getattr(used, role) == places.get(role)]
+        async for wrong in wrong_code(self.node, chain, roles, self.at.hash):
+            yield Problem(("chain",), wrong.says)
+        for i, policy in enumerate(policies):
+            pools = [] if used.factory != places["factory"] else list(policy.pools_of(UNISWAP_V3))
+            async for pool, says in wrong_pools(self._reader, chain, pools):
+                place = ("pools", policy.pools.index(pool)) if pool in policy.pools else ()
+                yield Problem(("books", i, *place), says)
 
     async def problems(self, policy: Policy, path: FieldPath) -> AsyncIterator[Problem]:
         """Find what the chain says against a book. Raises: NodeError."""

@@ -12,6 +12,7 @@ import typer
 from contracts_abi.chains import ChainFile
 from pipeline.errors import NodeError, SettingsError
 from pipeline.units import ChainId, Seconds
+from streams.cli.chain_code import check_contracts
 from streams.cli.console import run, say, settings_for
 from streams.cli.portfolios import DEFAULT_FILE, apply_file
 from streams.cli.submitting import signer_file_for
@@ -37,8 +38,10 @@ def watch() -> None:
 
     chain = _chain_file(settings.chain)
     blocks = None if chain is None else chain.blocks
-    run(
-        run_watch(
+
+    async def checked_watch() -> None:
+        await check_contracts(settings, DEFAULT_FILE)
+        await run_watch(
             kafka=settings.kafka,
             chain_id=settings.chain,
             partitions=settings.partitions,
@@ -51,7 +54,8 @@ def watch() -> None:
             instance=settings.instance,
             stands_by=True,
         )
-    )
+
+    run(checked_watch())
 
 
 def _chain_file(chain_id: ChainId) -> ChainFile | None:
@@ -99,6 +103,7 @@ async def _up(settings: Settings, file: Path | None, signers: Sequence[Path], *,
         raise SettingsError("--signer: nothing is sent without --live")
     signer_files = [signer_file_for(settings, signer) for signer in signers]
     await _ask_first(settings)
+    await check_contracts(settings, file or DEFAULT_FILE)
     await ensure_topics(settings.kafka, settings.chain, settings.partitions)
     if file is not None:
         await apply_file(settings, file, live=live, signers=signer_files)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from contracts_abi.chains import ROLES, known_chains
 from pipeline.errors import SettingsError
 from streams.cli.cancelling import cancel_all
 from streams.cli.console import run, say, settings_for
@@ -119,7 +120,7 @@ async def _submit(
 
     check_urls(settings.rpc_urls, file)
     await check_clients(settings.rpc_urls, file.chain, timeout_s=_CALL_TIMEOUT_S)
-
+    await _check_contracts(settings, file)
     relay = _relay(file)
     devnet = devnet_in(settings.folder)
     signer = signer_of(file)
@@ -148,6 +149,23 @@ async def _submit(
         relay=relay,
         public_after_blocks=file.public_after_blocks,
     )
+
+
+async def _check_contracts(settings: Settings, file: SignerFile) -> None:
+    """Hold the code of the contracts that a signer's file does not name itself against the hashes of the chain's file.
+
+    Raises: SettingsError naming the field that a node contradicts, NodeError.
+    """
+    from streams.node.chain_code import require_code  # noqa: PLC0415 - takes its time
+
+    chain = known_chains().get(file.chain)
+    if chain is not None:
+        places = chain.contracts.places()
+        await require_code(
+            settings.rpc_urls,
+            chain,
+            [role for role in ROLES if getattr(file, role, None) in {None, places.get(role)}],
+        )
 
 
 def _relay(file: SignerFile) -> Any:

@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from eth_utils.crypto import keccak
 
-from contracts_abi.chains import ChainFile
+from contracts_abi.chains import ROLES, ChainFile
 from pipeline.errors import BrokenAnswerError, NodeError, UnreadableError
 from pipeline.messages.base import BlockRef
 from pipeline.messages.chain_profile import VenueSpec
 from pipeline.messages.sequencer import SequencerFeed
 from pipeline.units import Address, Hash
+from streams.node.chain_code import pool_address, wrong_code
 from streams.node.contract_calls import Ask, ContractReader, method
 from streams.node.http_node import HttpNode
 from streams.node.lending_facts import lending_facts
@@ -69,14 +69,14 @@ async def chain_facts(
 
 
 async def _wrong_code(node: HttpNode, chain: ChainFile | None, at: Hash) -> AsyncIterator[str]:
-    hashes: Mapping[str, str] = {} if chain is None else dict(chain.contracts.code_hashes.items())
+    missing = False
     for name, place in _places(chain).items():
-        code = await node.code(place, at)
-        expected = hashes.get(name)
-        if not code:
+        if not await node.code(place, at):
+            missing = True
             yield f"no contract at {place}, where {name} is to be"
-        elif expected is not None and (found := "0x" + keccak(code).hex()) != expected:
-            yield f"the code of {name} at {place} has hash {found}, the chain's file says {expected}"
+    if chain is not None and not missing:
+        async for wrong in wrong_code(node, chain, ROLES, at):
+            yield wrong.says
 
 
 def _places(chain: ChainFile | None) -> Mapping[str, Address]:
@@ -97,20 +97,6 @@ async def _tags(rpc: Rpc, chain: ChainFile, at: BlockRef) -> AsyncIterator[str]:
             yield f"the node does not tell its {tag} block"
         else:
             yield f"{tag} is {max(0, at.number - number)} blocks below the head"
-
-
-def pool_address(
-    factory: Address, init_code_hash: str, tokens: tuple[Address, Address], fee_pips: int
-) -> Address:
-    """Derive where a factory puts a pool of two tokens: CREATE2 with both and the fee as salt."""
-    words = [bytes.fromhex(token.removeprefix("0x")).rjust(32, b"\0") for token in sorted(tokens)]
-    salt = keccak(b"".join([*words, fee_pips.to_bytes(32, "big")]))
-    made = keccak(b"\xff" + _bytes(factory) + salt + _bytes(init_code_hash))
-    return Address("0x" + made[12:].hex())
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
 
 
 def _pairs(chain: ChainFile) -> Iterator[tuple[tuple[Address, Address], int]]:

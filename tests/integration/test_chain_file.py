@@ -78,7 +78,10 @@ def test_what_stands_elsewhere_or_is_something_else_is_named(text, world):
     nowhere = "0x" + "ab" * 20
     assert f"no contract at {nowhere}, where router is to be" in wrong(text.replace(world.router, nowhere))
     other = re.sub(r'(\[contracts\.code_hashes\]\nwrapped_native = ")0x\w+', rf"\g<1>0x{64 * '0'}", text)
-    assert f"the code of wrapped_native at {world.weth} has hash 0x" in wrong(other)
+    assert (
+        f"own.toml: contracts.code_hashes.wrapped_native: 0x{64 * '0'}, but the code at {world.weth} has hash 0x"
+        in wrong(other)
+    )
     made = re.sub(r'(pool_init_code_hash = ")0x\w+', rf"\g<1>0x{64 * '0'}", text)
     assert (
         f"the factory's pool of {world.weth} and {world.usdc_low} is {world.pool('weth_usdc_low_500').address}"
