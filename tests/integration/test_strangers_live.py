@@ -1,16 +1,14 @@
 """A chain of another deployer, known by its file alone, and a fork of it: a look, its portfolio made live, a plan to its end on each."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 from chain_desk import ChainDesk
 from chain_files import chain_file
 from chain_plans import until_closed
 from cli_run import Run
 from msgspec.structs import replace
+from strangers import ASKED_BPS, fork_of, with_a_share_to_reach
 from worlds import strangers_chain
 from worlds.strangers_chain import StrangersChain, build_strangers_chain
 
@@ -18,54 +16,18 @@ from pipeline.messages.decisions import PlanOpened
 from pipeline.messages.outcomes import Done
 from pipeline.messages.policy import Policy
 from pipeline.messages.views import BookView
-from streams.devnet.artifacts import anvil_program
-from streams.devnet.chain import BLOCK_S, Chain, start_chain
-from streams.devnet.ports import HOST, free_port
+from streams.devnet.chain import Chain, start_chain
 from streams.devnet.reads import token_ids
-from streams.node.blocking import BlockingRpc
 from streams.portfolio import load_portfolio
 
 pytestmark = pytest.mark.anvil
 
 FILE, FOUND = Path("strangers.toml"), Path("found.yaml")
-ASKED_BPS = 1_000
-"""By so much the wanted share is another than the one that stands there."""
-
-
-@contextmanager
-def fork_of(chain: Chain, folder: Path, cache: Path) -> Iterator[Chain]:
-    """A fork that mines when it is told to, as the chain does."""
-    folder.mkdir()
-    port = free_port()
-    words = ["--no-mining", "--fork-url", chain.url, "--port", str(port), "--order", "fifo"]
-    words += ["--no-storage-caching", "--prune-history", "300", "--silent", "--config-out", "anvil.json"]
-    argv = [str(anvil_program(cache=cache)), *words]
-    forked = Chain(folder=folder, port=port, argv=argv, rpc=BlockingRpc(HOST, port), chain_id=chain.chain_id)
-    forked.start()
-    try:
-        forked.rpc("anvil_setBlockTimestampInterval", BLOCK_S)
-        yield forked
-    finally:
-        forked.stop()
 
 
 def live_policy(share_bps: int) -> Policy:
-    """Make the file that the look has written live, with a share to reach: all else is as the look has found it."""
-    written = yaml.safe_load(FOUND.read_text())
-    written["chain"]["live_on"] = written["chain"]["id"]
-    (book,) = written["books"]
-    book["mode"] = "live"
-    book["strategy"] = {"name": "target_band", "target_share": f"{share_bps / 100}%", "band": "6%"}
-    book["limits"] = {
-        "max_notional": 1_000_000,
-        "max_daily_notional": 5_000_000,
-        "max_cost": "5%",
-        "max_daily_cost": "5%",
-        "max_slippage": "3%",
-        "max_spot_from_twap": "15%",
-        "signer": {"max_loss": "5%", "max_share_of_depth": "100%"},
-    }
-    text = yaml.safe_dump(written)
+    """Rewrite the file so, and read it."""
+    text = with_a_share_to_reach(FOUND.read_text(), share_bps)
     FOUND.write_text(text)
     (policy,) = load_portfolio(text, str(FOUND))
     return policy
