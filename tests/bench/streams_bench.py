@@ -18,6 +18,7 @@ from machine import machine
 from streams_latency import latencies
 from streams_memory import memory
 from streams_opening import opening
+from streams_quiet import quiet
 from streams_rates import rates
 from streams_sending import sending
 
@@ -31,6 +32,8 @@ RESULT = Path(__file__).parents[2] / ".evenkeel" / "bench" / "streams.json"
 
 MUST_RATIO = 0.5
 MUST_GROWTH = 0.10
+MUST_QUIET_BLOCKS = 50 * 1_075
+"""Per second of processor time: fifty times what a worker did where each quiet block had a record of its own."""
 MAX_SPREAD = 0.25
 """If the bare loop itself varies by more, the machine is busy and its ratio says nothing."""
 
@@ -53,6 +56,11 @@ async def measure(bootstrap: str, folder: Path, result: dict[str, Any]) -> None:
     """Measure one thing after another, and keep each before the next."""
     for name, title, rows in (
         ("rates", "one worker and a bare loop, the same log by turns", rates(bootstrap, folder, ROUNDS)),
+        (
+            "quiet",
+            "quiet blocks, in the records of a watcher that catches up",
+            quiet(bootstrap, folder, 2 * BLOCKS, ROUNDS),
+        ),
         ("latency", "block appended -> decision readable", latencies(bootstrap, folder, SECONDS)),
         ("opening", "opening a shard", opening(bootstrap, folder)),
         ("sending", "block appended -> transaction sent", sending(folder, SECONDS)),
@@ -73,6 +81,9 @@ def missed(result: dict[str, Any]) -> list[str]:
         say(f"\nthe bare loop varied by {densest['bare_spread']:.0%}: its ratio is not judged")
     elif densest["ratio"] < MUST_RATIO:
         wrong.append(f"{densest['ratio']} of the bare loop, must be {MUST_RATIO}")
+    resting = max(row["blocks_per_cpu_s"] for row in result["quiet"])  # of a book that hardly ever reports
+    if resting < MUST_QUIET_BLOCKS:
+        wrong.append(f"{resting:,} quiet blocks per second of processor time, must be {MUST_QUIET_BLOCKS:,}")
     if result["memory"][-1]["growth"] > MUST_GROWTH:
         wrong.append(f"memory grew by {result['memory'][-1]['growth']:.1%}, at most {MUST_GROWTH:.0%}")
     return wrong

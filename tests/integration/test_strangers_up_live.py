@@ -105,6 +105,11 @@ def of_type(user: User, name: str) -> list[dict[str, Any]]:
     return [each for each in decisions(user) if each["type"].startswith(name)]
 
 
+def ends(user: User) -> list[str]:
+    """List how plans have ended so far."""
+    return [each["outcome"]["kind"] for each in of_type(user, "PlanClosed")]
+
+
 def succeeds(user: User, *words: str) -> str:
     done = user.run(*words)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
@@ -177,9 +182,9 @@ def test_a_look_leads_to_a_plan_that_is_mined_to_its_end(
         succeeds(user, "check", "found.yaml")
         succeeds(user, "submit", "signer.yaml", "--new-signer")
         user.start("up", "found.yaml", "--live", "--signer", "signer.yaml", log="live.log")
-        user.until(lambda: bool(of_type(user, "PlanClosed")), "a plan's end")
-        (closed, *_) = of_type(user, "PlanClosed")
-        assert closed["outcome"]["kind"] == "done", closed
+        user.until(lambda: ends(user)[-1:] == ["done"], "a plan's end")
+        # what was wanted before the signer was up may have been too old for it
+        assert set(ends(user)[:-1]) <= {"never_sent"}
         assert set(token_ids(chain, theirs.world, theirs.owner)) - before, "it has minted a range"
         end(user, "live.log")
         succeeds(user, "state", "verify")
