@@ -155,7 +155,7 @@ class Pause(Entry, frozen=True, kw_only=True):
     cancels: bool = False
     """The signer also cancels what it has signed and no block has."""
     is_for_liquidation: bool = False
-    """No operator said it: the book's loan was liquidated."""
+    """No operator said it: what the book owed was liquidated."""
 
 
 class Resume(Entry, frozen=True, kw_only=True):

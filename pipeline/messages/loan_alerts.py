@@ -24,7 +24,7 @@ class HealthRestored(Output, frozen=True, kw_only=True, tag=True):
 
 
 class LoanLiquidated(Output, frozen=True, kw_only=True, tag=True):
-    """Somebody repaid a part of what a book owes to a lending market, and took collateral of it. A live book is paused by that."""
+    """Somebody repaid a part of what a book owes to a lending market, or closed its short elsewhere, and took collateral of it. A live book is paused by that."""
 
     book: BookId
     item: str

@@ -19,7 +19,7 @@ def liquidated_text(said: LoanLiquidated, policy: Policy | None) -> str:
     )
     health = "" if said.health_bps is None else f", health factor {factor_text(said.health_bps)}"
     return (
-        f"its loan was liquidated by {said.liquidator} in transaction {said.transaction_hash}: "
+        f"what it owed was liquidated by {said.liquidator} in transaction {said.transaction_hash}: "
         f"{_of(said.repaid, policy)} was repaid, {_of(said.seized, policy)} was taken for it{bonus}; "
         f"{_all(said.collateral_left, policy)} of collateral and {_all(said.debt_left, policy)} of debt are left{health}"
     )

@@ -48,7 +48,7 @@ _WHY_NOT: Mapping[str, str] = {
     "not_observed": "{item} has not been read yet",
     "quarantined": "{item} is in quarantine",
     "paused": "an operator has paused {item}",
-    "liquidated": "its loan was liquidated: `evenkeel resume {item}` lets it go on",
+    "liquidated": "what it owed was liquidated: `evenkeel resume {item}` lets it go on",
     "plan_open": "its plan is still open",
     "watch_only": "it is only watched (mode: watch)",
     "unpriced_token": "it holds a token without a price",

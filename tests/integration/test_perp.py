@@ -12,6 +12,7 @@ from worlds.toy_perp.hedge import DEPOSIT, REQUEST, STEP, WITHDRAW
 from pipeline import keys
 from pipeline.messages.base import Output
 from pipeline.messages.decisions import (
+    Declined,
     PlanClosed,
     PlanOpened,
     PlanStalled,
@@ -20,6 +21,7 @@ from pipeline.messages.decisions import (
     StepRefused,
 )
 from pipeline.messages.events import OrderEndSaid, PolicySet
+from pipeline.messages.loan_alerts import LoanLiquidated
 from pipeline.messages.order_alerts import OrderEndRefused, OrderEndTaken
 from pipeline.messages.orders import Cancelled, Executed, Order, SaidEnded, UnknownOrder
 from pipeline.messages.outcomes import Done, Stalled
@@ -297,10 +299,18 @@ def test_low_health_is_secured_by_margin_and_where_there_is_none_by_a_smaller_si
     assert desk.position().health_bps >= 12_000
     is_true(desk)
 
-    # one that is liquidated all the same is followed
+    # one that is liquidated all the same is followed, told, and pauses the book
+    size, had = desk.position().size, desk.position().collateral
     desk.block(desk.perp.set_price(9_000), desk.perp.liquidate(desk.owner))
     assert desk.position().size == 0
     is_true(desk)
+    (told,) = desk.said(LoanLiquidated)
+    assert (told.repaid.amount, told.seized.amount, told.liquidator) == (size, had, desk.perp.keeper)
+    assert told.collateral_left[0].amount == desk.position().collateral == 0
+    opened = len(desk.said(PlanOpened))
+    desk.settle(8)
+    assert len(desk.said(PlanOpened)) == opened
+    assert desk.said(Declined)[-1].reason == "liquidated"
 
 
 def test_a_short_is_liquidated_from_the_price_on_that_is_shown(

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipeline import keys
 from pipeline.book.inventory import WHOLE_BPS
 from pipeline.errors import MalformedLogError, PipelineError
+from pipeline.hedge.liquidated import pause_liquidated
 from pipeline.messages.base import RawLog, TokenAmount
-from pipeline.messages.entries import Pause
 from pipeline.messages.events import BlockSeen
 from pipeline.messages.loan_alerts import LoanLiquidated
 from pipeline.messages.policy import Policy
@@ -29,37 +28,19 @@ from pipeline.venues.aave_v3.forms import (
 )
 from pipeline.venues.aave_v3.rays import WAD
 
-_BY = "evenkeel"
-
 
 def tell_liquidations(
     shard: Shard, event: BlockSeen, at: AaveDeployment, now: Provenance
 ) -> Iterator[LoanLiquidated]:
-    """Tell each liquidation of a book's account in a block, and pause a live book until its operator says go on.
-
-    The pause stays where the block goes away: what an operator has to look at is not taken back by a node.
-    """
+    """Tell each liquidation of a book's account in a block, and pause a live book until its operator says go on."""
     books = {policy.owner: policy for policy in policies(shard.tables)}
     for log in event.logs:
         fact = _liquidation(log, at)
         policy = None if fact is None else books.get(fact.owner)
         if fact is None or policy is None:
             continue
-        if policy.mode == "live":
-            _pause(
-                shard,
-                policy,
-                f"liquidated at block {event.block.number} in transaction {log.transaction_hash}",
-            )
+        pause_liquidated(shard, policy, event, log.transaction_hash)
         yield _tell(_Told(shard, event, at, now), policy, log, fact)
-
-
-def _pause(shard: Shard, policy: Policy, reason: str) -> None:
-    """Pause a book, unless an operator has done so already: theirs says more."""
-    key = keys.pause(keys.book(policy.book))
-    before = shard.tables.find(key, Pause)
-    if before is None or before.is_for_liquidation:
-        shard.tables.put(key, Pause(reason=reason, by=_BY, is_for_liquidation=True))
 
 
 def _liquidation(log: RawLog, at: AaveDeployment) -> logs.LiquidationMade | None:

@@ -41,7 +41,7 @@ contract ToyPerp {
     event Taken(address indexed account, uint256 order);
     event Executed(address indexed account, uint256 order, int256 change, uint256 price);
     event Cancelled(address indexed account, uint256 order, bytes32 reason);
-    event Liquidated(address indexed account, uint256 size);
+    event Liquidated(address indexed account, uint256 size, int256 taken, address by);
 
     constructor(IToken quote_, uint256 step_, uint256 cap_, uint256 price_) {
         (quote, step, cap, price, indexAt) = (quote_, step_, cap_, price_, block.timestamp);
@@ -115,7 +115,8 @@ contract ToyPerp {
         Account storage a = _paidUp(account);
         require(!_isSecured(a, MAINTENANCE_BPS), "healthy");
         int256 left = _equity(a);
-        emit Liquidated(account, a.size);
+        int256 taken = a.margin + int256(a.sold) - (left > 0 ? left : int256(0));
+        emit Liquidated(account, a.size, taken, msg.sender);
         open -= a.size;
         (a.size, a.sold, a.margin) = (0, 0, left > 0 ? left : int256(0));
     }

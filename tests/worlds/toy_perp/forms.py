@@ -93,6 +93,9 @@ class MarginMoved(OfAccount, frozen=True, kw_only=True):
 
 class Liquidated(OfAccount, frozen=True, kw_only=True):
     size: RawAmount
+    taken: int
+    """Of what stood against it."""
+    by: Address
 
 
 class OrderSaid(OfAccount, frozen=True, kw_only=True):
@@ -136,6 +139,11 @@ def _said(log: RawLog, words: list[int]) -> Fact:
     return OrderSaid(**_at(log), owner=owner, order=order, limit=second, price=second)  # type: ignore[arg-type]
 
 
+def _liquidated(log: RawLog, words: list[int]) -> Fact:
+    size, taken, by = cast("RawAmount", words[1]), sint(words[2], 256), address(words[3])
+    return Liquidated(**_at(log), owner=address(words[0]), size=size, taken=taken, by=by)  # type: ignore[arg-type]
+
+
 def reason_of(word: int) -> str:
     """Read a short text."""
     return word.to_bytes(32).rstrip(b"\0").decode(errors="replace")
@@ -146,7 +154,10 @@ def _topic(text: str) -> str:
 
 
 _PRICE_SET, _FUNDING_SET = _topic("PriceSet(uint256)"), _topic("FundingSet(int256,int256)")
-_MARGIN_MOVED, _LIQUIDATED = _topic("MarginMoved(address,int256)"), _topic("Liquidated(address,uint256)")
+_MARGIN_MOVED, _LIQUIDATED = (
+    _topic("MarginMoved(address,int256)"),
+    _topic("Liquidated(address,uint256,int256,address)"),
+)
 _REQUESTED = _topic("Requested(address,uint256,int256,uint256)")
 _EXECUTED = _topic("Executed(address,uint256,int256,uint256)")
 _CANCELLED, _TAKEN = _topic("Cancelled(address,uint256,bytes32)"), _topic("Taken(address,uint256)")
@@ -164,12 +175,7 @@ _SHAPES = {
         1,
         lambda log, words: MarginMoved(**_at(log), owner=address(words[0]), change=sint(words[1], 256)),  # type: ignore[arg-type]
     ),
-    _LIQUIDATED: Shape(
-        "Liquidated",
-        2,
-        1,
-        lambda log, words: Liquidated(**_at(log), owner=address(words[0]), size=cast("RawAmount", words[1])),  # type: ignore[arg-type]
-    ),
+    _LIQUIDATED: Shape("Liquidated", 2, 3, _liquidated),
     _REQUESTED: Shape("Requested", 2, 3, _said),
     _EXECUTED: Shape("Executed", 2, 3, _said),
     _CANCELLED: Shape("Cancelled", 2, 2, _said),

@@ -6,14 +6,17 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from pipeline.book.exposures import Exposure, HeldItem
+from pipeline.hedge.liquidated import pause_liquidated
 from pipeline.hedge.port import HedgeVenue
-from pipeline.messages.base import BlockRef
+from pipeline.messages.base import BlockRef, Output, TokenAmount
 from pipeline.messages.chain_profile import ChainProfile, VenueSpec
 from pipeline.messages.events import BlockSeen, Observed
+from pipeline.messages.loan_alerts import LoanLiquidated
 from pipeline.messages.orders import Requested, UnknownOrder
 from pipeline.messages.policy import Policy
 from pipeline.messages.read_values import CallRead
 from pipeline.state.policies import policies
+from pipeline.state.provenance import Provenance
 from pipeline.state.shard import Shard
 from pipeline.state.tables import Tables
 from pipeline.units import RawAmount
@@ -24,11 +27,13 @@ from pipeline.venues.port import Items, VenueForms, VenueKind, VenueViews
 from pipeline.venues.usual_answers import NamedItemsOnly, NoPools
 from worlds.toy_perp.block import PerpBlock, PerpInterest
 from worlds.toy_perp.forms import (
+    Liquidated,
     PerpAccount,
     PerpAccountObserved,
     PerpMarket,
     PerpMarketObserved,
     PerpNow,
+    decode_perp_log,
     perp_account,
     perp_market,
     perp_now,
@@ -75,6 +80,30 @@ class ToyPerp(NamedItemsOnly, NoPools):
 
     def begin_block(self, shard: Shard, items: Items, event: BlockSeen) -> PerpBlock:
         return PerpBlock(shard, items, self._contract, event.block.timestamp_s)
+
+    def unsolicited(self, shard: Shard, event: BlockSeen, now: Provenance) -> Iterator[Output]:
+        """Tell a liquidation of a book's account, and pause the book."""
+        books = {policy.owner: policy for policy in policies(shard.tables)}
+        for log in event.logs:
+            fact = decode_perp_log(log) if log.address == self._contract else None
+            policy = books.get(fact.owner) if isinstance(fact, Liquidated) else None
+            if policy is not None and isinstance(fact, Liquidated):
+                pause_liquidated(shard, policy, event, log.transaction_hash)
+                item = perp_account(self._contract, policy.owner)
+                left = shard.tables.need(item, PerpAccount).margin
+                yield LoanLiquidated(
+                    **now.stamp("alert", item, action=f"liquidated {log.log_index}"),
+                    book=policy.book,
+                    item=item,
+                    transaction_hash=log.transaction_hash,
+                    liquidator=fact.by,
+                    repaid=TokenAmount(token=policy.base, amount=fact.size),
+                    seized=TokenAmount(token=policy.quote, amount=RawAmount(fact.taken)),
+                    bonus=None,
+                    collateral_left=(TokenAmount(token=policy.quote, amount=RawAmount(left)),),
+                    debt_left=(),
+                    health_bps=None,
+                )
 
     def reads(self) -> tuple[type[Observed], ...]:
         return PerpMarketObserved, PerpAccountObserved
