@@ -23,7 +23,7 @@ from streams.node.multicall import MULTICALL3
 from streams.node.sequencer_facts import sequencer_facts
 from streams.node.tokens import token_fault
 from streams.node.venues.port import ContractFault
-from streams.node.venues.registry import contract_faults, holders, narrowest_half_width
+from streams.node.venues.registry import contract_faults, hedge_faults, holders, narrowest_half_width
 from streams.portfolio.chain_file import chain_file_for, lending_in
 from streams.portfolio.names import lookup_in
 from streams.run_folder import read_text
@@ -127,6 +127,10 @@ class Asked:
             for wrong in await self.wrong_contracts(policy):
                 place = _place_of(policy, wrong.field)
                 yield Problem(place, f"{wrong.says}: book {policy.book} cannot act through it")
+            for each in await self.wrong_hedge(policy):
+                yield Problem(
+                    (*path, "hedge", each.field), f"{each.says}: book {policy.book} cannot be hedged"
+                )
             narrowest = await narrowest_half_width(self._web3, policy)
             half = policy.action.half_width_log_bps
             if narrowest is not None and half < narrowest:
@@ -161,6 +165,10 @@ class Asked:
     async def wrong_contracts(self, policy: Policy) -> list[ContractFault]:
         """Try the calls of a plan on the contracts of a book's profile. Raises: NodeError."""
         return [fault async for fault in contract_faults(self._web3, self._reader, policy, self.at)]
+
+    async def wrong_hedge(self, policy: Policy) -> list[ContractFault]:
+        """Ask whether a book can be hedged as its policy says. Raises: NodeError."""
+        return [fault async for fault in hedge_faults(self._reader, policy)]
 
     async def allowances(self, policy: Policy) -> list[str]:
         """Say in a line what of a book's tokens somebody may take already. Raises: NodeError."""

@@ -195,6 +195,8 @@ async def _contracts(settings: Settings) -> str:
         for policy in books:
             faults = await asked.wrong_contracts(policy)
             wrong += [f"book {policy.book}: {fault.field}: {fault.says}" for fault in faults]
+            hedge = await asked.wrong_hedge(policy)
+            wrong += [f"book {policy.book}: hedge.{fault.field}: {fault.says}" for fault in hedge]
     if wrong:
         raise SettingsError("; ".join(wrong))
     return f"do what a plan asks of them, for {len(books)} books"

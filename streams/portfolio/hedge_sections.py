@@ -48,6 +48,8 @@ class HedgeSection(Section):
     """A short of the base at a lending market, or at another venue where a book can be hedged. Amounts are in the base; health factors are plain numbers."""
 
     venue: str = Field(description="one of chain.venues, at which a book can be hedged")
+    collateral: str | None = None
+    """The token that secures it, by symbol or address. Only the quote is supported; left out, it is the quote."""
     ratio: Ratio = Bps(6_500)
     """How much of the base exposure is to be hedged; 0%: nothing, whatever is there is closed; auto: as much as `horizon` and `alpha` allow."""
     horizon: Duration = Seconds(90 * 86_400)

@@ -66,16 +66,33 @@ def _band(book: BookSection, section: HedgeBandSection) -> HedgeBand | LawBand:
 
 
 def problems_in_hedge_section(book: BookSection, path: FieldPath) -> Iterator[Problem]:
-    """Find fields that say nothing beside another one."""
+    """Find fields that say nothing beside another one, and a collateral that no plan handles."""
     section, here = book.hedge, (*path, "hedge")
     if section is None:
         return
+    why = _no_collateral(book, section.collateral)
+    if why is not None:
+        yield Problem((*here, "collateral"), f"only the quote, {book.quote}, secures a hedge: {why}")
     if section.ratio != "auto":
         for name in sorted({"horizon", "alpha", "volatility"} & section.model_fields_set):
             yield Problem((*here, name), "counts with `ratio: auto` only")
     if section.band.law is not None:
         for name in sorted({"act", "back"} & section.band.model_fields_set):
             yield Problem((*here, "band", name), "follows from band.law: leave it out")
+
+
+def _no_collateral(book: BookSection, wanted: str | None) -> str | None:
+    """Say why a token cannot be the collateral; None: it is the quote, by whatever name."""
+    if wanted is None:
+        return None
+    named, (base, quote) = book.token(wanted), (book.token(name) for name in (book.base, book.quote))
+    if named is None:
+        return f"{wanted} is none of the book's tokens"
+    if named == quote:
+        return None
+    if named == base:
+        return f"{named.symbol} is what is borrowed, and as collateral it would take the short back"
+    return f"what a plan buys is paid in {book.quote}, and no plan trades {named.symbol} for it"
 
 
 def _bps(factor: Decimal) -> int:

@@ -122,11 +122,33 @@ def test_an_automatic_ratio_without_a_price_history_is_said_to_go_by_the_files_v
         ("warn: 1.1", "hedge.warn: must not be below act"),
         ("floor: 1, gap: 10%", r"hedge.act: a step may end at floor \* \(1 \+ gap\)"),
         ("ratios: 1%", "hedge.ratios: unknown field"),
+        (
+            "collateral: WETH",
+            "hedge.collateral: only the quote, USDC, secures a hedge: WETH is what is borrowed",
+        ),
+        (
+            "collateral: DAI",
+            "hedge.collateral: only the quote, USDC, secures a hedge: DAI is none of the book's tokens",
+        ),
     ],
 )
 def test_a_hedge_that_could_not_live_is_refused(hedge: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         load_portfolio(hedged(hedge), "p.yaml")
+
+
+def test_the_quote_may_be_named_as_collateral_and_no_other_token_of_the_book() -> None:
+    third = "0x" + "dd" * 20
+    with_third = hedged("collateral: DAI").replace(
+        "    pools:", f'      - {{symbol: DAI, address: "{third}", decimals: 18}}\n    pools:'
+    )
+    says = "hedge.collateral: only the quote, USDC, secures a hedge: what a plan buys is paid in USDC"
+    with pytest.raises(SettingsError, match=says):
+        load_portfolio(with_third, "p.yaml")
+    (plain,) = load_portfolio(hedged("ratio: 65%"), "p.yaml")
+    for name in ("USDC", f'"{QUOTE}"'):
+        (named,) = load_portfolio(hedged(f"ratio: 65%, collateral: {name}"), "p.yaml")
+        assert named == plain
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,12 @@ class ContractFault(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with a contract that a profile names."""
 
     field: str
-    """Of the profile: `router`, `wrapped_native`."""
+    """Of the profile: `router`, `wrapped_native`; or of the book's hedge: `collateral`."""
     says: str
 
+
+TryHedge = Callable[[ContractReader, VenueSpec, Policy], AsyncIterator[ContractFault]]
+"""Asks a venue of hedges whether it lends a book's base on its collateral. Raises: NodeError."""
 
 TryContracts = Callable[["Client", ContractReader, Policy, BlockRef], AsyncIterator[ContractFault]]
 """Tries the calls of a plan on the contracts at which a book acts; both ask at one block. Raises: NodeError."""
@@ -121,6 +124,8 @@ class NodeHalf(NamedTuple):
     """Tells which contracts have the tokens of pools."""
     try_contracts: TryContracts | None = None
     """None where no book acts, or nothing can be tried."""
+    try_hedge: TryHedge | None = None
+    """None where no book is hedged, or nothing can be told before."""
     ask_narrowest: AskNarrowest | None = None
     """None where liquidity has no range."""
     find_loan: FindLoan | None = None

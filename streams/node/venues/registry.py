@@ -37,6 +37,16 @@ async def contract_faults(
             yield fault
 
 
+async def hedge_faults(reader: ContractReader, policy: Policy) -> AsyncIterator[ContractFault]:
+    """Find what of a book's hedge its venue does not allow at all; nothing where it is to end. Raises: NodeError."""
+    hedge = policy.hedge
+    spec = policy.chain.venue(hedge.venue) if hedge and not hedge.ends else None
+    half = None if spec is None else HALVES.get(spec.kind)
+    if spec is not None and half is not None and half.try_hedge is not None:
+        async for fault in half.try_hedge(reader, spec, policy):
+            yield fault
+
+
 async def narrowest_half_width(client: "Client", policy: Policy) -> LogBps | None:
     """Ask how near to its middle the ends of a range can be where a book acts; None where that is not known. Raises: NodeError."""
     half = _acting_half(policy)

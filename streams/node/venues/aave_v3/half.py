@@ -18,6 +18,7 @@ from pipeline.venues.due_read import DueRead
 from streams.node.contract_calls import Ask, ContractReader
 from streams.node.venues.aave_v3.accounts import read_accounts
 from streams.node.venues.aave_v3.functions import PRICE_SOURCE, RESERVE_DATA, RESERVES_LIST, REVISION
+from streams.node.venues.aave_v3.hedge_faults import hedge_faults
 from streams.node.venues.aave_v3.reserves import read_reserves
 from streams.node.venues.aave_v3.standing import find_standing
 from streams.node.venues.port import NodeHalf, PoolFacts, ReadContext, one_by_one
@@ -85,4 +86,5 @@ HALF = NodeHalf(
     ask_pools=_ask_pools,
     holders=lambda _spec, _pools: (),
     find_loan=find_standing,
+    try_hedge=hedge_faults,
 )
