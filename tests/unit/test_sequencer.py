@@ -224,3 +224,16 @@ def test_where_health_is_well_a_hedge_waits_with_everything_else():
     assert reasons(desk)[-1] == ("sequencer", "sequencer_grace")
     answer(desk.watcher, UP)
     assert "repay" in steps_after(desk, 12)
+
+
+def test_a_step_that_the_outage_meets_in_the_middle_makes_way_for_what_secures_the_debt():
+    policy = by_the_sequencer(hedge_only({"cooldown_s": Seconds(10**6), "pace_s": Seconds(10**6)}))
+    desk = LendingDesk(policy)
+    answer(desk.watcher, UP)
+    while "borrow" not in [each.step for each in desk.pending]:
+        desk.block()
+    answer(desk.watcher, DOWN)
+    assert steps_after(desk, 3) == ["borrow"], "it was sent before, and what it brings is not sold"
+    desk.chain.price_percent = 122
+    assert steps_after(desk, 6)[:1] == ["repay"]
+    assert desk.said(PlanOpened)[-1].trigger == "health_low"
