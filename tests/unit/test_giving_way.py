@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from builders import BASE, QUOTE
-from worlds.lending.chain import LendingDesk, hedged
+from msgspec.structs import replace
+from worlds.lending.chain import KEEPS, LendingDesk, hedge_only, hedged
 
 from pipeline.messages.decisions import Declined, PlanClosed, PlanOpened, Quarantined, StepRefused
 from pipeline.messages.effects import BookEffects, Plan
@@ -190,6 +191,27 @@ def test_one_that_secures_does_not_make_way_for_another():
     desk.fails = set()
     block_until(desk, lambda: desk.chain.health >= 1.42)
     assert len(desk.said(PlanOpened)) == 2
+
+
+def test_an_end_of_the_hedge_that_cannot_buy_makes_way_too():
+    desk = LendingDesk(hedge_only())
+    for _ in range(20):
+        desk.block()
+    desk.outputs.clear()
+    desk.fails = {"buy"}
+    ends = hedge_only({"ratio_bps": Bps(0)}, action=replace(KEEPS, stall_after_s=Seconds(LATE_S)))
+    desk.set_policy(ends)
+    block_until(desk, lambda: desk.said(PlanOpened) and plan_of(desk).stalled_reason == "step_failed")
+    assert desk.said(PlanOpened)[0].trigger == "unwind"
+    jumps(desk)
+    desk.block()
+    desk.block()
+    (end,), secures = desk.said(PlanClosed), desk.said(PlanOpened)[-1]
+    assert end.outcome == Left(phase="buy", reason="health_low")
+    assert secures.trigger == "health_low"
+    desk.fails = set()
+    block_until(desk, lambda: not desk.chain.debt[BASE] and not desk.chain.collateral[QUOTE])
+    assert not desk.said(Quarantined)
 
 
 def test_an_operators_pause_holds_both():
