@@ -30,6 +30,7 @@ from streams.plain_text import one_line
 from streams.process import at_each_stop_signal, code_of
 from streams.redaction import redact
 from streams.work.allocator import give_back_freed_memory
+from streams.work.collector import collect_less_often
 from streams.work.committed_transport import CommittedTransport
 from streams.work.group import Rejoined, check_group, watch_group
 from streams.work.keeper import Arrived
@@ -57,6 +58,7 @@ def run_worker(kafka: KafkaAccess, chain_id: ChainId, partitions: int, instance:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     give_back_freed_memory()
+    collect_less_often()
     asyncio.run(_Worker(kafka, chain_id, instance, data_dir).run(partitions))
 
 
